@@ -1,0 +1,2 @@
+//! Mintmark.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Verifies Mintmark access tokens.
