@@ -1,1 +1,3 @@
-//! Mintmark.
+//! Mintmark issues the access tokens that machines use to call a company's products.
+
+pub mod model;

@@ -1,0 +1,130 @@
+//! What changed, by whom: the event written in the transaction of every change.
+
+use serde_json::{Map, Value};
+
+use super::clock::UnixSeconds;
+
+/// Who makes a change, for the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// `client:<client_id>` for the management API, `cli` for the command line, `system` for scheduled work.
+    pub name: String,
+    /// The request that made the change, as in `X-Request-Id`.
+    pub request_id: Option<String>,
+    /// The source address of that request.
+    pub source_ip: Option<String>,
+}
+
+impl Actor {
+    /// A person at the command line.
+    pub fn command_line() -> Self {
+        Self { name: "cli".to_owned(), request_id: None, source_ip: None }
+    }
+
+    /// The service itself, on a schedule or at start.
+    pub fn system() -> Self {
+        Self { name: "system".to_owned(), request_id: None, source_ip: None }
+    }
+}
+
+/// What happened. The names are part of the API (`GET /v1/audit-events?action=`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// A product was created.
+    ProductCreated,
+    /// A product was changed.
+    ProductUpdated,
+    /// A product was deleted.
+    ProductDeleted,
+    /// A workspace was created.
+    WorkspaceCreated,
+    /// A workspace was changed, suspended or resumed.
+    WorkspaceUpdated,
+    /// A workspace was deleted.
+    WorkspaceDeleted,
+    /// An API client was created.
+    ClientCreated,
+    /// An API client was changed, disabled or enabled.
+    ClientUpdated,
+    /// An API client was deleted.
+    ClientDeleted,
+    /// A secret was added to a client.
+    SecretCreated,
+    /// A secret was removed from a client.
+    SecretDeleted,
+    /// A signing key was generated or imported.
+    KeyCreated,
+    /// A signing key began to sign.
+    KeyActivated,
+    /// A signing key stopped signing.
+    KeyRetired,
+    /// A signing key left the published set.
+    KeyGone,
+    /// A signing key was deleted before its time.
+    KeyDeleted,
+}
+
+impl Action {
+    /// Every action, for checking a filter.
+    pub const ALL: [Self; 16] = [
+        Self::ProductCreated,
+        Self::ProductUpdated,
+        Self::ProductDeleted,
+        Self::WorkspaceCreated,
+        Self::WorkspaceUpdated,
+        Self::WorkspaceDeleted,
+        Self::ClientCreated,
+        Self::ClientUpdated,
+        Self::ClientDeleted,
+        Self::SecretCreated,
+        Self::SecretDeleted,
+        Self::KeyCreated,
+        Self::KeyActivated,
+        Self::KeyRetired,
+        Self::KeyGone,
+        Self::KeyDeleted,
+    ];
+
+    /// The name on the wire and in storage.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ProductCreated => "product.created",
+            Self::ProductUpdated => "product.updated",
+            Self::ProductDeleted => "product.deleted",
+            Self::WorkspaceCreated => "workspace.created",
+            Self::WorkspaceUpdated => "workspace.updated",
+            Self::WorkspaceDeleted => "workspace.deleted",
+            Self::ClientCreated => "client.created",
+            Self::ClientUpdated => "client.updated",
+            Self::ClientDeleted => "client.deleted",
+            Self::SecretCreated => "secret.created",
+            Self::SecretDeleted => "secret.deleted",
+            Self::KeyCreated => "signing_key.created",
+            Self::KeyActivated => "signing_key.activated",
+            Self::KeyRetired => "signing_key.retired",
+            Self::KeyGone => "signing_key.gone",
+            Self::KeyDeleted => "signing_key.deleted",
+        }
+    }
+}
+
+/// One audit event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditEvent {
+    /// UUIDv7.
+    pub event_id: String,
+    /// When.
+    pub at: UnixSeconds,
+    /// Who.
+    pub actor: Actor,
+    /// What, one of [`Action`]'s names.
+    pub action: String,
+    /// In which workspace; `None` for platform-wide things (products, signing keys).
+    pub workspace_id: Option<String>,
+    /// On which API client.
+    pub client_id: Option<String>,
+    /// The id of the thing changed.
+    pub target: String,
+    /// What was changed; never a secret, a token or a key.
+    pub detail: Map<String, Value>,
+}

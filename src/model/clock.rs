@@ -1,0 +1,121 @@
+//! Time as an input: what the service asks instead of the machine's clock, so that tests can move it.
+
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// An instant in seconds since 1970-01-01T00:00:00Z, the form in which instants are stored and signed.
+pub type UnixSeconds = i64;
+
+/// The last instant RFC 3339 can write (9999-12-31T23:59:59Z), in Unix seconds.
+pub const YEAR_9999: UnixSeconds = 253_402_300_799;
+
+/// Where the service learns what time it is.
+pub trait Clock: Send + Sync + Debug {
+    /// Milliseconds since the Unix epoch.
+    fn now_millis(&self) -> i64;
+
+    /// Whole seconds since the Unix epoch, rounded down, so that `iat` is never ahead of the clock.
+    fn now(&self) -> UnixSeconds {
+        self.now_millis().div_euclid(1000)
+    }
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place where the machine's clock is read")]
+    fn now_millis(&self) -> i64 {
+        match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+            Err(_) => 0,
+        }
+    }
+}
+
+/// A clock that stands still until it is told to move. For tests, benches and simulations.
+#[derive(Debug)]
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    /// A clock standing at `now` (Unix seconds).
+    pub fn at(now: UnixSeconds) -> Self {
+        Self(AtomicI64::new(now.saturating_mul(1000)))
+    }
+
+    /// Moves the clock forward by `seconds` (backward if negative).
+    pub fn advance(&self, seconds: i64) {
+        self.0.fetch_add(seconds.saturating_mul(1000), Ordering::SeqCst);
+    }
+
+    /// Moves the clock forward by `millis` (backward if negative).
+    pub fn advance_millis(&self, millis: i64) {
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now_millis(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Writes an instant as RFC 3339 in UTC (`2026-11-23T08:00:00Z`).
+pub fn to_rfc3339(at: UnixSeconds) -> String {
+    OffsetDateTime::from_unix_timestamp(at.clamp(0, YEAR_9999))
+        .ok()
+        .and_then(|t| t.format(&Rfc3339).ok())
+        .unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned())
+}
+
+/// Reads an RFC 3339 instant of any offset; fractions of a second are cut off. `None` if it is none.
+pub fn from_rfc3339(text: &str) -> Option<UnixSeconds> {
+    OffsetDateTime::parse(text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
+}
+
+/// `#[serde(with = "…")]` for an instant on the wire.
+pub mod rfc3339 {
+    use serde::Serializer;
+
+    /// Serialises Unix seconds as RFC 3339.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+    pub fn serialize<S: Serializer>(at: &super::UnixSeconds, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&super::to_rfc3339(*at))
+    }
+
+    /// The same for an instant that may be absent (`null`).
+    pub mod option {
+        use serde::Serializer;
+
+        /// Serialises optional Unix seconds as RFC 3339 or `null`.
+        #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+        pub fn serialize<S: Serializer>(
+            at: &Option<crate::model::clock::UnixSeconds>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match at {
+                Some(at) => super::serialize(at, serializer),
+                None => serializer.serialize_none(),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_round_trip_and_fractions_are_cut() {
+        assert_eq!(to_rfc3339(1_790_000_000), "2026-09-21T14:13:20Z");
+        assert_eq!(from_rfc3339("2026-09-21T14:13:20.999Z"), Some(1_790_000_000));
+        assert_eq!(from_rfc3339("2026-09-21T19:43:20+05:30"), Some(1_790_000_000));
+        assert_eq!(from_rfc3339("yesterday"), None);
+        assert_eq!(to_rfc3339(YEAR_9999), "9999-12-31T23:59:59Z");
+    }
+}

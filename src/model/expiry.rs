@@ -1,0 +1,42 @@
+//! How long a client's tokens live: a number of seconds, or for ever.
+
+use serde::{Deserialize, Serialize};
+
+/// The shortest and the longest finite lifetime of a token, in seconds.
+pub const LIFETIME_RANGE: std::ops::RangeInclusive<i64> = 60..=31_536_000;
+
+/// The longest life of a token that carries a `mintmark:` scope, in seconds.
+pub const PERMISSION_LIFETIME_MAX: i64 = 3600;
+
+/// The `token_expiry` of an API client: `{"mode":"after","seconds":3600}` or `{"mode":"never"}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "lowercase", deny_unknown_fields)]
+pub enum TokenExpiry {
+    /// Tokens live this many seconds.
+    After {
+        /// Lifetime in seconds, within [`LIFETIME_RANGE`].
+        seconds: i64,
+    },
+    /// Tokens never expire; they end when they are revoked.
+    Never {},
+}
+
+impl TokenExpiry {
+    /// Whether this is the never-expires mode.
+    pub fn is_never(self) -> bool {
+        matches!(self, Self::Never {})
+    }
+
+    /// The lifetime in seconds; `None` if tokens never expire.
+    pub fn seconds(self) -> Option<i64> {
+        match self {
+            Self::After { seconds } => Some(seconds),
+            Self::Never {} => None,
+        }
+    }
+
+    /// The inverse of [`TokenExpiry::seconds`], the form in which it is stored.
+    pub fn from_seconds(seconds: Option<i64>) -> Self {
+        seconds.map_or(Self::Never {}, |seconds| Self::After { seconds })
+    }
+}

@@ -1,0 +1,79 @@
+//! Identifiers: what they look like and how they are made from random bytes that the caller brings.
+//!
+//! Everything generated uses `[A-Za-z0-9_-]` only, so that raw and form-encoded Basic are the same bytes.
+
+use uuid::Uuid;
+
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Writes `bytes` (most significant first) as exactly `width` base62 digits, zero-padded, most significant first.
+/// The caller chooses a width that the bytes fit in; higher digits would be cut off.
+pub fn base62(bytes: &[u8], width: usize) -> String {
+    let mut number = bytes.to_vec();
+    let mut digits = vec![b'0'; width];
+    for digit in digits.iter_mut().rev() {
+        let mut remainder = 0_u32;
+        for byte in &mut number {
+            let value = (remainder << 8) | u32::from(*byte);
+            // Both quotients fit a byte: value < 62 * 256.
+            *byte = u8::try_from(value / 62).unwrap_or(u8::MAX);
+            remainder = value % 62;
+        }
+        *digit = BASE62.get(remainder as usize).copied().unwrap_or(b'0');
+    }
+    digits.into_iter().map(char::from).collect()
+}
+
+/// A `client_id` (RFC 6749 §2.2): `cl_` and 128 random bits in 22 base62 digits.
+pub fn client_id(random: [u8; 16]) -> String {
+    format!("cl_{}", base62(&random, 22))
+}
+
+/// A generated workspace id: `ws_` and 128 random bits in 22 base62 digits.
+pub fn workspace_id(random: [u8; 16]) -> String {
+    format!("ws_{}", base62(&random, 22))
+}
+
+/// A UUIDv7 (RFC 9562 §5.7) of the given instant, as text. Sorts by time, so it also orders lists.
+pub fn uuid_v7(now_millis: i64, random: [u8; 10]) -> String {
+    let millis = u64::try_from(now_millis).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string()
+}
+
+/// Whether `text` is a UUID in its usual hyphenated form, as our own ids are.
+pub fn is_uuid(text: &str) -> bool {
+    text.len() == 36 && Uuid::try_parse(text).is_ok()
+}
+
+/// Whether `text` could be a `client_id` of ours. Anything else is unknown without asking the database.
+pub fn is_client_id(text: &str) -> bool {
+    text.len() == 25 && text.strip_prefix("cl_").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_alphanumeric()))
+}
+
+/// Whether `text` may be a workspace id: `[A-Za-z0-9_-]{1,64}`.
+pub fn is_workspace_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base62_is_positional_zero_padded_and_most_significant_first() {
+        assert_eq!(base62(&[0], 3), "000");
+        assert_eq!(base62(&[61], 2), "0z");
+        assert_eq!(base62(&[62], 2), "10");
+        assert_eq!(base62(&[0xff; 16], 22), "7n42DGM5Tflk9n8mt7Fhc7");
+        assert_eq!(base62(&[0xff; 32], 43).len(), 43);
+    }
+
+    #[test]
+    fn generated_ids_are_recognised() {
+        assert!(is_client_id(&client_id([7; 16])));
+        assert!(!is_client_id("cl_short"));
+        assert!(is_workspace_id(&workspace_id([9; 16])));
+        assert!(!is_workspace_id("a b"));
+        assert!(is_uuid(&uuid_v7(1_790_000_000_000, [1; 10])));
+    }
+}

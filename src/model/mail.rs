@@ -1,0 +1,50 @@
+//! A mail to the contacts of an API client, as it waits in the outbox.
+
+use serde_json::{Map, Value};
+
+use super::clock::UnixSeconds;
+
+/// Which message a mail is. The text is made when it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailKind {
+    /// A client was created and its contacts are told.
+    ClientCreated,
+    /// Something about a client changed.
+    ClientUpdated,
+    /// A client was deleted.
+    ClientDeleted,
+    /// A secret was added.
+    SecretCreated,
+    /// A secret was removed.
+    SecretDeleted,
+}
+
+impl MailKind {
+    /// The name in storage.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientCreated => "client_created",
+            Self::ClientUpdated => "client_updated",
+            Self::ClientDeleted => "client_deleted",
+            Self::SecretCreated => "secret_created",
+            Self::SecretDeleted => "secret_deleted",
+        }
+    }
+}
+
+/// A queued mail. One row a recipient, so that one bad address holds up nobody else.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mail {
+    /// UUIDv7, also the stable `Message-ID`.
+    pub mail_id: String,
+    /// When it was queued.
+    pub queued_at: UnixSeconds,
+    /// Which message.
+    pub kind: MailKind,
+    /// The address it goes to.
+    pub recipient: String,
+    /// The client it is about.
+    pub client_id: String,
+    /// Facts the text needs; never a secret or a token.
+    pub facts: Map<String, Value>,
+}

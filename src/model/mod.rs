@@ -1,0 +1,19 @@
+//! The nouns every other room speaks in: ids, workspaces, products, clients, secrets, keys, audit, mail, time.
+//!
+//! Pure data and pure rules. Nothing here reads a clock, draws a random number, or knows of SQL or HTTP.
+
+pub mod audit;
+pub mod client;
+pub mod clock;
+pub mod expiry;
+pub mod ids;
+pub mod invalid;
+pub mod key;
+pub mod mail;
+pub mod page;
+pub mod product;
+pub mod reach;
+pub mod scope;
+pub mod secret;
+pub mod token;
+pub mod workspace;

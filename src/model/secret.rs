@@ -1,0 +1,114 @@
+//! Client secrets: the plain one, which exists once at creation, and the record of one, which holds only its MAC.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use super::clock::UnixSeconds;
+use super::ids::base62;
+
+/// How many live secrets a client may have.
+pub const MAX_LIVE_SECRETS: usize = 5;
+
+const PREFIX: &str = "mms_";
+const RANDOM_DIGITS: usize = 43;
+const CHECKSUM_DIGITS: usize = 6;
+const CHECKED_LEN: usize = PREFIX.len() + RANDOM_DIGITS;
+const LEN: usize = CHECKED_LEN + CHECKSUM_DIGITS;
+
+/// A client secret in the clear: `mms_`, 43 base62 digits of 256 random bits, 6 base62 digits of the CRC-32/ISO-HDLC
+/// of the 47 bytes before. `Debug` does not print it.
+#[derive(Clone)]
+pub struct PlainSecret(Zeroizing<String>);
+
+impl PlainSecret {
+    /// Makes a secret of 32 random bytes.
+    pub fn from_random(random: &[u8; 32]) -> Self {
+        let mut text = format!("{PREFIX}{}", base62(random, RANDOM_DIGITS));
+        let checksum = crc32fast::hash(text.as_bytes());
+        text.push_str(&base62(&checksum.to_be_bytes(), CHECKSUM_DIGITS));
+        Self(Zeroizing::new(text))
+    }
+
+    /// The secret itself: to show once, or to compute its MAC.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Its last four characters, which may be shown to tell secrets apart.
+    pub fn last_four(&self) -> String {
+        self.0.get(LEN - 4..).unwrap_or_default().to_owned()
+    }
+}
+
+impl fmt::Debug for PlainSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlainSecret(…)")
+    }
+}
+
+/// Whether `text` has the form and checksum of a secret. What has not can be no client's secret, so it is refused
+/// before anything is looked up or hashed.
+pub fn is_well_formed(text: &str) -> bool {
+    if text.len() != LEN || !text.starts_with(PREFIX) || !text.is_ascii() {
+        return false;
+    }
+    let (checked, checksum) = text.split_at(CHECKED_LEN);
+    checked.bytes().skip(PREFIX.len()).all(|b| b.is_ascii_alphanumeric())
+        && base62(&crc32fast::hash(checked.as_bytes()).to_be_bytes(), CHECKSUM_DIGITS) == checksum
+}
+
+/// A client secret as stored. There is no way from here to the plain one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientSecret {
+    /// UUIDv7.
+    pub secret_id: String,
+    /// The client it belongs to.
+    pub client_id: String,
+    /// HMAC-SHA-256 of the plain secret under the pepper.
+    pub mac: Vec<u8>,
+    /// The last four characters of the plain secret.
+    pub last_four: String,
+    /// When it was made.
+    pub created_at: UnixSeconds,
+    /// From this instant on it is no longer accepted.
+    pub expires_at: Option<UnixSeconds>,
+    /// When it was last accepted; written lazily, at most a minute late.
+    pub last_used_at: Option<UnixSeconds>,
+}
+
+impl ClientSecret {
+    /// Whether it is accepted at `now`.
+    pub fn is_live(&self, now: UnixSeconds) -> bool {
+        self.expires_at.is_none_or(|at| now < at)
+    }
+}
+
+impl fmt::Debug for ClientSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientSecret").field("secret_id", &self.secret_id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn format_and_checksum() {
+        // CRC-32/ISO-HDLC's check value, so that scanners written elsewhere agree.
+        assert_eq!(crc32fast::hash(b"123456789"), 0xcbf4_3926);
+        let secret = PlainSecret::from_random(&[0xab; 32]);
+        let text = secret.expose();
+        assert_eq!(text.len(), 53);
+        assert!(is_well_formed(text));
+        assert_eq!(format!("{secret:?}"), "PlainSecret(…)");
+        for position in 0..text.len() {
+            let mut other = text.as_bytes().to_vec();
+            other[position] = if other[position] == b'A' { b'B' } else { b'A' };
+            assert!(!is_well_formed(std::str::from_utf8(&other).unwrap()), "changed at {position}");
+        }
+        assert!(!is_well_formed(""));
+        assert!(!is_well_formed(&"ä".repeat(27)));
+    }
+}

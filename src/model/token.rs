@@ -1,0 +1,32 @@
+//! A recorded access token: one with a row of its own.
+
+use super::clock::UnixSeconds;
+
+/// The row of a recorded token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedToken {
+    /// The `jti` (RFC 7519 §4.1.7), 128 random bits in base64url.
+    pub jti: String,
+    /// The client it was issued to.
+    pub client_id: String,
+    /// The client's workspace.
+    pub workspace_id: String,
+    /// The key that signed it.
+    pub kid: String,
+    /// The client's generation it was issued under.
+    pub generation: i64,
+    /// Granted scope tokens, space-separated.
+    pub scope: String,
+    /// Granted products, space-separated.
+    pub products: String,
+    /// `iat`.
+    pub issued_at: UnixSeconds,
+    /// `exp`; `None` when it never expires, whatever the claim says.
+    pub expires_at: Option<UnixSeconds>,
+    /// When it was revoked.
+    pub revoked_at: Option<UnixSeconds>,
+    /// When a verifier last asked about it.
+    pub last_introspected_at: Option<UnixSeconds>,
+    /// `client` for the token endpoint, else the administrator.
+    pub issued_by: String,
+}
