@@ -1,0 +1,253 @@
+//! The claims of an access token: names, types and member order, for whoever signs one and whoever reads one
+//! (RFC 9068 §2.2, RFC 7519 §4.1). [`ClaimsRef`] is what gets signed and borrows everything; [`AccessTokenClaims`]
+//! is what a verified token says. The owned form serialises through the borrowed one, so their JSON cannot part.
+
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::ser::SerializeSeq as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+
+use crate::VerifyError;
+
+/// The `exp` of a never-expiring token in its `far` form: 9999-12-31T23:59:59Z, in Unix seconds. No instant in a
+/// token may lie beyond it.
+pub const FAR_EXP: i64 = 253_402_300_799;
+
+/// The claims of a verified access token.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct AccessTokenClaims {
+    /// The issuer: Mintmark's public URL.
+    pub iss: String,
+    /// The subject, equal to `client_id`: these tokens act for the API client itself (RFC 9068 §2.2).
+    pub sub: String,
+    /// The API client the token was issued to, `cl_…`.
+    pub client_id: String,
+    /// The audiences; on the wire a string when there is one (RFC 7519 §4.1.3).
+    #[serde(deserialize_with = "one_or_many")]
+    pub aud: Vec<String>,
+    /// When it was issued, Unix seconds.
+    #[serde(deserialize_with = "numeric_date")]
+    pub iat: i64,
+    /// When it ends, Unix seconds; [`FAR_EXP`] or absent for a never-expiring token.
+    #[serde(default, deserialize_with = "present_date")]
+    pub exp: Option<i64>,
+    /// The token's own id.
+    pub jti: String,
+    /// The granted scope, space-separated (RFC 6749 §3.3).
+    pub scope: String,
+    /// The workspace (tenant) of the client.
+    pub workspace_id: String,
+    /// The products the token opens; always an array.
+    pub products: Vec<String>,
+    /// True for a token that does not expire.
+    #[serde(default)]
+    pub never_expires: bool,
+    /// Where its revocation is published.
+    #[serde(default, deserialize_with = "present")]
+    pub status: Option<Status>,
+    /// The key the presenter must prove to hold (RFC 7800).
+    #[serde(default, deserialize_with = "present")]
+    pub cnf: Option<Confirmation>,
+}
+
+/// The claims to be signed, borrowed from wherever the issuer keeps them. `aud` and `products` take a slice of
+/// anything that reads as a string (`&[&str]`, `&[Arc<str>]`, `&[Box<str>]`, `&[String]`) or any iterator that can
+/// be cloned, so that a filtered view needs no list of its own.
+///
+/// ```
+/// use mintmark_verifier::claims::ClaimsRef;
+/// let claims = ClaimsRef {
+///     iss: "https://tokens.example.com",
+///     sub: "cl_1",
+///     client_id: "cl_1",
+///     aud: &["https://api.example.com"],
+///     iat: 1_790_000_000,
+///     exp: Some(1_790_003_600),
+///     jti: "8Yy",
+///     scope: "gst",
+///     workspace_id: "acme-in",
+///     products: ["e-invoicing", "gst"].iter().filter(|code| **code == "gst"),
+///     never_expires: false,
+///     status: None,
+///     cnf: None,
+/// };
+/// assert!(serde_json::to_string(&claims)?.contains(r#""aud":"https://api.example.com""#));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Serialize)]
+#[serde(bound(
+    serialize = "A: Clone + IntoIterator, A::Item: AsRef<str>, P: Clone + IntoIterator, P::Item: AsRef<str>"
+))]
+pub struct ClaimsRef<'a, A, P> {
+    /// See [`AccessTokenClaims::iss`].
+    pub iss: &'a str,
+    /// See [`AccessTokenClaims::sub`].
+    pub sub: &'a str,
+    /// See [`AccessTokenClaims::client_id`].
+    pub client_id: &'a str,
+    /// See [`AccessTokenClaims::aud`]; written as a string when it yields exactly one.
+    #[serde(serialize_with = "string_or_array")]
+    pub aud: A,
+    /// See [`AccessTokenClaims::iat`].
+    pub iat: i64,
+    /// See [`AccessTokenClaims::exp`]; left out when `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exp: Option<i64>,
+    /// See [`AccessTokenClaims::jti`].
+    pub jti: &'a str,
+    /// See [`AccessTokenClaims::scope`].
+    pub scope: &'a str,
+    /// See [`AccessTokenClaims::workspace_id`].
+    pub workspace_id: &'a str,
+    /// See [`AccessTokenClaims::products`]; always written as an array.
+    #[serde(serialize_with = "array")]
+    pub products: P,
+    /// See [`AccessTokenClaims::never_expires`]; written only when true.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub never_expires: bool,
+    /// See [`AccessTokenClaims::status`]; left out when `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status<&'a str>>,
+    /// See [`AccessTokenClaims::cnf`]; left out when `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation<&'a str>>,
+}
+
+/// The `status` claim (Token Status List, draft-21 §6.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status<S = String> {
+    /// The token's place in a status list.
+    pub status_list: StatusList<S>,
+}
+
+/// A place in a status list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusList<S = String> {
+    /// The index of the token's slot.
+    pub idx: u64,
+    /// The URI of the list.
+    pub uri: S,
+}
+
+/// The `cnf` claim (RFC 7800 §3.1): the token is worth nothing without proof of this key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmation<S = String> {
+    /// SHA-256 of the client certificate, base64url (RFC 8705 §3.1).
+    #[serde(rename = "x5t#S256", default = "none", skip_serializing_if = "Option::is_none")]
+    pub x5t_s256: Option<S>,
+    /// Thumbprint of the `DPoP` key (RFC 9449 §6.1).
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    pub jkt: Option<S>,
+}
+
+impl AccessTokenClaims {
+    /// The same claims, borrowed.
+    pub fn as_claims_ref(&self) -> ClaimsRef<'_, &[String], &[String]> {
+        ClaimsRef {
+            iss: &self.iss,
+            sub: &self.sub,
+            client_id: &self.client_id,
+            aud: &self.aud,
+            iat: self.iat,
+            exp: self.exp,
+            jti: &self.jti,
+            scope: &self.scope,
+            workspace_id: &self.workspace_id,
+            products: &self.products,
+            never_expires: self.never_expires,
+            status: self.status.as_ref().map(|status| Status {
+                status_list: StatusList { idx: status.status_list.idx, uri: status.status_list.uri.as_str() },
+            }),
+            cnf: self
+                .cnf
+                .as_ref()
+                .map(|cnf| Confirmation { x5t_s256: cnf.x5t_s256.as_deref(), jkt: cnf.jkt.as_deref() }),
+        }
+    }
+
+    /// Whether the token opens this product.
+    pub fn has_product(&self, product: &str) -> bool {
+        self.products.iter().any(|granted| granted == product)
+    }
+
+    /// Whether this scope token was granted (RFC 6749 §3.3: case-sensitive, whole tokens).
+    pub fn has_scope(&self, scope: &str) -> bool {
+        !scope.is_empty() && self.scope.split(' ').any(|granted| granted == scope)
+    }
+
+    /// Demands a product: [`VerifyError::MissingProduct`] (403 `insufficient_scope`) if the token does not open it.
+    pub fn require_product(&self, product: &str) -> Result<(), VerifyError> {
+        if self.has_product(product) { Ok(()) } else { Err(VerifyError::MissingProduct(product.to_owned())) }
+    }
+}
+
+impl Serialize for AccessTokenClaims {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_claims_ref().serialize(serializer)
+    }
+}
+
+/// `Option::default` would ask `S: Default` of the type.
+fn none<S>() -> Option<S> {
+    None
+}
+
+fn string_or_array<A, S>(list: &A, serializer: S) -> Result<S::Ok, S::Error>
+where
+    A: Clone + IntoIterator<Item: AsRef<str>>,
+    S: Serializer,
+{
+    let mut items = list.clone().into_iter();
+    match (items.next(), items.next()) {
+        (Some(only), None) => serializer.serialize_str(only.as_ref()),
+        _ => array(list, serializer),
+    }
+}
+
+fn array<A, S>(list: &A, serializer: S) -> Result<S::Ok, S::Error>
+where
+    A: Clone + IntoIterator<Item: AsRef<str>>,
+    S: Serializer,
+{
+    let mut seq = serializer.serialize_seq(None)?;
+    for item in list.clone() {
+        seq.serialize_element(item.as_ref())?;
+    }
+    seq.end()
+}
+
+/// A member that is there must have its type: `null` is not "absent".
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// A `NumericDate` (RFC 7519 §2) as Mintmark writes it: a whole number of seconds, not negative, not past year 9999.
+fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let seconds = i64::deserialize(deserializer)?;
+    if (0..=FAR_EXP).contains(&seconds) { Ok(seconds) } else { Err(D::Error::custom("instant out of range")) }
+}
+
+pub(crate) fn present_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    numeric_date(deserializer).map(Some)
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct OneOrMany;
+    impl<'de> Visitor<'de> for OneOrMany {
+        type Value = Vec<String>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string or an array of strings")
+        }
+        fn visit_str<E: serde::de::Error>(self, one: &str) -> Result<Self::Value, E> {
+            Ok(vec![one.to_owned()])
+        }
+        fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
+            let mut many = Vec::new();
+            while let Some(one) = seq.next_element()? {
+                many.push(one);
+            }
+            Ok(many)
+        }
+    }
+    deserializer.deserialize_any(OneOrMany)
+}

@@ -1,0 +1,4 @@
+//! The verifier's tests, in one binary.
+
+mod claims;
+mod provider;
