@@ -1,3 +1,4 @@
 //! Mintmark issues the access tokens that machines use to call a company's products.
 
 pub mod model;
+pub mod storage;

@@ -1,0 +1,160 @@
+//! The change counter (`change_seq`): raised by every change that a cache must learn of, in the same transaction.
+//!
+//! The counter's row is locked from the raise to the commit, so numbers become visible in order and without gaps.
+
+use super::engine::{DataVersion, Db, on_read, on_tx, statements};
+use super::{Storage, StorageError, Tx};
+
+statements! {
+    RAISE = "UPDATE service_state SET change_seq = change_seq + $1 WHERE id = 1 RETURNING change_seq";
+    LOG = "INSERT INTO change_log (seq, kind, id) VALUES ($1, $2, $3)";
+    CURRENT = "SELECT change_seq FROM service_state WHERE id = 1";
+    SINCE = "SELECT seq, kind, id FROM change_log WHERE seq > $1 ORDER BY seq LIMIT $2";
+    PURGE = "DELETE FROM change_log WHERE seq <= (SELECT change_seq FROM service_state WHERE id = 1) - $1";
+}
+
+/// How many changes are read at once; a reader that is further behind drops everything instead.
+const CATCH_UP_LIMIT: i64 = 1000;
+
+/// What a change touched.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// One API client, its secrets or its grants.
+    Client(String),
+    /// A workspace, and so every client in it.
+    Workspace(String),
+    /// A product, and so every client that is granted it.
+    Product(String),
+    /// The signing keys.
+    SigningKeys,
+}
+
+impl Change {
+    fn parts(&self) -> (&'static str, &str) {
+        match self {
+            Self::Client(id) => ("client", id),
+            Self::Workspace(id) => ("workspace", id),
+            Self::Product(id) => ("product", id),
+            Self::SigningKeys => ("signing_keys", ""),
+        }
+    }
+
+    fn from_parts(kind: &str, id: String) -> Option<Self> {
+        Some(match kind {
+            "client" => Self::Client(id),
+            "workspace" => Self::Workspace(id),
+            "product" => Self::Product(id),
+            "signing_keys" => Self::SigningKeys,
+            _ => return None,
+        })
+    }
+}
+
+/// What changed up to a value of the counter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changes {
+    /// Exactly these, oldest first, up to `seq`.
+    These {
+        /// The counter after them.
+        seq: i64,
+        /// Each with its own value of the counter.
+        changes: Vec<(i64, Change)>,
+    },
+    /// More than can be told; everything read before `seq` must be dropped.
+    Everything {
+        /// The counter now.
+        seq: i64,
+    },
+}
+
+/// Follows the counter for one process.
+#[derive(Debug)]
+pub struct ChangeWatch {
+    version: Option<DataVersion>,
+    seen: i64,
+}
+
+impl Storage {
+    /// The counter now.
+    pub async fn change_seq(&self) -> Result<i64, StorageError> {
+        Ok(on_read!(self, pool => sqlx::query_scalar(CURRENT).fetch_one(pool).await)?)
+    }
+
+    /// Starts following the counter from its present value, which is returned too.
+    pub async fn watch_changes(&self) -> Result<(ChangeWatch, i64), StorageError> {
+        let mut version = match &self.db {
+            Db::Sqlite { read, .. } => Some(DataVersion::watch(read).await?),
+            Db::Postgres(_) => None,
+        };
+        // Marked as seen before the counter is read, so that a commit in between is found by the next poll.
+        if let Some(version) = &mut version {
+            version.moved().await?;
+        }
+        let seen = self.change_seq().await?;
+        Ok((ChangeWatch { version, seen }, seen))
+    }
+
+    /// What changed since the last call. An answer, even an empty one, confirms the counter as of the call.
+    pub async fn poll_changes(&self, watch: &mut ChangeWatch) -> Result<Changes, StorageError> {
+        let nothing = Changes::These { seq: watch.seen, changes: Vec::new() };
+        if let Some(version) = &mut watch.version
+            && !version.moved().await?
+        {
+            return Ok(nothing);
+        }
+        // On an error below, SQLite's version counts as seen though the changes were not read: ask for them again.
+        let outcome = self.changes_since(watch.seen).await;
+        match &outcome {
+            Ok(Changes::These { seq, .. } | Changes::Everything { seq }) => watch.seen = *seq,
+            Err(_) => watch.version = None,
+        }
+        outcome
+    }
+
+    async fn changes_since(&self, seen: i64) -> Result<Changes, StorageError> {
+        let rows: Vec<(i64, String, String)> = on_read!(self, pool => sqlx::query_as(SINCE)
+            .bind(seen).bind(CATCH_UP_LIMIT).fetch_all(pool).await)?;
+        let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        let last = rows.last().map_or(seen, |row| row.0);
+        if count == 0 {
+            // Nothing in the log: either nothing happened, or the log was purged beyond us.
+            let seq = self.change_seq().await?;
+            return Ok(if seq == seen {
+                Changes::These { seq, changes: Vec::new() }
+            } else {
+                Changes::Everything { seq }
+            });
+        }
+        if count >= CATCH_UP_LIMIT || last - seen != count {
+            return Ok(Changes::Everything { seq: self.change_seq().await? });
+        }
+        let changes: Option<Vec<_>> =
+            rows.into_iter().map(|(seq, kind, id)| Some((seq, Change::from_parts(&kind, id)?))).collect();
+        // A kind of a newer version of the service: we cannot know what it touches.
+        Ok(changes.map_or(Changes::Everything { seq: last }, |changes| Changes::These { seq: last, changes }))
+    }
+
+    /// Forgets all but the newest `keep` changes.
+    pub async fn purge_changes(&self, keep: i64) -> Result<u64, StorageError> {
+        Ok(super::engine::on_write!(self, pool => sqlx::query(PURGE).bind(keep).execute(pool).await?.rows_affected()))
+    }
+}
+
+impl Tx {
+    /// Raises the counter once for each change noted, as the last statements before the commit.
+    pub(super) async fn record_changes(&mut self) -> Result<Changes, StorageError> {
+        let changes = std::mem::take(&mut self.changes);
+        let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
+        if count == 0 {
+            return Ok(Changes::These { seq: 0, changes: Vec::new() });
+        }
+        let last: i64 = on_tx!(self.db, conn => sqlx::query_scalar(RAISE).bind(count).fetch_one(&mut *conn).await)?;
+        let mut numbered = Vec::with_capacity(changes.len());
+        for (change, seq) in changes.into_iter().zip(last - count + 1..) {
+            let (kind, id) = change.parts();
+            on_tx!(self.db, conn => sqlx::query(LOG).bind(seq).bind(kind).bind(id).execute(&mut *conn).await.map(|_| ()))?;
+            numbered.push((seq, change));
+        }
+        Ok(Changes::These { seq: last, changes: numbered })
+    }
+}

@@ -1,0 +1,303 @@
+//! The two engines behind one set of statements: SQLite (one writer, many readers, WAL, `synchronous=FULL`) and
+//! PostgreSQL. Only this file knows how they differ in connecting, locking and migrating.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Postgres, Sqlite, Transaction};
+
+use super::StorageError;
+
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// How long a statement may wait for a connection or for another writer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The open database.
+#[derive(Debug, Clone)]
+pub(super) enum Db {
+    /// SQLite: writes go through one connection, reads through a pool that cannot write.
+    Sqlite {
+        /// Read-only connections.
+        read: SqlitePool,
+        /// The one writer.
+        write: SqlitePool,
+    },
+    /// PostgreSQL.
+    Postgres(PgPool),
+}
+
+/// An open transaction on either engine.
+#[derive(Debug)]
+pub(super) enum DbTx {
+    /// On SQLite.
+    Sqlite(Transaction<'static, Sqlite>),
+    /// On PostgreSQL.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// Runs one body against a pool for reading, once for each engine, so that each is static dispatch.
+macro_rules! on_read {
+    ($storage:expr, $pool:ident => $body:expr) => {
+        match &$storage.db {
+            crate::storage::engine::Db::Sqlite { read: $pool, .. } => $body,
+            crate::storage::engine::Db::Postgres($pool) => $body,
+        }
+    };
+}
+
+/// The same for a single statement that writes by itself, outside a transaction.
+macro_rules! on_write {
+    ($storage:expr, $pool:ident => $body:expr) => {
+        match &$storage.db {
+            crate::storage::engine::Db::Sqlite { write: $pool, .. } => $body,
+            crate::storage::engine::Db::Postgres($pool) => $body,
+        }
+    };
+}
+
+/// The same within a transaction. `$conn` is used as `&mut *$conn`.
+macro_rules! on_tx {
+    ($tx:expr, $conn:ident => $body:expr) => {
+        match &mut $tx {
+            crate::storage::engine::DbTx::Sqlite(transaction) => {
+                let $conn: &mut sqlx::SqliteConnection = &mut *transaction;
+                $body
+            }
+            crate::storage::engine::DbTx::Postgres(transaction) => {
+                let $conn: &mut sqlx::PgConnection = &mut *transaction;
+                $body
+            }
+        }
+    };
+}
+
+/// Makes SQL constants and the list of all of them, which a test prepares on both engines.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
+        $($(#[$doc])* const $name: &str = $sql;)*
+        /// Every statement of this file.
+        pub(super) const STATEMENTS: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+pub(super) use {on_read, on_tx, on_write, statements};
+
+impl Db {
+    /// Opens the database and brings its schema up to date. `sqlite:` creates the file and its folder.
+    pub(super) async fn open(url: &str, max_connections: u32) -> Result<Self, StorageError> {
+        let db = Self::connect(url, max_connections).await?;
+        db.migrate(url).await?;
+        Ok(db)
+    }
+
+    async fn connect(url: &str, max_connections: u32) -> Result<Self, StorageError> {
+        if is_postgres(url) {
+            let options = PgConnectOptions::from_str(url)
+                .map_err(|error| open_error(url, &format!("the URL is not understood: {error}")))?
+                .application_name("mintmark");
+            let pool = PgPoolOptions::new()
+                .max_connections(max_connections)
+                .acquire_timeout(PATIENCE)
+                .connect_with(options)
+                .await
+                .map_err(|error| open_error(url, &format!("{error}. Is PostgreSQL running, and may this user connect?")))?;
+            return Ok(Self::Postgres(pool));
+        }
+        let path = sqlite_path(url)?;
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            fs::create_dir_all(folder)
+                .map_err(|error| open_error(url, &format!("cannot create the folder {}: {error}", folder.display())))?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(PATIENCE);
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .min_connections(1)
+            .acquire_timeout(PATIENCE)
+            .idle_timeout(None)
+            .max_lifetime(None);
+        let write = writer.connect_with(options.clone()).await.map_err(|error| sqlite_open_error(url, error))?;
+        let read = SqlitePoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(PATIENCE)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.create_if_missing(false).read_only(true))
+            .await
+            .map_err(|error| sqlite_open_error(url, error))?;
+        Ok(Self::Sqlite { read, write })
+    }
+
+    async fn migrate(&self, url: &str) -> Result<(), StorageError> {
+        match self {
+            Self::Sqlite { write, .. } => {
+                // The driver's own lock does nothing on SQLite, so processes take turns by a lock on a file beside
+                // the database. The lock ends with the file handle.
+                let _turn = lock_beside(sqlite_path(url)?).await?;
+                SQLITE_MIGRATIONS.run(write).await
+            }
+            Self::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await,
+        }
+        .map_err(|error| match error {
+            MigrateError::VersionMissing(version) => StorageError::Migrate(format!(
+                "it has the schema version {version}, which this program does not know. It was last used by a newer \
+                 Mintmark: start that version, or restore a backup made before the upgrade"
+            )),
+            MigrateError::VersionMismatch(version) => StorageError::Migrate(format!(
+                "the migration {version} was applied in another form than this program carries. Use the program that \
+                 made the database"
+            )),
+            MigrateError::Execute(error) => match StorageError::from(error) {
+                damaged @ StorageError::Damaged(_) => damaged,
+                other => StorageError::Migrate(other.to_string()),
+            },
+            other => StorageError::Migrate(other.to_string()),
+        })
+    }
+
+    /// Begins a writing transaction. On SQLite it takes the write lock at once, since a read that turns into a write
+    /// fails as busy whatever the timeout.
+    pub(super) async fn begin(&self) -> Result<DbTx, StorageError> {
+        Ok(match self {
+            Self::Sqlite { write, .. } => DbTx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pool) => DbTx::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Begins a transaction in which all reads see one state of the database.
+    pub(super) async fn snapshot(&self) -> Result<DbTx, StorageError> {
+        Ok(match self {
+            Self::Sqlite { read, .. } => DbTx::Sqlite(read.begin().await?),
+            Self::Postgres(pool) => {
+                DbTx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+            }
+        })
+    }
+
+    /// Whether the schema is the one this program was built with.
+    pub(super) async fn schema_is_current(&self) -> Result<bool, StorageError> {
+        const APPLIED: &str = "SELECT COUNT(*), COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success";
+        let ((applied, newest), ours) = match self {
+            Self::Sqlite { read, .. } => {
+                (sqlx::query_as::<_, (i64, i64)>(APPLIED).fetch_one(read).await?, &SQLITE_MIGRATIONS)
+            }
+            Self::Postgres(pool) => {
+                (sqlx::query_as::<_, (i64, i64)>(APPLIED).fetch_one(pool).await?, &POSTGRES_MIGRATIONS)
+            }
+        };
+        let expected = ours.iter().map(|m| m.version).max().unwrap_or(0);
+        Ok(newest == expected && usize::try_from(applied).ok() == Some(ours.iter().count()))
+    }
+
+    /// Closes every connection; on SQLite this also folds the write-ahead log into the file.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite { read, write } => {
+                read.close().await;
+                write.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl DbTx {
+    pub(super) async fn commit(self) -> Result<(), StorageError> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+
+    pub(super) async fn rollback(self) -> Result<(), StorageError> {
+        match self {
+            Self::Sqlite(tx) => tx.rollback().await?,
+            Self::Postgres(tx) => tx.rollback().await?,
+        }
+        Ok(())
+    }
+}
+
+/// Notices cheaply that some connection, perhaps of another process, has committed to a SQLite file.
+#[derive(Debug)]
+pub(super) struct DataVersion {
+    connection: PoolConnection<Sqlite>,
+    seen: i64,
+}
+
+impl DataVersion {
+    /// Watches through a connection of its own, since the number is only comparable within one connection.
+    pub(super) async fn watch(read: &SqlitePool) -> Result<Self, StorageError> {
+        Ok(Self { connection: read.acquire().await?, seen: -1 })
+    }
+
+    /// Whether anything was committed since the last call.
+    pub(super) async fn moved(&mut self) -> Result<bool, StorageError> {
+        let now: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *self.connection).await?;
+        Ok(std::mem::replace(&mut self.seen, now) != now)
+    }
+}
+
+/// Whether the URL names PostgreSQL; everything else is SQLite.
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+/// The file of a `sqlite:` URL.
+fn sqlite_path(url: &str) -> Result<PathBuf, StorageError> {
+    let path = url
+        .strip_prefix("sqlite://")
+        .or_else(|| url.strip_prefix("sqlite:"))
+        .ok_or_else(|| open_error(url, "`database.url` must begin with sqlite:// or postgres://"))?;
+    if path.is_empty() || path.starts_with(":memory:") || path.contains('?') {
+        return Err(open_error(url, "give the path of a file, as in sqlite://data/mintmark.db, without parameters"));
+    }
+    Ok(PathBuf::from(path))
+}
+
+async fn lock_beside(database: PathBuf) -> Result<File, StorageError> {
+    let lock = move || {
+        let mut path = database.into_os_string();
+        path.push(".migrate-lock");
+        let file = File::options().create(true).truncate(false).write(true).open(Path::new(&path))?;
+        file.lock()?;
+        Ok::<_, std::io::Error>(file)
+    };
+    match tokio::task::spawn_blocking(lock).await {
+        Ok(Ok(file)) => Ok(file),
+        Ok(Err(error)) => Err(StorageError::Migrate(format!("cannot take the migration lock beside the database: {error}"))),
+        Err(error) => Err(StorageError::Migrate(error.to_string())),
+    }
+}
+
+fn sqlite_open_error(url: &str, error: sqlx::Error) -> StorageError {
+    match StorageError::from(error) {
+        damaged @ StorageError::Damaged(_) => damaged,
+        other => open_error(url, &format!("{other}. Check the path, its owner and the free space")),
+    }
+}
+
+fn open_error(url: &str, why: &str) -> StorageError {
+    // Between `//` and the last `@` stands the user and password; none of it is printed.
+    let shown = match (url.find("//"), url.rfind('@')) {
+        (Some(start), Some(at)) if start + 2 <= at => {
+            format!("{}…{}", url.get(..start + 2).unwrap_or_default(), url.get(at..).unwrap_or_default())
+        }
+        _ => url.to_owned(),
+    };
+    StorageError::Open { url: shown, why: why.to_owned() }
+}

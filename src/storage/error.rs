@@ -1,0 +1,54 @@
+//! What can go wrong below the rules: the database is away, refuses, or holds something it should not.
+
+use thiserror::Error;
+
+/// A failure of storage. Callers turn it into "unavailable"; none of it reaches a client of the service.
+#[derive(Debug, Error)]
+pub enum StorageError {
+    /// The database did not answer or refused; trying again may help.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(#[source] sqlx::Error),
+    /// A row that something else still refers to, or that refers to something gone in the meantime.
+    #[error("the change lost against another: {0}")]
+    Conflict(String),
+    /// What is stored cannot be read as what it should be.
+    #[error("the database is damaged: {0}. Restore it from a backup, or repair it with the tools of the engine")]
+    Damaged(String),
+    /// The database cannot be opened at all.
+    #[error("cannot open the database `{url}`: {why}")]
+    Open {
+        /// The URL without its password.
+        url: String,
+        /// What is wrong and what to do.
+        why: String,
+    },
+    /// The schema is not one this program can serve.
+    #[error("cannot migrate the database: {0}")]
+    Migrate(String),
+}
+
+impl From<sqlx::Error> for StorageError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(db) if db.is_foreign_key_violation() || db.is_unique_violation() => {
+                Self::Conflict(db.message().to_owned())
+            }
+            // SQLITE_CORRUPT and SQLITE_NOTADB, with their extended codes (low byte 11 and 26).
+            sqlx::Error::Database(db) if is_sqlite_damage(db.as_ref()) => Self::Damaged(db.message().to_owned()),
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => {
+                Self::Damaged(error.to_string())
+            }
+            _ => Self::Unavailable(error),
+        }
+    }
+}
+
+fn is_sqlite_damage(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some()
+        && error.code().and_then(|code| code.parse::<i64>().ok()).is_some_and(|code| matches!(code & 0xff, 11 | 26))
+}
+
+/// Reads a stored word; what is not one of ours means damage.
+pub(super) fn parse<T: std::str::FromStr>(what: &str, text: &str) -> Result<T, StorageError> {
+    text.parse().map_err(|_| StorageError::Damaged(format!("{what} is `{}`", text.escape_debug())))
+}

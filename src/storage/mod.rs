@@ -1,0 +1,131 @@
+//! The only room that speaks SQL. Outside, callers see [`Storage`] (reads) and [`Tx`] (changes) in domain words.
+//!
+//! One set of statements serves both engines: `$n` placeholders, instants as Unix seconds from our clock, no booleans,
+//! no JSON operators, `CAST` where a parameter's type could not be told. `engine` holds what differs.
+
+mod access_tokens;
+mod api_clients;
+mod audit;
+mod changes;
+mod engine;
+mod error;
+mod idempotency;
+mod outbox;
+mod products;
+mod secrets;
+mod signing_keys;
+mod state;
+mod workspaces;
+
+pub use access_tokens::IssueGuard;
+pub use api_clients::{ClientFilter, StoredCredentials};
+pub use audit::AuditFilter;
+pub use changes::{Change, ChangeWatch, Changes};
+pub use error::StorageError;
+pub use idempotency::StoredReply;
+pub use state::SealedRoot;
+
+use engine::{Db, DbTx};
+
+/// The database, opened and migrated. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Storage {
+    db: Db,
+}
+
+impl Storage {
+    /// Opens the database at `url` (`sqlite://path` or `postgres://…`), creating a SQLite file where there is none,
+    /// and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StorageError::Open`], [`StorageError::Migrate`] or [`StorageError::Damaged`], each saying what to do.
+    pub async fn open(url: &str, max_connections: u32) -> Result<Self, StorageError> {
+        Ok(Self { db: Db::open(url, max_connections).await? })
+    }
+
+    /// Begins a transaction for a change.
+    pub async fn begin(&self) -> Result<Tx, StorageError> {
+        Ok(Tx { db: self.db.begin().await?, changes: Vec::new() })
+    }
+
+    /// Whether the database answers and has the schema this program was built with.
+    pub async fn schema_is_current(&self) -> Result<bool, StorageError> {
+        self.db.schema_is_current().await
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+
+    /// Prepares every statement, for the test that holds them to both engines. Returns those that the engine refuses.
+    pub async fn refused_statements(&self) -> Result<Vec<String>, StorageError> {
+        use sqlx::Executor as _;
+        let mut refused = Vec::new();
+        for (name, sql) in all_statements() {
+            let sql = sqlx::SqlStr::from_static(sql);
+            let outcome = match &self.db {
+                Db::Sqlite { write, .. } => write.acquire().await?.prepare(sql).await.map(|_| ()),
+                Db::Postgres(pool) => pool.acquire().await?.prepare(sql).await.map(|_| ()),
+            };
+            if let Err(error) = outcome {
+                refused.push(format!("{name}: {error}"));
+            }
+        }
+        Ok(refused)
+    }
+}
+
+/// Every shared statement, with its name.
+fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
+    [
+        access_tokens::STATEMENTS,
+        api_clients::STATEMENTS,
+        audit::STATEMENTS,
+        changes::STATEMENTS,
+        idempotency::STATEMENTS,
+        outbox::STATEMENTS,
+        products::STATEMENTS,
+        secrets::STATEMENTS,
+        signing_keys::STATEMENTS,
+        state::STATEMENTS,
+        workspaces::STATEMENTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+}
+
+/// A change in the making. Rows, audit event, mail and the change counter commit together or not at all; dropping it
+/// undoes everything.
+#[derive(Debug)]
+pub struct Tx {
+    db: DbTx,
+    changes: Vec<Change>,
+}
+
+impl Tx {
+    /// Notes that caches of `change` must fall when this commits.
+    pub fn changed(&mut self, change: Change) {
+        if !self.changes.contains(&change) {
+            self.changes.push(change);
+        }
+    }
+
+    /// Makes the change durable. Returns what fell, and the counter's values for it, for this process's own caches.
+    pub async fn commit(mut self) -> Result<Changes, StorageError> {
+        let changes = self.record_changes().await?;
+        self.db.commit().await?;
+        Ok(changes)
+    }
+
+    /// Undoes everything.
+    pub async fn rollback(self) -> Result<(), StorageError> {
+        self.db.rollback().await
+    }
+}
+
+/// Whether a statement touched a row.
+fn touched(rows: u64) -> bool {
+    rows > 0
+}
