@@ -1,4 +1,5 @@
 //! Mintmark issues the access tokens that machines use to call a company's products.
 
+pub mod keys;
 pub mod model;
 pub mod storage;
