@@ -1,0 +1,225 @@
+//! The settings: what an operator may decide, read once at the start and refused there if they make no sense.
+//!
+//! `config/default.toml` (embedded) < `--config FILE` < `MINTMARK__SECTION__KEY`. First the raw text of all layers
+//! (`layers`, `raw`), then its meaning (`meaning`). All problems are listed at once; see [`SettingsError`].
+
+mod layers;
+mod log_level;
+mod meaning;
+mod problem;
+mod proxies;
+mod public_url;
+mod raw;
+mod secret;
+mod spelling;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+
+pub use layers::{DEFAULT_TOML, ENV_PREFIX, Source};
+pub use log_level::LogLevel;
+pub use problem::{Problem, SettingsError};
+pub use proxies::TrustedProxies;
+pub use public_url::PublicUrl;
+pub use secret::{REDACTED, SecretText};
+
+use crate::model::key::Alg;
+use layers::Layers;
+
+/// Settings that have been checked. `Debug` shows no secret.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `server.*`
+    pub server: ServerSettings,
+    /// `database.*`
+    pub database: DatabaseSettings,
+    /// `keys.*`
+    pub keys: KeySettings,
+    /// `tokens.*`
+    pub tokens: TokenSettings,
+    /// `log.*`
+    pub log: LogSettings,
+    effective: Vec<Effective>,
+}
+
+/// Addresses, limits and the issuer.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// Where OAuth, metadata and keys are served.
+    pub listen: SocketAddr,
+    /// Where `/v1`, `/console` and `/metrics` are served, if not there too.
+    pub management_listen: Option<SocketAddr>,
+    /// The issuer.
+    pub public_url: PublicUrl,
+    /// Threads that serve requests, at least one.
+    pub workers: usize,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: TrustedProxies,
+    /// How long a client may take to send a whole request.
+    pub request_timeout: Duration,
+    /// How long an idle connection stays open; zero: it is closed after the reply.
+    pub keep_alive: Duration,
+    /// How long requests in flight are given after SIGTERM.
+    pub shutdown_timeout: Duration,
+    /// Open connections over all workers.
+    pub max_connections: usize,
+    /// Certificate and key; `None` serves plain HTTP.
+    pub tls: Option<TlsSettings>,
+}
+
+impl ServerSettings {
+    /// The share of `max_connections` of one worker, at least one.
+    pub fn connections_per_worker(&self) -> usize {
+        self.max_connections.div_ceil(self.workers.max(1))
+    }
+}
+
+/// PEM files for TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// The certificate chain, leaf first.
+    pub cert_file: PathBuf,
+    /// Its private key.
+    pub key_file: PathBuf,
+}
+
+/// Which database, and how many connections to it.
+#[derive(Debug, Clone)]
+pub struct DatabaseSettings {
+    /// `sqlite://PATH` or `postgres://…`; secret, since it may carry a password.
+    pub url: SecretText,
+    /// PostgreSQL connections, or SQLite connections that read.
+    pub max_connections: u32,
+}
+
+/// The master key and the life of signing keys.
+#[derive(Debug, Clone)]
+pub struct KeySettings {
+    /// Where the master key is.
+    pub master_key: MasterKey,
+    /// `max-age` of the JWKS, in seconds.
+    pub jwks_max_age_seconds: i64,
+    /// How long a new key is published before it signs, in seconds; at least the max-age.
+    pub pending_seconds: i64,
+    /// Days after which the expiring class rotates; `None`: by hand only.
+    pub rotate_every_days: Option<i64>,
+}
+
+/// Where the master key is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MasterKey {
+    /// The key itself, as text.
+    Inline(SecretText),
+    /// A file.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// Whether an operator named it; if not, it is the default path and may be created for an empty database.
+        explicit: bool,
+    },
+}
+
+/// How tokens are made.
+#[derive(Debug, Clone)]
+pub struct TokenSettings {
+    /// The platform's algorithm.
+    pub signing_alg: Alg,
+    /// The `aud` of products without one of their own; never the issuer.
+    pub default_audience: String,
+    /// Lifetime where a client names none, in seconds.
+    pub default_lifetime_seconds: i64,
+    /// Tokens that live longer than this, in seconds, are recorded.
+    pub record_above_seconds: i64,
+    /// For how long tokens are issued without word from the database, in seconds.
+    pub serve_stale_seconds: i64,
+    /// How a never-expiring token says so.
+    pub never_expires_exp: NeverExpiresExp,
+}
+
+/// `tokens.never_expires.exp`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NeverExpiresExp {
+    /// `exp` is the last second of the year 9999.
+    Far,
+    /// There is no `exp`, and the header says `typ: JWT`.
+    Omit,
+}
+
+/// How and how much is logged.
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// What is logged.
+    pub level: LogLevel,
+}
+
+/// `log.format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for collectors.
+    Json,
+}
+
+/// One setting in force, as `mintmark check` prints it. Secrets are redacted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Effective {
+    /// Dotted name.
+    pub key: String,
+    /// Its value; where it was not set and follows from others, what followed.
+    pub value: serde_json::Value,
+    /// Where it was set.
+    pub source: Source,
+}
+
+impl Settings {
+    /// Reads the embedded defaults, `config_file` if there is one, and the `MINTMARK__…` variables of `env` (see
+    /// [`environment`]).
+    ///
+    /// # Errors
+    /// Every problem of every layer, and of what they mean together.
+    pub fn load(
+        config_file: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, SettingsError> {
+        let mut layers = Layers::defaults();
+        if let Some(path) = config_file {
+            layers.add_file(path);
+        }
+        layers.add_env(env);
+        meaning::of(layers)
+    }
+
+    /// The embedded defaults with TOML texts laid over them in order, as if each were a `--config` file.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub fn from_toml_layers(texts: &[&str]) -> Result<Self, SettingsError> {
+        let mut layers = Layers::defaults();
+        for (n, text) in (1..).zip(texts) {
+            layers.add_toml(&format!("layer {n}"), text);
+        }
+        meaning::of(layers)
+    }
+
+    /// Every setting in force, in the order of the names, secrets redacted.
+    pub fn effective(&self) -> &[Effective] {
+        &self.effective
+    }
+}
+
+/// The `MINTMARK__…` variables of this process. Bytes that are no UTF-8 are replaced, so that they are refused where
+/// they matter instead of ending the program.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .filter(|(name, _)| name.starts_with(ENV_PREFIX))
+}
+
+#[cfg(test)]
+mod tests;

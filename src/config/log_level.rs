@@ -1,0 +1,123 @@
+//! `log.level`: which events are logged, as a level and exceptions by module.
+
+use std::fmt;
+use std::str::FromStr;
+
+use tracing_subscriber::filter::{LevelFilter, Targets};
+
+const OURS: &str = "mintmark";
+
+/// A checked `log.level`, like `info,mintmark::http=warn`.
+///
+/// Libraries are held to `info`: below it some log bytes they carry, which could be a secret.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogLevel {
+    text: String,
+    targets: Targets,
+}
+
+impl LogLevel {
+    /// What passes, as a filter for a subscriber.
+    pub fn targets(&self) -> Targets {
+        self.targets.clone()
+    }
+}
+
+impl FromStr for LogLevel {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut targets = Targets::new();
+        for directive in text.split(',').map(str::trim) {
+            let (target, level) =
+                directive.split_once('=').map_or((None, directive), |(t, l)| (Some(t.trim()), l));
+            let level = parse_level(level.trim()).ok_or_else(|| format!("{directive:?} names no level"))?;
+            targets = match target {
+                None => targets.with_default(level.min(LevelFilter::INFO)).with_target(OURS, level),
+                Some(target) if !is_module(target) => return Err(format!("{directive:?} names no module")),
+                Some(target) if is_ours(target) || level <= LevelFilter::INFO => {
+                    targets.with_target(target, level)
+                }
+                Some(target) => {
+                    return Err(format!(
+                        "{target} is a library, and below info it may log secrets it carries"
+                    ));
+                }
+            };
+        }
+        Ok(Self { text: text.to_owned(), targets })
+    }
+}
+
+impl fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+fn parse_level(name: &str) -> Option<LevelFilter> {
+    Some(match name.to_ascii_lowercase().as_str() {
+        "off" => LevelFilter::OFF,
+        "error" => LevelFilter::ERROR,
+        "warn" => LevelFilter::WARN,
+        "info" => LevelFilter::INFO,
+        "debug" => LevelFilter::DEBUG,
+        "trace" => LevelFilter::TRACE,
+        _ => return None,
+    })
+}
+
+fn is_module(target: &str) -> bool {
+    target
+        .split("::")
+        .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
+}
+
+// Targets match by prefix of the text, so this must not be laxer than `mintmark` and what stands below it.
+fn is_ours(target: &str) -> bool {
+    target == OURS || target.strip_prefix(OURS).is_some_and(|rest| rest.starts_with("::"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::Level;
+
+    #[test]
+    fn libraries_are_held_to_info() {
+        let targets = "trace".parse::<LogLevel>().unwrap().targets();
+        assert!(targets.would_enable("mintmark::keys", &Level::TRACE));
+        assert!(targets.would_enable("actix_http::h1", &Level::INFO));
+        assert!(!targets.would_enable("actix_http::h1", &Level::DEBUG));
+        assert!("info,sqlx=debug".parse::<LogLevel>().is_err_and(|why| why.contains("library")));
+        assert!("mintmarkx=debug".parse::<LogLevel>().is_err());
+    }
+
+    #[test]
+    fn exceptions_by_module() {
+        let targets = "info, mintmark::http=warn,sqlx=off".parse::<LogLevel>().unwrap().targets();
+        assert!(targets.would_enable("mintmark::oauth", &Level::INFO));
+        assert!(!targets.would_enable("mintmark::http", &Level::INFO));
+        assert!(!targets.would_enable("sqlx::query", &Level::ERROR));
+        let targets = "mintmark::keys=debug".parse::<LogLevel>().unwrap().targets();
+        assert!(!targets.would_enable("mintmark::oauth", &Level::ERROR));
+        assert!(targets.would_enable("mintmark::keys", &Level::DEBUG));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for bad in [
+            "",
+            "loud",
+            "info,",
+            "=info",
+            "mintmark=",
+            "mintmark[x]=info",
+            "a b=info",
+            "mintmark::=info",
+            "3",
+        ] {
+            assert!(bad.parse::<LogLevel>().is_err(), "{bad}");
+        }
+    }
+}

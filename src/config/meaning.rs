@@ -1,0 +1,288 @@
+//! Then the meaning, once: ranges, forms, and what must not be set together. Every rule of `design.md` §7 on settings.
+
+mod server;
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::Url;
+use serde_json::Value as Json;
+
+use super::layers::{Layers, Source};
+use super::log_level::LogLevel;
+use super::problem::{Problem, SettingsError};
+use super::public_url::PublicUrl;
+use super::raw::{self, Raw};
+use super::secret::{REDACTED, SecretText, redact_url};
+use super::{
+    DatabaseSettings, Effective, KeySettings, LogFormat, LogSettings, MasterKey, NeverExpiresExp,
+    ServerSettings, Settings, TokenSettings,
+};
+use crate::model::expiry::LIFETIME_RANGE;
+use crate::model::key::Alg;
+
+const DAY: i64 = 86_400;
+
+/// Checks what the layers say.
+pub(super) fn of(layers: Layers) -> Result<Settings, SettingsError> {
+    let raw = match serde_json::from_value::<Raw>(layers.tree()) {
+        Ok(raw) => raw,
+        Err(why) => return Err(refused(layers.problems, Some(embedded_is_broken(&why)))),
+    };
+    let mut check = Check { layers };
+    let server = check.server(&raw.server);
+    let database = check.database(&raw.database);
+    let keys = check.keys(&raw.keys);
+    let log = check.log(&raw.log);
+    let tokens = check.tokens(&raw.tokens, server.as_ref().map(|server| &server.public_url));
+    match (server, tokens, log) {
+        (Some(server), Some(tokens), Some(log)) if check.layers.problems.is_empty() => {
+            let effective = check.effective(&server, &tokens);
+            Ok(Settings { server, database, keys, tokens, log, effective })
+        }
+        _ => Err(refused(check.layers.problems, None)),
+    }
+}
+
+fn refused(mut problems: Vec<Problem>, more: Option<Problem>) -> SettingsError {
+    problems.extend(more);
+    problems.sort_by(|a, b| a.key.cmp(&b.key));
+    SettingsError { problems }
+}
+
+fn embedded_is_broken(why: &serde_json::Error) -> Problem {
+    Problem {
+        key: "config/default.toml".to_owned(),
+        set_by: None,
+        reason: format!("it does not hold the settings this program knows: {why}"),
+        remedy: "Build Mintmark from unchanged sources".to_owned(),
+    }
+}
+
+/// Collects problems while the meaning is worked out; a refused value is replaced by one that lets the rest go on.
+struct Check {
+    layers: Layers,
+}
+
+impl Check {
+    fn refuse(&mut self, key: &str, reason: impl Into<String>, remedy: impl Into<String>) {
+        let set_by = self.layers.entry(key).and_then(|entry| entry.set_by.clone());
+        let (reason, remedy) = (reason.into(), remedy.into());
+        self.layers.problems.push(Problem { key: key.to_owned(), set_by, reason, remedy });
+    }
+
+    /// Whether these keys are sound one by one, so that it makes sense to look at them together.
+    fn sound(&self, keys: &[&str]) -> bool {
+        !keys.iter().any(|key| self.layers.is_broken(key))
+    }
+
+    fn is_set(&self, key: &str) -> bool {
+        self.layers.entry(key).is_some_and(|entry| entry.source != Source::Default)
+    }
+
+    fn within(&mut self, key: &str, value: i64, range: RangeInclusive<i64>) -> i64 {
+        if !range.contains(&value) {
+            let (from, to) = range.into_inner();
+            self.refuse(key, format!("{value} is out of range"), format!("Choose from {from} to {to}"));
+            return from;
+        }
+        value
+    }
+
+    fn count(&mut self, key: &str, value: i64, range: RangeInclusive<i64>) -> usize {
+        usize::try_from(self.within(key, value, range)).unwrap_or_default()
+    }
+
+    fn seconds(&mut self, key: &str, value: i64, range: RangeInclusive<i64>) -> Duration {
+        Duration::from_secs(self.within(key, value, range).unsigned_abs())
+    }
+
+    fn database(&mut self, raw: &raw::Database) -> DatabaseSettings {
+        // The text may carry a password, so no reason quotes it.
+        let refusal = if let Some(path) = raw.url.strip_prefix("sqlite://") {
+            match path {
+                "" => Some(("it names no file", "Write it like sqlite://data/mintmark.db")),
+                ":memory:" => Some((
+                    "a database in memory would forget every client and key at the next start",
+                    "Name a file, like sqlite://data/mintmark.db",
+                )),
+                _ if path.contains(['?', '#']) => Some((
+                    "a SQLite URL takes no options here, since Mintmark sets those that keep data safe",
+                    "End it after the path",
+                )),
+                _ => None,
+            }
+        } else if raw.url.starts_with("postgres://") || raw.url.starts_with("postgresql://") {
+            postgres_refusal(&raw.url)
+        } else {
+            Some((
+                "it names no database Mintmark knows",
+                "Write it like sqlite://data/mintmark.db or postgres://USER:PASSWORD@HOST/NAME",
+            ))
+        };
+        if let Some((reason, remedy)) = refusal {
+            self.refuse("database.url", reason, remedy);
+        }
+        let connections = self.count("database.max_connections", raw.max_connections, 1..=1000);
+        DatabaseSettings {
+            url: SecretText::new(raw.url.clone()),
+            max_connections: u32::try_from(connections).unwrap_or(u32::MAX),
+        }
+    }
+
+    fn keys(&mut self, raw: &raw::Keys) -> KeySettings {
+        let file_set = self.is_set("keys.master_key_file");
+        let master_key = if raw.master_key.is_empty() {
+            if raw.master_key_file.is_empty() {
+                self.refuse("keys.master_key_file", "there is no master key without it", "Name a file");
+            }
+            MasterKey::File { path: PathBuf::from(&raw.master_key_file), explicit: file_set }
+        } else {
+            if file_set && !raw.master_key_file.is_empty() {
+                self.refuse(
+                    "keys.master_key",
+                    "keys.master_key_file is set too, and there is one master key",
+                    "Keep one of the two",
+                );
+            }
+            MasterKey::Inline(SecretText::new(raw.master_key.clone()))
+        };
+        let (max_age, pending, rotate) =
+            ("keys.jwks_max_age_seconds", "keys.pending_seconds", "keys.rotate_every_days");
+        let jwks_max_age_seconds = self.within(max_age, raw.jwks_max_age_seconds, 1..=DAY);
+        let pending_seconds = self.within(pending, raw.pending_seconds, 1..=30 * DAY);
+        let rotate_every_days = self.within(rotate, raw.rotate_every_days, 0..=3650);
+        if self.sound(&[max_age, pending]) && pending_seconds < jwks_max_age_seconds {
+            self.refuse(
+                pending,
+                format!("{pending_seconds} is less than keys.jwks_max_age_seconds ({jwks_max_age_seconds}), so keys would sign before verifiers know them"),
+                "Raise it, or lower the max-age",
+            );
+        }
+        if self.sound(&[pending, rotate])
+            && rotate_every_days > 0
+            && rotate_every_days * DAY <= pending_seconds
+        {
+            self.refuse(
+                rotate,
+                format!("keys would be replaced before they sign, since they are pending for {pending_seconds} seconds (keys.pending_seconds)"),
+                "Rotate less often, or shorten keys.pending_seconds",
+            );
+        }
+        KeySettings {
+            master_key,
+            jwks_max_age_seconds,
+            pending_seconds,
+            rotate_every_days: (rotate_every_days > 0).then_some(rotate_every_days),
+        }
+    }
+
+    fn tokens(&mut self, raw: &raw::Tokens, issuer: Option<&PublicUrl>) -> Option<TokenSettings> {
+        let signing_alg = raw.signing_alg.parse::<Alg>().ok();
+        if signing_alg.is_none() {
+            let names = Alg::ALL.map(Alg::as_str).join(", ");
+            self.refuse("tokens.signing_alg", "there is no such algorithm", format!("Choose one of {names}"));
+        }
+        let default_audience = match (raw.default_audience.as_str(), issuer) {
+            ("", Some(issuer)) => Some(format!("{issuer}/products")),
+            ("", None) => None,
+            (text, _) => Some(text.to_owned()),
+        };
+        if let Some(audience) = &default_audience {
+            self.audience(audience, issuer);
+        }
+        let default_lifetime_seconds =
+            self.within("tokens.default_lifetime_seconds", raw.default_lifetime_seconds, LIFETIME_RANGE);
+        let record_above_seconds =
+            self.within("tokens.record_above_seconds", raw.record_above_seconds, 60..=DAY);
+        let serve_stale_seconds = self.within("tokens.serve_stale_seconds", raw.serve_stale_seconds, 0..=DAY);
+        let never_expires_exp = self.one_of(
+            "tokens.never_expires.exp",
+            &raw.never_expires.exp,
+            &[("far", NeverExpiresExp::Far), ("omit", NeverExpiresExp::Omit)],
+        );
+        Some(TokenSettings {
+            signing_alg: signing_alg?,
+            default_audience: default_audience?,
+            default_lifetime_seconds,
+            record_above_seconds,
+            serve_stale_seconds,
+            never_expires_exp: never_expires_exp?,
+        })
+    }
+
+    fn audience(&mut self, audience: &str, issuer: Option<&PublicUrl>) {
+        let key = "tokens.default_audience";
+        if issuer.is_some_and(|issuer| issuer.as_str() == audience) {
+            self.refuse(
+                key,
+                "it is the issuer, so a product's token would be good for Mintmark itself",
+                "Choose another URI, or leave it out for <public_url>/products",
+            );
+        } else if Url::parse(audience).is_err()
+            || audience.contains('#')
+            || !audience.bytes().all(|b| b.is_ascii_graphic())
+        {
+            self.refuse(
+                key,
+                "it is no absolute URI without a fragment, so no client could ask for it as a resource (RFC 8707)",
+                "Write it like https://api.example.com",
+            );
+        }
+    }
+
+    fn log(&mut self, raw: &raw::Log) -> Option<LogSettings> {
+        let format =
+            self.one_of("log.format", &raw.format, &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+        let level = raw.level.parse::<LogLevel>().map_err(|why| {
+            self.refuse("log.level", why, "Write it like info, or info,mintmark::http=warn");
+        });
+        Some(LogSettings { format: format?, level: level.ok()? })
+    }
+
+    fn one_of<T: Copy>(&mut self, key: &str, text: &str, choices: &[(&str, T)]) -> Option<T> {
+        let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
+        if chosen.is_none() {
+            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+            self.refuse(
+                key,
+                format!("{text:?} is none of its values"),
+                format!("Choose {}", names.join(" or ")),
+            );
+        }
+        chosen
+    }
+
+    fn effective(&self, server: &ServerSettings, tokens: &TokenSettings) -> Vec<Effective> {
+        let shown = |key: &str, value: &Json| match (key, value.as_str()) {
+            ("server.public_url", _) => Json::from(server.public_url.as_str()),
+            ("server.workers", _) => Json::from(server.workers),
+            ("tokens.default_audience", _) => Json::from(tokens.default_audience.as_str()),
+            ("database.url", Some(url)) => Json::from(redact_url(url)),
+            ("keys.master_key", Some(secret)) if !secret.is_empty() => Json::from(REDACTED),
+            _ => value.clone(),
+        };
+        let entries = self.layers.entries.iter();
+        entries
+            .map(|(key, entry)| Effective {
+                key: key.clone(),
+                value: shown(key, &entry.value),
+                source: entry.source,
+            })
+            .collect()
+    }
+}
+
+fn postgres_refusal(text: &str) -> Option<(&'static str, &'static str)> {
+    let escaped =
+        "Write characters such as / @ # ? : in user name and password percent-encoded, as in p%40ss";
+    let Ok(url) = Url::parse(text) else {
+        return Some(("it cannot be read as a URL", escaped));
+    };
+    // An unescaped / or # in a password ends the authority early; what is left of the password shows by its @.
+    if url.path().contains('@') || url.fragment().is_some() || text.contains(char::is_whitespace) {
+        return Some(("it holds characters that a URL cannot hold where they stand", escaped));
+    }
+    None
+}

@@ -1,0 +1,157 @@
+//! What `server.*` means: addresses, the issuer that follows from them, TLS, proxies, limits.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::super::proxies::parse_network;
+use super::super::raw;
+use super::super::{PublicUrl, ServerSettings, TlsSettings, TrustedProxies};
+use super::Check;
+
+impl Check {
+    pub(super) fn server(&mut self, raw: &raw::Server) -> Option<ServerSettings> {
+        let listen = self.address("server.listen", &raw.listen);
+        let management_listen = match raw.management_listen.as_str() {
+            "" => None,
+            text => self.address("server.management_listen", text),
+        };
+        if listen.is_some_and(|listen| listen.port() != 0 && management_listen == Some(listen)) {
+            self.refuse(
+                "server.management_listen",
+                "it is the address of server.listen",
+                "Give it another address, or leave it out to serve everything on one",
+            );
+        }
+        let tls = self.tls(&raw.tls);
+        let public_url = self.public_url(&raw.public_url, listen, tls.is_some());
+        let trusted_proxies = self.trusted_proxies(&raw.trusted_proxies);
+        let workers = match self.count("server.workers", raw.workers, 0..=1024) {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            workers => workers,
+        };
+        let request = self.seconds("server.request_timeout_seconds", raw.request_timeout_seconds, 1..=300);
+        let keep_alive = self.seconds("server.keep_alive_seconds", raw.keep_alive_seconds, 0..=3600);
+        let shutdown =
+            self.seconds("server.shutdown_timeout_seconds", raw.shutdown_timeout_seconds, 1..=3600);
+        let max_connections = self.count("server.max_connections", raw.max_connections, 1..=1_000_000);
+        Some(ServerSettings {
+            listen: listen?,
+            management_listen,
+            public_url: public_url?,
+            workers,
+            trusted_proxies,
+            request_timeout: request,
+            keep_alive,
+            shutdown_timeout: shutdown,
+            max_connections,
+            tls,
+        })
+    }
+
+    fn address(&mut self, key: &str, text: &str) -> Option<SocketAddr> {
+        let address = text.parse().ok();
+        if address.is_none() {
+            self.refuse(
+                key,
+                format!("{text:?} is no address with a port"),
+                "Write it like 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080",
+            );
+        }
+        address
+    }
+
+    fn tls(&mut self, raw: &raw::Tls) -> Option<TlsSettings> {
+        let (cert, key) = ("server.tls.cert_file", "server.tls.key_file");
+        for (name, path) in [(cert, &raw.cert_file), (key, &raw.key_file)] {
+            if path.is_empty() {
+                continue;
+            }
+            if let Err(why) = std::fs::File::open(path) {
+                self.refuse(
+                    name,
+                    format!("{path} cannot be opened: {why}"),
+                    "Name a PEM file this process can read",
+                );
+            }
+        }
+        let missing = match (raw.cert_file.is_empty(), raw.key_file.is_empty()) {
+            (true, true) => return None,
+            (false, false) => {
+                let path = PathBuf::from;
+                return Some(TlsSettings { cert_file: path(&raw.cert_file), key_file: path(&raw.key_file) });
+            }
+            (true, false) => cert,
+            (false, true) => key,
+        };
+        self.refuse(missing, "TLS takes a certificate and its key, and only one is set", "Set both, or none");
+        None
+    }
+
+    fn public_url(&mut self, text: &str, listen: Option<SocketAddr>, tls: bool) -> Option<PublicUrl> {
+        let key = "server.public_url";
+        if text.is_empty() {
+            let port = listen?.port();
+            if port == 0 {
+                self.refuse(
+                    key,
+                    "server.listen leaves the port open, so no issuer follows from it",
+                    "Set it",
+                );
+                return None;
+            }
+            if tls {
+                self.refuse(
+                    key,
+                    "with TLS the issuer is an https URL, whose host cannot be guessed",
+                    "Set it",
+                );
+                return None;
+            }
+            let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+            return PublicUrl::parse(&normal_http(local)).ok();
+        }
+        match PublicUrl::parse(text) {
+            Ok(url) if tls && !url.is_https() => {
+                self.refuse(
+                    key,
+                    "it says http, but server.tls makes this server speak https",
+                    "Make it an https URL",
+                );
+                None
+            }
+            Ok(url) => Some(url),
+            Err((reason, remedy)) => {
+                self.refuse(key, reason, remedy);
+                None
+            }
+        }
+    }
+
+    fn trusted_proxies(&mut self, texts: &[String]) -> TrustedProxies {
+        let mut networks = Vec::new();
+        for text in texts {
+            match parse_network(text) {
+                None => self.refuse(
+                    "server.trusted_proxies",
+                    format!("{text:?} is no network"),
+                    "Write networks like 10.0.0.0/8 or single addresses",
+                ),
+                Some(network) if network.prefix_len() == 0 => self.refuse(
+                    "server.trusted_proxies",
+                    format!("{text} trusts everyone, so anyone could choose the address that allowed_ips is held to"),
+                    "Name only the networks of your proxies",
+                ),
+                Some(network) => networks.push(network),
+            }
+        }
+        TrustedProxies::new(networks)
+    }
+}
+
+/// `http://ADDRESS` in the one spelling [`PublicUrl`] takes: port 80 is not written.
+fn normal_http(address: SocketAddr) -> String {
+    match address.port() {
+        80 => format!("http://{}", address.ip()),
+        _ => format!("http://{address}"),
+    }
+}

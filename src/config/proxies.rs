@@ -1,0 +1,129 @@
+//! Who the client is when proxies stand in front: the right hop of `X-Forwarded-For`, for `allowed_ips` and the log.
+//!
+//! Each proxy appends the address it was called from, so the list is read from the right and believed only as far as
+//! the proxies are ours. What a client writes into the header itself stands to the left of that and is never reached.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use ipnet::IpNet;
+
+/// The networks whose word on `X-Forwarded-For` is taken (`server.trusted_proxies`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    /// Trusts the proxies in `networks`. IPv4-mapped IPv6 networks are folded, as addresses are.
+    pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Self {
+        Self(networks.into_iter().map(fold_network).collect())
+    }
+
+    /// The address a request came from: `peer` unless that is a trusted proxy; else, from the right end of
+    /// `X-Forwarded-For` (the values of all its header lines, in order of appearance), the first address that is no
+    /// trusted proxy. An entry that is no address ends the walk at the proxy that vouched for it. IPv4-mapped IPv6 is
+    /// folded to IPv4.
+    pub fn client_ip<'a>(&self, peer: IpAddr, forwarded_for: impl Iterator<Item = &'a str>) -> IpAddr {
+        let mut client = peer.to_canonical();
+        if !self.trusts(client) {
+            return client;
+        }
+        let lines: Vec<&str> = forwarded_for.collect();
+        for entry in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+            let Some(hop) = parse_hop(entry.trim_matches([' ', '\t'])) else { break };
+            client = hop;
+            if !self.trusts(client) {
+                break;
+            }
+        }
+        client
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// A network as people write it: `10.0.0.0/8`, `2001:db8::/32`, or one address.
+pub(super) fn parse_network(text: &str) -> Option<IpNet> {
+    IpNet::from_str(text).ok().or_else(|| IpAddr::from_str(text).ok().map(IpNet::from))
+}
+
+fn fold_network(network: IpNet) -> IpNet {
+    match network {
+        IpNet::V6(v6) if v6.prefix_len() >= 96 => match v6.addr().to_ipv4_mapped() {
+            Some(v4) => IpNet::new(v4.into(), v6.prefix_len() - 96).unwrap_or(network),
+            None => network,
+        },
+        _ => network,
+    }
+}
+
+/// An entry of the header: an address, which some proxies write with a port or, for IPv6, in brackets.
+fn parse_hop(entry: &str) -> Option<IpAddr> {
+    let unbracketed = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let address = match unbracketed {
+        Some(v6) => IpAddr::V6(v6.parse().ok()?),
+        None => entry.parse().ok().or_else(|| entry.parse::<SocketAddr>().ok().map(|socket| socket.ip()))?,
+    };
+    Some(address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(trusted: &[&str], peer: &str, lines: &[&str]) -> String {
+        let proxies = TrustedProxies::new(trusted.iter().map(|text| parse_network(text).unwrap()));
+        proxies.client_ip(peer.parse().unwrap(), lines.iter().copied()).to_string()
+    }
+
+    #[test]
+    fn an_untrusted_peer_is_the_client_whatever_it_claims() {
+        assert_eq!(client(&[], "192.0.2.1", &["203.0.113.9"]), "192.0.2.1");
+        assert_eq!(client(&["10.0.0.0/8"], "192.0.2.1", &["10.0.0.1, 203.0.113.9"]), "192.0.2.1");
+    }
+
+    #[test]
+    fn the_walk_ends_at_the_first_hop_that_is_not_ours() {
+        let ours = &["10.0.0.0/8", "2001:db8::7"];
+        assert_eq!(client(ours, "10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(client(ours, "10.0.0.1", &["203.0.113.9"]), "203.0.113.9");
+        assert_eq!(client(ours, "10.0.0.1", &["203.0.113.9, 10.0.0.2"]), "203.0.113.9");
+        assert_eq!(client(ours, "2001:db8::7", &["203.0.113.9,10.0.0.2"]), "203.0.113.9");
+        // What the client sent itself stands further left.
+        assert_eq!(client(ours, "10.0.0.1", &["127.0.0.1, 198.51.100.2, 10.0.0.2"]), "198.51.100.2");
+        // Several header lines are one list.
+        assert_eq!(
+            client(ours, "10.0.0.1", &["127.0.0.1", "198.51.100.2", "10.0.0.2, 10.0.0.3"]),
+            "198.51.100.2"
+        );
+        // Nobody but ours: the far end of the chain.
+        assert_eq!(client(ours, "10.0.0.1", &["10.0.0.4, 10.0.0.2"]), "10.0.0.4");
+    }
+
+    #[test]
+    fn an_entry_that_is_no_address_is_not_passed_over() {
+        let ours = &["10.0.0.0/8"];
+        for bad in
+            ["", "unknown", "_hidden", "203.0.113.9/32", "203.0.113.9 x", "[203.0.113.9]", "0xCB007109", "ä"]
+        {
+            assert_eq!(client(ours, "10.0.0.1", &[&format!("203.0.113.9, {bad}")]), "10.0.0.1", "{bad}");
+            assert_eq!(
+                client(ours, "10.0.0.1", &[&format!("203.0.113.9, {bad}, 10.0.0.2")]),
+                "10.0.0.2",
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn ports_brackets_and_mapped_addresses_are_read() {
+        let ours = &["10.0.0.0/8"];
+        assert_eq!(client(ours, "10.0.0.1", &["203.0.113.9:4711"]), "203.0.113.9");
+        assert_eq!(client(ours, "10.0.0.1", &["[2001:db8::1]"]), "2001:db8::1");
+        assert_eq!(client(ours, "10.0.0.1", &["[2001:db8::1]:443"]), "2001:db8::1");
+        assert_eq!(client(ours, "::ffff:10.0.0.1", &["::ffff:203.0.113.9, ::ffff:10.0.0.2"]), "203.0.113.9");
+        assert_eq!(client(&["::ffff:10.0.0.0/104"], "10.0.0.1", &["203.0.113.9"]), "203.0.113.9");
+        assert_eq!(client(&[], "::ffff:203.0.113.9", &[]), "203.0.113.9");
+    }
+}

@@ -1,0 +1,156 @@
+//! The issuer identifier (RFC 8414 §2): the `iss` of every token, compared byte for byte by everyone who reads one.
+//!
+//! So it is accepted only in the one spelling a URL parser gives back, and nothing later has to normalise it.
+
+use std::fmt;
+
+use reqwest::Url;
+
+/// `server.public_url`, checked: `https` (or `http` on a loopback host), no userinfo, query, fragment or trailing slash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl {
+    text: String,
+    path_at: usize,
+    loopback: bool,
+}
+
+/// Why a text is no issuer: reason and remedy.
+pub(super) type Refusal = (String, String);
+
+impl PublicUrl {
+    pub(super) fn parse(text: &str) -> Result<Self, Refusal> {
+        let refuse = |reason: &str, remedy: &str| Err((reason.to_owned(), remedy.to_owned()));
+        let Ok(url) = Url::parse(text) else {
+            return refuse("it is no URL", "Write it like https://tokens.example.com");
+        };
+        if !matches!(url.scheme(), "http" | "https") {
+            return refuse("an issuer is an https URL", "Write it like https://tokens.example.com");
+        }
+        let loopback = url.host_str().is_some_and(is_loopback_host);
+        if url.scheme() == "http" && !loopback {
+            return refuse(
+                "http sends secrets and tokens in the clear, and this host is not loopback",
+                "Use https; Mintmark itself may listen on plain HTTP behind a proxy that ends TLS",
+            );
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return refuse("an issuer holds no user name or password", "Leave out what stands before the @");
+        }
+        if text.contains(['?', '#']) {
+            return refuse("an issuer has no query and no fragment (RFC 8414)", "End it before the ? or #");
+        }
+        if text.ends_with('/') {
+            return refuse("an issuer ends without a slash", "Remove the slash at the end");
+        }
+        let path = url.path().trim_end_matches('/');
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+        if !path.split('/').skip(1).all(|segment| !segment.is_empty() && segment.bytes().all(plain)) {
+            return refuse(
+                "its path may hold only letters, digits and - . _ ~ between single slashes",
+                "Choose a plainer path, or none",
+            );
+        }
+        let normal = url.as_str().trim_end_matches('/');
+        if normal != text {
+            return Err((
+                "verifiers compare the issuer byte for byte, so it is taken in its normal form only"
+                    .to_owned(),
+                format!("Write it as {normal}"),
+            ));
+        }
+        Ok(Self { text: text.to_owned(), path_at: text.len() - path.len(), loopback })
+    }
+
+    /// The issuer.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Its path: empty, or like `/tenant`. Every route is served below it too.
+    pub fn path(&self) -> &str {
+        self.text.get(self.path_at..).unwrap_or_default()
+    }
+
+    /// Scheme, host and port: where `/.well-known/…` with the path behind it is found (RFC 8414 §3.1).
+    pub fn origin(&self) -> &str {
+        self.text.get(..self.path_at).unwrap_or_default()
+    }
+
+    /// Whether it can be reached from this machine only.
+    pub fn is_loopback(&self) -> bool {
+        self.loopback
+    }
+
+    /// Whether it is `https`.
+    pub fn is_https(&self) -> bool {
+        self.text.starts_with("https:")
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+fn is_loopback_host(host: &str) -> bool {
+    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    host == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_issuers_keep_every_byte() {
+        for (text, origin, path, loopback) in [
+            ("https://tokens.example.com", "https://tokens.example.com", "", false),
+            ("https://tokens.example.com:8443", "https://tokens.example.com:8443", "", false),
+            ("https://h.example/a/b-1", "https://h.example", "/a/b-1", false),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080", "", true),
+            ("http://127.8.9.1", "http://127.8.9.1", "", true),
+            ("http://localhost:1/tenant", "http://localhost:1", "/tenant", true),
+            ("http://[::1]:8080", "http://[::1]:8080", "", true),
+            ("https://[2001:db8::1]", "https://[2001:db8::1]", "", false),
+        ] {
+            let url = PublicUrl::parse(text).unwrap_or_else(|why| panic!("{text}: {why:?}"));
+            assert_eq!((url.as_str(), url.origin(), url.path()), (text, origin, path));
+            assert_eq!(url.is_loopback(), loopback, "{text}");
+            assert_eq!(url.is_https(), text.starts_with("https"));
+        }
+    }
+
+    #[test]
+    fn bad_issuers_are_told_why() {
+        for (text, reason) in [
+            ("", "no URL"),
+            ("tokens.example.com", "no URL"),
+            ("ftp://tokens.example.com", "an issuer is an https URL"),
+            ("http://tokens.example.com", "not loopback"),
+            ("http://localhost.example.com", "not loopback"),
+            ("http://127.0.0.1.example.com", "not loopback"),
+            ("http://0.0.0.0:8080", "not loopback"),
+            ("http://10.0.0.1", "not loopback"),
+            ("https://me@h.example", "user name"),
+            ("https://h.example?x", "query"),
+            ("https://h.example#x", "fragment"),
+            ("https://h.example?", "query"),
+            ("https://h.example/", "slash"),
+            ("https://h.example/a/", "slash"),
+            ("https://h.example/a//b", "path"),
+            ("https://h.example/{a}", "path"),
+            ("https://h.example/a%20b", "path"),
+            ("https://H.example", "byte for byte"),
+            ("HTTPS://h.example", "byte for byte"),
+            ("https://h.example:443", "byte for byte"),
+            ("https://h.example/a/../b", "byte for byte"),
+            (" https://h.example", "byte for byte"),
+            ("http://2130706433", "byte for byte"),
+        ] {
+            let (why, remedy) = PublicUrl::parse(text).expect_err(text);
+            assert!(why.contains(reason), "{text}: {why}");
+            assert!(!remedy.is_empty());
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Text that must not be seen: held by the settings, wiped when dropped, never printed by `Debug`.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// A secret setting, or one that may carry a secret (a database URL with a password).
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretText(Zeroizing<String>);
+
+impl SecretText {
+    /// Takes `text` into keeping.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// The text itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(REDACTED)
+    }
+}
+
+/// What stands where a secret would.
+pub const REDACTED: &str = "[redacted]";
+
+/// `url` without its password, be it in the authority or in a query parameter (libpq takes both).
+pub(super) fn redact_url(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return REDACTED.to_owned() };
+    let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let authority = match authority.rsplit_once('@') {
+        Some((userinfo, host)) => match userinfo.split_once(':') {
+            Some((user, _)) => format!("{user}:{REDACTED}@{host}"),
+            None => authority.to_owned(),
+        },
+        None => authority.to_owned(),
+    };
+    let query = query.map(|query| {
+        let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+            Some((name, _)) if name.to_ascii_lowercase().contains("pass") => format!("{name}={REDACTED}"),
+            _ => pair.to_owned(),
+        });
+        format!("?{}", pairs.collect::<Vec<_>>().join("&"))
+    });
+    format!("{scheme}://{authority}{path}{}", query.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", SecretText::new("canary")), REDACTED);
+    }
+
+    #[test]
+    fn passwords_leave_urls_wherever_they_are() {
+        for (url, shown) in [
+            ("sqlite://data/mintmark.db", "sqlite://data/mintmark.db"),
+            ("postgres://host/db", "postgres://host/db"),
+            ("postgres://me@host/db?sslmode=require", "postgres://me@host/db?sslmode=require"),
+            ("postgres://me:pw@host:5432/db", "postgres://me:[redacted]@host:5432/db"),
+            ("postgres://me:p@w:x@host", "postgres://me:[redacted]@host"),
+            ("postgres://host/db?user=me&password=pw&x", "postgres://host/db?user=me&password=[redacted]&x"),
+            ("no url at all: pw", "[redacted]"),
+        ] {
+            assert_eq!(redact_url(url), shown);
+        }
+    }
+}

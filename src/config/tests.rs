@@ -1,0 +1,280 @@
+//! The layers and what they mean, from the outside.
+
+use super::*;
+
+fn load(file: &str, env: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mintmark.toml");
+    std::fs::write(&path, file).unwrap();
+    Settings::load(Some(&path), env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+}
+
+fn problems(file: &str, env: &[(&str, &str)]) -> Vec<Problem> {
+    load(file, env).expect_err(file).problems
+}
+
+/// The one problem of a file: its key, and all it says.
+fn problem(file: &str) -> (String, String) {
+    match problems(file, &[]).as_slice() {
+        [only] => (only.key.clone(), only.to_string()),
+        more => panic!("{file}: {more:?}"),
+    }
+}
+
+fn shown(settings: &Settings, key: &str) -> (serde_json::Value, Source) {
+    let entry = settings.effective().iter().find(|entry| entry.key == key).unwrap();
+    (entry.value.clone(), entry.source)
+}
+
+#[test]
+fn the_defaults_stand() {
+    let settings = Settings::load(None, std::iter::empty()).unwrap();
+    let server = &settings.server;
+    assert_eq!(server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(server.management_listen, None);
+    assert_eq!(server.public_url.as_str(), "http://127.0.0.1:8080");
+    assert!(server.workers >= 1);
+    assert_eq!(server.trusted_proxies, TrustedProxies::default());
+    assert_eq!(server.tls, None);
+    assert_eq!(settings.database.url.expose(), "sqlite://data/mintmark.db");
+    let master_key = MasterKey::File { path: "data/master.key".into(), explicit: false };
+    assert_eq!(settings.keys.master_key, master_key);
+    assert_eq!((settings.keys.jwks_max_age_seconds, settings.keys.pending_seconds), (300, 900));
+    assert_eq!(settings.keys.rotate_every_days, Some(90));
+    assert_eq!(settings.tokens.signing_alg, Alg::ES256);
+    assert_eq!(settings.tokens.default_audience, "http://127.0.0.1:8080/products");
+    assert_eq!(settings.tokens.default_lifetime_seconds, 3600);
+    assert_eq!(settings.tokens.record_above_seconds, 86_400);
+    assert_eq!(settings.tokens.serve_stale_seconds, 0);
+    assert_eq!(settings.tokens.never_expires_exp, NeverExpiresExp::Far);
+    assert_eq!(settings.log.format, LogFormat::Text);
+    assert_eq!(settings.log.level.to_string(), "info");
+}
+
+#[test]
+fn the_file_covers_the_defaults_and_the_environment_covers_both() {
+    let file = "[server]\nlisten = \"0.0.0.0:9000\"\nworkers = 3\n[tokens]\nsigning_alg = \"EdDSA\"\n";
+    let env = [
+        ("MINTMARK__SERVER__WORKERS", "5"),
+        ("MINTMARK__SERVER__TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.1"),
+        ("MINTMARK__TOKENS__NEVER_EXPIRES__EXP", "omit"),
+        ("MINTMARK_PORT", "tcp://10.0.0.1:80"),
+        ("PATH", "/bin"),
+    ];
+    let settings = load(file, &env).unwrap();
+    assert_eq!(settings.server.listen.to_string(), "0.0.0.0:9000");
+    assert_eq!(settings.server.public_url.as_str(), "http://127.0.0.1:9000");
+    assert_eq!(settings.server.workers, 5);
+    assert_eq!(settings.tokens.signing_alg, Alg::EdDSA);
+    assert_eq!(settings.tokens.never_expires_exp, NeverExpiresExp::Omit);
+    assert_eq!(shown(&settings, "server.workers"), (5.into(), Source::Env));
+    assert_eq!(shown(&settings, "server.listen"), ("0.0.0.0:9000".into(), Source::File));
+    assert_eq!(shown(&settings, "log.level"), ("info".into(), Source::Default));
+    // What follows from other settings is shown as what it came to.
+    assert_eq!(shown(&settings, "server.public_url"), ("http://127.0.0.1:9000".into(), Source::Default));
+    assert_eq!(shown(&settings, "tokens.default_audience").0, "http://127.0.0.1:9000/products");
+    assert_eq!(settings.effective().len(), Settings::from_toml_layers(&[]).unwrap().effective().len());
+}
+
+#[test]
+fn later_texts_cover_earlier_ones() {
+    let settings = Settings::from_toml_layers(&["log.level = \"warn\"", "[log]\nformat = \"json\""]).unwrap();
+    assert_eq!((settings.log.level.to_string().as_str(), settings.log.format), ("warn", LogFormat::Json));
+}
+
+#[test]
+fn everything_wrong_is_listed_at_once() {
+    let file = "colour = 1\n[server]\nlisten = \"here\"\nworkers = \"many\"\npublic_url = \"http://h.example\"\nlissten = \"x\"\n\
+                [database]\nurl = \"mysql://h\"\n[tokens]\nsigning_alg = \"HS256\"\n[tls]\n[server.workers2]\nx = 1\n";
+    let env = [("MINTMARK__LOG__LEVEL", "loud"), ("MINTMARK__LOG__LEVL", "info"), ("MINTMARK__SERVER", "x")];
+    let error = load(file, &env).unwrap_err();
+    let keys: Vec<&str> = error.problems.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(
+        keys,
+        [
+            "MINTMARK__LOG__LEVL",
+            "MINTMARK__SERVER",
+            "colour",
+            "database.url",
+            "log.level",
+            "server.lissten",
+            "server.listen",
+            "server.public_url",
+            "server.workers",
+            "server.workers2.x",
+            "tls",
+            "tokens.signing_alg",
+        ]
+    );
+    let text = error.to_string();
+    assert!(text.contains("for 12 reasons"), "{text}");
+    assert!(text.contains("Did you mean server.listen?"), "{text}");
+    assert!(text.contains("Did you mean MINTMARK__LOG__LEVEL?"), "{text}");
+    assert!(text.contains("log.level (set by MINTMARK__LOG__LEVEL)"), "{text}");
+    assert!(text.contains("it is a whole number, not a text"), "{text}");
+    assert!(error.problems.iter().all(|problem| !problem.reason.is_empty() && !problem.remedy.is_empty()));
+}
+
+#[test]
+fn types_are_not_bent() {
+    for (file, key) in [
+        ("server.workers = \"2\"", "server.workers"),
+        ("server.workers = 2.0", "server.workers"),
+        ("server.workers = true", "server.workers"),
+        ("server.listen = 8080", "server.listen"),
+        ("server.listen = []", "server.listen"),
+        ("server.trusted_proxies = \"10.0.0.0/8\"", "server.trusted_proxies"),
+        ("server.trusted_proxies = [1]", "server.trusted_proxies"),
+        ("[server.listen]\nx = 1", "server.listen.x"),
+        ("[server.listen]", "server.listen"),
+        ("server = 1", "server"),
+        ("log.format = \"TEXT\"", "log.format"),
+    ] {
+        assert_eq!(problem(file).0, key, "{file}");
+    }
+    let keys: Vec<String> =
+        problems("", &[("MINTMARK__SERVER__WORKERS", "")]).into_iter().map(|problem| problem.key).collect();
+    assert_eq!(keys, ["server.workers"]);
+}
+
+#[test]
+fn ranges_end_where_they_are_said_to() {
+    for (key, from, to) in [
+        ("server.workers", 0, 1024),
+        ("server.request_timeout_seconds", 1, 300),
+        ("server.keep_alive_seconds", 0, 3600),
+        ("server.shutdown_timeout_seconds", 1, 3600),
+        ("server.max_connections", 1, 1_000_000),
+        ("database.max_connections", 1, 1000),
+        ("keys.rotate_every_days", 0, 3650),
+        ("tokens.default_lifetime_seconds", 60, 31_536_000),
+        ("tokens.record_above_seconds", 60, 86_400),
+        ("tokens.serve_stale_seconds", 0, 86_400),
+    ] {
+        for good in [from, to] {
+            assert!(load(&format!("{key} = {good}"), &[]).is_ok(), "{key} = {good}");
+        }
+        for bad in [from - 1, to + 1, i64::MIN, i64::MAX] {
+            assert_eq!(problem(&format!("{key} = {bad}")).0, key);
+        }
+    }
+    assert!(load("keys.jwks_max_age_seconds = 1\nkeys.pending_seconds = 1", &[]).is_ok());
+    assert!(load("keys.jwks_max_age_seconds = 86400\nkeys.pending_seconds = 2592000", &[]).is_ok());
+    assert_eq!(problem("keys.jwks_max_age_seconds = 0").0, "keys.jwks_max_age_seconds");
+    assert_eq!(problem("keys.jwks_max_age_seconds = 86401").0, "keys.jwks_max_age_seconds");
+    assert_eq!(problem("keys.pending_seconds = 2592001").0, "keys.pending_seconds");
+}
+
+#[test]
+fn contradictions_are_refused() {
+    for (file, key, reason) in [
+        ("keys.pending_seconds = 299", "keys.pending_seconds", "less than keys.jwks_max_age_seconds"),
+        (
+            "keys.pending_seconds = 90000\nkeys.rotate_every_days = 1",
+            "keys.rotate_every_days",
+            "before they sign",
+        ),
+        ("keys.master_key = \"canary\"\nkeys.master_key_file = \"f\"", "keys.master_key", "set too"),
+        ("keys.master_key_file = \"\"", "keys.master_key_file", "no master key"),
+        (
+            "server.management_listen = \"127.0.0.1:8080\"",
+            "server.management_listen",
+            "address of server.listen",
+        ),
+        ("server.management_listen = \"8081\"", "server.management_listen", "no address with a port"),
+        ("server.listen = \"127.0.0.1:0\"", "server.public_url", "leaves the port open"),
+        ("server.trusted_proxies = [\"0.0.0.0/0\"]", "server.trusted_proxies", "trusts everyone"),
+        ("server.trusted_proxies = [\"::/0\"]", "server.trusted_proxies", "trusts everyone"),
+        ("server.trusted_proxies = [\"proxy.local\"]", "server.trusted_proxies", "no network"),
+        ("tokens.default_audience = \"http://127.0.0.1:8080\"", "tokens.default_audience", "is the issuer"),
+        ("tokens.default_audience = \"products\"", "tokens.default_audience", "absolute URI"),
+        ("tokens.default_audience = \"https://a.example#b\"", "tokens.default_audience", "absolute URI"),
+        ("database.url = \"sqlite://\"", "database.url", "names no file"),
+        ("database.url = \"sqlite://:memory:\"", "database.url", "forget"),
+        ("database.url = \"sqlite://a.db?mode=ro\"", "database.url", "takes no options"),
+    ] {
+        let (found, text) = problem(file);
+        assert_eq!(found, key, "{file}");
+        assert!(text.contains(reason), "{file}: {text}");
+        assert!(!text.contains("canary"), "{text}");
+    }
+    // One of them emptied is no contradiction, and a problem of one key brings no second one with it.
+    assert!(load("keys.master_key = \"x\"\nkeys.master_key_file = \"\"", &[]).is_ok());
+    assert_eq!(problem("keys.jwks_max_age_seconds = 90000").0, "keys.jwks_max_age_seconds");
+}
+
+#[test]
+fn tls_takes_both_files_and_an_https_issuer() {
+    let folder = tempfile::tempdir().unwrap();
+    let pem = folder.path().join("some.pem");
+    std::fs::write(&pem, "").unwrap();
+    let pem = pem.to_str().unwrap();
+    let cert = format!("server.tls.cert_file = \"{pem}\"\n");
+    let key = format!("server.tls.key_file = \"{pem}\"\n");
+    let issuer = "server.public_url = \"https://h.example\"\n";
+    assert!(load(&format!("{cert}{key}{issuer}"), &[]).unwrap().server.tls.is_some());
+    assert_eq!(problem(&format!("{cert}{issuer}")).0, "server.tls.key_file");
+    assert_eq!(problem(&format!("{key}{issuer}")).0, "server.tls.cert_file");
+    assert!(problem(&format!("{cert}{key}")).1.contains("https URL"));
+    assert!(
+        problem(&format!("{cert}{key}server.public_url = \"http://localhost\"")).1.contains("speak https")
+    );
+    let (name, text) = problem(&format!("{cert}server.tls.key_file = \"{pem}x\"\n{issuer}"));
+    assert_eq!(name, "server.tls.key_file");
+    assert!(text.contains("cannot be opened"), "{text}");
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let file = "[database]\nurl = \"postgres://me:canary@db.example/mintmark?sslpassword=canary\"\n[keys]\nmaster_key = \"canary\"\n";
+    let settings = load(file, &[]).unwrap();
+    let url = "postgres://me:[redacted]@db.example/mintmark?sslpassword=[redacted]";
+    assert_eq!(shown(&settings, "database.url"), (url.into(), Source::File));
+    assert_eq!(shown(&settings, "keys.master_key").0, REDACTED);
+    assert!(!format!("{settings:?}").contains("canary"));
+    assert!(!serde_json::to_string(settings.effective()).unwrap().contains("canary"));
+    assert!(settings.database.url.expose().contains("canary"));
+    for broken in [
+        "keys.master_key = [\"canary\"]",
+        "database.url = \"postgres://me:can/ary@db.example/m\"",
+        "database.url = \"postgres://me:12/canary@db.example/m\"",
+        "database.url = \"postgres://me:12#canary@db.example/m\"",
+        "database.url = \"canary\"",
+        "database.url = \"postgres://me:p w@h/canary\"",
+    ] {
+        let text = problem(broken).1;
+        assert!(!text.contains("canary") && !text.contains("ary@"), "{text}");
+    }
+}
+
+#[test]
+fn a_secret_may_stand_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("url");
+    std::fs::write(&path, "postgres://me:pw@h/db\n").unwrap();
+    let path = path.to_str().unwrap();
+    let settings = load("", &[("MINTMARK__DATABASE__URL_FILE", path)]).unwrap();
+    assert_eq!(settings.database.url.expose(), "postgres://me:pw@h/db");
+    assert_eq!(shown(&settings, "database.url").1, Source::Env);
+
+    let both = [("MINTMARK__DATABASE__URL_FILE", path), ("MINTMARK__DATABASE__URL", "sqlite://x.db")];
+    let twice = problems("", &both);
+    assert!(
+        twice.iter().any(|problem| problem.key == "database.url" && problem.reason.contains("set twice"))
+    );
+    let missing = problems("", &[("MINTMARK__DATABASE__URL_FILE", "/nowhere/url")]);
+    assert!(missing[0].reason.contains("cannot be read: /nowhere/url"), "{missing:?}");
+    assert_eq!(problems("", &[("MINTMARK__LOG__LEVEL_FILE", path)])[0].key, "MINTMARK__LOG__LEVEL_FILE");
+
+    let settings = load("", &[("MINTMARK__KEYS__MASTER_KEY_FILE", "/run/secrets/master")]).unwrap();
+    let master_key = MasterKey::File { path: "/run/secrets/master".into(), explicit: true };
+    assert_eq!(settings.keys.master_key, master_key);
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_named() {
+    let missing = Settings::load(Some(Path::new("/nowhere/my.toml")), std::iter::empty()).unwrap_err();
+    assert!(missing.to_string().contains("/nowhere/my.toml: it cannot be read"), "{missing}");
+    let broken = problem("server.listen = 1\nserver.listen = 2");
+    assert!(broken.0.ends_with("mintmark.toml") && broken.1.contains("line 2"), "{broken:?}");
+}
