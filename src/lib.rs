@@ -3,4 +3,5 @@
 pub mod config;
 pub mod keys;
 pub mod model;
+pub mod registry;
 pub mod storage;

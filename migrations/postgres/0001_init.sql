@@ -3,7 +3,7 @@
 CREATE TABLE service_state (
     id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
     change_seq BIGINT NOT NULL,
-    master_fingerprint BYTEA,
+    master_fingerprint TEXT,
     sealed_root BYTEA,
     created_at BIGINT NOT NULL
 );

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod client;
 pub mod clock;
 pub mod expiry;
+pub mod grant;
 pub mod ids;
 pub mod invalid;
 pub mod key;

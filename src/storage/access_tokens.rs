@@ -13,16 +13,26 @@ pub struct IssueGuard {
     pub now: i64,
 }
 
+/// Whether a token may be born, as the rows stand that the inserting transaction holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Everything the token was made on still holds.
+    Good,
+    /// The client, its secret or its workspace no longer allows it.
+    ClientMayNot,
+    /// The key has stopped signing meanwhile; signing again with another will do.
+    KeyMayNot,
+}
+
 macro_rules! still_true {
     () => {
-        "SELECT c.client_id FROM api_clients c
+        "SELECT k.phase FROM api_clients c
             JOIN workspaces w ON w.workspace_id = c.workspace_id
             JOIN signing_keys k ON k.kid = $3
             JOIN client_secrets s ON s.client_id = c.client_id
         WHERE c.client_id = $1 AND c.generation = $2 AND c.disabled_at IS NULL
             AND (c.expires_at IS NULL OR c.expires_at > $4)
             AND w.suspended_at IS NULL AND w.deleted_at IS NULL
-            AND k.phase IN ('pending', 'active')
             AND (CAST($5 AS TEXT) IS NULL OR (s.secret_id = $5 AND (s.expires_at IS NULL OR s.expires_at > $4)))"
     };
 }
@@ -43,8 +53,8 @@ statements! {
 
 impl Tx {
     /// Whether the client of `token` may still be given it. The rows that say so stay locked until the end.
-    pub async fn may_issue(&mut self, token: &RecordedToken, guard: &IssueGuard) -> Result<bool, StorageError> {
-        let found: Option<String> = match &mut self.db {
+    pub async fn may_issue(&mut self, token: &RecordedToken, guard: &IssueGuard) -> Result<Standing, StorageError> {
+        let phase: Option<String> = match &mut self.db {
             DbTx::Sqlite(tx) => {
                 sqlx::query_scalar(STILL_TRUE_SQLITE)
                     .bind(&token.client_id)
@@ -66,10 +76,14 @@ impl Tx {
                     .await?
             }
         };
-        Ok(found.is_some())
+        Ok(match phase.as_deref() {
+            None => Standing::ClientMayNot,
+            Some("pending" | "active") => Standing::Good,
+            Some(_) => Standing::KeyMayNot,
+        })
     }
 
-    /// Whether a key may still sign. Told apart from [`Tx::may_issue`] since a revoked key only means: sign again.
+    /// Adds a token, after [`Tx::may_issue`] has said that it may be.
     pub async fn insert_recorded_token(&mut self, token: &RecordedToken) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(INSERT)
             .bind(&token.jti).bind(&token.client_id).bind(&token.workspace_id).bind(&token.kid)

@@ -17,7 +17,7 @@ mod signing_keys;
 mod state;
 mod workspaces;
 
-pub use access_tokens::IssueGuard;
+pub use access_tokens::{IssueGuard, Standing};
 pub use api_clients::{ClientFilter, StoredCredentials};
 pub use audit::AuditFilter;
 pub use changes::{Change, ChangeWatch, Changes};

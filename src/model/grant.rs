@@ -1,0 +1,113 @@
+//! What a client may be granted, and what it is granted: scope, products and audience, which always describe the
+//! same set (RFC 6749 §3.3, RFC 8707 §2).
+
+use std::sync::Arc;
+
+use super::product::Product;
+use super::scope::Permission;
+
+/// One scope token a client may be granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grantable {
+    /// The scope token.
+    pub scope: Box<str>,
+    /// The audience of tokens that carry it.
+    pub audience: Arc<str>,
+    /// Whether it is a permission on Mintmark itself rather than a product.
+    pub is_permission: bool,
+    /// The product's cap on token lifetime, in seconds.
+    pub lifetime_max: Option<i64>,
+    /// Whether a never-expiring token may carry it.
+    pub never_expires_allowed: bool,
+}
+
+/// A set of scope tokens that belongs together in one access token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The scope tokens, space-separated.
+    pub scope: Box<str>,
+    /// The product codes among them.
+    pub products: Box<[Box<str>]>,
+    /// Their audiences, without repetition, sorted bytewise.
+    pub audiences: Box<[Arc<str>]>,
+    /// Whether a permission is among them.
+    pub has_permission: bool,
+    /// The smallest cap on lifetime among them, in seconds.
+    pub lifetime_max: Option<i64>,
+    /// Whether all of them may be carried by a never-expiring token.
+    pub never_expires_allowed: bool,
+}
+
+impl Grant {
+    /// The grant of exactly these scope tokens, in the order given.
+    pub fn of<'a>(parts: impl Iterator<Item = &'a Grantable> + Clone) -> Self {
+        let mut scope = String::new();
+        for part in parts.clone() {
+            if !scope.is_empty() {
+                scope.push(' ');
+            }
+            scope.push_str(&part.scope);
+        }
+        let mut audiences: Vec<Arc<str>> = parts.clone().map(|part| Arc::clone(&part.audience)).collect();
+        audiences.sort_unstable();
+        audiences.dedup();
+        Self {
+            scope: scope.into_boxed_str(),
+            products: parts.clone().filter(|part| !part.is_permission).map(|part| part.scope.clone()).collect(),
+            audiences: audiences.into_boxed_slice(),
+            has_permission: parts.clone().any(|part| part.is_permission),
+            lifetime_max: parts.clone().filter_map(|part| part.lifetime_max).min(),
+            never_expires_allowed: parts.clone().all(|part| part.never_expires_allowed && !part.is_permission),
+        }
+    }
+}
+
+/// Everything a client may be granted, and the grant of all of it, which is what it gets when it asks for nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Products by code, then permissions by name.
+    pub parts: Box<[Grantable]>,
+    /// All of them.
+    pub whole: Grant,
+}
+
+/// The audiences that are not a product's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audiences {
+    /// Of products that name none: `tokens.default_audience`.
+    pub default: Arc<str>,
+    /// Of permissions: the issuer.
+    pub issuer: Arc<str>,
+}
+
+impl Offer {
+    /// What a client with these products and permissions may be granted.
+    pub fn new(products: &[Product], permissions: &[Permission], audiences: &Audiences) -> Self {
+        let products = products.iter().map(|product| Grantable {
+            scope: product.product.as_str().into(),
+            audience: match &product.audience {
+                // One allocation for all products that share the default.
+                Some(own) if **own != *audiences.default => own.as_str().into(),
+                _ => Arc::clone(&audiences.default),
+            },
+            is_permission: false,
+            lifetime_max: product.max_token_lifetime_seconds,
+            never_expires_allowed: product.never_expires_allowed,
+        });
+        let permissions = permissions.iter().map(|permission| Grantable {
+            scope: permission.as_str().into(),
+            audience: Arc::clone(&audiences.issuer),
+            is_permission: true,
+            lifetime_max: Some(super::expiry::PERMISSION_LIFETIME_MAX),
+            never_expires_allowed: false,
+        });
+        let parts: Box<[Grantable]> = products.chain(permissions).collect();
+        let whole = Grant::of(parts.iter());
+        Self { parts, whole }
+    }
+
+    /// The part with this scope token.
+    pub fn part(&self, scope: &str) -> Option<&Grantable> {
+        self.parts.iter().find(|part| *part.scope == *scope)
+    }
+}

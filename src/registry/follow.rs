@@ -1,0 +1,130 @@
+//! Keeps this process's memory true to the database: follows the change counter, lets changes fall on the caches, and
+//! says when the counter was last confirmed.
+//!
+//! Background work polls every [`POLL_MILLIS`]. A request that finds the last confirmation older than
+//! [`FRESH_MILLIS`] polls by itself, so a change made elsewhere is in force within a second even if the background
+//! work is late. Past [`STALE_MILLIS`] without an answer, what is in memory is no longer trusted.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use tokio::sync::Mutex;
+
+use super::{Error, Registry};
+use crate::model::clock::Clock;
+use crate::storage::{Change, ChangeWatch, Changes, Storage};
+
+/// How often the counter is polled in the background.
+pub const POLL_MILLIS: u64 = 400;
+/// How old a confirmation may be before a request asks by itself.
+const FRESH_MILLIS: i64 = 900;
+/// How old a confirmation may be before answers are refused.
+pub const STALE_MILLIS: i64 = 5_000;
+
+/// How far behind the database this process may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// The counter was confirmed within the last seconds.
+    Confirmed,
+    /// It could not be confirmed for this many milliseconds, more than [`STALE_MILLIS`].
+    Stale(i64),
+}
+
+/// The follower of the change counter.
+#[derive(Debug)]
+pub(super) struct Follow {
+    watch: Mutex<ChangeWatch>,
+    confirmed_at_millis: AtomicI64,
+    keys_changed: AtomicBool,
+}
+
+impl Follow {
+    /// Starts following from the counter's present value.
+    pub(super) async fn start(storage: &Storage, clock: &dyn Clock) -> Result<(Self, i64), Error> {
+        let confirmed_at_millis = AtomicI64::new(clock.now_millis());
+        let (watch, seq) = storage.watch_changes().await?;
+        Ok((Self { watch: Mutex::new(watch), confirmed_at_millis, keys_changed: AtomicBool::new(false) }, seq))
+    }
+}
+
+impl Registry {
+    /// Asks the database what changed and lets it fall on the caches.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the database does not answer; the last confirmation then stays as it was.
+    pub async fn poll(&self) -> Result<(), Error> {
+        let mut watch = self.follow.watch.lock().await;
+        self.poll_holding(&mut watch).await
+    }
+
+    async fn poll_holding(&self, watch: &mut ChangeWatch) -> Result<(), Error> {
+        // The instant of asking, not of the answer: what was true then is what is confirmed.
+        let asked_at = self.clock.now_millis();
+        let changes = self.storage.poll_changes(watch).await?;
+        self.apply(&changes);
+        self.follow.confirmed_at_millis.store(asked_at, Ordering::Release);
+        Ok(())
+    }
+
+    /// How many milliseconds ago the counter was last confirmed.
+    pub fn confirmed_millis_ago(&self) -> i64 {
+        self.clock.now_millis().saturating_sub(self.follow.confirmed_at_millis.load(Ordering::Acquire)).max(0)
+    }
+
+    /// Makes sure that memory is at most a second behind, asking the database if need be. On the hot path this is one
+    /// atomic load.
+    pub async fn freshness(&self) -> Freshness {
+        if self.confirmed_millis_ago() <= FRESH_MILLIS {
+            return Freshness::Confirmed;
+        }
+        self.refresh().await
+    }
+
+    #[cold]
+    async fn refresh(&self) -> Freshness {
+        let outcome = match self.follow.watch.try_lock() {
+            Ok(mut watch) => self.poll_holding(&mut watch).await,
+            // Somebody is asking already. Their answer will do, unless memory is too old to go on with.
+            Err(_) if self.confirmed_millis_ago() <= STALE_MILLIS => Ok(()),
+            Err(_) => {
+                let mut watch = self.follow.watch.lock().await;
+                if self.confirmed_millis_ago() <= FRESH_MILLIS { Ok(()) } else { self.poll_holding(&mut watch).await }
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "the change counter could not be confirmed");
+        }
+        let age = self.confirmed_millis_ago();
+        if age <= STALE_MILLIS { Freshness::Confirmed } else { Freshness::Stale(age) }
+    }
+
+    /// Refuses when memory is too old to be trusted.
+    pub async fn must_be_fresh(&self) -> Result<(), Error> {
+        match self.freshness().await {
+            Freshness::Confirmed => Ok(()),
+            Freshness::Stale(_) => Err(Error::Stale),
+        }
+    }
+
+    /// Lets changes fall on this process's memory.
+    pub(super) fn apply(&self, changes: &Changes) {
+        match changes {
+            Changes::These { changes, .. } => {
+                for (seq, change) in changes {
+                    self.cache.invalidate(*seq, change);
+                    if *change == Change::SigningKeys {
+                        self.follow.keys_changed.store(true, Ordering::Release);
+                    }
+                }
+            }
+            Changes::Everything { seq } => {
+                self.cache.invalidate_everything(*seq);
+                self.follow.keys_changed.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    /// Whether signing keys changed since this was last asked.
+    pub fn take_keys_changed(&self) -> bool {
+        self.follow.keys_changed.swap(false, Ordering::AcqRel)
+    }
+}

@@ -1,0 +1,106 @@
+//! What is registered: workspaces, products, API clients, their secrets, signing keys, and who may touch them.
+//!
+//! One use case is one function is one transaction: the rule, the rows, the audit event and the mail. Reads pass an
+//! access rule here too, so no door reaches storage. `credentials` answers the hot path from memory; `follow` keeps
+//! that memory true.
+
+mod access;
+mod credentials;
+mod error;
+mod follow;
+mod last_used;
+mod record;
+
+pub use access::Caller;
+pub use credentials::{Credentials, Refusal, SecretOnFile};
+pub use error::Error;
+pub use follow::{Freshness, STALE_MILLIS};
+
+use std::sync::Arc;
+
+use crate::keys::random::Random;
+use crate::keys::root::Subkeys;
+use crate::model::clock::Clock;
+use crate::model::expiry::TokenExpiry;
+use crate::model::grant::Audiences;
+use crate::model::ids;
+use crate::model::key::Alg;
+use crate::storage::Storage;
+
+use credentials::Cache;
+use follow::Follow;
+use last_used::LastUsed;
+
+/// What the rules need to know of the settings.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Audiences that are not a product's own.
+    pub audiences: Audiences,
+    /// The platform's signing algorithm.
+    pub signing_alg: Alg,
+    /// Token lifetime of clients created without one, in seconds.
+    pub default_lifetime_seconds: i64,
+    /// How long a new signing key is published before it signs, in seconds.
+    pub key_pending_seconds: i64,
+    /// Age at which the expiring class rotates, in days; `None` by hand only.
+    pub key_rotate_every_days: Option<i64>,
+    /// For how long tokens are issued without word from the database, in seconds.
+    pub serve_stale_seconds: i64,
+}
+
+impl Policy {
+    /// The `token_expiry` of a client created without one.
+    pub fn default_expiry(&self) -> TokenExpiry {
+        TokenExpiry::After { seconds: self.default_lifetime_seconds }
+    }
+}
+
+/// The registry: every rule about what is stored, on top of storage, clock and chance.
+#[derive(Debug)]
+pub struct Registry {
+    storage: Storage,
+    clock: Arc<dyn Clock>,
+    random: Random,
+    subkeys: Arc<Subkeys>,
+    policy: Policy,
+    cache: Cache,
+    follow: Follow,
+    last_used: LastUsed,
+}
+
+impl Registry {
+    /// A registry over an open database.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the change counter cannot be read.
+    pub async fn new(
+        storage: Storage,
+        clock: Arc<dyn Clock>,
+        random: Random,
+        subkeys: Arc<Subkeys>,
+        policy: Policy,
+    ) -> Result<Self, Error> {
+        let (follow, seq) = Follow::start(&storage, clock.as_ref()).await?;
+        Ok(Self { cache: Cache::new(seq), storage, clock, random, subkeys, policy, follow, last_used: LastUsed::default() })
+    }
+
+    /// The clock everything here is timed by.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The rules taken from the settings.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The subkeys, for cursors and kept replies.
+    pub fn subkeys(&self) -> &Subkeys {
+        &self.subkeys
+    }
+
+    /// A fresh id for a row, sorted by time.
+    fn new_id(&self) -> Result<String, Error> {
+        Ok(ids::uuid_v7(self.clock.now_millis(), self.random.fill()?))
+    }
+}
