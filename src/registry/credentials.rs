@@ -42,6 +42,8 @@ pub struct Credentials {
     pub expires_at: Option<UnixSeconds>,
     /// What it may be granted.
     pub offer: Offer,
+    /// Whether its workspace allows never-expiring tokens.
+    pub workspace_never_expires_allowed: bool,
     /// Its permissions on Mintmark itself.
     pub permissions: Box<[Permission]>,
     disabled: bool,
@@ -131,7 +133,8 @@ impl Registry {
     }
 
     fn slim(&self, stored: StoredCredentials) -> Credentials {
-        let StoredCredentials { client, workspace_suspended_at, secrets, products } = stored;
+        let StoredCredentials { client, workspace_suspended_at, workspace_never_expires_allowed, secrets, products } =
+            stored;
         Credentials {
             offer: Offer::new(&products, &client.permissions, &self.policy.audiences),
             client_id: client.client_id.into(),
@@ -141,6 +144,7 @@ impl Registry {
             token_expiry: client.token_expiry,
             expires_at: client.expires_at,
             permissions: client.permissions.into(),
+            workspace_never_expires_allowed,
             disabled: client.disabled_at.is_some(),
             workspace_suspended: workspace_suspended_at.is_some(),
             allowed_ips: client.allowed_ips.into(),

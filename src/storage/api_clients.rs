@@ -45,9 +45,8 @@ statements! {
     DELETE = "DELETE FROM api_clients WHERE client_id = $1";
     GRANT = "INSERT INTO client_products (client_id, product) VALUES ($1, $2) ON CONFLICT DO NOTHING";
     UNGRANT = "DELETE FROM client_products WHERE client_id = $1 AND product = $2";
-    SNAPSHOT = "SELECT (SELECT suspended_at FROM workspaces w WHERE w.workspace_id = c.workspace_id),
-            (SELECT change_seq FROM service_state WHERE id = 1)
-        FROM api_clients c WHERE c.client_id = $1";
+    SNAPSHOT = "SELECT w.suspended_at, w.never_expires_allowed, (SELECT change_seq FROM service_state WHERE id = 1)
+        FROM api_clients c JOIN workspaces w ON w.workspace_id = c.workspace_id WHERE c.client_id = $1";
     SEQ = "SELECT change_seq FROM service_state WHERE id = 1";
     FIRST_MANAGER = concat!("SELECT ", columns!(), " FROM api_clients
         WHERE workspace_id = $1 AND permissions LIKE '%mintmark:manage%' ORDER BY ordinal LIMIT 1");
@@ -72,6 +71,8 @@ pub struct StoredCredentials {
     pub client: ApiClient,
     /// When its workspace was suspended.
     pub workspace_suspended_at: Option<i64>,
+    /// Whether clients of its workspace may have never-expiring tokens.
+    pub workspace_never_expires_allowed: bool,
     /// All its secrets; whether one is live is for the moment of use to say.
     pub secrets: Vec<ClientSecret>,
     /// The granted products, by code.
@@ -190,9 +191,9 @@ impl Storage {
     /// change counter at which it was true. The only read of a tenant's noun without a reach.
     pub async fn credentials(&self, client_id: &str) -> Result<(Option<StoredCredentials>, i64), StorageError> {
         let mut tx = Tx { db: self.db.snapshot().await?, changes: Vec::new() };
-        let found: Option<(Option<i64>, i64)> =
+        let found: Option<(Option<i64>, i64, i64)> =
             on_tx!(tx.db, conn => sqlx::query_as(SNAPSHOT).bind(client_id).fetch_optional(&mut *conn).await)?;
-        let Some((workspace_suspended_at, change_seq)) = found else {
+        let Some((workspace_suspended_at, never_expires_allowed, change_seq)) = found else {
             let change_seq = on_tx!(tx.db, conn => sqlx::query_scalar(SEQ).fetch_one(&mut *conn).await)?;
             tx.rollback().await?;
             return Ok((None, change_seq));
@@ -203,7 +204,10 @@ impl Storage {
         let products = tx.granted_products(client_id).await?;
         tx.rollback().await?;
         let client = row.try_into()?;
-        Ok((Some(StoredCredentials { client, workspace_suspended_at, secrets, products }), change_seq))
+        let workspace_never_expires_allowed = never_expires_allowed != 0;
+        let stored =
+            StoredCredentials { client, workspace_suspended_at, workspace_never_expires_allowed, secrets, products };
+        Ok((Some(stored), change_seq))
     }
 
     /// Every `client_id`, for work that goes through all of them.
