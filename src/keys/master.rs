@@ -43,7 +43,7 @@ impl MasterKey {
     pub fn obtain(
         text: Option<&str>,
         file: &Path,
-        fingerprint: Option<&str>,
+        fingerprint: Option<&[u8]>,
         random: &Random,
     ) -> Result<(Self, Origin), MasterKeyError> {
         let (key, origin) = if let Some(text) = text {
@@ -58,8 +58,8 @@ impl MasterKey {
         };
         match fingerprint {
             Some(expected) if expected != key.fingerprint() => Err(MasterKeyError::Other {
-                expected: expected.to_owned(),
-                found: key.fingerprint(),
+                expected: URL_SAFE_NO_PAD.encode(expected),
+                found: URL_SAFE_NO_PAD.encode(key.fingerprint()),
                 origin: match origin {
                     Origin::Settings => "keys.master_key".to_owned(),
                     Origin::File(path) | Origin::Created(path) => path.display().to_string(),
@@ -124,9 +124,9 @@ impl MasterKey {
         Ok(key)
     }
 
-    /// A name for the key that gives nothing of it away: 22 characters of base64url. The database keeps it, to know its key again.
-    pub fn fingerprint(&self) -> String {
-        URL_SAFE_NO_PAD.encode(derive::<16>(self.0.as_slice(), "master key fingerprint").as_slice())
+    /// A name for the key that gives nothing of it away. The database keeps it, to know its key again.
+    pub fn fingerprint(&self) -> [u8; 16] {
+        *derive::<16>(self.0.as_slice(), "master key fingerprint")
     }
 
     pub(super) fn bytes(&self) -> &[u8; LEN] {
@@ -253,9 +253,9 @@ pub enum MasterKeyError {
          {expected}. Bring back the key with that fingerprint, or point database.url to the database of this key"
     )]
     Other {
-        /// The fingerprint the database keeps.
+        /// The fingerprint the database keeps, in base64url.
         expected: String,
-        /// The fingerprint of the key that was found.
+        /// The fingerprint of the key that was found, in base64url.
         found: String,
         /// Where it was found.
         origin: String,

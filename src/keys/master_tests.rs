@@ -116,7 +116,11 @@ fn an_empty_database_gets_a_key_and_then_takes_no_other() {
 
     let error = MasterKey::obtain(Some(HEX), &path, Some(&known), &random).unwrap_err();
     assert!(matches!(&error, MasterKeyError::Other { .. }), "{error}");
-    assert!(error.to_string().contains(&known) && error.to_string().contains("keys.master_key"), "{error}");
+    assert!(
+        error.to_string().contains(&URL_SAFE_NO_PAD.encode(known))
+            && error.to_string().contains("keys.master_key"),
+        "{error}"
+    );
 
     fs::remove_file(&path).unwrap();
     let error = MasterKey::obtain(None, &path, Some(&known), &random).unwrap_err();
@@ -137,9 +141,8 @@ fn a_key_in_the_settings_is_used_and_no_file_is_made() {
 fn the_fingerprint_names_the_key_and_shows_nothing_of_it() {
     let key = MasterKey::parse(HEX).unwrap();
     let fingerprint = key.fingerprint();
-    assert_eq!(fingerprint.len(), 22);
     assert_eq!(fingerprint, MasterKey::parse(BASE64URL).unwrap().fingerprint());
-    assert!(!BASE64URL.contains(&fingerprint[..8]));
+    assert!(!raw().windows(4).any(|bytes| fingerprint.starts_with(bytes)));
     let mut other = raw();
     other[0] = 1;
     assert_ne!(fingerprint, MasterKey::from_slice(&other).unwrap().fingerprint());

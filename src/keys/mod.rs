@@ -6,7 +6,20 @@
 //! From the outside in: [`master`] (one key outside the database) seals the root key ([`root`], [`seal`]), whose
 //! subkeys seal the private halves of signing keys ([`key`]); [`rotation`] says when one follows another; [`ring`] is what a request reads.
 
+mod der;
+mod import;
+mod jwk;
+pub mod key;
 pub mod master;
+mod private_key;
+pub mod provider;
 pub mod random;
 pub mod root;
+#[cfg(test)]
+mod sample;
 pub mod seal;
+pub mod signing;
+
+pub use import::ImportFault;
+pub use jwk::PublicJwk;
+pub use private_key::{GENERATES_RSA, MAX_SIGNATURE_LEN, SignError};

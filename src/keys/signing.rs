@@ -1,0 +1,151 @@
+//! What a request signs with: a parsed key, its class, and the JWT headers written out in advance (RFC 7515 §7.1).
+//!
+//! For `issuance`. A compact JWS is built in one buffer of the right size; nothing else is allocated (but what RSA
+//! needs inside the library).
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::key::KeyPair;
+use super::private_key::{MAX_SIGNATURE_LEN, SignError};
+use super::provider;
+use crate::model::key::{Alg, UseFor};
+
+/// The `typ` of a JWT header (RFC 7519 §5.1), which keeps kinds of tokens apart (RFC 8725 §3.11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenTyp {
+    /// `at+jwt`: an access token by RFC 9068.
+    AccessToken,
+    /// `JWT`: an access token without `exp`, which RFC 9068 does not know.
+    Jwt,
+}
+
+impl TokenTyp {
+    /// The value of `typ`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessToken => "at+jwt",
+            Self::Jwt => "JWT",
+        }
+    }
+}
+
+/// A key as a request uses it. Shared; parsed once in its life.
+pub struct SigningHandle {
+    pair: KeyPair,
+    use_for: UseFor,
+    access_token_header: Box<str>,
+    jwt_header: Box<str>,
+}
+
+impl SigningHandle {
+    /// Makes a parsed key ready, also for [`jsonwebtoken::encode`] (see [`SigningHandle::encoding_key`]).
+    pub fn new(pair: KeyPair, use_for: UseFor) -> Arc<Self> {
+        let header = |typ: TokenTyp| {
+            let json =
+                format!(r#"{{"alg":"{}","kid":"{}","typ":"{}"}}"#, pair.alg(), pair.kid(), typ.as_str());
+            URL_SAFE_NO_PAD.encode(json).into_boxed_str()
+        };
+        let (access_token_header, jwt_header) = (header(TokenTyp::AccessToken), header(TokenTyp::Jwt));
+        let handle = Arc::new(Self { pair, use_for, access_token_header, jwt_header });
+        provider::register(&handle);
+        handle
+    }
+
+    /// The RFC 7638 thumbprint of the key.
+    pub fn kid(&self) -> &str {
+        self.pair.kid()
+    }
+
+    /// The algorithm it signs with.
+    pub fn alg(&self) -> Alg {
+        self.pair.alg()
+    }
+
+    /// The class of tokens it signs.
+    pub fn use_for(&self) -> UseFor {
+        self.use_for
+    }
+
+    /// The key itself.
+    pub fn pair(&self) -> &KeyPair {
+        &self.pair
+    }
+
+    /// The header of that kind in base64url: `{"alg","kid","typ"}`, in this order.
+    pub fn header(&self, typ: TokenTyp) -> &str {
+        match typ {
+            TokenTyp::AccessToken => &self.access_token_header,
+            TokenTyp::Jwt => &self.jwt_header,
+        }
+    }
+
+    /// Signs `claims` (a JSON object in UTF-8) as a JWT in compact form.
+    pub fn sign_jwt(&self, typ: TokenTyp, claims: &[u8]) -> Result<String, SignError> {
+        let header = self.header(typ);
+        let mut jwt = String::with_capacity(
+            header.len() + 1 + encoded_len(claims.len()) + 1 + encoded_len(self.pair.signature_len()),
+        );
+        jwt.push_str(header);
+        jwt.push('.');
+        URL_SAFE_NO_PAD.encode_string(claims, &mut jwt);
+        let mut buffer = [0; MAX_SIGNATURE_LEN];
+        let signature = self.pair.sign(jwt.as_bytes(), &mut buffer)?;
+        jwt.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut jwt);
+        Ok(jwt)
+    }
+}
+
+impl fmt::Debug for SigningHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningHandle")
+            .field("pair", &self.pair)
+            .field("use_for", &self.use_for)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The length of `bytes` bytes in base64url without padding (RFC 4648 §5).
+const fn encoded_len(bytes: usize) -> usize {
+    (bytes * 4).div_ceil(3)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::key::NewKey;
+    use super::super::sample::RSA;
+    use super::*;
+
+    #[test]
+    fn a_jwt_is_built_in_one_buffer_of_the_right_size() {
+        for key in
+            [NewKey::generate(Alg::ES256), NewKey::generate(Alg::EdDSA), NewKey::import(Alg::PS256, &RSA)]
+        {
+            let handle = SigningHandle::new(key.unwrap().into_pair(), UseFor::Expiring);
+            for length in [0, 1, 2, 3, 500, 2000] {
+                let jwt = handle.sign_jwt(TokenTyp::AccessToken, &vec![b' '; length]).unwrap();
+                assert_eq!(jwt.len(), jwt.capacity(), "{length} bytes by {}", handle.alg());
+            }
+        }
+    }
+
+    #[test]
+    fn the_header_is_as_promised() {
+        let handle =
+            SigningHandle::new(NewKey::generate(Alg::ES256).unwrap().into_pair(), UseFor::NeverExpiring);
+        for (typ, name) in [(TokenTyp::AccessToken, "at+jwt"), (TokenTyp::Jwt, "JWT")] {
+            let jwt = handle.sign_jwt(typ, b"{}").unwrap();
+            let header = URL_SAFE_NO_PAD.decode(jwt.split('.').next().unwrap()).unwrap();
+            let text = String::from_utf8(header).unwrap();
+            assert_eq!(text, format!(r#"{{"alg":"ES256","kid":"{}","typ":"{name}"}}"#, handle.kid()));
+            let parsed: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(parsed, json!({"alg": "ES256", "kid": handle.kid(), "typ": name}));
+        }
+    }
+}
