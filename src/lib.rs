@@ -5,3 +5,4 @@ pub mod keys;
 pub mod model;
 pub mod registry;
 pub mod storage;
+pub mod telemetry;

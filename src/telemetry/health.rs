@@ -1,0 +1,191 @@
+//! `/healthz` (the process is alive) and `/readyz` (it can serve), for load balancers, orchestrators and people.
+//!
+//! Both are open to everyone, so a detail says what is wrong in a few words and names no host, path or secret.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+
+/// How long the checks may take before the answer is that they did not.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The outcome of one check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// Whether it passed.
+    pub ok: bool,
+    /// In a few words, for everyone to read.
+    pub detail: String,
+}
+
+impl Check {
+    /// It passed.
+    pub fn pass(detail: impl Into<String>) -> Self {
+        Self { ok: true, detail: detail.into() }
+    }
+
+    /// It failed.
+    pub fn fail(detail: impl Into<String>) -> Self {
+        Self { ok: false, detail: detail.into() }
+    }
+}
+
+/// What must be so to serve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Checks {
+    /// The database answers and its changes are followed.
+    pub storage: Check,
+    /// Its schema is the one this program was made for.
+    pub migrations: Check,
+    /// There is a key to sign with, of each class.
+    pub signing_keys: Check,
+}
+
+impl Checks {
+    /// Whether all passed.
+    pub fn all_ok(&self) -> bool {
+        self.storage.ok && self.migrations.ok && self.signing_keys.ok
+    }
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
+    checks: Checks,
+}
+
+type Probe = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Checks>>> + Send + Sync>;
+
+/// Whether this process should be sent requests. One an app, shared by its workers.
+pub struct Readiness {
+    probe: Probe,
+    draining: AtomicBool,
+}
+
+impl Readiness {
+    /// Asks `probe` at each request to `/readyz`.
+    pub fn new<F>(probe: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Checks> + 'static,
+    {
+        Self { probe: Box::new(move || Box::pin(probe())), draining: AtomicBool::new(false) }
+    }
+
+    async fn ask(&self, patience: Duration) -> Checks {
+        tokio::time::timeout(patience, (self.probe)()).await.unwrap_or_else(|_| {
+            let late = Check::fail("no answer in time");
+            Checks { storage: late.clone(), migrations: late.clone(), signing_keys: late }
+        })
+    }
+
+    /// From now on the answer is `not_ready`, so that no new requests are sent here while the last ones are finished.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether [`Readiness::drain`] was called.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+}
+
+impl fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Readiness").field("draining", &self.is_draining()).finish_non_exhaustive()
+    }
+}
+
+/// `GET /healthz`: 200 for as long as requests are answered at all.
+#[expect(clippy::unused_async, reason = "handlers are async functions")]
+pub async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Health { status: "ok" })
+}
+
+/// `GET /readyz`: 200 `ready`, or 503 `not_ready` with the reasons.
+pub async fn readyz(readiness: web::Data<Readiness>) -> HttpResponse {
+    let checks = readiness.ask(PATIENCE).await;
+    let draining = readiness.is_draining();
+    let (mut response, status) = if checks.all_ok() && !draining {
+        (HttpResponse::Ok(), "ready")
+    } else {
+        (HttpResponse::ServiceUnavailable(), "not_ready")
+    };
+    let detail =
+        draining.then_some("shutting down: requests in flight are finished, new ones belong elsewhere");
+    response.insert_header((CACHE_CONTROL, "no-store")).json(Answer { status, detail, checks })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::body::to_bytes;
+    use serde_json::{Value, json};
+
+    async fn answer(readiness: &web::Data<Readiness>) -> (u16, Value) {
+        let response = readyz(readiness.clone()).await;
+        assert_eq!(response.headers().get(CACHE_CONTROL).unwrap(), "no-store");
+        let status = response.status().as_u16();
+        (status, serde_json::from_slice(&to_bytes(response.into_body()).await.unwrap()).unwrap())
+    }
+
+    fn checks(storage: bool, migrations: bool, signing_keys: bool) -> Checks {
+        let check = |ok| if ok { Check::pass("fine") } else { Check::fail("gone") };
+        Checks { storage: check(storage), migrations: check(migrations), signing_keys: check(signing_keys) }
+    }
+
+    #[actix_web::test]
+    async fn ready_only_if_every_check_passes() {
+        let ready = web::Data::new(Readiness::new(|| async { checks(true, true, true) }));
+        let fine = json!({"ok": true, "detail": "fine"});
+        let expected =
+            json!({"status": "ready", "checks": {"storage": fine, "migrations": fine, "signing_keys": fine}});
+        assert_eq!(answer(&ready).await, (200, expected));
+        for (storage, migrations, keys) in [(false, true, true), (true, false, true), (true, true, false)] {
+            let not =
+                web::Data::new(Readiness::new(move || async move { checks(storage, migrations, keys) }));
+            let (status, body) = answer(&not).await;
+            assert_eq!((status, &body["status"]), (503, &json!("not_ready")));
+            assert_eq!(body["checks"]["storage"]["ok"], storage);
+            assert_eq!(body["checks"]["migrations"]["ok"], migrations);
+            assert_eq!(body["checks"]["signing_keys"]["ok"], keys);
+        }
+    }
+
+    #[actix_web::test]
+    async fn draining_is_not_ready_though_all_is_well() {
+        let readiness = web::Data::new(Readiness::new(|| async { checks(true, true, true) }));
+        readiness.drain();
+        let (status, body) = answer(&readiness).await;
+        assert_eq!((status, &body["status"]), (503, &json!("not_ready")));
+        assert!(body["detail"].as_str().unwrap().starts_with("shutting down"));
+        assert_eq!(body["checks"]["storage"]["ok"], true);
+    }
+
+    #[actix_web::test]
+    async fn a_check_that_hangs_is_one_that_failed() {
+        let readiness = Readiness::new(std::future::pending);
+        let checks = readiness.ask(Duration::ZERO).await;
+        assert_eq!(checks.storage, Check::fail("no answer in time"));
+        assert!(!checks.all_ok());
+    }
+
+    #[actix_web::test]
+    async fn alive_is_alive() {
+        let response = healthz().await;
+        assert_eq!(response.status().as_u16(), 200);
+        assert_eq!(to_bytes(response.into_body()).await.unwrap(), r#"{"status":"ok"}"#);
+    }
+}

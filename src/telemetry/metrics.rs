@@ -1,0 +1,312 @@
+//! The numbers at `/metrics` (Prometheus text): requests, tokens, and gauges that other rooms hang in.
+//!
+//! Labels are bounded by what this program knows: route patterns, known methods, its own outcomes. Nothing a caller
+//! sends becomes a label. One registry an app, so that two in one process do not add up.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use actix_web::{HttpResponse, web};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+/// The content type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// From the time of a token (tens of microseconds) to that of a hung dependency, in seconds.
+const BUCKETS: [f64; 14] =
+    [0.0001, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// How a request for a token ended: the RFC 6749 §5.2 code it was answered with, or that it was not refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of RFC 6749 §5.2 and RFC 8707 §2")]
+pub enum TokenOutcome {
+    /// A token was issued.
+    Issued,
+    InvalidRequest,
+    InvalidClient,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+    InvalidScope,
+    InvalidTarget,
+    /// 429: a quota or throttle.
+    Throttled,
+    /// 503: no storage or no key to sign with.
+    Unavailable,
+    /// 500: a fault of ours.
+    ServerError,
+}
+
+impl TokenOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 10] = [
+        Self::Issued,
+        Self::InvalidRequest,
+        Self::InvalidClient,
+        Self::UnauthorizedClient,
+        Self::UnsupportedGrantType,
+        Self::InvalidScope,
+        Self::InvalidTarget,
+        Self::Throttled,
+        Self::Unavailable,
+        Self::ServerError,
+    ];
+
+    /// The label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
+            Self::ServerError => "server_error",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    method: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+}
+
+/// The metrics of one app.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    // Resolved once: counting a token is one addition.
+    tokens: [Counter; TokenOutcome::ALL.len()],
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Nothing counted yet. Outcomes of tokens all stand at 0 from the start, so that rates can be computed.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("mintmark");
+        let requests = Family::default();
+        let durations: Family<_, _, fn() -> Histogram> =
+            Family::new_with_constructor(|| Histogram::new(BUCKETS));
+        let outcomes = Family::<[(&'static str, &'static str); 1], Counter>::default();
+        let tokens =
+            TokenOutcome::ALL.map(|outcome| outcomes.get_or_create_owned(&[("outcome", outcome.as_str())]));
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The version that is running", build);
+        registry.register(
+            "http_requests",
+            "Requests answered, by route pattern, method and status",
+            requests.clone(),
+        );
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time from a request's head to the head of its response, by route pattern",
+            Unit::Seconds,
+            durations.clone(),
+        );
+        registry.register("tokens", "Requests for a token, by how they ended", outcomes);
+        Self { registry: Mutex::new(registry), requests, durations, tokens }
+    }
+
+    /// Counts a request for a token.
+    pub fn token(&self, outcome: TokenOutcome) {
+        if let Some(counter) = self.tokens.get(outcome as usize) {
+            counter.inc();
+        }
+    }
+
+    /// How many requests for a token ended so, since the start.
+    pub fn tokens(&self, outcome: TokenOutcome) -> u64 {
+        self.tokens.get(outcome as usize).map_or(0, Counter::get)
+    }
+
+    pub(super) fn requests(&self, route: &str, method: &'static str, status: u16) -> Counter {
+        self.requests.get_or_create_owned(&RequestLabels { route: route.to_owned(), method, status })
+    }
+
+    pub(super) fn durations(&self, route: &str) -> Histogram {
+        self.durations.get_or_create_owned(&RouteLabels { route: route.to_owned() })
+    }
+
+    /// Adds the gauge `mintmark_<name>`, for whoever measures to set. `help` is one line, without a full stop.
+    pub fn gauge(&self, name: &str, help: &str) -> Gauge {
+        let gauge = Gauge::default();
+        self.registry().register(name, help, gauge.clone());
+        gauge
+    }
+
+    /// Adds the gauge `mintmark_<name>`, read by `read` whenever the metrics are asked for. `read` must not block.
+    pub fn gauge_read_by(&self, name: &str, help: &str, read: impl Fn() -> i64 + Send + Sync + 'static) {
+        let read = move || vec![(Vec::new(), read())];
+        self.collect(name, help, Box::new(read));
+    }
+
+    /// The same with labels: `read` gives one value for each set of label values, all known beforehand.
+    pub fn gauges_read_by<const N: usize>(
+        &self,
+        name: &str,
+        help: &str,
+        labels: [&'static str; N],
+        read: impl Fn() -> Vec<([&'static str; N], i64)> + Send + Sync + 'static,
+    ) {
+        let with_names = move |(values, value): ([&'static str; N], i64)| {
+            (labels.into_iter().zip(values).collect::<Vec<_>>(), value)
+        };
+        self.collect(name, help, Box::new(move || read().into_iter().map(with_names).collect()));
+    }
+
+    fn collect(&self, name: &str, help: &str, read: Read) {
+        let collected = Collected { name: name.to_owned(), help: format!("{help}."), read };
+        self.registry().register_collector(Box::new(collected));
+    }
+
+    /// All metrics as Prometheus text ([`CONTENT_TYPE`]).
+    pub fn encode(&self) -> String {
+        let mut text = String::with_capacity(4096);
+        if let Err(why) = prometheus_client::encoding::text::encode(&mut text, &self.registry()) {
+            tracing::error!(target: "mintmark::metrics", %why, "the metrics could not be written");
+        }
+        text
+    }
+
+    fn registry(&self) -> std::sync::MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `GET /metrics`
+#[expect(clippy::unused_async, reason = "handlers are async functions")]
+pub async fn get(metrics: web::Data<Metrics>) -> HttpResponse {
+    HttpResponse::Ok().content_type(CONTENT_TYPE).body(metrics.encode())
+}
+
+type Labels = Vec<(&'static str, &'static str)>;
+type Read = Box<dyn Fn() -> Vec<(Labels, i64)> + Send + Sync>;
+
+/// Gauges whose values are read when they are asked for.
+struct Collected {
+    name: String,
+    help: String,
+    read: Read,
+}
+
+impl fmt::Debug for Collected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collected").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Collector for Collected {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut metric = encoder.encode_descriptor(&self.name, &self.help, None, MetricType::Gauge)?;
+        for (labels, value) in (self.read)() {
+            let gauge = ConstGauge::new(value);
+            if labels.is_empty() {
+                return gauge.encode(metric);
+            }
+            gauge.encode(metric.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_stands_from_the_start_and_is_counted_as_itself() {
+        let metrics = Metrics::new();
+        for (n, outcome) in (0..).zip(TokenOutcome::ALL) {
+            assert_eq!(metrics.tokens(outcome), 0);
+            for _ in 0..n {
+                metrics.token(outcome);
+            }
+        }
+        let text = metrics.encode();
+        for (n, outcome) in (0..).zip(TokenOutcome::ALL) {
+            let line = format!("mintmark_tokens_total{{outcome=\"{}\"}} {n}\n", outcome.as_str());
+            assert!(text.contains(&line), "{line}{text}");
+        }
+    }
+
+    #[test]
+    fn the_text_is_openmetrics() {
+        let metrics = Metrics::new();
+        metrics.requests("/oauth2/token", "POST", 200).inc();
+        metrics.durations("/oauth2/token").observe(0.000_3);
+        let text = metrics.encode();
+        assert!(text.contains("# TYPE mintmark_http_requests counter\n"), "{text}");
+        assert!(
+            text.contains(
+                "mintmark_http_requests_total{route=\"/oauth2/token\",method=\"POST\",status=\"200\"} 1\n"
+            ),
+            "{text}"
+        );
+        let bucket =
+            "mintmark_http_request_duration_seconds_bucket{le=\"0.0005\",route=\"/oauth2/token\"} 1\n";
+        assert!(text.contains(bucket), "{text}");
+        assert!(
+            text.contains(&format!("mintmark_build_info{{version=\"{}\"}} 1\n", env!("CARGO_PKG_VERSION")))
+        );
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn gauges_of_others_are_read_when_asked_for() {
+        let metrics = Metrics::new();
+        let queued = metrics.gauge("outbox_messages", "Mails waiting to be sent");
+        let size = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(1));
+        let shared = std::sync::Arc::clone(&size);
+        metrics.gauge_read_by("cached_clients", "Clients held in memory", move || {
+            shared.load(std::sync::atomic::Ordering::Relaxed)
+        });
+        metrics.gauges_read_by("signing_keys", "Signing keys by phase", ["phase", "alg"], || {
+            vec![(["active", "ES256"], 2), (["pending", "EdDSA"], 1)]
+        });
+        queued.set(7);
+        size.store(5, std::sync::atomic::Ordering::Relaxed);
+        let text = metrics.encode();
+        for line in [
+            "# HELP mintmark_outbox_messages Mails waiting to be sent.\n",
+            "mintmark_outbox_messages 7\n",
+            "# HELP mintmark_cached_clients Clients held in memory.\n",
+            "# TYPE mintmark_cached_clients gauge\n",
+            "mintmark_cached_clients 5\n",
+            "mintmark_signing_keys{phase=\"active\",alg=\"ES256\"} 2\n",
+            "mintmark_signing_keys{phase=\"pending\",alg=\"EdDSA\"} 1\n",
+        ] {
+            assert!(text.contains(line), "{line}{text}");
+        }
+    }
+
+    #[test]
+    fn two_apps_do_not_add_up() {
+        let (one, other) = (Metrics::new(), Metrics::new());
+        one.token(TokenOutcome::Issued);
+        assert_eq!((one.tokens(TokenOutcome::Issued), other.tokens(TokenOutcome::Issued)), (1, 0));
+    }
+}
