@@ -3,7 +3,7 @@
 CREATE TABLE service_state (
     id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
     change_seq BIGINT NOT NULL,
-    master_fingerprint TEXT,
+    master_fingerprint BYTEA,
     sealed_root BYTEA,
     created_at BIGINT NOT NULL
 );

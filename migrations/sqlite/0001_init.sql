@@ -3,7 +3,7 @@
 CREATE TABLE service_state (
     id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     change_seq INTEGER NOT NULL,
-    master_fingerprint TEXT,
+    master_fingerprint BLOB,
     sealed_root BLOB,
     created_at INTEGER NOT NULL
 ) STRICT;

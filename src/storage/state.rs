@@ -13,7 +13,7 @@ statements! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedRoot {
     /// Tells master keys apart; says nothing about them.
-    pub master_fingerprint: String,
+    pub master_fingerprint: Vec<u8>,
     /// The sealed root key.
     pub sealed: Vec<u8>,
 }
@@ -21,7 +21,7 @@ pub struct SealedRoot {
 impl Storage {
     /// The sealed root key; `None` in a database that was never served.
     pub async fn sealed_root(&self) -> Result<Option<SealedRoot>, StorageError> {
-        let row: Option<(String, Vec<u8>)> =
+        let row: Option<(Vec<u8>, Vec<u8>)> =
             on_read!(self, pool => sqlx::query_as(FIND_ROOT).fetch_optional(pool).await)?;
         Ok(row.map(|(master_fingerprint, sealed)| SealedRoot { master_fingerprint, sealed }))
     }
