@@ -1,0 +1,3 @@
+//! Every method of `Storage` and `Tx`, on both engines.
+
+mod statements;

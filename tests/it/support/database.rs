@@ -1,0 +1,84 @@
+//! A database for one test, on the engine the test is told, and the macro that runs a test on both.
+
+use mintmark::storage::Storage;
+use tempfile::TempDir;
+
+use super::postgres::PostgresDatabase;
+
+/// The engines Mintmark stores in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    /// A file.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+/// An empty database that no other test sees. It goes away with this value.
+#[derive(Debug)]
+pub(crate) struct TestDatabase {
+    url: String,
+    _kept: Kept,
+}
+
+#[derive(Debug)]
+#[expect(dead_code, reason = "held only to be dropped")]
+enum Kept {
+    Folder(TempDir),
+    Database(PostgresDatabase),
+}
+
+impl TestDatabase {
+    /// A migrated database on PostgreSQL; on SQLite a path where none is yet.
+    pub(crate) fn new(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => Self::blank(engine),
+            Engine::Postgres => Self::on_postgres(PostgresDatabase::migrated()),
+        }
+    }
+
+    /// A database that was never opened by Mintmark.
+    pub(crate) fn blank(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => {
+                let folder = tempfile::Builder::new().prefix("mintmark-it-").tempdir().unwrap();
+                let url = format!("sqlite://{}", folder.path().join("mintmark.db").display());
+                Self { url, _kept: Kept::Folder(folder) }
+            }
+            Engine::Postgres => Self::on_postgres(PostgresDatabase::blank()),
+        }
+    }
+
+    fn on_postgres(database: PostgresDatabase) -> Self {
+        Self { url: database.url(), _kept: Kept::Database(database) }
+    }
+
+    /// The value for `database.url`.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Opens it. Several openings are several processes, as far as storage can tell.
+    pub(crate) async fn open(&self) -> Storage {
+        Storage::open(&self.url, 8).await.unwrap()
+    }
+}
+
+/// Makes two tests of each `async fn name(engine: Engine)` that is listed: `name::sqlite` and `name::postgres`.
+macro_rules! on_both_engines {
+    ($($name:ident),* $(,)?) => {$(
+        mod $name {
+            #[tokio::test]
+            async fn sqlite() {
+                super::$name($crate::support::Engine::Sqlite).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                super::$name($crate::support::Engine::Postgres).await;
+            }
+        }
+    )*};
+}
+
+pub(crate) use on_both_engines;

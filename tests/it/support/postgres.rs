@@ -1,0 +1,156 @@
+//! A throw-away PostgreSQL cluster for the process of the tests, and databases cloned from a migrated template.
+//!
+//! The cluster lives in a temporary folder and listens on a unix socket there. A shell (`cluster.sh`) starts it and
+//! holds a pipe from this process: when the pipe closes, for whatever reason, it stops the cluster and removes all.
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use mintmark::storage::Storage;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+
+const TEMPLATE: &str = "mintmark_template";
+
+const MISSING: &str = "PostgreSQL 15 or newer is needed to run the tests (its programs, not a running server). \
+    Install it with `apt-get install postgresql`, or put `pg_config` on the PATH";
+
+/// A database of its own, dropped with this value.
+#[derive(Debug)]
+pub(super) struct PostgresDatabase {
+    name: String,
+}
+
+#[derive(Debug)]
+struct Cluster {
+    folder: PathBuf,
+    /// PostgreSQL clones one database at a time: a template in use cannot be cloned.
+    cloning: Mutex<()>,
+    /// Holds the pipe that keeps the cluster running.
+    _keeper: Child,
+}
+
+impl PostgresDatabase {
+    /// A migrated, empty database.
+    pub(super) fn migrated() -> Self {
+        Self::create(&format!("TEMPLATE {TEMPLATE}"))
+    }
+
+    /// A database without any table.
+    pub(super) fn blank() -> Self {
+        Self::create("")
+    }
+
+    fn create(options: &str) -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let cluster = cluster();
+        let _turn = cluster.cloning.lock().unwrap_or_else(PoisonError::into_inner);
+        cluster.administer(format!("CREATE DATABASE {name} {options}"));
+        Self { name }
+    }
+
+    /// Its `postgres://` URL.
+    pub(super) fn url(&self) -> String {
+        cluster().url(&self.name)
+    }
+}
+
+impl Drop for PostgresDatabase {
+    fn drop(&mut self) {
+        cluster().administer(format!("DROP DATABASE {} WITH (FORCE)", self.name));
+    }
+}
+
+/// The cluster of this process, started by the first test that needs it.
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Result<Cluster, String>> = OnceLock::new();
+    match CLUSTER.get_or_init(Cluster::start) {
+        Ok(cluster) => cluster,
+        Err(why) => panic!("{why}"),
+    }
+}
+
+impl Cluster {
+    fn start() -> Result<Self, String> {
+        let programs = programs().ok_or(MISSING)?;
+        let temporary =
+            tempfile::Builder::new().prefix("mintmark-pg-").tempdir().map_err(|error| error.to_string())?;
+        let mut keeper = Command::new("sh")
+            .args(["-c", include_str!("cluster.sh"), "cluster.sh"])
+            .args([temporary.path(), &programs])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Ctrl-C reaches a process group: the keeper has one of its own, so that it lives to clean up.
+            .process_group(0)
+            .spawn()
+            .map_err(|error| format!("cannot start a shell: {error}"))?;
+        // From here on it is the keeper who removes it.
+        let folder = temporary.keep();
+        let mut said = String::new();
+        for line in BufReader::new(keeper.stdout.take().ok_or("no pipe from the shell")?).lines() {
+            let line = line.map_err(|error| error.to_string())?;
+            if line == "ready" {
+                let cluster = Self { folder, cloning: Mutex::new(()), _keeper: keeper };
+                cluster.make_template();
+                return Ok(cluster);
+            }
+            said.push_str(&line);
+            said.push('\n');
+        }
+        Err(format!("PostgreSQL ({}) does not start:\n{said}{MISSING}", programs.display()))
+    }
+
+    fn make_template(&self) {
+        self.administer(format!("CREATE DATABASE {TEMPLATE}"));
+        aside(async {
+            let storage = Storage::open(&self.url(TEMPLATE), 1).await.expect("the template migrates");
+            storage.close().await;
+        });
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("postgres://mintmark@localhost/{database}?host={}", self.folder.display())
+    }
+
+    fn administer(&self, sql: String) {
+        aside(async {
+            let mut connection =
+                PgConnection::connect(&self.url("postgres")).await.expect("the cluster answers");
+            connection.execute(AssertSqlSafe(sql)).await.expect("the cluster does as it is told");
+            connection.close().await.expect("the connection closes");
+        });
+    }
+}
+
+/// Where `initdb` and its like are: the newest version of Debian's layout, else what `pg_config` says.
+fn programs() -> Option<PathBuf> {
+    let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    installed
+        .filter_map(|version| {
+            Some((version.file_name().to_str()?.parse::<u32>().ok()?, version.path().join("bin")))
+        })
+        .filter(|(_, folder)| has_programs(folder))
+        .max()
+        .map(|(_, folder)| folder)
+        .or_else(|| {
+            let said = Command::new("pg_config").arg("--bindir").output().ok()?;
+            let folder = PathBuf::from(String::from_utf8(said.stdout).ok()?.trim());
+            has_programs(&folder).then_some(folder)
+        })
+}
+
+fn has_programs(folder: &Path) -> bool {
+    ["initdb", "pg_ctl", "postgres"].iter().all(|program| folder.join(program).is_file())
+}
+
+/// Runs work to its end on a thread and runtime of its own: for set-up shared by tests, each of which has its own
+/// runtime, and for `Drop`, which cannot wait.
+fn aside<T: Send>(work: impl Future<Output = T> + Send) -> T {
+    let run = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
+    std::thread::scope(|threads| threads.spawn(run).join())
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
