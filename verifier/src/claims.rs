@@ -2,7 +2,7 @@
 //! (RFC 9068 §2.2, RFC 7519 §4.1). [`ClaimsRef`] is what gets signed and borrows everything; [`AccessTokenClaims`]
 //! is what a verified token says. The owned form serialises through the borrowed one, so their JSON cannot part.
 
-use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
 use serde::ser::SerializeSeq as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -43,10 +43,10 @@ pub struct AccessTokenClaims {
     #[serde(default)]
     pub never_expires: bool,
     /// Where its revocation is published.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present_object")]
     pub status: Option<Status>,
     /// The key the presenter must prove to hold (RFC 7800).
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present_object")]
     pub cnf: Option<Confirmation>,
 }
 
@@ -115,8 +115,10 @@ pub struct ClaimsRef<'a, A, P> {
 
 /// The `status` claim (Token Status List, draft-21 §6.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(deserialize = "S: DeserializeOwned"))]
 pub struct Status<S = String> {
     /// The token's place in a status list.
+    #[serde(deserialize_with = "object")]
     pub status_list: StatusList<S>,
 }
 
@@ -217,8 +219,22 @@ where
 }
 
 /// A member that is there must have its type: `null` is not "absent".
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+/// Like [`present`], for an object. serde would read a struct from an array of its members too.
+fn present_object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    object(deserializer).map(Some)
+}
+
+fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    let members = serde_json::Map::deserialize(deserializer)?;
+    T::deserialize(serde_json::Value::Object(members)).map_err(D::Error::custom)
 }
 
 /// A `NumericDate` (RFC 7519 §2) as Mintmark writes it: a whole number of seconds, not negative, not past year 9999.

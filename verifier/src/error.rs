@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::KeysError;
+
 /// Why a token was refused. [`VerifyError::code`] is stable and fit for logs and metrics; the text names no part of
 /// the token. Reasons may be added.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -47,8 +49,8 @@ pub enum VerifyError {
     #[error("the token does not open the product {0}")]
     MissingProduct(String),
     /// The issuer's keys could not be had, or are older than the bound: nothing can be said about the token.
-    #[error("the issuer's keys are not available")]
-    KeysUnavailable,
+    #[error("the issuer's keys are not available: {0}")]
+    KeysUnavailable(KeysError),
 }
 
 /// What a resource server answers.
@@ -79,15 +81,28 @@ impl VerifyError {
             Self::NeverExpiresRefused => "never_expires_refused",
             Self::ProofRequired => "proof_required",
             Self::MissingProduct(_) => "missing_product",
-            Self::KeysUnavailable => "keys_unavailable",
+            Self::KeysUnavailable(_) => "keys_unavailable",
         }
+    }
+
+    /// The `WWW-Authenticate` value that goes with the answer (RFC 6750 §3); none with 503.
+    pub fn challenge(&self) -> Option<String> {
+        let error = self.answer().error()?;
+        Some(match self {
+            // A product code is the scope token that opens it.
+            Self::MissingProduct(product) if is_scope_token(product) => {
+                format!(r#"Bearer error="{error}", scope="{product}""#)
+            }
+            Self::MissingProduct(_) => format!(r#"Bearer error="{error}""#),
+            _ => format!(r#"Bearer error="{error}", error_description="{self}""#),
+        })
     }
 
     /// The answer it calls for.
     pub fn answer(&self) -> Answer {
         match self {
             Self::MissingProduct(_) => Answer::InsufficientScope,
-            Self::KeysUnavailable => Answer::CannotKnow,
+            Self::KeysUnavailable(_) => Answer::CannotKnow,
             _ => Answer::InvalidToken,
         }
     }
@@ -111,4 +126,9 @@ impl Answer {
             Self::CannotKnow => None,
         }
     }
+}
+
+/// RFC 6749 §3.3: what may stand in a scope, and so in a header.
+fn is_scope_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
 }

@@ -1,4 +1,19 @@
 //! The verifier's tests, in one binary.
 
+#[cfg(test)]
+mod actix;
 mod claims;
+mod errors;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod http;
+#[cfg(test)]
+mod jwks;
+#[cfg(test)]
+mod keys;
 mod provider;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod valid;

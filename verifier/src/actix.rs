@@ -1,0 +1,149 @@
+//! For actix-web services: an extractor that lets a handler run only with a verified token, and answers as RFC 6750
+//! §3 says otherwise.
+//!
+//! ```
+//! use actix_web::{App, web};
+//! use mintmark_verifier::Verifier;
+//! use mintmark_verifier::actix::{Authorized, Demand};
+//!
+//! /// What the GST routes demand.
+//! struct Gst;
+//! impl Demand for Gst {
+//!     const PRODUCTS: &'static [&'static str] = &["gst"];
+//! }
+//!
+//! async fn file_return(token: Authorized<Gst>) -> String {
+//!     format!("filed for {}", token.workspace_id)
+//! }
+//!
+//! # fn main() -> Result<(), mintmark_verifier::BuildError> {
+//! let verifier =
+//!     web::Data::new(Verifier::builder("https://tokens.example.com", "https://api.example.com").build()?);
+//! let app = App::new().app_data(verifier.clone()).route("/gst/returns", web::post().to(file_return));
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError};
+use std::future::Future;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::pin::Pin;
+use thiserror::Error;
+
+use crate::{AccessTokenClaims, Verifier, VerifyError};
+
+/// What a route demands beyond a valid token.
+pub trait Demand: 'static {
+    /// The products the token must open, all of them.
+    const PRODUCTS: &'static [&'static str];
+}
+
+/// Demands a valid token and no more than the [`Verifier`] itself does.
+pub struct ValidToken;
+
+impl Demand for ValidToken {
+    const PRODUCTS: &'static [&'static str] = &[];
+}
+
+/// The claims of a request's bearer token, verified by the [`Verifier`] in the app's data (`web::Data<Verifier>`).
+/// The token is taken from the `Authorization` header alone, never from the query or a form (RFC 9700 §4.3.2).
+pub struct Authorized<D = ValidToken> {
+    claims: AccessTokenClaims,
+    demand: PhantomData<fn() -> D>,
+}
+
+impl<D> Authorized<D> {
+    /// The claims.
+    pub fn into_claims(self) -> AccessTokenClaims {
+        self.claims
+    }
+}
+
+impl<D> Deref for Authorized<D> {
+    type Target = AccessTokenClaims;
+
+    fn deref(&self) -> &AccessTokenClaims {
+        &self.claims
+    }
+}
+
+/// Why a request was turned away. `?` in a handler makes one of a [`VerifyError`], so
+/// `token.require_product("gst")?` answers 403.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Denied {
+    /// There was no bearer token: 401 that names the scheme and no error.
+    #[error("the request has no bearer token")]
+    NoToken {
+        /// What the token would be for: the verifier's audience.
+        realm: String,
+    },
+    /// The token does not hold, or nothing can be said about it.
+    #[error(transparent)]
+    Refused(#[from] VerifyError),
+    /// The app has no `web::Data<Verifier>`: 500.
+    #[error("the app has no web::Data<Verifier>: add it with app_data")]
+    NotConfigured,
+}
+
+impl<D: Demand> FromRequest for Authorized<D> {
+    type Error = Denied;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Denied>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let verifier = request.app_data::<Data<Verifier>>().cloned().ok_or(Denied::NotConfigured);
+        let token = bearer(request.headers()).map(|token| token.map(str::to_owned));
+        Box::pin(async move {
+            let verifier = verifier?;
+            let token = token?.ok_or_else(|| Denied::NoToken { realm: verifier.audience().to_owned() })?;
+            let claims = verifier.verify(&token).await?;
+            D::PRODUCTS.iter().try_for_each(|product| claims.require_product(product))?;
+            Ok(Self { claims, demand: PhantomData })
+        })
+    }
+}
+
+/// The one bearer token (RFC 6750 §2.1): `None` if the request authenticates in another way or not at all.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, VerifyError> {
+    let mut fields = headers.get_all(AUTHORIZATION);
+    let Some(field) = fields.next() else { return Ok(None) };
+    if fields.next().is_some() {
+        return Err(VerifyError::Malformed("there are two Authorization headers"));
+    }
+    let field = field.to_str().map_err(|_| VerifyError::Malformed("it is not ASCII"))?;
+    let (scheme, token) = field.split_once(' ').unwrap_or((field, ""));
+    Ok(scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim_matches(' ')))
+}
+
+impl ResponseError for Denied {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::NoToken { .. } => StatusCode::UNAUTHORIZED,
+            Self::Refused(why) => {
+                StatusCode::from_u16(why.answer().status()).unwrap_or(StatusCode::UNAUTHORIZED)
+            }
+            Self::NotConfigured => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        match self {
+            Self::NoToken { realm } => {
+                response.insert_header((WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\"")));
+            }
+            Self::Refused(why) => match why.challenge() {
+                Some(challenge) => _ = response.insert_header((WWW_AUTHENTICATE, challenge)),
+                None => _ = response.insert_header((RETRY_AFTER, "5")),
+            },
+            Self::NotConfigured => {}
+        }
+        response.finish()
+    }
+}

@@ -1,0 +1,130 @@
+//! JSON objects read strictly, for headers, claims, metadata and key sets: UTF-8, and no member given twice at any
+//! depth, so that no two readers can see two different tokens in one text (RFC 7515 §4, RFC 8725 §2.4).
+
+use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::collections::HashSet;
+use std::fmt;
+
+/// Why a text was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Not a JSON object in UTF-8, or a member is given twice.
+    NotStrictJson,
+    /// One, but a member that is needed is missing or of another type.
+    Shape,
+}
+
+/// Reads `bytes` as `T`.
+pub(crate) fn strict<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refused> {
+    read(unique(bytes)?)
+}
+
+/// The text in `bytes`, if it is such an object.
+pub(crate) fn unique(bytes: &[u8]) -> Result<&str, Refused> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Refused::NotStrictJson)?;
+    // serde would read a struct from an array of its members too.
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(Refused::NotStrictJson);
+    }
+    serde_json::from_str::<UniqueMembers>(text).map_err(|_| Refused::NotStrictJson)?;
+    Ok(text)
+}
+
+/// Reads text that [`unique`] let pass as `T`.
+pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Refused> {
+    serde_json::from_str(text).map_err(|_| Refused::Shape)
+}
+
+/// Any JSON value in which no object has two members of one name, escapes resolved.
+struct UniqueMembers;
+
+impl<'de> Deserialize<'de> for UniqueMembers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for UniqueMembers {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self, M::Error> {
+        let mut seen = HashSet::new();
+        while let Some(name) = map.next_key::<String>()? {
+            map.next_value::<Self>()?;
+            if !seen.insert(name) {
+                return Err(M::Error::custom("a member is given twice"));
+            }
+        }
+        Ok(self)
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self, S::Error> {
+        while seq.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn members_are_unique_at_every_depth() {
+        for text in [
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":{"b":1,"b":2}}"#,
+            r#"{"a":[{"a":1,"\u0061":2}]}"#,
+            r#"{"a":1,"b":[{"c":null,"c":null}]}"#,
+        ] {
+            assert_eq!(strict::<Value>(text.as_bytes()), Err(Refused::NotStrictJson), "{text}");
+        }
+        let text = r#"{"a":{"a":[true,-1,1.5,"a",null]},"b":{"a":{}}}"#;
+        assert!(strict::<Value>(text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn only_utf8_json_is_read() {
+        for text in [
+            &b"{\"a\":\"\xff\"}"[..],
+            b"\xef\xbb\xbf{}",
+            b"{} {}",
+            b"{\"a\":1,}",
+            b"{'a':1}",
+            b"",
+            b"{\"a\":NaN}",
+        ] {
+            assert_eq!(strict::<Value>(text), Err(Refused::NotStrictJson));
+        }
+        assert_eq!(strict::<Vec<u8>>(b" {}"), Err(Refused::Shape));
+    }
+}

@@ -1,0 +1,254 @@
+//! The issuer's keys, fetched and kept: discovery (RFC 8414 §3), a lock-free snapshot for readers, and one fetch at a
+//! time for whoever finds the snapshot due, too old, or without the key it looks for.
+//!
+//! A set is replaced whole at its `max-age`, so that a key the issuer withdrew is forgotten then; nothing is verified
+//! with a set older than `max_stale_seconds`. Ages count from the start of the fetch.
+
+use arc_swap::ArcSwapOption;
+use serde::Deserialize;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::Mutex;
+
+use crate::clock::Clock;
+use crate::endpoint::{check_issuer, metadata_urls, scheme_of};
+use crate::fetch::{Fetch, Fetched, MAX_BODY_BYTES};
+use crate::json;
+use crate::keys::KeySet;
+
+/// What the answer's `Cache-Control` does not say (Mintmark's own default).
+const DEFAULT_MAX_AGE: i64 = 300;
+
+/// How soon a first set is asked for again, when there is none at all.
+const COLD_RETRY_SECONDS: i64 = 1;
+
+/// Why the issuer's keys could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum KeysError {
+    /// No set has been fetched yet.
+    #[error("no key set has been fetched yet")]
+    NotFetched,
+    /// The set is older than `max_stale_seconds`.
+    #[error("the last key set is too old to be trusted")]
+    TooOld,
+    /// The issuer was not reached.
+    #[error("the issuer was not reached: {0}")]
+    Unreachable(String),
+    /// The issuer did not answer in time.
+    #[error("the issuer did not answer in time")]
+    TimedOut,
+    /// Something other than 200 was answered; redirects are not followed.
+    #[error("{url} answered with status {status}")]
+    Status {
+        /// What was asked for.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// An answer was not what it should be.
+    #[error("{url} did not answer as it should: {why}")]
+    Refused {
+        /// What was asked for.
+        url: String,
+        /// What was wrong with the answer.
+        why: &'static str,
+    },
+}
+
+/// Bounds of the cache.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    /// A set older than this verifies nothing, seconds.
+    pub(crate) max_stale: i64,
+    /// The least time between two fetches, seconds.
+    pub(crate) min_refetch: i64,
+    /// The longest a fetch (metadata and set) may take.
+    pub(crate) timeout: Duration,
+}
+
+/// The cache.
+pub(crate) struct Jwks {
+    issuer: String,
+    fetch: Box<dyn Fetch>,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+    snapshot: ArcSwapOption<Snapshot>,
+    /// Held by the one who fetches.
+    flight: Mutex<Flight>,
+}
+
+/// One fetched set.
+pub(crate) struct Snapshot {
+    pub(crate) keys: KeySet,
+    fetched_at: i64,
+    fresh_until: i64,
+}
+
+/// What the fetcher remembers between fetches.
+struct Flight {
+    /// The discovered `jwks_uri`, and when.
+    jwks_uri: Option<(String, i64)>,
+    /// When the last fetch was last known to be under way, and what came of it.
+    attempted_at: Option<i64>,
+    outcome: Result<(), KeysError>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    issuer: String,
+    jwks_uri: String,
+}
+
+impl Jwks {
+    pub(crate) fn new(issuer: String, fetch: Box<dyn Fetch>, clock: Arc<dyn Clock>, limits: Limits) -> Self {
+        let flight = Flight { jwks_uri: None, attempted_at: None, outcome: Err(KeysError::NotFetched) };
+        Self { issuer, fetch, clock, limits, snapshot: ArcSwapOption::empty(), flight: Mutex::new(flight) }
+    }
+
+    /// The set at hand, without asking anyone.
+    pub(crate) fn cached(&self) -> Result<Arc<Snapshot>, KeysError> {
+        let snapshot = self.snapshot.load_full().ok_or(KeysError::NotFetched)?;
+        let age = self.clock.unix_seconds().saturating_sub(snapshot.fetched_at);
+        if age > self.limits.max_stale { Err(KeysError::TooOld) } else { Ok(snapshot) }
+    }
+
+    /// A set to look up `kid` in, after a fetch if one is called for.
+    pub(crate) async fn for_kid(&self, kid: &str) -> Result<Arc<Snapshot>, KeysError> {
+        let seen = self.cached().ok();
+        if let Some(snapshot) = seen.as_ref().filter(|snapshot| snapshot.keys.get(kid).is_some()) {
+            if self.is_fresh(snapshot) {
+                return Ok(Arc::clone(snapshot));
+            }
+            // Due: the first to notice fetches, the others go on with what they have. So does the first if its fetch
+            // fails: until the bound, an issuer out of reach stops nobody.
+            if let Ok(mut flight) = self.flight.try_lock() {
+                let _ = self.refetch(&mut flight, seen.as_ref()).await;
+            }
+            return self.cached();
+        }
+        let mut flight = self.flight.lock().await;
+        self.refetch(&mut flight, seen.as_ref()).await?;
+        self.cached()
+    }
+
+    /// Fetches now, if the rate limit allows.
+    pub(crate) async fn refresh(&self) -> Result<(), KeysError> {
+        let seen = self.cached().ok();
+        let mut flight = self.flight.lock().await;
+        self.refetch(&mut flight, seen.as_ref()).await
+    }
+
+    fn is_fresh(&self, snapshot: &Snapshot) -> bool {
+        // A clock that was set back makes the age unknown: due.
+        (snapshot.fetched_at..snapshot.fresh_until).contains(&self.clock.unix_seconds())
+    }
+
+    /// Fetches, unless someone did while the caller waited for the flight, or the last fetch is too recent: then its
+    /// outcome stands. A failure keeps the set there is.
+    async fn refetch(&self, flight: &mut Flight, seen: Option<&Arc<Snapshot>>) -> Result<(), KeysError> {
+        let current = self.cached().ok();
+        if current.as_ref().map(Arc::as_ptr) != seen.map(Arc::as_ptr) && current.is_some() {
+            return Ok(());
+        }
+        let started = self.clock.unix_seconds();
+        let pause = if current.is_some() { self.limits.min_refetch } else { COLD_RETRY_SECONDS };
+        if flight.attempted_at.is_some_and(|at| (0..pause).contains(&started.saturating_sub(at))) {
+            return flight.outcome.clone();
+        }
+        // Set before the await: a caller that goes away in the middle still counts against the limit.
+        flight.attempted_at = Some(started);
+        flight.outcome = Err(KeysError::NotFetched);
+        let fetched = tokio::time::timeout(self.limits.timeout, self.fetch_set(flight, started)).await;
+        flight.attempted_at = Some(self.clock.unix_seconds());
+        flight.outcome = match fetched.unwrap_or(Err(KeysError::TimedOut)) {
+            Ok(snapshot) => {
+                self.snapshot.store(Some(Arc::new(snapshot)));
+                Ok(())
+            }
+            Err(error) => {
+                // The set may have moved: ask for the metadata again next time.
+                flight.jwks_uri = None;
+                Err(error)
+            }
+        };
+        flight.outcome.clone()
+    }
+
+    async fn fetch_set(&self, flight: &mut Flight, started: i64) -> Result<Snapshot, KeysError> {
+        let known =
+            flight.jwks_uri.take().filter(|(_, at)| started.saturating_sub(*at) < self.limits.max_stale);
+        let (jwks_uri, discovered_at) = match known {
+            Some(known) => known,
+            None => (self.discover().await?, started),
+        };
+        let answer = self.get(&jwks_uri).await?;
+        if answer.status != 200 {
+            return Err(KeysError::Status { url: jwks_uri, status: answer.status });
+        }
+        let keys = KeySet::parse(&answer.body)
+            .map_err(|error| KeysError::Refused { url: jwks_uri.clone(), why: error.as_str() })?;
+        flight.jwks_uri = Some((jwks_uri, discovered_at));
+        let age = i64::try_from(answer.age_seconds).unwrap_or(i64::MAX);
+        let max_age = answer.cache_control.as_deref().map_or(DEFAULT_MAX_AGE, max_age);
+        let fresh_for = max_age.saturating_sub(age).clamp(self.limits.min_refetch, self.limits.max_stale);
+        Ok(Snapshot {
+            keys,
+            fetched_at: started.saturating_sub(age),
+            fresh_until: started.saturating_add(fresh_for),
+        })
+    }
+
+    /// The `jwks_uri` that the issuer's metadata names.
+    async fn discover(&self) -> Result<String, KeysError> {
+        let [inserted, appended] = metadata_urls(&self.issuer);
+        let (url, answer) = match self.get(&inserted).await? {
+            answer if (400..500).contains(&answer.status) => {
+                let answer = self.get(&appended).await?;
+                (appended, answer)
+            }
+            answer => (inserted, answer),
+        };
+        if answer.status != 200 {
+            return Err(KeysError::Status { url, status: answer.status });
+        }
+        let refused = |why| KeysError::Refused { url: url.clone(), why };
+        let metadata: Metadata =
+            json::strict(&answer.body).map_err(|_| refused("it is no metadata with issuer and jwks_uri"))?;
+        if metadata.issuer != self.issuer {
+            return Err(refused("its issuer is not the configured one, byte for byte"));
+        }
+        // The key set is trusted as much as the issuer, so it may not be reached less safely.
+        let scheme =
+            scheme_of(&metadata.jwks_uri).map_err(|_| refused("its jwks_uri is not an https URL"))?;
+        if Ok(scheme) != check_issuer(&self.issuer) {
+            return Err(refused("its jwks_uri has another scheme than the issuer"));
+        }
+        Ok(metadata.jwks_uri)
+    }
+
+    async fn get(&self, url: &str) -> Result<Fetched, KeysError> {
+        let answer = self.fetch.get(url).await.map_err(|error| KeysError::Unreachable(error.0))?;
+        if answer.body.len() > MAX_BODY_BYTES {
+            return Err(KeysError::Refused { url: url.to_owned(), why: "it is too long" });
+        }
+        Ok(answer)
+    }
+}
+
+/// For how many seconds a `Cache-Control` allows an answer to be used (RFC 9111 §5.2.2).
+fn max_age(cache_control: &str) -> i64 {
+    let mut shortest = None;
+    for directive in cache_control.split(',') {
+        let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
+        let seconds = match name.trim().to_ascii_lowercase().as_str() {
+            "no-store" | "no-cache" => 0,
+            // Not a number: stale (RFC 9111 §4.2.1).
+            "max-age" => value.trim().trim_matches('"').parse::<u32>().map_or(0, i64::from),
+            _ => continue,
+        };
+        shortest = Some(shortest.map_or(seconds, |least: i64| least.min(seconds)));
+    }
+    shortest.unwrap_or(DEFAULT_MAX_AGE)
+}

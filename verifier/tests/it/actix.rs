@@ -1,0 +1,167 @@
+//! The extractor in a real server, asked over a socket with requests no client library would send.
+
+use crate::support::{AUDIENCE, FakeIssuer, TestClock, builder, good_claims, keys, with};
+use actix_web::{App, HttpServer, web};
+use mintmark_verifier::Verifier;
+use mintmark_verifier::actix::{Authorized, Demand, Denied};
+use serde_json::json;
+use std::net::SocketAddr;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+struct Gst;
+
+impl Demand for Gst {
+    const PRODUCTS: &'static [&'static str] = &["gst"];
+}
+
+struct Both;
+
+impl Demand for Both {
+    const PRODUCTS: &'static [&'static str] = &["gst", "vat"];
+}
+
+async fn any(token: Authorized) -> String {
+    token.into_claims().client_id
+}
+
+async fn gst(token: Authorized<Gst>) -> String {
+    token.workspace_id.clone()
+}
+
+async fn both(_: Authorized<Both>) -> &'static str {
+    "both"
+}
+
+async fn by_call(token: Authorized) -> Result<String, Denied> {
+    token.require_product("vat")?;
+    Ok(token.jti.clone())
+}
+
+/// A server on a free port, with or without a verifier.
+fn serve(verifier: Option<Verifier>) -> SocketAddr {
+    let verifier = verifier.map(web::Data::new);
+    let server = HttpServer::new(move || {
+        let app = App::new()
+            .route("/any", web::get().to(any))
+            .route("/gst", web::get().to(gst))
+            .route("/both", web::get().to(both))
+            .route("/by-call", web::get().to(by_call));
+        match &verifier {
+            Some(verifier) => app.app_data(verifier.clone()),
+            None => app,
+        }
+    })
+    .workers(1)
+    .disable_signals()
+    .bind(("127.0.0.1", 0))
+    .unwrap();
+    let address = server.addrs()[0];
+    actix_web::rt::spawn(server.run());
+    address
+}
+
+/// Status, `WWW-Authenticate` and body of a GET with these header lines.
+async fn get(server: SocketAddr, path: &str, headers: &[&str]) -> (u16, Option<String>, String) {
+    let mut stream = tokio::net::TcpStream::connect(server).await.unwrap();
+    let lines = headers.iter().fold(String::new(), |lines, line| lines + line + "\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{lines}\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    let status = head[9..12].parse().unwrap();
+    let field = |line: &str| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("www-authenticate").then(|| value.to_owned())
+    };
+    (status, head.lines().find_map(field), body.to_owned())
+}
+
+#[actix_web::test]
+async fn a_good_token_reaches_the_handler() {
+    let server = serve(Some(builder(&FakeIssuer::new(), &TestClock::new()).build().unwrap()));
+    let token = keys().es256.token(&good_claims());
+    for (path, scheme, body) in [
+        ("/any", "Bearer ", "cl_1"),
+        ("/any", "bearer ", "cl_1"),
+        ("/any", "BEARER   ", "cl_1"),
+        ("/gst", "bEaReR ", "acme-in"),
+    ] {
+        let answer = get(server, path, &[&format!("Authorization: {scheme}{token}")]).await;
+        assert_eq!(answer, (200, None, body.to_owned()), "{path} {scheme}");
+    }
+}
+
+#[actix_web::test]
+async fn a_request_without_a_bearer_token_is_told_the_scheme_alone() {
+    let server = serve(Some(builder(&FakeIssuer::new(), &TestClock::new()).build().unwrap()));
+    let token = keys().es256.token(&good_claims());
+    let challenge = format!("Bearer realm=\"{AUDIENCE}\"");
+    let query = format!("/any?access_token={token}");
+    for (path, headers) in [
+        ("/any", vec![]),
+        (&query, vec![]),
+        ("/any", vec![format!("Authorization: Basic {token}")]),
+        ("/any", vec![format!("Authorization: DPoP {token}")]),
+        ("/any", vec![format!("Authorization: {token}")]),
+        ("/any", vec![format!("X-Authorization: Bearer {token}")]),
+        ("/any", vec![format!("Cookie: access_token={token}")]),
+    ] {
+        let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+        let answer = get(server, path, &headers).await;
+        assert_eq!(answer, (401, Some(challenge.clone()), String::new()), "{path} {headers:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_token_that_does_not_hold_is_told_why() {
+    let server = serve(Some(builder(&FakeIssuer::new(), &TestClock::new()).build().unwrap()));
+    let good = format!("Authorization: Bearer {}", keys().es256.token(&good_claims()));
+    let expired = keys().es256.token(&with(good_claims(), "exp", json!(1)));
+    let expired = format!("Authorization: Bearer {expired}");
+    let not_ascii = good.clone() + "é";
+    for (headers, says) in [
+        (vec![expired.as_str()], "the token has expired"),
+        (vec![&good, &good], "the token is malformed: there are two Authorization headers"),
+        (
+            vec![&good, "authorization: Basic YTpi"],
+            "the token is malformed: there are two Authorization headers",
+        ),
+        (vec!["Authorization: Bearer"], "the token is malformed: it has not three parts"),
+        (vec!["Authorization: Bearer a b"], "the token is malformed: it has not three parts"),
+        (vec![&not_ascii], "the token is malformed: it is not ASCII"),
+    ] {
+        let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{says}\"");
+        assert_eq!(get(server, "/any", &headers).await, (401, Some(challenge), String::new()), "{headers:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_missing_product_is_forbidden_and_named() {
+    let server = serve(Some(builder(&FakeIssuer::new(), &TestClock::new()).build().unwrap()));
+    let token = format!("Authorization: Bearer {}", keys().es256.token(&good_claims()));
+    let challenge = "Bearer error=\"insufficient_scope\", scope=\"vat\"".to_owned();
+    for path in ["/both", "/by-call"] {
+        assert_eq!(
+            get(server, path, &[&token]).await,
+            (403, Some(challenge.clone()), String::new()),
+            "{path}"
+        );
+    }
+}
+
+#[actix_web::test]
+async fn what_cannot_be_known_is_neither_accepted_nor_refused() {
+    let issuer = FakeIssuer::new();
+    issuer.set_down(true);
+    let server = serve(Some(builder(&issuer, &TestClock::new()).build().unwrap()));
+    let token = format!("Authorization: Bearer {}", keys().es256.token(&good_claims()));
+    assert_eq!(get(server, "/any", &[&token]).await, (503, None, String::new()));
+}
+
+#[actix_web::test]
+async fn a_forgotten_verifier_lets_nobody_in() {
+    let server = serve(None);
+    let token = format!("Authorization: Bearer {}", keys().es256.token(&good_claims()));
+    assert_eq!(get(server, "/any", &[&token]).await, (500, None, String::new()));
+}

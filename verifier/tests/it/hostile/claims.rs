@@ -1,0 +1,197 @@
+//! Hostile claims: mistyped, missing, contradicting, meant for others. All are signed by the issuer's key, so nothing
+//! but the claim can be what is refused.
+
+use super::{CLAIM, Row, claim, key, row};
+use crate::support::{AUDIENCE, ISSUER, NOW, good_claims, with, without};
+use mintmark_verifier::VerifyError;
+use mintmark_verifier::claims::FAR_EXP;
+use serde_json::{Value, json};
+
+pub(super) fn rows() -> Vec<Row> {
+    [instants(), times(), never_expiring(), parties(), shapes(), bindings()].into_iter().flatten().collect()
+}
+
+/// J7, CVE-2026-25537: an instant of another type is not an absent one.
+fn instants() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for name in ["exp", "nbf", "iat"] {
+        for literal in [
+            "\"1790000000\"",
+            "\"\"",
+            "\"never\"",
+            "null",
+            "true",
+            "[]",
+            "[1790003600]",
+            "{}",
+            "-1",
+            "-0",
+            "1790003600.0",
+            "1790003600.5",
+            "1.79e9",
+            "1e99",
+            "-1e99",
+            "253402300800",
+            "9223372036854775807",
+            "9223372036854775808",
+            "18446744073709551616",
+            "99999999999999999999999999999999",
+        ] {
+            // Written as text: a JSON library would tidy some of them up.
+            let payload = with(good_claims(), name, json!("@")).to_string().replace("\"@\"", literal);
+            let token = key().token_of(key().header().to_string(), payload);
+            rows.push(row("1.4.7, CVE-2026-25537", format!("{name} {literal}"), token.clone(), CLAIM));
+            let opted_in = row("1.4.7 opted in", format!("{name} {literal}"), token, CLAIM).opted_in();
+            rows.push(opted_in);
+        }
+    }
+    rows
+}
+
+fn times() -> Vec<Row> {
+    let expired =
+        |name: &str, exp: i64| row("RFC 7519 §4.1.4", name, claim("exp", json!(exp)), VerifyError::Expired);
+    let early = |name: &'static str, instant: &str, at: i64| {
+        row("RFC 7519 §4.1.5", name, claim(instant, json!(at)), VerifyError::NotYetValid)
+    };
+    vec![
+        expired("expired at this very second", NOW),
+        expired("expired a second ago", NOW - 1),
+        expired("expired in 1970", 0),
+        early("issued in a second", "iat", NOW + 1),
+        early("issued in 9999", "iat", FAR_EXP),
+        early("not valid before a second from now", "nbf", NOW + 1),
+        early("not valid before 9999", "nbf", FAR_EXP),
+    ]
+}
+
+/// 4.4 and the contract: a token without end says so, and is accepted only where that was asked for.
+fn never_expiring() -> Vec<Row> {
+    let never = |claims: Value| with(claims, "never_expires", json!(true));
+    let jwt = with(key().header(), "typ", json!("JWT"));
+    let no_exp = || without(good_claims(), "exp");
+    let far = never(with(good_claims(), "exp", json!(FAR_EXP)));
+    let missing = VerifyError::InvalidClaims("exp is missing");
+    let contradiction = VerifyError::InvalidClaims("never_expires contradicts exp");
+    let by_contract = |name: &str, token: String, expected| row("design §2", name, token, expected);
+    let mut rows = vec![
+        by_contract("far, not opted in", key().token(&far), VerifyError::NeverExpiresRefused),
+        by_contract("omit, not opted in", key().token_with(&jwt, &never(no_exp())), VerifyError::WrongType),
+        by_contract("no exp, not opted in", key().token(&no_exp()), missing.clone()),
+        by_contract("no exp and no claim", key().token(&no_exp()), missing.clone()).opted_in(),
+        by_contract("no exp and no claim, typ JWT", key().token_with(&jwt, &no_exp()), missing.clone())
+            .opted_in(),
+        by_contract("no exp under at+jwt (RFC 9068 §2.2)", key().token(&never(no_exp())), missing).opted_in(),
+        by_contract("far under typ JWT", key().token_with(&jwt, &far), VerifyError::WrongType).opted_in(),
+        by_contract("an hour under typ JWT", key().token_with(&jwt, &good_claims()), VerifyError::WrongType)
+            .opted_in(),
+        by_contract("never_expires with an hour", key().token(&never(good_claims())), contradiction.clone())
+            .opted_in(),
+    ];
+    let almost = never(with(good_claims(), "exp", json!(FAR_EXP - 1)));
+    rows.push(by_contract("never_expires with almost far", key().token(&almost), contradiction).opted_in());
+    for value in [json!("true"), json!(1), json!(null), json!([]), json!({})] {
+        let token = key().token(&with(far.clone(), "never_expires", value.clone()));
+        rows.push(by_contract(&format!("never_expires {value}"), token, CLAIM).opted_in());
+    }
+    rows
+}
+
+/// J3: issuer, audience and subject.
+fn parties() -> Vec<Row> {
+    let mut rows = Vec::new();
+    let upper = ISSUER.to_uppercase();
+    for iss in [
+        format!("{ISSUER}/").as_str(),
+        &upper,
+        "https://evil.example",
+        "http://tokens.example.com",
+        "",
+        AUDIENCE,
+    ] {
+        rows.push(row("1.6.2", format!("iss {iss:?}"), claim("iss", json!(iss)), VerifyError::WrongIssuer));
+    }
+    for aud in [
+        json!("https://other.example.com"),
+        json!(format!("{AUDIENCE}/")),
+        json!(AUDIENCE.to_uppercase()),
+        json!("https://api.example.com.evil.example"),
+        json!("https://api.example"),
+        json!(""),
+        json!([]),
+        json!(["https://other.example.com"]),
+        json!([format!("{AUDIENCE} https://other.example.com")]),
+        json!(ISSUER),
+    ] {
+        rows.push(row("1.4.3", format!("aud {aud}"), claim("aud", aud), VerifyError::WrongAudience));
+    }
+    for aud in [
+        json!(null),
+        json!(1),
+        json!(true),
+        json!({"aud": AUDIENCE}),
+        json!([AUDIENCE, 1]),
+        json!([[AUDIENCE]]),
+    ] {
+        rows.push(row("1.4.3 mistyped", format!("aud {aud}"), claim("aud", aud), CLAIM));
+    }
+    let not_client = VerifyError::InvalidClaims("sub is not client_id");
+    for sub in ["cl_2", "", "CL_1", "cl_1 "] {
+        rows.push(row("1.4.1", format!("sub {sub:?}"), claim("sub", json!(sub)), not_client.clone()));
+    }
+    let empty = VerifyError::InvalidClaims("client_id, jti or workspace_id is empty");
+    let nobody = key().token(&with(with(good_claims(), "sub", json!("")), "client_id", json!("")));
+    rows.push(row("1.4.1", "sub and client_id empty", nobody, empty.clone()));
+    rows.push(row("1.4.9", "jti empty", claim("jti", json!("")), empty.clone()));
+    rows.push(row("1.4.3", "workspace_id empty", claim("workspace_id", json!("")), empty));
+    rows
+}
+
+/// J1, J3: required claims with their types.
+fn shapes() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for name in ["iss", "sub", "client_id", "aud", "iat", "jti", "scope", "workspace_id", "products"] {
+        rows.push(row("1.4.1", format!("no {name}"), key().token(&without(good_claims(), name)), CLAIM));
+        for value in [json!(null), json!(1), json!({}), json!([1])] {
+            if !(name == "iat" && value == json!(1)) {
+                rows.push(row("1.4.3", format!("{name} {value}"), claim(name, value), CLAIM));
+            }
+        }
+    }
+    for products in
+        [json!("gst"), json!("e-invoicing gst"), json!(["gst", 1]), json!(["gst", null]), json!([["gst"]])]
+    {
+        rows.push(row("1.4.3 products", format!("{products}"), claim("products", products), CLAIM));
+    }
+    rows.push(row("1.4.3", "scope as an array of strings", claim("scope", json!(["gst"])), CLAIM));
+    for products in [json!([]), json!(["GST"]), json!(["gst2", "gs"]), json!(["gst "])] {
+        let missing = VerifyError::MissingProduct("gst".to_owned());
+        rows.push(row("design §2", format!("products {products}"), claim("products", products), missing));
+    }
+    for status in [
+        json!(null),
+        json!("valid"),
+        json!({}),
+        json!({"status_list": null}),
+        json!({"status_list": {"uri": "u"}}),
+        json!({"status_list": {"idx": 1}}),
+        json!({"status_list": {"idx": -1, "uri": "u"}}),
+        json!({"status_list": {"idx": "1", "uri": "u"}}),
+        json!({"status_list": {"idx": 1.0, "uri": "u"}}),
+        json!({"status_list": [1, "u"]}),
+        json!([{"idx": 1, "uri": "u"}]),
+    ] {
+        rows.push(row("1.13.1", format!("status {status}"), claim("status", status), CLAIM));
+    }
+    rows
+}
+
+/// 1.10, 1.11: a bound token is worth nothing without its proof.
+fn bindings() -> Vec<Row> {
+    let proof = [json!({"x5t#S256": "t"}), json!({"jkt": "k"}), json!({"jwk": {}}), json!({})];
+    let typed = [json!(null), json!("t"), json!(["t", "k"]), json!({"jkt": 1}), json!({"x5t#S256": []})];
+    let refused =
+        |cnf: Value, expected| row("RFC 7800 §3.1", format!("cnf {cnf}"), claim("cnf", cnf), expected);
+    let bound = proof.into_iter().map(|cnf| refused(cnf, VerifyError::ProofRequired));
+    bound.chain(typed.into_iter().map(|cnf| refused(cnf, CLAIM))).collect()
+}

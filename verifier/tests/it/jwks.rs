@@ -1,0 +1,282 @@
+//! How the key set is had, kept, replaced and given up, on a clock that the test moves and an issuer that counts.
+
+use crate::support::{
+    FakeIssuer, ISSUER, JWKS_URI, METADATA, NOW, TestClock, TestKey, builder, good_claims, keys, with,
+};
+use mintmark_verifier::{Answer, Fetched, KeysError, MAX_BODY_BYTES, Verifier, VerifyError};
+use serde_json::json;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// An issuer, its clock, and a verifier of it that keeps a set at most 1000 s.
+fn set_up() -> (FakeIssuer, TestClock, Arc<Verifier>) {
+    let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
+    let verifier = builder(&issuer, &clock).max_stale_seconds(1000).build().unwrap();
+    (issuer, clock, Arc::new(verifier))
+}
+
+/// A token of this key that outlives the test.
+fn token_of(key: &TestKey) -> String {
+    key.token(&with(good_claims(), "exp", json!(NOW + 1_000_000)))
+}
+
+fn cached_for(seconds: &str) -> Fetched {
+    let jwks: Vec<_> = keys().published().iter().map(|key| &key.jwk).collect();
+    let body = json!({"keys": jwks}).to_string().into_bytes();
+    Fetched { status: 200, cache_control: Some(seconds.to_owned()), body, ..Fetched::default() }
+}
+
+async fn all(verifier: &Arc<Verifier>, token: &str, count: usize) -> Vec<Result<(), VerifyError>> {
+    let mut tasks = JoinSet::new();
+    for _ in 0..count {
+        let (verifier, token) = (Arc::clone(verifier), token.to_owned());
+        tasks.spawn(async move { verifier.verify(&token).await.map(drop) });
+    }
+    tasks.join_all().await
+}
+
+#[tokio::test]
+async fn the_first_tokens_share_one_discovery_and_one_fetch() {
+    let (issuer, _, verifier) = set_up();
+    let token = token_of(&keys().es256);
+    assert_eq!(
+        verifier.verify_cached(&token).unwrap_err(),
+        VerifyError::KeysUnavailable(KeysError::NotFetched)
+    );
+    assert!(all(&verifier, &token, 50).await.iter().all(Result::is_ok));
+    assert_eq!(issuer.asked(), [METADATA, JWKS_URI]);
+}
+
+#[tokio::test]
+async fn fifty_unknown_kids_at_once_make_one_fetch() {
+    let (issuer, clock, verifier) = set_up();
+    verifier.refresh().await.unwrap();
+    clock.advance(60);
+    let new = TestKey::es256("new-key");
+    let unknown = all(&verifier, &token_of(&new), 50).await;
+    assert!(unknown.iter().all(|outcome| *outcome == Err(VerifyError::UnknownKey)), "{unknown:?}");
+    assert_eq!(issuer.key_fetches(), 2);
+
+    issuer.publish(&[&keys().es256, &new]);
+    clock.advance(60);
+    assert!(all(&verifier, &token_of(&new), 50).await.iter().all(Result::is_ok));
+    assert_eq!(issuer.key_fetches(), 3);
+}
+
+#[tokio::test]
+async fn unknown_kids_cannot_set_the_pace() {
+    let (issuer, clock, verifier) = set_up();
+    verifier.refresh().await.unwrap();
+    let token = token_of(&TestKey::es256("unknown"));
+    for (after, fetches) in [(0, 1), (9, 1), (1, 2), (0, 2), (9, 2), (1, 3)] {
+        clock.advance(after);
+        assert_eq!(verifier.verify(&token).await, Err(VerifyError::UnknownKey));
+        assert_eq!(issuer.key_fetches(), fetches, "after {after} s more");
+    }
+    // A name no key can have is not asked for at all.
+    clock.advance(60);
+    let absurd = with(keys().es256.header(), "kid", json!("../../etc/passwd\n"));
+    let absurd = keys().es256.token_with(&absurd, &good_claims());
+    assert_eq!(verifier.verify(&absurd).await, Err(VerifyError::UnknownKey));
+    assert_eq!(issuer.key_fetches(), 3);
+}
+
+#[tokio::test]
+async fn the_set_is_refreshed_at_its_max_age() {
+    for (cache_control, age, due_after) in [
+        (None, 0, 300),
+        (Some("max-age=60"), 0, 60),
+        (Some("public, Max-Age=\"90\", must-revalidate"), 0, 90),
+        (Some("max-age=120"), 100, 20),
+        // Never more often than the rate limit, never later than the bound.
+        (Some("no-store"), 0, 10),
+        (Some("max-age=0"), 0, 10),
+        (Some("max-age=soon"), 0, 10),
+        (Some("max-age=86400"), 0, 1000),
+        (Some("private"), 0, 300),
+    ] {
+        let (issuer, clock, verifier) = set_up();
+        let mut answer = cached_for("");
+        (answer.cache_control, answer.age_seconds) = (cache_control.map(str::to_owned), age);
+        issuer.respond(JWKS_URI, answer);
+        let token = token_of(&keys().es256);
+        for (advance, fetches) in [(0, 1), (due_after - 1, 1), (1, 2)] {
+            clock.advance(advance);
+            verifier.verify(&token).await.unwrap();
+            assert_eq!(issuer.key_fetches(), fetches, "{cache_control:?} {age}, {advance} s later");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_caller_refreshes_and_the_others_go_on() {
+    let (issuer, clock, verifier) = set_up();
+    verifier.refresh().await.unwrap();
+    clock.advance(300);
+    assert!(all(&verifier, &token_of(&keys().es256), 50).await.iter().all(Result::is_ok));
+    assert_eq!(issuer.key_fetches(), 2);
+}
+
+#[tokio::test]
+async fn a_withdrawn_key_is_forgotten_at_max_age() {
+    let (issuer, clock, verifier) = set_up();
+    let token = token_of(&keys().es256);
+    verifier.verify(&token).await.unwrap();
+    issuer.publish(&[&keys().eddsa]);
+    clock.advance(299);
+    verifier.verify(&token).await.unwrap();
+    clock.advance(1);
+    assert_eq!(verifier.verify(&token).await, Err(VerifyError::UnknownKey));
+    assert_eq!(verifier.verify_cached(&token), Err(VerifyError::UnknownKey));
+}
+
+#[tokio::test]
+async fn an_issuer_out_of_reach_stops_nobody_until_the_bound() {
+    let (issuer, clock, verifier) = set_up();
+    let token = token_of(&keys().es256);
+    verifier.verify(&token).await.unwrap();
+    issuer.set_down(true);
+    clock.advance(300);
+    assert!(all(&verifier, &token, 5).await.iter().all(Result::is_ok));
+    let unknown = verifier.verify(&token_of(&TestKey::es256("unknown"))).await.unwrap_err();
+    assert_eq!(unknown.answer(), Answer::CannotKnow, "it may be a key that was not seen yet");
+    clock.advance(700);
+    assert!(verifier.verify(&token).await.is_ok() && verifier.verify_cached(&token).is_ok());
+    clock.advance(1);
+    let unreachable = KeysError::Unreachable("connection refused".to_owned());
+    assert_eq!(verifier.verify(&token).await, Err(VerifyError::KeysUnavailable(unreachable)));
+    assert_eq!(verifier.verify_cached(&token), Err(VerifyError::KeysUnavailable(KeysError::TooOld)));
+    issuer.set_down(false);
+    clock.advance(10);
+    verifier.verify(&token).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_clock_set_back_makes_the_set_due() {
+    let (issuer, clock, verifier) = set_up();
+    let token = keys().es256.token(&with(good_claims(), "iat", json!(NOW - 200)));
+    verifier.verify(&token).await.unwrap();
+    clock.advance(-100);
+    verifier.verify(&token).await.unwrap();
+    assert_eq!(issuer.key_fetches(), 2);
+}
+
+#[tokio::test]
+async fn a_broken_set_or_answer_keeps_the_last_one() {
+    let other = TestKey::es256("es256-key");
+    let twins = json!({"keys": [keys().es256.jwk, other.jwk]}).to_string();
+    let too_long = format!("{}{}", " ".repeat(MAX_BODY_BYTES), json!({"keys": []}));
+    let status = |status| Fetched { status, ..cached_for("max-age=60") };
+    let body = |body: String| Fetched { status: 200, body: body.into(), ..Fetched::default() };
+    for (name, answer) in [
+        ("two keys of one kid", body(twins)),
+        ("not JSON", body("<html>".to_owned())),
+        ("too long", body(too_long)),
+        ("an error", status(500)),
+        ("a redirect", status(302)),
+        ("nothing new", status(304)),
+        ("gone", status(404)),
+    ] {
+        let (issuer, clock, verifier) = set_up();
+        let token = token_of(&keys().es256);
+        verifier.verify(&token).await.unwrap();
+        issuer.respond(JWKS_URI, answer);
+        clock.advance(300);
+        assert!(verifier.refresh().await.is_err(), "{name}");
+        assert!(verifier.verify(&token).await.is_ok(), "{name}");
+        clock.advance(701);
+        assert_eq!(verifier.verify(&token).await.unwrap_err().answer(), Answer::CannotKnow, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn metadata_is_believed_only_from_its_own_issuer_over_https() {
+    let metadata = |issuer: &str, jwks_uri: &str| json!({"issuer": issuer, "jwks_uri": jwks_uri}).to_string();
+    let slash = format!("{ISSUER}/");
+    for (name, body) in [
+        ("another issuer", metadata("https://evil.example", JWKS_URI)),
+        ("the issuer with a slash", metadata(&slash, JWKS_URI)),
+        ("the issuer in upper case", metadata(&ISSUER.to_uppercase(), JWKS_URI)),
+        ("keys over http", metadata(ISSUER, "http://tokens.example.com/jwks")),
+        ("keys on this machine", metadata(ISSUER, "http://127.0.0.1/jwks")),
+        ("keys in a file", metadata(ISSUER, "file:///etc/passwd")),
+        ("no issuer", json!({"jwks_uri": JWKS_URI}).to_string()),
+        ("no keys", json!({"issuer": ISSUER}).to_string()),
+        ("an issuer twice", metadata(ISSUER, JWKS_URI).replacen('{', "{\"issuer\":\"x\",", 1)),
+        ("an array", json!([ISSUER, JWKS_URI]).to_string()),
+    ] {
+        let (issuer, _, verifier) = set_up();
+        issuer.answer(METADATA, body);
+        let error = verifier.verify(&token_of(&keys().es256)).await.unwrap_err();
+        let VerifyError::KeysUnavailable(KeysError::Refused { url, .. }) = &error else {
+            panic!("{name}: {error}")
+        };
+        assert_eq!((url.as_str(), error.answer().status()), (METADATA, 503), "{name}");
+        assert_eq!(issuer.asked(), [METADATA], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn metadata_may_be_at_the_second_place() {
+    let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
+    let tenant = "https://tokens.example.com/tenant";
+    let second = "https://tokens.example.com/tenant/.well-known/openid-configuration";
+    issuer.answer(second, json!({"issuer": tenant, "jwks_uri": JWKS_URI}).to_string());
+    let clock = move || clock.now();
+    let verifier = Verifier::builder(tenant, "a").fetch(issuer.clone()).clock(clock).build().unwrap();
+    let claims = with(with(good_claims(), "iss", json!(tenant)), "aud", json!("a"));
+    verifier.verify(&keys().es256.token(&claims)).await.unwrap();
+    let first = "https://tokens.example.com/.well-known/oauth-authorization-server/tenant";
+    assert_eq!(issuer.asked(), [first, second, JWKS_URI]);
+}
+
+#[tokio::test]
+async fn a_moved_set_is_found_again() {
+    let (issuer, clock, verifier) = set_up();
+    let token = token_of(&keys().es256);
+    verifier.verify(&token).await.unwrap();
+    let moved = "https://tokens.example.com/keys";
+    issuer.respond(moved, cached_for("max-age=60"));
+    issuer.answer(METADATA, json!({"issuer": ISSUER, "jwks_uri": moved}).to_string());
+    issuer.respond(JWKS_URI, Fetched { status: 404, ..Fetched::default() });
+    clock.advance(300);
+    verifier.verify(&token).await.unwrap();
+    clock.advance(10);
+    verifier.verify(&token).await.unwrap();
+    assert_eq!(issuer.asked(), [METADATA, JWKS_URI, JWKS_URI, METADATA, moved]);
+}
+
+/// Paused time runs ahead by itself when all are waiting, so nothing here waits in fact.
+#[tokio::test(start_paused = true)]
+async fn an_issuer_that_never_answers_is_given_up() {
+    let (issuer, clock, verifier) = set_up();
+    issuer.set_hangs(true);
+    let token = token_of(&keys().es256);
+    let outcomes = all(&verifier, &token, 10).await;
+    let timed_out = Err(VerifyError::KeysUnavailable(KeysError::TimedOut));
+    assert!(outcomes.iter().all(|outcome| *outcome == timed_out), "{outcomes:?}");
+    assert_eq!(issuer.asked(), [METADATA], "the others take the answer of the one who asked");
+    issuer.set_hangs(false);
+    clock.advance(1);
+    verifier.verify(&token).await.unwrap();
+}
+
+/// A caller that goes away in the middle of its fetch leaves the next one free to ask, within the limit.
+#[tokio::test]
+async fn an_abandoned_fetch_blocks_nobody() {
+    let (issuer, clock, verifier) = set_up();
+    let token = token_of(&keys().es256);
+    issuer.set_hangs(true);
+    {
+        let mut abandoned = std::pin::pin!(verifier.verify(&token));
+        for _ in 0..3 {
+            let poll = std::future::poll_fn(|cx| std::task::Poll::Ready(abandoned.as_mut().poll(cx))).await;
+            assert!(poll.is_pending());
+        }
+    }
+    issuer.set_hangs(false);
+    let error = verifier.verify(&token).await.unwrap_err();
+    assert_eq!(error, VerifyError::KeysUnavailable(KeysError::NotFetched));
+    clock.advance(1);
+    verifier.verify(&token).await.unwrap();
+}

@@ -1,0 +1,99 @@
+//! Which keys of a JWK Set are used: a token signed by a key that may not be used is refused as of an unknown key.
+
+use crate::support::{AUDIENCE, ISSUER, NOW, TestKey, b64, good_claims, keys, with, without};
+use mintmark_verifier::{KeySet, KeySetError, Verifier, VerifyError};
+use serde_json::{Value, json};
+
+fn set_of(jwks: &[Value]) -> Result<KeySet, KeySetError> {
+    KeySet::parse(json!({"keys": jwks}).to_string().as_bytes())
+}
+
+#[test]
+fn only_public_signature_keys_bound_to_an_algorithm_are_used() {
+    let checks = Verifier::builder(ISSUER, AUDIENCE).checks().unwrap();
+    let (es, ed, rs) = (&keys().es256, &keys().eddsa, &keys().rs256);
+    let set = |key: &TestKey, name: &str, value: Value| with(key.jwk.clone(), name, value);
+    let n = |key: &TestKey| base64url(key.jwk["n"].as_str().unwrap());
+    for (source, name, key, jwk) in [
+        ("1.4.5", "without alg", es, without(es.jwk.clone(), "alg")),
+        ("RFC 7517 §4.2", "without use", es, without(es.jwk.clone(), "use")),
+        ("RFC 7517 §4.2", "use enc", es, set(es, "use", json!("enc"))),
+        ("RFC 7517 §4.3", "key_ops without verify", es, set(es, "key_ops", json!(["sign"]))),
+        ("RFC 7517 §4.3", "key_ops that is no array", es, set(es, "key_ops", json!("verify"))),
+        ("1.5.1", "without kid", es, without(es.jwk.clone(), "kid")),
+        ("1.5.1", "kid null", es, set(es, "kid", json!(null))),
+        ("1.5.1", "alg of another type", es, set(es, "alg", json!(["ES256"]))),
+        ("1.4.5", "alg HS256", es, set(es, "alg", json!("HS256"))),
+        ("1.4.5", "alg none", es, set(es, "alg", json!("none"))),
+        ("1.4.5", "alg of another kty", es, set(es, "alg", json!("RS256"))),
+        ("1.4.5", "kty of another alg", es, set(es, "kty", json!("OKP"))),
+        ("1.4.5", "crv of another alg", es, set(es, "crv", json!("P-384"))),
+        ("1.4.5", "without crv", es, without(es.jwk.clone(), "crv")),
+        ("1.4.5", "Ed25519 as X25519", ed, set(ed, "crv", json!("X25519"))),
+        ("1.5.1", "an EC key with d", es, set(es, "d", json!(b64([1; 32])))),
+        ("1.5.1", "an OKP key with d", ed, set(ed, "d", json!(b64([1; 32])))),
+        ("1.5.1", "an RSA key with p", rs, set(rs, "p", json!("AQAB"))),
+        ("1.5.1", "a key with k", ed, set(ed, "k", json!("AQAB"))),
+        ("1.5.3", "x too short", es, set(es, "x", json!(b64([1; 31])))),
+        ("1.5.3", "x too long", ed, set(ed, "x", json!(b64([1; 33])))),
+        ("1.5.3", "x with '='", es, set(es, "x", json!(format!("{}=", es.jwk["x"].as_str().unwrap())))),
+        ("1.5.3", "without y", es, without(es.jwk.clone(), "y")),
+        ("1.5.3", "n with a leading zero", rs, set(rs, "n", json!(b64([&[0], &n(rs)[..]].concat())))),
+        ("1.14", "RSA of 2047 bits", rs, set(rs, "n", json!(b64([&[0x7f], &n(rs)[1..]].concat())))),
+        ("1.14", "RSA of 1024 bits", rs, set(rs, "n", json!(b64(&n(rs)[..128])))),
+    ] {
+        let set = set_of(&[jwk]).unwrap();
+        assert!(set.is_empty(), "{name} ({source})");
+        let outcome = checks.verify(&key.token(&good_claims()), &set, NOW);
+        assert_eq!(outcome, Err(VerifyError::UnknownKey), "{name} ({source})");
+    }
+    for (name, key, jwk) in [
+        ("key_ops with verify", es, set(es, "key_ops", json!(["verify"]))),
+        ("an unknown member", es, set(es, "x5t", json!("t"))),
+        ("a crv beside an RSA key", rs, set(rs, "crv", json!("P-256"))),
+    ] {
+        let outcome = checks.verify(&key.token(&good_claims()), &set_of(&[jwk]).unwrap(), NOW);
+        assert!(outcome.is_ok(), "{name}: {outcome:?}");
+    }
+}
+
+#[test]
+fn one_strange_key_does_not_hide_the_others() {
+    let strange = json!({"kty": "AKP", "alg": "ML-DSA-44", "use": "sig", "kid": "pq", "pub": "AA"});
+    let symmetric = json!({"kty": "oct", "alg": "HS256", "use": "sig", "kid": "hs", "k": "AAAA"});
+    let set = set_of(&[strange, symmetric, json!({}), json!({"kty": 1}), keys().es256.jwk.clone()]).unwrap();
+    assert_eq!(set.len(), 1);
+}
+
+/// A point off the curve is found when it is used (ring checks it then): it verifies nothing.
+#[test]
+fn a_key_that_is_no_point_verifies_nothing() {
+    let checks = Verifier::builder(ISSUER, AUDIENCE).checks().unwrap();
+    let key = &keys().es256;
+    let off = with(key.jwk.clone(), "y", json!(b64([1; 32])));
+    let outcome = checks.verify(&key.token(&good_claims()), &set_of(&[off]).unwrap(), NOW);
+    assert_eq!(outcome, Err(VerifyError::BadSignature));
+}
+
+#[test]
+fn an_ambiguous_or_broken_set_is_refused_whole() {
+    let key = &keys().es256.jwk;
+    let twin = with(keys().eddsa.jwk.clone(), "kid", key["kid"].clone());
+    assert_eq!(set_of(&[key.clone(), twin]).err(), Some(KeySetError::DuplicateKid));
+    assert_eq!(set_of(&[key.clone(), key.clone()]).err(), Some(KeySetError::DuplicateKid));
+    // The same name for a key that is not used here confuses nobody.
+    let encrypts = with(key.clone(), "use", json!("enc"));
+    assert_eq!(set_of(&[key.clone(), encrypts]).unwrap().len(), 1);
+    let twice = json!({"keys": [key]}).to_string().replacen("{\"keys\"", "{\"keys\":[],\"keys\"", 1);
+    let member_twice = json!({"keys": [key]}).to_string().replacen("\"alg\"", "\"alg\":\"RS256\",\"alg\"", 1);
+    for text in ["", "{}", "[]", "null", "[[]]", "{\"keys\":{}}", "{\"keys\":null}", "{\"keys\":[1]}"] {
+        assert_eq!(KeySet::parse(text.as_bytes()).err(), Some(KeySetError::NotAKeySet), "{text}");
+    }
+    for text in [twice, member_twice] {
+        assert_eq!(KeySet::parse(text.as_bytes()).err(), Some(KeySetError::NotAKeySet), "{text}");
+    }
+}
+
+fn base64url(text: &str) -> Vec<u8> {
+    base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, text).unwrap()
+}

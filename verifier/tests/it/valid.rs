@@ -1,0 +1,142 @@
+//! Tokens that hold: every algorithm in every form of expiry, and the edges of what is accepted.
+
+use crate::support::{
+    AUDIENCE, FakeIssuer, ISSUER, NOW, TestClock, builder, good_claims, keys, with, without,
+};
+use mintmark_verifier::claims::FAR_EXP;
+use mintmark_verifier::{KeySet, Verifier, VerifyError};
+use serde_json::{Value, json};
+
+fn never(claims: Value) -> Value {
+    with(claims, "never_expires", json!(true))
+}
+
+/// A verifier that accepts whatever its builder can be told to.
+fn permissive() -> Verifier {
+    builder(&FakeIssuer::new(), &TestClock::new())
+        .allow_never_expiring(true)
+        .allow_bound(true)
+        .build()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn every_algorithm_in_every_form_of_expiry() {
+    let verifier = permissive();
+    for key in keys().published() {
+        let jwt = with(key.header(), "typ", json!("JWT"));
+        let far = never(with(good_claims(), "exp", json!(FAR_EXP)));
+        let omit = never(without(good_claims(), "exp"));
+        for (form, token, exp) in [
+            ("expiring", key.token(&good_claims()), Some(NOW + 3600)),
+            ("far", key.token(&far), Some(FAR_EXP)),
+            ("omit", key.token_with(&jwt, &omit), None),
+        ] {
+            let claims = verifier.verify(&token).await.unwrap_or_else(|e| panic!("{} {form}: {e}", key.alg));
+            assert_eq!((claims.exp, claims.never_expires), (exp, form != "expiring"), "{} {form}", key.alg);
+            assert_eq!(claims.products, ["e-invoicing", "gst"]);
+            assert_eq!(verifier.verify_cached(&token), Ok(claims), "{} {form}", key.alg);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_edges_of_what_is_accepted() {
+    let verifier = permissive();
+    let key = &keys().es256;
+    let claims = good_claims;
+    let header = |name: &str, value: Value| key.token_with(&with(key.header(), name, value), &claims());
+    let claim = |name: &str, value: Value| key.token(&with(claims(), name, value));
+    for (name, token) in [
+        ("typ in another case", header("typ", json!("AT+JWT"))),
+        ("typ with application/", header("typ", json!("application/at+jwt"))),
+        ("typ with Application/ in another case", header("typ", json!("Application/At+Jwt"))),
+        ("an unknown header member", header("x", json!({"a": [1]}))),
+        ("jku is ignored", header("jku", json!("https://evil.example/jwks"))),
+        ("x5u is ignored", header("x5u", json!("https://evil.example/cert"))),
+        ("jwk is ignored", header("jwk", keys().foreign.jwk.clone())),
+        ("an unknown claim", claim("x", json!({"a": [1, -1, 1.5, null, true]}))),
+        ("the last second", claim("exp", json!(NOW + 1))),
+        ("issued this second", claim("iat", json!(NOW))),
+        ("valid from this second", claim("nbf", json!(NOW))),
+        ("a far exp without the claim is an expiring token", claim("exp", json!(FAR_EXP))),
+        ("several audiences, one of them this one", claim("aud", json!(["https://other", AUDIENCE]))),
+        ("an audience in an array of one", claim("aud", json!([AUDIENCE]))),
+        ("no products", claim("products", json!([]))),
+        ("never_expires false is what absence means", claim("never_expires", json!(false))),
+        ("no status", key.token(&without(claims(), "status"))),
+        ("bound to a certificate", claim("cnf", json!({"x5t#S256": "t"}))),
+        ("bound to a DPoP key", claim("cnf", json!({"jkt": "k"}))),
+        ("white space in the JSON", key.token_of(key.header().to_string(), format!(" {}\n", claims()))),
+    ] {
+        if let Err(error) = verifier.verify(&token).await {
+            panic!("{name}: {error}");
+        }
+    }
+}
+
+/// Whoever promises to check the proof must be able to see which one it is.
+#[tokio::test]
+async fn a_bound_token_needs_a_proof_that_is_known() {
+    for cnf in [json!({}), json!({"jwk": {"kty": "EC"}})] {
+        let refused = permissive().verify(&keys().es256.token(&with(good_claims(), "cnf", cnf))).await;
+        assert_eq!(refused.unwrap_err().code(), "invalid_claims");
+    }
+}
+
+#[tokio::test]
+async fn leeway_moves_both_edges_and_no_further() {
+    let verifier = builder(&FakeIssuer::new(), &TestClock::new()).leeway_seconds(5).build().unwrap();
+    let token = |name: &str, at: i64| keys().es256.token(&with(good_claims(), name, json!(at)));
+    for (claim, at, expected) in [
+        ("exp", NOW - 4, None),
+        ("exp", NOW - 5, Some(VerifyError::Expired)),
+        ("iat", NOW + 5, None),
+        ("iat", NOW + 6, Some(VerifyError::NotYetValid)),
+        ("nbf", NOW + 5, None),
+        ("nbf", NOW + 6, Some(VerifyError::NotYetValid)),
+    ] {
+        assert_eq!(verifier.verify(&token(claim, at)).await.err(), expected, "{claim} {at}");
+    }
+}
+
+#[tokio::test]
+async fn products_are_demanded_by_the_verifier_or_by_the_call() {
+    let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
+    let token = keys().eddsa.token(&good_claims());
+    let missing = Some(VerifyError::MissingProduct("vat".to_owned()));
+    let gst = builder(&issuer, &clock).require_product("gst").require_product("e-invoicing").build().unwrap();
+    let claims = gst.verify(&token).await.unwrap();
+    assert_eq!(claims.require_product("vat").err(), missing);
+    let vat = builder(&issuer, &clock).require_product("gst").require_product("vat").build().unwrap();
+    assert_eq!(vat.verify(&token).await.err(), missing);
+}
+
+#[test]
+fn a_program_that_holds_the_keys_needs_no_fetch() {
+    let key = &keys().es256;
+    let set = KeySet::parse(json!({"keys": [key.jwk]}).to_string().as_bytes()).unwrap();
+    let checks = Verifier::builder(ISSUER, AUDIENCE).checks().unwrap();
+    assert!(checks.verify(&key.token(&good_claims()), &set, NOW).is_ok());
+    assert_eq!(checks.verify(&key.token(&good_claims()), &set, NOW + 3605), Err(VerifyError::Expired));
+    assert_eq!(checks.verify(&keys().eddsa.token(&good_claims()), &set, NOW), Err(VerifyError::UnknownKey));
+}
+
+#[test]
+fn a_set_up_that_cannot_work_is_refused_with_the_reason() {
+    let refused = |builder: mintmark_verifier::VerifierBuilder| builder.build().err().unwrap().to_string();
+    for (issuer, audience, says) in [
+        ("http://tokens.example.com", AUDIENCE, "use https"),
+        ("tokens.example.com", AUDIENCE, "https"),
+        ("https://tokens.example.com?x", AUDIENCE, "query"),
+        (ISSUER, "", "audience"),
+        (ISSUER, "a\"b", "audience"),
+    ] {
+        assert!(refused(Verifier::builder(issuer, audience)).contains(says), "{issuer} {audience}");
+    }
+    let builder = || Verifier::builder(ISSUER, AUDIENCE);
+    assert!(refused(builder().require_product("GST")).contains("GST"));
+    assert!(refused(builder().leeway_seconds(301)).contains("leeway"));
+    assert!(refused(builder().min_refetch_seconds(0)).contains("min_refetch"));
+    assert!(refused(builder().max_stale_seconds(9)).contains("max_stale"));
+}
