@@ -15,6 +15,7 @@ mod private_key;
 pub mod provider;
 pub mod random;
 pub mod root;
+pub mod rotation;
 #[cfg(test)]
 mod sample;
 pub mod seal;
