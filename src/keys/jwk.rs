@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest;
+use serde::Deserialize;
 
 use crate::model::key::Alg;
 
@@ -51,6 +52,33 @@ impl PublicJwk {
         let kid = encode(digest::digest(&digest::SHA256, format!("{{{members}}}").as_bytes()).as_ref());
         let json = format!(r#"{{{members},"alg":"{alg}","kid":"{kid}","use":"sig"}}"#);
         Self { kid, json }
+    }
+
+    /// Reads a stored JWK for use with `alg` and writes it anew, so that nothing but its public members is ever
+    /// published. `None` if it is no key for `alg`; whose it is, the caller sees by its `kid`.
+    pub(super) fn parse(alg: Alg, json: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Members {
+            kty: String,
+            crv: Option<String>,
+            x: Option<String>,
+            y: Option<String>,
+            n: Option<String>,
+            e: Option<String>,
+        }
+        let jwk: Members = serde_json::from_str(json).ok()?;
+        let bytes = |text: Option<String>| URL_SAFE_NO_PAD.decode(text?).ok();
+        let numbers = match (alg, jwk.kty.as_str(), jwk.crv.as_deref()) {
+            (Alg::ES256, "EC", Some("P-256")) => {
+                PublicNumbers::Ec { x: bytes(jwk.x)?.try_into().ok()?, y: bytes(jwk.y)?.try_into().ok()? }
+            }
+            (Alg::EdDSA, "OKP", Some("Ed25519")) => PublicNumbers::Ed { x: bytes(jwk.x)?.try_into().ok()? },
+            (Alg::RS256 | Alg::PS256, "RSA", None) => {
+                PublicNumbers::Rsa { n: bytes(jwk.n)?, e: bytes(jwk.e)? }
+            }
+            _ => return None,
+        };
+        Some(Self::new(alg, &numbers))
     }
 }
 
@@ -101,6 +129,19 @@ mod tests {
         let json: Value = serde_json::from_str(&jwk.json).unwrap();
         assert_eq!(decode(json["x"].as_str().unwrap()), &point[1..33]);
         assert_eq!(decode(json["y"].as_str().unwrap()).len(), 32);
+    }
+
+    #[test]
+    fn a_stored_key_is_read_for_its_own_algorithm_and_written_without_extra_members() {
+        let jwk = PublicJwk::new(Alg::EdDSA, &PublicNumbers::Ed { x: [9; 32] });
+        assert_eq!(PublicJwk::parse(Alg::EdDSA, &jwk.json), Some(jwk.clone()));
+        let private = jwk.json.replace('{', r#"{"d":"secret","#);
+        assert_eq!(PublicJwk::parse(Alg::EdDSA, &private), Some(jwk.clone()));
+        assert_eq!(PublicJwk::parse(Alg::ES256, &jwk.json), None);
+        assert_eq!(PublicJwk::parse(Alg::EdDSA, &jwk.json.replace("Ed25519", "Ed448")), None);
+        assert_eq!(PublicJwk::parse(Alg::EdDSA, &jwk.json[1..]), None);
+        let rsa = PublicJwk::new(Alg::PS256, &PublicNumbers::Rsa { n: vec![200; 256], e: vec![1, 0, 1] });
+        assert_eq!(PublicJwk::parse(Alg::PS256, &rsa.json), Some(rsa));
     }
 
     #[test]

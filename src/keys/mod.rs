@@ -14,6 +14,7 @@ pub mod master;
 mod private_key;
 pub mod provider;
 pub mod random;
+pub mod ring;
 pub mod root;
 pub mod rotation;
 #[cfg(test)]

@@ -33,8 +33,8 @@ pub struct Policy {
     pub pending_seconds: i64,
     /// `keys.jwks_max_age_seconds`: for how long verifiers keep the published keys.
     pub jwks_max_age_seconds: i64,
-    /// `keys.rotate_every_days`: how old a key of the expiring class gets. 0: replaced by call only.
-    pub rotate_every_days: i64,
+    /// `keys.rotate_every_days`: how old a key of the expiring class gets. `None`: replaced by call only.
+    pub rotate_every_days: Option<i64>,
     /// `tokens.signing_alg`: has a key of each class from the first start.
     pub signing_alg: Alg,
     /// Whether this build makes RSA keys ([`super::GENERATES_RSA`]).
@@ -53,8 +53,8 @@ impl Policy {
 
     /// When a successor of `active` must be made, so that it takes over when `active` is old enough.
     fn successor_at(&self, active: &SigningKey) -> Option<UnixSeconds> {
-        (self.rotate_every_days > 0 && active.use_for == UseFor::Expiring)
-            .then(|| active.activates_at + self.rotate_every_days * DAY - self.lead())
+        let days = self.rotate_every_days.filter(|_| active.use_for == UseFor::Expiring)?;
+        Some(active.activates_at + days * DAY - self.lead())
     }
 }
 
