@@ -11,6 +11,7 @@ pub mod ids;
 pub mod invalid;
 pub mod key;
 pub mod mail;
+pub mod member;
 pub mod page;
 pub mod product;
 pub mod reach;

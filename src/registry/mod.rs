@@ -5,16 +5,29 @@
 //! that memory true.
 
 mod access;
+mod bootstrap;
+mod client_change;
+mod client_rules;
+mod clients;
 mod credentials;
 mod error;
 mod follow;
 mod last_used;
+mod later;
+mod networks;
 mod record;
+mod secrets;
+mod text;
 
 pub use access::Caller;
+pub use bootstrap::Bootstrapped;
+pub use client_change::ClientChange;
+pub use clients::CreatedClient;
 pub use credentials::{Credentials, Refusal, SecretOnFile};
 pub use error::Error;
 pub use follow::{Freshness, STALE_MILLIS};
+pub use later::LaterMembers;
+pub use secrets::{CreatedSecret, NewSecret};
 
 use std::sync::Arc;
 

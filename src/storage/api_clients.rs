@@ -27,7 +27,7 @@ statements! {
     LIST = concat!("SELECT ", columns!(), " FROM api_clients
         WHERE (CAST($1 AS TEXT) IS NULL OR workspace_id = $1)
             AND (CAST($2 AS TEXT) IS NULL OR ordinal < $2)
-            AND (CAST($3 AS TEXT) IS NULL OR LOWER(label) LIKE $3 ESCAPE '!')
+            AND (CAST($3 AS TEXT) IS NULL OR LOWER(label COLLATE \"C\") LIKE $3 ESCAPE '!')
             AND (CAST($4 AS TEXT) IS NULL OR EXISTS
                 (SELECT 1 FROM client_products p WHERE p.client_id = api_clients.client_id AND p.product = $4))
             AND (CAST($5 AS TEXT) IS NULL OR (CASE WHEN disabled_at IS NULL THEN 'active' ELSE 'disabled' END) = $5)
@@ -216,7 +216,8 @@ impl Storage {
     }
 }
 
-/// A `LIKE` pattern for "contains", with the pattern's own signs taken literally.
+/// A `LIKE` pattern for "contains", with the pattern's own signs taken literally. Both sides fold ASCII only (the
+/// collation `C` of the statement), so that the answer does not hang on the engine or its locale.
 fn contains_pattern(text: &str) -> String {
     let mut pattern = String::from("%");
     for c in text.chars() {
@@ -250,7 +251,11 @@ impl Tx {
     pub async fn lock_client(&mut self, reach: &Reach, client_id: &str) -> Result<Option<ApiClient>, StorageError> {
         let row: Option<ClientRow> = on_tx!(self.db, conn => sqlx::query_as(LOCK)
             .bind(client_id).bind(reach.limit()).fetch_optional(&mut *conn).await)?;
-        row.map(ApiClient::try_from).transpose()
+        let Some(row) = row else { return Ok(None) };
+        let mut client = ApiClient::try_from(row)?;
+        // Read anew, since a statement that waited for the lock may have the grants from before the wait.
+        client.products = self.granted_products(client_id).await?.into_iter().map(|product| product.product).collect();
+        Ok(Some(client))
     }
 
     /// The oldest client of a workspace that may manage.

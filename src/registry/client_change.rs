@@ -1,0 +1,223 @@
+//! What a person says of an API client, new or old, and the rules that can be judged from its words alone.
+//!
+//! One type serves creating and changing: a new client is a blank one changed. Rules are applied to the members that
+//! are named, so that a change of one member never fails on another that was lawful when it was set.
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::Hash;
+
+use super::client_rules::Around;
+use super::{later, networks, text};
+use crate::model::client::ApiClient;
+use crate::model::clock::{UnixSeconds, YEAR_9999, from_rfc3339};
+use crate::model::expiry::{LIFETIME_RANGE, TokenExpiry};
+use crate::model::invalid::Invalid;
+use crate::model::key::Alg;
+use crate::model::member::Member;
+use crate::model::scope::Permission;
+
+const LABEL_LENGTH: std::ops::RangeInclusive<usize> = 1..=200;
+const EMAILS_MAX: usize = 20;
+const NETWORKS_MAX: usize = 100;
+const METADATA_MAX: usize = 16;
+const METADATA_KEY_LENGTH: std::ops::RangeInclusive<usize> = 1..=64;
+const METADATA_VALUE_LENGTH: std::ops::RangeInclusive<usize> = 0..=500;
+
+/// The members of an API client that a person sets. `null` takes the default, which for lists is the empty one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientChange {
+    /// What people call it; a client must have one.
+    pub label: Member<String>,
+    /// Product codes it is granted.
+    pub products: Member<Vec<String>>,
+    /// Permissions on Mintmark itself, by name.
+    pub permissions: Member<Vec<String>>,
+    /// How long its tokens live; default `tokens.default_lifetime_seconds`.
+    pub token_expiry: Member<TokenExpiry>,
+    /// Who is mailed about it.
+    pub notification_emails: Member<Vec<String>>,
+    /// Addresses and networks it may authenticate from; empty for any.
+    pub allowed_ips: Member<Vec<String>>,
+    /// Its own signing algorithm; default the platform's.
+    pub signing_alg: Member<String>,
+    /// When it ends, RFC 3339; default never.
+    pub expires_at: Member<String>,
+    /// String pairs, merged into those there are; a pair set to `None` is removed (RFC 7396).
+    pub metadata: Member<BTreeMap<String, Option<String>>>,
+    /// `active` (default) or `disabled`.
+    pub status: Member<String>,
+    /// Members of which only the defaults are served yet.
+    pub later: later::LaterMembers,
+}
+
+/// Collects broken rules of one record.
+#[derive(Debug, Default)]
+pub(super) struct Broken(pub(super) Vec<Invalid>);
+
+impl Broken {
+    pub(super) fn at(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
+        self.0.push(Invalid::new(pointer, detail));
+    }
+}
+
+impl ClientChange {
+    /// Applies the change to `client`. What breaks a rule is noted and left as it was.
+    pub(super) fn apply(&self, client: &mut ApiClient, around: &Around<'_>, broken: &mut Broken) {
+        match &self.label {
+            Member::Absent => {}
+            Member::Null => broken.at("/label", "is required"),
+            Member::Value(label) => match text::check(label, LABEL_LENGTH) {
+                Ok(()) => client.label.clone_from(label),
+                Err(why) => broken.at("/label", why),
+            },
+        }
+        let granted = std::mem::take(&mut client.products);
+        let products = list(&self.products, "/products", usize::MAX, broken, |code| {
+            // What is granted already may stay, even if it could not be granted anew.
+            if !granted.iter().any(|had| had == code) {
+                around.may_grant(code)?;
+            }
+            Ok(code.to_owned())
+        });
+        client.products = products.unwrap_or(granted);
+        client.products.sort_unstable();
+        if let Some(permissions) = list(&self.permissions, "/permissions", usize::MAX, broken, permission) {
+            client.permissions = permissions;
+            client.permissions.sort_unstable();
+        }
+        match &self.token_expiry {
+            Member::Absent => {}
+            Member::Null => client.token_expiry = around.policy.default_expiry(),
+            Member::Value(TokenExpiry::After { seconds }) if !LIFETIME_RANGE.contains(seconds) => broken.at(
+                "/token_expiry/seconds",
+                format!("must be from {} to {}", LIFETIME_RANGE.start(), LIFETIME_RANGE.end()),
+            ),
+            Member::Value(expiry) => client.token_expiry = *expiry,
+        }
+        if let Some(emails) =
+            list(&self.notification_emails, "/notification_emails", EMAILS_MAX, broken, |address| {
+                text::check_address(address).map(|()| address.to_owned()).map_err(str::to_owned)
+            })
+        {
+            client.notification_emails = emails;
+        }
+        if let Some(networks) = list(&self.allowed_ips, "/allowed_ips", NETWORKS_MAX, broken, networks::parse)
+        {
+            client.allowed_ips = networks;
+        }
+        self.apply_single_values(client, around.now, broken);
+        self.apply_metadata(&mut client.metadata, broken);
+        self.later.check(broken);
+    }
+
+    fn apply_single_values(&self, client: &mut ApiClient, now: UnixSeconds, broken: &mut Broken) {
+        match &self.signing_alg {
+            Member::Absent => {}
+            Member::Null => client.signing_alg = None,
+            Member::Value(name) => match name.parse::<Alg>() {
+                Ok(alg) => client.signing_alg = Some(alg),
+                Err(()) => broken.at("/signing_alg", format!("must be null or one of {}", names(&Alg::ALL))),
+            },
+        }
+        match &self.expires_at {
+            Member::Absent => {}
+            Member::Null => client.expires_at = None,
+            Member::Value(instant) => match end(instant, now) {
+                Ok(at) => client.expires_at = Some(at),
+                // What is set already stays lawful to repeat.
+                Err(_) if from_rfc3339(instant).is_some_and(|at| client.expires_at == Some(at)) => {}
+                Err(why) => broken.at("/expires_at", why),
+            },
+        }
+        match &self.status {
+            Member::Absent => {}
+            Member::Null => client.disabled_at = None,
+            Member::Value(status) => match status.as_str() {
+                "active" => client.disabled_at = None,
+                "disabled" => client.disabled_at = client.disabled_at.or(Some(now)),
+                _ => broken.at("/status", "must be active or disabled"),
+            },
+        }
+    }
+
+    fn apply_metadata(&self, metadata: &mut BTreeMap<String, String>, broken: &mut Broken) {
+        match &self.metadata {
+            Member::Absent => {}
+            Member::Null => metadata.clear(),
+            Member::Value(pairs) => {
+                for (key, value) in pairs {
+                    let pointer = || format!("/metadata/{}", escaped(key));
+                    let Some(value) = value else {
+                        metadata.remove(key);
+                        continue;
+                    };
+                    let key_rule =
+                        text::check(key, METADATA_KEY_LENGTH).map_err(|why| format!("its key {why}"));
+                    match key_rule.and_then(|()| text::check(value, METADATA_VALUE_LENGTH)) {
+                        Ok(()) => {
+                            metadata.insert(key.clone(), value.clone());
+                        }
+                        Err(why) => broken.at(pointer(), why),
+                    }
+                }
+                if metadata.len() > METADATA_MAX {
+                    broken.at("/metadata", format!("must have at most {METADATA_MAX} pairs"));
+                }
+            }
+        }
+    }
+}
+
+/// Reads a list of words: each lawful, none twice, not too many. `None` if the change does not name the list, or if
+/// anything about it is broken.
+fn list<T: Clone + Eq + Hash>(
+    member: &Member<Vec<String>>,
+    pointer: &str,
+    max: usize,
+    broken: &mut Broken,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Option<Vec<T>> {
+    let words = match member {
+        Member::Absent => return None,
+        Member::Null => return Some(Vec::new()),
+        Member::Value(words) => words,
+    };
+    if words.len() > max {
+        broken.at(pointer, format!("must have at most {max} items; it has {}", words.len()));
+        return None;
+    }
+    let before = broken.0.len();
+    let mut seen = HashSet::new();
+    let mut items = Vec::with_capacity(words.len());
+    for (index, word) in words.iter().enumerate() {
+        match read(word) {
+            Ok(item) if seen.insert(item.clone()) => items.push(item),
+            Ok(_) => broken.at(format!("{pointer}/{index}"), "is listed before; name it once"),
+            Err(why) => broken.at(format!("{pointer}/{index}"), why),
+        }
+    }
+    (broken.0.len() == before).then_some(items)
+}
+
+fn permission(name: &str) -> Result<Permission, String> {
+    name.parse().map_err(|()| format!("must be one of {}", names(&Permission::ALL)))
+}
+
+/// Reads an instant at which something is to end, which must lie ahead.
+pub(super) fn end(instant: &str, now: UnixSeconds) -> Result<UnixSeconds, &'static str> {
+    match from_rfc3339(instant) {
+        None => Err("must be an RFC 3339 instant like 2027-01-31T00:00:00Z"),
+        Some(at) if at <= now => Err("must lie in the future"),
+        Some(at) if at > YEAR_9999 => Err("must lie before the year 10000"),
+        Some(at) => Ok(at),
+    }
+}
+
+fn names<T: std::fmt::Display>(all: &[T]) -> String {
+    all.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A key as a token of a JSON pointer (RFC 6901 §3).
+fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}

@@ -1,0 +1,165 @@
+//! The rules of an API client that need more than its own words: the products there are and their caps, what its
+//! workspace allows, the keys that could sign for it, and what the caller holds.
+
+use std::collections::BTreeMap;
+
+use super::client_change::{Broken, ClientChange};
+use super::{Caller, Error, Policy};
+use crate::model::client::ApiClient;
+use crate::model::clock::UnixSeconds;
+use crate::model::expiry::TokenExpiry;
+use crate::model::key::{Phase, SigningKey, UseFor};
+use crate::model::product::Product;
+use crate::model::workspace::Workspace;
+
+/// What stands around a client, as the changing transaction holds it.
+#[derive(Debug)]
+pub(super) struct Around<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) now: UnixSeconds,
+    pub(super) workspace: &'a Workspace,
+    /// The products the client has or is to have, by code; those that exist.
+    pub(super) products: &'a BTreeMap<String, Product>,
+    /// The published signing keys.
+    pub(super) keys: &'a [SigningKey],
+}
+
+impl Around<'_> {
+    /// Whether a client of this workspace may be granted the product.
+    pub(super) fn may_grant(&self, code: &str) -> Result<(), String> {
+        if !self.products.contains_key(code) {
+            return Err("there is no such product: GET /v1/products lists what there is".to_owned());
+        }
+        if !self.workspace.allows_product(code) {
+            return Err("may not be granted in this workspace (its products_allowed)".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Whether a key of the algorithm signs tokens of the class now.
+    fn has_key(&self, alg: crate::model::key::Alg, use_for: UseFor) -> bool {
+        self.keys.iter().any(|key| {
+            key.alg == alg
+                && key.use_for == use_for
+                && (key.phase == Phase::Active
+                    || (key.phase == Phase::Pending && key.activates_at <= self.now))
+        })
+    }
+}
+
+/// Judges `after`, which `change` made of `before`, by the rules that join several members. `before` is `None` for a
+/// new client.
+pub(super) fn judge(
+    change: &ClientChange,
+    before: Option<&ApiClient>,
+    after: &ApiClient,
+    around: &Around<'_>,
+    broken: &mut Broken,
+) {
+    if before.is_none() && change.label.is_absent() {
+        broken.at("/label", "is required");
+    }
+    let grants_read =
+        !broken.0.iter().any(|b| b.pointer.starts_with("/products") || b.pointer.starts_with("/permissions"));
+    let grants_changed = before
+        .is_none_or(|before| before.products != after.products || before.permissions != after.permissions);
+    if grants_read && grants_changed && after.products.is_empty() && after.permissions.is_empty() {
+        broken.at("/products", "and permissions are both empty: grant at least one product or permission");
+    }
+    judge_expiry(change, before, after, around, broken);
+    judge_signing_alg(before, after, around, broken);
+}
+
+/// The expiry keeps the caps of the workspace and of every product, where either of them is new.
+fn judge_expiry(
+    change: &ClientChange,
+    before: Option<&ApiClient>,
+    after: &ApiClient,
+    around: &Around<'_>,
+    broken: &mut Broken,
+) {
+    let expiry_changed = before.is_none_or(|before| before.token_expiry != after.token_expiry);
+    if expiry_changed && after.token_expiry.is_never() && !around.workspace.never_expires_allowed {
+        broken.at("/token_expiry/mode", "the workspace does not allow tokens that never expire");
+    }
+    for code in &after.products {
+        let product_is_new = before.is_none_or(|before| !before.products.contains(code));
+        let Some(product) = around.products.get(code).filter(|_| expiry_changed || product_is_new) else {
+            continue;
+        };
+        let Some((member, why)) = beyond_cap(after.token_expiry, product) else { continue };
+        match change.token_expiry.value() {
+            Some(_) => broken.at(format!("/token_expiry/{member}"), why),
+            None => broken.at(pointer_to(change, code), format!("{why}; set token_expiry to suit")),
+        }
+    }
+}
+
+/// Which member of the expiry goes beyond the product's caps, and how.
+fn beyond_cap(expiry: TokenExpiry, product: &Product) -> Option<(&'static str, String)> {
+    let code = &product.product;
+    match (expiry, product.max_token_lifetime_seconds) {
+        (TokenExpiry::Never {}, _) if !product.never_expires_allowed => {
+            Some(("mode", format!("the product {code} does not allow tokens that never expire")))
+        }
+        (TokenExpiry::Never {}, Some(cap)) => {
+            Some(("mode", format!("tokens for the product {code} live at most {cap} seconds")))
+        }
+        (TokenExpiry::After { seconds }, Some(cap)) if seconds > cap => Some((
+            "seconds",
+            format!("tokens for the product {code} live at most {cap} seconds, not {seconds}"),
+        )),
+        _ => None,
+    }
+}
+
+/// Where the change names the product.
+fn pointer_to(change: &ClientChange, code: &str) -> String {
+    let index = change.products.value().and_then(|codes| codes.iter().position(|named| named == code));
+    index.map_or_else(|| "/products".to_owned(), |index| format!("/products/{index}"))
+}
+
+/// A client with an algorithm of its own needs keys that sign its tokens by it.
+fn judge_signing_alg(
+    before: Option<&ApiClient>,
+    after: &ApiClient,
+    around: &Around<'_>,
+    broken: &mut Broken,
+) {
+    let Some(alg) = after.signing_alg else { return };
+    let alg_changed = before.is_none_or(|before| before.signing_alg != after.signing_alg);
+    let becomes_never =
+        after.token_expiry.is_never() && before.is_none_or(|before| !before.token_expiry.is_never());
+    for (use_for, needed) in [
+        (UseFor::Expiring, alg_changed),
+        (UseFor::NeverExpiring, after.token_expiry.is_never() && (alg_changed || becomes_never)),
+    ] {
+        if needed && !around.has_key(alg, use_for) {
+            let use_for = use_for.as_str();
+            broken.at(
+                "/signing_alg",
+                format!(
+                    "no active {alg} key signs tokens of the class {use_for}: create one first with POST /v1/signing-keys \
+                     {{\"alg\": \"{alg}\", \"use_for\": \"{use_for}\"}}"
+                ),
+            );
+        }
+    }
+}
+
+/// A caller grants no permission that it does not hold. What the client holds already is not granted anew.
+pub(super) fn may_grant_permissions(
+    caller: &Caller,
+    before: Option<&ApiClient>,
+    after: &ApiClient,
+) -> Result<(), Error> {
+    let held_before = |permission| before.is_some_and(|before| before.permissions.contains(permission));
+    match after.permissions.iter().find(|permission| !held_before(permission) && !caller.holds(**permission))
+    {
+        None => Ok(()),
+        Some(permission) => Err(Error::Denied(format!(
+            "you do not hold the permission {permission} and so cannot grant it: request a token with \
+             scope={permission} too, from an API client that holds it"
+        ))),
+    }
+}

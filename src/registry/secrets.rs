@@ -1,0 +1,204 @@
+//! Client secrets: up to five live ones a client, so that a new one can be rolled out before the old one ends. For the
+//! management API, the command line and the console.
+
+use serde_json::json;
+
+use super::client_change::{Broken, end};
+use super::clients::{lock_client, touch};
+use super::record::Subject;
+use super::{Caller, Error, Registry};
+use crate::model::audit::Action;
+use crate::model::clock::{UnixSeconds, to_rfc3339};
+use crate::model::ids;
+use crate::model::invalid::Invalid;
+use crate::model::mail::MailKind;
+use crate::model::secret::{ClientSecret, MAX_LIVE_SECRETS, PlainSecret};
+use crate::storage::Change;
+
+/// For how long the secrets before a new one may go on, in seconds: up to thirty days.
+const OVERLAP_RANGE: std::ops::RangeInclusive<i64> = 0..=2_592_000;
+
+/// What a person wants of a new secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewSecret {
+    /// When it ends, RFC 3339; `None` for never.
+    pub expires_at: Option<String>,
+    /// Every other secret ends in this many seconds, unless it ends sooner; 0 ends them at once. `None` leaves them.
+    pub expire_others_after_seconds: Option<i64>,
+    /// Whether all tokens of the client are revoked too.
+    pub revoke_tokens: Option<bool>,
+}
+
+/// A secret as it was just created. The only time the plain one is seen.
+#[derive(Debug)]
+pub struct CreatedSecret {
+    /// Its record.
+    pub record: ClientSecret,
+    /// The secret itself.
+    pub secret: PlainSecret,
+}
+
+impl Registry {
+    /// Gives a client within reach another secret. Records of expired secrets are cleared away.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if five would go on living beside it, [`Error::Invalid`], [`Error::NotSupportedYet`],
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub async fn add_secret(
+        &self,
+        caller: &Caller,
+        client_id: &str,
+        wanted: &NewSecret,
+    ) -> Result<CreatedSecret, Error> {
+        caller.must_manage()?;
+        let mut tx = self.storage.begin().await?;
+        let mut client = lock_client(&mut tx, &caller.reach, client_id).await?;
+        let now = self.clock.now();
+        let expires_at = wanted.check(now)?;
+        let others_end_at = wanted.expire_others_after_seconds.map(|seconds| now.saturating_add(seconds));
+
+        tx.delete_expired_secrets(client_id, now).await?;
+        let live = tx.secrets(client_id).await?;
+        if live.len() >= MAX_LIVE_SECRETS && others_end_at != Some(now) {
+            return Err(Error::Conflict(format!(
+                "the client has {MAX_LIVE_SECRETS} live secrets, the most it may have: delete one, or repeat with \
+                 \"expire_others_after_seconds\": 0 to end them all at once"
+            )));
+        }
+        let (record, secret) = self.new_secret(client_id, expires_at)?;
+        tx.insert_secret(&record).await?;
+        if let Some(at) = others_end_at {
+            tx.expire_other_secrets(client_id, &record.secret_id, at).await?;
+        }
+        touch(&mut client, now);
+        tx.update_client(&client).await?;
+
+        let others_end_at = others_end_at.filter(|_| !live.is_empty()).map(to_rfc3339);
+        let facts = json!({
+            "label": client.label,
+            "last_four": record.last_four,
+            "expires_at": expires_at.map(to_rfc3339),
+            "others_expire_at": others_end_at,
+        });
+        let subject = Subject::of_client(&client, &record.secret_id);
+        self.audit(&mut tx, caller, Action::SecretCreated, subject, facts.clone()).await?;
+        self.mail_contacts(&mut tx, &client, MailKind::SecretCreated, facts).await?;
+        tx.changed(Change::Client(client_id.to_owned()));
+        self.commit(tx).await?;
+        Ok(CreatedSecret { record, secret })
+    }
+
+    /// The live secrets of a client within reach, oldest first.
+    pub async fn secrets(&self, caller: &Caller, client_id: &str) -> Result<Vec<ClientSecret>, Error> {
+        Ok(self.client(caller, client_id).await?.secrets)
+    }
+
+    /// A live secret of a client within reach.
+    pub async fn secret(
+        &self,
+        caller: &Caller,
+        client_id: &str,
+        secret_id: &str,
+    ) -> Result<ClientSecret, Error> {
+        let secrets = self.secrets(caller, client_id).await?;
+        secrets
+            .into_iter()
+            .find(|secret| secret.secret_id == secret_id)
+            .ok_or(Error::NotFound("client secret"))
+    }
+
+    /// Removes a live secret. It is refused from then on.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] for the last live one, unless `force`; [`Error::NotFound`], [`Error::Denied`].
+    pub async fn delete_secret(
+        &self,
+        caller: &Caller,
+        client_id: &str,
+        secret_id: &str,
+        force: bool,
+    ) -> Result<(), Error> {
+        caller.must_manage()?;
+        if !ids::is_uuid(secret_id) {
+            return Err(Error::NotFound("client secret"));
+        }
+        let mut tx = self.storage.begin().await?;
+        let mut client = lock_client(&mut tx, &caller.reach, client_id).await?;
+        let now = self.clock.now();
+        let mut live = tx.secrets(client_id).await?;
+        live.retain(|secret| secret.is_live(now));
+        let secret = live
+            .iter()
+            .find(|secret| secret.secret_id == secret_id)
+            .ok_or(Error::NotFound("client secret"))?;
+        if live.len() == 1 && !force {
+            return Err(Error::Conflict(
+                "this is the client's last live secret: add another first, or repeat with ?force=true to leave the \
+                 client without one"
+                    .to_owned(),
+            ));
+        }
+        tx.delete_secret(client_id, secret_id).await?;
+        touch(&mut client, now);
+        tx.update_client(&client).await?;
+        let facts = json!({ "label": client.label, "last_four": secret.last_four, "live_secrets_left": live.len() - 1 });
+        let subject = Subject::of_client(&client, secret_id);
+        self.audit(&mut tx, caller, Action::SecretDeleted, subject, facts.clone()).await?;
+        self.mail_contacts(&mut tx, &client, MailKind::SecretDeleted, facts).await?;
+        tx.changed(Change::Client(client_id.to_owned()));
+        self.commit(tx).await
+    }
+
+    /// Draws a secret for a client. What is stored of it is its MAC.
+    pub(super) fn new_secret(
+        &self,
+        client_id: &str,
+        expires_at: Option<UnixSeconds>,
+    ) -> Result<(ClientSecret, PlainSecret), Error> {
+        let plain = PlainSecret::from_random(&self.random.fill()?);
+        let record = ClientSecret {
+            secret_id: self.new_id()?,
+            client_id: client_id.to_owned(),
+            mac: self.subkeys.secret_mac(plain.expose()).to_vec(),
+            last_four: plain.last_four(),
+            created_at: self.clock.now(),
+            expires_at,
+            last_used_at: None,
+        };
+        Ok((record, plain))
+    }
+
+    /// Shows uses that are noted but not yet written.
+    pub(super) fn add_pending_uses(&self, secrets: &mut [ClientSecret]) {
+        for secret in secrets {
+            secret.last_used_at = secret.last_used_at.max(self.last_used.pending(&secret.secret_id));
+        }
+    }
+}
+
+impl NewSecret {
+    /// Judges the wish; returns when the new secret ends.
+    fn check(&self, now: UnixSeconds) -> Result<Option<UnixSeconds>, Error> {
+        let mut broken = Broken::default();
+        let mut expires_at = None;
+        match self.expires_at.as_deref().map(|instant| end(instant, now)) {
+            None => {}
+            Some(Ok(at)) => expires_at = Some(at),
+            Some(Err(why)) => broken.at("/expires_at", why),
+        }
+        if self.expire_others_after_seconds.is_some_and(|seconds| !OVERLAP_RANGE.contains(&seconds)) {
+            broken.at(
+                "/expire_others_after_seconds",
+                format!("must be from {} to {}", OVERLAP_RANGE.start(), OVERLAP_RANGE.end()),
+            );
+        }
+        if !broken.0.is_empty() {
+            return Err(Error::Invalid(broken.0));
+        }
+        if self.revoke_tokens == Some(true) {
+            let why = "this version serves only false: delete the secret or disable the client instead";
+            return Err(Error::NotSupportedYet(vec![Invalid::new("/revoke_tokens", why)]));
+        }
+        Ok(expires_at)
+    }
+}
