@@ -20,7 +20,7 @@ pub struct Bootstrapped {
     /// Its workspace, [`PLATFORM`].
     pub workspace_id: String,
     /// Its secret; `None` if the client was there already.
-    pub secret: Option<PlainSecret>,
+    pub client_secret: Option<PlainSecret>,
 }
 
 impl Registry {
@@ -52,7 +52,7 @@ impl Registry {
             return Ok(Bootstrapped {
                 client_id: client.client_id,
                 workspace_id: client.workspace_id,
-                secret: None,
+                client_secret: None,
             });
         }
         let mut client = self.blank_client(&workspace.workspace_id)?;
@@ -64,7 +64,7 @@ impl Registry {
         Ok(Bootstrapped {
             client_id: client.client_id,
             workspace_id: client.workspace_id,
-            secret: Some(created.secret),
+            client_secret: Some(created.secret),
         })
     }
 
