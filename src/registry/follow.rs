@@ -18,7 +18,7 @@ pub const POLL_MILLIS: u64 = 400;
 /// How old a confirmation may be before a request asks by itself.
 const FRESH_MILLIS: i64 = 900;
 /// How old a confirmation may be before answers are refused.
-pub const STALE_MILLIS: i64 = 5_000;
+const STALE_MILLIS: i64 = 5_000;
 
 /// How far behind the database this process may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,9 @@ impl Registry {
         let asked_at = self.clock.now_millis();
         let changes = self.storage.poll_changes(watch).await?;
         self.apply(&changes);
+        if self.take_keys_changed() {
+            self.reload_signing_keys().await.inspect_err(|_| self.note_keys_changed())?;
+        }
         self.follow.confirmed_at_millis.store(asked_at, Ordering::Release);
         Ok(())
     }
@@ -105,6 +108,15 @@ impl Registry {
         }
     }
 
+    /// Refuses when memory is too old to issue stateless tokens from (`tokens.serve_stale_seconds` beyond the usual).
+    pub async fn must_be_fresh_to_issue(&self) -> Result<(), Error> {
+        match self.freshness().await {
+            Freshness::Confirmed => Ok(()),
+            Freshness::Stale(age) if age <= STALE_MILLIS + self.policy.serve_stale_seconds.saturating_mul(1000) => Ok(()),
+            Freshness::Stale(_) => Err(Error::Stale),
+        }
+    }
+
     /// Lets changes fall on this process's memory.
     pub(super) fn apply(&self, changes: &Changes) {
         match changes {
@@ -112,19 +124,24 @@ impl Registry {
                 for (seq, change) in changes {
                     self.cache.invalidate(*seq, change);
                     if *change == Change::SigningKeys {
-                        self.follow.keys_changed.store(true, Ordering::Release);
+                        self.note_keys_changed();
                     }
                 }
             }
             Changes::Everything { seq } => {
                 self.cache.invalidate_everything(*seq);
-                self.follow.keys_changed.store(true, Ordering::Release);
+                self.note_keys_changed();
             }
         }
     }
 
+    /// Notes that the ring is behind the stored keys.
+    pub(super) fn note_keys_changed(&self) {
+        self.follow.keys_changed.store(true, Ordering::Release);
+    }
+
     /// Whether signing keys changed since this was last asked.
-    pub fn take_keys_changed(&self) -> bool {
+    pub(super) fn take_keys_changed(&self) -> bool {
         self.follow.keys_changed.swap(false, Ordering::AcqRel)
     }
 }

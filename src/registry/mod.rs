@@ -17,7 +17,10 @@ mod later;
 mod networks;
 mod record;
 mod secrets;
+mod signing_keys;
 mod text;
+mod tokens;
+mod upkeep;
 
 pub use access::Caller;
 pub use bootstrap::Bootstrapped;
@@ -25,13 +28,15 @@ pub use client_change::ClientChange;
 pub use clients::CreatedClient;
 pub use credentials::{Credentials, Refusal, SecretOnFile};
 pub use error::Error;
-pub use follow::{Freshness, STALE_MILLIS};
+pub use follow::{Freshness, POLL_MILLIS};
 pub use later::LaterMembers;
 pub use secrets::{CreatedSecret, NewSecret};
+pub use signing_keys::{KeyRecord, NewSigningKey};
 
 use std::sync::Arc;
 
 use crate::keys::random::Random;
+use crate::keys::ring::KeyRing;
 use crate::keys::root::Subkeys;
 use crate::model::clock::Clock;
 use crate::model::expiry::TokenExpiry;
@@ -53,6 +58,8 @@ pub struct Policy {
     pub signing_alg: Alg,
     /// Token lifetime of clients created without one, in seconds.
     pub default_lifetime_seconds: i64,
+    /// How long verifiers may keep the key set, in seconds.
+    pub jwks_max_age_seconds: i64,
     /// How long a new signing key is published before it signs, in seconds.
     pub key_pending_seconds: i64,
     /// Age at which the expiring class rotates, in days; `None` by hand only.
@@ -76,6 +83,7 @@ pub struct Registry {
     random: Random,
     subkeys: Arc<Subkeys>,
     policy: Policy,
+    ring: Arc<KeyRing>,
     cache: Cache,
     follow: Follow,
     last_used: LastUsed,
@@ -92,9 +100,10 @@ impl Registry {
         random: Random,
         subkeys: Arc<Subkeys>,
         policy: Policy,
+        ring: Arc<KeyRing>,
     ) -> Result<Self, Error> {
         let (follow, seq) = Follow::start(&storage, clock.as_ref()).await?;
-        Ok(Self { cache: Cache::new(seq), storage, clock, random, subkeys, policy, follow, last_used: LastUsed::default() })
+        Ok(Self { cache: Cache::new(seq), storage, clock, random, subkeys, policy, ring, follow, last_used: LastUsed::default() })
     }
 
     /// The clock everything here is timed by.

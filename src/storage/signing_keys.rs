@@ -23,6 +23,9 @@ statements! {
         WHERE kid = $1";
     LIVE_TOKENS = "SELECT kid, COUNT(*) FROM access_tokens
         WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1) GROUP BY kid";
+    HOLDERS = "SELECT client_id, COUNT(*) FROM access_tokens
+        WHERE kid = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+        GROUP BY client_id ORDER BY COUNT(*) DESC, client_id LIMIT 10";
     // Raising the counter by nothing takes its row's lock: all work on keys is one after the other.
     SERIALISE = "UPDATE service_state SET change_seq = change_seq WHERE id = 1";
 }
@@ -98,6 +101,11 @@ impl Tx {
     /// How many recorded tokens live at `now`, by kid.
     pub async fn live_tokens_by_kid(&mut self, now: i64) -> Result<Vec<(String, i64)>, StorageError> {
         Ok(on_tx!(self.db, conn => sqlx::query_as(LIVE_TOKENS).bind(now).fetch_all(&mut *conn).await)?)
+    }
+
+    /// The clients with the most live recorded tokens of a key at `now`, at most ten, with how many.
+    pub async fn holders_of_key(&mut self, kid: &str, now: i64) -> Result<Vec<(String, i64)>, StorageError> {
+        Ok(on_tx!(self.db, conn => sqlx::query_as(HOLDERS).bind(kid).bind(now).fetch_all(&mut *conn).await)?)
     }
 
     /// Adds a key. `false` if the kid exists or once existed.

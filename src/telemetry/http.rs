@@ -57,6 +57,11 @@ pub fn authenticated(request: &impl HttpMessage, client_id: &str) {
     }
 }
 
+/// The address `request` came from, behind trusted proxies the one they name.
+pub fn source_ip(request: &impl HttpMessage) -> Option<IpAddr> {
+    request.extensions().get::<Current>().and_then(|current| current.peer)
+}
+
 pub(super) fn current_id(request: &impl HttpMessage) -> Option<RequestId> {
     request.extensions().get::<Current>().map(|current| current.id)
 }
@@ -65,6 +70,7 @@ pub(super) fn current_id(request: &impl HttpMessage) -> Option<RequestId> {
 struct Current {
     id: RequestId,
     span: Span,
+    peer: Option<IpAddr>,
 }
 
 impl<S, B> Transform<S, ServiceRequest> for Telemetry
@@ -120,14 +126,15 @@ where
             request_id = id.as_str(),
             client_id = tracing::field::Empty,
         );
+        let peer = self.peer(&request);
         let mut seen = Seen {
             started,
             span: span.clone(),
-            peer: self.peer(&request),
+            peer,
             method: method_label(request.method()),
             route: self.routes.of_path(request.path()),
         };
-        request.extensions_mut().insert(Current { id, span: span.clone() });
+        request.extensions_mut().insert(Current { id, span: span.clone(), peer });
         let routes = Rc::clone(&self.routes);
         let answered = span.in_scope(|| self.service.call(request)).instrument(span);
         Box::pin(async move {

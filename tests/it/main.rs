@@ -6,5 +6,6 @@
     reason = "a test fails by panicking, and so do the functions it is made of"
 )]
 
+mod oauth;
 mod storage;
 mod support;

@@ -1,6 +1,8 @@
 //! What the tests stand on: a database for each test, on either engine.
 
+mod app;
 mod database;
 mod postgres;
 
+pub(crate) use app::{Administrator, Credentials, START, TestApp};
 pub(crate) use database::{Engine, TestDatabase, on_both_engines};

@@ -1,0 +1,195 @@
+//! Which grant a request gets, and for how long: pure rules of scope, audience and lifetime, or the refusal
+//! (RFC 6749 §3.3, RFC 8707 §2, `design.md` §2).
+
+use std::borrow::Cow;
+
+use crate::model::clock::UnixSeconds;
+use crate::model::expiry::{PERMISSION_LIFETIME_MAX, TokenExpiry};
+use crate::model::grant::{Grant, Grantable, Offer};
+use crate::model::scope;
+
+/// Why a request gets no grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// The scope breaks the grammar of RFC 6749 §3.3.
+    MalformedScope,
+    /// A scope token is not granted to the client, or it is granted nothing.
+    ScopeNotGranted,
+    /// A resource is none of the audiences of the scope, or a scope's audience is not among the resources.
+    TargetNotGranted,
+    /// Never-expiring tokens are no longer allowed by the workspace or a product.
+    NeverExpiresNotAllowed,
+}
+
+/// The grant for `scope` (empty: none asked for) and `resources` (empty: none asked for).
+///
+/// # Errors
+/// A [`Refused`]. Nothing is narrowed silently.
+pub(super) fn select<'a>(offer: &'a Offer, scope: &str, resources: &[String]) -> Result<Cow<'a, Grant>, Refused> {
+    if !scope::is_well_formed(scope) {
+        return Err(Refused::MalformedScope);
+    }
+    let is_resource = |part: &&Grantable| resources.iter().any(|resource| **resource == *part.audience);
+    let grant = if scope.is_empty() {
+        if resources.is_empty() {
+            Cow::Borrowed(&offer.whole)
+        } else {
+            let chosen: Vec<&Grantable> = offer.parts.iter().filter(is_resource).collect();
+            Cow::Owned(Grant::of(chosen.into_iter()))
+        }
+    } else {
+        let asked = |part: &&Grantable| scope.split(' ').any(|token| *token == *part.scope);
+        if scope.split(' ').any(|token| offer.part(token).is_none()) {
+            return Err(Refused::ScopeNotGranted);
+        }
+        let chosen: Vec<&Grantable> = offer.parts.iter().filter(asked).collect();
+        if !resources.is_empty() && !chosen.iter().all(is_resource) {
+            return Err(Refused::TargetNotGranted);
+        }
+        Cow::Owned(Grant::of(chosen.into_iter()))
+    };
+    let served = |resource: &String| grant.audiences.iter().any(|audience| **audience == **resource);
+    if !resources.iter().all(served) {
+        return Err(Refused::TargetNotGranted);
+    }
+    if grant.scope.is_empty() {
+        return Err(Refused::ScopeNotGranted);
+    }
+    Ok(grant)
+}
+
+/// When a token ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lifetime {
+    /// At this instant.
+    Until(UnixSeconds),
+    /// When it is revoked.
+    Never,
+}
+
+/// When a token of `grant` issued at `now` ends.
+///
+/// # Errors
+/// [`Refused::NeverExpiresNotAllowed`].
+pub(super) fn lifetime(
+    expiry: TokenExpiry,
+    grant: &Grant,
+    workspace_allows_never: bool,
+    client_expires_at: Option<UnixSeconds>,
+    now: UnixSeconds,
+) -> Result<Lifetime, Refused> {
+    let seconds = match expiry {
+        TokenExpiry::After { seconds } => Some(seconds),
+        // A token with a permission never never-expires, however it is made.
+        TokenExpiry::Never {} if grant.has_permission => Some(PERMISSION_LIFETIME_MAX),
+        TokenExpiry::Never {} if workspace_allows_never && grant.never_expires_allowed => None,
+        TokenExpiry::Never {} => return Err(Refused::NeverExpiresNotAllowed),
+    };
+    // A cap set or lowered later shortens silently; `expires_in` tells.
+    let seconds = match (seconds, grant.lifetime_max) {
+        (Some(seconds), Some(cap)) => Some(seconds.min(cap)),
+        (seconds, cap) => seconds.or(cap),
+    };
+    let end = seconds.map(|seconds| now.saturating_add(seconds));
+    Ok(match (end, client_expires_at) {
+        (Some(end), Some(client_end)) => Lifetime::Until(end.min(client_end)),
+        (Some(end), None) | (None, Some(end)) => Lifetime::Until(end),
+        (None, None) => Lifetime::Never,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::grant::Audiences;
+    use crate::model::product::Product;
+    use crate::model::scope::Permission;
+
+    fn product(code: &str, audience: Option<&str>, cap: Option<i64>, never: bool) -> Product {
+        Product {
+            product: code.into(),
+            name: code.into(),
+            audience: audience.map(str::to_owned),
+            max_token_lifetime_seconds: cap,
+            never_expires_allowed: never,
+            created_at: 0,
+            updated_at: 0,
+            version: 1,
+        }
+    }
+
+    fn offer() -> Offer {
+        let audiences = Audiences { default: Arc::from("https://h/products"), issuer: Arc::from("https://h") };
+        let products = [
+            product("e-invoicing", None, None, true),
+            product("gst", Some("https://gst"), Some(600), true),
+            product("tax", None, None, false),
+        ];
+        Offer::new(&products, &[Permission::Read], &audiences)
+    }
+
+    fn scope_and_audience(scope: &str, resources: &[&str]) -> Result<(String, Vec<String>), Refused> {
+        let resources: Vec<String> = resources.iter().map(|r| (*r).to_owned()).collect();
+        let offer = offer();
+        let grant = select(&offer, scope, &resources)?;
+        Ok((grant.scope.to_string(), grant.audiences.iter().map(ToString::to_string).collect()))
+    }
+
+    #[test]
+    fn nothing_asked_for_is_everything_granted() {
+        let (scope, audience) = scope_and_audience("", &[]).unwrap();
+        assert_eq!(scope, "e-invoicing gst tax mintmark:read");
+        assert_eq!(audience, ["https://gst", "https://h", "https://h/products"]);
+    }
+
+    #[test]
+    fn a_subset_is_granted_in_the_order_of_the_offer_and_without_repetition() {
+        let (scope, audience) = scope_and_audience("tax e-invoicing tax", &[]).unwrap();
+        assert_eq!(scope, "e-invoicing tax");
+        assert_eq!(audience, ["https://h/products"]);
+    }
+
+    #[test]
+    fn more_than_granted_is_refused() {
+        assert_eq!(scope_and_audience("gst other", &[]), Err(Refused::ScopeNotGranted));
+        assert_eq!(scope_and_audience("GST", &[]), Err(Refused::ScopeNotGranted));
+        assert_eq!(scope_and_audience(" gst", &[]), Err(Refused::MalformedScope));
+    }
+
+    #[test]
+    fn resources_select_or_confirm() {
+        assert_eq!(scope_and_audience("", &["https://gst"]).unwrap().0, "gst");
+        assert_eq!(scope_and_audience("", &["https://gst", "https://h/products"]).unwrap().0, "e-invoicing gst tax");
+        assert_eq!(scope_and_audience("gst", &["https://gst"]).unwrap().0, "gst");
+        assert_eq!(scope_and_audience("gst tax", &["https://gst"]), Err(Refused::TargetNotGranted));
+        assert_eq!(scope_and_audience("gst", &["https://gst", "https://h"]), Err(Refused::TargetNotGranted));
+        assert_eq!(scope_and_audience("", &["https://gst/"]), Err(Refused::TargetNotGranted));
+    }
+
+    #[test]
+    fn lifetimes() {
+        let offer = offer();
+        let of = |scope: &str| select(&offer, scope, &[]).unwrap();
+        let never = TokenExpiry::Never {};
+        let hour = TokenExpiry::After { seconds: 3600 };
+        let rows = [
+            (hour, "e-invoicing", true, None, Ok(Lifetime::Until(4600))),
+            (hour, "gst", true, None, Ok(Lifetime::Until(1600))),
+            (hour, "e-invoicing", true, Some(1010), Ok(Lifetime::Until(1010))),
+            (TokenExpiry::After { seconds: 86400 }, "mintmark:read", true, None, Ok(Lifetime::Until(4600))),
+            (never, "e-invoicing", true, None, Ok(Lifetime::Never)),
+            (never, "e-invoicing", false, None, Err(Refused::NeverExpiresNotAllowed)),
+            (never, "tax", true, None, Err(Refused::NeverExpiresNotAllowed)),
+            (never, "gst", true, None, Ok(Lifetime::Until(1600))),
+            (never, "e-invoicing", true, Some(9000), Ok(Lifetime::Until(9000))),
+            (never, "mintmark:read", true, None, Ok(Lifetime::Until(4600))),
+            (never, "mintmark:read gst", true, None, Ok(Lifetime::Until(1600))),
+        ];
+        for (expiry, scope, allowed, client_end, expected) in rows {
+            let grant = of(scope);
+            assert_eq!(lifetime(expiry, &grant, allowed, client_end, 1000), expected, "{expiry:?} {scope} {client_end:?}");
+        }
+    }
+}

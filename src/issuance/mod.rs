@@ -1,0 +1,254 @@
+//! From an authenticated client and a request to a signed token (RFC 6749 §4.4, RFC 9068).
+//!
+//! `grant` decides, `Issuer::issue` puts it together. A token that expires soon is stateless: issuing it writes
+//! nothing. Any other is recorded, and its row is durable before the token leaves.
+
+mod grant;
+mod own;
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use mintmark_verifier::Checks;
+use mintmark_verifier::claims::{ClaimsRef, FAR_EXP};
+
+use crate::config::NeverExpiresExp;
+use crate::keys::random::Random;
+use crate::keys::ring::KeyRing;
+use crate::keys::signing::{SigningHandle, TokenTyp};
+use crate::model::clock::UnixSeconds;
+use crate::model::grant::Grant;
+use crate::model::key::UseFor;
+use crate::model::token::RecordedToken;
+use crate::registry::{Credentials, Error as RegistryError, Registry};
+use crate::storage::{IssueGuard, Standing};
+
+use grant::Lifetime;
+pub use grant::Refused;
+
+/// What the token endpoint asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TokenRequest<'a> {
+    /// Scope tokens, space-separated; empty for everything granted.
+    pub scope: &'a str,
+    /// Resource indicators (RFC 8707); empty for none.
+    pub resources: &'a [String],
+}
+
+/// A token, signed and, if need be, on record.
+#[derive(Debug)]
+pub struct Issued {
+    /// The token.
+    pub access_token: String,
+    /// Seconds until it ends; `None` if it never does.
+    pub expires_in: Option<i64>,
+    /// The scope it carries.
+    pub scope: String,
+    /// Its id.
+    pub jti: String,
+}
+
+/// Why no token was issued.
+#[derive(Debug)]
+pub enum IssueError {
+    /// The request asks for what it may not have.
+    Refused(Refused),
+    /// The client may no longer have tokens: it changed while the request was under way.
+    ClientChanged,
+    /// No active key of the algorithm and class the token needs.
+    NoKey,
+    /// It cannot be known or recorded at present.
+    Unavailable(RegistryError),
+}
+
+impl From<Refused> for IssueError {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<RegistryError> for IssueError {
+    fn from(error: RegistryError) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+/// How tokens are made, taken from the settings.
+#[derive(Debug, Clone)]
+pub struct TokenPolicy {
+    /// `iss` (RFC 8414 §2): the public URL.
+    pub issuer: Box<str>,
+    /// Tokens that live longer than this many seconds are recorded.
+    pub record_above_seconds: i64,
+    /// How a never-expiring token says so.
+    pub never_expires_exp: NeverExpiresExp,
+}
+
+/// Issues tokens.
+#[derive(Debug)]
+pub struct Issuer {
+    registry: Arc<Registry>,
+    ring: Arc<KeyRing>,
+    random: Random,
+    policy: TokenPolicy,
+    own_checks: Checks,
+}
+
+/// How often signing is tried again because the key was retired between signing and recording. Two rotations within
+/// one request do not happen; a third try would hide a fault.
+const SIGN_ATTEMPTS: usize = 2;
+
+impl Issuer {
+    /// An issuer over the registry and the key ring.
+    ///
+    /// # Errors
+    /// If the issuer identifier is none that a verifier would accept.
+    pub fn new(
+        registry: Arc<Registry>,
+        ring: Arc<KeyRing>,
+        random: Random,
+        policy: TokenPolicy,
+    ) -> Result<Self, String> {
+        let own_checks = own::checks(&policy.issuer)?;
+        Ok(Self { registry, ring, random, policy, own_checks })
+    }
+
+    /// Issues a token to a client that has authenticated with the secret `secret_id`.
+    ///
+    /// # Errors
+    /// See [`IssueError`]. If there is an error, there is no token and no row.
+    pub async fn issue(
+        &self,
+        client: &Credentials,
+        secret_id: &str,
+        request: TokenRequest<'_>,
+    ) -> Result<Issued, IssueError> {
+        let now = self.registry.clock().now();
+        let grant = grant::select(&client.offer, request.scope, request.resources)?;
+        let lifetime = grant::lifetime(
+            client.token_expiry,
+            &grant,
+            client.workspace_never_expires_allowed,
+            client.expires_at,
+            now,
+        )?;
+        let random: [u8; 16] = self.random.fill().map_err(RegistryError::from)?;
+        let mut jti = [0_u8; 22];
+        let jti = encode_jti(random, &mut jti);
+        for _ in 0..SIGN_ATTEMPTS {
+            let key = self.key_for(client, lifetime, now)?;
+            let access_token = self.sign(client, &grant, lifetime, now, jti, &key);
+            let access_token = access_token.map_err(|()| IssueError::NoKey)?;
+            if self.must_record(lifetime, now) {
+                let guard = IssueGuard { secret_id: Some(secret_id.to_owned()), now };
+                let token = recorded(client, &grant, lifetime, now, jti, key.kid());
+                match self.registry.record_token(&token, &guard).await? {
+                    Standing::Good => {}
+                    Standing::ClientMayNot => return Err(IssueError::ClientChanged),
+                    Standing::KeyMayNot => {
+                        // Another process retired the key; learn of it and sign with its successor.
+                        self.registry.poll().await?;
+                        continue;
+                    }
+                }
+            }
+            let expires_in = match lifetime {
+                Lifetime::Until(end) => Some(end - now),
+                Lifetime::Never => None,
+            };
+            return Ok(Issued { access_token, expires_in, scope: grant.scope.to_string(), jti: jti.to_owned() });
+        }
+        Err(IssueError::NoKey)
+    }
+
+    fn must_record(&self, lifetime: Lifetime, now: UnixSeconds) -> bool {
+        match lifetime {
+            Lifetime::Until(end) => end - now > self.policy.record_above_seconds,
+            Lifetime::Never => true,
+        }
+    }
+
+    fn key_for(
+        &self,
+        client: &Credentials,
+        lifetime: Lifetime,
+        now: UnixSeconds,
+    ) -> Result<Arc<SigningHandle>, IssueError> {
+        let alg = client.signing_alg.unwrap_or(self.registry.policy().signing_alg);
+        let use_for = match lifetime {
+            Lifetime::Until(_) => UseFor::Expiring,
+            Lifetime::Never => UseFor::NeverExpiring,
+        };
+        self.ring.for_signing(alg, use_for, now).ok_or(IssueError::NoKey)
+    }
+
+    fn sign(
+        &self,
+        client: &Credentials,
+        grant: &Grant,
+        lifetime: Lifetime,
+        now: UnixSeconds,
+        jti: &str,
+        key: &SigningHandle,
+    ) -> Result<String, ()> {
+        let (exp, typ) = match (lifetime, self.policy.never_expires_exp) {
+            (Lifetime::Until(end), _) => (Some(end), TokenTyp::AccessToken),
+            (Lifetime::Never, NeverExpiresExp::Far) => (Some(FAR_EXP), TokenTyp::AccessToken),
+            // Without `exp` it is no RFC 9068 token, and says so.
+            (Lifetime::Never, NeverExpiresExp::Omit) => (None, TokenTyp::Jwt),
+        };
+        let claims = ClaimsRef {
+            iss: &self.policy.issuer,
+            sub: &client.client_id,
+            client_id: &client.client_id,
+            aud: &*grant.audiences,
+            iat: now,
+            exp,
+            jti,
+            scope: &grant.scope,
+            workspace_id: &client.workspace_id,
+            products: &*grant.products,
+            never_expires: lifetime == Lifetime::Never,
+            status: None,
+            cnf: None,
+        };
+        let failed = |error: &dyn std::fmt::Display| tracing::error!(%error, kid = key.kid(), "signing failed");
+        let claims = serde_json::to_vec(&claims).map_err(|error| failed(&error))?;
+        key.sign_jwt(typ, &claims).map_err(|error| failed(&error))
+    }
+}
+
+fn recorded(
+    client: &Credentials,
+    grant: &Grant,
+    lifetime: Lifetime,
+    now: UnixSeconds,
+    jti: &str,
+    kid: &str,
+) -> RecordedToken {
+    RecordedToken {
+        jti: jti.to_owned(),
+        client_id: client.client_id.to_string(),
+        workspace_id: client.workspace_id.to_string(),
+        kid: kid.to_owned(),
+        generation: client.generation,
+        scope: grant.scope.to_string(),
+        products: grant.products.join(" "),
+        issued_at: now,
+        expires_at: match lifetime {
+            Lifetime::Until(end) => Some(end),
+            Lifetime::Never => None,
+        },
+        revoked_at: None,
+        last_introspected_at: None,
+        issued_by: "client".to_owned(),
+    }
+}
+
+/// 128 random bits as base64url, written in place.
+fn encode_jti(random: [u8; 16], buffer: &mut [u8; 22]) -> &str {
+    // 16 bytes are exactly 22 characters, so neither step can fail.
+    let _ = URL_SAFE_NO_PAD.encode_slice(random, buffer);
+    std::str::from_utf8(buffer).unwrap_or_default()
+}

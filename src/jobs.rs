@@ -1,0 +1,58 @@
+//! What the service does without being asked: follow the change counter, rotate keys, write what was only noted, purge
+//! what is dead. Each step fails by itself, is logged, and is tried again at the next turn.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::registry::{POLL_MILLIS, Registry};
+
+/// How often housekeeping takes its turn.
+const HOUSEKEEPING: Duration = Duration::from_secs(30);
+
+/// Follows the change counter for ever, so that changes made elsewhere are in force within a second.
+pub async fn follow(registry: Arc<Registry>) {
+    let mut ticks = interval(Duration::from_millis(POLL_MILLIS));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failing = false;
+    loop {
+        ticks.tick().await;
+        match registry.poll().await {
+            Ok(()) if failing => {
+                failing = false;
+                tracing::info!("the database answers again");
+            }
+            Ok(()) => {}
+            // Said once, not twice a second, for as long as it lasts.
+            Err(error) if !failing => {
+                failing = true;
+                tracing::error!(%error, "the database does not answer; trying on");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Takes care of what is due, for ever.
+pub async fn housekeeping(registry: Arc<Registry>) {
+    let mut ticks = interval(HOUSEKEEPING);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        turn(&registry).await;
+    }
+}
+
+/// One turn of housekeeping.
+pub async fn turn(registry: &Registry) {
+    if let Err(error) = registry.advance_signing_keys().await {
+        tracing::error!(%error, "signing keys could not be rotated");
+    }
+    if let Err(error) = registry.write_last_used().await {
+        tracing::warn!(%error, "the last uses of secrets could not be written");
+    }
+    if let Err(error) = registry.purge().await {
+        tracing::warn!(%error, "what is dead could not be purged");
+    }
+}

@@ -1,0 +1,104 @@
+//! Limits failed authentication (RFC 6749 §2.3.1). Only failures count, and only failures are slowed: a client whose
+//! secret is right is served, whatever others try in its name.
+//!
+//! Secrets have 256 random bits, so this is not what keeps them from being guessed; it keeps a broken client or a
+//! scanner from filling the log. The table has a fixed number of buckets: names that share one share its patience.
+
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::clock::{Clock as GovernorClock, Reference as _};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use crate::model::clock::Clock;
+
+/// Failures a client and source may have at once, and how many it regains a minute.
+const FAILURES: NonZeroU32 = match NonZeroU32::new(60) {
+    Some(failures) => failures,
+    None => NonZeroU32::MIN,
+};
+const BUCKETS: u64 = 1 << 16;
+
+/// Our clock, as the limiter wants it.
+#[derive(Debug, Clone)]
+struct Ticks(Arc<dyn Clock>);
+
+impl GovernorClock for Ticks {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        let millis = u64::try_from(self.0.now_millis()).unwrap_or(0);
+        Nanos::from(Duration::from_millis(millis))
+    }
+}
+
+/// Counts failures by client id and source network.
+pub struct Throttle {
+    limiter: RateLimiter<u64, DashMapStateStore<u64>, Ticks, NoOpMiddleware<Nanos>>,
+    clock: Ticks,
+    hasher: RandomState,
+}
+
+impl std::fmt::Debug for Throttle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Throttle").finish_non_exhaustive()
+    }
+}
+
+impl Throttle {
+    /// A throttle in which nobody has failed yet.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let clock = Ticks(clock);
+        let limiter = RateLimiter::new(Quota::per_minute(FAILURES), DashMapStateStore::default(), clock.clone());
+        Self { limiter, clock, hasher: RandomState::new() }
+    }
+
+    /// Counts a failure. `Some(seconds)` when there were too many, to be told as `Retry-After`.
+    pub(super) fn failed(&self, client_id: &str, source: IpAddr) -> Option<u32> {
+        let mut hash = self.hasher.build_hasher();
+        client_id.hash(&mut hash);
+        network(source).hash(&mut hash);
+        let bucket = hash.finish() % BUCKETS;
+        let until = self.limiter.check_key(&bucket).err()?.earliest_possible();
+        let wait = Duration::from(until.duration_since(self.clock.now()));
+        Some(u32::try_from(wait.as_secs().saturating_add(1)).unwrap_or(u32::MAX))
+    }
+}
+
+/// The part of an address that one attacker can be taken to hold: IPv4 /24, IPv6 /56.
+fn network(source: IpAddr) -> u64 {
+    match source.to_canonical() {
+        IpAddr::V4(v4) => u64::from(v4.to_bits() >> 8),
+        // The upper 56 bits, set apart from any IPv4 network.
+        IpAddr::V6(v6) => u64::try_from(v6.to_bits() >> 72).unwrap_or(0) | 1 << 63,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::clock::ManualClock;
+
+    #[test]
+    fn t24_failures_run_out_by_client_and_network_and_come_back() {
+        let clock = Arc::new(ManualClock::at(1_790_000_000));
+        let throttle = Throttle::new(clock.clone());
+        let here: IpAddr = "203.0.113.7".parse().unwrap();
+        let neighbour: IpAddr = "::ffff:203.0.113.9".parse().unwrap();
+        let elsewhere: IpAddr = "198.51.100.1".parse().unwrap();
+        for _ in 0..FAILURES.get() {
+            assert_eq!(throttle.failed("cl_a", here), None);
+        }
+        assert!(throttle.failed("cl_a", neighbour).is_some_and(|wait| (1..=60).contains(&wait)));
+        assert_eq!(throttle.failed("cl_b", here), None);
+        assert_eq!(throttle.failed("cl_a", elsewhere), None);
+        clock.advance(60);
+        assert_eq!(throttle.failed("cl_a", here), None);
+    }
+}

@@ -1,0 +1,174 @@
+//! The errors of RFC 6749 §5.2 and RFC 8707 §2, and nothing else: code, fixed description, status, headers.
+//!
+//! Descriptions are constants, so that no byte of a request is ever echoed (§5.2 allows only some characters).
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use serde::Serialize;
+
+use crate::registry::Error as RegistryError;
+
+/// The realm named in every challenge.
+const BASIC_CHALLENGE: &str = "Basic realm=\"mintmark\", charset=\"UTF-8\"";
+
+/// Seconds a client is told to wait when something is away.
+const RETRY_UNAVAILABLE: u32 = 5;
+
+/// An answer of the protocol that is not a success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OAuthError {
+    /// 400 `invalid_request`, with what is wrong and how to mend it.
+    InvalidRequest(&'static str),
+    /// 401 `invalid_client`, the same bytes whatever the reason.
+    InvalidClient,
+    /// 400 `unsupported_grant_type`.
+    UnsupportedGrantType,
+    /// 400 `unauthorized_client`, with what is not allowed.
+    UnauthorizedClient(&'static str),
+    /// 400 `invalid_scope`.
+    InvalidScope(&'static str),
+    /// 400 `invalid_target` (RFC 8707).
+    InvalidTarget,
+    /// 405 with `Allow: POST`.
+    MethodNotAllowed,
+    /// 413.
+    TooLarge,
+    /// 415: a `Content-Encoding` we do not undo.
+    EncodedBody,
+    /// 429 after this many seconds: too many failures.
+    TooManyFailures(u32),
+    /// 503: storage does not answer, or there is no key to sign with.
+    Unavailable,
+}
+
+#[derive(Serialize)]
+struct Body {
+    error: &'static str,
+    error_description: &'static str,
+}
+
+impl OAuthError {
+    /// The error code on the wire.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::InvalidRequest(_) | Self::MethodNotAllowed | Self::TooLarge | Self::EncodedBody => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnauthorizedClient(_) => "unauthorized_client",
+            Self::InvalidScope(_) => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::TooManyFailures(_) | Self::Unavailable => "temporarily_unavailable",
+        }
+    }
+
+    fn description(self) -> &'static str {
+        match self {
+            Self::InvalidRequest(why) | Self::UnauthorizedClient(why) | Self::InvalidScope(why) => why,
+            Self::InvalidClient => {
+                "client authentication failed: check the client id and secret, and that the client is active; the operator finds the reason under the X-Request-Id of this response"
+            }
+            Self::UnsupportedGrantType => "only grant_type=client_credentials is supported",
+            Self::InvalidTarget => {
+                "each resource must equal an audience of the requested scope, byte for byte; leave resource out to get all audiences"
+            }
+            Self::MethodNotAllowed => "use POST",
+            Self::TooLarge => "the body is larger than 64 KiB",
+            Self::EncodedBody => "send the body without Content-Encoding",
+            Self::TooManyFailures(_) => "too many failed attempts from this address: wait as Retry-After says",
+            Self::Unavailable => "the service cannot issue tokens at the moment: try again as Retry-After says",
+        }
+    }
+
+    /// Storage and the like failed: logged here, once, and told to nobody else.
+    pub fn unavailable(error: &RegistryError) -> Self {
+        tracing::error!(%error, "the request could not be served");
+        Self::Unavailable
+    }
+}
+
+impl std::fmt::Display for OAuthError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code(), self.description())
+    }
+}
+
+impl std::error::Error for OAuthError {}
+
+impl ResponseError for OAuthError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::InvalidRequest(_)
+            | Self::UnsupportedGrantType
+            | Self::UnauthorizedClient(_)
+            | Self::InvalidScope(_)
+            | Self::InvalidTarget => StatusCode::BAD_REQUEST,
+            Self::InvalidClient => StatusCode::UNAUTHORIZED,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::EncodedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyFailures(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        no_store(&mut response);
+        match self {
+            Self::InvalidClient => {
+                response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static(BASIC_CHALLENGE)));
+            }
+            Self::MethodNotAllowed => {
+                response.insert_header((header::ALLOW, Method::POST.as_str()));
+            }
+            Self::TooManyFailures(seconds) => {
+                response.insert_header((header::RETRY_AFTER, *seconds));
+            }
+            Self::Unavailable => {
+                response.insert_header((header::RETRY_AFTER, RETRY_UNAVAILABLE));
+            }
+            // What is left of the body is not read, so the connection cannot be used again.
+            Self::TooLarge | Self::EncodedBody => {
+                response.force_close();
+            }
+            _ => {}
+        }
+        response.json(Body { error: self.code(), error_description: self.description() })
+    }
+}
+
+/// Answers any method but the one an endpoint has (RFC 9110 §15.5.6).
+#[expect(clippy::unused_async, reason = "handlers are async functions")]
+pub async fn method_not_allowed() -> HttpResponse {
+    OAuthError::MethodNotAllowed.error_response()
+}
+
+/// The two headers every reply of these endpoints carries (RFC 6749 §5.1).
+pub(super) fn no_store(response: &mut HttpResponseBuilder) {
+    response
+        .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .insert_header((header::PRAGMA, HeaderValue::from_static("no-cache")));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OAuthError;
+
+    #[test]
+    fn t23_descriptions_use_only_the_characters_rfc_6749_allows() {
+        let all = [
+            OAuthError::InvalidClient,
+            OAuthError::UnsupportedGrantType,
+            OAuthError::InvalidTarget,
+            OAuthError::MethodNotAllowed,
+            OAuthError::TooLarge,
+            OAuthError::EncodedBody,
+            OAuthError::TooManyFailures(1),
+            OAuthError::Unavailable,
+        ];
+        for error in all {
+            assert!(error.description().bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)), "{error}");
+        }
+    }
+}

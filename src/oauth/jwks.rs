@@ -1,0 +1,24 @@
+//! `GET /.well-known/jwks.json`: the keys that verify tokens (RFC 7517 §5), with an ETag and the max-age that says how
+//! long a verifier may keep them.
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::cached;
+use crate::keys::ring::KeyRing;
+use crate::registry::Policy;
+
+/// Answers with the key set.
+pub async fn get(request: HttpRequest, ring: Data<KeyRing>, policy: Data<Policy>) -> HttpResponse {
+    let document = ring.jwks();
+    let max_age = policy.jwks_max_age_seconds;
+    let mut response = cached::reply(&request, &document.etag, max_age);
+    if response.is_not_modified {
+        return response.builder.finish();
+    }
+    response
+        .builder
+        .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json")))
+        .body(document.body.clone())
+}

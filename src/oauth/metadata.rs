@@ -1,0 +1,51 @@
+//! Authorization server metadata (RFC 8414), at both well-known paths. It names what works and nothing else.
+//!
+//! No `id_token_…` member: some verifiers take it for an allow-list of algorithms. The issuer comes from the settings,
+//! never from the request.
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+
+use super::cached;
+use crate::model::scope::Permission;
+use crate::registry::Policy;
+
+/// The document, made once.
+#[derive(Debug)]
+pub struct Metadata {
+    body: Bytes,
+    etag: String,
+}
+
+impl Metadata {
+    /// The metadata of `issuer`; `tag` makes the strong ETag of a body.
+    pub fn new(issuer: &str, tag: impl Fn(&[u8]) -> String) -> Self {
+        let methods = ["client_secret_basic", "client_secret_post"];
+        let document = json!({
+            "issuer": issuer,
+            "token_endpoint": format!("{issuer}/oauth2/token"),
+            "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
+            "grant_types_supported": ["client_credentials"],
+            "response_types_supported": [],
+            "token_endpoint_auth_methods_supported": methods,
+            "scopes_supported": Permission::ALL.map(Permission::as_str),
+            "service_documentation": format!("{issuer}/docs"),
+        });
+        let body = document.to_string().into_bytes();
+        Self { etag: tag(&body), body: Bytes::from(body) }
+    }
+}
+
+/// Answers with the metadata.
+pub async fn get(request: HttpRequest, metadata: Data<Metadata>, policy: Data<Policy>) -> HttpResponse {
+    let mut response = cached::reply(&request, &metadata.etag, policy.jwks_max_age_seconds);
+    if response.is_not_modified {
+        return response.builder.finish();
+    }
+    response
+        .builder
+        .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")))
+        .body(metadata.body.clone())
+}

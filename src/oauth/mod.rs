@@ -1,0 +1,10 @@
+//! The protocol door: token endpoint, key set, metadata. Read `authenticate` first: it is the only way to hold a
+//! client, and every endpoint that asks who is calling takes what it gives.
+
+pub mod authenticate;
+pub mod error;
+mod cached;
+mod form;
+pub mod jwks;
+pub mod metadata;
+pub mod token;

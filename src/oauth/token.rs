@@ -1,0 +1,137 @@
+//! `POST /oauth2/token`: client credentials for an access token (RFC 6749 §4.4, RFC 8707).
+
+use std::borrow::Cow;
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::Data;
+use actix_web::{HttpResponse, ResponseError as _};
+use serde::Serialize;
+
+use super::authenticate::{Authenticated, Form};
+use super::error::{OAuthError, no_store};
+use super::form::Once;
+use crate::issuance::{IssueError, Issued, Issuer, Refused, TokenRequest};
+use crate::telemetry::metrics::{Metrics, TokenOutcome};
+
+/// The parameters of the token endpoint.
+#[derive(Debug, Default)]
+pub struct TokenForm {
+    grant_type: Once,
+    scope: Once,
+    resources: Vec<String>,
+}
+
+impl Form for TokenForm {
+    fn take(&mut self, name: &str, value: Cow<'_, str>) -> Result<(), OAuthError> {
+        match name {
+            "grant_type" => self.grant_type.put(value, "grant_type was sent twice"),
+            "scope" => self.scope.put(value, "scope was sent twice"),
+            // The one parameter that may repeat (RFC 8707 §2).
+            "resource" if !value.is_empty() => {
+                self.resources.push(value.into_owned());
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn complete(&self) -> Result<(), OAuthError> {
+        match self.grant_type.get() {
+            Some(_) => Ok(()),
+            None => Err(OAuthError::InvalidRequest("grant_type is missing: send grant_type=client_credentials")),
+        }
+    }
+}
+
+/// RFC 6749 §5.1. A never-expiring token has no `expires_in`.
+#[derive(Serialize)]
+struct TokenResponse<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in: Option<i64>,
+    scope: &'a str,
+}
+
+/// Answers a token request.
+pub async fn post(
+    caller: Result<Authenticated<TokenForm>, OAuthError>,
+    issuer: Data<Issuer>,
+    metrics: Data<Metrics>,
+) -> HttpResponse {
+    let outcome = match caller {
+        Ok(caller) => issue(&caller, &issuer).await,
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(issued) => {
+            metrics.token(TokenOutcome::Issued);
+            success(&issued)
+        }
+        Err(error) => {
+            metrics.token(outcome_of(error));
+            error.error_response()
+        }
+    }
+}
+
+async fn issue(caller: &Authenticated<TokenForm>, issuer: &Issuer) -> Result<Issued, OAuthError> {
+    let form = caller.form();
+    if form.grant_type.get() != Some("client_credentials") {
+        return Err(OAuthError::UnsupportedGrantType);
+    }
+    let request = TokenRequest { scope: form.scope.get().unwrap_or_default(), resources: &form.resources };
+    let issued = issuer.issue(caller.credentials(), caller.secret_id(), request).await;
+    issued.map_err(|error| match error {
+        IssueError::Refused(Refused::MalformedScope) => {
+            OAuthError::InvalidScope("scope holds a character that is not allowed, or spaces that part nothing")
+        }
+        IssueError::Refused(Refused::ScopeNotGranted) => OAuthError::InvalidScope(
+            "a requested scope is not granted to this client: leave scope out to get all that is granted",
+        ),
+        IssueError::Refused(Refused::TargetNotGranted) => OAuthError::InvalidTarget,
+        IssueError::Refused(Refused::NeverExpiresNotAllowed) => OAuthError::UnauthorizedClient(
+            "tokens that never expire are no longer allowed here: give the client a finite token_expiry",
+        ),
+        IssueError::ClientChanged => OAuthError::InvalidClient,
+        IssueError::NoKey => {
+            tracing::error!("no active signing key of the needed algorithm and class");
+            OAuthError::Unavailable
+        }
+        IssueError::Unavailable(error) => OAuthError::unavailable(&error),
+    })
+}
+
+fn success(issued: &Issued) -> HttpResponse {
+    let reply = TokenResponse {
+        access_token: &issued.access_token,
+        token_type: "Bearer",
+        expires_in: issued.expires_in,
+        scope: &issued.scope,
+    };
+    // One buffer of about the right size; the names and numbers take less than 128 bytes.
+    let mut body = Vec::with_capacity(issued.access_token.len() + issued.scope.len() + 128);
+    if let Err(error) = serde_json::to_writer(&mut body, &reply) {
+        tracing::error!(%error, "a token response could not be written");
+        return OAuthError::Unavailable.error_response();
+    }
+    let mut response = HttpResponse::Ok();
+    no_store(&mut response);
+    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json"))).body(body)
+}
+
+fn outcome_of(error: OAuthError) -> TokenOutcome {
+    match error {
+        OAuthError::InvalidClient => TokenOutcome::InvalidClient,
+        OAuthError::UnsupportedGrantType => TokenOutcome::UnsupportedGrantType,
+        OAuthError::UnauthorizedClient(_) => TokenOutcome::UnauthorizedClient,
+        OAuthError::InvalidScope(_) => TokenOutcome::InvalidScope,
+        OAuthError::InvalidTarget => TokenOutcome::InvalidTarget,
+        OAuthError::TooManyFailures(_) => TokenOutcome::Throttled,
+        OAuthError::Unavailable => TokenOutcome::Unavailable,
+        OAuthError::InvalidRequest(_)
+        | OAuthError::MethodNotAllowed
+        | OAuthError::TooLarge
+        | OAuthError::EncodedBody => TokenOutcome::InvalidRequest,
+    }
+}

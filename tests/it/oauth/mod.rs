@@ -1,0 +1,3 @@
+//! The protocol door, over HTTP.
+
+mod smoke;

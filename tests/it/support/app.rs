@@ -1,0 +1,205 @@
+//! A running Mintmark: the real app on a port of its own with a database of its own and a clock the test moves, spoken
+//! to over HTTP.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use mintmark::app::{App, Core, Listeners};
+use mintmark::config::Settings;
+use mintmark::model::clock::ManualClock;
+use reqwest::{Client, Method, RequestBuilder, Response};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::{Engine, TestDatabase};
+
+/// 2026-09-21T14:13:20Z, when every test begins.
+pub(crate) const START: i64 = 1_790_000_000;
+
+/// A client id and its secret.
+#[derive(Debug, Clone)]
+pub(crate) struct Credentials {
+    pub(crate) client_id: String,
+    pub(crate) client_secret: String,
+}
+
+/// The app, served until this is dropped or [`TestApp::stop`]ped.
+pub(crate) struct TestApp {
+    pub(crate) base: String,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) http: Client,
+    pub(crate) core: Core,
+    pub(crate) database: Arc<TestDatabase>,
+    shutdown: Option<oneshot::Sender<()>>,
+    server: Option<JoinHandle<()>>,
+}
+
+impl TestApp {
+    /// With the default settings.
+    pub(crate) async fn start(engine: Engine) -> Self {
+        Self::start_with(engine, "").await
+    }
+
+    /// With settings laid over the defaults, as TOML.
+    pub(crate) async fn start_with(engine: Engine, settings: &str) -> Self {
+        let clock = Arc::new(ManualClock::at(START));
+        Self::start_on(Arc::new(TestDatabase::new(engine)), clock, settings).await
+    }
+
+    /// A second app on the same database and clock: another replica.
+    pub(crate) async fn replica(&self, settings: &str) -> Self {
+        Self::start_on(Arc::clone(&self.database), Arc::clone(&self.clock), settings).await
+    }
+
+    /// On a database and a clock that the test brings.
+    pub(crate) async fn start_on(database: Arc<TestDatabase>, clock: Arc<ManualClock>, settings: &str) -> Self {
+        // Only plain HTTP is spoken here, but the client wants to know how it would speak TLS.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let public = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", public.local_addr().unwrap());
+        let own = format!(
+            "server.public_url = {base:?}\nserver.workers = 1\ndatabase.url = {:?}\n\
+             keys.master_key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"\n",
+            database.url()
+        );
+        let settings = Settings::from_toml_layers(&[&own, settings]).unwrap();
+        let management = settings.server.management_listen.map(|address| TcpListener::bind(address).unwrap());
+        let app = App::build(settings, clock.clone()).await.unwrap();
+        let core = app.core().clone();
+        let (shutdown, stopped) = oneshot::channel();
+        let server = tokio::spawn(async move {
+            let stopped = async {
+                let _ = stopped.await;
+            };
+            app.run(Listeners { public, management }, stopped).await.unwrap();
+        });
+        let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { base, clock, http, core, database, shutdown: Some(shutdown), server: Some(server) }
+    }
+
+    /// Stops gracefully and waits for the end.
+    pub(crate) async fn stop(mut self) {
+        drop(self.shutdown.take());
+        self.server.take().unwrap().await.unwrap();
+    }
+
+    /// A request to a path of the app.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
+    }
+
+    /// A GET of a path.
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.request(Method::GET, path).send().await.unwrap()
+    }
+
+    /// The first management client, with every permission.
+    pub(crate) async fn bootstrap(&self) -> Credentials {
+        let made = self.core.registry.bootstrap().await.unwrap();
+        Credentials {
+            client_id: made.client_id,
+            client_secret: made.client_secret.expect("the first bootstrap shows the secret").expose().to_owned(),
+        }
+    }
+
+    /// A token request by Basic with these form parameters beside `grant_type`.
+    pub(crate) async fn token(&self, client: &Credentials, form: &[(&str, &str)]) -> Response {
+        let mut all = vec![("grant_type", "client_credentials")];
+        all.extend_from_slice(form);
+        self.request(Method::POST, "/oauth2/token")
+            .basic_auth(&client.client_id, Some(&client.client_secret))
+            .form(&all)
+            .send()
+            .await
+            .unwrap()
+    }
+
+    /// The access token of a successful token request.
+    pub(crate) async fn access_token(&self, client: &Credentials, form: &[(&str, &str)]) -> String {
+        let response = self.token(client, form).await;
+        let (status, body) = (response.status(), response.text().await.unwrap());
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str::<Value>(&body).unwrap()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// An administrator of the platform: bootstraps and gets a token for the management API.
+    pub(crate) async fn administrator(&self) -> Administrator<'_> {
+        let client = self.bootstrap().await;
+        self.administrator_as(&client, "mintmark:manage").await
+    }
+
+    /// Whoever holds `client`, with a token of that scope.
+    pub(crate) async fn administrator_as(&self, client: &Credentials, scope: &str) -> Administrator<'_> {
+        let token = self.access_token(client, &[("scope", scope)]).await;
+        Administrator { app: self, token, client: client.clone() }
+    }
+}
+
+/// A caller of the management API.
+pub(crate) struct Administrator<'a> {
+    pub(crate) app: &'a TestApp,
+    pub(crate) token: String,
+    pub(crate) client: Credentials,
+}
+
+impl Administrator<'_> {
+    /// A request with the caller's token.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.app.request(method, path).bearer_auth(&self.token)
+    }
+
+    /// A GET.
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.request(Method::GET, path).send().await.unwrap()
+    }
+
+    /// A POST of JSON.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
+        self.request(Method::POST, path).json(body).send().await.unwrap()
+    }
+
+    /// A PATCH with a JSON Merge Patch.
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Response {
+        let request = self.request(Method::PATCH, path).header("content-type", "application/merge-patch+json");
+        request.body(body.to_string()).send().await.unwrap()
+    }
+
+    /// A DELETE.
+    pub(crate) async fn delete(&self, path: &str) -> Response {
+        self.request(Method::DELETE, path).send().await.unwrap()
+    }
+
+    /// A POST that must succeed, and what it made.
+    pub(crate) async fn create(&self, path: &str, body: &Value) -> Value {
+        let response = self.post(path, body).await;
+        let (status, text) = (response.status(), response.text().await.unwrap());
+        assert_eq!(status, 201, "{path}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// A product, with members beside code and name.
+    pub(crate) async fn product(&self, code: &str, more: Value) -> Value {
+        self.create("/v1/products", &merged(json!({"product": code, "name": code}), more)).await
+    }
+
+    /// A workspace, with members beside id and name.
+    pub(crate) async fn workspace(&self, id: &str, more: Value) -> Value {
+        self.create("/v1/workspaces", &merged(json!({"workspace_id": id, "name": id}), more)).await
+    }
+
+    /// An API client in a workspace, with members beside the label.
+    pub(crate) async fn client(&self, workspace: &str, more: Value) -> (Credentials, Value) {
+        let path = format!("/v1/workspaces/{workspace}/api-clients");
+        let made = self.create(&path, &merged(json!({"label": "ERP"}), more)).await;
+        let text = |member: &str| made[member].as_str().unwrap().to_owned();
+        (Credentials { client_id: text("client_id"), client_secret: text("client_secret") }, made)
+    }
+}
+
+fn merged(mut base: Value, more: Value) -> Value {
+    if let Value::Object(more) = more {
+        base.as_object_mut().unwrap().extend(more);
+    }
+    base
+}
