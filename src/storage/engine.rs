@@ -7,10 +7,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Postgres, Sqlite, Transaction};
+use sqlx::{Postgres, Sqlite, SqliteConnection, Transaction};
 
 use super::StorageError;
 
@@ -235,19 +234,20 @@ impl DbTx {
 /// Notices cheaply that some connection, perhaps of another process, has committed to a SQLite file.
 #[derive(Debug)]
 pub(super) struct DataVersion {
-    connection: PoolConnection<Sqlite>,
+    connection: SqliteConnection,
     seen: i64,
 }
 
 impl DataVersion {
     /// Watches through a connection of its own, since the number is only comparable within one connection.
     pub(super) async fn watch(read: &SqlitePool) -> Result<Self, StorageError> {
-        Ok(Self { connection: read.acquire().await?, seen: -1 })
+        // Taken out of the pool, since closing the pool waits for every connection that is its own.
+        Ok(Self { connection: read.acquire().await?.detach(), seen: -1 })
     }
 
     /// Whether anything was committed since the last call.
     pub(super) async fn moved(&mut self) -> Result<bool, StorageError> {
-        let now: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *self.connection).await?;
+        let now: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut self.connection).await?;
         Ok(std::mem::replace(&mut self.seen, now) != now)
     }
 }
