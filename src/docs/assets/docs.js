@@ -1,0 +1,17 @@
+// Sets up the API reference at /docs. Every URL is relative to the page, so it also works under an issuer's path.
+const reference = document.querySelector('rapi-doc');
+
+// The component takes server and token URLs from the origin; they belong to where this page is.
+reference.addEventListener('before-render', ({ detail: { spec } }) => {
+  const base = new URL('.', document.baseURI).href.replace(/\/$/, '');
+  spec.servers = [{ url: base }];
+  const flow = spec.components?.securitySchemes?.oauth2?.flows?.clientCredentials;
+  if (flow) flow.tokenUrl = base + new URL(flow.tokenUrl, 'http://localhost').pathname;
+});
+
+// Light or dark, as the reader's system prefers. Once only: the content security policy knows the style sheets of the two
+// themes by their hash, and a later change would rewrite them piece by piece.
+if (window.matchMedia('(prefers-color-scheme: dark)').matches) reference.setAttribute('theme', 'dark');
+
+// Only now, so that the component finds the listener above.
+import('./rapidoc-min.js');
