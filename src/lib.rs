@@ -15,6 +15,7 @@
 
 pub mod app;
 pub mod config;
+pub mod docs;
 pub mod issuance;
 pub mod jobs;
 pub mod keys;

@@ -7,6 +7,7 @@ use actix_web::http::header::ALLOW;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder};
 
+use crate::docs;
 use crate::oauth::{self, jwks, metadata, token};
 use crate::telemetry::{health, metrics};
 
@@ -36,7 +37,10 @@ pub fn configure(config: &mut ServiceConfig, doors: Doors, issuer_path: &str) {
 fn endpoints(config: &mut ServiceConfig, doors: Doors) {
     config
         .service(read(web::resource("/healthz"), health::healthz))
-        .service(read(web::resource("/readyz"), health::readyz));
+        .service(read(web::resource("/readyz"), health::readyz))
+        .service(read(web::resource("/openapi.yaml"), docs::openapi))
+        .service(read(web::resource("/docs"), docs::page))
+        .service(read(web::resource("/docs/assets/{file}"), docs::asset));
     if doors != Doors::Management {
         config
             .service(
