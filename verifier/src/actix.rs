@@ -1,5 +1,5 @@
-//! For actix-web services: an extractor that lets a handler run only with a verified token, and answers as RFC 6750
-//! §3 says otherwise.
+//! For actix-web services: an extractor that lets a handler run only with a verified token, and answers as
+//! RFC 6750 §3 says otherwise.
 //!
 //! ```
 //! use actix_web::{App, web};
@@ -51,8 +51,9 @@ impl Demand for ValidToken {
     const PRODUCTS: &'static [&'static str] = &[];
 }
 
-/// The claims of a request's bearer token, verified by the [`Verifier`] in the app's data (`web::Data<Verifier>`).
-/// The token is taken from the `Authorization` header alone, never from the query or a form (RFC 9700 §4.3.2).
+/// The claims of a request's bearer token, verified by the [`Verifier`] in the app's data
+/// (`web::Data<Verifier>`). The token is taken from the `Authorization` header alone, never from the query or
+/// a form (RFC 9700 §4.3.2).
 pub struct Authorized<D = ValidToken> {
     claims: AccessTokenClaims,
     demand: PhantomData<fn() -> D>,

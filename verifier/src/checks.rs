@@ -1,5 +1,5 @@
-//! What must hold of a token once its key is at hand: the algorithm, the signature, then the claims (RFC 9068 §4,
-//! RFC 7519 §7.2, RFC 8725 §3). No network and no clock: keys and time are inputs.
+//! What must hold of a token once its key is at hand: the algorithm, the signature, then the claims (RFC 9068
+//! §4, RFC 7519 §7.2, RFC 8725 §3). No network and no clock: keys and time are inputs.
 
 use serde::Deserialize;
 
@@ -8,8 +8,8 @@ use crate::json::{self, Refused};
 use crate::jws::{Typ, Unverified};
 use crate::{KeySet, VerifyError};
 
-/// What a service demands of a token. Made by [`VerifierBuilder::checks`](crate::VerifierBuilder::checks) for a program
-/// that holds the key set itself; a [`Verifier`](crate::Verifier) has its own.
+/// What a service demands of a token. Made by [`VerifierBuilder::checks`](crate::VerifierBuilder::checks) for
+/// a program that holds the key set itself; a [`Verifier`](crate::Verifier) has its own.
 #[derive(Debug, Clone)]
 pub struct Checks {
     pub(crate) issuer: String,

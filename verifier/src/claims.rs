@@ -1,6 +1,7 @@
 //! The claims of an access token: names, types and member order, for whoever signs one and whoever reads one
-//! (RFC 9068 §2.2, RFC 7519 §4.1). [`ClaimsRef`] is what gets signed and borrows everything; [`AccessTokenClaims`]
-//! is what a verified token says. The owned form serialises through the borrowed one, so their JSON cannot part.
+//! (RFC 9068 §2.2, RFC 7519 §4.1). [`ClaimsRef`] is what gets signed and borrows everything;
+//! [`AccessTokenClaims`] is what a verified token says. The owned form serialises through the borrowed one,
+//! so their JSON cannot part.
 
 use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
 use serde::ser::SerializeSeq as _;
@@ -9,8 +10,8 @@ use std::fmt;
 
 use crate::VerifyError;
 
-/// The `exp` of a never-expiring token in its `far` form: 9999-12-31T23:59:59Z, in Unix seconds. No instant in a
-/// token may lie beyond it.
+/// The `exp` of a never-expiring token in its `far` form: 9999-12-31T23:59:59Z, in Unix seconds. No instant
+/// in a token may lie beyond it.
 pub const FAR_EXP: i64 = 253_402_300_799;
 
 /// The claims of a verified access token.
@@ -50,9 +51,9 @@ pub struct AccessTokenClaims {
     pub cnf: Option<Confirmation>,
 }
 
-/// The claims to be signed, borrowed from wherever the issuer keeps them. `aud` and `products` take a slice of
-/// anything that reads as a string (`&[&str]`, `&[Arc<str>]`, `&[Box<str>]`, `&[String]`) or any iterator that can
-/// be cloned, so that a filtered view needs no list of its own.
+/// The claims to be signed, borrowed from wherever the issuer keeps them. `aud` and `products` take a slice
+/// of anything that reads as a string (`&[&str]`, `&[Arc<str>]`, `&[Box<str>]`, `&[String]`) or any iterator
+/// that can be cloned, so that a filtered view needs no list of its own.
 ///
 /// ```
 /// use mintmark_verifier::claims::ClaimsRef;
@@ -177,7 +178,8 @@ impl AccessTokenClaims {
         !scope.is_empty() && self.scope.split(' ').any(|granted| granted == scope)
     }
 
-    /// Demands a product: [`VerifyError::MissingProduct`] (403 `insufficient_scope`) if the token does not open it.
+    /// Demands a product: [`VerifyError::MissingProduct`] (403 `insufficient_scope`) if the token does not
+    /// open it.
     pub fn require_product(&self, product: &str) -> Result<(), VerifyError> {
         if self.has_product(product) { Ok(()) } else { Err(VerifyError::MissingProduct(product.to_owned())) }
     }
@@ -237,7 +239,8 @@ fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Re
     T::deserialize(serde_json::Value::Object(members)).map_err(D::Error::custom)
 }
 
-/// A `NumericDate` (RFC 7519 §2) as Mintmark writes it: a whole number of seconds, not negative, not past year 9999.
+/// A `NumericDate` (RFC 7519 §2) as Mintmark writes it: a whole number of seconds, not negative, not past
+/// year 9999.
 fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     let seconds = i64::deserialize(deserializer)?;
     if (0..=FAR_EXP).contains(&seconds) { Ok(seconds) } else { Err(D::Error::custom("instant out of range")) }

@@ -1,5 +1,6 @@
-//! Which URLs may be asked for metadata and keys, and where an issuer's metadata is (RFC 8414 §3, `OpenID` Connect
-//! Discovery §4). Strict on purpose: what is not plainly a URL of the expected form is refused rather than repaired.
+//! Which URLs may be asked for metadata and keys, and where an issuer's metadata is (RFC 8414 §3, `OpenID`
+//! Connect Discovery §4). Strict on purpose: what is not plainly a URL of the expected form is refused rather
+//! than repaired.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -36,8 +37,8 @@ pub(crate) fn check_issuer(issuer: &str) -> Result<Scheme, &'static str> {
     if issuer.contains('?') { Err("has a query") } else { scheme_of(issuer) }
 }
 
-/// Where the metadata of `issuer` may be, in the order to ask: inserted before the issuer's path (RFC 8414 §3.1), then
-/// appended after it (`OpenID` Connect Discovery §4.1).
+/// Where the metadata of `issuer` may be, in the order to ask: inserted before the issuer's path (RFC 8414
+/// §3.1), then appended after it (`OpenID` Connect Discovery §4.1).
 pub(crate) fn metadata_urls(issuer: &str) -> [String; 2] {
     let issuer = issuer.trim_end_matches('/');
     let authority_at = issuer.find("://").map_or(0, |at| at + 3);

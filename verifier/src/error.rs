@@ -4,8 +4,8 @@ use thiserror::Error;
 
 use crate::KeysError;
 
-/// Why a token was refused. [`VerifyError::code`] is stable and fit for logs and metrics; the text names no part of
-/// the token. Reasons may be added.
+/// Why a token was refused. [`VerifyError::code`] is stable and fit for logs and metrics; the text names no
+/// part of the token. Reasons may be added.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum VerifyError {

@@ -7,9 +7,9 @@ use thiserror::Error;
 /// The most bytes of metadata or key set that are read; a longer answer is refused.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// A transport. [`HttpFetch`](crate::HttpFetch) is the usual one; tests and programs with a client of their own bring
-/// another. It must not follow redirects (the answer is taken as the issuer's word), and should stop reading at
-/// [`MAX_BODY_BYTES`]. How long it may take is bounded by the verifier.
+/// A transport. [`HttpFetch`](crate::HttpFetch) is the usual one; tests and programs with a client of their
+/// own bring another. It must not follow redirects (the answer is taken as the issuer's word), and should
+/// stop reading at [`MAX_BODY_BYTES`]. How long it may take is bounded by the verifier.
 pub trait Fetch: Send + Sync + 'static {
     /// GETs `url`, which has been checked to be https, or plain http to this machine.
     fn get<'a>(&'a self, url: &'a str) -> FetchFuture<'a>;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::fetch::{Fetch, FetchError, FetchFuture, Fetched, MAX_BODY_BYTES};
 
-/// Reaches the issuer over HTTPS, trusting the certificates the machine trusts. Honours the usual proxy variables.
+/// Reaches the issuer over HTTPS, trusting the certificates the machine trusts. Honours the usual proxy
+/// variables.
 #[derive(Debug, Clone)]
 pub struct HttpFetch {
     client: reqwest::Client,
@@ -21,7 +22,8 @@ impl HttpFetch {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(3))
             .timeout(Duration::from_secs(10))
-            // A few requests an hour, perhaps from several runtimes: a pooled connection would outlive its own.
+            // A few requests an hour, perhaps from several runtimes: a pooled connection would outlive its
+            // own.
             .pool_max_idle_per_host(0)
             .build()
             .map_err(|error| FetchError(chain(&error)))?;

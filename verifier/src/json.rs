@@ -1,5 +1,6 @@
-//! JSON objects read strictly, for headers, claims, metadata and key sets: UTF-8, and no member given twice at any
-//! depth, so that no two readers can see two different tokens in one text (RFC 7515 §4, RFC 8725 §2.4).
+//! JSON objects read strictly, for headers, claims, metadata and key sets: UTF-8, and no member given twice
+//! at any depth, so that no two readers can see two different tokens in one text (RFC 7515 §4, RFC 8725
+//! §2.4).
 
 use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};

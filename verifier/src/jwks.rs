@@ -1,8 +1,8 @@
-//! The issuer's keys, fetched and kept: discovery (RFC 8414 §3), a lock-free snapshot for readers, and one fetch at a
-//! time for whoever finds the snapshot due, too old, or without the key it looks for.
+//! The issuer's keys, fetched and kept: discovery (RFC 8414 §3), a lock-free snapshot for readers, and one
+//! fetch at a time for whoever finds the snapshot due, too old, or without the key it looks for.
 //!
-//! A set is replaced whole at its `max-age`, so that a key the issuer withdrew is forgotten then; nothing is verified
-//! with a set older than `max_stale_seconds`. Ages count from the start of the fetch.
+//! A set is replaced whole at its `max-age`, so that a key the issuer withdrew is forgotten then; nothing is
+//! verified with a set older than `max_stale_seconds`. Ages count from the start of the fetch.
 
 use arc_swap::ArcSwapOption;
 use serde::Deserialize;
@@ -116,28 +116,25 @@ impl Jwks {
 
     /// A set to look up `kid` in, after a fetch if one is called for.
     pub(crate) async fn for_kid(&self, kid: &str) -> Result<Arc<Snapshot>, KeysError> {
-        let seen = self.cached().ok();
-        if let Some(snapshot) = seen.as_ref().filter(|snapshot| snapshot.keys.get(kid).is_some()) {
-            if self.is_fresh(snapshot) {
-                return Ok(Arc::clone(snapshot));
+        if let Some(snapshot) = self.cached().ok().filter(|snapshot| snapshot.keys.get(kid).is_some()) {
+            if self.is_fresh(&snapshot) {
+                return Ok(snapshot);
             }
-            // Due: the first to notice fetches, the others go on with what they have. So does the first if its fetch
-            // fails: until the bound, an issuer out of reach stops nobody.
+            // Due: the first to notice fetches, the others go on with what they have. So does the first if
+            // its fetch fails: until the bound, an issuer out of reach stops nobody.
             if let Ok(mut flight) = self.flight.try_lock() {
-                let _ = self.refetch(&mut flight, seen.as_ref()).await;
+                let _ = self.refetch(&mut flight).await;
             }
             return self.cached();
         }
-        let mut flight = self.flight.lock().await;
-        self.refetch(&mut flight, seen.as_ref()).await?;
+        self.refresh().await?;
         self.cached()
     }
 
     /// Fetches now, if the rate limit allows.
     pub(crate) async fn refresh(&self) -> Result<(), KeysError> {
-        let seen = self.cached().ok();
         let mut flight = self.flight.lock().await;
-        self.refetch(&mut flight, seen.as_ref()).await
+        self.refetch(&mut flight).await
     }
 
     fn is_fresh(&self, snapshot: &Snapshot) -> bool {
@@ -145,15 +142,11 @@ impl Jwks {
         (snapshot.fetched_at..snapshot.fresh_until).contains(&self.clock.unix_seconds())
     }
 
-    /// Fetches, unless someone did while the caller waited for the flight, or the last fetch is too recent: then its
-    /// outcome stands. A failure keeps the set there is.
-    async fn refetch(&self, flight: &mut Flight, seen: Option<&Arc<Snapshot>>) -> Result<(), KeysError> {
-        let current = self.cached().ok();
-        if current.as_ref().map(Arc::as_ptr) != seen.map(Arc::as_ptr) && current.is_some() {
-            return Ok(());
-        }
+    /// Fetches, unless the last fetch is too recent: then its outcome stands, which is how those who waited
+    /// for the flight share it. A failure keeps the set there is.
+    async fn refetch(&self, flight: &mut Flight) -> Result<(), KeysError> {
         let started = self.clock.unix_seconds();
-        let pause = if current.is_some() { self.limits.min_refetch } else { COLD_RETRY_SECONDS };
+        let pause = if self.cached().is_ok() { self.limits.min_refetch } else { COLD_RETRY_SECONDS };
         if flight.attempted_at.is_some_and(|at| (0..pause).contains(&started.saturating_sub(at))) {
             return flight.outcome.clone();
         }
@@ -161,22 +154,17 @@ impl Jwks {
         flight.attempted_at = Some(started);
         flight.outcome = Err(KeysError::NotFetched);
         let fetched = tokio::time::timeout(self.limits.timeout, self.fetch_set(flight, started)).await;
+        // And again at the end: after a slow fetch its outcome must still stand for those who waited.
         flight.attempted_at = Some(self.clock.unix_seconds());
-        flight.outcome = match fetched.unwrap_or(Err(KeysError::TimedOut)) {
-            Ok(snapshot) => {
-                self.snapshot.store(Some(Arc::new(snapshot)));
-                Ok(())
-            }
-            Err(error) => {
-                // The set may have moved: ask for the metadata again next time.
-                flight.jwks_uri = None;
-                Err(error)
-            }
-        };
+        flight.outcome = fetched
+            .unwrap_or(Err(KeysError::TimedOut))
+            .map(|snapshot| self.snapshot.store(Some(Arc::new(snapshot))));
         flight.outcome.clone()
     }
 
     async fn fetch_set(&self, flight: &mut Flight, started: i64) -> Result<Snapshot, KeysError> {
+        // Taken, and put back when it has served: if the set has moved, the next fetch asks for the metadata
+        // again.
         let known =
             flight.jwks_uri.take().filter(|(_, at)| started.saturating_sub(*at) < self.limits.max_stale);
         let (jwks_uri, discovered_at) = match known {

@@ -1,6 +1,6 @@
-//! The compact serialisation (RFC 7515 §7.1) taken apart, and the header rules that need no key: `typ`
-//! (RFC 9068 §2.1, RFC 8725 §3.11), `alg` (RFC 8725 §3.1), `crit` (RFC 7515 §4.1.11), `kid`. Members that would bring
-//! a key of their own (`jwk`, `jku`, `x5u`, `x5c`) are never read.
+//! The compact serialisation (RFC 7515 §7.1) taken apart, and the header rules that need no key: `typ` (RFC
+//! 9068 §2.1, RFC 8725 §3.11), `alg` (RFC 8725 §3.1), `crit` (RFC 7515 §4.1.11), `kid`. Members that would
+//! bring a key of their own (`jwk`, `jku`, `x5u`, `x5c`) are never read.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

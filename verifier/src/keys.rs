@@ -1,4 +1,5 @@
-//! A JWK Set (RFC 7517 §5) read into keys that verify: only public signature keys, each bound to one algorithm.
+//! A JWK Set (RFC 7517 §5) read into keys that verify: only public signature keys, each bound to one
+//! algorithm.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -56,9 +57,9 @@ impl KeySetError {
 }
 
 impl KeySet {
-    /// Reads a JWK Set. Keys that cannot verify a token here are passed over, so that an issuer may add kinds that are
-    /// not known yet: those without `kid`, `alg` or `use: sig`, of another algorithm or one their type does not fit,
-    /// RSA keys under 2048 bits, and any that carries a private or symmetric member.
+    /// Reads a JWK Set. Keys that cannot verify a token here are passed over, so that an issuer may add kinds
+    /// that are not known yet: those without `kid`, `alg` or `use: sig`, of another algorithm or one their
+    /// type does not fit, RSA keys under 2048 bits, and any that carries a private or symmetric member.
     pub fn parse(jwks: &[u8]) -> Result<Self, KeySetError> {
         #[derive(Deserialize)]
         struct Set {

@@ -1,6 +1,7 @@
-//! ring behind `jsonwebtoken`'s extension points: signature checks for ES256, `EdDSA`, RS256 and PS256 (RFC 7518 §3,
-//! RFC 8037 §3.1) and digests for thumbprints (RFC 7638). It cannot sign. A program that signs builds its own
-//! [`CryptoProvider`] from [`verifier_factory`], [`KEY_UTILS`] and a signer factory of its own.
+//! ring behind `jsonwebtoken`'s extension points: signature checks for ES256, `EdDSA`, RS256 and PS256 (RFC
+//! 7518 §3, RFC 8037 §3.1) and digests for thumbprints (RFC 7638). It cannot sign. A program that signs
+//! builds its own [`CryptoProvider`] from [`verifier_factory`], [`KEY_UTILS`] and a signer factory of its
+//! own.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind, Result, new_error};
@@ -25,16 +26,17 @@ pub const KEY_UTILS: KeyUtils = KeyUtils {
     compute_digest,
 };
 
-/// Makes [`PROVIDER`] the default of `jsonwebtoken` for this process, unless one is installed already (a service
-/// that also signs installs its own). A [`crate::Verifier`] does not need it; `jsonwebtoken::decode` does.
+/// Makes [`PROVIDER`] the default of `jsonwebtoken` for this process, unless one is installed already (a
+/// service that also signs installs its own). A [`crate::Verifier`] does not need it; `jsonwebtoken::decode`
+/// does.
 pub fn install() {
     // An error says that another provider is in place, which is the caller's choice to make.
     let _ = PROVIDER.install_default();
 }
 
-/// A verifier for `algorithm` and `key`; an error if the algorithm is none of the four or the key is not of its kind.
-/// EC keys are uncompressed points, Ed25519 keys 32 bytes, RSA keys components or a PKCS#1 `RSAPublicKey` of 2048 to
-/// 8192 bits.
+/// A verifier for `algorithm` and `key`; an error if the algorithm is none of the four or the key is not of
+/// its kind. EC keys are uncompressed points, Ed25519 keys 32 bytes, RSA keys components or a PKCS#1
+/// `RSAPublicKey` of 2048 to 8192 bits.
 pub fn verifier_factory(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
     Ok(Box::new(RingVerifier::new(*algorithm, key)?))
 }

@@ -11,8 +11,8 @@ use crate::fetch::Fetch;
 use crate::jwks::{Jwks, KeysError, Limits};
 use crate::{AccessTokenClaims, Checks, VerifyError};
 
-/// Verifies the access tokens of one issuer for one audience. Share one per process (it is `Send + Sync`): it holds the
-/// issuer's keys.
+/// Verifies the access tokens of one issuer for one audience. Share one per process (it is `Send + Sync`): it
+/// holds the issuer's keys.
 pub struct Verifier {
     checks: Checks,
     jwks: Jwks,
@@ -37,24 +37,24 @@ impl Verifier {
         }
     }
 
-    /// The claims of `token`, if it holds. Fetches the issuer's keys when they are due or the token names one that is
-    /// not among them.
+    /// The claims of `token`, if it holds. Fetches the issuer's keys when they are due or the token names one
+    /// that is not among them.
     pub async fn verify(&self, token: &str) -> Result<AccessTokenClaims, VerifyError> {
         let token = self.checks.open(token)?;
         let snapshot = self.jwks.for_kid(&token.kid).await.map_err(VerifyError::KeysUnavailable)?;
         self.checks.finish(&token, &snapshot.keys, self.clock.unix_seconds())
     }
 
-    /// The same with the keys at hand, for code that cannot wait. Something else has to keep them up to date: calls of
-    /// [`Verifier::verify`], or [`Verifier::refresh`] on a timer.
+    /// The same with the keys at hand, for code that cannot wait. Something else has to keep them up to date:
+    /// calls of [`Verifier::verify`], or [`Verifier::refresh`] on a timer.
     pub fn verify_cached(&self, token: &str) -> Result<AccessTokenClaims, VerifyError> {
         let token = self.checks.open(token)?;
         let snapshot = self.jwks.cached().map_err(VerifyError::KeysUnavailable)?;
         self.checks.finish(&token, &snapshot.keys, self.clock.unix_seconds())
     }
 
-    /// Fetches the issuer's keys ahead of the first token, or on a timer. Bound by the same rate limit, so within it
-    /// the answer is that of the last fetch.
+    /// Fetches the issuer's keys ahead of the first token, or on a timer. Bound by the same rate limit, so
+    /// within it the answer is that of the last fetch.
     pub async fn refresh(&self) -> Result<(), KeysError> {
         self.jwks.refresh().await
     }
@@ -105,15 +105,15 @@ pub enum BuildError {
 }
 
 impl VerifierBuilder {
-    /// Accepts tokens that never expire (default: they are refused). Only for services that consult the status list or
-    /// can live with a token that dies with its key alone.
+    /// Accepts tokens that never expire (default: they are refused). Only for services that consult the
+    /// status list or can live with a token that dies with its key alone.
     pub fn allow_never_expiring(mut self, allow: bool) -> Self {
         self.checks.never_expiring = allow;
         self
     }
 
-    /// Accepts tokens bound to a key by `cnf` (default: they are refused), which is a promise that the caller checks
-    /// the proof: the client certificate (RFC 8705 §3) or the `DPoP` proof (RFC 9449 §7).
+    /// Accepts tokens bound to a key by `cnf` (default: they are refused), which is a promise that the caller
+    /// checks the proof: the client certificate (RFC 8705 §3) or the `DPoP` proof (RFC 9449 §7).
     pub fn allow_bound(mut self, allow: bool) -> Self {
         self.checks.bound = allow;
         self
@@ -132,15 +132,15 @@ impl VerifierBuilder {
         self
     }
 
-    /// The bound on the age of the key set, in seconds (default 3600): while the issuer cannot be reached, its last set
-    /// goes on being used for so long, and a key it withdrew meanwhile with it.
+    /// The bound on the age of the key set, in seconds (default 3600): while the issuer cannot be reached,
+    /// its last set goes on being used for so long, and a key it withdrew meanwhile with it.
     pub fn max_stale_seconds(mut self, seconds: u32) -> Self {
         self.limits.max_stale = i64::from(seconds);
         self
     }
 
-    /// The least time between two fetches, in seconds (default 10), so that tokens with made-up keys cannot make this
-    /// service ask the issuer at their pace.
+    /// The least time between two fetches, in seconds (default 10), so that tokens with made-up keys cannot
+    /// make this service ask the issuer at their pace.
     pub fn min_refetch_seconds(mut self, seconds: u32) -> Self {
         self.limits.min_refetch = i64::from(seconds);
         self

@@ -60,21 +60,29 @@ fn serve(verifier: Option<Verifier>) -> SocketAddr {
     address
 }
 
-/// Status, `WWW-Authenticate` and body of a GET with these header lines.
-async fn get(server: SocketAddr, path: &str, headers: &[&str]) -> (u16, Option<String>, String) {
+/// The whole answer to a GET with these header lines.
+async fn ask(server: SocketAddr, path: &str, headers: &[&str]) -> String {
     let mut stream = tokio::net::TcpStream::connect(server).await.unwrap();
     let lines = headers.iter().fold(String::new(), |lines, line| lines + line + "\r\n");
     let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{lines}\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut response = String::new();
     stream.read_to_string(&mut response).await.unwrap();
-    let (head, body) = response.split_once("\r\n\r\n").unwrap();
-    let status = head[9..12].parse().unwrap();
-    let field = |line: &str| {
-        let (name, value) = line.split_once(": ")?;
-        name.eq_ignore_ascii_case("www-authenticate").then(|| value.to_owned())
-    };
-    (status, head.lines().find_map(field), body.to_owned())
+    response
+}
+
+fn field(response: &str, name: &str) -> Option<String> {
+    response.lines().take_while(|line| !line.is_empty()).find_map(|line| {
+        let (field, value) = line.split_once(": ")?;
+        field.eq_ignore_ascii_case(name).then(|| value.to_owned())
+    })
+}
+
+/// Status, `WWW-Authenticate` and body of that answer.
+async fn get(server: SocketAddr, path: &str, headers: &[&str]) -> (u16, Option<String>, String) {
+    let response = ask(server, path, headers).await;
+    let (_, body) = response.split_once("\r\n\r\n").unwrap();
+    (response[9..12].parse().unwrap(), field(&response, "www-authenticate"), body.to_owned())
 }
 
 #[actix_web::test]
@@ -157,6 +165,7 @@ async fn what_cannot_be_known_is_neither_accepted_nor_refused() {
     let server = serve(Some(builder(&issuer, &TestClock::new()).build().unwrap()));
     let token = format!("Authorization: Bearer {}", keys().es256.token(&good_claims()));
     assert_eq!(get(server, "/any", &[&token]).await, (503, None, String::new()));
+    assert_eq!(field(&ask(server, "/any", &[&token]).await, "retry-after").as_deref(), Some("5"));
 }
 
 #[actix_web::test]

@@ -31,7 +31,8 @@ fn each_refusal_has_its_code_and_its_answer() {
     }
 }
 
-/// RFC 6750 §3: `error_description` takes %x20-21, %x23-5B and %x5D-7E, so each value stands whole between its quotes.
+/// RFC 6750 §3: `error_description` takes %x20-21, %x23-5B and %x5D-7E, so each value stands whole between
+/// its quotes.
 #[test]
 fn challenges_keep_the_grammar() {
     let with_reasons = [

@@ -1,7 +1,7 @@
 //! The usual transport over real sockets: what it fetches, and where it stops.
 
 use crate::support::{AUDIENCE, NOW, good_claims, keys, with};
-use mintmark_verifier::{KeysError, MAX_BODY_BYTES, Verifier, VerifyError};
+use mintmark_verifier::{Fetch as _, HttpFetch, KeysError, MAX_BODY_BYTES, Verifier, VerifyError};
 use serde_json::json;
 use std::io::{BufRead as _, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -80,6 +80,14 @@ async fn an_endless_answer_is_cut_off() {
     let error = verifier(&issuer).verify(&token(&issuer)).await.unwrap_err();
     let VerifyError::KeysUnavailable(KeysError::Unreachable(why)) = &error else { panic!("{error}") };
     assert!(why.contains(&format!("longer than {MAX_BODY_BYTES} bytes")), "{why}");
+}
+
+#[tokio::test]
+async fn an_answer_of_just_the_limit_is_read() {
+    let issuer = serve(|_, path, stream| ok(stream, "", &"x".repeat(path[1..].parse().unwrap())));
+    let (fetch, url) = (HttpFetch::new().unwrap(), |length: usize| format!("{issuer}/{length}"));
+    assert_eq!(fetch.get(&url(MAX_BODY_BYTES)).await.unwrap().body.len(), MAX_BODY_BYTES);
+    assert!(fetch.get(&url(MAX_BODY_BYTES + 1)).await.is_err());
 }
 
 #[tokio::test]

@@ -1,11 +1,16 @@
-//! How the key set is had, kept, replaced and given up, on a clock that the test moves and an issuer that counts.
+//! How the key set is had, kept, replaced and given up, on a clock that the test moves and an issuer that
+//! counts.
 
 use crate::support::{
-    FakeIssuer, ISSUER, JWKS_URI, METADATA, NOW, TestClock, TestKey, builder, good_claims, keys, with,
+    AUDIENCE, FakeIssuer, ISSUER, JWKS_URI, METADATA, NOW, TestClock, TestKey, builder, good_claims, keys,
+    with,
 };
 use mintmark_verifier::{Answer, Fetched, KeysError, MAX_BODY_BYTES, Verifier, VerifyError};
 use serde_json::json;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// An issuer, its clock, and a verifier of it that keeps a set at most 1000 s.
@@ -246,37 +251,98 @@ async fn a_moved_set_is_found_again() {
     assert_eq!(issuer.asked(), [METADATA, JWKS_URI, JWKS_URI, METADATA, moved]);
 }
 
+/// Even if the old place still answers, with whatever keys it had.
+#[tokio::test]
+async fn metadata_is_no_older_than_keys_may_be() {
+    let (issuer, clock, verifier) = set_up();
+    verifier.refresh().await.unwrap();
+    issuer.answer(
+        METADATA,
+        json!({"issuer": ISSUER, "jwks_uri": "https://tokens.example.com/keys"}).to_string(),
+    );
+    issuer.respond("https://tokens.example.com/keys", cached_for("max-age=60"));
+    for asked in [3, 5] {
+        clock.advance(500);
+        verifier.refresh().await.unwrap();
+        assert_eq!(issuer.asked().len(), asked);
+    }
+    assert_eq!(issuer.asked()[3..], [METADATA, "https://tokens.example.com/keys"]);
+}
+
 /// Paused time runs ahead by itself when all are waiting, so nothing here waits in fact.
 #[tokio::test(start_paused = true)]
 async fn an_issuer_that_never_answers_is_given_up() {
-    let (issuer, clock, verifier) = set_up();
+    let (issuer, start) = (FakeIssuer::new(), tokio::time::Instant::now());
+    let clock = move || NOW + i64::try_from(start.elapsed().as_secs()).unwrap();
+    let verifier = Verifier::builder(ISSUER, AUDIENCE).fetch(issuer.clone()).clock(clock).build().unwrap();
+    let verifier = Arc::new(verifier);
     issuer.set_hangs(true);
     let token = token_of(&keys().es256);
     let outcomes = all(&verifier, &token, 10).await;
     let timed_out = Err(VerifyError::KeysUnavailable(KeysError::TimedOut));
     assert!(outcomes.iter().all(|outcome| *outcome == timed_out), "{outcomes:?}");
-    assert_eq!(issuer.asked(), [METADATA], "the others take the answer of the one who asked");
+    assert_eq!(start.elapsed().as_secs(), 5, "the others take the answer of the one who asked");
+    assert_eq!(issuer.asked(), [METADATA]);
     issuer.set_hangs(false);
-    clock.advance(1);
+    tokio::time::advance(Duration::from_secs(1)).await;
     verifier.verify(&token).await.unwrap();
+}
+
+/// Polls a few times, as a runtime would; `None` if it is still waiting then.
+async fn poll_some<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    for _ in 0..5 {
+        let poll = std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
+        if let Poll::Ready(output) = poll {
+            return Some(output);
+        }
+    }
+    None
+}
+
+#[tokio::test]
+async fn while_one_caller_refreshes_the_others_do_not_wait() {
+    let (issuer, clock, verifier) = set_up();
+    verifier.refresh().await.unwrap();
+    clock.advance(300);
+    issuer.set_hangs(true);
+    let token = token_of(&keys().es256);
+    let mut first = std::pin::pin!(verifier.verify(&token));
+    assert_eq!(poll_some(first.as_mut()).await, None);
+    let second = std::pin::pin!(verifier.verify(&token));
+    assert!(matches!(poll_some(second).await, Some(Ok(_))));
+    assert_eq!(issuer.key_fetches(), 2);
 }
 
 /// A caller that goes away in the middle of its fetch leaves the next one free to ask, within the limit.
 #[tokio::test]
 async fn an_abandoned_fetch_blocks_nobody() {
     let (issuer, clock, verifier) = set_up();
-    let token = token_of(&keys().es256);
-    issuer.set_hangs(true);
-    {
-        let mut abandoned = std::pin::pin!(verifier.verify(&token));
-        for _ in 0..3 {
-            let poll = std::future::poll_fn(|cx| std::task::Poll::Ready(abandoned.as_mut().poll(cx))).await;
-            assert!(poll.is_pending());
+    let (known, unknown) = (token_of(&keys().es256), token_of(&TestKey::es256("unknown")));
+    // Before there is a set, then when there is one: nothing can be said of the token until the next fetch.
+    for (token, pause, after) in [(&known, 1, Ok(())), (&unknown, 10, Err(VerifyError::UnknownKey))] {
+        clock.advance(60);
+        issuer.set_hangs(true);
+        {
+            let abandoned = std::pin::pin!(verifier.verify(token));
+            assert_eq!(poll_some(abandoned).await, None);
         }
+        issuer.set_hangs(false);
+        let error = verifier.verify(token).await.unwrap_err();
+        assert_eq!(error, VerifyError::KeysUnavailable(KeysError::NotFetched));
+        clock.advance(pause);
+        assert_eq!(verifier.verify(token).await.map(drop), after);
     }
-    issuer.set_hangs(false);
-    let error = verifier.verify(&token).await.unwrap_err();
-    assert_eq!(error, VerifyError::KeysUnavailable(KeysError::NotFetched));
-    clock.advance(1);
+}
+
+#[tokio::test]
+async fn time_spent_in_a_cache_on_the_way_counts() {
+    let (issuer, clock, verifier) = set_up();
+    issuer.respond(JWKS_URI, Fetched { age_seconds: 400, ..cached_for("max-age=500") });
+    let token = token_of(&keys().es256);
     verifier.verify(&token).await.unwrap();
+    issuer.set_down(true);
+    clock.advance(600);
+    verifier.verify(&token).await.unwrap();
+    clock.advance(1);
+    assert_eq!(verifier.verify_cached(&token), Err(VerifyError::KeysUnavailable(KeysError::TooOld)));
 }

@@ -1,4 +1,5 @@
-//! Which keys of a JWK Set are used: a token signed by a key that may not be used is refused as of an unknown key.
+//! Which keys of a JWK Set are used: a token signed by a key that may not be used is refused as of an unknown
+//! key.
 
 use crate::support::{AUDIENCE, ISSUER, NOW, TestKey, b64, good_claims, keys, with, without};
 use mintmark_verifier::{KeySet, KeySetError, Verifier, VerifyError};
@@ -13,6 +14,8 @@ fn only_public_signature_keys_bound_to_an_algorithm_are_used() {
     let checks = Verifier::builder(ISSUER, AUDIENCE).checks().unwrap();
     let (es, ed, rs) = (&keys().es256, &keys().eddsa, &keys().rs256);
     let set = |key: &TestKey, name: &str, value: Value| with(key.jwk.clone(), name, value);
+    let (x_short, y_long) = es.point()[1..].split_at(31);
+    let (x_short, y_long) = (json!(b64(x_short)), json!(b64(y_long)));
     let n = |key: &TestKey| base64url(key.jwk["n"].as_str().unwrap());
     for (source, name, key, jwk) in [
         ("1.4.5", "without alg", es, without(es.jwk.clone(), "alg")),
@@ -35,6 +38,7 @@ fn only_public_signature_keys_bound_to_an_algorithm_are_used() {
         ("1.5.1", "an RSA key with p", rs, set(rs, "p", json!("AQAB"))),
         ("1.5.1", "a key with k", ed, set(ed, "k", json!("AQAB"))),
         ("1.5.3", "x too short", es, set(es, "x", json!(b64([1; 31])))),
+        ("1.5.3", "a point cut in two elsewhere", es, with(set(es, "x", x_short), "y", y_long)),
         ("1.5.3", "x too long", ed, set(ed, "x", json!(b64([1; 33])))),
         ("1.5.3", "x with '='", es, set(es, "x", json!(format!("{}=", es.jwk["x"].as_str().unwrap())))),
         ("1.5.3", "without y", es, without(es.jwk.clone(), "y")),

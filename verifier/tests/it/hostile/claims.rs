@@ -1,5 +1,5 @@
-//! Hostile claims: mistyped, missing, contradicting, meant for others. All are signed by the issuer's key, so nothing
-//! but the claim can be what is refused.
+//! Hostile claims: mistyped, missing, contradicting, meant for others. All are signed by the issuer's key, so
+//! nothing but the claim can be what is refused.
 
 use super::{CLAIM, Row, claim, key, row};
 use crate::support::{AUDIENCE, ISSUER, NOW, good_claims, with, without};

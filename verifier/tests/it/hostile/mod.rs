@@ -1,5 +1,5 @@
-//! Tokens that must be refused, one row each: where the demand comes from, what is done to the token, and the error.
-//! Every row differs from a token that holds by what its name says.
+//! Tokens that must be refused, one row each: where the demand comes from, what is done to the token, and the
+//! error. Every row differs from a token that holds by what its name says.
 
 mod claims;
 mod encoding;

@@ -1,4 +1,5 @@
-//! An issuer that answers from memory and counts what it is asked, and a clock that stands still until it is moved.
+//! An issuer that answers from memory and counts what it is asked, and a clock that stands still until it is
+//! moved.
 
 use super::{ISSUER, NOW, TestKey, keys};
 use mintmark_verifier::{Fetch, FetchError, FetchFuture, Fetched};

@@ -1,4 +1,5 @@
-//! What the tests share: keys that sign (the crate itself cannot), an issuer without a network, a clock that is set.
+//! What the tests share: keys that sign (the crate itself cannot), an issuer without a network, a clock that
+//! is set.
 
 mod issuer;
 mod signer;
