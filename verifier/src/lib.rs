@@ -49,12 +49,12 @@
 //! time, at most one in [`min_refetch_seconds`](VerifierBuilder::min_refetch_seconds). A fetched set replaces
 //! the last one whole, so a key that the issuer withdrew is dead by then. If the issuer cannot be reached,
 //! the last set goes on being used until it is [`max_stale_seconds`](VerifierBuilder::max_stale_seconds) old;
-//! after that nothing is accepted, and the answer is
-//! 503. [`Verifier::verify`] wants a tokio runtime with its timer on.
+//! after that nothing is accepted, and the answer is 503. [`Verifier::verify`] wants a tokio runtime with its
+//! timer on.
 //!
 //! # Parts
 //! [`Verifier`] does all of it. [`Checks`] with a [`KeySet`] does it without network and clock.
-//! [`actix`](crate::actix) (feature `actix`) is an extractor for actix-web. [`claims`] has the claims' types,
+//! `actix` (feature of that name) is an extractor for actix-web. [`claims`] has the claims' types,
 //! which the issuer signs from. [`provider`] lets the `jsonwebtoken` crate verify by ring. Without the
 //! feature `fetch` (on by default) there is no HTTP client: bring a [`Fetch`].
 
