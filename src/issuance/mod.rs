@@ -6,6 +6,7 @@
 mod grant;
 mod own;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -38,15 +39,13 @@ pub struct TokenRequest<'a> {
 
 /// A token, signed and, if need be, on record.
 #[derive(Debug)]
-pub struct Issued {
+pub struct Issued<'a> {
     /// The token.
     pub access_token: String,
     /// Seconds until it ends; `None` if it never does.
     pub expires_in: Option<i64>,
-    /// The scope it carries.
-    pub scope: String,
-    /// Its id.
-    pub jti: String,
+    /// What it carries; the usual whole grant is the client's own, not a copy.
+    pub grant: Cow<'a, Grant>,
 }
 
 /// Why no token was issued.
@@ -99,6 +98,9 @@ pub struct Issuer {
 /// one request do not happen; a third try would hide a fault.
 const SIGN_ATTEMPTS: usize = 2;
 
+/// Bytes set aside for the claims of a token.
+const CLAIMS_CAPACITY: usize = 768;
+
 impl Issuer {
     /// An issuer over the registry and the key ring.
     ///
@@ -118,12 +120,12 @@ impl Issuer {
     ///
     /// # Errors
     /// See [`IssueError`]. If there is an error, there is no token and no row.
-    pub async fn issue(
+    pub async fn issue<'a>(
         &self,
-        client: &Credentials,
+        client: &'a Credentials,
         secret_id: &str,
         request: TokenRequest<'_>,
-    ) -> Result<Issued, IssueError> {
+    ) -> Result<Issued<'a>, IssueError> {
         let now = self.registry.clock().now();
         let grant = grant::select(&client.offer, request.scope, request.resources)?;
         let lifetime = grant::lifetime(
@@ -157,7 +159,7 @@ impl Issuer {
                 Lifetime::Until(end) => Some(end - now),
                 Lifetime::Never => None,
             };
-            return Ok(Issued { access_token, expires_in, scope: grant.scope.to_string(), jti: jti.to_owned() });
+            return Ok(Issued { access_token, expires_in, grant });
         }
         Err(IssueError::NoKey)
     }
@@ -214,8 +216,10 @@ impl Issuer {
             cnf: None,
         };
         let failed = |error: &dyn std::fmt::Display| tracing::error!(%error, kid = key.kid(), "signing failed");
-        let claims = serde_json::to_vec(&claims).map_err(|error| failed(&error))?;
-        key.sign_jwt(typ, &claims).map_err(|error| failed(&error))
+        // Large enough for the usual token, so that it does not grow step by step.
+        let mut json = Vec::with_capacity(CLAIMS_CAPACITY);
+        serde_json::to_writer(&mut json, &claims).map_err(|error| failed(&error))?;
+        key.sign_jwt(typ, &json).map_err(|error| failed(&error))
     }
 }
 

@@ -24,6 +24,20 @@ pub fn base62(bytes: &[u8], width: usize) -> String {
     digits.into_iter().map(char::from).collect()
 }
 
+/// Reads base62 digits, most significant first, as [`base62`] writes them. `None` for anything else, and for a number
+/// too large for the type. Allocates nothing: it stands on the path of every token.
+pub fn from_base62(digits: &str) -> Option<u64> {
+    digits.bytes().try_fold(0_u64, |number, digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'A'..=b'Z' => digit - b'A' + 10,
+            b'a'..=b'z' => digit - b'a' + 36,
+            _ => return None,
+        };
+        number.checked_mul(62)?.checked_add(u64::from(value))
+    })
+}
+
 /// A `client_id` (RFC 6749 §2.2): `cl_` and 128 random bits in 22 base62 digits.
 pub fn client_id(random: [u8; 16]) -> String {
     format!("cl_{}", base62(&random, 22))
@@ -66,6 +80,11 @@ mod tests {
         assert_eq!(base62(&[62], 2), "10");
         assert_eq!(base62(&[0xff; 16], 22), "7n42DGM5Tflk9n8mt7Fhc7");
         assert_eq!(base62(&[0xff; 32], 43).len(), 43);
+        for number in [0, 1, 61, 62, 3_844, u32::MAX] {
+            assert_eq!(from_base62(&base62(&number.to_be_bytes(), 6)), Some(u64::from(number)));
+        }
+        assert_eq!(from_base62("1-"), None);
+        assert_eq!(from_base62("zzzzzzzzzzzz"), None);
     }
 
     #[test]

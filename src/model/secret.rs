@@ -5,7 +5,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::clock::UnixSeconds;
-use super::ids::base62;
+use super::ids::{base62, from_base62};
 
 /// How many live secrets a client may have.
 pub const MAX_LIVE_SECRETS: usize = 5;
@@ -54,8 +54,9 @@ pub fn is_well_formed(text: &str) -> bool {
         return false;
     }
     let (checked, checksum) = text.split_at(CHECKED_LEN);
+    let expected = u64::from(crc32fast::hash(checked.as_bytes()));
     checked.bytes().skip(PREFIX.len()).all(|b| b.is_ascii_alphanumeric())
-        && base62(&crc32fast::hash(checked.as_bytes()).to_be_bytes(), CHECKSUM_DIGITS) == checksum
+        && from_base62(checksum) == Some(expected)
 }
 
 /// A client secret as stored. There is no way from here to the plain one.

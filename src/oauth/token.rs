@@ -16,15 +16,34 @@ use crate::telemetry::metrics::{Metrics, TokenOutcome};
 /// The parameters of the token endpoint.
 #[derive(Debug, Default)]
 pub struct TokenForm {
-    grant_type: Once,
+    grant_type: Option<GrantType>,
     scope: Once,
     resources: Vec<String>,
+}
+
+/// The values of `grant_type` that matter here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GrantType {
+    /// Sent without a value, which counts as not sent (RFC 6749 §3.2).
+    Empty,
+    ClientCredentials,
+    Other,
 }
 
 impl Form for TokenForm {
     fn take(&mut self, name: &str, value: Cow<'_, str>) -> Result<(), OAuthError> {
         match name {
-            "grant_type" => self.grant_type.put(value, "grant_type was sent twice"),
+            "grant_type" if self.grant_type.is_some() => {
+                Err(OAuthError::InvalidRequest("grant_type was sent twice"))
+            }
+            "grant_type" => {
+                self.grant_type = Some(match &*value {
+                    "" => GrantType::Empty,
+                    "client_credentials" => GrantType::ClientCredentials,
+                    _ => GrantType::Other,
+                });
+                Ok(())
+            }
             "scope" => self.scope.put(value, "scope was sent twice"),
             // The one parameter that may repeat (RFC 8707 §2).
             "resource" if !value.is_empty() => {
@@ -36,9 +55,9 @@ impl Form for TokenForm {
     }
 
     fn complete(&self) -> Result<(), OAuthError> {
-        match self.grant_type.get() {
-            Some(_) => Ok(()),
-            None => Err(OAuthError::InvalidRequest("grant_type is missing: send grant_type=client_credentials")),
+        match self.grant_type {
+            Some(GrantType::ClientCredentials | GrantType::Other) => Ok(()),
+            None | Some(GrantType::Empty) => Err(OAuthError::InvalidRequest("grant_type is missing: send grant_type=client_credentials")),
         }
     }
 }
@@ -59,14 +78,14 @@ pub async fn post(
     issuer: Data<Issuer>,
     metrics: Data<Metrics>,
 ) -> HttpResponse {
-    let outcome = match caller {
-        Ok(caller) => issue(&caller, &issuer).await,
-        Err(error) => Err(error),
+    let response = match &caller {
+        Ok(caller) => issue(caller, &issuer).await.and_then(|issued| success(&issued)),
+        Err(error) => Err(*error),
     };
-    match outcome {
-        Ok(issued) => {
+    match response {
+        Ok(response) => {
             metrics.token(TokenOutcome::Issued);
-            success(&issued)
+            response
         }
         Err(error) => {
             metrics.token(outcome_of(error));
@@ -75,9 +94,9 @@ pub async fn post(
     }
 }
 
-async fn issue(caller: &Authenticated<TokenForm>, issuer: &Issuer) -> Result<Issued, OAuthError> {
+async fn issue<'a>(caller: &'a Authenticated<TokenForm>, issuer: &Issuer) -> Result<Issued<'a>, OAuthError> {
     let form = caller.form();
-    if form.grant_type.get() != Some("client_credentials") {
+    if form.grant_type != Some(GrantType::ClientCredentials) {
         return Err(OAuthError::UnsupportedGrantType);
     }
     let request = TokenRequest { scope: form.scope.get().unwrap_or_default(), resources: &form.resources };
@@ -102,22 +121,22 @@ async fn issue(caller: &Authenticated<TokenForm>, issuer: &Issuer) -> Result<Iss
     })
 }
 
-fn success(issued: &Issued) -> HttpResponse {
+fn success(issued: &Issued<'_>) -> Result<HttpResponse, OAuthError> {
     let reply = TokenResponse {
         access_token: &issued.access_token,
         token_type: "Bearer",
         expires_in: issued.expires_in,
-        scope: &issued.scope,
+        scope: &issued.grant.scope,
     };
     // One buffer of about the right size; the names and numbers take less than 128 bytes.
-    let mut body = Vec::with_capacity(issued.access_token.len() + issued.scope.len() + 128);
+    let mut body = Vec::with_capacity(issued.access_token.len() + issued.grant.scope.len() + 128);
     if let Err(error) = serde_json::to_writer(&mut body, &reply) {
         tracing::error!(%error, "a token response could not be written");
-        return OAuthError::Unavailable.error_response();
+        return Err(OAuthError::Unavailable);
     }
     let mut response = HttpResponse::Ok();
     no_store(&mut response);
-    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json"))).body(body)
+    Ok(response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json"))).body(body))
 }
 
 fn outcome_of(error: OAuthError) -> TokenOutcome {

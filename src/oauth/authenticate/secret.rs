@@ -8,6 +8,9 @@ use zeroize::Zeroizing;
 
 use crate::oauth::form;
 
+/// The longest credentials that are looked at, in bytes: id, colon and secret with each byte percent-encoded, and some.
+const LONGEST: usize = 512;
+
 /// What a client brings to prove itself. `Debug` does not print the secret.
 pub(super) struct ClientSecret {
     pub(super) client_id: String,
@@ -27,8 +30,10 @@ pub(super) fn from_basic(header: &[u8]) -> Option<ClientSecret> {
     if !scheme.eq_ignore_ascii_case(b"basic") {
         return None;
     }
-    let decoded = Zeroizing::new(STANDARD.decode(encoded.trim_ascii()).ok()?);
-    let text = std::str::from_utf8(&decoded).ok()?;
+    // On the stack; what does not fit is longer than any id and secret of ours in any lawful encoding.
+    let mut buffer = Zeroizing::new([0_u8; LONGEST]);
+    let length = STANDARD.decode_slice(encoded.trim_ascii(), buffer.as_mut_slice()).ok()?;
+    let text = std::str::from_utf8(buffer.get(..length)?).ok()?;
     let (client_id, client_secret) = text.split_once(':')?;
     let client_id = form::decode(client_id)?.into_owned();
     let client_secret = Zeroizing::new(form::decode(client_secret)?.into_owned());
