@@ -1,0 +1,46 @@
+# syntax=docker/dockerfile:1
+# Mintmark as a container: one binary, an unprivileged user, and /data as the only place that is written.
+#
+#   docker build -t mintmark .
+#   docker run -d --read-only -v mintmark:/data -p 127.0.0.1:8080:8080 mintmark
+#   docker run --rm --read-only -v mintmark:/data mintmark bootstrap --json
+#
+# Settings come by environment (-e MINTMARK__SERVER__PUBLIC_URL=https://tokens.example.com) or by a file
+# (-v ./mintmark.toml:/etc/mintmark.toml:ro … mintmark --config /etc/mintmark.toml serve).
+
+FROM rust:1.95-slim-bookworm AS build
+WORKDIR /build
+
+# The dependencies in a layer of their own: it is built again only when a manifest or the lock file changes.
+COPY Cargo.toml Cargo.lock build.rs ./
+COPY benches benches
+COPY verifier/Cargo.toml verifier/Cargo.toml
+RUN mkdir -p src verifier/src migrations/sqlite migrations/postgres \
+    && echo 'fn main() {}' > src/main.rs \
+    && touch src/lib.rs verifier/src/lib.rs \
+    && cargo build --locked --release --bin mintmark
+
+COPY . .
+# Cargo goes by times of modification, and those of the sources may be older than what was built above.
+RUN find src verifier/src build.rs -type f -exec touch {} + \
+    && cargo build --locked --release --bin mintmark \
+    && install -D -m 0755 target/release/mintmark /out/usr/local/bin/mintmark \
+    && install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ca-certificates.crt
+
+FROM debian:bookworm-slim
+COPY --from=build /out/ /
+RUN install -d -m 0700 -o 10001 -g 10001 /data
+
+# By number, so that orchestrators can tell that it is not root.
+USER 10001:10001
+# The default settings keep the database and the master key in `data/`, that is in the volume.
+WORKDIR /
+VOLUME /data
+# SQLite wants a folder for large sorts, and nothing else can be written with --read-only.
+ENV MINTMARK__SERVER__LISTEN=0.0.0.0:8080 \
+    SQLITE_TMPDIR=/data
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["mintmark", "healthcheck"]
+ENTRYPOINT ["mintmark"]
+CMD ["serve"]
