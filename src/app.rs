@@ -21,6 +21,7 @@ use crate::keys::random::{Random, RandomUnavailable};
 use crate::keys::ring::KeyRing;
 use crate::keys::root::RootKey;
 use crate::keys::seal::SealError;
+use crate::manage::idempotency::Running;
 use crate::model::clock::Clock;
 use crate::model::grant::Audiences;
 use crate::oauth::authenticate::Throttle;
@@ -216,6 +217,7 @@ pub struct App {
     readiness: Arc<Readiness>,
     throttle: Arc<Throttle>,
     metadata: Arc<Metadata>,
+    running: Arc<Running>,
 }
 
 impl App {
@@ -240,6 +242,7 @@ impl App {
             metrics,
             readiness: Arc::new(readiness),
             throttle: Arc::new(Throttle::new(clock)),
+            running: Arc::default(),
         })
     }
 
@@ -308,6 +311,7 @@ impl App {
                 .app_data(Data::from(Arc::clone(&app.readiness)))
                 .app_data(Data::from(Arc::clone(&app.throttle)))
                 .app_data(Data::from(Arc::clone(&app.metadata)))
+                .app_data(Data::from(Arc::clone(&app.running)))
                 .app_data(Data::from(Arc::clone(&app.settings)))
                 .configure(|config| routes::configure(config, doors, app.settings.server.public_url.path()))
                 .wrap(telemetry.clone())

@@ -19,6 +19,7 @@ pub mod docs;
 pub mod issuance;
 pub mod jobs;
 pub mod keys;
+pub mod manage;
 pub mod model;
 pub mod oauth;
 pub mod registry;

@@ -3,11 +3,13 @@
 //! Each resource lists its methods; any other method is 405 with `Allow`. With an issuer that has a path, everything is
 //! served at `/…` and at `/<path>/…`, and the metadata also at RFC 8414 §3.1's place for such an issuer.
 
-use actix_web::http::header::ALLOW;
+use actix_web::http::Method;
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder};
+use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder};
 
 use crate::docs;
+use crate::manage::{self, audit_events, problem, products, workspaces};
 use crate::oauth::{self, jwks, metadata, token};
 use crate::telemetry::{health, metrics};
 
@@ -27,20 +29,21 @@ pub fn configure(config: &mut ServiceConfig, doors: Doors, issuer_path: &str) {
     if !issuer_path.is_empty() {
         if doors != Doors::Management {
             let inserted = format!("/.well-known/oauth-authorization-server{issuer_path}");
-            config.service(read(web::resource(inserted), metadata::get));
+            config.service(at(&inserted).get(metadata::get).done());
         }
         config.service(web::scope(issuer_path).configure(|config| endpoints(config, doors)));
     }
     endpoints(config, doors);
+    config.default_service(web::to(problem::not_found));
 }
 
 fn endpoints(config: &mut ServiceConfig, doors: Doors) {
     config
-        .service(read(web::resource("/healthz"), health::healthz))
-        .service(read(web::resource("/readyz"), health::readyz))
-        .service(read(web::resource("/openapi.yaml"), docs::openapi))
-        .service(read(web::resource("/docs"), docs::page))
-        .service(read(web::resource("/docs/assets/{file}"), docs::asset));
+        .service(at("/healthz").get(health::healthz).done())
+        .service(at("/readyz").get(health::readyz).done())
+        .service(at("/openapi.yaml").get(docs::openapi).done())
+        .service(at("/docs").get(docs::page).done())
+        .service(at("/docs/assets/{file}").get(docs::asset).done());
     if doors != Doors::Management {
         config
             .service(
@@ -48,24 +51,105 @@ fn endpoints(config: &mut ServiceConfig, doors: Doors) {
                     .route(web::post().to(token::post))
                     .default_service(web::to(oauth::error::method_not_allowed)),
             )
-            .service(read(web::resource("/.well-known/jwks.json"), jwks::get))
-            .service(read(web::resource("/.well-known/oauth-authorization-server"), metadata::get))
-            .service(read(web::resource("/.well-known/openid-configuration"), metadata::get));
+            .service(at("/.well-known/jwks.json").get(jwks::get).done())
+            .service(at("/.well-known/oauth-authorization-server").get(metadata::get).done())
+            .service(at("/.well-known/openid-configuration").get(metadata::get).done());
     }
     if doors != Doors::Public {
-        config.service(read(web::resource("/metrics"), metrics::get));
+        config.service(at("/metrics").get(metrics::get).done());
+        management(config);
     }
 }
 
-/// A resource that is only read: GET, and HEAD as GET without the body (RFC 9110 §9.3.2).
-fn read<F, Args>(resource: Resource, handler: F) -> Resource
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    resource
-        .route(web::get().to(handler.clone()))
-        .route(web::head().to(handler))
-        .default_service(web::to(|| async { HttpResponse::MethodNotAllowed().insert_header((ALLOW, "GET, HEAD")).finish() }))
+/// `/v1`, one line a URL.
+fn management(config: &mut ServiceConfig) {
+    config.service(
+        web::scope("/v1")
+            .wrap(from_fn(manage::finish))
+            .service(at("/products").get(products::list).post(products::post).done())
+            .service(
+                at("/products/{product}")
+                    .get(products::get)
+                    .patch(products::patch)
+                    .delete(products::delete)
+                    .done(),
+            )
+            .service(at("/workspaces").get(workspaces::list).post(workspaces::post).done())
+            .service(
+                at("/workspaces/{workspace_id}")
+                    .get(workspaces::get)
+                    .patch(workspaces::patch)
+                    .delete(workspaces::delete)
+                    .done(),
+            )
+            .service(at("/audit-events").get(audit_events::list).done()),
+    );
+}
+
+/// A resource and the methods it has; the others are 405 with `Allow` (RFC 9110 §15.5.6).
+struct Url {
+    resource: Resource,
+    methods: Vec<Method>,
+}
+
+fn at(path: &str) -> Url {
+    Url { resource: web::resource(path), methods: Vec::new() }
+}
+
+impl Url {
+    /// GET, and HEAD as GET without the body (RFC 9110 §9.3.2).
+    fn get<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.method(Method::GET, handler.clone()).method(Method::HEAD, handler)
+    }
+
+    fn post<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.method(Method::POST, handler)
+    }
+
+    fn patch<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.method(Method::PATCH, handler)
+    }
+
+    fn delete<F, Args>(self, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.method(Method::DELETE, handler)
+    }
+
+    fn method<F, Args>(mut self, method: Method, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.resource = self.resource.route(web::method(method.clone()).to(handler));
+        self.methods.push(method);
+        self
+    }
+
+    fn done(self) -> Resource {
+        let allow = self.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        self.resource.default_service(web::to(move |request: HttpRequest| {
+            let refused = problem::method_not_allowed(&allow, &request);
+            async { refused }
+        }))
+    }
 }

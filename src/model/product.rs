@@ -29,12 +29,65 @@ pub fn is_product_code(code: &str) -> bool {
     code.len() <= 64
         && !code.starts_with(super::scope::PERMISSION_PREFIX)
         && bytes.next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        && bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b':' | b'-'))
+        && bytes
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b':' | b'-'))
+}
+
+/// Whether `text` may be an audience: an absolute URI without a fragment (RFC 8707 §2, RFC 3986 §4.3), in its own
+/// characters, at most 2000 of them. It is compared byte for byte, so nothing else is asked of it.
+pub fn is_audience(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    text.len() <= 2000
+        && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+        && !rest.trim_start_matches('/').is_empty()
+        && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:/?[]@!$&'()*+,;=%".contains(&b))
+        && escapes_are_whole(rest)
+}
+
+fn escapes_are_whole(text: &str) -> bool {
+    text.split('%')
+        .skip(1)
+        .all(|after| after.len() >= 2 && after.bytes().take(2).all(|b| b.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_product_code;
+    use super::{is_audience, is_product_code};
+
+    #[test]
+    fn audiences() {
+        for good in [
+            "https://api.example.com",
+            "urn:example:api",
+            "https://h/a?b=%20c",
+            "api:x",
+            "https://[::1]:8080/x",
+        ] {
+            assert!(is_audience(good), "{good}");
+        }
+        for bad in [
+            "",
+            "api",
+            "/relative",
+            ":x",
+            "1a:x",
+            "a b:c",
+            "https://",
+            "https://h/#f",
+            "https://h/a b",
+            "urn:",
+            "https://h/ä",
+            "https://h/%2",
+            "https://h/%zz",
+            "https://h/\n",
+            "https://h/\"",
+            "https://h/<x>",
+            &format!("urn:{}", "x".repeat(2000)),
+        ] {
+            assert!(!is_audience(bad), "{bad:?}");
+        }
+    }
 
     #[test]
     fn codes() {

@@ -27,6 +27,11 @@ pub struct Workspace {
 }
 
 impl Workspace {
+    /// `active` or `suspended`.
+    pub fn status(&self) -> &'static str {
+        if self.suspended_at.is_some() { "suspended" } else { "active" }
+    }
+
     /// Whether clients of this workspace may be granted `product`.
     pub fn allows_product(&self, product: &str) -> bool {
         self.products_allowed.as_ref().is_none_or(|allowed| allowed.iter().any(|p| p == product))

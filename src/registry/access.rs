@@ -66,12 +66,6 @@ impl Caller {
     }
 
     fn must(&self, permission: Permission) -> Result<(), Error> {
-        if self.holds(permission) {
-            Ok(())
-        } else {
-            Err(Error::Denied(format!(
-                "this needs the permission {permission}: request a token with scope={permission} from an API client that holds it"
-            )))
-        }
+        if self.holds(permission) { Ok(()) } else { Err(Error::Lacks(permission)) }
     }
 }

@@ -4,7 +4,8 @@ use thiserror::Error;
 
 use crate::keys::random::RandomUnavailable;
 use crate::keys::seal::SealError;
-use crate::model::invalid::Invalid;
+use crate::model::invalid::{Broken, Invalid};
+use crate::model::scope::Permission;
 use crate::storage::StorageError;
 
 /// The outcome of a use case that did not happen. Nothing was changed.
@@ -25,6 +26,9 @@ pub enum Error {
     /// The caller may not do this.
     #[error("{0}")]
     Denied(String),
+    /// The caller does not hold a permission that this needs.
+    #[error("this needs the permission {0}: request a token with scope={0} from an API client that holds it")]
+    Lacks(Permission),
     /// The record changed since the caller read it (`If-Match`).
     #[error("the record has changed since it was read: read it again and repeat the change")]
     Changed,
@@ -35,11 +39,23 @@ pub enum Error {
     #[error("the database has not answered for too long")]
     Stale,
     /// Storage failed.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
+    #[error("{0}")]
+    Storage(#[source] StorageError),
     /// The machine gives no random numbers, or a sealed thing does not open.
     #[error("{0}")]
     Crypto(String),
+}
+
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Self {
+        match error {
+            // What it refers to, or what refers to it, changed in the same moment.
+            StorageError::Conflict(_) => {
+                Self::Conflict("another change came in between: read again, then repeat this one".to_owned())
+            }
+            other => Self::Storage(other),
+        }
+    }
 }
 
 impl From<RandomUnavailable> for Error {
@@ -58,5 +74,10 @@ impl Error {
     /// One broken field rule.
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::Invalid(vec![Invalid::new(pointer, detail)])
+    }
+
+    /// All broken rules found, if there are any.
+    pub fn if_broken(broken: Broken) -> Result<(), Self> {
+        if broken.is_empty() { Ok(()) } else { Err(Self::Invalid(broken.into_vec())) }
     }
 }

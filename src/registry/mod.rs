@@ -5,6 +5,7 @@
 //! that memory true.
 
 mod access;
+mod audit;
 mod bootstrap;
 mod client_change;
 mod client_rules;
@@ -12,26 +13,35 @@ mod clients;
 mod credentials;
 mod error;
 mod follow;
+mod idempotency;
 mod last_used;
 mod later;
 mod networks;
+mod precondition;
+mod products;
 mod record;
 mod secrets;
 mod signing_keys;
 mod text;
 mod tokens;
 mod upkeep;
+mod workspaces;
 
 pub use access::Caller;
+pub use audit::AuditFilter;
 pub use bootstrap::Bootstrapped;
 pub use client_change::ClientChange;
 pub use clients::CreatedClient;
 pub use credentials::{Credentials, Refusal, SecretOnFile};
 pub use error::Error;
 pub use follow::{Freshness, POLL_MILLIS};
+pub use idempotency::{Keep, Kept, NamedRequest};
 pub use later::LaterMembers;
+pub use precondition::Precondition;
+pub use products::ProductChange;
 pub use secrets::{CreatedSecret, NewSecret};
 pub use signing_keys::{KeyRecord, NewSigningKey};
+pub use workspaces::WorkspaceChange;
 
 use std::sync::Arc;
 

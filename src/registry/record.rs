@@ -1,6 +1,6 @@
 //! What every change leaves behind in its own transaction: an audit event, and mails to the client's contacts.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Caller, Error, Registry};
 use crate::model::audit::{Action, AuditEvent};
@@ -94,6 +94,16 @@ impl Registry {
         self.apply(&changes);
         Ok(())
     }
+}
+
+/// What a change changed: each member that differs, as it was and as it is, for the audit trail.
+pub(super) fn differences(before: Value, after: Value) -> Value {
+    let (mut before, after) = (object(before), object(after));
+    let differing = after.into_iter().filter_map(|(name, new)| {
+        let old = before.remove(&name).unwrap_or_default();
+        (old != new).then(|| (name, json!({"old": old, "new": new})))
+    });
+    json!({"changed": Value::Object(differing.collect())})
 }
 
 fn object(value: Value) -> Map<String, Value> {

@@ -29,6 +29,8 @@ statements! {
     DELETE = "UPDATE workspaces SET deleted_at = $2, version = version + 1
         WHERE workspace_id = $1 AND deleted_at IS NULL";
     COUNT_CLIENTS = "SELECT COUNT(*) FROM api_clients WHERE workspace_id = $1";
+    HELD = "SELECT g.product, COUNT(*) FROM client_products g JOIN api_clients c ON c.client_id = g.client_id
+        WHERE c.workspace_id = $1 GROUP BY g.product ORDER BY g.product";
 }
 
 #[derive(FromRow)]
@@ -126,5 +128,10 @@ impl Tx {
     /// How many API clients a workspace has.
     pub async fn count_workspace_clients(&mut self, workspace_id: &str) -> Result<i64, StorageError> {
         Ok(on_tx!(self.db, conn => sqlx::query_scalar(COUNT_CLIENTS).bind(workspace_id).fetch_one(&mut *conn).await)?)
+    }
+
+    /// The products that clients of a workspace are granted, by code, each with the number of these clients.
+    pub async fn products_held(&mut self, workspace_id: &str) -> Result<Vec<(String, i64)>, StorageError> {
+        Ok(on_tx!(self.db, conn => sqlx::query_as(HELD).bind(workspace_id).fetch_all(&mut *conn).await)?)
     }
 }

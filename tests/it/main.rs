@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, and so do the functions it is made of"
 )]
 
+mod manage;
 mod oauth;
 mod storage;
 mod support;

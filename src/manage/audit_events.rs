@@ -1,0 +1,45 @@
+//! `/v1/audit-events`: who changed what, and when.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde_json::{Value, json};
+
+use super::auth::Authorized;
+use super::page::{PageRequest, Query};
+use super::problem::Problem;
+use crate::model::audit::{Action, AuditEvent};
+use crate::model::clock::to_rfc3339;
+use crate::model::ids;
+use crate::registry::{AuditFilter, Registry};
+
+/// `GET /v1/audit-events`
+pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of(&call.request)?;
+    let page = PageRequest::take(&mut query, &call, registry.subkeys())?;
+    let is_action = |name: &str| Action::ALL.iter().any(|action| action.as_str() == name);
+    let filter = AuditFilter {
+        workspace_id: query.take_checked("workspace_id", "the id of a workspace", ids::is_workspace_id)?,
+        client_id: query.take_checked("client_id", "the id of an API client", ids::is_client_id)?,
+        action: query.take_checked("action", "an action like client.created", is_action)?,
+        since: query.instant("since")?,
+        until: query.instant("until")?,
+    };
+    query.finish()?;
+    let events = registry.audit_events(&call.caller, &filter, &page.page).await?;
+    Ok(page.reply(registry.subkeys(), events, json_of))
+}
+
+fn json_of(event: &AuditEvent) -> Value {
+    json!({
+        "event_id": event.event_id,
+        "at": to_rfc3339(event.at),
+        "actor": event.actor.name,
+        "action": event.action,
+        "workspace_id": event.workspace_id,
+        "client_id": event.client_id,
+        "target": event.target,
+        "request_id": event.actor.request_id,
+        "source_ip": event.actor.source_ip,
+        "detail": event.detail,
+    })
+}

@@ -1,0 +1,185 @@
+//! Who calls the management API, and what they may: the one way to hold a caller (RFC 6750).
+//!
+//! Only Mintmark's own tokens open it, those whose sole audience is the issuer. A token proves who calls; what they
+//! may is what its scope and the client's permissions have in common *now*.
+
+use std::str::FromStr as _;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::http::header::HeaderMap;
+use actix_web::web::{self, Data};
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+
+use super::body::{self, Body};
+use super::problem::{Kind, Problem};
+use crate::issuance::Issuer;
+use crate::model::audit::Actor;
+use crate::model::reach::Reach;
+use crate::model::scope::Permission;
+use crate::model::workspace::PLATFORM;
+use crate::registry::{Caller, Registry};
+use crate::telemetry;
+use crate::telemetry::request_id::RequestId;
+
+const CHALLENGE: &str = r#"Bearer realm="mintmark""#;
+const ASK_ALONE: &str = "ask for a token with scope=mintmark:manage or scope=mintmark:read alone";
+
+/// A request whose caller is known and holds the permission its method needs: `mintmark:read` to look,
+/// `mintmark:manage` to change. Its body is still unread.
+pub struct Authorized {
+    /// Who calls.
+    pub caller: Caller,
+    /// The request.
+    pub request: HttpRequest,
+    payload: Payload,
+}
+
+impl Authorized {
+    /// The parts of the path, decoded.
+    ///
+    /// # Errors
+    /// 404 for what cannot be part of a path here.
+    pub fn path<T: DeserializeOwned + 'static>(&self) -> Result<T, Problem> {
+        web::Path::<T>::from_request(&self.request, &mut Payload::None)
+            .into_inner()
+            .map(web::Path::into_inner)
+            .map_err(|_| Problem::new(Kind::NotFound, "There is nothing at this path"))
+    }
+
+    /// The body, as JSON.
+    ///
+    /// # Errors
+    /// See [`body::read`].
+    pub async fn body(&mut self) -> Result<Body, Problem> {
+        body::read(&self.request, &mut self.payload, false).await
+    }
+
+    /// The body, as JSON; a request without any counts as `{}`.
+    ///
+    /// # Errors
+    /// See [`body::read`].
+    pub async fn optional_body(&mut self) -> Result<Body, Problem> {
+        body::read(&self.request, &mut self.payload, true).await
+    }
+
+    /// The caller's own name, to bind to it what it is given.
+    pub fn caller_name(&self) -> &str {
+        self.caller.client_id.as_deref().unwrap_or(&self.caller.actor.name)
+    }
+
+    /// The path of another resource, below the prefix this request came by.
+    pub fn path_of(&self, resource: &str) -> String {
+        let pattern = self.request.match_pattern().unwrap_or_default();
+        let prefix = pattern.rfind("/v1/").and_then(|at| pattern.get(..at)).unwrap_or_default();
+        format!("{prefix}{resource}")
+    }
+}
+
+impl FromRequest for Authorized {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let payload = payload.take();
+        Box::pin(async move {
+            let caller = caller(&request).await?;
+            if request.method().is_safe() {
+                caller.must_read()?;
+            } else {
+                caller.must_manage()?;
+            }
+            Ok(Self { caller, request, payload })
+        })
+    }
+}
+
+async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
+    let (Some(registry), Some(issuer)) =
+        (request.app_data::<Data<Registry>>(), request.app_data::<Data<Issuer>>())
+    else {
+        tracing::error!("the management API is served without its registry or issuer");
+        return Err(Problem::new(Kind::Unavailable, "The service is not complete"));
+    };
+    let token = bearer(request)?;
+    let claims = issuer.verify_own(token).map_err(|error| {
+        tracing::info!(reason = error.code(), "refused an access token");
+        invalid_token("The token does not hold here; get a new one, and mind that it is of this service")
+    })?;
+    if claims.aud != [&*registry.policy().audiences.issuer] {
+        return Err(invalid_token(format!("The token is not for this service alone: {ASK_ALONE}")));
+    }
+    registry.must_be_fresh().await?;
+    let Some(client) = registry.credentials(&claims.client_id).await? else {
+        tracing::info!(reason = "unknown_client", "refused an access token");
+        return Err(invalid_token("The API client of the token may no longer call"));
+    };
+    if let Err(refusal) = client.standing(registry.clock().now()) {
+        tracing::info!(reason = refusal.as_str(), "refused an access token");
+        return Err(invalid_token("The API client of the token may no longer call"));
+    }
+    telemetry::http::authenticated(request, &client.client_id);
+    let in_scope = |permission: &Permission| {
+        claims.scope.split(' ').any(|name| Permission::from_str(name) == Ok(*permission))
+    };
+    Ok(Caller {
+        reach: if *client.workspace_id == *PLATFORM {
+            Reach::Platform
+        } else {
+            Reach::Workspace(client.workspace_id.to_string())
+        },
+        permissions: client.permissions.iter().copied().filter(in_scope).collect(),
+        actor: Actor {
+            name: format!("client:{}", client.client_id),
+            request_id: Some(RequestId::of(request).as_str().to_owned()),
+            source_ip: telemetry::http::source_ip(request).map(|ip| ip.to_string()),
+        },
+        client_id: Some(client.client_id.to_string()),
+    })
+}
+
+/// The bearer token of a request: in one `Authorization` header and nowhere else.
+fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
+    let elsewhere =
+        request.query_string().split('&').any(|pair| pair.split('=').next() == Some("access_token"));
+    if elsewhere {
+        return Err(invalid_request("Send the token in the Authorization header, never in the URL"));
+    }
+    token_of(request.headers())
+}
+
+fn token_of(headers: &HeaderMap) -> Result<&str, Problem> {
+    let mut lines = headers.get_all(header::AUTHORIZATION);
+    let Some(line) = lines.next() else { return Err(no_token()) };
+    if lines.next().is_some() {
+        return Err(invalid_request("Send one Authorization header"));
+    }
+    let line = line.to_str().map_err(|_| invalid_token("The token is malformed"))?;
+    let (scheme, token) = line.split_once(' ').unwrap_or((line, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        // A way to authenticate that is not served here: as good as none (RFC 6750 §3).
+        return Err(no_token());
+    }
+    Ok(token.trim_matches(' '))
+}
+
+fn no_token() -> Problem {
+    Problem::new(
+        Kind::Unauthorized,
+        format!("Send an access token of this service as a bearer token: {ASK_ALONE}"),
+    )
+    .with_header(header::WWW_AUTHENTICATE, CHALLENGE)
+}
+
+fn invalid_token(detail: impl Into<String>) -> Problem {
+    Problem::new(Kind::Unauthorized, detail)
+        .with_header(header::WWW_AUTHENTICATE, format!(r#"{CHALLENGE}, error="invalid_token""#))
+}
+
+fn invalid_request(detail: &str) -> Problem {
+    Problem::parameter(detail)
+        .with_header(header::WWW_AUTHENTICATE, format!(r#"{CHALLENGE}, error="invalid_request""#))
+}

@@ -1,0 +1,67 @@
+//! The management door: JSON under `/v1` (`design.md` §4). One file per noun; what they share stands beside them.
+//!
+//! A handler takes [`auth::Authorized`], the only way to hold a caller; reads body ([`body`]), query and page
+//! ([`page`]), preconditions ([`etag`]); calls one use case of the registry; and writes JSON. Creating ones go through
+//! [`idempotency::once`]. Whatever refuses becomes a [`problem`].
+
+pub mod audit_events;
+pub mod auth;
+pub mod body;
+pub mod etag;
+pub mod idempotency;
+pub mod page;
+pub mod problem;
+pub mod products;
+pub mod workspaces;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpRequest, HttpResponse};
+use serde_json::Value;
+
+use crate::telemetry::request_id::RequestId;
+use problem::Problem;
+
+/// Stands around every route of `/v1`: names the request in each problem, and keeps replies out of shared caches.
+///
+/// # Errors
+/// None of its own.
+pub async fn finish(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let id = RequestId::of(&request);
+    let response = next.call(request).await?.map_into_boxed_body();
+    let mut response = match response.response().error().and_then(Error::as_error::<Problem>) {
+        Some(problem) => {
+            let named = problem.response(Some(id));
+            response.into_response(named)
+        }
+        None => response,
+    };
+    // What is read may be kept by the reader, if it asks each time whether it still holds.
+    let headers = response.headers_mut();
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    }
+    Ok(response)
+}
+
+/// 200 with a record and its entity tag.
+fn record(version: i64, body: &Value) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .insert_header((header::ETAG, etag::of(version)))
+        .body(body.to_string())
+}
+
+/// The same for a reader who may have it already (RFC 9110 §13.1.2).
+fn record_or_304(request: &HttpRequest, version: i64, body: &Value) -> HttpResponse {
+    if etag::none_match(request, version) {
+        HttpResponse::NotModified().insert_header((header::ETAG, etag::of(version))).finish()
+    } else {
+        record(version, body)
+    }
+}

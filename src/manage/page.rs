@@ -1,0 +1,226 @@
+//! Query parameters, and lists cut into pages (`design.md` §4).
+//!
+//! A cursor is the position after which the next page begins, with a MAC over it, the list, the filters and the
+//! caller: whoever has one can do nothing with it but go on reading what it was given for.
+
+use actix_web::{HttpRequest, HttpResponse};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use super::auth::Authorized;
+use super::problem::Problem;
+use crate::keys::root::Subkeys;
+use crate::model::clock::{UnixSeconds, from_rfc3339};
+use crate::model::page::{Items, Page};
+
+const MAC_LEN: usize = 32;
+
+/// The query parameters of a request, to be taken by name. Each comes at most once.
+#[derive(Debug)]
+pub struct Query {
+    pairs: Vec<(String, String)>,
+    known: Vec<&'static str>,
+}
+
+impl Query {
+    /// Reads the query.
+    ///
+    /// # Errors
+    /// 400 for a parameter given twice, and for control characters or bytes that are no UTF-8.
+    pub fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()).into_owned() {
+            // The decoder puts U+FFFD where the bytes are no UTF-8.
+            if name.chars().chain(value.chars()).any(|c| c.is_control() || c == '\u{fffd}') {
+                return Err(Problem::parameter("The query must be UTF-8 without control characters"));
+            }
+            if pairs.iter().any(|(known, _)| *known == name) {
+                return Err(Problem::parameter(format!("Give the parameter {} once", shown(&name))));
+            }
+            pairs.push((name, value));
+        }
+        Ok(Self { pairs, known: Vec::new() })
+    }
+
+    /// Takes a parameter.
+    pub fn take(&mut self, name: &'static str) -> Option<String> {
+        self.known.push(name);
+        let index = self.pairs.iter().position(|(known, _)| known == name)?;
+        Some(self.pairs.remove(index).1)
+    }
+
+    /// Takes a parameter that `is` must hold for; `wanted` says what it must be.
+    ///
+    /// # Errors
+    /// 400 with `wanted`.
+    pub fn take_checked(
+        &mut self,
+        name: &'static str,
+        wanted: &str,
+        is: impl FnOnce(&str) -> bool,
+    ) -> Result<Option<String>, Problem> {
+        match self.take(name) {
+            Some(value) if !is(&value) => Err(Problem::parameter(format!("{name} must be {wanted}"))),
+            value => Ok(value),
+        }
+    }
+
+    /// Takes `true` or `false`; left out is `false`.
+    ///
+    /// # Errors
+    /// 400 for anything else.
+    pub fn flag(&mut self, name: &'static str) -> Result<bool, Problem> {
+        let value = self.take_checked(name, "true or false", |value| matches!(value, "true" | "false"))?;
+        Ok(value.as_deref() == Some("true"))
+    }
+
+    /// Takes an RFC 3339 instant.
+    ///
+    /// # Errors
+    /// 400 for anything else.
+    pub fn instant(&mut self, name: &'static str) -> Result<Option<UnixSeconds>, Problem> {
+        let Some(text) = self.take(name) else { return Ok(None) };
+        // A plus sign of an offset that was not percent-encoded arrives as a space.
+        from_rfc3339(&text.replace(' ', "+")).map(Some).ok_or_else(|| {
+            Problem::parameter(format!("{name} must be an RFC 3339 instant like 2026-11-23T08:00:00Z"))
+        })
+    }
+
+    /// Refuses parameters that nobody took. Call it last.
+    ///
+    /// # Errors
+    /// 400 naming one and what there is.
+    pub fn finish(self) -> Result<(), Problem> {
+        let Some((name, _)) = self.pairs.first() else { return Ok(()) };
+        let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
+        Err(Problem::parameter(format!("There is no parameter {} here; there is {known}", shown(name))))
+    }
+}
+
+/// The start of a name the caller chose, for the caller to know it again.
+fn shown(name: &str) -> String {
+    format!("`{}`", name.chars().take(40).collect::<String>())
+}
+
+/// A page of a list that is asked for.
+#[derive(Debug)]
+pub struct PageRequest {
+    /// Which part.
+    pub page: Page,
+    binding: Vec<String>,
+}
+
+impl PageRequest {
+    /// Takes `limit` and `cursor` out of the query, which must hold the filters still, and binds the cursor to these,
+    /// to the list (its path) and to the caller.
+    ///
+    /// # Errors
+    /// 400 for a `limit` that is none, and for a cursor that was not given out for this.
+    pub fn take(query: &mut Query, call: &Authorized, subkeys: &Subkeys) -> Result<Self, Problem> {
+        let limit = query.take("limit").map_or(Some(Page::DEFAULT_LIMIT), |text| {
+            let digits = text.len() <= 3 && text.bytes().all(|b| b.is_ascii_digit());
+            text.parse().ok().filter(|limit| digits && (1..=Page::MAX_LIMIT).contains(limit))
+        });
+        let limit = limit.ok_or_else(|| {
+            Problem::parameter(format!("limit must be a number from 1 to {}", Page::MAX_LIMIT))
+        })?;
+        let cursor = query.take("cursor");
+        let mut filters = query.pairs.clone();
+        filters.sort_unstable();
+        let mut binding = vec![call.caller_name().to_owned(), call.request.path().to_owned()];
+        binding.extend(filters.into_iter().flat_map(|(name, value)| [name, value]));
+        let after = cursor
+            .map(|cursor| {
+                open(subkeys, &binding, &cursor).ok_or_else(|| {
+                    Problem::parameter(
+                        "cursor is not one given out for this list, these filters and this caller; begin without it",
+                    )
+                })
+            })
+            .transpose()?;
+        Ok(Self { page: Page { limit, after }, binding })
+    }
+
+    /// The reply: `items`, each as `json` writes it, and the cursor of the next page.
+    pub fn reply<T>(&self, subkeys: &Subkeys, found: Items<T>, json: impl Fn(&T) -> Value) -> HttpResponse {
+        let items: Vec<Value> = found.items.iter().map(json).collect();
+        let next_cursor = found.next_after.map(|after| seal(subkeys, &self.binding, &after));
+        HttpResponse::Ok()
+            .content_type("application/json")
+            .body(json!({"items": items, "next_cursor": next_cursor}).to_string())
+    }
+}
+
+fn parts<'a>(binding: &'a [String], after: &'a [u8]) -> Vec<&'a [u8]> {
+    binding.iter().map(String::as_bytes).chain([after]).collect()
+}
+
+fn seal(subkeys: &Subkeys, binding: &[String], after: &str) -> String {
+    let mut cursor = subkeys.cursor_mac(&parts(binding, after.as_bytes())).to_vec();
+    cursor.extend_from_slice(after.as_bytes());
+    URL_SAFE_NO_PAD.encode(cursor)
+}
+
+fn open(subkeys: &Subkeys, binding: &[String], cursor: &str) -> Option<String> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    let (tag, after) = bytes.split_at_checked(MAC_LEN)?;
+    if !subkeys.is_cursor_mac(&parts(binding, after), tag) {
+        return None;
+    }
+    String::from_utf8(after.to_vec()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+    use crate::keys::random::Random;
+    use crate::keys::root::RootKey;
+
+    fn query(uri: &str) -> Result<Query, Problem> {
+        Query::of(&TestRequest::with_uri(uri).to_http_request())
+    }
+
+    #[test]
+    fn parameters_come_once_and_are_known() {
+        let mut taken = query("/v1/x?label=a%20b&force=true&since=2026-11-23T08:00:00+05:30").unwrap();
+        assert_eq!(taken.take("label").as_deref(), Some("a b"));
+        assert!(taken.flag("force").unwrap());
+        assert_eq!(taken.instant("since").unwrap(), from_rfc3339("2026-11-23T02:30:00Z"));
+        assert_eq!(taken.take("absent"), None);
+        taken.finish().unwrap();
+        for bad in ["/?a=1&a=1", "/?a=%00", "/?a=%ff", "/?%0a=1"] {
+            assert!(query(bad).is_err(), "{bad}");
+        }
+        let mut unknown = query("/?limits=1").unwrap();
+        unknown.take("limit");
+        assert!(unknown.finish().unwrap_err().to_string().contains("`limits`"));
+        assert!(query("/?force=1").unwrap().flag("force").is_err());
+        assert!(query("/?since=yesterday").unwrap().instant("since").is_err());
+    }
+
+    #[test]
+    fn a_cursor_opens_what_it_was_given_for() {
+        let subkeys = RootKey::generate(&Random::new()).unwrap().subkeys();
+        let bound = |parts: &[&str]| parts.iter().map(|&part| part.to_owned()).collect::<Vec<_>>();
+        let here = bound(&["client:a", "/v1/products", "product", "gst"]);
+        let cursor = seal(&subkeys, &here, "e-invoicing");
+        assert_eq!(open(&subkeys, &here, &cursor).as_deref(), Some("e-invoicing"));
+        for elsewhere in [
+            &["client:b", "/v1/products", "product", "gst"][..],
+            &["client:a", "/v1/workspaces", "product", "gst"],
+            &["client:a", "/v1/products", "product", "e"],
+            &["client:a", "/v1/products"],
+            &["client:a", "/v1/products", "productgst"],
+        ] {
+            assert_eq!(open(&subkeys, &bound(elsewhere), &cursor), None, "{elsewhere:?}");
+        }
+        for bad in ["", "a", "e-invoicing", &cursor[1..], &format!("{cursor}A"), &"A".repeat(60)] {
+            assert_eq!(open(&subkeys, &here, bad), None, "{bad}");
+        }
+        let other = RootKey::generate(&Random::new()).unwrap().subkeys();
+        assert_eq!(open(&other, &here, &cursor), None);
+    }
+}

@@ -1,0 +1,91 @@
+//! `/v1/products`: what a token opens.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde_json::{Value, json};
+
+use super::auth::Authorized;
+use super::body::Fields;
+use super::idempotency::{Reply, once};
+use super::page::{PageRequest, Query};
+use super::problem::Problem;
+use super::{etag, record, record_or_304};
+use crate::model::clock::to_rfc3339;
+use crate::model::invalid::Broken;
+use crate::model::product::Product;
+use crate::registry::{ProductChange, Registry};
+
+/// `GET /v1/products`
+pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of(&call.request)?;
+    let page = PageRequest::take(&mut query, &call, registry.subkeys())?;
+    query.finish()?;
+    let products = registry.products(&call.caller, &page.page).await?;
+    Ok(page.reply(registry.subkeys(), products, json_of))
+}
+
+/// `POST /v1/products`
+pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+    let body = call.body().await?;
+    let mut unread = Broken::default();
+    let (code, change) =
+        Fields::read(&body.json, &mut unread, |fields| (fields.string("product"), members(fields)));
+    let change = ProductChange { unread, ..change };
+    let reply = |made: &Product| {
+        let location = call.path_of(&format!("/v1/products/{}", made.product));
+        Reply::created(location, Some(etag::of(made.version)), &json_of(made))
+    };
+    once(&call, &registry, &body.bytes, reply, async |keep| {
+        registry.create_product(&call.caller, &code, &change, keep).await
+    })
+    .await
+}
+
+/// `GET /v1/products/{product}`
+pub async fn get(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+    let code: String = call.path()?;
+    let product = registry.product(&call.caller, &code).await?;
+    Ok(record_or_304(&call.request, product.version, &json_of(&product)))
+}
+
+/// `PATCH /v1/products/{product}`
+pub async fn patch(mut call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+    let code: String = call.path()?;
+    let expected = etag::if_match(&call.request)?;
+    let body = call.body().await?;
+    let mut unread = Broken::default();
+    let change = Fields::read(&body.json, &mut unread, members);
+    let change = ProductChange { unread, ..change };
+    let product = registry.change_product(&call.caller, &code, &expected, &change).await?;
+    Ok(record(product.version, &json_of(&product)))
+}
+
+/// `DELETE /v1/products/{product}`
+pub async fn delete(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+    let code: String = call.path()?;
+    let expected = etag::if_match(&call.request)?;
+    registry.delete_product(&call.caller, &code, &expected).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn members(fields: &mut Fields<'_>) -> ProductChange {
+    ProductChange {
+        name: fields.string("name"),
+        audience: fields.string("audience"),
+        max_token_lifetime_seconds: fields.integer("max_token_lifetime_seconds"),
+        never_expires_allowed: fields.boolean("never_expires_allowed"),
+        ..ProductChange::default()
+    }
+}
+
+fn json_of(product: &Product) -> Value {
+    json!({
+        "product": product.product,
+        "name": product.name,
+        "audience": product.audience,
+        "max_token_lifetime_seconds": product.max_token_lifetime_seconds,
+        "never_expires_allowed": product.never_expires_allowed,
+        "created_at": to_rfc3339(product.created_at),
+        "updated_at": to_rfc3339(product.updated_at),
+    })
+}

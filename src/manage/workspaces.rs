@@ -1,0 +1,91 @@
+//! `/v1/workspaces`: the tenants.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde_json::{Value, json};
+
+use super::auth::Authorized;
+use super::body::Fields;
+use super::idempotency::{Reply, once};
+use super::page::{PageRequest, Query};
+use super::problem::Problem;
+use super::{etag, record, record_or_304};
+use crate::model::clock::to_rfc3339;
+use crate::model::invalid::Broken;
+use crate::model::workspace::Workspace;
+use crate::registry::{Registry, WorkspaceChange};
+
+/// `GET /v1/workspaces`
+pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of(&call.request)?;
+    let page = PageRequest::take(&mut query, &call, registry.subkeys())?;
+    query.finish()?;
+    let workspaces = registry.workspaces(&call.caller, &page.page).await?;
+    Ok(page.reply(registry.subkeys(), workspaces, json_of))
+}
+
+/// `POST /v1/workspaces`
+pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+    let body = call.body().await?;
+    let mut unread = Broken::default();
+    let (id, change) =
+        Fields::read(&body.json, &mut unread, |fields| (fields.string("workspace_id"), members(fields)));
+    let change = WorkspaceChange { unread, ..change };
+    let reply = |made: &Workspace| {
+        let location = call.path_of(&format!("/v1/workspaces/{}", made.workspace_id));
+        Reply::created(location, Some(etag::of(made.version)), &json_of(made))
+    };
+    once(&call, &registry, &body.bytes, reply, async |keep| {
+        registry.create_workspace(&call.caller, &id, &change, keep).await
+    })
+    .await
+}
+
+/// `GET /v1/workspaces/{workspace_id}`
+pub async fn get(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+    let id: String = call.path()?;
+    let workspace = registry.workspace(&call.caller, &id).await?;
+    Ok(record_or_304(&call.request, workspace.version, &json_of(&workspace)))
+}
+
+/// `PATCH /v1/workspaces/{workspace_id}`
+pub async fn patch(mut call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+    let id: String = call.path()?;
+    let expected = etag::if_match(&call.request)?;
+    let body = call.body().await?;
+    let mut unread = Broken::default();
+    let change = Fields::read(&body.json, &mut unread, members);
+    let change = WorkspaceChange { unread, ..change };
+    let workspace = registry.change_workspace(&call.caller, &id, &expected, &change).await?;
+    Ok(record(workspace.version, &json_of(&workspace)))
+}
+
+/// `DELETE /v1/workspaces/{workspace_id}`
+pub async fn delete(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+    let id: String = call.path()?;
+    let expected = etag::if_match(&call.request)?;
+    registry.delete_workspace(&call.caller, &id, &expected).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn members(fields: &mut Fields<'_>) -> WorkspaceChange {
+    WorkspaceChange {
+        name: fields.string("name"),
+        status: fields.string("status"),
+        never_expires_allowed: fields.boolean("never_expires_allowed"),
+        products_allowed: fields.strings("products_allowed"),
+        ..WorkspaceChange::default()
+    }
+}
+
+fn json_of(workspace: &Workspace) -> Value {
+    json!({
+        "workspace_id": workspace.workspace_id,
+        "name": workspace.name,
+        "status": workspace.status(),
+        "never_expires_allowed": workspace.never_expires_allowed,
+        "products_allowed": workspace.products_allowed,
+        "created_at": to_rfc3339(workspace.created_at),
+        "updated_at": to_rfc3339(workspace.updated_at),
+    })
+}
