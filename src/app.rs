@@ -4,7 +4,7 @@
 //! `quickstart` and `serve` share one path.
 
 use std::future::Future;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use actix_web::web::Data;
@@ -119,6 +119,16 @@ impl Core {
     }
 }
 
+/// Brings the schema of the database up to date, and nothing else.
+///
+/// # Errors
+/// [`StartError::Storage`].
+pub async fn migrate(settings: &Settings) -> Result<(), StartError> {
+    let storage = Storage::open(settings.database.url.expose(), settings.database.max_connections).await?;
+    storage.close().await;
+    Ok(())
+}
+
 fn policy(settings: &Settings) -> Policy {
     Policy {
         audiences: Audiences {
@@ -189,23 +199,37 @@ impl Listeners {
     /// # Errors
     /// [`StartError::Io`] naming the address.
     pub fn bind(settings: &Settings) -> Result<Self, StartError> {
-        let bind = |setting: &str, address: std::net::SocketAddr| {
-            TcpListener::bind(address).map_err(|error| {
-                StartError::Io(std::io::Error::new(
-                    error.kind(),
-                    format!("{setting} = {address}: {error}. Is another process listening there?"),
-                ))
-            })
-        };
-        Ok(Self {
-            public: bind("server.listen", settings.server.listen)?,
-            management: settings
-                .server
-                .management_listen
-                .map(|address| bind("server.management_listen", address))
-                .transpose()?,
-        })
+        Self::with_public(Self::bind_public(settings.server.listen)?, settings)
     }
+
+    /// Binds the address for everyone alone; for a port that the system chooses, on which the settings then depend.
+    ///
+    /// # Errors
+    /// [`StartError::Io`] naming the address.
+    pub fn bind_public(address: SocketAddr) -> Result<TcpListener, StartError> {
+        bind("server.listen", address)
+    }
+
+    /// Binds what the settings name beside the address for everyone.
+    ///
+    /// # Errors
+    /// [`StartError::Io`] naming the address.
+    pub fn with_public(public: TcpListener, settings: &Settings) -> Result<Self, StartError> {
+        let management = settings.server.management_listen;
+        let management = management.map(|address| bind("server.management_listen", address)).transpose()?;
+        Ok(Self { public, management })
+    }
+}
+
+fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::AddrInUse => ". Another process listens there: stop it, or choose another port",
+            std::io::ErrorKind::PermissionDenied => ". Ports below 1024 are for root: choose another",
+            _ => "",
+        };
+        StartError::Io(std::io::Error::new(error.kind(), format!("{setting} = {address}: {error}{hint}")))
+    })
 }
 
 /// The service on HTTP.

@@ -95,6 +95,13 @@ pub struct DatabaseSettings {
     pub max_connections: u32,
 }
 
+impl DatabaseSettings {
+    /// The engine, by the name people know.
+    pub fn engine(&self) -> &'static str {
+        if self.url.expose().starts_with("sqlite:") { "SQLite" } else { "PostgreSQL" }
+    }
+}
+
 /// The master key and the life of signing keys.
 #[derive(Debug, Clone)]
 pub struct KeySettings {
@@ -211,6 +218,20 @@ impl Settings {
     pub fn effective(&self) -> &[Effective] {
         &self.effective
     }
+}
+
+/// `server.listen`, if it leaves the port to the system (`127.0.0.1:0`) and the issuer is to follow from it. Whoever can
+/// bind it does so first, and sets it to the address that came of it. `None` too where it is wrong, which
+/// [`Settings::load`] will say.
+pub fn open_port(config_file: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Option<SocketAddr> {
+    let mut layers = Layers::defaults();
+    if let Some(path) = config_file {
+        layers.add_file(path);
+    }
+    layers.add_env(env);
+    let text = |key| layers.entry(key).and_then(|entry| entry.value.as_str()).unwrap_or_default();
+    let listen: SocketAddr = text("server.listen").parse().ok()?;
+    (listen.port() == 0 && text("server.public_url").is_empty()).then_some(listen)
 }
 
 /// The `MINTMARK__…` variables of this process. Bytes that are no UTF-8 are replaced, so that they are refused where

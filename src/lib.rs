@@ -14,6 +14,7 @@
 //! [`app`] puts them together, [`config`] says how, [`jobs`] does what is due, [`telemetry`] tells what happens.
 
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod docs;
 pub mod issuance;

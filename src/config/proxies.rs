@@ -18,6 +18,11 @@ impl TrustedProxies {
         Self(networks.into_iter().map(fold_network).collect())
     }
 
+    /// Whether nobody is trusted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The address a request came from: `peer` unless that is a trusted proxy; else, from the right end of
     /// `X-Forwarded-For` (the values of all its header lines, in order of appearance), the first address that is no
     /// trusted proxy. An entry that is no address ends the walk at the proxy that vouched for it. IPv4-mapped IPv6 is

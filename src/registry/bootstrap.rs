@@ -35,6 +35,14 @@ impl Registry {
         self.commit(tx).await
     }
 
+    /// Whether the operator's workspace has a client that may manage, so that `bootstrap` is not needed.
+    pub async fn has_manager(&self) -> Result<bool, Error> {
+        let mut tx = self.storage.begin().await?;
+        let found = tx.first_manager(PLATFORM).await?.is_some();
+        tx.rollback().await?;
+        Ok(found)
+    }
+
     /// Makes the first management client, unless the operator's workspace has a client that may manage: then that one
     /// is named, and nothing is changed. Processes that run this at once take turns.
     ///

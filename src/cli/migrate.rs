@@ -1,0 +1,33 @@
+//! `mintmark migrate`: the schema of the database brought up to date before a new version serves it.
+
+use clap::Args;
+use serde_json::json;
+
+use super::opened::quiet_log;
+use super::{Failure, Format, Global, output};
+use crate::app;
+
+/// Bring the schema of the database up to date.
+///
+/// Serving does this too; this command is for those who want it done first, by another user or before several servers
+/// start. It makes the database if there is none, and needs no master key.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  mintmark --config prod.toml migrate")]
+pub(super) struct Migrate {
+    #[command(flatten)]
+    format: Format,
+}
+
+impl Migrate {
+    pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
+        let settings = global.settings()?;
+        quiet_log(&settings);
+        app::migrate(&settings).await?;
+        let engine = settings.database.engine();
+        if self.format.json {
+            Ok(output::json(&json!({ "engine": engine, "schema": "current" }))?)
+        } else {
+            Ok(output::line(format_args!("the schema of the {engine} database is current"))?)
+        }
+    }
+}

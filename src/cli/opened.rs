@@ -1,0 +1,61 @@
+//! The opened service, for commands that work on the database without serving.
+
+use std::sync::Arc;
+
+use super::{Failure, Global};
+use crate::app::Core;
+use crate::config::{LogLevel, Settings, Source};
+use crate::keys::master::Origin;
+use crate::model::clock::SystemClock;
+use crate::telemetry::logs;
+
+/// Settings and core of one command.
+pub(super) struct Opened {
+    pub(super) settings: Settings,
+    pub(super) core: Core,
+}
+
+impl Opened {
+    /// Reads the settings and opens the database.
+    pub(super) async fn open(global: &Global) -> Result<Self, Failure> {
+        let settings = global.settings()?;
+        quiet_log(&settings);
+        let core = Core::open(&settings, Arc::new(SystemClock)).await?;
+        if let Origin::Created(path) = &core.master_key_origin {
+            eprintln!("mintmark: {}", key_created(path));
+        }
+        Ok(Self { settings, core })
+    }
+
+    /// Closes the database; what is written is on disk.
+    pub(super) async fn close(self) {
+        self.core.registry.close().await;
+    }
+}
+
+/// Starts the log with warnings only, unless the operator chose a level: a command's results are what it is run for.
+pub(super) fn quiet_log(settings: &Settings) {
+    let mut log = settings.log.clone();
+    let chosen =
+        settings.effective().iter().any(|set| set.key == "log.level" && set.source != Source::Default);
+    if !chosen && let Ok(level) = "warn".parse::<LogLevel>() {
+        log.level = level;
+    }
+    start_log(&log);
+}
+
+/// Starts the log of this process.
+pub(super) fn start_log(settings: &crate::config::LogSettings) {
+    if let Err(error) = logs::init(settings) {
+        eprintln!("mintmark: the log cannot be started: {error}");
+    }
+}
+
+/// What is said, loudly, about a new master key.
+pub(super) fn key_created(path: &std::path::Path) -> String {
+    format!(
+        "a NEW MASTER KEY was made: {}. Keep a copy of it, apart from backups of the database: without it the \
+         database cannot be opened again",
+        std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display()
+    )
+}
