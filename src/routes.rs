@@ -9,7 +9,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder};
 
 use crate::docs;
-use crate::manage::{self, audit_events, problem, products, workspaces};
+use crate::manage::{self, audit_events, problem, products, signing_keys, workspaces};
 use crate::oauth::{self, jwks, metadata, token};
 use crate::telemetry::{health, metrics};
 
@@ -82,6 +82,8 @@ fn management(config: &mut ServiceConfig) {
                     .delete(workspaces::delete)
                     .done(),
             )
+            .service(at("/signing-keys").get(signing_keys::list).post(signing_keys::post).done())
+            .service(at("/signing-keys/{kid}").get(signing_keys::get).delete(signing_keys::delete).done())
             .service(at("/audit-events").get(audit_events::list).done()),
     );
 }

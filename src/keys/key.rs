@@ -107,6 +107,11 @@ impl NewKey {
         self.pair.kid()
     }
 
+    /// Its algorithm.
+    pub fn alg(&self) -> Alg {
+        self.pair.alg
+    }
+
     /// The parsed key, for use without storing it.
     pub fn into_pair(self) -> KeyPair {
         self.pair

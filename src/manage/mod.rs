@@ -12,6 +12,7 @@ pub mod idempotency;
 pub mod page;
 pub mod problem;
 pub mod products;
+pub mod signing_keys;
 pub mod workspaces;
 
 use actix_web::body::MessageBody;

@@ -1,8 +1,12 @@
 //! Signing keys: made, imported, rotated and deleted, each in one transaction that all other work on keys waits for.
 //! What is due by `keys::rotation` is done first, so that a call always acts on the present state.
 
+use std::fmt;
+
 use serde_json::json;
 
+use super::idempotency::Keep;
+use super::precondition::Precondition;
 use super::record::Subject;
 use super::{Caller, Error, Registry};
 use crate::keys::key::{KeyError, NewKey};
@@ -10,19 +14,70 @@ use crate::keys::rotation::{self, ByHand, NotDeletable, Step};
 use crate::keys::GENERATES_RSA;
 use crate::model::audit::{Action, Actor};
 use crate::model::clock::UnixSeconds;
+use crate::model::invalid::Broken;
 use crate::model::key::{Alg, Phase, SigningKey, UseFor};
+use crate::model::member::Member;
+use crate::model::page::{Items, Page};
 use crate::model::reach::Reach;
 use crate::storage::{Change, Tx};
 
-/// A key to be made or imported.
-#[derive(Debug)]
+/// What a person says of a key to be made or imported.
+#[derive(Default)]
 pub struct NewSigningKey {
-    /// Its algorithm.
-    pub alg: Alg,
-    /// The class of tokens it will sign.
-    pub use_for: UseFor,
-    /// The private key as PKCS#8 PEM; `None` to have one made.
-    pub private_key_pem: Option<zeroize::Zeroizing<String>>,
+    /// Its algorithm; required.
+    pub alg: Member<String>,
+    /// The class of tokens it will sign; default `expiring`.
+    pub use_for: Member<String>,
+    /// The private key as PKCS#8 PEM; by default one is made.
+    pub private_key_pem: Member<String>,
+    /// What of it could not be read, to be told together with the rules it breaks.
+    pub unread: Broken,
+}
+
+impl fmt::Debug for NewSigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewSigningKey").field("alg", &self.alg).field("use_for", &self.use_for).finish_non_exhaustive()
+    }
+}
+
+impl NewSigningKey {
+    /// Algorithm, class and the key itself, made or parsed.
+    fn make(&self) -> Result<(UseFor, NewKey), Error> {
+        let mut broken = self.unread.clone();
+        let alg: Option<Alg> = self.alg.value().and_then(|name| name.parse().ok());
+        if alg.is_none() {
+            broken.at("/alg", "must be ES256, EdDSA, RS256 or PS256");
+        }
+        let use_for = match &self.use_for {
+            Member::Absent | Member::Null => Some(UseFor::Expiring),
+            Member::Value(name) => name.parse().ok(),
+        };
+        if use_for.is_none() {
+            broken.at("/use_for", "must be expiring or never_expiring");
+        }
+        let made = match (alg, &self.private_key_pem) {
+            (None, _) => None,
+            (Some(alg), Member::Value(pem)) => Some(NewKey::import(alg, pem)),
+            (Some(alg), _) => Some(NewKey::generate(alg)),
+        };
+        let made = match made {
+            Some(Err(KeyError::Import(fault))) => {
+                broken.at("/private_key_pem", fault.to_string());
+                None
+            }
+            Some(Err(error @ KeyError::NotGenerated(_))) => {
+                broken.at("/private_key_pem", error.to_string());
+                None
+            }
+            Some(Err(other)) => return Err(Error::Crypto(other.to_string())),
+            Some(Ok(made)) => Some(made),
+            None => None,
+        };
+        match (use_for, made) {
+            (Some(use_for), Some(made)) if broken.is_empty() => Ok((use_for, made)),
+            _ => Err(Error::Invalid(broken.into_vec())),
+        }
+    }
 }
 
 /// A key as an administrator sees it.
@@ -35,8 +90,21 @@ pub struct KeyRecord {
 }
 
 impl Registry {
-    /// The keys that are not gone, oldest first.
-    pub async fn signing_keys(&self, caller: &Caller) -> Result<Vec<KeyRecord>, Error> {
+    /// A page of the keys that are not gone, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Lacks`], [`Error::Denied`], [`Error::Storage`].
+    pub async fn signing_keys(&self, caller: &Caller, page: &Page) -> Result<Items<KeyRecord>, Error> {
+        let mut keys = self.published_keys(caller).await?;
+        // They are few, and all read anyway; a key that went since the page before leaves its place by its instant.
+        if let Some(after) = &page.after {
+            keys.retain(|record| place_in_list(record) > *after);
+        }
+        keys.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX).saturating_add(1));
+        Ok(Items::cut(keys, page.limit, place_in_list))
+    }
+
+    async fn published_keys(&self, caller: &Caller) -> Result<Vec<KeyRecord>, Error> {
         caller.must_read_platform("signing keys")?;
         let (keys, _) = self.storage.signing_keys().await?;
         let live = self.storage.live_tokens_by_kid(self.clock.now()).await?;
@@ -45,7 +113,7 @@ impl Registry {
 
     /// One key; those that are gone are not found.
     pub async fn signing_key(&self, caller: &Caller, kid: &str) -> Result<KeyRecord, Error> {
-        let keys = self.signing_keys(caller).await?;
+        let keys = self.published_keys(caller).await?;
         keys.into_iter().find(|record| record.key.kid == kid).ok_or(Error::NotFound("signing key"))
     }
 
@@ -53,27 +121,20 @@ impl Registry {
     pub async fn create_signing_key(
         &self,
         caller: &Caller,
-        new: NewSigningKey,
+        new: &NewSigningKey,
+        keep: Option<Keep<'_, KeyRecord>>,
     ) -> Result<KeyRecord, Error> {
         caller.must_manage_platform("signing keys")?;
         // Making or parsing a key takes the processor, so it is done before the transaction begins.
-        let made = match &new.private_key_pem {
-            Some(pem) => NewKey::import(new.alg, pem),
-            None => NewKey::generate(new.alg),
-        };
-        let made = made.map_err(|error| match error {
-            KeyError::Import(fault) => Error::invalid("/private_key_pem", fault.to_string()),
-            KeyError::NotGenerated(_) => Error::invalid("/private_key_pem", error.to_string()),
-            other => Error::Crypto(other.to_string()),
-        })?;
+        let (use_for, made) = new.make()?;
         let mut tx = self.storage.begin().await?;
         let now = self.clock.now();
         self.take_due_steps(&mut tx, now).await?;
         let keys = tx.signing_keys().await?;
-        let placement = rotation::place(&keys, new.alg, new.use_for, now, &self.rotation_policy())
+        let placement = rotation::place(&keys, made.alg(), use_for, now, &self.rotation_policy())
             .map_err(|pending| Error::Conflict(pending.to_string()))?;
         let key = made.into_record(
-            new.use_for,
+            use_for,
             placement.phase,
             now,
             placement.activates_at,
@@ -82,6 +143,7 @@ impl Registry {
         )?;
         self.insert(&mut tx, caller, &key).await?;
         let record = KeyRecord { key, live_tokens: 0 };
+        self.keep_reply(&mut tx, keep.as_ref(), &record).await?;
         self.commit_keys(tx).await?;
         Ok(record)
     }
@@ -93,7 +155,7 @@ impl Registry {
         caller: &Caller,
         kid: &str,
         revoke_tokens: bool,
-        if_match: impl Fn(i64) -> bool,
+        expected: &Precondition,
     ) -> Result<(), Error> {
         caller.must_manage_platform("signing keys")?;
         let mut tx = self.storage.begin().await?;
@@ -101,9 +163,7 @@ impl Registry {
         self.take_due_steps(&mut tx, now).await?;
         let keys = tx.signing_keys().await?;
         let key = keys.into_iter().find(|key| key.kid == kid).ok_or(Error::NotFound("signing key"))?;
-        if !if_match(key.version) {
-            return Err(Error::Changed);
-        }
+        expected.check(key.version)?;
         let live = live_of(&tx.live_tokens_by_kid(now).await?, kid);
         let gone = match rotation::deleted(&key, live, now) {
             Ok(gone) => gone,
@@ -257,6 +317,11 @@ impl Registry {
             generates_rsa: GENERATES_RSA,
         }
     }
+}
+
+/// Orders the list: by the instant of making, then by name.
+fn place_in_list(record: &KeyRecord) -> String {
+    format!("{:020}:{}", record.key.created_at, record.key.kid)
 }
 
 fn live_of(live: &[(String, i64)], kid: &str) -> i64 {
