@@ -9,7 +9,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder};
 
 use crate::docs;
-use crate::manage::{self, audit_events, problem, products, signing_keys, workspaces};
+use crate::manage::{self, api_clients, audit_events, problem, products, secrets, signing_keys, workspaces};
 use crate::oauth::{self, jwks, metadata, token};
 use crate::telemetry::{health, metrics};
 
@@ -80,6 +80,26 @@ fn management(config: &mut ServiceConfig) {
                     .get(workspaces::get)
                     .patch(workspaces::patch)
                     .delete(workspaces::delete)
+                    .done(),
+            )
+            .service(
+                at("/workspaces/{workspace_id}/api-clients")
+                    .get(api_clients::list)
+                    .post(api_clients::post)
+                    .done(),
+            )
+            .service(
+                at("/api-clients/{client_id}")
+                    .get(api_clients::get)
+                    .patch(api_clients::patch)
+                    .delete(api_clients::delete)
+                    .done(),
+            )
+            .service(at("/api-clients/{client_id}/secrets").get(secrets::list).post(secrets::post).done())
+            .service(
+                at("/api-clients/{client_id}/secrets/{secret_id}")
+                    .get(secrets::get)
+                    .delete(secrets::delete)
                     .done(),
             )
             .service(at("/signing-keys").get(signing_keys::list).post(signing_keys::post).done())

@@ -179,7 +179,8 @@ impl<'de> Visitor<'de> for Strict {
     }
 }
 
-/// Takes members out of a JSON object by type, noting all that is wrong. What cannot be read counts as left out.
+/// Takes members out of a JSON object by type, noting all that is wrong. What cannot be read counts as left out; what
+/// can is handed on, so that the core finds the rules it breaks in the same go.
 #[derive(Debug)]
 pub struct Fields<'a> {
     object: Option<&'a Map<String, Value>>,
@@ -223,14 +224,16 @@ impl<'a> Fields<'a> {
             Member::Null => return Member::Null,
             Member::Value(items) => items,
         };
+        // An empty text stands for one that cannot be read, so that the others keep their places for the core's rules. What
+        // these say of the empty one is not noted again at the same pointer.
         let mut texts = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
-            match item.as_str() {
-                Some(text) => texts.push(text.to_owned()),
-                None => self.broken.at(format!("{}/{name}/{index}", self.at), "must be a string"),
+            if !item.is_string() {
+                self.broken.at(format!("{}/{name}/{index}", self.at), "must be a string");
             }
+            texts.push(item.as_str().unwrap_or_default().to_owned());
         }
-        if texts.len() == items.len() { Member::Value(texts) } else { Member::Absent }
+        Member::Value(texts)
     }
 
     /// An object whose values are texts, or `null` for a pair to remove.
@@ -242,7 +245,6 @@ impl<'a> Fields<'a> {
             Member::Value(object) => object,
         };
         let mut pairs = BTreeMap::new();
-        let count = object.len();
         for (key, value) in object {
             match value {
                 Value::String(text) => pairs.insert(key, Some(text)),
@@ -254,7 +256,7 @@ impl<'a> Fields<'a> {
                 }
             };
         }
-        if pairs.len() == count { Member::Value(pairs) } else { Member::Absent }
+        Member::Value(pairs)
     }
 
     /// An object within: `read` takes its members; those it does not ask for are refused. `None` from `read` means that
@@ -284,6 +286,12 @@ impl<'a> Fields<'a> {
                 Member::Absent
             }
         }
+    }
+
+    /// Whether a member is given any value. For those that are known here and not served.
+    pub fn is_given(&mut self, name: &'static str) -> bool {
+        self.known.insert(name);
+        self.object.and_then(|object| object.get(name)).is_some_and(|value| !value.is_null())
     }
 
     /// Notes a rule that a member of this object breaks.
@@ -382,8 +390,9 @@ mod tests {
             assert_eq!(fields.integer("i"), Member::Absent);
             assert_eq!(fields.integer("f"), Member::Absent);
             assert_eq!(fields.boolean("b"), Member::Absent);
-            assert_eq!(fields.strings("l"), Member::Absent);
-            assert_eq!(fields.string_pairs("p"), Member::Absent);
+            let readable = ["a", "", ""].map(str::to_owned);
+            assert_eq!(fields.strings("l"), Member::Value(readable.into()));
+            assert_eq!(fields.string_pairs("p"), Member::Value([("n".to_owned(), None)].into()));
             assert_eq!(fields.object("o", |inner| inner.boolean("in").value().copied()), Member::Absent);
         });
         let pointers: Vec<String> = broken.into_vec().into_iter().map(|b| b.pointer).collect();

@@ -4,6 +4,7 @@
 //! ([`page`]), preconditions ([`etag`]); calls one use case of the registry; and writes JSON. Creating ones go through
 //! [`idempotency::once`]. Whatever refuses becomes a [`problem`].
 
+pub mod api_clients;
 pub mod audit_events;
 pub mod auth;
 pub mod body;
@@ -12,6 +13,7 @@ pub mod idempotency;
 pub mod page;
 pub mod problem;
 pub mod products;
+pub mod secrets;
 pub mod signing_keys;
 pub mod workspaces;
 

@@ -47,6 +47,13 @@ pub struct ApiClient {
     pub version: i64,
 }
 
+impl ApiClient {
+    /// `active` or `disabled`, as on the wire.
+    pub fn status(&self) -> &'static str {
+        if self.disabled_at.is_none() { "active" } else { "disabled" }
+    }
+}
+
 /// An API client with its secrets, as an administrator sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientRecord {

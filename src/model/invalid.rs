@@ -16,6 +16,10 @@ impl Invalid {
     }
 }
 
+/// How many broken rules are told at once. Whoever sends more of them has not made a slip of the pen, and looking for
+/// each among all would take the square of their number.
+const TOLD_MAX: usize = 500;
+
 /// Broken rules as they are found, door and core alike, so that a caller is told all of them at once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Broken(Vec<Invalid>);
@@ -24,6 +28,9 @@ impl Broken {
     /// Notes a broken rule. Of several at one pointer the first is kept, since the others mostly follow from it; and
     /// where the whole record cannot be read (the pointer is empty), nothing more is said of its members.
     pub fn at(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
+        if self.0.len() >= TOLD_MAX {
+            return;
+        }
         let pointer = pointer.into();
         if self.0.iter().all(|known| known.pointer != pointer && !known.pointer.is_empty()) {
             self.0.push(Invalid { pointer, detail: detail.into() });
@@ -76,5 +83,10 @@ mod tests {
         unread.at("/name", "is required");
         assert_eq!(unread.len(), 1);
         assert_eq!(pointer_token("a/b~c"), "a~1b~0c");
+        let mut many = Broken::default();
+        for index in 0..200_000 {
+            many.at(format!("/products/{index}"), "must be a string");
+        }
+        assert_eq!(many.len(), TOLD_MAX);
     }
 }

@@ -11,14 +11,12 @@ use super::{later, networks, text};
 use crate::model::client::ApiClient;
 use crate::model::clock::{UnixSeconds, YEAR_9999, from_rfc3339};
 use crate::model::expiry::{LIFETIME_RANGE, TokenExpiry};
-use crate::model::invalid::Invalid;
+use crate::model::invalid::{Broken, pointer_token};
 use crate::model::key::Alg;
 use crate::model::member::Member;
 use crate::model::scope::Permission;
 
 const LABEL_LENGTH: std::ops::RangeInclusive<usize> = 1..=200;
-const EMAILS_MAX: usize = 20;
-const NETWORKS_MAX: usize = 100;
 const METADATA_MAX: usize = 16;
 const METADATA_KEY_LENGTH: std::ops::RangeInclusive<usize> = 1..=64;
 const METADATA_VALUE_LENGTH: std::ops::RangeInclusive<usize> = 0..=500;
@@ -48,16 +46,8 @@ pub struct ClientChange {
     pub status: Member<String>,
     /// Members of which only the defaults are served yet.
     pub later: later::LaterMembers,
-}
-
-/// Collects broken rules of one record.
-#[derive(Debug, Default)]
-pub(super) struct Broken(pub(super) Vec<Invalid>);
-
-impl Broken {
-    pub(super) fn at(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
-        self.0.push(Invalid::new(pointer, detail));
-    }
+    /// What of the request could not be read as what it should be; told together with what breaks a rule.
+    pub unread: Broken,
 }
 
 impl ClientChange {
@@ -72,7 +62,7 @@ impl ClientChange {
             },
         }
         let granted = std::mem::take(&mut client.products);
-        let products = list(&self.products, "/products", usize::MAX, broken, |code| {
+        let products = list(&self.products, PRODUCTS, broken, |code| {
             // What is granted already may stay, even if it could not be granted anew.
             if !granted.iter().any(|had| had == code) {
                 around.may_grant(code)?;
@@ -81,7 +71,7 @@ impl ClientChange {
         });
         client.products = products.unwrap_or(granted);
         client.products.sort_unstable();
-        if let Some(permissions) = list(&self.permissions, "/permissions", usize::MAX, broken, permission) {
+        if let Some(permissions) = list(&self.permissions, PERMISSIONS, broken, permission) {
             client.permissions = permissions;
             client.permissions.sort_unstable();
         }
@@ -94,15 +84,15 @@ impl ClientChange {
             ),
             Member::Value(expiry) => client.token_expiry = *expiry,
         }
-        if let Some(emails) =
-            list(&self.notification_emails, "/notification_emails", EMAILS_MAX, broken, |address| {
-                text::check_address(address).map(|()| address.to_owned()).map_err(str::to_owned)
-            })
-        {
+        if let Some(emails) = list(&self.notification_emails, EMAILS, broken, |address| {
+            text::check_address(address).map(|()| address.to_owned()).map_err(str::to_owned)
+        }) {
             client.notification_emails = emails;
         }
-        if let Some(networks) = list(&self.allowed_ips, "/allowed_ips", NETWORKS_MAX, broken, networks::parse)
-        {
+        if let Some(mut networks) = list(&self.allowed_ips, NETWORKS, broken, networks::parse) {
+            // Two ways to write one network are no mistake worth a refusal.
+            let mut seen = HashSet::new();
+            networks.retain(|network| seen.insert(*network));
             client.allowed_ips = networks;
         }
         self.apply_single_values(client, around.now, broken);
@@ -146,7 +136,7 @@ impl ClientChange {
             Member::Null => metadata.clear(),
             Member::Value(pairs) => {
                 for (key, value) in pairs {
-                    let pointer = || format!("/metadata/{}", escaped(key));
+                    let pointer = || format!("/metadata/{}", pointer_token(key));
                     let Some(value) = value else {
                         metadata.remove(key);
                         continue;
@@ -168,15 +158,29 @@ impl ClientChange {
     }
 }
 
-/// Reads a list of words: each lawful, none twice, not too many. `None` if the change does not name the list, or if
-/// anything about it is broken.
+/// The rules of a list as such.
+#[derive(Debug, Clone, Copy)]
+struct ListRule {
+    pointer: &'static str,
+    max: usize,
+    /// Whether an item named twice is refused.
+    once: bool,
+}
+
+// More products than there are cannot be named once each, so they need no bound of their own.
+const PRODUCTS: ListRule = ListRule { pointer: "/products", max: usize::MAX, once: true };
+const PERMISSIONS: ListRule = ListRule { pointer: "/permissions", max: usize::MAX, once: true };
+const EMAILS: ListRule = ListRule { pointer: "/notification_emails", max: 20, once: true };
+const NETWORKS: ListRule = ListRule { pointer: "/allowed_ips", max: 100, once: false };
+
+/// Reads a list of words. `None` if the change does not name the list, or if anything about it is broken.
 fn list<T: Clone + Eq + Hash>(
     member: &Member<Vec<String>>,
-    pointer: &str,
-    max: usize,
+    rule: ListRule,
     broken: &mut Broken,
     read: impl Fn(&str) -> Result<T, String>,
 ) -> Option<Vec<T>> {
+    let ListRule { pointer, max, once } = rule;
     let words = match member {
         Member::Absent => return None,
         Member::Null => return Some(Vec::new()),
@@ -186,17 +190,19 @@ fn list<T: Clone + Eq + Hash>(
         broken.at(pointer, format!("must have at most {max} items; it has {}", words.len()));
         return None;
     }
-    let before = broken.0.len();
+    let before = broken.len();
     let mut seen = HashSet::new();
     let mut items = Vec::with_capacity(words.len());
     for (index, word) in words.iter().enumerate() {
         match read(word) {
-            Ok(item) if seen.insert(item.clone()) => items.push(item),
-            Ok(_) => broken.at(format!("{pointer}/{index}"), "is listed before; name it once"),
+            Ok(item) if once && !seen.insert(item.clone()) => {
+                broken.at(format!("{pointer}/{index}"), "is listed before; name it once");
+            }
+            Ok(item) => items.push(item),
             Err(why) => broken.at(format!("{pointer}/{index}"), why),
         }
     }
-    (broken.0.len() == before).then_some(items)
+    (broken.len() == before).then_some(items)
 }
 
 fn permission(name: &str) -> Result<Permission, String> {
@@ -215,9 +221,4 @@ pub(super) fn end(instant: &str, now: UnixSeconds) -> Result<UnixSeconds, &'stat
 
 fn names<T: std::fmt::Display>(all: &[T]) -> String {
     all.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// A key as a token of a JSON pointer (RFC 6901 §3).
-fn escaped(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }

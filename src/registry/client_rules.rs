@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use super::client_change::{Broken, ClientChange};
+use super::client_change::ClientChange;
 use super::{Caller, Error, Policy};
 use crate::model::client::ApiClient;
 use crate::model::clock::UnixSeconds;
 use crate::model::expiry::TokenExpiry;
+use crate::model::invalid::Broken;
 use crate::model::key::{Phase, SigningKey, UseFor};
 use crate::model::product::Product;
 use crate::model::workspace::Workspace;
@@ -59,8 +60,7 @@ pub(super) fn judge(
     if before.is_none() && change.label.is_absent() {
         broken.at("/label", "is required");
     }
-    let grants_read =
-        !broken.0.iter().any(|b| b.pointer.starts_with("/products") || b.pointer.starts_with("/permissions"));
+    let grants_read = !broken.has("/products") && !broken.has("/permissions");
     let grants_changed = before
         .is_none_or(|before| before.products != after.products || before.permissions != after.permissions);
     if grants_read && grants_changed && after.products.is_empty() && after.permissions.is_empty() {

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::client_change::{Broken, ClientChange};
+use super::client_change::ClientChange;
 use super::client_rules::{self, Around};
-use super::record::Subject;
-use super::{Caller, Error, Registry};
+use super::record::{Subject, differences};
+use super::{Caller, Error, Keep, Precondition, Registry};
 use crate::model::audit::Action;
 use crate::model::client::{ApiClient, ClientRecord};
 use crate::model::clock::{UnixSeconds, to_rfc3339};
@@ -19,7 +19,11 @@ use crate::model::product::{Product, is_product_code};
 use crate::model::reach::Reach;
 use crate::model::secret::PlainSecret;
 use crate::model::workspace::Workspace;
-use crate::storage::{Change, ClientFilter, Tx};
+use crate::storage::{Change, Tx};
+
+pub use crate::storage::ClientFilter;
+
+const WHAT: &str = "API client";
 
 /// A client as it was just created. The only time its first secret is seen.
 #[derive(Debug)]
@@ -41,6 +45,7 @@ impl Registry {
         caller: &Caller,
         workspace_id: &str,
         wanted: &ClientChange,
+        keep: Option<Keep<'_, CreatedClient>>,
     ) -> Result<CreatedClient, Error> {
         caller.must_manage()?;
         let known = self.storage.all_products().await?;
@@ -50,6 +55,7 @@ impl Registry {
         self.apply_change(&mut tx, &known, &workspace, wanted, None, &mut client).await?;
         client_rules::may_grant_permissions(caller, None, &client)?;
         let created = self.insert_client(&mut tx, caller, client).await?;
+        self.keep_reply(&mut tx, keep.as_ref(), &created).await?;
         self.commit(tx).await?;
         Ok(created)
     }
@@ -58,22 +64,23 @@ impl Registry {
     pub async fn client(&self, caller: &Caller, client_id: &str) -> Result<ClientRecord, Error> {
         caller.must_read()?;
         if !ids::is_client_id(client_id) {
-            return Err(Error::NotFound("API client"));
+            return Err(Error::NotFound(WHAT));
         }
         let record = self.storage.client(&caller.reach, client_id, self.clock.now()).await?;
-        let mut record = record.ok_or(Error::NotFound("API client"))?;
+        let mut record = record.ok_or(Error::NotFound(WHAT))?;
         self.add_pending_uses(&mut record.secrets);
         Ok(record)
     }
 
-    /// A page of a workspace's clients, newest first, without their secrets. A filter that no client could pass finds none.
+    /// A page of a workspace's clients, newest first, each with its live secrets. A filter that no client could pass
+    /// finds none.
     pub async fn clients(
         &self,
         caller: &Caller,
         workspace_id: &str,
         filter: &ClientFilter,
         page: &Page,
-    ) -> Result<Items<ApiClient>, Error> {
+    ) -> Result<Items<ClientRecord>, Error> {
         caller.must_read()?;
         if !ids::is_workspace_id(workspace_id)
             || self.storage.workspace(&caller.reach, workspace_id).await?.is_none()
@@ -86,28 +93,31 @@ impl Registry {
         if !passable {
             return Ok(Items { items: Vec::new(), next_after: None });
         }
-        Ok(self.storage.clients(&caller.reach, Some(workspace_id), filter, page).await?)
+        let now = self.clock.now();
+        let mut page = self.storage.clients(&caller.reach, Some(workspace_id), filter, page, now).await?;
+        for record in &mut page.items {
+            self.add_pending_uses(&mut record.secrets);
+        }
+        Ok(page)
     }
 
     /// Changes a client within reach. What equals its present value is no change; if nothing changes, nothing is
     /// written. Taking a product or a permission away opens a new generation.
     ///
     /// # Errors
-    /// As [`Registry::create_client`], and [`Error::Changed`] if `expected` is not the record's version.
+    /// As [`Registry::create_client`], and [`Error::Changed`] if `expected` does not hold.
     pub async fn change_client(
         &self,
         caller: &Caller,
         client_id: &str,
-        expected: Option<i64>,
+        expected: &Precondition,
         change: &ClientChange,
     ) -> Result<ClientRecord, Error> {
         caller.must_manage()?;
         let known = self.storage.all_products().await?;
         let mut tx = self.storage.begin().await?;
         let before = lock_client(&mut tx, &caller.reach, client_id).await?;
-        if expected.is_some_and(|version| version != before.version) {
-            return Err(Error::Changed);
-        }
+        expected.check(before.version)?;
         let workspace = lock_workspace(&mut tx, &Reach::Platform, &before.workspace_id).await?;
         let mut after = before.clone();
         self.apply_change(&mut tx, &known, &workspace, change, Some(&before), &mut after).await?;
@@ -132,19 +142,17 @@ impl Registry {
     /// Deletes a client within reach with its secrets. Its recorded tokens are revoked.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Denied`], and [`Error::Changed`] if `expected` is not the record's version.
+    /// [`Error::NotFound`], [`Error::Denied`], and [`Error::Changed`] if `expected` does not hold.
     pub async fn delete_client(
         &self,
         caller: &Caller,
         client_id: &str,
-        expected: Option<i64>,
+        expected: &Precondition,
     ) -> Result<(), Error> {
         caller.must_manage()?;
         let mut tx = self.storage.begin().await?;
         let client = lock_client(&mut tx, &caller.reach, client_id).await?;
-        if expected.is_some_and(|version| version != client.version) {
-            return Err(Error::Changed);
-        }
+        expected.check(client.version)?;
         let revoked = tx.revoke_tokens_of_client(client_id, self.clock.now()).await?;
         tx.delete_client(client_id).await?;
         let facts = json!({ "label": client.label, "revoked_tokens": revoked });
@@ -184,12 +192,10 @@ impl Registry {
             products: &products,
             keys: &keys,
         };
-        let mut broken = Broken::default();
+        let mut broken = change.unread.clone();
         change.apply(after, &around, &mut broken);
         client_rules::judge(change, before, after, &around, &mut broken);
-        if !broken.0.is_empty() {
-            return Err(Error::Invalid(broken.0));
-        }
+        Error::if_broken(broken)?;
         change.later.must_be_served()
     }
 
@@ -226,9 +232,7 @@ impl Registry {
         tx.insert_client(&client, &self.new_id()?).await?;
         let (secret, plain) = self.new_secret(&client.client_id, None)?;
         tx.insert_secret(&secret).await?;
-        let mut facts = facts(&client);
-        facts.insert("secret_id".to_owned(), json!(secret.secret_id));
-        self.audit(tx, caller, Action::ClientCreated, Subject::client(&client), facts.into()).await?;
+        self.audit(tx, caller, Action::ClientCreated, Subject::client(&client), facts(&client)).await?;
         let told = json!({ "label": client.label, "workspace_id": client.workspace_id, "products": client.products });
         self.mail_contacts(tx, &client, MailKind::ClientCreated, told).await?;
         // Nobody can have asked for an id that was just drawn, but whoever did must not go on being told "unknown".
@@ -251,10 +255,11 @@ impl Registry {
         for product in after.products.iter().filter(|product| !before.products.contains(product)) {
             tx.grant_product(&after.client_id, product).await?;
         }
-        let changed = differences(before, after);
-        let told = json!({ "label": after.label, "changed": changed.keys().collect::<Vec<_>>() });
-        self.audit(tx, caller, Action::ClientUpdated, Subject::client(after), json!({ "changed": changed }))
-            .await?;
+        let changed = differences(facts(before), facts(after));
+        let members: Vec<&String> =
+            changed.as_object().into_iter().flat_map(|changed| changed.keys()).collect();
+        let told = json!({ "label": after.label, "changed": members });
+        self.audit(tx, caller, Action::ClientUpdated, Subject::client(after), changed).await?;
         // Whoever stops being a contact learns of it by this last mail, so none can be dropped in silence.
         let mut contacts = after.clone();
         contacts.notification_emails.extend_from_slice(&before.notification_emails);
@@ -269,9 +274,9 @@ impl Registry {
 /// A client within reach, locked, or "not found".
 pub(super) async fn lock_client(tx: &mut Tx, reach: &Reach, client_id: &str) -> Result<ApiClient, Error> {
     if !ids::is_client_id(client_id) {
-        return Err(Error::NotFound("API client"));
+        return Err(Error::NotFound(WHAT));
     }
-    tx.lock_client(reach, client_id).await?.ok_or(Error::NotFound("API client"))
+    tx.lock_client(reach, client_id).await?.ok_or(Error::NotFound(WHAT))
 }
 
 async fn lock_workspace(tx: &mut Tx, reach: &Reach, workspace_id: &str) -> Result<Workspace, Error> {
@@ -294,8 +299,8 @@ fn takes_away(before: &ApiClient, after: &ApiClient) -> bool {
 }
 
 /// What a person set of a client, for the audit trail.
-fn facts(client: &ApiClient) -> Map<String, Value> {
-    let facts = json!({
+fn facts(client: &ApiClient) -> Value {
+    json!({
         "label": client.label,
         "products": client.products,
         "permissions": client.permissions,
@@ -305,17 +310,6 @@ fn facts(client: &ApiClient) -> Map<String, Value> {
         "signing_alg": client.signing_alg,
         "expires_at": client.expires_at.map(to_rfc3339),
         "metadata": client.metadata,
-        "status": if client.disabled_at.is_none() { "active" } else { "disabled" },
-    });
-    if let Value::Object(facts) = facts { facts } else { Map::new() }
-}
-
-/// The members that changed, each with its old and its new value.
-fn differences(before: &ApiClient, after: &ApiClient) -> Map<String, Value> {
-    let mut old = facts(before);
-    let changed = facts(after).into_iter().filter_map(|(name, new)| {
-        let old = old.remove(&name)?;
-        (old != new).then(|| (name, json!({ "old": old, "new": new })))
-    });
-    changed.collect()
+        "status": client.status(),
+    })
 }

@@ -275,3 +275,7 @@ fn concerns(change: &Change, client_id: &str, entry: Option<&Credentials>) -> bo
         Change::SigningKeys => false,
     }
 }
+
+#[cfg(test)]
+#[path = "credentials_tests.rs"]
+mod tests;

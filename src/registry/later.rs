@@ -2,8 +2,7 @@
 //! says so: a policy that is accepted and ignored would be worse than none.
 
 use super::Error;
-use super::client_change::Broken;
-use crate::model::invalid::Invalid;
+use crate::model::invalid::{Broken, Invalid};
 use crate::model::member::Member;
 
 /// How a client proves itself (RFC 7591 §2, with our shorter name for the usual one).

@@ -31,7 +31,7 @@ pub use access::Caller;
 pub use audit::AuditFilter;
 pub use bootstrap::Bootstrapped;
 pub use client_change::ClientChange;
-pub use clients::CreatedClient;
+pub use clients::{ClientFilter, CreatedClient};
 pub use credentials::{Credentials, Refusal, SecretOnFile};
 pub use error::Error;
 pub use follow::{Freshness, POLL_MILLIS};

@@ -3,15 +3,16 @@
 
 use serde_json::json;
 
-use super::client_change::{Broken, end};
+use super::client_change::end;
 use super::clients::{lock_client, touch};
 use super::record::Subject;
-use super::{Caller, Error, Registry};
+use super::{Caller, Error, Keep, Registry};
 use crate::model::audit::Action;
 use crate::model::clock::{UnixSeconds, to_rfc3339};
 use crate::model::ids;
-use crate::model::invalid::Invalid;
+use crate::model::invalid::{Broken, Invalid};
 use crate::model::mail::MailKind;
+use crate::model::page::{Items, Page};
 use crate::model::secret::{ClientSecret, MAX_LIVE_SECRETS, PlainSecret};
 use crate::storage::Change;
 
@@ -27,6 +28,8 @@ pub struct NewSecret {
     pub expire_others_after_seconds: Option<i64>,
     /// Whether all tokens of the client are revoked too.
     pub revoke_tokens: Option<bool>,
+    /// What of the request could not be read as what it should be; told together with what breaks a rule.
+    pub unread: Broken,
 }
 
 /// A secret as it was just created. The only time the plain one is seen.
@@ -49,6 +52,7 @@ impl Registry {
         caller: &Caller,
         client_id: &str,
         wanted: &NewSecret,
+        keep: Option<Keep<'_, CreatedSecret>>,
     ) -> Result<CreatedSecret, Error> {
         caller.must_manage()?;
         let mut tx = self.storage.begin().await?;
@@ -84,23 +88,38 @@ impl Registry {
         self.audit(&mut tx, caller, Action::SecretCreated, subject, facts.clone()).await?;
         self.mail_contacts(&mut tx, &client, MailKind::SecretCreated, facts).await?;
         tx.changed(Change::Client(client_id.to_owned()));
+        let created = CreatedSecret { record, secret };
+        self.keep_reply(&mut tx, keep.as_ref(), &created).await?;
         self.commit(tx).await?;
-        Ok(CreatedSecret { record, secret })
+        Ok(created)
     }
 
-    /// The live secrets of a client within reach, oldest first.
-    pub async fn secrets(&self, caller: &Caller, client_id: &str) -> Result<Vec<ClientSecret>, Error> {
-        Ok(self.client(caller, client_id).await?.secrets)
+    /// A page of the live secrets of a client within reach, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Lacks`], [`Error::Storage`].
+    pub async fn secrets(
+        &self,
+        caller: &Caller,
+        client_id: &str,
+        page: &Page,
+    ) -> Result<Items<ClientSecret>, Error> {
+        let mut secrets = self.client(caller, client_id).await?.secrets;
+        secrets.retain(|secret| page.after.as_ref().is_none_or(|after| secret.secret_id > *after));
+        Ok(Items::cut(secrets, page.limit, |secret| secret.secret_id.clone()))
     }
 
     /// A live secret of a client within reach.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Lacks`], [`Error::Storage`].
     pub async fn secret(
         &self,
         caller: &Caller,
         client_id: &str,
         secret_id: &str,
     ) -> Result<ClientSecret, Error> {
-        let secrets = self.secrets(caller, client_id).await?;
+        let secrets = self.client(caller, client_id).await?.secrets;
         secrets
             .into_iter()
             .find(|secret| secret.secret_id == secret_id)
@@ -179,7 +198,7 @@ impl Registry {
 impl NewSecret {
     /// Judges the wish; returns when the new secret ends.
     fn check(&self, now: UnixSeconds) -> Result<Option<UnixSeconds>, Error> {
-        let mut broken = Broken::default();
+        let mut broken = self.unread.clone();
         let mut expires_at = None;
         match self.expires_at.as_deref().map(|instant| end(instant, now)) {
             None => {}
@@ -192,9 +211,7 @@ impl NewSecret {
                 format!("must be from {} to {}", OVERLAP_RANGE.start(), OVERLAP_RANGE.end()),
             );
         }
-        if !broken.0.is_empty() {
-            return Err(Error::Invalid(broken.0));
-        }
+        Error::if_broken(broken)?;
         if self.revoke_tokens == Some(true) {
             let why = "this version serves only false: delete the secret or disable the client instead";
             return Err(Error::NotSupportedYet(vec![Invalid::new("/revoke_tokens", why)]));

@@ -164,26 +164,35 @@ impl Storage {
         Ok(Some(ClientRecord { client: row.try_into()?, secrets }))
     }
 
-    /// A page of the clients within reach, newest first, without their secrets.
+    /// A page of the clients within reach, newest first, with their secrets that have not expired at `now`.
     pub async fn clients(
         &self,
         reach: &Reach,
         workspace_id: Option<&str>,
         filter: &ClientFilter,
         page: &Page,
-    ) -> Result<Items<ApiClient>, StorageError> {
+        now: i64,
+    ) -> Result<Items<ClientRecord>, StorageError> {
         if let Some(workspace_id) = workspace_id
             && !reach.covers(workspace_id)
         {
             return Ok(Items { items: Vec::new(), next_after: None });
         }
         let label = filter.label.as_deref().map(contains_pattern);
-        let rows: Vec<ClientRow> = on_read!(self, pool => sqlx::query_as(LIST)
+        let mut tx = Tx { db: self.db.snapshot().await?, changes: Vec::new() };
+        let rows: Vec<ClientRow> = on_tx!(tx.db, conn => sqlx::query_as(LIST)
             .bind(workspace_id.or(reach.limit())).bind(page.after.as_deref()).bind(label.as_deref())
             .bind(filter.product.as_deref()).bind(filter.status.as_deref()).bind(i64::from(page.limit) + 1)
-            .fetch_all(pool).await)?;
+            .fetch_all(&mut *conn).await)?;
         let cut = Items::cut(rows, page.limit, |row| row.ordinal.clone());
-        let items = cut.items.into_iter().map(ApiClient::try_from).collect::<Result<_, _>>()?;
+        let mut items = Vec::with_capacity(cut.items.len());
+        for row in cut.items {
+            let client = ApiClient::try_from(row)?;
+            let mut secrets = tx.secrets(&client.client_id).await?;
+            secrets.retain(|secret| secret.is_live(now));
+            items.push(ClientRecord { client, secrets });
+        }
+        tx.rollback().await?;
         Ok(Items { items, next_after: cut.next_after })
     }
 

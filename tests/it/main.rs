@@ -2,11 +2,13 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     reason = "a test fails by panicking, and so do the functions it is made of"
 )]
 
 mod manage;
 mod oauth;
+mod registry;
 mod storage;
 mod support;

@@ -1,7 +1,10 @@
 //! The management API over real HTTP, on both engines: a file for each noun, and for what they share.
 
+mod api_client_rules;
+mod api_clients;
 mod audit_events;
 mod products;
+mod secrets;
 mod workspaces;
 
 use reqwest::Response;
