@@ -1,8 +1,6 @@
 //! The rules of an API client: which are told, which wait for later versions, and which hang on workspace, products, keys
 //! and the caller.
 
-use mintmark::model::key::{Alg, UseFor};
-use mintmark::registry::{Caller, NewSigningKey};
 use serde_json::{Value, json};
 
 use super::api_clients::{CLIENTS, complaint, furnished, read};
@@ -203,19 +201,14 @@ async fn a_signing_algorithm_needs_its_keys(engine: Engine) {
     let path = format!("/v1/api-clients/{}", made["client_id"].as_str().unwrap());
     let change = json!({"signing_alg": "EdDSA"});
     assert_eq!(admin.patch(&path, &change).await.status(), 422);
-    create_key(&app, UseFor::Expiring).await;
+    admin.create("/v1/signing-keys", &json!({"alg": "EdDSA"})).await;
     assert_eq!(admin.patch(&path, &change).await.status(), 200);
     // Its tokens would now need a key of the other class.
     let (status, problem) = read(admin.patch(&path, &json!({"token_expiry": {"mode": "never"}})).await).await;
     assert_eq!((status, complaint(&problem).1), (422, vec!["/signing_alg"]), "{problem}");
     assert!(problem["errors"][0]["detail"].as_str().unwrap().contains("never_expiring"), "{problem}");
-    create_key(&app, UseFor::NeverExpiring).await;
+    admin.create("/v1/signing-keys", &json!({"alg": "EdDSA", "use_for": "never_expiring"})).await;
     assert_eq!(admin.patch(&path, &json!({"token_expiry": {"mode": "never"}})).await.status(), 200);
-}
-
-async fn create_key(app: &TestApp, use_for: UseFor) {
-    let key = NewSigningKey { alg: Alg::EdDSA, use_for, private_key_pem: None };
-    app.core.registry.create_signing_key(&Caller::command_line(), key).await.unwrap();
 }
 
 async fn nobody_grants_a_permission_they_do_not_hold(engine: Engine) {
