@@ -347,7 +347,41 @@ async fn a_creation_sent_again_gives_the_same_secret(engine: Engine) {
     assert_eq!(read(admin.get(CLIENTS).await).await.1["items"].as_array().unwrap().len(), 1);
 }
 
+/// Changes of clients, their secrets, their workspace and their products, all at once: each is done or refused for a
+/// reason that is the caller's, and none waits for another for ever.
+async fn a_crowd_of_changes_gets_its_answers(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnished(&app).await;
+    let mut paths = Vec::new();
+    for _ in 0..3 {
+        let (client, _) = admin.client("acme-in", json!({"products": ["gst"]})).await;
+        paths.push(format!("/v1/api-clients/{}", client.client_id));
+    }
+    let change = |method: &Method, path: &str, body: Value| {
+        let request = admin.request(method.clone(), path).json(&body);
+        async { request.send().await.unwrap().status().as_u16() }
+    };
+    let (post, patch) = (Method::POST, Method::PATCH);
+    for round in 0..4 {
+        let mut crowd = Vec::new();
+        for path in &paths {
+            let products =
+                if round % 2 == 0 { json!(["gst", "e-invoicing"]) } else { json!(["e-invoicing"]) };
+            crowd.push(change(&patch, path, json!({"products": products, "label": format!("R{round}")})));
+            crowd.push(change(&patch, path, json!({"products": ["gst"], "token_expiry": {"mode": "never"}})));
+            crowd.push(change(&post, &format!("{path}/secrets"), json!({"expire_others_after_seconds": 0})));
+        }
+        crowd.push(change(&post, CLIENTS, json!({"label": "New", "products": ["e-invoicing", "gst"]})));
+        crowd.push(change(&patch, "/v1/workspaces/acme-in", json!({"name": format!("N{round}")})));
+        crowd.push(change(&patch, "/v1/products/gst", json!({"name": format!("N{round}")})));
+        crowd.push(change(&patch, "/v1/products/e-invoicing", json!({"name": format!("N{round}")})));
+        let answers = futures_util::future::join_all(crowd).await;
+        assert!(answers.iter().all(|status| matches!(status, 200 | 201)), "{answers:?}");
+    }
+}
+
 on_both_engines!(
+    a_crowd_of_changes_gets_its_answers,
     the_example_of_the_contract,
     null_and_default_values_are_accepted,
     a_patch_merges_and_keeps_to_its_precondition,
