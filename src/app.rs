@@ -7,7 +7,7 @@ use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use actix_web::web::Data;
+use actix_web::web::{Data, ServiceConfig};
 use actix_web::{App as ActixApp, HttpServer};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -313,32 +313,41 @@ impl App {
         Ok(())
     }
 
+    /// What stands around every request: its id, its log line, its numbers.
+    ///
+    /// # Errors
+    /// [`StartError::Random`].
+    pub fn telemetry(&self) -> Result<Telemetry, StartError> {
+        let proxies = self.settings.server.trusted_proxies.clone();
+        Ok(Telemetry::new(Arc::clone(&self.metrics), proxies, self.core.random.fill()?))
+    }
+
+    /// The routes of `doors` and what their functions ask for; also for benches, which serve without sockets.
+    pub fn configure(&self, config: &mut ServiceConfig, doors: Doors) {
+        config
+            .app_data(Data::from(Arc::clone(&self.core.registry)))
+            .app_data(Data::from(Arc::clone(&self.core.ring)))
+            .app_data(Data::from(Arc::clone(&self.core.issuer)))
+            .app_data(Data::from(Arc::clone(&self.metrics)))
+            .app_data(Data::from(Arc::clone(&self.readiness)))
+            .app_data(Data::from(Arc::clone(&self.throttle)))
+            .app_data(Data::from(Arc::clone(&self.metadata)))
+            .app_data(Data::from(Arc::clone(&self.running)))
+            .app_data(Data::from(Arc::clone(&self.settings)));
+        routes::configure(config, doors, self.settings.server.public_url.path());
+    }
+
     fn server(
         &self,
         listener: TcpListener,
         doors: Doors,
         mut stopped: watch::Receiver<()>,
     ) -> Result<actix_web::dev::Server, StartError> {
-        let telemetry = Telemetry::new(
-            Arc::clone(&self.metrics),
-            self.settings.server.trusted_proxies.clone(),
-            self.core.random.fill()?,
-        );
+        let telemetry = self.telemetry()?;
         let app = self.clone();
         let server = &self.settings.server;
         let http = HttpServer::new(move || {
-            ActixApp::new()
-                .app_data(Data::from(Arc::clone(&app.core.registry)))
-                .app_data(Data::from(Arc::clone(&app.core.ring)))
-                .app_data(Data::from(Arc::clone(&app.core.issuer)))
-                .app_data(Data::from(Arc::clone(&app.metrics)))
-                .app_data(Data::from(Arc::clone(&app.readiness)))
-                .app_data(Data::from(Arc::clone(&app.throttle)))
-                .app_data(Data::from(Arc::clone(&app.metadata)))
-                .app_data(Data::from(Arc::clone(&app.running)))
-                .app_data(Data::from(Arc::clone(&app.settings)))
-                .configure(|config| routes::configure(config, doors, app.settings.server.public_url.path()))
-                .wrap(telemetry.clone())
+            ActixApp::new().configure(|config| app.configure(config, doors)).wrap(telemetry.clone())
         })
         .workers(if server.workers == 0 { num_cpus() } else { server.workers })
         .max_connections(server.connections_per_worker())

@@ -7,12 +7,12 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::cached;
 use crate::keys::ring::KeyRing;
-use crate::registry::Policy;
+use crate::registry::Registry;
 
 /// Answers with the key set.
-pub async fn get(request: HttpRequest, ring: Data<KeyRing>, policy: Data<Policy>) -> HttpResponse {
+pub async fn get(request: HttpRequest, ring: Data<KeyRing>, registry: Data<Registry>) -> HttpResponse {
     let document = ring.jwks();
-    let max_age = policy.jwks_max_age_seconds;
+    let max_age = registry.policy().jwks_max_age_seconds;
     let mut response = cached::reply(&request, &document.etag, max_age);
     if response.is_not_modified {
         return response.builder.finish();

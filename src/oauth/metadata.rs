@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::cached;
 use crate::model::scope::Permission;
-use crate::registry::Policy;
+use crate::registry::Registry;
 
 /// The document, made once.
 #[derive(Debug)]
@@ -39,8 +39,8 @@ impl Metadata {
 }
 
 /// Answers with the metadata.
-pub async fn get(request: HttpRequest, metadata: Data<Metadata>, policy: Data<Policy>) -> HttpResponse {
-    let mut response = cached::reply(&request, &metadata.etag, policy.jwks_max_age_seconds);
+pub async fn get(request: HttpRequest, metadata: Data<Metadata>, registry: Data<Registry>) -> HttpResponse {
+    let mut response = cached::reply(&request, &metadata.etag, registry.policy().jwks_max_age_seconds);
     if response.is_not_modified {
         return response.builder.finish();
     }
