@@ -2,20 +2,18 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::auth::Authorized;
 use super::body::Fields;
 use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
-use super::{etag, record, record_or_304, secrets};
-use crate::model::client::ClientRecord;
-use crate::model::clock::to_rfc3339;
+use super::{etag, record, record_or_304};
 use crate::model::expiry::TokenExpiry;
 use crate::model::invalid::Broken;
 use crate::model::product::is_product_code;
-use crate::registry::{ClientChange, ClientFilter, CreatedClient, LaterMembers, Registry};
+use crate::registry::{ClientChange, ClientFilter, CreatedClient, LaterMembers, Registry, Representation};
 
 /// Members that only later ways to authenticate use (RFC 7591 §2, RFC 8705 §2.1.2).
 const OF_OTHER_AUTH_METHODS: [&str; 7] = [
@@ -42,7 +40,7 @@ pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResp
     };
     query.finish()?;
     let clients = registry.clients(&call.caller, &workspace_id, &filter, &page.page).await?;
-    Ok(page.reply(registry.subkeys(), clients, json_of))
+    Ok(page.reply(registry.subkeys(), clients, Representation::to_json))
 }
 
 /// `POST /v1/workspaces/{workspace_id}/api-clients`
@@ -51,13 +49,8 @@ pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<Http
     let body = call.body().await?;
     let wanted = change(&body.json);
     let reply = |made: &CreatedClient| {
-        let CreatedClient { record, secret } = made;
-        let location = call.path_of(&format!("/v1/api-clients/{}", record.client.client_id));
-        let mut json = json_of(record);
-        if let Some(members) = json.as_object_mut() {
-            members.insert("client_secret".to_owned(), secret.expose().into());
-        }
-        Reply::created(location, Some(etag::of(record.client.version)), &json)
+        let location = call.path_of(&format!("/v1/api-clients/{}", made.record.client.client_id));
+        Reply::created(location, Some(etag::of(made.record.client.version)), &made.to_json())
     };
     once(&call, &registry, &body.bytes, reply, async |keep| {
         registry.create_client(&call.caller, &workspace_id, &wanted, keep).await
@@ -69,7 +62,7 @@ pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<Http
 pub async fn get(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
     let id: String = call.path()?;
     let client = registry.client(&call.caller, &id).await?;
-    Ok(record_or_304(&call.request, client.client.version, &json_of(&client)))
+    Ok(record_or_304(&call.request, client.client.version, &client.to_json()))
 }
 
 /// `PATCH /v1/api-clients/{client_id}`
@@ -78,7 +71,7 @@ pub async fn patch(mut call: Authorized, registry: Data<Registry>) -> Result<Htt
     let expected = etag::if_match(&call.request)?;
     let body = call.body().await?;
     let client = registry.change_client(&call.caller, &id, &expected, &change(&body.json)).await?;
-    Ok(record(client.client.version, &json_of(&client)))
+    Ok(record(client.client.version, &client.to_json()))
 }
 
 /// `DELETE /v1/api-clients/{client_id}`
@@ -129,31 +122,4 @@ fn token_expiry(fields: &mut Fields<'_>) -> Option<TokenExpiry> {
         _ => fields.refuse("mode", "must be after or never"),
     }
     None
-}
-
-fn json_of(record: &ClientRecord) -> Value {
-    let ClientRecord { client, secrets } = record;
-    json!({
-        "client_id": client.client_id,
-        "workspace_id": client.workspace_id,
-        "label": client.label,
-        "status": client.status(),
-        "products": client.products,
-        "permissions": client.permissions,
-        "token_expiry": client.token_expiry,
-        "notification_emails": client.notification_emails,
-        "allowed_ips": client.allowed_ips,
-        "active_tokens": "many",
-        "replace_grace_seconds": 0,
-        "daily_token_limit": null,
-        "auth_method": "client_secret",
-        "expires_at": client.expires_at.map(to_rfc3339),
-        "signing_alg": client.signing_alg,
-        "require_dpop": false,
-        "metadata": client.metadata,
-        "generation": client.generation,
-        "secrets": secrets.iter().map(secrets::json_of).collect::<Vec<_>>(),
-        "created_at": to_rfc3339(client.created_at),
-        "updated_at": to_rfc3339(client.updated_at),
-    })
 }

@@ -2,7 +2,6 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde_json::{Value, json};
 
 use super::auth::Authorized;
 use super::body::Fields;
@@ -10,10 +9,9 @@ use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
 use super::{etag, record, record_or_304};
-use crate::model::clock::to_rfc3339;
 use crate::model::invalid::Broken;
 use crate::model::product::Product;
-use crate::registry::{ProductChange, Registry};
+use crate::registry::{ProductChange, Registry, Representation};
 
 /// `GET /v1/products`
 pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
@@ -21,7 +19,7 @@ pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResp
     let page = PageRequest::take(&mut query, &call, registry.subkeys())?;
     query.finish()?;
     let products = registry.products(&call.caller, &page.page).await?;
-    Ok(page.reply(registry.subkeys(), products, json_of))
+    Ok(page.reply(registry.subkeys(), products, Representation::to_json))
 }
 
 /// `POST /v1/products`
@@ -33,7 +31,7 @@ pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<Http
     let change = ProductChange { unread, ..change };
     let reply = |made: &Product| {
         let location = call.path_of(&format!("/v1/products/{}", made.product));
-        Reply::created(location, Some(etag::of(made.version)), &json_of(made))
+        Reply::created(location, Some(etag::of(made.version)), &made.to_json())
     };
     once(&call, &registry, &body.bytes, reply, async |keep| {
         registry.create_product(&call.caller, &code, &change, keep).await
@@ -45,7 +43,7 @@ pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<Http
 pub async fn get(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
     let code: String = call.path()?;
     let product = registry.product(&call.caller, &code).await?;
-    Ok(record_or_304(&call.request, product.version, &json_of(&product)))
+    Ok(record_or_304(&call.request, product.version, &product.to_json()))
 }
 
 /// `PATCH /v1/products/{product}`
@@ -57,7 +55,7 @@ pub async fn patch(mut call: Authorized, registry: Data<Registry>) -> Result<Htt
     let change = Fields::read(&body.json, &mut unread, members);
     let change = ProductChange { unread, ..change };
     let product = registry.change_product(&call.caller, &code, &expected, &change).await?;
-    Ok(record(product.version, &json_of(&product)))
+    Ok(record(product.version, &product.to_json()))
 }
 
 /// `DELETE /v1/products/{product}`
@@ -76,16 +74,4 @@ fn members(fields: &mut Fields<'_>) -> ProductChange {
         never_expires_allowed: fields.boolean("never_expires_allowed"),
         ..ProductChange::default()
     }
-}
-
-fn json_of(product: &Product) -> Value {
-    json!({
-        "product": product.product,
-        "name": product.name,
-        "audience": product.audience,
-        "max_token_lifetime_seconds": product.max_token_lifetime_seconds,
-        "never_expires_allowed": product.never_expires_allowed,
-        "created_at": to_rfc3339(product.created_at),
-        "updated_at": to_rfc3339(product.updated_at),
-    })
 }

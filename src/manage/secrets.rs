@@ -2,17 +2,14 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde_json::{Value, json};
 
 use super::auth::Authorized;
 use super::body::Fields;
 use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
-use crate::model::clock::to_rfc3339;
 use crate::model::invalid::Broken;
-use crate::model::secret::ClientSecret;
-use crate::registry::{CreatedSecret, NewSecret, Registry};
+use crate::registry::{CreatedSecret, NewSecret, Registry, Representation};
 
 /// `GET /v1/api-clients/{client_id}/secrets`
 pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
@@ -21,7 +18,7 @@ pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResp
     let page = PageRequest::take(&mut query, &call, registry.subkeys())?;
     query.finish()?;
     let secrets = registry.secrets(&call.caller, &client_id, &page.page).await?;
-    Ok(page.reply(registry.subkeys(), secrets, json_of))
+    Ok(page.reply(registry.subkeys(), secrets, Representation::to_json))
 }
 
 /// `POST /v1/api-clients/{client_id}/secrets`
@@ -37,13 +34,9 @@ pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<Http
     });
     let wanted = NewSecret { unread, ..wanted };
     let reply = |made: &CreatedSecret| {
-        let CreatedSecret { record, secret } = made;
-        let location = call.path_of(&format!("/v1/api-clients/{client_id}/secrets/{}", record.secret_id));
-        let mut json = json_of(record);
-        if let Some(members) = json.as_object_mut() {
-            members.insert("client_secret".to_owned(), secret.expose().into());
-        }
-        Reply::created(location, None, &json)
+        let location =
+            call.path_of(&format!("/v1/api-clients/{client_id}/secrets/{}", made.record.secret_id));
+        Reply::created(location, None, &made.to_json())
     };
     once(&call, &registry, &body.bytes, reply, async |keep| {
         registry.add_secret(&call.caller, &client_id, &wanted, keep).await
@@ -55,7 +48,7 @@ pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<Http
 pub async fn get(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
     let (client_id, secret_id): (String, String) = call.path()?;
     let secret = registry.secret(&call.caller, &client_id, &secret_id).await?;
-    Ok(HttpResponse::Ok().content_type("application/json").body(json_of(&secret).to_string()))
+    Ok(HttpResponse::Ok().content_type("application/json").body(secret.to_json().to_string()))
 }
 
 /// `DELETE /v1/api-clients/{client_id}/secrets/{secret_id}`
@@ -66,15 +59,4 @@ pub async fn delete(call: Authorized, registry: Data<Registry>) -> Result<HttpRe
     query.finish()?;
     registry.delete_secret(&call.caller, &client_id, &secret_id, force).await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-/// The record of a secret, which is all that is ever seen of it again.
-pub(super) fn json_of(secret: &ClientSecret) -> Value {
-    json!({
-        "secret_id": secret.secret_id,
-        "last_four": secret.last_four,
-        "created_at": to_rfc3339(secret.created_at),
-        "expires_at": secret.expires_at.map(to_rfc3339),
-        "last_used_at": secret.last_used_at.map(to_rfc3339),
-    })
 }

@@ -2,7 +2,6 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde_json::{Value, json};
 
 use super::auth::Authorized;
 use super::body::Fields;
@@ -10,9 +9,8 @@ use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
 use super::{etag, record_or_304};
-use crate::model::clock::to_rfc3339;
 use crate::model::invalid::Broken;
-use crate::registry::{KeyRecord, NewSigningKey, Registry};
+use crate::registry::{KeyRecord, NewSigningKey, Registry, Representation};
 
 /// `GET /v1/signing-keys`
 pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
@@ -20,7 +18,7 @@ pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResp
     let page = PageRequest::take(&mut query, &call, registry.subkeys())?;
     query.finish()?;
     let keys = registry.signing_keys(&call.caller, &page.page).await?;
-    Ok(page.reply(registry.subkeys(), keys, json_of))
+    Ok(page.reply(registry.subkeys(), keys, Representation::to_json))
 }
 
 /// `POST /v1/signing-keys`
@@ -36,7 +34,7 @@ pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<Http
     let new = NewSigningKey { unread, ..new };
     let reply = |made: &KeyRecord| {
         let location = call.path_of(&format!("/v1/signing-keys/{}", made.key.kid));
-        Reply::created(location, Some(etag::of(made.key.version)), &json_of(made))
+        Reply::created(location, Some(etag::of(made.key.version)), &made.to_json())
     };
     once(&call, &registry, &body.bytes, reply, async |keep| {
         registry.create_signing_key(&call.caller, &new, keep).await
@@ -48,7 +46,7 @@ pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<Http
 pub async fn get(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
     let kid: String = call.path()?;
     let key = registry.signing_key(&call.caller, &kid).await?;
-    Ok(record_or_304(&call.request, key.key.version, &json_of(&key)))
+    Ok(record_or_304(&call.request, key.key.version, &key.to_json()))
 }
 
 /// `DELETE /v1/signing-keys/{kid}`
@@ -60,17 +58,4 @@ pub async fn delete(call: Authorized, registry: Data<Registry>) -> Result<HttpRe
     let expected = etag::if_match(&call.request)?;
     registry.delete_signing_key(&call.caller, &kid, revoke_tokens, &expected).await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-fn json_of(record: &KeyRecord) -> Value {
-    let key = &record.key;
-    json!({
-        "kid": key.kid,
-        "alg": key.alg.as_str(),
-        "use_for": key.use_for.as_str(),
-        "phase": key.phase.as_str(),
-        "created_at": to_rfc3339(key.created_at),
-        "activates_at": to_rfc3339(key.activates_at),
-        "live_tokens": record.live_tokens,
-    })
 }

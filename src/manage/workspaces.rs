@@ -2,7 +2,6 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde_json::{Value, json};
 
 use super::auth::Authorized;
 use super::body::Fields;
@@ -10,10 +9,9 @@ use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
 use super::{etag, record, record_or_304};
-use crate::model::clock::to_rfc3339;
 use crate::model::invalid::Broken;
 use crate::model::workspace::Workspace;
-use crate::registry::{Registry, WorkspaceChange};
+use crate::registry::{Registry, Representation, WorkspaceChange};
 
 /// `GET /v1/workspaces`
 pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
@@ -21,7 +19,7 @@ pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResp
     let page = PageRequest::take(&mut query, &call, registry.subkeys())?;
     query.finish()?;
     let workspaces = registry.workspaces(&call.caller, &page.page).await?;
-    Ok(page.reply(registry.subkeys(), workspaces, json_of))
+    Ok(page.reply(registry.subkeys(), workspaces, Representation::to_json))
 }
 
 /// `POST /v1/workspaces`
@@ -33,7 +31,7 @@ pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<Http
     let change = WorkspaceChange { unread, ..change };
     let reply = |made: &Workspace| {
         let location = call.path_of(&format!("/v1/workspaces/{}", made.workspace_id));
-        Reply::created(location, Some(etag::of(made.version)), &json_of(made))
+        Reply::created(location, Some(etag::of(made.version)), &made.to_json())
     };
     once(&call, &registry, &body.bytes, reply, async |keep| {
         registry.create_workspace(&call.caller, &id, &change, keep).await
@@ -45,7 +43,7 @@ pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<Http
 pub async fn get(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
     let id: String = call.path()?;
     let workspace = registry.workspace(&call.caller, &id).await?;
-    Ok(record_or_304(&call.request, workspace.version, &json_of(&workspace)))
+    Ok(record_or_304(&call.request, workspace.version, &workspace.to_json()))
 }
 
 /// `PATCH /v1/workspaces/{workspace_id}`
@@ -57,7 +55,7 @@ pub async fn patch(mut call: Authorized, registry: Data<Registry>) -> Result<Htt
     let change = Fields::read(&body.json, &mut unread, members);
     let change = WorkspaceChange { unread, ..change };
     let workspace = registry.change_workspace(&call.caller, &id, &expected, &change).await?;
-    Ok(record(workspace.version, &json_of(&workspace)))
+    Ok(record(workspace.version, &workspace.to_json()))
 }
 
 /// `DELETE /v1/workspaces/{workspace_id}`
@@ -76,16 +74,4 @@ fn members(fields: &mut Fields<'_>) -> WorkspaceChange {
         products_allowed: fields.strings("products_allowed"),
         ..WorkspaceChange::default()
     }
-}
-
-fn json_of(workspace: &Workspace) -> Value {
-    json!({
-        "workspace_id": workspace.workspace_id,
-        "name": workspace.name,
-        "status": workspace.status(),
-        "never_expires_allowed": workspace.never_expires_allowed,
-        "products_allowed": workspace.products_allowed,
-        "created_at": to_rfc3339(workspace.created_at),
-        "updated_at": to_rfc3339(workspace.updated_at),
-    })
 }
