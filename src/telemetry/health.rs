@@ -109,7 +109,6 @@ impl fmt::Debug for Readiness {
 }
 
 /// `GET /healthz`: 200 for as long as requests are answered at all.
-#[expect(clippy::unused_async, reason = "handlers are async functions")]
 pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Health { status: "ok" })
 }

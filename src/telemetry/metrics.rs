@@ -198,7 +198,6 @@ impl Metrics {
 }
 
 /// `GET /metrics`
-#[expect(clippy::unused_async, reason = "handlers are async functions")]
 pub async fn get(metrics: web::Data<Metrics>) -> HttpResponse {
     HttpResponse::Ok().content_type(CONTENT_TYPE).body(metrics.encode())
 }

@@ -31,8 +31,8 @@ async fn exchange(
 ) -> (Vec<Reply>, String) {
     let settings = Settings::from_toml_layers(&[settings]).unwrap();
     let memory = Memory::default();
-    let writer = memory.clone();
-    let _log = tracing::subscriber::set_default(logs::subscriber(&settings.log, move || writer.clone()));
+
+    let _log = tracing::subscriber::set_default(logs::subscriber(&settings.log, memory.clone()));
     let proxies = settings.server.trusted_proxies.clone();
     let app = App::new()
         // An inner middleware that refuses with an error instead of a response, as some do.

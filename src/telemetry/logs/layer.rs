@@ -1,0 +1,134 @@
+//! From events to lines. An event costs no allocation and a span one, since both lie on the path of every token.
+
+use std::cell::RefCell;
+use std::fmt::{self, Write};
+
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
+
+use super::fields::{Fields, Fragment, LogTarget, json_string};
+use crate::config::LogFormat;
+use crate::model::clock::{Clock, SystemClock, UnixSeconds, to_rfc3339};
+
+/// Where lines go. Each ends with its line feed.
+pub trait Output: Send + Sync + 'static {
+    /// Takes one line; `urgent` ones should not wait for others.
+    fn write_line(&self, line: &str, urgent: bool);
+}
+
+/// Writes every event as a line in its format, with the fields of the spans it happened in.
+pub(super) struct Lines<O> {
+    pub(super) format: LogFormat,
+    pub(super) output: O,
+}
+
+thread_local! {
+    static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+    /// The second last written in this thread, and its text up to the seconds.
+    static SECOND: RefCell<(UnixSeconds, String)> = const { RefCell::new((-1, String::new())) };
+}
+
+impl<S, O> Layer<S> for Lines<O>
+where
+    S: Subscriber + for<'l> LookupSpan<'l>,
+    O: Output,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        let mut fragment = Fragment::default();
+        attributes.record(&mut Fields::new(&mut fragment, self.format));
+        span.extensions_mut().insert(fragment);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        if let Some(fragment) = span.extensions_mut().get_mut::<Fragment>() {
+            values.record(&mut Fields::new(fragment, self.format));
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let write = |line: &mut String| {
+            line.clear();
+            // A `String` takes whatever is written.
+            let _ = self.write(line, event, &context);
+            self.output.write_line(line, *event.metadata().level() <= Level::WARN);
+        };
+        // A value that logs while it is being logged finds the buffer taken.
+        LINE.with(|buffer| match buffer.try_borrow_mut() {
+            Ok(mut line) => write(&mut line),
+            Err(_) => write(&mut String::new()),
+        });
+    }
+}
+
+impl<O> Lines<O> {
+    fn write<S>(&self, line: &mut String, event: &Event<'_>, context: &Context<'_, S>) -> fmt::Result
+    where
+        S: Subscriber + for<'l> LookupSpan<'l>,
+    {
+        let mut from_log = LogTarget::default();
+        if event.metadata().target() == "log" {
+            event.record(&mut from_log);
+        }
+        let target = from_log.0.as_deref().unwrap_or(event.metadata().target());
+        let level = event.metadata().level();
+        let spans = context.event_scope(event).into_iter().flatten();
+        match self.format {
+            LogFormat::Text => {
+                write_timestamp(line)?;
+                write!(line, " {level:>5} {target}:")?;
+                event.record(&mut Fields::new(line, self.format));
+                for_each_fragment(spans, |fragment| line.write_str(fragment))?;
+                line.write_char('\n')
+            }
+            LogFormat::Json => {
+                line.write_str("{\"timestamp\":\"")?;
+                write_timestamp(line)?;
+                write!(line, "\",\"level\":\"{level}\",\"target\":")?;
+                json_string(line, format_args!("{target}"))?;
+                event.record(&mut Fields::new(line, self.format));
+                let mut separator = ",\"span\":{";
+                for_each_fragment(spans, |fragment| {
+                    line.write_str(separator)?;
+                    separator = ",";
+                    line.write_str(fragment.trim_start_matches(','))
+                })?;
+                line.write_str(if separator == "," { "}}\n" } else { "}\n" })
+            }
+        }
+    }
+}
+
+/// Calls `each` with the fields of every span that has any, the innermost first.
+fn for_each_fragment<'a, S>(
+    spans: impl Iterator<Item = SpanRef<'a, S>>,
+    mut each: impl FnMut(&str) -> fmt::Result,
+) -> fmt::Result
+where
+    S: Subscriber + for<'l> LookupSpan<'l> + 'a,
+{
+    for span in spans {
+        match span.extensions().get::<Fragment>().map(Fragment::as_str) {
+            None | Some("") => {}
+            Some(fragment) => each(fragment)?,
+        }
+    }
+    Ok(())
+}
+
+/// Writes the time as RFC 3339 with milliseconds.
+fn write_timestamp(line: &mut String) -> fmt::Result {
+    let now = SystemClock.now_millis();
+    let (second, millis) = (now.div_euclid(1000), now.rem_euclid(1000));
+    SECOND.with_borrow_mut(|(known, text)| {
+        if *known != second {
+            *known = second;
+            *text = to_rfc3339(second);
+            text.pop();
+        }
+        write!(line, "{text}.{millis:03}Z")
+    })
+}

@@ -1,0 +1,166 @@
+//! The log: text or JSON, one line an event, on standard error (`quickstart` and the commands print their results to
+//! standard output, and these must not mix).
+//!
+//! A line can be trusted to be one event: control characters, line separators and characters that reorder text are
+//! escaped in whatever is logged, so nobody who gets a value logged can write lines of his own. The lines are our own
+//! instead of `tracing_subscriber::fmt`'s, because that one costs 26 allocations for the line of a request in JSON and
+//! passes line feeds through in text.
+
+mod escape;
+mod fields;
+mod layer;
+mod stderr;
+
+use std::io;
+
+use tracing::Subscriber;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+
+pub use layer::Output;
+pub use stderr::LogGuard;
+
+use crate::config::LogSettings;
+
+/// Why the log could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// This process has one already.
+    #[error("the log has been started before")]
+    AlreadyStarted(#[from] TryInitError),
+    /// The thread that writes it could not be made.
+    #[error("the thread that writes the log could not be started")]
+    Thread(#[from] io::Error),
+}
+
+/// Starts the log of a command: each line is written before the command goes on.
+///
+/// # Errors
+/// There is a log already.
+pub fn init(settings: &LogSettings) -> Result<(), StartError> {
+    Ok(subscriber(settings, stderr::Direct).try_init()?)
+}
+
+/// Starts the log of a serving process: lines are written by a thread, so that no request waits for that. The log ends
+/// with the guard, which is held until nothing more is to be said.
+///
+/// # Errors
+/// There is a log already, or no thread can be made.
+pub fn init_for_serving(settings: &LogSettings) -> Result<LogGuard, StartError> {
+    let (lines, guard) = stderr::start(io::stderr())?;
+    subscriber(settings, lines).try_init()?;
+    Ok(guard)
+}
+
+/// What these start, writing to `output`. For tests that read what was logged.
+pub fn subscriber<O: Output>(settings: &LogSettings, output: O) -> impl Subscriber + Send + Sync + use<O> {
+    let lines = layer::Lines { format: settings.format, output };
+    tracing_subscriber::registry().with(lines).with(settings.level.targets())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::config::Settings;
+
+    /// A log that stays in memory.
+    #[derive(Clone, Default)]
+    pub(in crate::telemetry) struct Memory(Arc<Mutex<String>>);
+
+    impl Memory {
+        pub(in crate::telemetry) fn text(&self) -> String {
+            self.0.lock().unwrap().clone()
+        }
+    }
+
+    impl Output for Memory {
+        fn write_line(&self, line: &str, _urgent: bool) {
+            self.0.lock().unwrap().push_str(line);
+        }
+    }
+
+    /// Runs `what` under the log that `toml` asks for and returns what it wrote.
+    fn logged(toml: &str, what: impl FnOnce()) -> String {
+        let settings = Settings::from_toml_layers(&[toml]).unwrap();
+        let memory = Memory::default();
+        tracing::subscriber::with_default(subscriber(&settings.log, memory.clone()), what);
+        memory.text()
+    }
+
+    const HOSTILE: &str = "a\r\n2026 INFO mintmark: forged\u{1b}[2J\u{9b}31m\u{202e}\u{2028}é\"\\\0";
+
+    #[test]
+    fn a_value_cannot_end_its_line() {
+        for format in ["text", "json"] {
+            let text = logged(&format!("log.format = \"{format}\""), || {
+                let span = tracing::info_span!(target: "mintmark::x", "span", inside = HOSTILE);
+                let _in = span.enter();
+                tracing::info!(target: "mintmark::x", shown = %HOSTILE, debugged = ?HOSTILE, plain = HOSTILE, "{HOSTILE}");
+            });
+            let line = text.strip_suffix('\n').unwrap();
+            assert!(
+                !line.contains(['\n', '\r', '\0', '\u{1b}', '\u{9b}', '\u{202e}', '\u{2028}']),
+                "{line:?}"
+            );
+            assert_eq!(line.matches('é').count(), 5, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn text_is_for_people() {
+        let text = logged("", || {
+            let span = tracing::error_span!(target: "mintmark::x", "request", request_id = "abc", late = tracing::field::Empty);
+            let _in = span.enter();
+            tracing::info!(target: "mintmark::app", address = %"127.0.0.1:8080", n = 3, on = true, "listening on {}", "all");
+            span.record("late", "two words");
+            tracing::warn!(target: "mintmark::app", none = tracing::field::Empty, "again");
+        });
+        let lines: Vec<&str> = text.lines().map(|line| line.split_once("Z ").unwrap().1).collect();
+        assert_eq!(
+            lines,
+            [
+                " INFO mintmark::app: listening on all address=127.0.0.1:8080 n=3 on=true request_id=abc",
+                " WARN mintmark::app: again request_id=abc late=\"two words\"",
+            ]
+        );
+        let (date, _) = text.split_once("  INFO").unwrap();
+        assert_eq!(date.len(), "2026-11-23T08:00:00.000Z".len());
+        let seconds = format!("{}Z", &date[..19]);
+        assert!(crate::model::clock::from_rfc3339(&seconds).is_some_and(|at| at > 1_700_000_000), "{date}");
+    }
+
+    #[test]
+    fn json_gives_values_back_unchanged() {
+        let text = logged("log.format = \"json\"", || {
+            let outer = tracing::error_span!(target: "mintmark::x", "outer", job = 7);
+            let _outer = outer.enter();
+            let span = tracing::error_span!(target: "mintmark::x", "request", request_id = "abc");
+            let _in = span.enter();
+            tracing::warn!(target: "mintmark::x", plain = HOSTILE, number = -7, ratio = 0.5, none = f64::NAN, "one event");
+        });
+        let event: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let timestamp = event["timestamp"].as_str().unwrap().to_owned();
+        assert!(crate::model::clock::from_rfc3339(&timestamp).is_some(), "{timestamp}");
+        let expected = serde_json::json!({
+            "timestamp": timestamp, "level": "WARN", "target": "mintmark::x", "message": "one event",
+            "plain": HOSTILE, "number": -7, "ratio": 0.5, "none": null, "span": {"request_id": "abc", "job": 7},
+        });
+        assert_eq!(event, expected);
+        let bare = logged("log.format = \"json\"", || tracing::warn!(target: "mintmark::x", "alone"));
+        assert!(serde_json::from_str::<serde_json::Value>(&bare).unwrap().get("span").is_none(), "{bare}");
+    }
+
+    #[test]
+    fn the_level_decides_and_libraries_stay_quiet() {
+        let text = logged("log.level = \"trace\"", || {
+            tracing::trace!(target: "mintmark::keys", "ours");
+            tracing::debug!(target: "sqlx::query", "theirs, detailed");
+            tracing::info!(target: "sqlx::query", "theirs");
+        });
+        assert!(text.contains("ours") && text.contains("theirs\n") && !text.contains("detailed"), "{text}");
+        let text = logged("log.level = \"error\"", || tracing::warn!(target: "mintmark::keys", "ours"));
+        assert_eq!(text, "");
+    }
+}

@@ -1,0 +1,198 @@
+//! Standard error: written at once by a command, and by a thread of its own while serving, so that no request waits for
+//! whoever reads the log.
+//!
+//! That thread gathers lines for a few milliseconds and writes them together: one system call for many. If the reader
+//! stalls, the service goes on, and lines beyond a bound are dropped and counted.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::layer::Output;
+
+/// How long lines that are not urgent wait for others.
+const GATHER: Duration = Duration::from_millis(5);
+/// Bytes from which on they wait no longer.
+const ENOUGH: usize = 64 * 1024;
+/// Bytes from which on lines are dropped.
+const BOUND: usize = 4 * 1024 * 1024;
+
+/// Writes each line at once.
+pub(super) struct Direct;
+
+impl Output for Direct {
+    fn write_line(&self, line: &str, _urgent: bool) {
+        // There is nobody left to tell that standard error is gone.
+        let _ = io::stderr().write_all(line.as_bytes());
+    }
+}
+
+/// The end of the log: when it is dropped, what was logged before has been written. Held by `main` to its end.
+#[must_use = "the log ends when this is dropped"]
+#[derive(Debug)]
+pub struct LogGuard {
+    queue: Arc<Queue>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        self.queue.lock().closed = true;
+        self.queue.changed.notify_one();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Starts the thread that writes to `to`.
+pub(super) fn start(to: impl Write + Send + 'static) -> io::Result<(Lines, LogGuard)> {
+    let queue = Arc::new(Queue::default());
+    let for_thread = Arc::clone(&queue);
+    let thread =
+        std::thread::Builder::new().name("log".to_owned()).spawn(move || for_thread.write_all(to))?;
+    Ok((Lines(Arc::clone(&queue)), LogGuard { queue, thread: Some(thread) }))
+}
+
+/// The side that lines go in at.
+#[derive(Debug, Clone)]
+pub(super) struct Lines(Arc<Queue>);
+
+impl Output for Lines {
+    fn write_line(&self, line: &str, urgent: bool) {
+        let mut waiting = self.0.lock();
+        if waiting.closed || waiting.bytes.len() + line.len() > BOUND {
+            waiting.lost += 1;
+            return;
+        }
+        let was_empty = waiting.bytes.is_empty();
+        waiting.bytes.extend_from_slice(line.as_bytes());
+        let hurry = urgent || waiting.bytes.len() >= ENOUGH;
+        let news = was_empty || (hurry && !waiting.hurry);
+        waiting.hurry |= hurry;
+        drop(waiting);
+        if news {
+            self.0.changed.notify_one();
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    hurry: bool,
+    closed: bool,
+    lost: u64,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_all(&self, mut to: impl Write) {
+        let mut batch = Vec::new();
+        loop {
+            batch.clear();
+            let (closed, lost) = self.next(&mut batch);
+            let _ = to.write_all(&batch).and_then(|()| to.flush());
+            if lost > 0 {
+                tracing::warn!(target: "mintmark::logs", lost, "log lines were dropped, since they were not read fast enough");
+            }
+            if closed {
+                return;
+            }
+        }
+    }
+
+    /// Waits for lines and swaps them into `batch`, which is empty; says whether they are the last, and how many lines
+    /// were dropped meanwhile.
+    fn next(&self, batch: &mut Vec<u8>) -> (bool, u64) {
+        let ready = |w: &mut Waiting| w.bytes.is_empty() && !w.closed;
+        let waiting = self.changed.wait_while(self.lock(), ready).unwrap_or_else(PoisonError::into_inner);
+        let gathering = |w: &mut Waiting| !w.hurry && !w.closed;
+        let (mut waiting, _) = self
+            .changed
+            .wait_timeout_while(waiting, GATHER, gathering)
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut waiting.bytes, batch);
+        waiting.hurry = false;
+        (waiting.closed, std::mem::take(&mut waiting.lost))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// A reader that shows each batch, then is done with it only when told to, or when nobody tells any more.
+    struct Slow {
+        go: mpsc::Receiver<()>,
+        seen: mpsc::Sender<Vec<u8>>,
+    }
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.seen.send(bytes.to_vec());
+            let _ = self.go.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn slow() -> (mpsc::Sender<()>, mpsc::Receiver<Vec<u8>>, Lines, LogGuard) {
+        let ((go, wait), (seen, batches)) = (mpsc::channel(), mpsc::channel());
+        let (lines, guard) = start(Slow { go: wait, seen }).unwrap();
+        (go, batches, lines, guard)
+    }
+
+    #[test]
+    fn everything_logged_is_written_in_order_before_the_end() {
+        let (go, batches, lines, guard) = slow();
+        drop(go);
+        let expected = (0..10_000).fold(String::new(), |lines, n| lines + &format!("line {n}\n"));
+        for line in expected.split_inclusive('\n') {
+            lines.write_line(line, line.contains('7'));
+        }
+        drop(guard);
+        assert_eq!(String::from_utf8(batches.iter().flatten().collect()).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_line_alone_is_written_without_another_to_push_it() {
+        let (go, batches, lines, _guard) = slow();
+        drop(go);
+        for urgent in [false, true] {
+            lines.write_line("one\n", urgent);
+            assert_eq!(batches.recv().unwrap(), b"one\n");
+        }
+    }
+
+    #[test]
+    fn a_reader_that_stalls_costs_lines_and_not_the_service() {
+        let (go, batches, lines, guard) = slow();
+        lines.write_line("first\n", true);
+        assert_eq!(batches.recv().unwrap(), b"first\n");
+        let line = "x".repeat(ENOUGH);
+        for _ in 0..BOUND / ENOUGH + 20 {
+            lines.write_line(&line, false);
+        }
+        let lost = lines.0.lock().lost;
+        drop(go);
+        drop(guard);
+        assert_eq!(lost, 20);
+        assert_eq!(batches.iter().map(|batch| batch.len()).sum::<usize>(), BOUND);
+    }
+}
