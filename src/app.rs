@@ -376,12 +376,12 @@ fn num_cpus() -> usize {
 
 fn gauges(metrics: &Metrics, core: &Core) {
     let registry = Arc::clone(&core.registry);
-    metrics.gauge_read_by("mintmark_cached_clients", "API clients held in memory", move || {
+    metrics.gauge_read_by("cached_clients", "API clients held in memory", move || {
         i64::try_from(registry.cached_clients()).unwrap_or(i64::MAX)
     });
     let registry = Arc::clone(&core.registry);
     metrics.gauge_read_by(
-        "mintmark_change_counter_age_milliseconds",
+        "change_counter_age_milliseconds",
         "Milliseconds since the change counter was last confirmed; above 5000 answers are refused",
         move || registry.confirmed_millis_ago(),
     );

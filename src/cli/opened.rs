@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::{Failure, Global};
 use crate::app::Core;
-use crate::config::{LogLevel, Settings, Source};
+use crate::config::{LogLevel, LogSettings, Settings, Source};
 use crate::keys::master::Origin;
 use crate::model::clock::SystemClock;
-use crate::telemetry::logs;
+use crate::telemetry::logs::{self, LogGuard};
 
 /// Settings and core of one command.
 pub(super) struct Opened {
@@ -44,11 +44,17 @@ pub(super) fn quiet_log(settings: &Settings) {
     start_log(&log);
 }
 
-/// Starts the log of this process.
-pub(super) fn start_log(settings: &crate::config::LogSettings) {
+/// Starts the log of a command.
+fn start_log(settings: &LogSettings) {
     if let Err(error) = logs::init(settings) {
         eprintln!("mintmark: the log cannot be started: {error}");
     }
+}
+
+/// Starts the log of a serving process. What is logged has been written when the guard is dropped.
+pub(super) fn start_serving_log(settings: &LogSettings) -> Option<LogGuard> {
+    let guard = logs::init_for_serving(settings);
+    guard.map_err(|error| eprintln!("mintmark: the log cannot be started: {error}")).ok()
 }
 
 /// What is said, loudly, about a new master key.

@@ -6,7 +6,7 @@ use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::opened::{key_created, start_log};
+use super::opened::{key_created, start_serving_log};
 use super::{Failure, Global};
 use crate::app::{App, Listeners};
 use crate::config::{self, Settings};
@@ -28,7 +28,7 @@ pub(super) struct Serve {}
 impl Serve {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
         let (settings, listeners) = bind(global)?;
-        start_log(&settings.log);
+        let _log = start_serving_log(&settings.log);
         let signals = Signals::listen()?;
         let app = App::build(settings.clone(), Arc::new(SystemClock)).await?;
         announce(&settings, &listeners, &app).await?;

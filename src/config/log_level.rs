@@ -9,7 +9,8 @@ const OURS: &str = "mintmark";
 
 /// A checked `log.level`, like `info,mintmark::http=warn`.
 ///
-/// Libraries are held to `info`: below it some log bytes they carry, which could be a secret.
+/// A bare level is for Mintmark's own modules, and libraries speak from `warn` up. Named ones may say more, but not below
+/// `info`, where some log bytes they carry, which could be a secret.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogLevel {
     text: String,
@@ -33,7 +34,7 @@ impl FromStr for LogLevel {
                 directive.split_once('=').map_or((None, directive), |(t, l)| (Some(t.trim()), l));
             let level = parse_level(level.trim()).ok_or_else(|| format!("{directive:?} names no level"))?;
             targets = match target {
-                None => targets.with_default(level.min(LevelFilter::INFO)).with_target(OURS, level),
+                None => targets.with_default(level.min(LevelFilter::WARN)).with_target(OURS, level),
                 Some(target) if !is_module(target) => return Err(format!("{directive:?} names no module")),
                 Some(target) if is_ours(target) || level <= LevelFilter::INFO => {
                     targets.with_target(target, level)
@@ -84,11 +85,13 @@ mod tests {
     use tracing::Level;
 
     #[test]
-    fn libraries_are_held_to_info() {
+    fn libraries_say_little() {
         let targets = "trace".parse::<LogLevel>().unwrap().targets();
         assert!(targets.would_enable("mintmark::keys", &Level::TRACE));
-        assert!(targets.would_enable("actix_http::h1", &Level::INFO));
-        assert!(!targets.would_enable("actix_http::h1", &Level::DEBUG));
+        assert!(targets.would_enable("actix_http::h1", &Level::WARN));
+        assert!(!targets.would_enable("actix_http::h1", &Level::INFO));
+        let targets = "info,actix_server=info".parse::<LogLevel>().unwrap().targets();
+        assert!(targets.would_enable("actix_server::worker", &Level::INFO));
         assert!("info,sqlx=debug".parse::<LogLevel>().is_err_and(|why| why.contains("library")));
         assert!("mintmarkx=debug".parse::<LogLevel>().is_err());
     }

@@ -156,8 +156,8 @@ pub(super) mod tests {
     fn the_level_decides_and_libraries_stay_quiet() {
         let text = logged("log.level = \"trace\"", || {
             tracing::trace!(target: "mintmark::keys", "ours");
-            tracing::debug!(target: "sqlx::query", "theirs, detailed");
-            tracing::info!(target: "sqlx::query", "theirs");
+            tracing::info!(target: "sqlx::query", "theirs, detailed");
+            tracing::warn!(target: "sqlx::query", "theirs");
         });
         assert!(text.contains("ours") && text.contains("theirs\n") && !text.contains("detailed"), "{text}");
         let text = logged("log.level = \"error\"", || tracing::warn!(target: "mintmark::keys", "ours"));
