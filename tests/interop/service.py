@@ -1,0 +1,101 @@
+"""The service as an operator runs it: the binary, settings from the environment, a data folder of its own."""
+
+import ctypes
+import json
+import os
+import queue
+import signal
+import subprocess
+import tempfile
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterator
+
+# A debug build on a busy machine; it usually takes well under a second to start, and to stop.
+PATIENCE_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Service:
+    """One running service."""
+
+    binary: str
+    issuer: str
+    folder: Path
+    environment: dict[str, str]
+
+    def command(self, *arguments: str) -> dict:
+        """Runs a command of the binary beside the serving process and reads the JSON it prints."""
+        done = subprocess.run(
+            [self.binary, *arguments], cwd=self.folder, env=self.environment, text=True, stdout=subprocess.PIPE, check=True,
+        )
+        return json.loads(done.stdout)
+
+
+@contextmanager
+def running(database_url: str | None, **settings: str) -> Iterator[Service]:
+    """Starts the service on a port of the system's choice and stops it by SIGTERM; a failing exit code is an error.
+
+    `database_url` None is the embedded default. Settings are named as in the environment: `TOKENS__SIGNING_ALG="EdDSA"`.
+    """
+    binary = os.environ["MINTMARK_BINARY"]
+    settings = {"SERVER__LISTEN": "127.0.0.1:0", "LOG__FORMAT": "json", **settings}
+    if database_url:
+        settings["DATABASE__URL"] = database_url
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MINTMARK__")}
+    environment.update({f"MINTMARK__{key}": value for key, value in settings.items()})
+    with tempfile.TemporaryDirectory(prefix="mintmark-service-") as folder:
+        process = subprocess.Popen(
+            [binary, "serve"], cwd=folder, env=environment, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=end_with_parent,
+        )
+        log = Log(process)
+        try:
+            started = log.serving()
+            environment["MINTMARK__SERVER__LISTEN"] = started["listen"]
+            yield Service(binary, started["issuer"], Path(folder), environment)
+            process.terminate()
+            code = process.wait(timeout=PATIENCE_SECONDS)
+            if code != 0:
+                raise RuntimeError(f"the service ended with exit code {code} on SIGTERM")
+        except BaseException:
+            log.show()
+            raise
+        finally:
+            process.kill()
+            process.wait()
+
+
+class Log:
+    """Reads what the service logs, and keeps it."""
+
+    def __init__(self, process: subprocess.Popen):
+        self.lines: list[str] = []
+        self.start: queue.Queue[dict | None] = queue.Queue()
+        threading.Thread(target=self.read, args=[process], daemon=True).start()
+
+    def read(self, process: subprocess.Popen) -> None:
+        for line in process.stderr:
+            self.lines.append(line)
+            if '"serving"' in line:
+                self.start.put(json.loads(line))
+        self.start.put(None)
+
+    def serving(self) -> dict:
+        """The line that says what is served where, once it is there."""
+        line = self.start.get(timeout=PATIENCE_SECONDS)
+        if line is None:
+            raise RuntimeError("the service ended at its start")
+        return line
+
+    def show(self) -> None:
+        """Prints the end of it."""
+        print(f"---- the last of {len(self.lines)} lines of the log:\n" + "".join(self.lines[-60:]), flush=True)
+
+
+def end_with_parent() -> None:
+    """Has the kernel end the service when this process is gone, however it went."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)

@@ -1,0 +1,83 @@
+"""What the tests find in the service, made through the same doors as anybody's: `bootstrap`, a token, the management API."""
+
+import base64
+import json
+import subprocess
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from service import Service
+
+ALGORITHMS = ["ES256", "EdDSA", "RS256"]
+WORKSPACE = "acme-in"
+PRODUCTS = {"e-invoicing": "https://einvoicing.example.com", "gst": "https://gst.example.com"}
+
+
+class Manager:
+    """Calls the management API with a token of the client that `bootstrap` made."""
+
+    def __init__(self, service: Service):
+        self.issuer = service.issuer
+        first = service.command("bootstrap", "--json")
+        self.client_id = first["client_id"]
+        self.client_secret = first["client_secret"]
+        self.token_endpoint = first["token_endpoint"]
+        self.token = self.fetch_token("mintmark:manage")
+
+    def fetch_token(self, scope: str) -> str:
+        """An access token for the management API."""
+        credentials = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
+        form = urllib.parse.urlencode({"grant_type": "client_credentials", "scope": scope}).encode()
+        request = urllib.request.Request(self.token_endpoint, form, {"Authorization": f"Basic {credentials}"})
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            return json.load(reply)["access_token"]
+
+    def get(self, path: str) -> dict:
+        """Reads something."""
+        return self.call("GET", path, None, 200)
+
+    def post(self, path: str, body: dict) -> dict:
+        """Creates something."""
+        return self.call("POST", path, json.dumps(body).encode(), 201)
+
+    def call(self, method: str, path: str, body: bytes | None, expected: int) -> dict:
+        """A call; any other status than the expected one is an error that shows the reply."""
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        request = urllib.request.Request(self.issuer + path, body, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as reply:
+                status, said = reply.status, reply.read().decode()
+        except urllib.error.HTTPError as error:
+            status, said = error.code, error.read().decode()
+        if status != expected:
+            raise RuntimeError(f"{method} {path}: {status} {said}")
+        return json.loads(said)
+
+
+def create_workspace(manager: Manager) -> None:
+    """A workspace and two products with an audience each."""
+    manager.post("/v1/workspaces", {"workspace_id": WORKSPACE, "name": "Acme India"})
+    for product, audience in PRODUCTS.items():
+        manager.post("/v1/products", {"product": product, "name": product, "audience": audience})
+
+
+def create_keys(manager: Manager) -> None:
+    """Keys of the other algorithms for both classes: EdDSA made by the service, RS256 imported."""
+    for use_for in ["expiring", "never_expiring"]:
+        manager.post("/v1/signing-keys", {"alg": "EdDSA", "use_for": use_for})
+        manager.post("/v1/signing-keys", {"alg": "RS256", "use_for": use_for, "private_key_pem": rsa_key()})
+
+
+def rsa_key() -> str:
+    """A new RSA key as an operator makes it."""
+    command = ["openssl", "genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
+    return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
+
+
+def create_client(manager: Manager, alg: str, expiry: dict) -> dict:
+    """An API client with one product, so that its tokens have one audience. Returns what a test needs to know of it."""
+    made = manager.post(f"/v1/workspaces/{WORKSPACE}/api-clients", {
+        "label": f"{alg} {expiry['mode']}", "products": ["gst"], "signing_alg": alg, "token_expiry": expiry,
+    })
+    return {"client_id": made["client_id"], "client_secret": made["client_secret"]}
