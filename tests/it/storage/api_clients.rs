@@ -1,6 +1,6 @@
 //! API clients: stored whole, found by those who may, listed newest first.
 
-use mintmark::model::client::ApiClient;
+use mintmark::model::client::{ApiClient, ClientRecord};
 use mintmark::model::expiry::TokenExpiry;
 use mintmark::model::page::Items;
 use mintmark::model::reach::Reach;
@@ -30,8 +30,8 @@ async fn found(storage: &Storage, client_id: &str) -> ApiClient {
     storage.client(&Reach::Platform, client_id, NOW).await.unwrap().unwrap().client
 }
 
-fn ids(items: &Items<ApiClient>) -> Vec<&str> {
-    items.items.iter().map(|client| client.client_id.as_str()).collect()
+fn ids(items: &Items<ClientRecord>) -> Vec<&str> {
+    items.items.iter().map(|record| record.client.client_id.as_str()).collect()
 }
 
 async fn a_client_is_stored_whole(engine: Engine) {
@@ -57,11 +57,14 @@ async fn a_client_comes_with_its_live_secrets(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let ending = ClientSecret { expires_at: Some(NOW + 10), ..secret("s2", "cl_1") };
     change!(storage, tx => tx.insert_secret(&ending));
+    let all = ClientFilter::default();
     for (now, live) in
         [(NOW + 9, vec![secret("s1", "cl_1"), ending.clone()]), (NOW + 10, vec![secret("s1", "cl_1")])]
     {
         let record = storage.client(&Reach::Platform, "cl_1", now).await.unwrap().unwrap();
         assert!(record.secrets == live, "at {now}");
+        let listed = storage.clients(&Reach::Platform, None, &all, &page(50, None), now).await.unwrap();
+        assert_eq!(listed.items, [record]);
     }
 }
 
@@ -78,7 +81,7 @@ async fn a_reach_ends_at_its_workspace(engine: Engine) {
 
     let all = ClientFilter::default();
     let list = async |reach: &Reach, workspace: Option<&str>| {
-        storage.clients(reach, workspace, &all, &page(50, None)).await.unwrap().items.len()
+        storage.clients(reach, workspace, &all, &page(50, None), NOW).await.unwrap().items.len()
     };
     assert_eq!(list(&Reach::Platform, None).await, 1);
     assert_eq!(list(&Reach::Platform, Some("acme")).await, 1);
@@ -164,7 +167,8 @@ async fn pages_go_from_new_to_old(engine: Engine) {
     let mut pages = Vec::new();
     let mut after = None;
     loop {
-        let items = storage.clients(&Reach::Platform, None, &all, &page(2, after.as_deref())).await.unwrap();
+        let items =
+            storage.clients(&Reach::Platform, None, &all, &page(2, after.as_deref()), NOW).await.unwrap();
         pages.push(ids(&items).join(" "));
         after = items.next_after;
         if after.is_none() {
@@ -181,7 +185,8 @@ async fn the_list_is_narrowed(engine: Engine) {
     let listed = async |product: Option<&str>, status: Option<&str>| {
         let [product, status] = [product, status].map(|text| text.map(str::to_owned));
         let filter = ClientFilter { label: None, product, status };
-        let items = storage.clients(&Reach::Platform, Some("acme"), &filter, &page(50, None)).await.unwrap();
+        let items =
+            storage.clients(&Reach::Platform, Some("acme"), &filter, &page(50, None), NOW).await.unwrap();
         ids(&items).join(" ")
     };
     assert_eq!(listed(None, None).await, "cl_2 cl_1");
@@ -218,7 +223,7 @@ async fn labels_are_found_by_any_part_of_them(engine: Engine) {
         ("a\u{0}b", ""),
     ] {
         let filter = ClientFilter { label: Some(part.to_owned()), ..ClientFilter::default() };
-        let items = storage.clients(&Reach::Platform, None, &filter, &page(50, None)).await.unwrap();
+        let items = storage.clients(&Reach::Platform, None, &filter, &page(50, None), NOW).await.unwrap();
         assert_eq!(ids(&items).join(" "), expected, "labels with {part:?}");
     }
 }
