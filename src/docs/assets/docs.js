@@ -9,6 +9,10 @@ reference.addEventListener('before-render', ({ detail: { spec } }) => {
   if (flow) flow.tokenUrl = base + new URL(flow.tokenUrl, 'http://localhost').pathname;
 });
 
+// A refused id and secret is the component's to show; with credentials the browser would ask for a password of its own.
+const { fetch } = window;
+window.fetch = (resource, options) => fetch(resource, { ...options, credentials: 'omit' });
+
 // Light or dark, as the reader's system prefers. Once only: the content security policy knows the style sheets of the two
 // themes by their hash, and a later change would rewrite them piece by piece.
 if (window.matchMedia('(prefers-color-scheme: dark)').matches) reference.setAttribute('theme', 'dark');
