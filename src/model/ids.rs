@@ -2,6 +2,8 @@
 //!
 //! Everything generated uses `[A-Za-z0-9_-]` only, so that raw and form-encoded Basic are the same bytes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use uuid::Uuid;
 
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -54,6 +56,25 @@ pub fn uuid_v7(now_millis: i64, random: [u8; 10]) -> String {
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string()
 }
 
+/// Makes UUIDv7s of which each sorts after the one before, as long as they come from the same of these: 12 bits of a
+/// counter follow the milliseconds (RFC 9562 §6.2, method 1), so that what happens within one keeps its order.
+#[derive(Debug, Default)]
+pub struct OrderedIds(AtomicU64);
+
+impl OrderedIds {
+    /// The next one, of the given instant; of the latest instant seen, if that is later or its counter is used up.
+    pub fn next(&self, now_millis: i64, mut random: [u8; 10]) -> String {
+        let now = u64::try_from(now_millis).unwrap_or(0) << 12;
+        let after = |last: u64| now.max(last.saturating_add(1));
+        // The update always happens, since the closure never declines.
+        let last = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(after(last)));
+        let ticks = after(last.unwrap_or_else(|last| last));
+        let ([first, second, ..], [.., high, low]) = (&mut random, (ticks & 0xfff).to_be_bytes());
+        (*first, *second) = (high, low);
+        uuid_v7(i64::try_from(ticks >> 12).unwrap_or(i64::MAX), random)
+    }
+}
+
 /// Whether `text` is a UUID in its usual hyphenated form, as our own ids are.
 pub fn is_uuid(text: &str) -> bool {
     text.len() == 36 && Uuid::try_parse(text).is_ok()
@@ -61,12 +82,14 @@ pub fn is_uuid(text: &str) -> bool {
 
 /// Whether `text` could be a `client_id` of ours. Anything else is unknown without asking the database.
 pub fn is_client_id(text: &str) -> bool {
-    text.len() == 25 && text.strip_prefix("cl_").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_alphanumeric()))
+    text.len() == 25
+        && text.strip_prefix("cl_").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
 /// Whether `text` may be a workspace id: `[A-Za-z0-9_-]{1,64}`.
 pub fn is_workspace_id(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 #[cfg(test)]
@@ -85,6 +108,23 @@ mod tests {
         }
         assert_eq!(from_base62("1-"), None);
         assert_eq!(from_base62("zzzzzzzzzzzz"), None);
+    }
+
+    #[test]
+    fn ordered_ids_sort_as_they_came_whatever_the_clock_does() {
+        let ids = OrderedIds::default();
+        let mut last = String::new();
+        for n in 0..10_000_i64 {
+            let now = 1_790_000_000_000 + [0, 0, 5, -3_600_000, 1][usize::try_from(n % 5).unwrap()];
+            let next = ids.next(now, [u8::try_from(n % 256).unwrap(); 10]);
+            assert!(next > last && is_uuid(&next) && next.as_bytes()[14] == b'7', "{last} {next}");
+            last = next;
+        }
+        // A millisecond has room for 4096; more run ahead of the clock by as little as they must.
+        let ahead = Uuid::parse_str(&last).unwrap().get_timestamp().unwrap().to_unix().1;
+        assert!(ahead <= 5_000_000 + 3_000_000, "{ahead}");
+        let later = ids.next(1_790_000_001_000, [0; 10]);
+        assert_eq!(later, uuid_v7(1_790_000_001_000, [0; 10]));
     }
 
     #[test]

@@ -53,7 +53,7 @@ use crate::keys::root::Subkeys;
 use crate::model::clock::Clock;
 use crate::model::expiry::TokenExpiry;
 use crate::model::grant::Audiences;
-use crate::model::ids;
+use crate::model::ids::OrderedIds;
 use crate::model::key::Alg;
 use crate::storage::Storage;
 
@@ -99,6 +99,7 @@ pub struct Registry {
     cache: Cache,
     follow: Follow,
     last_used: LastUsed,
+    ids: OrderedIds,
 }
 
 impl Registry {
@@ -115,7 +116,7 @@ impl Registry {
         ring: Arc<KeyRing>,
     ) -> Result<Self, Error> {
         let (follow, seq) = Follow::start(&storage, clock.as_ref()).await?;
-        Ok(Self { cache: Cache::new(seq), storage, clock, random, subkeys, policy, ring, follow, last_used: LastUsed::default() })
+        Ok(Self { cache: Cache::new(seq), storage, clock, random, subkeys, policy, ring, follow, last_used: LastUsed::default(), ids: OrderedIds::default() })
     }
 
     /// The clock everything here is timed by.
@@ -133,8 +134,8 @@ impl Registry {
         &self.subkeys
     }
 
-    /// A fresh id for a row, sorted by time.
+    /// A fresh id for a row; each sorts after the one before.
     fn new_id(&self) -> Result<String, Error> {
-        Ok(ids::uuid_v7(self.clock.now_millis(), self.random.fill()?))
+        Ok(self.ids.next(self.clock.now_millis(), self.random.fill()?))
     }
 }
