@@ -11,6 +11,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::web::{self, Data};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
+use mintmark_verifier::VerifyError;
 use serde::de::DeserializeOwned;
 
 use super::body::{self, Body};
@@ -107,10 +108,14 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
     let token = bearer(request)?;
     let claims = issuer.verify_own(token).map_err(|error| {
         tracing::info!(reason = error.code(), "refused an access token");
-        invalid_token("The token does not hold here; get a new one, and mind that it is of this service")
+        match error {
+            VerifyError::WrongAudience => not_for_us_alone(),
+            _ => invalid_token("The token does not hold here: get a new one from this service"),
+        }
     })?;
     if claims.aud != [&*registry.policy().audiences.issuer] {
-        return Err(invalid_token(format!("The token is not for this service alone: {ASK_ALONE}")));
+        tracing::info!(reason = "other_audiences", "refused an access token");
+        return Err(not_for_us_alone());
     }
     registry.must_be_fresh().await?;
     let Some(client) = registry.credentials(&claims.client_id).await? else {
@@ -177,6 +182,10 @@ fn no_token() -> Problem {
 fn invalid_token(detail: impl Into<String>) -> Problem {
     Problem::new(Kind::Unauthorized, detail)
         .with_header(header::WWW_AUTHENTICATE, format!(r#"{CHALLENGE}, error="invalid_token""#))
+}
+
+fn not_for_us_alone() -> Problem {
+    invalid_token(format!("The token is not for this service alone: {ASK_ALONE}"))
 }
 
 fn invalid_request(detail: &str) -> Problem {

@@ -6,22 +6,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName};
-use actix_web::web::{Bytes, BytesMut};
+use actix_web::web::{Bytes, BytesMut, Data};
 use futures_util::StreamExt as _;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use super::problem::{Kind, Problem};
+use crate::config::Settings;
 use crate::model::invalid::{Broken, pointer_token};
 use crate::model::member::Member;
 
 /// The largest body, in bytes.
 const BODY_LIMIT: usize = 256 * 1024;
+/// How long a body may take where no setting says it.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// What PATCH takes (RFC 5789 §3.1).
 const ACCEPT_PATCH: &str = "application/merge-patch+json, application/json";
 
@@ -56,6 +61,19 @@ pub async fn read(request: &HttpRequest, payload: &mut Payload, optional: bool) 
     if length.is_some_and(|length| length > BODY_LIMIT as u64) {
         return Err(too_large());
     }
+    let patience =
+        request.app_data::<Data<Settings>>().map_or(PATIENCE, |settings| settings.server.request_timeout);
+    let bytes = timeout(patience, collect(payload))
+        .await
+        .map_err(|_| malformed(format!("The body did not arrive within {} seconds", patience.as_secs())))??;
+    if !typed && !bytes.is_empty() {
+        return Err(unsupported(request.method(), "Send Content-Type: application/json with a body"));
+    }
+    let json = if optional && bytes.is_empty() { Value::Object(Map::new()) } else { parse(&bytes)? };
+    Ok(Body { bytes, json })
+}
+
+async fn collect(payload: &mut Payload) -> Result<Bytes, Problem> {
     let mut bytes = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| malformed("The body could not be read to its end"))?;
@@ -64,12 +82,7 @@ pub async fn read(request: &HttpRequest, payload: &mut Payload, optional: bool) 
         }
         bytes.extend_from_slice(&chunk);
     }
-    if !typed && !bytes.is_empty() {
-        return Err(unsupported(request.method(), "Send Content-Type: application/json with a body"));
-    }
-    let bytes = bytes.freeze();
-    let json = if optional && bytes.is_empty() { Value::Object(Map::new()) } else { parse(&bytes)? };
-    Ok(Body { bytes, json })
+    Ok(bytes.freeze())
 }
 
 fn has_json_type(headers: &HeaderMap, method: &Method) -> bool {

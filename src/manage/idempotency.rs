@@ -68,9 +68,7 @@ type Name = (String, String, String, String);
 
 impl Running {
     /// Enters a request. `None` if one of its name is in already.
-    fn enter(self: &Arc<Self>, request: &NamedRequest) -> Option<Turn> {
-        let (caller, method, path, key) = request.name();
-        let name = (caller.to_owned(), method.to_owned(), path.to_owned(), key.to_owned());
+    fn enter(self: &Arc<Self>, name: Name) -> Option<Turn> {
         let entered = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
         entered.then(|| Turn { running: Arc::clone(self), name })
     }
@@ -106,8 +104,10 @@ pub async fn once<T>(
         return Ok(render(&create(None).await?).response(false));
     };
     let named = registry.named_request(&call.caller, request.method().as_str(), request.path(), key, body);
-    let running = request.app_data::<web::Data<Running>>().map(|running| Arc::clone(running));
-    let _turn = match running.map(|running| running.enter(&named)) {
+    let (caller, method, path, key) = named.name();
+    let name = (caller.to_owned(), method.to_owned(), path.to_owned(), key.to_owned());
+    let running = request.app_data::<web::Data<Running>>();
+    let _turn = match running.map(|running| running.enter(name)) {
         Some(None) => {
             return Err(Problem::new(
                 Kind::IdempotencyInProgress,
@@ -186,5 +186,20 @@ mod tests {
             .append_header((IDEMPOTENCY_KEY, "a"))
             .append_header((IDEMPOTENCY_KEY, "a"));
         assert!(key(&twice.to_http_request()).is_err());
+    }
+
+    #[test]
+    fn a_request_is_in_until_it_ends_however_it_ends() {
+        let running = Arc::new(Running::default());
+        let name =
+            |key: &str| ("cl_a".to_owned(), "POST".to_owned(), "/v1/products".to_owned(), key.to_owned());
+        let first = running.enter(name("a")).unwrap();
+        assert!(running.enter(name("a")).is_none());
+        let other = running.enter(name("b")).unwrap();
+        drop(first);
+        assert!(running.enter(name("b")).is_none());
+        drop(running.enter(name("a")).unwrap());
+        drop(other);
+        assert!(running.0.lock().unwrap().is_empty());
     }
 }

@@ -56,7 +56,7 @@ pub fn uuid_v7(now_millis: i64, random: [u8; 10]) -> String {
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string()
 }
 
-/// Makes UUIDv7s of which each sorts after the one before, as long as they come from the same of these: 12 bits of a
+/// Makes ids (UUIDv7) of which each sorts after the one before, as long as they come from the same of these: 12 bits of a
 /// counter follow the milliseconds (RFC 9562 §6.2, method 1), so that what happens within one keeps its order.
 #[derive(Debug, Default)]
 pub struct OrderedIds(AtomicU64);

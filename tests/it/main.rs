@@ -7,7 +7,6 @@
     reason = "a test fails by panicking, and so do the functions it is made of"
 )]
 
-mod architecture;
 mod manage;
 mod oauth;
 mod registry;

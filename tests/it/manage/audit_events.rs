@@ -1,1 +1,240 @@
-//! `/v1/audit-events`.
+//! `/v1/audit-events`: each change leaves one event, each caller sees those within reach.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{Reply, ok, problem};
+use crate::support::{Administrator, Engine, TestApp, on_both_engines};
+
+on_both_engines!(
+    every_change_leaves_an_event,
+    a_refused_change_leaves_none,
+    filters_are_joined_by_and,
+    filters_must_be_what_they_say,
+    a_workspace_sees_its_own_events,
+    the_newest_come_first_page_by_page,
+    the_source_is_the_client_behind_trusted_proxies,
+);
+
+async fn events(admin: &Administrator<'_>, query: &str) -> Vec<Value> {
+    let body = ok(&Reply::of(admin.get(&format!("/v1/audit-events{query}")).await).await, 200);
+    body["items"].as_array().unwrap().clone()
+}
+
+fn actions(events: &[Value]) -> Vec<&str> {
+    events.iter().map(|event| event["action"].as_str().unwrap()).collect()
+}
+
+async fn every_change_leaves_an_event(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    let before = events(&admin, "?limit=200").await.len();
+    let actor = format!("client:{}", admin.client.client_id);
+    app.clock.advance(1);
+    let made = Reply::of(admin.post("/v1/products", &json!({"product": "gst", "name": "GST"})).await).await;
+    ok(&made, 201);
+    app.clock.advance(1);
+    ok(
+        &Reply::of(admin.patch("/v1/products/gst", &json!({"name": "Tax", "audience": "urn:x:y"})).await)
+            .await,
+        200,
+    );
+    app.clock.advance(1);
+    assert_eq!(admin.delete("/v1/products/gst").await.status(), 204);
+    app.clock.advance(1);
+    admin.workspace("acme", json!({})).await;
+    app.clock.advance(1);
+    ok(&Reply::of(admin.patch("/v1/workspaces/acme", &json!({"status": "suspended"})).await).await, 200);
+    app.clock.advance(1);
+    assert_eq!(admin.delete("/v1/workspaces/acme").await.status(), 204);
+    let all = events(&admin, "?limit=200").await;
+    let new = &all[..all.len() - before];
+    let expected = [
+        "workspace.deleted",
+        "workspace.updated",
+        "workspace.created",
+        "product.deleted",
+        "product.updated",
+        "product.created",
+    ];
+    assert_eq!(actions(new), expected);
+    let created = &new[5];
+    assert_eq!(
+        *created,
+        json!({
+            "event_id": created["event_id"], "at": "2026-09-21T14:13:21Z", "actor": actor, "action": "product.created",
+            "workspace_id": null, "client_id": null, "target": "gst", "request_id": made.header("x-request-id"),
+            "source_ip": "127.0.0.1",
+            "detail": {"name": "GST", "audience": null, "max_token_lifetime_seconds": null, "never_expires_allowed": true}
+        })
+    );
+    let changed = json!({"changed": {"name": {"old": "GST", "new": "Tax"}, "audience": {"old": null, "new": "urn:x:y"}}});
+    assert_eq!(new[4]["detail"], changed);
+    assert_eq!((&new[1]["workspace_id"], &new[1]["target"]), (&json!("acme"), &json!("acme")));
+    assert_eq!(new[1]["detail"], json!({"changed": {"status": {"old": "active", "new": "suspended"}}}));
+    app.stop().await;
+}
+
+async fn a_refused_change_leaves_none(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    admin.workspace("acme", json!({})).await;
+    admin.client("acme", json!({"products": ["gst"]})).await;
+    let before = events(&admin, "?limit=200").await;
+    let refused = [
+        (admin.post("/v1/products", &json!({"product": "gst", "name": "X"})).await, 409),
+        (admin.post("/v1/products", &json!({"product": "X"})).await, 422),
+        (admin.patch("/v1/products/gst", &json!({"name": 1})).await, 422),
+        (admin.delete("/v1/products/gst").await, 409),
+        (admin.delete("/v1/products/none").await, 404),
+        (admin.post("/v1/workspaces", &json!({"workspace_id": "acme", "name": "X"})).await, 409),
+        (admin.patch("/v1/workspaces/acme", &json!({"products_allowed": []})).await, 409),
+        (admin.patch("/v1/workspaces/platform", &json!({"status": "suspended"})).await, 409),
+        (admin.delete("/v1/workspaces/acme").await, 409),
+        (admin.delete("/v1/workspaces/platform").await, 409),
+    ];
+    for (reply, status) in refused {
+        assert_eq!(reply.status(), status, "{}", reply.text().await.unwrap());
+    }
+    assert_eq!(events(&admin, "?limit=200").await, before);
+    app.stop().await;
+}
+
+async fn filters_are_joined_by_and(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    app.clock.advance(100);
+    admin.workspace("acme", json!({})).await;
+    admin.workspace("beta", json!({})).await;
+    let reading = json!({"permissions": ["mintmark:read"]});
+    let (one, _) = admin.client("acme", reading.clone()).await;
+    app.clock.advance(100);
+    let (_, _) = admin.client("beta", reading).await;
+    let path = format!("/v1/api-clients/{}", one.client_id);
+    ok(&Reply::of(admin.patch(&path, &json!({"label": "Other"})).await).await, 200);
+    let of_one = format!("client_id={}", one.client_id);
+    for (query, expected) in [
+        ("workspace_id=acme".to_owned(), &["client.updated", "client.created", "workspace.created"][..]),
+        ("workspace_id=beta".into(), &["client.created", "workspace.created"]),
+        ("workspace_id=gamma".into(), &[]),
+        (of_one.clone(), &["client.updated", "client.created"]),
+        ("client_id=cl_0000000000000000000000".into(), &[]),
+        ("action=client.updated".into(), &["client.updated"]),
+        ("action=workspace.created&workspace_id=beta".into(), &["workspace.created"]),
+        (format!("{of_one}&workspace_id=beta"), &[]),
+        (format!("{of_one}&action=client.created"), &["client.created"]),
+        // `since` counts, `until` does not: 14:13:20 + 200 s.
+        ("since=2026-09-21T14:16:40Z".into(), &["client.updated", "client.created"]),
+        ("since=2026-09-21T14:16:41Z".into(), &[]),
+        (
+            "since=2026-09-21T14:15:00Z&until=2026-09-21T14:16:40Z".into(),
+            &["client.created", "workspace.created", "workspace.created"],
+        ),
+        ("since=2026-09-21T19:46:40%2B05:30".into(), &["client.updated", "client.created"]),
+        ("since=2027-01-01T00:00:00Z&until=2026-01-01T00:00:00Z".into(), &[]),
+    ] {
+        assert_eq!(actions(&events(&admin, &format!("?{query}")).await), expected, "{query}");
+    }
+    app.stop().await;
+}
+
+async fn filters_must_be_what_they_say(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    for bad in [
+        "workspace_id=",
+        "workspace_id=a%20b",
+        "workspace_id=a%00",
+        "workspace_id=a&workspace_id=b",
+        "client_id=",
+        "client_id=acme",
+        "client_id=cl_1",
+        "client_id=' OR 1=1",
+        "action=",
+        "action=client",
+        "action=Client.Created",
+        "action=client.created,secret.created",
+        "since=",
+        "since=yesterday",
+        "since=1790000000",
+        "since=2026-09-21",
+        "until=2026-09-21T25:00:00Z",
+        "until=2026-09-21T14:00:00",
+        "actor=x",
+        "target=x",
+    ] {
+        let reply = Reply::of(admin.get(&format!("/v1/audit-events?{bad}")).await).await;
+        problem(&reply, 400, "invalid-parameter");
+    }
+    app.stop().await;
+}
+
+async fn a_workspace_sees_its_own_events(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    admin.workspace("acme", json!({})).await;
+    admin.workspace("beta", json!({})).await;
+    let (reader, _) = admin.client("acme", json!({"permissions": ["mintmark:read"]})).await;
+    let (other, _) = admin.client("beta", json!({"permissions": ["mintmark:read"]})).await;
+    let reader = app.administrator_as(&reader, "mintmark:read").await;
+    assert_eq!(actions(&events(&reader, "").await), ["client.created", "workspace.created"]);
+    for query in ["?workspace_id=acme", "?since=2000-01-01T00:00:00Z"] {
+        assert_eq!(events(&reader, query).await.len(), 2, "{query}");
+    }
+    for query in [
+        "?workspace_id=beta".to_owned(),
+        "?workspace_id=platform".into(),
+        "?action=product.created".into(),
+        format!("?client_id={}", other.client_id),
+    ] {
+        assert_eq!(events(&reader, &query).await, Vec::<Value>::new(), "{query}");
+    }
+    app.stop().await;
+}
+
+async fn the_newest_come_first_page_by_page(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    for n in 0..7 {
+        admin.workspace(&format!("w{n}"), json!({})).await;
+        app.clock.advance(1);
+    }
+    let whole = events(&admin, "?action=workspace.created&limit=7").await;
+    let targets: Vec<&str> = whole.iter().map(|event| event["target"].as_str().unwrap()).collect();
+    assert_eq!(targets, ["w6", "w5", "w4", "w3", "w2", "w1", "w0"]);
+    let mut walked = Vec::new();
+    let mut next = "?action=workspace.created&limit=3".to_owned();
+    for expected in [3, 3, 2] {
+        let page = ok(&Reply::of(admin.get(&format!("/v1/audit-events{next}")).await).await, 200);
+        assert_eq!(page["items"].as_array().unwrap().len(), expected);
+        walked.extend(page["items"].as_array().unwrap().clone());
+        // Events that come while somebody reads do not shift the pages.
+        admin.workspace(&format!("late{}", walked.len()), json!({})).await;
+        next = format!(
+            "?action=workspace.created&limit=3&cursor={}",
+            page["next_cursor"].as_str().unwrap_or_default()
+        );
+    }
+    assert_eq!(walked[..7], whole);
+    assert_eq!(walked[7]["target"], "platform");
+    app.stop().await;
+}
+
+async fn the_source_is_the_client_behind_trusted_proxies(engine: Engine) {
+    for (settings, source) in
+        [("", "127.0.0.1"), ("server.trusted_proxies = [\"127.0.0.0/8\"]", "203.0.113.9")]
+    {
+        let app = TestApp::start_with(engine, settings).await;
+        let admin = app.administrator().await;
+        let request = admin
+            .request(Method::POST, "/v1/products")
+            .header("x-forwarded-for", "198.51.100.1, 203.0.113.9");
+        let made =
+            Reply::of(request.json(&json!({"product": "gst", "name": "GST"})).send().await.unwrap()).await;
+        ok(&made, 201);
+        assert_eq!(events(&admin, "?action=product.created").await[0]["source_ip"], source);
+        app.stop().await;
+    }
+}

@@ -3,12 +3,25 @@
 mod api_client_rules;
 mod api_clients;
 mod audit_events;
+mod auth;
+mod bodies;
+mod idempotency;
+mod pages;
+mod preconditions;
 mod products;
+mod routes;
 mod secrets;
 mod workspaces;
 
 use reqwest::Response;
 use serde_json::Value;
+
+use crate::support::TestApp;
+
+/// A second app on the database of `app`, of the same issuer: another replica.
+pub(crate) async fn replica_of(app: &TestApp) -> TestApp {
+    app.replica(&format!("server.public_url = {:?}", app.base)).await
+}
 
 /// A reply in parts: status, headers by lower-case name, and the body as text.
 pub(crate) struct Reply {
