@@ -1,0 +1,117 @@
+//! The service as it is deployed: the release binary with default settings on SQLite, in a folder of its own.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Instant;
+
+use mintmark::app::Core;
+use mintmark::config::Settings;
+use mintmark::model::clock::SystemClock;
+use mintmark::model::member::Member;
+use mintmark::registry::{Caller, ClientChange, ProductChange, WorkspaceChange};
+use tempfile::TempDir;
+
+use crate::generate;
+use crate::process::{Server, pinned};
+
+/// A client of the bench.
+pub(crate) struct Client {
+    pub(crate) client_id: String,
+    pub(crate) client_secret: String,
+}
+
+/// A running service with clients.
+pub(crate) struct Mintmark {
+    pub(crate) server: Server,
+    pub(crate) clients: Vec<Client>,
+    _folder: TempDir,
+}
+
+impl Mintmark {
+    /// Makes the clients and starts the service.
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clients = make_clients(folder.path(), crate::CLIENTS);
+        let address = free_address();
+        let server = Server::spawn(command(folder.path(), &address), address);
+        Self { server, clients, _folder: folder }
+    }
+
+    /// Gets a token for every client. Returns how many there are.
+    pub(crate) fn use_every_client(&self) -> usize {
+        for client in &self.clients {
+            let status = generate::one(&self.server.address, &client.client_id, &client.client_secret);
+            assert_eq!(status, "HTTP/1.1 200 OK");
+        }
+        self.clients.len()
+    }
+}
+
+/// From the start of the process to the first token, the database being there.
+pub(crate) fn cold_start_ms() -> f64 {
+    let folder = tempfile::tempdir().expect("a folder");
+    let client = make_clients(folder.path(), 1).remove(0);
+    let address = free_address();
+    let mut best = f64::INFINITY;
+    for _ in 0..5 {
+        let command = command(folder.path(), &address);
+        let started = Instant::now();
+        let server = Server::spawn(command, address.clone());
+        while generate::one(&server.address, &client.client_id, &client.client_secret) != "HTTP/1.1 200 OK" {
+            std::hint::spin_loop();
+        }
+        best = best.min(started.elapsed().as_secs_f64() * 1000.0);
+    }
+    best
+}
+
+fn command(folder: &Path, address: &str) -> Command {
+    let mut command = pinned("0", env!("CARGO_BIN_EXE_mintmark"));
+    command.current_dir(folder).env("MINTMARK__SERVER__LISTEN", address).env("MINTMARK__SERVER__WORKERS", "1");
+    command
+}
+
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address").to_string()
+}
+
+fn make_clients(folder: &Path, count: usize) -> Vec<Client> {
+    let data = folder.join("data");
+    let settings = format!(
+        "database.url = \"sqlite://{0}/mintmark.db\"\nkeys.master_key_file = \"{0}/master.key\"\n",
+        data.display()
+    );
+    std::fs::create_dir_all(&data).expect("a folder");
+    std::fs::write(data.join("master.key"), [0x5a_u8, 0xa5].repeat(16)).expect("a master key");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(data.join("master.key"), mode).expect("its mode");
+    let settings = Settings::from_toml_layers(&[&settings]).expect("settings");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async move {
+        let core = Core::open(&settings, Arc::new(SystemClock)).await.expect("a database");
+        let caller = Caller::command_line();
+        let registry = &core.registry;
+        let text = |text: &str| Member::Value(text.to_owned());
+        for code in ["e-invoicing", "gst"] {
+            let product = ProductChange { name: text(code), ..ProductChange::default() };
+            registry.create_product(&caller, &text(code), &product, None).await.expect("a product");
+        }
+        let workspace = WorkspaceChange { name: text("Acme"), ..WorkspaceChange::default() };
+        registry.create_workspace(&caller, &text("acme-in"), &workspace, None).await.expect("a workspace");
+        let wanted = ClientChange {
+            label: text("ERP"),
+            products: Member::Value(vec!["e-invoicing".to_owned(), "gst".to_owned()]),
+            ..ClientChange::default()
+        };
+        let mut clients = Vec::with_capacity(count);
+        for _ in 0..count {
+            let made = registry.create_client(&caller, "acme-in", &wanted, None).await.expect("a client");
+            let (client_id, client_secret) = (made.record.client.client_id, made.secret.expose().to_owned());
+            clients.push(Client { client_id, client_secret });
+        }
+        core.registry.close().await;
+        clients
+    })
+}

@@ -1,0 +1,64 @@
+//! Servers as processes pinned to the first core: started, asked for their address, watched, stopped.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+/// A server process. It is killed when this is dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: String,
+}
+
+impl Server {
+    /// This program as the bare loop.
+    pub(crate) fn bare() -> Self {
+        let mut command = pinned("0", &std::env::current_exe().expect("own path").display().to_string());
+        command.arg("bare").stdout(Stdio::piped());
+        let mut child = command.spawn().expect("taskset starts the bare loop");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("its address");
+        Self { child, address: line.trim().to_owned() }
+    }
+
+    /// A command that will listen on `address`; returns once it does.
+    pub(crate) fn spawn(mut command: Command, address: String) -> Self {
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the server starts");
+        let server = Self { child, address };
+        while TcpStream::connect(&server.address).is_err() {
+            std::hint::spin_loop();
+        }
+        server
+    }
+
+    /// Resident memory in MB (`VmRSS`).
+    pub(crate) fn resident_mb(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a Linux /proc");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+        let kb: f64 = line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
+        kb / 1024.0
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A command that runs on one core only.
+pub(crate) fn pinned(core: &str, program: &str) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", core, program]);
+    command
+}
+
+/// From the start of the bare loop's process to its first reply.
+pub(crate) fn cold_start_bare_ms() -> f64 {
+    let started = Instant::now();
+    let server = Server::bare();
+    crate::generate::one(&server.address, "cl_x", "mms_x");
+    started.elapsed().as_secs_f64() * 1000.0
+}
