@@ -24,6 +24,7 @@ use crate::keys::seal::SealError;
 use crate::manage::idempotency::Running;
 use crate::model::clock::Clock;
 use crate::model::grant::Audiences;
+use crate::model::key::Phase;
 use crate::oauth::authenticate::Throttle;
 use crate::oauth::metadata::Metadata;
 use crate::registry::{Error as RegistryError, Policy, Registry};
@@ -385,6 +386,11 @@ fn gauges(metrics: &Metrics, core: &Core) {
         "Milliseconds since the change counter was last confirmed; above 5000 answers are refused",
         move || registry.confirmed_millis_ago(),
     );
+    let ring = Arc::clone(&core.ring);
+    metrics.gauges_read_by("signing_keys", "Published signing keys by phase", ["phase"], move || {
+        let count = |phase: Phase| ([phase.as_str()], i64::try_from(ring.count(phase)).unwrap_or(i64::MAX));
+        [Phase::Pending, Phase::Active, Phase::Retiring].map(count).to_vec()
+    });
 }
 
 async fn checks(core: &Core) -> Checks {

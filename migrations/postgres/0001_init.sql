@@ -1,4 +1,5 @@
--- The first schema. Instants are Unix seconds from the service's clock; ids sort by bytes, as on SQLite. Same tables and columns as ../sqlite.
+-- The first schema. Instants are Unix seconds from the service's clock; ids sort by bytes and labels
+-- fold ASCII letters only, as on SQLite. Same tables and columns as ../sqlite.
 
 CREATE TABLE service_state (
     id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
@@ -44,7 +45,7 @@ CREATE TABLE api_clients (
     client_id TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     ordinal TEXT COLLATE "C" NOT NULL UNIQUE,
     workspace_id TEXT COLLATE "C" NOT NULL REFERENCES workspaces (workspace_id),
-    label TEXT NOT NULL,
+    label TEXT COLLATE "C" NOT NULL,
     permissions TEXT NOT NULL,
     token_expiry_seconds BIGINT,
     notification_emails TEXT NOT NULL,

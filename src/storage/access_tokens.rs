@@ -25,21 +25,31 @@ pub enum Standing {
 }
 
 macro_rules! still_true {
-    () => {
-        "SELECT k.phase FROM api_clients c
-            JOIN workspaces w ON w.workspace_id = c.workspace_id
-            JOIN signing_keys k ON k.kid = $3
-            JOIN client_secrets s ON s.client_id = c.client_id
-        WHERE c.client_id = $1 AND c.generation = $2 AND c.disabled_at IS NULL
-            AND (c.expires_at IS NULL OR c.expires_at > $4)
-            AND w.suspended_at IS NULL AND w.deleted_at IS NULL
-            AND (CAST($5 AS TEXT) IS NULL OR (s.secret_id = $5 AND (s.expires_at IS NULL OR s.expires_at > $4)))"
+    ($secret:literal) => {
+        concat!(
+            "SELECT k.phase FROM api_clients c
+                JOIN workspaces w ON w.workspace_id = c.workspace_id
+                JOIN signing_keys k ON k.kid = $3
+            ",
+            $secret,
+            " WHERE c.client_id = $1 AND c.generation = $2 AND c.disabled_at IS NULL
+                AND (c.expires_at IS NULL OR c.expires_at > $4)
+                AND w.suspended_at IS NULL AND w.deleted_at IS NULL"
+        )
+    };
+    (by_secret) => {
+        still_true!(
+            "JOIN client_secrets s ON s.client_id = c.client_id AND s.secret_id = $5
+                AND (s.expires_at IS NULL OR s.expires_at > $4)"
+        )
     };
 }
 
-// The first of the few pairs: SQLite's writer is alone anyway, PostgreSQL must be told to hold the rows.
-const STILL_TRUE_SQLITE: &str = still_true!();
-const STILL_TRUE_POSTGRES: &str = concat!(still_true!(), " FOR SHARE");
+// Two of the few pairs: SQLite's writer is alone anyway, PostgreSQL must be told to hold the rows.
+const BY_SECRET_SQLITE: &str = still_true!(by_secret);
+const BY_SECRET_POSTGRES: &str = concat!(still_true!(by_secret), " FOR SHARE");
+const BY_ADMINISTRATOR_SQLITE: &str = still_true!("");
+const BY_ADMINISTRATOR_POSTGRES: &str = concat!(still_true!(""), " FOR SHARE");
 
 statements! {
     INSERT = "INSERT INTO access_tokens (jti, client_id, workspace_id, kid, generation, scope, products, issued_at,
@@ -53,28 +63,34 @@ statements! {
 
 impl Tx {
     /// Whether the client of `token` may still be given it. The rows that say so stay locked until the end.
-    pub async fn may_issue(&mut self, token: &RecordedToken, guard: &IssueGuard) -> Result<Standing, StorageError> {
+    pub async fn may_issue(
+        &mut self,
+        token: &RecordedToken,
+        guard: &IssueGuard,
+    ) -> Result<Standing, StorageError> {
+        let secret_id = guard.secret_id.as_deref();
+        let (on_sqlite, on_postgres) = match secret_id {
+            Some(_) => (BY_SECRET_SQLITE, BY_SECRET_POSTGRES),
+            None => (BY_ADMINISTRATOR_SQLITE, BY_ADMINISTRATOR_POSTGRES),
+        };
+        macro_rules! phase {
+            ($sql:expr, $tx:expr) => {{
+                let query = sqlx::query_scalar($sql)
+                    .bind(&token.client_id)
+                    .bind(token.generation)
+                    .bind(&token.kid)
+                    .bind(guard.now);
+                match secret_id {
+                    Some(secret_id) => query.bind(secret_id),
+                    None => query,
+                }
+                .fetch_optional(&mut **$tx)
+                .await?
+            }};
+        }
         let phase: Option<String> = match &mut self.db {
-            DbTx::Sqlite(tx) => {
-                sqlx::query_scalar(STILL_TRUE_SQLITE)
-                    .bind(&token.client_id)
-                    .bind(token.generation)
-                    .bind(&token.kid)
-                    .bind(guard.now)
-                    .bind(guard.secret_id.as_deref())
-                    .fetch_optional(&mut **tx)
-                    .await?
-            }
-            DbTx::Postgres(tx) => {
-                sqlx::query_scalar(STILL_TRUE_POSTGRES)
-                    .bind(&token.client_id)
-                    .bind(token.generation)
-                    .bind(&token.kid)
-                    .bind(guard.now)
-                    .bind(guard.secret_id.as_deref())
-                    .fetch_optional(&mut **tx)
-                    .await?
-            }
+            DbTx::Sqlite(tx) => phase!(on_sqlite, tx),
+            DbTx::Postgres(tx) => phase!(on_postgres, tx),
         };
         Ok(match phase.as_deref() {
             None => Standing::ClientMayNot,

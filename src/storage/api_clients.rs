@@ -178,6 +178,10 @@ impl Storage {
         {
             return Ok(Items { items: Vec::new(), next_after: None });
         }
+        if [&filter.label, &filter.product, &filter.status].into_iter().flatten().any(|text| text.contains('\0')) {
+            // PostgreSQL knows no such text and would refuse the question.
+            return Ok(Items { items: Vec::new(), next_after: None });
+        }
         let label = filter.label.as_deref().map(contains_pattern);
         let mut tx = Tx { db: self.db.snapshot().await?, changes: Vec::new() };
         let rows: Vec<ClientRow> = on_tx!(tx.db, conn => sqlx::query_as(LIST)

@@ -82,6 +82,10 @@ impl Storage {
         filter: &AuditFilter,
         page: &Page,
     ) -> Result<Items<AuditEvent>, StorageError> {
+        if [&filter.workspace_id, &filter.client_id, &filter.action].into_iter().flatten().any(|text| text.contains('\0')) {
+            // PostgreSQL knows no such text and would refuse the question.
+            return Ok(Items { items: Vec::new(), next_after: None });
+        }
         let rows: Vec<EventRow> = on_read!(self, pool => sqlx::query_as(LIST)
             .bind(reach.limit()).bind(filter.workspace_id.as_deref()).bind(filter.client_id.as_deref())
             .bind(filter.action.as_deref()).bind(filter.since).bind(filter.until).bind(page.after.as_deref())

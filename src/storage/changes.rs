@@ -9,7 +9,9 @@ statements! {
     RAISE = "UPDATE service_state SET change_seq = change_seq + $1 WHERE id = 1 RETURNING change_seq";
     LOG = "INSERT INTO change_log (seq, kind, id) VALUES ($1, $2, $3)";
     CURRENT = "SELECT change_seq FROM service_state WHERE id = 1";
-    SINCE = "SELECT seq, kind, id FROM change_log WHERE seq > $1 ORDER BY seq LIMIT $2";
+    // One statement, so that counter and log are of one state: else a commit in between would look like a gap.
+    SINCE = "SELECT s.change_seq, l.seq, l.kind, l.id FROM service_state s LEFT JOIN change_log l ON l.seq > $1
+        WHERE s.id = 1 ORDER BY l.seq LIMIT $2";
     PURGE = "DELETE FROM change_log WHERE seq <= (SELECT change_seq FROM service_state WHERE id = 1) - $1";
 }
 
@@ -112,26 +114,19 @@ impl Storage {
     }
 
     async fn changes_since(&self, seen: i64) -> Result<Changes, StorageError> {
-        let rows: Vec<(i64, String, String)> = on_read!(self, pool => sqlx::query_as(SINCE)
+        type Row = (i64, Option<i64>, Option<String>, Option<String>);
+        let rows: Vec<Row> = on_read!(self, pool => sqlx::query_as(SINCE)
             .bind(seen).bind(CATCH_UP_LIMIT).fetch_all(pool).await)?;
-        let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-        let last = rows.last().map_or(seen, |row| row.0);
-        if count == 0 {
-            // Nothing in the log: either nothing happened, or the log was purged beyond us.
-            let seq = self.change_seq().await?;
-            return Ok(if seq == seen {
-                Changes::These { seq, changes: Vec::new() }
-            } else {
-                Changes::Everything { seq }
-            });
-        }
-        if count >= CATCH_UP_LIMIT || last - seen != count {
-            return Ok(Changes::Everything { seq: self.change_seq().await? });
-        }
-        let changes: Option<Vec<_>> =
-            rows.into_iter().map(|(seq, kind, id)| Some((seq, Change::from_parts(&kind, id)?))).collect();
-        // A kind of a newer version of the service: we cannot know what it touches.
-        Ok(changes.map_or(Changes::Everything { seq: last }, |changes| Changes::These { seq: last, changes }))
+        let Some(&(seq, ..)) = rows.first() else {
+            return Err(StorageError::Damaged("service_state has no row".to_owned()));
+        };
+        // Of a row without a change, and of a kind of a newer version of the service, nothing can be told.
+        let changes: Vec<_> = rows
+            .into_iter()
+            .filter_map(|(_, number, kind, id)| Some((number?, Change::from_parts(&kind?, id?)?)))
+            .collect();
+        let whole = i64::try_from(changes.len()).is_ok_and(|count| seen + count == seq);
+        Ok(if whole { Changes::These { seq, changes } } else { Changes::Everything { seq } })
     }
 
     /// Forgets all but the newest `keep` changes.

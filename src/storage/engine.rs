@@ -292,12 +292,25 @@ fn sqlite_open_error(url: &str, error: sqlx::Error) -> StorageError {
 }
 
 fn open_error(url: &str, why: &str) -> StorageError {
-    // Between `//` and the last `@` stands the user and password; none of it is printed.
-    let shown = match (url.find("//"), url.rfind('@')) {
-        (Some(start), Some(at)) if start + 2 <= at => {
-            format!("{}…{}", url.get(..start + 2).unwrap_or_default(), url.get(at..).unwrap_or_default())
-        }
-        _ => url.to_owned(),
-    };
-    StorageError::Open { url: shown, why: why.to_owned() }
+    StorageError::Open { url: without_password(url), why: why.to_owned() }
+}
+
+/// What of a URL may be printed. A password can stand before the `@` and in the query, and anywhere in a URL that is
+/// not understood, so only what was understood is shown.
+fn without_password(url: &str) -> String {
+    if url.starts_with("sqlite:") {
+        return url.to_owned();
+    }
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    let understood = is_postgres(url).then(|| PgConnectOptions::from_str(url).ok()).flatten();
+    understood.map_or_else(
+        || format!("{scheme}://…"),
+        |options| {
+            let place = options.get_socket().map_or_else(
+                || format!("{}:{}", options.get_host(), options.get_port()),
+                |socket| socket.display().to_string(),
+            );
+            format!("{scheme}://{place}/{}", options.get_database().unwrap_or_default())
+        },
+    )
 }

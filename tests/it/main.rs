@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and so do the functions it is made of"
 )]
 
+mod architecture;
 mod manage;
 mod oauth;
 mod registry;

@@ -1,3 +1,21 @@
-//! Every method of `Storage` and `Tx`, on both engines.
+//! Every method of `Storage` and `Tx`, on both engines: one file for each noun, and a few for what they share.
 
+mod access_tokens;
+mod api_clients;
+mod audit;
+mod changes;
+mod credentials;
+mod damage;
+mod idempotency;
+mod opening;
+mod outbox;
+mod products;
+mod samples;
+mod schema;
+mod secrets;
+mod signing_keys;
+mod state;
 mod statements;
+mod transactions;
+mod waiting;
+mod workspaces;

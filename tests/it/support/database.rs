@@ -1,6 +1,9 @@
 //! A database for one test, on the engine the test is told, and the macro that runs a test on both.
 
+use std::path::PathBuf;
+
 use mintmark::storage::Storage;
+use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
 use super::postgres::PostgresDatabase;
@@ -18,6 +21,7 @@ pub(crate) enum Engine {
 #[derive(Debug)]
 pub(crate) struct TestDatabase {
     url: String,
+    engine: Engine,
     _kept: Kept,
 }
 
@@ -43,19 +47,45 @@ impl TestDatabase {
             Engine::Sqlite => {
                 let folder = tempfile::Builder::new().prefix("mintmark-it-").tempdir().unwrap();
                 let url = format!("sqlite://{}", folder.path().join("mintmark.db").display());
-                Self { url, _kept: Kept::Folder(folder) }
+                Self { url, engine, _kept: Kept::Folder(folder) }
             }
             Engine::Postgres => Self::on_postgres(PostgresDatabase::blank()),
         }
     }
 
     fn on_postgres(database: PostgresDatabase) -> Self {
-        Self { url: database.url(), _kept: Kept::Database(database) }
+        Self { url: database.url(), engine: Engine::Postgres, _kept: Kept::Database(database) }
     }
 
     /// The value for `database.url`.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The engine it is on.
+    pub(crate) fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// The file of a SQLite database.
+    pub(crate) fn file(&self) -> PathBuf {
+        PathBuf::from(self.url.strip_prefix("sqlite://").unwrap())
+    }
+
+    /// Runs SQL past Mintmark: what another program, or another version, might have done.
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        match self.engine {
+            Engine::Sqlite => {
+                let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+                connection.execute(sql).await.unwrap();
+                connection.close().await.unwrap();
+            }
+            Engine::Postgres => {
+                let mut connection = PgConnection::connect(&self.url).await.unwrap();
+                connection.execute(sql).await.unwrap();
+                connection.close().await.unwrap();
+            }
+        }
     }
 
     /// Opens it. Several openings are several processes, as far as storage can tell.

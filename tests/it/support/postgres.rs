@@ -36,12 +36,13 @@ struct Cluster {
 impl PostgresDatabase {
     /// A migrated, empty database.
     pub(super) fn migrated() -> Self {
-        Self::create(&format!("TEMPLATE {TEMPLATE}"))
+        // Copying files is several times faster here than PostgreSQL's default, which writes all through its log.
+        Self::create(&format!("TEMPLATE {TEMPLATE} STRATEGY FILE_COPY"))
     }
 
     /// A database without any table.
     pub(super) fn blank() -> Self {
-        Self::create("")
+        Self::create("STRATEGY FILE_COPY")
     }
 
     fn create(options: &str) -> Self {

@@ -1,0 +1,233 @@
+//! Recorded tokens, and that none is born after its death.
+
+use mintmark::model::client::ApiClient;
+use mintmark::model::key::{Phase, SigningKey};
+use mintmark::model::reach::Reach;
+use mintmark::model::secret::ClientSecret;
+use mintmark::model::token::RecordedToken;
+use mintmark::model::workspace::Workspace;
+use mintmark::storage::{IssueGuard, Standing, Storage, StorageError, Tx};
+
+use super::samples::{NOW, change, client, secret, signing_key, stocked, token, workspace};
+use super::waiting::outcome_after;
+use crate::support::{Engine, on_both_engines};
+
+on_both_engines!(
+    a_token_is_counted_while_it_lives,
+    all_tokens_of_a_client_are_revoked,
+    all_tokens_of_a_key_are_revoked,
+    a_jti_exists_once,
+    a_token_may_be_born,
+    no_token_is_born_after_its_death,
+    no_token_is_born_while_its_death_is_being_committed,
+    nothing_dies_between_the_check_and_the_commit,
+    an_administrator_may_issue_whatever_the_secrets,
+);
+
+fn guard(secret_id: Option<&str>, now: i64) -> IssueGuard {
+    IssueGuard { secret_id: secret_id.map(str::to_owned), now }
+}
+
+async fn standing(storage: &Storage, secret_id: Option<&str>, now: i64) -> Standing {
+    change!(storage, tx => tx.may_issue(&token("t"), &guard(secret_id, now)))
+}
+
+/// What kills the right to a token, between authentication and issuing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Death {
+    ClientDisabled,
+    ClientDeleted,
+    ClientEnds,
+    NewGeneration,
+    WorkspaceSuspended,
+    WorkspaceDeleted,
+    SecretDeleted,
+    SecretEnds,
+    KeyRetired,
+}
+
+const DEATHS: [Death; 9] = [
+    Death::ClientDisabled,
+    Death::ClientDeleted,
+    Death::ClientEnds,
+    Death::NewGeneration,
+    Death::WorkspaceSuspended,
+    Death::WorkspaceDeleted,
+    Death::SecretDeleted,
+    Death::SecretEnds,
+    Death::KeyRetired,
+];
+
+impl Death {
+    /// Writes it as the rules do: the row that is changed, or the client it belongs to, is locked first.
+    async fn write(self, tx: &mut Tx) {
+        let written = match self {
+            Self::ClientDisabled => {
+                tx.update_client(&ApiClient { disabled_at: Some(NOW), ..client("cl_1") }).await
+            }
+            Self::ClientDeleted => tx.delete_client("cl_1").await,
+            Self::ClientEnds => {
+                tx.update_client(&ApiClient { expires_at: Some(NOW + 5), ..client("cl_1") }).await
+            }
+            Self::NewGeneration => tx.update_client(&ApiClient { generation: 8, ..client("cl_1") }).await,
+            Self::WorkspaceSuspended => {
+                tx.update_workspace(&Workspace { suspended_at: Some(NOW), ..workspace("acme") }).await
+            }
+            Self::WorkspaceDeleted => tx.delete_workspace("acme", NOW).await,
+            Self::SecretDeleted => {
+                tx.lock_client(&Reach::Platform, "cl_1").await.unwrap();
+                tx.delete_secret("cl_1", "s1").await
+            }
+            Self::SecretEnds => {
+                tx.lock_client(&Reach::Platform, "cl_1").await.unwrap();
+                tx.expire_other_secrets("cl_1", "s2", NOW + 5).await.map(|()| true)
+            }
+            Self::KeyRetired => {
+                tx.update_signing_key(&SigningKey { phase: Phase::Retiring, ..signing_key("k1") }).await
+            }
+        };
+        assert!(written.unwrap(), "{self:?}");
+    }
+
+    fn refusal(self) -> Standing {
+        if self == Self::KeyRetired { Standing::KeyMayNot } else { Standing::ClientMayNot }
+    }
+}
+
+async fn a_token_is_counted_while_it_lives(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let mut tx = storage.begin().await.unwrap();
+    for recorded in [
+        token("t1"),
+        RecordedToken { expires_at: None, ..token("t2") },
+        RecordedToken { revoked_at: Some(NOW), ..token("t3") },
+        RecordedToken { client_id: "cl_2".to_owned(), ..token("t4") },
+    ] {
+        tx.insert_recorded_token(&recorded).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    for (now, living) in [(NOW, 2), (NOW + 99_999, 2), (NOW + 100_000, 1)] {
+        assert_eq!(change!(storage, tx => tx.count_live_tokens("cl_1", now)), living, "at {now}");
+    }
+    assert_eq!(change!(storage, tx => tx.count_live_tokens("cl_9", NOW)), 0);
+}
+
+async fn all_tokens_of_a_client_are_revoked(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let theirs = RecordedToken { client_id: "cl_2".to_owned(), ..token("t3") };
+    for recorded in [token("t1"), token("t2"), theirs] {
+        change!(storage, tx => tx.insert_recorded_token(&recorded));
+    }
+    assert_eq!(change!(storage, tx => tx.revoke_tokens_of_client("cl_1", NOW + 1)), 2);
+    assert_eq!(change!(storage, tx => tx.revoke_tokens_of_client("cl_1", NOW + 2)), 0);
+    assert_eq!(change!(storage, tx => tx.count_live_tokens("cl_1", NOW)), 0);
+    assert_eq!(change!(storage, tx => tx.count_live_tokens("cl_2", NOW)), 1);
+}
+
+async fn all_tokens_of_a_key_are_revoked(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    for recorded in [token("t1"), RecordedToken { kid: "k2".to_owned(), ..token("t2") }] {
+        change!(storage, tx => tx.insert_recorded_token(&recorded));
+    }
+    assert!(change!(storage, tx => tx.revoke_tokens_of_key("k1", NOW + 1)));
+    assert!(!change!(storage, tx => tx.revoke_tokens_of_key("k1", NOW + 2)));
+    assert_eq!(storage.live_tokens_by_kid(NOW).await.unwrap(), [("k2".to_owned(), 1)]);
+}
+
+async fn a_jti_exists_once(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    change!(storage, tx => tx.insert_recorded_token(&token("t1")));
+    let mut tx = storage.begin().await.unwrap();
+    let again = tx.insert_recorded_token(&token("t1")).await;
+    assert!(matches!(again, Err(StorageError::Conflict(_))), "{again:?}");
+}
+
+async fn a_token_may_be_born(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let ending = ClientSecret { expires_at: Some(NOW + 10), ..secret("s2", "cl_1") };
+    change!(storage, tx => tx.insert_secret(&ending));
+    assert_eq!(standing(&storage, Some("s1"), NOW).await, Standing::Good);
+    assert_eq!(standing(&storage, Some("s2"), NOW + 9).await, Standing::Good);
+    assert_eq!(standing(&storage, Some("s2"), NOW + 10).await, Standing::ClientMayNot);
+    assert_eq!(standing(&storage, Some("s1"), NOW + 999_999).await, Standing::Good);
+    assert_eq!(standing(&storage, Some("s1"), NOW + 1_000_000).await, Standing::ClientMayNot);
+    for (phase, expected) in [
+        (Phase::Pending, Standing::Good),
+        (Phase::Active, Standing::Good),
+        (Phase::Retiring, Standing::KeyMayNot),
+        (Phase::Gone, Standing::KeyMayNot),
+    ] {
+        change!(storage, tx => tx.update_signing_key(&SigningKey { phase, ..signing_key("k1") }));
+        assert_eq!(standing(&storage, Some("s1"), NOW).await, expected, "{phase:?}");
+    }
+    // Another client's secret is none of this client's.
+    change!(storage, tx => tx.update_signing_key(&signing_key("k1")));
+    change!(storage, tx => tx.insert_client(&client("cl_2"), "0002"));
+    change!(storage, tx => tx.insert_secret(&secret("t1", "cl_2")));
+    assert_eq!(standing(&storage, Some("t1"), NOW).await, Standing::ClientMayNot);
+}
+
+async fn no_token_is_born_after_its_death(engine: Engine) {
+    for death in DEATHS {
+        let (_database, storage) = stocked(engine).await;
+        let mut tx = storage.begin().await.unwrap();
+        death.write(&mut tx).await;
+        tx.commit().await.unwrap();
+        assert_eq!(standing(&storage, Some("s1"), NOW + 5).await, death.refusal(), "{death:?}");
+    }
+}
+
+async fn no_token_is_born_while_its_death_is_being_committed(engine: Engine) {
+    for death in DEATHS {
+        let (database, storage) = stocked(engine).await;
+        let other = database.open().await;
+        let mut tx = storage.begin().await.unwrap();
+        death.write(&mut tx).await;
+        let issuing = standing(&other, Some("s1"), NOW + 5);
+        let outcome = outcome_after(&database, issuing, async { drop(tx.commit().await.unwrap()) }).await;
+        assert_eq!(outcome, death.refusal(), "{death:?}");
+
+        // A death that is undone was none.
+        let (database, storage) = stocked(engine).await;
+        let other = database.open().await;
+        let mut tx = storage.begin().await.unwrap();
+        death.write(&mut tx).await;
+        let issuing = standing(&other, Some("s1"), NOW + 5);
+        let outcome = outcome_after(&database, issuing, async { tx.rollback().await.unwrap() }).await;
+        assert_eq!(outcome, Standing::Good, "{death:?} undone");
+    }
+}
+
+async fn nothing_dies_between_the_check_and_the_commit(engine: Engine) {
+    for death in DEATHS {
+        let (database, storage) = stocked(engine).await;
+        let other = database.open().await;
+        let mut tx = storage.begin().await.unwrap();
+        assert_eq!(tx.may_issue(&token("t1"), &guard(Some("s1"), NOW)).await.unwrap(), Standing::Good);
+        let dying = async {
+            let mut tx = other.begin().await.unwrap();
+            death.write(&mut tx).await;
+            // What revokes everything sees the token that came before it.
+            let revoked = tx.revoke_tokens_of_client("cl_1", NOW).await.unwrap();
+            tx.commit().await.unwrap();
+            revoked
+        };
+        let issuing = async {
+            tx.insert_recorded_token(&token("t1")).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        assert_eq!(outcome_after(&database, dying, issuing).await, 1, "{death:?}");
+    }
+}
+
+async fn an_administrator_may_issue_whatever_the_secrets(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    assert_eq!(standing(&storage, None, NOW).await, Standing::Good);
+    change!(storage, tx => tx.insert_secret(&secret("s2", "cl_1")));
+    assert_eq!(standing(&storage, None, NOW).await, Standing::Good);
+    for id in ["s1", "s2"] {
+        assert!(change!(storage, tx => tx.delete_secret("cl_1", id)));
+    }
+    assert_eq!(standing(&storage, None, NOW).await, Standing::Good);
+    assert_eq!(standing(&storage, Some("s1"), NOW).await, Standing::ClientMayNot);
+}

@@ -1,0 +1,199 @@
+//! The schema: the same on both engines, and never changed after it was applied somewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
+
+use crate::support::{Engine, TestDatabase};
+
+/// The SHA-256 of each migration: its name, then the file of SQLite and the file of PostgreSQL.
+///
+/// A migration that a release has carried is never edited: databases remember the form they applied and are refused by a
+/// program with another. Write a new one and add its line here. (Until the first release, 0001 may change: then
+/// replace its hashes by what the failing test prints.)
+const APPLIED: [(&str, &str, &str); 1] = [(
+    "0001_init.sql",
+    "ad42665b270fc9337b8728d2d66576877007ecb812c1071ea82b2ed17d7c354f",
+    "616748c5cf0ef67baef3c87792c25d774c59e6712d870b3f79edaaeeebee3f77",
+)];
+
+fn migrations(engine: &str) -> BTreeMap<String, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(engine);
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files
+        .map(|file| {
+            let hash = ring::digest::digest(&ring::digest::SHA256, &fs::read(&file).unwrap());
+            let hex = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            (file.file_name().unwrap().to_str().unwrap().to_owned(), hex)
+        })
+        .collect()
+}
+
+#[test]
+fn applied_migrations_are_as_they_were() {
+    let pinned = |hash: fn(&(&str, &str, &str)) -> String| -> BTreeMap<String, String> {
+        APPLIED.iter().map(|applied| (applied.0.to_owned(), hash(applied))).collect()
+    };
+    assert_eq!(migrations("sqlite"), pinned(|applied| applied.1.to_owned()), "sqlite: see `APPLIED`");
+    assert_eq!(migrations("postgres"), pinned(|applied| applied.2.to_owned()), "postgres: see `APPLIED`");
+}
+
+#[test]
+fn both_engines_have_the_same_migrations() {
+    let [sqlite, postgres] = ["sqlite", "postgres"].map(migrations);
+    assert!(sqlite.keys().eq(postgres.keys()), "{sqlite:?}\n{postgres:?}");
+    assert!(!sqlite.is_empty());
+}
+
+#[tokio::test]
+async fn both_engines_have_the_same_schema() {
+    let [sqlite, postgres] = [sqlite_schema().await, postgres_schema().await];
+    let only = |one: &BTreeSet<String>, other: &BTreeSet<String>| {
+        one.difference(other).map(|line| format!("  {line}\n")).collect::<String>()
+    };
+    assert!(
+        sqlite == postgres,
+        "only on SQLite:\n{}only on PostgreSQL:\n{}",
+        only(&sqlite, &postgres),
+        only(&postgres, &sqlite)
+    );
+    for expected in [
+        "api_clients column label TEXT NOT NULL",
+        "api_clients column expires_at BIGINT",
+        "client_secrets column mac BYTES NOT NULL",
+        "client_products primary key (client_id, product)",
+        "api_clients unique (ordinal)",
+        "api_clients index api_clients_workspace (workspace_id, ordinal)",
+        "outbox index outbox_due (next_attempt_at) partial",
+        "client_products (client_id) references api_clients (client_id) on delete CASCADE",
+        "client_products (product) references products (product) on delete NO ACTION",
+    ] {
+        assert!(sqlite.contains(expected), "the comparison overlooks `{expected}`");
+    }
+}
+
+/// One line for each fact: columns, primary keys, other unique columns, indexes, foreign keys.
+type Schema = BTreeSet<String>;
+
+fn kind(name: &str) -> &'static str {
+    match name {
+        "INTEGER" | "bigint" => "BIGINT",
+        "TEXT" | "text" => "TEXT",
+        "BLOB" | "bytea" => "BYTES",
+        other => panic!("{other} is not a type that both engines have"),
+    }
+}
+
+fn column(table: &str, name: &str, type_name: &str, not_null: bool) -> String {
+    format!("{table} column {name} {}{}", kind(type_name), if not_null { " NOT NULL" } else { "" })
+}
+
+fn reference(table: &str, column: &str, to_table: &str, to_column: &str, on_delete: &str) -> String {
+    format!("{table} ({column}) references {to_table} ({to_column}) on delete {on_delete}")
+}
+
+fn index(table: &str, origin: &str, name: &str, columns: &str, partial: bool) -> String {
+    let name = if origin == "index" { format!(" {name}") } else { String::new() };
+    format!("{table} {origin}{name} ({columns}){}", if partial { " partial" } else { "" })
+}
+
+async fn sqlite_schema() -> Schema {
+    let database = TestDatabase::new(Engine::Sqlite);
+    database.open().await.close().await;
+    let mut connection = SqliteConnection::connect(database.url()).await.unwrap();
+    let mut schema = Schema::new();
+
+    let columns: Vec<(String, String, String, bool)> = sqlx::query_as(
+        "SELECT t.name, c.name, c.type, c.\"notnull\" FROM sqlite_schema t, pragma_table_info(t.name) c
+         WHERE t.type = 'table' AND t.name <> '_sqlx_migrations'",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    schema.extend(columns.iter().map(|(table, name, kind, not_null)| column(table, name, kind, *not_null)));
+
+    // A primary key of one INTEGER column has no index of its own, so primary keys are read from the columns.
+    let keys: Vec<(String, String)> = sqlx::query_as(
+        "SELECT name, group_concat(column_name, ', ') FROM
+            (SELECT t.name AS name, c.name AS column_name FROM sqlite_schema t, pragma_table_info(t.name) c
+             WHERE t.type = 'table' AND t.name <> '_sqlx_migrations' AND c.pk > 0 ORDER BY t.name, c.pk)
+         GROUP BY name",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    schema.extend(keys.iter().map(|(table, columns)| index(table, "primary key", "", columns, false)));
+
+    let indexes: Vec<(String, String, String, bool, String)> = sqlx::query_as(
+        "SELECT name, origin, index_name, partial, group_concat(column_name, ', ') FROM
+            (SELECT t.name AS name, i.origin AS origin, i.name AS index_name, i.partial AS partial, c.name AS column_name
+             FROM sqlite_schema t, pragma_index_list(t.name) i, pragma_index_info(i.name) c
+             WHERE t.type = 'table' AND t.name <> '_sqlx_migrations' AND i.origin <> 'pk'
+             ORDER BY i.name, c.seqno)
+         GROUP BY name, origin, index_name, partial",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    schema.extend(indexes.iter().map(|(table, origin, name, partial, columns)| {
+        index(table, if origin == "u" { "unique" } else { "index" }, name, columns, *partial)
+    }));
+
+    let references: Vec<(String, String, String, String, String)> = sqlx::query_as(
+        "SELECT t.name, f.\"from\", f.\"table\", f.\"to\", f.on_delete
+         FROM sqlite_schema t, pragma_foreign_key_list(t.name) f WHERE t.type = 'table'",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    schema.extend(references.iter().map(|(a, b, c, d, e)| reference(a, b, c, d, e)));
+    schema
+}
+
+async fn postgres_schema() -> Schema {
+    let database = TestDatabase::new(Engine::Postgres);
+    let mut connection = PgConnection::connect(database.url()).await.unwrap();
+    let mut schema = Schema::new();
+
+    let columns: Vec<(String, String, String, bool)> = sqlx::query_as(
+        "SELECT table_name::text, column_name::text, data_type::text, is_nullable = 'NO'
+         FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> '_sqlx_migrations'",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    schema.extend(columns.iter().map(|(table, name, kind, not_null)| column(table, name, kind, *not_null)));
+
+    let indexes: Vec<(String, String, String, bool, String)> = sqlx::query_as(
+        "SELECT t.relname::text,
+            CASE WHEN x.indisprimary THEN 'primary key' WHEN x.indisunique THEN 'unique' ELSE 'index' END,
+            i.relname::text, x.indpred IS NOT NULL,
+            (SELECT string_agg(a.attname, ', ' ORDER BY k.place)
+             FROM unnest(x.indkey) WITH ORDINALITY AS k (number, place)
+             JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.number)
+         FROM pg_index x JOIN pg_class t ON t.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid
+         WHERE t.relnamespace = 'public'::regnamespace AND t.relname <> '_sqlx_migrations'",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    schema.extend(
+        indexes
+            .iter()
+            .map(|(table, origin, name, partial, columns)| index(table, origin, name, columns, *partial)),
+    );
+
+    let references: Vec<(String, String, String, String, String)> = sqlx::query_as(
+        "SELECT k.table_name::text, k.column_name::text, u.table_name::text, u.column_name::text, r.delete_rule::text
+         FROM information_schema.referential_constraints r
+         JOIN information_schema.key_column_usage k ON k.constraint_name = r.constraint_name
+         JOIN information_schema.constraint_column_usage u ON u.constraint_name = r.constraint_name",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    schema.extend(references.iter().map(|(a, b, c, d, e)| reference(a, b, c, d, e)));
+    schema
+}

@@ -1,0 +1,19 @@
+//! The service's own state: the sealed root key.
+
+use mintmark::storage::SealedRoot;
+
+use super::samples::{NOW, change};
+use crate::support::{Engine, TestDatabase, on_both_engines};
+
+on_both_engines!(the_root_is_stored_once);
+
+async fn the_root_is_stored_once(engine: Engine) {
+    let database = TestDatabase::new(engine);
+    let storage = database.open().await;
+    assert_eq!(storage.sealed_root().await.unwrap(), None);
+    let root = SealedRoot { master_fingerprint: vec![0xfe; 8], sealed: vec![0; 60] };
+    let other = SealedRoot { master_fingerprint: vec![1; 8], sealed: vec![1; 60] };
+    assert!(change!(storage, tx => tx.insert_sealed_root(&root, NOW)));
+    assert!(!change!(storage, tx => tx.insert_sealed_root(&other, NOW)));
+    assert_eq!(storage.sealed_root().await.unwrap(), Some(root));
+}
