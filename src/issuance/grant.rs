@@ -25,7 +25,11 @@ pub enum Refused {
 ///
 /// # Errors
 /// A [`Refused`]. Nothing is narrowed silently.
-pub(super) fn select<'a>(offer: &'a Offer, scope: &str, resources: &[String]) -> Result<Cow<'a, Grant>, Refused> {
+pub(super) fn select<'a>(
+    offer: &'a Offer,
+    scope: &str,
+    resources: &[String],
+) -> Result<Cow<'a, Grant>, Refused> {
     if !scope::is_well_formed(scope) {
         return Err(Refused::MalformedScope);
     }
@@ -121,7 +125,8 @@ mod tests {
     }
 
     fn offer() -> Offer {
-        let audiences = Audiences { default: Arc::from("https://h/products"), issuer: Arc::from("https://h") };
+        let audiences =
+            Audiences { default: Arc::from("https://h/products"), issuer: Arc::from("https://h") };
         let products = [
             product("e-invoicing", None, None, true),
             product("gst", Some("https://gst"), Some(600), true),
@@ -161,7 +166,10 @@ mod tests {
     #[test]
     fn resources_select_or_confirm() {
         assert_eq!(scope_and_audience("", &["https://gst"]).unwrap().0, "gst");
-        assert_eq!(scope_and_audience("", &["https://gst", "https://h/products"]).unwrap().0, "e-invoicing gst tax");
+        assert_eq!(
+            scope_and_audience("", &["https://gst", "https://h/products"]).unwrap().0,
+            "e-invoicing gst tax"
+        );
         assert_eq!(scope_and_audience("gst", &["https://gst"]).unwrap().0, "gst");
         assert_eq!(scope_and_audience("gst tax", &["https://gst"]), Err(Refused::TargetNotGranted));
         assert_eq!(scope_and_audience("gst", &["https://gst", "https://h"]), Err(Refused::TargetNotGranted));
@@ -189,7 +197,11 @@ mod tests {
         ];
         for (expiry, scope, allowed, client_end, expected) in rows {
             let grant = of(scope);
-            assert_eq!(lifetime(expiry, &grant, allowed, client_end, 1000), expected, "{expiry:?} {scope} {client_end:?}");
+            assert_eq!(
+                lifetime(expiry, &grant, allowed, client_end, 1000),
+                expected,
+                "{expiry:?} {scope} {client_end:?}"
+            );
         }
     }
 }

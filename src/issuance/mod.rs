@@ -215,7 +215,8 @@ impl Issuer {
             status: None,
             cnf: None,
         };
-        let failed = |error: &dyn std::fmt::Display| tracing::error!(%error, kid = key.kid(), "signing failed");
+        let failed =
+            |error: &dyn std::fmt::Display| tracing::error!(%error, kid = key.kid(), "signing failed");
         // Large enough for the usual token, so that it does not grow step by step.
         let mut json = Vec::with_capacity(CLAIMS_CAPACITY);
         serde_json::to_writer(&mut json, &claims).map_err(|error| failed(&error))?;

@@ -1,4 +1,4 @@
-//! Replies that may be kept: ETag, max-age, and 304 when the asker has it already (RFC 9110 §13.1.2, RFC 9111).
+//! Replies that may be kept: `ETag`, max-age, and 304 when the asker has it already (RFC 9110 §13.1.2, RFC 9111).
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};

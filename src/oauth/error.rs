@@ -32,6 +32,8 @@ pub enum OAuthError {
     InvalidTarget,
     /// 405 with `Allow: POST`.
     MethodNotAllowed,
+    /// 408: the body did not come in time.
+    TooSlow,
     /// 413.
     TooLarge,
     /// 415: a `Content-Encoding` we do not undo.
@@ -52,7 +54,11 @@ impl OAuthError {
     /// The error code on the wire.
     pub fn code(self) -> &'static str {
         match self {
-            Self::InvalidRequest(_) | Self::MethodNotAllowed | Self::TooLarge | Self::EncodedBody => "invalid_request",
+            Self::InvalidRequest(_)
+            | Self::MethodNotAllowed
+            | Self::TooSlow
+            | Self::TooLarge
+            | Self::EncodedBody => "invalid_request",
             Self::InvalidClient => "invalid_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnauthorizedClient(_) => "unauthorized_client",
@@ -73,10 +79,15 @@ impl OAuthError {
                 "each resource must equal an audience of the requested scope, byte for byte; leave resource out to get all audiences"
             }
             Self::MethodNotAllowed => "use POST",
+            Self::TooSlow => "the body did not arrive in time: send it at once",
             Self::TooLarge => "the body is larger than 64 KiB",
             Self::EncodedBody => "send the body without Content-Encoding",
-            Self::TooManyFailures(_) => "too many failed attempts from this address: wait as Retry-After says",
-            Self::Unavailable => "the service cannot issue tokens at the moment: try again as Retry-After says",
+            Self::TooManyFailures(_) => {
+                "too many failed attempts from this address: wait as Retry-After says"
+            }
+            Self::Unavailable => {
+                "the service cannot issue tokens at the moment: try again as Retry-After says"
+            }
         }
     }
 
@@ -105,6 +116,7 @@ impl ResponseError for OAuthError {
             | Self::InvalidTarget => StatusCode::BAD_REQUEST,
             Self::InvalidClient => StatusCode::UNAUTHORIZED,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::EncodedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyFailures(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -129,7 +141,7 @@ impl ResponseError for OAuthError {
                 response.insert_header((header::RETRY_AFTER, RETRY_UNAVAILABLE));
             }
             // What is left of the body is not read, so the connection cannot be used again.
-            Self::TooLarge | Self::EncodedBody => {
+            Self::TooSlow | Self::TooLarge | Self::EncodedBody => {
                 response.force_close();
             }
             _ => {}
@@ -139,7 +151,6 @@ impl ResponseError for OAuthError {
 }
 
 /// Answers any method but the one an endpoint has (RFC 9110 §15.5.6).
-#[expect(clippy::unused_async, reason = "handlers are async functions")]
 pub async fn method_not_allowed() -> HttpResponse {
     OAuthError::MethodNotAllowed.error_response()
 }
@@ -162,13 +173,17 @@ mod tests {
             OAuthError::UnsupportedGrantType,
             OAuthError::InvalidTarget,
             OAuthError::MethodNotAllowed,
+            OAuthError::TooSlow,
             OAuthError::TooLarge,
             OAuthError::EncodedBody,
             OAuthError::TooManyFailures(1),
             OAuthError::Unavailable,
         ];
         for error in all {
-            assert!(error.description().bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)), "{error}");
+            assert!(
+                error.description().bytes().all(|b| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e)),
+                "{error}"
+            );
         }
     }
 }

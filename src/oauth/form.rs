@@ -2,10 +2,11 @@
 //! is misread. Known parameters come at most once, empty ones count as absent, unknown ones are ignored.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
+use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{Bytes, BytesMut};
-use actix_web::{HttpRequest, dev::Payload};
 use futures_util::StreamExt as _;
 
 use super::error::OAuthError;
@@ -16,9 +17,17 @@ const BODY_LIMIT: usize = 64 * 1024;
 const NOT_UTF8_FORM: OAuthError =
     OAuthError::InvalidRequest("the body is not a UTF-8 form: check percent-encoding, without NUL bytes");
 
-/// Reads the body, after its headers were found to be those of a form.
-pub(super) async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, OAuthError> {
-    check_headers(request.headers())?;
+/// Reads the body, after its headers were found to be those of a form. It has `patience` to arrive whole.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    payload: &mut Payload,
+    patience: Duration,
+) -> Result<Bytes, OAuthError> {
+    check_headers(headers)?;
+    tokio::time::timeout(patience, collect(payload)).await.unwrap_or(Err(OAuthError::TooSlow))
+}
+
+async fn collect(payload: &mut Payload) -> Result<Bytes, OAuthError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| OAuthError::InvalidRequest("the body could not be read to its end"))?;
@@ -36,18 +45,27 @@ pub(super) async fn read(request: &HttpRequest, payload: &mut Payload) -> Result
 }
 
 fn check_headers(headers: &HeaderMap) -> Result<(), OAuthError> {
-    if headers.get_all(header::CONTENT_ENCODING).any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
+    if headers
+        .get_all(header::CONTENT_ENCODING)
+        .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
         return Err(OAuthError::EncodedBody);
     }
     if let Some(length) = headers.get(header::CONTENT_LENGTH)
-        && length.to_str().ok().and_then(|text| text.parse::<u64>().ok()).is_some_and(|n| n > BODY_LIMIT as u64)
+        && length
+            .to_str()
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+            .is_some_and(|n| n > BODY_LIMIT as u64)
     {
         return Err(OAuthError::TooLarge);
     }
     let mut types = headers.get_all(header::CONTENT_TYPE);
     match (types.next(), types.next()) {
         (Some(one), None) if is_form(one.to_str().unwrap_or_default()) => Ok(()),
-        _ => Err(OAuthError::InvalidRequest("send Content-Type: application/x-www-form-urlencoded, in UTF-8")),
+        _ => {
+            Err(OAuthError::InvalidRequest("send Content-Type: application/x-www-form-urlencoded, in UTF-8"))
+        }
     }
 }
 
@@ -159,8 +177,14 @@ mod tests {
         ] {
             assert!(is_form(good), "{good}");
         }
-        for bad in ["", "application/json", "multipart/form-data; boundary=x", "text/plain",
-            "application/x-www-form-urlencoded; charset=iso-8859-1", "application/x-www-form-urlencoded; charset=utf-16"] {
+        for bad in [
+            "",
+            "application/json",
+            "multipart/form-data; boundary=x",
+            "text/plain",
+            "application/x-www-form-urlencoded; charset=iso-8859-1",
+            "application/x-www-form-urlencoded; charset=utf-16",
+        ] {
             assert!(!is_form(bad), "{bad}");
         }
     }

@@ -1,4 +1,4 @@
-//! `GET /.well-known/jwks.json`: the keys that verify tokens (RFC 7517 §5), with an ETag and the max-age that says how
+//! `GET /.well-known/jwks.json`: the keys that verify tokens (RFC 7517 §5), with an `ETag` and the max-age that says how
 //! long a verifier may keep them.
 
 use actix_web::http::header::{self, HeaderValue};

@@ -20,7 +20,7 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// The metadata of `issuer`; `tag` makes the strong ETag of a body.
+    /// The metadata of `issuer`; `tag` makes the strong `ETag` of a body.
     pub fn new(issuer: &str, tag: impl Fn(&[u8]) -> String) -> Self {
         let methods = ["client_secret_basic", "client_secret_post"];
         let document = json!({

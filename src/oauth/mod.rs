@@ -2,9 +2,10 @@
 //! client, and every endpoint that asks who is calling takes what it gives.
 
 pub mod authenticate;
-pub mod error;
 mod cached;
+pub mod error;
 mod form;
 pub mod jwks;
 pub mod metadata;
 pub mod token;
+mod unread;

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
-use actix_web::{HttpResponse, ResponseError as _};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use serde::Serialize;
 
 use super::authenticate::{Authenticated, Form};
 use super::error::{OAuthError, no_store};
 use super::form::Once;
+use super::unread;
 use crate::issuance::{IssueError, Issued, Issuer, Refused, TokenRequest};
 use crate::telemetry::metrics::{Metrics, TokenOutcome};
 
@@ -57,7 +58,9 @@ impl Form for TokenForm {
     fn complete(&self) -> Result<(), OAuthError> {
         match self.grant_type {
             Some(GrantType::ClientCredentials | GrantType::Other) => Ok(()),
-            None | Some(GrantType::Empty) => Err(OAuthError::InvalidRequest("grant_type is missing: send grant_type=client_credentials")),
+            None | Some(GrantType::Empty) => {
+                Err(OAuthError::InvalidRequest("grant_type is missing: send grant_type=client_credentials"))
+            }
         }
     }
 }
@@ -74,6 +77,7 @@ struct TokenResponse<'a> {
 
 /// Answers a token request.
 pub async fn post(
+    request: HttpRequest,
     caller: Result<Authenticated<TokenForm>, OAuthError>,
     issuer: Data<Issuer>,
     metrics: Data<Metrics>,
@@ -89,7 +93,7 @@ pub async fn post(
         }
         Err(error) => {
             metrics.token(outcome_of(error));
-            error.error_response()
+            unread::close_with(&request, error.error_response())
         }
     }
 }
@@ -100,11 +104,11 @@ async fn issue<'a>(caller: &'a Authenticated<TokenForm>, issuer: &Issuer) -> Res
         return Err(OAuthError::UnsupportedGrantType);
     }
     let request = TokenRequest { scope: form.scope.get().unwrap_or_default(), resources: &form.resources };
-    let issued = issuer.issue(caller.credentials(), caller.secret_id(), request).await;
-    issued.map_err(|error| match error {
-        IssueError::Refused(Refused::MalformedScope) => {
-            OAuthError::InvalidScope("scope holds a character that is not allowed, or spaces that part nothing")
-        }
+    let outcome = issuer.issue(caller.credentials(), caller.secret_id(), request).await;
+    outcome.map_err(|error| match error {
+        IssueError::Refused(Refused::MalformedScope) => OAuthError::InvalidScope(
+            "scope holds a character that is not allowed, or spaces that part nothing",
+        ),
         IssueError::Refused(Refused::ScopeNotGranted) => OAuthError::InvalidScope(
             "a requested scope is not granted to this client: leave scope out to get all that is granted",
         ),
@@ -136,7 +140,9 @@ fn success(issued: &Issued<'_>) -> Result<HttpResponse, OAuthError> {
     }
     let mut response = HttpResponse::Ok();
     no_store(&mut response);
-    Ok(response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json"))).body(body))
+    Ok(response
+        .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")))
+        .body(body))
 }
 
 fn outcome_of(error: OAuthError) -> TokenOutcome {
@@ -150,6 +156,7 @@ fn outcome_of(error: OAuthError) -> TokenOutcome {
         OAuthError::Unavailable => TokenOutcome::Unavailable,
         OAuthError::InvalidRequest(_)
         | OAuthError::MethodNotAllowed
+        | OAuthError::TooSlow
         | OAuthError::TooLarge
         | OAuthError::EncodedBody => TokenOutcome::InvalidRequest,
     }

@@ -17,6 +17,8 @@ use futures_util::future::LocalBoxFuture;
 
 use super::error::OAuthError;
 use super::form::{self, Once};
+use super::unread;
+use crate::config::Settings;
 use crate::registry::{Credentials, Refusal, Registry};
 use crate::telemetry;
 
@@ -71,31 +73,39 @@ impl<F: Form + 'static> FromRequest for Authenticated<F> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let request = request.clone();
         let mut payload = payload.take();
-        Box::pin(async move { authenticate(&request, &mut payload).await })
+        Box::pin(async move {
+            let outcome = authenticate(&request, &mut payload).await;
+            if outcome.is_err() {
+                unread::keep(&request, payload);
+            }
+            outcome
+        })
     }
 }
 
 /// What of the body is about who is calling.
 #[derive(Debug, Default)]
 struct InBody {
-    client_id: Once,
-    client_secret: Once,
-    client_assertion: Once,
-    client_assertion_type: Once,
+    id: Once,
+    secret: Once,
+    assertion: Once,
+    assertion_type: Once,
 }
 
-async fn authenticate<F: Form>(request: &HttpRequest, payload: &mut Payload) -> Result<Authenticated<F>, OAuthError> {
+async fn authenticate<F: Form>(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> Result<Authenticated<F>, OAuthError> {
     refuse_credentials_in_query(request.query_string())?;
-    let body = form::read(request, payload).await?;
+    let patience = part::<Settings>(request)?.server.request_timeout;
+    let body = form::read(request.headers(), payload, patience).await?;
     let mut wanted = F::default();
     let mut in_body = InBody::default();
     form::each(&body, |name, value| match name {
-        "client_id" => in_body.client_id.put(value, "client_id was sent twice"),
-        "client_secret" => in_body.client_secret.put(value, "client_secret was sent twice"),
-        "client_assertion" => in_body.client_assertion.put(value, "client_assertion was sent twice"),
-        "client_assertion_type" => {
-            in_body.client_assertion_type.put(value, "client_assertion_type was sent twice")
-        }
+        "client_id" => in_body.id.put(value, "client_id was sent twice"),
+        "client_secret" => in_body.secret.put(value, "client_secret was sent twice"),
+        "client_assertion" => in_body.assertion.put(value, "client_assertion was sent twice"),
+        "client_assertion_type" => in_body.assertion_type.put(value, "client_assertion_type was sent twice"),
         _ => wanted.take(name, value),
     })?;
     let presented = the_one_method(request, in_body)?;
@@ -126,7 +136,9 @@ async fn authenticate<F: Form>(request: &HttpRequest, payload: &mut Payload) -> 
                 %source,
                 "client authentication failed"
             );
-            Err(throttle.failed(claimed, source).map_or(OAuthError::InvalidClient, OAuthError::TooManyFailures))
+            Err(throttle
+                .failed(claimed, source)
+                .map_or(OAuthError::InvalidClient, OAuthError::TooManyFailures))
         }
     }
 }
@@ -139,9 +151,9 @@ fn the_one_method(request: &HttpRequest, in_body: InBody) -> Result<Option<Clien
     if headers.next().is_some() {
         return Err(OAuthError::InvalidRequest("more than one Authorization header was sent"));
     }
-    let client_id = in_body.client_id.take();
-    let client_secret = in_body.client_secret.take();
-    let assertion = in_body.client_assertion.take().or(in_body.client_assertion_type.take());
+    let client_id = in_body.id.take();
+    let client_secret = in_body.secret.take();
+    let assertion = in_body.assertion.take().or(in_body.assertion_type.take());
     match (basic, client_secret, assertion) {
         (None, Some(client_secret), None) => match client_id {
             Some(client_id) => Ok(Some(ClientSecret { client_id, client_secret: client_secret.into() })),
@@ -152,7 +164,9 @@ fn the_one_method(request: &HttpRequest, in_body: InBody) -> Result<Option<Clien
             if let (Some(presented), Some(in_body)) = (&presented, &client_id)
                 && presented.client_id != *in_body
             {
-                return Err(OAuthError::InvalidRequest("client_id in the body differs from that in the Authorization header"));
+                return Err(OAuthError::InvalidRequest(
+                    "client_id in the body differs from that in the Authorization header",
+                ));
             }
             Ok(presented)
         }
@@ -169,7 +183,9 @@ fn refuse_credentials_in_query(query: &str) -> Result<(), OAuthError> {
     let names = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
     for name in names {
         if matches!(form::decode(name).as_deref(), Some("client_secret" | "client_assertion" | "client_id")) {
-            return Err(OAuthError::InvalidRequest("send client credentials in the header or the body, never in the URL"));
+            return Err(OAuthError::InvalidRequest(
+                "send client credentials in the header or the body, never in the URL",
+            ));
         }
     }
     Ok(())

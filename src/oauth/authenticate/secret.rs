@@ -58,10 +58,22 @@ mod tests {
 
     #[test]
     fn t12_malformed_headers_prove_nothing() {
-        for bad in [&b"nocolon"[..], b"id:", b":secret", b"id:%zz", b"id:%ff", b"id:%00", b"id:%C3%A4", b"\xff:x", b"id:a\tb"] {
+        for bad in [
+            &b"nocolon"[..],
+            b"id:",
+            b":secret",
+            b"id:%zz",
+            b"id:%ff",
+            b"id:%00",
+            b"id:%C3%A4",
+            b"\xff:x",
+            b"id:a\tb",
+        ] {
             assert_eq!(basic(bad), None, "{bad:?}");
         }
-        for bad in [&b"Basic"[..], b"Basic ", b"Basic !!!", b"Basic aWQ6c2VjcmV0!", b"Bearer aWQ6c2VjcmV0", b""] {
+        for bad in
+            [&b"Basic"[..], b"Basic ", b"Basic !!!", b"Basic aWQ6c2VjcmV0!", b"Bearer aWQ6c2VjcmV0", b""]
+        {
             assert!(from_basic(bad).is_none(), "{bad:?}");
         }
     }

@@ -55,7 +55,8 @@ impl Throttle {
     /// A throttle in which nobody has failed yet.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let clock = Ticks(clock);
-        let limiter = RateLimiter::new(Quota::per_minute(FAILURES), DashMapStateStore::default(), clock.clone());
+        let limiter =
+            RateLimiter::new(Quota::per_minute(FAILURES), DashMapStateStore::default(), clock.clone());
         Self { limiter, clock, hasher: RandomState::new() }
     }
 

@@ -3,6 +3,8 @@
 mod app;
 mod database;
 mod postgres;
+mod wire;
 
 pub(crate) use app::{Administrator, Credentials, START, TestApp};
 pub(crate) use database::{Engine, TestDatabase, on_both_engines};
+pub(crate) use wire::{Reply, Wire};

@@ -1,0 +1,350 @@
+//! Who is calling (RFC 6749 §2.3, §5.2; `standards.md` §1.1: T5–T9, T12, T13, T24): whoever does not prove to be a client
+//! that may act is told the same, whatever the reason.
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::json;
+
+use super::expect::{
+    GRANT, basic, invalid_client, invalid_request, issued, pair, post, post_as, refused, reply_as,
+};
+use crate::support::{Credentials, Engine, Reply, START, TestApp, on_both_engines};
+
+on_both_engines!(
+    t05_every_cause_has_the_same_bytes,
+    t05_a_secret_ends_at_its_instant,
+    t05_every_live_secret_is_good,
+    t07_a_client_id_alone_proves_nothing,
+    t08_two_ways_at_once_are_refused_even_if_right,
+    t09_another_client_id_in_the_body,
+    t12_malformed_basic,
+    t13_other_schemes,
+    t24_failures_are_slowed_and_the_right_secret_is_not,
+    a_secret_of_wrong_form_costs_no_lookup,
+);
+
+/// By Basic and by form post.
+fn both_ways(app: &TestApp, client: &Credentials) -> [RequestBuilder; 2] {
+    let body = format!("{GRANT}&client_id={}&client_secret={}", client.client_id, client.client_secret);
+    [post_as(app, client, GRANT), post(app, body)]
+}
+
+async fn t05_every_cause_has_the_same_bytes(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    for workspace in ["acme", "closing"] {
+        admin.workspace(workspace, json!({})).await;
+    }
+    let made = async |workspace: &str, more: serde_json::Value| {
+        let mut members = json!({"products": ["gst"]});
+        members.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        admin.client(workspace, members).await.0
+    };
+    let client_path = |client: &Credentials| format!("/v1/api-clients/{}", client.client_id);
+    let good = made("acme", json!({})).await;
+    let wrong = Credentials { client_secret: made("acme", json!({})).await.client_secret, ..good.clone() };
+    let malformed = Credentials { client_secret: "wrong".to_owned(), ..good.clone() };
+    let unknown = Credentials { client_id: "cl_0000000000000000000000".to_owned(), ..good.clone() };
+    let no_id = Credentials { client_id: "admin".to_owned(), ..good.clone() };
+    let disabled = made("acme", json!({})).await;
+    let deleted = made("acme", json!({})).await;
+    let expired = made("acme", json!({"expires_at": "2026-09-21T14:15:20Z"})).await;
+    let elsewhere = made("acme", json!({"allowed_ips": ["203.0.113.7"]})).await;
+    let suspended = made("closing", json!({})).await;
+    let (of_expired_secret, record) = admin.client("acme", json!({"products": ["gst"]})).await;
+    let old_secret = record["secrets"][0]["secret_id"].as_str().unwrap().to_owned();
+    let secrets = format!("{}/secrets", client_path(&of_expired_secret));
+    let ending = json!({"expires_at": "2026-09-21T14:15:20Z"});
+    let text = |made: &serde_json::Value| made["client_secret"].as_str().unwrap().to_owned();
+    let expired_secret = Credentials {
+        client_secret: text(&admin.create(&secrets, &ending).await),
+        ..of_expired_secret.clone()
+    };
+    admin.create(&secrets, &json!({})).await;
+    for client in [&disabled, &deleted, &expired, &suspended, &of_expired_secret, &expired_secret] {
+        issued(&reply_as(&app, client, GRANT).await);
+    }
+
+    app.clock.advance(120);
+    let patched = admin.patch(&client_path(&disabled), &json!({"status": "disabled"})).await;
+    assert_eq!(patched.status(), 200);
+    let patched = admin.patch("/v1/workspaces/closing", &json!({"status": "suspended"})).await;
+    assert_eq!(patched.status(), 200);
+    for gone in [client_path(&deleted), format!("{secrets}/{old_secret}")] {
+        assert_eq!(admin.delete(&gone).await.status(), 204, "{gone}");
+    }
+
+    let first = Reply::to(post_as(&app, &unknown, GRANT)).await;
+    invalid_client(&first);
+    for (cause, client) in [
+        ("wrong secret", &wrong),
+        ("malformed secret", &malformed),
+        ("unknown client", &unknown),
+        ("no client id", &no_id),
+        ("disabled", &disabled),
+        ("deleted", &deleted),
+        ("client expired", &expired),
+        ("source address", &elsewhere),
+        ("workspace suspended", &suspended),
+        ("secret removed", &of_expired_secret),
+        ("secret expired", &expired_secret),
+    ] {
+        for request in both_ways(&app, client) {
+            let reply = Reply::to(request).await;
+            invalid_client(&reply);
+            assert_eq!(reply.comparable(), first.clone().comparable(), "{cause}");
+        }
+    }
+    issued(&reply_as(&app, &good, GRANT).await);
+    app.stop().await;
+}
+
+async fn t05_a_secret_ends_at_its_instant(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    let (client, _) = admin.client("platform", json!({"products": ["gst"]})).await;
+    let path = format!("/v1/api-clients/{}/secrets", client.client_id);
+    // The others, here the first, end in a minute; nothing but a use of it will notice.
+    admin.create(&path, &json!({"expire_others_after_seconds": 60})).await;
+    app.clock.advance(59);
+    issued(&reply_as(&app, &client, GRANT).await);
+    app.clock.advance_millis(999);
+    issued(&reply_as(&app, &client, GRANT).await);
+    app.clock.advance_millis(1);
+    invalid_client(&reply_as(&app, &client, GRANT).await);
+    app.clock.advance(86_400);
+    invalid_client(&reply_as(&app, &client, GRANT).await);
+    app.stop().await;
+}
+
+async fn t05_every_live_secret_is_good(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    let (client, _) = admin.client("platform", json!({"products": ["gst"]})).await;
+    let path = format!("/v1/api-clients/{}/secrets", client.client_id);
+    let mut live = vec![client.clone()];
+    for _ in 0..4 {
+        let made = admin.create(&path, &json!({})).await;
+        let client_secret = made["client_secret"].as_str().unwrap().to_owned();
+        live.push(Credentials { client_secret, ..client.clone() });
+    }
+    for one in &live {
+        for request in both_ways(&app, one) {
+            issued(&Reply::to(request).await);
+        }
+    }
+    let made = admin.create(&path, &json!({"expire_others_after_seconds": 0})).await;
+    for one in &live {
+        invalid_client(&reply_as(&app, one, GRANT).await);
+    }
+    let client_secret = made["client_secret"].as_str().unwrap().to_owned();
+    issued(&reply_as(&app, &Credentials { client_secret, ..client }, GRANT).await);
+    app.stop().await;
+}
+
+async fn t07_a_client_id_alone_proves_nothing(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    let id = &client.client_id;
+    invalid_client(&Reply::to(post(&app, GRANT)).await);
+    for body in [
+        format!("{GRANT}&client_id={id}"),
+        format!("{GRANT}&client_id={id}&client_secret="),
+        format!("{GRANT}&client_id=&client_secret="),
+    ] {
+        invalid_client(&Reply::to(post(&app, body)).await);
+    }
+    for credentials in [format!("{id}:"), format!("{id}:+"), format!("{id}:%20")] {
+        invalid_client(&Reply::to(post(&app, GRANT).header("authorization", basic(credentials))).await);
+    }
+    // A secret without the id that it belongs to is an incomplete request, and proves nothing either.
+    let body = format!("{GRANT}&client_secret={}", client.client_secret);
+    invalid_request(&Reply::to(post(&app, body)).await);
+    let of_nobody = basic(format!(":{}", client.client_secret));
+    invalid_client(&Reply::to(post(&app, GRANT).header("authorization", of_nobody)).await);
+    app.stop().await;
+}
+
+async fn t08_two_ways_at_once_are_refused_even_if_right(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    let (id, secret) = (&client.client_id, &client.client_secret);
+    let assertion = "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer\
+                     &client_assertion=eyJhbGciOiJub25lIn0.e30.";
+    for body in [
+        format!("{GRANT}&client_id={id}&client_secret={secret}"),
+        format!("{GRANT}&client_secret={secret}"),
+        format!("{GRANT}&client_secret=wrong"),
+        format!("{GRANT}&{assertion}"),
+        format!("{GRANT}&client_assertion=x"),
+        format!("{GRANT}&client_assertion_type=x"),
+    ] {
+        invalid_request(&reply_as(&app, &client, body.clone()).await);
+        // So it is whatever the header is worth.
+        invalid_request(&Reply::to(post(&app, body).header("authorization", "Bearer x")).await);
+    }
+    let body = format!("{GRANT}&client_id={id}&client_secret={secret}&{assertion}");
+    invalid_request(&Reply::to(post(&app, body)).await);
+    let header = basic(pair(&client));
+    for second in [header.clone(), "Basic".to_owned(), "Bearer x".to_owned(), String::new()] {
+        let two = post(&app, GRANT).header("authorization", &header).header("authorization", second);
+        invalid_request(&Reply::to(two).await);
+    }
+    // An assertion alone is a way that is not offered.
+    for body in [format!("{GRANT}&{assertion}"), format!("{GRANT}&client_id={id}&{assertion}")] {
+        invalid_client(&Reply::to(post(&app, body)).await);
+    }
+    app.stop().await;
+}
+
+async fn t09_another_client_id_in_the_body(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    for other in [
+        "cl_0000000000000000000000".to_owned(),
+        client.client_id.to_uppercase(),
+        format!("{}%20", client.client_id),
+        format!("{}x", client.client_id),
+    ] {
+        invalid_request(&reply_as(&app, &client, format!("{GRANT}&client_id={other}")).await);
+    }
+    app.stop().await;
+}
+
+async fn t12_malformed_basic(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    let (id, secret) = (client.client_id.as_str(), client.client_secret.as_str());
+    let first = Reply::to(post(&app, GRANT)).await;
+    invalid_client(&first);
+    let right = basic(pair(&client));
+    let unpadded = right.trim_end_matches('=').to_owned();
+    let headers = [
+        "Basic".to_owned(),
+        "Basic ".to_owned(),
+        "Basic :".to_owned(),
+        "Basic !!!!".to_owned(),
+        right.replace("Basic ", "Basic"),
+        right.replace("Basic ", "Basic\t"),
+        right.replace("Basic ", "Basic realm="),
+        format!("{right}!"),
+        format!("{right}, {right}"),
+        right.replace("Basic ", ""),
+        // Of the two alphabets the one that RFC 7617 names.
+        basic("~~~:???>>>").replace('+', "-").replace('/', "_"),
+        basic(id),
+        basic(format!("{id}{secret}")),
+        basic(""),
+        basic(":"),
+        basic(format!("{id}:%zz")),
+        basic(format!("{id}:%ff")),
+        basic(format!("{id}:%2")),
+        basic(format!("{id}%00:{secret}")),
+        basic(format!("{id}:{secret}%00")),
+        basic(format!("{id}:{secret}\0")),
+        basic(format!("{id}:{secret}\n")),
+        basic(format!("{id}:{secret}%0A")),
+        basic(format!("{id}:{secret} ")),
+        basic(format!(" {id}:{secret}")),
+        basic(format!("{id}\u{7f}:{secret}")),
+        basic(format!("{id}é:{secret}")),
+        basic([id.as_bytes(), b"\xff:", secret.as_bytes()].concat()),
+        basic(format!("{id}:{secret}:")),
+    ];
+    for header in headers {
+        let reply = Reply::to(post(&app, GRANT).header("authorization", &header)).await;
+        invalid_client(&reply);
+        assert_eq!(reply.comparable(), first.clone().comparable(), "{header:?}");
+    }
+    let bytes = [right.as_bytes(), b"\xff"].concat();
+    invalid_client(&Reply::to(post(&app, GRANT).header("authorization", bytes)).await);
+    if unpadded != right {
+        invalid_client(&Reply::to(post(&app, GRANT).header("authorization", unpadded)).await);
+    }
+    issued(&Reply::to(post(&app, GRANT).header("authorization", right)).await);
+    app.stop().await;
+}
+
+async fn t13_other_schemes(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    let token = issued(&reply_as(&app, &client, GRANT).await).text;
+    let right = basic(pair(&client));
+    for header in [
+        "Bearer x".to_owned(),
+        format!("Bearer {token}"),
+        format!("DPoP {token}"),
+        right.replace("Basic", "Digest"),
+        right.replace("Basic", "Basic2"),
+        right.replace("Basic", "Bearer"),
+    ] {
+        invalid_client(&Reply::to(post(&app, GRANT).header("authorization", header)).await);
+    }
+    let proxy = post(&app, GRANT).header("proxy-authorization", &right);
+    invalid_client(&Reply::to(proxy).await);
+    let cookie = post(&app, GRANT).header("cookie", format!("client_secret={}", client.client_secret));
+    invalid_client(&Reply::to(cookie).await);
+    app.stop().await;
+}
+
+async fn t24_failures_are_slowed_and_the_right_secret_is_not(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    let wrong = Credentials { client_secret: "wrong".to_owned(), ..client.clone() };
+    let mut slowed = None;
+    for _ in 0..200 {
+        let reply = reply_as(&app, &wrong, GRANT).await;
+        if reply.status == 429 {
+            slowed = Some(reply);
+            break;
+        }
+        invalid_client(&reply);
+    }
+    let slowed = slowed.expect("somewhere below 200 failures an end");
+    refused(&slowed, 429, "temporarily_unavailable");
+    // However often, and whichever way they fail.
+    for request in both_ways(&app, &wrong) {
+        refused(&Reply::to(request).await, 429, "temporarily_unavailable");
+    }
+    // The client itself is not locked out, and others are not slowed.
+    for request in both_ways(&app, &client) {
+        issued(&Reply::to(request).await);
+    }
+    let other = Credentials { client_id: "cl_0000000000000000000000".to_owned(), ..wrong.clone() };
+    invalid_client(&reply_as(&app, &other, GRANT).await);
+    // Retry-After is the truth.
+    let seconds: i64 = slowed.header("retry-after").unwrap().parse().unwrap();
+    app.clock.advance(seconds);
+    invalid_client(&reply_as(&app, &wrong, GRANT).await);
+    assert_eq!(app.core.registry.clock().now(), START + seconds);
+    app.stop().await;
+}
+
+async fn a_secret_of_wrong_form_costs_no_lookup(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    // What has been looked up is in memory, known or not.
+    assert_eq!(app.core.registry.cached_clients(), 0);
+    let (body, last) = client.client_secret.split_at(client.client_secret.len() - 1);
+    let other_checksum = format!("{body}{}", if last == "0" { "1" } else { "0" });
+    for secret in ["wrong", "mms_", &other_checksum, &client.client_secret.to_uppercase(), &"x".repeat(53)] {
+        let wrong = Credentials { client_secret: secret.to_owned(), ..client.clone() };
+        invalid_client(&reply_as(&app, &wrong, GRANT).await);
+    }
+    let no_id = Credentials { client_id: "x".repeat(25), ..client.clone() };
+    invalid_client(&reply_as(&app, &no_id, GRANT).await);
+    invalid_client(
+        &Reply::to(
+            app.request(Method::POST, "/oauth2/token")
+                .header("content-type", super::expect::FORM)
+                .body(GRANT),
+        )
+        .await,
+    );
+    assert_eq!(app.core.registry.cached_clients(), 0);
+    issued(&reply_as(&app, &client, GRANT).await);
+    assert_eq!(app.core.registry.cached_clients(), 1);
+    app.stop().await;
+}

@@ -1,0 +1,334 @@
+//! Requests that are no token requests (RFC 6749 §3.2, §4.4.2, §5.2): refused before anybody is authenticated, with
+//! an error that names what to mend and repeats nothing of what was sent (`standards.md` §1.1: T2, T4, T14, T16–T20,
+//! T23, T26, T27).
+
+use reqwest::Method;
+
+use super::expect::{
+    FORM, GRANT, TOKEN, basic, invalid_client, invalid_request, issued, pair, post, post_as, refused,
+    reply_as,
+};
+use crate::support::{Engine, Reply, TestApp, Wire, on_both_engines};
+
+on_both_engines!(
+    t04_grant_types,
+    t14_credentials_in_the_url,
+    t16_a_known_parameter_comes_once,
+    t17_scopes,
+    t18_other_methods_issue_nothing,
+    t19_media_types_that_are_no_form,
+    t20_bodies_that_are_no_form,
+    t23_nothing_of_a_request_is_echoed,
+    t26_parse_then_authenticate_then_grant,
+    t27_no_cors,
+);
+
+async fn t04_grant_types(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    for missing in ["grant_type=", "grant_type", "scope=mintmark:read", "Grant_Type=client_credentials"] {
+        invalid_request(&reply_as(&app, &client, missing).await);
+    }
+    for unknown in [
+        "Client_Credentials",
+        "client_credentials+",
+        "+client_credentials",
+        "password",
+        "implicit",
+        "authorization_code",
+        "refresh_token",
+        "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer",
+        "client_credentials%0A",
+    ] {
+        let body = format!("grant_type={unknown}&username=u&password=p&code=c&refresh_token=r&assertion=a");
+        refused(&reply_as(&app, &client, body).await, 400, "unsupported_grant_type");
+    }
+    app.stop().await;
+}
+
+async fn t14_credentials_in_the_url(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    let (id, secret) = (&client.client_id, &client.client_secret);
+    let with_query = |query: String, body: &'static str| {
+        app.request(Method::POST, &format!("{TOKEN}?{query}")).header("content-type", FORM).body(body)
+    };
+    for query in [
+        format!("client_secret={secret}"),
+        format!("client_id={id}&client_secret={secret}"),
+        format!("client_id={id}"),
+        "client_secret".to_owned(),
+        "client%5Fsecret=x".to_owned(),
+        "a=b&client_assertion=x".to_owned(),
+        format!("{GRANT}&client_id={id}&client_secret={secret}"),
+    ] {
+        invalid_request(&Reply::to(with_query(query.clone(), GRANT)).await);
+        let right = with_query(query, GRANT).basic_auth(id, Some(secret));
+        invalid_request(&Reply::to(right).await);
+    }
+    // No other parameter is read there either.
+    let in_query = with_query(GRANT.to_owned(), "a=b").basic_auth(id, Some(secret));
+    invalid_request(&Reply::to(in_query).await);
+    let in_query =
+        with_query("scope=nothing&grant_type=password".to_owned(), GRANT).basic_auth(id, Some(secret));
+    assert_eq!(
+        issued(&Reply::to(in_query).await).reply["scope"],
+        "mintmark:introspect mintmark:manage mintmark:read"
+    );
+    let in_query = with_query("access_token=x".to_owned(), GRANT);
+    invalid_client(&Reply::to(in_query).await);
+    app.stop().await;
+}
+
+async fn t16_a_known_parameter_comes_once(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    let (id, secret) = (&client.client_id, &client.client_secret);
+    let other = "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    for twice in [
+        GRANT.to_owned(),
+        "grant_type=".to_owned(),
+        "grant_type=password".to_owned(),
+        "scope=mintmark:read&scope=mintmark:read".to_owned(),
+        "scope=mintmark:read&scope=mintmark:manage".to_owned(),
+        "scope=&scope=mintmark:read".to_owned(),
+        "scope=mintmark:read&scope=".to_owned(),
+        format!("client_id={id}&client_id={id}"),
+        format!("client_id=&client_id={id}"),
+        format!("client%5fid={id}&client_id={id}"),
+        "client_secret=&client_secret=".to_owned(),
+        "client_assertion=&client_assertion=".to_owned(),
+        "client_assertion_type=&client_assertion_type=".to_owned(),
+    ] {
+        invalid_request(&reply_as(&app, &client, format!("{GRANT}&{twice}")).await);
+    }
+    for twice in [
+        format!("client_id={id}&client_id={id}&client_secret={secret}"),
+        format!("client_id={id}&client_secret={secret}&client_secret={secret}"),
+        format!("client_id={id}&client_secret=wrong&client_secret={secret}"),
+        format!("client_assertion=a&client_assertion=a&{other}"),
+        format!("client_assertion=a&{other}&{other}"),
+    ] {
+        invalid_request(&Reply::to(post(&app, format!("{GRANT}&{twice}"))).await);
+    }
+    app.stop().await;
+}
+
+async fn t17_scopes(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    let reply = async |scope: &str| reply_as(&app, &client, format!("{GRANT}&scope={scope}")).await;
+    for (lawful, granted) in [
+        ("mintmark:read", "mintmark:read"),
+        ("mintmark:read+mintmark:manage", "mintmark:manage mintmark:read"),
+        ("mintmark:manage%20mintmark:read", "mintmark:manage mintmark:read"),
+        ("mintmark:read+mintmark:read", "mintmark:read"),
+    ] {
+        assert_eq!(issued(&reply(lawful).await).reply["scope"], granted, "{lawful}");
+    }
+    for (why, unlawful) in [
+        ("not granted", "gst"),
+        ("not granted", "mintmark:read+gst"),
+        ("of other case", "Mintmark:read"),
+        ("a prefix", "mintmark:"),
+        ("a wildcard", "*"),
+        ("comma", "mintmark:read,mintmark:manage"),
+        ("leading space", "+mintmark:read"),
+        ("trailing space", "mintmark:read+"),
+        ("two spaces", "mintmark:read++mintmark:manage"),
+        ("only a space", "+"),
+        ("tab", "mintmark:read%09mintmark:manage"),
+        ("line feed", "mintmark:read%0Amintmark:manage"),
+        ("carriage return", "mintmark:read%0D"),
+        ("quote", "mintmark:read%22"),
+        ("backslash", "mintmark:read%5C"),
+        ("delete", "mintmark:read%7F"),
+        ("no ASCII", "mintmark:r%C3%A9ad"),
+        ("no-break space", "mintmark:read%C2%A0mintmark:manage"),
+        ("long", &"x".repeat(20_000)),
+    ] {
+        let reply = reply(unlawful).await;
+        refused(&reply, 400, "invalid_scope");
+        assert_eq!(reply.json()["error"], "invalid_scope", "{why}");
+    }
+    app.stop().await;
+}
+
+async fn t18_other_methods_issue_nothing(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    let used_at = async || {
+        let caller = mintmark::registry::Caller::command_line();
+        app.core
+            .registry
+            .client(&caller, &client.client_id)
+            .await
+            .unwrap()
+            .secrets
+            .first()
+            .unwrap()
+            .last_used_at
+    };
+    for method in ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY", "post", "X"] {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let request = app.request(method, TOKEN).header("content-type", FORM).body(GRANT);
+        let reply = Reply::to(request.basic_auth(&client.client_id, Some(&client.client_secret))).await;
+        refused(&reply, 405, "invalid_request");
+    }
+    let mut wire = Wire::to(&app).await;
+    wire.send(format!(
+        "HEAD /oauth2/token?{GRANT} HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\nConnection: close\r\n\r\n",
+        basic(pair(&client))
+    ))
+    .await;
+    let reply = wire.reply_to_head().await;
+    assert_eq!((reply.status, reply.header("allow")), (405, Some("POST")));
+    wire.must_close().await;
+    assert_eq!(used_at().await, None, "nobody was authenticated");
+    issued(&reply_as(&app, &client, GRANT).await);
+    assert_eq!(used_at().await, Some(crate::support::START));
+    app.stop().await;
+}
+
+async fn t19_media_types_that_are_no_form(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    let sent = |media_type: Option<&str>, body: &str| {
+        let request =
+            app.request(Method::POST, TOKEN).basic_auth(&client.client_id, Some(&client.client_secret));
+        let request = request.body(body.to_owned());
+        match media_type {
+            Some(media_type) => request.header("content-type", media_type),
+            None => request,
+        }
+    };
+    for (media_type, body) in [
+        (None, GRANT),
+        (Some(""), GRANT),
+        (Some("application/json"), "{\"grant_type\":\"client_credentials\"}"),
+        (Some("application/json"), GRANT),
+        (
+            Some("multipart/form-data; boundary=x"),
+            "--x\r\nContent-Disposition: form-data; name=\"grant_type\"\r\n\r\nclient_credentials\r\n--x--\r\n",
+        ),
+        (Some("text/plain"), GRANT),
+        (Some("application/x-www-form-urlencoded2"), GRANT),
+        (Some("application/x-www-form-urlencoded, application/json"), GRANT),
+        (Some("application/x-www-form-urlencoded; charset=iso-8859-1"), GRANT),
+        (Some("application/x-www-form-urlencoded; charset=utf-16"), GRANT),
+        (Some("application/x-www-form-urlencoded; charset=utf-8; charset=utf-16"), GRANT),
+        (Some("application/x-www-form-urlencoded; charset="), GRANT),
+    ] {
+        invalid_request(&Reply::to(sent(media_type, body)).await);
+    }
+    let two = sent(Some(FORM), GRANT).header("content-type", "text/plain");
+    invalid_request(&Reply::to(two).await);
+    let unreadable =
+        sent(None, GRANT).header("content-type", b"application/x-www-form-urlencoded; x=\xff".as_slice());
+    invalid_request(&Reply::to(unreadable).await);
+    app.stop().await;
+}
+
+async fn t20_bodies_that_are_no_form(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    invalid_request(&reply_as(&app, &client, "").await);
+    let bad: [&[u8]; 14] = [
+        b"%ff",
+        b"x=%ff",
+        b"x=%c0%80",
+        b"x=%ed%a0%80",
+        b"x=%00",
+        b"%00=x",
+        b"x=\0",
+        b"\0",
+        b"x=%2",
+        b"x=%",
+        b"x=%zz",
+        b"x=%+1",
+        b"x=\xff\xfe",
+        b"x=\xc3",
+    ];
+    for bad in bad {
+        let at_end = [GRANT.as_bytes(), b"&", bad].concat();
+        invalid_request(&reply_as(&app, &client, at_end).await);
+        let in_scope = [GRANT.as_bytes(), b"&scope=mintmark:read", bad].concat();
+        let reply = reply_as(&app, &client, in_scope).await;
+        assert_eq!(reply.status, 400, "{:?}: {reply:?}", String::from_utf8_lossy(bad));
+    }
+    // Such bytes in credentials are no client's, and no fault of ours.
+    let in_secret = format!("{GRANT}&client_id={}&client_secret=%00", client.client_id);
+    invalid_request(&Reply::to(post(&app, in_secret)).await);
+    let control = format!("{GRANT}&client_id=%01%7F%0D%0A&client_secret={}", client.client_secret);
+    invalid_client(&Reply::to(post(&app, control)).await);
+    app.stop().await;
+}
+
+async fn t23_nothing_of_a_request_is_echoed(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    let marked = "mark%22%3Cscript%3E%0D%0ASet-Cookie%3A+a%3Db";
+    let requests = [
+        post_as(&app, &client, format!("grant_type={marked}")),
+        post_as(&app, &client, format!("{GRANT}&scope={marked}")),
+        post_as(&app, &client, format!("{GRANT}&scope=mark")),
+        post_as(&app, &client, format!("{GRANT}&resource={marked}")),
+        post_as(&app, &client, format!("{GRANT}&client_id={marked}")),
+        post_as(&app, &client, format!("{GRANT}&{marked}=%zz")),
+        post(&app, format!("{GRANT}&client_id={marked}&client_secret={marked}")),
+        post(&app, format!("{GRANT}&client_assertion_type={marked}&client_assertion={marked}")),
+        post(&app, GRANT).header("authorization", basic("mark:mark")),
+        post(&app, GRANT).header("authorization", "mark mark").header("content-encoding", "mark"),
+        app.request(Method::POST, &format!("{TOKEN}?client_secret={marked}")),
+        app.request(Method::GET, &format!("{TOKEN}?error_description={marked}")),
+    ];
+    for request in requests {
+        let reply = Reply::to(request).await;
+        assert!((400..500).contains(&reply.status), "{reply:?}");
+        refused(&reply, reply.status, reply.json()["error"].as_str().unwrap());
+        assert!(
+            !format!("{:?}{}", reply.headers, reply.text()).to_lowercase().contains("mark%"),
+            "{reply:?}"
+        );
+        assert!(!reply.text().replace("mintmark", "").contains("mark"), "{reply:?}");
+        assert_eq!(reply.header("set-cookie"), None);
+    }
+    app.stop().await;
+}
+
+async fn t26_parse_then_authenticate_then_grant(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    let wrong = crate::support::Credentials { client_secret: "wrong".to_owned(), ..client.clone() };
+    // What cannot be read is refused whoever sends it.
+    invalid_request(&reply_as(&app, &wrong, "grant_type=client_credentials&x=%zz").await);
+    invalid_request(&reply_as(&app, &wrong, "scope=mintmark:read").await);
+    // Who has not proved who he is learns nothing of grants and scopes.
+    invalid_client(&reply_as(&app, &wrong, "grant_type=password").await);
+    invalid_client(&reply_as(&app, &wrong, format!("{GRANT}&scope=nothing")).await);
+    invalid_client(&reply_as(&app, &wrong, format!("{GRANT}&scope=%22")).await);
+    invalid_client(&reply_as(&app, &wrong, format!("{GRANT}&resource=https://nowhere.example")).await);
+    // The grant comes before what is granted by it, the scope before its targets.
+    let all_wrong = "grant_type=password&scope=nothing&resource=nowhere";
+    refused(&reply_as(&app, &client, all_wrong).await, 400, "unsupported_grant_type");
+    let both_wrong = format!("{GRANT}&scope=nothing&resource=nowhere");
+    refused(&reply_as(&app, &client, both_wrong).await, 400, "invalid_scope");
+    let target_wrong = format!("{GRANT}&scope=mintmark:read&resource=nowhere");
+    refused(&reply_as(&app, &client, target_wrong).await, 400, "invalid_target");
+    app.stop().await;
+}
+
+async fn t27_no_cors(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    let preflight = app
+        .request(Method::OPTIONS, TOKEN)
+        .header("origin", "https://evil.example")
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "authorization");
+    // That no reply of this endpoint allows another origin anything, `refused` and `issued` check.
+    refused(&Reply::to(preflight).await, 405, "invalid_request");
+    issued(&Reply::to(post_as(&app, &client, GRANT).header("origin", "https://evil.example")).await);
+    invalid_client(&Reply::to(post(&app, GRANT).header("origin", "https://evil.example")).await);
+    app.stop().await;
+}

@@ -1,0 +1,155 @@
+//! HTTP as bytes: requests that no client library would send, and replies as they came.
+
+use std::time::Duration;
+
+use reqwest::{RequestBuilder, Response};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::TestApp;
+
+/// How long a reply may take before the test has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A reply, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    /// Names in lower case, in the order sent.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    /// The reply to a request of the client library.
+    pub(crate) async fn to(request: RequestBuilder) -> Self {
+        Self::of(request.send().await.unwrap()).await
+    }
+
+    /// A response of the client library.
+    pub(crate) async fn of(response: Response) -> Self {
+        let status = response.status().as_u16();
+        let text =
+            |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers =
+            response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+        Self { status, headers, body: response.bytes().await.unwrap().to_vec() }
+    }
+
+    /// Every value of a header.
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        self.headers.iter().filter(|(named, _)| named == name).map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// The value of a header that was sent at most once.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let values = self.all(name);
+        assert!(values.len() <= 1, "{name} was sent more than once: {self:?}");
+        values.first().copied()
+    }
+
+    /// The body as text.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The same without what differs between any two replies: the time and the request's id.
+    pub(crate) fn comparable(mut self) -> Self {
+        self.headers.retain(|(name, _)| name != "date" && name != "x-request-id");
+        self.headers.sort();
+        self
+    }
+}
+
+/// A connection to the app.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    stream: TcpStream,
+    unread: Vec<u8>,
+}
+
+impl Wire {
+    /// Connects.
+    pub(crate) async fn to(app: &TestApp) -> Self {
+        let address = app.base.strip_prefix("http://").unwrap();
+        Self { stream: TcpStream::connect(address).await.unwrap(), unread: Vec::new() }
+    }
+
+    /// Sends bytes as they are. That the other side closed meanwhile is for the reply to show.
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.stream.write_all(bytes.as_ref()).await;
+    }
+
+    /// The next reply.
+    pub(crate) async fn reply(&mut self) -> Reply {
+        timeout(PATIENCE, self.read_reply(true)).await.expect("a reply in time")
+    }
+
+    /// The next reply, which has no body whatever its Content-Length says: that to a HEAD.
+    pub(crate) async fn reply_to_head(&mut self) -> Reply {
+        timeout(PATIENCE, self.read_reply(false)).await.expect("a reply in time")
+    }
+
+    /// Says that nothing more will be sent, as one does who was told that the connection is closed, and waits until the
+    /// other side closes too, which it must do without another byte.
+    pub(crate) async fn must_close(&mut self) {
+        let _ = self.stream.shutdown().await;
+        self.must_be_closed().await;
+    }
+
+    /// Waits until the other side closes of itself, without another byte.
+    pub(crate) async fn must_be_closed(&mut self) {
+        let more = timeout(PATIENCE, self.read_some()).await.expect("the connection to be closed");
+        assert!(
+            !more && self.unread.is_empty(),
+            "more was sent: {:?}",
+            String::from_utf8_lossy(&self.unread)
+        );
+    }
+
+    async fn read_reply(&mut self, has_body: bool) -> Reply {
+        let end = loop {
+            if let Some(at) = self.unread.windows(4).position(|four| four == b"\r\n\r\n") {
+                break at + 4;
+            }
+            assert!(
+                self.read_some().await,
+                "closed within a head: {:?}",
+                String::from_utf8_lossy(&self.unread)
+            );
+        };
+        let head = String::from_utf8(self.unread.drain(..end).collect()).unwrap();
+        let mut lines = head.trim_end().split("\r\n");
+        // `HTTP/1.1 200 OK`
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers: Vec<(String, String)> = lines
+            .map(|line| line.split_once(':').unwrap())
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+            .collect();
+        let mut reply = Reply { status, headers, body: Vec::new() };
+        if has_body && status >= 200 && status != 204 && status != 304 {
+            assert_eq!(reply.header("transfer-encoding"), None);
+            let length = reply.header("content-length").map_or(0, |text| text.parse().unwrap());
+            while self.unread.len() < length {
+                assert!(self.read_some().await, "closed within a body: {reply:?}");
+            }
+            reply.body = self.unread.drain(..length).collect();
+        }
+        reply
+    }
+
+    /// Whether anything came; `false` at the end of the stream, however it came about.
+    async fn read_some(&mut self) -> bool {
+        let mut buffer = [0_u8; 4096];
+        let count = self.stream.read(&mut buffer).await.unwrap_or(0);
+        self.unread.extend(buffer.iter().take(count));
+        count > 0
+    }
+}
