@@ -10,19 +10,21 @@ import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Callable, Iterator
 
 import matrix
 import world
 from postgres import cluster
 from service import running
 
+ROOT = Path(__file__).resolve().parents[2]
 HOUR = {"mode": "after", "seconds": 3600}
 NEVER = {"mode": "never"}
 
 
-def database_urls(engine: str, stack: ExitStack):
+def database_urls(engine: str, stack: ExitStack) -> Callable[[str], str | None]:
     """A function from a name to the URL of a new database; None is the default, a file in the service's folder."""
     return stack.enter_context(cluster()) if engine == "postgres" else lambda name: None
 
@@ -34,34 +36,63 @@ def clients(engine: str, stack: ExitStack) -> dict:
     for form in ["far", "omit"]:
         service = stack.enter_context(running(create_database(form), TOKENS__NEVER_EXPIRES__EXP=form))
         manager = world.Manager(service)
-        world.create_workspace(manager)
+        world.create_products(manager)
+        world.create_workspace(manager, world.WORKSPACE)
         world.create_keys(manager)
         kinds = {"normal": HOUR, "far": NEVER} if form == "far" else {"omit": NEVER}
         for alg in world.ALGORITHMS:
             for kind, expiry in kinds.items():
-                client = world.create_client(manager, alg, expiry)
+                client = world.create_client(manager, world.WORKSPACE, alg, expiry)
                 cells[f"{alg} {kind}"] = {
-                    **client, "alg": alg, "kind": kind, "issuer": service.issuer,
+                    "client_id": client["client_id"], "client_secret": client["client_secret"], "alg": alg, "kind": kind, "issuer": service.issuer,
                     "audience": world.PRODUCTS["gst"], "scope": "gst", "workspace_id": world.WORKSPACE,
                 }
     return {"cells": cells, "expected": matrix.expected()}
 
 
 def openapi(engine: str, stack: ExitStack) -> dict:
-    """One service with something of every kind in it."""
+    """One service with something of every kind in it, under the ids that the examples of openapi.yaml name."""
     create_database = database_urls(engine, stack)
     service = stack.enter_context(running(create_database("openapi")))
-    manager = world.Manager(service)
+    manager = stack.enter_context(still_managing(world.Manager(service)))
     first_keys = [key["kid"] for key in manager.get("/v1/signing-keys")["items"]]
-    world.create_workspace(manager)
-    world.create_keys(manager)
-    client = world.create_client(manager, "ES256", HOUR)
+    world.create_products(manager)
+    world.create_workspace(manager, world.WORKSPACE)
+    world.create_workspace(manager, "kept")
+    key = world.create_keys(manager)[0]
+    client = world.create_client(manager, world.WORKSPACE, "ES256", HOUR)
+    kept_client = world.create_client(manager, "kept", "ES256", HOUR)
     os.environ.update(
         MINTMARK_URL=service.issuer, MINTMARK_TOKEN=manager.token,
-        MINTMARK_CLIENT_ID=client["client_id"], MINTMARK_CLIENT_SECRET=client["client_secret"],
+        MINTMARK_CLIENT_ID=kept_client["client_id"], MINTMARK_CLIENT_SECRET=kept_client["client_secret"],
+        MINTMARK_OPENAPI=str(service.folder / "openapi.yaml"),
     )
-    # Without these the management token dies, and every reply is 401.
-    return {"kept": [manager.client_id, "platform", *first_keys, client["client_id"], world.WORKSPACE]}
+    secret_id = client["secrets"][0]["secret_id"]
+    contract = (ROOT / "openapi.yaml").read_text()
+    for example, real in {
+        "cl_2IWZ94kqlEvIB7PhRQKHWu": client["client_id"],
+        "019aaf2a-5c00-7d3e-9b41-6f2d8c1a7e05": secret_id,
+        "Y-WfoCy1a4AWpyWl_Dsb18Hm72ObIP1aNYMNvcAHjcQ": key["kid"],
+    }.items():
+        assert example in contract, f"openapi.yaml has no example {example} any more"
+        contract = contract.replace(example, real)
+    Path(os.environ["MINTMARK_OPENAPI"]).write_text(contract)
+    kept_clients = [manager.client_id, kept_client["client_id"]]
+    return {
+        "workspace_id": world.WORKSPACE, "client_id": client["client_id"], "secret_id": secret_id,
+        # What the run stands on → what may be changed in its place.
+        "kept": {
+            **dict.fromkeys(first_keys, key["kid"]), **dict.fromkeys(kept_clients, client["client_id"]),
+            **dict.fromkeys(["platform", "kept"], world.WORKSPACE),
+        },
+    }
+
+
+@contextmanager
+def still_managing(manager: world.Manager) -> Iterator[world.Manager]:
+    """Sees to it that the management token was good to the end: else most replies were 401 and the run said little."""
+    yield manager
+    manager.get("/v1/products")
 
 
 def main() -> int:

@@ -55,18 +55,24 @@ class Manager:
         return json.loads(said)
 
 
-def create_workspace(manager: Manager) -> None:
-    """A workspace and two products with an audience each."""
-    manager.post("/v1/workspaces", {"workspace_id": WORKSPACE, "name": "Acme India"})
+def create_products(manager: Manager) -> None:
+    """Two products with an audience each."""
     for product, audience in PRODUCTS.items():
         manager.post("/v1/products", {"product": product, "name": product, "audience": audience})
 
 
-def create_keys(manager: Manager) -> None:
+def create_workspace(manager: Manager, workspace_id: str) -> None:
+    """A workspace that may be granted every product."""
+    manager.post("/v1/workspaces", {"workspace_id": workspace_id, "name": workspace_id})
+
+
+def create_keys(manager: Manager) -> list[dict]:
     """Keys of the other algorithms for both classes: EdDSA made by the service, RS256 imported."""
+    made = []
     for use_for in ["expiring", "never_expiring"]:
-        manager.post("/v1/signing-keys", {"alg": "EdDSA", "use_for": use_for})
-        manager.post("/v1/signing-keys", {"alg": "RS256", "use_for": use_for, "private_key_pem": rsa_key()})
+        made.append(manager.post("/v1/signing-keys", {"alg": "EdDSA", "use_for": use_for}))
+        made.append(manager.post("/v1/signing-keys", {"alg": "RS256", "use_for": use_for, "private_key_pem": rsa_key()}))
+    return made
 
 
 def rsa_key() -> str:
@@ -75,9 +81,8 @@ def rsa_key() -> str:
     return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
 
 
-def create_client(manager: Manager, alg: str, expiry: dict) -> dict:
-    """An API client with one product, so that its tokens have one audience. Returns what a test needs to know of it."""
-    made = manager.post(f"/v1/workspaces/{WORKSPACE}/api-clients", {
+def create_client(manager: Manager, workspace_id: str, alg: str, expiry: dict) -> dict:
+    """An API client with one product, so that its tokens have one audience."""
+    return manager.post(f"/v1/workspaces/{workspace_id}/api-clients", {
         "label": f"{alg} {expiry['mode']}", "products": ["gst"], "signing_alg": alg, "token_expiry": expiry,
     })
-    return {"client_id": made["client_id"], "client_secret": made["client_secret"]}
