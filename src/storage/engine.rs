@@ -94,7 +94,17 @@ impl Db {
     pub(super) async fn open(url: &str, max_connections: u32) -> Result<Self, StorageError> {
         let db = Self::connect(url, max_connections).await?;
         db.migrate(url).await?;
+        db.check_writable(url).await?;
         Ok(db)
+    }
+
+    /// SQLite opens a file that may only be read without a word, and would fail at the first change.
+    async fn check_writable(&self, url: &str) -> Result<(), StorageError> {
+        const CHANGE_NOTHING: &str = "UPDATE service_state SET change_seq = change_seq WHERE id = 1";
+        if let Self::Sqlite { write, .. } = self {
+            sqlx::query(CHANGE_NOTHING).execute(write).await.map_err(|error| sqlite_open_error(url, error))?;
+        }
+        Ok(())
     }
 
     async fn connect(url: &str, max_connections: u32) -> Result<Self, StorageError> {

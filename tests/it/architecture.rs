@@ -182,7 +182,8 @@ fn paths(code: &str) -> Vec<Vec<&str>> {
             continue;
         }
         let opens_group = token == "{" && goes_on;
-        if !(opens_group || (goes_on && is_part(first))) && !path.is_empty() {
+        let goes_on_here = opens_group || (goes_on && is_part(first));
+        if !goes_on_here && !path.is_empty() {
             let group = before.last().unwrap();
             found.push(group.iter().copied().chain(path.drain(..)).collect());
         }

@@ -165,7 +165,7 @@ async fn a_restored_database_means_everything(engine: Engine) {
 
 async fn sixteen_writers_number_their_changes_in_the_order_of_commit(engine: Engine) {
     const WRITERS: i64 = 16;
-    const COMMITS: i64 = 6;
+    const COMMITS: i64 = 4;
     let database = TestDatabase::new(engine);
     let storages = [database.open().await, database.open().await];
     let (other, mut watch, _) = watched(&database).await;

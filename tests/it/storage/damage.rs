@@ -1,7 +1,10 @@
 //! Databases that cannot be served: each is refused with what to do about it, and left as it was.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use mintmark::storage::{Storage, StorageError};
 
@@ -112,6 +115,47 @@ async fn a_place_where_no_file_can_be_is_said() {
         assert!(said.contains(&*place.to_string_lossy()), "{said}");
     }
     assert_eq!(fs::read_to_string(&file).unwrap(), "a file");
+}
+
+#[tokio::test]
+async fn a_file_that_may_not_be_written_is_refused_at_once() {
+    if run_by_nobody("storage::damage::a_file_that_may_not_be_written_is_refused_at_once") {
+        return;
+    }
+    for (file_mode, folder_mode) in [(0o444, 0o755), (0o644, 0o555), (0o444, 0o555), (0o000, 0o755)] {
+        let database = closed_database().await;
+        let file = database.file();
+        let folder = file.parent().unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(file_mode)).unwrap();
+        fs::set_permissions(folder, Permissions::from_mode(folder_mode)).unwrap();
+        let error = Storage::open(database.url(), 2).await.unwrap_err();
+        fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+        assert!(matches!(error, StorageError::Open { .. }), "{file_mode:o} {folder_mode:o}: {error:?}");
+        assert!(error.to_string().contains("Check the path, its owner"), "{error}");
+    }
+}
+
+/// Root may write every file. If this is root, runs the named test as nobody, and says that it is done.
+fn run_by_nobody(test: &str) -> bool {
+    const NOBODY: u32 = 65534;
+    let folder = tempfile::tempdir().unwrap();
+    if fs::metadata(folder.path()).unwrap().uid() != 0 {
+        return false;
+    }
+    let copy = folder.path().join("tests");
+    fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let ran = Command::new(&copy)
+        .args(["--exact", test])
+        .env("TMPDIR", folder.path())
+        .current_dir(folder.path())
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(ran.status.success() && said.contains("1 passed"), "as nobody: {said}");
+    true
 }
 
 #[tokio::test]

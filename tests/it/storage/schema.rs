@@ -25,7 +25,7 @@ fn migrations(engine: &str) -> BTreeMap<String, String> {
     files
         .map(|file| {
             let hash = ring::digest::digest(&ring::digest::SHA256, &fs::read(&file).unwrap());
-            let hex = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = hash.as_ref().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
             (file.file_name().unwrap().to_str().unwrap().to_owned(), hex)
         })
         .collect()
@@ -51,7 +51,7 @@ fn both_engines_have_the_same_migrations() {
 async fn both_engines_have_the_same_schema() {
     let [sqlite, postgres] = [sqlite_schema().await, postgres_schema().await];
     let only = |one: &BTreeSet<String>, other: &BTreeSet<String>| {
-        one.difference(other).map(|line| format!("  {line}\n")).collect::<String>()
+        one.difference(other).fold(String::new(), |lines, line| format!("{lines}  {line}\n"))
     };
     assert!(
         sqlite == postgres,
