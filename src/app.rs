@@ -4,6 +4,7 @@
 //! `quickstart` and `serve` share one path.
 
 use std::future::Future;
+use std::path::Path;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
@@ -130,6 +131,14 @@ pub async fn migrate(settings: &Settings) -> Result<(), StartError> {
     Ok(())
 }
 
+/// Copies the SQLite database to a file that must not exist; see [`Storage::back_up`]. Returns its size in bytes.
+///
+/// # Errors
+/// [`StartError::Storage`].
+pub async fn back_up(settings: &Settings, file: &Path) -> Result<u64, StartError> {
+    Ok(Storage::back_up(settings.database.url.expose(), file).await?)
+}
+
 fn policy(settings: &Settings) -> Policy {
     Policy {
         audiences: Audiences {
@@ -225,11 +234,15 @@ impl Listeners {
 fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).map_err(|error| {
         let hint = match error.kind() {
-            std::io::ErrorKind::AddrInUse => ". Another process listens there: stop it, or choose another port",
-            std::io::ErrorKind::PermissionDenied => ". Ports below 1024 are for root: choose another",
-            _ => "",
+            std::io::ErrorKind::AddrInUse => "Another process listens there: stop it, or choose another port",
+            std::io::ErrorKind::PermissionDenied => "Ports below 1024 are for root: choose another",
+            _ => "Choose an address of this machine",
         };
-        StartError::Io(std::io::Error::new(error.kind(), format!("{setting} = {address}: {error}{hint}")))
+        let port = if address.port() < 1024 { 8080 } else { address.port().checked_add(1).unwrap_or(8080) };
+        let variable = setting.to_uppercase().replace('.', "__");
+        let other = SocketAddr::new(address.ip(), port);
+        let text = format!("{setting} = {address}: {error}. {hint}, as in MINTMARK__{variable}={other}");
+        StartError::Io(std::io::Error::new(error.kind(), text))
     })
 }
 

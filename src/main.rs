@@ -16,7 +16,12 @@ fn main() -> ExitCode {
     // Requests are served by threads of their own, so few are needed for the rest.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     match runtime {
-        Ok(runtime) => runtime.block_on(cli.run()),
+        Ok(runtime) => {
+            let code = runtime.block_on(cli.run());
+            // Whatever still runs was told to end at once.
+            runtime.shutdown_background();
+            code
+        }
         Err(error) => {
             eprintln!("mintmark: cannot start threads: {error}");
             ExitCode::FAILURE

@@ -4,7 +4,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::opened::Opened;
-use super::{Failure, Format, Global, output};
+use super::output::{self, Format};
+use super::{Failure, Global};
 use crate::model::secret::PlainSecret;
 
 /// Make the first API client that may manage Mintmark.
@@ -51,7 +52,7 @@ impl Bootstrap {
         fields.extend(shown.client_secret.map(|secret| ("client_secret", secret.to_owned())));
         fields.push(("workspace_id", shown.workspace_id.to_owned()));
         fields.push(("token_endpoint", token_endpoint.clone()));
-        output::record(&fields)?;
+        output::fields_in_columns(&fields)?;
         match shown.client_secret {
             Some(_) => eprintln!("\nKeep the secret: it is not shown again."),
             None => eprintln!(

@@ -3,7 +3,8 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Failure, Format, Global, output};
+use super::output::{self, Format};
+use super::{Failure, Global};
 use crate::config::{MasterKey as MasterKeySetting, Problem, Settings, SettingsError, Source};
 use crate::keys::master::{MasterKey, MasterKeyError};
 

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Asks /healthz at `server.listen` (a wildcard address by way of loopback) and waits 3 seconds at most. With
 /// `server.tls` the certificate is not checked: it names the public host, and nothing is sent or believed but "alive".
 #[derive(Debug, Args)]
-#[command(after_help = "Example, in a Dockerfile:\n  HEALTHCHECK CMD [\"mintmark\", \"healthcheck\"]")]
+#[command(after_help = "Example, in a Dockerfile:\n  HEALTHCHECK CMD mintmark healthcheck")]
 pub(super) struct Healthcheck {}
 
 impl Healthcheck {

@@ -4,7 +4,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::opened::quiet_log;
-use super::{Failure, Format, Global, output};
+use super::output::Format;
+use super::{Failure, Global};
 use crate::app;
 
 /// Bring the schema of the database up to date.
@@ -24,10 +25,7 @@ impl Migrate {
         quiet_log(&settings);
         app::migrate(&settings).await?;
         let engine = settings.database.engine();
-        if self.format.json {
-            Ok(output::json(&json!({ "engine": engine, "schema": "current" }))?)
-        } else {
-            Ok(output::line(format_args!("the schema of the {engine} database is current"))?)
-        }
+        let document = json!({ "engine": engine, "schema": "current" });
+        self.format.done(&document, format_args!("the schema of the {engine} database is current"))
     }
 }

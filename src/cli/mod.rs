@@ -3,14 +3,23 @@
 //! Commands work on the configured database directly, beside a serving process or without one; what they change is in
 //! force there within a second. Results, and secrets, go to standard output; everything else to standard error.
 
+#![expect(clippy::doc_markdown, reason = "the comments on commands and options are help, read on a terminal")]
+
+mod backup;
 mod bootstrap;
 mod check;
+mod clients;
 mod failure;
 mod healthcheck;
+mod keys;
 mod migrate;
 mod opened;
 mod output;
+mod products;
+mod quickstart;
 mod serve;
+mod values;
+mod workspaces;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,9 +48,10 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or settings. Results and secrets go 
 standard error. With --json a command that succeeds prints one JSON document.
 
 Examples:
-  mintmark                          serve on http://127.0.0.1:8080, data in ./data
-  mintmark bootstrap                make the first API client that may manage
-  mintmark --config prod.toml check look at the settings before they are used";
+  mintmark quickstart                 see the whole of it work, on this machine
+  mintmark                            serve on http://127.0.0.1:8080, data in ./data
+  mintmark bootstrap                  make the first API client that may manage
+  mintmark --config prod.toml check   look at the settings before they are used";
 
 /// Options of every command.
 #[derive(Debug, Args)]
@@ -62,24 +72,28 @@ impl Global {
     }
 }
 
-/// How results are printed.
-#[derive(Debug, Clone, Copy, Args)]
-struct Format {
-    /// Print one JSON document
-    #[arg(long)]
-    json: bool,
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve until SIGTERM or Ctrl-C (the default)
     Serve(serve::Serve),
+    /// From nothing to a verified token: a demo on this machine, which goes on serving
+    Quickstart(quickstart::Quickstart),
     /// Show the settings in force, secrets redacted; fails if they are wrong
     Check(check::Check),
     /// Bring the schema of the database up to date
     Migrate(migrate::Migrate),
     /// Make the first API client that may manage Mintmark; changes nothing if there is one
     Bootstrap(bootstrap::Bootstrap),
+    /// Workspaces: the tenants
+    Workspaces(workspaces::Workspaces),
+    /// Products: what a token opens
+    Products(products::Products),
+    /// API clients and their secrets
+    Clients(clients::Clients),
+    /// Signing keys
+    Keys(keys::Keys),
+    /// Copy the SQLite database to a file, while it is served
+    Backup(backup::Backup),
     /// Ask the server on this machine whether it is alive
     Healthcheck(healthcheck::Healthcheck),
 }
@@ -90,14 +104,79 @@ impl Cli {
         let global = &self.global;
         let outcome = match self.command.unwrap_or(Command::Serve(serve::Serve {})) {
             Command::Serve(command) => command.run(global).await,
+            Command::Quickstart(command) => Box::pin(command.run(global)).await,
             Command::Check(command) => command.run(global),
             Command::Migrate(command) => command.run(global).await,
             Command::Bootstrap(command) => command.run(global).await,
+            Command::Workspaces(command) => command.run(global).await,
+            Command::Products(command) => command.run(global).await,
+            Command::Clients(command) => command.run(global).await,
+            Command::Keys(command) => command.run(global).await,
+            Command::Backup(command) => command.run(global).await,
             Command::Healthcheck(command) => command.run(global).await,
         };
         match outcome {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => failure.tell(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// The words of a line as a shell would take them: up to a pipe, a redirection or a remark.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        let mut quoted = false;
+        for c in line.chars() {
+            match c {
+                '\'' => quoted = !quoted,
+                ' ' if !quoted => words.push(String::new()),
+                c => words.last_mut().unwrap().push(c),
+            }
+        }
+        let end = words.iter().position(|word| word == "|" || word == ">").unwrap_or(words.len());
+        words.truncate(end);
+        words
+    }
+
+    fn leaves(command: &clap::Command, path: &str, visit: &mut impl FnMut(&str, &clap::Command)) {
+        if command.get_subcommands().next().is_none() || path.is_empty() {
+            visit(path, command);
+        }
+        for sub in command.get_subcommands() {
+            leaves(sub, &format!("{path} {}", sub.get_name()), visit);
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples_and_they_parse() {
+        let mut seen = 0;
+        leaves(&Cli::command(), "", &mut |path, command| {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let examples: Vec<&str> = help
+                .lines()
+                .skip_while(|line| !line.starts_with("Example"))
+                .filter_map(|line| line.get(line.find("mintmark ")?..))
+                .collect();
+            assert!(!examples.is_empty(), "`mintmark{path} --help` has no example");
+            for example in examples {
+                let example = example.split("   ").next().unwrap();
+                if let Err(error) = Cli::try_parse_from(words(example)) {
+                    panic!("{example}: {error}");
+                }
+                seen += 1;
+            }
+        });
+        assert!(seen > 30, "{seen}");
     }
 }

@@ -7,6 +7,8 @@ use crate::app::Core;
 use crate::config::{LogLevel, LogSettings, Settings, Source};
 use crate::keys::master::Origin;
 use crate::model::clock::SystemClock;
+use crate::model::page::{Items, Page};
+use crate::registry;
 use crate::telemetry::logs::{self, LogGuard};
 
 /// Settings and core of one command.
@@ -64,4 +66,20 @@ pub(super) fn key_created(path: &std::path::Path) -> String {
          database cannot be opened again",
         std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display()
     )
+}
+
+/// Reads a list to its end.
+pub(super) async fn all_pages<T>(
+    mut read: impl AsyncFnMut(Page) -> Result<Items<T>, registry::Error>,
+) -> Result<Vec<T>, Failure> {
+    let mut all = Vec::new();
+    let mut after = None;
+    loop {
+        let page = read(Page { limit: Page::MAX_LIMIT, after }).await?;
+        all.extend(page.items);
+        after = page.next_after;
+        if after.is_none() {
+            return Ok(all);
+        }
+    }
 }

@@ -1,9 +1,55 @@
 //! Results on standard output: lines for people, or one JSON document.
+//!
+//! Records are those of the management API, member for member, so a script that reads the one can read the other.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 
+use clap::Args;
 use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Failure;
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Format {
+    /// Print one JSON document, with the member names of the management API
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+impl Format {
+    /// A record: all of it as JSON, or these members for people.
+    pub(super) fn record(self, record: &Value, members: &[&str]) -> Result<(), Failure> {
+        if self.json {
+            return Ok(json(record)?);
+        }
+        let fields: Vec<(&str, String)> =
+            members.iter().map(|name| (*name, shown(record.get(name)))).collect();
+        Ok(fields_in_columns(&fields)?)
+    }
+
+    /// A list: all of it as JSON, or these columns for people.
+    pub(super) fn list(self, items: &[Value], columns: &[&str]) -> Result<(), Failure> {
+        if self.json {
+            return Ok(json(&json!({ "items": items }))?);
+        }
+        let mut rows = vec![columns.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()];
+        rows.extend(items.iter().map(|item| columns.iter().map(|name| shown(item.get(name))).collect()));
+        Ok(table(&rows)?)
+    }
+
+    /// That something was done which leaves no record.
+    pub(super) fn done(self, document: &Value, sentence: impl fmt::Display) -> Result<(), Failure> {
+        if self.json {
+            json(document)?;
+        } else {
+            line(sentence)?;
+        }
+        Ok(())
+    }
+}
 
 /// Prints a line.
 pub(super) fn line(text: impl fmt::Display) -> io::Result<()> {
@@ -18,10 +64,78 @@ pub(super) fn json(document: &impl Serialize) -> io::Result<()> {
 }
 
 /// Names and values in two columns.
-pub(super) fn record(fields: &[(&str, String)]) -> io::Result<()> {
-    let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    for (name, value) in fields {
-        line(format_args!("{name:width$}  {value}"))?;
+pub(super) fn fields_in_columns(fields: &[(&str, String)]) -> io::Result<()> {
+    let rows: Vec<Vec<String>> =
+        fields.iter().map(|(name, value)| vec![(*name).to_owned(), value.clone()]).collect();
+    table(&rows)
+}
+
+/// Rows in aligned columns, without spaces at the ends of lines.
+fn table(rows: &[Vec<String>]) -> io::Result<()> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut drawn = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            // Writing to a String cannot fail.
+            let _ = write!(drawn, "{cell:width$}  ");
+        }
+        text.push_str(drawn.trim_end());
+        text.push('\n');
     }
-    Ok(())
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// A value as people read it.
+fn shown(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        // Not "-": for a list of what is allowed, none and no list are opposites.
+        Some(Value::Array(items)) if items.is_empty() => "(none)".to_owned(),
+        Some(Value::Array(items)) => {
+            items.iter().map(|item| shown(Some(item))).collect::<Vec<_>>().join(", ")
+        }
+        Some(Value::Object(members)) => {
+            match (members.get("mode").and_then(Value::as_str), members.get("seconds")) {
+                (Some("after"), Some(seconds)) => format!("after {seconds} seconds"),
+                (Some(mode), None) => mode.to_owned(),
+                _ if members.is_empty() => "-".to_owned(),
+                _ => {
+                    let pairs = members.iter().map(|(name, value)| format!("{name}={}", shown(Some(value))));
+                    pairs.collect::<Vec<_>>().join(" ")
+                }
+            }
+        }
+        Some(value) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_read_plainly() {
+        for (value, text) in [
+            (json!(null), "-"),
+            (json!([]), "(none)"),
+            (json!({}), "-"),
+            (json!("a b"), "a b"),
+            (json!(7), "7"),
+            (json!(true), "true"),
+            (json!(["gst", "e-invoicing"]), "gst, e-invoicing"),
+            (json!({"mode": "after", "seconds": 60}), "after 60 seconds"),
+            (json!({"mode": "never"}), "never"),
+            (json!({"a": "1", "b": null}), "a=1 b=-"),
+        ] {
+            assert_eq!(shown(Some(&value)), text);
+        }
+    }
 }

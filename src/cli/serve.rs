@@ -22,7 +22,7 @@ use crate::model::clock::SystemClock;
 #[command(after_help = "\
 Examples:
   mintmark serve
-  MINTMARK__DATABASE__URL=postgres://mintmark@db/mintmark mintmark --config prod.toml serve")]
+  MINTMARK__DATABASE__URL=postgres://tokens@db/tokens mintmark --config prod.toml serve")]
 pub(super) struct Serve {}
 
 impl Serve {
@@ -32,7 +32,7 @@ impl Serve {
         let signals = Signals::listen()?;
         let app = App::build(settings.clone(), Arc::new(SystemClock)).await?;
         announce(&settings, &listeners, &app).await?;
-        signals.serve(app, listeners).await
+        signals.serve(app, listeners, std::future::pending()).await
     }
 }
 
@@ -72,7 +72,7 @@ async fn announce(settings: &Settings, listeners: &Listeners, app: &App) -> Resu
         master_key,
         "serving"
     );
-    if !app.core().registry.has_manager().await? {
+    if app.core().registry.first_manager().await?.is_none() {
         tracing::info!("no API client may manage this service yet: make the first with `mintmark bootstrap`");
     }
     Ok(())
@@ -101,29 +101,52 @@ impl Signals {
         }
     }
 
-    /// Serves until the first signal, then until all requests in flight are done or a second one comes.
-    pub(super) async fn serve(mut self, app: App, listeners: Listeners) -> Result<(), Failure> {
+    /// Serves until the first signal or until `meanwhile` has had enough, then until all requests in flight are done
+    /// or another signal comes.
+    pub(super) async fn serve(
+        mut self,
+        app: App,
+        listeners: Listeners,
+        meanwhile: impl Future<Output = Result<Next, Failure>>,
+    ) -> Result<(), Failure> {
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = app.run(listeners, async {
             // An error means that the other end was dropped, which is the signal.
             let _ = stopped.await;
         });
+        let enough = async {
+            match meanwhile.await {
+                Ok(Next::Serve) => std::future::pending().await,
+                Ok(Next::Stop) => Ok(()),
+                Err(failure) => Err(failure),
+            }
+        };
         tokio::pin!(serving);
-        tokio::select! {
-            outcome = &mut serving => return Ok(outcome?),
-            name = self.next() => tracing::info!("{name}: finishing requests in flight"),
-        }
-        drop(stop);
-        tokio::select! {
-            outcome = &mut serving => {
-                outcome?;
-                tracing::info!("stopped");
+        let outcome = tokio::select! {
+            ended = &mut serving => return Ok(ended?),
+            outcome = enough => outcome,
+            name = self.next() => {
+                tracing::info!("{name}: finishing requests in flight");
                 Ok(())
             }
-            name = self.next() => {
-                tracing::warn!("{name} again: stopping at once");
-                std::process::exit(1)
+        };
+        drop(stop);
+        tokio::select! {
+            ended = &mut serving => {
+                ended?;
+                tracing::info!("stopped");
+                outcome
             }
+            name = self.next() => Err(Failure::Fault(format!("{name}: stopped at once, with requests in flight"))),
         }
     }
+}
+
+/// What follows what was done while serving.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Next {
+    /// Serve on.
+    Serve,
+    /// Stop, gracefully.
+    Stop,
 }

@@ -35,12 +35,12 @@ impl Registry {
         self.commit(tx).await
     }
 
-    /// Whether the operator's workspace has a client that may manage, so that `bootstrap` is not needed.
-    pub async fn has_manager(&self) -> Result<bool, Error> {
+    /// The id of the first client of the operator's workspace that may manage; `None` before `bootstrap`.
+    pub async fn first_manager(&self) -> Result<Option<String>, Error> {
         let mut tx = self.storage.begin().await?;
-        let found = tx.first_manager(PLATFORM).await?.is_some();
+        let found = tx.first_manager(PLATFORM).await?;
         tx.rollback().await?;
-        Ok(found)
+        Ok(found.map(|client| client.client_id))
     }
 
     /// Makes the first management client, unless the operator's workspace has a client that may manage: then that one

@@ -17,7 +17,7 @@ static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// How long a statement may wait for a connection or for another writer.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The open database.
 #[derive(Debug, Clone)]
@@ -268,7 +268,7 @@ fn is_postgres(url: &str) -> bool {
 }
 
 /// The file of a `sqlite:` URL.
-fn sqlite_path(url: &str) -> Result<PathBuf, StorageError> {
+pub(super) fn sqlite_path(url: &str) -> Result<PathBuf, StorageError> {
     let path = url
         .strip_prefix("sqlite://")
         .or_else(|| url.strip_prefix("sqlite:"))

@@ -22,6 +22,9 @@ pub enum StorageError {
         /// What is wrong and what to do.
         why: String,
     },
+    /// The copy could not be made.
+    #[error("no backup was made: {0}")]
+    Backup(String),
     /// The schema is not one this program can serve.
     #[error("cannot migrate the database: {0}")]
     Migrate(String),

@@ -6,6 +6,7 @@
 mod access_tokens;
 mod api_clients;
 mod audit;
+mod backup;
 mod changes;
 mod engine;
 mod error;

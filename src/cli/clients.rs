@@ -1,0 +1,283 @@
+//! `mintmark clients`: the API clients of a workspace and their secrets. A secret is printed once, when it is made.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::opened::{Opened, all_pages};
+use super::output::Format;
+use super::values::{Expiry, Given, Pair, member, members, metadata};
+use super::{Failure, Global};
+use crate::model::member::Member;
+use crate::registry::{
+    Caller, ClientChange, ClientFilter, NewSecret, Precondition, Registry, Representation,
+};
+
+const COLUMNS: &[&str] = &["client_id", "label", "status", "products", "permissions", "token_expiry"];
+const MEMBERS: &[&str] = &[
+    "client_id",
+    "workspace_id",
+    "label",
+    "status",
+    "products",
+    "permissions",
+    "token_expiry",
+    "signing_alg",
+    "allowed_ips",
+    "notification_emails",
+    "expires_at",
+    "metadata",
+    "created_at",
+    "updated_at",
+];
+const SECRET_COLUMNS: &[&str] = &["secret_id", "last_four", "created_at", "expires_at", "last_used_at"];
+const KEEP_IT: &str = "\nKeep the secret: it is not shown again.";
+
+/// List, create, show, update, enable, disable and delete API clients, and add and delete their secrets.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mintmark clients create acme-in --label 'SAP production' --products e-invoicing,gst --token-expiry never
+  mintmark clients update CLIENT_ID --allowed-ips 203.0.113.0/24 --metadata owner=finance
+  mintmark clients update CLIENT_ID --allowed-ips ''
+  mintmark clients add-secret CLIENT_ID --expire-others-after-seconds 86400
+  mintmark clients disable CLIENT_ID
+  mintmark clients list platform --json")]
+pub(super) struct Clients {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// The API clients of a workspace, newest first
+    #[command(after_help = "Example:\n  mintmark clients list acme-in --product gst --status active")]
+    List {
+        /// The workspace
+        workspace_id: String,
+        /// Only those whose label contains this
+        #[arg(long)]
+        label: Option<String>,
+        /// Only those that are granted this product
+        #[arg(long)]
+        product: Option<String>,
+        /// Only those that are active, or disabled
+        #[arg(long, value_parser = ["active", "disabled"])]
+        status: Option<String>,
+    },
+    /// Make an API client with a first secret
+    #[command(
+        after_help = "Example:\n  mintmark clients create acme-in --label 'SAP production' --products e-invoicing,gst --token-expiry never"
+    )]
+    Create {
+        /// The workspace it belongs to
+        workspace_id: String,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// One API client with its live secrets
+    #[command(after_help = "Example:\n  mintmark clients show CLIENT_ID")]
+    Show {
+        /// The API client
+        client_id: String,
+    },
+    /// Change what is named; an empty text ('') takes the default again
+    #[command(
+        after_help = "Example:\n  mintmark clients update CLIENT_ID --allowed-ips 203.0.113.0/24 --metadata owner=finance --expires-at ''"
+    )]
+    Update {
+        /// The API client
+        client_id: String,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Let it in again
+    #[command(after_help = "Example:\n  mintmark clients enable CLIENT_ID")]
+    Enable {
+        /// The API client
+        client_id: String,
+    },
+    /// Refuse it until it is enabled
+    #[command(after_help = "Example:\n  mintmark clients disable CLIENT_ID")]
+    Disable {
+        /// The API client
+        client_id: String,
+    },
+    /// Delete it with its secrets; its recorded tokens are revoked
+    #[command(after_help = "Example:\n  mintmark clients delete CLIENT_ID")]
+    Delete {
+        /// The API client
+        client_id: String,
+    },
+    /// Give it another secret, beside up to four that live on
+    #[command(
+        after_help = "Example:\n  mintmark clients add-secret CLIENT_ID --expire-others-after-seconds 86400"
+    )]
+    AddSecret {
+        /// The API client
+        client_id: String,
+        /// When the new secret ends, like 2027-01-31T00:00:00Z [default: never]
+        #[arg(long, value_name = "INSTANT")]
+        expires_at: Option<String>,
+        /// End every other secret in this many seconds; 0 ends them at once [default: leave them]
+        #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+        expire_others_after_seconds: Option<i64>,
+    },
+    /// Delete one of its secrets
+    #[command(after_help = "Example:\n  mintmark clients delete-secret CLIENT_ID SECRET_ID --force")]
+    DeleteSecret {
+        /// The API client
+        client_id: String,
+        /// The secret, as `mintmark clients show` names it
+        secret_id: String,
+        /// Even if it is the last one
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Change {
+    /// What people call it
+    #[arg(long)]
+    label: Option<Given<String>>,
+    /// The products it is granted; '' for none
+    #[arg(long, value_name = "CODES", value_delimiter = ',')]
+    products: Option<Vec<String>>,
+    /// What it may do on Mintmark itself: mintmark:manage, mintmark:read, mintmark:introspect; '' for nothing
+    #[arg(long, value_name = "PERMISSIONS", value_delimiter = ',')]
+    permissions: Option<Vec<String>>,
+    /// How long its tokens live: seconds, or never [default: tokens.default_lifetime_seconds]
+    #[arg(long, value_name = "SECONDS|never", allow_negative_numbers = true)]
+    token_expiry: Option<Given<Expiry>>,
+    /// Who is mailed about it; '' for nobody
+    #[arg(long, value_name = "EMAILS", value_delimiter = ',')]
+    notification_emails: Option<Vec<String>>,
+    /// Addresses and networks it may call from; '' for any
+    #[arg(long, value_name = "NETWORKS", value_delimiter = ',')]
+    allowed_ips: Option<Vec<String>>,
+    /// What signs its tokens: ES256, EdDSA, RS256 or PS256 [default: tokens.signing_alg]
+    #[arg(long, value_name = "ALG")]
+    signing_alg: Option<Given<String>>,
+    /// When it ends, like 2027-01-31T00:00:00Z [default: never]
+    #[arg(long, value_name = "INSTANT")]
+    expires_at: Option<Given<String>>,
+    /// A pair of your own; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    metadata: Vec<Pair>,
+    /// Remove a pair; may be repeated
+    #[arg(long, value_name = "KEY")]
+    remove_metadata: Vec<String>,
+}
+
+impl From<Change> for ClientChange {
+    fn from(change: Change) -> Self {
+        Self {
+            label: member(change.label),
+            products: members(change.products),
+            permissions: members(change.permissions),
+            token_expiry: match member(change.token_expiry) {
+                Member::Absent => Member::Absent,
+                Member::Null => Member::Null,
+                Member::Value(Expiry(expiry)) => Member::Value(expiry),
+            },
+            notification_emails: members(change.notification_emails),
+            allowed_ips: members(change.allowed_ips),
+            signing_alg: member(change.signing_alg),
+            expires_at: member(change.expires_at),
+            metadata: metadata(change.metadata, change.remove_metadata),
+            ..Self::default()
+        }
+    }
+}
+
+fn status(status: &str) -> ClientChange {
+    ClientChange { status: Member::Value(status.to_owned()), ..ClientChange::default() }
+}
+
+impl Clients {
+    pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
+        let opened = Opened::open(global).await?;
+        let at = At { registry: &opened.core.registry, caller: Caller::command_line(), format: self.format };
+        match self.verb {
+            Verb::List { workspace_id, label, product, status } => {
+                at.list(&workspace_id, &ClientFilter { label, product, status }).await?;
+            }
+            Verb::Create { workspace_id, change } => at.create(&workspace_id, &change.into()).await?,
+            Verb::Show { client_id } => at.show(&client_id).await?,
+            Verb::Update { client_id, change } => at.update(&client_id, &change.into()).await?,
+            Verb::Enable { client_id } => at.update(&client_id, &status("active")).await?,
+            Verb::Disable { client_id } => at.update(&client_id, &status("disabled")).await?,
+            Verb::Delete { client_id } => at.delete(&client_id).await?,
+            Verb::AddSecret { client_id, expires_at, expire_others_after_seconds } => {
+                let wanted = NewSecret { expires_at, expire_others_after_seconds, ..NewSecret::default() };
+                at.add_secret(&client_id, &wanted).await?;
+            }
+            Verb::DeleteSecret { client_id, secret_id, force } => {
+                at.delete_secret(&client_id, &secret_id, force).await?;
+            }
+        }
+        opened.close().await;
+        Ok(())
+    }
+}
+
+/// What every verb works with.
+struct At<'a> {
+    registry: &'a Registry,
+    caller: Caller,
+    format: Format,
+}
+
+impl At<'_> {
+    async fn list(&self, workspace_id: &str, filter: &ClientFilter) -> Result<(), Failure> {
+        let read = async |page| self.registry.clients(&self.caller, workspace_id, filter, &page).await;
+        let records: Vec<_> = all_pages(read).await?.iter().map(Representation::to_json).collect();
+        self.format.list(&records, COLUMNS)
+    }
+
+    async fn create(&self, workspace_id: &str, wanted: &ClientChange) -> Result<(), Failure> {
+        let made = self.registry.create_client(&self.caller, workspace_id, wanted, None).await?;
+        let (first, rest) = MEMBERS.split_at(1);
+        self.format.record(&made.to_json(), &[first, &["client_secret"], rest].concat())?;
+        eprintln!("{KEEP_IT}");
+        Ok(())
+    }
+
+    async fn show(&self, client_id: &str) -> Result<(), Failure> {
+        let record = self.registry.client(&self.caller, client_id).await?;
+        self.format.record(&record.to_json(), MEMBERS)?;
+        if !self.format.json {
+            super::output::line("")?;
+            let secrets: Vec<_> = record.secrets.iter().map(Representation::to_json).collect();
+            self.format.list(&secrets, SECRET_COLUMNS)?;
+        }
+        Ok(())
+    }
+
+    async fn update(&self, client_id: &str, change: &ClientChange) -> Result<(), Failure> {
+        let none = Precondition::None;
+        let changed = self.registry.change_client(&self.caller, client_id, &none, change).await?;
+        self.format.record(&changed.to_json(), MEMBERS)
+    }
+
+    async fn delete(&self, client_id: &str) -> Result<(), Failure> {
+        self.registry.delete_client(&self.caller, client_id, &Precondition::None).await?;
+        let document = json!({ "client_id": client_id, "deleted": true });
+        self.format.done(&document, format_args!("API client {client_id} deleted"))
+    }
+
+    async fn add_secret(&self, client_id: &str, wanted: &NewSecret) -> Result<(), Failure> {
+        let made = self.registry.add_secret(&self.caller, client_id, wanted, None).await?;
+        self.format.record(&made.to_json(), &["client_secret", "secret_id", "created_at", "expires_at"])?;
+        eprintln!("{KEEP_IT}");
+        Ok(())
+    }
+
+    async fn delete_secret(&self, client_id: &str, secret_id: &str, force: bool) -> Result<(), Failure> {
+        self.registry.delete_secret(&self.caller, client_id, secret_id, force).await?;
+        let document = json!({ "client_id": client_id, "secret_id": secret_id, "deleted": true });
+        self.format.done(&document, format_args!("client secret {secret_id} deleted"))
+    }
+}

@@ -1,0 +1,149 @@
+//! `mintmark keys`: what signs tokens.
+
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::opened::{Opened, all_pages};
+use super::output::Format;
+use super::{Failure, Global};
+use crate::model::key::Alg;
+use crate::model::member::Member;
+use crate::registry::{Caller, NewSigningKey, Precondition, Representation};
+
+const MEMBERS: &[&str] = &["kid", "alg", "use_for", "phase", "created_at", "activates_at", "live_tokens"];
+
+/// Longer than any private key in PEM.
+const PEM_LIMIT: u64 = 64 * 1024;
+
+/// List, create, import and delete signing keys.
+///
+/// The first key of an algorithm and class signs at once; a later one is published for `keys.pending_seconds` before
+/// it signs and takes the place of the one before it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mintmark keys list
+  mintmark keys create                         (rotates the key of expiring tokens)
+  mintmark keys create --use-for never_expiring
+  openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 | mintmark keys import - --alg RS256
+  mintmark keys delete KID --revoke-tokens")]
+pub(super) struct Keys {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// All keys that are published or will be
+    #[command(after_help = "Example:\n  mintmark keys list --json")]
+    List,
+    /// Make a key
+    #[command(visible_alias = "rotate")]
+    #[command(after_help = "Example:\n  mintmark keys create --use-for never_expiring")]
+    Create {
+        /// ES256 or EdDSA, or with the feature aws-lc RS256 or PS256 [default: tokens.signing_alg]
+        #[arg(long)]
+        alg: Option<String>,
+        #[command(flatten)]
+        class: Class,
+    },
+    /// Take over a private key made elsewhere
+    #[command(after_help = "Example:\n  mintmark keys import rsa.pem --alg RS256")]
+    Import {
+        /// A PKCS#8 PEM file; - for standard input
+        file: PathBuf,
+        /// ES256, EdDSA, RS256 or PS256
+        #[arg(long)]
+        alg: String,
+        #[command(flatten)]
+        class: Class,
+    },
+    /// One key
+    #[command(after_help = "Example:\n  mintmark keys show KID")]
+    Show {
+        /// The key
+        kid: String,
+    },
+    /// Delete a key that no live token depends on
+    #[command(after_help = "Example:\n  mintmark keys delete KID --revoke-tokens")]
+    Delete {
+        /// The key
+        kid: String,
+        /// Delete it at once, and kill the tokens it signed; an active key gets a successor
+        #[arg(long)]
+        revoke_tokens: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Class {
+    /// The tokens it signs: expiring or never_expiring
+    #[arg(long, default_value = "expiring")]
+    use_for: String,
+}
+
+impl Keys {
+    pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
+        // Before anything is opened, so that a mistyped name is all that is told of.
+        let pem = match &self.verb {
+            Verb::Import { file, .. } => Some(read_pem(file)?),
+            _ => None,
+        };
+        let opened = Opened::open(global).await?;
+        let (registry, caller, format) = (&opened.core.registry, Caller::command_line(), self.format);
+        let create = async |alg: String, class: Class| -> Result<(), Failure> {
+            let new = NewSigningKey {
+                alg: Member::Value(alg),
+                use_for: Member::Value(class.use_for),
+                private_key_pem: pem.into(),
+                ..NewSigningKey::default()
+            };
+            let made = registry.create_signing_key(&caller, &new, None).await?;
+            format.record(&made.to_json(), MEMBERS)
+        };
+        match self.verb {
+            Verb::List => {
+                let keys = all_pages(async |page| registry.signing_keys(&caller, &page).await).await?;
+                let records: Vec<_> = keys.iter().map(Representation::to_json).collect();
+                format.list(&records, MEMBERS)?;
+            }
+            Verb::Create { alg, class } => {
+                let default: Alg = opened.settings.tokens.signing_alg;
+                create(alg.unwrap_or_else(|| default.as_str().to_owned()), class).await?;
+            }
+            Verb::Import { alg, class, .. } => create(alg, class).await?,
+            Verb::Show { kid } => {
+                format.record(&registry.signing_key(&caller, &kid).await?.to_json(), MEMBERS)?;
+            }
+            Verb::Delete { kid, revoke_tokens } => {
+                registry.delete_signing_key(&caller, &kid, revoke_tokens, &Precondition::None).await?;
+                format.done(
+                    &json!({ "kid": kid, "deleted": true }),
+                    format_args!("signing key {kid} deleted"),
+                )?;
+            }
+        }
+        opened.close().await;
+        Ok(())
+    }
+}
+
+fn read_pem(path: &Path) -> Result<String, Failure> {
+    let read = || {
+        let mut pem = String::new();
+        if path.as_os_str() == "-" {
+            io::stdin().lock().take(PEM_LIMIT).read_to_string(&mut pem)?;
+        } else {
+            std::fs::File::open(path)?.take(PEM_LIMIT).read_to_string(&mut pem)?;
+        }
+        Ok(pem)
+    };
+    read().map_err(|error: io::Error| {
+        Failure::Usage(format!("{}: {error}. Name a PKCS#8 PEM file that can be read", path.display()))
+    })
+}

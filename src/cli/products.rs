@@ -1,0 +1,140 @@
+//! `mintmark products`: what there is to be granted.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::opened::{Opened, all_pages};
+use super::output::Format;
+use super::values::{Given, member};
+use super::{Failure, Global};
+use crate::model::member::Member;
+use crate::registry::{Caller, Precondition, ProductChange, Registry, Representation};
+
+const COLUMNS: &[&str] =
+    &["product", "name", "audience", "max_token_lifetime_seconds", "never_expires_allowed"];
+const MEMBERS: &[&str] = &[
+    "product",
+    "name",
+    "audience",
+    "max_token_lifetime_seconds",
+    "never_expires_allowed",
+    "created_at",
+    "updated_at",
+];
+
+/// List, create, show, update and delete products: what a token opens.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mintmark products create gst --name 'GST returns'
+  mintmark products create e-invoicing --name E-Invoicing --audience https://einvoice.example.com
+  mintmark products update gst --max-token-lifetime-seconds 3600 --never-expires-allowed false
+  mintmark products update gst --max-token-lifetime-seconds ''")]
+pub(super) struct Products {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// All products
+    #[command(after_help = "Example:\n  mintmark products list --json")]
+    List,
+    /// Make a product; its code is also the scope that clients ask for
+    #[command(
+        after_help = "Example:\n  mintmark products create gst --name 'GST returns' --never-expires-allowed false"
+    )]
+    Create {
+        /// 1 to 64 characters of a-z, 0-9 and . _ : -
+        product: String,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// One product
+    #[command(after_help = "Example:\n  mintmark products show gst")]
+    Show {
+        /// The product code
+        product: String,
+    },
+    /// Change what is named; an empty text ('') takes the default again
+    #[command(
+        after_help = "Example:\n  mintmark products update gst --audience https://gst.example.com --max-token-lifetime-seconds ''"
+    )]
+    Update {
+        /// The product code
+        product: String,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Delete a product that no API client is granted
+    #[command(after_help = "Example:\n  mintmark products delete gst")]
+    Delete {
+        /// The product code
+        product: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Change {
+    /// What people call it
+    #[arg(long)]
+    name: Option<Given<String>>,
+    /// The `aud` of its tokens, an absolute URI [default: tokens.default_audience]
+    #[arg(long, value_name = "URI")]
+    audience: Option<Given<String>>,
+    /// The longest life of a token that carries it [default: no cap]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    max_token_lifetime_seconds: Option<Given<i64>>,
+    /// Whether tokens that never expire may carry it [default: true]
+    #[arg(long, value_name = "BOOL")]
+    never_expires_allowed: Option<Given<bool>>,
+}
+
+impl From<Change> for ProductChange {
+    fn from(change: Change) -> Self {
+        Self {
+            name: member(change.name),
+            audience: member(change.audience),
+            max_token_lifetime_seconds: member(change.max_token_lifetime_seconds),
+            never_expires_allowed: member(change.never_expires_allowed),
+            ..Self::default()
+        }
+    }
+}
+
+impl Products {
+    pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
+        let opened = Opened::open(global).await?;
+        let (registry, caller) = (&opened.core.registry, Caller::command_line());
+        match self.verb {
+            Verb::List => self.format.list(&list(registry, &caller).await?, COLUMNS)?,
+            Verb::Create { product, change } => {
+                let code = Member::Value(product);
+                let made = registry.create_product(&caller, &code, &change.into(), None).await?;
+                self.format.record(&made.to_json(), MEMBERS)?;
+            }
+            Verb::Show { product } => {
+                self.format.record(&registry.product(&caller, &product).await?.to_json(), MEMBERS)?;
+            }
+            Verb::Update { product, change } => {
+                let changed =
+                    registry.change_product(&caller, &product, &Precondition::None, &change.into()).await?;
+                self.format.record(&changed.to_json(), MEMBERS)?;
+            }
+            Verb::Delete { product } => {
+                registry.delete_product(&caller, &product, &Precondition::None).await?;
+                let document = json!({ "product": product, "deleted": true });
+                self.format.done(&document, format_args!("product {product} deleted"))?;
+            }
+        }
+        opened.close().await;
+        Ok(())
+    }
+}
+
+async fn list(registry: &Registry, caller: &Caller) -> Result<Vec<Value>, Failure> {
+    let products = all_pages(async |page| registry.products(caller, &page).await).await?;
+    Ok(products.iter().map(Representation::to_json).collect())
+}

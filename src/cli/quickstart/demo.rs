@@ -1,0 +1,95 @@
+//! What the demo is made of: a workspace, two products, an API client with one secret. What is there already is kept.
+
+use crate::cli::Failure;
+use crate::cli::opened::all_pages;
+use crate::model::member::Member;
+use crate::model::secret::PlainSecret;
+use crate::registry::{
+    Caller, ClientChange, ClientFilter, Error, NewSecret, Precondition, ProductChange, Registry,
+    WorkspaceChange,
+};
+
+/// The workspace.
+pub(super) const WORKSPACE: &str = "demo";
+/// The products, by code.
+pub(super) const PRODUCTS: [&str; 2] = ["e-invoicing", "gst"];
+const PRODUCT_NAMES: [&str; 2] = ["E-Invoicing", "GST"];
+/// The API client, known again by its label.
+const LABEL: &str = "Quickstart ERP";
+
+/// The API client of the demo, with the secret that was just made for it.
+pub(super) struct Demo {
+    pub(super) client_id: String,
+    pub(super) client_secret: PlainSecret,
+    /// Whether the secret took the place of an earlier one.
+    pub(super) again: bool,
+}
+
+impl Demo {
+    /// Makes what is missing.
+    pub(super) async fn prepare(registry: &Registry) -> Result<Self, Failure> {
+        let caller = Caller::command_line();
+        make_products(registry, &caller).await?;
+        make_workspace(registry, &caller).await?;
+        let wanted = ClientChange {
+            label: text(LABEL),
+            products: Member::Value(PRODUCTS.map(str::to_owned).to_vec()),
+            status: text("active"),
+            ..ClientChange::default()
+        };
+        let Some(client_id) = known_client(registry, &caller).await? else {
+            let made = registry.create_client(&caller, WORKSPACE, &wanted, None).await?;
+            let client_id = made.record.client.client_id;
+            return Ok(Self { client_id, client_secret: made.secret, again: false });
+        };
+        registry.change_client(&caller, &client_id, &Precondition::None, &wanted).await?;
+        let replacing = NewSecret { expire_others_after_seconds: Some(0), ..NewSecret::default() };
+        let made = registry.add_secret(&caller, &client_id, &replacing, None).await?;
+        Ok(Self { client_id, client_secret: made.secret, again: true })
+    }
+}
+
+async fn make_products(registry: &Registry, caller: &Caller) -> Result<(), Failure> {
+    for (code, name) in PRODUCTS.into_iter().zip(PRODUCT_NAMES) {
+        match registry.product(caller, code).await {
+            Err(Error::NotFound(_)) => {
+                let named = ProductChange { name: text(name), ..ProductChange::default() };
+                registry.create_product(caller, &text(code), &named, None).await?;
+            }
+            found => drop(found?),
+        }
+    }
+    Ok(())
+}
+
+async fn make_workspace(registry: &Registry, caller: &Caller) -> Result<(), Failure> {
+    match registry.workspace(caller, WORKSPACE).await {
+        Err(Error::NotFound(_)) => {
+            let named = WorkspaceChange { name: text("Demo"), ..WorkspaceChange::default() };
+            registry.create_workspace(caller, &text(WORKSPACE), &named, None).await?;
+        }
+        Ok(_) => {
+            let active = WorkspaceChange { status: text("active"), ..WorkspaceChange::default() };
+            registry.change_workspace(caller, WORKSPACE, &Precondition::None, &active).await?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// The client of an earlier run.
+async fn known_client(registry: &Registry, caller: &Caller) -> Result<Option<String>, Failure> {
+    let filter = ClientFilter { label: Some(LABEL.to_owned()), ..ClientFilter::default() };
+    let found = all_pages(async |page| registry.clients(caller, WORKSPACE, &filter, &page).await).await?;
+    // The filter finds labels that contain it; the oldest of that very label is ours.
+    Ok(found
+        .into_iter()
+        .rev()
+        .map(|record| record.client)
+        .find(|client| client.label == LABEL)
+        .map(|c| c.client_id))
+}
+
+fn text(value: &str) -> Member<String> {
+    Member::Value(value.to_owned())
+}

@@ -1,0 +1,102 @@
+//! Values of options that stand for members of a record: given, or taken back to the default by an empty text.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use crate::model::expiry::TokenExpiry;
+use crate::model::member::Member;
+
+/// The value of an option; an empty text is `null` of the management API, as an empty setting is "not set".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Given<T> {
+    Empty,
+    Value(T),
+}
+
+impl<T: FromStr> FromStr for Given<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        if text.is_empty() { Ok(Self::Empty) } else { text.parse().map(Self::Value) }
+    }
+}
+
+/// What an option says of a member.
+pub(super) fn member<T>(given: Option<Given<T>>) -> Member<T> {
+    match given {
+        None => Member::Absent,
+        Some(Given::Empty) => Member::Null,
+        Some(Given::Value(value)) => Member::Value(value),
+    }
+}
+
+/// What an option that takes a list says of a member: an empty text is the empty list.
+pub(super) fn members(given: Option<Vec<String>>) -> Member<Vec<String>> {
+    Member::from(given.map(|items| items.into_iter().filter(|item| !item.is_empty()).collect()))
+}
+
+/// `never`, or a number of seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Expiry(pub(super) TokenExpiry);
+
+impl FromStr for Expiry {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "never" => Ok(Self(TokenExpiry::Never {})),
+            seconds => seconds
+                .parse()
+                .map(|seconds| Self(TokenExpiry::After { seconds }))
+                .map_err(|_| "write `never`, or a number of seconds like 3600"),
+        }
+    }
+}
+
+/// `KEY=VALUE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pair(String, String);
+
+impl FromStr for Pair {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+        Ok(Self(key.to_owned(), value.to_owned()))
+    }
+}
+
+/// Pairs to set and keys to remove, as a merge patch says them.
+pub(super) fn metadata(set: Vec<Pair>, removed: Vec<String>) -> Member<BTreeMap<String, Option<String>>> {
+    if set.is_empty() && removed.is_empty() {
+        return Member::Absent;
+    }
+    let removed = removed.into_iter().map(|key| (key, None));
+    Member::Value(removed.chain(set.into_iter().map(|Pair(key, value)| (key, Some(value)))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_text_takes_a_member_back() {
+        assert_eq!(member::<i64>(None), Member::Absent);
+        assert_eq!(member("".parse::<Given<i64>>().ok()), Member::Null);
+        assert_eq!(member("7".parse::<Given<i64>>().ok()), Member::Value(7));
+        assert!("x".parse::<Given<i64>>().is_err());
+        assert_eq!(members(Some(vec![String::new()])), Member::Value(vec![]));
+    }
+
+    #[test]
+    fn expiry_and_pairs() {
+        assert_eq!("never".parse(), Ok(Expiry(TokenExpiry::Never {})));
+        assert_eq!("60".parse(), Ok(Expiry(TokenExpiry::After { seconds: 60 })));
+        assert!("soon".parse::<Expiry>().is_err());
+        assert_eq!("a=b=c".parse(), Ok(Pair("a".into(), "b=c".into())));
+        assert!("a".parse::<Pair>().is_err());
+        let said = metadata(vec!["a=".parse().unwrap()], vec!["b".to_owned()]);
+        let expected = BTreeMap::from([("a".to_owned(), Some(String::new())), ("b".to_owned(), None)]);
+        assert_eq!(said.value(), Some(&expected));
+    }
+}
