@@ -133,7 +133,9 @@ impl Registry {
             never_expires_allowed: true,
             created_at: now,
             updated_at: now,
-            version: 1,
+            // A code may be given again. Whoever holds the entity tag of the product before must not be told that this
+            // is still the one, so versions go on from the clock instead of starting over.
+            version: self.clock.now_millis(),
         };
         match code {
             Member::Value(code) if is_product_code(code) => {}
