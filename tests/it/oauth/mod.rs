@@ -1,8 +1,11 @@
 //! The protocol door, over HTTP.
 
 mod expect;
-mod smoke;
 mod token_authentication;
+mod token_claims;
+mod token_lifetime;
 mod token_limits;
+mod token_records;
 mod token_request;
 mod token_success;
+mod verifying;

@@ -41,7 +41,7 @@ impl TestApp {
         Self::start_with(engine, "").await
     }
 
-    /// With settings laid over the defaults, as TOML.
+    /// With settings laid over the defaults, as TOML. `{base}` in it stands for the address the app is served at.
     pub(crate) async fn start_with(engine: Engine, settings: &str) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         Self::start_on(Arc::new(TestDatabase::new(engine)), clock, settings).await
@@ -63,7 +63,7 @@ impl TestApp {
              keys.master_key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"\n",
             database.url()
         );
-        let settings = Settings::from_toml_layers(&[&own, settings]).unwrap();
+        let settings = Settings::from_toml_layers(&[&own, &settings.replace("{base}", &base)]).unwrap();
         let management = settings.server.management_listen.map(|address| TcpListener::bind(address).unwrap());
         let app = App::build(settings, clock.clone()).await.unwrap();
         let core = app.core().clone();

@@ -2,9 +2,13 @@
 
 mod app;
 mod database;
+mod keys;
 mod postgres;
+mod session;
 mod wire;
 
 pub(crate) use app::{Administrator, Credentials, START, TestApp};
 pub(crate) use database::{Engine, TestDatabase, on_both_engines};
+pub(crate) use session::Session;
 pub(crate) use wire::{Reply, Wire};
+pub(crate) use keys::rsa_private_key;

@@ -1,0 +1,220 @@
+//! How long a token lives (`design.md` §2, §4; `standards.md` §4.4): by the client, within the caps as they are now, or
+//! for ever in one of two forms.
+
+use mintmark_verifier::VerifyError;
+use mintmark_verifier::claims::FAR_EXP;
+use serde_json::{Value, json};
+
+use super::expect::{GRANT, Token, issued, refused, reply_as};
+use super::verifying::{accepted, verified, verifier};
+use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both_engines};
+
+on_both_engines!(
+    each_client_has_its_lifetime,
+    the_default_is_a_setting,
+    a_cap_lowered_later_shortens,
+    a_permission_lives_an_hour_at_most,
+    no_token_outlives_its_client,
+    t04_never_expiring_no_longer_allowed,
+    never_expiring_far,
+    never_expiring_omit,
+    expiring_tokens_have_an_end_in_either_form,
+);
+
+async fn token(app: &TestApp, client: &Credentials, scope: &str) -> Token {
+    issued(&reply_as(app, client, format!("{GRANT}&scope={scope}")).await)
+}
+
+/// The lifetime, which reply and token must agree on.
+fn lifetime(token: &Token) -> i64 {
+    let seconds = token.claims["exp"].as_i64().unwrap() - token.claims["iat"].as_i64().unwrap();
+    assert_eq!(token.reply["expires_in"], seconds);
+    assert_eq!(token.claims.get("never_expires"), None);
+    assert_eq!(token.header["typ"], "at+jwt");
+    seconds
+}
+
+async fn with_expiry(admin: &Administrator<'_>, products: Value, expiry: Value) -> Credentials {
+    admin.client("platform", json!({"products": products, "token_expiry": expiry})).await.0
+}
+
+async fn patch(admin: &Administrator<'_>, path: &str, change: Value) {
+    let response = admin.patch(path, &change).await;
+    assert_eq!(response.status(), 200, "{path}: {}", response.text().await.unwrap());
+}
+
+async fn each_client_has_its_lifetime(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    for seconds in [60, 3599, 86_400, 86_401, 31_536_000] {
+        let client = with_expiry(&admin, json!(["gst"]), json!({"mode": "after", "seconds": seconds})).await;
+        let token = token(&app, &client, "").await;
+        assert_eq!(lifetime(&token), seconds);
+        accepted(&app, &token).await;
+    }
+    // It dies by itself, to the second.
+    let client = with_expiry(&admin, json!(["gst"]), json!({"mode": "after", "seconds": 60})).await;
+    let token = token(&app, &client, "").await;
+    app.clock.advance(59);
+    accepted(&app, &token).await;
+    app.clock.advance(1);
+    assert_eq!(verified(&app, &token).await.unwrap_err(), VerifyError::Expired);
+    app.stop().await;
+}
+
+async fn the_default_is_a_setting(engine: Engine) {
+    let app = TestApp::start_with(engine, "tokens.default_lifetime_seconds = 900").await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    let (client, made) = admin.client("platform", json!({"products": ["gst"]})).await;
+    assert_eq!(made["token_expiry"], json!({"mode": "after", "seconds": 900}));
+    assert_eq!(lifetime(&token(&app, &client, "").await), 900);
+    app.stop().await;
+}
+
+async fn a_cap_lowered_later_shortens(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    admin.product("tax", json!({})).await;
+    let hours = json!({"mode": "after", "seconds": 7200});
+    let client = with_expiry(&admin, json!(["gst", "tax"]), hours).await;
+    let for_ever = with_expiry(&admin, json!(["gst"]), json!({"mode": "never"})).await;
+    assert_eq!(lifetime(&token(&app, &client, "").await), 7200);
+    patch(&admin, "/v1/products/gst", json!({"max_token_lifetime_seconds": 600})).await;
+    // The shortest of what a token opens counts.
+    assert_eq!(lifetime(&token(&app, &client, "").await), 600);
+    assert_eq!(lifetime(&token(&app, &client, "gst").await), 600);
+    assert_eq!(lifetime(&token(&app, &client, "tax").await), 7200);
+    assert_eq!(lifetime(&token(&app, &for_ever, "").await), 600);
+    patch(&admin, "/v1/products/gst", json!({"max_token_lifetime_seconds": null})).await;
+    assert_eq!(lifetime(&token(&app, &client, "").await), 7200);
+    app.stop().await;
+}
+
+async fn a_permission_lives_an_hour_at_most(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    for (expiry, alone) in [
+        (json!({"mode": "after", "seconds": 31_536_000}), Some(31_536_000)),
+        (json!({"mode": "after", "seconds": 600}), Some(600)),
+        (json!({"mode": "never"}), None),
+    ] {
+        let more = json!({"products": ["gst"], "permissions": ["mintmark:read"], "token_expiry": expiry});
+        let (client, _) = admin.client("platform", more).await;
+        let capped = alone.unwrap_or(3600).min(3600);
+        for scope in ["", "mintmark:read", "mintmark:read+gst"] {
+            let token = token(&app, &client, scope).await;
+            assert_eq!(lifetime(&token), capped, "{expiry} {scope}");
+            accepted(&app, &token).await;
+        }
+        let product = token(&app, &client, "gst").await;
+        assert_eq!(product.reply.get("expires_in").and_then(Value::as_i64), alone, "{expiry}");
+    }
+    app.stop().await;
+}
+
+async fn no_token_outlives_its_client(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    // START is 14:13:20.
+    let ends = json!("2026-09-21T14:23:20Z");
+    for expiry in [json!({"mode": "after", "seconds": 3600}), json!({"mode": "never"})] {
+        let more = json!({"products": ["gst"], "token_expiry": expiry, "expires_at": ends});
+        let (client, _) = admin.client("platform", more).await;
+        let token = token(&app, &client, "").await;
+        assert_eq!(token.claims["exp"], START + 600);
+        assert_eq!(lifetime(&token), 600);
+        accepted(&app, &token).await;
+    }
+    let more = json!({"products": ["gst"], "expires_at": ends});
+    let (client, _) = admin.client("platform", more).await;
+    app.clock.advance(599);
+    assert_eq!(lifetime(&token(&app, &client, "").await), 1);
+    app.clock.advance(1);
+    refused(&reply_as(&app, &client, GRANT).await, 401, "invalid_client");
+    app.stop().await;
+}
+
+async fn t04_never_expiring_no_longer_allowed(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    admin.product("tax", json!({})).await;
+    admin.workspace("acme", json!({})).await;
+    let more = json!({"products": ["gst", "tax"], "token_expiry": {"mode": "never"}});
+    let (client, _) = admin.client("acme", more).await;
+    token(&app, &client, "").await;
+    let refusal = async |scope: &str| {
+        refused(&reply_as(&app, &client, format!("{GRANT}&scope={scope}")).await, 400, "unauthorized_client");
+    };
+    patch(&admin, "/v1/products/gst", json!({"never_expires_allowed": false})).await;
+    refusal("").await;
+    refusal("gst").await;
+    assert_eq!(token(&app, &client, "tax").await.claims["never_expires"], true);
+    patch(&admin, "/v1/products/gst", json!({"never_expires_allowed": true})).await;
+    patch(&admin, "/v1/workspaces/acme", json!({"never_expires_allowed": false})).await;
+    refusal("").await;
+    refusal("tax").await;
+    // What never expires is no grant of its own: with a finite expiry the client goes on.
+    let path = format!("/v1/api-clients/{}", client.client_id);
+    patch(&admin, &path, json!({"token_expiry": {"mode": "after", "seconds": 3600}})).await;
+    assert_eq!(lifetime(&token(&app, &client, "").await), 3600);
+    app.stop().await;
+}
+
+async fn key_of_class(admin: &Administrator<'_>, use_for: &str) -> String {
+    let keys = admin.get("/v1/signing-keys").await.json::<Value>().await.unwrap();
+    let items = keys["items"].as_array().unwrap();
+    let key = items.iter().find(|key| key["use_for"] == use_for && key["alg"] == "ES256").unwrap();
+    key["kid"].as_str().unwrap().to_owned()
+}
+
+async fn never_expiring(engine: Engine, settings: &str, exp: Option<i64>, typ: &str, refusal: VerifyError) {
+    let app = TestApp::start_with(engine, settings).await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    let client = with_expiry(&admin, json!(["gst"]), json!({"mode": "never"})).await;
+    let token = token(&app, &client, "").await;
+    assert_eq!(token.reply.get("expires_in"), None);
+    assert_eq!(token.claims["never_expires"], true);
+    assert_eq!(token.claims.get("exp").and_then(Value::as_i64), exp);
+    assert_eq!(token.claims.as_object().unwrap().contains_key("exp"), exp.is_some());
+    let kid = key_of_class(&admin, "never_expiring").await;
+    assert_ne!(kid, key_of_class(&admin, "expiring").await);
+    assert_eq!(token.header, json!({"alg": "ES256", "kid": kid, "typ": typ}));
+    accepted(&app, &token).await;
+    // Only where it was opted in to.
+    let audience = token.claims["aud"].as_str().unwrap();
+    let strict = verifier(&app, &app.base, audience, false);
+    assert_eq!(strict.verify(&token.text).await.unwrap_err(), refusal);
+    // For ever is long.
+    app.clock.advance(100 * 366 * 86_400);
+    accepted(&app, &token).await;
+    app.stop().await;
+}
+
+async fn never_expiring_far(engine: Engine) {
+    never_expiring(engine, "", Some(FAR_EXP), "at+jwt", VerifyError::NeverExpiresRefused).await;
+    assert_eq!(FAR_EXP, 253_402_300_799);
+}
+
+async fn never_expiring_omit(engine: Engine) {
+    never_expiring(engine, "tokens.never_expires.exp = \"omit\"", None, "JWT", VerifyError::WrongType).await;
+}
+
+async fn expiring_tokens_have_an_end_in_either_form(engine: Engine) {
+    let app = TestApp::start_with(engine, "tokens.never_expires.exp = \"omit\"").await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    // Expiring tokens of a service that omits `exp` have one all the same.
+    let client = with_expiry(&admin, json!(["gst"]), json!({"mode": "after", "seconds": 3600})).await;
+    let token = token(&app, &client, "").await;
+    assert_eq!(lifetime(&token), 3600);
+    assert_eq!(token.header["kid"], key_of_class(&admin, "expiring").await);
+    accepted(&app, &token).await;
+    app.stop().await;
+}

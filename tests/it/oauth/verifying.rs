@@ -1,0 +1,46 @@
+//! Accepts a token only as any other service would: by `mintmark_verifier`, from the app's own published metadata and
+//! keys, at the time the app's clock shows.
+
+use std::sync::Arc;
+
+use mintmark::model::clock::Clock as _;
+use mintmark_verifier::{AccessTokenClaims, Verifier, VerifyError};
+use serde_json::Value;
+
+use super::expect::Token;
+use crate::support::TestApp;
+
+/// A verifier for one audience. It allows no leeway, and never-expiring tokens only if it is told to.
+pub(super) fn verifier(app: &TestApp, issuer: &str, audience: &str, never_expiring: bool) -> Verifier {
+    let clock = Arc::clone(&app.clock);
+    Verifier::builder(issuer, audience)
+        .clock(move || clock.now())
+        .leeway_seconds(0)
+        .allow_never_expiring(never_expiring)
+        .build()
+        .unwrap()
+}
+
+/// What a service of each audience of the token makes of it.
+pub(super) async fn verified(app: &TestApp, token: &Token) -> Result<AccessTokenClaims, VerifyError> {
+    let issuer = token.claims["iss"].as_str().unwrap();
+    let audiences = match &token.claims["aud"] {
+        Value::String(one) => vec![one.as_str()],
+        Value::Array(many) => many.iter().map(|one| one.as_str().unwrap()).collect(),
+        other => panic!("{other}"),
+    };
+    let mut claims = None;
+    for audience in audiences {
+        claims = Some(verifier(app, issuer, audience, true).verify(&token.text).await?);
+    }
+    Ok(claims.expect("a token has an audience"))
+}
+
+/// The token is accepted wherever it is meant for, and nowhere else.
+pub(super) async fn accepted(app: &TestApp, token: &Token) {
+    let claims = verified(app, token).await.unwrap();
+    assert_eq!(serde_json::to_value(&claims).unwrap(), token.claims);
+    let issuer = token.claims["iss"].as_str().unwrap();
+    let elsewhere = verifier(app, issuer, "https://elsewhere.example", true);
+    assert!(elsewhere.verify(&token.text).await.is_err());
+}
