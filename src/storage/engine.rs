@@ -19,6 +19,10 @@ static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 /// How long a statement may wait for a connection or for another writer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Page cache of a reading connection, in KiB as SQLite writes it. What is read often is held in memory in its own
+/// form, so a large cache of pages would only be the same thing twice.
+const READER_CACHE: &str = "-512";
+
 /// The open database.
 #[derive(Debug, Clone)]
 pub(super) enum Db {
@@ -144,7 +148,7 @@ impl Db {
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_with(options.create_if_missing(false).read_only(true))
+            .connect_with(options.create_if_missing(false).read_only(true).pragma("cache_size", READER_CACHE))
             .await
             .map_err(|error| sqlite_open_error(url, error))?;
         Ok(Self::Sqlite { read, write })
