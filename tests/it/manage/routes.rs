@@ -12,6 +12,7 @@ on_both_engines!(
     head_is_get_without_a_body,
     an_issuer_with_a_path_is_served_under_both,
     ids_that_cannot_be_are_not_found,
+    management_can_leave_the_public_address,
 );
 
 async fn what_is_not_there_is_a_problem(engine: Engine) {
@@ -133,5 +134,16 @@ async fn ids_that_cannot_be_are_not_found(engine: Engine) {
     admin.product("a:b", json!({})).await;
     ok(&Reply::of(admin.get("/v1/products/a%3Ab").await).await, 200);
     ok(&Reply::of(admin.get("/v1/products/a:b").await).await, 200);
+    app.stop().await;
+}
+
+async fn management_can_leave_the_public_address(engine: Engine) {
+    let app = TestApp::start_with(engine, "server.management_listen = \"127.0.0.1:0\"").await;
+    let admin = app.administrator().await;
+    for path in ["/v1/products", "/v1/workspaces", "/v1/workspaces/platform", "/v1/audit-events"] {
+        problem(&Reply::of(admin.get(path).await).await, 404, "not-found");
+        problem(&Reply::of(admin.post(path, &json!({"name": "X"})).await).await, 404, "not-found");
+    }
+    assert_eq!(app.get("/healthz").await.status(), 200);
     app.stop().await;
 }
