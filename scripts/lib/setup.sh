@@ -26,6 +26,11 @@ install_missing() {
         has openssl || missing+=(openssl)
         python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
     fi
+    # For the examples of verifying.
+    if [ "$1" = all ] || [ "$1" = interop ]; then
+        has javac || missing+=(default-jdk-headless)
+        has go || missing+=(golang-go)
+    fi
     if ! has cargo; then
         echo 'Rust is missing: install it with rustup; rust-toolchain.toml names the version.' >&2
         return 1

@@ -1,4 +1,4 @@
-"""Runs a command against services that are set up for it: `run.py clients|openapi sqlite|postgres -- COMMAND …`.
+"""Runs a command against services that are set up for it: `run.py clients|examples|openapi sqlite|postgres -- COMMAND …`.
 
 The command finds in MINTMARK_WORLD the path of a JSON file that says what there is: issuers, clients, expected verdicts.
 Everything that was started is stopped, and its data removed, when the command ends. The exit code is the command's.
@@ -102,7 +102,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mintmark-world-")))
-        facts = {"clients": clients, "openapi": openapi}[setting](engine, stack)
+        facts = {"clients": clients, "examples": clients, "openapi": openapi}[setting](engine, stack)
         (folder / "world.json").write_text(json.dumps(facts, indent=2))
         environment = {
             **os.environ, "MINTMARK_WORLD": str(folder / "world.json"), "MINTMARK_VERDICTS": str(folder / "verdicts"),

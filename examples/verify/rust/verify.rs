@@ -1,0 +1,40 @@
+//! Verifies a Mintmark access token with `mintmark-verifier`: `cargo add mintmark-verifier`,
+//! `cargo add tokio --features macros,rt`, then
+//!
+//! ```sh
+//! ISSUER=https://tokens.example.com AUDIENCE=https://api.example.com TOKEN=… cargo run
+//! ```
+//!
+//! PRODUCT (default gst) is what the token has to open. `ALLOW_NEVER_EXPIRING=1` accepts tokens that have no end.
+
+use std::env;
+use std::process::ExitCode;
+
+use mintmark_verifier::{AccessTokenClaims, Verifier, VerifyError};
+
+/// The claims of a token that holds and opens the product. Keep one verifier per process: it keeps the issuer's keys.
+async fn verify(verifier: &Verifier, token: &str, product: &str) -> Result<AccessTokenClaims, VerifyError> {
+    let claims = verifier.verify(token).await?;
+    claims.require_product(product)?;
+    Ok(claims)
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let [issuer, audience, token] = ["ISSUER", "AUDIENCE", "TOKEN"].map(env::var);
+    let product = env::var("PRODUCT").unwrap_or_else(|_| "gst".to_owned());
+    let verifier = Verifier::builder(issuer?, audience?)
+        .allow_never_expiring(env::var("ALLOW_NEVER_EXPIRING").is_ok_and(|allow| allow == "1"))
+        .build()?;
+    match verify(&verifier, &token?, &product).await {
+        Ok(claims) => {
+            let AccessTokenClaims { client_id, workspace_id, products, .. } = claims;
+            println!("client {client_id} of workspace {workspace_id}, products: {}", products.join(" "));
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            eprintln!("refused: {error} (answer {})", error.answer().status());
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}

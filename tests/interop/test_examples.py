@@ -1,0 +1,274 @@
+"""The programs of examples/verify, run as a developer would run them: on tokens of the service, and on tokens that it
+would never make, from an issuer of this file's own. `run.py examples sqlite -- pytest tests/interop/test_examples.py`
+"""
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import get_default_algorithms
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples" / "verify"
+FILES = {"python": "verify.py", "js": "verify.mjs", "java": "Verify.java", "go": "verify.go", "rust": "verify.rs"}
+FOLDERS = {"js": "node"}
+CELLS = json.loads(Path(os.environ["MINTMARK_WORLD"]).read_text())["cells"]
+
+
+def source(language: str) -> Path:
+    return EXAMPLES / FOLDERS.get(language, language) / FILES[language]
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """What a service knows of whoever it takes tokens from."""
+
+    issuer: str
+    audience: str
+
+
+class Program:
+    """One example, built."""
+
+    def __init__(self, language: str, folder: Path):
+        self.command = {"python": self.python, "js": self.js, "java": self.java, "go": self.go, "rust": self.rust}[language](folder)
+
+    def python(self, folder: Path) -> list[str]:
+        return [sys.executable, str(source("python"))]
+
+    def js(self, folder: Path) -> list[str]:
+        # As after `npm install jose`.
+        shutil.copy(source("js"), folder)
+        (folder / "node_modules").symlink_to(ROOT / "tests/interop/node_modules")
+        return ["node", str(folder / "verify.mjs")]
+
+    def java(self, folder: Path) -> list[str]:
+        subprocess.run(["javac", "-Xlint:all", "-Werror", "-d", folder, source("java")], check=True)
+        return ["java", "-XX:TieredStopAtLevel=1", "-cp", str(folder), "Verify"]
+
+    def go(self, folder: Path) -> list[str]:
+        subprocess.run(["go", "build", "-o", folder / "verify", source("go")], check=True, env={**os.environ, "GOTOOLCHAIN": "local"})
+        return [str(folder / "verify")]
+
+    def rust(self, folder: Path) -> list[str]:
+        # `cargo build --example verify` puts it there.
+        return [str(Path(os.environ["MINTMARK_BINARY"]).parent / "examples" / "verify")]
+
+    def run(self, by: Issuer, token: str, **more: str) -> subprocess.CompletedProcess:
+        environment = {**os.environ, "ISSUER": by.issuer, "AUDIENCE": by.audience, "TOKEN": token, **more}
+        return subprocess.run(self.command, env=environment, text=True, capture_output=True, timeout=120)
+
+    def accepts(self, by: Issuer, token: str, client_id: str, **more: str) -> None:
+        done = self.run(by, token, **more)
+        assert done.stdout == f"client {client_id} of workspace acme-in, products: gst\n", done.stderr
+        assert done.returncode == 0
+
+    def refuses(self, by: Issuer, token: str, **more: str) -> None:
+        """It says so in a line of its own, rather than fall over."""
+        done = self.run(by, token, **more)
+        assert re.fullmatch("refused: (?!null).+\n", done.stderr), done.stderr
+        assert (done.stdout, done.returncode) == ("", 1)
+
+
+@pytest.fixture(scope="module", params=FILES)
+def program(request, tmp_path_factory) -> Program:
+    return Program(request.param, tmp_path_factory.mktemp(request.param))
+
+
+# Tokens of the service.
+
+
+def of_service(cell: dict) -> Issuer:
+    return Issuer(cell["issuer"], cell["audience"])
+
+
+def fetch_token(cell: dict) -> str:
+    form = {"grant_type": "client_credentials", "client_id": cell["client_id"], "client_secret": cell["client_secret"]}
+    body = urllib.parse.urlencode(form).encode()
+    with urllib.request.urlopen(cell["issuer"] + "/oauth2/token", body, timeout=30) as reply:
+        return json.load(reply)["access_token"]
+
+
+@pytest.mark.parametrize("cell", ["ES256 normal", "EdDSA normal", "RS256 normal"])
+def test_a_token_is_accepted(program, cell):
+    cell = CELLS[cell]
+    program.accepts(of_service(cell), fetch_token(cell), cell["client_id"])
+
+
+@pytest.mark.parametrize("cell", ["ES256 far", "ES256 omit"])
+def test_a_token_that_never_expires_is_accepted_where_that_is_wanted(program, cell):
+    cell = CELLS[cell]
+    token = fetch_token(cell)
+    program.refuses(of_service(cell), token)
+    program.accepts(of_service(cell), token, cell["client_id"], ALLOW_NEVER_EXPIRING="1")
+
+
+@pytest.mark.parametrize("more", [{"AUDIENCE": "https://einvoicing.example.com"}, {"PRODUCT": "e-invoicing"}], ids=["audience", "product"])
+def test_a_token_for_something_else_is_refused(program, more):
+    cell = CELLS["ES256 normal"]
+    program.refuses(of_service(cell), fetch_token(cell), **more)
+
+
+def test_a_token_is_refused_under_another_spelling_of_the_issuer(program):
+    cell = CELLS["ES256 normal"]
+    program.refuses(Issuer(cell["issuer"] + "/", cell["audience"]), fetch_token(cell))
+
+
+def test_java_runs_without_being_compiled_first():
+    cell = CELLS["ES256 normal"]
+    program = Program.__new__(Program)
+    program.command = ["java", str(source("java"))]
+    program.accepts(of_service(cell), fetch_token(cell), cell["client_id"])
+
+
+# Tokens that the service would never make.
+
+SIGN = get_default_algorithms()
+KEYS = {
+    "ES256": ec.generate_private_key(ec.SECP256R1()),
+    "EdDSA": ed25519.Ed25519PrivateKey.generate(),
+    "RS256": rsa.generate_private_key(65537, 2048),
+    "PS256": rsa.generate_private_key(65537, 2048),
+}
+STRANGER = ec.generate_private_key(ec.SECP256R1())
+FAR = 253402300799
+CLIENT = "cl_AAAAAAAAAAAAAAAAAAAAAA"
+
+
+@pytest.fixture(scope="module")
+def forger():
+    """An issuer with a key of each algorithm; the `kid` of each is its algorithm."""
+    jwks = [{**SIGN[alg].to_jwk(key.public_key(), as_dict=True), "kid": alg, "alg": alg, "use": "sig"} for alg, key in KEYS.items()]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            issuer = f"http://127.0.0.1:{self.server.server_port}"
+            documents = {
+                "/.well-known/oauth-authorization-server": {"issuer": issuer, "jwks_uri": issuer + "/jwks"},
+                "/jwks": {"keys": [{name: value for name, value in key.items() if name != "key_ops"} for key in jwks]},
+            }
+            self.send_response(200 if self.path in documents else 404)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(documents.get(self.path)).encode())
+
+        def log_message(self, *arguments):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield Issuer(f"http://127.0.0.1:{server.server_port}", "https://gst.example.com")
+        server.shutdown()
+
+
+def encode(part: bytes) -> str:
+    return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
+
+
+def forge(by: Issuer, header: dict = {}, claims: dict = {}, kid: str = "ES256", alg: str | None = None, key=None) -> str:
+    """A token as the service makes it, but for what is said; a member that is None is left out."""
+    now = int(time.time())
+    alg = alg or kid
+    header = {"alg": alg, "kid": kid, "typ": "at+jwt", **header}
+    claims = {
+        "iss": by.issuer, "sub": CLIENT, "client_id": CLIENT, "aud": by.audience, "iat": now, "exp": now + 3600, "jti": "8Yy",
+        "scope": "gst", "workspace_id": "acme-in", "products": ["gst"], **claims,
+    }
+    parts = [{name: value for name, value in part.items() if value is not None} for part in (header, claims)]
+    text = ".".join(encode(json.dumps(part).encode()) for part in parts)
+    return f"{text}.{encode(SIGN[alg].sign(text.encode(), key or KEYS[kid]))}"
+
+
+@pytest.mark.parametrize("alg", KEYS)
+def test_the_forger_can_make_good_tokens(program, forger, alg):
+    program.accepts(forger, forge(forger, kid=alg), CLIENT)
+
+
+def test_one_audience_among_several_is_enough(program, forger):
+    token = forge(forger, {"typ": "application/AT+JWT"}, {"aud": ["https://einvoicing.example.com", forger.audience]})
+    program.accepts(forger, token, CLIENT)
+
+
+PUBLIC_PEM = KEYS["ES256"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+NEVER = {"never_expires": True}
+FORGED = {
+    "expired": dict(claims={"exp": int(time.time()) - 60}),
+    "not valid yet": dict(claims={"nbf": int(time.time()) + 3600}),
+    "another issuer": dict(claims={"iss": "https://tokens.example.com"}),
+    "no issuer": dict(claims={"iss": None}),
+    "another audience": dict(claims={"aud": ["https://gst.example.com.evil.example"]}),
+    "no audience": dict(claims={"aud": None}),
+    "an audience that the right one begins": dict(claims={"aud": "https://gst.example.com/other"}),
+    "a product of a similar name": dict(claims={"products": ["gst-lite"]}),
+    "an ID token": dict(header={"typ": "JWT"}),
+    "no type": dict(header={"typ": None}),
+    "a key nobody published": dict(header={"kid": "unknown"}),
+    "the signature of a stranger": dict(key=STRANGER),
+    "another algorithm than the key's": dict(kid="RS256", alg="PS256"),
+    "the public key as a secret": dict(alg="HS256", key=PUBLIC_PEM),
+    "no signature": dict(alg="none", key=b""),
+    "an extension that must be understood": dict(header={"crit": ["x"], "x": 1}),
+    "no end": dict(claims={"exp": None}),
+    "no end, and another type": dict(header={"typ": "JWT"}, claims={"exp": None}),
+    "never expires, far": dict(claims={"exp": FAR, **NEVER}),
+    "never expires, no end": dict(header={"typ": "JWT"}, claims={"exp": None, **NEVER}),
+    "bound to a certificate": dict(claims={"cnf": {"x5t#S256": "x"}}),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGED.values(), ids=FORGED.keys())
+def test_a_forged_token_is_refused(program, forger, forgery):
+    program.refuses(forger, forge(forger, **forgery))
+
+
+@pytest.mark.parametrize("forgery", ["no end", "no end, and another type", "expired", "an ID token"])
+def test_allowing_tokens_that_never_expire_allows_nothing_else(program, forger, forgery):
+    program.refuses(forger, forge(forger, **FORGED[forgery]), ALLOW_NEVER_EXPIRING="1")
+
+
+def test_a_token_that_was_tampered_with_is_refused(program, forger):
+    header, _, signature = forge(forger).split(".")
+    claims = forge(forger, claims={"workspace_id": "acme-us"}).split(".")[1]
+    program.refuses(forger, f"{header}.{claims}.{signature}")
+
+
+@pytest.mark.parametrize("token", ["", "gst", "..", "a.b.c", "e30.e30.e30", "bnVsbA.bnVsbA.bnVsbA"])
+def test_what_is_no_token_is_refused(program, forger, token):
+    program.refuses(forger, token)
+
+
+def test_nothing_is_accepted_where_there_is_no_issuer(program, forger):
+    program.refuses(Issuer(forger.issuer + "/nobody", forger.audience), forge(forger))
+
+
+# What the documentation shows.
+
+
+@pytest.mark.parametrize("page", ["docs/verify.md", "README.md"])
+def test_code_in_the_documentation_is_code_that_runs(page):
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+    blocks = [(language, block) for language, block in blocks if language in FILES]
+    assert page == "README.md" or {language for language, _ in blocks} == set(FILES)
+    for language, block in blocks:
+        text = unindented(source(language).read_text())
+        # A line with an ellipsis stands for what was left out.
+        for piece in block.split("…\n"):
+            assert unindented(piece) in text, f"{language}: {piece}"
+
+
+def unindented(text: str) -> str:
+    return "\n".join(line.strip() for line in text.strip().splitlines())
