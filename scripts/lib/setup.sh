@@ -22,8 +22,8 @@ install_missing() {
     has cc || missing+=(build-essential)
     has_postgres || missing+=(postgresql)
     has python3 || missing+=(python3)
+    has openssl || missing+=(openssl)
     if [ "$1" != rust ]; then
-        has openssl || missing+=(openssl)
         python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
     fi
     # For the examples of verifying.
