@@ -161,8 +161,7 @@ impl Registry {
         let mut tx = self.storage.begin().await?;
         let now = self.clock.now();
         self.take_due_steps(&mut tx, now).await?;
-        let keys = tx.signing_keys().await?;
-        let key = keys.into_iter().find(|key| key.kid == kid).ok_or(Error::NotFound("signing key"))?;
+        let key = tx.lock_signing_key(kid).await?.ok_or(Error::NotFound("signing key"))?;
         expected.check(key.version)?;
         let live = live_of(&tx.live_tokens_by_kid(now).await?, kid);
         let gone = match rotation::deleted(&key, live, now) {

@@ -17,6 +17,7 @@ statements! {
     LIST = concat!("SELECT ", columns!(), " FROM signing_keys WHERE phase <> 'gone' ORDER BY created_at, kid");
     LIST_WITH_SEQ = "SELECT change_seq FROM service_state WHERE id = 1";
     FIND = concat!("SELECT ", columns!(), " FROM signing_keys WHERE kid = $1");
+    LOCK = concat!("UPDATE signing_keys SET version = version WHERE kid = $1 AND phase <> 'gone' RETURNING ", columns!());
     INSERT = concat!("INSERT INTO signing_keys (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         ON CONFLICT DO NOTHING");
     UPDATE = "UPDATE signing_keys SET phase = $2, sealed_private = $3, activates_at = $4, retired_at = $5, version = $6
@@ -96,6 +97,14 @@ impl Tx {
     pub async fn signing_keys(&mut self) -> Result<Vec<SigningKey>, StorageError> {
         let rows: Vec<KeyRow> = on_tx!(self.db, conn => sqlx::query_as(LIST).fetch_all(&mut *conn).await)?;
         rows.into_iter().map(SigningKey::try_from).collect()
+    }
+
+    /// A key that is not gone, locked until the end of the transaction. Whoever asks after its tokens locks it first:
+    /// tokens that are being recorded by it are then committed and seen, and no further ones come.
+    pub async fn lock_signing_key(&mut self, kid: &str) -> Result<Option<SigningKey>, StorageError> {
+        let row: Option<KeyRow> =
+            on_tx!(self.db, conn => sqlx::query_as(LOCK).bind(kid).fetch_optional(&mut *conn).await)?;
+        row.map(SigningKey::try_from).transpose()
     }
 
     /// How many recorded tokens live at `now`, by kid.

@@ -3,6 +3,7 @@
 mod bootstrap;
 mod cache;
 mod clients;
+mod key_deletion;
 mod secrets;
 
 use std::sync::Arc;

@@ -9,8 +9,7 @@ use mintmark::model::workspace::Workspace;
 use mintmark::storage::{IssueGuard, Standing, Storage, StorageError, Tx};
 
 use super::samples::{NOW, change, client, secret, signing_key, stocked, token, workspace};
-use super::waiting::outcome_after;
-use crate::support::{Engine, on_both_engines};
+use crate::support::{Engine, on_both_engines, outcome_after};
 
 on_both_engines!(
     a_token_is_counted_while_it_lives,

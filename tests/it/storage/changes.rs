@@ -6,8 +6,7 @@ use mintmark::model::product::Product;
 use mintmark::storage::{Change, ChangeWatch, Changes, Storage};
 
 use super::samples::{NOW, change, product, stocked};
-use super::waiting::ended;
-use crate::support::{Engine, TestDatabase, on_both_engines};
+use crate::support::{Engine, TestDatabase, ended, on_both_engines};
 
 on_both_engines!(
     every_kind_of_change_is_told,

@@ -5,8 +5,7 @@ use mintmark::model::workspace::Workspace;
 use mintmark::storage::{Change, Changes, StoredCredentials};
 
 use super::samples::{NOW, change, client, product, secret, stocked, workspace};
-use super::waiting::ended;
-use crate::support::{Engine, on_both_engines};
+use crate::support::{Engine, ended, on_both_engines};
 
 on_both_engines!(
     everything_comes_at_once,

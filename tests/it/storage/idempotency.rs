@@ -3,8 +3,7 @@
 use mintmark::storage::StoredReply;
 
 use super::samples::{NOW, change};
-use super::waiting::outcome_after;
-use crate::support::{Engine, TestDatabase, on_both_engines};
+use crate::support::{Engine, TestDatabase, on_both_engines, outcome_after};
 
 on_both_engines!(
     a_reply_is_kept_under_its_whole_name,

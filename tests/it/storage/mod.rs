@@ -17,5 +17,4 @@ mod signing_keys;
 mod state;
 mod statements;
 mod transactions;
-mod waiting;
 mod workspaces;

@@ -2,11 +2,10 @@
 
 use mintmark::model::key::{Alg, Phase, SigningKey, UseFor};
 use mintmark::model::token::RecordedToken;
-use mintmark::storage::{Change, Changes};
+use mintmark::storage::{Change, Changes, IssueGuard, Standing};
 
 use super::samples::{NOW, change, signing_key, stocked, token};
-use super::waiting::outcome_after;
-use crate::support::{Engine, TestDatabase, on_both_engines};
+use crate::support::{Engine, TestDatabase, on_both_engines, outcome_after};
 
 on_both_engines!(
     a_key_is_stored_whole,
@@ -16,6 +15,7 @@ on_both_engines!(
     live_tokens_are_counted_by_key,
     the_clients_with_most_tokens_of_a_key_are_named,
     work_on_keys_takes_turns,
+    whoever_locks_a_key_sees_the_tokens_on_their_way,
 );
 
 async fn a_key_is_stored_whole(engine: Engine) {
@@ -145,4 +145,27 @@ async fn work_on_keys_takes_turns(engine: Engine) {
         tx.commit().await.unwrap();
     };
     assert_eq!(outcome_after(&database, theirs, ours).await, 2, "the second must see what the first did");
+}
+
+async fn whoever_locks_a_key_sees_the_tokens_on_their_way(engine: Engine) {
+    let (database, storage) = stocked(engine).await;
+    let other = database.open().await;
+    let mut tx = storage.begin().await.unwrap();
+    let guard = IssueGuard { secret_id: None, now: NOW };
+    assert_eq!(tx.may_issue(&token("t1"), &guard).await.unwrap(), Standing::Good);
+    tx.insert_recorded_token(&token("t1")).await.unwrap();
+    let theirs = async {
+        let mut tx = other.begin().await.unwrap();
+        assert!(tx.lock_signing_key("k1").await.unwrap().unwrap() == signing_key("k1"));
+        assert!(tx.lock_signing_key("none").await.unwrap().is_none());
+        let live = tx.live_tokens_by_kid(NOW).await.unwrap();
+        assert!(tx.revoke_tokens_of_key("k1", NOW).await.unwrap());
+        tx.update_signing_key(&SigningKey { phase: Phase::Gone, ..signing_key("k1") }).await.unwrap();
+        assert!(tx.lock_signing_key("k1").await.unwrap().is_none(), "it is gone");
+        tx.commit().await.unwrap();
+        live
+    };
+    let live = outcome_after(&database, theirs, async { drop(tx.commit().await.unwrap()) }).await;
+    assert_eq!(live, [("k1".to_owned(), 1)]);
+    assert_eq!(storage.live_tokens_by_kid(NOW).await.unwrap(), []);
 }

@@ -6,8 +6,7 @@ use mintmark::model::reach::Reach;
 use mintmark::storage::{AuditFilter, Change, Changes, SealedRoot, Storage, StoredReply, Tx};
 
 use super::samples::{NOW, client, page, product, secret, signing_key, stocked, token, workspace};
-use super::waiting::{ended, outcome_after};
-use crate::support::{Engine, TestDatabase, on_both_engines};
+use crate::support::{Engine, TestDatabase, ended, on_both_engines, outcome_after};
 
 on_both_engines!(
     a_commit_is_seen_by_all,

@@ -1,14 +1,16 @@
-//! What the tests stand on: a database for each test, on either engine.
+//! What the tests stand on: a database for each test on either engine, an app on it, two transactions at once.
 
 mod app;
 mod database;
 mod keys;
 mod postgres;
 mod session;
+mod waiting;
 mod wire;
 
 pub(crate) use app::{Administrator, Credentials, START, TestApp};
 pub(crate) use database::{Engine, TestDatabase, on_both_engines};
-pub(crate) use session::Session;
-pub(crate) use wire::{Reply, Wire};
 pub(crate) use keys::rsa_private_key;
+pub(crate) use session::Session;
+pub(crate) use waiting::{ended, outcome_after};
+pub(crate) use wire::{Reply, Wire};

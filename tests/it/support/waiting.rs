@@ -5,14 +5,14 @@ use std::task::Poll;
 
 use sqlx::{Connection as _, PgConnection};
 
-use crate::support::{Engine, TestDatabase};
+use super::{Engine, TestDatabase};
 
 /// Runs `later` until it is found to wait for a transaction that is open already, then `first`, which ends that
 /// transaction; returns what `later` comes to.
 ///
 /// # Panics
 /// When `later` ends without having waited.
-pub(super) async fn outcome_after<T>(
+pub(crate) async fn outcome_after<T>(
     database: &TestDatabase,
     later: impl Future<Output = T>,
     first: impl Future<Output = ()>,
@@ -44,6 +44,6 @@ async fn someone_waits(database: &TestDatabase) {
 }
 
 /// Lets `work` go one step further; whether it has ended with that.
-pub(super) async fn ended<T>(mut work: Pin<&mut impl Future<Output = T>>) -> bool {
+pub(crate) async fn ended<T>(mut work: Pin<&mut impl Future<Output = T>>) -> bool {
     std::future::poll_fn(|context| Poll::Ready(work.as_mut().poll(context).is_ready())).await
 }

@@ -1,0 +1,60 @@
+//! A signing key is deleted while a token that it signed is being recorded.
+
+use mintmark::model::key::{Phase, UseFor};
+use mintmark::model::token::RecordedToken;
+use mintmark::registry::{Error, Precondition};
+use mintmark::storage::{IssueGuard, Standing};
+
+use super::{Place, START, admin, erp};
+use crate::support::{Engine, on_both_engines, outcome_after};
+
+on_both_engines!(a_token_on_its_way_is_revoked_with_its_key, no_token_is_recorded_by_a_deleted_key);
+
+async fn token(place: &Place, jti: &str) -> RecordedToken {
+    let registry = place.registry().await;
+    let client = erp(&registry).await.record.client;
+    let (keys, _) = place.storage().await.signing_keys().await.unwrap();
+    let signing = keys.into_iter().find(|key| key.use_for == UseFor::Expiring && key.phase == Phase::Active);
+    RecordedToken {
+        jti: jti.to_owned(),
+        client_id: client.client_id,
+        workspace_id: client.workspace_id,
+        kid: signing.unwrap().kid,
+        generation: client.generation,
+        scope: "gst".to_owned(),
+        products: "gst".to_owned(),
+        issued_at: START,
+        expires_at: Some(START + 100_000),
+        revoked_at: None,
+        last_introspected_at: None,
+        issued_by: "client".to_owned(),
+    }
+}
+
+const GUARD: IssueGuard = IssueGuard { secret_id: None, now: START };
+
+async fn a_token_on_its_way_is_revoked_with_its_key(engine: Engine) {
+    let place = Place::new(engine);
+    place.furnish().await;
+    let (registry, storage) = (place.registry().await, place.storage().await);
+    let token = token(&place, "on its way").await;
+    let mut tx = storage.begin().await.unwrap();
+    assert_eq!(tx.may_issue(&token, &GUARD).await.unwrap(), Standing::Good);
+    tx.insert_recorded_token(&token).await.unwrap();
+
+    let (admin, any) = (admin(), Precondition::None);
+    let deleting = registry.delete_signing_key(&admin, &token.kid, true, &any);
+    outcome_after(&place.database, deleting, async { drop(tx.commit().await.unwrap()) }).await.unwrap();
+    assert_eq!(storage.live_tokens_by_kid(START).await.unwrap(), []);
+}
+
+async fn no_token_is_recorded_by_a_deleted_key(engine: Engine) {
+    let place = Place::new(engine);
+    place.furnish().await;
+    let registry = place.registry().await;
+    let token = token(&place, "too late").await;
+    registry.delete_signing_key(&admin(), &token.kid, true, &Precondition::None).await.unwrap();
+    assert_eq!(registry.record_token(&token, &GUARD).await.unwrap(), Standing::KeyMayNot);
+    let again = registry.delete_signing_key(&admin(), &token.kid, true, &Precondition::None).await;
+    assert!(matches!(again, Err(Error::NotFound(_))), "{again:?}");
+}
