@@ -3,6 +3,7 @@
 mod access_tokens;
 mod api_clients;
 mod audit;
+mod backup;
 mod changes;
 mod credentials;
 mod damage;
