@@ -5,7 +5,7 @@ use actix_web::web::Data;
 use serde_json::Value;
 
 use super::auth::Authorized;
-use super::body::Fields;
+use super::fields::Fields;
 use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;

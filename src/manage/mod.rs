@@ -1,6 +1,6 @@
 //! The management door: JSON under `/v1` (`design.md` §4). One file per noun; what they share stands beside them.
 //!
-//! A handler takes [`auth::Authorized`], the only way to hold a caller; reads body ([`body`]), query and page
+//! A handler takes [`auth::Authorized`], the only way to hold a caller; reads body ([`body`], [`fields`]), query and page
 //! ([`page`]), preconditions ([`etag`]); calls one use case of the registry; and writes JSON. Creating ones go through
 //! [`idempotency::once`]. Whatever refuses becomes a [`problem`].
 
@@ -9,6 +9,7 @@ pub mod audit_events;
 pub mod auth;
 pub mod body;
 pub mod etag;
+pub mod fields;
 pub mod idempotency;
 pub mod page;
 pub mod problem;

@@ -43,6 +43,8 @@ pub enum Kind {
     Conflict,
     /// `If-Match` does not hold.
     PreconditionFailed,
+    /// The body did not come in time.
+    RequestTimeout,
     /// The body is over its limit.
     PayloadTooLarge,
     /// The body is of another type, or encoded.
@@ -76,6 +78,7 @@ impl Kind {
             Self::PreconditionFailed => {
                 ("precondition-failed", "It has changed", StatusCode::PRECONDITION_FAILED)
             }
+            Self::RequestTimeout => ("request-timeout", "Body too slow", StatusCode::REQUEST_TIMEOUT),
             Self::PayloadTooLarge => ("payload-too-large", "Body too large", StatusCode::PAYLOAD_TOO_LARGE),
             Self::UnsupportedMediaType => {
                 ("unsupported-media-type", "Media type not supported", StatusCode::UNSUPPORTED_MEDIA_TYPE)
@@ -170,6 +173,10 @@ impl Problem {
         let mut response = HttpResponse::build(status);
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
+        if matches!(self.kind, Kind::RequestTimeout | Kind::PayloadTooLarge | Kind::UnsupportedMediaType) {
+            // What is left of the body is not read, so the connection cannot be used again.
+            response.force_close();
+        }
         for (name, value) in &self.headers {
             if let Ok(value) = HeaderValue::from_str(value) {
                 response.insert_header((name.clone(), value));

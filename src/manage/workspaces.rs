@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use super::auth::Authorized;
-use super::body::Fields;
+use super::fields::Fields;
 use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;

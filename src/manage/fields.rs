@@ -1,0 +1,229 @@
+//! Takes the members out of a JSON body by type, with every bad one named at once (`design.md` §4).
+//!
+//! For a new record as for a merge patch (RFC 7396): left out, `null` and a value are three things. Rules beyond the type
+//! are the core's, which adds what it finds to the same list.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use crate::model::invalid::{Broken, pointer_token};
+use crate::model::member::Member;
+
+/// Takes members out of a JSON object by type, noting all that is wrong. What cannot be read counts as left out; what
+/// can is handed on, so that the core finds the rules it breaks in the same go.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    object: Option<&'a Map<String, Value>>,
+    at: String,
+    known: BTreeSet<&'static str>,
+    broken: &'a mut Broken,
+}
+
+impl<'a> Fields<'a> {
+    /// Lets `take` have the members of a whole body, and refuses those it does not ask for. What is wrong is noted in
+    /// `broken`, for the core to add the rules it finds broken.
+    pub fn read<T>(body: &'a Value, broken: &'a mut Broken, take: impl FnOnce(&mut Self) -> T) -> T {
+        if !body.is_object() {
+            broken.at("", "must be a JSON object");
+        }
+        let mut fields = Self { object: body.as_object(), at: String::new(), known: BTreeSet::new(), broken };
+        let taken = take(&mut fields);
+        fields.finish();
+        taken
+    }
+
+    /// A text.
+    pub fn string(&mut self, name: &'static str) -> Member<String> {
+        self.take(name, "must be a string", |value| value.as_str().map(str::to_owned))
+    }
+
+    /// A whole number.
+    pub fn integer(&mut self, name: &'static str) -> Member<i64> {
+        self.take(name, "must be a whole number", whole)
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(&mut self, name: &'static str) -> Member<bool> {
+        self.take(name, "must be true or false", Value::as_bool)
+    }
+
+    /// An array of texts.
+    pub fn strings(&mut self, name: &'static str) -> Member<Vec<String>> {
+        let items = match self.take(name, "must be an array of strings", |value| value.as_array().cloned()) {
+            Member::Absent => return Member::Absent,
+            Member::Null => return Member::Null,
+            Member::Value(items) => items,
+        };
+        // An empty text stands for one that cannot be read, so that the others keep their places for the core's rules. What
+        // these say of the empty one is not noted again at the same pointer.
+        let mut texts = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            if !item.is_string() {
+                self.broken.at(format!("{}/{name}/{index}", self.at), "must be a string");
+            }
+            texts.push(item.as_str().unwrap_or_default().to_owned());
+        }
+        Member::Value(texts)
+    }
+
+    /// An object whose values are texts, or `null` for a pair to remove.
+    pub fn string_pairs(&mut self, name: &'static str) -> Member<BTreeMap<String, Option<String>>> {
+        let object = match self.take(name, "must be an object of strings", |value| value.as_object().cloned())
+        {
+            Member::Absent => return Member::Absent,
+            Member::Null => return Member::Null,
+            Member::Value(object) => object,
+        };
+        let mut pairs = BTreeMap::new();
+        for (key, value) in object {
+            match value {
+                Value::String(text) => pairs.insert(key, Some(text)),
+                Value::Null => pairs.insert(key, None),
+                _ => {
+                    let pointer = format!("{}/{name}/{}", self.at, pointer_token(&key));
+                    self.broken.at(pointer, "must be a string");
+                    continue;
+                }
+            };
+        }
+        Member::Value(pairs)
+    }
+
+    /// An object within: `read` takes its members; those it does not ask for are refused. `None` from `read` means that
+    /// it noted why.
+    pub fn object<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Fields<'_>) -> Option<T>,
+    ) -> Member<T> {
+        self.known.insert(name);
+        match self.object.and_then(|object| object.get(name)) {
+            None => Member::Absent,
+            Some(Value::Null) => Member::Null,
+            Some(Value::Object(inner)) => {
+                let mut fields = Fields {
+                    object: Some(inner),
+                    at: format!("{}/{name}", self.at),
+                    known: BTreeSet::new(),
+                    broken: self.broken,
+                };
+                let value = read(&mut fields);
+                fields.finish();
+                value.map_or(Member::Absent, Member::Value)
+            }
+            Some(_) => {
+                self.refuse(name, "must be an object");
+                Member::Absent
+            }
+        }
+    }
+
+    /// Whether a member is given any value. For those that are known here and not served.
+    pub fn is_given(&mut self, name: &'static str) -> bool {
+        self.known.insert(name);
+        self.object.and_then(|object| object.get(name)).is_some_and(|value| !value.is_null())
+    }
+
+    /// Notes a rule that a member of this object breaks.
+    pub fn refuse(&mut self, name: &str, detail: impl Into<String>) {
+        self.broken.at(format!("{}/{}", self.at, pointer_token(name)), detail);
+    }
+
+    fn finish(self) {
+        for name in self.object.into_iter().flat_map(Map::keys) {
+            if !self.known.contains(name.as_str()) {
+                self.broken.at(format!("{}/{}", self.at, pointer_token(name)), "is not a member this takes");
+            }
+        }
+    }
+
+    fn take<T>(
+        &mut self,
+        name: &'static str,
+        wanted: &str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Member<T> {
+        self.known.insert(name);
+        match self.object.and_then(|object| object.get(name)) {
+            None => Member::Absent,
+            Some(Value::Null) => Member::Null,
+            Some(value) => read(value).map_or_else(
+                || {
+                    self.broken.at(format!("{}/{name}", self.at), wanted);
+                    Member::Absent
+                },
+                Member::Value,
+            ),
+        }
+    }
+}
+
+/// The whole number that a JSON number is, however it is written (`60`, `60.0`, `6e1`). One beyond 64 bits becomes the
+/// nearest that is not, which is beyond every range there is.
+fn whole(value: &Value) -> Option<i64> {
+    if let Some(number) = value.as_i64() {
+        return Some(number);
+    }
+    let number = value.as_f64().filter(|number| number.fract() == 0.0)?;
+    let beyond = if number < 0.0 { i64::MIN } else { i64::MAX };
+    Some(format!("{number:.0}").parse().unwrap_or(beyond))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn all_bad_members_are_noted_at_once() {
+        let body = json!({
+            "s": 1, "i": "1", "f": 1.5, "b": 0, "l": ["a", 1, null], "p": {"k": 1, "a/b": [], "n": null},
+            "o": {"in": [], "more": 1}, "x": 1, "a/b": 1
+        });
+        let mut broken = Broken::default();
+        Fields::read(&body, &mut broken, |fields| {
+            assert_eq!(fields.string("s"), Member::Absent);
+            assert_eq!(fields.integer("i"), Member::Absent);
+            assert_eq!(fields.integer("f"), Member::Absent);
+            assert_eq!(fields.boolean("b"), Member::Absent);
+            let readable = ["a", "", ""].map(str::to_owned);
+            assert_eq!(fields.strings("l"), Member::Value(readable.into()));
+            assert_eq!(fields.string_pairs("p"), Member::Value([("n".to_owned(), None)].into()));
+            assert_eq!(fields.object("o", |inner| inner.boolean("in").value().copied()), Member::Absent);
+        });
+        let pointers: Vec<String> = broken.into_vec().into_iter().map(|b| b.pointer).collect();
+        assert_eq!(
+            pointers,
+            ["/s", "/i", "/f", "/b", "/l/1", "/l/2", "/p/a~1b", "/p/k", "/o/in", "/o/more", "/a~1b", "/x"]
+        );
+    }
+
+    #[test]
+    fn left_out_null_and_value_are_three_things() {
+        let body = json!({"null": null, "text": "", "big": u64::MAX, "low": -1e300, "float": 60.0, "pairs": {"a": "b", "c": null}});
+        let mut broken = Broken::default();
+        Fields::read(&body, &mut broken, |fields| {
+            assert_eq!(fields.string("absent"), Member::Absent);
+            assert_eq!(fields.string("null"), Member::Null);
+            assert_eq!(fields.string("text"), Member::Value(String::new()));
+            assert_eq!(fields.integer("big"), Member::Value(i64::MAX));
+            assert_eq!(fields.integer("low"), Member::Value(i64::MIN));
+            assert_eq!(fields.integer("float"), Member::Value(60));
+            let pairs = [("a".to_owned(), Some("b".to_owned())), ("c".to_owned(), None)];
+            assert_eq!(fields.string_pairs("pairs"), Member::Value(BTreeMap::from(pairs)));
+        });
+        assert!(broken.is_empty());
+    }
+
+    #[test]
+    fn a_body_must_be_an_object() {
+        for body in [json!([]), json!("x"), json!(null), json!(1)] {
+            let mut broken = Broken::default();
+            let name = Fields::read(&body, &mut broken, |fields| fields.string("name"));
+            assert_eq!(name, Member::Absent);
+            assert_eq!(broken.into_vec()[0].pointer, "", "{body}");
+        }
+    }
+}
