@@ -53,7 +53,8 @@ fn verify_es256_bare_ring(bencher: Bencher<'_, '_>) {
     let random = SystemRandom::new();
     let key = bare_key(&random);
     let signature = key.sign(&random, CLAIMS).unwrap();
-    let public = signature::UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, key.public_key().as_ref());
+    let public =
+        signature::UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, key.public_key().as_ref());
     bencher.bench_local(|| public.verify(black_box(CLAIMS), signature.as_ref()).unwrap());
 }
 
@@ -74,7 +75,8 @@ fn check_client_secret(bencher: Bencher<'_, '_>) {
     let registry = &service.app.core().registry;
     let source = IpAddr::V4(Ipv4Addr::LOCALHOST);
     bencher.bench_local(|| {
-        let checked = registry.authenticate_secret(black_box(&service.client_id), &service.client_secret, source);
+        let checked =
+            registry.authenticate_secret(black_box(&service.client_id), &service.client_secret, source);
         service.runtime.block_on(checked).unwrap().unwrap()
     });
 }

@@ -4,8 +4,8 @@
 //! `quickstart` and `serve` share one path.
 
 use std::future::Future;
-use std::path::Path;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig};
@@ -89,19 +89,13 @@ impl Core {
     pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         crate::keys::provider::install();
         let random = Random::new();
-        let storage = Storage::open(settings.database.url.expose(), settings.database.max_connections).await?;
+        let storage =
+            Storage::open(settings.database.url.expose(), settings.database.max_connections).await?;
         let (root, master_key_origin) = open_root(settings, &storage, &random, clock.as_ref()).await?;
         let policy = policy(settings);
         let subkeys = Arc::new(root.subkeys());
         let ring = Arc::new(KeyRing::new(Arc::clone(&subkeys), settings.tokens.signing_alg));
-        let registry = Registry::new(
-            storage,
-            clock,
-            random.clone(),
-            subkeys,
-            policy,
-            Arc::clone(&ring),
-        );
+        let registry = Registry::new(storage, clock, random.clone(), subkeys, policy, Arc::clone(&ring));
         let registry = Arc::new(registry.await?);
         registry.ensure_platform_workspace().await?;
         registry.reload_signing_keys().await?;
@@ -165,7 +159,9 @@ async fn open_root(
     let stored = storage.sealed_root().await?;
     let fingerprint = stored.as_ref().map(|root| root.master_fingerprint.as_slice());
     let (master, origin) = match &settings.keys.master_key {
-        MasterKeySetting::Inline(text) => MasterKey::obtain(Some(text.expose()), "".as_ref(), fingerprint, random)?,
+        MasterKeySetting::Inline(text) => {
+            MasterKey::obtain(Some(text.expose()), "".as_ref(), fingerprint, random)?
+        }
         // A file that an operator named must be there: making it would hide a mistyped path.
         MasterKeySetting::File { path, explicit: true } if !path.exists() => {
             return Err(MasterKeyError::Missing(path.clone()).into());
@@ -176,7 +172,8 @@ async fn open_root(
         return Ok((RootKey::unseal(&master, &stored.sealed)?, origin));
     }
     let root = RootKey::generate(random)?;
-    let sealed = SealedRoot { master_fingerprint: master.fingerprint().to_vec(), sealed: root.seal(&master, random)? };
+    let sealed =
+        SealedRoot { master_fingerprint: master.fingerprint().to_vec(), sealed: root.seal(&master, random)? };
     let mut tx = storage.begin().await?;
     let first = tx.insert_sealed_root(&sealed, clock.now()).await?;
     tx.commit().await?;
@@ -184,12 +181,17 @@ async fn open_root(
         return Ok((root, origin));
     }
     // Another process was first to serve this database; its root key holds, if it has the same master key.
-    let stored = storage.sealed_root().await?.ok_or_else(|| StorageError::Damaged("the root key is gone".to_owned()))?;
+    let stored = storage
+        .sealed_root()
+        .await?
+        .ok_or_else(|| StorageError::Damaged("the root key is gone".to_owned()))?;
     let (master, origin) = match &settings.keys.master_key {
         MasterKeySetting::Inline(text) => {
             MasterKey::obtain(Some(text.expose()), "".as_ref(), Some(&stored.master_fingerprint), random)?
         }
-        MasterKeySetting::File { path, .. } => MasterKey::obtain(None, path, Some(&stored.master_fingerprint), random)?,
+        MasterKeySetting::File { path, .. } => {
+            MasterKey::obtain(None, path, Some(&stored.master_fingerprint), random)?
+        }
     };
     Ok((RootKey::unseal(&master, &stored.sealed)?, origin))
 }
@@ -274,7 +276,9 @@ impl App {
         });
         let registry = Arc::clone(&core.registry);
         Ok(Self {
-            metadata: Arc::new(Metadata::new(settings.server.public_url.as_str(), |body| registry.etag_of(body))),
+            metadata: Arc::new(Metadata::new(settings.server.public_url.as_str(), |body| {
+                registry.etag_of(body)
+            })),
             core,
             settings: Arc::new(settings),
             metrics,
@@ -301,7 +305,11 @@ impl App {
         let (stop, stopped) = watch::channel(());
         let mut servers = Vec::new();
         let split = listeners.management.is_some();
-        servers.push(self.server(listeners.public, if split { Doors::Public } else { Doors::All }, stopped.clone())?);
+        servers.push(self.server(
+            listeners.public,
+            if split { Doors::Public } else { Doors::All },
+            stopped.clone(),
+        )?);
         if let Some(listener) = listeners.management {
             servers.push(self.server(listener, Doors::Management, stopped.clone())?);
         }
@@ -411,11 +419,16 @@ async fn checks(core: &Core) -> Checks {
         Ok(true) => (Check::pass("the database answers"), Check::pass("the schema is current")),
         Ok(false) => (
             Check::pass("the database answers"),
-            Check::fail("the schema is not that of this program: run `mintmark migrate`, or use the version that made it"),
+            Check::fail(
+                "the schema is not that of this program: run `mintmark migrate`, or use the version that made it",
+            ),
         ),
         Err(error) => {
             tracing::warn!(%error, "not ready: storage");
-            (Check::fail("the database does not answer: see the log"), Check::fail("unknown while the database is away"))
+            (
+                Check::fail("the database does not answer: see the log"),
+                Check::fail("unknown while the database is away"),
+            )
         }
     };
     let signing_keys = match core.registry.missing_signing_keys() {

@@ -223,7 +223,10 @@ impl Settings {
 /// `server.listen`, if it leaves the port to the system (`127.0.0.1:0`) and the issuer is to follow from it. Whoever can
 /// bind it does so first, and sets it to the address that came of it. `None` too where it is wrong, which
 /// [`Settings::load`] will say.
-pub fn open_port(config_file: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Option<SocketAddr> {
+pub fn open_port(
+    config_file: Option<&Path>,
+    env: impl Iterator<Item = (String, String)>,
+) -> Option<SocketAddr> {
     let mut layers = Layers::defaults();
     if let Some(path) = config_file {
         layers.add_file(path);

@@ -23,13 +23,12 @@ pub async fn follow(registry: Arc<Registry>) {
                 failing = false;
                 tracing::info!("the database answers again");
             }
-            Ok(()) => {}
             // Said once, not twice a second, for as long as it lasts.
             Err(error) if !failing => {
                 failing = true;
                 tracing::error!(%error, "the database does not answer; trying on");
             }
-            Err(_) => {}
+            Ok(()) | Err(_) => {}
         }
     }
 }

@@ -40,7 +40,10 @@ pub(crate) fn serve() {
 
 async fn token(request: HttpRequest, body: web::Bytes, bare: Data<Bare>) -> HttpResponse {
     let form: HashMap<_, _> = form_urlencoded::parse(&body).collect();
-    let basic = request.headers().get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Basic "));
+    let basic = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.as_bytes().strip_prefix(b"Basic "));
     let (Some("client_credentials"), Some(basic)) = (form.get("grant_type").map(AsRef::as_ref), basic) else {
         return HttpResponse::BadRequest().finish();
     };
@@ -59,7 +62,9 @@ async fn token(request: HttpRequest, body: web::Bytes, bare: Data<Bare>) -> Http
     let signature = bare.key.sign(&bare.random, jwt.as_bytes()).expect("a signature");
     jwt.push('.');
     URL_SAFE_NO_PAD.encode_string(signature.as_ref(), &mut jwt);
-    let reply = format!(r#"{{"access_token":"{jwt}","token_type":"Bearer","expires_in":3600,"scope":"e-invoicing gst"}}"#);
+    let reply = format!(
+        r#"{{"access_token":"{jwt}","token_type":"Bearer","expires_in":3600,"scope":"e-invoicing gst"}}"#
+    );
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "application/json"))
         .insert_header((header::CACHE_CONTROL, "no-store"))

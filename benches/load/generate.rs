@@ -42,7 +42,9 @@ pub(crate) fn on_the_other_core(target: &Target, connections: usize, time: Durat
 /// The generator itself, in the child.
 pub(crate) fn child(arguments: impl Iterator<Item = String>) {
     let arguments: Vec<String> = arguments.collect();
-    let [address, client_id, client_secret, connections, millis] = &arguments[..] else { panic!("five arguments") };
+    let [address, client_id, client_secret, connections, millis] = &arguments[..] else {
+        panic!("five arguments")
+    };
     let request = request(client_id, client_secret);
     let time = Duration::from_millis(millis.parse().expect("milliseconds"));
     let connections: usize = connections.parse().expect("a number");
@@ -97,7 +99,9 @@ fn is_whole(reply: &[u8]) -> bool {
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     let length = head
         .lines()
-        .find_map(|line| line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("content-length")))
+        .find_map(|line| {
+            line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        })
         .map(|(_, value)| value.parse::<usize>().expect("a length"))
         .expect("Content-Length");
     reply.len() >= end + 4 + length

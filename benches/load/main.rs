@@ -4,7 +4,12 @@
 //! `cargo bench --bench load` measures requests a second and latencies and prints the ratio, then the time from a cold
 //! start to the first token, and resident memory with 10,000 clients in use. Absolute numbers belong to the machine;
 //! the ratio is the figure.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a measurement that cannot go on says so")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a measurement that cannot go on says so"
+)]
 #![expect(clippy::disallowed_methods, reason = "time is what is measured here")]
 
 mod bare;
@@ -64,10 +69,16 @@ fn compare() {
     println!("ratio              {:>12.2}", best[1] / best[0]);
     println!();
     let used = mintmark.use_every_client();
-    println!("resident memory    bare {:.1} MB, mintmark with {used} clients in use {:.1} MB",
-        bare.resident_mb(), mintmark.server.resident_mb());
+    println!(
+        "resident memory    bare {:.1} MB, mintmark with {used} clients in use {:.1} MB",
+        bare.resident_mb(),
+        mintmark.server.resident_mb()
+    );
     drop(mintmark);
     drop(bare);
-    println!("cold start         bare {:.0} ms to the first reply, mintmark {:.0} ms to the first token",
-        process::cold_start_bare_ms(), mintmark_server::cold_start_ms());
+    println!(
+        "cold start         bare {:.0} ms to the first reply, mintmark {:.0} ms to the first token",
+        process::cold_start_bare_ms(),
+        mintmark_server::cold_start_ms()
+    );
 }

@@ -69,7 +69,10 @@ pub(crate) fn cold_start_ms() -> f64 {
 
 fn command(folder: &Path, address: &str) -> Command {
     let mut command = pinned("0", env!("CARGO_BIN_EXE_mintmark"));
-    command.current_dir(folder).env("MINTMARK__SERVER__LISTEN", address).env("MINTMARK__SERVER__WORKERS", "1");
+    command
+        .current_dir(folder)
+        .env("MINTMARK__SERVER__LISTEN", address)
+        .env("MINTMARK__SERVER__WORKERS", "1");
     command
 }
 

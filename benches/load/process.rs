@@ -34,7 +34,8 @@ impl Server {
 
     /// Resident memory in MB (`VmRSS`).
     pub(crate) fn resident_mb(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a Linux /proc");
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a Linux /proc");
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
         let kb: f64 = line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
         kb / 1024.0

@@ -14,20 +14,22 @@ const ASSETS: [(&str, &str, &[u8]); 4] = [
     ("docs.css", "text/css; charset=utf-8", include_bytes!("assets/docs.css")),
     ("docs.js", "text/javascript; charset=utf-8", include_bytes!("assets/docs.js")),
     ("rapidoc-min.js", "text/javascript; charset=utf-8", include_bytes!("assets/rapidoc-min.js")),
-    ("rapidoc-min.js.LICENSE.txt", "text/plain; charset=utf-8", include_bytes!("assets/rapidoc-min.js.LICENSE.txt")),
+    (
+        "rapidoc-min.js.LICENSE.txt",
+        "text/plain; charset=utf-8",
+        include_bytes!("assets/rapidoc-min.js.LICENSE.txt"),
+    ),
 ];
 
 /// How long a browser may keep these, in seconds; they change only with the version of the service.
 const MAX_AGE: &str = "public, max-age=3600";
 
-/// `GET /openapi.yaml`: the contract of the API (OpenAPI 3.1).
-#[expect(clippy::unused_async, reason = "handlers are async functions")]
+/// `GET /openapi.yaml`: the contract of the API (`OpenAPI` 3.1).
 pub async fn openapi() -> HttpResponse {
     found("application/yaml; charset=utf-8").body(OPENAPI)
 }
 
 /// `GET /docs`: the contract for people.
-#[expect(clippy::unused_async, reason = "handlers are async functions")]
 pub async fn page() -> HttpResponse {
     let mut response = found("text/html; charset=utf-8");
     if let Ok(policy) = HeaderValue::from_str(POLICY.trim()) {
@@ -40,7 +42,6 @@ pub async fn page() -> HttpResponse {
 }
 
 /// `GET /docs/assets/{file}`: what the page is made of.
-#[expect(clippy::unused_async, reason = "handlers are async functions")]
 pub async fn asset(file: Path<String>) -> HttpResponse {
     match ASSETS.iter().find(|(name, ..)| *name == file.as_str()) {
         Some((_, media_type, bytes)) => found(media_type).body(*bytes),

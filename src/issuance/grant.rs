@@ -39,7 +39,7 @@ pub(super) fn select<'a>(
             Cow::Borrowed(&offer.whole)
         } else {
             let chosen: Vec<&Grantable> = offer.parts.iter().filter(is_resource).collect();
-            Cow::Owned(Grant::of(chosen.into_iter()))
+            Cow::Owned(Grant::of(&chosen.into_iter()))
         }
     } else {
         let asked = |part: &&Grantable| scope.split(' ').any(|token| *token == *part.scope);
@@ -50,7 +50,7 @@ pub(super) fn select<'a>(
         if !resources.is_empty() && !chosen.iter().all(is_resource) {
             return Err(Refused::TargetNotGranted);
         }
-        Cow::Owned(Grant::of(chosen.into_iter()))
+        Cow::Owned(Grant::of(&chosen.into_iter()))
     };
     let served = |resource: &String| grant.audiences.iter().any(|audience| **audience == **resource);
     if !resources.iter().all(served) {

@@ -83,7 +83,6 @@ pub mod rfc3339 {
     use serde::Serializer;
 
     /// Serialises Unix seconds as RFC 3339.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
     pub fn serialize<S: Serializer>(at: &super::UnixSeconds, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&super::to_rfc3339(*at))
     }
@@ -93,7 +92,6 @@ pub mod rfc3339 {
         use serde::Serializer;
 
         /// Serialises optional Unix seconds as RFC 3339 or `null`.
-        #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
         pub fn serialize<S: Serializer>(
             at: &Option<crate::model::clock::UnixSeconds>,
             serializer: S,

@@ -40,7 +40,7 @@ pub struct Grant {
 
 impl Grant {
     /// The grant of exactly these scope tokens, in the order given.
-    pub fn of<'a>(parts: impl Iterator<Item = &'a Grantable> + Clone) -> Self {
+    pub fn of<'a>(parts: &(impl Iterator<Item = &'a Grantable> + Clone)) -> Self {
         let mut scope = String::new();
         for part in parts.clone() {
             if !scope.is_empty() {
@@ -53,11 +53,17 @@ impl Grant {
         audiences.dedup();
         Self {
             scope: scope.into_boxed_str(),
-            products: parts.clone().filter(|part| !part.is_permission).map(|part| part.scope.clone()).collect(),
+            products: parts
+                .clone()
+                .filter(|part| !part.is_permission)
+                .map(|part| part.scope.clone())
+                .collect(),
             audiences: audiences.into_boxed_slice(),
             has_permission: parts.clone().any(|part| part.is_permission),
             lifetime_max: parts.clone().filter_map(|part| part.lifetime_max).min(),
-            never_expires_allowed: parts.clone().all(|part| part.never_expires_allowed && !part.is_permission),
+            never_expires_allowed: parts
+                .clone()
+                .all(|part| part.never_expires_allowed && !part.is_permission),
         }
     }
 }
@@ -102,7 +108,7 @@ impl Offer {
             never_expires_allowed: false,
         });
         let parts: Box<[Grantable]> = products.chain(permissions).collect();
-        let whole = Grant::of(parts.iter());
+        let whole = Grant::of(&parts.iter());
         Self { parts, whole }
     }
 

@@ -115,7 +115,10 @@ impl FromStr for Phase {
     type Err = ();
 
     fn from_str(name: &str) -> Result<Self, ()> {
-        [Self::Pending, Self::Active, Self::Retiring, Self::Gone].into_iter().find(|p| p.as_str() == name).ok_or(())
+        [Self::Pending, Self::Active, Self::Retiring, Self::Gone]
+            .into_iter()
+            .find(|p| p.as_str() == name)
+            .ok_or(())
     }
 }
 

@@ -54,9 +54,9 @@ impl FromStr for Permission {
 /// none leading, none trailing. An empty scope is lawful and means "none asked for" (RFC 6749 §3.2).
 pub fn is_well_formed(scope: &str) -> bool {
     scope.is_empty()
-        || scope
-            .split(' ')
-            .all(|token| !token.is_empty() && token.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)))
+        || scope.split(' ').all(|token| {
+            !token.is_empty() && token.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+        })
 }
 
 #[cfg(test)]

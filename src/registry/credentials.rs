@@ -133,8 +133,13 @@ impl Registry {
     }
 
     fn slim(&self, stored: StoredCredentials) -> Credentials {
-        let StoredCredentials { client, workspace_suspended_at, workspace_never_expires_allowed, secrets, products } =
-            stored;
+        let StoredCredentials {
+            client,
+            workspace_suspended_at,
+            workspace_never_expires_allowed,
+            secrets,
+            products,
+        } = stored;
         Credentials {
             offer: Offer::new(&products, &client.permissions, &self.policy.audiences),
             client_id: client.client_id.into(),
@@ -179,7 +184,9 @@ impl Registry {
             let _ = self.subkeys.is_secret(plain, &[0; 32]);
             return Ok(Err(Refusal::UnknownClient));
         };
-        let Some(secret) = credentials.secrets.iter().find(|secret| self.subkeys.is_secret(plain, &secret.mac)) else {
+        let Some(secret) =
+            credentials.secrets.iter().find(|secret| self.subkeys.is_secret(plain, &secret.mac))
+        else {
             return Ok(Err(Refusal::WrongSecret));
         };
         if secret.expires_at.is_some_and(|at| at <= now) {
@@ -220,6 +227,8 @@ impl Cache {
         }
     }
 
+    /// `Some(None)` for a client that is known not to exist.
+    #[expect(clippy::option_option, reason = "unknown here and known to be nobody are two things")]
     fn get(&self, client_id: &str) -> Option<Option<Arc<Credentials>>> {
         self.entries.get(client_id)
     }
@@ -234,7 +243,10 @@ impl Cache {
     fn fill(&self, client_id: &str, entry: Option<Arc<Credentials>>, seq: i64) {
         let fallen = self.fallen.lock().unwrap_or_else(PoisonError::into_inner);
         let outdated = seq < fallen.floor
-            || fallen.recent.iter().any(|(at, change)| *at > seq && concerns(change, client_id, entry.as_deref()));
+            || fallen
+                .recent
+                .iter()
+                .any(|(at, change)| *at > seq && concerns(change, client_id, entry.as_deref()));
         if !outdated {
             self.entries.insert(client_id.into(), entry);
         }

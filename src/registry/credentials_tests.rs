@@ -6,6 +6,7 @@ use super::*;
 use crate::model::grant::{Audiences, Offer};
 use crate::model::product::Product;
 
+#[expect(clippy::unnecessary_wraps, reason = "the form in which the cache holds it")]
 fn entry(client_id: &str) -> Option<Arc<Credentials>> {
     let audiences = Audiences { default: "https://d.example".into(), issuer: "https://i.example".into() };
     let product = Product {

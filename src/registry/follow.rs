@@ -42,7 +42,10 @@ impl Follow {
     pub(super) async fn start(storage: &Storage, clock: &dyn Clock) -> Result<(Self, i64), Error> {
         let confirmed_at_millis = AtomicI64::new(clock.now_millis());
         let (watch, seq) = storage.watch_changes().await?;
-        Ok((Self { watch: Mutex::new(watch), confirmed_at_millis, keys_changed: AtomicBool::new(false) }, seq))
+        Ok((
+            Self { watch: Mutex::new(watch), confirmed_at_millis, keys_changed: AtomicBool::new(false) },
+            seq,
+        ))
     }
 }
 
@@ -90,7 +93,11 @@ impl Registry {
             Err(_) if self.confirmed_millis_ago() <= STALE_MILLIS => Ok(()),
             Err(_) => {
                 let mut watch = self.follow.watch.lock().await;
-                if self.confirmed_millis_ago() <= FRESH_MILLIS { Ok(()) } else { self.poll_holding(&mut watch).await }
+                if self.confirmed_millis_ago() <= FRESH_MILLIS {
+                    Ok(())
+                } else {
+                    self.poll_holding(&mut watch).await
+                }
             }
         };
         if let Err(error) = outcome {
@@ -112,7 +119,11 @@ impl Registry {
     pub async fn must_be_fresh_to_issue(&self) -> Result<(), Error> {
         match self.freshness().await {
             Freshness::Confirmed => Ok(()),
-            Freshness::Stale(age) if age <= STALE_MILLIS + self.policy.serve_stale_seconds.saturating_mul(1000) => Ok(()),
+            Freshness::Stale(age)
+                if age <= STALE_MILLIS + self.policy.serve_stale_seconds.saturating_mul(1000) =>
+            {
+                Ok(())
+            }
             Freshness::Stale(_) => Err(Error::Stale),
         }
     }

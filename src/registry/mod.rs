@@ -116,7 +116,18 @@ impl Registry {
         ring: Arc<KeyRing>,
     ) -> Result<Self, Error> {
         let (follow, seq) = Follow::start(&storage, clock.as_ref()).await?;
-        Ok(Self { cache: Cache::new(seq), storage, clock, random, subkeys, policy, ring, follow, last_used: LastUsed::default(), ids: OrderedIds::default() })
+        Ok(Self {
+            cache: Cache::new(seq),
+            storage,
+            clock,
+            random,
+            subkeys,
+            policy,
+            ring,
+            follow,
+            last_used: LastUsed::default(),
+            ids: OrderedIds::default(),
+        })
     }
 
     /// The clock everything here is timed by.

@@ -9,9 +9,9 @@ use super::idempotency::Keep;
 use super::precondition::Precondition;
 use super::record::Subject;
 use super::{Caller, Error, Registry};
+use crate::keys::GENERATES_RSA;
 use crate::keys::key::{KeyError, NewKey};
 use crate::keys::rotation::{self, ByHand, NotDeletable, Step};
-use crate::keys::GENERATES_RSA;
 use crate::model::audit::{Action, Actor};
 use crate::model::clock::UnixSeconds;
 use crate::model::invalid::Broken;
@@ -36,7 +36,10 @@ pub struct NewSigningKey {
 
 impl fmt::Debug for NewSigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewSigningKey").field("alg", &self.alg).field("use_for", &self.use_for).finish_non_exhaustive()
+        f.debug_struct("NewSigningKey")
+            .field("alg", &self.alg)
+            .field("use_for", &self.use_for)
+            .finish_non_exhaustive()
     }
 }
 
@@ -180,17 +183,20 @@ impl Registry {
                 )));
             }
             Err(refused) => {
-                return Err(Error::Conflict(format!("{refused}; ?revoke_tokens=true deletes it at once and kills its tokens")));
+                return Err(Error::Conflict(format!(
+                    "{refused}; ?revoke_tokens=true deletes it at once and kills its tokens"
+                )));
             }
         };
         tx.update_signing_key(&gone).await?;
-        let facts = json!({"phase": key.phase.as_str(), "revoked_tokens": if revoke_tokens { live } else { 0 }});
+        let facts =
+            json!({"phase": key.phase.as_str(), "revoked_tokens": if revoke_tokens { live } else { 0 }});
         self.audit(&mut tx, caller, Action::KeyDeleted, Subject::platform(kid), facts).await?;
-        let signed = matches!(key.phase, Phase::Active) || (key.phase == Phase::Pending && key.activates_at <= now);
+        let signed =
+            matches!(key.phase, Phase::Active) || (key.phase == Phase::Pending && key.activates_at <= now);
         if signed && (GENERATES_RSA || !key.alg.is_rsa()) {
             let next = NewKey::generate(key.alg).map_err(|error| Error::Crypto(error.to_string()))?;
-            let next =
-                next.into_record(key.use_for, Phase::Active, now, now, &self.subkeys, &self.random)?;
+            let next = next.into_record(key.use_for, Phase::Active, now, now, &self.subkeys, &self.random)?;
             self.drop_pending_successor(&mut tx, caller, &key, now).await?;
             self.insert(&mut tx, caller, &next).await?;
         }
@@ -303,7 +309,8 @@ impl Registry {
 
     async fn holders(&self, tx: &mut Tx, kid: &str, now: UnixSeconds) -> Result<String, Error> {
         let holders = tx.holders_of_key(kid, now).await?;
-        let names: Vec<String> = holders.iter().map(|(client_id, count)| format!("{client_id} ({count})")).collect();
+        let names: Vec<String> =
+            holders.iter().map(|(client_id, count)| format!("{client_id} ({count})")).collect();
         Ok(names.join(", "))
     }
 

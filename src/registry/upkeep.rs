@@ -27,7 +27,7 @@ impl Registry {
         Ok(())
     }
 
-    /// A strong ETag (RFC 9110 §8.8.3), quotes included, the same on every replica for the same bytes.
+    /// A strong entity tag (RFC 9110 §8.8.3), quotes included, the same on every replica for the same bytes.
     pub fn etag_of(&self, body: &[u8]) -> String {
         let mac = self.subkeys.request_mac(&[b"etag", body]);
         format!("\"{}\"", URL_SAFE_NO_PAD.encode(mac))

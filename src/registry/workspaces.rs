@@ -68,7 +68,8 @@ impl WorkspaceChange {
             Member::Absent => {}
             Member::Null => workspace.products_allowed = None,
             Member::Value(codes) => {
-                let known: BTreeSet<String> = workspace.products_allowed.take().into_iter().flatten().collect();
+                let known: BTreeSet<String> =
+                    workspace.products_allowed.take().into_iter().flatten().collect();
                 let mut allowed = BTreeSet::new();
                 for (index, code) in codes.iter().enumerate() {
                     let pointer = format!("/products_allowed/{index}");

@@ -124,6 +124,8 @@ impl Tx {
 
     /// How many recorded tokens of a client live at `now`.
     pub async fn count_live_tokens(&mut self, client_id: &str, now: i64) -> Result<i64, StorageError> {
-        Ok(on_tx!(self.db, conn => sqlx::query_scalar(COUNT_LIVE).bind(client_id).bind(now).fetch_one(&mut *conn).await)?)
+        Ok(
+            on_tx!(self.db, conn => sqlx::query_scalar(COUNT_LIVE).bind(client_id).bind(now).fetch_one(&mut *conn).await)?,
+        )
     }
 }

@@ -151,7 +151,12 @@ fn status_alg(client: &ApiClient) -> Option<&'static str> {
 
 impl Storage {
     /// A client within reach, with its secrets that have not expired at `now`.
-    pub async fn client(&self, reach: &Reach, client_id: &str, now: i64) -> Result<Option<ClientRecord>, StorageError> {
+    pub async fn client(
+        &self,
+        reach: &Reach,
+        client_id: &str,
+        now: i64,
+    ) -> Result<Option<ClientRecord>, StorageError> {
         let mut tx = Tx { db: self.db.snapshot().await?, changes: Vec::new() };
         let row: Option<ClientRow> = on_tx!(tx.db, conn => sqlx::query_as(FIND)
             .bind(client_id).bind(reach.limit()).fetch_optional(&mut *conn).await)?;
@@ -178,7 +183,11 @@ impl Storage {
         {
             return Ok(Items { items: Vec::new(), next_after: None });
         }
-        if [&filter.label, &filter.product, &filter.status].into_iter().flatten().any(|text| text.contains('\0')) {
+        if [&filter.label, &filter.product, &filter.status]
+            .into_iter()
+            .flatten()
+            .any(|text| text.contains('\0'))
+        {
             // PostgreSQL knows no such text and would refuse the question.
             return Ok(Items { items: Vec::new(), next_after: None });
         }
@@ -202,7 +211,10 @@ impl Storage {
 
     /// Everything about a client that authentication and issuing need, by `client_id` alone, with the value of the
     /// change counter at which it was true. The only read of a tenant's noun without a reach.
-    pub async fn credentials(&self, client_id: &str) -> Result<(Option<StoredCredentials>, i64), StorageError> {
+    pub async fn credentials(
+        &self,
+        client_id: &str,
+    ) -> Result<(Option<StoredCredentials>, i64), StorageError> {
         let mut tx = Tx { db: self.db.snapshot().await?, changes: Vec::new() };
         let found: Option<(Option<i64>, i64, i64)> =
             on_tx!(tx.db, conn => sqlx::query_as(SNAPSHOT).bind(client_id).fetch_optional(&mut *conn).await)?;
@@ -218,8 +230,13 @@ impl Storage {
         tx.rollback().await?;
         let client = row.try_into()?;
         let workspace_never_expires_allowed = never_expires_allowed != 0;
-        let stored =
-            StoredCredentials { client, workspace_suspended_at, workspace_never_expires_allowed, secrets, products };
+        let stored = StoredCredentials {
+            client,
+            workspace_suspended_at,
+            workspace_never_expires_allowed,
+            secrets,
+            products,
+        };
         Ok((Some(stored), change_seq))
     }
 
@@ -261,13 +278,18 @@ impl Tx {
 
     /// A client within reach, locked until the end of the transaction. Every change of a client begins here, so that
     /// changes of one client come one after the other.
-    pub async fn lock_client(&mut self, reach: &Reach, client_id: &str) -> Result<Option<ApiClient>, StorageError> {
+    pub async fn lock_client(
+        &mut self,
+        reach: &Reach,
+        client_id: &str,
+    ) -> Result<Option<ApiClient>, StorageError> {
         let row: Option<ClientRow> = on_tx!(self.db, conn => sqlx::query_as(LOCK)
             .bind(client_id).bind(reach.limit()).fetch_optional(&mut *conn).await)?;
         let Some(row) = row else { return Ok(None) };
         let mut client = ApiClient::try_from(row)?;
         // Read anew, since a statement that waited for the lock may have the grants from before the wait.
-        client.products = self.granted_products(client_id).await?.into_iter().map(|product| product.product).collect();
+        client.products =
+            self.granted_products(client_id).await?.into_iter().map(|product| product.product).collect();
         Ok(Some(client))
     }
 

@@ -82,7 +82,11 @@ impl Storage {
         filter: &AuditFilter,
         page: &Page,
     ) -> Result<Items<AuditEvent>, StorageError> {
-        if [&filter.workspace_id, &filter.client_id, &filter.action].into_iter().flatten().any(|text| text.contains('\0')) {
+        if [&filter.workspace_id, &filter.client_id, &filter.action]
+            .into_iter()
+            .flatten()
+            .any(|text| text.contains('\0'))
+        {
             // PostgreSQL knows no such text and would refuse the question.
             return Ok(Items { items: Vec::new(), next_after: None });
         }

@@ -41,20 +41,21 @@ struct Target {
 impl Target {
     fn create(file: &Path) -> Result<Self, StorageError> {
         let path = std::path::absolute(file).map_err(|error| refused(file, &error))?;
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(|error| {
-            match error.kind() {
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(
+            |error| match error.kind() {
                 io::ErrorKind::AlreadyExists => StorageError::Backup(format!(
                     "{} exists already, and a backup replaces nothing. Choose another name",
                     file.display()
                 )),
                 _ => refused(file, &error),
-            }
-        })?;
+            },
+        )?;
         Ok(Self { path, finished: false })
     }
 
     fn name(&self) -> Result<&str, StorageError> {
-        let no_text = || StorageError::Backup(format!("{} is no UTF-8 text. Choose another name", self.path.display()));
+        let no_text =
+            || StorageError::Backup(format!("{} is no UTF-8 text. Choose another name", self.path.display()));
         self.path.to_str().ok_or_else(no_text)
     }
 

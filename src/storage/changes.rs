@@ -131,7 +131,9 @@ impl Storage {
 
     /// Forgets all but the newest `keep` changes.
     pub async fn purge_changes(&self, keep: i64) -> Result<u64, StorageError> {
-        Ok(super::engine::on_write!(self, pool => sqlx::query(PURGE).bind(keep).execute(pool).await?.rows_affected()))
+        Ok(
+            super::engine::on_write!(self, pool => sqlx::query(PURGE).bind(keep).execute(pool).await?.rows_affected()),
+        )
     }
 }
 
@@ -143,7 +145,8 @@ impl Tx {
         if count == 0 {
             return Ok(Changes::These { seq: 0, changes: Vec::new() });
         }
-        let last: i64 = on_tx!(self.db, conn => sqlx::query_scalar(RAISE).bind(count).fetch_one(&mut *conn).await)?;
+        let last: i64 =
+            on_tx!(self.db, conn => sqlx::query_scalar(RAISE).bind(count).fetch_one(&mut *conn).await)?;
         let mut numbered = Vec::with_capacity(changes.len());
         for (change, seq) in changes.into_iter().zip(last - count + 1..) {
             let (kind, id) = change.parts();

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{Postgres, Sqlite, SqliteConnection, Transaction};
 
 use super::StorageError;
@@ -106,7 +108,10 @@ impl Db {
     async fn check_writable(&self, url: &str) -> Result<(), StorageError> {
         const CHANGE_NOTHING: &str = "UPDATE service_state SET change_seq = change_seq WHERE id = 1";
         if let Self::Sqlite { write, .. } = self {
-            sqlx::query(CHANGE_NOTHING).execute(write).await.map_err(|error| sqlite_open_error(url, error))?;
+            sqlx::query(CHANGE_NOTHING)
+                .execute(write)
+                .await
+                .map_err(|error| sqlite_open_error(url, error))?;
         }
         Ok(())
     }
@@ -121,13 +126,16 @@ impl Db {
                 .acquire_timeout(PATIENCE)
                 .connect_with(options)
                 .await
-                .map_err(|error| open_error(url, &format!("{error}. Is PostgreSQL running, and may this user connect?")))?;
+                .map_err(|error| {
+                    open_error(url, &format!("{error}. Is PostgreSQL running, and may this user connect?"))
+                })?;
             return Ok(Self::Postgres(pool));
         }
         let path = sqlite_path(url)?;
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder)
-                .map_err(|error| open_error(url, &format!("cannot create the folder {}: {error}", folder.display())))?;
+            fs::create_dir_all(folder).map_err(|error| {
+                open_error(url, &format!("cannot create the folder {}: {error}", folder.display()))
+            })?;
         }
         let options = SqliteConnectOptions::new()
             .filename(&path)
@@ -142,7 +150,8 @@ impl Db {
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None);
-        let write = writer.connect_with(options.clone()).await.map_err(|error| sqlite_open_error(url, error))?;
+        let write =
+            writer.connect_with(options.clone()).await.map_err(|error| sqlite_open_error(url, error))?;
         let read = SqlitePoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(PATIENCE)
@@ -202,7 +211,8 @@ impl Db {
 
     /// Whether the schema is the one this program was built with.
     pub(super) async fn schema_is_current(&self) -> Result<bool, StorageError> {
-        const APPLIED: &str = "SELECT COUNT(*), COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success";
+        const APPLIED: &str =
+            "SELECT COUNT(*), COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success";
         let ((applied, newest), ours) = match self {
             Self::Sqlite { read, .. } => {
                 (sqlx::query_as::<_, (i64, i64)>(APPLIED).fetch_one(read).await?, &SQLITE_MIGRATIONS)
@@ -278,7 +288,10 @@ pub(super) fn sqlite_path(url: &str) -> Result<PathBuf, StorageError> {
         .or_else(|| url.strip_prefix("sqlite:"))
         .ok_or_else(|| open_error(url, "`database.url` must begin with sqlite:// or postgres://"))?;
     if path.is_empty() || path.starts_with(":memory:") || path.contains('?') {
-        return Err(open_error(url, "give the path of a file, as in sqlite://data/mintmark.db, without parameters"));
+        return Err(open_error(
+            url,
+            "give the path of a file, as in sqlite://data/mintmark.db, without parameters",
+        ));
     }
     Ok(PathBuf::from(path))
 }
@@ -293,7 +306,9 @@ async fn lock_beside(database: PathBuf) -> Result<File, StorageError> {
     };
     match tokio::task::spawn_blocking(lock).await {
         Ok(Ok(file)) => Ok(file),
-        Ok(Err(error)) => Err(StorageError::Migrate(format!("cannot take the migration lock beside the database: {error}"))),
+        Ok(Err(error)) => {
+            Err(StorageError::Migrate(format!("cannot take the migration lock beside the database: {error}")))
+        }
         Err(error) => Err(StorageError::Migrate(error.to_string())),
     }
 }

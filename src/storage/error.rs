@@ -12,7 +12,9 @@ pub enum StorageError {
     #[error("the change lost against another: {0}")]
     Conflict(String),
     /// What is stored cannot be read as what it should be.
-    #[error("the database is damaged: {0}. Restore it from a backup, or repair it with the tools of the engine")]
+    #[error(
+        "the database is damaged: {0}. Restore it from a backup, or repair it with the tools of the engine"
+    )]
     Damaged(String),
     /// The database cannot be opened at all.
     #[error("cannot open the database `{url}`: {why}")]
@@ -37,7 +39,9 @@ impl From<sqlx::Error> for StorageError {
                 Self::Conflict(db.message().to_owned())
             }
             // SQLITE_CORRUPT and SQLITE_NOTADB, with their extended codes (low byte 11 and 26).
-            sqlx::Error::Database(db) if is_sqlite_damage(db.as_ref()) => Self::Damaged(db.message().to_owned()),
+            sqlx::Error::Database(db) if is_sqlite_damage(db.as_ref()) => {
+                Self::Damaged(db.message().to_owned())
+            }
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => {
                 Self::Damaged(error.to_string())
             }
@@ -48,7 +52,10 @@ impl From<sqlx::Error> for StorageError {
 
 fn is_sqlite_damage(error: &dyn sqlx::error::DatabaseError) -> bool {
     error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some()
-        && error.code().and_then(|code| code.parse::<i64>().ok()).is_some_and(|code| matches!(code & 0xff, 11 | 26))
+        && error
+            .code()
+            .and_then(|code| code.parse::<i64>().ok())
+            .is_some_and(|code| matches!(code & 0xff, 11 | 26))
 }
 
 /// Reads a stored word; what is not one of ours means damage.

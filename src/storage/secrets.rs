@@ -102,7 +102,11 @@ impl Tx {
     }
 
     /// Removes the secrets of a client that have expired at `now`.
-    pub async fn delete_expired_secrets(&mut self, client_id: &str, now: UnixSeconds) -> Result<(), StorageError> {
+    pub async fn delete_expired_secrets(
+        &mut self,
+        client_id: &str,
+        now: UnixSeconds,
+    ) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(DELETE_EXPIRED)
             .bind(client_id).bind(now).execute(&mut *conn).await.map(|_| ()))?;
         Ok(())

@@ -76,7 +76,8 @@ impl Storage {
 
     /// A key by its kid, gone or not.
     pub async fn signing_key(&self, kid: &str) -> Result<Option<SigningKey>, StorageError> {
-        let row: Option<KeyRow> = on_read!(self, pool => sqlx::query_as(FIND).bind(kid).fetch_optional(pool).await)?;
+        let row: Option<KeyRow> =
+            on_read!(self, pool => sqlx::query_as(FIND).bind(kid).fetch_optional(pool).await)?;
         row.map(SigningKey::try_from).transpose()
     }
 

@@ -68,7 +68,11 @@ fn joined(products_allowed: Option<&Vec<String>>) -> Option<String> {
 
 impl Storage {
     /// A workspace, if it is within reach.
-    pub async fn workspace(&self, reach: &Reach, workspace_id: &str) -> Result<Option<Workspace>, StorageError> {
+    pub async fn workspace(
+        &self,
+        reach: &Reach,
+        workspace_id: &str,
+    ) -> Result<Option<Workspace>, StorageError> {
         if !reach.covers(workspace_id) {
             return Ok(None);
         }
@@ -99,12 +103,15 @@ impl Tx {
     }
 
     /// A workspace within reach, locked until the end of the transaction.
-    pub async fn lock_workspace(&mut self, reach: &Reach, workspace_id: &str) -> Result<Option<Workspace>, StorageError> {
+    pub async fn lock_workspace(
+        &mut self,
+        reach: &Reach,
+        workspace_id: &str,
+    ) -> Result<Option<Workspace>, StorageError> {
         if !reach.covers(workspace_id) {
             return Ok(None);
         }
-        let row: Option<WorkspaceRow> =
-            on_tx!(self.db, conn => sqlx::query_as(LOCK).bind(workspace_id).fetch_optional(&mut *conn).await)?;
+        let row: Option<WorkspaceRow> = on_tx!(self.db, conn => sqlx::query_as(LOCK).bind(workspace_id).fetch_optional(&mut *conn).await)?;
         Ok(row.map(Workspace::from))
     }
 
@@ -127,7 +134,9 @@ impl Tx {
 
     /// How many API clients a workspace has.
     pub async fn count_workspace_clients(&mut self, workspace_id: &str) -> Result<i64, StorageError> {
-        Ok(on_tx!(self.db, conn => sqlx::query_scalar(COUNT_CLIENTS).bind(workspace_id).fetch_one(&mut *conn).await)?)
+        Ok(
+            on_tx!(self.db, conn => sqlx::query_scalar(COUNT_CLIENTS).bind(workspace_id).fetch_one(&mut *conn).await)?,
+        )
     }
 
     /// The products that clients of a workspace are granted, by code, each with the number of these clients.

@@ -53,7 +53,11 @@ impl TestApp {
     }
 
     /// On a database and a clock that the test brings.
-    pub(crate) async fn start_on(database: Arc<TestDatabase>, clock: Arc<ManualClock>, settings: &str) -> Self {
+    pub(crate) async fn start_on(
+        database: Arc<TestDatabase>,
+        clock: Arc<ManualClock>,
+        settings: &str,
+    ) -> Self {
         // Only plain HTTP is spoken here, but the client wants to know how it would speak TLS.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let public = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -68,6 +72,7 @@ impl TestApp {
         let app = App::build(settings, clock.clone()).await.unwrap();
         let core = app.core().clone();
         let (shutdown, stopped) = oneshot::channel();
+        #[expect(clippy::disallowed_methods, reason = "the test is the caller that decides when the app stops")]
         let server = tokio::spawn(async move {
             let stopped = async {
                 let _ = stopped.await;
@@ -99,7 +104,11 @@ impl TestApp {
         let made = self.core.registry.bootstrap().await.unwrap();
         Credentials {
             client_id: made.client_id,
-            client_secret: made.client_secret.expect("the first bootstrap shows the secret").expose().to_owned(),
+            client_secret: made
+                .client_secret
+                .expect("the first bootstrap shows the secret")
+                .expose()
+                .to_owned(),
         }
     }
 
@@ -161,7 +170,8 @@ impl Administrator<'_> {
 
     /// A PATCH with a JSON Merge Patch.
     pub(crate) async fn patch(&self, path: &str, body: &Value) -> Response {
-        let request = self.request(Method::PATCH, path).header("content-type", "application/merge-patch+json");
+        let request =
+            self.request(Method::PATCH, path).header("content-type", "application/merge-patch+json");
         request.body(body.to_string()).send().await.unwrap()
     }
 
