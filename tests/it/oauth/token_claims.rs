@@ -180,9 +180,9 @@ async fn resources_select_or_confirm(engine: Engine) {
     let form = |scope: &str, resources: &[&str]| {
         let mut form = form_urlencoded::Serializer::new(String::from("&"));
         form.append_pair("scope", scope);
-        resources.iter().for_each(|resource| {
+        for resource in resources {
             form.append_pair("resource", resource);
-        });
+        }
         form.finish()
     };
     for (scope, resources, granted, audience) in [
