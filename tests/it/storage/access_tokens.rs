@@ -9,7 +9,7 @@ use mintmark::model::workspace::Workspace;
 use mintmark::storage::{IssueGuard, Standing, Storage, StorageError, Tx};
 
 use super::samples::{NOW, change, client, secret, signing_key, stocked, token, workspace};
-use crate::support::{Engine, on_both_engines, outcome_after};
+use crate::support::{Engine, TestDatabase, on_both_engines, outcome_after};
 
 on_both_engines!(
     a_token_is_counted_while_it_lives,
@@ -57,32 +57,56 @@ const DEATHS: [Death; 9] = [
     Death::KeyRetired,
 ];
 
+/// Each death has a workspace, a client, a secret and a key of its own, all of its name.
 impl Death {
+    fn name(self) -> String {
+        format!("{self:?}")
+    }
+
+    fn client(self) -> ApiClient {
+        ApiClient { workspace_id: self.name(), ..client(&self.name()) }
+    }
+
+    fn token(self) -> RecordedToken {
+        let [client_id, workspace_id, kid] = [self.name(), self.name(), self.name()];
+        RecordedToken { client_id, workspace_id, kid, ..token(&self.name()) }
+    }
+
+    fn guard(self, now: i64) -> IssueGuard {
+        guard(Some(&self.name()), now)
+    }
+
+    /// Whether a token may be born five seconds later.
+    async fn standing(self, storage: &Storage) -> Standing {
+        change!(storage, tx => tx.may_issue(&self.token(), &self.guard(NOW + 5)))
+    }
+
     /// Writes it as the rules do: the row that is changed, or the client it belongs to, is locked first.
     async fn write(self, tx: &mut Tx) {
+        let name = self.name();
         let written = match self {
             Self::ClientDisabled => {
-                tx.update_client(&ApiClient { disabled_at: Some(NOW), ..client("cl_1") }).await
+                tx.update_client(&ApiClient { disabled_at: Some(NOW), ..self.client() }).await
             }
-            Self::ClientDeleted => tx.delete_client("cl_1").await,
+            Self::ClientDeleted => tx.delete_client(&name).await,
             Self::ClientEnds => {
-                tx.update_client(&ApiClient { expires_at: Some(NOW + 5), ..client("cl_1") }).await
+                tx.update_client(&ApiClient { expires_at: Some(NOW + 5), ..self.client() }).await
             }
-            Self::NewGeneration => tx.update_client(&ApiClient { generation: 8, ..client("cl_1") }).await,
+            Self::NewGeneration => tx.update_client(&ApiClient { generation: 8, ..self.client() }).await,
             Self::WorkspaceSuspended => {
-                tx.update_workspace(&Workspace { suspended_at: Some(NOW), ..workspace("acme") }).await
+                tx.update_workspace(&Workspace { suspended_at: Some(NOW), ..workspace(&name) }).await
             }
-            Self::WorkspaceDeleted => tx.delete_workspace("acme", NOW).await,
+            Self::WorkspaceDeleted => tx.delete_workspace(&name, NOW).await,
             Self::SecretDeleted => {
-                tx.lock_client(&Reach::Platform, "cl_1").await.unwrap();
-                tx.delete_secret("cl_1", "s1").await
+                tx.lock_client(&Reach::Platform, &name).await.unwrap();
+                tx.delete_secret(&name, &name).await
             }
             Self::SecretEnds => {
-                tx.lock_client(&Reach::Platform, "cl_1").await.unwrap();
-                tx.expire_other_secrets("cl_1", "s2", NOW + 5).await.map(|()| true)
+                tx.lock_client(&Reach::Platform, &name).await.unwrap();
+                tx.expire_other_secrets(&name, "another", NOW + 5).await.map(|()| true)
             }
             Self::KeyRetired => {
-                tx.update_signing_key(&SigningKey { phase: Phase::Retiring, ..signing_key("k1") }).await
+                tx.update_signing_key(&SigningKey { phase: Phase::Retiring, ..signing_key(&name) }).await
             }
         };
         assert!(written.unwrap(), "{self:?}");
@@ -91,6 +115,21 @@ impl Death {
     fn refusal(self) -> Standing {
         if self == Self::KeyRetired { Standing::KeyMayNot } else { Standing::ClientMayNot }
     }
+}
+
+/// A database in which every death may come.
+async fn mortal(engine: Engine) -> (TestDatabase, Storage) {
+    let (database, storage) = stocked(engine).await;
+    let mut tx = storage.begin().await.unwrap();
+    for death in DEATHS {
+        let name = death.name();
+        assert!(tx.insert_workspace(&workspace(&name)).await.unwrap());
+        tx.insert_client(&death.client(), &name).await.unwrap();
+        tx.insert_secret(&secret(&name, &name)).await.unwrap();
+        assert!(tx.insert_signing_key(&signing_key(&name)).await.unwrap());
+    }
+    tx.commit().await.unwrap();
+    (database, storage)
 }
 
 async fn a_token_is_counted_while_it_lives(engine: Engine) {
@@ -167,52 +206,57 @@ async fn a_token_may_be_born(engine: Engine) {
 }
 
 async fn no_token_is_born_after_its_death(engine: Engine) {
+    let (_database, storage) = mortal(engine).await;
     for death in DEATHS {
-        let (_database, storage) = stocked(engine).await;
+        assert_eq!(death.standing(&storage).await, Standing::Good, "before {death:?}");
         let mut tx = storage.begin().await.unwrap();
         death.write(&mut tx).await;
         tx.commit().await.unwrap();
-        assert_eq!(standing(&storage, Some("s1"), NOW + 5).await, death.refusal(), "{death:?}");
+        assert_eq!(death.standing(&storage).await, death.refusal(), "{death:?}");
     }
 }
 
 async fn no_token_is_born_while_its_death_is_being_committed(engine: Engine) {
+    let (database, storage) = mortal(engine).await;
+    let other = database.open().await;
     for death in DEATHS {
-        let (database, storage) = stocked(engine).await;
-        let other = database.open().await;
-        let mut tx = storage.begin().await.unwrap();
-        death.write(&mut tx).await;
-        let issuing = standing(&other, Some("s1"), NOW + 5);
-        let outcome = outcome_after(&database, issuing, async { drop(tx.commit().await.unwrap()) }).await;
-        assert_eq!(outcome, death.refusal(), "{death:?}");
-
         // A death that is undone was none.
-        let (database, storage) = stocked(engine).await;
-        let other = database.open().await;
         let mut tx = storage.begin().await.unwrap();
         death.write(&mut tx).await;
-        let issuing = standing(&other, Some("s1"), NOW + 5);
-        let outcome = outcome_after(&database, issuing, async { tx.rollback().await.unwrap() }).await;
-        assert_eq!(outcome, Standing::Good, "{death:?} undone");
+        let undone = async { tx.rollback().await.unwrap() };
+        assert_eq!(
+            outcome_after(&database, death.standing(&other), undone).await,
+            Standing::Good,
+            "{death:?}"
+        );
+
+        let mut tx = storage.begin().await.unwrap();
+        death.write(&mut tx).await;
+        let done = async { drop(tx.commit().await.unwrap()) };
+        assert_eq!(
+            outcome_after(&database, death.standing(&other), done).await,
+            death.refusal(),
+            "{death:?}"
+        );
     }
 }
 
 async fn nothing_dies_between_the_check_and_the_commit(engine: Engine) {
+    let (database, storage) = mortal(engine).await;
+    let other = database.open().await;
     for death in DEATHS {
-        let (database, storage) = stocked(engine).await;
-        let other = database.open().await;
         let mut tx = storage.begin().await.unwrap();
-        assert_eq!(tx.may_issue(&token("t1"), &guard(Some("s1"), NOW)).await.unwrap(), Standing::Good);
+        assert_eq!(tx.may_issue(&death.token(), &death.guard(NOW)).await.unwrap(), Standing::Good);
         let dying = async {
             let mut tx = other.begin().await.unwrap();
             death.write(&mut tx).await;
             // What revokes everything sees the token that came before it.
-            let revoked = tx.revoke_tokens_of_client("cl_1", NOW).await.unwrap();
+            let revoked = tx.revoke_tokens_of_client(&death.name(), NOW).await.unwrap();
             tx.commit().await.unwrap();
             revoked
         };
         let issuing = async {
-            tx.insert_recorded_token(&token("t1")).await.unwrap();
+            tx.insert_recorded_token(&death.token()).await.unwrap();
             tx.commit().await.unwrap();
         };
         assert_eq!(outcome_after(&database, dying, issuing).await, 1, "{death:?}");

@@ -6,9 +6,10 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use mintmark::model::reach::Reach;
 use mintmark::storage::{Storage, StorageError};
 
-use super::samples::stocked;
+use super::samples::{change, client, signing_key, stocked};
 use crate::support::{Engine, TestDatabase, on_both_engines};
 
 on_both_engines!(
@@ -214,7 +215,7 @@ async fn a_missing_table_is_an_error_and_not_ready(engine: Engine) {
 }
 
 async fn a_stored_word_of_no_meaning_is_damage(engine: Engine) {
-    use mintmark::model::reach::Reach;
+    let (database, storage) = stocked(engine).await;
     for sql in [
         "UPDATE api_clients SET permissions = 'mintmark:everything'",
         "UPDATE api_clients SET allowed_ips = '300.0.0.0/8'",
@@ -222,18 +223,19 @@ async fn a_stored_word_of_no_meaning_is_damage(engine: Engine) {
         "UPDATE api_clients SET metadata = '{'",
         "UPDATE api_clients SET metadata = '[]'",
     ] {
-        let (database, storage) = stocked(engine).await;
         database.execute(sql).await;
         assert_damaged(&storage.client(&Reach::Platform, "cl_1", 0).await.unwrap_err());
         assert_damaged(&storage.credentials("cl_1").await.unwrap_err());
+        assert!(change!(storage, tx => tx.update_client(&client("cl_1"))), "whole again");
     }
-    for sql in [
-        "UPDATE signing_keys SET alg = 'none'",
-        "UPDATE signing_keys SET phase = 'lost'",
-        "UPDATE signing_keys SET use_for = 'all'",
+    for (kid, sql) in [
+        ("a", "UPDATE signing_keys SET alg = 'none' WHERE kid = 'a'"),
+        ("p", "UPDATE signing_keys SET phase = 'lost' WHERE kid = 'p'"),
+        ("u", "UPDATE signing_keys SET use_for = 'all' WHERE kid = 'u'"),
     ] {
-        let (database, storage) = stocked(engine).await;
+        change!(storage, tx => tx.insert_signing_key(&signing_key(kid)));
         database.execute(sql).await;
+        assert_damaged(&storage.signing_key(kid).await.unwrap_err());
         assert_damaged(&storage.signing_keys().await.unwrap_err());
     }
 }
