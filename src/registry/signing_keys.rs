@@ -171,7 +171,6 @@ impl Registry {
             Ok(gone) => gone,
             Err(NotDeletable::Gone) => return Err(Error::NotFound("signing key")),
             Err(_) if revoke_tokens => {
-                tx.revoke_tokens_of_key(kid, now).await?;
                 let retired_at = key.retired_at.or(Some(now));
                 let (phase, sealed_private, version) = (Phase::Gone, None, key.version + 1);
                 SigningKey { phase, sealed_private, retired_at, version, ..key.clone() }
@@ -189,8 +188,13 @@ impl Registry {
             }
         };
         tx.update_signing_key(&gone).await?;
-        let facts =
-            json!({"phase": key.phase.as_str(), "revoked_tokens": if revoke_tokens { live } else { 0 }});
+        let mut revoked = 0;
+        if revoke_tokens {
+            // Only after its row is written: until then a token that it signed may still be on its way into the records.
+            revoked = live_of(&tx.live_tokens_by_kid(now).await?, kid);
+            tx.revoke_tokens_of_key(kid, now).await?;
+        }
+        let facts = json!({"phase": key.phase.as_str(), "revoked_tokens": revoked});
         self.audit(&mut tx, caller, Action::KeyDeleted, Subject::platform(kid), facts).await?;
         let signed =
             matches!(key.phase, Phase::Active) || (key.phase == Phase::Pending && key.activates_at <= now);

@@ -3,6 +3,7 @@
 mod expect;
 mod token_authentication;
 mod token_claims;
+mod token_death;
 mod token_lifetime;
 mod token_limits;
 mod token_records;

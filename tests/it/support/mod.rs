@@ -11,6 +11,5 @@ mod wire;
 pub(crate) use app::{Administrator, Credentials, START, TestApp};
 pub(crate) use database::{Engine, TestDatabase, on_both_engines};
 pub(crate) use keys::rsa_private_key;
-pub(crate) use session::Session;
 pub(crate) use waiting::{ended, outcome_after};
 pub(crate) use wire::{Reply, Wire};

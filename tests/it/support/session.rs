@@ -32,6 +32,20 @@ impl TestDatabase {
         }
     }
 
+    /// Comes back when a connection of this database stands before a lock. Where that cannot be seen, on SQLite, it
+    /// only lets others go on.
+    pub(crate) async fn someone_waits(&self) {
+        if self.engine() == Engine::Sqlite {
+            return tokio::task::yield_now().await;
+        }
+        let waiting = "SELECT COUNT(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let mut session = self.session().await;
+        while session.number(waiting).await == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// The number that a query of its own connection comes to.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         self.session().await.number(sql).await

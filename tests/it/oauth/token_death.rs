@@ -1,0 +1,249 @@
+//! No token is born after its death (`design.md` §5): a recorded token whose right to exist ends between authentication
+//! and commit is not recorded and not given out.
+//!
+//! Each request is parked there, over HTTP, by a transaction that has taken the right away and is not yet committed:
+//! the request cannot know of it when it authenticates, and must wait for it before it records.
+
+use std::sync::Arc;
+
+use mintmark::issuance::{IssueError, TokenRequest};
+use mintmark::model::token::RecordedToken;
+use mintmark::registry::{Caller, Credentials as Known, Precondition};
+use mintmark::storage::{IssueGuard, Standing};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::expect::{GRANT, invalid_client, issued, post_as, refused, reply_as};
+use super::verifying::accepted;
+use crate::support::{Administrator, Credentials, Engine, Reply, TestApp, on_both_engines};
+
+on_both_engines!(
+    whoever_may_no_longer_is_refused_before_the_row,
+    a_key_that_retired_meanwhile_is_followed_by_its_successor,
+    without_a_successor_there_is_no_token,
+    what_an_administrator_does_meanwhile_holds,
+    a_key_that_is_revoked_takes_along_what_was_under_way,
+    a_parked_request_is_issued_if_nothing_changed,
+);
+
+const COUNT: &str = "SELECT COUNT(*) FROM access_tokens";
+
+/// The right to never-expiring tokens of one product, in a workspace of its own.
+async fn client_in(admin: &Administrator<'_>, workspace: &str) -> Credentials {
+    admin.workspace(workspace, json!({})).await;
+    admin.client(workspace, json!({"products": ["gst"], "token_expiry": {"mode": "never"}})).await.0
+}
+
+async fn stocked(app: &TestApp) -> Administrator<'_> {
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    admin
+}
+
+/// The reply to a token request of `client` that stands between authentication and commit while `change` is committed.
+async fn parked(app: &TestApp, client: &Credentials, change: &str) -> Reply {
+    // In memory from here on, so that authentication does not ask the database.
+    issued(&reply_as(app, client, GRANT).await);
+    // So that the next use of the secret is told from that one.
+    app.clock.advance(1);
+    let now = app.core.registry.clock().now();
+    let mut session = app.database.session().await;
+    session.begin().await;
+    session.execute(change).await;
+    let mut request = std::pin::pin!(Reply::to(post_as(app, client, GRANT)));
+    let waits = async {
+        let caller = Caller::command_line();
+        let registry = &app.core.registry;
+        while registry.client(&caller, &client.client_id).await.unwrap().secrets[0].last_used_at != Some(now)
+        {
+            tokio::task::yield_now().await;
+        }
+        app.database.someone_waits().await;
+    };
+    tokio::select! {
+        biased;
+        reply = &mut request => panic!("it should have waited: {reply:?}"),
+        () = waits => {}
+    }
+    session.execute("COMMIT").await;
+    request.await
+}
+
+async fn whoever_may_no_longer_is_refused_before_the_row(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = stocked(&app).await;
+    for (n, change) in [
+        "UPDATE api_clients SET disabled_at = 1 WHERE client_id = '{client}'",
+        "DELETE FROM api_clients WHERE client_id = '{client}'",
+        "UPDATE api_clients SET generation = generation + 1 WHERE client_id = '{client}'",
+        "UPDATE api_clients SET expires_at = {now} WHERE client_id = '{client}'",
+        "DELETE FROM client_secrets WHERE client_id = '{client}'",
+        "UPDATE client_secrets SET expires_at = {now} WHERE client_id = '{client}'",
+        "UPDATE workspaces SET suspended_at = 1 WHERE workspace_id = '{workspace}'",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let workspace = format!("w{n}");
+        let client = client_in(&admin, &workspace).await;
+        let before = app.database.number(COUNT).await;
+        // The second at which the request will be.
+        let now = app.core.registry.clock().now() + 1;
+        let change = change.replace("{client}", &client.client_id).replace("{workspace}", &workspace);
+        let reply = parked(&app, &client, &change.replace("{now}", &now.to_string())).await;
+        invalid_client(&reply);
+        assert_eq!(app.database.number(COUNT).await, before + 1, "{change}");
+    }
+    app.stop().await;
+}
+
+async fn a_parked_request_is_issued_if_nothing_changed(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = stocked(&app).await;
+    let client = client_in(&admin, "acme").await;
+    let touched =
+        format!("UPDATE api_clients SET version = version WHERE client_id = '{}'", client.client_id);
+    accepted(&app, &issued(&parked(&app, &client, &touched).await)).await;
+    assert_eq!(app.database.number(COUNT).await, 2);
+    app.stop().await;
+}
+
+/// Ends the active never-expiring key; what others do when they rotate.
+fn retire(successor: &str) -> String {
+    format!(
+        "UPDATE signing_keys SET phase = 'retiring', sealed_private = NULL, retired_at = 1
+            WHERE use_for = 'never_expiring' AND phase = 'active';
+        UPDATE signing_keys SET phase = 'active' WHERE kid = '{successor}';
+        UPDATE service_state SET change_seq = change_seq + 1;
+        INSERT INTO change_log (seq, kind, id) SELECT change_seq, 'signing_keys', '' FROM service_state"
+    )
+}
+
+async fn a_key_that_retired_meanwhile_is_followed_by_its_successor(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = stocked(&app).await;
+    let client = client_in(&admin, "acme").await;
+    let next = admin.create("/v1/signing-keys", &json!({"alg": "ES256", "use_for": "never_expiring"})).await;
+    assert_eq!(next["phase"], "pending");
+    let kid = next["kid"].as_str().unwrap();
+    let token = issued(&parked(&app, &client, &retire(kid)).await);
+    assert_eq!(token.header["kid"], kid);
+    accepted(&app, &token).await;
+    assert_eq!(app.database.number(COUNT).await, 2);
+    let by_it =
+        format!("SELECT COUNT(*) FROM access_tokens WHERE kid = '{kid}' AND jti = {}", quoted(&token.claims));
+    assert_eq!(app.database.number(&by_it).await, 1);
+    app.stop().await;
+}
+
+fn quoted(claims: &Value) -> String {
+    format!("'{}'", claims["jti"].as_str().unwrap())
+}
+
+async fn without_a_successor_there_is_no_token(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = stocked(&app).await;
+    let client = client_in(&admin, "acme").await;
+    let reply = parked(&app, &client, &retire("none")).await;
+    refused(&reply, 503, "temporarily_unavailable");
+    assert_eq!(app.database.number(COUNT).await, 1);
+    // So it is said where it is looked for.
+    let ready = Reply::of(app.get("/readyz").await).await;
+    assert_eq!(ready.status, 503);
+    let check = ready.json()["checks"]["signing_keys"].clone();
+    assert_eq!(check["ok"], false);
+    assert!(check["detail"].as_str().unwrap().contains("no ES256 key for never_expiring tokens"), "{check}");
+    app.stop().await;
+}
+
+/// What a request holds after it has authenticated.
+async fn authenticated(app: &TestApp, client: &Credentials) -> (Arc<Known>, Arc<str>) {
+    let source = "127.0.0.1".parse().unwrap();
+    let registry = &app.core.registry;
+    registry.authenticate_secret(&client.client_id, &client.client_secret, source).await.unwrap().unwrap()
+}
+
+async fn what_an_administrator_does_meanwhile_holds(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = stocked(&app).await;
+    admin.product("tax", json!({})).await;
+    for (n, (method, path, body)) in [
+        (Method::PATCH, "/v1/api-clients/{client}", json!({"status": "disabled"})),
+        (Method::PATCH, "/v1/api-clients/{client}", json!({"products": ["tax"]})),
+        (Method::PATCH, "/v1/workspaces/{workspace}", json!({"status": "suspended"})),
+        (Method::POST, "/v1/api-clients/{client}/secrets", json!({"expire_others_after_seconds": 0})),
+        (Method::DELETE, "/v1/api-clients/{client}/secrets/{secret}?force=true", Value::Null),
+        (Method::DELETE, "/v1/api-clients/{client}", Value::Null),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let workspace = format!("w{n}");
+        let client = client_in(&admin, &workspace).await;
+        let (known, secret_id) = authenticated(&app, &client).await;
+        let path = path.replace("{client}", &client.client_id).replace("{workspace}", &workspace);
+        let request = admin.request(method, &path.replace("{secret}", &secret_id));
+        let done = if body.is_null() { request } else { request.json(&body) }.send().await.unwrap();
+        assert!(done.status().is_success(), "{path}: {}", done.text().await.unwrap());
+        let before = app.database.number(COUNT).await;
+        let outcome = app.core.issuer.issue(&known, &secret_id, TokenRequest::default()).await;
+        assert!(matches!(outcome, Err(IssueError::ClientChanged)), "{path} {body}: {outcome:?}");
+        assert_eq!(app.database.number(COUNT).await, before, "{path}");
+    }
+    // A secret that ends, and a client, while the request is under way.
+    let client = client_in(&admin, "ending").await;
+    let path = format!("/v1/api-clients/{}/secrets", client.client_id);
+    admin.create(&path, &json!({"expire_others_after_seconds": 60})).await;
+    let (known, secret_id) = authenticated(&app, &client).await;
+    app.clock.advance(60);
+    let outcome = app.core.issuer.issue(&known, &secret_id, TokenRequest::default()).await;
+    assert!(matches!(outcome, Err(IssueError::ClientChanged)), "{outcome:?}");
+    app.stop().await;
+}
+
+async fn a_key_that_is_revoked_takes_along_what_was_under_way(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = stocked(&app).await;
+    let client = client_in(&admin, "acme").await;
+    let token = issued(&reply_as(&app, &client, GRANT).await);
+    let kid = token.header["kid"].as_str().unwrap();
+    let (_, secret_id) = authenticated(&app, &client).await;
+
+    // Another replica records a token, and has not committed yet.
+    let now = app.core.registry.clock().now();
+    let elsewhere = app.database.open().await;
+    let born = RecordedToken {
+        jti: "born".to_owned(),
+        client_id: client.client_id.clone(),
+        workspace_id: "acme".to_owned(),
+        kid: kid.to_owned(),
+        generation: 1,
+        scope: "gst".to_owned(),
+        products: "gst".to_owned(),
+        issued_at: now,
+        expires_at: None,
+        revoked_at: None,
+        last_introspected_at: None,
+        issued_by: "client".to_owned(),
+    };
+    let mut tx = elsewhere.begin().await.unwrap();
+    let guard = IssueGuard { secret_id: Some(secret_id.to_string()), now };
+    assert_eq!(tx.may_issue(&born, &guard).await.unwrap(), Standing::Good);
+    tx.insert_recorded_token(&born).await.unwrap();
+
+    let (registry, caller, any) =
+        (Arc::clone(&app.core.registry), Caller::command_line(), Precondition::None);
+    let mut revoked = std::pin::pin!(registry.delete_signing_key(&caller, kid, true, &any));
+    tokio::select! {
+        biased;
+        outcome = &mut revoked => panic!("it should have waited: {outcome:?}"),
+        () = app.database.someone_waits() => {}
+    }
+    tx.commit().await.unwrap();
+    revoked.await.unwrap();
+    let live = format!("SELECT COUNT(*) FROM access_tokens WHERE kid = '{kid}' AND revoked_at IS NULL");
+    assert_eq!(app.database.number(COUNT).await, 2);
+    assert_eq!(app.database.number(&live).await, 0);
+    elsewhere.close().await;
+    app.stop().await;
+}
