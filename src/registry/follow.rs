@@ -25,7 +25,7 @@ const STALE_MILLIS: i64 = 5_000;
 pub enum Freshness {
     /// The counter was confirmed within the last seconds.
     Confirmed,
-    /// It could not be confirmed for this many milliseconds, more than [`STALE_MILLIS`].
+    /// It could not be confirmed for this many milliseconds, more than `STALE_MILLIS`.
     Stale(i64),
 }
 
