@@ -32,7 +32,7 @@ pub(crate) fn serve() {
             App::new().app_data(bare.clone()).route("/oauth2/token", web::post().to(token))
         });
         let server = server.workers(1).bind("127.0.0.1:0").expect("a free port");
-        println!("{}", server.addrs()[0]);
+        println!("{}", server.addrs().first().expect("an address"));
         std::io::stdout().flush().expect("the address is told");
         server.run().await.expect("it serves");
     });
@@ -54,7 +54,7 @@ async fn token(request: HttpRequest, body: web::Bytes, bare: Data<Bare>) -> Http
     // About as many claims as a real token has; the MAC takes part so that it is not optimised away.
     let claims = format!(
         r#"{{"iss":"http://127.0.0.1:8080","sub":"{client_id}","client_id":"{client_id}","aud":"http://127.0.0.1:8080/products","iat":1790000000,"exp":1790003600,"jti":"{}","scope":"e-invoicing gst","workspace_id":"acme-in","products":["e-invoicing","gst"]}}"#,
-        URL_SAFE_NO_PAD.encode(&mac.as_ref()[..16])
+        URL_SAFE_NO_PAD.encode(mac.as_ref().get(..16).expect("32 bytes"))
     );
     let mut jwt = String::with_capacity(800);
     jwt.push_str("eyJhbGciOiJFUzI1NiIsImtpZCI6IkFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUEiLCJ0eXAiOiJhdCtqd3QifQ.");

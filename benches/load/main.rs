@@ -4,11 +4,13 @@
 //! `cargo bench --bench load` measures requests a second and latencies and prints the ratio, then the time from a cold
 //! start to the first token, and resident memory with 10,000 clients in use. Absolute numbers belong to the machine;
 //! the ratio is the figure.
+#![expect(clippy::expect_used, clippy::panic, reason = "a measurement that cannot go on says so")]
 #![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a measurement that cannot go on says so"
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "shares of a few million samples"
 )]
 #![expect(clippy::disallowed_methods, reason = "time is what is measured here")]
 

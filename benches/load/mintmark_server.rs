@@ -88,8 +88,8 @@ fn make_clients(folder: &Path, count: usize) -> Vec<Client> {
     );
     std::fs::create_dir_all(&data).expect("a folder");
     std::fs::write(data.join("master.key"), [0x5a_u8, 0xa5].repeat(16)).expect("a master key");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(data.join("master.key"), mode).expect("its mode");
+    let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(data.join("master.key"), owner_only).expect("its mode");
     let settings = Settings::from_toml_layers(&[&settings]).expect("settings");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async move {

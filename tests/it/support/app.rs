@@ -72,7 +72,10 @@ impl TestApp {
         let app = App::build(settings, clock.clone()).await.unwrap();
         let core = app.core().clone();
         let (shutdown, stopped) = oneshot::channel();
-        #[expect(clippy::disallowed_methods, reason = "the test is the caller that decides when the app stops")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the test is the caller that decides when the app stops"
+        )]
         let server = tokio::spawn(async move {
             let stopped = async {
                 let _ = stopped.await;
