@@ -170,7 +170,7 @@ impl Service {
             let app = init_service(app).await;
             let response = call_service(&app, self.request().to_request()).await;
             let body: serde_json::Value = actix_web::test::read_body_json(response).await;
-            body["access_token"].as_str().unwrap().to_owned()
+            body.get("access_token").and_then(|token| token.as_str()).unwrap().to_owned()
         })
     }
 }
