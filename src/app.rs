@@ -28,7 +28,7 @@ use crate::model::grant::Audiences;
 use crate::model::key::Phase;
 use crate::oauth::authenticate::Throttle;
 use crate::oauth::metadata::Metadata;
-use crate::registry::{Error as RegistryError, Policy, Registry};
+use crate::registry::{Error as RegistryError, Freshness, Policy, Registry};
 use crate::routes::{self, Doors};
 use crate::storage::{SealedRoot, Storage, StorageError};
 use crate::telemetry::health::{Check, Checks, Readiness};
@@ -415,7 +415,7 @@ fn gauges(metrics: &Metrics, core: &Core) {
 }
 
 async fn checks(core: &Core) -> Checks {
-    let (storage, migrations) = match core.registry.schema_is_current().await {
+    let (mut storage, migrations) = match core.registry.schema_is_current().await {
         Ok(true) => (Check::pass("the database answers"), Check::pass("the schema is current")),
         Ok(false) => (
             Check::pass("the database answers"),
@@ -431,6 +431,10 @@ async fn checks(core: &Core) -> Checks {
             )
         }
     };
+    // Behind the database, every request is refused.
+    if storage.ok && core.registry.freshness().await != Freshness::Confirmed {
+        storage = Check::fail("changes in the database cannot be followed: see the log");
+    }
     let signing_keys = match core.registry.missing_signing_keys() {
         None => Check::pass("every class has an active key"),
         Some(missing) => Check::fail(missing),

@@ -1,6 +1,7 @@
 //! The protocol door, over HTTP.
 
 mod expect;
+mod outage;
 mod token_authentication;
 mod token_claims;
 mod token_death;

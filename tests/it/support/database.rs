@@ -22,12 +22,12 @@ pub(crate) enum Engine {
 pub(crate) struct TestDatabase {
     url: String,
     engine: Engine,
-    _kept: Kept,
+    pub(super) kept: Kept,
 }
 
 #[derive(Debug)]
-#[expect(dead_code, reason = "held only to be dropped")]
-enum Kept {
+pub(super) enum Kept {
+    #[expect(dead_code, reason = "held only to be dropped")]
     Folder(TempDir),
     Database(PostgresDatabase),
 }
@@ -47,14 +47,14 @@ impl TestDatabase {
             Engine::Sqlite => {
                 let folder = tempfile::Builder::new().prefix("mintmark-it-").tempdir().unwrap();
                 let url = format!("sqlite://{}", folder.path().join("mintmark.db").display());
-                Self { url, engine, _kept: Kept::Folder(folder) }
+                Self { url, engine, kept: Kept::Folder(folder) }
             }
             Engine::Postgres => Self::on_postgres(PostgresDatabase::blank()),
         }
     }
 
     fn on_postgres(database: PostgresDatabase) -> Self {
-        Self { url: database.url(), engine: Engine::Postgres, _kept: Kept::Database(database) }
+        Self { url: database.url(), engine: Engine::Postgres, kept: Kept::Database(database) }
     }
 
     /// The value for `database.url`.

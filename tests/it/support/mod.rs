@@ -3,6 +3,7 @@
 mod app;
 mod database;
 mod keys;
+mod outage;
 mod postgres;
 mod session;
 mod waiting;

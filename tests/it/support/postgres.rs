@@ -58,6 +58,19 @@ impl PostgresDatabase {
     pub(super) fn url(&self) -> String {
         cluster().url(&self.name)
     }
+
+    /// Ends all its connections and takes no new ones.
+    pub(super) fn go_away(&self) {
+        let name = &self.name;
+        cluster().administer(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"));
+        let theirs = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname";
+        cluster().administer(format!("{theirs} = '{name}'"));
+    }
+
+    /// Takes connections again.
+    pub(super) fn come_back(&self) {
+        cluster().administer(format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name));
+    }
 }
 
 impl Drop for PostgresDatabase {

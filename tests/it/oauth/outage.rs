@@ -1,0 +1,192 @@
+//! The database is gone for a while (`design.md` §5, caches): what is in memory is believed for five seconds, and for
+//! stateless tokens as much longer as the operator allows; then the answer is that it cannot be known.
+
+use serde_json::{Value, json};
+
+use super::expect::{GRANT, invalid_client, issued, post, refused, reply_as};
+use super::verifying::accepted;
+use crate::support::{Administrator, Credentials, Engine, Reply, TestApp, on_both_engines};
+
+on_both_engines!(
+    stateless_tokens_stop_after_five_seconds,
+    stateless_tokens_go_on_for_as_long_as_allowed,
+    what_is_not_in_memory_cannot_be_known,
+    recorded_tokens_stop_at_once,
+    ready_says_what_is_missing,
+    a_change_by_another_replica_is_in_force_within_a_second,
+    a_change_during_the_outage_is_in_force_after_it,
+);
+
+async fn client(admin: &Administrator<'_>, more: Value) -> Credentials {
+    let mut members = json!({"products": ["gst"]});
+    members.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    admin.client("platform", members).await.0
+}
+
+async fn stocked(app: &TestApp) -> Administrator<'_> {
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    admin
+}
+
+#[track_caller]
+fn unavailable(reply: &Reply) {
+    refused(reply, 503, "temporarily_unavailable");
+    assert_eq!(reply.header("retry-after"), Some("5"));
+}
+
+async fn stateless_tokens_stop_after_five_seconds(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = stocked(&app).await;
+    let client = client(&admin, json!({})).await;
+    issued(&reply_as(&app, &client, GRANT).await);
+    app.database.go_away().await;
+    for millis in [0, 900, 4100] {
+        app.clock.advance_millis(millis);
+        accepted(&app, &issued(&reply_as(&app, &client, GRANT).await)).await;
+    }
+    app.clock.advance_millis(1);
+    unavailable(&reply_as(&app, &client, GRANT).await);
+    // Whoever it is: nobody is told that he is nobody.
+    unavailable(&Reply::to(post(&app, GRANT)).await);
+    app.clock.advance(3600);
+    unavailable(&reply_as(&app, &client, GRANT).await);
+    // What needs no database is answered.
+    assert_eq!(app.get("/.well-known/jwks.json").await.status(), 200);
+    assert_eq!(app.get("/.well-known/oauth-authorization-server").await.status(), 200);
+    assert_eq!(app.get("/healthz").await.status(), 200);
+    app.database.come_back().await;
+    accepted(&app, &issued(&reply_as(&app, &client, GRANT).await)).await;
+    app.stop().await;
+}
+
+async fn stateless_tokens_go_on_for_as_long_as_allowed(engine: Engine) {
+    let app = TestApp::start_with(engine, "tokens.serve_stale_seconds = 60").await;
+    let admin = stocked(&app).await;
+    let client = client(&admin, json!({})).await;
+    issued(&reply_as(&app, &client, GRANT).await);
+    app.database.go_away().await;
+    for seconds in [5, 1, 59] {
+        app.clock.advance(seconds);
+        issued(&reply_as(&app, &client, GRANT).await);
+    }
+    app.clock.advance_millis(1);
+    unavailable(&reply_as(&app, &client, GRANT).await);
+    app.database.come_back().await;
+    issued(&reply_as(&app, &client, GRANT).await);
+    app.stop().await;
+}
+
+async fn what_is_not_in_memory_cannot_be_known(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = stocked(&app).await;
+    let known = client(&admin, json!({})).await;
+    let unknown = client(&admin, json!({})).await;
+    issued(&reply_as(&app, &known, GRANT).await);
+    app.database.go_away().await;
+    unavailable(&reply_as(&app, &unknown, GRANT).await);
+    let nobody = Credentials { client_id: "cl_0000000000000000000000".to_owned(), ..known.clone() };
+    unavailable(&reply_as(&app, &nobody, GRANT).await);
+    // What can be known without asking is told.
+    let wrong = Credentials { client_secret: unknown.client_secret.clone(), ..known.clone() };
+    invalid_client(&reply_as(&app, &wrong, GRANT).await);
+    app.database.come_back().await;
+    issued(&reply_as(&app, &unknown, GRANT).await);
+    invalid_client(&reply_as(&app, &nobody, GRANT).await);
+    app.stop().await;
+}
+
+async fn recorded_tokens_stop_at_once(engine: Engine) {
+    let app = TestApp::start_with(engine, "tokens.serve_stale_seconds = 60").await;
+    let admin = stocked(&app).await;
+    let for_ever = client(&admin, json!({"token_expiry": {"mode": "never"}})).await;
+    issued(&reply_as(&app, &for_ever, GRANT).await);
+    app.database.go_away().await;
+    unavailable(&reply_as(&app, &for_ever, GRANT).await);
+    app.database.come_back().await;
+    issued(&reply_as(&app, &for_ever, GRANT).await);
+    assert_eq!(app.database.number("SELECT COUNT(*) FROM access_tokens").await, 2);
+    app.stop().await;
+}
+
+async fn ready(app: &TestApp) -> (u16, Value) {
+    let reply = Reply::of(app.get("/readyz").await).await;
+    assert_eq!(reply.header("cache-control"), Some("no-store"));
+    (reply.status, reply.json())
+}
+
+async fn ready_says_what_is_missing(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (status, body) = ready(&app).await;
+    assert_eq!((status, &body["status"]), (200, &json!("ready")));
+    for check in ["storage", "migrations", "signing_keys"] {
+        assert_eq!(body["checks"][check]["ok"], true, "{body}");
+    }
+    app.database.go_away().await;
+    let (status, body) = ready(&app).await;
+    assert_eq!((status, &body["status"]), (503, &json!("not_ready")));
+    assert_eq!(body["checks"]["storage"]["ok"], false);
+    assert!(body["checks"]["storage"]["detail"].as_str().unwrap().contains("does not answer"), "{body}");
+    assert_eq!(body["checks"]["signing_keys"]["ok"], true);
+    // Open to everyone, so no more than that.
+    let text = body.to_string();
+    for private in [app.database.url(), "postgres://", "sqlite://", "/tmp", "no such table", "mintmark.db"] {
+        assert!(!text.contains(private), "{body}");
+    }
+    app.database.come_back().await;
+    assert_eq!(ready(&app).await.0, 200);
+    // It answers, but what changes in it cannot be followed: requests would be refused, so none should be sent.
+    let away = "ALTER TABLE change_log RENAME TO change_log_away";
+    app.database.session().await.execute(away).await;
+    app.clock.advance_millis(5001);
+    let (status, body) = ready(&app).await;
+    assert_eq!((status, &body["checks"]["storage"]["ok"]), (503, &json!(false)), "{body}");
+    let back = "ALTER TABLE change_log_away RENAME TO change_log";
+    app.database.session().await.execute(back).await;
+    assert_eq!(ready(&app).await.0, 200);
+    app.stop().await;
+}
+
+async fn a_change_by_another_replica_is_in_force_within_a_second(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = stocked(&app).await;
+    let client = client(&admin, json!({})).await;
+    let other = app.replica(&format!("server.public_url = {:?}", app.base)).await;
+    let path = format!("/v1/api-clients/{}", client.client_id);
+    for (change, is_served) in [("disabled", false), ("active", true), ("disabled", false)] {
+        issued(&reply_as(&other, &admin.client, format!("{GRANT}&scope=mintmark:read")).await);
+        let changed = admin.patch(&path, &json!({"status": change})).await;
+        assert_eq!(changed.status(), 200);
+        // Where it was acknowledged it is in force at once.
+        assert_eq!(reply_as(&app, &client, GRANT).await.status == 200, is_served);
+        app.clock.advance(1);
+        assert_eq!(reply_as(&other, &client, GRANT).await.status == 200, is_served, "{change}");
+    }
+    other.stop().await;
+    app.stop().await;
+}
+
+async fn a_change_during_the_outage_is_in_force_after_it(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = stocked(&app).await;
+    let client = client(&admin, json!({})).await;
+    issued(&reply_as(&app, &client, GRANT).await);
+    app.database.go_away().await;
+    app.clock.advance_millis(5001);
+    unavailable(&reply_as(&app, &client, GRANT).await);
+    app.database.come_back().await;
+    // By whoever could reach it before we can.
+    app.database
+        .session()
+        .await
+        .execute(&format!(
+            "UPDATE api_clients SET disabled_at = 1 WHERE client_id = '{}';
+             UPDATE service_state SET change_seq = change_seq + 1;
+             INSERT INTO change_log (seq, kind, id) SELECT change_seq, 'client', '{}' FROM service_state",
+            client.client_id, client.client_id
+        ))
+        .await;
+    app.clock.advance(1);
+    invalid_client(&reply_as(&app, &client, GRANT).await);
+    app.stop().await;
+}
