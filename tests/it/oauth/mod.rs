@@ -1,7 +1,10 @@
 //! The protocol door, over HTTP.
 
 mod expect;
+mod jwks;
+mod metadata;
 mod outage;
+mod token_addresses;
 mod token_authentication;
 mod token_claims;
 mod token_death;
