@@ -19,6 +19,7 @@ use super::error::OAuthError;
 use super::form::{self, Once};
 use super::unread;
 use crate::config::Settings;
+use crate::model::ids;
 use crate::registry::{Credentials, Refusal, Registry};
 use crate::telemetry;
 
@@ -131,8 +132,9 @@ async fn authenticate<F: Form>(
             let claimed = presented.as_ref().map_or("", |presented| presented.client_id.as_str());
             tracing::info!(
                 target: "mintmark::authenticate",
-                reason = refusal.as_str(),
-                client_id = %claimed.chars().take(64).collect::<String>().escape_debug(),
+                reason = if presented.is_some() { refusal.as_str() } else { "no_usable_credentials" },
+                // Whatever else stands where an id belongs may be a secret that somebody put there.
+                client_id = if ids::is_client_id(claimed) { claimed } else { "none" },
                 %source,
                 "client authentication failed"
             );

@@ -1,13 +1,17 @@
 //! The protocol door, over HTTP.
 
+mod canary;
 mod expect;
 mod jwks;
 mod metadata;
+mod operations;
 mod outage;
+mod tls;
 mod token_addresses;
 mod token_authentication;
 mod token_claims;
 mod token_death;
+mod token_fuzz;
 mod token_lifetime;
 mod token_limits;
 mod token_records;

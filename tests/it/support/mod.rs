@@ -11,6 +11,6 @@ mod wire;
 
 pub(crate) use app::{Administrator, Credentials, START, TestApp};
 pub(crate) use database::{Engine, TestDatabase, on_both_engines};
-pub(crate) use keys::rsa_private_key;
+pub(crate) use keys::{openssl, rsa_private_key};
 pub(crate) use waiting::{ended, outcome_after};
 pub(crate) use wire::{Reply, Wire};

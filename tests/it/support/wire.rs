@@ -114,6 +114,13 @@ impl Wire {
         );
     }
 
+    /// Whatever else comes until the other side closes.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        let all = async { while self.read_some().await {} };
+        timeout(PATIENCE, all).await.expect("the connection to be closed");
+        std::mem::take(&mut self.unread)
+    }
+
     async fn read_reply(&mut self, has_body: bool) -> Reply {
         let end = loop {
             if let Some(at) = self.unread.windows(4).position(|four| four == b"\r\n\r\n") {
