@@ -13,9 +13,11 @@ on_both_engines!(
     t05_every_cause_has_the_same_bytes,
     t05_a_secret_ends_at_its_instant,
     t05_every_live_secret_is_good,
+    t06_wrong_credentials_in_the_body,
     t07_a_client_id_alone_proves_nothing,
     t08_two_ways_at_once_are_refused_even_if_right,
     t09_another_client_id_in_the_body,
+    t11_ids_and_secrets_are_the_same_raw_and_encoded,
     t12_malformed_basic,
     t13_other_schemes,
     t24_failures_are_slowed_and_the_right_secret_is_not,
@@ -144,6 +146,22 @@ async fn t05_every_live_secret_is_good(engine: Engine) {
     app.stop().await;
 }
 
+async fn t06_wrong_credentials_in_the_body(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    let unknown = "cl_0000000000000000000000";
+    for (id, secret) in [
+        (client.client_id.as_str(), "wrong"),
+        (unknown, client.client_secret.as_str()),
+        (client.client_secret.as_str(), client.client_id.as_str()),
+    ] {
+        let reply = Reply::to(post(&app, format!("{GRANT}&client_id={id}&client_secret={secret}"))).await;
+        // With the challenge that a 401 must have, which `invalid_client` looks for.
+        invalid_client(&reply);
+    }
+    app.stop().await;
+}
+
 async fn t07_a_client_id_alone_proves_nothing(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
@@ -209,6 +227,21 @@ async fn t09_another_client_id_in_the_body(engine: Engine) {
         format!("{}x", client.client_id),
     ] {
         invalid_request(&reply_as(&app, &client, format!("{GRANT}&client_id={other}")).await);
+    }
+    app.stop().await;
+}
+
+async fn t11_ids_and_secrets_are_the_same_raw_and_encoded(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    for _ in 0..10 {
+        let (client, _) = admin.client("platform", json!({"products": ["gst"]})).await;
+        for text in [&client.client_id, &client.client_secret] {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+            assert!(text.bytes().all(plain), "{text}");
+            assert_eq!(form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>(), *text);
+        }
     }
     app.stop().await;
 }

@@ -11,6 +11,7 @@ use super::expect::{
 use crate::support::{Engine, Reply, TestApp, Wire, on_both_engines};
 
 on_both_engines!(
+    t02_no_error_may_be_kept,
     t04_grant_types,
     t14_credentials_in_the_url,
     t16_a_known_parameter_comes_once,
@@ -22,6 +23,27 @@ on_both_engines!(
     t26_parse_then_authenticate_then_grant,
     t27_no_cors,
 );
+
+async fn t02_no_error_may_be_kept(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    let large = format!("{GRANT}&x={}", "y".repeat(70_000));
+    for (status, request) in [
+        (400, post_as(&app, &client, "")),
+        (401, post(&app, GRANT)),
+        (405, app.request(Method::GET, TOKEN)),
+        (413, post_as(&app, &client, large)),
+        (415, post_as(&app, &client, GRANT).header("content-encoding", "br")),
+    ] {
+        let reply = Reply::to(request).await;
+        assert_eq!(reply.status, status);
+        assert_eq!(reply.header("content-type"), Some("application/json"));
+        assert_eq!(reply.header("cache-control"), Some("no-store"));
+        assert_eq!(reply.header("pragma"), Some("no-cache"));
+        assert_eq!((reply.header("etag"), reply.header("expires")), (None, None));
+    }
+    app.stop().await;
+}
 
 async fn t04_grant_types(engine: Engine) {
     let app = TestApp::start(engine).await;
