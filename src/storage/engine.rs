@@ -230,6 +230,11 @@ impl Db {
         match self {
             Self::Sqlite { read, write } => {
                 read.close().await;
+                // SQLite does this by itself only when the last connection closes, and the one that watches for
+                // changes lives on. Without it the file alone would be no whole database.
+                if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(write).await {
+                    tracing::warn!(%error, "the write-ahead log could not be folded into the database file");
+                }
                 write.close().await;
             }
             Self::Postgres(pool) => pool.close().await,

@@ -13,6 +13,7 @@
 )]
 
 mod architecture;
+mod cli;
 mod manage;
 mod oauth;
 mod registry;

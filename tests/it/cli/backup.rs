@@ -1,0 +1,55 @@
+//! `mintmark backup`.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::process::{Place, bytes, text};
+use crate::support::Engine;
+
+#[test]
+fn a_copy_made_while_serving_holds_everything_and_can_be_served() {
+    let mut place = Place::new(Engine::Sqlite);
+    let serving = place.serve();
+    place.set("MINTMARK__SERVER__PUBLIC_URL", &serving.base);
+    let made = place.json(&["bootstrap", "--json"]);
+    let ran = place.run(&["backup", "copy.db", "--json"]).must_succeed();
+    let document = ran.json();
+    assert!(ran.stderr.contains("master key") && ran.stderr.contains("data/master.key"), "{ran:?}");
+    assert_eq!(serving.stop().code, 0);
+    let copy = place.path("copy.db");
+    assert_eq!(copy.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(document["bytes"], copy.metadata().unwrap().len());
+    assert_eq!(text(&document, "file"), "copy.db");
+
+    let show = ["clients", "show", text(&made, "client_id"), "--json"];
+    let original = place.json(&show);
+    place.set("MINTMARK__DATABASE__URL", "sqlite://copy.db");
+    assert_eq!(place.json(&show), original);
+    assert_eq!(place.serve().stop().code, 0);
+}
+
+#[test]
+fn nothing_is_overwritten_and_nothing_is_made_of_nothing() {
+    let place = Place::with_issuer(Engine::Sqlite);
+    place.run(&["backup", "copy.db"]).must_fail(1, &["no database", "data/mintmark.db"]);
+    assert!(!place.path("copy.db").exists() && !place.path("data").exists());
+    place.run(&["migrate"]).must_succeed();
+    place.write("copy.db", "precious");
+    place.run(&["backup", "copy.db"]).must_fail(1, &["copy.db exists already", "another name"]);
+    assert_eq!(bytes(&place.path("copy.db")), b"precious");
+    place.run(&["backup", "nowhere/copy.db"]).must_fail(1, &["nowhere/copy.db"]);
+    std::fs::write(
+        place.path("data/mintmark.db"),
+        "this is no database, but it is long enough for a header of one,\
+        which has a hundred bytes",
+    )
+    .unwrap();
+    place.run(&["backup", "other.db"]).must_fail(1, &["damaged"]);
+    assert!(!place.path("other.db").exists(), "no partial copy is left");
+}
+
+#[tokio::test]
+async fn on_postgres_its_own_tool_is_named() {
+    let place = Place::with_issuer(Engine::Postgres);
+    place.run(&["backup", "copy.db"]).must_fail(1, &["pg_dump", "copy.db"]);
+    assert!(!place.path("copy.db").exists());
+}

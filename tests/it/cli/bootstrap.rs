@@ -1,0 +1,75 @@
+//! `mintmark bootstrap`: once, twice, at once, and beside a serving process.
+
+use std::time::Duration;
+
+use super::process::{Place, text};
+use crate::support::{Engine, on_both_engines};
+
+on_both_engines!(
+    the_first_run_prints_a_secret_and_the_second_none,
+    of_runs_at_once_one_makes_the_client,
+    beside_a_serving_process_everything_is_in_force_soon,
+);
+
+async fn the_first_run_prints_a_secret_and_the_second_none(engine: Engine) {
+    let place = Place::with_issuer(engine);
+    let first = place.run(&["bootstrap", "--json"]).must_succeed();
+    let made = first.json();
+    let members: Vec<_> = made.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(members, ["client_id", "client_secret", "token_endpoint", "workspace_id"]);
+    assert_eq!(text(&made, "workspace_id"), "platform");
+    assert_eq!(text(&made, "token_endpoint"), "http://127.0.0.1:8080/oauth2/token");
+    assert!(text(&made, "client_id").starts_with("cl_") && text(&made, "client_secret").starts_with("mms_"));
+
+    let before = place.json(&["clients", "show", text(&made, "client_id"), "--json"]);
+    let again = place.run(&["bootstrap", "--json"]).must_succeed();
+    let again = again.json();
+    assert_eq!(again.get("client_secret"), None);
+    assert_eq!(text(&again, "client_id"), text(&made, "client_id"));
+    assert_eq!(place.json(&["clients", "show", text(&made, "client_id"), "--json"]), before);
+    assert_eq!(place.json(&["clients", "list", "platform", "--json"])["items"].as_array().unwrap().len(), 1);
+
+    let for_people = place.run(&["bootstrap"]).must_succeed();
+    assert_eq!(
+        for_people.stdout,
+        format!(
+            "client_id       {}\nworkspace_id    platform\ntoken_endpoint  http://127.0.0.1:8080/oauth2/token\n",
+            text(&made, "client_id")
+        )
+    );
+}
+
+async fn of_runs_at_once_one_makes_the_client(engine: Engine) {
+    let place = Place::with_issuer(engine);
+    place.run(&["migrate"]).must_succeed();
+    let key = "MINTMARK__KEYS__MASTER_KEY";
+    let place = place.with(key, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8");
+    let running: Vec<_> = (0..4).map(|_| place.start(&["bootstrap", "--json"])).collect();
+    let ran: Vec<_> = running.into_iter().map(|running| running.wait().must_succeed().json()).collect();
+    let secrets = ran.iter().filter(|made| made.get("client_secret").is_some()).count();
+    assert_eq!(secrets, 1, "{ran:?}");
+    assert!(ran.iter().all(|made| made["client_id"] == ran[0]["client_id"]), "{ran:?}");
+}
+
+async fn beside_a_serving_process_everything_is_in_force_soon(engine: Engine) {
+    let mut place = Place::new(engine);
+    let serving = place.serve();
+    place.set("MINTMARK__SERVER__PUBLIC_URL", &serving.base);
+    let made = place.json(&["bootstrap", "--json"]);
+    let (id, secret) = (text(&made, "client_id"), text(&made, "client_secret"));
+    assert_eq!(serving.token(id, secret, "").await.status(), 200);
+
+    // The server has the client in memory now, and follows the change counter.
+    place.run(&["clients", "disable", id]).must_succeed();
+    let refused = async {
+        loop {
+            match serving.token(id, secret, "").await.status().as_u16() {
+                200 => {}
+                status => return status,
+            }
+        }
+    };
+    let status = tokio::time::timeout(Duration::from_secs(5), refused).await.expect("refused in time");
+    assert_eq!(status, 401);
+    assert_eq!(serving.stop().code, 0);
+}

@@ -1,0 +1,92 @@
+//! Database, key file and settings damaged in turn: each is a clear error, and nothing is lost or made anew.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::process::{Place, bytes, text};
+use crate::support::{Engine, on_both_engines};
+
+on_both_engines!(a_damaged_key_file_is_told_and_nothing_is_changed);
+
+/// Commands that open the database, each of which must refuse.
+const OPENERS: [&[&str]; 4] =
+    [&["serve"], &["bootstrap"], &["clients", "list", "platform"], &["quickstart", "--once"]];
+
+async fn a_damaged_key_file_is_told_and_nothing_is_changed(engine: Engine) {
+    let place = Place::new(engine).with("MINTMARK__SERVER__LISTEN", "127.0.0.1:0");
+    let issuer = "http://127.0.0.1:8080";
+    let place = place.with("MINTMARK__SERVER__PUBLIC_URL", issuer);
+    let made = place.json(&["bootstrap", "--json"]);
+    let show = ["clients", "show", text(&made, "client_id"), "--json"];
+    let before = place.json(&show);
+    let (key, database) = (place.path("data/master.key"), place.path("data/mintmark.db"));
+    let good = bytes(&key);
+    let stored = || (engine == Engine::Sqlite).then(|| bytes(&database));
+    let database_before = stored();
+
+    let mut other = good.clone();
+    other[0] = if other[0] == b'A' { b'B' } else { b'A' };
+    for (damaged, says) in [
+        (&b""[..], "it is empty"),
+        (b"not a key\n", "neither base64url nor hex"),
+        (&good[..20], "instead of 32"),
+        (&other, "not the master key of this database"),
+    ] {
+        std::fs::write(&key, damaged).unwrap();
+        for args in OPENERS {
+            place.run(args).must_fail(1, &["master.key", says]);
+        }
+        assert_eq!(bytes(&key), damaged);
+    }
+    std::fs::remove_file(&key).unwrap();
+    for args in OPENERS {
+        place.run(args).must_fail(1, &["master.key", "does not exist", "Restore the file"]);
+    }
+    assert!(!key.exists(), "no other key is made for a database that has one");
+
+    std::fs::write(&key, &good).unwrap();
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o644)).unwrap();
+    for args in OPENERS {
+        place.run(args).must_fail(1, &["master.key", "mode 0644", "chmod 0600"]);
+    }
+    assert_eq!(stored(), database_before);
+
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
+    assert_eq!(place.json(&show), before);
+}
+
+#[test]
+fn a_damaged_database_is_told_and_not_a_byte_is_changed() {
+    let place = Place::with_issuer(Engine::Sqlite);
+    let made = place.json(&["bootstrap", "--json"]);
+    let show = ["clients", "show", text(&made, "client_id"), "--json"];
+    let before = place.json(&show);
+    let (key, database) = (place.path("data/master.key"), place.path("data/mintmark.db"));
+    let (good, good_key) = (bytes(&database), bytes(&key));
+
+    let mut headless = good.clone();
+    headless[..100].fill(0xa5);
+    let mut gutted = good.clone();
+    gutted[100..].fill(0xa5);
+    for damaged in [&headless, &gutted] {
+        std::fs::write(&database, damaged).unwrap();
+        for args in OPENERS {
+            place.run(args).must_fail(1, &["the database is damaged", "backup"]);
+        }
+        assert!(&bytes(&database) == damaged, "a damaged database may yet be repaired, by others");
+    }
+    assert_eq!(bytes(&key), good_key);
+
+    std::fs::write(&database, &good).unwrap();
+    assert_eq!(place.json(&show), before);
+}
+
+#[tokio::test]
+async fn a_database_server_that_is_away_is_told_without_its_password() {
+    let place = Place::with_issuer(Engine::Sqlite)
+        .with("MINTMARK__DATABASE__URL", "postgres://me:canary@127.0.0.1:1/tokens");
+    for args in OPENERS {
+        let ran = place.run(args).must_fail(1, &["127.0.0.1:1/tokens", "Is PostgreSQL running"]);
+        assert!(!ran.stderr.contains("canary"), "{ran:?}");
+    }
+    assert!(!place.path("data").exists(), "no key is made for a database that cannot be asked");
+}

@@ -1,0 +1,54 @@
+//! `mintmark keys`.
+
+use serde_json::{Value, json};
+
+use super::process::{Place, text};
+use crate::support::{Engine, on_both_engines};
+
+on_both_engines!(made_imported_and_deleted);
+
+/// P-256 (RFC 5480) in PKCS#8, made for this test.
+const PEM: &str = include_str!("tls/key.pem");
+
+async fn made_imported_and_deleted(engine: Engine) {
+    let place = Place::with_issuer(engine);
+    let keys = |args: &[&str]| place.run(&[&["keys"], args].concat());
+    let list = || keys(&["list", "--json"]).must_succeed().json()["items"].as_array().unwrap().clone();
+    let first = list();
+    assert_eq!(first.len(), 2, "the first start makes one of each class: {first:?}");
+    assert!(first.iter().all(|key| key["phase"] == "active" && key["alg"] == "ES256"), "{first:?}");
+
+    let made = keys(&["create", "--json"]).must_succeed().json();
+    assert_eq!(
+        (text(&made, "alg"), text(&made, "use_for"), text(&made, "phase")),
+        ("ES256", "expiring", "pending")
+    );
+    assert_eq!(keys(&["show", text(&made, "kid"), "--json"]).must_succeed().json(), made);
+    keys(&["rotate"]).must_fail(1, &["pending"]);
+    let other =
+        keys(&["create", "--alg", "EdDSA", "--use-for", "never_expiring", "--json"]).must_succeed().json();
+    assert_eq!((text(&other, "alg"), text(&other, "phase")), ("EdDSA", "active"));
+
+    keys(&["create", "--alg", "HS256"]).must_fail(2, &["alg must be ES256"]);
+    keys(&["create", "--use-for", "fun"]).must_fail(2, &["use_for must"]);
+    keys(&["import", "none.pem", "--alg", "ES256"]).must_fail(2, &["none.pem", "PKCS#8"]);
+    place.write("bad.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+    keys(&["import", "bad.pem", "--alg", "ES256"]).must_fail(2, &["private_key_pem"]);
+    place.write("key.pem", PEM);
+    keys(&["import", "key.pem", "--alg", "RS256"]).must_fail(2, &["private_key_pem"]);
+    let import = ["keys", "import", "-", "--alg", "ES256", "--use-for", "never_expiring", "--json"];
+    let imported = place.run_with_input(&import, PEM.as_bytes()).must_succeed().json();
+    assert_eq!(text(&imported, "phase"), "pending");
+    keys(&["import", "key.pem", "--alg", "EdDSA"]).must_fail(2, &["private_key_pem"]);
+    assert_eq!(list().len(), 5);
+
+    let active = first.iter().find(|key| key["use_for"] == "expiring").unwrap();
+    keys(&["delete", text(active, "kid")]).must_fail(1, &["--revoke-tokens"]);
+    let deleted = keys(&["delete", text(active, "kid"), "--revoke-tokens", "--json"]).must_succeed().json();
+    assert_eq!(deleted, json!({"kid": active["kid"], "deleted": true}));
+    keys(&["show", text(active, "kid")]).must_fail(1, &["signing key not found", "mintmark keys list"]);
+    let signing: Vec<Value> = list();
+    let signs =
+        |key: &Value| key["use_for"] == "expiring" && key["alg"] == "ES256" && key["phase"] == "active";
+    assert_eq!(signing.iter().filter(|key| signs(key)).count(), 1, "a successor signs: {signing:?}");
+}

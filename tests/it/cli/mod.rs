@@ -1,0 +1,16 @@
+//! The command line, through the program itself.
+
+mod backup;
+mod bootstrap;
+mod check;
+mod clients;
+mod damage;
+mod healthcheck;
+mod keys;
+mod process;
+mod products;
+mod quickstart;
+mod secrecy;
+mod serve;
+mod usage;
+mod workspaces;

@@ -1,0 +1,298 @@
+//! The program as a process: run to its end, or serving until it is told to stop, in a folder of its own.
+
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use reqwest::{Client, Response};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{Engine, TestDatabase};
+
+/// How long the program may take to say or do what it must before the test has failed.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A folder in which the program runs, with a database and settings from the environment.
+pub(super) struct Place {
+    folder: TempDir,
+    env: Vec<(String, String)>,
+    // Dropped last: on PostgreSQL this drops the database.
+    database: Option<TestDatabase>,
+}
+
+impl Place {
+    /// An empty folder. On SQLite nothing is configured, so that the defaults are what is tested.
+    pub(super) fn new(engine: Engine) -> Self {
+        // Only plain HTTP is spoken here, but the client wants to know how it would speak TLS.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let database = match engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => Some(TestDatabase::blank(engine)),
+        };
+        let folder = tempfile::Builder::new().prefix("mintmark-cli-").tempdir().unwrap();
+        let place = Self { folder, env: Vec::new(), database };
+        match place.database.as_ref().map(|database| database.url().to_owned()) {
+            Some(url) => place.with("MINTMARK__DATABASE__URL", &url),
+            None => place,
+        }
+        .with("MINTMARK__SERVER__LISTEN", "127.0.0.1:0")
+        .with("MINTMARK__SERVER__WORKERS", "1")
+        .with("MINTMARK__LOG__FORMAT", "json")
+    }
+
+    /// A folder in which something was served at `http://127.0.0.1:8080`, for commands that want to know the issuer.
+    pub(super) fn with_issuer(engine: Engine) -> Self {
+        Self::new(engine).with("MINTMARK__SERVER__PUBLIC_URL", "http://127.0.0.1:8080")
+    }
+
+    /// Sets a variable.
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        self.env.retain(|(known, _)| known != name);
+        self.env.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// The same place with a variable set.
+    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+        self.set(name, value);
+        self
+    }
+
+    /// A path in the folder.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file.
+    pub(super) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), bytes).unwrap();
+    }
+
+    /// The program's environment, for a shell that runs it too.
+    pub(super) fn shell(&self) -> Command {
+        self.environed(Command::new("sh"))
+    }
+
+    /// Runs a command to its end.
+    pub(super) fn run(&self, args: &[&str]) -> Ran {
+        self.run_with_input(args, b"")
+    }
+
+    /// Runs a command that reads `input`.
+    pub(super) fn run_with_input(&self, args: &[&str], input: &[u8]) -> Ran {
+        let mut child = self.program(args).stdin(Stdio::piped()).spawn().unwrap();
+        // A command that does not read it closes the pipe.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        Ran::of(child.wait_with_output().unwrap())
+    }
+
+    /// Runs a command that must succeed and print one JSON document.
+    pub(super) fn json(&self, args: &[&str]) -> Value {
+        self.run(args).must_succeed().json()
+    }
+
+    /// Starts a command without waiting for it.
+    pub(super) fn start(&self, args: &[&str]) -> Running {
+        let mut child = self.program(args).stdin(Stdio::null()).spawn().unwrap();
+        let stdout = Lines::of(child.stdout.take().unwrap());
+        let stderr = Lines::of(child.stderr.take().unwrap());
+        Running { child, stdout, stderr }
+    }
+
+    /// Serves, and waits until it does.
+    pub(super) fn serve(&self) -> Serving {
+        let mut running = self.start(&["serve"]);
+        let line = running.stderr.wait_for("\"message\":\"serving\"");
+        let start: Value = serde_json::from_str(&line).unwrap();
+        let base = format!("http://{}", start["listen"].as_str().unwrap());
+        Serving { running, start, base, http: Client::builder().no_proxy().build().unwrap() }
+    }
+
+    fn program(&self, args: &[&str]) -> Command {
+        let mut command = self.environed(Command::new(env!("CARGO_BIN_EXE_mintmark")));
+        command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn environed(&self, mut command: Command) -> Command {
+        command.current_dir(self.folder.path()).env_clear().envs(self.env.iter().cloned());
+        command.env("PATH", std::env::var_os("PATH").unwrap());
+        // A proxy for the world outside is not to be asked about this machine. (curl takes the name in lower case only.)
+        command.env("HTTP_PROXY", "http://127.0.0.1:9");
+        command
+    }
+}
+
+/// How a command ended, and what it printed.
+#[derive(Debug)]
+pub(super) struct Ran {
+    pub(super) code: i32,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
+}
+
+impl Ran {
+    fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let code = output.status.code().expect("it ends by itself");
+        Self { code, stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// It did its work.
+    pub(super) fn must_succeed(self) -> Self {
+        assert_eq!(self.code, 0, "{self:?}");
+        self
+    }
+
+    /// It did not: nothing is on standard output, and one message on standard error says all of this.
+    pub(super) fn must_fail(self, code: i32, says: &[&str]) -> Self {
+        assert_eq!((self.code, self.stdout.as_str()), (code, ""), "{self:?}");
+        assert!(self.stderr.starts_with("mintmark: ") || self.stderr.starts_with("error: "), "{self:?}");
+        for part in says {
+            assert!(self.stderr.contains(part), "{part:?} is not said: {self:?}");
+        }
+        self
+    }
+
+    /// Standard output as one JSON document.
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// A process that has not ended. It is killed when this is dropped.
+pub(super) struct Running {
+    child: Child,
+    pub(super) stdout: Lines,
+    pub(super) stderr: Lines,
+}
+
+impl Running {
+    /// Sends a signal, by its name.
+    pub(super) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the end; returns how it ended and everything it printed.
+    pub(super) fn wait(mut self) -> Ran {
+        self.stdout.wait_for_end();
+        self.stderr.wait_for_end();
+        let code = self.child.wait().unwrap().code().expect("it ends by itself");
+        Ran { code, stdout: self.stdout.text(), stderr: self.stderr.text() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a process prints, line by line, as it comes.
+pub(super) struct Lines {
+    coming: Receiver<String>,
+    read: Vec<String>,
+}
+
+impl Lines {
+    fn of(pipe: impl Read + Send + 'static) -> Self {
+        let (sender, coming) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(pipe).lines() {
+                let Ok(line) = line else { break };
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { coming, read: Vec::new() }
+    }
+
+    /// The first line, from now on, that contains `text`.
+    pub(super) fn wait_for(&mut self, text: &str) -> String {
+        loop {
+            match self.coming.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    self.read.push(line.clone());
+                    if line.contains(text) {
+                        return line;
+                    }
+                }
+                Err(error) => panic!("{error}: no line contains {text:?}:\n{}", self.text()),
+            }
+        }
+    }
+
+    fn wait_for_end(&mut self) {
+        loop {
+            match self.coming.recv_timeout(PATIENCE) {
+                Ok(line) => self.read.push(line),
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end:\n{}", self.text()),
+            }
+        }
+    }
+
+    /// All that was read so far.
+    pub(super) fn text(&self) -> String {
+        self.read.join("\n")
+    }
+}
+
+/// A process that serves.
+pub(super) struct Serving {
+    pub(super) running: Running,
+    /// The line of the log that says what is served.
+    pub(super) start: Value,
+    pub(super) base: String,
+    http: Client,
+}
+
+impl Serving {
+    /// The address after `http://`.
+    pub(super) fn address(&self) -> &str {
+        self.base.strip_prefix("http://").unwrap()
+    }
+
+    /// A GET of a path.
+    pub(super) async fn get(&self, path: &str) -> Response {
+        self.http.get(format!("{}{path}", self.base)).send().await.unwrap()
+    }
+
+    /// A token request.
+    pub(super) async fn token(&self, id: &str, secret: &str, scope: &str) -> Response {
+        let request = self.http.post(format!("{}/oauth2/token", self.base)).basic_auth(id, Some(secret));
+        let mut form = vec![("grant_type", "client_credentials")];
+        form.extend((!scope.is_empty()).then_some(("scope", scope)));
+        request.form(&form).send().await.unwrap()
+    }
+
+    /// What the management API answers to a GET.
+    pub(super) async fn managed(&self, access_token: &str, path: &str) -> Value {
+        let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(access_token);
+        let reply = request.send().await.unwrap();
+        assert_eq!(reply.status(), 200, "{path}");
+        reply.json().await.unwrap()
+    }
+
+    /// Stops it gracefully; returns how it ended.
+    pub(super) fn stop(self) -> Ran {
+        self.running.signal("TERM");
+        self.running.wait()
+    }
+}
+
+/// A member of a JSON object as text.
+pub(super) fn text<'a>(document: &'a Value, member: &str) -> &'a str {
+    document[member].as_str().unwrap_or_else(|| panic!("no text {member}: {document}"))
+}
+
+/// All bytes of a file.
+pub(super) fn bytes(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}

@@ -1,0 +1,55 @@
+//! No secret and no token leaves by standard error or the log, whatever is logged (`standards.md` §4.9).
+
+use super::process::{Place, text};
+use crate::support::{Engine, on_both_engines};
+
+on_both_engines!(secrets_go_to_standard_output_alone);
+
+async fn secrets_go_to_standard_output_alone(engine: Engine) {
+    for format in ["text", "json"] {
+        let mut place =
+            Place::new(engine).with("MINTMARK__LOG__LEVEL", "trace").with("MINTMARK__LOG__FORMAT", "json");
+        let serving = place.serve();
+        place.set("MINTMARK__LOG__FORMAT", format);
+        place.set("MINTMARK__SERVER__PUBLIC_URL", &serving.base);
+        let mut said = String::new();
+        let mut secrets = Vec::new();
+        let ran = place.run(&["bootstrap", "--json"]).must_succeed();
+        let made = ran.json();
+        let id = text(&made, "client_id").to_owned();
+        secrets.push(text(&made, "client_secret").to_owned());
+        said += &ran.stderr;
+        for args in [
+            &["clients", "create", "platform", "--label", "x", "--permissions", "mintmark:read", "--json"][..],
+            &["clients", "add-secret", &id, "--json"],
+        ] {
+            let ran = place.run(args).must_succeed();
+            secrets.push(text(&ran.json(), "client_secret").to_owned());
+            said += &ran.stderr;
+        }
+        let reply = serving.token(&id, &secrets[0], "mintmark:manage").await;
+        let reply: serde_json::Value = reply.json().await.unwrap();
+        let token = text(&reply, "access_token").to_owned();
+        serving.managed(&token, "/v1/products").await;
+        secrets.push(token);
+        // A secret that is wrong by its last character must not be logged either.
+        let almost = format!("{}!", &secrets[0][..secrets[0].len() - 1]);
+        assert_eq!(serving.token(&id, &almost, "").await.status(), 401);
+        let ran = serving.stop();
+        assert!(ran.stderr.len() > 1000, "the log says much at this level");
+        said += &ran.stderr;
+
+        place.set("MINTMARK__SERVER__PUBLIC_URL", "");
+        let ran = place.run(&["quickstart", "--once", "--json"]).must_succeed();
+        let document = ran.json();
+        secrets.extend(["client_secret", "access_token"].map(|member| text(&document, member).to_owned()));
+        said += &ran.stderr;
+        said += &place.run(&["quickstart", "--once"]).must_succeed().stderr;
+
+        assert!(!said.contains("mms_"), "a secret in the clear");
+        for secret in &secrets {
+            assert!(!said.contains(&secret[..secret.len() - 1]), "{format}: a secret in the clear");
+        }
+        assert!(!said.contains("eyJ"), "the beginning of a token");
+    }
+}

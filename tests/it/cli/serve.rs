@@ -1,0 +1,138 @@
+//! `mintmark serve`: what it says when it starts, and how it stops.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use super::process::{Place, Running, Serving, text};
+use crate::support::{Engine, on_both_engines};
+
+on_both_engines!(a_first_start_says_what_an_operator_must_know, a_stop_finishes_what_is_in_flight);
+
+async fn a_first_start_says_what_an_operator_must_know(engine: Engine) {
+    let place = Place::new(engine);
+    let serving = place.serve();
+    let start = &serving.start;
+    assert_eq!(text(start, "version"), env!("CARGO_PKG_VERSION"));
+    assert_eq!(text(start, "issuer"), serving.base, "the issuer follows from the port that was chosen");
+    assert_eq!(text(start, "engine"), if engine == Engine::Sqlite { "SQLite" } else { "PostgreSQL" });
+    assert_eq!(text(start, "master_key"), "data/master.key");
+    let key = place.path("data/master.key");
+    assert_eq!(key.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let before = serving.running.stderr.text();
+    assert!(before.contains("NEW MASTER KEY") && before.contains(key.to_str().unwrap()), "{before}");
+    assert_eq!(serving.get("/readyz").await.status(), 200);
+    let metadata: serde_json::Value =
+        serving.get("/.well-known/oauth-authorization-server").await.json().await.unwrap();
+    assert_eq!(text(&metadata, "issuer"), serving.base);
+    let ran = serving.stop();
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, ""), "{ran:?}");
+    assert!(ran.stderr.contains("mintmark bootstrap"), "{ran:?}");
+
+    let place = place.with("MINTMARK__SERVER__PUBLIC_URL", "http://127.0.0.1:8080");
+    place.run(&["bootstrap"]).must_succeed();
+    let serving = place.serve();
+    assert_eq!(text(&serving.start, "issuer"), "http://127.0.0.1:8080");
+    let ran = serving.stop();
+    assert!(!ran.stderr.contains("MASTER KEY") && !ran.stderr.contains("bootstrap"), "{ran:?}");
+}
+
+async fn a_stop_finishes_what_is_in_flight(engine: Engine) {
+    for signal in ["TERM", "INT"] {
+        let place = Place::new(engine);
+        let serving = place.serve();
+        let mut request = HalfSent::to(&serving);
+        let Serving { mut running, base, .. } = serving;
+        running.signal(signal);
+        running.stderr.wait_for("finishing requests in flight");
+        let reply = request.finish();
+        assert!(reply.starts_with("HTTP/1.1 401 "), "{reply}");
+        assert!(reply.contains("invalid_client"), "{reply}");
+        let ran = running.wait();
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(ran.stderr.contains("\"message\":\"stopped\""), "{ran:?}");
+        assert!(TcpStream::connect(base.strip_prefix("http://").unwrap()).is_err());
+    }
+}
+
+#[test]
+fn a_second_signal_stops_at_once() {
+    let place = Place::new(Engine::Sqlite);
+    let serving = place.serve();
+    let _request = HalfSent::to(&serving);
+    let mut running: Running = serving.running;
+    running.signal("TERM");
+    running.stderr.wait_for("finishing requests in flight");
+    running.signal("TERM");
+    let ran = running.wait();
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("stopped at once"), "{ran:?}");
+    assert_eq!(place.serve().stop().code, 0, "nothing is left behind that would keep it from serving again");
+}
+
+#[test]
+fn serving_is_what_it_does_without_a_command() {
+    let place = Place::new(Engine::Sqlite);
+    let mut running = place.start(&[]);
+    running.stderr.wait_for("\"message\":\"serving\"");
+    running.signal("TERM");
+    assert_eq!(running.wait().code, 0);
+}
+
+#[test]
+fn a_taken_port_is_told_with_what_to_do_and_nothing_is_made() {
+    for setting in ["LISTEN", "MANAGEMENT_LISTEN"] {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let variable = format!("MINTMARK__SERVER__{setting}");
+        let place = Place::with_issuer(Engine::Sqlite).with(&variable, &address);
+        let name = format!("server.{}", setting.to_lowercase());
+        place
+            .run(&["serve"])
+            .must_fail(1, &[&name, &address, "choose another port", &format!("{variable}=")]);
+        assert!(!place.path("data").exists());
+    }
+}
+
+#[test]
+fn management_has_an_address_of_its_own_if_told_so() {
+    let place = Place::new(Engine::Sqlite).with("MINTMARK__SERVER__MANAGEMENT_LISTEN", "127.0.0.1:0");
+    let serving = place.serve();
+    let management = text(&serving.start, "management_listen");
+    assert_ne!(management, serving.address());
+    assert!(TcpStream::connect(management).is_ok());
+    assert_eq!(serving.stop().code, 0);
+}
+
+/// A token request of which the head has been read and the body is still to come.
+struct HalfSent(TcpStream);
+
+impl HalfSent {
+    const BODY: &str = "grant_type=client_credentials&client_id=cl_0&client_secret=x";
+
+    fn to(serving: &Serving) -> Self {
+        let mut stream = TcpStream::connect(serving.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+        write!(
+            stream,
+            "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+            Self::BODY.len()
+        )
+        .unwrap();
+        // The server says so once it has taken the request up.
+        let mut go_on = [0; 25];
+        stream.read_exact(&mut go_on).unwrap();
+        assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+        Self(stream)
+    }
+
+    /// Sends the rest; returns the reply, to the end of the connection.
+    fn finish(&mut self) -> String {
+        self.0.write_all(Self::BODY.as_bytes()).unwrap();
+        let mut reply = String::new();
+        self.0.read_to_string(&mut reply).unwrap();
+        reply
+    }
+}

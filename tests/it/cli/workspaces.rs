@@ -1,0 +1,55 @@
+//! `mintmark workspaces`.
+
+use serde_json::json;
+
+use super::process::{Place, text};
+use crate::support::{Engine, on_both_engines};
+
+on_both_engines!(made_changed_and_deleted);
+
+async fn made_changed_and_deleted(engine: Engine) {
+    let place = Place::with_issuer(engine);
+    let workspaces = |args: &[&str]| place.run(&[&["workspaces"], args].concat());
+    for code in ["gst", "e-invoicing"] {
+        place.run(&["products", "create", code, "--name", code]).must_succeed();
+    }
+    let made = workspaces(&["create", "acme", "--name", "Acme", "--json"]).must_succeed().json();
+    let known = json!({
+        "workspace_id": "acme", "name": "Acme", "status": "active", "never_expires_allowed": true,
+        "products_allowed": null, "created_at": made["created_at"], "updated_at": made["updated_at"],
+    });
+    assert_eq!(made, known);
+    assert_eq!(workspaces(&["show", "acme", "--json"]).must_succeed().json(), known);
+    let drawn = workspaces(&["create", "--name", "Other", "--json"]).must_succeed().json();
+    assert!(text(&drawn, "workspace_id").starts_with("ws_"), "{drawn}");
+    let list = workspaces(&["list", "--json"]).must_succeed().json();
+    let ids: Vec<_> =
+        list["items"].as_array().unwrap().iter().map(|item| text(item, "workspace_id")).collect();
+    assert_eq!(ids.len(), 3, "{ids:?}");
+    assert!(ids.contains(&"acme") && ids.contains(&"platform"), "{ids:?}");
+
+    let update = |args: &[&str]| {
+        workspaces(&[&["update", "acme", "--json"], args].concat()).must_succeed().json()["products_allowed"]
+            .clone()
+    };
+    assert_eq!(update(&["--products-allowed", "gst,e-invoicing"]), json!(["e-invoicing", "gst"]));
+    assert_eq!(update(&["--name", "Acme 2"]), json!(["e-invoicing", "gst"]));
+    assert_eq!(update(&["--products-allowed", ""]), json!([]));
+    assert!(workspaces(&["show", "acme"]).must_succeed().stdout.contains("products_allowed       (none)\n"));
+    assert_eq!(update(&["--all-products"]), json!(null));
+    workspaces(&["update", "acme", "--products-allowed", "gst,nothing"])
+        .must_fail(2, &["products_allowed.1 names no product"]);
+
+    let status = |verb: &str| workspaces(&[verb, "acme", "--json"]).must_succeed().json()["status"].clone();
+    assert_eq!(status("suspend"), "suspended");
+    assert_eq!(status("resume"), "active");
+
+    place.run(&["clients", "create", "acme", "--label", "ERP", "--products", "gst"]).must_succeed();
+    workspaces(&["delete", "acme"]).must_fail(1, &["API client"]);
+    let drawn = text(&drawn, "workspace_id");
+    let deleted = workspaces(&["delete", drawn, "--json"]).must_succeed().json();
+    assert_eq!(deleted, json!({ "workspace_id": drawn, "deleted": true }));
+    workspaces(&["create", drawn, "--name", "Again"]).must_fail(1, &["never given again"]);
+    workspaces(&["show", drawn]).must_fail(1, &["workspace not found", "mintmark workspaces list"]);
+    workspaces(&["create", "no space", "--name", "x"]).must_fail(2, &["workspace_id must"]);
+}
