@@ -55,6 +55,7 @@ enum Verb {
     #[command(after_help = "Example:\n  mintmark clients list acme-in --product gst --status active")]
     List {
         /// The workspace
+        #[arg(allow_hyphen_values = true)]
         workspace_id: String,
         /// Only those whose label contains this
         #[arg(long)]
@@ -72,6 +73,7 @@ enum Verb {
     )]
     Create {
         /// The workspace it belongs to
+        #[arg(allow_hyphen_values = true)]
         workspace_id: String,
         #[command(flatten)]
         change: Change,

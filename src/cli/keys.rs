@@ -67,12 +67,14 @@ enum Verb {
     #[command(after_help = "Example:\n  mintmark keys show KID")]
     Show {
         /// The key
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
     /// Delete a key that no live token depends on
     #[command(after_help = "Example:\n  mintmark keys delete KID --revoke-tokens")]
     Delete {
         /// The key
+        #[arg(allow_hyphen_values = true)]
         kid: String,
         /// Delete it at once, and kill the tokens it signed; an active key gets a successor
         #[arg(long)]

@@ -158,6 +158,29 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// One kid in 64 begins with a hyphen, and a workspace may be named so.
+    #[test]
+    fn an_id_may_begin_with_a_hyphen() {
+        for line in [
+            "mintmark keys show -3abc",
+            "mintmark keys show --3abc --json",
+            "mintmark keys delete -3abc --revoke-tokens --json",
+            "mintmark keys delete --revoke-tokens -3abc",
+            "mintmark workspaces show -w",
+            "mintmark workspaces create -w --name W",
+            "mintmark clients list -w --json",
+            "mintmark clients create -w --label ERP",
+        ] {
+            if let Err(error) = Cli::try_parse_from(words(line)) {
+                panic!("{line}: {error}");
+            }
+        }
+        let line = words("mintmark keys delete -3abc --revoke-tokens");
+        let parsed = format!("{:?}", Cli::try_parse_from(line).unwrap());
+        assert!(parsed.contains(r#"kid: "-3abc", revoke_tokens: true"#), "{parsed}");
+        assert!(Cli::try_parse_from(words("mintmark keys delete -3abc --revoke-token")).is_err());
+    }
+
     #[test]
     fn every_command_has_examples_and_they_parse() {
         let mut seen = 0;

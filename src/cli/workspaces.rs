@@ -46,6 +46,7 @@ enum Verb {
     #[command(after_help = "Example:\n  mintmark workspaces create acme-in --name 'Acme India'")]
     Create {
         /// 1 to 64 characters of A-Z, a-z, 0-9, _ and -, never given again [default: a new ws_…]
+        #[arg(allow_hyphen_values = true)]
         workspace_id: Option<String>,
         #[command(flatten)]
         change: Change,
@@ -54,6 +55,7 @@ enum Verb {
     #[command(after_help = "Example:\n  mintmark workspaces show acme-in")]
     Show {
         /// The workspace
+        #[arg(allow_hyphen_values = true)]
         workspace_id: String,
     },
     /// Change what is named; an empty text ('') takes the default again
@@ -62,6 +64,7 @@ enum Verb {
     )]
     Update {
         /// The workspace
+        #[arg(allow_hyphen_values = true)]
         workspace_id: String,
         #[command(flatten)]
         change: Change,
@@ -70,18 +73,21 @@ enum Verb {
     #[command(after_help = "Example:\n  mintmark workspaces suspend acme-in")]
     Suspend {
         /// The workspace
+        #[arg(allow_hyphen_values = true)]
         workspace_id: String,
     },
     /// Let its API clients in again
     #[command(after_help = "Example:\n  mintmark workspaces resume acme-in")]
     Resume {
         /// The workspace
+        #[arg(allow_hyphen_values = true)]
         workspace_id: String,
     },
     /// Delete a workspace that has no API clients
     #[command(after_help = "Example:\n  mintmark workspaces delete acme-in")]
     Delete {
         /// The workspace
+        #[arg(allow_hyphen_values = true)]
         workspace_id: String,
     },
 }
