@@ -293,6 +293,11 @@ impl App {
         &self.core
     }
 
+    /// What is counted, for callers that ask for it directly (tests).
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
     /// Serves until `shutdown` is done, then lets requests in flight finish and writes what is still in memory.
     ///
     /// # Errors

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use mintmark::app::{App, Core, Listeners};
 use mintmark::config::Settings;
 use mintmark::model::clock::ManualClock;
+use mintmark::telemetry::metrics::Metrics;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::contract::CONTRACT;
 use super::{Engine, TestDatabase};
 
 /// 2026-09-21T14:13:20Z, when every test begins.
@@ -24,13 +26,16 @@ pub(crate) struct Credentials {
     pub(crate) client_secret: String,
 }
 
-/// The app, served until this is dropped or [`TestApp::stop`]ped.
+/// The app, served until this is dropped or [`TestApp::stop`]ped. Then every reply it gave must be one that
+/// `openapi.yaml` names for that path and method.
 pub(crate) struct TestApp {
     pub(crate) base: String,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) http: Client,
     pub(crate) core: Core,
     pub(crate) database: Arc<TestDatabase>,
+    metrics: Arc<Metrics>,
+    issuer_path: String,
     shutdown: Option<oneshot::Sender<()>>,
     server: Option<JoinHandle<()>>,
 }
@@ -69,8 +74,9 @@ impl TestApp {
         );
         let settings = Settings::from_toml_layers(&[&own, &settings.replace("{base}", &base)]).unwrap();
         let management = settings.server.management_listen.map(|address| TcpListener::bind(address).unwrap());
+        let issuer_path = settings.server.public_url.path().to_owned();
         let app = App::build(settings, clock.clone()).await.unwrap();
-        let core = app.core().clone();
+        let (core, metrics) = (app.core().clone(), Arc::clone(app.metrics()));
         let (shutdown, stopped) = oneshot::channel();
         #[expect(
             clippy::disallowed_methods,
@@ -83,13 +89,28 @@ impl TestApp {
             app.run(Listeners { public, management }, stopped).await.unwrap();
         });
         let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { base, clock, http, core, database, shutdown: Some(shutdown), server: Some(server) }
+        Self {
+            base,
+            clock,
+            http,
+            core,
+            database,
+            metrics,
+            issuer_path,
+            shutdown: Some(shutdown),
+            server: Some(server),
+        }
     }
 
     /// Stops gracefully and waits for the end.
     pub(crate) async fn stop(mut self) {
         drop(self.shutdown.take());
         self.server.take().unwrap().await.unwrap();
+    }
+
+    /// What it has counted, as `/metrics` writes it.
+    pub(crate) fn metrics(&self) -> String {
+        self.metrics.encode()
     }
 
     /// A request to a path of the app.
@@ -145,6 +166,16 @@ impl TestApp {
     pub(crate) async fn administrator_as(&self, client: &Credentials, scope: &str) -> Administrator<'_> {
         let token = self.access_token(client, &[("scope", scope)]).await;
         Administrator { app: self, token, client: client.clone() }
+    }
+}
+
+impl Drop for TestApp {
+    /// A reply is counted before it leaves, so whatever the test has seen is held to the contract here. What the HTTP
+    /// layer answers before there is a request (a malformed head) is not counted and has no place in the contract.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            CONTRACT.must_name_all(&self.metrics(), &self.issuer_path);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the tests stand on: a database for each test on either engine, an app on it, two transactions at once.
 
 mod app;
+mod contract;
 mod database;
 mod keys;
 mod outage;
@@ -10,6 +11,7 @@ mod waiting;
 mod wire;
 
 pub(crate) use app::{Administrator, Credentials, START, TestApp};
+pub(crate) use contract::{CONTRACT, Operation, counted};
 pub(crate) use database::{Engine, TestDatabase, on_both_engines};
 pub(crate) use keys::{openssl, rsa_private_key};
 pub(crate) use waiting::{ended, outcome_after};

@@ -1,0 +1,93 @@
+//! What `src/routes.rs` registers is what the document has, path by path and method by method.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::support::{CONTRACT, Engine, Operation, Reply, TestApp, counted};
+
+/// Methods that anybody might try on any path.
+const TRIED: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"];
+
+#[test]
+fn the_paths_of_the_source_are_those_of_the_document() {
+    let registered = registered(include_str!("../../../src/routes.rs"));
+    let documented = CONTRACT.paths().into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
+    assert_eq!(registered, documented);
+}
+
+#[tokio::test]
+async fn every_path_has_the_methods_of_the_document_and_no_other() {
+    let app = TestApp::start(Engine::Sqlite).await;
+    for path in CONTRACT.paths() {
+        let allowed = methods_of(path);
+        let sample = sample(CONTRACT.of_path(path).next().unwrap());
+        for method in TRIED {
+            // Nobody in particular asks: what a path has is no secret, and what it does is for those with a token.
+            let reply = Reply::to(app.request(Method::from_bytes(method.as_bytes()).unwrap(), &sample)).await;
+            if allowed.contains(method) {
+                assert!(!matches!(reply.status, 404 | 405), "{method} {path}: {reply:?}");
+                continue;
+            }
+            assert_eq!(reply.status, 405, "{method} {path}: {reply:?}");
+            let said: BTreeSet<&str> = reply.header("allow").unwrap().split(", ").collect();
+            assert_eq!(said, allowed, "{method} {path}");
+        }
+    }
+    // Each was answered by the route that the document names, none by another whose pattern matches too.
+    let metrics = app.metrics();
+    let answered: BTreeSet<&str> = counted(&metrics).map(|reply| reply.route).collect();
+    assert_eq!(answered, CONTRACT.paths());
+    app.stop().await;
+}
+
+/// The methods that the document has for a path; where there is GET there is HEAD.
+fn methods_of(path: &str) -> BTreeSet<&str> {
+    let mut methods: BTreeSet<&str> =
+        CONTRACT.of_path(path).map(|operation| operation.method.as_str()).collect();
+    if methods.contains("GET") {
+        methods.insert("HEAD");
+    }
+    methods
+}
+
+/// The path with the values that the document gives as examples.
+fn sample(operation: &Operation) -> String {
+    operation.path_with(|name| {
+        let parameter = operation.parameters.iter().find(|parameter| parameter["name"] == name);
+        let parameter = parameter.unwrap_or_else(|| panic!("{} has no parameter {name}", operation.id));
+        parameter
+            .get("example")
+            .or(parameter["schema"].pointer("/enum/0"))
+            .and_then(Value::as_str)
+            .unwrap()
+            .to_owned()
+    })
+}
+
+/// The paths written down in the source: the literals of `at("…")` and `web::resource("…")`, below that of the
+/// `web::scope("…")` of their function. The prefix of an issuer with a path is no literal.
+fn registered(source: &str) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    let mut scope = "";
+    for line in source.lines().map(str::trim) {
+        if line.starts_with("fn ") {
+            scope = "";
+        }
+        if let Some(prefix) = literal_after(line, "web::scope(") {
+            scope = prefix;
+        }
+        for call in ["at(", "web::resource("] {
+            if let Some(path) = literal_after(line, call) {
+                paths.insert(format!("{scope}{path}"));
+            }
+        }
+    }
+    paths
+}
+
+fn literal_after<'a>(line: &'a str, call: &str) -> Option<&'a str> {
+    let (_, rest) = line.split_once(&format!("{call}\""))?;
+    rest.split_once('"').map(|(literal, _)| literal)
+}

@@ -1,0 +1,183 @@
+//! `openapi.yaml` as the tests read it: every operation with every reply it names, and whether it names those that an
+//! app gave.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use reqwest::Method;
+use serde_json::Value;
+use yaml_rust2::{Yaml, YamlLoader};
+
+/// The contract.
+pub(crate) static CONTRACT: LazyLock<Contract> =
+    LazyLock::new(|| Contract::read(include_str!("../../../openapi.yaml")));
+
+/// The members of a path that are operations (OpenAPI 3.1 §4.8.9).
+const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
+/// What a request is counted under that no route matched.
+const UNMATCHED: &str = "unmatched";
+
+/// The document.
+pub(crate) struct Contract {
+    root: Value,
+    /// In the order of the document.
+    pub(crate) operations: Vec<Operation>,
+}
+
+/// A method of a path.
+pub(crate) struct Operation {
+    /// `operationId`.
+    pub(crate) id: String,
+    /// With its parameters in braces.
+    pub(crate) path: String,
+    pub(crate) method: Method,
+    /// Of the operation and of its path.
+    pub(crate) parameters: Vec<Value>,
+    /// The replies by status.
+    pub(crate) replies: BTreeMap<u16, Value>,
+}
+
+impl Contract {
+    fn read(text: &str) -> Self {
+        let mut documents = YamlLoader::load_from_str(text).unwrap();
+        assert_eq!(documents.len(), 1);
+        let root = json_of(documents.remove(0));
+        let mut contract = Self { root, operations: Vec::new() };
+        let paths = contract.root["paths"].as_object().unwrap();
+        contract.operations = paths
+            .iter()
+            .flat_map(|(path, item)| {
+                let methods = METHODS.into_iter().filter(|method| item.get(method).is_some());
+                methods.map(|method| contract.operation_of(path, method, item)).collect::<Vec<_>>()
+            })
+            .collect();
+        contract
+    }
+
+    fn operation_of(&self, path: &str, method: &str, item: &Value) -> Operation {
+        let operation = &item[method];
+        let shared = [item, operation].into_iter().filter_map(|holder| holder.get("parameters"));
+        let parameters = shared.flat_map(|list| list.as_array().unwrap());
+        let replies = operation["responses"].as_object().unwrap().iter();
+        Operation {
+            id: operation["operationId"].as_str().unwrap().to_owned(),
+            path: path.to_owned(),
+            method: method.to_uppercase().parse().unwrap(),
+            parameters: parameters.map(|parameter| self.resolved(parameter).clone()).collect(),
+            replies: replies
+                .map(|(status, reply)| (status.parse().unwrap(), self.resolved(reply).clone()))
+                .collect(),
+        }
+    }
+
+    /// What a `$ref` stands for; anything else stands for itself.
+    pub(crate) fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
+        value.get("$ref").map_or(value, |reference| self.resolved(self.target(reference.as_str().unwrap())))
+    }
+
+    /// What is at `#/…` in the document.
+    pub(crate) fn target(&self, reference: &str) -> &Value {
+        let pointer = reference.strip_prefix('#').unwrap();
+        self.root.pointer(pointer).unwrap_or_else(|| panic!("there is nothing at {reference}"))
+    }
+
+    /// Every path.
+    pub(crate) fn paths(&self) -> BTreeSet<&str> {
+        self.operations.iter().map(|operation| operation.path.as_str()).collect()
+    }
+
+    /// The operations of a path.
+    pub(crate) fn of_path<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a Operation> {
+        self.operations.iter().filter(move |operation| operation.path == path)
+    }
+
+    /// Holds every reply that was counted in `metrics` (the text of `/metrics`) to the document. `issuer_path` is the
+    /// path under which everything is served a second time.
+    pub(crate) fn must_name_all(&self, metrics: &str, issuer_path: &str) {
+        let strange: Vec<_> = counted(metrics)
+            .filter(|reply| !self.names(reply, issuer_path))
+            .map(|reply| format!("{reply:?}"))
+            .collect();
+        assert!(strange.is_empty(), "replies that openapi.yaml does not name:\n{}", strange.join("\n"));
+    }
+
+    fn names(&self, reply: &Counted<'_>, issuer_path: &str) -> bool {
+        // The one reply that belongs to no operation.
+        if reply.route == UNMATCHED {
+            return reply.status == 404;
+        }
+        let Some(path) = self.path_of(reply.route, issuer_path) else { return false };
+        // HEAD is GET without the body (RFC 9110 §9.3.2), so it is not written down once more.
+        let method = if reply.method == "HEAD" { "GET" } else { reply.method };
+        match self.of_path(path).find(|operation| operation.method == method) {
+            Some(operation) => reply.status != 405 && operation.replies.contains_key(&reply.status),
+            // 405 stands with the operations that a path has, since it cannot stand with those it has not.
+            None => {
+                reply.status == 405
+                    && self.of_path(path).all(|operation| operation.replies.contains_key(&405))
+            }
+        }
+    }
+
+    /// The path of the document that a route serves.
+    fn path_of<'a>(&self, route: &'a str, issuer_path: &str) -> Option<&'a str> {
+        // RFC 8414 §3.1 puts the path of the issuer behind the well-known one.
+        let inserted =
+            route.strip_suffix(issuer_path).filter(|path| path.ends_with("/oauth-authorization-server"));
+        [Some(route), route.strip_prefix(issuer_path), inserted]
+            .into_iter()
+            .flatten()
+            .find(|path| self.paths().contains(path))
+    }
+}
+
+impl Operation {
+    /// The path with a value for each of its parameters.
+    pub(crate) fn path_with(&self, value: impl Fn(&str) -> String) -> String {
+        let filled = self.path.split('/').map(|part| {
+            let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
+            name.map_or(part.to_owned(), &value)
+        });
+        filled.collect::<Vec<_>>().join("/")
+    }
+}
+
+/// A reply as `/metrics` counts it.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Counted<'a> {
+    /// The pattern of the path.
+    pub(crate) route: &'a str,
+    pub(crate) method: &'a str,
+    pub(crate) status: u16,
+}
+
+/// The replies counted in the text of `/metrics`.
+pub(crate) fn counted(metrics: &str) -> impl Iterator<Item = Counted<'_>> {
+    metrics.lines().filter_map(|line| {
+        let labels = line.strip_prefix("mintmark_http_requests_total{route=\"")?;
+        let (route, rest) = labels.split_once("\",method=\"").unwrap();
+        let (method, rest) = rest.split_once("\",status=\"").unwrap();
+        let (status, _) = rest.split_once('"').unwrap();
+        Some(Counted { route, method, status: status.parse().unwrap() })
+    })
+}
+
+fn json_of(yaml: Yaml) -> Value {
+    match yaml {
+        Yaml::Null => Value::Null,
+        Yaml::Boolean(value) => value.into(),
+        Yaml::Integer(value) => value.into(),
+        Yaml::Real(text) => text.parse::<f64>().unwrap().into(),
+        Yaml::String(text) => text.into(),
+        Yaml::Array(items) => items.into_iter().map(json_of).collect(),
+        Yaml::Hash(members) => {
+            let named = |(name, value)| match name {
+                Yaml::String(name) => (name, json_of(value)),
+                other => panic!("a member is named {other:?}: put it in quotes"),
+            };
+            Value::Object(members.into_iter().map(named).collect())
+        }
+        Yaml::Alias(_) | Yaml::BadValue => panic!("openapi.yaml uses neither anchors nor what is no YAML"),
+    }
+}
