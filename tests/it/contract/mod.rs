@@ -1,5 +1,12 @@
-//! The service and `openapi.yaml` say the same: its routes ([`routes`]), and every reply that a test sees, which is
-//! checked wherever a `TestApp` ends ([`judgement`]).
+//! The service and `openapi.yaml` say the same, both ways: its routes ([`routes`]); every reply that the document
+//! describes ([`replies`]); and every reply that any test sees, which is checked wherever a `TestApp` ends
+//! ([`judgement`]).
 
 mod judgement;
+mod provoke;
+mod replies;
+mod reply;
 mod routes;
+mod schema;
+mod token;
+mod world;

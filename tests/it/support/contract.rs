@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use yaml_rust2::{Yaml, YamlLoader};
 
 /// The contract.
 pub(crate) static CONTRACT: LazyLock<Contract> =
     LazyLock::new(|| Contract::read(include_str!("../../../openapi.yaml")));
 
-/// The members of a path that are operations (OpenAPI 3.1 §4.8.9).
+/// The members of a path that are operations (`OpenAPI` 3.1 §4.8.9).
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 /// What a request is counted under that no route matched.
@@ -21,7 +21,7 @@ const UNMATCHED: &str = "unmatched";
 /// The document.
 pub(crate) struct Contract {
     root: Value,
-    /// In the order of the document.
+    /// By path and method.
     pub(crate) operations: Vec<Operation>,
 }
 
@@ -34,6 +34,10 @@ pub(crate) struct Operation {
     pub(crate) method: Method,
     /// Of the operation and of its path.
     pub(crate) parameters: Vec<Value>,
+    /// Media types of the request, with schema and examples.
+    pub(crate) takes: Map<String, Value>,
+    /// Whether it asks for an access token.
+    pub(crate) is_for_bearers: bool,
     /// The replies by status.
     pub(crate) replies: BTreeMap<u16, Value>,
 }
@@ -59,12 +63,16 @@ impl Contract {
         let operation = &item[method];
         let shared = [item, operation].into_iter().filter_map(|holder| holder.get("parameters"));
         let parameters = shared.flat_map(|list| list.as_array().unwrap());
+        let body = operation.get("requestBody").map(|body| self.resolved(body));
+        let is_bearer = |way: &Value| way.get("bearer").is_some();
         let replies = operation["responses"].as_object().unwrap().iter();
         Operation {
             id: operation["operationId"].as_str().unwrap().to_owned(),
             path: path.to_owned(),
             method: method.to_uppercase().parse().unwrap(),
             parameters: parameters.map(|parameter| self.resolved(parameter).clone()).collect(),
+            takes: body.map(|body| body["content"].as_object().unwrap().clone()).unwrap_or_default(),
+            is_for_bearers: operation["security"].as_array().unwrap().iter().any(is_bearer),
             replies: replies
                 .map(|(status, reply)| (status.parse().unwrap(), self.resolved(reply).clone()))
                 .collect(),
@@ -140,6 +148,16 @@ impl Operation {
             name.map_or(part.to_owned(), &value)
         });
         filled.collect::<Vec<_>>().join("/")
+    }
+
+    /// The examples of requests, each with its media type.
+    pub(crate) fn examples(&self) -> Vec<(&str, &Value)> {
+        let mut found = Vec::new();
+        for (media_type, content) in &self.takes {
+            let examples = content.get("examples").and_then(Value::as_object).into_iter().flatten();
+            found.extend(examples.map(|(_, example)| (media_type.as_str(), &example["value"])));
+        }
+        found
     }
 }
 

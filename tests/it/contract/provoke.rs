@@ -1,0 +1,180 @@
+//! How each reply of the document is had, by status; operations whose reply needs more stand first.
+
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use super::token;
+use super::world::{World, nothing, path};
+use crate::support::{Operation, Reply};
+
+/// One byte more than a body may have.
+const TOO_LONG: usize = 256 * 1024 + 1;
+
+/// A few requests that `operation` answers with `status`. Those for 503 ask a world that lost its storage.
+pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -> Vec<Reply> {
+    let ids = &world.ids;
+    let request = match (operation.id.as_str(), status) {
+        (_, 408) => return vec![world.promise_body(operation, 100).await],
+        (_, 413) => return vec![world.promise_body(operation, TOO_LONG).await],
+        (_, 405) => world.other_method(operation),
+        ("requestToken", _) => return token::provoke(world, operation, status).await,
+        ("getDocsAsset", 200) => return all_files(world, operation).await,
+        (_, 409) => return vec![conflict(world, operation).await],
+        (_, 200 | 201 | 204) => return success(world, operation).await,
+        (_, 304) => {
+            let known = Reply::to(world.ask(operation, ids)).await;
+            world.ask(operation, ids).header("if-none-match", known.header("etag").unwrap())
+        }
+        (_, 400) => return unreadable(world, operation).await,
+        (_, 401) => world.ask_at(None, operation, &path(operation, ids)),
+        (_, 403) => world.ask_at(Some(&world.powerless), operation, &path(operation, ids)),
+        (_, 404) => world.sound(operation, &nothing()),
+        (_, 412) if operation.method == Method::PATCH => {
+            world.send(operation, ids, &json!({})).header("if-match", "\"v999\"")
+        }
+        (_, 412) => world.ask(operation, ids).header("if-match", "\"v999\""),
+        (_, 415) => world.ask(operation, ids).header("content-type", "text/plain").body("{}"),
+        (_, 422) => return invalid(world, operation).await,
+        (_, 503) => world.sound(operation, ids),
+        (id, _) => panic!("no way is known to have {status} of {id}: add one"),
+    };
+    vec![Reply::to(request).await]
+}
+
+async fn all(requests: Vec<RequestBuilder>) -> Vec<Reply> {
+    let mut replies = Vec::new();
+    for request in requests {
+        replies.push(Reply::to(request).await);
+    }
+    replies
+}
+
+/// Every example of a body is served, twice where it may be repeated; what is deleted was made for it.
+async fn success(world: &World, operation: &Operation) -> Vec<Reply> {
+    let mut requests = Vec::new();
+    let mut ids = world.ids.clone();
+    match operation.method {
+        Method::POST => {
+            ids = world.fresh().await;
+            for (_, example) in operation.examples() {
+                let (body, key) = (renamed(world, example), world.new_name());
+                let request = || world.send(operation, &ids, &body).header("idempotency-key", &key);
+                requests.extend([request(), request()]);
+            }
+        }
+        Method::PATCH => {
+            for (_, example) in operation.examples() {
+                requests.push(world.send(operation, &world.fresh().await, example));
+            }
+        }
+        Method::DELETE => {
+            ids = world.fresh().await;
+            if operation.id == "deleteSigningKey" {
+                let key = world.admin().create("/v1/signing-keys", &json!({"alg": "EdDSA"})).await;
+                ids.insert("kid", key["kid"].as_str().unwrap().to_owned());
+            }
+            let force = match operation.id.as_str() {
+                "deleteSecret" => "?force=true",
+                "deleteSigningKey" => "?revoke_tokens=true",
+                _ => "",
+            };
+            let path = format!("{}{force}", path(operation, &ids));
+            requests.push(world.ask_at(Some(&world.manage), operation, &path));
+        }
+        _ => requests.push(world.ask(operation, &ids)),
+    }
+    all(requests).await
+}
+
+/// The example under a name that is not taken.
+fn renamed(world: &World, example: &Value) -> Value {
+    let mut body = example.clone();
+    for name in ["product", "workspace_id"] {
+        if let Some(taken) = body.get_mut(name) {
+            *taken = world.new_name().into();
+        }
+    }
+    body
+}
+
+async fn all_files(world: &World, operation: &Operation) -> Vec<Reply> {
+    let files = operation.parameters[0].pointer("/schema/enum").unwrap().as_array().unwrap().iter();
+    let asks = files.map(|file| {
+        let mut ids = world.ids.clone();
+        ids.insert("file", file.as_str().unwrap().to_owned());
+        world.ask(operation, &ids)
+    });
+    all(asks.collect()).await
+}
+
+/// A token where none belongs, and a body that is no JSON.
+async fn unreadable(world: &World, operation: &Operation) -> Vec<Reply> {
+    let path = format!("{}?access_token=x", path(operation, &world.ids));
+    let mut requests = vec![world.ask_at(None, operation, &path)];
+    if let Some((media_type, _)) = operation.takes.iter().next() {
+        requests.push(world.ask(operation, &world.ids).header("content-type", media_type).body("{"));
+    }
+    all(requests).await
+}
+
+/// What breaks a rule, what is not served yet, and a name that was given to another request.
+async fn invalid(world: &World, operation: &Operation) -> Vec<Reply> {
+    let send = |body: &Value| world.send(operation, &world.ids, body);
+    let mut requests = vec![send(&json!({"unknown": 1}))];
+    if operation.id == "createApiClient" {
+        requests.push(send(&json!({"label": "ERP", "products": ["gst"], "active_tokens": "replace"})));
+    }
+    if operation.id == "createWorkspace" {
+        let key = world.new_name();
+        let one = send(&json!({"name": "One"})).header("idempotency-key", &key);
+        assert_eq!(Reply::to(one).await.status, 201);
+        requests.push(send(&json!({"name": "Other"})).header("idempotency-key", &key));
+    }
+    all(requests).await
+}
+
+/// What is there stands in the way.
+async fn conflict(world: &World, operation: &Operation) -> Reply {
+    let send = |body: &Value| world.send(operation, &world.ids, body);
+    let request = match operation.id.as_str() {
+        "createProduct" => send(&json!({"product": "gst", "name": "GST"})),
+        "createWorkspace" => send(&json!({"workspace_id": "acme-in", "name": "Acme"})),
+        "updateWorkspace" => {
+            let mut platform = world.ids.clone();
+            platform.insert("workspace_id", "platform".to_owned());
+            world.send(operation, &platform, &json!({"status": "suspended"}))
+        }
+        "createApiClient" => return still_running(world, operation).await,
+        "createSecret" | "createSigningKey" => {
+            // There is room for some.
+            let mut reply = Reply::to(world.sound(operation, &world.ids)).await;
+            for _ in 0..5 {
+                if reply.status == 201 {
+                    reply = Reply::to(world.sound(operation, &world.ids)).await;
+                }
+            }
+            return reply;
+        }
+        "deleteProduct" | "deleteWorkspace" | "deleteSigningKey" => world.ask(operation, &world.ids),
+        // The last one.
+        "deleteSecret" => world.ask(operation, &world.fresh().await),
+        id => panic!("no way is known to have 409 of {id}: add one"),
+    };
+    Reply::to(request).await
+}
+
+/// Of two requests by one name, the one that came second while storage kept the first waiting.
+async fn still_running(world: &World, operation: &Operation) -> Reply {
+    let request = || world.sound(operation, &world.ids).header("idempotency-key", "running");
+    let elsewhere = world.app.database.open().await;
+    let blocking = elsewhere.begin().await.unwrap();
+    let (one, two) = (pin!(Reply::to(request())), pin!(Reply::to(request())));
+    let (Either::Left((told, waiting)) | Either::Right((told, waiting))) = select(one, two).await;
+    blocking.rollback().await.unwrap();
+    assert_eq!(waiting.await.status, 201);
+    elsewhere.close().await;
+    told
+}

@@ -1,0 +1,154 @@
+//! What the replies are had from: an app with one of everything in it, and requests for it by operation.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use crate::support::{Administrator, Credentials, Engine, Operation, Reply, TestApp, Wire};
+
+/// A value for each parameter of a path.
+pub(super) type Ids = BTreeMap<&'static str, String>;
+
+/// A value for each that names nothing.
+pub(super) fn nothing() -> Ids {
+    Ids::from([
+        ("product", "nothing".to_owned()),
+        ("workspace_id", "nothing".to_owned()),
+        ("client_id", format!("cl_{}", "0".repeat(22))),
+        ("secret_id", "019aaf2a-5c00-7d3e-9b41-6f2d8c1a7e05".to_owned()),
+        ("kid", "A".repeat(43)),
+        ("file", "nothing".to_owned()),
+    ])
+}
+
+/// The app and who asks it.
+pub(super) struct World {
+    pub(super) app: TestApp,
+    /// One of everything, named as in the examples of the document.
+    pub(super) ids: Ids,
+    /// The API client among them.
+    pub(super) erp: Credentials,
+    /// A token that may do everything, and one that may neither read nor change anything.
+    pub(super) manage: String,
+    pub(super) powerless: String,
+    operator: Credentials,
+    made: Cell<u32>,
+}
+
+impl World {
+    /// A world whose app has these settings.
+    pub(super) async fn with(settings: &str) -> Self {
+        let app = TestApp::start_with(Engine::Sqlite, settings).await;
+        let operator = app.bootstrap().await;
+        let manage = app.access_token(&operator, &[("scope", "mintmark:manage")]).await;
+        let powerless = app.access_token(&operator, &[("scope", "mintmark:introspect")]).await;
+        let admin = Administrator { app: &app, token: manage.clone(), client: operator.clone() };
+        admin.product("e-invoicing", json!({"audience": "https://api.example.com"})).await;
+        admin.product("gst", json!({})).await;
+        admin.workspace("acme-in", json!({})).await;
+        let (erp, client) = admin.client("acme-in", json!({"products": ["e-invoicing", "gst"]})).await;
+        let keys = Reply::of(admin.get("/v1/signing-keys").await).await.json();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let ids = Ids::from([
+            ("product", "gst".to_owned()),
+            ("workspace_id", "acme-in".to_owned()),
+            ("client_id", erp.client_id.clone()),
+            ("secret_id", text(&client["secrets"][0]["secret_id"])),
+            ("kid", text(&keys["items"][0]["kid"])),
+            ("file", "docs.css".to_owned()),
+        ]);
+        Self { app, ids, erp, manage, powerless, operator, made: Cell::default() }
+    }
+
+    /// The operator's management client at work.
+    pub(super) fn admin(&self) -> Administrator<'_> {
+        Administrator { app: &self.app, token: self.manage.clone(), client: self.operator.clone() }
+    }
+
+    /// A name that nothing has yet.
+    pub(super) fn new_name(&self) -> String {
+        self.made.set(self.made.get() + 1);
+        format!("new-{}", self.made.get())
+    }
+
+    /// One of everything, newly made, that nothing else depends on.
+    pub(super) async fn fresh(&self) -> Ids {
+        let admin = self.admin();
+        let (product, workspace_id) = (self.new_name(), self.new_name());
+        admin.product(&product, json!({})).await;
+        admin.workspace(&workspace_id, json!({})).await;
+        let (client, record) = admin.client("acme-in", json!({"products": ["gst"]})).await;
+        let secret_id = record["secrets"][0]["secret_id"].as_str().unwrap().to_owned();
+        let mut ids = self.ids.clone();
+        ids.extend([
+            ("product", product),
+            ("workspace_id", workspace_id),
+            ("client_id", client.client_id),
+            ("secret_id", secret_id),
+        ]);
+        ids
+    }
+
+    /// A request to a path of an operation by whoever holds `token`, without a body.
+    pub(super) fn ask_at(&self, token: Option<&str>, operation: &Operation, path: &str) -> RequestBuilder {
+        let request = self.app.request(operation.method.clone(), path);
+        match token {
+            Some(token) if operation.is_for_bearers => request.bearer_auth(token),
+            _ => request,
+        }
+    }
+
+    /// A request for an operation by one who may do everything.
+    pub(super) fn ask(&self, operation: &Operation, ids: &Ids) -> RequestBuilder {
+        self.ask_at(Some(&self.manage), operation, &path(operation, ids))
+    }
+
+    /// A request of JSON for an operation.
+    pub(super) fn send(&self, operation: &Operation, ids: &Ids, body: &Value) -> RequestBuilder {
+        let (media_type, _) = operation.takes.iter().next().unwrap();
+        self.ask(operation, ids).header("content-type", media_type).body(body.to_string())
+    }
+
+    /// A request that would be served: with the first example of a body, if the operation takes any.
+    pub(super) fn sound(&self, operation: &Operation, ids: &Ids) -> RequestBuilder {
+        match operation.examples().first() {
+            Some((_, body)) => self.send(operation, ids, body),
+            None => self.ask(operation, ids),
+        }
+    }
+
+    /// The reply to a request that says its body has `length` bytes and then does not send it.
+    pub(super) async fn promise_body(&self, operation: &Operation, length: usize) -> Reply {
+        let (method, path) = (&operation.method, path(operation, &self.ids));
+        let (media_type, _) = operation.takes.iter().next().unwrap();
+        let mut wire = Wire::to(&self.app).await;
+        let token = if operation.is_for_bearers {
+            format!("Authorization: Bearer {}\r\n", self.manage)
+        } else {
+            String::new()
+        };
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: mintmark\r\n{token}Content-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n"
+        );
+        wire.send(head).await;
+        wire.reply().await
+    }
+
+    /// A method that no path has, on the path of an operation.
+    pub(super) fn other_method(&self, operation: &Operation) -> RequestBuilder {
+        self.app.request(Method::PUT, &path(operation, &self.ids))
+    }
+
+    /// From now on the database does not answer, and has not for so long that what is in memory no longer counts.
+    pub(super) async fn lose_storage(&self) {
+        self.app.core.registry.close().await;
+        self.app.clock.advance(6);
+    }
+}
+
+/// The path of an operation on what `ids` name.
+pub(super) fn path(operation: &Operation, ids: &Ids) -> String {
+    operation.path_with(|name| ids[name].clone())
+}
