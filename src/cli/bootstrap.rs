@@ -35,10 +35,11 @@ struct Shown<'a> {
 
 impl Bootstrap {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
-        let opened = Opened::open(global).await?;
-        let made = opened.core.registry.bootstrap().await?;
-        let token_endpoint = format!("{}/oauth2/token", opened.settings.server.public_url);
-        opened.close().await;
+        let (made, token_endpoint) = Opened::with(global, async |opened| {
+            let token_endpoint = format!("{}/oauth2/token", opened.settings.server.public_url);
+            Ok((opened.core.registry.bootstrap().await?, token_endpoint))
+        })
+        .await?;
         let shown = Shown {
             client_id: &made.client_id,
             client_secret: made.client_secret.as_ref().map(PlainSecret::expose),
@@ -46,13 +47,14 @@ impl Bootstrap {
             token_endpoint: &token_endpoint,
         };
         if self.format.json {
-            return Ok(output::json(&shown)?);
+            output::json(&shown)?;
+        } else {
+            let mut fields = vec![("client_id", shown.client_id.to_owned())];
+            fields.extend(shown.client_secret.map(|secret| ("client_secret", secret.to_owned())));
+            fields.push(("workspace_id", shown.workspace_id.to_owned()));
+            fields.push(("token_endpoint", token_endpoint.clone()));
+            output::fields_in_columns(&fields)?;
         }
-        let mut fields = vec![("client_id", shown.client_id.to_owned())];
-        fields.extend(shown.client_secret.map(|secret| ("client_secret", secret.to_owned())));
-        fields.push(("workspace_id", shown.workspace_id.to_owned()));
-        fields.push(("token_endpoint", token_endpoint.clone()));
-        output::fields_in_columns(&fields)?;
         match shown.client_secret {
             Some(_) => eprintln!("\nKeep the secret: it is not shown again."),
             None => eprintln!(

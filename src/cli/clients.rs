@@ -200,7 +200,10 @@ fn status(status: &str) -> ClientChange {
 
 impl Clients {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
-        let opened = Opened::open(global).await?;
+        Opened::with(global, async |opened| self.act(opened).await).await
+    }
+
+    async fn act(self, opened: &Opened) -> Result<(), Failure> {
         let at = At { registry: &opened.core.registry, caller: Caller::command_line(), format: self.format };
         match self.verb {
             Verb::List { workspace_id, label, product, status } => {
@@ -220,7 +223,6 @@ impl Clients {
                 at.delete_secret(&client_id, &secret_id, force).await?;
             }
         }
-        opened.close().await;
         Ok(())
     }
 }

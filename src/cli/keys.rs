@@ -96,7 +96,10 @@ impl Keys {
             Verb::Import { file, .. } => Some(read_pem(file)?),
             _ => None,
         };
-        let opened = Opened::open(global).await?;
+        Opened::with(global, async |opened| self.act(opened, pem).await).await
+    }
+
+    async fn act(self, opened: &Opened, pem: Option<String>) -> Result<(), Failure> {
         let (registry, caller, format) = (&opened.core.registry, Caller::command_line(), self.format);
         let create = async |alg: String, class: Class| -> Result<(), Failure> {
             let new = NewSigningKey {
@@ -130,7 +133,6 @@ impl Keys {
                 )?;
             }
         }
-        opened.close().await;
         Ok(())
     }
 }

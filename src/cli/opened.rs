@@ -18,8 +18,19 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// Reads the settings and opens the database.
-    pub(super) async fn open(global: &Global) -> Result<Self, Failure> {
+    /// Reads the settings, opens the database, acts, and closes it whatever came of that, so that all that is written
+    /// is in the database file.
+    pub(super) async fn with<T>(
+        global: &Global,
+        act: impl AsyncFnOnce(&Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let opened = Self::open(global).await?;
+        let outcome = act(&opened).await;
+        opened.core.registry.close().await;
+        outcome
+    }
+
+    async fn open(global: &Global) -> Result<Self, Failure> {
         let settings = global.settings()?;
         quiet_log(&settings);
         let core = Core::open(&settings, Arc::new(SystemClock)).await?;
@@ -27,11 +38,6 @@ impl Opened {
             eprintln!("mintmark: {}", key_created(path));
         }
         Ok(Self { settings, core })
-    }
-
-    /// Closes the database; what is written is on disk.
-    pub(super) async fn close(self) {
-        self.core.registry.close().await;
     }
 }
 

@@ -106,7 +106,10 @@ impl From<Change> for ProductChange {
 
 impl Products {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
-        let opened = Opened::open(global).await?;
+        Opened::with(global, async |opened| self.act(opened).await).await
+    }
+
+    async fn act(self, opened: &Opened) -> Result<(), Failure> {
         let (registry, caller) = (&opened.core.registry, Caller::command_line());
         match self.verb {
             Verb::List => self.format.list(&list(registry, &caller).await?, COLUMNS)?,
@@ -129,7 +132,6 @@ impl Products {
                 self.format.done(&document, format_args!("product {product} deleted"))?;
             }
         }
-        opened.close().await;
         Ok(())
     }
 }

@@ -129,7 +129,10 @@ fn status(status: &str) -> WorkspaceChange {
 
 impl Workspaces {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
-        let opened = Opened::open(global).await?;
+        Opened::with(global, async |opened| self.act(opened).await).await
+    }
+
+    async fn act(self, opened: &Opened) -> Result<(), Failure> {
         let (registry, caller, format) = (&opened.core.registry, Caller::command_line(), self.format);
         let update = async |workspace_id: String, change: WorkspaceChange| -> Result<(), Failure> {
             let changed =
@@ -159,7 +162,6 @@ impl Workspaces {
                 format.done(&document, format_args!("workspace {workspace_id} deleted"))?;
             }
         }
-        opened.close().await;
         Ok(())
     }
 }

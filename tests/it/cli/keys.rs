@@ -18,6 +18,14 @@ async fn made_imported_and_deleted(engine: Engine) {
     assert_eq!(first.len(), 2, "the first start makes one of each class: {first:?}");
     assert!(first.iter().all(|key| key["phase"] == "active" && key["alg"] == "ES256"), "{first:?}");
 
+    place.write("key.pem", PEM);
+    keys(&["import", "key.pem", "--alg", "RS256"]).must_fail(2, &["private_key_pem"]);
+    let import = ["keys", "import", "-", "--alg", "ES256", "--use-for", "never_expiring", "--json"];
+    let imported = place.run_with_input(&import, PEM.as_bytes()).must_succeed().json();
+    assert_eq!(text(&imported, "phase"), "pending");
+    keys(&["import", "key.pem", "--alg", "ES256"]).must_fail(1, &["exists already"]);
+    keys(&["import", "key.pem", "--alg", "EdDSA"]).must_fail(2, &["private_key_pem"]);
+
     let made = keys(&["create", "--json"]).must_succeed().json();
     assert_eq!(
         (text(&made, "alg"), text(&made, "use_for"), text(&made, "phase")),
@@ -34,12 +42,6 @@ async fn made_imported_and_deleted(engine: Engine) {
     keys(&["import", "none.pem", "--alg", "ES256"]).must_fail(2, &["none.pem", "PKCS#8"]);
     place.write("bad.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
     keys(&["import", "bad.pem", "--alg", "ES256"]).must_fail(2, &["private_key_pem"]);
-    place.write("key.pem", PEM);
-    keys(&["import", "key.pem", "--alg", "RS256"]).must_fail(2, &["private_key_pem"]);
-    let import = ["keys", "import", "-", "--alg", "ES256", "--use-for", "never_expiring", "--json"];
-    let imported = place.run_with_input(&import, PEM.as_bytes()).must_succeed().json();
-    assert_eq!(text(&imported, "phase"), "pending");
-    keys(&["import", "key.pem", "--alg", "EdDSA"]).must_fail(2, &["private_key_pem"]);
     assert_eq!(list().len(), 5);
 
     let active = first.iter().find(|key| key["use_for"] == "expiring").unwrap();

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -26,8 +26,6 @@ pub(super) struct Place {
 impl Place {
     /// An empty folder. On SQLite nothing is configured, so that the defaults are what is tested.
     pub(super) fn new(engine: Engine) -> Self {
-        // Only plain HTTP is spoken here, but the client wants to know how it would speak TLS.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let database = match engine {
             Engine::Sqlite => None,
             Engine::Postgres => Some(TestDatabase::blank(engine)),
@@ -82,10 +80,10 @@ impl Place {
 
     /// Runs a command that reads `input`.
     pub(super) fn run_with_input(&self, args: &[&str], input: &[u8]) -> Ran {
-        let mut child = self.program(args).stdin(Stdio::piped()).spawn().unwrap();
+        let mut running = self.start(args);
         // A command that does not read it closes the pipe.
-        let _ = child.stdin.take().unwrap().write_all(input);
-        Ran::of(child.wait_with_output().unwrap())
+        let _ = running.child.stdin.take().unwrap().write_all(input);
+        running.wait()
     }
 
     /// Runs a command that must succeed and print one JSON document.
@@ -95,7 +93,7 @@ impl Place {
 
     /// Starts a command without waiting for it.
     pub(super) fn start(&self, args: &[&str]) -> Running {
-        let mut child = self.program(args).stdin(Stdio::null()).spawn().unwrap();
+        let mut child = self.program(args).stdin(Stdio::piped()).spawn().unwrap();
         let stdout = Lines::of(child.stdout.take().unwrap());
         let stderr = Lines::of(child.stderr.take().unwrap());
         Running { child, stdout, stderr }
@@ -107,7 +105,7 @@ impl Place {
         let line = running.stderr.wait_for("\"message\":\"serving\"");
         let start: Value = serde_json::from_str(&line).unwrap();
         let base = format!("http://{}", start["listen"].as_str().unwrap());
-        Serving { running, start, base, http: Client::builder().no_proxy().build().unwrap() }
+        Serving { running, start, base, http: client() }
     }
 
     fn program(&self, args: &[&str]) -> Command {
@@ -134,12 +132,6 @@ pub(super) struct Ran {
 }
 
 impl Ran {
-    fn of(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        let code = output.status.code().expect("it ends by itself");
-        Self { code, stdout: text(output.stdout), stderr: text(output.stderr) }
-    }
-
     /// It did its work.
     pub(super) fn must_succeed(self) -> Self {
         assert_eq!(self.code, 0, "{self:?}");
@@ -193,7 +185,7 @@ impl Drop for Running {
     }
 }
 
-/// What a process prints, line by line, as it comes.
+/// What a process prints, line by line with their line feeds, as it comes.
 pub(super) struct Lines {
     coming: Receiver<String>,
     read: Vec<String>,
@@ -203,9 +195,10 @@ impl Lines {
     fn of(pipe: impl Read + Send + 'static) -> Self {
         let (sender, coming) = channel();
         std::thread::spawn(move || {
-            for line in BufReader::new(pipe).lines() {
-                let Ok(line) = line else { break };
-                if sender.send(line).is_err() {
+            let mut pipe = BufReader::new(pipe);
+            let mut line = String::new();
+            while pipe.read_line(&mut line).is_ok_and(|read| read > 0) {
+                if sender.send(std::mem::take(&mut line)).is_err() {
                     break;
                 }
             }
@@ -240,8 +233,15 @@ impl Lines {
 
     /// All that was read so far.
     pub(super) fn text(&self) -> String {
-        self.read.join("\n")
+        self.read.concat()
     }
+}
+
+/// A client that asks no proxy.
+pub(super) fn client() -> Client {
+    // Only plain HTTP is spoken here, but the client wants to know how it would speak TLS.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().no_proxy().build().unwrap()
 }
 
 /// A process that serves.

@@ -2,10 +2,9 @@
 
 use std::net::TcpListener;
 
-use reqwest::Client;
 use serde_json::Value;
 
-use super::process::{Place, Ran, Running, text};
+use super::process::{Place, Ran, Running, client, text};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
@@ -36,7 +35,7 @@ fn base(text: &str) -> String {
 
 /// The status of a token request.
 async fn status(base: &str, id: &str, secret: &str) -> u16 {
-    let request = Client::builder().no_proxy().build().unwrap().post(format!("{base}/oauth2/token"));
+    let request = client().post(format!("{base}/oauth2/token"));
     let request = request.basic_auth(id, Some(secret)).form(&[("grant_type", "client_credentials")]);
     request.send().await.unwrap().status().as_u16()
 }

@@ -35,6 +35,9 @@ fn what_is_no_command_or_option_is_a_usage_error() {
     ] {
         place.run(args).must_fail(2, &["error: "]);
     }
+    let ran = place.run(&["clients"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran:?}");
+    assert!(ran.stderr.contains("Usage: mintmark clients") && ran.stderr.contains("add-secret"), "{ran:?}");
     assert!(!place.path("data").exists());
 }
 
