@@ -100,6 +100,7 @@ impl Core {
         registry.ensure_platform_workspace().await?;
         registry.reload_signing_keys().await?;
         registry.advance_signing_keys().await?;
+        registry.ensure_slots().await?;
         let issuer = Issuer::new(
             Arc::clone(&registry),
             Arc::clone(&ring),
@@ -320,6 +321,7 @@ impl App {
         }
         let mut background = JoinSet::new();
         background.spawn(jobs::follow(Arc::clone(&self.core.registry)));
+        background.spawn(jobs::clockwork(Arc::clone(&self.core.registry)));
         background.spawn(jobs::housekeeping(Arc::clone(&self.core.registry)));
         let readiness = Arc::clone(&self.readiness);
         let mut waiting = JoinSet::new();
@@ -333,7 +335,7 @@ impl App {
         background.shutdown().await;
         waiting.shutdown().await;
         if let Err(error) = self.core.registry.write_last_used().await {
-            tracing::warn!(%error, "the last uses of secrets could not be written");
+            tracing::warn!(%error, "the last uses of secrets and tokens could not be written");
         }
         self.core.registry.close().await;
         outcome?;

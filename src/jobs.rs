@@ -10,6 +10,8 @@ use crate::registry::{POLL_MILLIS, Registry};
 
 /// How often housekeeping takes its turn.
 const HOUSEKEEPING: Duration = Duration::from_secs(30);
+/// How late a status list may be in saying what time has brought about.
+const CLOCKWORK: Duration = Duration::from_secs(2);
 
 /// Follows the change counter for ever, so that changes made elsewhere are in force within a second.
 pub async fn follow(registry: Arc<Registry>) {
@@ -43,13 +45,25 @@ pub async fn housekeeping(registry: Arc<Registry>) {
     }
 }
 
+/// Lets time have its due, for ever: what was to be revoked or suspended at an instant is.
+pub async fn clockwork(registry: Arc<Registry>) {
+    let mut ticks = interval(CLOCKWORK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = registry.suit_to_the_time().await {
+            tracing::warn!(%error, "tokens whose time has come could not be revoked or suspended");
+        }
+    }
+}
+
 /// One turn of housekeeping.
 pub async fn turn(registry: &Registry) {
     if let Err(error) = registry.advance_signing_keys().await {
         tracing::error!(%error, "signing keys could not be rotated");
     }
     if let Err(error) = registry.write_last_used().await {
-        tracing::warn!(%error, "the last uses of secrets could not be written");
+        tracing::warn!(%error, "the last uses of secrets and tokens could not be written");
     }
     if let Err(error) = registry.purge().await {
         tracing::warn!(%error, "what is dead could not be purged");

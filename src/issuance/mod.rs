@@ -12,17 +12,19 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mintmark_verifier::Checks;
-use mintmark_verifier::claims::{ClaimsRef, FAR_EXP};
+use mintmark_verifier::claims::{ClaimsRef, FAR_EXP, Status, StatusList};
 
 use crate::config::NeverExpiresExp;
 use crate::keys::random::Random;
 use crate::keys::ring::KeyRing;
 use crate::keys::signing::{SigningHandle, TokenTyp};
+use crate::model::client::ActiveTokens;
 use crate::model::clock::UnixSeconds;
 use crate::model::grant::Grant;
 use crate::model::key::UseFor;
+use crate::model::status::{Holds, Slot};
 use crate::model::token::RecordedToken;
-use crate::registry::{Credentials, Error as RegistryError, Registry};
+use crate::registry::{Credentials, Error as RegistryError, Registry, STATUS_LISTS_PATH};
 use crate::storage::{IssueGuard, Standing};
 
 use grant::Lifetime;
@@ -99,7 +101,7 @@ pub struct Issuer {
 const SIGN_ATTEMPTS: usize = 2;
 
 /// Bytes set aside for the claims of a token.
-const CLAIMS_CAPACITY: usize = 768;
+const CLAIMS_CAPACITY: usize = 1024;
 
 impl Issuer {
     /// An issuer over the registry and the key ring.
@@ -140,12 +142,21 @@ impl Issuer {
         let jti = encode_jti(random, &mut jti);
         for _ in 0..SIGN_ATTEMPTS {
             let key = self.key_for(client, lifetime, now)?;
-            let access_token = self.sign(client, &grant, lifetime, now, jti, &key);
+            let must_record = self.must_record(client, lifetime, now);
+            let slot = match (must_record, lifetime) {
+                (false, _) => client.slot,
+                (true, Lifetime::Until(_)) => Some(self.registry.slot_for_token(Holds::Expiring).await?),
+                (true, Lifetime::Never) => {
+                    Some(self.registry.slot_for_token(Holds::NeverExpiring(key.kid())).await?)
+                }
+            };
+            let access_token = self.sign(client, &grant, lifetime, now, jti, slot, &key);
             let access_token = access_token.map_err(|()| IssueError::NoKey)?;
-            if self.must_record(lifetime, now) {
-                let guard = IssueGuard { secret_id: Some(secret_id.to_owned()), now };
-                let token = recorded(client, &grant, lifetime, now, jti, key.kid());
-                match self.registry.record_token(&token, &guard).await? {
+            if must_record {
+                let replaces = client.active_tokens != ActiveTokens::Many;
+                let guard = IssueGuard { secret_id: Some(secret_id.to_owned()), now, replaces };
+                let token = recorded(client, &grant, lifetime, now, jti, slot, key.kid());
+                match self.registry.record_token(&token, client.active_tokens, &guard).await? {
                     Standing::Good => {}
                     Standing::ClientMayNot => return Err(IssueError::ClientChanged),
                     Standing::KeyMayNot => {
@@ -164,11 +175,17 @@ impl Issuer {
         Err(IssueError::NoKey)
     }
 
-    fn must_record(&self, lifetime: Lifetime, now: UnixSeconds) -> bool {
-        match lifetime {
-            Lifetime::Until(end) => end - now > self.policy.record_above_seconds,
-            Lifetime::Never => true,
-        }
+    fn must_record(&self, client: &Credentials, lifetime: Lifetime, now: UnixSeconds) -> bool {
+        client.active_tokens != ActiveTokens::Many
+            || match lifetime {
+                Lifetime::Until(end) => end - now > self.policy.record_above_seconds,
+                Lifetime::Never => true,
+            }
+    }
+
+    /// The URI of a status list (draft-21 §6.1), below the issuer.
+    fn status_list_uri(&self, list: i64) -> String {
+        format!("{}{STATUS_LISTS_PATH}{list}", self.policy.issuer)
     }
 
     fn key_for(
@@ -192,6 +209,7 @@ impl Issuer {
         lifetime: Lifetime,
         now: UnixSeconds,
         jti: &str,
+        slot: Option<Slot>,
         key: &SigningHandle,
     ) -> Result<String, ()> {
         let (exp, typ) = match (lifetime, self.policy.never_expires_exp) {
@@ -200,6 +218,7 @@ impl Issuer {
             // Without `exp` it is no RFC 9068 token, and says so.
             (Lifetime::Never, NeverExpiresExp::Omit) => (None, TokenTyp::Jwt),
         };
+        let uri = slot.map(|slot| self.status_list_uri(slot.list));
         let claims = ClaimsRef {
             iss: &self.policy.issuer,
             sub: &client.client_id,
@@ -212,7 +231,9 @@ impl Issuer {
             workspace_id: &client.workspace_id,
             products: &*grant.products,
             never_expires: lifetime == Lifetime::Never,
-            status: None,
+            status: slot
+                .zip(uri.as_deref())
+                .map(|(slot, uri)| Status { status_list: StatusList { idx: u64::from(slot.idx), uri } }),
             cnf: None,
         };
         let failed =
@@ -230,6 +251,7 @@ fn recorded(
     lifetime: Lifetime,
     now: UnixSeconds,
     jti: &str,
+    slot: Option<Slot>,
     kid: &str,
 ) -> RecordedToken {
     RecordedToken {
@@ -246,6 +268,8 @@ fn recorded(
             Lifetime::Never => None,
         },
         revoked_at: None,
+        revoke_at: None,
+        slot,
         last_introspected_at: None,
         issued_by: "client".to_owned(),
     }

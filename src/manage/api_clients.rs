@@ -71,7 +71,7 @@ pub async fn patch(mut call: Authorized, registry: Data<Registry>) -> Result<Htt
     let expected = etag::if_match(&call.request)?;
     let body = call.body().await?;
     let client = registry.change_client(&call.caller, &id, &expected, &change(&body.json)).await?;
-    Ok(record(client.client.version, &client.to_json()))
+    Ok(record(client.record.client.version, &client.to_json()))
 }
 
 /// `DELETE /v1/api-clients/{client_id}`
@@ -95,9 +95,9 @@ fn change(body: &Value) -> ClientChange {
         expires_at: fields.string("expires_at"),
         metadata: fields.string_pairs("metadata"),
         status: fields.string("status"),
+        active_tokens: fields.string("active_tokens"),
+        replace_grace_seconds: fields.integer("replace_grace_seconds"),
         later: LaterMembers {
-            active_tokens: fields.string("active_tokens"),
-            replace_grace_seconds: fields.integer("replace_grace_seconds"),
             daily_token_limit: fields.integer("daily_token_limit"),
             require_dpop: fields.boolean("require_dpop"),
             auth_method: fields.string("auth_method"),

@@ -52,6 +52,12 @@ pub enum Action {
     SecretCreated,
     /// A secret was removed from a client.
     SecretDeleted,
+    /// An administrator generated an access token.
+    TokenCreated,
+    /// An access token was revoked.
+    TokenRevoked,
+    /// All access tokens of a client were revoked.
+    TokensRevoked,
     /// A signing key was generated or imported.
     KeyCreated,
     /// A signing key began to sign.
@@ -66,7 +72,7 @@ pub enum Action {
 
 impl Action {
     /// Every action, for checking a filter.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::ProductCreated,
         Self::ProductUpdated,
         Self::ProductDeleted,
@@ -78,6 +84,9 @@ impl Action {
         Self::ClientDeleted,
         Self::SecretCreated,
         Self::SecretDeleted,
+        Self::TokenCreated,
+        Self::TokenRevoked,
+        Self::TokensRevoked,
         Self::KeyCreated,
         Self::KeyActivated,
         Self::KeyRetired,
@@ -99,6 +108,9 @@ impl Action {
             Self::ClientDeleted => "client.deleted",
             Self::SecretCreated => "secret.created",
             Self::SecretDeleted => "secret.deleted",
+            Self::TokenCreated => "access_token.created",
+            Self::TokenRevoked => "access_token.revoked",
+            Self::TokensRevoked => "access_tokens.revoked",
             Self::KeyCreated => "signing_key.created",
             Self::KeyActivated => "signing_key.activated",
             Self::KeyRetired => "signing_key.retired",

@@ -9,6 +9,7 @@ use super::expiry::TokenExpiry;
 use super::key::Alg;
 use super::scope::Permission;
 use super::secret::ClientSecret;
+use super::status::Slot;
 
 /// An API client as stored, without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +38,14 @@ pub struct ApiClient {
     pub metadata: BTreeMap<String, String>,
     /// When it was disabled; `None` while active.
     pub disabled_at: Option<UnixSeconds>,
+    /// How many of its tokens live at a time.
+    pub active_tokens: ActiveTokens,
     /// Raised to kill all its tokens at once.
     pub generation: i64,
+    /// Where the status of its stateless tokens of this generation is published.
+    pub slot: Option<Slot>,
+    /// Since when its slots stand at "suspended"; `None` while they do not.
+    pub slots_suspended_at: Option<UnixSeconds>,
     /// When it was created.
     pub created_at: UnixSeconds,
     /// When it last changed.
@@ -47,7 +54,42 @@ pub struct ApiClient {
     pub version: i64,
 }
 
+/// How many tokens of a client live at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActiveTokens {
+    /// Any number.
+    Many,
+    /// One: a new token revokes the one before it, after this many seconds.
+    Replace {
+        /// For how long the replaced token lives on, in seconds.
+        grace_seconds: i64,
+    },
+}
+
+impl ActiveTokens {
+    /// `many` or `replace`, as on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Many => "many",
+            Self::Replace { .. } => "replace",
+        }
+    }
+
+    /// The grace of `replace`; 0 for `many`, which replaces nothing.
+    pub fn grace_seconds(self) -> i64 {
+        match self {
+            Self::Many => 0,
+            Self::Replace { grace_seconds } => grace_seconds,
+        }
+    }
+}
+
 impl ApiClient {
+    /// Whether it may act at `now`, its workspace aside.
+    pub fn is_active(&self, now: UnixSeconds) -> bool {
+        self.disabled_at.is_none() && self.expires_at.is_none_or(|at| at > now)
+    }
+
     /// `active` or `disabled`, as on the wire.
     pub fn status(&self) -> &'static str {
         if self.disabled_at.is_none() { "active" } else { "disabled" }

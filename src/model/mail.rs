@@ -17,6 +17,14 @@ pub enum MailKind {
     SecretCreated,
     /// A secret was removed.
     SecretDeleted,
+    /// An administrator generated an access token.
+    TokenCreated,
+    /// An access token was revoked.
+    TokenRevoked,
+    /// All access tokens were revoked.
+    TokensRevoked,
+    /// The tokens signed by a key were revoked with it.
+    KeyRevoked,
 }
 
 impl MailKind {
@@ -28,6 +36,10 @@ impl MailKind {
             Self::ClientDeleted => "client_deleted",
             Self::SecretCreated => "secret_created",
             Self::SecretDeleted => "secret_deleted",
+            Self::TokenCreated => "token_created",
+            Self::TokenRevoked => "token_revoked",
+            Self::TokensRevoked => "tokens_revoked",
+            Self::KeyRevoked => "key_revoked",
         }
     }
 }

@@ -17,5 +17,6 @@ pub mod product;
 pub mod reach;
 pub mod scope;
 pub mod secret;
+pub mod status;
 pub mod token;
 pub mod workspace;

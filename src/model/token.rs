@@ -1,6 +1,7 @@
 //! A recorded access token: one with a row of its own.
 
 use super::clock::UnixSeconds;
+use super::status::Slot;
 
 /// The row of a recorded token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +26,21 @@ pub struct RecordedToken {
     pub expires_at: Option<UnixSeconds>,
     /// When it was revoked.
     pub revoked_at: Option<UnixSeconds>,
+    /// When it is to be revoked, having been replaced: from then on it is dead, whether or not that is on record yet.
+    pub revoke_at: Option<UnixSeconds>,
+    /// Where its status is published.
+    pub slot: Option<Slot>,
     /// When a verifier last asked about it.
     pub last_introspected_at: Option<UnixSeconds>,
     /// `client` for the token endpoint, else the administrator.
     pub issued_by: String,
+}
+
+impl RecordedToken {
+    /// Whether it lives at `now`, by its own row.
+    pub fn is_live(&self, now: UnixSeconds) -> bool {
+        self.revoked_at.is_none()
+            && self.revoke_at.is_none_or(|at| at > now)
+            && self.expires_at.is_none_or(|at| at > now)
+    }
 }

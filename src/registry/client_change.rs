@@ -8,7 +8,7 @@ use std::hash::Hash;
 
 use super::client_rules::Around;
 use super::{later, networks, text};
-use crate::model::client::ApiClient;
+use crate::model::client::{ActiveTokens, ApiClient};
 use crate::model::clock::{UnixSeconds, YEAR_9999, from_rfc3339};
 use crate::model::expiry::{LIFETIME_RANGE, TokenExpiry};
 use crate::model::invalid::{Broken, pointer_token};
@@ -18,6 +18,8 @@ use crate::model::scope::Permission;
 
 const LABEL_LENGTH: std::ops::RangeInclusive<usize> = 1..=200;
 const METADATA_MAX: usize = 16;
+/// For how long a replaced token may live on, in seconds.
+const GRACE_RANGE: std::ops::RangeInclusive<i64> = 0..=86_400;
 const METADATA_KEY_LENGTH: std::ops::RangeInclusive<usize> = 1..=64;
 const METADATA_VALUE_LENGTH: std::ops::RangeInclusive<usize> = 0..=500;
 
@@ -44,6 +46,10 @@ pub struct ClientChange {
     pub metadata: Member<BTreeMap<String, Option<String>>>,
     /// `active` (default) or `disabled`.
     pub status: Member<String>,
+    /// `many` (default), or `replace`: a new token revokes the one before it.
+    pub active_tokens: Member<String>,
+    /// For how many seconds a replaced token lives on; default 0.
+    pub replace_grace_seconds: Member<i64>,
     /// Members of which only the defaults are served yet.
     pub later: later::LaterMembers,
     /// What of the request could not be read as what it should be; told together with what breaks a rule.
@@ -96,8 +102,37 @@ impl ClientChange {
             client.allowed_ips = networks;
         }
         self.apply_single_values(client, around.now, broken);
+        self.apply_active_tokens(client, broken);
         self.apply_metadata(&mut client.metadata, broken);
         self.later.check(broken);
+    }
+
+    /// The mode and its grace, each as given or else as it was.
+    fn apply_active_tokens(&self, client: &mut ApiClient, broken: &mut Broken) {
+        let replaces = match &self.active_tokens {
+            Member::Absent => client.active_tokens != ActiveTokens::Many,
+            Member::Null => false,
+            Member::Value(mode) => match mode.as_str() {
+                "many" => false,
+                "replace" => true,
+                _ => return broken.at("/active_tokens", "must be many or replace"),
+            },
+        };
+        let grace_seconds = match self.replace_grace_seconds {
+            Member::Absent => client.active_tokens.grace_seconds(),
+            Member::Null => 0,
+            Member::Value(seconds) if !GRACE_RANGE.contains(&seconds) => {
+                let range = format!("must be from {} to {}", GRACE_RANGE.start(), GRACE_RANGE.end());
+                return broken.at("/replace_grace_seconds", range);
+            }
+            Member::Value(seconds) => seconds,
+        };
+        if !replaces && self.replace_grace_seconds.value().is_some_and(|seconds| *seconds != 0) {
+            return broken
+                .at("/replace_grace_seconds", "belongs to active_tokens \"replace\", not to \"many\"");
+        }
+        client.active_tokens =
+            if replaces { ActiveTokens::Replace { grace_seconds } } else { ActiveTokens::Many };
     }
 
     fn apply_single_values(&self, client: &mut ApiClient, now: UnixSeconds, broken: &mut Broken) {

@@ -10,7 +10,7 @@ use super::client_rules::{self, Around};
 use super::record::{Subject, differences};
 use super::{Caller, Error, Keep, Precondition, Registry};
 use crate::model::audit::Action;
-use crate::model::client::{ApiClient, ClientRecord};
+use crate::model::client::{ActiveTokens, ApiClient, ClientRecord};
 use crate::model::clock::{UnixSeconds, to_rfc3339};
 use crate::model::ids;
 use crate::model::mail::MailKind;
@@ -32,6 +32,16 @@ pub struct CreatedClient {
     pub record: ClientRecord,
     /// The secret itself.
     pub secret: PlainSecret,
+}
+
+/// A client as it was just changed.
+#[derive(Debug)]
+pub struct ChangedClient {
+    /// The client and its live secrets.
+    pub record: ClientRecord,
+    /// If the change took away a product or a permission, or made new tokens replace old ones: how many recorded tokens
+    /// were revoked with it. Stateless ones die too, and are not counted anywhere.
+    pub revoked_tokens: Option<usize>,
 }
 
 impl Registry {
@@ -102,7 +112,8 @@ impl Registry {
     }
 
     /// Changes a client within reach. What equals its present value is no change; if nothing changes, nothing is
-    /// written. Taking a product or a permission away opens a new generation.
+    /// written. Taking a product or a permission away, or switching to `replace`, opens a new generation and revokes
+    /// the recorded tokens that carry what was taken.
     ///
     /// # Errors
     /// As [`Registry::create_client`], and [`Error::Changed`] if `expected` does not hold.
@@ -112,13 +123,13 @@ impl Registry {
         client_id: &str,
         expected: &Precondition,
         change: &ClientChange,
-    ) -> Result<ClientRecord, Error> {
+    ) -> Result<ChangedClient, Error> {
         caller.must_manage()?;
         let known = self.storage.all_products().await?;
         let mut tx = self.storage.begin().await?;
+        let workspace = lock_workspace_of(&mut tx, &caller.reach, client_id).await?;
         let before = lock_client(&mut tx, &caller.reach, client_id).await?;
         expected.check(before.version)?;
-        let workspace = lock_workspace(&mut tx, &Reach::Platform, &before.workspace_id).await?;
         let mut after = before.clone();
         self.apply_change(&mut tx, &known, &workspace, change, Some(&before), &mut after).await?;
         client_rules::may_grant_permissions(caller, Some(&before), &after)?;
@@ -128,15 +139,15 @@ impl Registry {
         self.add_pending_uses(&mut secrets);
         if after == before {
             tx.rollback().await?;
-            return Ok(ClientRecord { client: before, secrets });
+            let record = ClientRecord { client: before, secrets };
+            return Ok(ChangedClient { record, revoked_tokens: None });
         }
-        if takes_away(&before, &after) {
-            after.generation += 1;
-        }
+        let revoked_tokens = self.kill_what_was_taken(&mut tx, &before, &mut after, now).await?;
+        self.suit_slots(&mut tx, &mut after, workspace.suspended_at.is_some(), now).await?;
         touch(&mut after, now);
-        self.write_change(&mut tx, caller, &before, &after).await?;
+        self.write_change(&mut tx, caller, &before, &after, revoked_tokens).await?;
         self.commit(tx).await?;
-        Ok(ClientRecord { client: after, secrets })
+        Ok(ChangedClient { record: ClientRecord { client: after, secrets }, revoked_tokens })
     }
 
     /// Deletes a client within reach with its secrets. Its recorded tokens are revoked.
@@ -153,13 +164,45 @@ impl Registry {
         let mut tx = self.storage.begin().await?;
         let client = lock_client(&mut tx, &caller.reach, client_id).await?;
         expected.check(client.version)?;
-        let revoked = tx.revoke_tokens_of_client(client_id, self.clock.now()).await?;
+        let now = self.clock.now();
+        self.end_generation(&mut tx, &client, now).await?;
+        let revoked = tx.revoke_tokens_of_client(client_id, now).await?;
+        let revoked = self.mark_revoked(&mut tx, &revoked).await?;
         tx.delete_client(client_id).await?;
         let facts = json!({ "label": client.label, "revoked_tokens": revoked });
         self.audit(&mut tx, caller, Action::ClientDeleted, Subject::client(&client), facts.clone()).await?;
         self.mail_contacts(&mut tx, &client, MailKind::ClientDeleted, facts).await?;
         tx.changed(Change::Client(client_id.to_owned()));
         self.commit(tx).await
+    }
+
+    /// Kills the tokens that carry what a change takes away. Of which recorded ones it returns the number; `None` if
+    /// nothing was taken.
+    async fn kill_what_was_taken(
+        &self,
+        tx: &mut Tx,
+        before: &ApiClient,
+        after: &mut ApiClient,
+        now: UnixSeconds,
+    ) -> Result<Option<usize>, Error> {
+        let taken = taken_away(before, after);
+        // From now on one token lives at a time, so none of the many that may be about can be one of them.
+        let one_from_now_on =
+            before.active_tokens == ActiveTokens::Many && after.active_tokens != ActiveTokens::Many;
+        if one_from_now_on {
+            return Ok(Some(self.revoke_all_tokens(tx, after, now).await?));
+        }
+        if taken.is_empty() {
+            return Ok(None);
+        }
+        self.new_generation(tx, after, now).await?;
+        let mut revoked = Vec::new();
+        for token in tx.live_tokens_of_client(&after.client_id, now).await? {
+            if token.scope.split(' ').any(|scope| taken.contains(&scope)) {
+                revoked.extend(tx.revoke_token(&token.jti, now).await?);
+            }
+        }
+        Ok(Some(self.mark_revoked(tx, &revoked).await?))
     }
 
     /// Locks what a change depends on, applies it to `after`, and judges the whole.
@@ -215,7 +258,10 @@ impl Registry {
             expires_at: None,
             metadata: BTreeMap::new(),
             disabled_at: None,
+            active_tokens: ActiveTokens::Many,
             generation: 1,
+            slot: None,
+            slots_suspended_at: None,
             created_at: now,
             updated_at: now,
             version: 1,
@@ -227,8 +273,14 @@ impl Registry {
         &self,
         tx: &mut Tx,
         caller: &Caller,
-        client: ApiClient,
+        mut client: ApiClient,
     ) -> Result<CreatedClient, Error> {
+        let now = self.clock.now();
+        self.first_slot(tx, &mut client, now).await?;
+        // It may be made disabled, or in a workspace that is suspended.
+        let workspace = tx.lock_workspace(&Reach::Platform, &client.workspace_id).await?;
+        let suspended = workspace.is_some_and(|workspace| workspace.suspended_at.is_some());
+        self.suit_slots(tx, &mut client, suspended, now).await?;
         tx.insert_client(&client, &self.new_id()?).await?;
         let (secret, plain) = self.new_secret(&client.client_id, None)?;
         tx.insert_secret(&secret).await?;
@@ -247,6 +299,7 @@ impl Registry {
         caller: &Caller,
         before: &ApiClient,
         after: &ApiClient,
+        revoked_tokens: Option<usize>,
     ) -> Result<(), Error> {
         tx.update_client(after).await?;
         for product in before.products.iter().filter(|product| !after.products.contains(product)) {
@@ -255,10 +308,17 @@ impl Registry {
         for product in after.products.iter().filter(|product| !before.products.contains(product)) {
             tx.grant_product(&after.client_id, product).await?;
         }
-        let changed = differences(facts(before), facts(after));
-        let members: Vec<&String> =
-            changed.as_object().into_iter().flat_map(|changed| changed.keys()).collect();
-        let told = json!({ "label": after.label, "changed": members });
+        let mut changed = differences(facts(before), facts(after));
+        let members: Vec<&String> = changed
+            .get("changed")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flat_map(|changed| changed.keys())
+            .collect();
+        let told = json!({ "label": after.label, "changed": members, "revoked_tokens": revoked_tokens });
+        if let (Some(revoked), Some(changed)) = (revoked_tokens, changed.as_object_mut()) {
+            changed.insert("revoked_tokens".to_owned(), revoked.into());
+        }
         self.audit(tx, caller, Action::ClientUpdated, Subject::client(after), changed).await?;
         // Whoever stops being a contact learns of it by this last mail, so none can be dropped in silence.
         let mut contacts = after.clone();
@@ -279,6 +339,15 @@ pub(super) async fn lock_client(tx: &mut Tx, reach: &Reach, client_id: &str) -> 
     tx.lock_client(reach, client_id).await?.ok_or(Error::NotFound(WHAT))
 }
 
+/// The workspace of a client within reach, locked, or "not found". Workspaces are locked before their clients.
+async fn lock_workspace_of(tx: &mut Tx, reach: &Reach, client_id: &str) -> Result<Workspace, Error> {
+    if !ids::is_client_id(client_id) {
+        return Err(Error::NotFound(WHAT));
+    }
+    let workspace_id = tx.workspace_of_client(reach, client_id).await?.ok_or(Error::NotFound(WHAT))?;
+    lock_workspace(tx, &Reach::Platform, &workspace_id).await
+}
+
 async fn lock_workspace(tx: &mut Tx, reach: &Reach, workspace_id: &str) -> Result<Workspace, Error> {
     if !ids::is_workspace_id(workspace_id) {
         return Err(Error::NotFound("workspace"));
@@ -292,10 +361,11 @@ pub(super) fn touch(client: &mut ApiClient, now: UnixSeconds) {
     client.updated_at = now;
 }
 
-/// Whether a product or a permission that `before` has is no longer there.
-fn takes_away(before: &ApiClient, after: &ApiClient) -> bool {
-    before.products.iter().any(|product| !after.products.contains(product))
-        || before.permissions.iter().any(|permission| !after.permissions.contains(permission))
+/// The scope tokens of products and permissions that `before` has and `after` has not.
+fn taken_away<'a>(before: &'a ApiClient, after: &ApiClient) -> Vec<&'a str> {
+    let products = before.products.iter().filter(|product| !after.products.contains(product));
+    let permissions = before.permissions.iter().filter(|permission| !after.permissions.contains(permission));
+    products.map(String::as_str).chain(permissions.map(|permission| permission.as_str())).collect()
 }
 
 /// What a person set of a client, for the audit trail.
@@ -310,6 +380,8 @@ fn facts(client: &ApiClient) -> Value {
         "signing_alg": client.signing_alg,
         "expires_at": client.expires_at.map(to_rfc3339),
         "metadata": client.metadata,
+        "active_tokens": client.active_tokens.as_str(),
+        "replace_grace_seconds": client.active_tokens.grace_seconds(),
         "status": client.status(),
     })
 }

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use quick_cache::sync::Cache as QuickCache;
 
 use super::{Error, Registry};
+use crate::model::client::ActiveTokens;
 use crate::model::clock::UnixSeconds;
 use crate::model::expiry::TokenExpiry;
 use crate::model::grant::Offer;
@@ -18,6 +19,7 @@ use crate::model::ids;
 use crate::model::key::Alg;
 use crate::model::scope::Permission;
 use crate::model::secret;
+use crate::model::status::Slot;
 use crate::storage::{Change, StoredCredentials};
 
 /// How many clients are kept in memory.
@@ -34,6 +36,10 @@ pub struct Credentials {
     pub workspace_id: Box<str>,
     /// Its generation, which its stateless tokens belong to.
     pub generation: i64,
+    /// The slot of that generation.
+    pub slot: Option<Slot>,
+    /// How many of its tokens live at a time.
+    pub active_tokens: ActiveTokens,
     /// Its own signing algorithm, if it has one.
     pub signing_alg: Option<Alg>,
     /// How long its tokens live.
@@ -145,6 +151,8 @@ impl Registry {
             client_id: client.client_id.into(),
             workspace_id: client.workspace_id.into(),
             generation: client.generation,
+            slot: client.slot,
+            active_tokens: client.active_tokens,
             signing_alg: client.signing_alg,
             token_expiry: client.token_expiry,
             expires_at: client.expires_at,
@@ -254,6 +262,9 @@ impl Cache {
 
     /// Drops what a change made untrue.
     pub(super) fn invalidate(&self, seq: i64, change: &Change) {
+        if matches!(change, Change::SigningKeys | Change::StatusList(_)) {
+            return;
+        }
         let mut fallen = self.fallen.lock().unwrap_or_else(PoisonError::into_inner);
         if fallen.recent.len() >= REMEMBERED_CHANGES
             && let Some((oldest, _)) = fallen.recent.pop_front()
@@ -265,7 +276,7 @@ impl Cache {
             Change::Client(id) => {
                 self.entries.remove(id.as_str());
             }
-            Change::SigningKeys => {}
+            Change::SigningKeys | Change::StatusList(_) => {}
             other => self.entries.retain(|id, entry| !concerns(other, id, entry.as_deref())),
         }
     }
@@ -284,7 +295,7 @@ fn concerns(change: &Change, client_id: &str, entry: Option<&Credentials>) -> bo
         Change::Client(id) => id == client_id,
         Change::Workspace(id) => entry.is_some_and(|entry| *entry.workspace_id == **id),
         Change::Product(code) => entry.is_some_and(|entry| entry.offer.part(code).is_some()),
-        Change::SigningKeys => false,
+        Change::SigningKeys | Change::StatusList(_) => false,
     }
 }
 

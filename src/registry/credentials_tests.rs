@@ -23,6 +23,8 @@ fn entry(client_id: &str) -> Option<Arc<Credentials>> {
         client_id: client_id.into(),
         workspace_id: "acme".into(),
         generation: 1,
+        slot: None,
+        active_tokens: ActiveTokens::Many,
         signing_alg: None,
         token_expiry: TokenExpiry::After { seconds: 3600 },
         expires_at: None,

@@ -134,13 +134,16 @@ impl Registry {
             Changes::These { changes, .. } => {
                 for (seq, change) in changes {
                     self.cache.invalidate(*seq, change);
-                    if *change == Change::SigningKeys {
-                        self.note_keys_changed();
+                    match change {
+                        Change::SigningKeys => self.note_keys_changed(),
+                        Change::StatusList(list) => self.list_changes.note(*list, *seq),
+                        Change::Client(_) | Change::Workspace(_) | Change::Product(_) => {}
                     }
                 }
             }
             Changes::Everything { seq } => {
                 self.cache.invalidate_everything(*seq);
+                self.list_changes.note_all(*seq);
                 self.note_keys_changed();
             }
         }

@@ -12,10 +12,6 @@ const AUTH_METHODS: [&str; 4] =
 /// The members. `null` and the default are always accepted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LaterMembers {
-    /// `many` (default), or `replace`.
-    pub active_tokens: Member<String>,
-    /// Seconds for which a replaced token lives on; default 0.
-    pub replace_grace_seconds: Member<i64>,
     /// Tokens a day; default no limit.
     pub daily_token_limit: Member<i64>,
     /// Whether `DPoP` (RFC 9449) is demanded; default no.
@@ -30,12 +26,6 @@ pub struct LaterMembers {
 impl LaterMembers {
     /// Notes values that are no lawful values at all.
     pub(super) fn check(&self, broken: &mut Broken) {
-        if self.active_tokens.value().is_some_and(|mode| mode != "many" && mode != "replace") {
-            broken.at("/active_tokens", "must be many or replace");
-        }
-        if self.replace_grace_seconds.value().is_some_and(|seconds| *seconds < 0) {
-            broken.at("/replace_grace_seconds", "must be 0 or more");
-        }
         if self.daily_token_limit.value().is_some_and(|limit| *limit < 1) {
             broken.at("/daily_token_limit", "must be null or at least 1");
         }
@@ -50,12 +40,6 @@ impl LaterMembers {
         let mut refuse = |member: &str, instead: &str| {
             refused.push(Invalid::new(format!("/{member}"), format!("this version serves only {instead}")));
         };
-        if self.active_tokens.value().is_some_and(|mode| mode != "many") {
-            refuse("active_tokens", "\"many\"");
-        }
-        if self.replace_grace_seconds.value().is_some_and(|seconds| *seconds != 0) {
-            refuse("replace_grace_seconds", "0");
-        }
         if self.daily_token_limit.value().is_some() {
             refuse("daily_token_limit", "null");
         }

@@ -23,6 +23,8 @@ mod record;
 mod representation;
 mod secrets;
 mod signing_keys;
+mod slots;
+mod status_lists;
 mod text;
 mod tokens;
 mod upkeep;
@@ -32,6 +34,7 @@ pub use access::Caller;
 pub use audit::AuditFilter;
 pub use bootstrap::Bootstrapped;
 pub use client_change::ClientChange;
+pub use clients::ChangedClient;
 pub use clients::{ClientFilter, CreatedClient};
 pub use credentials::{Credentials, Refusal, SecretOnFile};
 pub use error::Error;
@@ -43,6 +46,7 @@ pub use products::ProductChange;
 pub use representation::Representation;
 pub use secrets::{CreatedSecret, NewSecret};
 pub use signing_keys::{KeyRecord, NewSigningKey};
+pub use tokens::{Death, Judged, Revocation, STATUS_LISTS_PATH};
 pub use workspaces::WorkspaceChange;
 
 use std::sync::Arc;
@@ -60,6 +64,8 @@ use crate::storage::Storage;
 use credentials::Cache;
 use follow::Follow;
 use last_used::LastUsed;
+use slots::Leases;
+use status_lists::ListChanges;
 
 /// What the rules need to know of the settings.
 #[derive(Debug, Clone)]
@@ -99,6 +105,9 @@ pub struct Registry {
     cache: Cache,
     follow: Follow,
     last_used: LastUsed,
+    introspected: LastUsed,
+    leases: Leases,
+    list_changes: ListChanges,
     ids: OrderedIds,
 }
 
@@ -126,6 +135,9 @@ impl Registry {
             ring,
             follow,
             last_used: LastUsed::default(),
+            introspected: LastUsed::default(),
+            leases: Leases::default(),
+            list_changes: ListChanges::default(),
             ids: OrderedIds::default(),
         })
     }

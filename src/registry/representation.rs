@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{CreatedClient, CreatedSecret, KeyRecord};
+use super::{ChangedClient, CreatedClient, CreatedSecret, KeyRecord};
 use crate::model::client::ClientRecord;
 use crate::model::clock::to_rfc3339;
 use crate::model::product::Product;
@@ -57,8 +57,8 @@ impl Representation for ClientRecord {
             "token_expiry": client.token_expiry,
             "notification_emails": client.notification_emails,
             "allowed_ips": client.allowed_ips,
-            "active_tokens": "many",
-            "replace_grace_seconds": 0,
+            "active_tokens": client.active_tokens.as_str(),
+            "replace_grace_seconds": client.active_tokens.grace_seconds(),
             "daily_token_limit": null,
             "auth_method": "client_secret",
             "expires_at": client.expires_at.map(to_rfc3339),
@@ -70,6 +70,17 @@ impl Representation for ClientRecord {
             "created_at": to_rfc3339(client.created_at),
             "updated_at": to_rfc3339(client.updated_at),
         })
+    }
+}
+
+/// With the number of recorded tokens that the change revoked, if it was one that does.
+impl Representation for ChangedClient {
+    fn to_json(&self) -> Value {
+        let mut record = self.record.to_json();
+        if let (Some(revoked), Some(members)) = (self.revoked_tokens, record.as_object_mut()) {
+            members.insert("revoked_tokens".to_owned(), revoked.into());
+        }
+        record
     }
 }
 

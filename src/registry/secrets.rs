@@ -10,7 +10,7 @@ use super::{Caller, Error, Keep, Registry};
 use crate::model::audit::Action;
 use crate::model::clock::{UnixSeconds, to_rfc3339};
 use crate::model::ids;
-use crate::model::invalid::{Broken, Invalid};
+use crate::model::invalid::Broken;
 use crate::model::mail::MailKind;
 use crate::model::page::{Items, Page};
 use crate::model::secret::{ClientSecret, MAX_LIVE_SECRETS, PlainSecret};
@@ -74,6 +74,10 @@ impl Registry {
         if let Some(at) = others_end_at {
             tx.expire_other_secrets(client_id, &record.secret_id, at).await?;
         }
+        let revoked_tokens = match wanted.revoke_tokens {
+            Some(true) => Some(self.revoke_all_tokens(&mut tx, &mut client, now).await?),
+            Some(false) | None => None,
+        };
         touch(&mut client, now);
         tx.update_client(&client).await?;
 
@@ -83,6 +87,7 @@ impl Registry {
             "last_four": record.last_four,
             "expires_at": expires_at.map(to_rfc3339),
             "others_expire_at": others_end_at,
+            "revoked_tokens": revoked_tokens,
         });
         let subject = Subject::of_client(&client, &record.secret_id);
         self.audit(&mut tx, caller, Action::SecretCreated, subject, facts.clone()).await?;
@@ -212,10 +217,6 @@ impl NewSecret {
             );
         }
         Error::if_broken(broken)?;
-        if self.revoke_tokens == Some(true) {
-            let why = "this version serves only false: delete the secret or disable the client instead";
-            return Err(Error::NotSupportedYet(vec![Invalid::new("/revoke_tokens", why)]));
-        }
         Ok(expires_at)
     }
 }

@@ -11,11 +11,13 @@ use super::record::Subject;
 use super::{Caller, Error, Registry};
 use crate::keys::GENERATES_RSA;
 use crate::keys::key::{KeyError, NewKey};
-use crate::keys::rotation::{self, ByHand, NotDeletable, Step};
+use crate::keys::rotation::{self, ByHand, NotDeletable, STATELESS_LIFETIME_MAX, Step};
 use crate::model::audit::{Action, Actor};
+use crate::model::client::ApiClient;
 use crate::model::clock::UnixSeconds;
 use crate::model::invalid::Broken;
 use crate::model::key::{Alg, Phase, SigningKey, UseFor};
+use crate::model::mail::MailKind;
 use crate::model::member::Member;
 use crate::model::page::{Items, Page};
 use crate::model::reach::Reach;
@@ -163,6 +165,10 @@ impl Registry {
         caller.must_manage_platform("signing keys")?;
         let mut tx = self.storage.begin().await?;
         let now = self.clock.now();
+        tx.serialise_key_changes().await?;
+        // Clients are locked before keys, as by whoever records a token.
+        let mut holders =
+            if revoke_tokens { self.lock_holders(&mut tx, kid, now).await? } else { Vec::new() };
         self.take_due_steps(&mut tx, now).await?;
         let key = tx.lock_signing_key(kid).await?.ok_or(Error::NotFound("signing key"))?;
         expected.check(key.version)?;
@@ -188,12 +194,9 @@ impl Registry {
             }
         };
         tx.update_signing_key(&gone).await?;
-        let mut revoked = 0;
-        if revoke_tokens {
-            // Only after its row is written: until then a token that it signed may still be on its way into the records.
-            revoked = live_of(&tx.live_tokens_by_kid(now).await?, kid);
-            tx.revoke_tokens_of_key(kid, now).await?;
-        }
+        tx.close_status_lists_of(kid, now).await?;
+        let revoked =
+            if revoke_tokens { self.kill_tokens_of_key(&mut tx, &key, &mut holders, now).await? } else { 0 };
         let facts = json!({"phase": key.phase.as_str(), "revoked_tokens": revoked});
         self.audit(&mut tx, caller, Action::KeyDeleted, Subject::platform(kid), facts).await?;
         let signed =
@@ -264,6 +267,9 @@ impl Registry {
             }
             for key in step.changes(&keys, now) {
                 tx.update_signing_key(&key).await?;
+                if key.phase == Phase::Gone {
+                    tx.close_status_lists_of(&key.kid, now).await?;
+                }
                 let action = match key.phase {
                     Phase::Pending | Phase::Active => Action::KeyActivated,
                     Phase::Retiring => Action::KeyRetired,
@@ -311,6 +317,50 @@ impl Registry {
         Ok(())
     }
 
+    /// The clients that may hold tokens signed by a key, locked: those with recorded ones, and for a key of the
+    /// expiring class whoever may have been given stateless ones.
+    async fn lock_holders(&self, tx: &mut Tx, kid: &str, now: UnixSeconds) -> Result<Vec<ApiClient>, Error> {
+        let keys = tx.signing_keys().await?;
+        let Some(key) = keys.iter().find(|key| key.kid == kid) else { return Ok(Vec::new()) };
+        let mut ids = tx.clients_with_tokens_of_key(kid, now).await?;
+        if may_have_signed_stateless(key, now) {
+            ids.extend(tx.client_ids_signed_by(key.alg, now - STATELESS_LIFETIME_MAX).await?);
+            ids.sort_unstable();
+            ids.dedup();
+        }
+        let mut clients = Vec::with_capacity(ids.len());
+        for client_id in ids {
+            clients.extend(tx.lock_client(&Reach::Platform, &client_id).await?);
+        }
+        Ok(clients)
+    }
+
+    /// Kills every token that a key signed, after its row says that it signs no more: until then one may still be on its
+    /// way into the records. Returns how many recorded ones had been alive.
+    async fn kill_tokens_of_key(
+        &self,
+        tx: &mut Tx,
+        key: &SigningKey,
+        holders: &mut [ApiClient],
+        now: UnixSeconds,
+    ) -> Result<usize, Error> {
+        let revoked = tx.revoke_tokens_of_key(&key.kid, now).await?;
+        for client in holders {
+            let of_client =
+                revoked.iter().filter(|token| token.was_live && token.client_id == client.client_id).count();
+            if may_have_signed_stateless(key, now) {
+                self.new_generation(tx, client, now).await?;
+                tx.update_client(client).await?;
+                tx.changed(Change::Client(client.client_id.clone()));
+            } else if of_client == 0 {
+                continue;
+            }
+            let facts = json!({ "label": client.label, "kid": key.kid, "revoked_tokens": of_client });
+            self.mail_contacts(tx, client, MailKind::KeyRevoked, facts).await?;
+        }
+        self.mark_revoked(tx, &revoked).await
+    }
+
     async fn holders(&self, tx: &mut Tx, kid: &str, now: UnixSeconds) -> Result<String, Error> {
         let holders = tx.holders_of_key(kid, now).await?;
         let names: Vec<String> =
@@ -332,6 +382,18 @@ impl Registry {
 /// Orders the list: by the instant of making, then by name.
 fn place_in_list(record: &KeyRecord) -> String {
     format!("{:020}:{}", record.key.created_at, record.key.kid)
+}
+
+/// Whether a stateless token that the key signed may be alive.
+fn may_have_signed_stateless(key: &SigningKey, now: UnixSeconds) -> bool {
+    key.use_for == UseFor::Expiring
+        && match key.phase {
+            Phase::Pending => key.activates_at <= now + rotation::REPLICA_MARGIN,
+            Phase::Active => true,
+            Phase::Retiring | Phase::Gone => {
+                key.retired_at.is_none_or(|at| at + STATELESS_LIFETIME_MAX + rotation::REPLICA_MARGIN > now)
+            }
+        }
 }
 
 fn live_of(live: &[(String, i64)], kid: &str) -> i64 {

@@ -228,6 +228,9 @@ impl Registry {
             ));
         }
         must_not_hold_more(&mut tx, &before, &after).await?;
+        if before.suspended_at.is_some() != after.suspended_at.is_some() {
+            self.suit_slots_of_clients(&mut tx, &after, now).await?;
+        }
         after.updated_at = now;
         after.version += 1;
         tx.update_workspace(&after).await?;
@@ -271,6 +274,24 @@ impl Registry {
         let subject = Subject::workspace(workspace_id);
         self.audit(&mut tx, caller, Action::WorkspaceDeleted, subject, facts(&workspace)).await?;
         self.commit(tx).await
+    }
+
+    /// Suspends the tokens of all clients of a locked workspace, or lifts that.
+    async fn suit_slots_of_clients(
+        &self,
+        tx: &mut Tx,
+        workspace: &Workspace,
+        now: UnixSeconds,
+    ) -> Result<(), Error> {
+        for client_id in tx.client_ids_of_workspace(&workspace.workspace_id).await? {
+            // One that is deleted meanwhile took its tokens with it.
+            if let Some(mut client) = tx.lock_client(&Reach::Platform, &client_id).await?
+                && self.suit_slots(tx, &mut client, workspace.suspended_at.is_some(), now).await?
+            {
+                tx.update_client(&client).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The codes a change's list of products may name; none are read for a change that has no such list.

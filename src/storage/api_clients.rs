@@ -5,17 +5,19 @@ use sqlx::FromRow;
 use super::engine::{on_read, on_tx, statements};
 use super::error::parse;
 use super::{Storage, StorageError, Tx, touched};
-use crate::model::client::{ApiClient, ClientRecord};
+use crate::model::client::{ActiveTokens, ApiClient, ClientRecord};
 use crate::model::expiry::TokenExpiry;
 use crate::model::page::{Items, Page};
 use crate::model::product::Product;
 use crate::model::reach::Reach;
 use crate::model::secret::ClientSecret;
+use crate::model::status::Slot;
 
 macro_rules! columns {
     () => {
         "client_id, ordinal, workspace_id, label, permissions, token_expiry_seconds, notification_emails, allowed_ips,
-            signing_alg, expires_at, metadata, disabled_at, generation, created_at, updated_at, version,
+            signing_alg, expires_at, metadata, disabled_at, active_tokens, replace_grace_seconds, generation, status_list,
+            status_idx, slots_suspended_at, created_at, updated_at, version,
             (SELECT string_agg(g.product, ' ') FROM client_products g WHERE g.client_id = api_clients.client_id)
                 AS products"
     };
@@ -33,14 +35,16 @@ statements! {
             AND (CAST($5 AS TEXT) IS NULL OR (CASE WHEN disabled_at IS NULL THEN 'active' ELSE 'disabled' END) = $5)
         ORDER BY ordinal DESC LIMIT $6");
     INSERT = "INSERT INTO api_clients (client_id, ordinal, workspace_id, label, permissions, token_expiry_seconds,
-            notification_emails, allowed_ips, signing_alg, expires_at, metadata, disabled_at, generation, created_at,
-            updated_at, version)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+            notification_emails, allowed_ips, signing_alg, expires_at, metadata, disabled_at, active_tokens,
+            replace_grace_seconds, generation, status_list, status_idx, slots_suspended_at, created_at, updated_at,
+            version)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
     LOCK = concat!("UPDATE api_clients SET version = version
         WHERE client_id = $1 AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2) RETURNING ", columns!());
     UPDATE = "UPDATE api_clients SET label = $2, permissions = $3, token_expiry_seconds = $4, notification_emails = $5,
-            allowed_ips = $6, signing_alg = $7, expires_at = $8, metadata = $9, disabled_at = $10, generation = $11,
-            updated_at = $12, version = $13
+            allowed_ips = $6, signing_alg = $7, expires_at = $8, metadata = $9, disabled_at = $10, active_tokens = $11,
+            replace_grace_seconds = $12, generation = $13, status_list = $14, status_idx = $15, slots_suspended_at = $16,
+            updated_at = $17, version = $18
         WHERE client_id = $1";
     DELETE = "DELETE FROM api_clients WHERE client_id = $1";
     GRANT = "INSERT INTO client_products (client_id, product) VALUES ($1, $2) ON CONFLICT DO NOTHING";
@@ -51,6 +55,14 @@ statements! {
     FIRST_MANAGER = concat!("SELECT ", columns!(), " FROM api_clients
         WHERE workspace_id = $1 AND permissions LIKE '%mintmark:manage%' ORDER BY ordinal LIMIT 1");
     ALL_IDS = "SELECT client_id FROM api_clients ORDER BY client_id";
+    WORKSPACE_OF = "SELECT workspace_id FROM api_clients
+        WHERE client_id = $1 AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2)";
+    IDS_OF_WORKSPACE = "SELECT client_id FROM api_clients WHERE workspace_id = $1 ORDER BY client_id";
+    IDS_SIGNED_BY = "SELECT client_id FROM api_clients
+        WHERE signing_alg IS NULL OR signing_alg = $1 OR updated_at > $2 ORDER BY client_id";
+    EXPIRED_UNMARKED = "SELECT client_id FROM api_clients
+        WHERE expires_at IS NOT NULL AND expires_at <= $1 AND slots_suspended_at IS NULL ORDER BY client_id LIMIT $2";
+    WITHOUT_SLOT = "SELECT client_id FROM api_clients WHERE status_list IS NULL ORDER BY client_id LIMIT $1";
 }
 
 /// What the list of clients is narrowed to.
@@ -93,7 +105,12 @@ struct ClientRow {
     expires_at: Option<i64>,
     metadata: String,
     disabled_at: Option<i64>,
+    active_tokens: String,
+    replace_grace_seconds: i64,
     generation: i64,
+    status_list: Option<i64>,
+    status_idx: Option<i64>,
+    slots_suspended_at: Option<i64>,
     created_at: i64,
     updated_at: i64,
     version: i64,
@@ -129,7 +146,17 @@ impl TryFrom<ClientRow> for ApiClient {
             metadata: serde_json::from_str(&row.metadata)
                 .map_err(|error| StorageError::Damaged(format!("api_clients.metadata: {error}")))?,
             disabled_at: row.disabled_at,
+            active_tokens: match row.active_tokens.as_str() {
+                "many" => ActiveTokens::Many,
+                "replace" => ActiveTokens::Replace { grace_seconds: row.replace_grace_seconds },
+                other => {
+                    let other = other.escape_debug();
+                    return Err(StorageError::Damaged(format!("api_clients.active_tokens is `{other}`")));
+                }
+            },
             generation: row.generation,
+            slot: Slot::from_columns(row.status_list, row.status_idx),
+            slots_suspended_at: row.slots_suspended_at,
             created_at: row.created_at,
             updated_at: row.updated_at,
             version: row.version,
@@ -244,6 +271,18 @@ impl Storage {
     pub async fn client_ids(&self) -> Result<Vec<String>, StorageError> {
         Ok(on_read!(self, pool => sqlx::query_scalar(ALL_IDS).fetch_all(pool).await)?)
     }
+
+    /// Up to `limit` clients that ended by `now` and whose slots do not say so yet.
+    pub async fn clients_ended_unmarked(&self, now: i64, limit: u32) -> Result<Vec<String>, StorageError> {
+        Ok(on_read!(self, pool => sqlx::query_scalar(EXPIRED_UNMARKED)
+            .bind(now).bind(i64::from(limit)).fetch_all(pool).await)?)
+    }
+
+    /// Up to `limit` clients that were made before there were slots.
+    pub async fn clients_without_slot(&self, limit: u32) -> Result<Vec<String>, StorageError> {
+        Ok(on_read!(self, pool => sqlx::query_scalar(WITHOUT_SLOT)
+            .bind(i64::from(limit)).fetch_all(pool).await)?)
+    }
 }
 
 /// A `LIKE` pattern for "contains", with the pattern's own signs taken literally. Both sides fold ASCII only (the
@@ -268,7 +307,9 @@ impl Tx {
             .bind(words(&client.permissions)).bind(client.token_expiry.seconds())
             .bind(client.notification_emails.join("\n")).bind(words(&client.allowed_ips))
             .bind(status_alg(client)).bind(client.expires_at).bind(metadata_json(client)).bind(client.disabled_at)
-            .bind(client.generation).bind(client.created_at).bind(client.updated_at).bind(client.version)
+            .bind(client.active_tokens.as_str()).bind(client.active_tokens.grace_seconds())
+            .bind(client.generation).bind(client.slot.map(|slot| slot.list))
+            .bind(client.slot.map(|slot| i64::from(slot.idx))).bind(client.slots_suspended_at).bind(client.created_at).bind(client.updated_at).bind(client.version)
             .execute(&mut *conn).await.map(|_| ()))?;
         for product in &client.products {
             self.grant_product(&client.client_id, product).await?;
@@ -293,6 +334,33 @@ impl Tx {
         Ok(Some(client))
     }
 
+    /// The workspace of a client within reach; it never changes. Whoever holds both locks the workspace first.
+    pub async fn workspace_of_client(
+        &mut self,
+        reach: &Reach,
+        client_id: &str,
+    ) -> Result<Option<String>, StorageError> {
+        Ok(on_tx!(self.db, conn => sqlx::query_scalar(WORKSPACE_OF)
+            .bind(client_id).bind(reach.limit()).fetch_optional(&mut *conn).await)?)
+    }
+
+    /// The clients of a workspace, in the order in which to lock them.
+    pub async fn client_ids_of_workspace(&mut self, workspace_id: &str) -> Result<Vec<String>, StorageError> {
+        Ok(on_tx!(self.db, conn => sqlx::query_scalar(IDS_OF_WORKSPACE)
+            .bind(workspace_id).fetch_all(&mut *conn).await)?)
+    }
+
+    /// The clients that may hold tokens by `alg`, in the order in which to lock them: by their algorithm, by that of the
+    /// platform, or by one they had until after `since`.
+    pub async fn client_ids_signed_by(
+        &mut self,
+        alg: crate::model::key::Alg,
+        since: i64,
+    ) -> Result<Vec<String>, StorageError> {
+        Ok(on_tx!(self.db, conn => sqlx::query_scalar(IDS_SIGNED_BY)
+            .bind(alg.as_str()).bind(since).fetch_all(&mut *conn).await)?)
+    }
+
     /// The oldest client of a workspace that may manage.
     pub async fn first_manager(&mut self, workspace_id: &str) -> Result<Option<ApiClient>, StorageError> {
         let row: Option<ClientRow> = on_tx!(self.db, conn => sqlx::query_as(FIRST_MANAGER)
@@ -306,7 +374,10 @@ impl Tx {
             .bind(&client.client_id).bind(&client.label).bind(words(&client.permissions))
             .bind(client.token_expiry.seconds()).bind(client.notification_emails.join("\n"))
             .bind(words(&client.allowed_ips)).bind(status_alg(client)).bind(client.expires_at)
-            .bind(metadata_json(client)).bind(client.disabled_at).bind(client.generation)
+            .bind(metadata_json(client)).bind(client.disabled_at)
+            .bind(client.active_tokens.as_str()).bind(client.active_tokens.grace_seconds())
+            .bind(client.generation).bind(client.slot.map(|slot| slot.list))
+            .bind(client.slot.map(|slot| i64::from(slot.idx))).bind(client.slots_suspended_at)
             .bind(client.updated_at).bind(client.version)
             .execute(&mut *conn).await?.rows_affected());
         Ok(touched(rows))

@@ -2,6 +2,8 @@
 //!
 //! The counter's row is locked from the raise to the commit, so numbers become visible in order and without gaps.
 
+use std::borrow::Cow;
+
 use super::engine::{DataVersion, Db, on_read, on_tx, statements};
 use super::{Storage, StorageError, Tx};
 
@@ -29,15 +31,18 @@ pub enum Change {
     Product(String),
     /// The signing keys.
     SigningKeys,
+    /// The statuses of one status list.
+    StatusList(i64),
 }
 
 impl Change {
-    fn parts(&self) -> (&'static str, &str) {
+    fn parts(&self) -> (&'static str, Cow<'_, str>) {
         match self {
-            Self::Client(id) => ("client", id),
-            Self::Workspace(id) => ("workspace", id),
-            Self::Product(id) => ("product", id),
-            Self::SigningKeys => ("signing_keys", ""),
+            Self::Client(id) => ("client", id.into()),
+            Self::Workspace(id) => ("workspace", id.into()),
+            Self::Product(id) => ("product", id.into()),
+            Self::SigningKeys => ("signing_keys", "".into()),
+            Self::StatusList(list) => ("status_list", list.to_string().into()),
         }
     }
 
@@ -47,6 +52,7 @@ impl Change {
             "workspace" => Self::Workspace(id),
             "product" => Self::Product(id),
             "signing_keys" => Self::SigningKeys,
+            "status_list" => Self::StatusList(id.parse().ok()?),
             _ => return None,
         })
     }
@@ -150,7 +156,7 @@ impl Tx {
         let mut numbered = Vec::with_capacity(changes.len());
         for (change, seq) in changes.into_iter().zip(last - count + 1..) {
             let (kind, id) = change.parts();
-            on_tx!(self.db, conn => sqlx::query(LOG).bind(seq).bind(kind).bind(id).execute(&mut *conn).await.map(|_| ()))?;
+            on_tx!(self.db, conn => sqlx::query(LOG).bind(seq).bind(kind).bind(&*id).execute(&mut *conn).await.map(|_| ()))?;
             numbered.push((seq, change));
         }
         Ok(Changes::These { seq: last, changes: numbered })

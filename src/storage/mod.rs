@@ -16,15 +16,17 @@ mod products;
 mod secrets;
 mod signing_keys;
 mod state;
+mod status_lists;
 mod workspaces;
 
-pub use access_tokens::{IssueGuard, Standing};
+pub use access_tokens::{IssueGuard, Revoked, Standing, TokenState};
 pub use api_clients::{ClientFilter, StoredCredentials};
 pub use audit::AuditFilter;
 pub use changes::{Change, ChangeWatch, Changes};
 pub use error::StorageError;
 pub use idempotency::StoredReply;
 pub use state::SealedRoot;
+pub use status_lists::StoredStatusList;
 
 use engine::{Db, DbTx};
 
@@ -90,6 +92,7 @@ fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         secrets::STATEMENTS,
         signing_keys::STATEMENTS,
         state::STATEMENTS,
+        status_lists::STATEMENTS,
         workspaces::STATEMENTS,
     ]
     .into_iter()

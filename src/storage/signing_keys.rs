@@ -27,8 +27,10 @@ statements! {
     HOLDERS = "SELECT client_id, COUNT(*) FROM access_tokens
         WHERE kid = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
         GROUP BY client_id ORDER BY COUNT(*) DESC, client_id LIMIT 10";
-    // Raising the counter by nothing takes its row's lock: all work on keys is one after the other.
-    SERIALISE = "UPDATE service_state SET change_seq = change_seq WHERE id = 1";
+    CLIENTS_OF = "SELECT DISTINCT client_id FROM access_tokens
+        WHERE kid = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) ORDER BY client_id";
+    // A row of its own: the change counter is taken last by every change, and work on keys waits for others after this.
+    SERIALISE = "UPDATE turns SET number = number WHERE name = 'signing_keys'";
 }
 
 #[derive(FromRow)]
@@ -116,6 +118,17 @@ impl Tx {
     /// The clients with the most live recorded tokens of a key at `now`, at most ten, with how many.
     pub async fn holders_of_key(&mut self, kid: &str, now: i64) -> Result<Vec<(String, i64)>, StorageError> {
         Ok(on_tx!(self.db, conn => sqlx::query_as(HOLDERS).bind(kid).bind(now).fetch_all(&mut *conn).await)?)
+    }
+
+    /// The clients with live recorded tokens of a key at `now`, in the order in which to lock them.
+    pub async fn clients_with_tokens_of_key(
+        &mut self,
+        kid: &str,
+        now: i64,
+    ) -> Result<Vec<String>, StorageError> {
+        Ok(
+            on_tx!(self.db, conn => sqlx::query_scalar(CLIENTS_OF).bind(kid).bind(now).fetch_all(&mut *conn).await)?,
+        )
     }
 
     /// Adds a key. `false` if the kid exists or once existed.

@@ -223,11 +223,13 @@ async fn a_key_that_is_revoked_takes_along_what_was_under_way(engine: Engine) {
         issued_at: now,
         expires_at: None,
         revoked_at: None,
+        revoke_at: None,
+        slot: None,
         last_introspected_at: None,
         issued_by: "client".to_owned(),
     };
     let mut tx = elsewhere.begin().await.unwrap();
-    let guard = IssueGuard { secret_id: Some(secret_id.to_string()), now };
+    let guard = IssueGuard { secret_id: Some(secret_id.to_string()), now, replaces: false };
     assert_eq!(tx.may_issue(&born, &guard).await.unwrap(), Standing::Good);
     tx.insert_recorded_token(&born).await.unwrap();
 

@@ -39,7 +39,8 @@ async fn a_change_is_told_to_the_trail_and_to_old_and_new_contacts(engine: Engin
         .change_client(&admin(), &id, &Precondition::None, &contacts(&["b@acme.example"]))
         .await
         .unwrap();
-    assert_eq!((record.client.version, record.client.generation), (3, 1));
+    let client = record.record.client;
+    assert_eq!((client.version, client.generation), (3, 1));
     let (action, detail) = newest_event(&place, &id).await;
     assert_eq!(action, "client.updated");
     let addresses = json!({ "old": ["a@acme.example"], "new": ["b@acme.example"] });
@@ -66,7 +67,10 @@ async fn no_change_writes_nothing(engine: Engine) {
         metadata: Member::Value([("gone".to_owned(), None)].into()),
         ..wanted("ERP", &["gst", "e-invoicing"])
     };
-    assert_eq!(registry.change_client(&admin(), &id, &Precondition::None, &same).await.unwrap(), before);
+    assert_eq!(
+        registry.change_client(&admin(), &id, &Precondition::None, &same).await.unwrap().record,
+        before
+    );
     assert_eq!(registry.client(&admin(), &id).await.unwrap(), before);
     let storage = place.storage().await;
     assert_eq!(storage.change_seq().await.unwrap(), seq);
@@ -91,7 +95,7 @@ async fn a_change_that_waited_sees_the_grants_as_they_became(engine: Engine) {
     let early = tokio::time::timeout(Duration::from_millis(300), &mut second).await;
     assert!(early.is_err(), "the second did not wait for the first: {early:?}");
     first.commit().await.unwrap();
-    let client = second.await.unwrap().client;
+    let client = second.await.unwrap().record.client;
     assert_eq!(client.products, ["e-invoicing"]);
     assert_eq!((client.generation, client.label.as_str()), (1, "Renamed"));
 }

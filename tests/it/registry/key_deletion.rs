@@ -1,5 +1,6 @@
 //! A signing key is deleted while a token that it signed is being recorded.
 
+use mintmark::model::client::ActiveTokens;
 use mintmark::model::key::{Phase, UseFor};
 use mintmark::model::token::RecordedToken;
 use mintmark::registry::{Error, Precondition};
@@ -26,12 +27,14 @@ async fn token(place: &Place, jti: &str) -> RecordedToken {
         issued_at: START,
         expires_at: Some(START + 100_000),
         revoked_at: None,
+        revoke_at: None,
+        slot: None,
         last_introspected_at: None,
         issued_by: "client".to_owned(),
     }
 }
 
-const GUARD: IssueGuard = IssueGuard { secret_id: None, now: START };
+const GUARD: IssueGuard = IssueGuard { secret_id: None, now: START, replaces: false };
 
 async fn a_token_on_its_way_is_revoked_with_its_key(engine: Engine) {
     let place = Place::new(engine);
@@ -54,7 +57,7 @@ async fn no_token_is_recorded_by_a_deleted_key(engine: Engine) {
     let registry = place.registry().await;
     let token = token(&place, "too late").await;
     registry.delete_signing_key(&admin(), &token.kid, true, &Precondition::None).await.unwrap();
-    assert_eq!(registry.record_token(&token, &GUARD).await.unwrap(), Standing::KeyMayNot);
+    assert_eq!(registry.record_token(&token, ActiveTokens::Many, &GUARD).await.unwrap(), Standing::KeyMayNot);
     let again = registry.delete_signing_key(&admin(), &token.kid, true, &Precondition::None).await;
     assert!(matches!(again, Err(Error::NotFound(_))), "{again:?}");
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use mintmark::model::client::ApiClient;
+use mintmark::model::client::{ActiveTokens, ApiClient};
 use mintmark::model::expiry::TokenExpiry;
 use mintmark::model::key::{Alg, Phase, SigningKey, UseFor};
 use mintmark::model::page::Page;
 use mintmark::model::product::Product;
 use mintmark::model::scope::Permission;
 use mintmark::model::secret::ClientSecret;
+use mintmark::model::status::Slot;
 use mintmark::model::token::RecordedToken;
 use mintmark::model::workspace::Workspace;
 use mintmark::storage::Storage;
@@ -75,7 +76,10 @@ pub(super) fn client(client_id: &str) -> ApiClient {
         expires_at: Some(NOW + 1_000_000),
         metadata: BTreeMap::from([("cost centre".to_owned(), "\"4711\"\n\u{0}✓".to_owned())]),
         disabled_at: None,
+        active_tokens: ActiveTokens::Replace { grace_seconds: 60 },
         generation: 7,
+        slot: Some(Slot { list: 3, idx: 131_071 }),
+        slots_suspended_at: Some(NOW + 3),
         created_at: NOW,
         updated_at: NOW + 1,
         version: 5,
@@ -122,6 +126,8 @@ pub(super) fn token(jti: &str) -> RecordedToken {
         issued_at: NOW,
         expires_at: Some(NOW + 100_000),
         revoked_at: None,
+        revoke_at: None,
+        slot: Some(Slot { list: 2, idx: 4711 }),
         last_introspected_at: None,
         issued_by: "client".to_owned(),
     }

@@ -151,7 +151,7 @@ async fn whoever_locks_a_key_sees_the_tokens_on_their_way(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     let other = database.open().await;
     let mut tx = storage.begin().await.unwrap();
-    let guard = IssueGuard { secret_id: None, now: NOW };
+    let guard = IssueGuard { secret_id: None, now: NOW, replaces: false };
     assert_eq!(tx.may_issue(&token("t1"), &guard).await.unwrap(), Standing::Good);
     tx.insert_recorded_token(&token("t1")).await.unwrap();
     let theirs = async {
@@ -159,7 +159,7 @@ async fn whoever_locks_a_key_sees_the_tokens_on_their_way(engine: Engine) {
         assert!(tx.lock_signing_key("k1").await.unwrap().unwrap() == signing_key("k1"));
         assert!(tx.lock_signing_key("none").await.unwrap().is_none());
         let live = tx.live_tokens_by_kid(NOW).await.unwrap();
-        assert!(tx.revoke_tokens_of_key("k1", NOW).await.unwrap());
+        assert_eq!(tx.revoke_tokens_of_key("k1", NOW).await.unwrap().len(), 1);
         tx.update_signing_key(&SigningKey { phase: Phase::Gone, ..signing_key("k1") }).await.unwrap();
         assert!(tx.lock_signing_key("k1").await.unwrap().is_none(), "it is gone");
         tx.commit().await.unwrap();
