@@ -21,6 +21,10 @@ pub enum TokenTyp {
     AccessToken,
     /// `JWT`: an access token without `exp`, which RFC 9068 does not know.
     Jwt,
+    /// `statuslist+jwt`: a Token Status List (draft-ietf-oauth-status-list-21 §5.1).
+    StatusList,
+    /// `token-introspection+jwt`: an introspection response (RFC 9701 §5).
+    Introspection,
 }
 
 impl TokenTyp {
@@ -29,6 +33,8 @@ impl TokenTyp {
         match self {
             Self::AccessToken => "at+jwt",
             Self::Jwt => "JWT",
+            Self::StatusList => "statuslist+jwt",
+            Self::Introspection => "token-introspection+jwt",
         }
     }
 }
@@ -39,6 +45,8 @@ pub struct SigningHandle {
     use_for: UseFor,
     access_token_header: Box<str>,
     jwt_header: Box<str>,
+    status_list_header: Box<str>,
+    introspection_header: Box<str>,
 }
 
 impl SigningHandle {
@@ -49,8 +57,14 @@ impl SigningHandle {
                 format!(r#"{{"alg":"{}","kid":"{}","typ":"{}"}}"#, pair.alg(), pair.kid(), typ.as_str());
             URL_SAFE_NO_PAD.encode(json).into_boxed_str()
         };
-        let (access_token_header, jwt_header) = (header(TokenTyp::AccessToken), header(TokenTyp::Jwt));
-        let handle = Arc::new(Self { pair, use_for, access_token_header, jwt_header });
+        let handle = Arc::new(Self {
+            access_token_header: header(TokenTyp::AccessToken),
+            jwt_header: header(TokenTyp::Jwt),
+            status_list_header: header(TokenTyp::StatusList),
+            introspection_header: header(TokenTyp::Introspection),
+            pair,
+            use_for,
+        });
         provider::register(&handle);
         handle
     }
@@ -80,6 +94,8 @@ impl SigningHandle {
         match typ {
             TokenTyp::AccessToken => &self.access_token_header,
             TokenTyp::Jwt => &self.jwt_header,
+            TokenTyp::StatusList => &self.status_list_header,
+            TokenTyp::Introspection => &self.introspection_header,
         }
     }
 
@@ -139,7 +155,12 @@ mod tests {
     fn the_header_is_as_promised() {
         let handle =
             SigningHandle::new(NewKey::generate(Alg::ES256).unwrap().into_pair(), UseFor::NeverExpiring);
-        for (typ, name) in [(TokenTyp::AccessToken, "at+jwt"), (TokenTyp::Jwt, "JWT")] {
+        for (typ, name) in [
+            (TokenTyp::AccessToken, "at+jwt"),
+            (TokenTyp::Jwt, "JWT"),
+            (TokenTyp::StatusList, "statuslist+jwt"),
+            (TokenTyp::Introspection, "token-introspection+jwt"),
+        ] {
             let jwt = handle.sign_jwt(typ, b"{}").unwrap();
             let header = URL_SAFE_NO_PAD.decode(jwt.split('.').next().unwrap()).unwrap();
             let text = String::from_utf8(header).unwrap();
