@@ -34,6 +34,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::pin::Pin;
+use std::sync::Arc;
 use thiserror::Error;
 
 use crate::{AccessTokenClaims, Verifier, VerifyError};
@@ -55,13 +56,13 @@ impl Demand for ValidToken {
 /// (`web::Data<Verifier>`). The token is taken from the `Authorization` header alone, never from the query or
 /// a form (RFC 9700 §4.3.2).
 pub struct Authorized<D = ValidToken> {
-    claims: AccessTokenClaims,
+    claims: Arc<AccessTokenClaims>,
     demand: PhantomData<fn() -> D>,
 }
 
 impl<D> Authorized<D> {
     /// The claims.
-    pub fn into_claims(self) -> AccessTokenClaims {
+    pub fn into_claims(self) -> Arc<AccessTokenClaims> {
         self.claims
     }
 }

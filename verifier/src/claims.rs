@@ -234,14 +234,14 @@ fn present_object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     object(deserializer).map(Some)
 }
 
-fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+pub(crate) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
     let members = serde_json::Map::deserialize(deserializer)?;
     T::deserialize(serde_json::Value::Object(members)).map_err(D::Error::custom)
 }
 
 /// A `NumericDate` (RFC 7519 §2) as Mintmark writes it: a whole number of seconds, not negative, not past
 /// year 9999.
-fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+pub(crate) fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     let seconds = i64::deserialize(deserializer)?;
     if (0..=FAR_EXP).contains(&seconds) { Ok(seconds) } else { Err(D::Error::custom("instant out of range")) }
 }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::KeysError;
+use crate::Unavailable;
 
 /// Why a token was refused. [`VerifyError::code`] is stable and fit for logs and metrics; the text names no
 /// part of the token. Reasons may be added.
@@ -50,7 +50,22 @@ pub enum VerifyError {
     MissingProduct(String),
     /// The issuer's keys could not be had, or are older than the bound: nothing can be said about the token.
     #[error("the issuer's keys are not available: {0}")]
-    KeysUnavailable(KeysError),
+    KeysUnavailable(Unavailable),
+    /// It has no `status` claim, so nobody could learn of its revocation.
+    #[error("the token names no status list")]
+    StatusMissing,
+    /// Its status list says that it was revoked (Token Status List, draft-21 §7.1: 1, INVALID).
+    #[error("the token was revoked")]
+    Revoked,
+    /// Its status list says that it is suspended (2), as while its client is disabled. It may hold again later.
+    #[error("the token is suspended")]
+    Suspended,
+    /// Its status list says something of it that is not known here.
+    #[error("the token's status {0} is not known here")]
+    UnknownStatus(u8),
+    /// The token's status list could not be had, or is older than it may be: nothing can be said about the token.
+    #[error("the token's status is not available: {0}")]
+    StatusUnavailable(Unavailable),
 }
 
 /// What a resource server answers.
@@ -82,6 +97,11 @@ impl VerifyError {
             Self::ProofRequired => "proof_required",
             Self::MissingProduct(_) => "missing_product",
             Self::KeysUnavailable(_) => "keys_unavailable",
+            Self::StatusMissing => "status_missing",
+            Self::Revoked => "revoked",
+            Self::Suspended => "suspended",
+            Self::UnknownStatus(_) => "unknown_status",
+            Self::StatusUnavailable(_) => "status_unavailable",
         }
     }
 
@@ -102,7 +122,7 @@ impl VerifyError {
     pub fn answer(&self) -> Answer {
         match self {
             Self::MissingProduct(_) => Answer::InsufficientScope,
-            Self::KeysUnavailable(_) => Answer::CannotKnow,
+            Self::KeysUnavailable(_) | Self::StatusUnavailable(_) => Answer::CannotKnow,
             _ => Answer::InvalidToken,
         }
     }

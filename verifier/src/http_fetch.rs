@@ -1,9 +1,9 @@
 //! The usual transport: reqwest over rustls with ring. No redirects, bounded in bytes and time.
 
-use reqwest::header::{AGE, CACHE_CONTROL, HeaderMap, HeaderName};
+use reqwest::header::{ACCEPT, AGE, CACHE_CONTROL, ETAG, HeaderMap, HeaderName, IF_NONE_MATCH};
 use std::time::Duration;
 
-use crate::fetch::{Fetch, FetchError, FetchFuture, Fetched, MAX_BODY_BYTES};
+use crate::fetch::{Fetch, FetchError, FetchFuture, Fetched, MAX_BODY_BYTES, Request};
 
 /// Reaches the issuer over HTTPS, trusting the certificates the machine trusts. Honours the usual proxy
 /// variables.
@@ -22,7 +22,7 @@ impl HttpFetch {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(3))
             .timeout(Duration::from_secs(10))
-            // A few requests an hour, perhaps from several runtimes: a pooled connection would outlive its
+            // A few requests a minute, perhaps from several runtimes: a pooled connection would outlive its
             // own.
             .pool_max_idle_per_host(0)
             .build()
@@ -30,12 +30,17 @@ impl HttpFetch {
         Ok(Self { client })
     }
 
-    async fn fetch(&self, url: &str) -> Result<Fetched, FetchError> {
+    async fn fetch(&self, asked: Request<'_>) -> Result<Fetched, FetchError> {
         let failed = |error: reqwest::Error| FetchError(chain(&error));
-        let mut response = self.client.get(url).send().await.map_err(failed)?;
+        let mut request = self.client.get(asked.url).header(ACCEPT, asked.accept);
+        if let Some(etag) = asked.if_none_match {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
+        let mut response = request.send().await.map_err(failed)?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > MAX_BODY_BYTES {
+                let url = asked.url;
                 return Err(FetchError(format!("the answer of {url} is longer than {MAX_BODY_BYTES} bytes")));
             }
             body.extend_from_slice(&chunk);
@@ -44,6 +49,7 @@ impl HttpFetch {
         Ok(Fetched {
             status: response.status().as_u16(),
             cache_control: joined(headers, &CACHE_CONTROL),
+            etag: joined(headers, &ETAG),
             age_seconds: joined(headers, &AGE).and_then(|age| age.parse().ok()).unwrap_or(0),
             body,
         })
@@ -51,8 +57,8 @@ impl HttpFetch {
 }
 
 impl Fetch for HttpFetch {
-    fn get<'a>(&'a self, url: &'a str) -> FetchFuture<'a> {
-        Box::pin(self.fetch(url))
+    fn get<'a>(&'a self, request: Request<'a>) -> FetchFuture<'a> {
+        Box::pin(self.fetch(request))
     }
 }
 

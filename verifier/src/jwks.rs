@@ -8,54 +8,19 @@ use arc_swap::ArcSwapOption;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
-use thiserror::Error;
 use tokio::sync::Mutex;
 
 use crate::clock::Clock;
 use crate::endpoint::{check_issuer, metadata_urls, scheme_of};
-use crate::fetch::{Fetch, Fetched, MAX_BODY_BYTES};
+use crate::fetch::{Fetch, Fetched, Request, Unavailable, get};
 use crate::json;
 use crate::keys::KeySet;
 
 /// What the answer's `Cache-Control` does not say (Mintmark's own default).
 const DEFAULT_MAX_AGE: i64 = 300;
 
-/// How soon a first set is asked for again, when there is none at all.
-const COLD_RETRY_SECONDS: i64 = 1;
-
-/// Why the issuer's keys could not be had.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum KeysError {
-    /// No set has been fetched yet.
-    #[error("no key set has been fetched yet")]
-    NotFetched,
-    /// The set is older than `max_stale_seconds`.
-    #[error("the last key set is too old to be trusted")]
-    TooOld,
-    /// The issuer was not reached.
-    #[error("the issuer was not reached: {0}")]
-    Unreachable(String),
-    /// The issuer did not answer in time.
-    #[error("the issuer did not answer in time")]
-    TimedOut,
-    /// Something other than 200 was answered; redirects are not followed.
-    #[error("{url} answered with status {status}")]
-    Status {
-        /// What was asked for.
-        url: String,
-        /// The HTTP status.
-        status: u16,
-    },
-    /// An answer was not what it should be.
-    #[error("{url} did not answer as it should: {why}")]
-    Refused {
-        /// What was asked for.
-        url: String,
-        /// What was wrong with the answer.
-        why: &'static str,
-    },
-}
+/// How soon the issuer is asked again for what nothing is held of.
+pub(crate) const COLD_RETRY_SECONDS: i64 = 1;
 
 /// Bounds of the cache.
 #[derive(Debug, Clone)]
@@ -71,7 +36,7 @@ pub(crate) struct Limits {
 /// The cache.
 pub(crate) struct Jwks {
     issuer: String,
-    fetch: Box<dyn Fetch>,
+    fetch: Arc<dyn Fetch>,
     clock: Arc<dyn Clock>,
     limits: Limits,
     snapshot: ArcSwapOption<Snapshot>,
@@ -92,7 +57,7 @@ struct Flight {
     jwks_uri: Option<(String, i64)>,
     /// When the last fetch was last known to be under way, and what came of it.
     attempted_at: Option<i64>,
-    outcome: Result<(), KeysError>,
+    outcome: Result<(), Unavailable>,
 }
 
 #[derive(Deserialize)]
@@ -102,20 +67,20 @@ struct Metadata {
 }
 
 impl Jwks {
-    pub(crate) fn new(issuer: String, fetch: Box<dyn Fetch>, clock: Arc<dyn Clock>, limits: Limits) -> Self {
-        let flight = Flight { jwks_uri: None, attempted_at: None, outcome: Err(KeysError::NotFetched) };
+    pub(crate) fn new(issuer: String, fetch: Arc<dyn Fetch>, clock: Arc<dyn Clock>, limits: Limits) -> Self {
+        let flight = Flight { jwks_uri: None, attempted_at: None, outcome: Err(Unavailable::NotFetched) };
         Self { issuer, fetch, clock, limits, snapshot: ArcSwapOption::empty(), flight: Mutex::new(flight) }
     }
 
     /// The set at hand, without asking anyone.
-    pub(crate) fn cached(&self) -> Result<Arc<Snapshot>, KeysError> {
-        let snapshot = self.snapshot.load_full().ok_or(KeysError::NotFetched)?;
+    pub(crate) fn cached(&self) -> Result<Arc<Snapshot>, Unavailable> {
+        let snapshot = self.snapshot.load_full().ok_or(Unavailable::NotFetched)?;
         let age = self.clock.unix_seconds().saturating_sub(snapshot.fetched_at);
-        if age > self.limits.max_stale { Err(KeysError::TooOld) } else { Ok(snapshot) }
+        if age > self.limits.max_stale { Err(Unavailable::TooOld) } else { Ok(snapshot) }
     }
 
     /// A set to look up `kid` in, after a fetch if one is called for.
-    pub(crate) async fn for_kid(&self, kid: &str) -> Result<Arc<Snapshot>, KeysError> {
+    pub(crate) async fn for_kid(&self, kid: &str) -> Result<Arc<Snapshot>, Unavailable> {
         if let Some(snapshot) = self.cached().ok().filter(|snapshot| snapshot.keys.get(kid).is_some()) {
             if self.is_fresh(&snapshot) {
                 return Ok(snapshot);
@@ -132,7 +97,7 @@ impl Jwks {
     }
 
     /// Fetches now, if the rate limit allows.
-    pub(crate) async fn refresh(&self) -> Result<(), KeysError> {
+    pub(crate) async fn refresh(&self) -> Result<(), Unavailable> {
         let mut flight = self.flight.lock().await;
         self.refetch(&mut flight).await
     }
@@ -144,7 +109,7 @@ impl Jwks {
 
     /// Fetches, unless the last fetch is too recent: then its outcome stands, which is how those who waited
     /// for the flight share it. A failure keeps the set there is.
-    async fn refetch(&self, flight: &mut Flight) -> Result<(), KeysError> {
+    async fn refetch(&self, flight: &mut Flight) -> Result<(), Unavailable> {
         let started = self.clock.unix_seconds();
         let pause = if self.cached().is_ok() { self.limits.min_refetch } else { COLD_RETRY_SECONDS };
         if flight.attempted_at.is_some_and(|at| (0..pause).contains(&started.saturating_sub(at))) {
@@ -152,17 +117,17 @@ impl Jwks {
         }
         // Set before the await: a caller that goes away in the middle still counts against the limit.
         flight.attempted_at = Some(started);
-        flight.outcome = Err(KeysError::NotFetched);
+        flight.outcome = Err(Unavailable::NotFetched);
         let fetched = tokio::time::timeout(self.limits.timeout, self.fetch_set(flight, started)).await;
         // And again at the end: after a slow fetch its outcome must still stand for those who waited.
         flight.attempted_at = Some(self.clock.unix_seconds());
         flight.outcome = fetched
-            .unwrap_or(Err(KeysError::TimedOut))
+            .unwrap_or(Err(Unavailable::TimedOut))
             .map(|snapshot| self.snapshot.store(Some(Arc::new(snapshot))));
         flight.outcome.clone()
     }
 
-    async fn fetch_set(&self, flight: &mut Flight, started: i64) -> Result<Snapshot, KeysError> {
+    async fn fetch_set(&self, flight: &mut Flight, started: i64) -> Result<Snapshot, Unavailable> {
         // Taken, and put back when it has served: if the set has moved, the next fetch asks for the metadata
         // again.
         let known =
@@ -173,12 +138,12 @@ impl Jwks {
         };
         let answer = self.get(&jwks_uri).await?;
         if answer.status != 200 {
-            return Err(KeysError::Status { url: jwks_uri, status: answer.status });
+            return Err(Unavailable::Status { url: jwks_uri, status: answer.status });
         }
         let keys = KeySet::parse(&answer.body)
-            .map_err(|error| KeysError::Refused { url: jwks_uri.clone(), why: error.as_str() })?;
+            .map_err(|error| Unavailable::Refused { url: jwks_uri.clone(), why: error.as_str() })?;
         flight.jwks_uri = Some((jwks_uri, discovered_at));
-        let age = i64::try_from(answer.age_seconds).unwrap_or(i64::MAX);
+        let age = answer.age();
         let max_age = answer.cache_control.as_deref().map_or(DEFAULT_MAX_AGE, max_age);
         let fresh_for = max_age.saturating_sub(age).clamp(self.limits.min_refetch, self.limits.max_stale);
         Ok(Snapshot {
@@ -189,7 +154,7 @@ impl Jwks {
     }
 
     /// The `jwks_uri` that the issuer's metadata names.
-    async fn discover(&self) -> Result<String, KeysError> {
+    async fn discover(&self) -> Result<String, Unavailable> {
         let [inserted, appended] = metadata_urls(&self.issuer);
         let (url, answer) = match self.get(&inserted).await? {
             answer if (400..500).contains(&answer.status) => {
@@ -199,9 +164,9 @@ impl Jwks {
             answer => (inserted, answer),
         };
         if answer.status != 200 {
-            return Err(KeysError::Status { url, status: answer.status });
+            return Err(Unavailable::Status { url, status: answer.status });
         }
-        let refused = |why| KeysError::Refused { url: url.clone(), why };
+        let refused = |why| Unavailable::Refused { url: url.clone(), why };
         let metadata: Metadata =
             json::strict(&answer.body).map_err(|_| refused("it is no metadata with issuer and jwks_uri"))?;
         if metadata.issuer != self.issuer {
@@ -216,12 +181,8 @@ impl Jwks {
         Ok(metadata.jwks_uri)
     }
 
-    async fn get(&self, url: &str) -> Result<Fetched, KeysError> {
-        let answer = self.fetch.get(url).await.map_err(|error| KeysError::Unreachable(error.0))?;
-        if answer.body.len() > MAX_BODY_BYTES {
-            return Err(KeysError::Refused { url: url.to_owned(), why: "it is too long" });
-        }
-        Ok(answer)
+    async fn get(&self, url: &str) -> Result<Fetched, Unavailable> {
+        get(&*self.fetch, Request::new(url)).await
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
+use std::sync::Arc;
 use thiserror::Error;
 
 use crate::json;
@@ -27,13 +28,14 @@ const PRIVATE_MEMBERS: [&str; 10] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"
 
 /// The issuer's keys, by `kid`.
 pub struct KeySet {
-    keys: HashMap<String, Key>,
+    keys: HashMap<String, Arc<Key>>,
 }
 
 /// One public key.
 pub(crate) struct Key {
     /// Its `alg`: the only one it verifies.
     pub(crate) alg: &'static str,
+    pub(crate) kid: String,
     pub(crate) verifier: RingVerifier,
 }
 
@@ -70,7 +72,7 @@ impl KeySet {
         for (kid, key) in set.keys.iter().filter_map(read_key) {
             match keys.entry(kid) {
                 Entry::Occupied(_) => return Err(KeySetError::DuplicateKid),
-                Entry::Vacant(free) => free.insert(key),
+                Entry::Vacant(free) => free.insert(Arc::new(key)),
             };
         }
         Ok(Self { keys })
@@ -86,8 +88,15 @@ impl KeySet {
         self.keys.is_empty()
     }
 
-    pub(crate) fn get(&self, kid: &str) -> Option<&Key> {
+    pub(crate) fn get(&self, kid: &str) -> Option<&Arc<Key>> {
         self.keys.get(kid)
+    }
+
+    /// Whether `key` is published here, itself and not only its name: so that what was verified by it still holds.
+    pub(crate) fn has(&self, key: &Arc<Key>) -> bool {
+        self.get(&key.kid).is_some_and(|known| {
+            Arc::ptr_eq(known, key) || (known.alg == key.alg && known.verifier.has_key_of(&key.verifier))
+        })
     }
 }
 
@@ -131,5 +140,5 @@ fn read_key(jwk: &Map<String, Value>) -> Option<(String, Key)> {
         _ => return None,
     };
     let verifier = RingVerifier::new(algorithm, &key).ok()?;
-    Some((kid.to_owned(), Key { alg, verifier }))
+    Some((kid.to_owned(), Key { alg, kid: kid.to_owned(), verifier }))
 }

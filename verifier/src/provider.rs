@@ -68,6 +68,15 @@ impl RingVerifier {
         Ok(Self { algorithm, key })
     }
 
+    /// Whether `other` is the same public key.
+    pub(crate) fn has_key_of(&self, other: &Self) -> bool {
+        match (&self.key, &other.key) {
+            (PublicKey::Encoded(own), PublicKey::Encoded(other)) => own.as_ref() == other.as_ref(),
+            (PublicKey::Rsa(_, own), PublicKey::Rsa(_, other)) => own.n == other.n && own.e == other.e,
+            _ => false,
+        }
+    }
+
     /// Whether `signature` is this key's over `message`.
     pub(crate) fn is_valid(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.key {

@@ -21,7 +21,7 @@ impl Demand for Both {
 }
 
 async fn any(token: Authorized) -> String {
-    token.into_claims().client_id
+    token.into_claims().client_id.clone()
 }
 
 async fn gst(token: Authorized<Gst>) -> String {

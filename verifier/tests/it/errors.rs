@@ -1,6 +1,6 @@
 //! The refusals as others see them: stable codes, the right answer, and header values that keep the grammar.
 
-use mintmark_verifier::{KeysError, VerifyError};
+use mintmark_verifier::{Unavailable, VerifyError};
 use std::collections::HashSet;
 
 #[test]
@@ -20,7 +20,12 @@ fn each_refusal_has_its_code_and_its_answer() {
         (VerifyError::NeverExpiresRefused, "never_expires_refused", 401, Some("invalid_token")),
         (VerifyError::ProofRequired, "proof_required", 401, Some("invalid_token")),
         (VerifyError::MissingProduct("gst".into()), "missing_product", 403, Some("insufficient_scope")),
-        (VerifyError::KeysUnavailable(KeysError::TooOld), "keys_unavailable", 503, None),
+        (VerifyError::KeysUnavailable(Unavailable::TooOld), "keys_unavailable", 503, None),
+        (VerifyError::StatusMissing, "status_missing", 401, Some("invalid_token")),
+        (VerifyError::Revoked, "revoked", 401, Some("invalid_token")),
+        (VerifyError::Suspended, "suspended", 401, Some("invalid_token")),
+        (VerifyError::UnknownStatus(3), "unknown_status", 401, Some("invalid_token")),
+        (VerifyError::StatusUnavailable(Unavailable::TooOld), "status_unavailable", 503, None),
     ] {
         assert!(codes.insert(code), "{code} twice");
         assert_eq!(
@@ -40,6 +45,8 @@ fn challenges_keep_the_grammar() {
         VerifyError::InvalidClaims("client_id, jti or workspace_id is empty"),
         VerifyError::ProofRequired,
         VerifyError::NeverExpiresRefused,
+        VerifyError::StatusMissing,
+        VerifyError::UnknownStatus(255),
     ];
     for error in with_reasons {
         let challenge = error.challenge().unwrap();

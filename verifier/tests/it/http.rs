@@ -1,7 +1,7 @@
 //! The usual transport over real sockets: what it fetches, and where it stops.
 
 use crate::support::{AUDIENCE, NOW, good_claims, keys, with};
-use mintmark_verifier::{Fetch as _, HttpFetch, KeysError, MAX_BODY_BYTES, Verifier, VerifyError};
+use mintmark_verifier::{Fetch as _, HttpFetch, MAX_BODY_BYTES, Request, Unavailable, Verifier, VerifyError};
 use serde_json::json;
 use std::io::{BufRead as _, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -38,7 +38,7 @@ fn metadata(issuer: &str) -> String {
 }
 
 fn verifier(issuer: &str) -> Verifier {
-    Verifier::builder(issuer, AUDIENCE).clock(|| NOW).build().unwrap()
+    Verifier::builder(issuer, AUDIENCE).clock(|| NOW).check_status(false).build().unwrap()
 }
 
 fn token(issuer: &str) -> String {
@@ -65,7 +65,7 @@ async fn a_redirect_is_not_followed() {
         _ => write!(stream, "HTTP/1.1 302 Found\r\nLocation: {issuer}/moved\r\nContent-Length: 0\r\n\r\n"),
     });
     let url = format!("{issuer}/.well-known/oauth-authorization-server");
-    let refused = VerifyError::KeysUnavailable(KeysError::Status { url, status: 302 });
+    let refused = VerifyError::KeysUnavailable(Unavailable::Status { url, status: 302 });
     assert_eq!(verifier(&issuer).verify(&token(&issuer)).await, Err(refused));
 }
 
@@ -78,7 +78,7 @@ async fn an_endless_answer_is_cut_off() {
         }
     });
     let error = verifier(&issuer).verify(&token(&issuer)).await.unwrap_err();
-    let VerifyError::KeysUnavailable(KeysError::Unreachable(why)) = &error else { panic!("{error}") };
+    let VerifyError::KeysUnavailable(Unavailable::Unreachable(why)) = &error else { panic!("{error}") };
     assert!(why.contains(&format!("longer than {MAX_BODY_BYTES} bytes")), "{why}");
 }
 
@@ -86,8 +86,8 @@ async fn an_endless_answer_is_cut_off() {
 async fn an_answer_of_just_the_limit_is_read() {
     let issuer = serve(|_, path, stream| ok(stream, "", &"x".repeat(path[1..].parse().unwrap())));
     let (fetch, url) = (HttpFetch::new().unwrap(), |length: usize| format!("{issuer}/{length}"));
-    assert_eq!(fetch.get(&url(MAX_BODY_BYTES)).await.unwrap().body.len(), MAX_BODY_BYTES);
-    assert!(fetch.get(&url(MAX_BODY_BYTES + 1)).await.is_err());
+    assert_eq!(fetch.get(Request::new(&url(MAX_BODY_BYTES))).await.unwrap().body.len(), MAX_BODY_BYTES);
+    assert!(fetch.get(Request::new(&url(MAX_BODY_BYTES + 1))).await.is_err());
 }
 
 #[tokio::test]

@@ -2,21 +2,18 @@
 //! counts.
 
 use crate::support::{
-    AUDIENCE, FakeIssuer, ISSUER, JWKS_URI, METADATA, NOW, TestClock, TestKey, builder, good_claims, keys,
-    with,
+    AUDIENCE, FakeIssuer, ISSUER, JWKS_URI, METADATA, NOW, TestClock, TestKey, all, builder, good_claims,
+    keys, poll_some, with,
 };
-use mintmark_verifier::{Answer, Fetched, KeysError, MAX_BODY_BYTES, Verifier, VerifyError};
+use mintmark_verifier::{Answer, Fetched, MAX_BODY_BYTES, Unavailable, Verifier, VerifyError};
 use serde_json::json;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
-use tokio::task::JoinSet;
 
-/// An issuer, its clock, and a verifier of it that keeps a set at most 1000 s.
+/// An issuer, its clock, and a verifier of it that keeps a set at most 1000 s and asks for nothing else.
 fn set_up() -> (FakeIssuer, TestClock, Arc<Verifier>) {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
-    let verifier = builder(&issuer, &clock).max_stale_seconds(1000).build().unwrap();
+    let verifier = builder(&issuer, &clock).max_stale_seconds(1000).check_status(false).build().unwrap();
     (issuer, clock, Arc::new(verifier))
 }
 
@@ -31,24 +28,15 @@ fn cached_for(seconds: &str) -> Fetched {
     Fetched { status: 200, cache_control: Some(seconds.to_owned()), body, ..Fetched::default() }
 }
 
-async fn all(verifier: &Arc<Verifier>, token: &str, count: usize) -> Vec<Result<(), VerifyError>> {
-    let mut tasks = JoinSet::new();
-    for _ in 0..count {
-        let (verifier, token) = (Arc::clone(verifier), token.to_owned());
-        tasks.spawn(async move { verifier.verify(&token).await.map(drop) });
-    }
-    tasks.join_all().await
-}
-
 #[tokio::test]
 async fn the_first_tokens_share_one_discovery_and_one_fetch() {
     let (issuer, _, verifier) = set_up();
     let token = token_of(&keys().es256);
     assert_eq!(
         verifier.verify_cached(&token).unwrap_err(),
-        VerifyError::KeysUnavailable(KeysError::NotFetched)
+        VerifyError::KeysUnavailable(Unavailable::NotFetched)
     );
-    assert!(all(&verifier, &token, 50).await.iter().all(Result::is_ok));
+    assert!(all(&verifier, vec![token.clone(); 50]).await.iter().all(Result::is_ok));
     assert_eq!(issuer.asked(), [METADATA, JWKS_URI]);
 }
 
@@ -58,13 +46,13 @@ async fn fifty_unknown_kids_at_once_make_one_fetch() {
     verifier.refresh().await.unwrap();
     clock.advance(60);
     let new = TestKey::es256("new-key");
-    let unknown = all(&verifier, &token_of(&new), 50).await;
+    let unknown = all(&verifier, vec![token_of(&new); 50]).await;
     assert!(unknown.iter().all(|outcome| *outcome == Err(VerifyError::UnknownKey)), "{unknown:?}");
     assert_eq!(issuer.key_fetches(), 2);
 
     issuer.publish(&[&keys().es256, &new]);
     clock.advance(60);
-    assert!(all(&verifier, &token_of(&new), 50).await.iter().all(Result::is_ok));
+    assert!(all(&verifier, vec![token_of(&new); 50]).await.iter().all(Result::is_ok));
     assert_eq!(issuer.key_fetches(), 3);
 }
 
@@ -118,7 +106,7 @@ async fn one_caller_refreshes_and_the_others_go_on() {
     let (issuer, clock, verifier) = set_up();
     verifier.refresh().await.unwrap();
     clock.advance(300);
-    assert!(all(&verifier, &token_of(&keys().es256), 50).await.iter().all(Result::is_ok));
+    assert!(all(&verifier, vec![token_of(&keys().es256); 50]).await.iter().all(Result::is_ok));
     assert_eq!(issuer.key_fetches(), 2);
 }
 
@@ -142,15 +130,15 @@ async fn an_issuer_out_of_reach_stops_nobody_until_the_bound() {
     verifier.verify(&token).await.unwrap();
     issuer.set_down(true);
     clock.advance(300);
-    assert!(all(&verifier, &token, 5).await.iter().all(Result::is_ok));
+    assert!(all(&verifier, vec![token.clone(); 5]).await.iter().all(Result::is_ok));
     let unknown = verifier.verify(&token_of(&TestKey::es256("unknown"))).await.unwrap_err();
     assert_eq!(unknown.answer(), Answer::CannotKnow, "it may be a key that was not seen yet");
     clock.advance(700);
     assert!(verifier.verify(&token).await.is_ok() && verifier.verify_cached(&token).is_ok());
     clock.advance(1);
-    let unreachable = KeysError::Unreachable("connection refused".to_owned());
+    let unreachable = Unavailable::Unreachable("connection refused".to_owned());
     assert_eq!(verifier.verify(&token).await, Err(VerifyError::KeysUnavailable(unreachable)));
-    assert_eq!(verifier.verify_cached(&token), Err(VerifyError::KeysUnavailable(KeysError::TooOld)));
+    assert_eq!(verifier.verify_cached(&token), Err(VerifyError::KeysUnavailable(Unavailable::TooOld)));
     issuer.set_down(false);
     clock.advance(10);
     verifier.verify(&token).await.unwrap();
@@ -213,7 +201,7 @@ async fn metadata_is_believed_only_from_its_own_issuer_over_https() {
         let (issuer, _, verifier) = set_up();
         issuer.answer(METADATA, body);
         let error = verifier.verify(&token_of(&keys().es256)).await.unwrap_err();
-        let VerifyError::KeysUnavailable(KeysError::Refused { url, .. }) = &error else {
+        let VerifyError::KeysUnavailable(Unavailable::Refused { url, .. }) = &error else {
             panic!("{name}: {error}")
         };
         assert_eq!((url.as_str(), error.answer().status()), (METADATA, 503), "{name}");
@@ -228,7 +216,8 @@ async fn metadata_may_be_at_the_second_place() {
     let second = "https://tokens.example.com/tenant/.well-known/openid-configuration";
     issuer.answer(second, json!({"issuer": tenant, "jwks_uri": JWKS_URI}).to_string());
     let clock = move || clock.now();
-    let verifier = Verifier::builder(tenant, "a").fetch(issuer.clone()).clock(clock).build().unwrap();
+    let builder = Verifier::builder(tenant, "a").check_status(false);
+    let verifier = builder.fetch(issuer.clone()).clock(clock).build().unwrap();
     let claims = with(with(good_claims(), "iss", json!(tenant)), "aud", json!("a"));
     verifier.verify(&keys().es256.token(&claims)).await.unwrap();
     let first = "https://tokens.example.com/.well-known/oauth-authorization-server/tenant";
@@ -274,29 +263,18 @@ async fn metadata_is_no_older_than_keys_may_be() {
 async fn an_issuer_that_never_answers_is_given_up() {
     let (issuer, start) = (FakeIssuer::new(), tokio::time::Instant::now());
     let clock = move || NOW + i64::try_from(start.elapsed().as_secs()).unwrap();
-    let verifier = Verifier::builder(ISSUER, AUDIENCE).fetch(issuer.clone()).clock(clock).build().unwrap();
-    let verifier = Arc::new(verifier);
+    let builder = Verifier::builder(ISSUER, AUDIENCE).check_status(false);
+    let verifier = Arc::new(builder.fetch(issuer.clone()).clock(clock).build().unwrap());
     issuer.set_hangs(true);
     let token = token_of(&keys().es256);
-    let outcomes = all(&verifier, &token, 10).await;
-    let timed_out = Err(VerifyError::KeysUnavailable(KeysError::TimedOut));
+    let outcomes = all(&verifier, vec![token.clone(); 10]).await;
+    let timed_out = Err(VerifyError::KeysUnavailable(Unavailable::TimedOut));
     assert!(outcomes.iter().all(|outcome| *outcome == timed_out), "{outcomes:?}");
     assert_eq!(start.elapsed().as_secs(), 5, "the others take the answer of the one who asked");
     assert_eq!(issuer.asked(), [METADATA]);
     issuer.set_hangs(false);
     tokio::time::advance(Duration::from_secs(1)).await;
     verifier.verify(&token).await.unwrap();
-}
-
-/// Polls a few times, as a runtime would; `None` if it is still waiting then.
-async fn poll_some<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
-    for _ in 0..5 {
-        let poll = std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
-        if let Poll::Ready(output) = poll {
-            return Some(output);
-        }
-    }
-    None
 }
 
 #[tokio::test]
@@ -328,7 +306,7 @@ async fn an_abandoned_fetch_blocks_nobody() {
         }
         issuer.set_hangs(false);
         let error = verifier.verify(token).await.unwrap_err();
-        assert_eq!(error, VerifyError::KeysUnavailable(KeysError::NotFetched));
+        assert_eq!(error, VerifyError::KeysUnavailable(Unavailable::NotFetched));
         clock.advance(pause);
         assert_eq!(verifier.verify(token).await.map(drop), after);
     }
@@ -344,5 +322,5 @@ async fn time_spent_in_a_cache_on_the_way_counts() {
     clock.advance(600);
     verifier.verify(&token).await.unwrap();
     clock.advance(1);
-    assert_eq!(verifier.verify_cached(&token), Err(VerifyError::KeysUnavailable(KeysError::TooOld)));
+    assert_eq!(verifier.verify_cached(&token), Err(VerifyError::KeysUnavailable(Unavailable::TooOld)));
 }

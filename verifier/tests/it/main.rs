@@ -12,7 +12,11 @@ mod http;
 mod jwks;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod known_tokens;
 mod provider;
+#[cfg(test)]
+mod status;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -64,7 +64,6 @@ async fn the_edges_of_what_is_accepted() {
         ("an audience in an array of one", claim("aud", json!([AUDIENCE]))),
         ("no products", claim("products", json!([]))),
         ("never_expires false is what absence means", claim("never_expires", json!(false))),
-        ("no status", key.token(&without(claims(), "status"))),
         ("bound to a certificate", claim("cnf", json!({"x5t#S256": "t"}))),
         ("bound to a DPoP key", claim("cnf", json!({"jkt": "k"}))),
         ("white space in the JSON", key.token_of(key.header().to_string(), format!(" {}\n", claims()))),

@@ -2,13 +2,16 @@
 //! nothing but the claim can be what is refused.
 
 use super::{CLAIM, Row, claim, key, row};
-use crate::support::{AUDIENCE, ISSUER, NOW, good_claims, with, without};
+use crate::support::{AUDIENCE, ISSUER, LIST, NOW, good_claims, with, without};
 use mintmark_verifier::VerifyError;
 use mintmark_verifier::claims::FAR_EXP;
 use serde_json::{Value, json};
 
 pub(super) fn rows() -> Vec<Row> {
-    [instants(), times(), never_expiring(), parties(), shapes(), bindings()].into_iter().flatten().collect()
+    [instants(), times(), never_expiring(), parties(), shapes(), places(), bindings()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// J7, CVE-2026-25537: an instant of another type is not an absent one.
@@ -183,6 +186,49 @@ fn shapes() -> Vec<Row> {
     ] {
         rows.push(row("1.13.1", format!("status {status}"), claim("status", status), CLAIM));
     }
+    rows
+}
+
+/// A list that is not the issuer's is not asked for, even if the issuer itself has signed the token.
+fn places() -> Vec<Row> {
+    let elsewhere = VerifyError::InvalidClaims("its status list is not one of the issuer's");
+    let place = |idx: u64, uri: &str| claim("status", json!({"status_list": {"idx": idx, "uri": uri}}));
+    let mut rows = Vec::new();
+    for uri in [
+        "",
+        "3",
+        "/oauth2/status-lists/3",
+        "https://evil.example/oauth2/status-lists/3",
+        "http://tokens.example.com/oauth2/status-lists/3",
+        "HTTPS://tokens.example.com/oauth2/status-lists/3",
+        "https://TOKENS.example.com/oauth2/status-lists/3",
+        "https://tokens.example.com:443/oauth2/status-lists/3",
+        "https://tokens.example.com@evil.example/oauth2/status-lists/3",
+        "https://tokens.example.com.evil.example/oauth2/status-lists/3",
+        "https://tokens.example.com/oauth2/status-lists/",
+        "https://tokens.example.com/oauth2/status-lists",
+        "https://tokens.example.com/oauth2/status-lists/03",
+        "https://tokens.example.com/oauth2/status-lists/+3",
+        "https://tokens.example.com/oauth2/status-lists/-3",
+        "https://tokens.example.com/oauth2/status-lists/3/",
+        "https://tokens.example.com/oauth2/status-lists/3?time=1",
+        "https://tokens.example.com/oauth2/status-lists/3#3",
+        "https://tokens.example.com/oauth2/status-lists/%33",
+        "https://tokens.example.com/oauth2/status-lists/3/../../../evil",
+        "https://tokens.example.com/oauth2/status-lists/../status-lists/3",
+        "https://tokens.example.com/oauth2//status-lists/3",
+        "https://tokens.example.com/oauth2/status-lists/18446744073709551616",
+        "https://tokens.example.com/oauth2/status-lists/\u{663}",
+        "file:///etc/passwd",
+    ] {
+        rows.push(row("1.13.2, 1.12.2", format!("status uri {uri:?}"), place(0, uri), elsewhere.clone()));
+    }
+    let beyond = VerifyError::InvalidClaims("its slot is beyond the end of its status list");
+    for idx in [8192, 8193, u64::from(u32::MAX), u64::MAX] {
+        rows.push(row("1.13.7", format!("idx {idx} of 8192"), place(idx, LIST), beyond.clone()));
+    }
+    let missing = key().token(&without(good_claims(), "status"));
+    rows.push(row("1.13.1", "no status", missing, VerifyError::StatusMissing));
     rows
 }
 

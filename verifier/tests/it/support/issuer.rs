@@ -1,14 +1,16 @@
 //! An issuer that answers from memory and counts what it is asked, and a clock that stands still until it is
 //! moved.
 
-use super::{ISSUER, NOW, TestKey, keys};
-use mintmark_verifier::{Fetch, FetchError, FetchFuture, Fetched};
-use serde_json::json;
+use super::{ISSUER, NOW, TestKey, b64, keys, list_claims, slots};
+use mintmark_verifier::{Fetch, FetchError, FetchFuture, Fetched, Request};
+use serde_json::{Value, json};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 pub(crate) const JWKS_URI: &str = "https://tokens.example.com/.well-known/jwks.json";
 pub(crate) const METADATA: &str = "https://tokens.example.com/.well-known/oauth-authorization-server";
+/// The list that the usual token names.
+pub(crate) const LIST: &str = "https://tokens.example.com/oauth2/status-lists/3";
 
 /// Answers `Fetch`; clones share their state.
 #[derive(Clone)]
@@ -21,17 +23,43 @@ struct State {
     down: bool,
     /// While set, an answer never comes.
     hangs: bool,
-    asked: Vec<String>,
+    /// How long an answer takes, by which clock.
+    takes: Option<(i64, TestClock)>,
+    asked: Vec<Asked>,
+}
+
+/// What a request said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) url: String,
+    pub(crate) accept: &'static str,
+    pub(crate) if_none_match: Option<String>,
 }
 
 impl FakeIssuer {
-    /// Publishes the usual keys under the usual issuer.
+    /// Publishes the usual keys under the usual issuer, and a list by which the usual token is valid.
     pub(crate) fn new() -> Self {
-        let state = State { answers: Vec::new(), down: false, hangs: false, asked: Vec::new() };
+        let state = State { answers: Vec::new(), down: false, hangs: false, takes: None, asked: Vec::new() };
         let issuer = Self(Arc::new(Mutex::new(state)));
         issuer.answer(METADATA, json!({"issuer": ISSUER, "jwks_uri": JWKS_URI}).to_string());
         issuer.publish(&keys().published());
+        issuer.publish_list(&list_claims(&slots(2, &[])));
         issuer
+    }
+
+    /// Publishes the usual keys to be kept for ever.
+    pub(crate) fn publish_for_ever(&self) {
+        let jwks: Vec<_> = keys().published().iter().map(|key| &key.jwk).collect();
+        let body = json!({"keys": jwks}).to_string().into_bytes();
+        let cache_control = Some("max-age=10000000".to_owned());
+        self.respond(JWKS_URI, Fetched { status: 200, cache_control, body, ..Fetched::default() });
+    }
+
+    /// Publishes a list by the usual key, at the URI of its `sub`, under an `ETag` of its own.
+    pub(crate) fn publish_list(&self, claims: &Value) {
+        let (url, body) = (claims["sub"].as_str().unwrap(), keys().es256.list(claims).into_bytes());
+        let etag = Some(format!("\"{}\"", b64(ring::digest::digest(&ring::digest::SHA256, &body))));
+        self.respond(url, Fetched { status: 200, etag, body, ..Fetched::default() });
     }
 
     /// Replaces the key set.
@@ -56,13 +84,28 @@ impl FakeIssuer {
         self.0.lock().unwrap().down = down;
     }
 
+    /// Makes each answer take so long by `clock`.
+    pub(crate) fn set_slow(&self, seconds: i64, clock: &TestClock) {
+        self.0.lock().unwrap().takes = Some((seconds, clock.clone()));
+    }
+
     pub(crate) fn set_hangs(&self, hangs: bool) {
         self.0.lock().unwrap().hangs = hangs;
     }
 
     /// What was asked for, in order.
     pub(crate) fn asked(&self) -> Vec<String> {
+        self.requests().into_iter().map(|asked| asked.url).collect()
+    }
+
+    /// The requests, in order.
+    pub(crate) fn requests(&self) -> Vec<Asked> {
         self.0.lock().unwrap().asked.clone()
+    }
+
+    /// How often a status list was asked for.
+    pub(crate) fn list_fetches(&self) -> usize {
+        self.asked().iter().filter(|url| url.contains("/status-lists/")).count()
     }
 
     /// How often the key set was asked for.
@@ -72,23 +115,34 @@ impl FakeIssuer {
 }
 
 impl Fetch for FakeIssuer {
-    fn get<'a>(&'a self, url: &'a str) -> FetchFuture<'a> {
+    fn get<'a>(&'a self, request: Request<'a>) -> FetchFuture<'a> {
         Box::pin(async move {
-            let (answer, hangs) = {
+            let (answer, hangs, takes) = {
                 let mut state = self.0.lock().unwrap();
-                state.asked.push(url.to_owned());
+                let Request { url, accept, if_none_match, .. } = request;
+                let if_none_match = if_none_match.map(str::to_owned);
+                state.asked.push(Asked { url: url.to_owned(), accept, if_none_match: if_none_match.clone() });
                 let answer = if state.down {
                     Err(FetchError("connection refused".to_owned()))
                 } else {
                     let known = state.answers.iter().find(|(known, _)| known == url);
-                    Ok(known.map_or(Fetched { status: 404, ..Fetched::default() }, |(_, a)| a.clone()))
+                    let answer =
+                        known.map_or(Fetched { status: 404, ..Fetched::default() }, |(_, a)| a.clone());
+                    if answer.etag.is_some() && answer.etag == if_none_match {
+                        Ok(Fetched { status: 304, body: Vec::new(), ..answer })
+                    } else {
+                        Ok(answer)
+                    }
                 };
-                (answer, state.hangs)
+                (answer, state.hangs, state.takes.clone())
             };
             // Others get their turn while this one waits, as on a network.
             tokio::task::yield_now().await;
             if hangs {
                 std::future::pending::<()>().await;
+            }
+            if let Some((seconds, clock)) = takes {
+                clock.advance(seconds);
             }
             answer
         })

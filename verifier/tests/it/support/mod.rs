@@ -4,13 +4,20 @@
 mod issuer;
 mod signer;
 
-pub(crate) use issuer::{FakeIssuer, JWKS_URI, METADATA, TestClock};
+pub(crate) use issuer::{FakeIssuer, JWKS_URI, LIST, METADATA, TestClock};
 pub(crate) use signer::{TestKey, keys};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use mintmark_verifier::{Verifier, VerifierBuilder};
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use mintmark_verifier::{Verifier, VerifierBuilder, VerifyError};
 use serde_json::{Value, json};
+use std::io::Write as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use tokio::task::JoinSet;
 
 pub(crate) const ISSUER: &str = "https://tokens.example.com";
 pub(crate) const AUDIENCE: &str = "https://api.example.com";
@@ -29,6 +36,26 @@ pub(crate) fn good_claims() -> Value {
     })
 }
 
+/// The claims of a good status list, signed now for an hour, by which nothing is older than a minute.
+pub(crate) fn list_claims(status_list: &Value) -> Value {
+    json!({"sub": LIST, "iat": NOW, "exp": NOW + 3600, "ttl": 60, "status_list": status_list})
+}
+
+/// A list of 8192 slots of so many bits, all 0 but these.
+pub(crate) fn slots(bits: usize, set: &[(usize, u8)]) -> Value {
+    let mut bytes = vec![0; 8192 * bits / 8];
+    for (idx, value) in set {
+        bytes[idx * bits / 8] |= value << (idx * bits % 8);
+    }
+    json!({"bits": bits, "lst": b64(zlib(&bytes))})
+}
+
+pub(crate) fn zlib(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
 /// `object` with one member set.
 pub(crate) fn with(mut object: Value, name: &str, value: Value) -> Value {
     object[name] = value;
@@ -45,4 +72,28 @@ pub(crate) fn without(mut object: Value, name: &str) -> Value {
 pub(crate) fn builder(issuer: &FakeIssuer, clock: &TestClock) -> VerifierBuilder {
     let clock = clock.clone();
     Verifier::builder(ISSUER, AUDIENCE).leeway_seconds(0).fetch(issuer.clone()).clock(move || clock.now())
+}
+
+/// Asks for many tokens at once.
+pub(crate) async fn all(
+    verifier: &Arc<Verifier>,
+    tokens: impl IntoIterator<Item = String>,
+) -> Vec<Result<(), VerifyError>> {
+    let mut tasks = JoinSet::new();
+    for token in tokens {
+        let verifier = Arc::clone(verifier);
+        tasks.spawn(async move { verifier.verify(&token).await.map(drop) });
+    }
+    tasks.join_all().await
+}
+
+/// Polls a few times, as a runtime would; `None` if it is still waiting then.
+pub(crate) async fn poll_some<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    for _ in 0..5 {
+        let poll = std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
+        if let Poll::Ready(output) = poll {
+            return Some(output);
+        }
+    }
+    None
 }

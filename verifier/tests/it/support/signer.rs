@@ -103,6 +103,11 @@ impl TestKey {
         self.token_with(&self.header(), claims)
     }
 
+    /// A status list of these claims under the usual header.
+    pub(crate) fn list(&self, claims: &Value) -> String {
+        self.token_with(&json!({"alg": self.alg, "kid": self.kid, "typ": "statuslist+jwt"}), claims)
+    }
+
     /// A token under any header.
     pub(crate) fn token_with(&self, header: &Value, claims: &Value) -> String {
         self.token_of(header.to_string(), claims.to_string())

@@ -1,0 +1,169 @@
+//! What a verification costs beside ring's bare ES256 verification of the same bytes, in the same run: with a token that
+//! was not seen before, and with one that was. `cargo bench -p mintmark-verifier` prints it; what it prints depends on the
+//! machine, so nothing is asserted but that the tokens hold.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a measurement that cannot go on says so"
+)]
+
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use flate2::{Compression, write::ZlibEncoder};
+use mintmark_verifier::{Fetch, FetchFuture, Fetched, Request, Verifier, VerifierBuilder};
+use ring::rand::SystemRandom;
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey,
+};
+use serde_json::{Value, json};
+use std::io::Write as _;
+
+const ISSUER: &str = "https://tokens.example.com";
+const AUDIENCE: &str = "https://api.example.com";
+const LIST: &str = "https://tokens.example.com/oauth2/status-lists/3";
+const NOW: i64 = 1_790_000_000;
+/// The length of a kid, which is a thumbprint.
+const KID: &str = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
+/// How many tokens are verified in turn.
+const TOKENS: usize = 1000;
+/// How often all of them are; the best round counts, since a busy machine only ever slows one down.
+const ROUNDS: usize = 21;
+
+/// Answers from memory, at once.
+struct Memory {
+    jwks: String,
+    list: String,
+}
+
+impl Fetch for Memory {
+    fn get<'a>(&'a self, request: Request<'a>) -> FetchFuture<'a> {
+        let body = match request.url {
+            LIST => self.list.clone(),
+            url if url.ends_with("/jwks") => self.jwks.clone(),
+            _ => json!({"issuer": ISSUER, "jwks_uri": format!("{ISSUER}/jwks")}).to_string(),
+        };
+        Box::pin(async move { Ok(Fetched { status: 200, body: body.into(), ..Fetched::default() }) })
+    }
+}
+
+struct Signer {
+    random: SystemRandom,
+    pair: EcdsaKeyPair,
+}
+
+impl Signer {
+    fn new() -> Self {
+        let random = SystemRandom::new();
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        let pair =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap();
+        Self { random, pair }
+    }
+
+    fn jwk(&self) -> Value {
+        let (x, y) = self.pair.public_key().as_ref()[1..].split_at(32);
+        let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
+        json!({"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": KID, "x": x, "y": y})
+    }
+
+    fn sign(&self, typ: &str, claims: &Value) -> String {
+        let header = URL_SAFE_NO_PAD.encode(json!({"alg": "ES256", "kid": KID, "typ": typ}).to_string());
+        let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let signature = self.pair.sign(&self.random, signed.as_bytes()).unwrap();
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    /// A token as the service issues them.
+    fn token(&self, n: usize) -> String {
+        let client = "cl_7Hq2mXw0pRk4TzVb8NcYdL";
+        let claims = json!({
+            "iss": ISSUER, "sub": client, "client_id": client, "aud": AUDIENCE, "iat": NOW, "exp": NOW + 3600,
+            "jti": format!("bY7qk0Zr5sX2wVtPl{n:05}"), "scope": "e-invoicing gst", "workspace_id": "acme-in",
+            "products": ["e-invoicing", "gst"],
+            "status": {"status_list": {"idx": n * 131, "uri": LIST}},
+        });
+        self.sign("at+jwt", &claims)
+    }
+
+    /// A list of 131,072 slots of 2 bits, one in a hundred revoked, none of them that of a token here.
+    fn list(&self) -> String {
+        let mut bytes = vec![0_u8; 131_072 / 4];
+        for idx in (0..131_072_usize).step_by(100).filter(|idx| idx % 131 != 0) {
+            bytes[idx / 4] |= 1 << (idx % 4 * 2);
+        }
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
+        zlib.write_all(&bytes).unwrap();
+        let lst = URL_SAFE_NO_PAD.encode(zlib.finish().unwrap());
+        let claims = json!({"sub": LIST, "iat": NOW, "exp": NOW + 3600, "ttl": 60,
+            "status_list": {"bits": 2, "lst": lst}});
+        self.sign("statuslist+jwt", &claims)
+    }
+}
+
+/// The best time of a round, for one token.
+#[expect(clippy::disallowed_methods, reason = "it is time that is measured")]
+fn best(mut round: impl FnMut()) -> Duration {
+    let time = |round: &mut dyn FnMut()| {
+        let start = Instant::now();
+        round();
+        start.elapsed()
+    };
+    let best = (0..ROUNDS).map(|_| time(&mut round)).min().unwrap();
+    best / u32::try_from(TOKENS).unwrap()
+}
+
+/// Nothing here ever waits.
+fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+fn main() {
+    let signer = Signer::new();
+    let builder = || -> VerifierBuilder {
+        let fetch = Memory { jwks: json!({"keys": [signer.jwk()]}).to_string(), list: signer.list() };
+        Verifier::builder(ISSUER, AUDIENCE).require_product("gst").fetch(fetch).clock(|| NOW)
+    };
+    let tokens: Vec<String> = (0..TOKENS).map(|n| signer.token(n)).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    // Keys and list are at hand from here on.
+    let [full, remembering] = [0, 10_000].map(|count| builder().remember_tokens(count).build().unwrap());
+    for verifier in [&full, &remembering] {
+        for token in &tokens {
+            runtime.block_on(verifier.verify(token)).unwrap();
+        }
+    }
+
+    let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, signer.pair.public_key().as_ref());
+    let parts: Vec<(&str, Vec<u8>)> = tokens
+        .iter()
+        .map(|token| token.rsplit_once('.').unwrap())
+        .map(|(signed, signature)| (signed, URL_SAFE_NO_PAD.decode(signature).unwrap()))
+        .collect();
+    let bare = best(|| {
+        for (signed, signature) in &parts {
+            key.verify(black_box(signed.as_bytes()), signature).unwrap();
+        }
+    });
+    let [full, repeat] = [&full, &remembering].map(|verifier| {
+        best(|| {
+            for token in &tokens {
+                black_box(now(verifier.verify(black_box(token))).unwrap());
+            }
+        })
+    });
+    let (bare, full, repeat) =
+        (bare.as_secs_f64() * 1e6, full.as_secs_f64() * 1e6, repeat.as_secs_f64() * 1e6);
+    println!("tokens of {} bytes, best of {ROUNDS} rounds over {TOKENS} tokens", tokens[0].len());
+    println!("ring's bare ES256 verification  {bare:7.2} µs");
+    println!("verify, not seen before         {full:7.2} µs   {:.2} of ring's rate", bare / full);
+    println!("verify, remembered              {repeat:7.2} µs   1/{:.0} of the time above", full / repeat);
+}

@@ -1,0 +1,101 @@
+//! Status lists: what a token's slot makes of it, and (in the modules) which lists are believed, for how long, and
+//! what is done without one.
+
+mod believed;
+mod freshness;
+mod outage;
+mod shared;
+mod vectors;
+
+use crate::support::{
+    FakeIssuer, LIST, NOW, TestClock, builder, good_claims, keys, list_claims, slots, with,
+};
+use mintmark_verifier::{Answer, Verifier, VerifyError};
+use serde_json::json;
+use std::sync::Arc;
+
+/// The usual token's slot.
+const IDX: usize = 4711;
+
+/// An issuer, its clock, and a verifier of it. Nothing but a status list is fetched twice.
+fn set_up() -> (FakeIssuer, TestClock, Arc<Verifier>) {
+    let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
+    let verifier = builder(&issuer, &clock).max_stale_seconds(1_000_000).min_refetch_seconds(10);
+    issuer.publish_for_ever();
+    (issuer, clock, Arc::new(verifier.build().unwrap()))
+}
+
+/// The usual token, but that it outlives the test.
+fn token() -> String {
+    keys().es256.token(&with(good_claims(), "exp", json!(NOW + 1_000_000)))
+}
+
+/// Publishes a new list, signed now, in which the usual token's slot has this value.
+fn set_slot(issuer: &FakeIssuer, clock: &TestClock, value: u8) {
+    let claims = list_claims(&slots(2, &[(IDX, value)]));
+    let claims = with(claims, "iat", json!(clock.now()));
+    issuer.publish_list(&with(claims, "exp", json!(clock.now() + 3600)));
+}
+
+#[tokio::test]
+async fn a_token_is_what_its_slot_says() {
+    for (value, expected) in [
+        (0, Ok(())),
+        (1, Err(VerifyError::Revoked)),
+        (2, Err(VerifyError::Suspended)),
+        (3, Err(VerifyError::UnknownStatus(3))),
+    ] {
+        let (issuer, clock, verifier) = set_up();
+        set_slot(&issuer, &clock, value);
+        // The first time, from the list at hand, and as a token that is known.
+        for _ in 0..3 {
+            assert_eq!(verifier.verify(&token()).await.map(drop), expected, "{value}");
+            assert_eq!(verifier.verify_cached(&token()).map(drop), expected, "{value}");
+        }
+        if let Err(error) = expected {
+            assert_eq!(error.answer(), Answer::InvalidToken, "{value}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_slots_beside_it_say_nothing_of_it() {
+    let (issuer, _, verifier) = set_up();
+    let others: Vec<_> = (0..8192).filter(|idx| *idx != IDX).map(|idx| (idx, 1)).collect();
+    issuer.publish_list(&list_claims(&slots(2, &others)));
+    verifier.verify(&token()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_list_is_asked_for_as_a_list() {
+    let (issuer, _, verifier) = set_up();
+    verifier.verify(&token()).await.unwrap();
+    let asked = issuer.requests();
+    let [.., list] = &asked[..] else { panic!("{asked:?}") };
+    assert_eq!((list.url.as_str(), list.accept), (LIST, "application/statuslist+jwt"));
+    assert_eq!(list.if_none_match, None);
+}
+
+/// A token that fails otherwise is not worth a request for its list.
+#[tokio::test]
+async fn the_list_is_not_asked_for_before_the_signature_and_claims_hold() {
+    let (issuer, _, verifier) = set_up();
+    let expired = keys().es256.token(&with(good_claims(), "exp", json!(NOW)));
+    let foreign = keys().foreign.token(&good_claims());
+    let elsewhere = keys().es256.token(&with(good_claims(), "aud", json!("https://other.example.com")));
+    for token in [expired, foreign, elsewhere] {
+        assert_eq!(verifier.verify(&token).await.unwrap_err().answer(), Answer::InvalidToken);
+    }
+    assert_eq!(issuer.list_fetches(), 0);
+}
+
+#[tokio::test]
+async fn a_verifier_that_does_not_check_status_asks_for_no_list() {
+    let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
+    set_slot(&issuer, &clock, 1);
+    let verifier = builder(&issuer, &clock).check_status(false).build().unwrap();
+    let without_status = crate::support::without(good_claims(), "status");
+    verifier.verify(&token()).await.unwrap();
+    verifier.verify(&keys().es256.token(&without_status)).await.unwrap();
+    assert_eq!(issuer.list_fetches(), 0);
+}
