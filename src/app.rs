@@ -321,6 +321,7 @@ impl App {
         }
         let mut background = JoinSet::new();
         background.spawn(jobs::follow(Arc::clone(&self.core.registry)));
+        background.spawn(jobs::record(Arc::clone(&self.core.registry)));
         background.spawn(jobs::clockwork(Arc::clone(&self.core.registry)));
         background.spawn(jobs::housekeeping(Arc::clone(&self.core.registry)));
         let readiness = Arc::clone(&self.readiness);
@@ -413,6 +414,20 @@ fn gauges(metrics: &Metrics, core: &Core) {
         "change_counter_age_milliseconds",
         "Milliseconds since the change counter was last confirmed; above 5000 answers are refused",
         move || registry.confirmed_millis_ago(),
+    );
+    let registry = Arc::clone(&core.registry);
+    metrics.gauge_read_by("tokens_being_recorded", "Tokens that wait for their commit", move || {
+        i64::try_from(registry.tokens_being_recorded()).unwrap_or(i64::MAX)
+    });
+    let registry = Arc::clone(&core.registry);
+    metrics.counter_read_by("recorded_tokens", "Tokens put on record at the token endpoint", move || {
+        registry.recorded_tokens_and_commits().0
+    });
+    let registry = Arc::clone(&core.registry);
+    metrics.counter_read_by(
+        "recorded_token_commits",
+        "Durable commits that these took; tokens asked for at the same time share one",
+        move || registry.recorded_tokens_and_commits().1,
     );
     let ring = Arc::clone(&core.ring);
     metrics.gauges_read_by("signing_keys", "Published signing keys by phase", ["phase"], move || {

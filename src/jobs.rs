@@ -45,6 +45,11 @@ pub async fn housekeeping(registry: Arc<Registry>) {
     }
 }
 
+/// Records tokens in groups, for ever.
+pub async fn record(registry: Arc<Registry>) {
+    registry.record_in_groups().await;
+}
+
 /// Lets time have its due, for ever: what was to be revoked or suspended at an instant is.
 pub async fn clockwork(registry: Arc<Registry>) {
     let mut ticks = interval(CLOCKWORK);

@@ -107,6 +107,16 @@ fn is_whole(reply: &[u8]) -> bool {
     reply.len() >= end + 4 + length
 }
 
+/// What the server counts.
+pub(crate) fn metrics(address: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).expect("the server listens");
+    let request = "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).expect("it is sent");
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).expect("it answers");
+    reply
+}
+
 /// One token request on a connection of its own. Returns the reply's status line, empty if there was none.
 pub(crate) fn one(address: &str, client_id: &str, client_secret: &str) -> String {
     let Ok(mut stream) = std::net::TcpStream::connect(address) else { return String::new() };

@@ -1,7 +1,8 @@
 //! How fast tokens come out, beside how fast they could: the release server on one core against a bare actix loop that
-//! only parses, hashes, signs with the same kind of ring key and replies, both asked by one generator on another core.
+//! only parses, hashes, signs with the same kind of ring key and replies, both asked by one generator on another core;
+//! and recorded tokens (here never-expiring ones, each durable before its reply) beside stateless ones.
 //!
-//! `cargo bench --bench load` measures requests a second and latencies and prints the ratio, then the time from a cold
+//! `cargo bench --bench load` measures requests a second and latencies and prints the ratios, then the time from a cold
 //! start to the first token, and resident memory with 10,000 clients in use. Absolute numbers belong to the machine;
 //! the ratio is the figure.
 #![expect(clippy::expect_used, clippy::panic, reason = "a measurement that cannot go on says so")]
@@ -22,7 +23,7 @@ mod process;
 use std::time::Duration;
 
 use generate::{Report, Target};
-use mintmark_server::Mintmark;
+use mintmark_server::{Client, Mintmark};
 
 /// Connections held open, each with one request at a time.
 const CONNECTIONS: usize = 64;
@@ -47,13 +48,18 @@ fn compare() {
     let bare = process::Server::bare();
     let mintmark = Mintmark::start();
     let client = mintmark.clients.first().expect("a client was made");
-    let token = |address: &str| Target {
+    let token = |address: &str, client: &Client| Target {
         address: address.to_owned(),
         client_id: client.client_id.clone(),
         client_secret: client.client_secret.clone(),
     };
-    let targets = [("bare actix loop", token(&bare.address)), ("mintmark", token(&mintmark.server.address))];
-    let mut reports: [Vec<Report>; 2] = [Vec::new(), Vec::new()];
+    let server = &mintmark.server.address;
+    let targets = [
+        ("bare actix loop", token(&bare.address, client)),
+        ("mintmark", token(server, client)),
+        ("mintmark, recorded", token(server, &mintmark.never_expiring)),
+    ];
+    let mut reports: [Vec<Report>; 3] = [const { Vec::new() }; 3];
     for _ in 0..TURNS {
         for (target, reports) in targets.iter().zip(&mut reports) {
             generate::on_the_other_core(&target.1, CONNECTIONS, WARM_UP);
@@ -68,7 +74,10 @@ fn compare() {
         println!("{name:<18} {:>12.0} {:>10.2} {:>10.2}", report.per_second, report.p50_ms, report.p99_ms);
         best.push(report.per_second);
     }
-    println!("ratio              {:>12.2}", best[1] / best[0]);
+    println!("stateless to bare  {:>12.2}", best[1] / best[0]);
+    println!("recorded to stateless {:>9.2}", best[2] / best[1]);
+    let (tokens, commits) = mintmark.recorded_tokens_and_commits();
+    println!("recorded tokens to a durable commit {:.1}", tokens / commits);
     println!();
     let used = mintmark.use_every_client();
     println!(

@@ -9,6 +9,7 @@ use std::time::Instant;
 use mintmark::app::Core;
 use mintmark::config::Settings;
 use mintmark::model::clock::SystemClock;
+use mintmark::model::expiry::TokenExpiry;
 use mintmark::model::member::Member;
 use mintmark::registry::{Caller, ClientChange, ProductChange, WorkspaceChange};
 use tempfile::TempDir;
@@ -26,6 +27,8 @@ pub(crate) struct Client {
 pub(crate) struct Mintmark {
     pub(crate) server: Server,
     pub(crate) clients: Vec<Client>,
+    /// One whose tokens never expire, so that each is recorded.
+    pub(crate) never_expiring: Client,
     _folder: TempDir,
 }
 
@@ -33,10 +36,21 @@ impl Mintmark {
     /// Makes the clients and starts the service.
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let clients = make_clients(folder.path(), crate::CLIENTS);
+        let mut clients = make_clients(folder.path(), crate::CLIENTS);
+        let never_expiring = clients.pop().expect("the last one");
         let address = free_address();
         let server = Server::spawn(command(folder.path(), &address), address);
-        Self { server, clients, _folder: folder }
+        Self { server, clients, never_expiring, _folder: folder }
+    }
+
+    /// How many tokens were recorded, and in how many commits, by its own count.
+    pub(crate) fn recorded_tokens_and_commits(&self) -> (f64, f64) {
+        let text = generate::metrics(&self.server.address);
+        let value = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("the metric is there");
+            line.trim().parse::<f64>().expect("a number")
+        };
+        (value("mintmark_recorded_tokens_total"), value("mintmark_recorded_token_commits_total"))
     }
 
     /// Gets a token for every client. Returns how many there are.
@@ -80,6 +94,7 @@ fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address").to_string()
 }
 
+/// Makes `count` clients, and one more whose tokens never expire.
 fn make_clients(folder: &Path, count: usize) -> Vec<Client> {
     let data = folder.join("data");
     let settings = format!(
@@ -103,13 +118,16 @@ fn make_clients(folder: &Path, count: usize) -> Vec<Client> {
         }
         let workspace = WorkspaceChange { name: text("Acme"), ..WorkspaceChange::default() };
         registry.create_workspace(&caller, &text("acme-in"), &workspace, None).await.expect("a workspace");
-        let wanted = ClientChange {
+        let mut wanted = ClientChange {
             label: text("ERP"),
             products: Member::Value(vec!["e-invoicing".to_owned(), "gst".to_owned()]),
             ..ClientChange::default()
         };
-        let mut clients = Vec::with_capacity(count);
-        for _ in 0..count {
+        let mut clients = Vec::with_capacity(count + 1);
+        for number in 0..=count {
+            if number == count {
+                wanted.token_expiry = Member::Value(TokenExpiry::Never {});
+            }
             let made = registry.create_client(&caller, "acme-in", &wanted, None).await.expect("a client");
             let (client_id, client_secret) = (made.record.client.client_id, made.secret.expose().to_owned());
             clients.push(Client { client_id, client_secret });

@@ -38,6 +38,9 @@ pub enum Error {
     /// The change counter was not confirmed for too long; answers might be out of date.
     #[error("the database has not answered for too long")]
     Stale,
+    /// The transaction that a token shared with others failed; the text is the reason, as one of them was told it.
+    #[error("{0}")]
+    Together(String),
     /// Storage failed.
     #[error("{0}")]
     Storage(#[source] StorageError),

@@ -20,6 +20,7 @@ mod networks;
 mod precondition;
 mod products;
 mod record;
+mod recorder;
 mod representation;
 mod secrets;
 mod signing_keys;
@@ -64,6 +65,7 @@ use crate::storage::Storage;
 use credentials::Cache;
 use follow::Follow;
 use last_used::LastUsed;
+use recorder::Recorder;
 use slots::Leases;
 use status_lists::ListChanges;
 
@@ -107,6 +109,7 @@ pub struct Registry {
     last_used: LastUsed,
     introspected: LastUsed,
     leases: Leases,
+    recorder: Recorder,
     list_changes: ListChanges,
     ids: OrderedIds,
 }
@@ -137,6 +140,7 @@ impl Registry {
             last_used: LastUsed::default(),
             introspected: LastUsed::default(),
             leases: Leases::default(),
+            recorder: Recorder::default(),
             list_changes: ListChanges::default(),
             ids: OrderedIds::default(),
         })

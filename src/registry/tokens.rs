@@ -72,12 +72,25 @@ pub enum Revocation {
 }
 
 impl Registry {
-    /// Records a token, or says why it may not be born. The row is durable when this returns [`Standing::Good`]. If the
-    /// token replaces others (`guard.replaces`), these are revoked in the same transaction.
+    /// Records a token, or says why it may not be born. The row is durable when this returns [`Standing::Good`]; tokens
+    /// that are asked for at the same time share one commit ([`Registry::record_in_groups`]). If the token replaces others (`guard.replaces`), these are revoked in the same transaction.
     ///
     /// # Errors
     /// [`Error::Storage`]; then nothing is recorded.
     pub async fn record_token(
+        &self,
+        token: &RecordedToken,
+        active_tokens: ActiveTokens,
+        guard: &IssueGuard,
+    ) -> Result<Standing, Error> {
+        match self.recorder.queue(token, active_tokens, guard) {
+            Some(outcome) => self.recorder.outcome_of(outcome).await,
+            // Nobody gathers: at the command line, and when the service is closing.
+            None => self.record_alone(token, active_tokens, guard).await,
+        }
+    }
+
+    async fn record_alone(
         &self,
         token: &RecordedToken,
         active_tokens: ActiveTokens,
@@ -101,11 +114,10 @@ impl Registry {
         active_tokens: ActiveTokens,
         guard: &IssueGuard,
     ) -> Result<Standing, Error> {
-        let standing = tx.may_issue(token, guard).await?;
+        let standing = tx.record_token(token, guard).await?;
         if standing != Standing::Good {
             return Ok(standing);
         }
-        tx.insert_recorded_token(token).await?;
         if let ActiveTokens::Replace { grace_seconds } = active_tokens {
             let at = guard.now.saturating_add(grace_seconds);
             let replaced = tx.replace_tokens(&token.client_id, &token.jti, at, guard.now).await?;

@@ -67,7 +67,7 @@ macro_rules! still_true {
     ($secret:literal) => {
         // The order of the tables is the order in which their rows are locked: workspaces before clients, as everywhere.
         concat!(
-            "SELECT k.phase FROM workspaces w
+            " FROM workspaces w
                 JOIN api_clients c ON c.workspace_id = w.workspace_id
                 JOIN signing_keys k ON k.kid = $3
             ",
@@ -86,14 +86,34 @@ macro_rules! still_true {
 }
 
 // Some of the few pairs: SQLite's writer is alone anyway, PostgreSQL must be told to hold the rows.
-const BY_SECRET_SQLITE: &str = still_true!(by_secret);
-const BY_SECRET_POSTGRES: &str = concat!(still_true!(by_secret), " FOR SHARE");
+const BY_SECRET_SQLITE: &str = concat!("SELECT k.phase", still_true!(by_secret));
+const BY_SECRET_POSTGRES: &str = concat!("SELECT k.phase", still_true!(by_secret), " FOR SHARE");
 const BY_SECRET_ALONE_POSTGRES: &str =
-    concat!(still_true!(by_secret), " FOR SHARE OF w FOR UPDATE OF c FOR SHARE OF k, s");
-const BY_ADMINISTRATOR_SQLITE: &str = still_true!("");
-const BY_ADMINISTRATOR_POSTGRES: &str = concat!(still_true!(""), " FOR SHARE");
+    concat!("SELECT k.phase", still_true!(by_secret), " FOR SHARE OF w FOR UPDATE OF c FOR SHARE OF k, s");
+const BY_ADMINISTRATOR_SQLITE: &str = concat!("SELECT k.phase", still_true!(""));
+const BY_ADMINISTRATOR_POSTGRES: &str = concat!("SELECT k.phase", still_true!(""), " FOR SHARE");
 const BY_ADMINISTRATOR_ALONE_POSTGRES: &str =
-    concat!(still_true!(""), " FOR SHARE OF w FOR UPDATE OF c FOR SHARE OF k");
+    concat!("SELECT k.phase", still_true!(""), " FOR SHARE OF w FOR UPDATE OF c FOR SHARE OF k");
+
+macro_rules! record {
+    (($($secret:tt)*), $lock:literal) => {
+        concat!(
+            "INSERT INTO access_tokens (", columns!(), ")
+                SELECT CAST($6 AS TEXT), c.client_id, c.workspace_id, k.kid, c.generation, CAST($7 AS TEXT),
+                    CAST($8 AS TEXT), CAST($9 AS BIGINT), CAST($10 AS BIGINT), CAST($11 AS BIGINT),
+                    CAST($12 AS BIGINT), CAST($13 AS BIGINT), CAST($14 AS TEXT), CAST($15 AS BIGINT),
+                    CAST($16 AS BIGINT) ",
+            still_true!($($secret)*),
+            " AND k.phase IN ('pending', 'active')",
+            $lock
+        )
+    };
+}
+
+// One statement on the path of every recorded token: it asks, holds what it asked, and writes.
+const RECORD_SQLITE: &str = record!((by_secret), "");
+const RECORD_POSTGRES: &str = record!((by_secret), " FOR SHARE");
+const RECORD_ALONE_POSTGRES: &str = record!((by_secret), " FOR SHARE OF w FOR UPDATE OF c FOR SHARE OF k, s");
 
 statements! {
     INSERT = concat!("INSERT INTO access_tokens (", columns!(), ")
@@ -310,6 +330,59 @@ impl Tx {
             None => Standing::ClientMayNot,
             Some("pending" | "active") => Standing::Good,
             Some(_) => Standing::KeyMayNot,
+        })
+    }
+
+    /// Adds a token that its client asked for with a secret, if it may still be given it. The rows that say so stay
+    /// locked until the end.
+    pub async fn record_token(
+        &mut self,
+        token: &RecordedToken,
+        guard: &IssueGuard,
+    ) -> Result<Standing, StorageError> {
+        let Some(secret_id) = guard.secret_id.as_deref() else {
+            let standing = self.may_issue(token, guard).await?;
+            if standing == Standing::Good {
+                self.insert_recorded_token(token).await?;
+            }
+            return Ok(standing);
+        };
+        let on_postgres = if guard.replaces { RECORD_ALONE_POSTGRES } else { RECORD_POSTGRES };
+        macro_rules! record {
+            ($sql:expr, $tx:expr) => {
+                sqlx::query($sql)
+                    .bind(&token.client_id)
+                    .bind(token.generation)
+                    .bind(&token.kid)
+                    .bind(guard.now)
+                    .bind(secret_id)
+                    .bind(&token.jti)
+                    .bind(&token.scope)
+                    .bind(&token.products)
+                    .bind(token.issued_at)
+                    .bind(token.expires_at)
+                    .bind(token.revoked_at)
+                    .bind(token.revoke_at)
+                    .bind(token.last_introspected_at)
+                    .bind(&token.issued_by)
+                    .bind(token.slot.map(|slot| slot.list))
+                    .bind(token.slot.map(|slot| i64::from(slot.idx)))
+                    .execute(&mut **$tx)
+                    .await?
+                    .rows_affected()
+            };
+        }
+        let rows = match &mut self.db {
+            DbTx::Sqlite(tx) => record!(RECORD_SQLITE, tx),
+            DbTx::Postgres(tx) => record!(on_postgres, tx),
+        };
+        if touched(rows) {
+            return Ok(Standing::Good);
+        }
+        // Rare, so asked for only now: what stands in the way.
+        Ok(match self.may_issue(token, guard).await? {
+            Standing::Good => Standing::ClientMayNot,
+            other => other,
         })
     }
 

@@ -10,7 +10,7 @@ use actix_web::{HttpResponse, web};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
@@ -158,6 +158,14 @@ impl Metrics {
         gauge
     }
 
+    /// Adds the counter `mintmark_<name>_total`, read by `read` whenever the metrics are asked for. `read` must not
+    /// block, and never returns less than before.
+    pub fn counter_read_by(&self, name: &str, help: &str, read: impl Fn() -> u64 + Send + Sync + 'static) {
+        let help = format!("{help}.");
+        let collected = Counted { name: name.to_owned(), help, read: Box::new(read) };
+        self.registry().register_collector(Box::new(collected));
+    }
+
     /// Adds the gauge `mintmark_<name>`, read by `read` whenever the metrics are asked for. `read` must not block.
     pub fn gauge_read_by(&self, name: &str, help: &str, read: impl Fn() -> i64 + Send + Sync + 'static) {
         let read = move || vec![(Vec::new(), read())];
@@ -232,6 +240,26 @@ impl Collector for Collected {
     }
 }
 
+/// A counter whose value is read when it is asked for.
+struct Counted {
+    name: String,
+    help: String,
+    read: Box<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl fmt::Debug for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Counted").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Collector for Counted {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let metric = encoder.encode_descriptor(&self.name, &self.help, None, MetricType::Counter)?;
+        ConstCounter::new((self.read)()).encode(metric)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,8 +316,11 @@ mod tests {
         });
         queued.set(7);
         size.store(5, std::sync::atomic::Ordering::Relaxed);
+        metrics.counter_read_by("commits", "Commits", || 9);
         let text = metrics.encode();
         for line in [
+            "# TYPE mintmark_commits counter\n",
+            "mintmark_commits_total 9\n",
             "# HELP mintmark_outbox_messages Mails waiting to be sent.\n",
             "mintmark_outbox_messages 7\n",
             "# HELP mintmark_cached_clients Clients held in memory.\n",

@@ -12,6 +12,7 @@ mod token_authentication;
 mod token_claims;
 mod token_death;
 mod token_fuzz;
+mod token_groups;
 mod token_lifetime;
 mod token_limits;
 mod token_records;

@@ -1,0 +1,119 @@
+//! Gathers tokens that are to be recorded at the same time into one durable commit.
+//!
+//! While one group is on its way to the disk the next one gathers, so the busier the service, the more tokens share a
+//! commit; a token that comes alone waits for nobody. Nobody is told of a token before its group is durable.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Error, Registry};
+use crate::model::client::ActiveTokens;
+use crate::model::token::RecordedToken;
+use crate::storage::{IssueGuard, Standing};
+
+/// The most tokens that share a commit, so that those behind them do not wait too long.
+const GROUP_MAX: usize = 256;
+
+/// A token on its way into the records, and where to tell what became of it.
+struct Waiting {
+    token: RecordedToken,
+    active_tokens: ActiveTokens,
+    guard: IssueGuard,
+    told: oneshot::Sender<Result<Standing, Error>>,
+}
+
+/// Where tokens queue, once somebody gathers them.
+#[derive(Debug, Default)]
+pub(super) struct Recorder {
+    queue: Mutex<Option<mpsc::UnboundedSender<Waiting>>>,
+    waiting: AtomicU64,
+    tokens: AtomicU64,
+    commits: AtomicU64,
+}
+
+impl Recorder {
+    /// Queues a token; `None` if nobody gathers.
+    pub(super) fn queue(
+        &self,
+        token: &RecordedToken,
+        active_tokens: ActiveTokens,
+        guard: &IssueGuard,
+    ) -> Option<oneshot::Receiver<Result<Standing, Error>>> {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let (told, outcome) = oneshot::channel();
+        let waiting = Waiting { token: token.clone(), active_tokens, guard: guard.clone(), told };
+        let queue = queue.as_ref()?;
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        if queue.send(waiting).is_err() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(outcome)
+    }
+
+    /// What became of a queued token.
+    pub(super) async fn outcome_of(
+        &self,
+        outcome: oneshot::Receiver<Result<Standing, Error>>,
+    ) -> Result<Standing, Error> {
+        let closing = |_| Error::Together("the service is closing".to_owned());
+        outcome.await.map_err(closing)?
+    }
+}
+
+impl Registry {
+    /// Records queued tokens for as long as it is polled. Run it once, in the background; without it each token is a
+    /// commit of its own.
+    pub async fn record_in_groups(&self) {
+        let (sender, mut queue) = mpsc::unbounded_channel();
+        *self.recorder.queue.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        let mut group = Vec::with_capacity(GROUP_MAX);
+        while queue.recv_many(&mut group, GROUP_MAX).await > 0 {
+            // In the order in which clients are locked everywhere. Of one client, the order of asking stays.
+            group.sort_by(|a, b| a.token.client_id.cmp(&b.token.client_id));
+            let outcomes = self.record_group(&group).await;
+            let mut failed = None;
+            let outcomes = outcomes.unwrap_or_else(|error| {
+                failed = Some(error.to_string());
+                Vec::new()
+            });
+            let mut outcomes = outcomes.into_iter();
+            for waiting in group.drain(..) {
+                let outcome = match outcomes.next() {
+                    Some(standing) => Ok(standing),
+                    None => Err(Error::Together(failed.clone().unwrap_or_default())),
+                };
+                // Whoever asked may be gone; the token is on record all the same.
+                let _ = waiting.told.send(outcome);
+                self.recorder.waiting.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// One transaction for the whole group. A token that may not be born does not keep the others from it.
+    async fn record_group(&self, group: &[Waiting]) -> Result<Vec<Standing>, Error> {
+        let mut tx = self.storage.begin().await?;
+        let mut outcomes = Vec::with_capacity(group.len());
+        for Waiting { token, active_tokens, guard, .. } in group {
+            outcomes.push(self.record_in(&mut tx, token, *active_tokens, guard).await?);
+        }
+        self.commit(tx).await?;
+        let born = outcomes.iter().filter(|standing| **standing == Standing::Good).count();
+        self.recorder.tokens.fetch_add(u64::try_from(born).unwrap_or_default(), Ordering::Relaxed);
+        self.recorder.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(outcomes)
+    }
+
+    /// How many tokens wait for their group to be durable.
+    pub fn tokens_being_recorded(&self) -> u64 {
+        self.recorder.waiting.load(Ordering::Relaxed)
+    }
+
+    /// How many tokens were recorded in groups since the start, and in how many commits.
+    pub fn recorded_tokens_and_commits(&self) -> (u64, u64) {
+        let recorder = &self.recorder;
+        (recorder.tokens.load(Ordering::Relaxed), recorder.commits.load(Ordering::Relaxed))
+    }
+}

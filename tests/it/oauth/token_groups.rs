@@ -1,0 +1,114 @@
+//! Tokens that are recorded at the same time share one durable commit, and nothing else.
+
+use futures_util::future::join_all;
+use mintmark::model::client::ApiClient;
+use mintmark::model::reach::Reach;
+use mintmark::storage::{Change, Storage, Tx};
+use serde_json::json;
+
+use super::expect::{GRANT, issued, refused, reply_as};
+use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both_engines};
+
+on_both_engines!(
+    tokens_asked_for_at_once_share_a_commit,
+    one_that_may_not_be_born_keeps_no_other_from_it,
+    a_group_that_fails_fails_for_all_and_records_none,
+);
+
+/// A client of `platform` whose tokens never expire, with one token issued, so that slots are at hand.
+async fn never_expiring(app: &TestApp, admin: &Administrator<'_>) -> Credentials {
+    let more = json!({"products": ["gst"], "token_expiry": {"mode": "never"}});
+    let (client, _) = admin.client("platform", more).await;
+    issued(&reply_as(app, &client, GRANT).await);
+    client
+}
+
+/// Holds the client's row, so that no token of it can be recorded until the transaction ends.
+async fn hold(storage: &Storage, client: &Credentials) -> (Tx, ApiClient) {
+    let mut tx = storage.begin().await.unwrap();
+    let row = tx.lock_client(&Reach::Platform, &client.client_id).await.unwrap().unwrap();
+    (tx, row)
+}
+
+async fn until_waiting(app: &TestApp, count: u64) {
+    while app.core.registry.tokens_being_recorded() < count {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn tokens_asked_for_at_once_share_a_commit(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    let client = never_expiring(&app, &admin).await;
+    let (tokens, commits) = app.core.registry.recorded_tokens_and_commits();
+    let storage = app.database.open().await;
+    let (tx, _) = hold(&storage, &client).await;
+    let asking = join_all((0..40).map(|_| reply_as(&app, &client, GRANT)));
+    let holding = async {
+        until_waiting(&app, 40).await;
+        tx.commit().await.unwrap();
+    };
+    let (replies, ()) = tokio::join!(asking, holding);
+    for reply in &replies {
+        issued(reply);
+    }
+    // The first to come is on its way when the others queue behind it.
+    let (tokens_now, commits_now) = app.core.registry.recorded_tokens_and_commits();
+    assert_eq!(tokens_now - tokens, 40);
+    assert!(commits_now - commits <= 2, "{} commits", commits_now - commits);
+    let text = app.metrics();
+    assert!(text.contains(&format!("mintmark_recorded_tokens_total {tokens_now}\n")), "{text}");
+    assert!(text.contains(&format!("mintmark_recorded_token_commits_total {commits_now}\n")), "{text}");
+    assert!(text.contains("mintmark_tokens_being_recorded 0\n"), "{text}");
+    let rows = app.database.session().await.number("SELECT COUNT(*) FROM access_tokens").await;
+    assert_eq!(rows, 41);
+    app.stop().await;
+}
+
+async fn one_that_may_not_be_born_keeps_no_other_from_it(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    let (living, dying) = (never_expiring(&app, &admin).await, never_expiring(&app, &admin).await);
+    let storage = app.database.open().await;
+    let (mut tx, row) = hold(&storage, &dying).await;
+    let asking = async {
+        let mut asking = Vec::new();
+        for _ in 0..10 {
+            asking.push(reply_as(&app, &living, GRANT));
+            asking.push(reply_as(&app, &dying, GRANT));
+        }
+        join_all(asking).await
+    };
+    let killing = async {
+        // The living one's may be recorded already where only the other's row is held.
+        until_waiting(&app, 10).await;
+        tx.update_client(&ApiClient { disabled_at: Some(START), ..row }).await.unwrap();
+        tx.changed(Change::Client(dying.client_id.clone()));
+        tx.commit().await.unwrap();
+    };
+    let (replies, ()) = tokio::join!(asking, killing);
+    for pair in replies.chunks(2) {
+        issued(&pair[0]);
+        refused(&pair[1], 401, "invalid_client");
+    }
+    let dead = format!("SELECT COUNT(*) FROM access_tokens WHERE client_id = '{}'", dying.client_id);
+    assert_eq!(app.database.session().await.number(&dead).await, 1);
+    app.stop().await;
+}
+
+async fn a_group_that_fails_fails_for_all_and_records_none(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    let client = never_expiring(&app, &admin).await;
+    app.database.go_away().await;
+    for reply in join_all((0..10).map(|_| reply_as(&app, &client, GRANT))).await {
+        refused(&reply, 503, "temporarily_unavailable");
+    }
+    app.database.come_back().await;
+    assert_eq!(app.database.session().await.number("SELECT COUNT(*) FROM access_tokens").await, 1);
+    issued(&reply_as(&app, &client, GRANT).await);
+    app.stop().await;
+}
