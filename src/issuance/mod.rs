@@ -96,6 +96,16 @@ pub struct Issuer {
     own_checks: Checks,
 }
 
+/// What is a token's own, whoever it is for.
+#[derive(Debug, Clone, Copy)]
+struct Birth<'a> {
+    jti: &'a str,
+    /// Where its status is published.
+    slot: Option<Slot>,
+    at: UnixSeconds,
+    lifetime: Lifetime,
+}
+
 /// How often signing is tried again because the key was retired between signing and recording. Two rotations within
 /// one request do not happen; a third try would hide a fault.
 const SIGN_ATTEMPTS: usize = 2;
@@ -150,12 +160,13 @@ impl Issuer {
                     Some(self.registry.slot_for_token(Holds::NeverExpiring(key.kid())).await?)
                 }
             };
-            let access_token = self.sign(client, &grant, lifetime, now, jti, slot, &key);
+            let birth = Birth { jti, slot, at: now, lifetime };
+            let access_token = self.sign(client, &grant, birth, &key);
             let access_token = access_token.map_err(|()| IssueError::NoKey)?;
             if must_record {
                 let replaces = client.active_tokens != ActiveTokens::Many;
                 let guard = IssueGuard { secret_id: Some(secret_id.to_owned()), now, replaces };
-                let token = recorded(client, &grant, lifetime, now, jti, slot, key.kid());
+                let token = recorded(client, &grant, birth, key.kid());
                 match self.registry.record_token(&token, client.active_tokens, &guard).await? {
                     Standing::Good => {}
                     Standing::ClientMayNot => return Err(IssueError::ClientChanged),
@@ -206,12 +217,10 @@ impl Issuer {
         &self,
         client: &Credentials,
         grant: &Grant,
-        lifetime: Lifetime,
-        now: UnixSeconds,
-        jti: &str,
-        slot: Option<Slot>,
+        birth: Birth<'_>,
         key: &SigningHandle,
     ) -> Result<String, ()> {
+        let Birth { jti, slot, at: now, lifetime } = birth;
         let (exp, typ) = match (lifetime, self.policy.never_expires_exp) {
             (Lifetime::Until(end), _) => (Some(end), TokenTyp::AccessToken),
             (Lifetime::Never, NeverExpiresExp::Far) => (Some(FAR_EXP), TokenTyp::AccessToken),
@@ -245,15 +254,8 @@ impl Issuer {
     }
 }
 
-fn recorded(
-    client: &Credentials,
-    grant: &Grant,
-    lifetime: Lifetime,
-    now: UnixSeconds,
-    jti: &str,
-    slot: Option<Slot>,
-    kid: &str,
-) -> RecordedToken {
+fn recorded(client: &Credentials, grant: &Grant, birth: Birth<'_>, kid: &str) -> RecordedToken {
+    let Birth { jti, slot, at: now, lifetime } = birth;
     RecordedToken {
         jti: jti.to_owned(),
         client_id: client.client_id.to_string(),

@@ -20,11 +20,14 @@ const LEASED_AT_ONCE: u32 = 256;
 /// For how long it uses them, in seconds. Lists end only after that.
 pub(super) const LEASE_SECONDS: i64 = 3_600;
 
+/// A lease, and until when its slots are used.
+type AtHand = (Lease, UnixSeconds);
+
 /// Slots for recorded tokens that this process has leased and not used yet.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
     /// By key for never-expiring tokens; `None` for those that expire.
-    at_hand: Mutex<HashMap<Option<Box<str>>, (Lease, UnixSeconds)>>,
+    at_hand: Mutex<HashMap<Option<Box<str>>, AtHand>>,
     /// Held by the one who leases more.
     leasing: tokio::sync::Mutex<()>,
 }
