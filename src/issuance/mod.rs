@@ -20,6 +20,7 @@ use crate::keys::ring::KeyRing;
 use crate::keys::signing::{SigningHandle, TokenTyp};
 use crate::model::client::ActiveTokens;
 use crate::model::clock::UnixSeconds;
+use crate::model::expiry::TokenExpiry;
 use crate::model::grant::Grant;
 use crate::model::key::UseFor;
 use crate::model::status::{Holds, Slot};
@@ -48,6 +49,24 @@ pub struct Issued<'a> {
     pub expires_in: Option<i64>,
     /// What it carries; the usual whole grant is the client's own, not a copy.
     pub grant: Cow<'a, Grant>,
+}
+
+impl Issued<'_> {
+    fn into_owned(self) -> Issued<'static> {
+        let grant = Cow::Owned(self.grant.into_owned());
+        Issued { access_token: self.access_token, expires_in: self.expires_in, grant }
+    }
+}
+
+/// What token is to be made.
+#[derive(Debug, Clone, Copy)]
+struct Wanted<'a> {
+    request: TokenRequest<'a>,
+    token_expiry: TokenExpiry,
+    issued_by: &'a str,
+    /// Whether it gets a row though it needs none.
+    is_recorded: bool,
+    now: UnixSeconds,
 }
 
 /// Why no token was issued.
@@ -104,11 +123,11 @@ struct Birth<'a> {
     slot: Option<Slot>,
     at: UnixSeconds,
     lifetime: Lifetime,
+    issued_by: &'a str,
 }
 
-/// How often signing is tried again because the key was retired between signing and recording. Two rotations within
-/// one request do not happen; a third try would hide a fault.
-const SIGN_ATTEMPTS: usize = 2;
+/// `issued_by` of a token from the token endpoint.
+const BY_CLIENT: &str = "client";
 
 /// Bytes set aside for the claims of a token.
 const CLAIMS_CAPACITY: usize = 1024;
@@ -139,9 +158,49 @@ impl Issuer {
         request: TokenRequest<'_>,
     ) -> Result<Issued<'a>, IssueError> {
         let now = self.registry.clock().now();
-        let grant = grant::select(&client.offer, request.scope, request.resources)?;
+        let wanted = Wanted {
+            request,
+            token_expiry: client.token_expiry,
+            issued_by: BY_CLIENT,
+            is_recorded: false,
+            now,
+        };
+        let record = async |client: &Credentials, token: &RecordedToken| {
+            let replaces = client.active_tokens != ActiveTokens::Many;
+            let guard = IssueGuard { secret_id: Some(secret_id.to_owned()), now, replaces };
+            self.registry.record_token(token, client.active_tokens, &guard).await
+        };
+        let first = self.attempt(client, wanted, async |token, _| record(client, token).await).await?;
+        if let Some(issued) = first {
+            return Ok(issued);
+        }
+        let client = self.after_key_change(client).await?;
+        // What the client authenticated with is judged again where the row is written, so there must be one.
+        let wanted = Wanted { is_recorded: true, ..wanted };
+        let second = self.attempt(&client, wanted, async |token, _| record(&client, token).await).await?;
+        Ok(second.ok_or(IssueError::NoKey)?.into_owned())
+    }
+
+    /// Learns that another process retired a key, or revoked it with its tokens, by which its clients are of a new
+    /// generation: the client as it is now, for which to sign with the key's successor.
+    async fn after_key_change(&self, client: &Credentials) -> Result<Arc<Credentials>, IssueError> {
+        self.registry.poll().await?;
+        self.registry.credentials(&client.client_id).await?.ok_or(IssueError::ClientChanged)
+    }
+
+    /// Signs a token and, if it is one that is recorded, has it recorded. `None` if the key was retired between the two:
+    /// then there is no row. Two rotations within one request do not happen, so a second try is enough, and a third
+    /// would hide a fault.
+    async fn attempt<'a>(
+        &self,
+        client: &'a Credentials,
+        wanted: Wanted<'_>,
+        record: impl AsyncFnOnce(&RecordedToken, &Issued<'a>) -> Result<Standing, RegistryError>,
+    ) -> Result<Option<Issued<'a>>, IssueError> {
+        let now = wanted.now;
+        let grant = grant::select(&client.offer, wanted.request.scope, wanted.request.resources)?;
         let lifetime = grant::lifetime(
-            client.token_expiry,
+            wanted.token_expiry,
             &grant,
             client.workspace_never_expires_allowed,
             client.expires_at,
@@ -150,40 +209,30 @@ impl Issuer {
         let random: [u8; 16] = self.random.fill().map_err(RegistryError::from)?;
         let mut jti = [0_u8; 22];
         let jti = encode_jti(random, &mut jti);
-        for _ in 0..SIGN_ATTEMPTS {
-            let key = self.key_for(client, lifetime, now)?;
-            let must_record = self.must_record(client, lifetime, now);
-            let slot = match (must_record, lifetime) {
-                (false, _) => client.slot,
-                (true, Lifetime::Until(_)) => Some(self.registry.slot_for_token(Holds::Expiring).await?),
-                (true, Lifetime::Never) => {
-                    Some(self.registry.slot_for_token(Holds::NeverExpiring(key.kid())).await?)
-                }
-            };
-            let birth = Birth { jti, slot, at: now, lifetime };
-            let access_token = self.sign(client, &grant, birth, &key);
-            let access_token = access_token.map_err(|()| IssueError::NoKey)?;
-            if must_record {
-                let replaces = client.active_tokens != ActiveTokens::Many;
-                let guard = IssueGuard { secret_id: Some(secret_id.to_owned()), now, replaces };
-                let token = recorded(client, &grant, birth, key.kid());
-                match self.registry.record_token(&token, client.active_tokens, &guard).await? {
-                    Standing::Good => {}
-                    Standing::ClientMayNot => return Err(IssueError::ClientChanged),
-                    Standing::KeyMayNot => {
-                        // Another process retired the key; learn of it and sign with its successor.
-                        self.registry.poll().await?;
-                        continue;
-                    }
-                }
+        let key = self.key_for(client, lifetime, now)?;
+        let must_record = wanted.is_recorded || self.must_record(client, lifetime, now);
+        let slot = match (must_record, lifetime) {
+            (false, _) => client.slot,
+            (true, Lifetime::Until(_)) => Some(self.registry.slot_for_token(Holds::Expiring).await?),
+            (true, Lifetime::Never) => {
+                Some(self.registry.slot_for_token(Holds::NeverExpiring(key.kid())).await?)
             }
-            let expires_in = match lifetime {
-                Lifetime::Until(end) => Some(end - now),
-                Lifetime::Never => None,
-            };
-            return Ok(Issued { access_token, expires_in, grant });
+        };
+        let birth = Birth { jti, slot, at: now, lifetime, issued_by: wanted.issued_by };
+        let access_token = self.sign(client, &grant, birth, &key);
+        let access_token = access_token.map_err(|()| IssueError::NoKey)?;
+        let token = must_record.then(|| recorded(client, &grant, birth, key.kid()));
+        let expires_in = match lifetime {
+            Lifetime::Until(end) => Some(end - now),
+            Lifetime::Never => None,
+        };
+        let issued = Issued { access_token, expires_in, grant };
+        let Some(token) = token else { return Ok(Some(issued)) };
+        match record(&token, &issued).await? {
+            Standing::Good => Ok(Some(issued)),
+            Standing::ClientMayNot => Err(IssueError::ClientChanged),
+            Standing::KeyMayNot => Ok(None),
         }
-        Err(IssueError::NoKey)
     }
 
     fn must_record(&self, client: &Credentials, lifetime: Lifetime, now: UnixSeconds) -> bool {
@@ -220,7 +269,7 @@ impl Issuer {
         birth: Birth<'_>,
         key: &SigningHandle,
     ) -> Result<String, ()> {
-        let Birth { jti, slot, at: now, lifetime } = birth;
+        let Birth { jti, slot, at: now, lifetime, .. } = birth;
         let (exp, typ) = match (lifetime, self.policy.never_expires_exp) {
             (Lifetime::Until(end), _) => (Some(end), TokenTyp::AccessToken),
             (Lifetime::Never, NeverExpiresExp::Far) => (Some(FAR_EXP), TokenTyp::AccessToken),
@@ -255,7 +304,7 @@ impl Issuer {
 }
 
 fn recorded(client: &Credentials, grant: &Grant, birth: Birth<'_>, kid: &str) -> RecordedToken {
-    let Birth { jti, slot, at: now, lifetime } = birth;
+    let Birth { jti, slot, at: now, lifetime, issued_by } = birth;
     RecordedToken {
         jti: jti.to_owned(),
         client_id: client.client_id.to_string(),
@@ -273,7 +322,7 @@ fn recorded(client: &Credentials, grant: &Grant, birth: Birth<'_>, kid: &str) ->
         revoke_at: None,
         slot,
         last_introspected_at: None,
-        issued_by: "client".to_owned(),
+        issued_by: issued_by.to_owned(),
     }
 }
 

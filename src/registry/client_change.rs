@@ -110,14 +110,17 @@ impl ClientChange {
     /// The mode and its grace, each as given or else as it was.
     fn apply_active_tokens(&self, client: &mut ApiClient, broken: &mut Broken) {
         let replaces = match &self.active_tokens {
-            Member::Absent => client.active_tokens != ActiveTokens::Many,
-            Member::Null => false,
+            Member::Absent => Some(client.active_tokens != ActiveTokens::Many),
+            Member::Null => Some(false),
             Member::Value(mode) => match mode.as_str() {
-                "many" => false,
-                "replace" => true,
-                _ => return broken.at("/active_tokens", "must be many or replace"),
+                "many" => Some(false),
+                "replace" => Some(true),
+                _ => None,
             },
         };
+        if replaces.is_none() {
+            broken.at("/active_tokens", "must be many or replace");
+        }
         let grace_seconds = match self.replace_grace_seconds {
             Member::Absent => client.active_tokens.grace_seconds(),
             Member::Null => 0,
@@ -125,14 +128,17 @@ impl ClientChange {
                 let range = format!("must be from {} to {}", GRACE_RANGE.start(), GRACE_RANGE.end());
                 return broken.at("/replace_grace_seconds", range);
             }
+            Member::Value(seconds) if replaces == Some(false) && seconds != 0 => {
+                return broken
+                    .at("/replace_grace_seconds", "belongs to active_tokens \"replace\", not to \"many\"");
+            }
             Member::Value(seconds) => seconds,
         };
-        if !replaces && self.replace_grace_seconds.value().is_some_and(|seconds| *seconds != 0) {
-            return broken
-                .at("/replace_grace_seconds", "belongs to active_tokens \"replace\", not to \"many\"");
+        match replaces {
+            Some(true) => client.active_tokens = ActiveTokens::Replace { grace_seconds },
+            Some(false) => client.active_tokens = ActiveTokens::Many,
+            None => {}
         }
-        client.active_tokens =
-            if replaces { ActiveTokens::Replace { grace_seconds } } else { ActiveTokens::Many };
     }
 
     fn apply_single_values(&self, client: &mut ApiClient, now: UnixSeconds, broken: &mut Broken) {

@@ -72,8 +72,7 @@ macro_rules! still_true {
                 JOIN signing_keys k ON k.kid = $3
             ",
             $secret,
-            " WHERE c.client_id = $1 AND c.generation = $2 AND c.disabled_at IS NULL
-                AND (c.expires_at IS NULL OR c.expires_at > $4)
+            " WHERE c.client_id = $1 AND c.disabled_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > $4)
                 AND w.suspended_at IS NULL AND w.deleted_at IS NULL"
         )
     };
@@ -85,15 +84,21 @@ macro_rules! still_true {
     };
 }
 
+macro_rules! standing {
+    ($($secret:tt)*) => {
+        concat!("SELECT k.phase, CASE WHEN c.generation = $2 THEN 1 ELSE 0 END", still_true!($($secret)*))
+    };
+}
+
 // Some of the few pairs: SQLite's writer is alone anyway, PostgreSQL must be told to hold the rows.
-const BY_SECRET_SQLITE: &str = concat!("SELECT k.phase", still_true!(by_secret));
-const BY_SECRET_POSTGRES: &str = concat!("SELECT k.phase", still_true!(by_secret), " FOR SHARE");
+const BY_SECRET_SQLITE: &str = standing!(by_secret);
+const BY_SECRET_POSTGRES: &str = concat!(standing!(by_secret), " FOR SHARE");
 const BY_SECRET_ALONE_POSTGRES: &str =
-    concat!("SELECT k.phase", still_true!(by_secret), " FOR SHARE OF w FOR UPDATE OF c FOR SHARE OF k, s");
-const BY_ADMINISTRATOR_SQLITE: &str = concat!("SELECT k.phase", still_true!(""));
-const BY_ADMINISTRATOR_POSTGRES: &str = concat!("SELECT k.phase", still_true!(""), " FOR SHARE");
+    concat!(standing!(by_secret), " FOR SHARE OF w FOR UPDATE OF c FOR SHARE OF k, s");
+const BY_ADMINISTRATOR_SQLITE: &str = standing!("");
+const BY_ADMINISTRATOR_POSTGRES: &str = concat!(standing!(""), " FOR SHARE");
 const BY_ADMINISTRATOR_ALONE_POSTGRES: &str =
-    concat!("SELECT k.phase", still_true!(""), " FOR SHARE OF w FOR UPDATE OF c FOR SHARE OF k");
+    concat!(standing!(""), " FOR SHARE OF w FOR UPDATE OF c FOR SHARE OF k");
 
 macro_rules! record {
     (($($secret:tt)*), $lock:literal) => {
@@ -104,7 +109,7 @@ macro_rules! record {
                     CAST($12 AS BIGINT), CAST($13 AS BIGINT), CAST($14 AS TEXT), CAST($15 AS BIGINT),
                     CAST($16 AS BIGINT) ",
             still_true!($($secret)*),
-            " AND k.phase IN ('pending', 'active')",
+            " AND c.generation = $2 AND k.phase IN ('pending', 'active')",
             $lock
         )
     };
@@ -307,9 +312,9 @@ impl Tx {
             (None, false) => (BY_ADMINISTRATOR_SQLITE, BY_ADMINISTRATOR_POSTGRES),
             (None, true) => (BY_ADMINISTRATOR_SQLITE, BY_ADMINISTRATOR_ALONE_POSTGRES),
         };
-        macro_rules! phase {
+        macro_rules! found {
             ($sql:expr, $tx:expr) => {{
-                let query = sqlx::query_scalar($sql)
+                let query = sqlx::query_as($sql)
                     .bind(&token.client_id)
                     .bind(token.generation)
                     .bind(&token.kid)
@@ -322,14 +327,15 @@ impl Tx {
                 .await?
             }};
         }
-        let phase: Option<String> = match &mut self.db {
-            DbTx::Sqlite(tx) => phase!(on_sqlite, tx),
-            DbTx::Postgres(tx) => phase!(on_postgres, tx),
+        let found: Option<(String, i32)> = match &mut self.db {
+            DbTx::Sqlite(tx) => found!(on_sqlite, tx),
+            DbTx::Postgres(tx) => found!(on_postgres, tx),
         };
-        Ok(match phase.as_deref() {
-            None => Standing::ClientMayNot,
-            Some("pending" | "active") => Standing::Good,
-            Some(_) => Standing::KeyMayNot,
+        Ok(match found {
+            // Before the generation: revoking a key opens new ones, and that alone takes no right from a client.
+            Some((phase, _)) if !matches!(phase.as_str(), "pending" | "active") => Standing::KeyMayNot,
+            None | Some((_, 0)) => Standing::ClientMayNot,
+            Some(_) => Standing::Good,
         })
     }
 

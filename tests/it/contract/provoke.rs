@@ -125,7 +125,7 @@ async fn invalid(world: &World, operation: &Operation) -> Vec<Reply> {
     let send = |body: &Value| world.send(operation, &world.ids, body);
     let mut requests = vec![send(&json!({"unknown": 1}))];
     if operation.id == "createApiClient" {
-        requests.push(send(&json!({"label": "ERP", "products": ["gst"], "active_tokens": "replace"})));
+        requests.push(send(&json!({"label": "ERP", "products": ["gst"], "require_dpop": true})));
     }
     if operation.id == "createWorkspace" {
         let key = world.new_name();

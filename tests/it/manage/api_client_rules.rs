@@ -121,8 +121,6 @@ async fn values_that_come_later_are_refused_and_not_ignored(engine: Engine) {
     let (_, made) = admin.client("acme-in", json!({"products": ["gst"]})).await;
     let path = format!("/v1/api-clients/{}", made["client_id"].as_str().unwrap());
     for (member, value) in [
-        ("active_tokens", json!("replace")),
-        ("replace_grace_seconds", json!(60)),
         ("daily_token_limit", json!(1000)),
         ("require_dpop", json!(true)),
         ("auth_method", json!("private_key_jwt")),
@@ -143,6 +141,47 @@ async fn values_that_come_later_are_refused_and_not_ignored(engine: Engine) {
         }
     }
     assert_eq!(read(admin.get(&path).await).await.1["updated_at"], made["updated_at"]);
+}
+
+/// The mode and its grace are two members of one thing; each stays as it was while it is not named.
+async fn the_mode_of_active_tokens_and_its_grace(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnished(&app).await;
+    let (_, made) = admin.client("acme-in", json!({"products": ["gst"]})).await;
+    let path = format!("/v1/api-clients/{}", made["client_id"].as_str().unwrap());
+    for (change, mode, grace) in [
+        (json!({"active_tokens": "replace"}), "replace", 0),
+        (json!({"replace_grace_seconds": 60}), "replace", 60),
+        (json!({"label": "R"}), "replace", 60),
+        (json!({"active_tokens": "replace"}), "replace", 60),
+        (json!({"replace_grace_seconds": null}), "replace", 0),
+        (json!({"active_tokens": "many"}), "many", 0),
+        (json!({"active_tokens": "replace", "replace_grace_seconds": 86_400}), "replace", 86_400),
+        (json!({"active_tokens": "many", "replace_grace_seconds": 0}), "many", 0),
+        (json!({"active_tokens": "replace", "replace_grace_seconds": 5}), "replace", 5),
+        (json!({"active_tokens": null}), "many", 0),
+    ] {
+        let (status, record) = read(admin.patch(&path, &change).await).await;
+        assert_eq!(status, 200, "{record}");
+        assert_eq!(
+            (&record["active_tokens"], &record["replace_grace_seconds"]),
+            (&json!(mode), &json!(grace)),
+            "{change}"
+        );
+    }
+    for (broken, pointer) in [
+        (json!({"active_tokens": true}), "/active_tokens"),
+        (json!({"replace_grace_seconds": 60}), "/replace_grace_seconds"),
+        (json!({"active_tokens": "many", "replace_grace_seconds": 1}), "/replace_grace_seconds"),
+        (json!({"active_tokens": "replace", "replace_grace_seconds": 86_401}), "/replace_grace_seconds"),
+    ] {
+        let (status, problem) = read(admin.patch(&path, &broken).await).await;
+        assert_eq!(
+            (status, complaint(&problem)),
+            (422, ("validation", vec![pointer])),
+            "{broken}: {problem}"
+        );
+    }
 }
 
 async fn lifetimes_keep_the_caps_of_workspace_and_products(engine: Engine) {
@@ -244,6 +283,7 @@ async fn nobody_grants_a_permission_they_do_not_hold(engine: Engine) {
 on_both_engines!(
     every_bad_field_is_named_at_once,
     values_that_come_later_are_refused_and_not_ignored,
+    the_mode_of_active_tokens_and_its_grace,
     lifetimes_keep_the_caps_of_workspace_and_products,
     a_signing_algorithm_needs_its_keys,
     nobody_grants_a_permission_they_do_not_hold,

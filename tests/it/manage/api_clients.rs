@@ -124,7 +124,8 @@ async fn null_and_default_values_are_accepted(engine: Engine) {
     let (status, mut cleared) = read(admin.patch(&path, &nulls).await).await;
     assert_eq!(status, 200, "{cleared}");
     assert_eq!(cleared["generation"], 2, "a permission was taken away");
-    for member in ["client_id", "secrets", "generation"] {
+    assert_eq!(cleared["revoked_tokens"], 0, "and no recorded token had it");
+    for member in ["client_id", "secrets", "generation", "revoked_tokens"] {
         cleared.as_object_mut().unwrap().remove(member);
     }
     records[0].as_object_mut().unwrap().remove("generation");

@@ -49,6 +49,8 @@ async fn every_claim_exactly(engine: Engine) {
     let key = app.get("/.well-known/jwks.json").await.json::<Value>().await.unwrap()["keys"][0].clone();
     assert_eq!(token.header, json!({"alg": "ES256", "kid": key["kid"], "typ": "at+jwt"}));
     let now = START + 12_345;
+    // The first list there is.
+    let list = format!("{}/oauth2/status-lists/1", app.base);
     let expected = json!({
         "iss": app.base,
         "sub": client.client_id,
@@ -60,8 +62,10 @@ async fn every_claim_exactly(engine: Engine) {
         "scope": "e-invoicing gst",
         "workspace_id": "acme-in",
         "products": ["e-invoicing", "gst"],
+        "status": {"status_list": {"idx": token.claims["status"]["status_list"]["idx"], "uri": list}},
     });
     assert_eq!(token.claims, expected);
+    assert!(token.claims["status"]["status_list"]["idx"].as_u64().unwrap() < 131_072, "{}", token.claims);
     let reply = json!({
         "access_token": token.text, "token_type": "Bearer", "expires_in": 3600, "scope": "e-invoicing gst",
     });

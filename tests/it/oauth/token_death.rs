@@ -23,6 +23,7 @@ on_both_engines!(
     without_a_successor_there_is_no_token,
     what_an_administrator_does_meanwhile_holds,
     a_key_that_is_revoked_takes_along_what_was_under_way,
+    a_key_that_is_revoked_takes_no_right_from_a_client,
     a_parked_request_is_issued_if_nothing_changed,
 );
 
@@ -132,6 +133,30 @@ async fn a_key_that_retired_meanwhile_is_followed_by_its_successor(engine: Engin
     assert_eq!(app.database.number(COUNT).await, 2);
     let by_it =
         format!("SELECT COUNT(*) FROM access_tokens WHERE kid = '{kid}' AND jti = {}", quoted(&token.claims));
+    assert_eq!(app.database.number(&by_it).await, 1);
+    app.stop().await;
+}
+
+/// Revoking a key opens new generations, so that stateless tokens die. Whoever was being given a recorded one is signed
+/// for again and not turned away.
+async fn a_key_that_is_revoked_takes_no_right_from_a_client(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = stocked(&app).await;
+    let two_days = json!({"products": ["gst"], "token_expiry": {"mode": "after", "seconds": 172_800}});
+    let (client, _) = admin.client("platform", two_days).await;
+    let next = admin.create("/v1/signing-keys", &json!({"alg": "ES256"})).await;
+    let kid = next["kid"].as_str().unwrap();
+    let change = retire(kid).replace("'never_expiring'", "'expiring'")
+        + "; UPDATE api_clients SET generation = generation + 1 WHERE client_id = '{client}';
+            UPDATE service_state SET change_seq = change_seq + 1;
+            INSERT INTO change_log (seq, kind, id) SELECT change_seq, 'client', '{client}' FROM service_state";
+    let token = issued(&parked(&app, &client, &change.replace("{client}", &client.client_id)).await);
+    assert_eq!(token.header["kid"], kid);
+    accepted(&app, &token).await;
+    let by_it = format!(
+        "SELECT COUNT(*) FROM access_tokens WHERE kid = '{kid}' AND generation = 2 AND jti = {}",
+        quoted(&token.claims)
+    );
     assert_eq!(app.database.number(&by_it).await, 1);
     app.stop().await;
 }

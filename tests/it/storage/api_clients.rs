@@ -1,11 +1,13 @@
 //! API clients: stored whole, found by those who may, listed newest first.
 
-use mintmark::model::client::{ApiClient, ClientRecord};
+use mintmark::model::client::{ActiveTokens, ApiClient, ClientRecord};
 use mintmark::model::expiry::TokenExpiry;
+use mintmark::model::key::Alg;
 use mintmark::model::page::Items;
 use mintmark::model::reach::Reach;
 use mintmark::model::scope::Permission;
 use mintmark::model::secret::ClientSecret;
+use mintmark::model::status::Slot;
 use mintmark::storage::{ClientFilter, Storage, StorageError};
 
 use super::samples::{NOW, change, client, page, secret, stocked};
@@ -24,6 +26,11 @@ on_both_engines!(
     labels_are_found_by_any_part_of_them,
     the_first_manager_is_the_oldest,
     every_client_is_named,
+    the_slot_and_the_mode_are_changed_with_the_rest,
+    a_client_is_found_by_its_workspace_and_back,
+    who_may_hold_tokens_by_an_algorithm_is_named,
+    clients_that_ended_are_named_until_their_slots_say_so,
+    clients_without_a_slot_are_named,
 );
 
 async fn found(storage: &Storage, client_id: &str) -> ApiClient {
@@ -248,4 +255,99 @@ async fn every_client_is_named(engine: Engine) {
         change!(storage, tx => tx.insert_client(&client(id), ordinal));
     }
     assert_eq!(storage.client_ids().await.unwrap(), ["cl_1", "cl_B", "cl_a"]);
+}
+
+async fn the_slot_and_the_mode_are_changed_with_the_rest(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    for changed in [
+        ApiClient {
+            active_tokens: ActiveTokens::Many,
+            slot: Some(Slot { list: 9, idx: 0 }),
+            slots_suspended_at: None,
+            ..client("cl_1")
+        },
+        ApiClient { active_tokens: ActiveTokens::Replace { grace_seconds: 0 }, slot: None, ..client("cl_1") },
+    ] {
+        assert!(change!(storage, tx => tx.update_client(&changed)));
+        assert_eq!(found(&storage, "cl_1").await, changed);
+    }
+}
+
+async fn a_client_is_found_by_its_workspace_and_back(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let elsewhere = ApiClient { workspace_id: "other".to_owned(), ..client("cl_0") };
+    for (other, ordinal) in [(client("cl_a"), "0002"), (client("cl_B"), "0003"), (elsewhere, "0004")] {
+        change!(storage, tx => tx.insert_client(&other, ordinal));
+    }
+    assert_eq!(change!(storage, tx => tx.client_ids_of_workspace("acme")), ["cl_1", "cl_B", "cl_a"]);
+    assert_eq!(change!(storage, tx => tx.client_ids_of_workspace("other")), ["cl_0"]);
+    assert_eq!(change!(storage, tx => tx.client_ids_of_workspace("none")), [""; 0]);
+    let [acme, other] = ["acme", "other"].map(|id| Reach::Workspace(id.to_owned()));
+    for (reach, client_id, workspace) in [
+        (&Reach::Platform, "cl_1", Some("acme")),
+        (&Reach::Platform, "cl_0", Some("other")),
+        (&acme, "cl_1", Some("acme")),
+        (&other, "cl_1", None),
+        (&Reach::Platform, "cl_9", None),
+    ] {
+        let found = change!(storage, tx => tx.workspace_of_client(reach, client_id));
+        assert_eq!(found.as_deref(), workspace, "{client_id} for {reach:?}");
+    }
+}
+
+async fn who_may_hold_tokens_by_an_algorithm_is_named(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    // The sample signs by EdDSA; it was last changed a second after `NOW`.
+    for (client_id, ordinal, signing_alg) in
+        [("cl_0", "0002", None), ("cl_2", "0003", Some(Alg::RS256)), ("cl_a", "0004", Some(Alg::EdDSA))]
+    {
+        let other = ApiClient { signing_alg, ..client(client_id) };
+        change!(storage, tx => tx.insert_client(&other, ordinal));
+    }
+    for (alg, since, expected) in [
+        (Alg::EdDSA, NOW + 1, vec!["cl_0", "cl_1", "cl_a"]),
+        (Alg::RS256, NOW + 1, vec!["cl_0", "cl_2"]),
+        (Alg::ES256, NOW + 1, vec!["cl_0"]),
+        // Whoever was changed since may have had another algorithm before.
+        (Alg::ES256, NOW, vec!["cl_0", "cl_1", "cl_2", "cl_a"]),
+    ] {
+        let found = change!(storage, tx => tx.client_ids_signed_by(alg, since));
+        assert_eq!(found, expected, "{alg} since {since}");
+    }
+}
+
+async fn clients_that_ended_are_named_until_their_slots_say_so(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    for (client_id, ordinal, expires_at, slots_suspended_at) in [
+        ("cl_a", "0002", Some(NOW + 10), None),
+        ("cl_B", "0003", Some(NOW + 5), None),
+        ("cl_said", "0004", Some(NOW + 5), Some(NOW + 6)),
+        ("cl_never", "0005", None, None),
+    ] {
+        let other = ApiClient { expires_at, slots_suspended_at, ..client(client_id) };
+        change!(storage, tx => tx.insert_client(&other, ordinal));
+    }
+    for (now, limit, expected) in [
+        (NOW + 4, 10, vec![]),
+        (NOW + 5, 10, vec!["cl_B"]),
+        (NOW + 10, 10, vec!["cl_B", "cl_a"]),
+        (NOW + 10, 1, vec!["cl_B"]),
+    ] {
+        assert_eq!(storage.clients_ended_unmarked(now, limit).await.unwrap(), expected, "at {now}");
+    }
+}
+
+async fn clients_without_a_slot_are_named(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    for (client_id, ordinal) in [("cl_a", "0002"), ("cl_B", "0003")] {
+        let other = ApiClient { slot: None, ..client(client_id) };
+        change!(storage, tx => tx.insert_client(&other, ordinal));
+    }
+    assert_eq!(storage.clients_without_slot(10).await.unwrap(), ["cl_B", "cl_a"]);
+    assert_eq!(storage.clients_without_slot(1).await.unwrap(), ["cl_B"]);
+    let slot = Some(Slot { list: 1, idx: 0 });
+    for client_id in ["cl_a", "cl_B"] {
+        change!(storage, tx => tx.update_client(&ApiClient { slot, ..client(client_id) }));
+    }
+    assert_eq!(storage.clients_without_slot(10).await.unwrap(), [""; 0]);
 }

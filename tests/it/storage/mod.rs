@@ -17,5 +17,7 @@ mod secrets;
 mod signing_keys;
 mod state;
 mod statements;
+mod token_endings;
+mod token_lists;
 mod transactions;
 mod workspaces;

@@ -125,6 +125,10 @@ async fn the_clients_with_most_tokens_of_a_key_are_named(engine: Engine) {
     assert_eq!(tx.holders_of_key("k1", NOW).await.unwrap(), expected);
     assert_eq!(tx.holders_of_key("k2", NOW).await.unwrap(), [(client_id, 1)]);
     assert_eq!(tx.holders_of_key("none", NOW).await.unwrap(), []);
+    let in_order: Vec<_> = (1..=11).map(|client| format!("cl_{client:02}")).collect();
+    assert_eq!(tx.clients_with_tokens_of_key("k1", NOW).await.unwrap(), in_order);
+    assert_eq!(tx.clients_with_tokens_of_key("k2", NOW).await.unwrap(), ["cl_00"]);
+    assert_eq!(tx.clients_with_tokens_of_key("k1", NOW + 100_000).await.unwrap(), [""; 0]);
     tx.rollback().await.unwrap();
 }
 
