@@ -44,7 +44,8 @@ ALTER TABLE api_clients ADD COLUMN status_list INTEGER;
 ALTER TABLE api_clients ADD COLUMN status_idx INTEGER;
 ALTER TABLE api_clients ADD COLUMN slots_suspended_at INTEGER;
 CREATE INDEX api_clients_status_list ON api_clients (status_list);
-CREATE INDEX api_clients_expiry ON api_clients (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX api_clients_ending ON api_clients (expires_at)
+    WHERE expires_at IS NOT NULL AND slots_suspended_at IS NULL;
 
 -- The token's own slot; when a replaced token is to be revoked.
 ALTER TABLE access_tokens ADD COLUMN status_list INTEGER;
@@ -52,6 +53,8 @@ ALTER TABLE access_tokens ADD COLUMN status_idx INTEGER;
 ALTER TABLE access_tokens ADD COLUMN revoke_at INTEGER;
 DROP INDEX access_tokens_client;
 CREATE INDEX access_tokens_client ON access_tokens (client_id, issued_at, jti);
+DROP INDEX access_tokens_live_by_kid;
+CREATE INDEX access_tokens_live_by_kid ON access_tokens (kid, expires_at) WHERE revoked_at IS NULL;
 CREATE INDEX access_tokens_unrevoked ON access_tokens (client_id) WHERE revoked_at IS NULL;
 CREATE INDEX access_tokens_due ON access_tokens (revoke_at) WHERE revoke_at IS NOT NULL AND revoked_at IS NULL;
 CREATE INDEX access_tokens_status_list ON access_tokens (status_list, expires_at);

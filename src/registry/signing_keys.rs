@@ -255,8 +255,14 @@ impl Registry {
     async fn take_due_steps(&self, tx: &mut Tx, now: UnixSeconds) -> Result<Vec<ByHand>, Error> {
         tx.serialise_key_changes().await?;
         let keys = tx.signing_keys().await?;
-        let live = tx.live_tokens_by_kid(now).await?;
-        let due = rotation::due(&keys, |kid| live_of(&live, kid) > 0, now, &self.rotation_policy());
+        let mut in_use = Vec::new();
+        // Only a retiring key waits for its tokens.
+        for key in keys.iter().filter(|key| key.phase == Phase::Retiring) {
+            if tx.key_has_live_tokens(&key.kid, now).await? {
+                in_use.push(key.kid.as_str());
+            }
+        }
+        let due = rotation::due(&keys, |kid| in_use.contains(&kid), now, &self.rotation_policy());
         let system = system_caller();
         for step in &due.steps {
             if let Step::Generate { alg, use_for, placement } = step {

@@ -24,6 +24,10 @@ statements! {
         WHERE kid = $1";
     LIVE_TOKENS = "SELECT kid, COUNT(*) FROM access_tokens
         WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1) GROUP BY kid";
+    HAS_LIVE_TOKENS = "SELECT CASE WHEN EXISTS
+            (SELECT 1 FROM access_tokens WHERE kid = $1 AND revoked_at IS NULL AND expires_at IS NULL) OR EXISTS
+            (SELECT 1 FROM access_tokens WHERE kid = $1 AND revoked_at IS NULL AND expires_at > $2)
+        THEN 1 ELSE 0 END";
     HOLDERS = "SELECT client_id, COUNT(*) FROM access_tokens
         WHERE kid = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
         GROUP BY client_id ORDER BY COUNT(*) DESC, client_id LIMIT 10";
@@ -113,6 +117,13 @@ impl Tx {
     /// How many recorded tokens live at `now`, by kid.
     pub async fn live_tokens_by_kid(&mut self, now: i64) -> Result<Vec<(String, i64)>, StorageError> {
         Ok(on_tx!(self.db, conn => sqlx::query_as(LIVE_TOKENS).bind(now).fetch_all(&mut *conn).await)?)
+    }
+
+    /// Whether a recorded token that a key signed lives at `now`.
+    pub async fn key_has_live_tokens(&mut self, kid: &str, now: i64) -> Result<bool, StorageError> {
+        let found: i32 = on_tx!(self.db, conn => sqlx::query_scalar(HAS_LIVE_TOKENS)
+            .bind(kid).bind(now).fetch_one(&mut *conn).await)?;
+        Ok(found != 0)
     }
 
     /// The clients with the most live recorded tokens of a key at `now`, at most ten, with how many.

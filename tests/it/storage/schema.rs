@@ -21,8 +21,8 @@ const APPLIED: [(&str, &str, &str); 2] = [
     ),
     (
         "0002_status.sql",
-        "32e502d99a17abbaf9d7f323429c01a3c4849df768161e2c1221c97afa846a76",
-        "3e1ecdbbd8cc134526b4ba980280c4df3dbaf9f253850518c5b0c5df895faae6",
+        "a5b8fb4175115af967aeed474855aaf9e262b9d027d020718e22a478e0412155",
+        "760de34b78b02274c3286d7c0f63085b9810375971ba94cefa3bac359593a9aa",
     ),
 ];
 

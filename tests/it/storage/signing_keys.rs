@@ -97,6 +97,15 @@ async fn live_tokens_are_counted_by_key(engine: Engine) {
     let mut counts = tx.live_tokens_by_kid(NOW).await.unwrap();
     counts.sort();
     assert_eq!(counts, [("k1".to_owned(), 2), ("k2".to_owned(), 1)]);
+    for (kid, now, lives) in [
+        ("k1", NOW, true),
+        ("k1", NOW + 100_000, true),
+        ("k2", NOW, true),
+        ("k2", NOW + 100_000, false),
+        ("k3", NOW, false),
+    ] {
+        assert_eq!(tx.key_has_live_tokens(kid, now).await.unwrap(), lives, "{kid} at {now}");
+    }
     tx.commit().await.unwrap();
     assert_eq!(storage.live_tokens_by_kid(NOW + 100_000).await.unwrap(), [("k1".to_owned(), 1)]);
 }
