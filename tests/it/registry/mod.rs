@@ -4,7 +4,9 @@ mod bootstrap;
 mod cache;
 mod clients;
 mod key_deletion;
+mod lives;
 mod secrets;
+mod year;
 
 use std::sync::Arc;
 
