@@ -277,9 +277,11 @@ impl App {
         });
         let registry = Arc::clone(&core.registry);
         Ok(Self {
-            metadata: Arc::new(Metadata::new(settings.server.public_url.as_str(), |body| {
-                registry.etag_of(body)
-            })),
+            metadata: Arc::new(Metadata::new(
+                settings.server.public_url.as_str(),
+                settings.tokens.signing_alg,
+                |body| registry.etag_of(body),
+            )),
             core,
             settings: Arc::new(settings),
             metrics,

@@ -10,7 +10,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder};
 
 use crate::docs;
 use crate::manage::{self, api_clients, audit_events, problem, products, secrets, signing_keys, workspaces};
-use crate::oauth::{self, jwks, metadata, token};
+use crate::oauth::{self, introspect, jwks, metadata, revoke, token};
 use crate::telemetry::{health, metrics};
 
 /// Which doors a listener opens.
@@ -46,11 +46,9 @@ fn endpoints(config: &mut ServiceConfig, doors: Doors) {
         .service(at("/docs/assets/{file}").get(docs::asset).done());
     if doors != Doors::Management {
         config
-            .service(
-                web::resource("/oauth2/token")
-                    .route(web::post().to(token::post))
-                    .default_service(web::to(oauth::error::method_not_allowed)),
-            )
+            .service(form("/oauth2/token", token::post))
+            .service(form("/oauth2/introspect", introspect::post))
+            .service(form("/oauth2/revoke", revoke::post))
             .service(at("/.well-known/jwks.json").get(jwks::get).done())
             .service(at("/.well-known/oauth-authorization-server").get(metadata::get).done())
             .service(at("/.well-known/openid-configuration").get(metadata::get).done());
@@ -106,6 +104,17 @@ fn management(config: &mut ServiceConfig) {
             .service(at("/signing-keys/{kid}").get(signing_keys::get).delete(signing_keys::delete).done())
             .service(at("/audit-events").get(audit_events::list).done()),
     );
+}
+
+/// An endpoint that takes a form by POST and answers in the words of RFC 6749 §5.2.
+fn form<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let other = web::to(oauth::error::method_not_allowed);
+    web::resource(path).route(web::post().to(handler)).default_service(other)
 }
 
 /// A resource and the methods it has; the others are 405 with `Allow` (RFC 9110 §15.5.6).

@@ -4,6 +4,7 @@
 //! nothing. Any other is recorded, and its row is durable before the token leaves.
 
 mod grant;
+mod introspection;
 mod own;
 
 use std::borrow::Cow;
@@ -11,7 +12,6 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use mintmark_verifier::Checks;
 use mintmark_verifier::claims::{ClaimsRef, FAR_EXP, Status, StatusList};
 
 use crate::config::NeverExpiresExp;
@@ -30,6 +30,7 @@ use crate::storage::{IssueGuard, Standing};
 
 use grant::Lifetime;
 pub use grant::Refused;
+use own::OwnChecks;
 
 /// What the token endpoint asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -112,7 +113,7 @@ pub struct Issuer {
     ring: Arc<KeyRing>,
     random: Random,
     policy: TokenPolicy,
-    own_checks: Checks,
+    own_checks: OwnChecks,
 }
 
 /// What is a token's own, whoever it is for.
@@ -143,7 +144,7 @@ impl Issuer {
         random: Random,
         policy: TokenPolicy,
     ) -> Result<Self, String> {
-        let own_checks = own::checks(&policy.issuer)?;
+        let own_checks = OwnChecks::new(&policy.issuer)?;
         Ok(Self { registry, ring, random, policy, own_checks })
     }
 

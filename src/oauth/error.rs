@@ -1,4 +1,4 @@
-//! The errors of RFC 6749 §5.2 and RFC 8707 §2, and nothing else: code, fixed description, status, headers.
+//! The errors of RFC 6749 §5.2, RFC 8707 §2 and RFC 7009 §2.2.1, and nothing else: code, fixed description, status, headers.
 //!
 //! Descriptions are constants, so that no byte of a request is ever echoed (§5.2 allows only some characters).
 
@@ -30,6 +30,8 @@ pub enum OAuthError {
     InvalidScope(&'static str),
     /// 400 `invalid_target` (RFC 8707).
     InvalidTarget,
+    /// 400 `unsupported_token_type` (RFC 7009 §2.2.1).
+    UnsupportedTokenType,
     /// 405 with `Allow: POST`.
     MethodNotAllowed,
     /// 408: the body did not come in time.
@@ -64,6 +66,7 @@ impl OAuthError {
             Self::UnauthorizedClient(_) => "unauthorized_client",
             Self::InvalidScope(_) => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
+            Self::UnsupportedTokenType => "unsupported_token_type",
             Self::TooManyFailures(_) | Self::Unavailable => "temporarily_unavailable",
         }
     }
@@ -78,6 +81,9 @@ impl OAuthError {
             Self::InvalidTarget => {
                 "each resource must equal an audience of the requested scope, byte for byte; leave resource out to get all audiences"
             }
+            Self::UnsupportedTokenType => {
+                "only access tokens can be revoked: this is a token of another kind"
+            }
             Self::MethodNotAllowed => "use POST",
             Self::TooSlow => "the body did not arrive in time: send it at once",
             Self::TooLarge => "the body is larger than 64 KiB",
@@ -85,9 +91,7 @@ impl OAuthError {
             Self::TooManyFailures(_) => {
                 "too many failed attempts from this address: wait as Retry-After says"
             }
-            Self::Unavailable => {
-                "the service cannot issue tokens at the moment: try again as Retry-After says"
-            }
+            Self::Unavailable => "the service cannot answer at the moment: try again as Retry-After says",
         }
     }
 
@@ -113,7 +117,8 @@ impl ResponseError for OAuthError {
             | Self::UnsupportedGrantType
             | Self::UnauthorizedClient(_)
             | Self::InvalidScope(_)
-            | Self::InvalidTarget => StatusCode::BAD_REQUEST,
+            | Self::InvalidTarget
+            | Self::UnsupportedTokenType => StatusCode::BAD_REQUEST,
             Self::InvalidClient => StatusCode::UNAUTHORIZED,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -172,6 +177,7 @@ mod tests {
             OAuthError::InvalidClient,
             OAuthError::UnsupportedGrantType,
             OAuthError::InvalidTarget,
+            OAuthError::UnsupportedTokenType,
             OAuthError::MethodNotAllowed,
             OAuthError::TooSlow,
             OAuthError::TooLarge,

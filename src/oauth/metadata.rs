@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
 use super::cached;
+use crate::model::key::Alg;
 use crate::model::scope::Permission;
 use crate::registry::Registry;
 
@@ -20,8 +21,8 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// The metadata of `issuer`; `tag` makes the strong `ETag` of a body.
-    pub fn new(issuer: &str, tag: impl Fn(&[u8]) -> String) -> Self {
+    /// The metadata of `issuer`, which signs by `alg` what it tells of tokens; `tag` makes the strong `ETag` of a body.
+    pub fn new(issuer: &str, alg: Alg, tag: impl Fn(&[u8]) -> String) -> Self {
         let methods = ["client_secret_basic", "client_secret_post"];
         let document = json!({
             "issuer": issuer,
@@ -30,6 +31,12 @@ impl Metadata {
             "grant_types_supported": ["client_credentials"],
             "response_types_supported": [],
             "token_endpoint_auth_methods_supported": methods,
+            "introspection_endpoint": format!("{issuer}/oauth2/introspect"),
+            "introspection_endpoint_auth_methods_supported": methods,
+            // RFC 9701 §7.
+            "introspection_signing_alg_values_supported": [alg.as_str()],
+            "revocation_endpoint": format!("{issuer}/oauth2/revoke"),
+            "revocation_endpoint_auth_methods_supported": methods,
             "scopes_supported": Permission::ALL.map(Permission::as_str),
             "service_documentation": format!("{issuer}/docs"),
         });

@@ -1,11 +1,15 @@
-//! The protocol door: token endpoint, key set, metadata. Read `authenticate` first: it is the only way to hold a
-//! client, and every endpoint that asks who is calling takes what it gives.
+//! The protocol door: tokens are given, judged and given up here; the key set and the metadata are read here. Read
+//! `authenticate` first: it is the only way to hold a client, and every endpoint that asks who is calling takes what it
+//! gives.
 
 pub mod authenticate;
 mod cached;
 pub mod error;
 mod form;
+pub mod introspect;
 pub mod jwks;
 pub mod metadata;
+pub mod presented;
+pub mod revoke;
 pub mod token;
 mod unread;

@@ -155,6 +155,7 @@ fn outcome_of(error: OAuthError) -> TokenOutcome {
         OAuthError::TooManyFailures(_) => TokenOutcome::Throttled,
         OAuthError::Unavailable => TokenOutcome::Unavailable,
         OAuthError::InvalidRequest(_)
+        | OAuthError::UnsupportedTokenType
         | OAuthError::MethodNotAllowed
         | OAuthError::TooSlow
         | OAuthError::TooLarge

@@ -3,6 +3,7 @@
 //! ([`judgement`]).
 
 mod judgement;
+mod presented;
 mod provoke;
 mod replies;
 mod reply;

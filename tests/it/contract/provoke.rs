@@ -6,9 +6,9 @@ use futures_util::future::{Either, select};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use super::token;
 use super::world::{World, nothing, path};
-use crate::support::{Operation, Reply};
+use super::{presented, token};
+use crate::support::{Operation, Reply, rsa_private_key};
 
 /// One byte more than a body may have.
 const TOO_LONG: usize = 256 * 1024 + 1;
@@ -21,6 +21,7 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
         (_, 413) => return vec![world.promise_body(operation, TOO_LONG).await],
         (_, 405) => world.other_method(operation),
         ("requestToken", _) => return token::provoke(world, operation, status).await,
+        ("introspectToken" | "revokeToken", _) => return presented::provoke(world, operation, status).await,
         ("getDocsAsset", 200) => return all_files(world, operation).await,
         (_, 409) => return vec![conflict(world, operation).await],
         (_, 200 | 201 | 204) => return success(world, operation).await,
@@ -73,7 +74,10 @@ async fn success(world: &World, operation: &Operation) -> Vec<Reply> {
         Method::DELETE => {
             ids = world.fresh().await;
             if operation.id == "deleteSigningKey" {
-                let key = world.admin().create("/v1/signing-keys", &json!({"alg": "EdDSA"})).await;
+                // Of this class, since one that may have signed stateless tokens takes those of this world along.
+                let pem = rsa_private_key();
+                let new = json!({"alg": "PS256", "use_for": "never_expiring", "private_key_pem": pem});
+                let key = world.admin().create("/v1/signing-keys", &new).await;
                 ids.insert("kid", key["kid"].as_str().unwrap().to_owned());
             }
             let force = match operation.id.as_str() {

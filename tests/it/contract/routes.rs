@@ -66,7 +66,7 @@ fn sample(operation: &Operation) -> String {
     })
 }
 
-/// The paths written down in the source: the literals of `at("…")` and `web::resource("…")`, below that of the
+/// The paths written down in the source: the literals of `at("…")`, `form("…")` and `web::resource("…")`, below that of the
 /// `web::scope("…")` of their function. The prefix of an issuer with a path is no literal.
 fn registered(source: &str) -> BTreeSet<String> {
     let mut paths = BTreeSet::new();
@@ -78,7 +78,7 @@ fn registered(source: &str) -> BTreeSet<String> {
         if let Some(prefix) = literal_after(line, "web::scope(") {
             scope = prefix;
         }
-        for call in ["at(", "web::resource("] {
+        for call in ["at(", "form(", "web::resource("] {
             if let Some(path) = literal_after(line, call) {
                 paths.insert(format!("{scope}{path}"));
             }

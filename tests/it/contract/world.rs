@@ -33,7 +33,8 @@ pub(super) struct World {
     /// A token that may do everything, and one that may neither read nor change anything.
     pub(super) manage: String,
     pub(super) powerless: String,
-    operator: Credentials,
+    /// Who holds them.
+    pub(super) operator: Credentials,
     made: Cell<u32>,
 }
 

@@ -92,9 +92,16 @@ pub(super) fn invalid_request(reply: &Reply) {
     refused(reply, 400, "invalid_request");
 }
 
+/// What every reply of these endpoints with a body of JSON has.
 #[track_caller]
-fn always(reply: &Reply) {
+pub(super) fn always(reply: &Reply) {
     assert_eq!(reply.header("content-type"), Some("application/json"), "{reply:?}");
+    uncached(reply);
+}
+
+/// What every reply of these endpoints has, whatever its body is.
+#[track_caller]
+pub(super) fn uncached(reply: &Reply) {
     assert_eq!(reply.header("cache-control"), Some("no-store"), "{reply:?}");
     assert_eq!(reply.header("pragma"), Some("no-cache"), "{reply:?}");
     assert_eq!(reply.header("x-request-id").map(str::len), Some(22), "{reply:?}");

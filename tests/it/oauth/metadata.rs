@@ -29,6 +29,11 @@ async fn the_document_exactly(engine: Engine) {
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "introspection_endpoint": format!("{base}/oauth2/introspect"),
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "introspection_signing_alg_values_supported": ["ES256"],
+        "revocation_endpoint": format!("{base}/oauth2/revoke"),
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "scopes_supported": ["mintmark:introspect", "mintmark:manage", "mintmark:read"],
         "service_documentation": format!("{base}/docs"),
     });
@@ -124,7 +129,8 @@ async fn what_is_listed_works_and_what_is_not_is_not_there(engine: Engine) {
             url.as_str().and_then(|url| url.strip_prefix(&app.base)).filter(|path| !path.is_empty())
         {
             let status = app.get(path).await.status().as_u16();
-            let expected = if member == "token_endpoint" { 405 } else { 200 };
+            let takes_post = ["token_endpoint", "introspection_endpoint", "revocation_endpoint"];
+            let expected = if takes_post.contains(&member.as_str()) { 405 } else { 200 };
             assert_eq!(status, expected, "{member}");
         }
     }

@@ -2,10 +2,14 @@
 
 mod canary;
 mod expect;
+mod introspection;
+mod introspection_signed;
 mod jwks;
 mod metadata;
 mod operations;
 mod outage;
+mod presenting;
+mod revocation;
 mod tls;
 mod token_addresses;
 mod token_authentication;

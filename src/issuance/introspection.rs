@@ -1,0 +1,36 @@
+//! Signs an introspection reply for the one who asked (RFC 9701 §5), so that it can be shown to others as proof.
+
+use serde::Serialize;
+
+use super::{IssueError, Issuer};
+use crate::keys::signing::TokenTyp;
+use crate::model::key::UseFor;
+
+/// The claims of a signed reply. Never `sub` or `exp`: with these it could pass for an access token (RFC 9701 §8.1).
+#[derive(Serialize)]
+struct Claims<'a, R> {
+    iss: &'a str,
+    aud: &'a str,
+    iat: i64,
+    token_introspection: &'a R,
+}
+
+impl Issuer {
+    /// `reply` as a JWT of `typ: token-introspection+jwt` for the client `asker`, signed by the key that signs expiring
+    /// tokens of the platform's algorithm.
+    ///
+    /// # Errors
+    /// [`IssueError::NoKey`].
+    pub fn sign_introspection(&self, asker: &str, reply: &impl Serialize) -> Result<String, IssueError> {
+        let now = self.registry.clock().now();
+        let alg = self.registry.policy().signing_alg;
+        let key = self.ring.for_signing(alg, UseFor::Expiring, now).ok_or(IssueError::NoKey)?;
+        let claims = Claims { iss: &self.policy.issuer, aud: asker, iat: now, token_introspection: reply };
+        let failed = |error: &dyn std::fmt::Display| {
+            tracing::error!(%error, kid = key.kid(), "signing failed");
+            IssueError::NoKey
+        };
+        let json = serde_json::to_vec(&claims).map_err(|error| failed(&error))?;
+        key.sign_jwt(TokenTyp::Introspection, &json).map_err(|error| failed(&error))
+    }
+}

@@ -1,0 +1,201 @@
+//! `POST /oauth2/introspect`: whether a token lives and what it carries (RFC 7662), signed if the client asks for a JWT
+//! (RFC 9701).
+//!
+//! Clients see their own tokens; those with `mintmark:introspect` all within reach. Whatever is not to be seen and
+//! whatever does not live is told in the same words: it is not active.
+
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
+use mintmark_verifier::AccessTokenClaims;
+use mintmark_verifier::claims::ClaimsRef;
+use serde::Serialize;
+
+use super::authenticate::Authenticated;
+use super::error::{OAuthError, no_store};
+use super::presented::PresentedToken;
+use super::unread;
+use crate::issuance::Issuer;
+use crate::model::scope::Permission;
+use crate::model::workspace::PLATFORM;
+use crate::registry::{Credentials, Judged, Registry};
+
+const JSON: &str = "application/json";
+const SIGNED: &str = "application/token-introspection+jwt";
+
+/// The reply: of a token that is not active that alone is told.
+#[derive(Serialize)]
+struct Reply<'a> {
+    active: bool,
+    #[serde(flatten)]
+    token: Option<Active<'a>>,
+}
+
+/// RFC 7662 §2.2, and the claims of our own.
+#[derive(Serialize)]
+struct Active<'a> {
+    token_type: &'static str,
+    #[serde(flatten)]
+    claims: ClaimsRef<'a, &'a [String], &'a [String]>,
+}
+
+impl<'a> Active<'a> {
+    fn new(claims: &'a AccessTokenClaims) -> Self {
+        let is_dpop = claims.cnf.as_ref().is_some_and(|cnf| cnf.jkt.is_some());
+        // The year 9999 of the `far` form is for verifiers that insist on an end. Here the truth can be told.
+        let exp = claims.exp.filter(|_| !claims.never_expires);
+        Self {
+            token_type: if is_dpop { "DPoP" } else { "Bearer" },
+            claims: ClaimsRef { exp, ..claims.as_claims_ref() },
+        }
+    }
+}
+
+/// Answers what is asked of a token.
+pub async fn post(
+    request: HttpRequest,
+    caller: Result<Authenticated<PresentedToken>, OAuthError>,
+    registry: Data<Registry>,
+    issuer: Data<Issuer>,
+) -> HttpResponse {
+    let answer = match &caller {
+        Ok(caller) => answer(&request, caller, &registry, &issuer).await,
+        Err(error) => Err(*error),
+    };
+    answer.unwrap_or_else(|error| unread::close_with(&request, error.error_response()))
+}
+
+async fn answer(
+    request: &HttpRequest,
+    caller: &Authenticated<PresentedToken>,
+    registry: &Registry,
+    issuer: &Issuer,
+) -> Result<HttpResponse, OAuthError> {
+    let asker = caller.credentials();
+    let claims = active(caller.form().token(), asker, registry, issuer).await?;
+    let reply = Reply { active: claims.is_some(), token: claims.as_ref().map(Active::new) };
+    let mut response = HttpResponse::Ok();
+    no_store(&mut response);
+    if wants_signed(request.headers()) {
+        let signed = issuer.sign_introspection(&asker.client_id, &reply).map_err(|_| {
+            tracing::error!("no active signing key of the platform's algorithm");
+            OAuthError::Unavailable
+        })?;
+        response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(SIGNED)));
+        return Ok(response.body(signed));
+    }
+    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(JSON)));
+    let body = serde_json::to_vec(&reply).map_err(|error| {
+        tracing::error!(%error, "an introspection reply could not be written");
+        OAuthError::Unavailable
+    })?;
+    Ok(response.body(body))
+}
+
+/// The claims of `token` if it lives and is for `asker` to see.
+async fn active(
+    token: &str,
+    asker: &Credentials,
+    registry: &Registry,
+    issuer: &Issuer,
+) -> Result<Option<AccessTokenClaims>, OAuthError> {
+    // Before the keys are asked: what is known of them may be out of date as well.
+    registry.must_be_fresh().await.map_err(|error| OAuthError::unavailable(&error))?;
+    let claims = match issuer.verify_for_anyone(token) {
+        Ok(claims) => claims,
+        Err(error) => return Ok(inactive(error.code())),
+    };
+    if !may_see(asker, &claims) {
+        return Ok(inactive("not_to_be_seen"));
+    }
+    match registry.judge_token(&claims).await.map_err(|error| OAuthError::unavailable(&error))? {
+        Judged::Live { .. } => Ok(Some(claims)),
+        Judged::Dead(death) => Ok(inactive(death.as_str())),
+    }
+}
+
+fn inactive(reason: &'static str) -> Option<AccessTokenClaims> {
+    tracing::debug!(reason, "a token that was asked about is not active");
+    None
+}
+
+/// One's own tokens, and with `mintmark:introspect` those of one's workspace; of all workspaces for the platform's.
+fn may_see(asker: &Credentials, claims: &AccessTokenClaims) -> bool {
+    *claims.client_id == *asker.client_id
+        || (asker.permissions.contains(&Permission::Introspect)
+            && (*asker.workspace_id == *PLATFORM || *claims.workspace_id == *asker.workspace_id))
+}
+
+/// Whether `Accept` (RFC 9110 §12.5.1) names the signed form and does not put it after JSON.
+fn wants_signed(headers: &HeaderMap) -> bool {
+    let ranges = || {
+        let lines = headers.get_all(header::ACCEPT).filter_map(|line| line.to_str().ok());
+        lines.flat_map(|line| line.split(',')).map(quality)
+    };
+    let of = |wanted: &str| {
+        ranges().find_map(|(range, quality)| range.eq_ignore_ascii_case(wanted).then_some(quality))
+    };
+    let signed = of(SIGNED).unwrap_or_default();
+    let json = [JSON, "application/*", "*/*"].into_iter().find_map(of).unwrap_or_default();
+    signed > 0 && signed >= json
+}
+
+/// A media range and its weight in thousandths; a weight that cannot be read is the least there is.
+fn quality(range: &str) -> (&str, u16) {
+    let mut parts = range.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default();
+    let weight = parts.find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.eq_ignore_ascii_case("q").then_some(value)
+    });
+    (name, weight.map_or(1000, |text| thousandths(text).unwrap_or(0)))
+}
+
+/// `0`, `0.5`, `1.000` (RFC 9110 §12.4.2).
+fn thousandths(text: &str) -> Option<u16> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if !matches!(whole, "0" | "1") || fraction.len() > 3 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let number = format!("{whole}{fraction:0<3}").parse().ok()?;
+    (number <= 1000).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{self, HeaderMap, HeaderValue};
+
+    use super::wants_signed;
+
+    #[test]
+    fn i9_the_signed_form_is_for_those_who_prefer_it() {
+        for (accept, signed) in [
+            (&[][..], false),
+            (&["*/*"], false),
+            (&["application/*"], false),
+            (&["application/json"], false),
+            (&["application/jwt"], false),
+            (&["application/token-introspection+jwt"], true),
+            (&["Application/Token-Introspection+JWT"], true),
+            (&["application/token-introspection+jwt;q=0.1"], true),
+            (&["application/token-introspection+jwt; q=0"], false),
+            (&["application/token-introspection+jwt;q=0.000"], false),
+            (&["application/token-introspection+jwt;q=1.1"], false),
+            (&["application/token-introspection+jwt;q=x"], false),
+            (&["application/token-introspection+jwt, application/json"], true),
+            (&["application/json, application/token-introspection+jwt"], true),
+            (&["application/json, application/token-introspection+jwt;q=0.9"], false),
+            (&["application/json;q=0.5, application/token-introspection+jwt;q=0.501"], true),
+            (&["application/token-introspection+jwt;q=0.5, */*;q=0.1"], true),
+            (&["application/token-introspection+jwt;q=0.5, */*"], false),
+            (&["application/token-introspection+jwt;q=0.5, application/json;q=0.1, */*"], true),
+            (&["application/json;q=0.5", "application/token-introspection+jwt ; Q=0.9"], true),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in accept {
+                headers.append(header::ACCEPT, HeaderValue::from_static(line));
+            }
+            assert_eq!(wants_signed(&headers), signed, "{accept:?}");
+        }
+    }
+}

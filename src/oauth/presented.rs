@@ -1,0 +1,39 @@
+//! A token that a client presents, of which something is asked (RFC 7662 §2.1, RFC 7009 §2.1).
+
+use std::borrow::Cow;
+
+use super::authenticate::Form;
+use super::error::OAuthError;
+use super::form::Once;
+
+/// The parameters of introspection and revocation. `token_type_hint` is a hint: it may be anything, and since there is
+/// one kind of token, nothing depends on it.
+#[derive(Debug, Default)]
+pub struct PresentedToken {
+    token: Once,
+    hint: Once,
+}
+
+impl PresentedToken {
+    /// The token; [`Form::complete`] has seen that it is there.
+    pub(super) fn token(&self) -> &str {
+        self.token.get().unwrap_or_default()
+    }
+}
+
+impl Form for PresentedToken {
+    fn take(&mut self, name: &str, value: Cow<'_, str>) -> Result<(), OAuthError> {
+        match name {
+            "token" => self.token.put(value, "token was sent twice"),
+            "token_type_hint" => self.hint.put(value, "token_type_hint was sent twice"),
+            _ => Ok(()),
+        }
+    }
+
+    fn complete(&self) -> Result<(), OAuthError> {
+        match self.token.get() {
+            Some(_) => Ok(()),
+            None => Err(OAuthError::InvalidRequest("token is missing")),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! How each reply of introspection and revocation is had.
+
+use reqwest::RequestBuilder;
+use serde_json::json;
+
+use super::world::World;
+use crate::support::{Credentials, Operation, Reply};
+
+/// Failed attempts that are answered before the throttle steps in.
+const PATIENCE: usize = 60;
+
+/// What has a signed reply.
+const SIGNED: &str = "application/token-introspection+jwt";
+
+/// The replies of `status`, but for those that time makes.
+pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -> Vec<Reply> {
+    let request = |client: &Credentials| {
+        let request = world.ask(operation, &world.ids);
+        request.basic_auth(&client.client_id, Some(&client.client_secret))
+    };
+    let of_token = |token: &str| request(&world.erp).form(&[("token", token)]);
+    let mut replies = Vec::new();
+    match status {
+        200 => {
+            let mut requests: Vec<RequestBuilder> =
+                operation.examples().into_iter().map(|(_, form)| request(&world.erp).form(form)).collect();
+            let never = json!({"products": ["gst"], "token_expiry": {"mode": "never"}});
+            let (for_ever, _) = world.admin().client("acme-in", never).await;
+            for client in [&world.erp, &for_ever] {
+                let token = world.app.access_token(client, &[]).await;
+                requests.push(request(client).form(&[("token", &token)]));
+            }
+            if operation.id == "introspectToken" {
+                requests.push(of_token("x").header("accept", SIGNED));
+            }
+            for request in requests {
+                replies.push(Reply::to(request).await);
+            }
+        }
+        400 => {
+            replies.push(Reply::to(request(&world.erp).form(&[("x", "y")])).await);
+            if operation.id == "revokeToken" {
+                let foreign = world.app.access_token(&world.operator, &[]).await;
+                let introspect = world.app.request(reqwest::Method::POST, "/oauth2/introspect");
+                let signed = introspect
+                    .basic_auth(&world.erp.client_id, Some(&world.erp.client_secret))
+                    .header("accept", SIGNED)
+                    .form(&[("token", "x")]);
+                let of_another_kind = Reply::to(signed).await.text();
+                for token in [&foreign, &of_another_kind] {
+                    replies.push(Reply::to(of_token(token)).await);
+                }
+            }
+        }
+        401 => {
+            let wrong = Credentials { client_secret: "wrong".to_owned(), ..world.erp.clone() };
+            replies.push(Reply::to(request(&wrong).form(&[("token", "x")])).await);
+        }
+        415 => replies.push(Reply::to(of_token("x").header("content-encoding", "gzip")).await),
+        429 => {
+            let nobody = Credentials { client_id: operation.id.clone(), ..world.erp.clone() };
+            let failed = || Reply::to(request(&nobody).form(&[("token", "x")]));
+            for _ in 0..PATIENCE {
+                assert_eq!(failed().await.status, 401);
+            }
+            replies.push(failed().await);
+        }
+        503 => replies.push(Reply::to(of_token("x")).await),
+        _ => panic!("no way is known to have {status} of {}", operation.id),
+    }
+    replies
+}

@@ -1,0 +1,407 @@
+//! Token introspection (RFC 7662; `standards.md` §1.7: I1–I8, I10): who is told what of which token.
+
+use mintmark::keys::signing::TokenTyp;
+use mintmark::registry::Caller;
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use super::expect::{FORM, invalid_client, invalid_request, refused};
+use super::presenting::{
+    INTROSPECT, SIGNED, active, administrator, client_in, form, inactive, introspected, never, recorded,
+    revoked, signed, stateless, token_of, with,
+};
+use crate::support::{Credentials, Engine, Reply, START, TestApp, on_both_engines};
+
+on_both_engines!(
+    i1_whoever_asks_must_prove_who_he_is,
+    i2_one_token_is_asked_about,
+    i3_what_does_not_live_is_inactive_and_nothing_else,
+    i3_other_kinds_of_tokens_are_no_access_tokens,
+    i4_a_token_that_lives_is_told_as_it_is,
+    i4_a_token_that_never_expires_has_no_end,
+    i4_a_bound_token_tells_its_key,
+    i5_a_hint_changes_nothing,
+    i6_a_token_does_not_belong_in_a_url,
+    i8_whoever_kills_the_token_it_is_dead_at_once,
+    i10_an_ordinary_client_sees_its_own_tokens,
+    i10_a_permission_opens_the_workspace_and_for_the_platform_all,
+    what_cannot_be_known_is_not_guessed,
+    asking_about_a_recorded_token_is_noted,
+);
+
+async fn i1_whoever_asks_must_prove_who_he_is(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    let client = client_in(&admin, "acme", json!({})).await;
+    let token = token_of(&app, &client).await.text;
+    let by = |parameters: &[(&str, &str)]| app.request(Method::POST, INTROSPECT).form(parameters);
+    let (id, secret) = (client.client_id.as_str(), client.client_secret.as_str());
+    let post = [("token", token.as_str()), ("client_id", id), ("client_secret", secret)];
+    active(&Reply::to(by(&post)).await);
+    active(&introspected(&app, &client, &token).await);
+
+    let asked = [("token", token.as_str())];
+    for request in [
+        by(&asked),
+        by(&[("token", &token), ("client_id", id)]),
+        by(&[("token", &token), ("client_id", id), ("client_secret", "wrong")]),
+        by(&asked).basic_auth(id, Some("wrong")),
+        by(&asked).basic_auth("cl_0000000000000000000000", Some(secret)),
+        // Neither the token asked about nor that of one who may ask is a proof here.
+        by(&asked).bearer_auth(&token),
+        by(&asked).bearer_auth(&admin.token),
+        by(&[("token", &token), ("access_token", &admin.token)]),
+    ] {
+        invalid_client(&Reply::to(request).await);
+    }
+    for request in [
+        by(&post).basic_auth(id, Some(secret)),
+        form(&app, INTROSPECT, &client, &asked).bearer_auth(&token),
+        app.request(Method::POST, &format!("{INTROSPECT}?client_secret={secret}")).form(&asked),
+    ] {
+        invalid_request(&Reply::to(request).await);
+    }
+    let elsewhere = client_in(&admin, "acme", json!({"allowed_ips": ["203.0.113.0/24"]})).await;
+    let ended = client_in(&admin, "acme", json!({"expires_at": "2026-09-21T14:14:20Z"})).await;
+    app.clock.advance(60);
+    for client in [&elsewhere, &ended] {
+        invalid_client(&introspected(&app, client, &token).await);
+    }
+    app.stop().await;
+}
+
+async fn i2_one_token_is_asked_about(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    let client = client_in(&admin, "acme", json!({})).await;
+    let token = token_of(&app, &client).await.text;
+    let hint = ("token_type_hint", "access_token");
+    for parameters in [
+        &[][..],
+        &[hint],
+        &[("token", "")],
+        &[("token", &token), ("token", &token)],
+        &[("token", ""), ("token", &token)],
+        &[("token", &token), hint, hint],
+    ] {
+        invalid_request(&Reply::to(form(&app, INTROSPECT, &client, parameters)).await);
+    }
+    let other_type = |media_type: &str| {
+        let request = app.request(Method::POST, INTROSPECT).header("content-type", media_type);
+        request.basic_auth(&client.client_id, Some(&client.client_secret))
+    };
+    invalid_request(
+        &Reply::to(other_type("application/json").body(json!({"token": token}).to_string())).await,
+    );
+    invalid_request(&Reply::to(other_type(FORM).body(format!("token={token}&x=%zz"))).await);
+    active(&Reply::to(form(&app, INTROSPECT, &client, &[("token", &token), ("x", "y"), ("x", "z")])).await);
+    app.stop().await;
+}
+
+async fn i3_what_does_not_live_is_inactive_and_nothing_else(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    let client = client_in(&admin, "acme", json!({"permissions": ["mintmark:introspect"]})).await;
+    let products = token_of_scope(&app, &client, "gst").await;
+    let (text, claims) = (products.text.as_str(), &products.claims);
+    let (rest, signature) = text.rsplit_once('.').unwrap();
+    let mut flipped = signature.to_owned();
+    flipped.replace_range(..1, if signature.starts_with('A') { "B" } else { "A" });
+    let other = TestApp::start(engine).await;
+    let foreign = token_of(&other, &other.bootstrap().await).await.text;
+    other.stop().await;
+    let forged = |changes| signed(&app, TokenTyp::AccessToken, &with(claims, changes));
+    active(&introspected(&app, &client, &forged(json!({}))).await);
+    let elsewhere = json!({"status_list": {"idx": 1, "uri": format!("{}/oauth2/status-lists/9", app.base)}});
+    for token in [
+        "x",
+        "..",
+        "a.b.c",
+        "ä\r\n",
+        rest,
+        &format!("{text}."),
+        &format!("{text}.x"),
+        &format!(" {text}"),
+        &format!("{rest}.{flipped}"),
+        &format!("{text},{text}"),
+        &format!("Bearer {text}"),
+        &"x".repeat(20_000),
+        "eyJhbGciOiJub25lIn0.e30.",
+        &foreign,
+        &client.client_secret,
+        &client.client_id,
+        &forged(json!({"nbf": START + 60})),
+        &forged(json!({"iat": START + 60})),
+        &forged(json!({"exp": START})),
+        &forged(json!({"exp": (START + 60).to_string()})),
+        &forged(json!({"exp": null})),
+        &forged(json!({"exp": null, "never_expires": true})),
+        &forged(json!({"iss": "https://elsewhere.example"})),
+        &forged(json!({"client_id": null})),
+        &forged(json!({"sub": "cl_0000000000000000000000"})),
+        &forged(json!({"sub": "cl_0000000000000000000000", "client_id": "cl_0000000000000000000000"})),
+        &forged(json!({"workspace_id": "platform"})),
+        // It says that it is recorded, and is not.
+        &forged(json!({"exp": 253_402_300_799_i64, "never_expires": true, "status": elsewhere})),
+        &forged(json!({"status": elsewhere})),
+        &forged(json!({"status": null})),
+    ] {
+        inactive(&introspected(&app, &client, token).await);
+    }
+    app.clock.advance(3599);
+    active(&introspected(&app, &client, text).await);
+    app.clock.advance(1);
+    inactive(&introspected(&app, &client, text).await);
+    app.stop().await;
+}
+
+async fn token_of_scope(app: &TestApp, client: &Credentials, scope: &str) -> super::expect::Token {
+    super::expect::issued(&Reply::of(app.token(client, &[("scope", scope)]).await).await)
+}
+
+async fn i3_other_kinds_of_tokens_are_no_access_tokens(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    let client = client_in(&admin, "acme", json!({})).await;
+    let token = token_of(&app, &client).await;
+    for typ in [TokenTyp::StatusList, TokenTyp::Introspection, TokenTyp::Jwt] {
+        inactive(&introspected(&app, &client, &signed(&app, typ, &token.claims)).await);
+    }
+    let reply = form(&app, INTROSPECT, &client, &[("token", &token.text)]).header("accept", SIGNED);
+    inactive(&introspected(&app, &client, &Reply::to(reply).await.text()).await);
+    app.stop().await;
+}
+
+/// What is told of a token with these claims.
+fn told(claims: &Value) -> Value {
+    with(claims, json!({"active": true, "token_type": "Bearer"}))
+}
+
+async fn i4_a_token_that_lives_is_told_as_it_is(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    let own = json!({"audience": "https://own.example"});
+    admin.product("own", own).await;
+    for expiry in [stateless(), recorded()] {
+        let one = client_in(&admin, "acme", expiry).await;
+        let token = token_of(&app, &one).await;
+        assert!(token.claims["aud"].is_string() && token.claims["exp"].is_i64());
+        assert!(token.claims["status"]["status_list"]["idx"].is_u64());
+        assert_eq!(active(&introspected(&app, &one, &token.text).await), told(&token.claims));
+    }
+    let many = json!({"products": ["gst", "own"], "permissions": ["mintmark:introspect"]});
+    let many = client_in(&admin, "acme", many).await;
+    let token = token_of(&app, &many).await;
+    assert_eq!(token.claims["aud"].as_array().unwrap().len(), 3);
+    assert_eq!(active(&introspected(&app, &many, &token.text).await), told(&token.claims));
+    let without_products = token_of_scope(&app, &many, "mintmark:introspect").await;
+    let body = active(&introspected(&app, &many, &without_products.text).await);
+    assert_eq!((&body["products"], &body["scope"]), (&json!([]), &json!("mintmark:introspect")));
+    app.stop().await;
+}
+
+async fn i4_a_token_that_never_expires_has_no_end(engine: Engine) {
+    for settings in ["", "tokens.never_expires.exp = \"omit\""] {
+        let app = TestApp::start_with(engine, settings).await;
+        let admin = administrator(&app).await;
+        let client = client_in(&admin, "acme", never()).await;
+        let token = token_of(&app, &client).await;
+        let body = active(&introspected(&app, &client, &token.text).await);
+        assert_eq!(body, told(&with(&token.claims, json!({"exp": null}))));
+        assert_eq!(body["never_expires"], true);
+        app.clock.advance(10 * 365 * 86_400);
+        assert_eq!(active(&introspected(&app, &client, &token.text).await), body);
+        app.stop().await;
+    }
+}
+
+async fn i4_a_bound_token_tells_its_key(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    let client = client_in(&admin, "acme", json!({})).await;
+    let claims = token_of(&app, &client).await.claims;
+    for (cnf, token_type) in
+        [(json!({"x5t#S256": "A".repeat(43)}), "Bearer"), (json!({"jkt": "B".repeat(43)}), "DPoP")]
+    {
+        let bound = with(&claims, json!({"cnf": cnf}));
+        let body = active(&introspected(&app, &client, &signed(&app, TokenTyp::AccessToken, &bound)).await);
+        assert_eq!((&body["cnf"], &body["token_type"]), (&cnf, &json!(token_type)));
+    }
+    app.stop().await;
+}
+
+async fn i5_a_hint_changes_nothing(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    let client = client_in(&admin, "acme", json!({})).await;
+    let token = token_of(&app, &client).await.text;
+    for hint in ["access_token", "refresh_token", "id_token", "x", "", "access_token refresh_token"] {
+        let of = |token| form(&app, INTROSPECT, &client, &[("token", token), ("token_type_hint", hint)]);
+        active(&Reply::to(of(&token)).await);
+        inactive(&Reply::to(of("x")).await);
+    }
+    app.stop().await;
+}
+
+async fn i6_a_token_does_not_belong_in_a_url(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    let client = client_in(&admin, "acme", json!({})).await;
+    let token = token_of(&app, &client).await.text;
+    let by = |request: RequestBuilder| request.basic_auth(&client.client_id, Some(&client.client_secret));
+    for method in [Method::GET, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS] {
+        let path = format!("{INTROSPECT}?token={token}");
+        refused(&Reply::to(by(app.request(method, &path))).await, 405, "invalid_request");
+    }
+    // What stands there is not read.
+    let post = by(app.request(Method::POST, &format!("{INTROSPECT}?token={token}")));
+    invalid_request(&Reply::to(post.header("content-type", FORM).body("x=y")).await);
+    app.stop().await;
+}
+
+async fn i8_whoever_kills_the_token_it_is_dead_at_once(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    let asker = client_in(&admin, "acme", json!({"permissions": ["mintmark:introspect"]})).await;
+    for expiry in [stateless(), recorded(), never()] {
+        let workspace = format!("w{}", expiry["token_expiry"]["seconds"].as_i64().unwrap_or_default());
+        let client = client_in(&admin, &workspace, expiry).await;
+        let token = token_of(&app, &client).await.text;
+        // The platform's own sees it whoever is disabled.
+        let told = async || introspected(&app, &admin.client, &token).await;
+        let path = format!("/v1/api-clients/{}", client.client_id);
+        let workspace = format!("/v1/workspaces/{workspace}");
+        for (path, back) in [(&path, "active"), (&workspace, "active")] {
+            active(&told().await);
+            let away = if path.contains("workspaces") { "suspended" } else { "disabled" };
+            assert_eq!(admin.patch(path, &json!({"status": away})).await.status(), 200);
+            inactive(&told().await);
+            assert_eq!(admin.patch(path, &json!({"status": back})).await.status(), 200);
+        }
+        active(&told().await);
+        inactive(&introspected(&app, &asker, &token).await);
+        app.core.registry.revoke_tokens(&Caller::command_line(), &client.client_id).await.unwrap();
+        inactive(&told().await);
+        let token = token_of(&app, &client).await.text;
+        active(&introspected(&app, &client, &token).await);
+        assert_eq!(admin.delete(&path).await.status(), 204);
+        inactive(&introspected(&app, &admin.client, &token).await);
+    }
+    app.stop().await;
+}
+
+async fn i10_an_ordinary_client_sees_its_own_tokens(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    for expiry in [stateless(), recorded(), never()] {
+        let one = client_in(&admin, "acme", expiry.clone()).await;
+        let other = client_in(&admin, "acme", expiry).await;
+        // Even one that may manage.
+        let manager = client_in(&admin, "acme", json!({"permissions": ["mintmark:manage"]})).await;
+        let token = token_of(&app, &one).await.text;
+        active(&introspected(&app, &one, &token).await);
+        inactive(&introspected(&app, &other, &token).await);
+        inactive(&introspected(&app, &manager, &token).await);
+    }
+    app.stop().await;
+}
+
+async fn i10_a_permission_opens_the_workspace_and_for_the_platform_all(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let operator = app.bootstrap().await;
+    let admin = app.administrator_as(&operator, "mintmark:introspect mintmark:manage").await;
+    let may = json!({"permissions": ["mintmark:introspect"]});
+    let ours = client_in(&admin, "acme", may.clone()).await;
+    let theirs = client_in(&admin, "other", may).await;
+    let plain_of_platform = client_in(&admin, "platform", json!({})).await;
+    for workspace in ["acme", "other", "platform"] {
+        for expiry in [stateless(), never()] {
+            let client = client_in(&admin, workspace, expiry).await;
+            let token = token_of(&app, &client).await;
+            let of = async |asker| introspected(&app, asker, &token.text).await;
+            let by_its_own = active(&of(&client).await);
+            assert_eq!(active(&of(&operator).await), by_its_own);
+            for (asker, of_workspace) in [(&ours, "acme"), (&theirs, "other")] {
+                if workspace == of_workspace {
+                    assert_eq!(active(&of(asker).await), by_its_own);
+                } else {
+                    inactive(&of(asker).await);
+                }
+            }
+            inactive(&of(&plain_of_platform).await);
+        }
+    }
+    // What counts is what the client may now.
+    let watched = token_of(&app, &client_in(&admin, "acme", json!({})).await).await.text;
+    let path = format!("/v1/api-clients/{}", ours.client_id);
+    for (permissions, may) in [(json!([]), false), (json!(["mintmark:introspect"]), true)] {
+        assert_eq!(admin.patch(&path, &json!({"permissions": permissions})).await.status(), 200);
+        let reply = introspected(&app, &ours, &watched).await;
+        if may {
+            active(&reply);
+        } else {
+            inactive(&reply);
+        }
+    }
+    app.stop().await;
+}
+
+async fn what_cannot_be_known_is_not_guessed(engine: Engine) {
+    // Even where stateless tokens are issued meanwhile.
+    let app = TestApp::start_with(engine, "tokens.serve_stale_seconds = 60").await;
+    let admin = administrator(&app).await;
+    let clients = [client_in(&admin, "acme", stateless()).await, client_in(&admin, "acme", recorded()).await];
+    let tokens = [token_of(&app, &clients[0]).await.text, token_of(&app, &clients[1]).await.text];
+    app.database.go_away().await;
+    let unavailable = async |token: &str, client| {
+        for accept in ["application/json", SIGNED] {
+            let request = form(&app, INTROSPECT, client, &[("token", token)]).header("accept", accept);
+            let reply = Reply::to(request).await;
+            refused(&reply, 503, "temporarily_unavailable");
+            assert_eq!(reply.header("retry-after"), Some("5"));
+        }
+    };
+    unavailable(&tokens[0], &clients[0]).await;
+    unavailable(&tokens[1], &clients[1]).await;
+    // What needs no database is told while the keys are known to be the right ones.
+    inactive(&introspected(&app, &clients[0], "x").await);
+    app.clock.advance_millis(5001);
+    unavailable("x", &clients[0]).await;
+    app.database.come_back().await;
+    for (client, token) in clients.iter().zip(&tokens) {
+        active(&introspected(&app, client, token).await);
+    }
+    inactive(&introspected(&app, &clients[0], "x").await);
+    app.stop().await;
+}
+
+async fn asking_about_a_recorded_token_is_noted(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    let client = client_in(&admin, "acme", never()).await;
+    let other = client_in(&admin, "acme", json!({})).await;
+    let token = token_of(&app, &client).await;
+    let at = "SELECT COALESCE(MAX(last_introspected_at), 0) FROM access_tokens";
+    inactive(&introspected(&app, &other, &token.text).await);
+    app.core.registry.write_last_used().await.unwrap();
+    assert_eq!(app.database.number(at).await, 0, "one who may not see it leaves no trace on it");
+    for seconds in [1, 100] {
+        app.clock.advance(seconds);
+        active(&introspected(&app, &client, &token.text).await);
+        app.core.registry.write_last_used().await.unwrap();
+        let now = app.core.registry.clock().now();
+        assert_eq!(app.database.number(at).await, now);
+    }
+    given_up_then_untouched(&app, &client, &token.text, at).await;
+    app.stop().await;
+}
+
+/// A dead token is not noted.
+async fn given_up_then_untouched(app: &TestApp, client: &Credentials, token: &str, at: &str) {
+    let before = app.database.number(at).await;
+    super::presenting::given_up(&revoked(app, client, token).await);
+    app.clock.advance(1);
+    inactive(&introspected(app, client, token).await);
+    app.core.registry.write_last_used().await.unwrap();
+    assert_eq!(app.database.number(at).await, before);
+}

@@ -1,0 +1,325 @@
+//! Token revocation (RFC 7009; `standards.md` §1.8: R1–R7): a client gives up its own tokens, and 200 is the truth.
+
+use futures_util::future::join_all;
+use mintmark::keys::signing::TokenTyp;
+use mintmark::model::status::{Status, status};
+use mintmark::registry::Caller;
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use super::expect::{FORM, Token, invalid_client, invalid_request, refused};
+use super::presenting::{
+    INTROSPECT, REVOKE, SIGNED, active, client_in, form, given_up, inactive, introspected, never, recorded,
+    revoked, signed, stateless, token_of, with,
+};
+use crate::support::{Engine, Reply, START, TestApp, on_both_engines};
+
+on_both_engines!(
+    r1_a_token_of_ones_own_is_dead_at_once,
+    r1_whoever_gives_up_must_prove_who_he_is,
+    r2_what_is_dead_or_unknown_is_answered_alike,
+    r3_the_token_of_another_stays_alive,
+    r4_the_token_is_what_counts,
+    r4_other_kinds_cannot_be_revoked,
+    r4_a_token_does_not_belong_in_a_url,
+    r5_what_is_not_on_record_is_not_acknowledged,
+    r6_the_status_list_says_so,
+    r7_many_at_once_are_one_revocation,
+    it_is_in_force_on_every_replica,
+);
+
+async fn r1_a_token_of_ones_own_is_dead_at_once(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    for (n, expiry) in [stateless(), recorded(), never()].into_iter().enumerate() {
+        let client = client_in(&admin, "acme", expiry).await;
+        let (one, other) = (token_of(&app, &client).await.text, token_of(&app, &client).await);
+        active(&introspected(&app, &client, &one).await);
+        given_up(&revoked(&app, &client, &one).await);
+        inactive(&introspected(&app, &client, &one).await);
+        // It alone.
+        active(&introspected(&app, &client, &other.text).await);
+        // By post too.
+        let (id, secret) = (client.client_id.as_str(), client.client_secret.as_str());
+        let post = [("token", other.text.as_str()), ("client_id", id), ("client_secret", secret)];
+        given_up(&Reply::to(app.request(Method::POST, REVOKE).form(&post)).await);
+        inactive(&introspected(&app, &client, &other.text).await);
+
+        let path = format!("/v1/audit-events?client_id={id}&action=access_token.revoked");
+        let events = Reply::of(admin.get(&path).await).await.json();
+        let events = events["items"].as_array().unwrap();
+        assert_eq!(events.len(), 2, "{n}: {events:?}");
+        let jti = &other.claims["jti"];
+        let event = events.iter().find(|event| event["target"] == *jti).unwrap();
+        let expected = (json!(format!("client:{id}")), json!("127.0.0.1"), json!("acme"));
+        assert_eq!(
+            (event["actor"].clone(), event["source_ip"].clone(), event["workspace_id"].clone()),
+            expected
+        );
+        assert!(event["request_id"].is_string());
+        // Neither the token nor its signature is anywhere.
+        let all = app.database.session().await.everything().await;
+        assert!(!all.contains(other.text.rsplit('.').next().unwrap()));
+    }
+    app.stop().await;
+}
+
+async fn r1_whoever_gives_up_must_prove_who_he_is(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    let client = client_in(&admin, "acme", json!({})).await;
+    let token = token_of(&app, &client).await.text;
+    let by = |parameters: &[(&str, &str)]| app.request(Method::POST, REVOKE).form(parameters);
+    let asked = [("token", token.as_str())];
+    for request in [
+        by(&asked),
+        by(&[("token", &token), ("client_id", &client.client_id)]),
+        by(&asked).basic_auth(&client.client_id, Some("wrong")),
+        by(&asked).bearer_auth(&token),
+        by(&asked).bearer_auth(&admin.token),
+    ] {
+        invalid_client(&Reply::to(request).await);
+    }
+    active(&introspected(&app, &client, &token).await);
+    app.stop().await;
+}
+
+async fn r2_what_is_dead_or_unknown_is_answered_alike(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    let client = client_in(&admin, "acme", json!({})).await;
+    let for_ever = client_in(&admin, "acme", never()).await;
+    let token = token_of(&app, &client).await;
+    let other = TestApp::start(engine).await;
+    let foreign = token_of(&other, &other.bootstrap().await).await.text;
+    other.stop().await;
+    let (rest, _) = token.text.rsplit_once('.').unwrap();
+    let elsewhere = json!({"status_list": {"idx": 1, "uri": format!("{}/oauth2/status-lists/9", app.base)}});
+    let forged = |changes| signed(&app, TokenTyp::AccessToken, &with(&token.claims, changes));
+    for unknown in [
+        "x",
+        "..",
+        "ä",
+        rest,
+        &format!("{rest}.AAAA"),
+        &foreign,
+        &client.client_secret,
+        &"x".repeat(20_000),
+        &forged(json!({"exp": START})),
+        &forged(json!({"nbf": START + 60})),
+        // Recorded, by its slot, and yet not on record.
+        &forged(json!({"jti": "unrecorded", "status": elsewhere})),
+    ] {
+        given_up(&revoked(&app, &client, unknown).await);
+    }
+    for _ in 0..2 {
+        given_up(&revoked(&app, &client, &token.text).await);
+        let recorded = token_of(&app, &for_ever).await.text;
+        given_up(&revoked(&app, &for_ever, &recorded).await);
+        given_up(&revoked(&app, &for_ever, &recorded).await);
+    }
+    // Of a generation that has ended.
+    let old = [token_of(&app, &client).await.text, token_of(&app, &for_ever).await.text];
+    let before = denied(&app).await;
+    for (client, old) in [&client, &for_ever].into_iter().zip(&old) {
+        app.core.registry.revoke_tokens(&Caller::command_line(), &client.client_id).await.unwrap();
+        given_up(&revoked(&app, client, old).await);
+        inactive(&introspected(&app, client, old).await);
+    }
+    // One that has expired meanwhile.
+    let last = token_of(&app, &client).await.text;
+    app.clock.advance(3600);
+    given_up(&revoked(&app, &client, &last).await);
+    assert_eq!(denied(&app).await, before, "what is dead needs no row");
+    app.stop().await;
+}
+
+async fn denied(app: &TestApp) -> i64 {
+    app.database.number("SELECT COUNT(*) FROM denied_tokens").await
+}
+
+async fn r3_the_token_of_another_stays_alive(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let operator = app.bootstrap().await;
+    let admin = app.administrator_as(&operator, "mintmark:manage").await;
+    for expiry in [stateless(), recorded(), never()] {
+        let client = client_in(&admin, "acme", expiry.clone()).await;
+        let token = token_of(&app, &client).await.text;
+        let neighbour = client_in(&admin, "acme", expiry.clone()).await;
+        let stranger = client_in(&admin, "other", expiry).await;
+        // Nor one that may do everything: there is `/v1` for that.
+        for other in [&neighbour, &stranger, &operator] {
+            let reply = revoked(&app, other, &token).await;
+            invalid_request(&reply);
+            assert!(reply.text().contains("another client"), "{}", reply.text());
+            active(&introspected(&app, &client, &token).await);
+        }
+    }
+    assert_eq!(
+        app.database.number("SELECT COUNT(*) FROM access_tokens WHERE revoked_at IS NOT NULL").await,
+        0
+    );
+    assert_eq!(denied(&app).await, 0);
+    app.stop().await;
+}
+
+async fn r4_the_token_is_what_counts(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    let client = client_in(&admin, "acme", json!({})).await;
+    let token = token_of(&app, &client).await.text;
+    let hint = ("token_type_hint", "access_token");
+    for parameters in [
+        &[][..],
+        &[hint],
+        &[("token", "")],
+        &[("token", &token), ("token", &token)],
+        &[("token", &token), hint, hint],
+    ] {
+        invalid_request(&Reply::to(form(&app, REVOKE, &client, parameters)).await);
+    }
+    active(&introspected(&app, &client, &token).await);
+    for hint in ["access_token", "refresh_token", "id_token", "x", ""] {
+        let token = token_of(&app, &client).await.text;
+        let with_hint = [("token", token.as_str()), ("token_type_hint", hint), ("x", "y")];
+        given_up(&Reply::to(form(&app, REVOKE, &client, &with_hint)).await);
+        inactive(&introspected(&app, &client, &token).await);
+    }
+    app.stop().await;
+}
+
+async fn r4_other_kinds_cannot_be_revoked(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    let client = client_in(&admin, "acme", json!({})).await;
+    let token = token_of(&app, &client).await;
+    let reply = form(&app, INTROSPECT, &client, &[("token", &token.text)]).header("accept", SIGNED);
+    let reply = Reply::to(reply).await.text();
+    let list = signed(&app, TokenTyp::StatusList, &json!({"sub": "x"}));
+    for other in [&reply, &list] {
+        refused(&revoked(&app, &client, other).await, 400, "unsupported_token_type");
+    }
+    // What another has signed is no kind of ours.
+    let (_, rest) = list.split_once('.').unwrap();
+    let header = r#"{"alg":"ES256","kid":"of-another","typ":"statuslist+jwt"}"#;
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, header);
+    given_up(&revoked(&app, &client, &format!("{encoded}.{rest}")).await);
+    active(&introspected(&app, &client, &token.text).await);
+    app.stop().await;
+}
+
+async fn r4_a_token_does_not_belong_in_a_url(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    let client = client_in(&admin, "acme", json!({})).await;
+    let token = token_of(&app, &client).await.text;
+    let by = |request: RequestBuilder| request.basic_auth(&client.client_id, Some(&client.client_secret));
+    for method in [Method::GET, Method::PUT, Method::DELETE, Method::OPTIONS] {
+        let path = format!("{REVOKE}?token={token}");
+        refused(&Reply::to(by(app.request(method, &path))).await, 405, "invalid_request");
+    }
+    let post = by(app.request(Method::POST, &format!("{REVOKE}?token={token}")));
+    invalid_request(&Reply::to(post.header("content-type", FORM).body("x=y")).await);
+    active(&introspected(&app, &client, &token).await);
+    app.stop().await;
+}
+
+async fn r5_what_is_not_on_record_is_not_acknowledged(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    for expiry in [stateless(), recorded(), never()] {
+        let client = client_in(&admin, "acme", expiry).await;
+        let token = token_of(&app, &client).await.text;
+        app.database.go_away().await;
+        let unavailable = async || {
+            let reply = revoked(&app, &client, &token).await;
+            refused(&reply, 503, "temporarily_unavailable");
+            assert_eq!(reply.header("retry-after"), Some("5"));
+        };
+        unavailable().await;
+        app.clock.advance_millis(5001);
+        unavailable().await;
+        app.database.come_back().await;
+        // Nothing was said to be dead, and nothing is.
+        active(&introspected(&app, &client, &token).await);
+        given_up(&revoked(&app, &client, &token).await);
+        inactive(&introspected(&app, &client, &token).await);
+    }
+    // It fails where the rows are already changed: at the last of the writes.
+    let client = client_in(&admin, "acme", never()).await;
+    let token = token_of(&app, &client).await.text;
+    let mut session = app.database.session().await;
+    session.execute("ALTER TABLE audit_events RENAME TO audit_events_away").await;
+    refused(&revoked(&app, &client, &token).await, 503, "temporarily_unavailable");
+    active(&introspected(&app, &client, &token).await);
+    session.execute("ALTER TABLE audit_events_away RENAME TO audit_events").await;
+    given_up(&revoked(&app, &client, &token).await);
+    inactive(&introspected(&app, &client, &token).await);
+    app.stop().await;
+}
+
+/// What the status list says of a token.
+async fn listed(app: &TestApp, token: &Token) -> Status {
+    let place = &token.claims["status"]["status_list"];
+    let list = place["uri"].as_str().unwrap().rsplit('/').next().unwrap().parse().unwrap();
+    let list = app.core.registry.status_list(list).await.unwrap().unwrap();
+    status(&list.bits, u32::try_from(place["idx"].as_u64().unwrap()).unwrap()).unwrap()
+}
+
+async fn r6_the_status_list_says_so(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    let never_again = json!({"products": ["gst"]});
+    for (expiry, afterwards) in
+        // A stateless one shares its slot with others that live; it dies offline by its end.
+        [(stateless(), Status::Valid), (recorded(), Status::Invalid), (never(), Status::Invalid)]
+    {
+        let client = client_in(&admin, "acme", with(&never_again, expiry)).await;
+        let (one, other) = (token_of(&app, &client).await, token_of(&app, &client).await);
+        assert_eq!(listed(&app, &one).await, Status::Valid);
+        given_up(&revoked(&app, &client, &one.text).await);
+        assert_eq!(listed(&app, &one).await, afterwards);
+        assert_eq!(listed(&app, &other).await, Status::Valid);
+    }
+    app.stop().await;
+}
+
+async fn r7_many_at_once_are_one_revocation(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    for expiry in [stateless(), never()] {
+        let contact = json!({"notification_emails": ["it@acme.example"]});
+        let client = client_in(&admin, "acme", with(&expiry, contact)).await;
+        let token = token_of(&app, &client).await.text;
+        let events = "SELECT COUNT(*) FROM audit_events WHERE action = 'access_token.revoked'";
+        let mails = "SELECT COUNT(*) FROM outbox WHERE kind = 'token_revoked'";
+        let (events_before, mails_before) =
+            (app.database.number(events).await, app.database.number(mails).await);
+        for reply in join_all((0..50).map(|_| revoked(&app, &client, &token))).await {
+            given_up(&reply);
+        }
+        inactive(&introspected(&app, &client, &token).await);
+        assert_eq!(app.database.number(events).await, events_before + 1);
+        assert_eq!(app.database.number(mails).await, mails_before + 1);
+    }
+    app.stop().await;
+}
+
+async fn it_is_in_force_on_every_replica(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    let other = app.replica(&format!("server.public_url = {:?}", app.base)).await;
+    let members: [Value; 3] = [stateless(), recorded(), never()];
+    for expiry in members {
+        let client = client_in(&admin, "acme", expiry).await;
+        let token = token_of(&app, &client).await.text;
+        app.clock.advance(1);
+        active(&introspected(&other, &client, &token).await);
+        given_up(&revoked(&app, &client, &token).await);
+        // Where it was not acknowledged too: the database is asked each time.
+        inactive(&introspected(&other, &client, &token).await);
+        given_up(&revoked(&other, &client, &token).await);
+    }
+    other.stop().await;
+    app.stop().await;
+}
