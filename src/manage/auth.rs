@@ -1,7 +1,7 @@
 //! Who calls the management API, and what they may: the one way to hold a caller (RFC 6750).
 //!
-//! Only Mintmark's own tokens open it, those whose sole audience is the issuer. A token proves who calls; what they
-//! may is what its scope and the client's permissions have in common *now*.
+//! Only Mintmark's own tokens open it, those whose sole audience is the issuer, and only while they live. A token proves
+//! who calls; what they may is what its scope and the client's permissions have in common *now*.
 
 use std::str::FromStr as _;
 
@@ -21,7 +21,7 @@ use crate::model::audit::Actor;
 use crate::model::reach::Reach;
 use crate::model::scope::Permission;
 use crate::model::workspace::PLATFORM;
-use crate::registry::{Caller, Registry};
+use crate::registry::{Caller, Death, Judged, Registry};
 use crate::telemetry;
 use crate::telemetry::request_id::RequestId;
 
@@ -117,15 +117,20 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
         tracing::info!(reason = "other_audiences", "refused an access token");
         return Err(not_for_us_alone());
     }
-    registry.must_be_fresh().await?;
-    let Some(client) = registry.credentials(&claims.client_id).await? else {
-        tracing::info!(reason = "unknown_client", "refused an access token");
-        return Err(invalid_token("The API client of the token may no longer call"));
+    let client = match registry.judge_token(&claims).await? {
+        Judged::Live { client, .. } => client,
+        Judged::Dead(death) => {
+            tracing::info!(reason = death.as_str(), "refused an access token");
+            return Err(invalid_token(match death {
+                Death::ClientUnknown | Death::ClientMayNot => {
+                    "The API client of the token may no longer call"
+                }
+                Death::Revoked | Death::GenerationEnded | Death::NotRecorded => {
+                    "The token was revoked: get a new one from this service"
+                }
+            }));
+        }
     };
-    if let Err(refusal) = client.standing(registry.clock().now()) {
-        tracing::info!(reason = refusal.as_str(), "refused an access token");
-        return Err(invalid_token("The API client of the token may no longer call"));
-    }
     telemetry::http::authenticated(request, &client.client_id);
     let in_scope = |permission: &Permission| {
         claims.scope.split(' ').any(|name| Permission::from_str(name) == Ok(*permission))

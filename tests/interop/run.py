@@ -53,7 +53,8 @@ def clients(engine: str, stack: ExitStack) -> dict:
 def openapi(engine: str, stack: ExitStack) -> dict:
     """One service with something of every kind in it, under the ids that the examples of openapi.yaml name."""
     create_database = database_urls(engine, stack)
-    service = stack.enter_context(running(create_database("openapi")))
+    # Recorded, since the management token must outlive keys that are deleted with all that they may have signed.
+    service = stack.enter_context(running(create_database("openapi"), TOKENS__RECORD_ABOVE_SECONDS="60"))
     manager = stack.enter_context(still_managing(world.Manager(service)))
     first_keys = [key["kid"] for key in manager.get("/v1/signing-keys")["items"]]
     world.create_products(manager)

@@ -1,5 +1,6 @@
 //! Who gets in, and what they may: bearer tokens (RFC 6750), scopes, and what the caller's client is now.
 
+use mintmark::registry::Caller;
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 
@@ -13,6 +14,7 @@ on_both_engines!(
     only_a_token_for_the_issuer_alone_opens_it,
     a_scope_opens_what_it_says,
     what_the_client_may_now_is_what_counts,
+    a_token_that_was_killed_is_out_at_once,
     a_client_that_may_no_longer_act_is_out_at_once,
     a_database_that_does_not_answer_is_503,
 );
@@ -192,19 +194,45 @@ async fn what_the_client_may_now_is_what_counts(engine: Engine) {
     let caller = app.administrator_as(&client, "mintmark:manage mintmark:read").await;
     ok(&Reply::of(caller.post("/v1/products", &json!({"product": "a", "name": "A"})).await).await, 201);
     let path = format!("/v1/api-clients/{}", client.client_id);
+    // What is taken away takes along the tokens that carry it.
     ok(&Reply::of(admin.patch(&path, &json!({"permissions": ["mintmark:read"]})).await).await, 200);
-    lacks(
-        &Reply::of(caller.post("/v1/products", &json!({"product": "b", "name": "B"})).await).await,
-        "mintmark:manage",
-    );
-    ok(&Reply::of(caller.get("/v1/products").await).await, 200);
-    ok(&Reply::of(admin.patch(&path, &json!({"permissions": ["mintmark:introspect"]})).await).await, 200);
-    lacks(&Reply::of(caller.get("/v1/products").await).await, "mintmark:read");
-    // What is given back counts as well, but no more than the token's scope says.
+    refused(&Reply::of(caller.get("/v1/products").await).await, INVALID_TOKEN);
+    let reader = app.administrator_as(&client, "").await;
+    ok(&Reply::of(reader.get("/v1/products").await).await, 200);
+    let attempt = json!({"product": "b", "name": "B"});
+    lacks(&Reply::of(reader.post("/v1/products", &attempt).await).await, "mintmark:manage");
+    // What is given counts no further than the token's scope says, and brings no token back.
     ok(&Reply::of(admin.patch(&path, &both).await).await, 200);
-    ok(&Reply::of(caller.post("/v1/products", &json!({"product": "b", "name": "B"})).await).await, 201);
-    let reader = app.administrator_as(&client, "mintmark:read").await;
-    lacks(&Reply::of(reader.delete("/v1/products/b").await).await, "mintmark:manage");
+    lacks(&Reply::of(reader.post("/v1/products", &attempt).await).await, "mintmark:manage");
+    refused(&Reply::of(caller.post("/v1/products", &attempt).await).await, INVALID_TOKEN);
+    let caller = app.administrator_as(&client, "mintmark:manage mintmark:read").await;
+    ok(&Reply::of(caller.post("/v1/products", &attempt).await).await, 201);
+    app.stop().await;
+}
+
+async fn a_token_that_was_killed_is_out_at_once(engine: Engine) {
+    let app = TestApp::start_with(engine, "tokens.record_above_seconds = 600").await;
+    let admin = app.administrator().await;
+    // One is recorded, the other is not.
+    for expiry in [3600, 600] {
+        let expiry = json!({"mode": "after", "seconds": expiry});
+        let granted = json!({"permissions": ["mintmark:read"], "token_expiry": expiry});
+        let (client, _) = admin.client("platform", granted).await;
+        let one = app.administrator_as(&client, "mintmark:read").await;
+        let other = app.administrator_as(&client, "mintmark:read").await;
+        let revoked = app
+            .request(Method::POST, "/oauth2/revoke")
+            .basic_auth(&client.client_id, Some(&client.client_secret))
+            .form(&[("token", &one.token)]);
+        assert_eq!(sent(revoked).await.status, 200);
+        refused(&Reply::of(one.get("/v1/products").await).await, INVALID_TOKEN);
+        ok(&Reply::of(other.get("/v1/products").await).await, 200);
+        let caller = Caller::command_line();
+        app.core.registry.revoke_tokens(&caller, &client.client_id).await.unwrap();
+        refused(&Reply::of(other.get("/v1/products").await).await, INVALID_TOKEN);
+        let new = app.administrator_as(&client, "mintmark:read").await;
+        ok(&Reply::of(new.get("/v1/products").await).await, 200);
+    }
     app.stop().await;
 }
 
