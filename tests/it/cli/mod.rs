@@ -7,6 +7,7 @@ mod clients;
 mod damage;
 mod healthcheck;
 mod keys;
+mod kills;
 mod process;
 mod products;
 mod quickstart;
