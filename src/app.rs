@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::{MasterKey as MasterKeySetting, Settings};
-use crate::issuance::{Issuer, TokenPolicy};
+use crate::issuance::{Issuer, StatusLists, TokenPolicy};
 use crate::jobs;
 use crate::keys::master::{MasterKey, MasterKeyError, Origin};
 use crate::keys::random::{Random, RandomUnavailable};
@@ -74,6 +74,8 @@ pub struct Core {
     pub ring: Arc<KeyRing>,
     /// Issues tokens.
     pub issuer: Arc<Issuer>,
+    /// Publishes the statuses of tokens.
+    pub status_lists: Arc<StatusLists>,
     /// The source of randomness.
     pub random: Random,
     /// Where the master key came from, to be said at start.
@@ -112,7 +114,9 @@ impl Core {
             },
         );
         let issuer = Arc::new(issuer.map_err(StartError::Issuer)?);
-        Ok(Self { registry, ring, issuer, random, master_key_origin })
+        let base = settings.server.public_url.as_str();
+        let status_lists = Arc::new(StatusLists::new(Arc::clone(&registry), Arc::clone(&ring), base));
+        Ok(Self { registry, ring, issuer, status_lists, random, master_key_origin })
     }
 }
 
@@ -146,6 +150,7 @@ fn policy(settings: &Settings) -> Policy {
         key_pending_seconds: settings.keys.pending_seconds,
         key_rotate_every_days: settings.keys.rotate_every_days,
         serve_stale_seconds: settings.tokens.serve_stale_seconds,
+        status_list_ttl_seconds: settings.status_lists.ttl_seconds,
     }
 }
 
@@ -322,7 +327,7 @@ impl App {
             servers.push(self.server(listener, Doors::Management, stopped.clone())?);
         }
         let mut background = JoinSet::new();
-        background.spawn(jobs::follow(Arc::clone(&self.core.registry)));
+        background.spawn(jobs::follow(Arc::clone(&self.core.registry), Arc::clone(&self.core.status_lists)));
         background.spawn(jobs::record(Arc::clone(&self.core.registry)));
         background.spawn(jobs::clockwork(Arc::clone(&self.core.registry)));
         background.spawn(jobs::housekeeping(Arc::clone(&self.core.registry)));
@@ -360,6 +365,7 @@ impl App {
             .app_data(Data::from(Arc::clone(&self.core.registry)))
             .app_data(Data::from(Arc::clone(&self.core.ring)))
             .app_data(Data::from(Arc::clone(&self.core.issuer)))
+            .app_data(Data::from(Arc::clone(&self.core.status_lists)))
             .app_data(Data::from(Arc::clone(&self.metrics)))
             .app_data(Data::from(Arc::clone(&self.readiness)))
             .app_data(Data::from(Arc::clone(&self.throttle)))
@@ -430,6 +436,16 @@ fn gauges(metrics: &Metrics, core: &Core) {
         "recorded_token_commits",
         "Durable commits that these took; tokens asked for at the same time share one",
         move || registry.recorded_tokens_and_commits().1,
+    );
+    let lists = Arc::clone(&core.status_lists);
+    metrics.counter_read_by("status_lists_read", "Status lists read from the database", move || {
+        lists.read_and_signed().0
+    });
+    let lists = Arc::clone(&core.status_lists);
+    metrics.counter_read_by(
+        "status_lists_signed",
+        "Status lists signed; every other reply came from memory",
+        move || lists.read_and_signed().1,
     );
     let ring = Arc::clone(&core.ring);
     metrics.gauges_read_by("signing_keys", "Published signing keys by phase", ["phase"], move || {

@@ -40,6 +40,8 @@ pub struct Settings {
     pub keys: KeySettings,
     /// `tokens.*`
     pub tokens: TokenSettings,
+    /// `status_lists.*`
+    pub status_lists: StatusListSettings,
     /// `log.*`
     pub log: LogSettings,
     effective: Vec<Effective>,
@@ -153,6 +155,13 @@ pub enum NeverExpiresExp {
     Far,
     /// There is no `exp`, and the header says `typ: JWT`.
     Omit,
+}
+
+/// How status lists are published.
+#[derive(Debug, Clone)]
+pub struct StatusListSettings {
+    /// How long a verifier may keep a list, in seconds.
+    pub ttl_seconds: i64,
 }
 
 /// How and how much is logged.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::issuance::StatusLists;
 use crate::registry::{POLL_MILLIS, Registry};
 
 /// How often housekeeping takes its turn.
@@ -13,8 +14,9 @@ const HOUSEKEEPING: Duration = Duration::from_secs(30);
 /// How late a status list may be in saying what time has brought about.
 const CLOCKWORK: Duration = Duration::from_secs(2);
 
-/// Follows the change counter for ever, so that changes made elsewhere are in force within a second.
-pub async fn follow(registry: Arc<Registry>) {
+/// Follows the change counter for ever, so that changes made elsewhere are in force within a second, and has the status
+/// lists keep up with it.
+pub async fn follow(registry: Arc<Registry>, lists: Arc<StatusLists>) {
     let mut ticks = interval(Duration::from_millis(POLL_MILLIS));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
@@ -31,6 +33,10 @@ pub async fn follow(registry: Arc<Registry>) {
                 tracing::error!(%error, "the database does not answer; trying on");
             }
             Ok(()) | Err(_) => {}
+        }
+        // Whoever asks for a list that was not made here makes it, and says why he cannot.
+        if !failing && let Err(error) = lists.keep_up().await {
+            tracing::debug!(?error, "a status list could not be made ahead");
         }
     }
 }

@@ -10,7 +10,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder};
 
 use crate::docs;
 use crate::manage::{self, api_clients, audit_events, problem, products, secrets, signing_keys, workspaces};
-use crate::oauth::{self, introspect, jwks, metadata, revoke, token};
+use crate::oauth::{self, introspect, jwks, metadata, revoke, status_lists, token};
 use crate::telemetry::{health, metrics};
 
 /// Which doors a listener opens.
@@ -49,6 +49,8 @@ fn endpoints(config: &mut ServiceConfig, doors: Doors) {
             .service(form("/oauth2/token", token::post))
             .service(form("/oauth2/introspect", introspect::post))
             .service(form("/oauth2/revoke", revoke::post))
+            .service(at("/oauth2/status-lists").get(status_lists::aggregate).done())
+            .service(at("/oauth2/status-lists/{list}").get(status_lists::get).done())
             .service(at("/.well-known/jwks.json").get(jwks::get).done())
             .service(at("/.well-known/oauth-authorization-server").get(metadata::get).done())
             .service(at("/.well-known/openid-configuration").get(metadata::get).done());

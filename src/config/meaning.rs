@@ -17,7 +17,7 @@ use super::raw::{self, Raw};
 use super::secret::{REDACTED, SecretText, redact_url};
 use super::{
     DatabaseSettings, Effective, KeySettings, LogFormat, LogSettings, MasterKey, NeverExpiresExp,
-    ServerSettings, Settings, TokenSettings,
+    ServerSettings, Settings, StatusListSettings, TokenSettings,
 };
 use crate::model::expiry::LIFETIME_RANGE;
 use crate::model::key::Alg;
@@ -36,10 +36,11 @@ pub(super) fn of(layers: Layers) -> Result<Settings, SettingsError> {
     let keys = check.keys(&raw.keys);
     let log = check.log(&raw.log);
     let tokens = check.tokens(&raw.tokens, server.as_ref().map(|server| &server.public_url));
+    let status_lists = check.status_lists(&raw.status_lists);
     match (server, tokens, log) {
         (Some(server), Some(tokens), Some(log)) if check.layers.problems.is_empty() => {
             let effective = check.effective(&server, &tokens);
-            Ok(Settings { server, database, keys, tokens, log, effective })
+            Ok(Settings { server, database, keys, tokens, status_lists, log, effective })
         }
         _ => Err(refused(check.layers.problems, None)),
     }
@@ -230,6 +231,11 @@ impl Check {
                 "Write it like https://api.example.com",
             );
         }
+    }
+
+    fn status_lists(&mut self, raw: &raw::StatusLists) -> StatusListSettings {
+        let ttl_seconds = self.within("status_lists.ttl_seconds", raw.ttl_seconds, 1..=3600);
+        StatusListSettings { ttl_seconds }
     }
 
     fn log(&mut self, raw: &raw::Log) -> Option<LogSettings> {

@@ -9,6 +9,7 @@ pub(super) struct Raw {
     pub(super) database: Database,
     pub(super) keys: Keys,
     pub(super) tokens: Tokens,
+    pub(super) status_lists: StatusLists,
     pub(super) log: Log,
 }
 
@@ -66,6 +67,12 @@ pub(super) struct Tokens {
 #[serde(deny_unknown_fields)]
 pub(super) struct NeverExpires {
     pub(super) exp: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StatusLists {
+    pub(super) ttl_seconds: i64,
 }
 
 #[derive(Deserialize)]

@@ -46,6 +46,7 @@ fn the_defaults_stand() {
     assert_eq!(settings.tokens.default_lifetime_seconds, 3600);
     assert_eq!(settings.tokens.record_above_seconds, 86_400);
     assert_eq!(settings.tokens.serve_stale_seconds, 0);
+    assert_eq!(settings.status_lists.ttl_seconds, 60);
     assert_eq!(settings.tokens.never_expires_exp, NeverExpiresExp::Far);
     assert_eq!(settings.log.format, LogFormat::Text);
     assert_eq!(settings.log.level.to_string(), "info");
@@ -150,6 +151,7 @@ fn ranges_end_where_they_are_said_to() {
         ("tokens.default_lifetime_seconds", 60, 31_536_000),
         ("tokens.record_above_seconds", 60, 86_400),
         ("tokens.serve_stale_seconds", 0, 86_400),
+        ("status_lists.ttl_seconds", 1, 3600),
     ] {
         for good in [from, to] {
             assert!(load(&format!("{key} = {good}"), &[]).is_ok(), "{key} = {good}");

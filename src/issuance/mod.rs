@@ -6,6 +6,8 @@
 mod grant;
 mod introspection;
 mod own;
+mod status;
+mod status_token;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -31,6 +33,8 @@ use crate::storage::{IssueGuard, Standing};
 use grant::Lifetime;
 pub use grant::Refused;
 use own::OwnChecks;
+pub use status::{NoList, StatusLists};
+pub use status_token::{LIST_LIFETIME, Packed, SignedList};
 
 /// What the token endpoint asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

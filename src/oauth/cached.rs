@@ -1,4 +1,5 @@
-//! Replies that may be kept: `ETag`, max-age, and 304 when the asker has it already (RFC 9110 §13.1.2, RFC 9111).
+//! Replies that may be kept, for a while or to be asked about each time: `ETag`, and 304 when the asker has it already
+//! (RFC 9110 §13.1.2, RFC 9111).
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
@@ -14,6 +15,15 @@ pub(super) struct Reply {
 
 /// Begins a reply with the strong `etag` (quotes included), to be kept for `max_age` seconds.
 pub(super) fn reply(request: &HttpRequest, etag: &str, max_age: i64) -> Reply {
+    begin(request, etag, &format!("public, max-age={max_age}"))
+}
+
+/// Begins a reply with the strong `etag` (quotes included), which may be kept but not given out again unasked.
+pub(super) fn revalidated(request: &HttpRequest, etag: &str) -> Reply {
+    begin(request, etag, "no-cache")
+}
+
+fn begin(request: &HttpRequest, etag: &str, cache_control: &str) -> Reply {
     let is_not_modified = request
         .headers()
         .get_all(header::IF_NONE_MATCH)
@@ -23,7 +33,7 @@ pub(super) fn reply(request: &HttpRequest, etag: &str, max_age: i64) -> Reply {
         .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag);
     let status = if is_not_modified { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
     let mut builder = HttpResponse::build(status);
-    builder.insert_header((header::CACHE_CONTROL, format!("public, max-age={max_age}")));
+    builder.insert_header((header::CACHE_CONTROL, cache_control));
     if let Ok(etag) = HeaderValue::from_str(etag) {
         builder.insert_header((header::ETAG, etag));
     }

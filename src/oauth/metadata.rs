@@ -28,6 +28,7 @@ impl Metadata {
             "issuer": issuer,
             "token_endpoint": format!("{issuer}/oauth2/token"),
             "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
+            "status_list_aggregation_endpoint": format!("{issuer}/oauth2/status-lists"),
             "grant_types_supported": ["client_credentials"],
             "response_types_supported": [],
             "token_endpoint_auth_methods_supported": methods,

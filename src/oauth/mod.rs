@@ -1,4 +1,4 @@
-//! The protocol door: tokens are given, judged and given up here; the key set and the metadata are read here. Read
+//! The protocol door: tokens are given, judged and given up here; key set, status lists and metadata are read here. Read
 //! `authenticate` first: it is the only way to hold a client, and every endpoint that asks who is calling takes what it
 //! gives.
 
@@ -9,7 +9,9 @@ mod form;
 pub mod introspect;
 pub mod jwks;
 pub mod metadata;
+mod negotiation;
 pub mod presented;
 pub mod revoke;
+pub mod status_lists;
 pub mod token;
 mod unread;

@@ -82,15 +82,22 @@ impl Registry {
         if self.confirmed_millis_ago() <= FRESH_MILLIS {
             return Freshness::Confirmed;
         }
-        self.refresh().await
+        self.refresh(STALE_MILLIS).await
     }
 
+    /// Whether the counter was confirmed within the last `millis`, at least a second, asking the database if need be.
+    /// On the hot path this is one atomic load.
+    pub async fn is_confirmed_within(&self, millis: i64) -> bool {
+        self.confirmed_millis_ago() <= FRESH_MILLIS || self.refresh(millis).await == Freshness::Confirmed
+    }
+
+    /// Asks the database, and finds memory stale if it was not confirmed within the last `stale_millis`.
     #[cold]
-    async fn refresh(&self) -> Freshness {
+    async fn refresh(&self, stale_millis: i64) -> Freshness {
         let outcome = match self.follow.watch.try_lock() {
             Ok(mut watch) => self.poll_holding(&mut watch).await,
             // Somebody is asking already. Their answer will do, unless memory is too old to go on with.
-            Err(_) if self.confirmed_millis_ago() <= STALE_MILLIS => Ok(()),
+            Err(_) if self.confirmed_millis_ago() <= stale_millis => Ok(()),
             Err(_) => {
                 let mut watch = self.follow.watch.lock().await;
                 if self.confirmed_millis_ago() <= FRESH_MILLIS {
@@ -104,7 +111,7 @@ impl Registry {
             tracing::warn!(%error, "the change counter could not be confirmed");
         }
         let age = self.confirmed_millis_ago();
-        if age <= STALE_MILLIS { Freshness::Confirmed } else { Freshness::Stale(age) }
+        if age <= stale_millis { Freshness::Confirmed } else { Freshness::Stale(age) }
     }
 
     /// Refuses when memory is too old to be trusted.

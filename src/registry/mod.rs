@@ -86,6 +86,8 @@ pub struct Policy {
     pub key_rotate_every_days: Option<i64>,
     /// For how long tokens are issued without word from the database, in seconds.
     pub serve_stale_seconds: i64,
+    /// How long verifiers may keep a status list, in seconds.
+    pub status_list_ttl_seconds: i64,
 }
 
 impl Policy {

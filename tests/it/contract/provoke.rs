@@ -33,6 +33,8 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
         (_, 401) => world.ask_at(None, operation, &path(operation, ids)),
         (_, 403) => world.ask_at(Some(&world.powerless), operation, &path(operation, ids)),
         (_, 404) => world.sound(operation, &nothing()),
+        (_, 406) => world.ask(operation, ids).header("accept", "text/html"),
+        (_, 501) => world.ask_at(None, operation, &format!("{}?time=1", path(operation, ids))),
         (_, 412) if operation.method == Method::PATCH => {
             world.send(operation, ids, &json!({})).header("if-match", "\"v999\"")
         }

@@ -20,6 +20,7 @@ pub(super) fn nothing() -> Ids {
         ("secret_id", "019aaf2a-5c00-7d3e-9b41-6f2d8c1a7e05".to_owned()),
         ("kid", "A".repeat(43)),
         ("file", "nothing".to_owned()),
+        ("list", "999".to_owned()),
     ])
 }
 
@@ -59,6 +60,8 @@ impl World {
             ("secret_id", text(&client["secrets"][0]["secret_id"])),
             ("kid", text(&keys["items"][0]["kid"])),
             ("file", "docs.css".to_owned()),
+            // The first, in which clients have their slots.
+            ("list", "1".to_owned()),
         ]);
         Self { app, ids, erp, manage, powerless, operator, made: Cell::default() }
     }
@@ -142,10 +145,11 @@ impl World {
         self.app.request(Method::PUT, &path(operation, &self.ids))
     }
 
-    /// From now on the database does not answer, and has not for so long that what is in memory no longer counts.
+    /// From now on the database does not answer, and has not for so long that what is in memory no longer counts; that
+    /// of the status lists counts longest.
     pub(super) async fn lose_storage(&self) {
         self.app.core.registry.close().await;
-        self.app.clock.advance(6);
+        self.app.clock.advance(61);
     }
 }
 

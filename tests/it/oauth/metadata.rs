@@ -26,6 +26,7 @@ async fn the_document_exactly(engine: Engine) {
         "issuer": base,
         "token_endpoint": format!("{base}/oauth2/token"),
         "jwks_uri": format!("{base}/.well-known/jwks.json"),
+        "status_list_aggregation_endpoint": format!("{base}/oauth2/status-lists"),
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],

@@ -1,0 +1,139 @@
+//! `GET /oauth2/status-lists/{list}`: the statuses of tokens, for verifiers that work offline; and
+//! `GET /oauth2/status-lists`, which names all lists (draft-ietf-oauth-status-list-21 §8, §9). Open to everyone.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::{Bytes, Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+
+use super::{cached, negotiation};
+use crate::issuance::{NoList, StatusLists};
+use crate::registry::Registry;
+
+/// What a list is sent as.
+const MEDIA_TYPE: &str = "application/statuslist+jwt";
+
+/// Seconds an asker is told to wait when a list cannot be had.
+const RETRY_UNAVAILABLE: u32 = 5;
+
+/// Why there is no list in the answer.
+#[derive(Debug, Clone, Copy)]
+enum Refusal {
+    /// There is none of that number, or no more.
+    NoSuchList,
+    /// The asker takes no JWT.
+    NotAcceptable,
+    /// It asks for a list of the past (§8.4).
+    NoHistory,
+    /// No word from storage, or no key to sign with.
+    Unavailable,
+}
+
+impl Refusal {
+    fn parts(self) -> (StatusCode, &'static str, &'static str) {
+        let bad = "invalid_request";
+        match self {
+            Self::NoSuchList => (
+                StatusCode::NOT_FOUND,
+                bad,
+                "there is no such status list: take its URI from status.status_list.uri of a token",
+            ),
+            Self::NotAcceptable => (
+                StatusCode::NOT_ACCEPTABLE,
+                bad,
+                "status lists are application/statuslist+jwt: allow that in Accept",
+            ),
+            Self::NoHistory => (
+                StatusCode::NOT_IMPLEMENTED,
+                bad,
+                "status lists of the past are not kept: leave the parameter time out",
+            ),
+            Self::Unavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "temporarily_unavailable",
+                "the statuses cannot be known at the moment: try again as Retry-After says",
+            ),
+        }
+    }
+
+    fn response(self) -> HttpResponse {
+        let (status, error, description) = self.parts();
+        let mut response = HttpResponse::build(status);
+        response
+            .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
+            .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, RETRY_UNAVAILABLE));
+        }
+        response.json(json!({"error": error, "error_description": description}))
+    }
+}
+
+impl From<NoList> for Refusal {
+    fn from(why: NoList) -> Self {
+        match why {
+            NoList::NoKey => tracing::error!("a status list cannot be signed: there is no active key for it"),
+            NoList::Unavailable(error) => tracing::error!(%error, "a status list cannot be had"),
+        }
+        Self::Unavailable
+    }
+}
+
+/// Answers with a list.
+pub async fn get(request: HttpRequest, number: Path<String>, lists: Data<StatusLists>) -> HttpResponse {
+    if form_urlencoded::parse(request.query_string().as_bytes()).any(|(name, _)| name == "time") {
+        return Refusal::NoHistory.response();
+    }
+    if negotiation::wants_media_type(&request, MEDIA_TYPE) == 0 {
+        return Refusal::NotAcceptable.response();
+    }
+    // One list has one name: no sign, no leading zero.
+    let list = number.parse::<i64>().ok().filter(|list| list.to_string() == *number);
+    let found = match list {
+        Some(list) => lists.get(list).await,
+        None => Ok(None),
+    };
+    let list = match found {
+        Ok(Some(list)) => list,
+        Ok(None) => return Refusal::NoSuchList.response(),
+        Err(why) => return Refusal::from(why).response(),
+    };
+    let gzip = negotiation::takes_gzip(&request);
+    let (etag, body) = if gzip { (&list.gzip_etag, &list.gzip) } else { (&list.etag, &list.jwt) };
+    let mut response = cached::revalidated(&request, etag);
+    response.builder.insert_header((header::VARY, HeaderValue::from_static("accept, accept-encoding")));
+    if response.is_not_modified {
+        return response.builder.finish();
+    }
+    if gzip {
+        response.builder.insert_header((header::CONTENT_ENCODING, HeaderValue::from_static("gzip")));
+    }
+    response
+        .builder
+        .insert_header((header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE)))
+        .body(Bytes::from_owner(Arc::clone(body)))
+}
+
+/// Answers with the URIs of all lists (§9.3).
+pub async fn aggregate(
+    request: HttpRequest,
+    lists: Data<StatusLists>,
+    registry: Data<Registry>,
+) -> HttpResponse {
+    let uris = match lists.uris().await {
+        Ok(uris) => uris,
+        Err(why) => return Refusal::from(why).response(),
+    };
+    let body = json!({ "status_lists": uris }).to_string();
+    let mut response = cached::revalidated(&request, &registry.etag_of(body.as_bytes()));
+    if response.is_not_modified {
+        return response.builder.finish();
+    }
+    response
+        .builder
+        .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")))
+        .body(body)
+}
