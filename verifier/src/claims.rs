@@ -3,10 +3,12 @@
 //! [`AccessTokenClaims`] is what a verified token says. The owned form serialises through the borrowed one,
 //! so their JSON cannot part.
 
-use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeSeq as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::marker::PhantomData;
 
 use crate::VerifyError;
 
@@ -235,8 +237,17 @@ fn present_object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
 }
 
 pub(crate) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
-    let members = serde_json::Map::deserialize(deserializer)?;
-    T::deserialize(serde_json::Value::Object(members)).map_err(D::Error::custom)
+    struct Object<T>(PhantomData<T>);
+    impl<'de, T: DeserializeOwned> Visitor<'de> for Object<T> {
+        type Value = T;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<T, M::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+    deserializer.deserialize_map(Object(PhantomData))
 }
 
 /// A `NumericDate` (RFC 7519 §2) as Mintmark writes it: a whole number of seconds, not negative, not past

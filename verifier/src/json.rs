@@ -4,6 +4,7 @@
 
 use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -54,8 +55,8 @@ impl<'de> Visitor<'de> for UniqueMembers {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self, M::Error> {
-        let mut seen = HashSet::new();
-        while let Some(name) = map.next_key::<String>()? {
+        let mut seen = Names::default();
+        while let Some(Name(name)) = map.next_key()? {
             map.next_value::<Self>()?;
             if !seen.insert(name) {
                 return Err(M::Error::custom("a member is given twice"));
@@ -94,6 +95,53 @@ impl<'de> Visitor<'de> for UniqueMembers {
     }
 }
 
+/// The names of an object's members so far. The few that a header or a token has are compared one by one, which is
+/// faster than hashing them; more are hashed, so that no text makes it slow.
+#[derive(Default)]
+struct Names<'de> {
+    few: Vec<Cow<'de, str>>,
+    many: HashSet<Cow<'de, str>>,
+}
+
+/// How many names are few.
+const FEW: usize = 24;
+
+impl<'de> Names<'de> {
+    /// Whether `name` is new.
+    fn insert(&mut self, name: Cow<'de, str>) -> bool {
+        if self.few.contains(&name) {
+            false
+        } else if self.few.len() < FEW {
+            self.few.push(name);
+            true
+        } else {
+            self.many.insert(name)
+        }
+    }
+}
+
+/// A member's name, escapes resolved, borrowed where there are none.
+struct Name<'de>(Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Name<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a member's name")
+            }
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Borrowed(name)))
+            }
+            fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Owned(name.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +159,24 @@ mod tests {
         }
         let text = r#"{"a":{"a":[true,-1,1.5,"a",null]},"b":{"a":{}}}"#;
         assert!(strict::<Value>(text.as_bytes()).is_ok());
+    }
+
+    /// Wherever the second one is, among few or many.
+    #[test]
+    fn one_name_twice_among_many_is_found() {
+        let member = |n: usize| format!("\"m{n}\":{n}");
+        for count in [1, 2, FEW - 1, FEW, FEW + 1, 100] {
+            let members: Vec<_> = (0..count).map(member).collect();
+            assert!(strict::<Value>(format!("{{{}}}", members.join(",")).as_bytes()).is_ok(), "{count}");
+            for again in 0..count {
+                let text = format!("{{{},{}}}", members.join(","), member(again));
+                assert_eq!(
+                    strict::<Value>(text.as_bytes()),
+                    Err(Refused::NotStrictJson),
+                    "{again} of {count}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The extractor in a real server, asked over a socket with requests no client library would send.
 
-use crate::support::{AUDIENCE, FakeIssuer, TestClock, builder, good_claims, keys, with};
+use crate::support::{
+    AUDIENCE, FakeIssuer, LIST, TestClock, builder, good_claims, keys, list_claims, slots, with,
+};
 use actix_web::{App, HttpServer, web};
-use mintmark_verifier::Verifier;
 use mintmark_verifier::actix::{Authorized, Demand, Denied};
+use mintmark_verifier::{Fetched, Verifier};
 use serde_json::json;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -142,6 +144,27 @@ async fn a_token_that_does_not_hold_is_told_why() {
         let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{says}\"");
         assert_eq!(get(server, "/any", &headers).await, (401, Some(challenge), String::new()), "{headers:?}");
     }
+}
+
+#[actix_web::test]
+async fn a_revoked_or_suspended_token_is_told_so() {
+    for (value, says) in [(1, "the token was revoked"), (2, "the token is suspended")] {
+        let issuer = FakeIssuer::new();
+        issuer.publish_list(&list_claims(&slots(2, &[(4711, value)])));
+        let server = serve(Some(builder(&issuer, &TestClock::new()).build().unwrap()));
+        let token = format!("Authorization: Bearer {}", keys().es256.token(&good_claims()));
+        let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{says}\"");
+        assert_eq!(get(server, "/any", &[&token]).await, (401, Some(challenge), String::new()));
+    }
+}
+
+#[actix_web::test]
+async fn a_token_whose_list_cannot_be_had_is_neither_accepted_nor_refused() {
+    let issuer = FakeIssuer::new();
+    issuer.respond(LIST, Fetched { status: 500, ..Fetched::default() });
+    let server = serve(Some(builder(&issuer, &TestClock::new()).build().unwrap()));
+    let token = format!("Authorization: Bearer {}", keys().es256.token(&good_claims()));
+    assert_eq!(get(server, "/any", &[&token]).await, (503, None, String::new()));
 }
 
 #[actix_web::test]

@@ -1,25 +1,36 @@
 //! The usual transport over real sockets: what it fetches, and where it stops.
 
-use crate::support::{AUDIENCE, NOW, good_claims, keys, with};
+use crate::support::{AUDIENCE, NOW, TestClock, good_claims, keys, list_claims, slots, with};
 use mintmark_verifier::{Fetch as _, HttpFetch, MAX_BODY_BYTES, Request, Unavailable, Verifier, VerifyError};
 use serde_json::json;
 use std::io::{BufRead as _, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Serves `respond` (path → whole response) on a free port until the test ends; returns the issuer.
 fn serve(respond: impl Fn(&str, &str, &mut TcpStream) -> std::io::Result<()> + Send + 'static) -> String {
+    serve_heads(move |issuer, head, stream| {
+        let path = head.split(' ').nth(1).unwrap();
+        respond(issuer, path, stream)
+    })
+}
+
+/// The same for a `respond` that looks at the request's head, its lines in lower case.
+fn serve_heads(
+    respond: impl Fn(&str, &str, &mut TcpStream) -> std::io::Result<()> + Send + 'static,
+) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let issuer = format!("http://{}", listener.local_addr().unwrap());
     let own = issuer.clone();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-            let request = lines.next().unwrap().unwrap();
-            let path = request.split(' ').nth(1).unwrap().to_owned();
-            while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let lines = lines.map(|line| line.unwrap_or_default().to_lowercase());
+            let head: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
             // The client may hang up in the middle; that is one of the cases.
-            let _ = respond(&own, &path, &mut stream);
+            let _ = respond(&own, &head.join("\n"), &mut stream);
         }
     });
     issuer
@@ -38,11 +49,18 @@ fn metadata(issuer: &str) -> String {
 }
 
 fn verifier(issuer: &str) -> Verifier {
-    Verifier::builder(issuer, AUDIENCE).clock(|| NOW).check_status(false).build().unwrap()
+    Verifier::builder(issuer, AUDIENCE).clock(|| NOW).build().unwrap()
 }
 
 fn token(issuer: &str) -> String {
-    keys().eddsa.token(&with(good_claims(), "iss", json!(issuer)))
+    let status = json!({"status_list": {"idx": 4711, "uri": format!("{issuer}{LIST}")}});
+    keys().eddsa.token(&with(with(good_claims(), "iss", json!(issuer)), "status", status))
+}
+
+const LIST: &str = "/oauth2/status-lists/3";
+
+fn list(issuer: &str) -> String {
+    keys().es256.list(&with(list_claims(&slots(2, &[])), "sub", json!(format!("{issuer}{LIST}"))))
 }
 
 #[tokio::test]
@@ -53,9 +71,40 @@ async fn a_token_is_verified_over_http() {
             let jwks: Vec<_> = keys().published().iter().map(|key| &key.jwk).collect();
             ok(stream, "Cache-Control: max-age=300\r\n", &json!({"keys": jwks}).to_string())
         }
+        LIST => ok(stream, "Content-Type: application/statuslist+jwt\r\n", &list(issuer)),
         _ => write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
     });
     assert_eq!(verifier(&issuer).verify(&token(&issuer)).await.unwrap().client_id, "cl_1");
+}
+
+#[tokio::test]
+async fn an_unchanged_list_is_not_sent_again() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&sent);
+    let issuer = serve_heads(move |issuer, head, stream| {
+        let jwks: Vec<_> = keys().published().iter().map(|key| &key.jwk).collect();
+        let path = head.split(' ').nth(1).unwrap();
+        if path == "/.well-known/oauth-authorization-server" {
+            ok(stream, "", &metadata(issuer))
+        } else if path == "/.well-known/jwks.json" {
+            ok(stream, "", &json!({"keys": jwks}).to_string())
+        } else if !head.contains("\naccept: application/statuslist+jwt") {
+            write!(stream, "HTTP/1.1 406 Not Acceptable\r\nContent-Length: 0\r\n\r\n")
+        } else if head.contains("\nif-none-match: \"v1\"") {
+            write!(stream, "HTTP/1.1 304 Not Modified\r\nConnection: close\r\nETag: \"v1\"\r\n\r\n")
+        } else {
+            counted.fetch_add(1, Ordering::SeqCst);
+            ok(stream, "ETag: \"v1\"\r\n", &list(issuer))
+        }
+    });
+    let clock = TestClock::new();
+    let shown = clock.clone();
+    let verifier = Verifier::builder(&issuer, AUDIENCE).clock(move || shown.now()).build().unwrap();
+    for _ in 0..4 {
+        verifier.verify(&token(&issuer)).await.unwrap();
+        clock.advance(60);
+    }
+    assert_eq!(sent.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

@@ -121,6 +121,25 @@ fn a_program_that_holds_the_keys_needs_no_fetch() {
     assert_eq!(checks.verify(&keys().eddsa.token(&good_claims()), &set, NOW), Err(VerifyError::UnknownKey));
 }
 
+/// The issuer itself answers for tokens of any audience; nothing else is waived.
+#[test]
+fn the_issuers_own_checks_take_any_audience() {
+    let key = &keys().es256;
+    let set = KeySet::parse(json!({"keys": [key.jwk]}).to_string().as_bytes()).unwrap();
+    let one = Verifier::builder(ISSUER, ISSUER).leeway_seconds(0).checks().unwrap();
+    let any = one.clone().any_audience();
+    for aud in [json!(AUDIENCE), json!(["https://a.example", "https://b.example"]), json!([])] {
+        let token = key.token(&with(good_claims(), "aud", aud));
+        assert_eq!(one.verify(&token, &set, NOW), Err(VerifyError::WrongAudience));
+        assert!(any.verify(&token, &set, NOW).is_ok());
+    }
+    let other_issuer = key.token(&with(good_claims(), "iss", json!("https://evil.example")));
+    assert_eq!(any.verify(&other_issuer, &set, NOW), Err(VerifyError::WrongIssuer));
+    assert_eq!(any.verify(&key.token(&good_claims()), &set, NOW + 3600), Err(VerifyError::Expired));
+    let no_audience = key.token(&without(good_claims(), "aud"));
+    assert_eq!(any.verify(&no_audience, &set, NOW).unwrap_err().code(), "invalid_claims");
+}
+
 #[test]
 fn a_set_up_that_cannot_work_is_refused_with_the_reason() {
     let refused = |builder: mintmark_verifier::VerifierBuilder| builder.build().err().unwrap().to_string();
@@ -138,4 +157,5 @@ fn a_set_up_that_cannot_work_is_refused_with_the_reason() {
     assert!(refused(builder().leeway_seconds(301)).contains("leeway"));
     assert!(refused(builder().min_refetch_seconds(0)).contains("min_refetch"));
     assert!(refused(builder().max_stale_seconds(9)).contains("max_stale"));
+    assert!(refused(builder().remember_tokens(10_000_001)).contains("remember_tokens"));
 }

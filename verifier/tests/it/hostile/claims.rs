@@ -57,6 +57,8 @@ fn times() -> Vec<Row> {
     let early = |name: &'static str, instant: &str, at: i64| {
         row("RFC 7519 §4.1.5", name, claim(instant, json!(at)), VerifyError::NotYetValid)
     };
+    let escaped = with(good_claims(), "nbf", json!(FAR_EXP)).to_string().replace("\"nbf\"", r#""\u006ebf""#);
+    let escaped = key().token_of(key().header().to_string(), escaped);
     vec![
         expired("expired at this very second", NOW),
         expired("expired a second ago", NOW - 1),
@@ -65,6 +67,7 @@ fn times() -> Vec<Row> {
         early("issued in 9999", "iat", FAR_EXP),
         early("not valid before a second from now", "nbf", NOW + 1),
         early("not valid before 9999", "nbf", FAR_EXP),
+        row("RFC 7519 §4.1.5", "nbf written with an escape", escaped, VerifyError::NotYetValid),
     ]
 }
 

@@ -1,10 +1,10 @@
 //! What is done while a list cannot be had: refused by default, accepted for a stated time if so chosen, and the
 //! issuer left in peace either way.
 
-use super::shared::{publish_lists, token_of_list};
+use super::shared::{publish_lists, token_of_list, uri};
 use super::{set_slot, set_up, token};
 use crate::support::{FakeIssuer, NOW, TestClock, all, builder, list_claims, poll_some, slots, with};
-use mintmark_verifier::{Answer, Unavailable, Verifier, VerifyError};
+use mintmark_verifier::{Answer, Fetched, Unavailable, Verifier, VerifyError};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,27 +174,59 @@ async fn a_list_that_can_still_be_used_is_asked_for_every_ten_seconds() {
     }
 }
 
+/// A proxy that says so for the issuer is no different.
 #[tokio::test]
 async fn many_lists_are_one_issuer_when_it_is_out_of_reach() {
+    for proxy in [None, Some(502), Some(503)] {
+        let (issuer, clock, verifier) = set_up();
+        publish_lists(&issuer, 30);
+        let tokens: Vec<_> = (0..30).map(token_of_list).collect();
+        for token in &tokens {
+            verifier.verify(token).await.unwrap();
+        }
+        issuer.set_down(proxy.is_none());
+        for (n, status) in (0..30).filter_map(|n| Some((n, proxy?))) {
+            issuer.respond(&uri(n), Fetched { status, ..Fetched::default() });
+        }
+        clock.advance(60);
+        let before = issuer.list_fetches();
+        for _ in 0..10 {
+            for token in &tokens {
+                assert_eq!(verifier.verify(token).await.unwrap_err().code(), "status_unavailable");
+            }
+            clock.advance(1);
+        }
+        assert_eq!(issuer.list_fetches() - before, 10, "one a second, whichever list it is for: {proxy:?}");
+        issuer.set_down(false);
+        publish_lists(&issuer, 30);
+        for token in &tokens {
+            verifier.verify(token).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn while_one_caller_finds_out_whether_the_issuer_is_back_the_others_are_told_that_it_was_not() {
     let (issuer, clock, verifier) = set_up();
-    publish_lists(&issuer, 30);
-    let tokens: Vec<_> = (0..30).map(token_of_list).collect();
-    for token in &tokens {
-        verifier.verify(token).await.unwrap();
+    publish_lists(&issuer, 3);
+    for n in 0..3 {
+        verifier.verify(&token_of_list(n)).await.unwrap();
     }
     issuer.set_down(true);
     clock.advance(60);
-    let (before, mut errors) = (issuer.list_fetches(), 0);
-    for _ in 0..10 {
-        for token in &tokens {
-            errors += usize::from(verifier.verify(token).await == Err(unreachable()));
-        }
-        clock.advance(1);
-    }
-    assert_eq!(errors, 300);
-    assert_eq!(issuer.list_fetches() - before, 10, "one a second, whichever list it is for");
+    assert_eq!(verifier.verify(&token_of_list(0)).await, Err(unreachable()));
     issuer.set_down(false);
-    for token in &tokens {
-        verifier.verify(token).await.unwrap();
-    }
+    issuer.set_hangs(true);
+    clock.advance(1);
+    let [first, second, third] = [0, 1, 2].map(token_of_list);
+    let asks = std::pin::pin!(verifier.verify(&first));
+    assert_eq!(poll_some(asks).await, None);
+    let told = std::pin::pin!(verifier.verify(&second));
+    assert_eq!(poll_some(told).await, Some(Err(unreachable())));
+    // Not for ever: whoever finds out may have gone away, as the one above.
+    issuer.set_hangs(false);
+    clock.advance(4);
+    assert_eq!(verifier.verify(&third).await, Err(unreachable()));
+    clock.advance(1);
+    verifier.verify(&third).await.unwrap();
 }

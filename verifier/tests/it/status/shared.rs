@@ -15,7 +15,7 @@ pub(super) fn token_of_list(n: usize) -> String {
     keys().eddsa.token(&with(claims, "status", status))
 }
 
-fn uri(n: usize) -> String {
+pub(super) fn uri(n: usize) -> String {
     format!("https://tokens.example.com/oauth2/status-lists/{n}")
 }
 
