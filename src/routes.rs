@@ -9,7 +9,9 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder};
 
 use crate::docs;
-use crate::manage::{self, api_clients, audit_events, problem, products, secrets, signing_keys, workspaces};
+use crate::manage::{
+    self, access_tokens, api_clients, audit_events, problem, products, secrets, signing_keys, workspaces,
+};
 use crate::oauth::{self, introspect, jwks, metadata, revoke, status_lists, token};
 use crate::telemetry::{health, metrics};
 
@@ -100,6 +102,19 @@ fn management(config: &mut ServiceConfig) {
                 at("/api-clients/{client_id}/secrets/{secret_id}")
                     .get(secrets::get)
                     .delete(secrets::delete)
+                    .done(),
+            )
+            .service(
+                at("/api-clients/{client_id}/access-tokens")
+                    .get(access_tokens::list)
+                    .post(access_tokens::post)
+                    .delete(access_tokens::delete_all)
+                    .done(),
+            )
+            .service(
+                at("/api-clients/{client_id}/access-tokens/{jti}")
+                    .get(access_tokens::get)
+                    .delete(access_tokens::delete)
                     .done(),
             )
             .service(at("/signing-keys").get(signing_keys::list).post(signing_keys::post).done())

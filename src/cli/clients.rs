@@ -21,6 +21,8 @@ const MEMBERS: &[&str] = &[
     "products",
     "permissions",
     "token_expiry",
+    "active_tokens",
+    "replace_grace_seconds",
     "signing_alg",
     "allowed_ips",
     "notification_emails",
@@ -40,6 +42,8 @@ Examples:
   mintmark clients update CLIENT_ID --allowed-ips 203.0.113.0/24 --metadata owner=finance
   mintmark clients update CLIENT_ID --allowed-ips ''
   mintmark clients add-secret CLIENT_ID --expire-others-after-seconds 86400
+  mintmark clients add-secret CLIENT_ID --expire-others-after-seconds 0 --revoke-tokens
+  mintmark clients update CLIENT_ID --active-tokens replace --replace-grace-seconds 60
   mintmark clients disable CLIENT_ID
   mintmark clients list platform --json")]
 pub(super) struct Clients {
@@ -125,6 +129,9 @@ enum Verb {
         /// End every other secret in this many seconds; 0 ends them at once [default: leave them]
         #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
         expire_others_after_seconds: Option<i64>,
+        /// Revoke all of its tokens too, for a secret that leaked
+        #[arg(long)]
+        revoke_tokens: bool,
     },
     /// Delete one of its secrets
     #[command(after_help = "Example:\n  mintmark clients delete-secret CLIENT_ID SECRET_ID --force")]
@@ -159,6 +166,12 @@ struct Change {
     /// Addresses and networks it may call from; '' for any
     #[arg(long, value_name = "NETWORKS", value_delimiter = ',')]
     allowed_ips: Option<Vec<String>>,
+    /// How many of its tokens live at a time: many, or replace for one [default: many]
+    #[arg(long, value_name = "many|replace")]
+    active_tokens: Option<Given<String>>,
+    /// For how long a replaced token lives on [default: 0]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    replace_grace_seconds: Option<Given<i64>>,
     /// What signs its tokens: ES256, EdDSA, RS256 or PS256 [default: tokens.signing_alg]
     #[arg(long, value_name = "ALG")]
     signing_alg: Option<Given<String>>,
@@ -186,6 +199,8 @@ impl From<Change> for ClientChange {
             },
             notification_emails: members(change.notification_emails),
             allowed_ips: members(change.allowed_ips),
+            active_tokens: member(change.active_tokens),
+            replace_grace_seconds: member(change.replace_grace_seconds),
             signing_alg: member(change.signing_alg),
             expires_at: member(change.expires_at),
             metadata: metadata(change.metadata, change.remove_metadata),
@@ -215,8 +230,13 @@ impl Clients {
             Verb::Enable { client_id } => at.update(&client_id, &status("active")).await?,
             Verb::Disable { client_id } => at.update(&client_id, &status("disabled")).await?,
             Verb::Delete { client_id } => at.delete(&client_id).await?,
-            Verb::AddSecret { client_id, expires_at, expire_others_after_seconds } => {
-                let wanted = NewSecret { expires_at, expire_others_after_seconds, ..NewSecret::default() };
+            Verb::AddSecret { client_id, expires_at, expire_others_after_seconds, revoke_tokens } => {
+                let wanted = NewSecret {
+                    expires_at,
+                    expire_others_after_seconds,
+                    revoke_tokens: Some(revoke_tokens),
+                    ..NewSecret::default()
+                };
                 at.add_secret(&client_id, &wanted).await?;
             }
             Verb::DeleteSecret { client_id, secret_id, force } => {
@@ -263,7 +283,8 @@ impl At<'_> {
     async fn update(&self, client_id: &str, change: &ClientChange) -> Result<(), Failure> {
         let none = Precondition::None;
         let changed = self.registry.change_client(&self.caller, client_id, &none, change).await?;
-        self.format.record(&changed.to_json(), MEMBERS)
+        let told: &[&str] = if changed.revoked_tokens.is_some() { &["revoked_tokens"] } else { &[] };
+        self.format.record(&changed.to_json(), &[MEMBERS, told].concat())
     }
 
     async fn delete(&self, client_id: &str) -> Result<(), Failure> {

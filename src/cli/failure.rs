@@ -78,6 +78,7 @@ fn lister(what: &str) -> Option<&'static str> {
         "workspace" => "mintmark workspaces list",
         "product" => "mintmark products list",
         "API client" => "mintmark clients list WORKSPACE_ID",
+        "access token" => "mintmark tokens list CLIENT_ID",
         "client secret" => "mintmark clients show CLIENT_ID",
         "signing key" => "mintmark keys list",
         _ => return None,

@@ -29,7 +29,7 @@ Examples:
   mintmark keys create                         (rotates the key of expiring tokens)
   mintmark keys create --use-for never_expiring
   openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 | mintmark keys import - --alg RS256
-  mintmark keys delete KID --revoke-tokens")]
+  mintmark keys revoke KID")]
 pub(super) struct Keys {
     #[command(subcommand)]
     verb: Verb,
@@ -79,6 +79,13 @@ enum Verb {
         /// Delete it at once, and kill the tokens it signed; an active key gets a successor
         #[arg(long)]
         revoke_tokens: bool,
+    },
+    /// Kill a stolen key: it goes at once with the tokens it signed, and an active one gets a successor
+    #[command(after_help = "Example:\n  mintmark keys revoke KID")]
+    Revoke {
+        /// The key
+        #[arg(allow_hyphen_values = true)]
+        kid: String,
     },
 }
 
@@ -130,6 +137,13 @@ impl Keys {
                 format.done(
                     &json!({ "kid": kid, "deleted": true }),
                     format_args!("signing key {kid} deleted"),
+                )?;
+            }
+            Verb::Revoke { kid } => {
+                let revoked = registry.delete_signing_key(&caller, &kid, true, &Precondition::None).await?;
+                format.done(
+                    &json!({ "kid": kid, "deleted": true, "revoked_tokens": revoked }),
+                    format_args!("signing key {kid} revoked, and with it {revoked} live recorded tokens"),
                 )?;
             }
         }

@@ -18,6 +18,7 @@ mod output;
 mod products;
 mod quickstart;
 mod serve;
+mod tokens;
 mod values;
 mod workspaces;
 
@@ -90,6 +91,8 @@ enum Command {
     Products(products::Products),
     /// API clients and their secrets
     Clients(clients::Clients),
+    /// Access tokens of an API client
+    Tokens(tokens::Tokens),
     /// Signing keys
     Keys(keys::Keys),
     /// Copy the SQLite database to a file, while it is served
@@ -111,6 +114,7 @@ impl Cli {
             Command::Workspaces(command) => command.run(global).await,
             Command::Products(command) => command.run(global).await,
             Command::Clients(command) => command.run(global).await,
+            Command::Tokens(command) => command.run(global).await,
             Command::Keys(command) => command.run(global).await,
             Command::Backup(command) => command.run(global).await,
             Command::Healthcheck(command) => command.run(global).await,
@@ -166,6 +170,9 @@ mod tests {
             "mintmark keys show --3abc --json",
             "mintmark keys delete -3abc --revoke-tokens --json",
             "mintmark keys delete --revoke-tokens -3abc",
+            "mintmark keys revoke -3abc --json",
+            "mintmark tokens show CLIENT_ID -3abc --json",
+            "mintmark tokens revoke CLIENT_ID --3abc",
             "mintmark workspaces show -w",
             "mintmark workspaces create -w --name W",
             "mintmark clients list -w --json",

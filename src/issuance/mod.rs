@@ -3,6 +3,7 @@
 //! `grant` decides, `Issuer::issue` puts it together. A token that expires soon is stateless: issuing it writes
 //! nothing. Any other is recorded, and its row is durable before the token leaves.
 
+mod administrator;
 mod grant;
 mod introspection;
 mod own;
@@ -30,6 +31,7 @@ use crate::model::token::RecordedToken;
 use crate::registry::{Credentials, Error as RegistryError, Registry, STATUS_LISTS_PATH};
 use crate::storage::{IssueGuard, Standing};
 
+pub use administrator::{GeneratedToken, NewToken};
 use grant::Lifetime;
 pub use grant::Refused;
 use own::OwnChecks;

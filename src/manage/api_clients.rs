@@ -112,7 +112,7 @@ fn change(body: &Value) -> ClientChange {
 }
 
 /// `{"mode":"after","seconds":…}` or `{"mode":"never"}`, replaced whole.
-fn token_expiry(fields: &mut Fields<'_>) -> Option<TokenExpiry> {
+pub(super) fn token_expiry(fields: &mut Fields<'_>) -> Option<TokenExpiry> {
     let (mode, seconds) = (fields.string("mode"), fields.integer("seconds"));
     match (mode.value().map(String::as_str), seconds.value()) {
         (Some("after"), Some(&seconds)) => return Some(TokenExpiry::After { seconds }),

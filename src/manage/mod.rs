@@ -4,6 +4,7 @@
 //! ([`page`]), preconditions ([`etag`]); calls one use case of the registry; and writes JSON. Creating ones go through
 //! [`idempotency::once`]. Whatever refuses becomes a [`problem`].
 
+pub mod access_tokens;
 pub mod api_clients;
 pub mod audit_events;
 pub mod auth;

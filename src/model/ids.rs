@@ -80,6 +80,11 @@ pub fn is_uuid(text: &str) -> bool {
     text.len() == 36 && Uuid::try_parse(text).is_ok()
 }
 
+/// Whether `text` could be a `jti` of ours: 128 bits in base64url.
+pub fn is_jti(text: &str) -> bool {
+    text.len() == 22 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
 /// Whether `text` could be a `client_id` of ours. Anything else is unknown without asking the database.
 pub fn is_client_id(text: &str) -> bool {
     text.len() == 25
@@ -133,6 +138,7 @@ mod tests {
         assert!(!is_client_id("cl_short"));
         assert!(is_workspace_id(&workspace_id([9; 16])));
         assert!(!is_workspace_id("a b"));
+        assert!(is_jti("gCIILG65t-feuRjwnKn_BQ") && !is_jti("gCIILG65t-feuRjwnKn_B=") && !is_jti("short"));
         assert!(is_uuid(&uuid_v7(1_790_000_000_000, [1; 10])));
     }
 }

@@ -5,6 +5,7 @@
 //! that memory true.
 
 mod access;
+mod access_tokens;
 mod audit;
 mod bootstrap;
 mod client_change;

@@ -53,6 +53,11 @@ impl Recorder {
         Some(outcome)
     }
 
+    /// Whether somebody gathers tokens, as in a process that serves.
+    pub(super) fn is_gathering(&self) -> bool {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// What became of a queued token.
     pub(super) async fn outcome_of(
         &self,

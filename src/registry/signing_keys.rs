@@ -154,14 +154,15 @@ impl Registry {
     }
 
     /// Deletes a key before its time. With `revoke_tokens` every recorded token it signed is revoked with it, and an
-    /// active key gets a successor that signs at once; without, a key that a live token may depend on is refused.
+    /// active key gets a successor that signs at once; without, a key that a live token may depend on is refused. Returns
+    /// how many recorded tokens had been alive.
     pub async fn delete_signing_key(
         &self,
         caller: &Caller,
         kid: &str,
         revoke_tokens: bool,
         expected: &Precondition,
-    ) -> Result<(), Error> {
+    ) -> Result<usize, Error> {
         caller.must_manage_platform("signing keys")?;
         let mut tx = self.storage.begin().await?;
         let now = self.clock.now();
@@ -181,15 +182,19 @@ impl Registry {
                 let (phase, sealed_private, version) = (Phase::Gone, None, key.version + 1);
                 SigningKey { phase, sealed_private, retired_at, version, ..key.clone() }
             }
-            Err(NotDeletable::LiveTokens(count)) => {
+            Err(NotDeletable::LiveTokens(_)) => {
                 return Err(Error::Conflict(format!(
-                    "{count} live recorded tokens depend on this key: {}. Revoke them, or delete the key with ?revoke_tokens=true",
-                    self.holders(&mut tx, kid, now).await?
+                    "{}. Revoke them, or delete the key with ?revoke_tokens=true",
+                    self.dependents(&mut tx, kid, live, now).await?
                 )));
             }
             Err(refused) => {
+                let dependents = match live {
+                    0 => String::new(),
+                    _ => format!(". {}", self.dependents(&mut tx, kid, live, now).await?),
+                };
                 return Err(Error::Conflict(format!(
-                    "{refused}; ?revoke_tokens=true deletes it at once and kills its tokens"
+                    "{refused}{dependents}; ?revoke_tokens=true deletes it at once and kills its tokens"
                 )));
             }
         };
@@ -208,7 +213,8 @@ impl Registry {
             self.insert(&mut tx, caller, &next).await?;
         }
         tx.changed(Change::SigningKeys);
-        self.commit_keys(tx).await
+        self.commit_keys(tx).await?;
+        Ok(revoked)
     }
 
     /// Does what is due by the rotation schedule. Also makes the first keys, at the first start.
@@ -367,11 +373,17 @@ impl Registry {
         self.mark_revoked(tx, &revoked).await
     }
 
-    async fn holders(&self, tx: &mut Tx, kid: &str, now: UnixSeconds) -> Result<String, Error> {
+    /// How many live tokens depend on a key, and whose they are.
+    async fn dependents(&self, tx: &mut Tx, kid: &str, live: i64, now: UnixSeconds) -> Result<String, Error> {
         let holders = tx.holders_of_key(kid, now).await?;
-        let names: Vec<String> =
+        let named: i64 = holders.iter().map(|(_, count)| count).sum();
+        let mut whose: Vec<String> =
             holders.iter().map(|(client_id, count)| format!("{client_id} ({count})")).collect();
-        Ok(names.join(", "))
+        if named < live {
+            whose.push(format!("others ({})", live - named));
+        }
+        let tokens = if live == 1 { "token depends" } else { "tokens depend" };
+        Ok(format!("{live} live recorded {tokens} on this key: {}", whose.join(", ")))
     }
 
     fn rotation_policy(&self) -> rotation::Policy {

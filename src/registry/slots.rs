@@ -55,6 +55,8 @@ impl Registry {
         if let Some(slot) = self.leases.take(holds, now) {
             return Ok(slot);
         }
+        // A command that makes one token wastes no slots.
+        let count = if self.recorder.is_gathering() { LEASED_AT_ONCE } else { 1 };
         let _leasing = self.leases.leasing.lock().await;
         loop {
             // Somebody may have leased while this waited.
@@ -62,7 +64,7 @@ impl Registry {
                 return Ok(slot);
             }
             let mut tx = self.storage.begin().await?;
-            let lease = tx.lease_slots(holds, LEASED_AT_ONCE, self.random.fill()?, now).await?;
+            let lease = tx.lease_slots(holds, count, self.random.fill()?, now).await?;
             tx.commit().await?;
             self.leases.put(holds, lease, now);
         }

@@ -14,6 +14,7 @@ use super::{Caller, Credentials, Error, Registry};
 use crate::model::audit::Action;
 use crate::model::client::ActiveTokens;
 use crate::model::clock::UnixSeconds;
+use crate::model::ids;
 use crate::model::mail::MailKind;
 use crate::model::reach::Reach;
 use crate::model::status::Slot;
@@ -210,9 +211,13 @@ impl Registry {
         let mut tx = self.storage.begin().await?;
         let client = lock_client(&mut tx, &caller.reach, client_id).await?;
         let now = self.clock.now();
+        if !ids::is_jti(jti) {
+            return Err(Error::NotFound(WHAT));
+        }
         let found = tx.recorded_token(jti).await?.filter(|token| token.client_id == client_id);
         let token = found.ok_or(Error::NotFound(WHAT))?;
-        let Some(revoked) = tx.revoke_token(jti, now).await? else {
+        let live = if token.is_live(now) { tx.revoke_token(jti, now).await? } else { None };
+        let Some(revoked) = live else {
             tx.rollback().await?;
             return Ok(());
         };

@@ -53,4 +53,10 @@ async fn made_imported_and_deleted(engine: Engine) {
     let signs =
         |key: &Value| key["use_for"] == "expiring" && key["alg"] == "ES256" && key["phase"] == "active";
     assert_eq!(signing.iter().filter(|key| signs(key)).count(), 1, "a successor signs: {signing:?}");
+
+    let stolen = signing.iter().find(|key| signs(key)).unwrap();
+    let revoked = keys(&["revoke", text(stolen, "kid"), "--json"]).must_succeed().json();
+    assert_eq!(revoked, json!({"kid": stolen["kid"], "deleted": true, "revoked_tokens": 0}));
+    keys(&["revoke", text(stolen, "kid")]).must_fail(1, &["signing key not found", "mintmark keys list"]);
+    assert_eq!(list().iter().filter(|key| signs(key)).count(), 1);
 }

@@ -13,5 +13,6 @@ mod products;
 mod quickstart;
 mod secrecy;
 mod serve;
+mod tokens;
 mod usage;
 mod workspaces;

@@ -164,6 +164,13 @@ async fn conflict(world: &World, operation: &Operation) -> Reply {
             }
             return reply;
         }
+        "createAccessToken" => {
+            let ids = world.fresh().await;
+            let disabled = json!({"status": "disabled"});
+            let path = format!("/v1/api-clients/{}", ids["client_id"]);
+            assert_eq!(world.admin().patch(&path, &disabled).await.status(), 200);
+            world.send(operation, &ids, &json!({}))
+        }
         "deleteProduct" | "deleteWorkspace" | "deleteSigningKey" => world.ask(operation, &world.ids),
         // The last one.
         "deleteSecret" => world.ask(operation, &world.fresh().await),

@@ -19,6 +19,7 @@ pub(super) fn nothing() -> Ids {
         ("client_id", format!("cl_{}", "0".repeat(22))),
         ("secret_id", "019aaf2a-5c00-7d3e-9b41-6f2d8c1a7e05".to_owned()),
         ("kid", "A".repeat(43)),
+        ("jti", "A".repeat(22)),
         ("file", "nothing".to_owned()),
         ("list", "999".to_owned()),
     ])
@@ -51,6 +52,8 @@ impl World {
         admin.product("gst", json!({})).await;
         admin.workspace("acme-in", json!({})).await;
         let (erp, client) = admin.client("acme-in", json!({"products": ["e-invoicing", "gst"]})).await;
+        let token =
+            admin.create(&format!("/v1/api-clients/{}/access-tokens", erp.client_id), &json!({})).await;
         let keys = Reply::of(admin.get("/v1/signing-keys").await).await.json();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let ids = Ids::from([
@@ -59,6 +62,7 @@ impl World {
             ("client_id", erp.client_id.clone()),
             ("secret_id", text(&client["secrets"][0]["secret_id"])),
             ("kid", text(&keys["items"][0]["kid"])),
+            ("jti", text(&token["jti"])),
             ("file", "docs.css".to_owned()),
             // The first, in which clients have their slots.
             ("list", "1".to_owned()),
@@ -85,8 +89,11 @@ impl World {
         admin.workspace(&workspace_id, json!({})).await;
         let (client, record) = admin.client("acme-in", json!({"products": ["gst"]})).await;
         let secret_id = record["secrets"][0]["secret_id"].as_str().unwrap().to_owned();
+        let token =
+            admin.create(&format!("/v1/api-clients/{}/access-tokens", client.client_id), &json!({})).await;
         let mut ids = self.ids.clone();
         ids.extend([
+            ("jti", token["jti"].as_str().unwrap().to_owned()),
             ("product", product),
             ("workspace_id", workspace_id),
             ("client_id", client.client_id),

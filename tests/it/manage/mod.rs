@@ -1,5 +1,6 @@
 //! The management API over real HTTP, on both engines: a file for each noun, and for what they share.
 
+mod access_tokens;
 mod api_client_rules;
 mod api_clients;
 mod audit_events;
@@ -13,7 +14,7 @@ mod routes;
 mod secrets;
 mod workspaces;
 
-use reqwest::Response;
+use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
 
 use crate::support::TestApp;
@@ -34,6 +35,11 @@ impl Reply {
     pub(crate) async fn of(response: Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Self { status, headers, text: response.text().await.unwrap() }
+    }
+
+    /// What a request is answered.
+    pub(crate) async fn to(request: RequestBuilder) -> Self {
+        Self::of(request.send().await.unwrap()).await
     }
 
     /// A header, empty if it is not there.

@@ -1,0 +1,133 @@
+//! `mintmark tokens`: the recorded tokens of an API client. A token is printed once, when it is made.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::opened::{Opened, all_pages};
+use super::output::Format;
+use super::values::Expiry;
+use super::{Failure, Global};
+use crate::issuance::NewToken;
+use crate::registry::{Caller, Representation};
+
+const COLUMNS: &[&str] =
+    &["jti", "scope", "issued_at", "expires_at", "revoked_at", "last_introspected_at", "issued_by"];
+const MEMBERS: &[&str] = &[
+    "jti",
+    "scope",
+    "products",
+    "kid",
+    "issued_at",
+    "expires_at",
+    "revoked_at",
+    "last_introspected_at",
+    "issued_by",
+];
+
+/// List, make, show and revoke the access tokens of an API client.
+///
+/// Those that never expire or live long, those issued one at a time (`--active-tokens replace`) and those made here or
+/// by an administrator are on record and listed. All others are not; `revoke-all` ends them too. What is revoked is dead
+/// within a second where a server asks for it, and within status_lists.ttl_seconds for who verifies offline.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mintmark tokens list CLIENT_ID
+  mintmark tokens create CLIENT_ID --scope gst --token-expiry 600
+  mintmark tokens revoke CLIENT_ID JTI
+  mintmark tokens revoke-all CLIENT_ID --json")]
+pub(super) struct Tokens {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// The tokens on record, newest first
+    #[command(after_help = "Example:\n  mintmark tokens list CLIENT_ID --json")]
+    List {
+        /// The API client
+        client_id: String,
+    },
+    /// Make a token; it is printed once
+    #[command(
+        after_help = "Example:\n  mintmark tokens create CLIENT_ID --scope 'e-invoicing gst' --token-expiry 86400"
+    )]
+    Create {
+        /// The API client
+        client_id: String,
+        /// Scope tokens with spaces between them [default: all that is granted]
+        #[arg(long)]
+        scope: Option<String>,
+        /// How long it lives: seconds, or never; at most what the API client's tokens live [default: just that]
+        #[arg(long, value_name = "SECONDS|never", allow_negative_numbers = true)]
+        token_expiry: Option<Expiry>,
+    },
+    /// The record of a token
+    #[command(after_help = "Example:\n  mintmark tokens show CLIENT_ID JTI")]
+    Show {
+        /// The API client
+        client_id: String,
+        /// The token, as `mintmark tokens list` names it
+        #[arg(allow_hyphen_values = true)]
+        jti: String,
+    },
+    /// Revoke a token
+    #[command(after_help = "Example:\n  mintmark tokens revoke CLIENT_ID JTI")]
+    Revoke {
+        /// The API client
+        client_id: String,
+        /// The token, as `mintmark tokens list` names it
+        #[arg(allow_hyphen_values = true)]
+        jti: String,
+    },
+    /// Revoke all tokens of an API client, on record or not
+    #[command(after_help = "Example:\n  mintmark tokens revoke-all CLIENT_ID")]
+    RevokeAll {
+        /// The API client
+        client_id: String,
+    },
+}
+
+impl Tokens {
+    pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
+        Opened::with(global, async |opened| self.act(opened).await).await
+    }
+
+    async fn act(self, opened: &Opened) -> Result<(), Failure> {
+        let (registry, caller, format) = (&opened.core.registry, Caller::command_line(), self.format);
+        match self.verb {
+            Verb::List { client_id } => {
+                let read = async |page| registry.access_tokens(&caller, &client_id, &page).await;
+                let records: Vec<_> = all_pages(read).await?.iter().map(Representation::to_json).collect();
+                format.list(&records, COLUMNS)
+            }
+            Verb::Create { client_id, scope, token_expiry } => {
+                let token_expiry = token_expiry.map(|Expiry(expiry)| expiry);
+                let wanted = NewToken { scope, token_expiry, ..NewToken::default() };
+                let made = opened.core.issuer.generate(&caller, &client_id, &wanted, None).await?;
+                format.record(&made.to_json(), &["access_token", "jti", "scope", "expires_in"])?;
+                eprintln!("\nKeep the token: it is not shown again.");
+                Ok(())
+            }
+            Verb::Show { client_id, jti } => {
+                format.record(&registry.access_token(&caller, &client_id, &jti).await?.to_json(), MEMBERS)
+            }
+            Verb::Revoke { client_id, jti } => {
+                registry.revoke_token(&caller, &client_id, &jti).await?;
+                let document = json!({ "client_id": client_id, "jti": jti, "revoked": true });
+                format.done(&document, format_args!("access token {jti} revoked"))
+            }
+            Verb::RevokeAll { client_id } => {
+                let revoked = registry.revoke_tokens(&caller, &client_id).await?;
+                let document = json!({ "client_id": client_id, "revoked_tokens": revoked });
+                format.done(
+                    &document,
+                    format_args!("all tokens of the API client {client_id} revoked, {revoked} of them on record and alive"),
+                )
+            }
+        }
+    }
+}
