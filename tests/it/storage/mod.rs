@@ -17,6 +17,7 @@ mod secrets;
 mod signing_keys;
 mod state;
 mod statements;
+mod status_lists;
 mod token_endings;
 mod token_lists;
 mod transactions;
