@@ -117,6 +117,28 @@ def test_a_token_that_never_expires_is_accepted_where_that_is_wanted(program, ce
     program.accepts(of_service(cell), token, cell["client_id"], ALLOW_NEVER_EXPIRING="1")
 
 
+@pytest.mark.parametrize("cell", ["ES256 normal", "ES256 far", "EdDSA far", "ES256 omit"])
+def test_a_revoked_token_is_refused_by_who_reads_its_status_list(tmp_path, cell):
+    python, cell = Program("python", tmp_path), CELLS[cell]
+    more = {"ALLOW_NEVER_EXPIRING": "1", "CHECK_STATUS": "1"}
+    token, other = fetch_token(cell), fetch_token(cell)
+    for each in [token, other]:
+        python.accepts(of_service(cell), each, cell["client_id"], **more)
+    revoke(cell, token)
+    python.accepts(of_service(cell), other, cell["client_id"], **more)
+    if cell["kind"] == "normal":
+        # Without a record of its own it shares the slot of its client, and dies by its `exp`.
+        python.accepts(of_service(cell), token, cell["client_id"], **more)
+    else:
+        python.refuses(of_service(cell), token, **more)
+
+
+def revoke(cell: dict, token: str) -> None:
+    form = {"token": token, "client_id": cell["client_id"], "client_secret": cell["client_secret"]}
+    with urllib.request.urlopen(cell["issuer"] + "/oauth2/revoke", urllib.parse.urlencode(form).encode(), timeout=30) as reply:
+        assert reply.status == 200
+
+
 @pytest.mark.parametrize("more", [{"AUDIENCE": "https://einvoicing.example.com"}, {"PRODUCT": "e-invoicing"}], ids=["audience", "product"])
 def test_a_token_for_something_else_is_refused(program, more):
     cell = CELLS["ES256 normal"]
@@ -253,6 +275,14 @@ def test_what_is_no_token_is_refused(program, forger, token):
 
 def test_nothing_is_accepted_where_there_is_no_issuer(program, forger):
     program.refuses(Issuer(forger.issuer + "/nobody", forger.audience), forge(forger))
+
+
+def test_a_status_list_of_somebody_else_is_not_asked(tmp_path, forger):
+    status = {"status_list": {"idx": 1, "uri": forger.issuer + ".evil.example/oauth2/status-lists/1"}}
+    for claims in [{}, {"status": status}, {"status": {"status_list": {"idx": 1, "uri": forger.issuer + "/jwks"}}}]:
+        token = forge(forger, claims=claims)
+        Program("python", tmp_path).accepts(forger, token, CLIENT)
+        Program("python", tmp_path).refuses(forger, token, CHECK_STATUS="1")
 
 
 # What the documentation shows.
