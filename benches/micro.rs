@@ -2,7 +2,8 @@
 //! beside ours each time; the difference is what we add.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on says so")]
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,13 +14,17 @@ use actix_web::{App as ActixApp, HttpResponse, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use divan::{AllocProfiler, Bencher, black_box};
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use mintmark::app::App;
 use mintmark::config::Settings;
 use mintmark::keys::key::NewKey;
 use mintmark::keys::signing::{SigningHandle, TokenTyp};
 use mintmark::model::clock::SystemClock;
 use mintmark::model::key::{Alg, UseFor};
+use mintmark::model::status::{Holds, Lease, Mark, SLOTS_PER_LIST, Slot};
 use mintmark::routes::Doors;
+use mintmark::storage::Storage;
 use mintmark_verifier::Verifier;
 use ring::rand::SystemRandom;
 use ring::signature::{self, EcdsaKeyPair, KeyPair as _};
@@ -118,6 +123,89 @@ fn request_token(bencher: Bencher<'_, '_>) {
     });
 }
 
+/// How many statuses of a list are set: few, as many as hardly any has, and so many that next to nothing compresses.
+const MARKED: [u32; 3] = [100, 10_000, 65_536];
+
+/// What cannot be done without when a list has changed: zlib over its bits, and a signature over the JWT.
+#[divan::bench(args = MARKED, sample_size = 1, sample_count = 200)]
+fn status_list_bare_zlib_and_ring(bencher: Bencher<'_, '_>, marked: u32) {
+    let list = ChangingList::new(marked);
+    let bits = list.service.block_on(list.storage.status_list(list.number)).unwrap().unwrap().bits;
+    let jwt = list.get();
+    let signed = jwt.iter().rposition(|byte| *byte == b'.').unwrap();
+    let random = SystemRandom::new();
+    let key = bare_key(&random);
+    bencher.bench_local(|| {
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
+        zlib.write_all(black_box(&bits)).unwrap();
+        (zlib.finish().unwrap(), key.sign(&random, jwt.get(..signed).unwrap()).unwrap())
+    });
+}
+
+/// The whole of it: read from the database, packed, signed, and ready to send in both forms.
+#[divan::bench(args = MARKED, sample_size = 1, sample_count = 200)]
+fn status_list_after_a_change(bencher: Bencher<'_, '_>, marked: u32) {
+    let list = ChangingList::new(marked);
+    bencher.with_inputs(|| list.change()).bench_local_values(|()| list.get());
+}
+
+/// Whoever asks for a list in which nothing changed.
+#[divan::bench]
+fn status_list_from_memory(bencher: Bencher<'_, '_>) {
+    let list = ChangingList::new(100);
+    list.change();
+    bencher.bench_local(|| list.get());
+}
+
+/// A status list that somebody else writes to.
+struct ChangingList {
+    service: Service,
+    storage: Storage,
+    number: i64,
+    suspended: Cell<bool>,
+}
+
+impl ChangingList {
+    fn new(marked: u32) -> Self {
+        let service = Service::new();
+        let storage = service.block_on(Storage::open(&service.database, 2)).unwrap();
+        let number = service.block_on(async {
+            let mut tx = storage.begin().await.unwrap();
+            let seed = [7; 16];
+            let slots: Vec<Slot> =
+                tx.lease_slots(Holds::Expiring, SLOTS_PER_LIST, seed, 0).await.unwrap().collect();
+            // In the order they were dealt, which is random; one in four of them suspended.
+            let slots: Vec<Slot> = slots.into_iter().take(marked as usize).collect();
+            let (suspended, revoked) = slots.split_at(slots.len() / 4);
+            tx.mark_slots(revoked, Mark::Revoke).await.unwrap();
+            tx.mark_slots(suspended, Mark::Suspend).await.unwrap();
+            tx.commit().await.unwrap();
+            slots.first().unwrap().list
+        });
+        let list = Self { service, storage, number, suspended: Cell::new(true) };
+        list.change();
+        list
+    }
+
+    /// Changes one status; the service has heard of it when this returns.
+    fn change(&self) {
+        self.service.block_on(async {
+            let mark =
+                if self.suspended.replace(!self.suspended.get()) { Mark::Resume } else { Mark::Suspend };
+            let slot = Lease::new(self.number, [7; 16], 0, 1).next().unwrap();
+            let mut tx = self.storage.begin().await.unwrap();
+            tx.mark_slots(&[slot], mark).await.unwrap();
+            tx.commit().await.unwrap();
+            self.service.app.core().registry.poll().await.unwrap();
+        });
+    }
+
+    fn get(&self) -> Arc<[u8]> {
+        let list = self.service.block_on(self.service.app.core().status_lists.get(self.number));
+        Arc::clone(&list.unwrap().unwrap().jwt)
+    }
+}
+
 fn bare_key(random: &SystemRandom) -> EcdsaKeyPair {
     let alg = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
     let pkcs8 = EcdsaKeyPair::generate_pkcs8(alg, random).unwrap();
@@ -128,6 +216,7 @@ fn bare_key(random: &SystemRandom) -> EcdsaKeyPair {
 struct Service {
     runtime: Runtime,
     app: App,
+    database: String,
     issuer: String,
     client_id: String,
     client_secret: String,
@@ -137,18 +226,19 @@ struct Service {
 impl Service {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let own = format!(
-            "database.url = \"sqlite://{}/mintmark.db\"\nkeys.master_key = \"{}\"\n",
-            folder.path().display(),
-            "5aa5".repeat(16)
-        );
+        let database = format!("sqlite://{}/mintmark.db", folder.path().display());
+        let own = format!("database.url = {database:?}\nkeys.master_key = \"{}\"\n", "5aa5".repeat(16));
         let settings = Settings::from_toml_layers(&[&own]).unwrap();
         let issuer = settings.server.public_url.as_str().to_owned();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let app = runtime.block_on(App::build(settings, Arc::new(SystemClock))).unwrap();
         let made = runtime.block_on(app.core().registry.bootstrap()).unwrap();
         let client_secret = made.client_secret.unwrap().expose().to_owned();
-        Self { runtime, app, issuer, client_id: made.client_id, client_secret, _folder: folder }
+        Self { runtime, app, database, issuer, client_id: made.client_id, client_secret, _folder: folder }
+    }
+
+    fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
     }
 
     fn request(&self) -> TestRequest {
