@@ -138,6 +138,14 @@ pub async fn back_up(settings: &Settings, file: &Path) -> Result<u64, StartError
     Ok(Storage::back_up(settings.database.url.expose(), file).await?)
 }
 
+/// Puts a backup in the place of the SQLite database, where there must be none; see [`Storage::put_in_place`].
+///
+/// # Errors
+/// [`StartError::Storage`].
+pub fn put_in_place(settings: &Settings, file: &Path) -> Result<(), StartError> {
+    Ok(Storage::put_in_place(settings.database.url.expose(), file)?)
+}
+
 fn policy(settings: &Settings) -> Policy {
     Policy {
         audiences: Audiences {

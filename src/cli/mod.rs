@@ -17,6 +17,7 @@ mod opened;
 mod output;
 mod products;
 mod quickstart;
+mod restore;
 mod serve;
 mod tokens;
 mod values;
@@ -97,6 +98,8 @@ enum Command {
     Keys(keys::Keys),
     /// Copy the SQLite database to a file, while it is served
     Backup(backup::Backup),
+    /// Put a backup in place, or make safe what the database's own tools put there
+    Restore(restore::Restore),
     /// Ask the server on this machine whether it is alive
     Healthcheck(healthcheck::Healthcheck),
 }
@@ -117,6 +120,7 @@ impl Cli {
             Command::Tokens(command) => command.run(global).await,
             Command::Keys(command) => command.run(global).await,
             Command::Backup(command) => command.run(global).await,
+            Command::Restore(command) => command.run(global).await,
             Command::Healthcheck(command) => command.run(global).await,
         };
         match outcome {

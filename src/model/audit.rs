@@ -68,11 +68,13 @@ pub enum Action {
     KeyGone,
     /// A signing key was deleted before its time.
     KeyDeleted,
+    /// The database was restored from a backup, and made safe.
+    DatabaseRestored,
 }
 
 impl Action {
     /// Every action, for checking a filter.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ProductCreated,
         Self::ProductUpdated,
         Self::ProductDeleted,
@@ -92,6 +94,7 @@ impl Action {
         Self::KeyRetired,
         Self::KeyGone,
         Self::KeyDeleted,
+        Self::DatabaseRestored,
     ];
 
     /// The name on the wire and in storage.
@@ -116,6 +119,7 @@ impl Action {
             Self::KeyRetired => "signing_key.retired",
             Self::KeyGone => "signing_key.gone",
             Self::KeyDeleted => "signing_key.deleted",
+            Self::DatabaseRestored => "database.restored",
         }
     }
 }

@@ -82,6 +82,23 @@ pub fn mark(bits: &mut [u8], first: u32, idx: u32, mark: Mark) -> bool {
     after != before
 }
 
+/// A part of a list with every slot revoked but those in `kept` (sorted), which stay as they are in `before`.
+pub fn revoked_but(before: Option<&[u8]>, list: i64, part: u32, kept: &[Slot]) -> Vec<u8> {
+    let first = part * SLOTS_PER_PART;
+    let mut bits = vec![0b01_01_01_01; PART_BYTES];
+    let begin = kept.partition_point(|slot| *slot < Slot { list, idx: first });
+    let of_part = kept.iter().skip(begin).take_while(|slot| slot.list == list && slot.part() == part);
+    for offset in of_part.map(|slot| slot.idx - first) {
+        let shift = (offset % 4) * 2;
+        let was =
+            before.and_then(|before| before.get(offset as usize / 4)).map_or(0, |byte| byte >> shift & 0b11);
+        if let Some(byte) = bits.get_mut(offset as usize / 4) {
+            *byte = (*byte & !(0b11 << shift)) | (was << shift);
+        }
+    }
+    bits
+}
+
 /// What the slot `idx` of a whole list's `bits` holds; `None` beyond its end.
 pub fn status(bits: &[u8], idx: u32) -> Option<Status> {
     let byte = bits.get(idx as usize / 4)?;
@@ -228,6 +245,17 @@ mod tests {
                 assert_eq!(wanted.apply(before), after, "{wanted:?} of {before}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_kept_stays_and_all_else_is_revoked() {
+        let before = vec![0b10_00_00_00; PART_BYTES];
+        let slot = |list, idx| Slot { list, idx };
+        let kept = [slot(1, 4096), slot(2, 4095), slot(2, 4096), slot(2, 4103), slot(2, 8192)];
+        let bits = revoked_but(Some(&before), 2, 1, &kept);
+        assert_eq!(bits[..3], [0b01_01_01_00, 0b10_01_01_01, 0b01_01_01_01]);
+        assert!(bits[2..].iter().all(|byte| *byte == 0b01_01_01_01));
+        assert_eq!(revoked_but(None, 2, 1, &kept)[..2], [0b01_01_01_00, 0b00_01_01_01]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! A copy of the database, consistent and complete, while it is served. SQLite only: PostgreSQL brings its own tools.
+//! A copy of the database, consistent and complete, while it is served; and putting one back. SQLite only: PostgreSQL
+//! brings its own tools.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -29,6 +30,49 @@ impl Storage {
         sqlx::query("VACUUM INTO $1").bind(target.name()?).execute(&mut connection).await?;
         connection.close().await?;
         target.finish()
+    }
+}
+
+impl Storage {
+    /// Copies a backup to where the SQLite database of `url` is to be. There must be none, and no left-over of one: what
+    /// is there may be all that is left of what happened since the backup.
+    ///
+    /// # Errors
+    /// [`StorageError::Backup`], [`StorageError::Open`]; then nothing was put there.
+    pub fn put_in_place(url: &str, file: &Path) -> Result<(), StorageError> {
+        let database = sqlite_path(url)?;
+        let beside = |suffix: &str| {
+            let mut path = database.clone().into_os_string();
+            path.push(suffix);
+            PathBuf::from(path)
+        };
+        let log = beside("-wal");
+        // An empty log is what a process leaves that has stopped in order.
+        let log_is_empty = fs::metadata(&log).is_ok_and(|log| log.len() == 0);
+        for present in [&database, &log] {
+            if present.exists() && !(present == &log && log_is_empty) {
+                return Err(StorageError::Backup(format!(
+                    "{} is there. Stop every process that serves it, move it away, and repeat",
+                    present.display()
+                )));
+            }
+        }
+        let mut backup = File::open(file)
+            .map_err(|error| StorageError::Backup(format!("cannot read {}: {error}", file.display())))?;
+        if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            fs::create_dir_all(folder).map_err(|error| refused(folder, &error))?;
+        }
+        for left_over in [log, beside("-shm")] {
+            // Of the database that was here; the next one makes its own.
+            if left_over.exists() {
+                fs::remove_file(&left_over).map_err(|error| refused(&left_over, &error))?;
+            }
+        }
+        let target = Target::create(&database)?;
+        let mut copy =
+            OpenOptions::new().write(true).open(&target.path).map_err(|error| refused(&database, &error))?;
+        io::copy(&mut backup, &mut copy).map_err(|error| refused(&database, &error))?;
+        target.finish().map(|_| ())
     }
 }
 

@@ -38,6 +38,13 @@ statements! {
             AND NOT EXISTS (SELECT 1 FROM access_tokens t WHERE t.status_list = l.list AND t.expires_at > $1)
             AND (l.kid IS NULL OR EXISTS (SELECT 1 FROM signing_keys k WHERE k.kid = l.kid AND k.phase = 'gone'))
         ORDER BY l.list LIMIT $2";
+    WRITE_ANY_PART = "INSERT INTO status_bits (list, part, bits) VALUES ($1, $2, $3)
+        ON CONFLICT (list, part) DO UPDATE SET bits = excluded.bits";
+    FILL_ALL = "UPDATE status_lists SET filled_at = COALESCE(filled_at, CAST($1 AS BIGINT)),
+        last_exp = CASE WHEN last_exp < $2 THEN $2 ELSE last_exp END";
+    HELD = "SELECT status_list, status_idx FROM access_tokens
+        WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1)
+            AND status_list IS NOT NULL AND status_idx IS NOT NULL";
     REMOVE = "DELETE FROM status_lists WHERE list = $1";
 }
 
@@ -154,6 +161,35 @@ impl Tx {
             }
         }
         Ok(())
+    }
+
+    /// Marks every slot of every list as revoked, given out or not, but those in `kept`; and gives out no more of them.
+    /// For a database that was restored, which does not know who holds a slot. Tokens of these lists may live until `exp`.
+    pub async fn revoke_slots_but(&mut self, kept: &[Slot], now: i64, exp: i64) -> Result<(), StorageError> {
+        on_tx!(self.db, conn => sqlx::query(TURN).execute(&mut *conn).await.map(|_| ()))?;
+        let mut kept = kept.to_vec();
+        kept.sort_unstable();
+        let lists: Vec<i64> = on_tx!(self.db, conn => sqlx::query_scalar(ALL).fetch_all(&mut *conn).await)?;
+        for list in lists {
+            let stored: Vec<(i64, Vec<u8>)> =
+                on_tx!(self.db, conn => sqlx::query_as(PARTS).bind(list).fetch_all(&mut *conn).await)?;
+            for part in 0..SLOTS_PER_LIST / SLOTS_PER_PART {
+                let before = stored.iter().find(|(number, _)| *number == i64::from(part));
+                let bits = status::revoked_but(before.map(|(_, bits)| bits.as_slice()), list, part, &kept);
+                on_tx!(self.db, conn => sqlx::query(WRITE_ANY_PART)
+                    .bind(list).bind(i64::from(part)).bind(bits).execute(&mut *conn).await.map(|_| ()))?;
+            }
+            self.changed(Change::StatusList(list));
+        }
+        on_tx!(self.db, conn => sqlx::query(FILL_ALL).bind(now).bind(exp).execute(&mut *conn).await.map(|_| ()))?;
+        Ok(())
+    }
+
+    /// The slots of recorded tokens that live at `now`.
+    pub async fn slots_of_live_tokens(&mut self, now: i64) -> Result<Vec<Slot>, StorageError> {
+        let rows: Vec<(Option<i64>, Option<i64>)> =
+            on_tx!(self.db, conn => sqlx::query_as(HELD).bind(now).fetch_all(&mut *conn).await)?;
+        Ok(rows.into_iter().filter_map(|(list, idx)| Slot::from_columns(list, idx)).collect())
     }
 
     /// Notes that tokens of a list may live until `exp`, though nothing points at their slot any more.

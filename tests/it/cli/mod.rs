@@ -11,6 +11,7 @@ mod kills;
 mod process;
 mod products;
 mod quickstart;
+mod restore;
 mod secrecy;
 mod serve;
 mod tokens;

@@ -11,6 +11,7 @@ mod idempotency;
 mod opening;
 mod outbox;
 mod products;
+mod restore;
 mod samples;
 mod schema;
 mod secrets;

@@ -1,0 +1,144 @@
+//! `mintmark restore`: what the backup does not know is not believed.
+
+use serde_json::Value;
+
+use super::process::{Place, Serving, bytes, client, text};
+use crate::support::{Engine, on_both_engines};
+
+on_both_engines!(everything_issued_before_is_dead, recorded_tokens_are_kept_on_request);
+
+/// A client by its id and secret.
+type Erp = (String, String);
+
+fn stock(place: &Place) -> [Erp; 2] {
+    place.json(&["products", "create", "gst", "--name", "GST", "--json"]);
+    place.json(&["workspaces", "create", "acme", "--name", "Acme", "--json"]);
+    ["never", "3600"].map(|expiry| {
+        let made = place.json(&[
+            "clients",
+            "create",
+            "acme",
+            "--label",
+            "ERP",
+            "--products",
+            "gst",
+            "--token-expiry",
+            expiry,
+            "--json",
+        ]);
+        (text(&made, "client_id").to_owned(), text(&made, "client_secret").to_owned())
+    })
+}
+
+async fn issued(serving: &Serving, erp: &Erp) -> String {
+    let reply = serving.token(&erp.0, &erp.1, "").await;
+    assert_eq!(reply.status(), 200);
+    text(&reply.json::<Value>().await.unwrap(), "access_token").to_owned()
+}
+
+async fn introspected(serving: &Serving, erp: &Erp, token: &str) -> Value {
+    let request =
+        client().post(format!("{}/oauth2/introspect", serving.base)).basic_auth(&erp.0, Some(&erp.1));
+    request.form(&[("token", token)]).send().await.unwrap().json().await.unwrap()
+}
+
+async fn is_active(serving: &Serving, erp: &Erp, token: &str) -> bool {
+    introspected(serving, erp, token).await["active"] == true
+}
+
+/// The number of the list that an active token names.
+async fn list_of(serving: &Serving, erp: &Erp, token: &str) -> i64 {
+    let reply = introspected(serving, erp, token).await;
+    let uri = reply["status"]["status_list"]["uri"].as_str().unwrap();
+    uri.rsplit('/').next().unwrap().parse().unwrap()
+}
+
+async fn everything_issued_before_is_dead(engine: Engine) {
+    let place = Place::with_issuer(engine);
+    let [never, hourly] = stock(&place);
+    let serving = place.serve();
+    let known = [issued(&serving, &never).await, issued(&serving, &hourly).await];
+    let list = list_of(&serving, &never, &known[0]).await;
+    let mut command = vec!["restore", "--json"];
+    if engine == Engine::Sqlite {
+        place.json(&["backup", "copy.db", "--json"]);
+        command.push("copy.db");
+    }
+    let unknown = [issued(&serving, &never).await, issued(&serving, &hourly).await];
+    assert_eq!(serving.stop().code, 0);
+    if engine == Engine::Sqlite {
+        let refused = place.run(&command).must_fail(1, &["data/mintmark.db", "move it away"]);
+        assert!(!refused.stderr.contains("deleted"), "{refused:?}");
+        std::fs::rename(place.path("data/mintmark.db"), place.path("old.db")).unwrap();
+    }
+    let ran = place.run(&command).must_succeed();
+    let document = ran.json();
+    assert_eq!(document["clients"], 2, "{document}");
+    let recorded = if engine == Engine::Sqlite { 1 } else { 2 };
+    assert_eq!((&document["revoked_tokens"], &document["kept_tokens"]), (&recorded.into(), &0.into()));
+    assert!(ran.stderr.contains("deleted since are back"), "{ran:?}");
+
+    let serving = place.serve();
+    for tokens in [known, unknown] {
+        for (erp, token) in [&never, &hourly].into_iter().zip(&tokens) {
+            assert!(!is_active(&serving, erp, token).await);
+        }
+    }
+    for erp in [&never, &hourly] {
+        let token = issued(&serving, erp).await;
+        assert!(is_active(&serving, erp, &token).await);
+        assert!(list_of(&serving, erp, &token).await > list + 1000, "lists begin anew");
+    }
+    assert_eq!(serving.stop().code, 0);
+}
+
+async fn recorded_tokens_are_kept_on_request(engine: Engine) {
+    let place = Place::with_issuer(engine);
+    let [never, hourly] = stock(&place);
+    let serving = place.serve();
+    let (kept, stateless) = (issued(&serving, &never).await, issued(&serving, &hourly).await);
+    let mut command = vec!["restore", "--keep-recorded-tokens", "--json"];
+    let mut lost = None;
+    if engine == Engine::Sqlite {
+        place.json(&["backup", "copy.db", "--json"]);
+        command.push("copy.db");
+        lost = Some(issued(&serving, &never).await);
+    }
+    assert_eq!(serving.stop().code, 0);
+    if engine == Engine::Sqlite {
+        std::fs::rename(place.path("data/mintmark.db"), place.path("old.db")).unwrap();
+    }
+    for _ in 0..2 {
+        let ran = place.run(&command).must_succeed();
+        assert_eq!(ran.json()["kept_tokens"], 1, "{ran:?}");
+        assert!(ran.stderr.contains("revoke them again"), "{ran:?}");
+        // A second time it is in place already.
+        command.retain(|word| *word != "copy.db");
+    }
+    let serving = place.serve();
+    assert!(is_active(&serving, &never, &kept).await);
+    assert!(!is_active(&serving, &hourly, &stateless).await);
+    if let Some(lost) = lost {
+        assert!(!is_active(&serving, &never, &lost).await);
+    }
+    assert_eq!(serving.stop().code, 0);
+}
+
+#[test]
+fn what_is_no_backup_is_refused_and_nothing_is_put_in_place() {
+    let place = Place::with_issuer(Engine::Sqlite);
+    place.run(&["restore", "nowhere.db"]).must_fail(1, &["nowhere.db"]);
+    assert!(!place.path("data").exists());
+    place.write(
+        "data.txt",
+        "this is no database, but it is long enough for a header of one, which has a hundred bytes",
+    );
+    place.run(&["restore", "data.txt"]).must_fail(1, &["damaged"]);
+    assert!(bytes(&place.path("data.txt")).starts_with(b"this is no database"));
+}
+
+#[test]
+fn on_postgres_its_own_tool_is_named() {
+    let place = Place::with_issuer(Engine::Postgres);
+    place.run(&["restore", "copy.db"]).must_fail(1, &["pg_restore", "without a file"]);
+}
