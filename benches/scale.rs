@@ -1,0 +1,160 @@
+//! Whether it stays as fast when it has grown: what introspection and listing cost with 1,000 recorded tokens of 100
+//! clients, and with 1,000,000 of 100,000, on SQLite.
+//!
+//! `cargo bench --bench scale` prints the median of each and the ratio, which is the figure.
+#![expect(clippy::expect_used, clippy::panic, reason = "a measurement that cannot go on says so")]
+#![expect(clippy::indexing_slicing, reason = "the middle of a list that is not empty")]
+#![expect(clippy::disallowed_methods, reason = "time is what is measured here")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use mintmark::app::Core;
+use mintmark::config::Settings;
+use mintmark::model::client::{ActiveTokens, ApiClient};
+use mintmark::model::clock::{Clock as _, SystemClock};
+use mintmark::model::expiry::TokenExpiry;
+use mintmark::model::ids;
+use mintmark::model::page::Page;
+use mintmark::model::status::{Holds, Slot};
+use mintmark::model::token::RecordedToken;
+use mintmark::registry::{Caller, Judged};
+use mintmark::storage::Storage;
+use mintmark_verifier::AccessTokenClaims;
+
+const ISSUER: &str = "http://127.0.0.1:8080";
+const TOKENS_A_CLIENT: usize = 10;
+/// How many tokens and clients are asked about, spread over all there are.
+const ASKED: usize = 2_000;
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let [small, large] = [1_000, 1_000_000].map(|tokens| runtime.block_on(measure(tokens)));
+    println!("{:<36} {:>12} {:>12} {:>8}", "median, in microseconds", "1,000", "1,000,000", "ratio");
+    for ((name, small), (_, large)) in small.into_iter().zip(large) {
+        println!("{name:<36} {small:>12.1} {large:>12.1} {:>8.2}", large / small);
+    }
+}
+
+async fn measure(tokens: usize) -> [(&'static str, f64); 2] {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite://{}/mintmark.db", folder.path().display());
+    let settings = format!(
+        "database.url = \"{url}\"\nserver.public_url = \"{ISSUER}\"\n\
+         keys.master_key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"\n"
+    );
+    let settings = Settings::from_toml_layers(&[&settings]).expect("settings");
+    let core = Core::open(&settings, Arc::new(SystemClock)).await.expect("a database");
+    let clients = stock(&url, tokens).await;
+    let registry = &core.registry;
+    let caller = Caller::command_line();
+    // Once for the memory of clients, as in a service that runs.
+    let (mut judged, mut listed) = (Vec::new(), Vec::new());
+    for round in 0..2 {
+        judged.clear();
+        listed.clear();
+        for number in 0..ASKED {
+            // A stride that is prime to all sizes here, so that neighbours are not asked one after the other.
+            let client = number * 7_919 % clients.len();
+            let claims = claims(&clients[client], client, number % TOKENS_A_CLIENT);
+            let started = Instant::now();
+            let outcome = registry.judge_token(&claims).await.expect("an answer");
+            judged.push(started.elapsed().as_secs_f64() * 1e6);
+            assert!(matches!(outcome, Judged::Live { is_recorded: true, .. }), "round {round}: {outcome:?}");
+            let started = Instant::now();
+            let page = Page { limit: 50, after: None };
+            let page = registry.access_tokens(&caller, &clients[client], &page).await.expect("a page");
+            listed.push(started.elapsed().as_secs_f64() * 1e6);
+            assert_eq!(page.items.len(), TOKENS_A_CLIENT);
+        }
+    }
+    registry.close().await;
+    [("introspection of a recorded token", median(judged)), ("a client's list of tokens", median(listed))]
+}
+
+fn median(mut micros: Vec<f64>) -> f64 {
+    micros.sort_by(f64::total_cmp);
+    micros[micros.len() / 2]
+}
+
+fn jti(client: usize, token: usize) -> String {
+    // Spread like random ones: rows that belong together do not lie together.
+    let spread = (client * TOKENS_A_CLIENT + token).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    format!("{spread:016x}{client:06}")
+}
+
+fn claims(client_id: &str, client: usize, token: usize) -> AccessTokenClaims {
+    let now = SystemClock.now();
+    let claims = serde_json::json!({
+        "iss": ISSUER, "sub": client_id, "client_id": client_id, "aud": "x", "iat": now, "exp": now + 100_000,
+        "jti": jti(client, token), "scope": "gst", "workspace_id": "platform", "products": ["gst"],
+    });
+    serde_json::from_value(claims).expect("claims")
+}
+
+async fn stock(url: &str, tokens: usize) -> Vec<String> {
+    let storage = Storage::open(url, 2).await.expect("the same database");
+    let now = SystemClock.now();
+    let clients = tokens / TOKENS_A_CLIENT;
+    let mut ids = Vec::with_capacity(clients);
+    let mut tx = storage.begin().await.expect("a transaction");
+    for number in 0..clients {
+        let mut random = [0; 16];
+        random[..8].copy_from_slice(&(number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+        let client = client(ids::client_id(random), now);
+        tx.insert_client(&client, &format!("{number:08}")).await.expect("a client");
+        for token in 0..TOKENS_A_CLIENT {
+            let token = RecordedToken {
+                jti: jti(number, token),
+                client_id: client.client_id.clone(),
+                workspace_id: client.workspace_id.clone(),
+                kid: "k".to_owned(),
+                generation: 1,
+                scope: "gst".to_owned(),
+                products: "gst".to_owned(),
+                issued_at: now,
+                expires_at: Some(now + 100_000),
+                revoked_at: None,
+                revoke_at: None,
+                slot: Some(Slot { list: 1, idx: u32::try_from(number % 131_072).unwrap_or_default() }),
+                last_introspected_at: None,
+                issued_by: "client".to_owned(),
+            };
+            tx.insert_recorded_token(&token).await.expect("a token");
+        }
+        ids.push(client.client_id);
+        if number % 10_000 == 9_999 {
+            tx.commit().await.expect("a commit");
+            tx = storage.begin().await.expect("a transaction");
+        }
+    }
+    let _ = tx.lease_slots(Holds::Expiring, 1, [0; 16], now).await.expect("a list");
+    tx.commit().await.expect("a commit");
+    storage.close().await;
+    ids
+}
+
+fn client(client_id: String, now: i64) -> ApiClient {
+    ApiClient {
+        client_id,
+        workspace_id: "platform".to_owned(),
+        label: "ERP".to_owned(),
+        products: Vec::new(),
+        permissions: Vec::new(),
+        token_expiry: TokenExpiry::After { seconds: 100_000 },
+        notification_emails: Vec::new(),
+        allowed_ips: Vec::new(),
+        signing_alg: None,
+        expires_at: None,
+        metadata: BTreeMap::new(),
+        disabled_at: None,
+        active_tokens: ActiveTokens::Many,
+        generation: 1,
+        slot: None,
+        slots_suspended_at: None,
+        created_at: now,
+        updated_at: now,
+        version: 1,
+    }
+}
