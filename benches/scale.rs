@@ -2,7 +2,7 @@
 //! clients, and with 1,000,000 of 100,000, on SQLite.
 //!
 //! `cargo bench --bench scale` prints the median of each and the ratio, which is the figure.
-#![expect(clippy::expect_used, clippy::panic, reason = "a measurement that cannot go on says so")]
+#![expect(clippy::expect_used, reason = "a measurement that cannot go on says so")]
 #![expect(clippy::indexing_slicing, reason = "the middle of a list that is not empty")]
 #![expect(clippy::disallowed_methods, reason = "time is what is measured here")]
 

@@ -1,7 +1,8 @@
 //! The two engines behind one set of statements: SQLite (one writer, many readers, WAL, `synchronous=FULL`) and
 //! PostgreSQL. Only this file knows how they differ in connecting, locking and migrating.
 
-use std::fs::{self, File};
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -132,11 +133,7 @@ impl Db {
             return Ok(Self::Postgres(pool));
         }
         let path = sqlite_path(url)?;
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder).map_err(|error| {
-                open_error(url, &format!("cannot create the folder {}: {error}", folder.display()))
-            })?;
-        }
+        make_private(&path).map_err(|error| open_error(url, &format!("cannot create it: {error}")))?;
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)
@@ -278,6 +275,22 @@ impl DataVersion {
     pub(super) async fn moved(&mut self) -> Result<bool, StorageError> {
         let now: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut self.connection).await?;
         Ok(std::mem::replace(&mut self.seen, now) != now)
+    }
+}
+
+/// Makes the file of a database that is not there yet, and its folder, for their owner alone. The engine makes its
+/// other files as the database is.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    match File::options().write(true).create_new(true).mode(0o600).open(path) {
+        // Another process was first.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        outcome => outcome.map(|_| ()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Opening and closing: first start, several at once, what an engine must be told, and what is left behind.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use std::fs;
 
 use mintmark::storage::{Storage, StorageError};
@@ -75,6 +77,24 @@ async fn a_file_is_made_with_its_folders_and_holds_everything_once_closed() {
     fs::copy(&file, &copy).unwrap();
     let storage = Storage::open(&format!("sqlite:{}", copy.display()), 2).await.unwrap();
     assert_eq!(storage.all_products().await.unwrap(), [product("gst")]);
+}
+
+#[tokio::test]
+async fn files_and_folders_are_their_owners_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("deep/data/mintmark.db");
+    let storage = Storage::open(&format!("sqlite://{}", file.display()), 2).await.unwrap();
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    for name in ["mintmark.db", "mintmark.db-wal", "mintmark.db-shm"] {
+        assert_eq!(mode(&file.with_file_name(name)), 0o600, "{name}");
+    }
+    assert_eq!(mode(file.parent().unwrap()), 0o700);
+    assert_eq!(mode(&folder.path().join("deep")), 0o700);
+    storage.close().await;
+    // What an operator has set stays.
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+    Storage::open(&format!("sqlite://{}", file.display()), 2).await.unwrap().close().await;
+    assert_eq!(mode(&file), 0o640);
 }
 
 #[tokio::test]
