@@ -28,6 +28,7 @@ use crate::model::grant::Audiences;
 use crate::model::key::Phase;
 use crate::oauth::authenticate::Throttle;
 use crate::oauth::metadata::Metadata;
+use crate::oauth::verify::TokenHeaders;
 use crate::registry::{Error as RegistryError, Freshness, Policy, Registry};
 use crate::routes::{self, Doors};
 use crate::storage::{SealedRoot, Storage, StorageError};
@@ -271,6 +272,7 @@ pub struct App {
     readiness: Arc<Readiness>,
     throttle: Arc<Throttle>,
     metadata: Arc<Metadata>,
+    token_headers: Arc<TokenHeaders>,
     running: Arc<Running>,
 }
 
@@ -295,6 +297,7 @@ impl App {
                 settings.tokens.signing_alg,
                 |body| registry.etag_of(body),
             )),
+            token_headers: Arc::new(TokenHeaders::new(&settings)),
             core,
             settings: Arc::new(settings),
             metrics,
@@ -378,6 +381,7 @@ impl App {
             .app_data(Data::from(Arc::clone(&self.readiness)))
             .app_data(Data::from(Arc::clone(&self.throttle)))
             .app_data(Data::from(Arc::clone(&self.metadata)))
+            .app_data(Data::from(Arc::clone(&self.token_headers)))
             .app_data(Data::from(Arc::clone(&self.running)))
             .app_data(Data::from(Arc::clone(&self.settings)));
         routes::configure(config, doors, self.settings.server.public_url.path());

@@ -42,6 +42,8 @@ pub struct Settings {
     pub tokens: TokenSettings,
     /// `status_lists.*`
     pub status_lists: StatusListSettings,
+    /// `verify.*`
+    pub verify: VerifySettings,
     /// `log.*`
     pub log: LogSettings,
     effective: Vec<Effective>,
@@ -162,6 +164,13 @@ pub enum NeverExpiresExp {
 pub struct StatusListSettings {
     /// How long a verifier may keep a list, in seconds.
     pub ttl_seconds: i64,
+}
+
+/// How proxies ask about the requests they hold (`/oauth2/verify`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifySettings {
+    /// Headers that may carry the token beside `Authorization`, in lower case.
+    pub token_headers: Vec<String>,
 }
 
 /// How and how much is logged.

@@ -12,7 +12,7 @@ use crate::docs;
 use crate::manage::{
     self, access_tokens, api_clients, audit_events, problem, products, secrets, signing_keys, workspaces,
 };
-use crate::oauth::{self, introspect, jwks, metadata, revoke, status_lists, token};
+use crate::oauth::{self, introspect, jwks, metadata, revoke, status_lists, token, verify};
 use crate::telemetry::{health, metrics};
 
 /// Which doors a listener opens.
@@ -53,6 +53,8 @@ fn endpoints(config: &mut ServiceConfig, doors: Doors) {
             .service(form("/oauth2/revoke", revoke::post))
             .service(at("/oauth2/status-lists").get(status_lists::aggregate).done())
             .service(at("/oauth2/status-lists/{list}").get(status_lists::get).done())
+            // Any method: proxies ask with that of the request they hold.
+            .service(web::resource("/oauth2/verify").to(verify::any))
             .service(at("/.well-known/jwks.json").get(jwks::get).done())
             .service(at("/.well-known/oauth-authorization-server").get(metadata::get).done())
             .service(at("/.well-known/openid-configuration").get(metadata::get).done());

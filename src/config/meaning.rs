@@ -17,7 +17,7 @@ use super::raw::{self, Raw};
 use super::secret::{REDACTED, SecretText, redact_url};
 use super::{
     DatabaseSettings, Effective, KeySettings, LogFormat, LogSettings, MasterKey, NeverExpiresExp,
-    ServerSettings, Settings, StatusListSettings, TokenSettings,
+    ServerSettings, Settings, StatusListSettings, TokenSettings, VerifySettings,
 };
 use crate::model::expiry::LIFETIME_RANGE;
 use crate::model::key::Alg;
@@ -34,13 +34,14 @@ pub(super) fn of(layers: Layers) -> Result<Settings, SettingsError> {
     let server = check.server(&raw.server);
     let database = check.database(&raw.database);
     let keys = check.keys(&raw.keys);
+    let verify = check.verify(&raw.verify);
     let log = check.log(&raw.log);
     let tokens = check.tokens(&raw.tokens, server.as_ref().map(|server| &server.public_url));
     let status_lists = check.status_lists(&raw.status_lists);
     match (server, tokens, log) {
         (Some(server), Some(tokens), Some(log)) if check.layers.problems.is_empty() => {
             let effective = check.effective(&server, &tokens);
-            Ok(Settings { server, database, keys, tokens, status_lists, log, effective })
+            Ok(Settings { server, database, keys, tokens, status_lists, verify, log, effective })
         }
         _ => Err(refused(check.layers.problems, None)),
     }
@@ -236,6 +237,30 @@ impl Check {
     fn status_lists(&mut self, raw: &raw::StatusLists) -> StatusListSettings {
         let ttl_seconds = self.within("status_lists.ttl_seconds", raw.ttl_seconds, 1..=3600);
         StatusListSettings { ttl_seconds }
+    }
+
+    fn verify(&mut self, raw: &raw::Verify) -> VerifySettings {
+        let key = "verify.token_headers";
+        let mut token_headers: Vec<String> = Vec::with_capacity(raw.token_headers.len());
+        for text in &raw.token_headers {
+            let name = text.to_ascii_lowercase();
+            // RFC 9110 §5.6.2
+            let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+            if name.is_empty() || name.len() > 64 || !name.bytes().all(is_token) {
+                self.refuse(
+                    key,
+                    format!("{text:?} is no name of a header"),
+                    "Write names like X-Access-Token",
+                );
+            } else if name == "authorization" {
+                self.refuse(key, "Authorization is always read, and first", "Leave it out");
+            } else if token_headers.contains(&name) {
+                self.refuse(key, format!("{text} is named twice"), "Name it once");
+            } else {
+                token_headers.push(name);
+            }
+        }
+        VerifySettings { token_headers }
     }
 
     fn log(&mut self, raw: &raw::Log) -> Option<LogSettings> {

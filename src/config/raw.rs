@@ -10,6 +10,7 @@ pub(super) struct Raw {
     pub(super) keys: Keys,
     pub(super) tokens: Tokens,
     pub(super) status_lists: StatusLists,
+    pub(super) verify: Verify,
     pub(super) log: Log,
 }
 
@@ -73,6 +74,12 @@ pub(super) struct NeverExpires {
 #[serde(deny_unknown_fields)]
 pub(super) struct StatusLists {
     pub(super) ttl_seconds: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Verify {
+    pub(super) token_headers: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -48,6 +48,7 @@ fn the_defaults_stand() {
     assert_eq!(settings.tokens.serve_stale_seconds, 0);
     assert_eq!(settings.status_lists.ttl_seconds, 60);
     assert_eq!(settings.tokens.never_expires_exp, NeverExpiresExp::Far);
+    assert_eq!(settings.verify.token_headers, [""; 0]);
     assert_eq!(settings.log.format, LogFormat::Text);
     assert_eq!(settings.log.level.to_string(), "info");
 }
@@ -188,6 +189,10 @@ fn contradictions_are_refused() {
         ("server.trusted_proxies = [\"0.0.0.0/0\"]", "server.trusted_proxies", "trusts everyone"),
         ("server.trusted_proxies = [\"::/0\"]", "server.trusted_proxies", "trusts everyone"),
         ("server.trusted_proxies = [\"proxy.local\"]", "server.trusted_proxies", "no network"),
+        ("verify.token_headers = [\"X Token\"]", "verify.token_headers", "no name of a header"),
+        ("verify.token_headers = [\"\"]", "verify.token_headers", "no name of a header"),
+        ("verify.token_headers = [\"AUTHORIZATION\"]", "verify.token_headers", "always read"),
+        ("verify.token_headers = [\"x-token\", \"X-Token\"]", "verify.token_headers", "named twice"),
         ("tokens.default_audience = \"http://127.0.0.1:8080\"", "tokens.default_audience", "is the issuer"),
         ("tokens.default_audience = \"products\"", "tokens.default_audience", "absolute URI"),
         ("tokens.default_audience = \"https://a.example#b\"", "tokens.default_audience", "absolute URI"),

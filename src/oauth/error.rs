@@ -13,7 +13,7 @@ use crate::registry::Error as RegistryError;
 const BASIC_CHALLENGE: &str = "Basic realm=\"mintmark\", charset=\"UTF-8\"";
 
 /// Seconds a client is told to wait when something is away.
-const RETRY_UNAVAILABLE: u32 = 5;
+pub(super) const RETRY_UNAVAILABLE: u32 = 5;
 
 /// An answer of the protocol that is not a success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,3 +15,4 @@ pub mod revoke;
 pub mod status_lists;
 pub mod token;
 mod unread;
+pub mod verify;

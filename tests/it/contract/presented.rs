@@ -1,4 +1,4 @@
-//! How each reply of introspection and revocation is had.
+//! How each reply of introspection, revocation and forward-auth is had.
 
 use reqwest::RequestBuilder;
 use serde_json::json;
@@ -67,6 +67,29 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
         }
         503 => replies.push(Reply::to(of_token("x")).await),
         _ => panic!("no way is known to have {status} of {}", operation.id),
+    }
+    replies
+}
+
+/// The replies of forward-auth.
+pub(super) async fn provoke_verify(world: &World, operation: &Operation, status: u16) -> Vec<Reply> {
+    let ask = |query: &str, token: &str| {
+        let path = format!("{}{query}", operation.path);
+        let request = world.ask_at(None, operation, &path);
+        if token.is_empty() { request } else { request.bearer_auth(token) }
+    };
+    let token =
+        if status == 503 { world.manage.clone() } else { world.app.access_token(&world.erp, &[]).await };
+    let requests = match status {
+        200 => vec![ask("", &token), ask("?product=gst&product=e-invoicing", &token), ask("", &world.manage)],
+        401 => vec![ask("", ""), ask("", "x")],
+        403 => vec![ask("?product=nothing", &token), ask("?x=y", &token)],
+        503 => vec![ask("", &token)],
+        _ => panic!("no way is known to have {status} of {}", operation.id),
+    };
+    let mut replies = Vec::new();
+    for request in requests {
+        replies.push(Reply::to(request).await);
     }
     replies
 }

@@ -22,6 +22,7 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
         (_, 405) => world.other_method(operation),
         ("requestToken", _) => return token::provoke(world, operation, status).await,
         ("introspectToken" | "revokeToken", _) => return presented::provoke(world, operation, status).await,
+        ("verifyToken", _) => return presented::provoke_verify(world, operation, status).await,
         ("getDocsAsset", 200) => return all_files(world, operation).await,
         (_, 409) => return vec![conflict(world, operation).await],
         (_, 200 | 201 | 204) => return success(world, operation).await,

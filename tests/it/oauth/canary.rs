@@ -139,6 +139,7 @@ fn a_canary_is_found_however_it_is_written() {
 /// Requests with the canary in every place that takes a secret or might be taken for one.
 fn requests_with_canaries(http: &Client, base: &str, client_id: &str, manager: &str) -> Vec<RequestBuilder> {
     let token = || http.post(format!("{base}/oauth2/token")).header("content-type", FORM);
+    let presented = |path: &str| http.post(format!("{base}/oauth2/{path}")).header("content-type", FORM);
     let management =
         |method: Method, path: &str| http.request(method, format!("{base}{path}")).bearer_auth(manager);
     let mut requests = vec![
@@ -167,6 +168,15 @@ fn requests_with_canaries(http: &Client, base: &str, client_id: &str, manager: &
             .body(GRANT),
         http.get(format!("{base}/oauth2/token?access_token={CANARY}#{CANARY}")),
         http.get(format!("{base}/{CANARY}/oauth2/token")),
+        presented("introspect").body(format!("token={CANARY}&token_type_hint={CANARY}")),
+        presented("introspect").body(format!("token={CANARY}&client_id={CANARY}&client_secret={CANARY}")),
+        presented("introspect").header("authorization", format!("Bearer {CANARY}")).body("token=x"),
+        presented("revoke").body(format!("token={CANARY}&client_id={client_id}&client_secret={CANARY}")),
+        presented("revoke").body(format!("token={manager}&token={manager}&{CANARY}=%zz")),
+        http.get(format!("{base}/oauth2/introspect?token={CANARY}&token={manager}")),
+        http.get(format!("{base}/oauth2/verify?product={CANARY}&{CANARY}={CANARY}")).bearer_auth(manager),
+        http.get(format!("{base}/oauth2/verify?product={CANARY}")).bearer_auth(manager),
+        http.get(format!("{base}/oauth2/verify?access_token={CANARY}")).bearer_auth(CANARY),
         http.get(format!("{base}/v1/products?{CANARY}={CANARY}")).bearer_auth(CANARY),
         http.get(format!("{base}/.well-known/jwks.json?token={CANARY}")).header("if-none-match", CANARY),
         http.request(Method::from_bytes(b"CANARYINTHECOALMINE").unwrap(), format!("{base}/healthz")),
@@ -255,6 +265,12 @@ async fn no_secret_comes_to_light(engine: Engine) {
         ]);
         secrets.0.extend(pem.lines().filter(|line| line.len() > 60).map(str::to_owned));
 
+        for path in ["introspect", "revoke"] {
+            let ask = http.post(format!("{base}/oauth2/{path}")).basic_auth(&client_id, Some(&client_secret));
+            let reply = Reply::to(ask.form(&[("token", &for_ever)])).await;
+            assert_eq!(reply.status, if path == "introspect" { 200 } else { 400 }, "{reply:?}");
+            secrets.must_not_be_in("a reply", &reply.text());
+        }
         for request in requests_with_canaries(&http, &base, &client_id, &manager) {
             let reply = Reply::to(request).await;
             let whole = format!("{:?} {}", reply.headers, reply.text());

@@ -2,6 +2,7 @@
 
 mod canary;
 mod expect;
+mod forward_auth;
 mod introspection;
 mod introspection_signed;
 mod jwks;

@@ -95,6 +95,11 @@ impl Contract {
         self.operations.iter().map(|operation| operation.path.as_str()).collect()
     }
 
+    /// Whether a path takes any method and answers as to GET.
+    pub(crate) fn takes_any_method(&self, path: &str) -> bool {
+        self.root["paths"][path].get("x-any-method").is_some_and(|any| *any == true)
+    }
+
     /// The operations of a path.
     pub(crate) fn of_path<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a Operation> {
         self.operations.iter().filter(move |operation| operation.path == path)
@@ -117,7 +122,7 @@ impl Contract {
         }
         let Some(path) = self.path_of(reply.route, issuer_path) else { return false };
         // HEAD is GET without the body (RFC 9110 §9.3.2), so it is not written down once more.
-        let method = if reply.method == "HEAD" { "GET" } else { reply.method };
+        let method = if reply.method == "HEAD" || self.takes_any_method(path) { "GET" } else { reply.method };
         match self.of_path(path).find(|operation| operation.method == method) {
             Some(operation) => reply.status != 405 && operation.replies.contains_key(&reply.status),
             // 405 stands with the operations that a path has, since it cannot stand with those it has not.

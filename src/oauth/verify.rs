@@ -1,0 +1,243 @@
+//! `/oauth2/verify`, any method: whether a request may pass, asked by a proxy in front of another service (forward-auth:
+//! nginx `auth_request`, Traefik, Caddy, Envoy). `design.md` §3.
+//!
+//! 200, 401, 403 or 503, and nothing else: nginx turns the rest into 500. So nothing of the request is refused but its
+//! token and its query, no body is read, and none is sent. The words of a refusal are those of RFC 6750 §3.
+
+use std::borrow::Cow;
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::web::{self, Data};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use mintmark_verifier::AccessTokenClaims;
+
+use super::error::{RETRY_UNAVAILABLE, no_store};
+use super::{form, unread};
+use crate::config::Settings;
+use crate::issuance::Issuer;
+use crate::model::product::is_product_code;
+use crate::registry::{Error as RegistryError, Judged, Registry};
+use crate::telemetry;
+
+const CLIENT_ID: HeaderName = HeaderName::from_static("x-mintmark-client-id");
+const WORKSPACE_ID: HeaderName = HeaderName::from_static("x-mintmark-workspace-id");
+const PRODUCTS: HeaderName = HeaderName::from_static("x-mintmark-products");
+const SCOPE: HeaderName = HeaderName::from_static("x-mintmark-scope");
+const TOKEN_ID: HeaderName = HeaderName::from_static("x-mintmark-token-id");
+
+const CHALLENGE: &str = r#"Bearer realm="mintmark""#;
+
+/// The headers that may carry a token beside `Authorization` (`verify.token_headers`).
+#[derive(Debug, Default)]
+pub struct TokenHeaders(Box<[HeaderName]>);
+
+impl TokenHeaders {
+    /// Those that the settings name, which has seen that they are names of headers.
+    pub fn new(settings: &Settings) -> Self {
+        let names = settings.verify.token_headers.iter();
+        Self(names.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect())
+    }
+}
+
+/// Why a request may not pass.
+#[derive(Debug, PartialEq, Eq)]
+enum Refusal {
+    /// It brings no token.
+    NoToken,
+    /// It brings none that holds; the text says what to do.
+    InvalidToken(&'static str),
+    /// Its token does not open these products.
+    LacksProducts(String),
+    /// The check itself is put wrongly.
+    Misasked,
+    /// It cannot be known.
+    CannotKnow,
+}
+
+const DOES_NOT_HOLD: Refusal = Refusal::InvalidToken("the token does not hold: get a new one");
+const MALFORMED: Refusal = Refusal::InvalidToken("the token is malformed");
+const TWO_TOKENS: Refusal = Refusal::InvalidToken("send one token, in one place");
+const BOUND: Refusal =
+    Refusal::InvalidToken("the token is bound to a key: it is good only with proof of that key");
+
+/// Answers whether the request may pass.
+pub async fn any(
+    request: HttpRequest,
+    payload: web::Payload,
+    registry: Data<Registry>,
+    issuer: Data<Issuer>,
+    elsewhere: Data<TokenHeaders>,
+) -> HttpResponse {
+    let payload = payload.into_inner();
+    if !matches!(payload, Payload::None) {
+        unread::keep(&request, payload);
+    }
+    let passing = match claims(&request, &registry, &issuer, &elsewhere).await {
+        Ok(claims) => passed(claims),
+        Err(refusal) => Err(refusal),
+    };
+    unread::close_with(&request, passing.unwrap_or_else(refused))
+}
+
+/// The claims of the token that the request brings, if it lives and opens what is demanded.
+async fn claims(
+    request: &HttpRequest,
+    registry: &Registry,
+    issuer: &Issuer,
+    elsewhere: &TokenHeaders,
+) -> Result<AccessTokenClaims, Refusal> {
+    let token = presented(request.headers(), &elsewhere.0)?;
+    // Before the keys are asked: what is known of them may be out of date as well.
+    registry.must_be_fresh().await.map_err(|error| unknown(&error))?;
+    let claims = issuer.verify_for_anyone(token).map_err(|error| {
+        tracing::info!(reason = error.code(), "refused an access token");
+        DOES_NOT_HOLD
+    })?;
+    if claims.cnf.is_some() {
+        tracing::info!(reason = "proof_required", "refused an access token");
+        return Err(BOUND);
+    }
+    if let Judged::Dead(death) = registry.judge_token(&claims).await.map_err(|error| unknown(&error))? {
+        tracing::info!(reason = death.as_str(), "refused an access token");
+        return Err(DOES_NOT_HOLD);
+    }
+    telemetry::http::authenticated(request, &claims.client_id);
+    let query = request.query_string();
+    let opens = |member| product(member).is_some_and(|product| claims.has_product(&product));
+    if query.is_empty() || query.split('&').all(opens) { Ok(claims) } else { Err(lacking(query)) }
+}
+
+/// The one token of a request.
+fn presented<'a>(headers: &'a HeaderMap, elsewhere: &[HeaderName]) -> Result<&'a str, Refusal> {
+    let mut found = None;
+    let mut lines = headers.get_all(header::AUTHORIZATION);
+    if let Some(line) = lines.next() {
+        if lines.next().is_some() {
+            return Err(TWO_TOKENS);
+        }
+        // Any other scheme is as good as no token (RFC 6750 §3).
+        found = bearer(line.to_str().map_err(|_| MALFORMED)?);
+    }
+    for line in elsewhere.iter().flat_map(|name| headers.get_all(name)) {
+        let text = line.to_str().map_err(|_| MALFORMED)?.trim_matches(' ');
+        if !text.is_empty() && found.replace(bearer(text).unwrap_or(text)).is_some() {
+            return Err(TWO_TOKENS);
+        }
+    }
+    found.ok_or(Refusal::NoToken)
+}
+
+/// What follows the scheme, in any case of letters (RFC 9110 §11.1).
+fn bearer(line: &str) -> Option<&str> {
+    let (scheme, token) = line.split_once(' ').unwrap_or((line, ""));
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
+}
+
+/// The product that a member of the query demands; `None` if it is no such member.
+fn product(member: &str) -> Option<Cow<'_, str>> {
+    let (name, value) = member.split_once('=')?;
+    if form::decode(name)? == "product" { form::decode(value) } else { None }
+}
+
+/// What of the query does not hold: it names products that the token has not, or is no demand at all.
+#[cold]
+fn lacking(query: &str) -> Refusal {
+    let products: Option<Vec<_>> =
+        query.split('&').map(|member| product(member).filter(|product| is_product_code(product))).collect();
+    let Some(products) = products else {
+        tracing::warn!("the proxy asks with a query that is none of ?product=CODE: correct its settings");
+        return Refusal::Misasked;
+    };
+    Refusal::LacksProducts(products.join(" "))
+}
+
+fn unknown(error: &RegistryError) -> Refusal {
+    tracing::error!(%error, "the request could not be served");
+    Refusal::CannotKnow
+}
+
+/// 200, and who it is that passes.
+fn passed(claims: AccessTokenClaims) -> Result<HttpResponse, Refusal> {
+    let mut response = HttpResponse::Ok();
+    no_store(&mut response);
+    for (name, text) in [
+        (CLIENT_ID, claims.client_id),
+        (WORKSPACE_ID, claims.workspace_id),
+        (PRODUCTS, claims.products.join(" ")),
+        (SCOPE, claims.scope),
+        (TOKEN_ID, claims.jti),
+    ] {
+        let value = HeaderValue::try_from(text).map_err(|error| {
+            tracing::error!(%error, "a claim of a token of our own cannot stand in a header");
+            Refusal::CannotKnow
+        })?;
+        response.insert_header((name, value));
+    }
+    Ok(response.finish())
+}
+
+#[cold]
+fn refused(refusal: Refusal) -> HttpResponse {
+    let challenged = |status: StatusCode, more: &str| {
+        let mut response = HttpResponse::build(status);
+        response.insert_header((header::WWW_AUTHENTICATE, format!("{CHALLENGE}{more}")));
+        response
+    };
+    let mut response: HttpResponseBuilder = match refusal {
+        Refusal::NoToken => challenged(StatusCode::UNAUTHORIZED, ""),
+        Refusal::InvalidToken(why) => challenged(
+            StatusCode::UNAUTHORIZED,
+            &format!(r#", error="invalid_token", error_description="{why}""#),
+        ),
+        Refusal::LacksProducts(products) => {
+            challenged(StatusCode::FORBIDDEN, &format!(r#", error="insufficient_scope", scope="{products}""#))
+        }
+        Refusal::Misasked => challenged(
+            StatusCode::FORBIDDEN,
+            r#", error="insufficient_scope", error_description="what is demanded here cannot be granted""#,
+        ),
+        Refusal::CannotKnow => {
+            let mut response = HttpResponse::ServiceUnavailable();
+            response.insert_header((header::RETRY_AFTER, RETRY_UNAVAILABLE));
+            response
+        }
+    };
+    no_store(&mut response);
+    response.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_demands_products_or_nothing_that_can_be_granted() {
+        for (query, demanded) in [
+            ("product=gst", Some("gst")),
+            ("product=gst&product=e-invoicing", Some("gst e-invoicing")),
+            ("product=a%3Ab", Some("a:b")),
+            ("%70roduct=gst", Some("gst")),
+            ("product=", None),
+            ("product", None),
+            ("product=gst&", None),
+            ("&product=gst", None),
+            ("product=gst&x=y", None),
+            ("Product=gst", None),
+            ("product=GST", None),
+            ("product=gst+e-invoicing", None),
+            ("product=gst,e-invoicing", None),
+            ("product=%ff", None),
+            ("product=%", None),
+            ("product=\"", None),
+            ("product=mintmark:read", None),
+            ("product[]=gst", None),
+            ("scope=gst", None),
+            ("access_token=x", None),
+        ] {
+            let expected = demanded.map_or(Refusal::Misasked, |codes| Refusal::LacksProducts(codes.into()));
+            assert_eq!(lacking(query), expected, "{query}");
+        }
+    }
+}

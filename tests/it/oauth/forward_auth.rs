@@ -1,0 +1,452 @@
+//! Forward-auth (`design.md` §3, `/oauth2/verify`; `standards.md` §1.2): who passes and as whom, and that a proxy gets
+//! 200, 401, 403 or 503 whatever it sends.
+
+use mintmark::keys::signing::TokenTyp;
+use reqwest::{Method, RequestBuilder};
+use serde_json::json;
+
+use super::expect::{Token, uncached};
+use super::presenting::{
+    SIGNED, client_in, form, given_up, never, recorded, revoked, signed, stateless, token_of, with,
+};
+use crate::support::{Engine, Reply, START, TestApp, Wire, on_both_engines};
+
+on_both_engines!(
+    a_token_that_lives_passes_as_who_it_is,
+    any_method_is_answered_alike,
+    products_are_demanded_by_the_query,
+    without_a_token_there_is_no_error_to_tell,
+    a_token_that_does_not_hold_is_invalid,
+    a_token_comes_once,
+    other_headers_are_read_if_named,
+    a_bound_token_needs_its_proof,
+    a_killed_token_is_out_at_once,
+    what_cannot_be_known_is_503,
+    bodies_are_not_read,
+    nothing_else_is_ever_answered,
+);
+
+const VERIFY: &str = "/oauth2/verify";
+const CHALLENGE: &str = r#"Bearer realm="mintmark""#;
+/// What tells a proxy and the service behind it who passes.
+const IDENTITY: [&str; 5] = [
+    "x-mintmark-client-id",
+    "x-mintmark-products",
+    "x-mintmark-scope",
+    "x-mintmark-token-id",
+    "x-mintmark-workspace-id",
+];
+
+/// A question with this query and this token.
+fn ask(app: &TestApp, query: &str, token: &str) -> RequestBuilder {
+    app.request(Method::GET, &format!("{VERIFY}{query}")).bearer_auth(token)
+}
+
+async fn asked(app: &TestApp, query: &str, token: &str) -> Reply {
+    Reply::to(ask(app, query, token)).await
+}
+
+#[track_caller]
+fn passes(reply: &Reply) {
+    assert_eq!((reply.status, reply.body.as_slice()), (200, &b""[..]), "{reply:?}");
+    uncached(reply);
+    assert_eq!(reply.header("www-authenticate"), None);
+}
+
+/// What every reply but 200 is.
+#[track_caller]
+fn stopped(reply: &Reply, status: u16) {
+    assert_eq!((reply.status, reply.body.as_slice()), (status, &b""[..]), "{reply:?}");
+    uncached(reply);
+    for name in IDENTITY {
+        assert_eq!(reply.header(name), None);
+    }
+}
+
+#[track_caller]
+fn invalid_token(reply: &Reply) {
+    stopped(reply, 401);
+    let challenge = reply.header("www-authenticate").unwrap();
+    let begins = format!(r#"{CHALLENGE}, error="invalid_token", error_description=""#);
+    assert!(challenge.starts_with(&begins), "{challenge}");
+    let lawful = |b: u8| matches!(b, 0x20..=0x7e) && b != b'\\';
+    assert!(challenge.bytes().all(lawful) && challenge.matches('"').count() == 6, "{challenge}");
+}
+
+#[track_caller]
+fn lacks(reply: &Reply, scope: Option<&str>) {
+    stopped(reply, 403);
+    let challenge = reply.header("www-authenticate").unwrap();
+    let begins = format!(r#"{CHALLENGE}, error="insufficient_scope""#);
+    match scope {
+        Some(scope) => assert_eq!(challenge, format!(r#"{begins}, scope="{scope}""#)),
+        None => assert!(challenge.starts_with(&format!(r#"{begins}, error_description=""#)), "{challenge}"),
+    }
+}
+
+async fn a_token_that_lives_passes_as_who_it_is(engine: Engine) {
+    for settings in ["", "tokens.never_expires.exp = \"omit\""] {
+        let app = TestApp::start_with(engine, settings).await;
+        let admin = app.administrator().await;
+        admin.product("e-invoicing", json!({"audience": "https://own.example"})).await;
+        for expiry in [stateless(), recorded(), never()] {
+            let both = with(&expiry, json!({"products": ["gst", "e-invoicing"]}));
+            let client = client_in(&admin, "acme", both).await;
+            let token = token_of(&app, &client).await;
+            let reply = asked(&app, "", &token.text).await;
+            passes(&reply);
+            let told = IDENTITY.map(|name| reply.header(name).unwrap());
+            let jti = token.claims["jti"].as_str().unwrap();
+            assert_eq!(told, [&*client.client_id, "e-invoicing gst", "e-invoicing gst", jti, "acme"]);
+        }
+        // One without products passes where none is demanded.
+        let reply = asked(&app, "", &admin.token).await;
+        passes(&reply);
+        assert_eq!(reply.header("x-mintmark-products"), Some(""));
+        assert_eq!(reply.header("x-mintmark-scope"), Some("mintmark:manage"));
+        assert_eq!(reply.header("x-mintmark-workspace-id"), Some("platform"));
+        lacks(&asked(&app, "?product=gst", &admin.token).await, Some("gst"));
+        app.stop().await;
+    }
+}
+
+async fn any_method_is_answered_alike(engine: Engine) {
+    let app = TestApp::start_with(engine, "server.public_url = \"{base}/tenant\"").await;
+    let admin = app.administrator().await;
+    let client = client_in(&admin, "acme", json!({})).await;
+    let token = token_of(&app, &client).await.text;
+    for method in
+        ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "QUERY", "brew"]
+    {
+        for path in [VERIFY, "/tenant/oauth2/verify"] {
+            let to = |query: &str| {
+                app.request(Method::from_bytes(method.as_bytes()).unwrap(), &format!("{path}{query}"))
+            };
+            let reply = Reply::to(to("?product=gst").bearer_auth(&token)).await;
+            passes(&reply);
+            assert_eq!(reply.header("x-mintmark-client-id"), Some(&*client.client_id));
+            lacks(&Reply::to(to("?product=none").bearer_auth(&token)).await, Some("none"));
+            stopped(&Reply::to(to("")).await, 401);
+        }
+    }
+    app.stop().await;
+}
+
+async fn products_are_demanded_by_the_query(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    for product in ["e-invoicing", "other"] {
+        admin.product(product, json!({})).await;
+    }
+    let client = client_in(&admin, "acme", json!({"products": ["gst", "e-invoicing"]})).await;
+    let whole = token_of(&app, &client).await.text;
+    for query in [
+        "",
+        "?",
+        "?product=gst",
+        "?product=e-invoicing",
+        "?product=gst&product=e-invoicing",
+        "?product=gst&product=gst",
+        "?product=%67st",
+        "?%70roduct=gst",
+    ] {
+        passes(&asked(&app, query, &whole).await);
+    }
+    for (query, scope) in [
+        // There is one of that code, and there is none.
+        ("?product=other", "other"),
+        ("?product=nothing", "nothing"),
+        ("?product=gst&product=other", "gst other"),
+        ("?product=gs", "gs"),
+        ("?product=gst.", "gst."),
+    ] {
+        lacks(&asked(&app, query, &whole).await, Some(scope));
+    }
+    for query in [
+        "?product=",
+        "?product",
+        "?product=gst&product=",
+        "?product=GST",
+        "?product=gst+e-invoicing",
+        "?product=gst%20e-invoicing",
+        "?product=gst,e-invoicing",
+        "?product=gst%00",
+        "?product=%ff",
+        "?product=gst%",
+        "?product=%22%0d%0aSet-Cookie:x",
+        "?Product=gst",
+        "?products=gst",
+        "?product=gst&x=y",
+        "?x",
+        "?&",
+        "?product=gst&",
+        "?scope=gst",
+        "?product=gst&access_token=x",
+    ] {
+        lacks(&asked(&app, query, &whole).await, None);
+    }
+    // What counts is what the token carries, not what its client is granted.
+    let part = app.access_token(&client, &[("scope", "gst")]).await;
+    passes(&asked(&app, "?product=gst", &part).await);
+    lacks(&asked(&app, "?product=e-invoicing", &part).await, Some("e-invoicing"));
+    // Who he is comes first.
+    invalid_token(&asked(&app, "?x=y", "x").await);
+    app.stop().await;
+}
+
+async fn without_a_token_there_is_no_error_to_tell(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    let token = token_of(&app, &client).await.text;
+    let ask = |query: &str| app.request(Method::GET, &format!("{VERIFY}{query}"));
+    for request in [
+        ask(""),
+        ask("?product=gst"),
+        ask(&format!("?access_token={token}")),
+        ask("").basic_auth(&client.client_id, Some(&client.client_secret)),
+        ask("").header("authorization", format!("DPoP {token}")),
+        ask("").header("authorization", format!("Bearer2 {token}")),
+        ask("").header("authorization", token.clone()),
+        ask("").header("x-access-token", token.clone()),
+        ask("").header("cookie", format!("access_token={token}")),
+        ask("").header("proxy-authorization", format!("Bearer {token}")),
+        app.request(Method::POST, VERIFY).form(&[("access_token", &token)]),
+    ] {
+        let reply = Reply::to(request).await;
+        stopped(&reply, 401);
+        assert_eq!(reply.header("www-authenticate"), Some(CHALLENGE));
+    }
+    app.stop().await;
+}
+
+async fn a_token_that_does_not_hold_is_invalid(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    let client = client_in(&admin, "acme", json!({})).await;
+    let Token { text, claims, .. } = token_of(&app, &client).await;
+    let (rest, signature) = text.rsplit_once('.').unwrap();
+    let other = TestApp::start(engine).await;
+    let foreign = token_of(&other, &other.bootstrap().await).await.text;
+    other.stop().await;
+    let forged = |changes| signed(&app, TokenTyp::AccessToken, &with(&claims, changes));
+    let reply = form(&app, "/oauth2/introspect", &client, &[("token", &text)]).header("accept", SIGNED);
+    let of_another_kind = Reply::to(reply).await.text();
+    for bad in [
+        "",
+        " ",
+        "x",
+        "a.b.c",
+        rest,
+        &format!("{rest}.x{signature}"),
+        &format!("{text}.x"),
+        &format!("{text} x"),
+        &format!("{text},{text}"),
+        &"x".repeat(7000),
+        "eyJhbGciOiJub25lIn0.e30.",
+        &foreign,
+        &of_another_kind,
+        &signed(&app, TokenTyp::StatusList, &claims),
+        &signed(&app, TokenTyp::Jwt, &claims),
+        &forged(json!({"exp": START})),
+        &forged(json!({"nbf": START + 60})),
+        &forged(json!({"iss": "https://elsewhere.example"})),
+        &forged(json!({"workspace_id": "platform"})),
+        &forged(json!({"status": null})),
+    ] {
+        let request = app.request(Method::GET, VERIFY).header("authorization", format!("Bearer {bad}"));
+        invalid_token(&Reply::to(request).await);
+    }
+    let header = |bytes: &[u8]| reqwest::header::HeaderValue::from_bytes(bytes).unwrap();
+    for value in [&b"Bearer \xff\xfe"[..], b"Bearer"] {
+        invalid_token(
+            &Reply::to(app.request(Method::GET, VERIFY).header("authorization", header(value))).await,
+        );
+    }
+    app.clock.advance(3599);
+    passes(&asked(&app, "", &text).await);
+    app.clock.advance(1);
+    invalid_token(&asked(&app, "", &text).await);
+    app.stop().await;
+}
+
+async fn a_token_comes_once(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    let token = token_of(&app, &client).await.text;
+    for scheme in ["Bearer", "bearer", "BEARER", "bEARER", "Bearer "] {
+        let request = app.request(Method::GET, VERIFY).header("authorization", format!("{scheme} {token}"));
+        passes(&Reply::to(request).await);
+    }
+    invalid_token(&Reply::to(ask(&app, "", &token).bearer_auth(&token)).await);
+    invalid_token(&Reply::to(ask(&app, "", &token).basic_auth("x", Some("y"))).await);
+    app.stop().await;
+}
+
+async fn other_headers_are_read_if_named(engine: Engine) {
+    let settings = "verify.token_headers = [\"X-Access-Token\", \"x-forwarded-authorization\"]";
+    let app = TestApp::start_with(engine, settings).await;
+    let client = app.bootstrap().await;
+    let token = token_of(&app, &client).await.text;
+    let by = |name: &str, value: &str| app.request(Method::GET, VERIFY).header(name, value);
+    for request in [
+        by("x-access-token", &token),
+        by("X-ACCESS-TOKEN", &format!("bearer {token}")),
+        by("x-forwarded-authorization", &format!("Bearer {token}")),
+        by("x-forwarded-authorization", &token).header("x-access-token", ""),
+        by("x-access-token", &token).basic_auth("x", Some("y")),
+        ask(&app, "", &token),
+        ask(&app, "", &token).header("x-access-token", ""),
+    ] {
+        passes(&Reply::to(request).await);
+    }
+    for request in [
+        by("x-access-token", "x"),
+        by("x-access-token", &format!("Basic {token}")),
+        by("x-access-token", &token).header("x-access-token", &token),
+        by("x-access-token", &token).header("x-forwarded-authorization", &token),
+        ask(&app, "", &token).header("x-access-token", "x"),
+        ask(&app, "", "x").header("x-access-token", &token),
+    ] {
+        invalid_token(&Reply::to(request).await);
+    }
+    stopped(&Reply::to(by("x-api-key", &token)).await, 401);
+    stopped(&Reply::to(by("x-access-token", "")).await, 401);
+    app.stop().await;
+}
+
+async fn a_bound_token_needs_its_proof(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    let client = client_in(&admin, "acme", json!({})).await;
+    let claims = token_of(&app, &client).await.claims;
+    for cnf in [json!({"x5t#S256": "A".repeat(43)}), json!({"jkt": "B".repeat(43)}), json!({})] {
+        let bound = signed(&app, TokenTyp::AccessToken, &with(&claims, json!({"cnf": cnf})));
+        invalid_token(&asked(&app, "", &bound).await);
+        // Whatever the header says, nobody has checked it.
+        let request = ask(&app, "", &bound).header("x-client-cert", "x").header("dpop", "x.y.z");
+        invalid_token(&Reply::to(request).await);
+    }
+    app.stop().await;
+}
+
+async fn a_killed_token_is_out_at_once(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    for expiry in [stateless(), recorded(), never()] {
+        let client = client_in(&admin, "acme", expiry).await;
+        let (one, other) = (token_of(&app, &client).await.text, token_of(&app, &client).await.text);
+        passes(&asked(&app, "?product=gst", &one).await);
+        given_up(&revoked(&app, &client, &one).await);
+        invalid_token(&asked(&app, "?product=gst", &one).await);
+        passes(&asked(&app, "?product=gst", &other).await);
+    }
+    app.stop().await;
+}
+
+async fn what_cannot_be_known_is_503(engine: Engine) {
+    let app = TestApp::start_with(engine, "tokens.serve_stale_seconds = 60").await;
+    let admin = app.administrator().await;
+    let mut tokens = Vec::new();
+    for expiry in [stateless(), never()] {
+        tokens.push(token_of(&app, &client_in(&admin, "acme", expiry).await).await.text);
+    }
+    let unavailable = |reply: &Reply| {
+        stopped(reply, 503);
+        assert_eq!((reply.header("retry-after"), reply.header("www-authenticate")), (Some("5"), None));
+    };
+    app.database.go_away().await;
+    for token in &tokens {
+        unavailable(&asked(&app, "", token).await);
+        unavailable(&asked(&app, "?product=other", token).await);
+    }
+    app.clock.advance_millis(5001);
+    unavailable(&asked(&app, "", &tokens[0]).await);
+    unavailable(&asked(&app, "", "x").await);
+    stopped(&Reply::of(app.get(VERIFY).await).await, 401);
+    app.database.come_back().await;
+    for token in &tokens {
+        passes(&asked(&app, "", token).await);
+    }
+    app.stop().await;
+}
+
+async fn bodies_are_not_read(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    let token = token_of(&app, &client).await.text;
+    // One connection serves many questions.
+    let mut wire = Wire::to(&app).await;
+    for _ in 0..3 {
+        let head = format!("GET {VERIFY} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n");
+        wire.send(format!("{head}\r\n")).await;
+        passes(&wire.reply().await);
+        wire.send(format!("{head}Content-Length: 0\r\n\r\n")).await;
+        passes(&wire.reply().await);
+    }
+    // Whatever is said of a body, and whether or not it comes.
+    for body in [
+        "Content-Length: 5\r\n\r\n",
+        "Content-Length: 5\r\n\r\nhello",
+        "Content-Length: 99999999999\r\n\r\n",
+        "Content-Length: 10\r\nContent-Encoding: br\r\n\r\n0123456789",
+        "Transfer-Encoding: chunked\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ] {
+        for (token, status) in [(token.as_str(), 200), ("x", 401)] {
+            let mut wire = Wire::to(&app).await;
+            let head = format!("POST {VERIFY} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n");
+            wire.send(format!("{head}{body}")).await;
+            assert_eq!(wire.reply().await.status, status, "{body}");
+            // What may still come is not taken for a request.
+            wire.must_close().await;
+        }
+    }
+    app.stop().await;
+}
+
+async fn nothing_else_is_ever_answered(engine: Engine) {
+    let app = TestApp::start_with(engine, "verify.token_headers = [\"x-access-token\"]").await;
+    let client = app.bootstrap().await;
+    let token = token_of(&app, &client).await.text;
+    // The same bytes in every run; what matters is that there are many, and odd ones.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = |below: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % below
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    for round in 0..400 {
+        let mut odd = |length: u64| -> Vec<u8> {
+            // Whatever may stand in a header: no controls but the tab.
+            (0..next(length))
+                .map(|_| match next(4) {
+                    0 => u8::try_from(0x80 + next(0x80)).unwrap(),
+                    1 => b"\t \",;=%&.Bearer"[usize::try_from(next(15)).unwrap()],
+                    _ => u8::try_from(0x20 + next(0x5f)).unwrap(),
+                })
+                .collect()
+        };
+        let query: String = odd(12).iter().filter(|b| b.is_ascii_graphic()).map(|b| char::from(*b)).collect();
+        let query = query.replace(['#', '"', '<', '>', '`', '{', '}', '|', '\\', '^'], "%");
+        let value = |bytes: Vec<u8>| reqwest::header::HeaderValue::from_bytes(&bytes);
+        let method = ["GET", "POST", "DELETE", "LOCK"][round % 4];
+        let path = format!("{VERIFY}?product={query}");
+        let mut request = app.request(Method::from_bytes(method.as_bytes()).unwrap(), &path);
+        if round % 3 != 0 {
+            request = request.bearer_auth(&token);
+        }
+        for name in ["x-access-token", "content-type", "accept", "x-forwarded-for", "host2", "expect2"] {
+            if let Ok(value) = value(odd(40)) {
+                request = request.header(name, value);
+            }
+        }
+        let reply = Reply::to(request).await;
+        assert!([200, 401, 403, 503].contains(&reply.status), "{path}: {reply:?}");
+        seen.insert(reply.status);
+    }
+    assert!(seen.contains(&401), "{seen:?}");
+    app.stop().await;
+}
