@@ -16,6 +16,9 @@ has_postgres() {
     has pg_config && [ -x "$(pg_config --bindir)/initdb" ]
 }
 
+# has_nginx: Debian keeps it where only root's path leads.
+has_nginx() { has nginx || [ -x /usr/sbin/nginx ]; }
+
 # install_missing PART: the programs that a part of the tests needs.
 install_missing() {
     local missing=()
@@ -26,10 +29,11 @@ install_missing() {
     if [ "$1" != rust ]; then
         python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
     fi
-    # For the examples of verifying.
+    # For the examples of verifying, and for forward-auth.
     if [ "$1" = all ] || [ "$1" = interop ]; then
         has javac || missing+=(default-jdk-headless)
         has go || missing+=(golang-go)
+        has_nginx || missing+=(nginx)
     fi
     if ! has cargo; then
         echo 'Rust is missing: install it with rustup; rust-toolchain.toml names the version.' >&2
@@ -50,15 +54,20 @@ install_missing() {
 }
 
 apt_install() {
-    # Only PostgreSQL's programs are wanted: without this, Debian also makes a cluster and starts it.
+    # Only programs are wanted: without this, Debian also makes a PostgreSQL cluster, and starts it and nginx.
     local no_cluster=/etc/postgresql-common/createcluster.d/none-for-mintmark-tests.conf code=0
+    local no_start=/usr/sbin/policy-rc.d
+    if [ -e "$no_start" ]; then no_start=; else
+        printf '#!/bin/sh\nexit 101\n' >"$no_start"
+        chmod +x "$no_start"
+    fi
     mkdir -p "${no_cluster%/*}"
     echo 'create_main_cluster = false' >"$no_cluster"
     {
         apt-get update -q &&
             DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" </dev/null
     } || code=$?
-    rm -f "$no_cluster"
+    rm -f "$no_cluster" ${no_start:+"$no_start"}
     return "$code"
 }
 

@@ -1,4 +1,4 @@
-"""Runs a command against services that are set up for it: `run.py clients|examples|openapi sqlite|postgres -- COMMAND …`.
+"""Runs a command against services that are set up for it: `run.py clients|examples|forward-auth|openapi sqlite|postgres -- COMMAND …`.
 
 The command finds in MINTMARK_WORLD the path of a JSON file that says what there is: issuers, clients, expected verdicts.
 Everything that was started is stopped, and its data removed, when the command ends. The exit code is the command's.
@@ -48,6 +48,21 @@ def clients(engine: str, stack: ExitStack) -> dict:
                     "audience": world.PRODUCTS["gst"], "scope": "gst", "workspace_id": world.WORKSPACE,
                 }
     return {"cells": cells, "expected": matrix.expected()}
+
+
+def forward_auth(engine: str, stack: ExitStack) -> dict:
+    """One service with a client for each way in which a proxy may decide."""
+    service = stack.enter_context(running(database_urls(engine, stack)("proxy")))
+    manager = world.Manager(service)
+    world.create_products(manager)
+    world.create_workspace(manager, world.WORKSPACE)
+    wanted = {"gst": (["gst"], HOUR), "e-invoicing": (["e-invoicing"], HOUR), "both": (["gst", "e-invoicing"], HOUR), "gst for ever": (["gst"], NEVER)}
+    made = {
+        name: manager.post(f"/v1/workspaces/{world.WORKSPACE}/api-clients", {"label": name, "products": products, "token_expiry": expiry})
+        for name, (products, expiry) in wanted.items()
+    }
+    clients = {name: {"client_id": client["client_id"], "client_secret": client["client_secret"]} for name, client in made.items()}
+    return {"issuer": service.issuer, "clients": clients, "database": str(service.folder / "data" / "mintmark.db")}
 
 
 def openapi(engine: str, stack: ExitStack) -> dict:
@@ -103,7 +118,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mintmark-world-")))
-        facts = {"clients": clients, "examples": clients, "openapi": openapi}[setting](engine, stack)
+        facts = {"clients": clients, "examples": clients, "forward-auth": forward_auth, "openapi": openapi}[setting](engine, stack)
         (folder / "world.json").write_text(json.dumps(facts, indent=2))
         environment = {
             **os.environ, "MINTMARK_WORLD": str(folder / "world.json"), "MINTMARK_VERDICTS": str(folder / "verdicts"),
