@@ -29,7 +29,7 @@ use crate::model::key::Phase;
 use crate::oauth::authenticate::Throttle;
 use crate::oauth::metadata::Metadata;
 use crate::oauth::verify::TokenHeaders;
-use crate::registry::{Error as RegistryError, Freshness, Policy, Registry};
+use crate::registry::{Caller, Error as RegistryError, Freshness, Policy, Registry};
 use crate::routes::{self, Doors};
 use crate::storage::{SealedRoot, Storage, StorageError};
 use crate::telemetry::health::{Check, Checks, Readiness};
@@ -131,6 +131,23 @@ pub async fn migrate(settings: &Settings) -> Result<(), StartError> {
     Ok(())
 }
 
+/// Seals the database under the master key in `file`, which is made if it is not there, instead of the one that the
+/// settings name. A process that serves goes on: it has no need of either after its start. Returns where the new key came
+/// from.
+///
+/// # Errors
+/// A [`StartError`]. Whatever the moment of a failure, one of the two keys opens the database, and both are on disk.
+pub async fn rewrap(settings: &Settings, core: &Core, file: &Path) -> Result<Origin, StartError> {
+    // Only read: whether it is the right one is judged where it is replaced.
+    let from = match &settings.keys.master_key {
+        MasterKeySetting::Inline(text) => MasterKey::parse(text.expose()).map_err(MasterKeyError::Text)?,
+        MasterKeySetting::File { path, .. } => MasterKey::read(path)?,
+    };
+    let (to, origin) = MasterKey::ensure(file, &core.random)?;
+    core.registry.replace_master_key(&Caller::command_line(), &from, &to).await?;
+    Ok(origin)
+}
+
 /// Copies the SQLite database to a file that must not exist; see [`Storage::back_up`]. Returns its size in bytes.
 ///
 /// # Errors
@@ -173,16 +190,7 @@ async fn open_root(
 ) -> Result<(RootKey, Origin), StartError> {
     let stored = storage.sealed_root().await?;
     let fingerprint = stored.as_ref().map(|root| root.master_fingerprint.as_slice());
-    let (master, origin) = match &settings.keys.master_key {
-        MasterKeySetting::Inline(text) => {
-            MasterKey::obtain(Some(text.expose()), "".as_ref(), fingerprint, random)?
-        }
-        // A file that an operator named must be there: making it would hide a mistyped path.
-        MasterKeySetting::File { path, explicit: true } if !path.exists() => {
-            return Err(MasterKeyError::Missing(path.clone()).into());
-        }
-        MasterKeySetting::File { path, .. } => MasterKey::obtain(None, path, fingerprint, random)?,
-    };
+    let (master, origin) = master_key(settings, fingerprint, random)?;
     if let Some(stored) = stored {
         return Ok((RootKey::unseal(&master, &stored.sealed)?, origin));
     }
@@ -200,15 +208,26 @@ async fn open_root(
         .sealed_root()
         .await?
         .ok_or_else(|| StorageError::Damaged("the root key is gone".to_owned()))?;
-    let (master, origin) = match &settings.keys.master_key {
-        MasterKeySetting::Inline(text) => {
-            MasterKey::obtain(Some(text.expose()), "".as_ref(), Some(&stored.master_fingerprint), random)?
-        }
-        MasterKeySetting::File { path, .. } => {
-            MasterKey::obtain(None, path, Some(&stored.master_fingerprint), random)?
-        }
-    };
+    let (master, origin) = master_key(settings, Some(&stored.master_fingerprint), random)?;
     Ok((RootKey::unseal(&master, &stored.sealed)?, origin))
+}
+
+/// The master key that the settings name, for a database that keeps this fingerprint.
+fn master_key(
+    settings: &Settings,
+    fingerprint: Option<&[u8]>,
+    random: &Random,
+) -> Result<(MasterKey, Origin), MasterKeyError> {
+    match &settings.keys.master_key {
+        MasterKeySetting::Inline(text) => {
+            MasterKey::obtain(Some(text.expose()), "".as_ref(), fingerprint, random)
+        }
+        // A file that an operator named must be there: making it would hide a mistyped path.
+        MasterKeySetting::File { path, explicit: true } if !path.exists() => {
+            Err(MasterKeyError::Missing(path.clone()))
+        }
+        MasterKeySetting::File { path, .. } => MasterKey::obtain(None, path, fingerprint, random),
+    }
 }
 
 /// The sockets to serve on, bound by the caller.

@@ -9,6 +9,8 @@ use serde_json::json;
 use super::opened::{Opened, all_pages};
 use super::output::Format;
 use super::{Failure, Global};
+use crate::app::rewrap;
+use crate::keys::master::Origin;
 use crate::model::key::Alg;
 use crate::model::member::Member;
 use crate::registry::{Caller, NewSigningKey, Precondition, Representation};
@@ -18,7 +20,7 @@ const MEMBERS: &[&str] = &["kid", "alg", "use_for", "phase", "created_at", "acti
 /// Longer than any private key in PEM.
 const PEM_LIMIT: u64 = 64 * 1024;
 
-/// List, create, import and delete signing keys.
+/// List, create, import, delete and revoke signing keys, and change the master key.
 ///
 /// The first key of an algorithm and class signs at once; a later one is published for `keys.pending_seconds` before
 /// it signs and takes the place of the one before it.
@@ -29,7 +31,8 @@ Examples:
   mintmark keys create                         (rotates the key of expiring tokens)
   mintmark keys create --use-for never_expiring
   openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 | mintmark keys import - --alg RS256
-  mintmark keys revoke KID")]
+  mintmark keys revoke KID
+  mintmark keys rewrap --new-master-key-file data/master-2.key")]
 pub(super) struct Keys {
     #[command(subcommand)]
     verb: Verb,
@@ -86,6 +89,13 @@ enum Verb {
         /// The key
         #[arg(allow_hyphen_values = true)]
         kid: String,
+    },
+    /// Move the database to a new master key, while it is served
+    #[command(after_help = "Example:\n  mintmark keys rewrap --new-master-key-file data/master-2.key")]
+    Rewrap {
+        /// The file of the new key; made if it is not there
+        #[arg(long, value_name = "FILE")]
+        new_master_key_file: PathBuf,
     },
 }
 
@@ -145,6 +155,23 @@ impl Keys {
                     &json!({ "kid": kid, "deleted": true, "revoked_tokens": revoked }),
                     format_args!("signing key {kid} revoked, and with it {revoked} live recorded tokens"),
                 )?;
+            }
+            Verb::Rewrap { new_master_key_file } => {
+                let origin = rewrap(&opened.settings, &opened.core, &new_master_key_file).await?;
+                let file = std::path::absolute(&new_master_key_file).unwrap_or(new_master_key_file);
+                let file = file.display();
+                format.done(
+                    &json!({
+                        "master_key_file": file.to_string(),
+                        "created": matches!(origin, Origin::Created(_)),
+                    }),
+                    format_args!("the database is sealed under the master key in {file} from now on"),
+                )?;
+                eprintln!(
+                    "\nBefore the next start, set keys.master_key_file to it, as in \
+                     MINTMARK__KEYS__MASTER_KEY_FILE={file}, and keys.master_key to nothing. Whatever serves now goes on. \
+                     Keep a copy of the new key apart from backups, and the old key for backups made until now."
+                );
             }
         }
         Ok(())

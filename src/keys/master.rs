@@ -105,15 +105,28 @@ impl MasterKey {
         key.map_err(|fault| MasterKeyError::File { path: path.to_owned(), fault })
     }
 
+    /// The key of a file that other things are to be sealed under: read, or made if there is no such file. Either way the
+    /// file and its folder are on disk before this returns, and what is returned is what the file holds.
+    pub fn ensure(path: &Path, random: &Random) -> Result<(Self, Origin), MasterKeyError> {
+        let origin = match Self::create(path, random) {
+            Ok(_) => Origin::Created(path.to_owned()),
+            Err(MasterKeyError::NotCreated { cause, .. }) if cause.kind() == io::ErrorKind::AlreadyExists => {
+                let unreadable = |cause| MasterKeyError::Unreadable { path: path.to_owned(), cause };
+                File::open(path).and_then(|file| file.sync_all()).map_err(unreadable)?;
+                File::open(folder_of(path)).and_then(|folder| folder.sync_all()).map_err(unreadable)?;
+                Origin::File(path.to_owned())
+            }
+            Err(error) => return Err(error),
+        };
+        Ok((Self::read(path)?, origin))
+    }
+
     /// Makes a new key and writes it to `path`, which must not exist. The file (mode 0600) and its folder are on disk
     /// before this returns, so nothing is ever sealed under a key that a power cut could take.
     pub fn create(path: &Path, random: &Random) -> Result<Self, MasterKeyError> {
         let key = Self(Zeroizing::new(random.fill()?));
         let failed = |cause| MasterKeyError::NotCreated { path: path.to_owned(), cause };
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
+        let folder = folder_of(path);
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
@@ -146,6 +159,14 @@ impl MasterKey {
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MasterKey(…)")
+    }
+}
+
+/// The folder that a file is in.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     }
 }
 
@@ -249,8 +270,9 @@ pub enum MasterKeyError {
     },
     /// A good key, but not this database's.
     #[error(
-        "{origin} is not the master key of this database: its fingerprint is {found}, the database was set up with \
-         {expected}. Bring back the key with that fingerprint, or point database.url to the database of this key"
+        "{origin} is not the master key of this database: its fingerprint is {found}, the database needs {expected}. Bring \
+         back the key with that fingerprint (after `mintmark keys rewrap`, set keys.master_key_file to the new file), or \
+         point database.url to the database of this key"
     )]
     Other {
         /// The fingerprint the database keeps, in base64url.

@@ -148,3 +148,20 @@ fn the_fingerprint_names_the_key_and_shows_nothing_of_it() {
     assert_ne!(fingerprint, MasterKey::from_slice(&other).unwrap().fingerprint());
     assert_eq!(format!("{key:?}"), "MasterKey(…)");
 }
+
+#[test]
+fn a_key_to_move_to_is_read_or_made_and_never_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, random) = (folder.path().join("new/master.key"), Random::new());
+    let (made, origin) = MasterKey::ensure(&path, &random).unwrap();
+    assert_eq!(origin, Origin::Created(path.clone()));
+    let (read, origin) = MasterKey::ensure(&path, &random).unwrap();
+    assert_eq!((read.fingerprint(), origin), (made.fingerprint(), Origin::File(path.clone())));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(matches!(MasterKey::ensure(&path, &random), Err(MasterKeyError::Exposed { .. })));
+    let nothing = folder.path().join("nothing");
+    fs::write(&nothing, "").unwrap();
+    fs::set_permissions(&nothing, fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(matches!(MasterKey::ensure(&nothing, &random), Err(MasterKeyError::File { .. })));
+    assert_eq!(fs::read(&nothing).unwrap(), b"");
+}

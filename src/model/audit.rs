@@ -70,11 +70,13 @@ pub enum Action {
     KeyDeleted,
     /// The database was restored from a backup, and made safe.
     DatabaseRestored,
+    /// The root key was sealed under another master key.
+    MasterKeyReplaced,
 }
 
 impl Action {
     /// Every action, for checking a filter.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::ProductCreated,
         Self::ProductUpdated,
         Self::ProductDeleted,
@@ -95,6 +97,7 @@ impl Action {
         Self::KeyGone,
         Self::KeyDeleted,
         Self::DatabaseRestored,
+        Self::MasterKeyReplaced,
     ];
 
     /// The name on the wire and in storage.
@@ -120,6 +123,7 @@ impl Action {
             Self::KeyGone => "signing_key.gone",
             Self::KeyDeleted => "signing_key.deleted",
             Self::DatabaseRestored => "database.restored",
+            Self::MasterKeyReplaced => "master_key.replaced",
         }
     }
 }

@@ -17,6 +17,7 @@ mod follow;
 mod idempotency;
 mod last_used;
 mod later;
+mod master_key;
 mod networks;
 mod precondition;
 mod products;

@@ -12,6 +12,7 @@ mod process;
 mod products;
 mod quickstart;
 mod restore;
+mod rewrap;
 mod secrecy;
 mod serve;
 mod tokens;

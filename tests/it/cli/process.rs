@@ -168,6 +168,11 @@ impl Running {
         assert!(sent.success());
     }
 
+    /// Whether it has ended.
+    pub(super) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits for the end; returns how it ended and everything it printed.
     pub(super) fn wait(mut self) -> Ran {
         self.stdout.wait_for_end();

@@ -18,6 +18,7 @@ on_both_engines!(
     a_jti_exists_once,
     a_token_may_be_born,
     no_token_is_born_after_its_death,
+    recording_asks_and_writes_at_once,
     no_token_is_born_while_its_death_is_being_committed,
     nothing_dies_between_the_check_and_the_commit,
     an_administrator_may_issue_whatever_the_secrets,
@@ -214,6 +215,30 @@ async fn no_token_is_born_after_its_death(engine: Engine) {
         tx.commit().await.unwrap();
         assert_eq!(death.standing(&storage).await, death.refusal(), "{death:?}");
     }
+}
+
+async fn recording_asks_and_writes_at_once(engine: Engine) {
+    let (_database, storage) = mortal(engine).await;
+    for death in DEATHS {
+        let (guard, platform) = (death.guard(NOW), Reach::Platform);
+        let alone = IssueGuard { replaces: true, ..guard.clone() };
+        for (guard, jti) in [(&guard, "first"), (&alone, "second")] {
+            let token = RecordedToken { jti: format!("{death:?} {jti}"), ..death.token() };
+            assert_eq!(change!(storage, tx => tx.record_token(&token, guard)), Standing::Good, "{death:?}");
+            let found = storage.recorded_token(&platform, &death.name(), &token.jti).await.unwrap();
+            assert_eq!(found, Some(token));
+        }
+        let mut tx = storage.begin().await.unwrap();
+        death.write(&mut tx).await;
+        tx.commit().await.unwrap();
+        let (token, guard) = (death.token(), death.guard(NOW + 5));
+        assert_eq!(change!(storage, tx => tx.record_token(&token, &guard)), death.refusal(), "{death:?}");
+        assert_eq!(storage.recorded_token(&platform, &death.name(), &token.jti).await.unwrap(), None);
+    }
+    // By an administrator, who has no secret to ask after.
+    let (token, guard) = (token("t"), guard(None, NOW));
+    assert_eq!(change!(storage, tx => tx.record_token(&token, &guard)), Standing::Good);
+    assert_eq!(change!(storage, tx => tx.recorded_token("t")), Some(token));
 }
 
 async fn no_token_is_born_while_its_death_is_being_committed(engine: Engine) {

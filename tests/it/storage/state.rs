@@ -15,5 +15,12 @@ async fn the_root_is_stored_once(engine: Engine) {
     let other = SealedRoot { master_fingerprint: vec![1; 8], sealed: vec![1; 60] };
     assert!(change!(storage, tx => tx.insert_sealed_root(&root, NOW)));
     assert!(!change!(storage, tx => tx.insert_sealed_root(&other, NOW)));
-    assert_eq!(storage.sealed_root().await.unwrap(), Some(root));
+    assert_eq!(storage.sealed_root().await.unwrap(), Some(root.clone()));
+
+    let before = &root.master_fingerprint;
+    assert!(!change!(storage, tx => tx.replace_sealed_root(b"another", &other)));
+    assert_eq!(storage.sealed_root().await.unwrap(), Some(root.clone()));
+    assert!(change!(storage, tx => tx.replace_sealed_root(before, &other)));
+    assert!(!change!(storage, tx => tx.replace_sealed_root(before, &root)));
+    assert_eq!(storage.sealed_root().await.unwrap(), Some(other));
 }

@@ -1,0 +1,100 @@
+//! `mintmark keys rewrap`: the master key is changed while tokens are issued, and afterwards only the new one opens the
+//! database.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use super::process::{Place, Serving, text};
+use crate::support::{Engine, on_both_engines};
+
+on_both_engines!(a_new_master_key_without_a_pause, what_cannot_be_done_changes_nothing);
+
+const NEW: &str = "keys/new.key";
+
+/// A place with a client of stateless tokens and one of recorded ones, each as its id and secret.
+fn furnished(engine: Engine) -> (Place, Vec<(String, String)>) {
+    // Of a fixed issuer, so that the tokens of one start are those of the next.
+    let place = Place::with_issuer(engine);
+    place.run(&["products", "create", "gst", "--name", "GST"]).must_succeed();
+    let clients = ["600", "never"].map(|expiry| {
+        let wanted = ["clients", "create", "platform", "--label", "ERP", "--products", "gst", "--json"];
+        let made = place.json(&[&wanted[..], &["--token-expiry", expiry]].concat());
+        (text(&made, "client_id").to_owned(), text(&made, "client_secret").to_owned())
+    });
+    (place, clients.into())
+}
+
+/// A token for each client, at once.
+async fn issue(serving: &Serving, clients: &[(String, String)]) -> Vec<Value> {
+    let requests = clients.iter().map(|(id, secret)| serving.token(id, secret, "gst"));
+    let mut tokens = Vec::new();
+    for reply in join_all(requests).await {
+        assert_eq!(reply.status(), 200);
+        tokens.push(reply.json().await.unwrap());
+    }
+    tokens
+}
+
+async fn a_new_master_key_without_a_pause(engine: Engine) {
+    let (mut place, clients) = furnished(engine);
+    let serving = place.serve();
+    let mut tokens = issue(&serving, &clients).await;
+    let mut rewrapping = place.start(&["keys", "rewrap", "--new-master-key-file", NEW, "--json"]);
+    while !rewrapping.has_ended() {
+        tokens.extend(issue(&serving, &clients).await);
+    }
+    let told = rewrapping.wait().must_succeed();
+    let file = place.path(NEW).canonicalize().unwrap();
+    assert_eq!(told.json(), json!({"master_key_file": file, "created": true}));
+    assert!(told.stderr.contains("MINTMARK__KEYS__MASTER_KEY_FILE="), "{told:?}");
+    // What serves has no need of either key.
+    tokens.extend(issue(&serving, &clients).await);
+    let keys: Value = serving.get("/.well-known/jwks.json").await.json().await.unwrap();
+    serving.stop();
+
+    // With the old key nothing starts, and what to do is said. No key is made in its place.
+    let old = std::fs::read(place.path("data/master.key")).unwrap();
+    for command in [&["serve"][..], &["keys", "list"]] {
+        place
+            .run(command)
+            .must_fail(1, &["master key of this database", "keys rewrap", "keys.master_key_file"]);
+    }
+    assert_eq!(std::fs::read(place.path("data/master.key")).unwrap(), old);
+    std::fs::remove_file(place.path("data/master.key")).unwrap();
+    place.run(&["serve"]).must_fail(1, &["does not exist", "keys.master_key_file"]);
+    assert!(!place.path("data/master.key").exists());
+
+    place.set("MINTMARK__KEYS__MASTER_KEY_FILE", NEW);
+    let serving = place.serve();
+    let same: Value = serving.get("/.well-known/jwks.json").await.json().await.unwrap();
+    assert_eq!(keys, same, "the keys that sign are the same");
+    tokens.extend(issue(&serving, &clients).await);
+    serving.stop();
+    // Nothing that was recorded meanwhile is lost.
+    let listed = place.json(&["tokens", "list", &clients[1].0, "--json"]);
+    assert_eq!(listed["items"].as_array().unwrap().len(), tokens.len() / 2);
+    let storage = place.json(&["keys", "rewrap", "--new-master-key-file", "keys/third.key", "--json"]);
+    assert_eq!(storage["created"], true);
+    place.run(&["keys", "list"]).must_fail(1, &["master key of this database"]);
+    place.set("MINTMARK__KEYS__MASTER_KEY_FILE", "keys/third.key");
+    place.run(&["keys", "list"]).must_succeed();
+}
+
+async fn what_cannot_be_done_changes_nothing(engine: Engine) {
+    let (place, _) = furnished(engine);
+    let rewrap = |file: &str| place.run(&["keys", "rewrap", "--new-master-key-file", file]);
+    rewrap("data/master.key").must_fail(1, &["has already"]);
+    place.write("empty.key", "");
+    rewrap("empty.key").must_fail(1, &["empty.key"]);
+    place.write("exposed.key", "0f".repeat(31) + "10");
+    std::fs::set_permissions(place.path("exposed.key"), std::os::unix::fs::PermissionsExt::from_mode(0o604))
+        .unwrap();
+    rewrap("exposed.key").must_fail(1, &["exposed.key", "chmod 0600"]);
+    rewrap("data/master.key/new.key").must_fail(1, &["data/master.key/new.key"]);
+    place.run(&["keys", "list"]).must_succeed();
+    // One that is there and good is taken.
+    std::fs::set_permissions(place.path("exposed.key"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .unwrap();
+    assert!(rewrap("exposed.key").must_succeed().stdout.contains("exposed.key"));
+    place.run(&["keys", "list"]).must_fail(1, &["keys rewrap"]);
+}

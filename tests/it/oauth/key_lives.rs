@@ -1,0 +1,213 @@
+//! Keys and long lives: a key stays published while a live token depends on it, through any number of rotations; and a
+//! stolen one is killed with its tokens (`design.md` §5).
+
+use mintmark::model::key::{Phase, UseFor};
+use mintmark::storage::Storage;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::expect::Token;
+use super::listed::{for_ever, revoke, status_of};
+use super::presenting::{client_in, introspected, recorded, stateless, token_of};
+use super::verifying::{accepted, verified};
+use crate::support::{Administrator, Engine, Reply, TestApp, on_both_engines};
+
+on_both_engines!(
+    old_tokens_outlive_ten_rotations,
+    a_stolen_key_dies_with_its_tokens,
+    a_stolen_key_of_the_other_class_takes_nothing_else_along,
+    a_key_that_is_needed_says_by_whom,
+);
+
+const DAY: i64 = 86_400;
+
+fn kid(token: &Token) -> String {
+    token.header["kid"].as_str().unwrap().to_owned()
+}
+
+/// Rotates the class of never-expiring tokens; the successor signs when this returns.
+async fn rotate(app: &TestApp, admin: &Administrator<'_>) {
+    let reply = admin.post("/v1/signing-keys", &json!({"alg": "ES256", "use_for": "never_expiring"})).await;
+    assert_eq!(reply.status(), 201);
+    app.clock.advance(900);
+    app.core.registry.advance_signing_keys().await.unwrap();
+}
+
+async fn private_half(storage: &Storage, kid: &str) -> (Phase, bool) {
+    let key = storage.signing_key(kid).await.unwrap().unwrap();
+    (key.phase, key.sealed_private.is_some())
+}
+
+async fn published(app: &TestApp) -> Vec<String> {
+    let keys: Value = app.get("/.well-known/jwks.json").await.json().await.unwrap();
+    keys["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn old_tokens_outlive_ten_rotations(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let mut admin = app.administrator().await;
+    let client = for_ever(&admin).await;
+    let storage = app.database.open().await;
+    let mut tokens = vec![token_of(&app, &client).await];
+    for _ in 0..10 {
+        rotate(&app, &admin).await;
+        // The administrator's token lives an hour.
+        app.clock.advance(7 * DAY);
+        admin = app.administrator_as(&admin.client, "mintmark:manage").await;
+        let before = tokens.last().unwrap();
+        let token = token_of(&app, &client).await;
+        assert_ne!(kid(&token), kid(before), "a key of its own signs it");
+        assert_eq!(private_half(&storage, &kid(before)).await, (Phase::Retiring, false));
+        assert_eq!(private_half(&storage, &kid(&token)).await, (Phase::Active, true));
+        tokens.push(token);
+        app.core.registry.advance_signing_keys().await.unwrap();
+        let kids = published(&app).await;
+        for token in &tokens {
+            assert!(kids.contains(&kid(token)));
+            // By the published keys and nothing else, as any other service does.
+            accepted(&app, token).await;
+            assert_eq!(status_of(&app, token).await, 0);
+        }
+        let refused = Reply::of(admin.delete(&format!("/v1/signing-keys/{}", kid(&tokens[0]))).await).await;
+        assert_eq!(refused.status, 409, "{refused:?}");
+    }
+
+    // When the last live token of a key dies, the key goes by itself; the others stay.
+    revoke(&app, &tokens[3]).await;
+    app.core.registry.advance_signing_keys().await.unwrap();
+    let gone = kid(&tokens[3]);
+    assert_eq!(private_half(&storage, &gone).await, (Phase::Gone, false));
+    let kids = published(&app).await;
+    assert!(!kids.contains(&gone));
+    for token in tokens.iter().filter(|token| kid(token) != gone) {
+        accepted(&app, token).await;
+    }
+    verified(&app, &tokens[3]).await.unwrap_err();
+    app.stop().await;
+}
+
+async fn a_stolen_key_dies_with_its_tokens(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    let contact = json!({"notification_emails": ["it@acme.example"]});
+    let with = |mut members: Value| {
+        members.as_object_mut().unwrap().extend(contact.as_object().unwrap().clone());
+        members
+    };
+    let short = client_in(&admin, "acme", with(stateless())).await;
+    let long = client_in(&admin, "acme", with(recorded())).await;
+    let ever = client_in(&admin, "acme", with(json!({"token_expiry": {"mode": "never"}}))).await;
+    let (of_short, of_long) = (token_of(&app, &short).await, token_of(&app, &long).await);
+    let of_ever = token_of(&app, &ever).await;
+    assert_eq!(kid(&of_short), kid(&of_long));
+    let stolen = kid(&of_short);
+    let path = format!("/v1/signing-keys/{stolen}");
+
+    let reply = admin.request(Method::DELETE, &format!("{path}?revoke_tokens=true")).send().await.unwrap();
+    assert_eq!(reply.status(), 204);
+    // The caller's own token was by that key too.
+    assert_eq!(admin.get("/v1/signing-keys").await.status(), 401);
+    let admin = app.administrator_as(&admin.client, "mintmark:manage").await;
+    assert!(!published(&app).await.contains(&stolen));
+    for (client, token) in [(&short, &of_short), (&long, &of_long)] {
+        assert_eq!(introspected(&app, client, &token.text).await.json(), json!({"active": false}));
+        verified(&app, token).await.unwrap_err();
+        assert_eq!(status_of(&app, token).await, 1);
+        let next = token_of(&app, client).await;
+        assert_ne!(kid(&next), stolen);
+        accepted(&app, &next).await;
+    }
+    // Tokens of the other class, and whoever has only these, are as they were.
+    accepted(&app, &of_ever).await;
+    assert_eq!((status_of(&app, &of_ever).await, kid(&token_of(&app, &ever).await)), (0, kid(&of_ever)));
+    let storage = app.database.open().await;
+    assert_eq!(private_half(&storage, &stolen).await, (Phase::Gone, false));
+    let mails = "SELECT COUNT(*) FROM outbox WHERE kind = 'key_revoked'";
+    assert_eq!(app.database.number(mails).await, 3, "each may have held a stateless token by it");
+    let event: Value = admin.get("/v1/audit-events?action=signing_key.deleted").await.json().await.unwrap();
+    assert_eq!(event["items"][0]["target"], stolen.as_str());
+    assert_eq!(event["items"][0]["detail"]["revoked_tokens"], 1);
+    app.stop().await;
+}
+
+async fn a_stolen_key_of_the_other_class_takes_nothing_else_along(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    let ever = json!({"token_expiry": {"mode": "never"}, "notification_emails": ["a@acme.example", "b@acme.example"]});
+    let (client, bystander) =
+        (client_in(&admin, "acme", ever.clone()).await, client_in(&admin, "acme", ever).await);
+    let stateless = client_in(&admin, "acme", stateless()).await;
+    let (one, other) = (token_of(&app, &client).await, token_of(&app, &client).await);
+    let short = token_of(&app, &stateless).await;
+    let path = format!("/v1/signing-keys/{}?revoke_tokens=true", kid(&one));
+    assert_eq!(admin.delete(&path).await.status(), 204);
+    for token in [&one, &other] {
+        assert_eq!(
+            (
+                introspected(&app, &client, &token.text).await.json()["active"].clone(),
+                status_of(&app, token).await
+            ),
+            (json!(false), 1)
+        );
+    }
+    assert_eq!(introspected(&app, &stateless, &short.text).await.json()["active"], true);
+    for (client, generation) in [(&client, 1), (&bystander, 1), (&stateless, 1)] {
+        let record: Value =
+            admin.get(&format!("/v1/api-clients/{}", client.client_id)).await.json().await.unwrap();
+        assert_eq!(record["generation"], generation);
+    }
+    // One mail for each contact of the one who lost tokens.
+    let mails = "SELECT COUNT(*) FROM outbox WHERE kind = 'key_revoked'";
+    assert_eq!(app.database.number(mails).await, 2);
+    let (keys, _) = app.database.open().await.signing_keys().await.unwrap();
+    let active: Vec<_> = keys
+        .iter()
+        .filter(|key| key.use_for == UseFor::NeverExpiring && key.phase == Phase::Active)
+        .collect();
+    assert_eq!(active.len(), 1, "a successor signs at once");
+    let next = token_of(&app, &client).await;
+    assert_eq!(kid(&next), active[0].kid);
+    accepted(&app, &next).await;
+    app.stop().await;
+}
+
+async fn a_key_that_is_needed_says_by_whom(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    let client = for_ever(&admin).await;
+    let other = super::listed::client(&admin, json!({"token_expiry": {"mode": "never"}})).await;
+    let tokens = [token_of(&app, &client).await, token_of(&app, &client).await, token_of(&app, &other).await];
+    let path = format!("/v1/signing-keys/{}", kid(&tokens[0]));
+    let detail = async || {
+        let reply = Reply::of(admin.delete(&path).await).await;
+        assert_eq!(reply.status, 409, "{reply:?}");
+        reply.json()["detail"].as_str().unwrap().to_owned()
+    };
+    let whose = format!(
+        "3 live recorded tokens depend on this key: {} (2), {} (1)",
+        client.client_id, other.client_id
+    );
+    let told = detail().await;
+    assert!(told.contains("signs tokens") && told.contains(&whose), "{told}");
+    rotate(&app, &admin).await;
+    let told = detail().await;
+    assert!(told.starts_with(&whose) && told.contains("?revoke_tokens=true"), "{told}");
+    for token in &tokens[..2] {
+        revoke(&app, token).await;
+    }
+    let told = detail().await;
+    assert!(
+        told.starts_with(&format!("1 live recorded token depends on this key: {} (1)", other.client_id)),
+        "{told}"
+    );
+    let record: Value = admin.get(&path).await.json().await.unwrap();
+    assert_eq!((&record["live_tokens"], &record["phase"]), (&json!(1), &json!("retiring")));
+    revoke(&app, &tokens[2]).await;
+    // Nothing depends on it any more: when no list that it signed is about either, it goes by itself.
+    app.clock.advance(2 * DAY);
+    app.core.registry.advance_signing_keys().await.unwrap();
+    assert!(!published(&app).await.contains(&kid(&tokens[0])));
+    let admin = app.administrator_as(&admin.client, "mintmark:manage").await;
+    assert_eq!(admin.delete(&path).await.status(), 404);
+    app.stop().await;
+}

@@ -1,0 +1,178 @@
+//! Disabled clients and suspended workspaces: their tokens are suspended, and live again when all that suspended them is
+//! lifted (`design.md` §5). Revoking beats it.
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::expect::{GRANT, Token, invalid_client, reply_as};
+use super::listed::{revoke, status_of};
+use super::presenting::{client_in, introspected, never, stateless, token_of};
+use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both_engines};
+
+on_both_engines!(
+    what_is_suspended_comes_back,
+    it_comes_back_only_when_all_is_lifted,
+    a_token_revoked_meanwhile_stays_dead,
+    an_end_that_is_put_off_brings_back,
+    a_secret_is_what_it_was,
+);
+
+const SUSPENDED: u8 = 2;
+
+/// A client with a stateless and one with a recorded token, in `acme`.
+async fn holders(app: &TestApp) -> (Administrator<'_>, [(Credentials, Token); 2]) {
+    let admin = app.administrator().await;
+    let mut both = Vec::new();
+    for expiry in [stateless(), never()] {
+        let client = client_in(&admin, "acme", expiry).await;
+        let token = token_of(app, &client).await;
+        both.push((client, token));
+    }
+    (admin, both.try_into().unwrap())
+}
+
+fn path(client: &Credentials) -> String {
+    format!("/v1/api-clients/{}", client.client_id)
+}
+
+async fn patch(admin: &Administrator<'_>, path: &str, body: serde_json::Value) {
+    let reply = admin.patch(path, &body).await;
+    assert_eq!(reply.status(), 200, "{path} {body}: {}", reply.text().await.unwrap());
+}
+
+/// What the list says of a token, which is what else is to be seen: whether it is active for another who asks, and whether
+/// its client gets a new one.
+async fn must_be(
+    app: &TestApp,
+    admin: &Administrator<'_>,
+    (client, token): &(Credentials, Token),
+    status: u8,
+) {
+    assert_eq!(status_of(app, token).await, status, "{}", token.claims);
+    let told = introspected(app, &admin.client, &token.text).await.json();
+    assert_eq!(told["active"], status == 0, "{told}");
+    let reply = reply_as(app, client, GRANT).await;
+    if status == SUSPENDED { invalid_client(&reply) } else { assert_eq!(reply.status, 200, "{reply:?}") }
+}
+
+async fn what_is_suspended_comes_back(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (admin, holders) = holders(&app).await;
+    for holder in &holders {
+        must_be(&app, &admin, holder, 0).await;
+        let path = path(&holder.0);
+        for _ in 0..2 {
+            patch(&admin, &path, json!({"status": "disabled"})).await;
+            must_be(&app, &admin, holder, SUSPENDED).await;
+            patch(&admin, &path, json!({"status": "active"})).await;
+            must_be(&app, &admin, holder, 0).await;
+        }
+    }
+    patch(&admin, "/v1/workspaces/acme", json!({"status": "suspended"})).await;
+    for holder in &holders {
+        must_be(&app, &admin, holder, SUSPENDED).await;
+    }
+    // The list of another workspace's client is the same one; its slot is not.
+    let elsewhere = client_in(&admin, "other", stateless()).await;
+    let token = token_of(&app, &elsewhere).await;
+    must_be(&app, &admin, &(elsewhere, token), 0).await;
+    patch(&admin, "/v1/workspaces/acme", json!({"status": "active"})).await;
+    for holder in &holders {
+        must_be(&app, &admin, holder, 0).await;
+    }
+    app.stop().await;
+}
+
+async fn it_comes_back_only_when_all_is_lifted(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (admin, holders) = holders(&app).await;
+    let workspace = "/v1/workspaces/acme";
+    for client_first in [true, false] {
+        for (client, _) in &holders {
+            patch(&admin, &path(client), json!({"status": "disabled"})).await;
+        }
+        patch(&admin, workspace, json!({"status": "suspended"})).await;
+        for client_now in [client_first, !client_first] {
+            for holder in &holders {
+                must_be(&app, &admin, holder, SUSPENDED).await;
+                if client_now {
+                    patch(&admin, &path(&holder.0), json!({"status": "active"})).await;
+                }
+            }
+            if !client_now {
+                patch(&admin, workspace, json!({"status": "active"})).await;
+            }
+        }
+        for holder in &holders {
+            must_be(&app, &admin, holder, 0).await;
+        }
+    }
+    app.stop().await;
+}
+
+async fn a_token_revoked_meanwhile_stays_dead(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (admin, [(stateless, shared), (recorded, one)]) = holders(&app).await;
+    let other = token_of(&app, &recorded).await;
+    for client in [&stateless, &recorded] {
+        patch(&admin, &path(client), json!({"status": "disabled"})).await;
+    }
+    revoke(&app, &one).await;
+    let all = format!("{}/access-tokens", path(&stateless));
+    assert_eq!(admin.request(Method::DELETE, &all).send().await.unwrap().status(), 204);
+    for (token, status) in [(&one, 1), (&other, SUSPENDED), (&shared, 1)] {
+        assert_eq!(status_of(&app, token).await, status);
+    }
+    for client in [&stateless, &recorded] {
+        patch(&admin, &path(client), json!({"status": "active"})).await;
+    }
+    for (token, status) in [(&one, 1), (&other, 0), (&shared, 1)] {
+        assert_eq!(status_of(&app, token).await, status);
+    }
+    // The generation that was opened while it was disabled is one to be in.
+    let new = token_of(&app, &stateless).await;
+    must_be(&app, &admin, &(stateless, new), 0).await;
+    app.stop().await;
+}
+
+async fn an_end_that_is_put_off_brings_back(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (admin, [_, holder]) = holders(&app).await;
+    let path = path(&holder.0);
+    patch(&admin, &path, json!({"expires_at": "2026-09-21T14:14:20Z"})).await;
+    must_be(&app, &admin, &holder, 0).await;
+    app.clock.advance(60);
+    app.core.registry.suit_to_the_time().await.unwrap();
+    must_be(&app, &admin, &holder, SUSPENDED).await;
+    // Beside another reason, which outlasts it.
+    patch(&admin, "/v1/workspaces/acme", json!({"status": "suspended"})).await;
+    patch(&admin, &path, json!({"expires_at": null})).await;
+    must_be(&app, &admin, &holder, SUSPENDED).await;
+    patch(&admin, "/v1/workspaces/acme", json!({"status": "active"})).await;
+    must_be(&app, &admin, &holder, 0).await;
+    assert_eq!(app.core.registry.clock().now(), START + 60);
+    app.stop().await;
+}
+
+/// Suspending takes nothing away: secrets, their ends and what is granted are what they were.
+async fn a_secret_is_what_it_was(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (admin, [_, (client, _)]) = holders(&app).await;
+    let read = async || -> serde_json::Value { admin.get(&path(&client)).await.json().await.unwrap() };
+    let before = read().await;
+    patch(&admin, &path(&client), json!({"status": "disabled"})).await;
+    // A secret may be added meanwhile; it is of use afterwards, and so is the one before it.
+    let added = admin.create(&format!("{}/secrets", path(&client)), &json!({})).await;
+    patch(&admin, &path(&client), json!({"status": "active"})).await;
+    let client_secret = added["client_secret"].as_str().unwrap().to_owned();
+    for secret in [Credentials { client_secret, ..client.clone() }, client.clone()] {
+        assert_eq!(reply_as(&app, &secret, GRANT).await.status, 200);
+    }
+    let mut after = read().await;
+    assert_eq!(after["secrets"].as_array().unwrap().len(), 2);
+    for member in ["secrets", "updated_at"] {
+        after[member] = before[member].clone();
+    }
+    assert_eq!(after, before);
+    app.stop().await;
+}
