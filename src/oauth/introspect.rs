@@ -4,7 +4,7 @@
 //! Clients see their own tokens; those with `mintmark:introspect` all within reach. Whatever is not to be seen and
 //! whatever does not live is told in the same words: it is not active.
 
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use mintmark_verifier::AccessTokenClaims;
@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::authenticate::Authenticated;
 use super::error::{OAuthError, no_store};
 use super::presented::PresentedToken;
-use super::unread;
+use super::{negotiation, unread};
 use crate::issuance::Issuer;
 use crate::model::scope::Permission;
 use crate::model::workspace::PLATFORM;
@@ -76,7 +76,8 @@ async fn answer(
     let reply = Reply { active: claims.is_some(), token: claims.as_ref().map(Active::new) };
     let mut response = HttpResponse::Ok();
     no_store(&mut response);
-    if wants_signed(request.headers()) {
+    // Who names the signed form gets it (RFC 9701 §4), unless JSON is wanted more.
+    if negotiation::names_media_type(request, SIGNED, JSON) {
         let signed = issuer.sign_introspection(&asker.client_id, &reply).map_err(|_| {
             tracing::error!("no active signing key of the platform's algorithm");
             OAuthError::Unavailable
@@ -124,78 +125,4 @@ fn may_see(asker: &Credentials, claims: &AccessTokenClaims) -> bool {
     *claims.client_id == *asker.client_id
         || (asker.permissions.contains(&Permission::Introspect)
             && (*asker.workspace_id == *PLATFORM || *claims.workspace_id == *asker.workspace_id))
-}
-
-/// Whether `Accept` (RFC 9110 §12.5.1) names the signed form and does not put it after JSON.
-fn wants_signed(headers: &HeaderMap) -> bool {
-    let ranges = || {
-        let lines = headers.get_all(header::ACCEPT).filter_map(|line| line.to_str().ok());
-        lines.flat_map(|line| line.split(',')).map(quality)
-    };
-    let of = |wanted: &str| {
-        ranges().find_map(|(range, quality)| range.eq_ignore_ascii_case(wanted).then_some(quality))
-    };
-    let signed = of(SIGNED).unwrap_or_default();
-    let json = [JSON, "application/*", "*/*"].into_iter().find_map(of).unwrap_or_default();
-    signed > 0 && signed >= json
-}
-
-/// A media range and its weight in thousandths; a weight that cannot be read is the least there is.
-fn quality(range: &str) -> (&str, u16) {
-    let mut parts = range.split(';').map(str::trim);
-    let name = parts.next().unwrap_or_default();
-    let weight = parts.find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        name.eq_ignore_ascii_case("q").then_some(value)
-    });
-    (name, weight.map_or(1000, |text| thousandths(text).unwrap_or(0)))
-}
-
-/// `0`, `0.5`, `1.000` (RFC 9110 §12.4.2).
-fn thousandths(text: &str) -> Option<u16> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if !matches!(whole, "0" | "1") || fraction.len() > 3 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let number = format!("{whole}{fraction:0<3}").parse().ok()?;
-    (number <= 1000).then_some(number)
-}
-
-#[cfg(test)]
-mod tests {
-    use actix_web::http::header::{self, HeaderMap, HeaderValue};
-
-    use super::wants_signed;
-
-    #[test]
-    fn i9_the_signed_form_is_for_those_who_prefer_it() {
-        for (accept, signed) in [
-            (&[][..], false),
-            (&["*/*"], false),
-            (&["application/*"], false),
-            (&["application/json"], false),
-            (&["application/jwt"], false),
-            (&["application/token-introspection+jwt"], true),
-            (&["Application/Token-Introspection+JWT"], true),
-            (&["application/token-introspection+jwt;q=0.1"], true),
-            (&["application/token-introspection+jwt; q=0"], false),
-            (&["application/token-introspection+jwt;q=0.000"], false),
-            (&["application/token-introspection+jwt;q=1.1"], false),
-            (&["application/token-introspection+jwt;q=x"], false),
-            (&["application/token-introspection+jwt, application/json"], true),
-            (&["application/json, application/token-introspection+jwt"], true),
-            (&["application/json, application/token-introspection+jwt;q=0.9"], false),
-            (&["application/json;q=0.5, application/token-introspection+jwt;q=0.501"], true),
-            (&["application/token-introspection+jwt;q=0.5, */*;q=0.1"], true),
-            (&["application/token-introspection+jwt;q=0.5, */*"], false),
-            (&["application/token-introspection+jwt;q=0.5, application/json;q=0.1, */*"], true),
-            (&["application/json;q=0.5", "application/token-introspection+jwt ; Q=0.9"], true),
-        ] {
-            let mut headers = HeaderMap::new();
-            for line in accept {
-                headers.append(header::ACCEPT, HeaderValue::from_static(line));
-            }
-            assert_eq!(wants_signed(&headers), signed, "{accept:?}");
-        }
-    }
 }

@@ -7,12 +7,21 @@ use actix_web::http::header::{self, HeaderName};
 /// How much the asker wants `media_type`; 0 if not at all. Without the header everything is wanted. Parameters of media
 /// types are passed over, as is what cannot be read.
 pub(super) fn wants_media_type(request: &HttpRequest, media_type: &str) -> u16 {
-    let group = format!("{}/*", media_type.split('/').next().unwrap_or_default());
+    wanted(&listed(request, &header::ACCEPT), media_type)
+}
+
+/// Whether the asker names `media_type` itself, and wants it no less than `other`.
+pub(super) fn names_media_type(request: &HttpRequest, media_type: &str, other: &str) -> bool {
     let listed = listed(request, &header::ACCEPT);
+    weight(&listed, media_type).is_some_and(|named| named > 0 && named >= wanted(&listed, other))
+}
+
+fn wanted(listed: &[(String, u16)], media_type: &str) -> u16 {
+    let group = format!("{}/*", media_type.split('/').next().unwrap_or_default());
     // The most specific range decides.
     [media_type, &group, "*/*"]
         .iter()
-        .find_map(|range| weight(&listed, range))
+        .find_map(|range| weight(listed, range))
         .unwrap_or(if listed.is_empty() { 1000 } else { 0 })
 }
 
@@ -78,6 +87,32 @@ mod tests {
         }
         let none = TestRequest::get().to_http_request();
         assert_eq!(wants_media_type(&none, "application/statuslist+jwt"), 1000);
+    }
+
+    #[test]
+    fn i9_the_signed_form_is_for_those_who_name_it() {
+        for (accept, named) in [
+            ("", false),
+            ("*/*", false),
+            ("application/*", false),
+            ("application/json", false),
+            ("application/jwt", false),
+            ("application/token-introspection+jwt", true),
+            ("Application/Token-Introspection+JWT", true),
+            ("application/token-introspection+jwt;q=0.1", true),
+            ("application/token-introspection+jwt; q=0", false),
+            ("application/token-introspection+jwt, application/json", true),
+            ("application/json, application/token-introspection+jwt", true),
+            ("application/json, application/token-introspection+jwt;q=0.9", false),
+            ("application/json;q=0.5, application/token-introspection+jwt;q=0.501", true),
+            ("application/token-introspection+jwt;q=0.5, */*;q=0.1", true),
+            ("application/token-introspection+jwt;q=0.5, */*", false),
+            ("application/token-introspection+jwt;q=0.5, application/json;q=0.1, */*", true),
+        ] {
+            let request = TestRequest::get().insert_header(("accept", accept)).to_http_request();
+            let names = names_media_type(&request, "application/token-introspection+jwt", "application/json");
+            assert_eq!(names, named, "{accept}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The protocol door, over HTTP.
 
 mod canary;
+mod death_matrix;
 mod expect;
 mod forward_auth;
 mod introspection;

@@ -1,0 +1,436 @@
+//! Every row of the table in `design.md` §5 against whoever may be asked about a token: introspection, forward-auth, the
+//! published status list, and a service that verifies by itself and is told by that list, by the `mintmark-verifier`
+//! crate. Each row for tokens that are stateless, recorded, and never expire.
+
+use std::sync::Arc;
+
+use mintmark::model::clock::Clock as _;
+use mintmark_verifier::Verifier;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::expect::{Token, issued};
+use super::listed::{idx_of, list_at, path_of};
+use super::presenting::{
+    active, administrator, client_in, given_up, inactive, introspected, never, recorded, revoked, stateless,
+    token_of, with,
+};
+use crate::support::{Administrator, Credentials, Engine, Reply, TestApp, on_both_engines};
+
+on_both_engines!(
+    one_token_is_revoked,
+    all_tokens_of_a_client_are_revoked,
+    a_secret_has_leaked,
+    a_client_is_deleted,
+    a_product_is_taken_from_a_client,
+    a_permission_is_taken_from_a_client,
+    a_client_is_disabled,
+    a_workspace_is_suspended,
+    the_end_of_a_client_passes,
+    a_signing_key_is_revoked,
+    all_three_must_be_lifted,
+    one_beats_two,
+    what_kills_nothing,
+);
+
+/// `status_lists.ttl_seconds`, and how long a verifier may believe in a token that was killed.
+const TTL: i64 = 60;
+const VALID: u8 = 0;
+const INVALID: u8 = 1;
+const SUSPENDED: u8 = 2;
+
+/// What everybody says of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Verdicts {
+    introspect: bool,
+    verify: bool,
+    listed: u8,
+    /// Of a service that had accepted the token before and holds the list it did so by, once the `ttl` has passed.
+    offline: &'static str,
+}
+
+const LIVES: Verdicts = Verdicts { introspect: true, verify: true, listed: VALID, offline: "accepted" };
+const REVOKED: Verdicts = Verdicts { introspect: false, verify: false, listed: INVALID, offline: "revoked" };
+const AWAY: Verdicts = Verdicts { introspect: false, verify: false, listed: SUSPENDED, offline: "suspended" };
+
+/// A token, and a service that verifies it by itself.
+struct Watched {
+    token: Token,
+    service: Verifier,
+}
+
+impl Watched {
+    /// Watches a token that lives, which everybody says.
+    async fn new(app: &TestApp, admin: &Administrator<'_>, token: Token) -> Self {
+        let clock = Arc::clone(&app.clock);
+        let audience = token.claims["aud"].as_str().unwrap();
+        let service = Verifier::builder(&app.base, audience)
+            .clock(move || clock.now())
+            .leeway_seconds(0)
+            .allow_never_expiring(true)
+            .build()
+            .unwrap();
+        let watched = Self { token, service };
+        assert_eq!(watched.judged(app, admin).await, LIVES);
+        watched
+    }
+
+    /// What is said of it now, and by the service when the `ttl` has passed, which it then has.
+    async fn judged(&self, app: &TestApp, admin: &Administrator<'_>) -> Verdicts {
+        let text = &self.token.text;
+        let told = introspected(app, &admin.client, text).await;
+        let introspect = told.json()["active"] == true;
+        if introspect {
+            active(&told);
+        } else {
+            inactive(&told);
+        }
+        let passing = Reply::to(app.request(Method::GET, "/oauth2/verify").bearer_auth(text)).await;
+        assert!([200, 401].contains(&passing.status), "{passing:?}");
+        let listed = list_at(app, &path_of(&self.token)).await.status(idx_of(&self.token));
+        app.clock.advance(TTL);
+        let offline = match self.service.verify(text).await {
+            Ok(_) => "accepted",
+            Err(error) => error.code(),
+        };
+        Verdicts { introspect, verify: passing.status == 200, listed, offline }
+    }
+}
+
+/// A client in a workspace of its own, and two tokens of it.
+struct Case {
+    client: Credentials,
+    workspace: String,
+    one: Watched,
+    other: Watched,
+}
+
+impl Case {
+    async fn new(app: &TestApp, admin: &Administrator<'_>, kind: &Value) -> Self {
+        let workspace = format!("w{}", app.database.number("SELECT COUNT(*) FROM workspaces").await);
+        let client = client_in(admin, &workspace, kind.clone()).await;
+        let one = Watched::new(app, admin, token_of(app, &client).await).await;
+        let other = Watched::new(app, admin, token_of(app, &client).await).await;
+        Self { client, workspace, one, other }
+    }
+
+    fn path(&self) -> String {
+        format!("/v1/api-clients/{}", self.client.client_id)
+    }
+
+    async fn both(&self, app: &TestApp, admin: &Administrator<'_>, expected: Verdicts) {
+        let judged = [self.one.judged(app, admin).await, self.other.judged(app, admin).await];
+        assert_eq!(judged, [expected, expected]);
+    }
+}
+
+/// The kinds of tokens.
+fn kinds() -> [Value; 3] {
+    [stateless(), recorded(), never()]
+}
+
+/// A change that must succeed.
+async fn done(reply: impl Future<Output = reqwest::Response>) {
+    let reply = Reply::of(reply.await).await;
+    assert!((200..300).contains(&reply.status), "{reply:?}");
+}
+
+async fn one_token_is_revoked(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    // The last takes an hour.
+    for kind in [recorded(), never(), stateless()] {
+        let case = Case::new(&app, &admin, &kind).await;
+        given_up(&revoked(&app, &case.client, &case.one.token.text).await);
+        if kind == stateless() {
+            // It shares its slot with others that live. Whoever verifies by himself is told by its end.
+            let expected = Verdicts { listed: VALID, offline: "accepted", ..REVOKED };
+            assert_eq!(case.one.judged(&app, &admin).await, expected);
+            assert_eq!(case.other.judged(&app, &admin).await, LIVES);
+            let ends = case.one.token.claims["exp"].as_i64().unwrap();
+            app.clock.advance(ends - app.clock.now());
+            assert_eq!(case.one.judged(&app, &admin).await, Verdicts { offline: "expired", ..expected });
+            break;
+        }
+        assert_eq!(case.one.judged(&app, &admin).await, REVOKED);
+        assert_eq!(case.other.judged(&app, &admin).await, LIVES);
+        // The same by an administrator.
+        let manager = app.administrator_as(&admin.client, "mintmark:manage").await;
+        let jti = case.other.token.claims["jti"].as_str().unwrap();
+        done(manager.delete(&format!("{}/access-tokens/{jti}", case.path()))).await;
+        assert_eq!(case.other.judged(&app, &admin).await, REVOKED);
+    }
+    app.stop().await;
+}
+
+async fn all_tokens_of_a_client_are_revoked(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    for kind in kinds() {
+        let (case, bystander) = (Case::new(&app, &admin, &kind).await, Case::new(&app, &admin, &kind).await);
+        done(admin.delete(&format!("{}/access-tokens", case.path()))).await;
+        case.both(&app, &admin, REVOKED).await;
+        bystander.both(&app, &admin, LIVES).await;
+        // The client itself goes on.
+        Watched::new(&app, &admin, token_of(&app, &case.client).await).await;
+    }
+    app.stop().await;
+}
+
+async fn a_secret_has_leaked(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    for kind in kinds() {
+        let case = Case::new(&app, &admin, &kind).await;
+        let leak = json!({"expire_others_after_seconds": 0, "revoke_tokens": true});
+        let made = admin.create(&format!("{}/secrets", case.path()), &leak).await;
+        case.both(&app, &admin, REVOKED).await;
+        let client_secret = made["client_secret"].as_str().unwrap().to_owned();
+        let client = Credentials { client_secret, ..case.client };
+        Watched::new(&app, &admin, token_of(&app, &client).await).await;
+    }
+    app.stop().await;
+}
+
+async fn a_client_is_deleted(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    for kind in kinds() {
+        let case = Case::new(&app, &admin, &kind).await;
+        done(admin.delete(&case.path())).await;
+        case.both(&app, &admin, REVOKED).await;
+    }
+    app.stop().await;
+}
+
+/// A token of some of what the client is granted.
+async fn token_for(app: &TestApp, client: &Credentials, scope: &str) -> Token {
+    issued(&Reply::of(app.token(client, &[("scope", scope)]).await).await)
+}
+
+async fn a_product_is_taken_from_a_client(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    admin.product("e-invoicing", json!({})).await;
+    for kind in kinds() {
+        let both = with(&kind, json!({"products": ["gst", "e-invoicing"]}));
+        let client = client_in(&admin, "acme", both).await;
+        let carries = Watched::new(&app, &admin, token_of(&app, &client).await).await;
+        let does_not = Watched::new(&app, &admin, token_for(&app, &client, "gst").await).await;
+        let path = format!("/v1/api-clients/{}", client.client_id);
+        done(admin.patch(&path, &json!({"products": ["gst"]}))).await;
+        assert_eq!(carries.judged(&app, &admin).await, REVOKED);
+        // Nobody knows which stateless tokens carry it, so they all die.
+        let expected = if kind == stateless() { REVOKED } else { LIVES };
+        assert_eq!(does_not.judged(&app, &admin).await, expected);
+        // To give it back brings none back.
+        done(admin.patch(&path, &json!({"products": ["gst", "e-invoicing"]}))).await;
+        assert_eq!(carries.judged(&app, &admin).await, REVOKED);
+        Watched::new(&app, &admin, token_of(&app, &client).await).await;
+    }
+    app.stop().await;
+}
+
+async fn a_permission_is_taken_from_a_client(engine: Engine) {
+    // None of these never expires; by the second setting they are recorded.
+    for settings in ["", "tokens.record_above_seconds = 600"] {
+        let app = TestApp::start_with(engine, settings).await;
+        let admin = administrator(&app).await;
+        let may = json!({"products": ["gst"], "permissions": ["mintmark:introspect", "mintmark:manage"]});
+        let client = client_in(&admin, "acme", may).await;
+        let carries = Watched::new(&app, &admin, token_for(&app, &client, "mintmark:manage").await).await;
+        let does_not =
+            Watched::new(&app, &admin, token_for(&app, &client, "mintmark:introspect").await).await;
+        let product = Watched::new(&app, &admin, token_for(&app, &client, "gst").await).await;
+        let path = format!("/v1/api-clients/{}", client.client_id);
+        done(admin.patch(&path, &json!({"permissions": ["mintmark:introspect"]}))).await;
+        assert_eq!(carries.judged(&app, &admin).await, REVOKED);
+        let expected = if settings.is_empty() { REVOKED } else { LIVES };
+        assert_eq!(does_not.judged(&app, &admin).await, expected);
+        assert_eq!(product.judged(&app, &admin).await, expected);
+        app.stop().await;
+    }
+}
+
+async fn a_client_is_disabled(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    for kind in kinds() {
+        let case = Case::new(&app, &admin, &kind).await;
+        for _ in 0..2 {
+            done(admin.patch(&case.path(), &json!({"status": "disabled"}))).await;
+            case.both(&app, &admin, AWAY).await;
+            done(admin.patch(&case.path(), &json!({"status": "active"}))).await;
+            case.both(&app, &admin, LIVES).await;
+        }
+    }
+    app.stop().await;
+}
+
+async fn a_workspace_is_suspended(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    for kind in kinds() {
+        let (case, bystander) = (Case::new(&app, &admin, &kind).await, Case::new(&app, &admin, &kind).await);
+        let path = format!("/v1/workspaces/{}", case.workspace);
+        done(admin.patch(&path, &json!({"status": "suspended"}))).await;
+        case.both(&app, &admin, AWAY).await;
+        bystander.both(&app, &admin, LIVES).await;
+        done(admin.patch(&path, &json!({"status": "active"}))).await;
+        case.both(&app, &admin, LIVES).await;
+    }
+    app.stop().await;
+}
+
+async fn the_end_of_a_client_passes(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    for kind in kinds() {
+        let case = Case::new(&app, &admin, &kind).await;
+        let soon = json!({"expires_at": rfc3339(app.clock.now() + 600)});
+        done(admin.patch(&case.path(), &soon)).await;
+        case.both(&app, &admin, LIVES).await;
+        app.clock.advance(600);
+        // By the clock alone, whatever has been noticed of it.
+        inactive(&introspected(&app, &admin.client, &case.one.token.text).await);
+        app.core.registry.suit_to_the_time().await.unwrap();
+        case.both(&app, &admin, AWAY).await;
+        // Put off, it is as if it had not been. The administrator's own token may have ended meanwhile.
+        let manager = app.administrator_as(&admin.client, "mintmark:manage").await;
+        done(manager.patch(&case.path(), &json!({"expires_at": null}))).await;
+        case.both(&app, &admin, LIVES).await;
+    }
+    app.stop().await;
+}
+
+/// An instant as `/v1` takes it.
+fn rfc3339(at: i64) -> String {
+    mintmark::model::clock::to_rfc3339(at)
+}
+
+async fn a_signing_key_is_revoked(engine: Engine) {
+    for kind in kinds() {
+        let app = TestApp::start(engine).await;
+        let admin = administrator(&app).await;
+        let case = Case::new(&app, &admin, &kind).await;
+        // Tokens by the key of the other class.
+        let other_kind = if kind == never() { recorded() } else { never() };
+        let other_key = Case::new(&app, &admin, &other_kind).await;
+        let kid = case.one.token.header["kid"].as_str().unwrap();
+        assert_ne!(other_key.one.token.header["kid"], kid);
+        done(admin.delete(&format!("/v1/signing-keys/{kid}?revoke_tokens=true"))).await;
+        for watched in [&case.one, &case.other] {
+            let judged = watched.judged(&app, &admin).await;
+            // Whichever the service learns first: of the list or of the key.
+            assert!(["revoked", "unknown_key"].contains(&judged.offline), "{judged:?}");
+            assert_eq!(Verdicts { offline: "revoked", ..judged }, REVOKED);
+        }
+        other_key.both(&app, &admin, LIVES).await;
+        // Once its keys have had their time, the key is what it misses.
+        app.clock.advance(300);
+        assert_eq!(case.one.judged(&app, &admin).await.offline, "unknown_key");
+        Watched::new(&app, &admin, token_of(&app, &case.client).await).await;
+        app.stop().await;
+    }
+}
+
+async fn all_three_must_be_lifted(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    for kind in kinds() {
+        let case = Case::new(&app, &admin, &kind).await;
+        let manager = app.administrator_as(&admin.client, "mintmark:manage").await;
+        let workspace = format!("/v1/workspaces/{}", case.workspace);
+        let client = case.path();
+        let ended = json!({"expires_at": rfc3339(app.clock.now() + 1)});
+        done(manager.patch(&client, &ended)).await;
+        app.clock.advance(1);
+        app.core.registry.suit_to_the_time().await.unwrap();
+        done(manager.patch(&workspace, &json!({"status": "suspended"}))).await;
+        done(manager.patch(&client, &json!({"status": "disabled"}))).await;
+        case.both(&app, &admin, AWAY).await;
+        for (path, lifted) in [
+            (&client, json!({"status": "active"})),
+            (&workspace, json!({"status": "active"})),
+            (&client, json!({"expires_at": null})),
+        ] {
+            case.both(&app, &admin, AWAY).await;
+            done(manager.patch(path, &lifted)).await;
+        }
+        case.both(&app, &admin, LIVES).await;
+    }
+    app.stop().await;
+}
+
+async fn one_beats_two(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    for kind in kinds() {
+        let (disable, enable) = (json!({"status": "disabled"}), json!({"status": "active"}));
+        // Revoked while suspended, all of them.
+        let case = Case::new(&app, &admin, &kind).await;
+        let manager = app.administrator_as(&admin.client, "mintmark:manage").await;
+        done(manager.patch(&case.path(), &disable)).await;
+        done(manager.delete(&format!("{}/access-tokens", case.path()))).await;
+        case.both(&app, &admin, REVOKED).await;
+        done(manager.patch(&case.path(), &enable)).await;
+        case.both(&app, &admin, REVOKED).await;
+        // The new generation is none of these.
+        Watched::new(&app, &admin, token_of(&app, &case.client).await).await;
+
+        // Suspended when revoked already, and back.
+        let case = Case::new(&app, &admin, &kind).await;
+        done(manager.delete(&format!("{}/access-tokens", case.path()))).await;
+        let young = Watched::new(&app, &admin, token_of(&app, &case.client).await).await;
+        for (change, of_the_young) in [(&disable, AWAY), (&enable, LIVES)] {
+            done(manager.patch(&case.path(), change)).await;
+            case.both(&app, &admin, REVOKED).await;
+            assert_eq!(young.judged(&app, &admin).await, of_the_young);
+        }
+        if kind == stateless() {
+            continue;
+        }
+        // One of them, while suspended.
+        let case = Case::new(&app, &admin, &kind).await;
+        let manager = app.administrator_as(&admin.client, "mintmark:manage").await;
+        done(manager.patch(&case.path(), &disable)).await;
+        let jti = case.one.token.claims["jti"].as_str().unwrap();
+        done(manager.delete(&format!("{}/access-tokens/{jti}", case.path()))).await;
+        done(manager.patch(&case.path(), &enable)).await;
+        assert_eq!(case.one.judged(&app, &admin).await, REVOKED);
+        assert_eq!(case.other.judged(&app, &admin).await, LIVES);
+    }
+    app.stop().await;
+}
+
+async fn what_kills_nothing(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = administrator(&app).await;
+    admin.product("e-invoicing", json!({})).await;
+    for kind in kinds() {
+        let case = Case::new(&app, &admin, &kind).await;
+        let manager = app.administrator_as(&admin.client, "mintmark:manage").await;
+        let secrets = format!("{}/secrets", case.path());
+        // The secret that the tokens were had with ends soon after.
+        manager.create(&secrets, &json!({"expire_others_after_seconds": 1})).await;
+        app.clock.advance(1);
+        case.both(&app, &admin, LIVES).await;
+        for change in [
+            json!({"label": "Another name"}),
+            json!({"notification_emails": ["it@acme.example"]}),
+            json!({"products": ["gst", "e-invoicing"]}),
+            json!({"allowed_ips": ["203.0.113.0/24"]}),
+            json!({"metadata": {"erp": "sap"}}),
+            json!({"token_expiry": {"mode": "after", "seconds": 60}}),
+            json!({"expires_at": rfc3339(app.clock.now() + 7200)}),
+        ] {
+            done(manager.patch(&case.path(), &change)).await;
+        }
+        done(manager.patch("/v1/products/gst", &json!({"name": "Another"}))).await;
+        done(manager.patch(&format!("/v1/workspaces/{}", case.workspace), &json!({"name": "Other"}))).await;
+        case.both(&app, &admin, LIVES).await;
+        app.core.registry.suit_to_the_time().await.unwrap();
+        case.both(&app, &admin, LIVES).await;
+    }
+    app.stop().await;
+}
