@@ -87,3 +87,33 @@ async fn a_database_is_neither_made_nor_migrated_by_copying_it() {
     let server = Storage::back_up("postgres://localhost/mintmark", Path::new("copy.db")).await.unwrap_err();
     assert!(matches!(server, StorageError::Open { .. } | StorageError::Backup(_)), "{server:?}");
 }
+
+/// What a database leaves behind may be all there is of what happened since the backup.
+#[tokio::test]
+async fn a_copy_is_put_where_there_is_nothing_to_lose() {
+    let (database, storage) = stocked(Engine::Sqlite).await;
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.db");
+    Storage::back_up(database.url(), &copy).await.unwrap();
+    storage.close().await;
+    let target = folder.path().join("new/data/mintmark.db");
+    let url = format!("sqlite://{}", target.display());
+    let refused = |why: &str| {
+        let error = Storage::put_in_place(&url, &copy).unwrap_err();
+        assert!(matches!(&error, StorageError::Backup(told) if told.contains(why)), "{why}: {error}");
+    };
+    Storage::put_in_place(&url, &copy).unwrap();
+    assert_eq!(target.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(products_in(&target).await, 2);
+    refused("mintmark.db is there");
+    fs::remove_file(&target).unwrap();
+    let log = target.with_file_name("mintmark.db-wal");
+    fs::write(&log, "not folded").unwrap();
+    refused("mintmark.db-wal is there");
+    fs::write(&log, "").unwrap();
+    fs::write(target.with_file_name("mintmark.db-shm"), "of the old one").unwrap();
+    Storage::put_in_place(&url, &copy).unwrap();
+    assert_eq!(products_in(&target).await, 2);
+    let missing = Storage::put_in_place("sqlite://elsewhere.db", &folder.path().join("none.db")).unwrap_err();
+    assert!(missing.to_string().contains("none.db"), "{missing}");
+}
