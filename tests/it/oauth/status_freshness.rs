@@ -1,10 +1,13 @@
 //! When a status list is made again (`design.md` §5, lists): never later than a revocation is acknowledged, than half of
 //! its life, or than its key is withdrawn; otherwise it comes from memory.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use mintmark::jobs;
 use reqwest::Method;
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::expect::Token;
 use super::listed::{
@@ -132,9 +135,12 @@ async fn a_list_is_made_ahead_of_who_asks(engine: Engine) {
     assert_eq!(made(&app), (2, 2));
     // Of itself, without anybody asking.
     revoke(&app, &other).await;
-    while made(&app) == (2, 2) {
-        tokio::task::yield_now().await;
-    }
+    let ahead = async {
+        while made(&app) == (2, 2) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(30), ahead).await.expect("the list to be made ahead");
     assert_eq!(status_of(&app, &other).await, 1);
     assert_eq!(made(&app), (3, 3));
     app.stop().await;
