@@ -13,7 +13,7 @@ WORLD = json.loads(Path(os.environ["MINTMARK_WORLD"]).read_text())
 # Fields with a rule that looks beyond the schema: at what exists, at the clock, at the settings, at other fields.
 LOOKING_BEYOND = (
     "/products", "/products_allowed", "/permissions", "/audience", "/token_expiry", "/signing_alg", "/private_key_pem", "/expires_at",
-    "/notification_emails",
+    "/notification_emails", "/replace_grace_seconds",
 )
 
 
