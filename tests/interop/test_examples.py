@@ -13,6 +13,7 @@ import threading
 import time
 import urllib.parse
 import urllib.request
+import zlib
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -169,6 +170,7 @@ KEYS = {
 STRANGER = ec.generate_private_key(ec.SECP256R1())
 FAR = 253402300799
 CLIENT = "cl_AAAAAAAAAAAAAAAAAAAAAA"
+STATUS_LIST = "/oauth2/status-lists/0"
 
 
 @pytest.fixture(scope="module")
@@ -183,10 +185,11 @@ def forger():
                 "/.well-known/oauth-authorization-server": {"issuer": issuer, "jwks_uri": issuer + "/jwks"},
                 "/jwks": {"keys": [{name: value for name, value in key.items() if name != "key_ops"} for key in jwks]},
             }
-            self.send_response(200 if self.path in documents else 404)
-            self.send_header("Content-Type", "application/json")
+            is_list = self.path == STATUS_LIST
+            self.send_response(200 if is_list or self.path in documents else 404)
+            self.send_header("Content-Type", "application/statuslist+jwt" if is_list else "application/json")
             self.end_headers()
-            self.wfile.write(json.dumps(documents.get(self.path)).encode())
+            self.wfile.write((status_list(issuer) if is_list else json.dumps(documents.get(self.path))).encode())
 
         def log_message(self, *arguments):
             pass
@@ -201,6 +204,23 @@ def encode(part: bytes) -> str:
     return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
 
 
+def signed(header: dict, claims: dict, alg: str, key) -> str:
+    text = ".".join(encode(json.dumps(part).encode()) for part in (header, claims))
+    return f"{text}.{encode(SIGN[alg].sign(text.encode(), key))}"
+
+
+def status_list(issuer: str) -> str:
+    """A list by which token 0 is valid and token 1 is revoked."""
+    now = int(time.time())
+    slots = {"bits": 2, "lst": encode(zlib.compress(bytes([0b0100] + [0] * 15)))}
+    claims = {"sub": issuer + STATUS_LIST, "iat": now, "exp": now + 3600, "ttl": 60, "status_list": slots}
+    return signed({"alg": "ES256", "kid": "ES256", "typ": "statuslist+jwt"}, claims, "ES256", KEYS["ES256"])
+
+
+def status(by: Issuer, idx: int) -> dict:
+    return {"status_list": {"idx": idx, "uri": by.issuer + STATUS_LIST}}
+
+
 def forge(by: Issuer, header: dict = {}, claims: dict = {}, kid: str = "ES256", alg: str | None = None, key=None) -> str:
     """A token as the service makes it, but for what is said; a member that is None is left out."""
     now = int(time.time())
@@ -208,11 +228,10 @@ def forge(by: Issuer, header: dict = {}, claims: dict = {}, kid: str = "ES256", 
     header = {"alg": alg, "kid": kid, "typ": "at+jwt", **header}
     claims = {
         "iss": by.issuer, "sub": CLIENT, "client_id": CLIENT, "aud": by.audience, "iat": now, "exp": now + 3600, "jti": "8Yy",
-        "scope": "gst", "workspace_id": "acme-in", "products": ["gst"], **claims,
+        "scope": "gst", "workspace_id": "acme-in", "products": ["gst"], "status": status(by, 0), **claims,
     }
-    parts = [{name: value for name, value in part.items() if value is not None} for part in (header, claims)]
-    text = ".".join(encode(json.dumps(part).encode()) for part in parts)
-    return f"{text}.{encode(SIGN[alg].sign(text.encode(), key or KEYS[kid]))}"
+    header, claims = ({name: value for name, value in part.items() if value is not None} for part in (header, claims))
+    return signed(header, claims, alg, key or KEYS[kid])
 
 
 @pytest.mark.parametrize("alg", KEYS)
@@ -278,11 +297,18 @@ def test_nothing_is_accepted_where_there_is_no_issuer(program, forger):
 
 
 def test_a_status_list_of_somebody_else_is_not_asked(tmp_path, forger):
-    status = {"status_list": {"idx": 1, "uri": forger.issuer + ".evil.example/oauth2/status-lists/1"}}
-    for claims in [{}, {"status": status}, {"status": {"status_list": {"idx": 1, "uri": forger.issuer + "/jwks"}}}]:
+    elsewhere = {"status_list": {"idx": 1, "uri": forger.issuer + ".evil.example/oauth2/status-lists/1"}}
+    for claims in [{"status": None}, {"status": elsewhere}, {"status": {"status_list": {"idx": 1, "uri": forger.issuer + "/jwks"}}}]:
         token = forge(forger, claims=claims)
         Program("python", tmp_path).accepts(forger, token, CLIENT)
         Program("python", tmp_path).refuses(forger, token, CHECK_STATUS="1")
+
+
+@pytest.mark.parametrize("idx", [1, 64], ids=["revoked", "beyond the list"])
+def test_the_crate_looks_the_status_up(tmp_path, forger, idx):
+    program = Program("rust", tmp_path)
+    program.refuses(forger, forge(forger, claims={"status": status(forger, idx)}))
+    program.refuses(forger, forge(forger, claims={"status": None}))
 
 
 # What the documentation shows.

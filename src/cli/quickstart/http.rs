@@ -43,7 +43,6 @@ pub(super) async fn verify(settings: &Settings, token: &str) -> Result<AccessTok
     let verifier = Verifier::builder(issuer, &settings.tokens.default_audience)
         .fetch(Loopback(client()?))
         .allow_never_expiring(true)
-        .check_status(false)
         .build()
         .map_err(|error| failed(&error))?;
     verifier.verify(token).await.map(Arc::unwrap_or_clone).map_err(|error| failed(&error))

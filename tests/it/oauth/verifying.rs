@@ -1,10 +1,10 @@
-//! Accepts a token only as any other service would: by `mintmark_verifier`, from the app's own published metadata and
-//! keys, at the time the app's clock shows.
+//! Accepts a token only as any other service would: by `mintmark_verifier`, from the app's own published metadata,
+//! keys and status lists, at the time the app's clock shows.
 
 use std::sync::Arc;
 
 use mintmark::model::clock::Clock as _;
-use mintmark_verifier::{AccessTokenClaims, Verifier, VerifyError};
+use mintmark_verifier::{AccessTokenClaims, Verifier, VerifierBuilder, VerifyError};
 use serde_json::Value;
 
 use super::expect::Token;
@@ -12,14 +12,13 @@ use crate::support::TestApp;
 
 /// A verifier for one audience. It allows no leeway, and never-expiring tokens only if it is told to.
 pub(super) fn verifier(app: &TestApp, issuer: &str, audience: &str, never_expiring: bool) -> Verifier {
+    setting_up(app, issuer, audience).allow_never_expiring(never_expiring).build().unwrap()
+}
+
+/// The same, still to be set up.
+pub(super) fn setting_up(app: &TestApp, issuer: &str, audience: &str) -> VerifierBuilder {
     let clock = Arc::clone(&app.clock);
-    Verifier::builder(issuer, audience)
-        .clock(move || clock.now())
-        .leeway_seconds(0)
-        .allow_never_expiring(never_expiring)
-        .check_status(false)
-        .build()
-        .unwrap()
+    Verifier::builder(issuer, audience).clock(move || clock.now()).leeway_seconds(0)
 }
 
 /// What a service of each audience of the token makes of it.
