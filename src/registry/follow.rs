@@ -6,6 +6,7 @@
 //! work is late. Past [`STALE_MILLIS`] without an answer, what is in memory is no longer trusted.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 
@@ -17,6 +18,8 @@ use crate::storage::{Change, ChangeWatch, Changes, Storage};
 pub const POLL_MILLIS: u64 = 400;
 /// How old a confirmation may be before a request asks by itself.
 const FRESH_MILLIS: i64 = 900;
+/// How long a request waits for somebody else's question before it goes on with what is in memory.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How old a confirmation may be before answers are refused.
 const STALE_MILLIS: i64 = 5_000;
 
@@ -35,6 +38,21 @@ pub(super) struct Follow {
     watch: Mutex<ChangeWatch>,
     confirmed_at_millis: AtomicI64,
     keys_changed: AtomicBool,
+}
+
+/// Changed keys that are being read. If that fails, or whoever does it goes away in the middle, they are still to be
+/// read.
+struct Unread<'a> {
+    follow: &'a Follow,
+    is_read: bool,
+}
+
+impl Drop for Unread<'_> {
+    fn drop(&mut self) {
+        if !self.is_read {
+            self.follow.keys_changed.store(true, Ordering::Release);
+        }
+    }
 }
 
 impl Follow {
@@ -64,10 +82,19 @@ impl Registry {
         let asked_at = self.clock.now_millis();
         let changes = self.storage.poll_changes(watch).await?;
         self.apply(&changes);
-        if self.take_keys_changed() {
-            self.reload_signing_keys().await.inspect_err(|_| self.note_keys_changed())?;
-        }
+        self.reload_changed_keys().await?;
         self.follow.confirmed_at_millis.store(asked_at, Ordering::Release);
+        Ok(())
+    }
+
+    /// Reads the keys into the ring if they changed since that was last done.
+    pub(super) async fn reload_changed_keys(&self) -> Result<(), Error> {
+        if !self.follow.keys_changed.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let mut unread = Unread { follow: &self.follow, is_read: false };
+        self.reload_signing_keys().await?;
+        unread.is_read = true;
         Ok(())
     }
 
@@ -94,18 +121,19 @@ impl Registry {
     /// Asks the database, and finds memory stale if it was not confirmed within the last `stale_millis`.
     #[cold]
     async fn refresh(&self, stale_millis: i64) -> Freshness {
-        let outcome = match self.follow.watch.try_lock() {
-            Ok(mut watch) => self.poll_holding(&mut watch).await,
-            // Somebody is asking already. Their answer will do, unless memory is too old to go on with.
-            Err(_) if self.confirmed_millis_ago() <= stale_millis => Ok(()),
-            Err(_) => {
-                let mut watch = self.follow.watch.lock().await;
-                if self.confirmed_millis_ago() <= FRESH_MILLIS {
-                    Ok(())
-                } else {
-                    self.poll_holding(&mut watch).await
-                }
+        // Somebody may be asking already. What they asked before a change does not tell of it, so their answer will do
+        // only if it is recent enough; and only memory that is too old to go on with is worth waiting long for.
+        let waiting = self.follow.watch.lock();
+        let watch = if self.confirmed_millis_ago() <= stale_millis {
+            tokio::time::timeout(PATIENCE, waiting).await.ok()
+        } else {
+            Some(waiting.await)
+        };
+        let outcome = match watch {
+            Some(mut watch) if self.confirmed_millis_ago() > FRESH_MILLIS => {
+                self.poll_holding(&mut watch).await
             }
+            Some(_) | None => Ok(()),
         };
         if let Err(error) = outcome {
             tracing::warn!(%error, "the change counter could not be confirmed");
@@ -159,10 +187,5 @@ impl Registry {
     /// Notes that the ring is behind the stored keys.
     pub(super) fn note_keys_changed(&self) {
         self.follow.keys_changed.store(true, Ordering::Release);
-    }
-
-    /// Whether signing keys changed since this was last asked.
-    pub(super) fn take_keys_changed(&self) -> bool {
-        self.follow.keys_changed.swap(false, Ordering::AcqRel)
     }
 }

@@ -252,10 +252,7 @@ impl Registry {
 
     async fn commit_keys(&self, tx: Tx) -> Result<(), Error> {
         self.commit(tx).await?;
-        if self.take_keys_changed() {
-            self.reload_signing_keys().await.inspect_err(|_| self.note_keys_changed())?;
-        }
-        Ok(())
+        self.reload_changed_keys().await
     }
 
     async fn take_due_steps(&self, tx: &mut Tx, now: UnixSeconds) -> Result<Vec<ByHand>, Error> {

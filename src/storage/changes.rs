@@ -80,6 +80,8 @@ pub enum Changes {
 pub struct ChangeWatch {
     version: Option<DataVersion>,
     seen: i64,
+    /// Whether SQLite said that something was committed, and it was not read what. Then it will not say so again.
+    unread: bool,
 }
 
 impl Storage {
@@ -99,24 +101,25 @@ impl Storage {
             version.moved().await?;
         }
         let seen = self.change_seq().await?;
-        Ok((ChangeWatch { version, seen }, seen))
+        Ok((ChangeWatch { version, seen, unread: false }, seen))
     }
 
     /// What changed since the last call. An answer, even an empty one, confirms the counter as of the call.
     pub async fn poll_changes(&self, watch: &mut ChangeWatch) -> Result<Changes, StorageError> {
         let nothing = Changes::These { seq: watch.seen, changes: Vec::new() };
-        if let Some(version) = &mut watch.version
-            && !version.moved().await?
-        {
-            return Ok(nothing);
+        if let Some(version) = &mut watch.version {
+            // Set before anything is awaited: this may fail, or whoever asks may go away in the middle.
+            let was_unread = std::mem::replace(&mut watch.unread, true);
+            if !version.moved().await? && !was_unread {
+                watch.unread = false;
+                return Ok(nothing);
+            }
         }
-        // On an error below, SQLite's version counts as seen though the changes were not read: ask for them again.
-        let outcome = self.changes_since(watch.seen).await;
-        match &outcome {
-            Ok(Changes::These { seq, .. } | Changes::Everything { seq }) => watch.seen = *seq,
-            Err(_) => watch.version = None,
-        }
-        outcome
+        let changes = self.changes_since(watch.seen).await?;
+        let (Changes::These { seq, .. } | Changes::Everything { seq }) = &changes;
+        watch.seen = *seq;
+        watch.unread = false;
+        Ok(changes)
     }
 
     async fn changes_since(&self, seen: i64) -> Result<Changes, StorageError> {
