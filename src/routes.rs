@@ -40,12 +40,7 @@ pub fn configure(config: &mut ServiceConfig, doors: Doors, issuer_path: &str) {
 }
 
 fn endpoints(config: &mut ServiceConfig, doors: Doors) {
-    config
-        .service(at("/healthz").get(health::healthz).done())
-        .service(at("/readyz").get(health::readyz).done())
-        .service(at("/openapi.yaml").get(docs::openapi).done())
-        .service(at("/docs").get(docs::page).done())
-        .service(at("/docs/assets/{file}").get(docs::asset).done());
+    // Tried in this order, so what is asked for most comes first.
     if doors != Doors::Management {
         config
             .service(form("/oauth2/token", token::post))
@@ -59,6 +54,12 @@ fn endpoints(config: &mut ServiceConfig, doors: Doors) {
             .service(at("/.well-known/oauth-authorization-server").get(metadata::get).done())
             .service(at("/.well-known/openid-configuration").get(metadata::get).done());
     }
+    config
+        .service(at("/healthz").get(health::healthz).done())
+        .service(at("/readyz").get(health::readyz).done())
+        .service(at("/openapi.yaml").get(docs::openapi).done())
+        .service(at("/docs").get(docs::page).done())
+        .service(at("/docs/assets/{file}").get(docs::asset).done());
     if doors != Doors::Public {
         config.service(at("/metrics").get(metrics::get).done());
         management(config);

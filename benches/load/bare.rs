@@ -53,10 +53,10 @@ async fn token(request: HttpRequest, body: web::Bytes, bare: Data<Bare>) -> Http
     let mac = hmac::sign(&bare.pepper, secret.as_bytes());
     // About as many claims as a real token has; the MAC takes part so that it is not optimised away.
     let claims = format!(
-        r#"{{"iss":"http://127.0.0.1:8080","sub":"{client_id}","client_id":"{client_id}","aud":"http://127.0.0.1:8080/products","iat":1790000000,"exp":1790003600,"jti":"{}","scope":"e-invoicing gst","workspace_id":"acme-in","products":["e-invoicing","gst"]}}"#,
+        r#"{{"iss":"http://127.0.0.1:8080","sub":"{client_id}","client_id":"{client_id}","aud":"http://127.0.0.1:8080/products","iat":1790000000,"exp":1790003600,"jti":"{}","scope":"e-invoicing gst","workspace_id":"acme-in","products":["e-invoicing","gst"],"status":{{"status_list":{{"idx":4711,"uri":"http://127.0.0.1:8080/oauth2/status-lists/1"}}}}}}"#,
         URL_SAFE_NO_PAD.encode(mac.as_ref().get(..16).expect("32 bytes"))
     );
-    let mut jwt = String::with_capacity(800);
+    let mut jwt = String::with_capacity(960);
     jwt.push_str("eyJhbGciOiJFUzI1NiIsImtpZCI6IkFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUEiLCJ0eXAiOiJhdCtqd3QifQ.");
     URL_SAFE_NO_PAD.encode_string(&claims, &mut jwt);
     let signature = bare.key.sign(&bare.random, jwt.as_bytes()).expect("a signature");

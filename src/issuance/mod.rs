@@ -181,11 +181,15 @@ impl Issuer {
         if let Some(issued) = first {
             return Ok(issued);
         }
-        let client = self.after_key_change(client).await?;
-        // What the client authenticated with is judged again where the row is written, so there must be one.
-        let wanted = Wanted { is_recorded: true, ..wanted };
-        let second = self.attempt(&client, wanted, async |token, _| record(&client, token).await).await?;
-        Ok(second.ok_or(IssueError::NoKey)?.into_owned())
+        // Boxed, as are the steps of a recorded token, so that a stateless one is no larger on its way than it need be.
+        Box::pin(async {
+            let client = self.after_key_change(client).await?;
+            // What the client authenticated with is judged again where the row is written, so there must be one.
+            let wanted = Wanted { is_recorded: true, ..wanted };
+            let second = self.attempt(&client, wanted, async |token, _| record(&client, token).await).await?;
+            Ok(second.ok_or(IssueError::NoKey)?.into_owned())
+        })
+        .await
     }
 
     /// Learns that another process retired a key, or revoked it with its tokens, by which its clients are of a new
@@ -220,9 +224,11 @@ impl Issuer {
         let must_record = wanted.is_recorded || self.must_record(client, lifetime, now);
         let slot = match (must_record, lifetime) {
             (false, _) => client.slot,
-            (true, Lifetime::Until(_)) => Some(self.registry.slot_for_token(Holds::Expiring).await?),
+            (true, Lifetime::Until(_)) => {
+                Some(Box::pin(self.registry.slot_for_token(Holds::Expiring)).await?)
+            }
             (true, Lifetime::Never) => {
-                Some(self.registry.slot_for_token(Holds::NeverExpiring(key.kid())).await?)
+                Some(Box::pin(self.registry.slot_for_token(Holds::NeverExpiring(key.kid()))).await?)
             }
         };
         let birth = Birth { jti, slot, at: now, lifetime, issued_by: wanted.issued_by };
@@ -235,7 +241,7 @@ impl Issuer {
         };
         let issued = Issued { access_token, expires_in, grant };
         let Some(token) = token else { return Ok(Some(issued)) };
-        match record(&token, &issued).await? {
+        match Box::pin(record(&token, &issued)).await? {
             Standing::Good => Ok(Some(issued)),
             Standing::ClientMayNot => Err(IssueError::ClientChanged),
             Standing::KeyMayNot => Ok(None),

@@ -132,6 +132,12 @@ impl Registry {
         if let Some(entry) = self.cache.get(client_id) {
             return Ok(entry);
         }
+        // Boxed, so that the usual way through a request is not as large as this one.
+        Box::pin(self.read_credentials(client_id)).await
+    }
+
+    #[cold]
+    async fn read_credentials(&self, client_id: &str) -> Result<Option<Arc<Credentials>>, Error> {
         let (stored, seq) = self.storage.credentials(client_id).await?;
         let entry = stored.map(|stored| Arc::new(self.slim(stored)));
         self.cache.fill(client_id, entry.clone(), seq);

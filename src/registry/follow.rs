@@ -109,13 +109,15 @@ impl Registry {
         if self.confirmed_millis_ago() <= FRESH_MILLIS {
             return Freshness::Confirmed;
         }
-        self.refresh(STALE_MILLIS).await
+        // Boxed, so that the usual way through a request is not as large as this one.
+        Box::pin(self.refresh(STALE_MILLIS)).await
     }
 
     /// Whether the counter was confirmed within the last `millis`, at least a second, asking the database if need be.
     /// On the hot path this is one atomic load.
     pub async fn is_confirmed_within(&self, millis: i64) -> bool {
-        self.confirmed_millis_ago() <= FRESH_MILLIS || self.refresh(millis).await == Freshness::Confirmed
+        self.confirmed_millis_ago() <= FRESH_MILLIS
+            || Box::pin(self.refresh(millis)).await == Freshness::Confirmed
     }
 
     /// Asks the database, and finds memory stale if it was not confirmed within the last `stale_millis`.

@@ -32,7 +32,7 @@ impl Registry {
     }
 
     /// Forgets what is dead: replies kept for `Idempotency-Key` beyond their day, the old end of the change log, denied
-    /// tokens that have ended, the rows of tokens that died [`DEAD_TOKENS_KEPT`] ago, and status lists in which none
+    /// tokens that have ended, the rows of tokens that died thirty days ago, and status lists in which none
     /// has been alive for a day. In small batches, so that nobody waits long behind them.
     ///
     /// # Errors

@@ -122,7 +122,7 @@ impl VerifierBuilder {
     }
 
     /// Demands a product of every token; several calls demand all of them. For one call alone use
-    /// [`AccessTokenClaims::require_product`].
+    /// [`AccessTokenClaims::require_product`](crate::AccessTokenClaims::require_product).
     pub fn require_product(mut self, product: impl Into<String>) -> Self {
         self.checks.products.push(product.into());
         self
