@@ -280,6 +280,9 @@ async fn one_who_may_no_longer_create_gets_no_old_reply(engine: Engine) {
     ok(&sent(post(&caller, "/v1/workspaces", "k", &body)).await, 201);
     let path = format!("/v1/api-clients/{}", client.client_id);
     ok(&Reply::of(admin.patch(&path, &json!({"permissions": ["mintmark:read"]})).await).await, 200);
+    // The token that carried what was taken is dead; one that does not carry it may not create.
+    problem(&sent(post(&caller, "/v1/workspaces", "k", &body)).await, 401, "unauthorized");
+    let caller = app.administrator_as(&client, "mintmark:read").await;
     problem(&sent(post(&caller, "/v1/workspaces", "k", &body)).await, 403, "forbidden");
     app.stop().await;
 }
