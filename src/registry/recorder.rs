@@ -100,18 +100,9 @@ impl Registry {
     /// One transaction for the whole group. A token that may not be born does not keep the others from it.
     async fn record_group(&self, group: &[Waiting]) -> Result<Vec<Standing>, Error> {
         let mut tx = self.storage.begin().await?;
-        let replaces_none = |waiting: &&Waiting| waiting.active_tokens == ActiveTokens::Many;
-        let plain: Vec<_> = group.iter().filter(replaces_none).map(|one| (&one.token, &one.guard)).collect();
-        let mut of_plain = tx.record_tokens(&plain).await?.into_iter();
         let mut outcomes = Vec::with_capacity(group.len());
-        for waiting in group {
-            let of_plain = if replaces_none(&waiting) { of_plain.next() } else { None };
-            outcomes.push(match of_plain {
-                Some(outcome) => outcome,
-                None => {
-                    self.record_in(&mut tx, &waiting.token, waiting.active_tokens, &waiting.guard).await?
-                }
-            });
+        for Waiting { token, active_tokens, guard, .. } in group {
+            outcomes.push(self.record_in(&mut tx, token, *active_tokens, guard).await?);
         }
         self.commit(tx).await?;
         let born = outcomes.iter().filter(|standing| **standing == Standing::Good).count();

@@ -12,7 +12,6 @@ use super::samples::{NOW, change, client, secret, signing_key, stocked, token, w
 use crate::support::{Engine, TestDatabase, on_both_engines, outcome_after};
 
 on_both_engines!(
-    many_are_recorded_as_one_is,
     a_token_is_counted_while_it_lives,
     all_tokens_of_a_client_are_revoked,
     all_tokens_of_a_key_are_revoked,
@@ -299,43 +298,4 @@ async fn an_administrator_may_issue_whatever_the_secrets(engine: Engine) {
     }
     assert_eq!(standing(&storage, None, NOW).await, Standing::Good);
     assert_eq!(standing(&storage, Some("s1"), NOW).await, Standing::ClientMayNot);
-}
-
-async fn many_are_recorded_as_one_is(engine: Engine) {
-    let (_database, storage) = stocked(engine).await;
-    let ending = ClientSecret { expires_at: Some(NOW + 10), ..secret("s2", "cl_1") };
-    change!(storage, tx => tx.insert_secret(&ending));
-    let retired = SigningKey { phase: Phase::Retiring, ..signing_key("k9") };
-    change!(storage, tx => tx.insert_signing_key(&retired));
-    let tokens: Vec<(RecordedToken, IssueGuard)> = (0..21)
-        .map(|number| {
-            let one = RecordedToken {
-                expires_at: (number % 2 == 0).then_some(NOW + 7),
-                ..token(&format!("t{number}"))
-            };
-            match number {
-                3 => (RecordedToken { generation: 1, ..one }, guard(Some("s1"), NOW)),
-                5 => (RecordedToken { client_id: "cl_9".to_owned(), ..one }, guard(Some("s1"), NOW)),
-                8 => (RecordedToken { kid: "k9".to_owned(), ..one }, guard(Some("s1"), NOW)),
-                11 => (one, guard(Some("s2"), NOW + 10)),
-                12 => (one, guard(Some("s9"), NOW)),
-                19 => (RecordedToken { slot: None, ..one }, guard(Some("s2"), NOW + 9)),
-                _ => (one, guard(Some("s1"), NOW)),
-            }
-        })
-        .collect();
-    let mut tx = storage.begin().await.unwrap();
-    let mut alone = Vec::new();
-    for (token, guard) in &tokens {
-        alone.push(tx.record_token(token, guard).await.unwrap());
-    }
-    tx.rollback().await.unwrap();
-    let not_born = alone.iter().filter(|standing| **standing != Standing::Good).count();
-    assert_eq!(not_born, 5, "{alone:?}");
-    let group: Vec<_> = tokens.iter().map(|(token, guard)| (token, guard)).collect();
-    assert_eq!(change!(storage, tx => tx.record_tokens(&group)), alone);
-    for ((token, _), standing) in tokens.iter().zip(alone) {
-        let stored = storage.recorded_token(&Reach::Platform, &token.client_id, &token.jti).await.unwrap();
-        assert_eq!(stored.as_ref(), (standing == Standing::Good).then_some(token), "{}", token.jti);
-    }
 }
