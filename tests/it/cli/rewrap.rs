@@ -7,7 +7,11 @@ use serde_json::{Value, json};
 use super::process::{Place, Serving, text};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(a_new_master_key_without_a_pause, what_cannot_be_done_changes_nothing);
+on_both_engines!(
+    a_new_master_key_without_a_pause,
+    one_of_the_two_keys_opens_whenever_it_is_killed,
+    what_cannot_be_done_changes_nothing,
+);
 
 const NEW: &str = "keys/new.key";
 
@@ -78,6 +82,34 @@ async fn a_new_master_key_without_a_pause(engine: Engine) {
     place.run(&["keys", "list"]).must_fail(1, &["master key of this database"]);
     place.set("MINTMARK__KEYS__MASTER_KEY_FILE", "keys/third.key");
     place.run(&["keys", "list"]).must_succeed();
+}
+
+async fn one_of_the_two_keys_opens_whenever_it_is_killed(engine: Engine) {
+    let (mut place, clients) = furnished(engine);
+    let serving = place.serve();
+    let mut tokens = Vec::new();
+    for kill in 0..10 {
+        let new = format!("keys/{kill}.key");
+        let rewrap = ["keys", "rewrap", "--new-master-key-file", &new];
+        let mut rewrapping = place.start(&rewrap);
+        // From the new key being made to the end of the command, each time some tokens later.
+        while kill > 0 && !place.path(&new).exists() && !rewrapping.has_ended() {
+            tokens.extend(issue(&serving, &clients).await);
+        }
+        for _ in 1..kill {
+            tokens.extend(issue(&serving, &clients).await);
+        }
+        drop(rewrapping);
+        // If it had not happened yet, the key that was made for it serves when it is asked for again.
+        if place.run(&["keys", "list"]).code == 0 {
+            place.run(&rewrap).must_succeed();
+        }
+        place.set("MINTMARK__KEYS__MASTER_KEY_FILE", &new);
+        place.run(&["keys", "list"]).must_succeed();
+    }
+    serving.stop();
+    let listed = place.json(&["tokens", "list", &clients[1].0, "--json"]);
+    assert_eq!(listed["items"].as_array().unwrap().len(), tokens.len() / 2);
 }
 
 async fn what_cannot_be_done_changes_nothing(engine: Engine) {
