@@ -13,6 +13,7 @@ WORKDIR /build
 
 # The dependencies in a layer of their own: it is built again only when a manifest or the lock file changes.
 COPY Cargo.toml Cargo.lock build.rs ./
+COPY .cargo .cargo
 COPY benches benches
 COPY verifier/Cargo.toml verifier/Cargo.toml
 RUN mkdir -p src verifier/src migrations/sqlite migrations/postgres \

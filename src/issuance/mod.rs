@@ -6,6 +6,7 @@
 mod administrator;
 mod grant;
 mod introspection;
+mod jti;
 mod own;
 mod status;
 mod status_token;
@@ -13,8 +14,6 @@ mod status_token;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mintmark_verifier::claims::{ClaimsRef, FAR_EXP, Status, StatusList};
 
 use crate::config::NeverExpiresExp;
@@ -34,6 +33,7 @@ use crate::storage::{IssueGuard, Standing};
 pub use administrator::{GeneratedToken, NewToken};
 use grant::Lifetime;
 pub use grant::Refused;
+use jti::{Jti, RecordedIds};
 use own::OwnChecks;
 pub use status::{NoList, StatusLists};
 pub use status_token::{LIST_LIFETIME, Packed, SignedList};
@@ -118,6 +118,7 @@ pub struct Issuer {
     registry: Arc<Registry>,
     ring: Arc<KeyRing>,
     random: Random,
+    recorded_ids: RecordedIds,
     policy: TokenPolicy,
     own_checks: OwnChecks,
 }
@@ -151,7 +152,7 @@ impl Issuer {
         policy: TokenPolicy,
     ) -> Result<Self, String> {
         let own_checks = OwnChecks::new(&policy.issuer)?;
-        Ok(Self { registry, ring, random, policy, own_checks })
+        Ok(Self { registry, ring, random, recorded_ids: RecordedIds::default(), policy, own_checks })
     }
 
     /// Issues a token to a client that has authenticated with the secret `secret_id`.
@@ -217,11 +218,10 @@ impl Issuer {
             client.expires_at,
             now,
         )?;
-        let random: [u8; 16] = self.random.fill().map_err(RegistryError::from)?;
-        let mut jti = [0_u8; 22];
-        let jti = encode_jti(random, &mut jti);
-        let key = self.key_for(client, lifetime, now)?;
         let must_record = wanted.is_recorded || self.must_record(client, lifetime, now);
+        let jti = if must_record { self.recorded_ids.next(&self.random) } else { Jti::draw(&self.random) };
+        let jti = jti.map_err(RegistryError::from)?;
+        let key = self.key_for(client, lifetime, now)?;
         let slot = match (must_record, lifetime) {
             (false, _) => client.slot,
             (true, Lifetime::Until(_)) => {
@@ -231,7 +231,7 @@ impl Issuer {
                 Some(Box::pin(self.registry.slot_for_token(Holds::NeverExpiring(key.kid()))).await?)
             }
         };
-        let birth = Birth { jti, slot, at: now, lifetime, issued_by: wanted.issued_by };
+        let birth = Birth { jti: jti.as_str(), slot, at: now, lifetime, issued_by: wanted.issued_by };
         let access_token = self.sign(client, &grant, birth, &key);
         let access_token = access_token.map_err(|()| IssueError::NoKey)?;
         let token = must_record.then(|| recorded(client, &grant, birth, key.kid()));
@@ -337,11 +337,4 @@ fn recorded(client: &Credentials, grant: &Grant, birth: Birth<'_>, kid: &str) ->
         last_introspected_at: None,
         issued_by: issued_by.to_owned(),
     }
-}
-
-/// 128 random bits as base64url, written in place.
-fn encode_jti(random: [u8; 16], buffer: &mut [u8; 22]) -> &str {
-    // 16 bytes are exactly 22 characters, so neither step can fail.
-    let _ = URL_SAFE_NO_PAD.encode_slice(random, buffer);
-    std::str::from_utf8(buffer).unwrap_or_default()
 }

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Error, Registry};
 use crate::model::client::ActiveTokens;
 use crate::model::token::RecordedToken;
-use crate::storage::{IssueGuard, Standing};
+use crate::storage::{IssueGuard, Standing, Tx};
 
 /// The most tokens that share a commit, so that those behind them do not wait too long.
 const GROUP_MAX: usize = 256;
@@ -22,6 +22,12 @@ struct Waiting {
     active_tokens: ActiveTokens,
     guard: IssueGuard,
     told: oneshot::Sender<Result<Standing, Error>>,
+}
+
+impl Waiting {
+    fn replaces_none(&self) -> bool {
+        self.active_tokens == ActiveTokens::Many && !self.guard.replaces
+    }
 }
 
 /// Where tokens queue, once somebody gathers them.
@@ -99,16 +105,50 @@ impl Registry {
 
     /// One transaction for the whole group. A token that may not be born does not keep the others from it.
     async fn record_group(&self, group: &[Waiting]) -> Result<Vec<Standing>, Error> {
-        let mut tx = self.storage.begin().await?;
-        let mut outcomes = Vec::with_capacity(group.len());
-        for Waiting { token, active_tokens, guard, .. } in group {
-            outcomes.push(self.record_in(&mut tx, token, *active_tokens, guard).await?);
-        }
-        self.commit(tx).await?;
+        let outcomes = if self.record_all(group).await? {
+            vec![Standing::Good; group.len()]
+        } else {
+            self.record_each(group).await?
+        };
         let born = outcomes.iter().filter(|standing| **standing == Standing::Good).count();
         self.recorder.tokens.fetch_add(u64::try_from(born).unwrap_or_default(), Ordering::Relaxed);
         self.recorder.commits.fetch_add(1, Ordering::Relaxed);
         Ok(outcomes)
+    }
+
+    /// Records all of them with as few statements as can be, or none. Returns whether they were recorded.
+    async fn record_all(&self, group: &[Waiting]) -> Result<bool, Error> {
+        let mut tx = self.storage.begin().await?;
+        for run in group.chunk_by(|a, b| a.replaces_none() && b.replaces_none()) {
+            let are_good = match run {
+                [one] => self.record_waiting(&mut tx, one).await? == Standing::Good,
+                many => {
+                    let many: Vec<_> = many.iter().map(|waiting| (&waiting.token, &waiting.guard)).collect();
+                    tx.record_tokens(&many).await?
+                }
+            };
+            if !are_good {
+                tx.rollback().await?;
+                return Ok(false);
+            }
+        }
+        self.commit(tx).await?;
+        Ok(true)
+    }
+
+    /// Records those that may be born, one by one, which also says what stands in the way of the others.
+    async fn record_each(&self, group: &[Waiting]) -> Result<Vec<Standing>, Error> {
+        let mut tx = self.storage.begin().await?;
+        let mut outcomes = Vec::with_capacity(group.len());
+        for waiting in group {
+            outcomes.push(self.record_waiting(&mut tx, waiting).await?);
+        }
+        self.commit(tx).await?;
+        Ok(outcomes)
+    }
+
+    async fn record_waiting(&self, tx: &mut Tx, waiting: &Waiting) -> Result<Standing, Error> {
+        self.record_in(tx, &waiting.token, waiting.active_tokens, &waiting.guard).await
     }
 
     /// How many tokens wait for their group to be durable.

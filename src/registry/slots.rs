@@ -14,14 +14,20 @@ use crate::model::clock::UnixSeconds;
 use crate::model::status::{Holds, Lease, Mark, Slot};
 use crate::storage::{Revoked, Tx};
 
-/// How many slots this process takes at once for recorded tokens.
-const LEASED_AT_ONCE: u32 = 256;
+/// How many slots this process takes at once for recorded tokens: at first, and at most. Those it does not use are lost.
+const LEASED_AT_FIRST: u32 = 64;
+const LEASED_AT_MOST: u32 = 1_024;
 
 /// For how long it uses them, in seconds. Lists end only after that.
 pub(super) const LEASE_SECONDS: i64 = 3_600;
 
-/// A lease, and until when its slots are used.
-type AtHand = (Lease, UnixSeconds);
+/// A lease, how many slots it had, and until when they are used.
+#[derive(Debug)]
+struct AtHand {
+    lease: Lease,
+    count: u32,
+    until: UnixSeconds,
+}
 
 /// Slots for recorded tokens that this process has leased and not used yet.
 #[derive(Debug, Default)]
@@ -35,15 +41,23 @@ pub(super) struct Leases {
 impl Leases {
     fn take(&self, holds: Holds<'_>, now: UnixSeconds) -> Option<Slot> {
         let mut at_hand = self.at_hand.lock().unwrap_or_else(PoisonError::into_inner);
-        let (lease, until) = at_hand.get_mut(&holds.kid().map(Box::from))?;
-        if *until <= now { None } else { lease.next() }
+        let one = at_hand.get_mut(&holds.kid().map(Box::from))?;
+        if one.until <= now { None } else { one.lease.next() }
     }
 
-    fn put(&self, holds: Holds<'_>, lease: Lease, now: UnixSeconds) {
+    /// How many to lease next: twice as many as were used up within their time, few for who needs few.
+    fn wanted(&self, holds: Holds<'_>, now: UnixSeconds) -> u32 {
+        let at_hand = self.at_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        let used_up = at_hand.get(&holds.kid().map(Box::from)).filter(|one| one.until > now);
+        used_up.map_or(LEASED_AT_FIRST, |one| one.count.saturating_mul(2).min(LEASED_AT_MOST))
+    }
+
+    fn put(&self, holds: Holds<'_>, lease: Lease, count: u32, now: UnixSeconds) {
         let mut at_hand = self.at_hand.lock().unwrap_or_else(PoisonError::into_inner);
         // Keys come and go; what is left of their leases goes with time.
-        at_hand.retain(|_, (_, until)| *until > now);
-        at_hand.insert(holds.kid().map(Box::from), (lease, now + LEASE_SECONDS));
+        at_hand.retain(|_, one| one.until > now);
+        let until = now + LEASE_SECONDS;
+        at_hand.insert(holds.kid().map(Box::from), AtHand { lease, count, until });
     }
 }
 
@@ -55,18 +69,18 @@ impl Registry {
         if let Some(slot) = self.leases.take(holds, now) {
             return Ok(slot);
         }
-        // A command that makes one token wastes no slots.
-        let count = if self.recorder.is_gathering() { LEASED_AT_ONCE } else { 1 };
         let _leasing = self.leases.leasing.lock().await;
         loop {
             // Somebody may have leased while this waited.
             if let Some(slot) = self.leases.take(holds, now) {
                 return Ok(slot);
             }
+            // A command that makes one token wastes no slots.
+            let count = if self.recorder.is_gathering() { self.leases.wanted(holds, now) } else { 1 };
             let mut tx = self.storage.begin().await?;
             let lease = tx.lease_slots(holds, count, self.random.fill()?, now).await?;
             tx.commit().await?;
-            self.leases.put(holds, lease, now);
+            self.leases.put(holds, lease, count, now);
         }
     }
 

@@ -128,7 +128,8 @@ statements! {
         WHERE client_id = $1 AND jti = $2 AND (CAST($3 AS TEXT) IS NULL OR workspace_id = $3)");
     LIST = concat!("SELECT ", columns!(), " FROM access_tokens
         WHERE client_id = $1 AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2)
-            AND (CAST($3 AS BIGINT) IS NULL OR issued_at < $3 OR (issued_at = $3 AND jti < $4))
+            AND issued_at <= COALESCE(CAST($3 AS BIGINT), 9223372036854775807)
+            AND (CAST($3 AS BIGINT) IS NULL OR issued_at < $3 OR jti < $4)
         ORDER BY issued_at DESC, jti DESC LIMIT $5");
     LIVE_OF_CLIENT = concat!("SELECT ", columns!(), " FROM access_tokens
         WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)");

@@ -26,6 +26,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// form, so a large cache of pages would only be the same thing twice.
 const READER_CACHE: &str = "-512";
 
+/// Pages that gather in the write-ahead log before they are folded into the file (16 MB): a page that is changed often
+/// is then folded once for many changes.
+const WRITE_AHEAD: &str = "4000";
+
 /// The open database.
 #[derive(Debug, Clone)]
 pub(super) enum Db {
@@ -130,6 +134,8 @@ impl Db {
                 .map_err(|error| {
                     open_error(url, &format!("{error}. Is PostgreSQL running, and may this user connect?"))
                 })?;
+            let version = pool.acquire().await?.server_version_num();
+            check_postgres_version(version).map_err(|why| open_error(url, &why))?;
             return Ok(Self::Postgres(pool));
         }
         let path = sqlite_path(url)?;
@@ -142,18 +148,23 @@ impl Db {
             .foreign_keys(true)
             .busy_timeout(PATIENCE);
         let writer = SqlitePoolOptions::new()
+            // A file does not go away as a server does.
+            .test_before_acquire(false)
             .max_connections(1)
             .min_connections(1)
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None);
-        let write =
-            writer.connect_with(options.clone()).await.map_err(|error| sqlite_open_error(url, error))?;
+        let write = writer
+            .connect_with(options.clone().pragma("wal_autocheckpoint", WRITE_AHEAD))
+            .await
+            .map_err(|error| sqlite_open_error(url, error))?;
         let read = SqlitePoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
+            .test_before_acquire(false)
             .connect_with(options.create_if_missing(false).read_only(true).pragma("cache_size", READER_CACHE))
             .await
             .map_err(|error| sqlite_open_error(url, error))?;
@@ -331,6 +342,18 @@ async fn lock_beside(database: PathBuf) -> Result<File, StorageError> {
     }
 }
 
+/// Holds the server's version (`150004` for 15.4; `None` if it does not tell) to what the statements are tested with.
+fn check_postgres_version(version: Option<u32>) -> Result<(), String> {
+    const OLDEST: u32 = 15;
+    match version {
+        Some(version) if version < OLDEST * 10_000 => Err(format!(
+            "the server is PostgreSQL {}, and Mintmark needs {OLDEST} or newer: upgrade it, or name another server",
+            version / 10_000
+        )),
+        _ => Ok(()),
+    }
+}
+
 fn sqlite_open_error(url: &str, error: sqlx::Error) -> StorageError {
     match StorageError::from(error) {
         damaged @ StorageError::Damaged(_) => damaged,
@@ -360,4 +383,46 @@ fn without_password(url: &str) -> String {
             format!("{scheme}://{place}/{}", options.get_database().unwrap_or_default())
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_acknowledged_on_sqlite_was_forced_to_the_disk() {
+        const FULL: i64 = 2;
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/mintmark.db", folder.path().display());
+        let db = Db::open(&url, 2).await.unwrap();
+        let Db::Sqlite { write, .. } = &db else { panic!("a sqlite: URL opens SQLite") };
+        let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(write).await.unwrap();
+        assert_eq!(synchronous, FULL);
+        let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(write).await.unwrap();
+        assert_eq!(journal, "wal");
+        db.close().await;
+    }
+
+    #[test]
+    fn an_old_postgres_is_refused_by_its_name() {
+        for version in [None, Some(150_000), Some(150_004), Some(180_001)] {
+            assert_eq!(check_postgres_version(version), Ok(()));
+        }
+        let why = check_postgres_version(Some(140_012)).unwrap_err();
+        assert!(why.contains("PostgreSQL 14") && why.contains("15 or newer"), "{why}");
+        assert!(check_postgres_version(Some(90_624)).unwrap_err().contains("PostgreSQL 9"));
+    }
+
+    #[tokio::test]
+    async fn sqlite_is_compiled_in_as_the_cargo_configuration_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/mintmark.db", folder.path().display());
+        let db = Db::open(&url, 2).await.unwrap();
+        let Db::Sqlite { read, .. } = &db else { panic!("a sqlite: URL opens SQLite") };
+        let options: Vec<String> =
+            sqlx::query_scalar("PRAGMA compile_options").fetch_all(read).await.unwrap();
+        assert!(options.iter().any(|option| option == "DEFAULT_MEMSTATUS=0"), "{options:?}");
+        assert!(!options.iter().any(|option| option.starts_with("ENABLE_FTS")), "{options:?}");
+        db.close().await;
+    }
 }

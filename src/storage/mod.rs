@@ -17,6 +17,7 @@ mod secrets;
 mod signing_keys;
 mod state;
 mod status_lists;
+mod token_groups;
 mod workspaces;
 
 pub use access_tokens::{IssueGuard, Revoked, Standing, TokenState};

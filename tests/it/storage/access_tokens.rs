@@ -12,6 +12,10 @@ use super::samples::{NOW, change, client, secret, signing_key, stocked, token, w
 use crate::support::{Engine, TestDatabase, on_both_engines, outcome_after};
 
 on_both_engines!(
+    a_group_is_recorded_as_its_tokens_are,
+    no_group_is_born_after_a_death,
+    no_group_is_born_while_a_death_is_being_committed,
+    nothing_dies_between_a_group_and_its_commit,
     a_token_is_counted_while_it_lives,
     all_tokens_of_a_client_are_revoked,
     all_tokens_of_a_key_are_revoked,
@@ -298,4 +302,93 @@ async fn an_administrator_may_issue_whatever_the_secrets(engine: Engine) {
     }
     assert_eq!(standing(&storage, None, NOW).await, Standing::Good);
     assert_eq!(standing(&storage, Some("s1"), NOW).await, Standing::ClientMayNot);
+}
+
+async fn a_group_is_recorded_as_its_tokens_are(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let ending = ClientSecret { expires_at: Some(NOW + 10), ..secret("s2", "cl_1") };
+    change!(storage, tx => tx.insert_secret(&ending));
+    let (by_one, by_other) = (guard(Some("s1"), NOW), guard(Some("s2"), NOW + 9));
+    let never = RecordedToken { expires_at: None, ..token("t1") };
+    let ending = RecordedToken { expires_at: Some(NOW + 7), ..token("t2") };
+    let odd = RecordedToken { scope: "a\"b\\c \u{1f511}".to_owned(), ..token("t3") };
+    let without_slot = RecordedToken { slot: None, ..token("t4") };
+    let group = [(&never, &by_one), (&ending, &by_other), (&odd, &by_one), (&without_slot, &by_other)];
+    assert!(change!(storage, tx => tx.record_tokens(&group)));
+    for (token, _) in group {
+        let stored = storage.recorded_token(&Reach::Platform, &token.client_id, &token.jti).await.unwrap();
+        assert_eq!(stored.as_ref(), Some(token));
+    }
+}
+
+/// Whether a token that may be born and two that stand or fall with `death` are recorded together.
+async fn group_is_born(storage: &Storage, death: Death) -> bool {
+    let mut tx = storage.begin().await.unwrap();
+    let outcome = tx.record_tokens(&group_of(death).each_ref().map(|(token, guard)| (token, guard))).await;
+    tx.rollback().await.unwrap();
+    outcome.unwrap()
+}
+
+fn group_of(death: Death) -> [(RecordedToken, IssueGuard); 3] {
+    let of = |death: Death, jti: &str, now| {
+        (RecordedToken { jti: jti.to_owned(), ..death.token() }, death.guard(now))
+    };
+    [of(Death::ClientDisabled, "living", NOW), of(death, "one", NOW + 5), of(death, "other", NOW + 5)]
+}
+
+async fn no_group_is_born_after_a_death(engine: Engine) {
+    let (_database, storage) = mortal(engine).await;
+    // The first is that of the living one.
+    for death in DEATHS.into_iter().rev() {
+        assert!(group_is_born(&storage, death).await, "before {death:?}");
+        let mut tx = storage.begin().await.unwrap();
+        death.write(&mut tx).await;
+        tx.commit().await.unwrap();
+        assert!(!group_is_born(&storage, death).await, "{death:?}");
+    }
+    let (token, by_administrator) = (token("t"), guard(None, NOW));
+    let mut tx = storage.begin().await.unwrap();
+    assert!(
+        !tx.record_tokens(&[(&token, &by_administrator)]).await.unwrap(),
+        "it has no secret to ask after"
+    );
+}
+
+async fn no_group_is_born_while_a_death_is_being_committed(engine: Engine) {
+    let (database, storage) = mortal(engine).await;
+    let other = database.open().await;
+    for death in DEATHS.into_iter().rev() {
+        let mut tx = storage.begin().await.unwrap();
+        death.write(&mut tx).await;
+        let undone = async { tx.rollback().await.unwrap() };
+        assert!(outcome_after(&database, group_is_born(&other, death), undone).await, "{death:?}");
+
+        let mut tx = storage.begin().await.unwrap();
+        death.write(&mut tx).await;
+        let done = async { drop(tx.commit().await.unwrap()) };
+        assert!(!outcome_after(&database, group_is_born(&other, death), done).await, "{death:?}");
+    }
+}
+
+async fn nothing_dies_between_a_group_and_its_commit(engine: Engine) {
+    let (database, storage) = mortal(engine).await;
+    let other = database.open().await;
+    for (number, death) in DEATHS.into_iter().rev().enumerate() {
+        let mut group = group_of(death);
+        for (token, _) in &mut group {
+            token.jti.push_str(&number.to_string());
+        }
+        let mut tx = storage.begin().await.unwrap();
+        assert!(tx.record_tokens(&group.each_ref().map(|(token, guard)| (token, guard))).await.unwrap());
+        let dying = async {
+            let mut tx = other.begin().await.unwrap();
+            death.write(&mut tx).await;
+            let revoked = tx.revoke_tokens_of_client(&death.name(), NOW).await.unwrap();
+            tx.commit().await.unwrap();
+            revoked.iter().filter(|token| token.jti.starts_with('o')).count()
+        };
+        let issuing = async { drop(tx.commit().await.unwrap()) };
+        // What revokes everything sees the tokens that came before it.
+        assert_eq!(outcome_after(&database, dying, issuing).await, 2, "{death:?}");
+    }
 }
