@@ -31,7 +31,7 @@ impl Registry {
         client_id: &str,
         page: &Page,
     ) -> Result<Items<RecordedToken>, Error> {
-        self.client(caller, client_id).await?;
+        self.must_reach(caller, client_id).await?;
         let mut page = self.storage.recorded_tokens(&caller.reach, client_id, page).await?;
         for token in &mut page.items {
             self.bring_up_to_date(token);
@@ -49,7 +49,7 @@ impl Registry {
         client_id: &str,
         jti: &str,
     ) -> Result<RecordedToken, Error> {
-        self.client(caller, client_id).await?;
+        self.must_reach(caller, client_id).await?;
         if !ids::is_jti(jti) {
             return Err(Error::NotFound(WHAT));
         }
@@ -57,6 +57,14 @@ impl Registry {
         let mut token = found.ok_or(Error::NotFound(WHAT))?;
         self.bring_up_to_date(&mut token);
         Ok(token)
+    }
+
+    /// Fails unless the caller may read and the client is within reach, which is answered from memory.
+    async fn must_reach(&self, caller: &Caller, client_id: &str) -> Result<(), Error> {
+        caller.must_read()?;
+        let client = self.credentials(client_id).await?;
+        let covers = client.is_some_and(|client| caller.reach.covers(&client.workspace_id));
+        if covers { Ok(()) } else { Err(Error::NotFound("API client")) }
     }
 
     /// Shows what is noted but not yet written: when it was asked about last, and that its grace is over.
