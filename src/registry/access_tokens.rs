@@ -1,5 +1,5 @@
-//! Recorded access tokens for their administrators: listed, read, and recorded when an administrator generated one. They
-//! are revoked in `tokens`.
+//! Recorded access tokens for their administrators: listed, read, and recorded when an administrator generated one.
+//! They are revoked in `tokens`.
 
 use std::sync::Arc;
 
@@ -115,12 +115,14 @@ impl Registry {
         let mut tx = self.storage.begin().await?;
         // The client is held alone from the first statement on, since its row is locked again below.
         let guard = IssueGuard { secret_id: None, now: token.issued_at, replaces: true };
-        let standing = self.record_in(&mut tx, token, active_tokens, &guard).await?;
+        let mut replaced = Vec::new();
+        let standing = self.record_in(&mut tx, token, active_tokens, &guard, &mut replaced).await?;
         if standing != Standing::Good {
             tx.rollback().await?;
             return Ok(standing);
         }
         let client = lock_client(&mut tx, &caller.reach, &token.client_id).await?;
+        self.mark_revoked(&mut tx, &replaced).await?;
         let facts = json!({
             "label": client.label,
             "scope": token.scope,

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Error, Registry};
 use crate::model::client::ActiveTokens;
 use crate::model::token::RecordedToken;
-use crate::storage::{IssueGuard, Standing, Tx};
+use crate::storage::{IssueGuard, Revoked, Standing, Tx};
 
 /// The most tokens that share a commit, so that those behind them do not wait too long.
 const GROUP_MAX: usize = 256;
@@ -85,17 +85,7 @@ impl Registry {
             // In the order in which clients are locked everywhere. Of one client, the order of asking stays.
             group.sort_by(|a, b| a.token.client_id.cmp(&b.token.client_id));
             let outcomes = self.record_group(&group).await;
-            let mut failed = None;
-            let outcomes = outcomes.unwrap_or_else(|error| {
-                failed = Some(error.to_string());
-                Vec::new()
-            });
-            let mut outcomes = outcomes.into_iter();
-            for waiting in group.drain(..) {
-                let outcome = match outcomes.next() {
-                    Some(standing) => Ok(standing),
-                    None => Err(Error::Together(failed.clone().unwrap_or_default())),
-                };
+            for (waiting, outcome) in group.drain(..).zip(outcomes) {
                 // Whoever asked may be gone; the token is on record all the same.
                 let _ = waiting.told.send(outcome);
                 self.recorder.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -103,25 +93,51 @@ impl Registry {
         }
     }
 
-    /// One transaction for the whole group. A token that may not be born does not keep the others from it.
-    async fn record_group(&self, group: &[Waiting]) -> Result<Vec<Standing>, Error> {
+    /// One transaction for the whole group. A token that may not be born does not keep the others from it. Returns as
+    /// many outcomes as there are tokens.
+    async fn record_group(&self, group: &[Waiting]) -> Vec<Result<Standing, Error>> {
+        match self.record_together(group).await {
+            Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
+            // A group holds the rows of many clients, and so may stand in the way of work that holds some of them too.
+            // The engine has undone it; a token by itself stands in nobody's way.
+            Err(Error::Storage(error)) if error.is_deadlock() => {
+                let mut outcomes = Vec::with_capacity(group.len());
+                for Waiting { token, active_tokens, guard, .. } in group {
+                    let outcome = self.record_alone(token, *active_tokens, guard).await;
+                    self.count_commit(&[outcome.as_ref().copied().unwrap_or(Standing::ClientMayNot)]);
+                    outcomes.push(outcome);
+                }
+                outcomes
+            }
+            Err(error) => group.iter().map(|_| Err(Error::Together(error.to_string()))).collect(),
+        }
+    }
+
+    async fn record_together(&self, group: &[Waiting]) -> Result<Vec<Standing>, Error> {
         let outcomes = if self.record_all(group).await? {
             vec![Standing::Good; group.len()]
         } else {
             self.record_each(group).await?
         };
-        let born = outcomes.iter().filter(|standing| **standing == Standing::Good).count();
-        self.recorder.tokens.fetch_add(u64::try_from(born).unwrap_or_default(), Ordering::Relaxed);
-        self.recorder.commits.fetch_add(1, Ordering::Relaxed);
+        self.count_commit(&outcomes);
         Ok(outcomes)
+    }
+
+    fn count_commit(&self, outcomes: &[Standing]) {
+        let born = outcomes.iter().filter(|standing| **standing == Standing::Good).count();
+        if born > 0 {
+            self.recorder.tokens.fetch_add(u64::try_from(born).unwrap_or_default(), Ordering::Relaxed);
+            self.recorder.commits.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Records all of them with as few statements as can be, or none. Returns whether they were recorded.
     async fn record_all(&self, group: &[Waiting]) -> Result<bool, Error> {
         let mut tx = self.storage.begin().await?;
+        let mut replaced = Vec::new();
         for run in group.chunk_by(|a, b| a.replaces_none() && b.replaces_none()) {
             let are_good = match run {
-                [one] => self.record_waiting(&mut tx, one).await? == Standing::Good,
+                [one] => self.record_waiting(&mut tx, one, &mut replaced).await? == Standing::Good,
                 many => {
                     let many: Vec<_> = many.iter().map(|waiting| (&waiting.token, &waiting.guard)).collect();
                     tx.record_tokens(&many).await?
@@ -132,6 +148,7 @@ impl Registry {
                 return Ok(false);
             }
         }
+        self.mark_revoked(&mut tx, &replaced).await?;
         self.commit(tx).await?;
         Ok(true)
     }
@@ -139,16 +156,23 @@ impl Registry {
     /// Records those that may be born, one by one, which also says what stands in the way of the others.
     async fn record_each(&self, group: &[Waiting]) -> Result<Vec<Standing>, Error> {
         let mut tx = self.storage.begin().await?;
-        let mut outcomes = Vec::with_capacity(group.len());
+        let (mut outcomes, mut replaced) = (Vec::with_capacity(group.len()), Vec::new());
         for waiting in group {
-            outcomes.push(self.record_waiting(&mut tx, waiting).await?);
+            outcomes.push(self.record_waiting(&mut tx, waiting, &mut replaced).await?);
         }
+        self.mark_revoked(&mut tx, &replaced).await?;
         self.commit(tx).await?;
         Ok(outcomes)
     }
 
-    async fn record_waiting(&self, tx: &mut Tx, waiting: &Waiting) -> Result<Standing, Error> {
-        self.record_in(tx, &waiting.token, waiting.active_tokens, &waiting.guard).await
+    async fn record_waiting(
+        &self,
+        tx: &mut Tx,
+        waiting: &Waiting,
+        replaced: &mut Vec<Revoked>,
+    ) -> Result<Standing, Error> {
+        let Waiting { token, active_tokens, guard, .. } = waiting;
+        self.record_in(tx, token, *active_tokens, guard, replaced).await
     }
 
     /// How many tokens wait for their group to be durable.

@@ -19,7 +19,7 @@ use crate::model::mail::MailKind;
 use crate::model::reach::Reach;
 use crate::model::status::Slot;
 use crate::model::token::RecordedToken;
-use crate::storage::{Change, IssueGuard, Standing, TokenState, Tx};
+use crate::storage::{Change, IssueGuard, Revoked, Standing, TokenState, Tx};
 
 /// Why a token whose signature and times are good is dead. For the log; verifiers are told only that it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,8 @@ pub enum Revocation {
 
 impl Registry {
     /// Records a token, or says why it may not be born. The row is durable when this returns [`Standing::Good`]; tokens
-    /// that are asked for at the same time share one commit ([`Registry::record_in_groups`]). If the token replaces others (`guard.replaces`), these are revoked in the same transaction.
+    /// that are asked for at the same time share one commit ([`Registry::record_in_groups`]). If the token replaces others
+    /// (`guard.replaces`), these are revoked in the same transaction.
     ///
     /// # Errors
     /// [`Error::Storage`]; then nothing is recorded.
@@ -91,15 +92,18 @@ impl Registry {
         }
     }
 
-    async fn record_alone(
+    /// Records a token in a transaction of its own.
+    pub(super) async fn record_alone(
         &self,
         token: &RecordedToken,
         active_tokens: ActiveTokens,
         guard: &IssueGuard,
     ) -> Result<Standing, Error> {
         let mut tx = self.storage.begin().await?;
-        let standing = self.record_in(&mut tx, token, active_tokens, guard).await?;
+        let mut replaced = Vec::new();
+        let standing = self.record_in(&mut tx, token, active_tokens, guard, &mut replaced).await?;
         if standing == Standing::Good {
+            self.mark_revoked(&mut tx, &replaced).await?;
             self.commit(tx).await?;
         } else {
             tx.rollback().await?;
@@ -107,13 +111,15 @@ impl Registry {
         Ok(standing)
     }
 
-    /// Records a token within a transaction, unless it may not be born.
+    /// Records a token within a transaction, unless it may not be born. The tokens it replaces at once are added to
+    /// `replaced`; the caller marks them when the rows of all its clients are locked.
     pub(super) async fn record_in(
         &self,
         tx: &mut Tx,
         token: &RecordedToken,
         active_tokens: ActiveTokens,
         guard: &IssueGuard,
+        replaced: &mut Vec<Revoked>,
     ) -> Result<Standing, Error> {
         let standing = tx.record_token(token, guard).await?;
         if standing != Standing::Good {
@@ -121,8 +127,7 @@ impl Registry {
         }
         if let ActiveTokens::Replace { grace_seconds } = active_tokens {
             let at = guard.now.saturating_add(grace_seconds);
-            let replaced = tx.replace_tokens(&token.client_id, &token.jti, at, guard.now).await?;
-            self.mark_revoked(tx, &replaced).await?;
+            replaced.extend(tx.replace_tokens(&token.client_id, &token.jti, at, guard.now).await?);
         }
         Ok(standing)
     }
@@ -300,14 +305,14 @@ impl Registry {
             }
             let mut tx = self.storage.begin().await?;
             let now = self.clock.now();
+            let mut clients = Vec::with_capacity(without.len());
             for client_id in without {
-                let reach = Reach::Platform;
-                let Some(mut client) = tx.lock_client(&reach, &client_id).await? else { continue };
-                if client.slot.is_none() {
-                    self.first_slot(&mut tx, &mut client, now).await?;
-                    tx.update_client(&client).await?;
-                    tx.changed(Change::Client(client_id));
-                }
+                clients.extend(tx.lock_client(&Reach::Platform, &client_id).await?);
+            }
+            for mut client in clients.into_iter().filter(|client| client.slot.is_none()) {
+                self.first_slot(&mut tx, &mut client, now).await?;
+                tx.update_client(&client).await?;
+                tx.changed(Change::Client(client.client_id));
             }
             self.commit(tx).await?;
         }

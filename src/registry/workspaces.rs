@@ -283,11 +283,14 @@ impl Registry {
         workspace: &Workspace,
         now: UnixSeconds,
     ) -> Result<(), Error> {
+        // All of them before the first slot is marked: slots come after the rows of clients everywhere.
+        let mut clients = Vec::new();
         for client_id in tx.client_ids_of_workspace(&workspace.workspace_id).await? {
             // One that is deleted meanwhile took its tokens with it.
-            if let Some(mut client) = tx.lock_client(&Reach::Platform, &client_id).await?
-                && self.suit_slots(tx, &mut client, workspace.suspended_at.is_some(), now).await?
-            {
+            clients.extend(tx.lock_client(&Reach::Platform, &client_id).await?);
+        }
+        for mut client in clients {
+            if self.suit_slots(tx, &mut client, workspace.suspended_at.is_some(), now).await? {
                 tx.update_client(&client).await?;
             }
         }

@@ -262,18 +262,9 @@ impl Storage {
         Ok(Items::cut(rows.into_iter().map(RecordedToken::from).collect(), page.limit, place))
     }
 
-    /// Notes when recorded tokens were last asked about, all in one transaction.
+    /// Notes when recorded tokens were last asked about.
     pub async fn touch_tokens(&self, uses: &[(String, i64)]) -> Result<(), StorageError> {
-        // In one order everywhere: two processes that note the same tokens would else wait for each other.
-        let mut uses: Vec<_> = uses.iter().collect();
-        uses.sort_unstable();
-        let mut tx = self.begin().await?;
-        for (jti, at) in uses {
-            on_tx!(tx.db, conn => sqlx::query(INTROSPECTED)
-                .bind(jti).bind(at).execute(&mut *conn).await.map(|_| ()))?;
-        }
-        tx.commit().await?;
-        Ok(())
+        self.touch(INTROSPECTED, uses).await
     }
 
     /// Up to `limit` clients that have replaced tokens whose grace is over at `now`.

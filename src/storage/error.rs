@@ -27,9 +27,20 @@ pub enum StorageError {
     /// The copy could not be made.
     #[error("no backup was made: {0}")]
     Backup(String),
+    /// The backup could not be put in place.
+    #[error("nothing was restored: {0}")]
+    Restore(String),
     /// The schema is not one this program can serve.
     #[error("cannot migrate the database: {0}")]
     Migrate(String),
+}
+
+impl StorageError {
+    /// Whether the engine undid the transaction so that another, which waited for it in turn, could go on.
+    pub fn is_deadlock(&self) -> bool {
+        // PostgreSQL's `deadlock_detected`; SQLite has one writer at a time and knows none.
+        matches!(self, Self::Unavailable(sqlx::Error::Database(db)) if db.code().as_deref() == Some("40P01"))
+    }
 }
 
 impl From<sqlx::Error> for StorageError {

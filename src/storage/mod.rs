@@ -62,6 +62,26 @@ impl Storage {
         self.db.close().await;
     }
 
+    /// Notes instants that may be lost: `sql` takes an id and when it was used. On PostgreSQL each is written by itself,
+    /// since whoever holds many rows at once stands in the way of work that takes them in another order.
+    async fn touch(&self, sql: &'static str, uses: &[(String, i64)]) -> Result<(), StorageError> {
+        match &self.db {
+            Db::Sqlite { write, .. } => {
+                let mut tx = write.begin_with("BEGIN IMMEDIATE").await?;
+                for (id, at) in uses {
+                    sqlx::query(sql).bind(id).bind(at).execute(&mut *tx).await?;
+                }
+                tx.commit().await?;
+            }
+            Db::Postgres(pool) => {
+                for (id, at) in uses {
+                    sqlx::query(sql).bind(id).bind(at).execute(pool).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Prepares every statement, for the test that holds them to both engines. Returns those that the engine refuses.
     pub async fn refused_statements(&self) -> Result<Vec<String>, StorageError> {
         use sqlx::Executor as _;

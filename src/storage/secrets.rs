@@ -50,18 +50,9 @@ impl From<SecretRow> for ClientSecret {
 }
 
 impl Storage {
-    /// Notes when secrets were last accepted, all in one transaction. Changes no version and no cache.
+    /// Notes when secrets were last accepted. Changes no version and no cache.
     pub async fn touch_secrets(&self, uses: &[(String, UnixSeconds)]) -> Result<(), StorageError> {
-        // In one order everywhere: two processes that note the same secrets would else wait for each other.
-        let mut uses: Vec<_> = uses.iter().collect();
-        uses.sort_unstable();
-        let mut tx = self.begin().await?;
-        for (secret_id, at) in uses {
-            on_tx!(tx.db, conn => sqlx::query(TOUCH)
-                .bind(secret_id).bind(at).execute(&mut *conn).await.map(|_| ()))?;
-        }
-        tx.commit().await?;
-        Ok(())
+        self.touch(TOUCH, uses).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! `/v1/workspaces`.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::{Reply, broken, ok, problem, replica_of};
@@ -12,6 +13,7 @@ on_both_engines!(
     a_workspace_with_clients_is_not_deleted,
     the_platform_stays,
     suspending_shuts_its_clients_out_until_it_is_lifted,
+    suspending_and_revoking_do_not_hold_each_other_up,
     products_allowed_names_products_that_exist,
     a_product_that_clients_hold_cannot_be_disallowed,
     its_own_manager_may_rename_it_and_no_more,
@@ -338,5 +340,28 @@ async fn of_creating_a_client_and_deleting_its_workspace_one_wins(engine: Engine
         }
     }
     replica.stop().await;
+    app.stop().await;
+}
+
+async fn suspending_and_revoking_do_not_hold_each_other_up(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    admin.workspace("acme", json!({})).await;
+    admin.product("gst", json!({})).await;
+    let mut tokens = Vec::new();
+    for _ in 0..4 {
+        let (client, _) = admin.client("acme", json!({"products": ["gst"]})).await;
+        tokens.push(format!("/v1/api-clients/{}/access-tokens", client.client_id));
+    }
+    for round in 0..12 {
+        let status = json!({"status": if round % 2 == 0 { "suspended" } else { "active" }});
+        let suspending = admin.patch("/v1/workspaces/acme", &status);
+        let revoking = join_all(tokens.iter().map(|tokens| admin.delete(tokens)));
+        let (suspended, revoked) = tokio::join!(suspending, revoking);
+        assert_eq!(suspended.status(), 200);
+        for reply in revoked {
+            assert_eq!(reply.status(), 204);
+        }
+    }
     app.stop().await;
 }

@@ -12,6 +12,7 @@ use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both
 on_both_engines!(
     tokens_asked_for_at_once_share_a_commit,
     one_that_may_not_be_born_keeps_no_other_from_it,
+    those_that_replace_share_a_commit_with_those_that_do_not,
     a_group_that_fails_fails_for_all_and_records_none,
 );
 
@@ -95,6 +96,74 @@ async fn one_that_may_not_be_born_keeps_no_other_from_it(engine: Engine) {
     }
     let dead = format!("SELECT COUNT(*) FROM access_tokens WHERE client_id = '{}'", dying.client_id);
     assert_eq!(app.database.session().await.number(&dead).await, 1);
+    app.stop().await;
+}
+
+async fn those_that_replace_share_a_commit_with_those_that_do_not(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    let mut clients = Vec::new();
+    for mode in ["many", "replace", "many", "replace", "many"] {
+        let more = json!({"products": ["gst"], "token_expiry": {"mode": "never"}, "active_tokens": mode});
+        clients.push(admin.client("platform", more).await.0);
+        issued(&reply_as(&app, clients.last().unwrap(), GRANT).await);
+    }
+    let (_, commits) = app.core.registry.recorded_tokens_and_commits();
+    let storage = app.database.open().await;
+    // The first in the order in which they are recorded.
+    let first = clients.iter().min_by_key(|client| &client.client_id).unwrap();
+    let (tx, _) = hold(&storage, first).await;
+    let asking = join_all((0..15).map(|n| reply_as(&app, &clients[n % 5], GRANT)));
+    let holding = async {
+        // All of them, or those behind a first one that was not held.
+        until_waiting(&app, 3).await;
+        tx.commit().await.unwrap();
+    };
+    let (replies, ()) = tokio::join!(asking, holding);
+    for reply in &replies {
+        issued(reply);
+    }
+    assert!(app.core.registry.recorded_tokens_and_commits().1 - commits < 15);
+    // Four of each that keeps them all, one of each that replaces.
+    let living = "SELECT COUNT(*) FROM access_tokens WHERE revoked_at IS NULL";
+    assert_eq!(app.database.session().await.number(living).await, 3 * 4 + 2);
+    app.stop().await;
+}
+
+/// A group holds the row of one client and wants that of another, which is held by work that wants the first. PostgreSQL
+/// undoes the group, which has waited longer; what was asked for is issued all the same.
+#[tokio::test]
+async fn a_group_that_stands_in_the_way_is_recorded_one_by_one() {
+    let app = TestApp::start(Engine::Postgres).await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    let mut clients = [never_expiring(&app, &admin).await, never_expiring(&app, &admin).await];
+    clients.sort_by(|a, b| a.client_id.cmp(&b.client_id));
+    let [one, other] = &clients;
+    let storage = app.database.open().await;
+    let ((first, _), (mut work, _)) = (hold(&storage, one).await, hold(&storage, other).await);
+    let ahead = reply_as(&app, one, GRANT);
+    let group = async {
+        until_waiting(&app, 1).await;
+        join_all([one, other, other].map(|client| reply_as(&app, client, GRANT))).await
+    };
+    let working = async {
+        until_waiting(&app, 4).await;
+        first.commit().await.unwrap();
+        while app.core.registry.tokens_being_recorded() > 3 {
+            tokio::task::yield_now().await;
+        }
+        app.database.someone_waits().await;
+        work.lock_client(&Reach::Platform, &one.client_id).await.unwrap().unwrap();
+        work.commit().await.unwrap();
+    };
+    let (ahead, group, ()) = tokio::join!(ahead, group, working);
+    for reply in group.iter().chain([&ahead]) {
+        issued(reply);
+    }
+    let rows = app.database.session().await.number("SELECT COUNT(*) FROM access_tokens").await;
+    assert_eq!(rows, 2 + 4);
     app.stop().await;
 }
 

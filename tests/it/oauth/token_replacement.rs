@@ -13,6 +13,7 @@ use crate::support::{Administrator, Credentials, Engine, TestApp, on_both_engine
 on_both_engines!(
     of_fifty_at_once_one_lives,
     of_fifty_on_two_replicas_one_lives,
+    many_clients_on_two_replicas_do_not_hold_each_other_up,
     a_grace_ends_when_it_was_said_to,
     a_second_replacement_lengthens_nothing,
     an_administrators_token_replaces_and_is_replaced,
@@ -65,6 +66,25 @@ async fn of_fifty_on_two_replicas_one_lives(engine: Engine) {
     for app in both {
         app.core.registry.poll().await.unwrap();
         assert_eq!(living(app, &client, &tokens).await, 1);
+    }
+    other.stop().await;
+    app.stop().await;
+}
+
+async fn many_clients_on_two_replicas_do_not_hold_each_other_up(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (admin, first) = replacing(&app, 0).await;
+    let mut clients = vec![first];
+    for _ in 1..8 {
+        clients.push(client(&admin, json!({"active_tokens": "replace"})).await);
+    }
+    let other = replica(&app, "").await;
+    for _ in 0..5 {
+        let asking =
+            [&app, &other].into_iter().flat_map(|app| clients.iter().map(move |client| (app, client)));
+        for reply in join_all(asking.map(|(app, client)| reply_as(app, client, GRANT))).await {
+            issued(&reply);
+        }
     }
     other.stop().await;
     app.stop().await;
