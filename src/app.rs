@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::config::{MasterKey as MasterKeySetting, Settings};
+use crate::config::{MasterKey as MasterKeySetting, SecretText, Settings};
 use crate::issuance::{Issuer, StatusLists, TokenPolicy};
 use crate::jobs;
 use crate::keys::master::{MasterKey, MasterKeyError, Origin};
@@ -156,12 +156,31 @@ pub async fn back_up(settings: &Settings, file: &Path) -> Result<u64, StartError
     Ok(Storage::back_up(settings.database.url.expose(), file).await?)
 }
 
-/// Puts a backup in the place of the SQLite database, where there must be none; see [`Storage::put_in_place`].
+/// Copies a backup beside where the SQLite database is to be; see [`Storage::stage`]. Returns the settings by which the
+/// copy is opened.
 ///
 /// # Errors
 /// [`StartError::Storage`].
-pub fn put_in_place(settings: &Settings, file: &Path) -> Result<(), StartError> {
-    Ok(Storage::put_in_place(settings.database.url.expose(), file)?)
+pub fn stage(settings: &Settings, file: &Path) -> Result<Settings, StartError> {
+    let mut staged = settings.clone();
+    staged.database.url = SecretText::new(Storage::stage(settings.database.url.expose(), file)?);
+    Ok(staged)
+}
+
+/// Makes the staged copy the database; see [`Storage::put_in_place`].
+///
+/// # Errors
+/// [`StartError::Storage`].
+pub fn put_in_place(settings: &Settings) -> Result<(), StartError> {
+    Ok(Storage::put_in_place(settings.database.url.expose())?)
+}
+
+/// Removes the staged copy; see [`Storage::discard_staged`].
+///
+/// # Errors
+/// [`StartError::Storage`].
+pub fn discard_staged(settings: &Settings) -> Result<(), StartError> {
+    Ok(Storage::discard_staged(settings.database.url.expose())?)
 }
 
 fn policy(settings: &Settings) -> Policy {
@@ -201,6 +220,13 @@ async fn open_root(
     let first = tx.insert_sealed_root(&sealed, clock.now()).await?;
     tx.commit().await?;
     if first {
+        if let Origin::File(path) = &origin {
+            tracing::warn!(
+                master_key = %path.display(),
+                "the database is new, but its master key was there before: if there was another database, stop, look \
+                 for it where database.url says, and restore it if it is lost"
+            );
+        }
         return Ok((root, origin));
     }
     // Another process was first to serve this database; its root key holds, if it has the same master key.

@@ -24,14 +24,21 @@ impl Opened {
         global: &Global,
         act: impl AsyncFnOnce(&Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let opened = Self::open(global).await?;
+        Self::with_settings(global.settings()?, act).await
+    }
+
+    /// The same with settings that were read before.
+    pub(super) async fn with_settings<T>(
+        settings: Settings,
+        act: impl AsyncFnOnce(&Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let opened = Self::open(settings).await?;
         let outcome = act(&opened).await;
         opened.core.registry.close().await;
         outcome
     }
 
-    async fn open(global: &Global) -> Result<Self, Failure> {
-        let settings = global.settings()?;
+    async fn open(settings: Settings) -> Result<Self, Failure> {
         quiet_log(&settings);
         let core = Core::open(&settings, Arc::new(SystemClock)).await?;
         if let Origin::Created(path) = &core.master_key_origin {

@@ -9,7 +9,8 @@ use super::opened::Opened;
 use super::output::Format;
 use super::{Failure, Global};
 use crate::app;
-use crate::registry::Caller;
+use crate::config::Settings;
+use crate::registry::{Caller, Restored};
 
 /// Put a backup in place, or make safe what the database's own tools put there.
 ///
@@ -35,22 +36,28 @@ pub(super) struct Restore {
 
 impl Restore {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
-        if let Some(file) = &self.file {
-            let settings = global.settings()?;
-            if settings.database.engine() != "SQLite" {
+        let settings = global.settings()?;
+        let restored = match &self.file {
+            None => self.make_safe(settings).await?,
+            Some(_) if settings.database.engine() != "SQLite" => {
                 return Err(Failure::Fault(
                     "this database is PostgreSQL's, which has tools of its own: pg_restore it first, then run \
                      `mintmark restore` without a file"
                         .to_owned(),
                 ));
             }
-            app::put_in_place(&settings, file)?;
-        }
-        let restored = Opened::with(global, async |opened| {
-            let registry = &opened.core.registry;
-            Ok(registry.make_restored_safe(&Caller::command_line(), self.keep_recorded_tokens).await?)
-        })
-        .await?;
+            // Safe before it has the name by which it is served, whatever happens in between.
+            Some(file) => match self.make_safe(app::stage(&settings, file)?).await {
+                Ok(restored) => {
+                    app::put_in_place(&settings)?;
+                    restored
+                }
+                Err(failure) => {
+                    app::discard_staged(&settings)?;
+                    return Err(failure);
+                }
+            },
+        };
         let (clients, revoked, kept) = (restored.clients, restored.revoked_tokens, restored.kept_tokens);
         self.format.done(
             &json!({ "clients": clients, "revoked_tokens": revoked, "kept_tokens": kept }),
@@ -63,6 +70,14 @@ impl Restore {
             eprint!("{KEPT}");
         }
         Ok(())
+    }
+
+    async fn make_safe(&self, settings: Settings) -> Result<Restored, Failure> {
+        Opened::with_settings(settings, async |opened| {
+            let registry = &opened.core.registry;
+            Ok(registry.make_restored_safe(&Caller::command_line(), self.keep_recorded_tokens).await?)
+        })
+        .await
     }
 }
 

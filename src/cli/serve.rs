@@ -137,7 +137,7 @@ impl Signals {
                 tracing::info!("stopped");
                 outcome
             }
-            name = self.next() => Err(Failure::Fault(format!("{name}: stopped at once, with requests in flight"))),
+            name = self.next() => Err(Failure::Fault(format!("{name}: stopped at once, without waiting for requests in flight"))),
         }
     }
 }

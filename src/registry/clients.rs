@@ -238,8 +238,7 @@ impl Registry {
         let mut broken = change.unread.clone();
         change.apply(after, &around, &mut broken);
         client_rules::judge(change, before, after, &around, &mut broken);
-        Error::if_broken(broken)?;
-        change.later.must_be_served()
+        change.later.must_be_served(broken)
     }
 
     /// A new client with nothing granted.

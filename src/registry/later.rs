@@ -34,8 +34,20 @@ impl LaterMembers {
         }
     }
 
-    /// Refuses lawful values that are not served.
-    pub(super) fn must_be_served(&self) -> Result<(), Error> {
+    /// Refuses lawful values that are not served. Among other broken rules they are one more of them, so that a caller
+    /// is told all at once.
+    pub(super) fn must_be_served(&self, mut broken: Broken) -> Result<(), Error> {
+        let unserved = self.unserved();
+        if broken.is_empty() {
+            return if unserved.is_empty() { Ok(()) } else { Err(Error::NotSupportedYet(unserved)) };
+        }
+        for Invalid { pointer, detail } in unserved {
+            broken.at(pointer, detail);
+        }
+        Error::if_broken(broken)
+    }
+
+    fn unserved(&self) -> Vec<Invalid> {
         let mut refused = Vec::new();
         let mut refuse = |member: &str, instead: &str| {
             refused.push(Invalid::new(format!("/{member}"), format!("this version serves only {instead}")));
@@ -52,6 +64,6 @@ impl LaterMembers {
         for member in &self.of_other_auth_methods {
             refuse(member, "null, since it serves only auth_method \"client_secret\"");
         }
-        if refused.is_empty() { Ok(()) } else { Err(Error::NotSupportedYet(refused)) }
+        refused
     }
 }

@@ -33,47 +33,109 @@ impl Storage {
     }
 }
 
+/// What a copy is called until the database of its name may be served.
+const STAGED: &str = ".restoring";
+
 impl Storage {
-    /// Copies a backup to where the SQLite database of `url` is to be. There must be none, and no left-over of one: what
-    /// is there may be all that is left of what happened since the backup.
+    /// Copies a backup beside where the SQLite database of `url` is to be, and returns the URL of the copy, which is to
+    /// be made safe before [`Storage::put_in_place`]. There must be no database, and no left-over of one: what is there
+    /// may be all that is left of what happened since the backup.
     ///
     /// # Errors
-    /// [`StorageError::Backup`], [`StorageError::Open`]; then nothing was put there.
-    pub fn put_in_place(url: &str, file: &Path) -> Result<(), StorageError> {
+    /// [`StorageError::Restore`], [`StorageError::Open`]; then nothing was put there.
+    pub fn stage(url: &str, file: &Path) -> Result<String, StorageError> {
         let database = sqlite_path(url)?;
-        let beside = |suffix: &str| {
-            let mut path = database.clone().into_os_string();
-            path.push(suffix);
-            PathBuf::from(path)
-        };
-        let log = beside("-wal");
-        // An empty log is what a process leaves that has stopped in order.
-        let log_is_empty = fs::metadata(&log).is_ok_and(|log| log.len() == 0);
-        for present in [&database, &log] {
-            if present.exists() && !(present == &log && log_is_empty) {
-                return Err(StorageError::Backup(format!(
-                    "{} is there. Stop every process that serves it, move it away, and repeat",
-                    present.display()
-                )));
-            }
-        }
+        must_be_absent(&database)?;
         let mut backup = File::open(file)
-            .map_err(|error| StorageError::Backup(format!("cannot read {}: {error}", file.display())))?;
+            .map_err(|error| StorageError::Restore(format!("cannot read {}: {error}", file.display())))?;
         if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder).map_err(|error| refused(folder, &error))?;
+            fs::create_dir_all(folder).map_err(|error| not_restored(folder, &error))?;
         }
-        for left_over in [log, beside("-shm")] {
-            // Of the database that was here; the next one makes its own.
-            if left_over.exists() {
-                fs::remove_file(&left_over).map_err(|error| refused(&left_over, &error))?;
-            }
-        }
-        let target = Target::create(&database)?;
-        let mut copy =
-            OpenOptions::new().write(true).open(&target.path).map_err(|error| refused(&database, &error))?;
-        io::copy(&mut backup, &mut copy).map_err(|error| refused(&database, &error))?;
-        target.finish().map(|_| ())
+        // One that was begun and not finished is ours to begin again.
+        let staged = beside(&database, STAGED);
+        remove_with_its_log(&staged)?;
+        let target = Target::create(&staged)?;
+        let mut copy = OpenOptions::new()
+            .write(true)
+            .open(&target.path)
+            .map_err(|error| not_restored(&staged, &error))?;
+        io::copy(&mut backup, &mut copy).map_err(|error| not_restored(&staged, &error))?;
+        target.finish()?;
+        Ok(format!("{url}{STAGED}"))
     }
+
+    /// Gives a staged copy, which is closed by now, the name by which it is served.
+    ///
+    /// # Errors
+    /// [`StorageError::Restore`], [`StorageError::Open`]; then there is still no database.
+    pub fn put_in_place(url: &str) -> Result<(), StorageError> {
+        let database = sqlite_path(url)?;
+        must_be_absent(&database)?;
+        let staged = beside(&database, STAGED);
+        if !is_empty_or_absent(&beside(&staged, "-wal")) {
+            return Err(StorageError::Restore(format!("{} was not closed", staged.display())));
+        }
+        for left_over in [beside(&database, "-wal"), beside(&database, "-shm")] {
+            // Of the database that was here; the next one makes its own.
+            remove(&left_over)?;
+        }
+        let place = || {
+            fs::rename(&staged, &database)?;
+            let folder = std::path::absolute(&database)?;
+            folder.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        };
+        place().map_err(|error| not_restored(&database, &error))?;
+        remove_with_its_log(&staged)
+    }
+
+    /// Removes a staged copy that is not to be served.
+    ///
+    /// # Errors
+    /// [`StorageError::Restore`], [`StorageError::Open`].
+    pub fn discard_staged(url: &str) -> Result<(), StorageError> {
+        remove_with_its_log(&beside(&sqlite_path(url)?, STAGED))
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    PathBuf::from(path)
+}
+
+/// An empty log is what a process leaves that has stopped in order.
+fn is_empty_or_absent(log: &Path) -> bool {
+    fs::metadata(log).map_or(true, |log| log.len() == 0)
+}
+
+fn must_be_absent(database: &Path) -> Result<(), StorageError> {
+    let log = beside(database, "-wal");
+    let present = if database.exists() { database } else { &log };
+    if !database.exists() && is_empty_or_absent(&log) {
+        return Ok(());
+    }
+    Err(StorageError::Restore(format!(
+        "{} is there. Stop every process that serves it, move it away, and repeat",
+        present.display()
+    )))
+}
+
+fn remove(file: &Path) -> Result<(), StorageError> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(not_restored(file, &error)),
+        _ => Ok(()),
+    }
+}
+
+fn remove_with_its_log(database: &Path) -> Result<(), StorageError> {
+    for suffix in ["", "-wal", "-shm", ".migrate-lock"] {
+        remove(&beside(database, suffix))?;
+    }
+    Ok(())
+}
+
+fn not_restored(file: &Path, error: &io::Error) -> StorageError {
+    StorageError::Restore(format!("cannot write {}: {error}", file.display()))
 }
 
 /// The file that is being written: made for us alone before a byte is in it, removed again if it is not finished.

@@ -54,6 +54,29 @@ async fn a_damaged_key_file_is_told_and_nothing_is_changed(engine: Engine) {
     assert_eq!(place.json(&show), before);
 }
 
+/// A database that is gone cannot be told from one that was never there, but for the key that was made with it.
+#[test]
+fn a_lost_database_is_noticed_by_its_key() {
+    let place = Place::with_issuer(Engine::Sqlite);
+    let first = place.run(&["bootstrap"]).must_succeed();
+    assert!(!first.stderr.contains("the database is new"), "{first:?}");
+    let lost = "the database is new, but its master key was there before";
+    for emptied in [false, true] {
+        for left in std::fs::read_dir(place.path("data")).unwrap().map(|file| file.unwrap().path()) {
+            if !left.ends_with("master.key") {
+                std::fs::remove_file(left).unwrap();
+            }
+        }
+        if emptied {
+            place.write("data/mintmark.db", "");
+        }
+        let ran = place.run(&["keys", "list"]).must_succeed();
+        assert!(ran.stderr.contains(lost), "{ran:?}");
+        let again = place.run(&["keys", "list"]).must_succeed();
+        assert!(!again.stderr.contains(lost), "{again:?}");
+    }
+}
+
 #[test]
 fn a_damaged_database_is_told_and_not_a_byte_is_changed() {
     let place = Place::with_issuer(Engine::Sqlite);

@@ -137,6 +137,31 @@ fn what_is_no_backup_is_refused_and_nothing_is_put_in_place() {
     assert!(bytes(&place.path("data.txt")).starts_with(b"this is no database"));
 }
 
+/// A backup that cannot be made safe, here since its master key is another, is not left where it would be served.
+#[tokio::test]
+async fn what_cannot_be_made_safe_is_not_put_in_place() {
+    let place = Place::with_issuer(Engine::Sqlite);
+    let [never, _] = stock(&place);
+    let serving = place.serve();
+    place.json(&["backup", "copy.db", "--json"]);
+    let unknown = issued(&serving, &never).await;
+    assert_eq!(serving.stop().code, 0);
+    std::fs::rename(place.path("data/mintmark.db"), place.path("old.db")).unwrap();
+    std::fs::rename(place.path("data/master.key"), place.path("right.key")).unwrap();
+    let restore = ["restore", "copy.db"];
+    place.run(&restore).must_fail(1, &["master.key", "does not exist"]);
+    place.write("data/master.key", "0f".repeat(31) + "10");
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(place.path("data/master.key"), private).unwrap();
+    place.run(&restore).must_fail(1, &["is not the master key of this database"]);
+    assert!(!place.path("data/mintmark.db").exists() && !place.path("data/mintmark.db.restoring").exists());
+    std::fs::rename(place.path("right.key"), place.path("data/master.key")).unwrap();
+    place.run(&restore).must_succeed();
+    let serving = place.serve();
+    assert!(!is_active(&serving, &never, &unknown).await);
+    assert_eq!(serving.stop().code, 0);
+}
+
 #[test]
 fn on_postgres_its_own_tool_is_named() {
     let place = Place::with_issuer(Engine::Postgres);

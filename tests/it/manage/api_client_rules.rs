@@ -140,6 +140,12 @@ async fn values_that_come_later_are_refused_and_not_ignored(engine: Engine) {
             assert_eq!(complaint(&problem), ("not-supported-yet", vec![pointer.as_str()]), "{problem}");
         }
     }
+    // Beside others that are wrong, they are told at once with them.
+    let wanted =
+        json!({"label": "", "products": ["nope"], "daily_token_limit": 3, "require_dpop": true, "jwks": {}});
+    let (status, problem) = read(admin.post(CLIENTS, &wanted).await).await;
+    let pointers = vec!["/daily_token_limit", "/jwks", "/label", "/products/0", "/require_dpop"];
+    assert_eq!((status, complaint(&problem)), (422, ("validation", pointers)), "{problem}");
     assert_eq!(read(admin.get(&path).await).await.1["updated_at"], made["updated_at"]);
 }
 

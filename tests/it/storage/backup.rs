@@ -99,21 +99,36 @@ async fn a_copy_is_put_where_there_is_nothing_to_lose() {
     let target = folder.path().join("new/data/mintmark.db");
     let url = format!("sqlite://{}", target.display());
     let refused = |why: &str| {
-        let error = Storage::put_in_place(&url, &copy).unwrap_err();
-        assert!(matches!(&error, StorageError::Backup(told) if told.contains(why)), "{why}: {error}");
+        let error = Storage::stage(&url, &copy).unwrap_err();
+        assert!(matches!(&error, StorageError::Restore(told) if told.contains(why)), "{why}: {error}");
     };
-    Storage::put_in_place(&url, &copy).unwrap();
+    let restore = || {
+        assert_eq!(Storage::stage(&url, &copy).unwrap(), format!("{url}.restoring"));
+        assert!(!target.exists(), "nothing is served before it is safe");
+        Storage::put_in_place(&url).unwrap();
+    };
+    restore();
     assert_eq!(target.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(products_in(&target).await, 2);
     refused("mintmark.db is there");
+    assert!(Storage::put_in_place(&url).unwrap_err().to_string().contains("mintmark.db is there"));
     fs::remove_file(&target).unwrap();
     let log = target.with_file_name("mintmark.db-wal");
     fs::write(&log, "not folded").unwrap();
     refused("mintmark.db-wal is there");
     fs::write(&log, "").unwrap();
     fs::write(target.with_file_name("mintmark.db-shm"), "of the old one").unwrap();
-    Storage::put_in_place(&url, &copy).unwrap();
+    // One that was begun and not finished is in nobody's way, and can be taken back.
+    Storage::stage(&url, &copy).unwrap();
+    restore();
     assert_eq!(products_in(&target).await, 2);
-    let missing = Storage::put_in_place("sqlite://elsewhere.db", &folder.path().join("none.db")).unwrap_err();
+    fs::remove_file(&target).unwrap();
+    Storage::stage(&url, &copy).unwrap();
+    fs::write(target.with_file_name("mintmark.db.restoring-wal"), "not folded").unwrap();
+    assert!(Storage::put_in_place(&url).unwrap_err().to_string().contains("was not closed"));
+    Storage::discard_staged(&url).unwrap();
+    let left: Vec<_> = fs::read_dir(target.parent().unwrap()).unwrap().collect();
+    assert!(!format!("{left:?}").contains("restoring"), "{left:?}");
+    let missing = Storage::stage("sqlite://elsewhere.db", &folder.path().join("none.db")).unwrap_err();
     assert!(missing.to_string().contains("none.db"), "{missing}");
 }
