@@ -2,7 +2,7 @@
 //! PostgreSQL. Only this file knows how they differ in connecting, locking and migrating.
 
 use std::fs::{DirBuilder, File};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -39,9 +39,34 @@ pub(super) enum Db {
         read: SqlitePool,
         /// The one writer.
         write: SqlitePool,
+        /// The file that both have open.
+        file: ServedFile,
     },
     /// PostgreSQL.
     Postgres(PgPool),
+}
+
+/// A database file by its path and by what it is, which a path may cease to name while it is open.
+#[derive(Debug, Clone)]
+pub(super) struct ServedFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl ServedFile {
+    fn of(path: PathBuf) -> std::io::Result<Self> {
+        let found = std::fs::metadata(&path)?;
+        Ok(Self { device: found.dev(), inode: found.ino(), path })
+    }
+
+    /// What is written to a file that has lost its name is gone when it is closed, so it must not be acknowledged.
+    fn must_be_in_place(&self) -> Result<(), StorageError> {
+        match std::fs::metadata(&self.path) {
+            Ok(found) if (found.dev(), found.ino()) == (self.device, self.inode) => Ok(()),
+            _ => Err(StorageError::Moved(self.path.display().to_string())),
+        }
+    }
 }
 
 /// An open transaction on either engine.
@@ -168,7 +193,8 @@ impl Db {
             .connect_with(options.create_if_missing(false).read_only(true).pragma("cache_size", READER_CACHE))
             .await
             .map_err(|error| sqlite_open_error(url, error))?;
-        Ok(Self::Sqlite { read, write })
+        let file = ServedFile::of(path).map_err(|error| open_error(url, &error.to_string()))?;
+        Ok(Self::Sqlite { read, write, file })
     }
 
     async fn migrate(&self, url: &str) -> Result<(), StorageError> {
@@ -202,7 +228,10 @@ impl Db {
     /// fails as busy whatever the timeout.
     pub(super) async fn begin(&self) -> Result<DbTx, StorageError> {
         Ok(match self {
-            Self::Sqlite { write, .. } => DbTx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Sqlite { write, file, .. } => {
+                file.must_be_in_place()?;
+                DbTx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?)
+            }
             Self::Postgres(pool) => DbTx::Postgres(pool.begin().await?),
         })
     }
@@ -222,7 +251,8 @@ impl Db {
         const APPLIED: &str =
             "SELECT COUNT(*), COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success";
         let ((applied, newest), ours) = match self {
-            Self::Sqlite { read, .. } => {
+            Self::Sqlite { read, file, .. } => {
+                file.must_be_in_place()?;
                 (sqlx::query_as::<_, (i64, i64)>(APPLIED).fetch_one(read).await?, &SQLITE_MIGRATIONS)
             }
             Self::Postgres(pool) => {
@@ -236,7 +266,7 @@ impl Db {
     /// Closes every connection; on SQLite this also folds the write-ahead log into the file.
     pub(super) async fn close(&self) {
         match self {
-            Self::Sqlite { read, write } => {
+            Self::Sqlite { read, write, .. } => {
                 read.close().await;
                 // SQLite does this by itself only when the last connection closes, and the one that watches for
                 // changes lives on. Without it the file alone would be no whole database.

@@ -24,6 +24,12 @@ pub enum StorageError {
         /// What is wrong and what to do.
         why: String,
     },
+    /// The SQLite file is no longer where it was opened.
+    #[error(
+        "the database file {0} was moved, removed or replaced while it is served: put it back, or start again to serve \
+         what is there now"
+    )]
+    Moved(String),
     /// The copy could not be made.
     #[error("no backup was made: {0}")]
     Backup(String),

@@ -77,6 +77,31 @@ fn a_lost_database_is_noticed_by_its_key() {
     }
 }
 
+/// What is written to a file without a name is gone when it is closed.
+#[tokio::test]
+async fn a_database_that_is_moved_while_it_is_served_takes_no_more() {
+    let place = Place::with_issuer(Engine::Sqlite);
+    place.run(&["products", "create", "gst", "--name", "GST"]).must_succeed();
+    let wanted = ["clients", "create", "platform", "--label", "ERP", "--products", "gst"];
+    let made = place.json(&[&wanted[..], &["--token-expiry", "never", "--json"]].concat());
+    let serving = place.serve();
+    let recorded =
+        async || serving.token(text(&made, "client_id"), text(&made, "client_secret"), "gst").await.status();
+    let ready = async || serving.get("/readyz").await.status();
+    assert_eq!((recorded().await.as_u16(), ready().await.as_u16()), (200, 200));
+    let (database, away) = (place.path("data/mintmark.db"), place.path("data/away.db"));
+    std::fs::rename(&database, &away).unwrap();
+    assert_eq!((recorded().await.as_u16(), ready().await.as_u16()), (503, 503));
+    // Another in its place is not the one that is open.
+    place.write("data/mintmark.db", "");
+    assert_eq!((recorded().await.as_u16(), ready().await.as_u16()), (503, 503));
+    std::fs::rename(&away, &database).unwrap();
+    assert_eq!((recorded().await.as_u16(), ready().await.as_u16()), (200, 200));
+    let stopped = serving.stop();
+    assert_eq!(stopped.code, 0);
+    assert!(stopped.stderr.contains("was moved, removed or replaced while it is served"), "{stopped:?}");
+}
+
 #[test]
 fn a_damaged_database_is_told_and_not_a_byte_is_changed() {
     let place = Place::with_issuer(Engine::Sqlite);
