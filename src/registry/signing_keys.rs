@@ -163,6 +163,23 @@ impl Registry {
         revoke_tokens: bool,
         expected: &Precondition,
     ) -> Result<usize, Error> {
+        match self.try_to_delete_signing_key(caller, kid, revoke_tokens, expected).await {
+            // A client was being given its first token by this key, beside one that had some, and the two waited for
+            // each other. By now it is on record.
+            Err(Error::Storage(error)) if error.is_deadlock() => {
+                self.try_to_delete_signing_key(caller, kid, revoke_tokens, expected).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn try_to_delete_signing_key(
+        &self,
+        caller: &Caller,
+        kid: &str,
+        revoke_tokens: bool,
+        expected: &Precondition,
+    ) -> Result<usize, Error> {
         caller.must_manage_platform("signing keys")?;
         let mut tx = self.storage.begin().await?;
         let now = self.clock.now();

@@ -1,7 +1,8 @@
 //! A signing key is deleted while a token that it signed is being recorded.
 
 use mintmark::model::client::ActiveTokens;
-use mintmark::model::key::{Phase, UseFor};
+use mintmark::model::key::{Phase, SigningKey, UseFor};
+use mintmark::model::reach::Reach;
 use mintmark::model::token::RecordedToken;
 use mintmark::registry::{Error, Precondition};
 use mintmark::storage::{IssueGuard, Standing};
@@ -60,4 +61,33 @@ async fn no_token_is_recorded_by_a_deleted_key(engine: Engine) {
     assert_eq!(registry.record_token(&token, ActiveTokens::Many, &GUARD).await.unwrap(), Standing::KeyMayNot);
     let again = registry.delete_signing_key(&admin(), &token.kid, true, &Precondition::None).await;
     assert!(matches!(again, Err(Error::NotFound(_))), "{again:?}");
+}
+
+/// A client is being given its first token by a key, which is then not yet known to hold any, and whoever gives it wants
+/// the row of a client that has one: each of the two holds what the other wants, and PostgreSQL undoes the deletion.
+#[tokio::test]
+async fn a_deletion_that_was_undone_for_another_is_done_again() {
+    let place = Place::new(Engine::Postgres);
+    place.furnish().await;
+    let (registry, storage) = (place.registry().await, place.storage().await);
+    let (keys, _) = storage.signing_keys().await.unwrap();
+    let lasting = |key: &&SigningKey| key.use_for == UseFor::NeverExpiring && key.phase == Phase::Active;
+    let kid = keys.iter().find(lasting).unwrap().kid.clone();
+    let for_ever = |token| RecordedToken { kid: kid.clone(), expires_at: None, ..token };
+    let (known, born) = (for_ever(token(&place, "known").await), for_ever(token(&place, "born").await));
+    let mut tx = storage.begin().await.unwrap();
+    tx.insert_recorded_token(&known).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let mut tx = storage.begin().await.unwrap();
+    assert_eq!(tx.may_issue(&born, &GUARD).await.unwrap(), Standing::Good);
+    tx.insert_recorded_token(&born).await.unwrap();
+    let (admin, any) = (admin(), Precondition::None);
+    let deleting = registry.delete_signing_key(&admin, &kid, true, &any);
+    let giving = async {
+        tx.lock_client(&Reach::Platform, &known.client_id).await.unwrap().unwrap();
+        tx.commit().await.unwrap();
+    };
+    assert_eq!(outcome_after(&place.database, deleting, giving).await.unwrap(), 2);
+    assert_eq!(storage.live_tokens_by_kid(START).await.unwrap(), []);
 }
