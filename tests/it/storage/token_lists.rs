@@ -6,7 +6,7 @@ use mintmark::model::token::RecordedToken;
 use mintmark::storage::{Storage, TokenState};
 
 use super::samples::{NOW, change, page, stocked, token};
-use crate::support::{Engine, on_both_engines};
+use crate::support::{Engine, on_both_engines, outcome_after};
 
 on_both_engines!(
     a_token_is_stored_whole,
@@ -125,4 +125,25 @@ async fn the_last_time_it_was_asked_about_is_kept(engine: Engine) {
     touch("t1", NOW + 6).await;
     assert_eq!(found(&storage, "t1").await.last_introspected_at, Some(NOW + 6));
     assert_eq!(found(&storage, "t2").await.last_introspected_at, None);
+}
+
+/// What is only noted waits for a revocation, and a revocation never for what is only noted.
+#[tokio::test]
+async fn noting_uses_stands_in_the_way_of_no_revocation() {
+    let (database, storage) = stocked(Engine::Postgres).await;
+    insert(&storage, [token("t1"), token("t2")]).await;
+    let other = database.open().await;
+    let mut tx = other.begin().await.unwrap();
+    // In the other order than that of the notes.
+    assert!(tx.revoke_token("t2", NOW + 1).await.unwrap().is_some());
+    let uses = ["t1", "t2"].map(|jti| (jti.to_owned(), NOW + 5));
+    let revoking = async {
+        assert!(tx.revoke_token("t1", NOW + 1).await.unwrap().is_some());
+        tx.commit().await.unwrap();
+    };
+    outcome_after(&database, storage.touch_tokens(&uses), revoking).await.unwrap();
+    for jti in ["t1", "t2"] {
+        let stored = found(&storage, jti).await;
+        assert_eq!((stored.revoked_at, stored.last_introspected_at), (Some(NOW + 1), Some(NOW + 5)), "{jti}");
+    }
 }
