@@ -3,9 +3,10 @@
 //! A server is a function of listeners and a shutdown signal: the caller binds and decides when to stop, so tests,
 //! `quickstart` and `serve` share one path.
 
+mod maintenance;
+
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig};
@@ -14,7 +15,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::config::{MasterKey as MasterKeySetting, SecretText, Settings};
+use crate::config::{MasterKey as MasterKeySetting, Settings};
 use crate::issuance::{Issuer, StatusLists, TokenPolicy};
 use crate::jobs;
 use crate::keys::master::{MasterKey, MasterKeyError, Origin};
@@ -29,13 +30,15 @@ use crate::model::key::Phase;
 use crate::oauth::authenticate::Throttle;
 use crate::oauth::metadata::Metadata;
 use crate::oauth::verify::TokenHeaders;
-use crate::registry::{Caller, Error as RegistryError, Freshness, Policy, Registry};
+use crate::registry::{Error as RegistryError, Freshness, Policy, Registry};
 use crate::routes::{self, Doors};
 use crate::storage::{SealedRoot, Storage, StorageError};
 use crate::telemetry::health::{Check, Checks, Readiness};
 use crate::telemetry::http::Telemetry;
 use crate::telemetry::metrics::Metrics;
 use crate::tls;
+
+pub use maintenance::{back_up, discard_staged, migrate, put_in_place, rewrap, stage};
 
 /// Why the service does not start. Each says what to do.
 #[derive(Debug, Error)]
@@ -119,68 +122,6 @@ impl Core {
         let status_lists = Arc::new(StatusLists::new(Arc::clone(&registry), Arc::clone(&ring), base));
         Ok(Self { registry, ring, issuer, status_lists, random, master_key_origin })
     }
-}
-
-/// Brings the schema of the database up to date, and nothing else.
-///
-/// # Errors
-/// [`StartError::Storage`].
-pub async fn migrate(settings: &Settings) -> Result<(), StartError> {
-    let storage = Storage::open(settings.database.url.expose(), settings.database.max_connections).await?;
-    storage.close().await;
-    Ok(())
-}
-
-/// Seals the database under the master key in `file`, which is made if it is not there, instead of the one that the
-/// settings name. A process that serves goes on: it has no need of either after its start. Returns where the new key came
-/// from.
-///
-/// # Errors
-/// A [`StartError`]. Whatever the moment of a failure, one of the two keys opens the database, and both are on disk.
-pub async fn rewrap(settings: &Settings, core: &Core, file: &Path) -> Result<Origin, StartError> {
-    // Only read: whether it is the right one is judged where it is replaced.
-    let from = match &settings.keys.master_key {
-        MasterKeySetting::Inline(text) => MasterKey::parse(text.expose()).map_err(MasterKeyError::Text)?,
-        MasterKeySetting::File { path, .. } => MasterKey::read(path)?,
-    };
-    let (to, origin) = MasterKey::ensure(file, &core.random)?;
-    core.registry.replace_master_key(&Caller::command_line(), &from, &to).await?;
-    Ok(origin)
-}
-
-/// Copies the SQLite database to a file that must not exist; see [`Storage::back_up`]. Returns its size in bytes.
-///
-/// # Errors
-/// [`StartError::Storage`].
-pub async fn back_up(settings: &Settings, file: &Path) -> Result<u64, StartError> {
-    Ok(Storage::back_up(settings.database.url.expose(), file).await?)
-}
-
-/// Copies a backup beside where the SQLite database is to be; see [`Storage::stage`]. Returns the settings by which the
-/// copy is opened.
-///
-/// # Errors
-/// [`StartError::Storage`].
-pub fn stage(settings: &Settings, file: &Path) -> Result<Settings, StartError> {
-    let mut staged = settings.clone();
-    staged.database.url = SecretText::new(Storage::stage(settings.database.url.expose(), file)?);
-    Ok(staged)
-}
-
-/// Makes the staged copy the database; see [`Storage::put_in_place`].
-///
-/// # Errors
-/// [`StartError::Storage`].
-pub fn put_in_place(settings: &Settings) -> Result<(), StartError> {
-    Ok(Storage::put_in_place(settings.database.url.expose())?)
-}
-
-/// Removes the staged copy; see [`Storage::discard_staged`].
-///
-/// # Errors
-/// [`StartError::Storage`].
-pub fn discard_staged(settings: &Settings) -> Result<(), StartError> {
-    Ok(Storage::discard_staged(settings.database.url.expose())?)
 }
 
 fn policy(settings: &Settings) -> Policy {

@@ -31,7 +31,8 @@ impl Registry {
         client_id: &str,
         page: &Page,
     ) -> Result<Items<RecordedToken>, Error> {
-        self.must_reach(caller, client_id).await?;
+        caller.must_read()?;
+        self.client_within_reach(caller, client_id).await?;
         let mut page = self.storage.recorded_tokens(&caller.reach, client_id, page).await?;
         for token in &mut page.items {
             self.bring_up_to_date(token);
@@ -49,7 +50,8 @@ impl Registry {
         client_id: &str,
         jti: &str,
     ) -> Result<RecordedToken, Error> {
-        self.must_reach(caller, client_id).await?;
+        caller.must_read()?;
+        self.client_within_reach(caller, client_id).await?;
         if !ids::is_jti(jti) {
             return Err(Error::NotFound(WHAT));
         }
@@ -59,12 +61,10 @@ impl Registry {
         Ok(token)
     }
 
-    /// Fails unless the caller may read and the client is within reach, which is answered from memory.
-    async fn must_reach(&self, caller: &Caller, client_id: &str) -> Result<(), Error> {
-        caller.must_read()?;
+    /// A client within reach, from memory.
+    async fn client_within_reach(&self, caller: &Caller, client_id: &str) -> Result<Arc<Credentials>, Error> {
         let client = self.credentials(client_id).await?;
-        let covers = client.is_some_and(|client| caller.reach.covers(&client.workspace_id));
-        if covers { Ok(()) } else { Err(Error::NotFound("API client")) }
+        client.filter(|client| caller.reach.covers(&client.workspace_id)).ok_or(Error::NotFound("API client"))
     }
 
     /// Shows what is noted but not yet written: when it was asked about last, and that its grace is over.
@@ -84,9 +84,7 @@ impl Registry {
         client_id: &str,
     ) -> Result<Arc<Credentials>, Error> {
         caller.must_manage()?;
-        let client = self.credentials(client_id).await?;
-        let client = client.filter(|client| caller.reach.covers(&client.workspace_id));
-        let client = client.ok_or(Error::NotFound("API client"))?;
+        let client = self.client_within_reach(caller, client_id).await?;
         let Err(refusal) = client.standing(self.clock.now()) else { return Ok(client) };
         Err(Error::Conflict(match refusal {
             Refusal::ClientExpired => {
@@ -99,8 +97,8 @@ impl Registry {
         }))
     }
 
-    /// Records a token that an administrator generated, with its audit event, its mails and the kept reply. If it may not
-    /// be born, nothing is written.
+    /// Records a token that an administrator generated, with its audit event, its mails and the kept reply. If it may
+    /// not be born, nothing is written.
     ///
     /// # Errors
     /// [`Error::AlreadyAnswered`], [`Error::Storage`]; then nothing is recorded.

@@ -104,7 +104,7 @@ impl Registry {
                 let mut outcomes = Vec::with_capacity(group.len());
                 for Waiting { token, active_tokens, guard, .. } in group {
                     let outcome = self.record_alone(token, *active_tokens, guard).await;
-                    self.count_commit(&[outcome.as_ref().copied().unwrap_or(Standing::ClientMayNot)]);
+                    self.count_commit(usize::from(matches!(outcome, Ok(Standing::Good))));
                     outcomes.push(outcome);
                 }
                 outcomes
@@ -119,12 +119,11 @@ impl Registry {
         } else {
             self.record_each(group).await?
         };
-        self.count_commit(&outcomes);
+        self.count_commit(outcomes.iter().filter(|standing| **standing == Standing::Good).count());
         Ok(outcomes)
     }
 
-    fn count_commit(&self, outcomes: &[Standing]) {
-        let born = outcomes.iter().filter(|standing| **standing == Standing::Good).count();
+    fn count_commit(&self, born: usize) {
         if born > 0 {
             self.recorder.tokens.fetch_add(u64::try_from(born).unwrap_or_default(), Ordering::Relaxed);
             self.recorder.commits.fetch_add(1, Ordering::Relaxed);

@@ -31,8 +31,8 @@ macro_rules! record_group {
 }
 
 // One of the few pairs: each engine unfolds an array by a function of its own. `CROSS` holds SQLite to asking by key for
-// each token; PostgreSQL must be told to hold the rows, and holds them token by token in the order given. `OR FAIL` spares SQLite a
-// journal to undo this statement alone by, since whoever calls it undoes the whole transaction.
+// each token, and `OR FAIL` spares it a journal to undo this statement alone by, since whoever calls it undoes the whole
+// transaction. PostgreSQL must be told to hold the rows, and holds them token by token in the order given.
 const RECORD_GROUP_SQLITE: &str = record_group!(
     "INSERT OR FAIL",
     "FROM jsonb_each($1) t
