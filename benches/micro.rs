@@ -18,12 +18,12 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use mintmark::app::App;
 use mintmark::config::Settings;
-use mintmark::keys::key::NewKey;
-use mintmark::keys::signing::{SigningHandle, TokenTyp};
 use mintmark::model::clock::SystemClock;
 use mintmark::model::key::{Alg, UseFor};
 use mintmark::model::status::{Holds, Lease, Mark, SLOTS_PER_LIST, Slot};
 use mintmark::routes::Doors;
+use mintmark::signing::handle::{SigningHandle, TokenTyp};
+use mintmark::signing::key::NewKey;
 use mintmark::storage::Storage;
 use mintmark_verifier::Verifier;
 use ring::rand::SystemRandom;
@@ -68,20 +68,23 @@ fn verify_token(bencher: Bencher<'_, '_>) {
     let service = Service::new();
     let issuer = service.issuer.clone();
     let checks = Verifier::builder(&issuer, &issuer).checks().unwrap();
-    let keys = service.app.core().ring.key_set();
+    let keys = service.app.core().services.ring.key_set();
     let token = service.token();
-    let now = service.app.core().registry.clock().now();
+    let now = service.app.core().services.clock().now();
     bencher.bench_local(|| checks.verify(black_box(&token), &keys, now).unwrap());
 }
 
 #[divan::bench]
 fn check_client_secret(bencher: Bencher<'_, '_>) {
     let service = Service::new();
-    let registry = &service.app.core().registry;
+    let services = &service.app.core().services;
     let source = IpAddr::V4(Ipv4Addr::LOCALHOST);
     bencher.bench_local(|| {
-        let checked =
-            registry.authenticate_secret(black_box(&service.client_id), &service.client_secret, source);
+        let checked = services.clients.authenticate_secret(
+            black_box(&service.client_id),
+            &service.client_secret,
+            source,
+        );
         service.runtime.block_on(checked).unwrap().unwrap()
     });
 }
@@ -196,12 +199,12 @@ impl ChangingList {
             let mut tx = self.storage.begin().await.unwrap();
             tx.mark_slots(&[slot], mark).await.unwrap();
             tx.commit().await.unwrap();
-            self.service.app.core().registry.poll().await.unwrap();
+            self.service.app.core().services.ledger.poll().await.unwrap();
         });
     }
 
     fn get(&self) -> Arc<[u8]> {
-        let list = self.service.block_on(self.service.app.core().status_lists.get(self.number));
+        let list = self.service.block_on(self.service.app.core().services.status_lists.get(self.number));
         Arc::clone(&list.unwrap().unwrap().jwt)
     }
 }
@@ -232,7 +235,7 @@ impl Service {
         let issuer = settings.server.public_url.as_str().to_owned();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let app = runtime.block_on(App::build(settings, Arc::new(SystemClock))).unwrap();
-        let made = runtime.block_on(app.core().registry.bootstrap()).unwrap();
+        let made = runtime.block_on(app.core().services.tenants.bootstrap()).unwrap();
         let client_secret = made.client_secret.unwrap().expose().to_owned();
         Self { runtime, app, database, issuer, client_id: made.client_id, client_secret, _folder: folder }
     }

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use mintmark::app::Core;
 use mintmark::config::Settings;
+use mintmark::kernel::Caller;
 use mintmark::model::client::{ActiveTokens, ApiClient};
 use mintmark::model::clock::{Clock as _, SystemClock};
 use mintmark::model::expiry::TokenExpiry;
@@ -19,8 +20,8 @@ use mintmark::model::ids;
 use mintmark::model::page::Page;
 use mintmark::model::status::{Holds, Slot};
 use mintmark::model::token::RecordedToken;
-use mintmark::registry::{Caller, Judged};
 use mintmark::storage::Storage;
+use mintmark::tokens::Judged;
 use mintmark_verifier::AccessTokenClaims;
 use tempfile::TempDir;
 
@@ -57,8 +58,8 @@ async fn compare() {
         let [small, large] = micros.map(median);
         println!("{name:<36} {small:>12.1} {large:>12.1} {:>8.2}", large / small);
     }
-    small.core.registry.close().await;
-    large.core.registry.close().await;
+    small.core.services.close().await;
+    large.core.services.close().await;
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +91,7 @@ impl Place {
 
     /// Asks [`ASKED`] times. Returns what each took, in microseconds.
     async fn ask(&self, question: Question) -> Vec<f64> {
-        let (registry, caller) = (&self.core.registry, Caller::command_line());
+        let (services, caller) = (&self.core.services, Caller::command_line());
         let mut micros = Vec::with_capacity(ASKED);
         for number in 0..ASKED {
             // A stride that is prime to all sizes here, so that neighbours are not asked one after the other.
@@ -101,11 +102,12 @@ impl Place {
             let started = Instant::now();
             match question {
                 Question::IsItLive => {
-                    let outcome = registry.judge_token(&claims).await.expect("an answer");
+                    let outcome = services.tokens.judge_token(&claims).await.expect("an answer");
                     assert!(matches!(outcome, Judged::Live { is_recorded: true, .. }), "{outcome:?}");
                 }
                 Question::List => {
-                    let page = registry.access_tokens(&caller, client_id, &page).await.expect("a page");
+                    let page =
+                        services.tokens.access_tokens(&caller, client_id, &page).await.expect("a page");
                     assert_eq!(page.items.len(), TOKENS_A_CLIENT);
                 }
             }

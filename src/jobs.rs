@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::issuance::StatusLists;
-use crate::registry::{POLL_MILLIS, Registry};
+use crate::ledger::POLL_MILLIS;
+use crate::services::Services;
 
 /// How often housekeeping takes its turn.
 const HOUSEKEEPING: Duration = Duration::from_secs(30);
@@ -16,13 +16,13 @@ const CLOCKWORK: Duration = Duration::from_secs(2);
 
 /// Follows the change counter for ever, so that changes made elsewhere are in force within a second, and has the status
 /// lists keep up with it.
-pub async fn follow(registry: Arc<Registry>, lists: Arc<StatusLists>) {
+pub async fn follow(services: Arc<Services>) {
     let mut ticks = interval(Duration::from_millis(POLL_MILLIS));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
     loop {
         ticks.tick().await;
-        match registry.poll().await {
+        match services.ledger.poll().await {
             Ok(()) if failing => {
                 failing = false;
                 tracing::info!("the database answers again");
@@ -35,48 +35,48 @@ pub async fn follow(registry: Arc<Registry>, lists: Arc<StatusLists>) {
             Ok(()) | Err(_) => {}
         }
         // Whoever asks for a list that was not made here makes it, and says why he cannot.
-        if !failing && let Err(error) = lists.keep_up().await {
+        if !failing && let Err(error) = services.status_lists.keep_up().await {
             tracing::debug!(?error, "a status list could not be made ahead");
         }
     }
 }
 
 /// Takes care of what is due, for ever.
-pub async fn housekeeping(registry: Arc<Registry>) {
+pub async fn housekeeping(services: Arc<Services>) {
     let mut ticks = interval(HOUSEKEEPING);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        turn(&registry).await;
+        turn(&services).await;
     }
 }
 
 /// Records tokens in groups, for ever.
-pub async fn record(registry: Arc<Registry>) {
-    registry.record_in_groups().await;
+pub async fn record(services: Arc<Services>) {
+    services.tokens.record_in_groups().await;
 }
 
 /// Lets time have its due, for ever: what was to be revoked or suspended at an instant is.
-pub async fn clockwork(registry: Arc<Registry>) {
+pub async fn clockwork(services: Arc<Services>) {
     let mut ticks = interval(CLOCKWORK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = registry.suit_to_the_time().await {
+        if let Err(error) = services.tokens.suit_to_the_time().await {
             tracing::warn!(%error, "tokens whose time has come could not be revoked or suspended");
         }
     }
 }
 
 /// One turn of housekeeping.
-pub async fn turn(registry: &Registry) {
-    if let Err(error) = registry.advance_signing_keys().await {
+pub async fn turn(services: &Services) {
+    if let Err(error) = services.signing.advance_signing_keys().await {
         tracing::error!(%error, "signing keys could not be rotated");
     }
-    if let Err(error) = registry.write_last_used().await {
+    if let Err(error) = services.write_last_used().await {
         tracing::warn!(%error, "the last uses of secrets and tokens could not be written");
     }
-    if let Err(error) = registry.purge().await {
+    if let Err(error) = services.clean_up().await {
         tracing::warn!(%error, "what is dead could not be purged");
     }
 }

@@ -1,30 +1,39 @@
 //! Mintmark issues the access tokens that machines use to call a company's products.
 //!
-//! How a token comes to be: [`routes`] names the function of `POST /oauth2/token`, [`oauth::token::post`]. It takes an
-//! [`oauth::authenticate::Authenticated`] client, which [`registry`] knows from memory, and asks [`issuance`] for a
-//! token: `grant` decides scope, audience and lifetime, a key of [`keys::ring`] signs, and a token that lives long is
-//! recorded by [`storage`] before it leaves.
+//! How a token is issued: [`routes`] names the function of `POST /oauth2/token`, [`oauth::token::post`]. It takes an
+//! [`oauth::authenticate::Authenticated`] client, which [`clients`] has in memory, and asks [`issuance`] for a token:
+//! `grant` decides scope, audience and lifetime, a key of [`signing::ring`] signs, and a token that lives long is recorded
+//! by [`tokens`] before it leaves.
 //!
-//! The rooms, from the outside in; each uses only those after it:
-//! - doors: [`oauth`] (the protocol), [`manage`] (JSON `/v1`), [`cli`] (commands), [`docs`] (the API's own description);
-//! - cores: [`issuance`], [`keys`], [`registry`] (one use case, one function, one transaction);
-//! - [`storage`], the only SQL, on SQLite and PostgreSQL;
-//! - [`model`], the nouns.
+//! The rooms, from the outside in; each uses only those below it:
+//! - doors: [`oauth`] (the protocol), [`manage`] (JSON `/v1`), [`cli`] (commands), [`docs`] (the description of the API);
+//! - [`services`] puts together what the doors call: [`issuance`], [`signing`], [`tokens`], [`tenants`], [`clients`],
+//!   [`ledger`] (audit, outbox, kept replies, change counter), over a small [`kernel`];
+//! - [`vault`] keeps secrets at rest;
+//! - [`storage`] holds the only SQL, on SQLite and PostgreSQL;
+//! - [`model`] holds the nouns.
 //!
-//! [`app`] puts them together, [`config`] says how, [`jobs`] does what is due, [`telemetry`] tells what happens.
+//! [`app`] opens and serves all of it, [`config`] reads the settings, [`jobs`] does what is due, [`telemetry`] logs and
+//! counts.
 
 pub mod app;
 pub mod cli;
+pub mod clients;
 pub mod config;
 pub mod docs;
 pub mod issuance;
 pub mod jobs;
-pub mod keys;
+pub mod kernel;
+pub mod ledger;
 pub mod manage;
 pub mod model;
 pub mod oauth;
-pub mod registry;
 pub mod routes;
+pub mod services;
+pub mod signing;
 pub mod storage;
 pub mod telemetry;
+pub mod tenants;
 mod tls;
+pub mod tokens;
+pub mod vault;

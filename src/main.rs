@@ -6,8 +6,7 @@ use clap::Parser as _;
 use mintmark::cli::Cli;
 
 fn main() -> ExitCode {
-    // Before anything could ask rustls or jsonwebtoken for a provider and find none.
-    mintmark::keys::provider::install();
+    // Before anything could ask rustls for a provider and find none.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         eprintln!("mintmark: another provider of cryptography was there first");
         return ExitCode::FAILURE;

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mintmark::app::Core;
+use mintmark::clients::ClientChange;
 use mintmark::config::Settings;
+use mintmark::kernel::Caller;
 use mintmark::model::clock::SystemClock;
 use mintmark::model::expiry::TokenExpiry;
 use mintmark::model::member::Member;
-use mintmark::registry::{Caller, ClientChange, ProductChange, WorkspaceChange};
+use mintmark::tenants::{ProductChange, WorkspaceChange};
 use tempfile::TempDir;
 
 use crate::generate;
@@ -110,14 +112,18 @@ fn make_clients(folder: &Path, count: usize) -> Vec<Client> {
     runtime.block_on(async move {
         let core = Core::open(&settings, Arc::new(SystemClock)).await.expect("a database");
         let caller = Caller::command_line();
-        let registry = &core.registry;
+        let services = &core.services;
         let text = |text: &str| Member::Value(text.to_owned());
         for code in ["e-invoicing", "gst"] {
             let product = ProductChange { name: text(code), ..ProductChange::default() };
-            registry.create_product(&caller, &text(code), &product, None).await.expect("a product");
+            services.tenants.create_product(&caller, &text(code), &product, None).await.expect("a product");
         }
         let workspace = WorkspaceChange { name: text("Acme"), ..WorkspaceChange::default() };
-        registry.create_workspace(&caller, &text("acme-in"), &workspace, None).await.expect("a workspace");
+        services
+            .tenants
+            .create_workspace(&caller, &text("acme-in"), &workspace, None)
+            .await
+            .expect("a workspace");
         let mut wanted = ClientChange {
             label: text("ERP"),
             products: Member::Value(vec!["e-invoicing".to_owned(), "gst".to_owned()]),
@@ -128,11 +134,12 @@ fn make_clients(folder: &Path, count: usize) -> Vec<Client> {
             if number == count {
                 wanted.token_expiry = Member::Value(TokenExpiry::Never {});
             }
-            let made = registry.create_client(&caller, "acme-in", &wanted, None).await.expect("a client");
+            let made =
+                services.clients.create_client(&caller, "acme-in", &wanted, None).await.expect("a client");
             let (client_id, client_secret) = (made.record.client.client_id, made.secret.expose().to_owned());
             clients.push(Client { client_id, client_secret });
         }
-        core.registry.close().await;
+        core.services.close().await;
         clients
     })
 }

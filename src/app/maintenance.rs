@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::{Core, StartError};
 use crate::config::{MasterKey as MasterKeySetting, SecretText, Settings};
-use crate::keys::master::{MasterKey, MasterKeyError, Origin};
-use crate::registry::Caller;
+use crate::kernel::Caller;
 use crate::storage::Storage;
+use crate::vault::master::{MasterKey, MasterKeyError, Origin};
 
 /// Brings the schema of the database up to date, and nothing else.
 ///
@@ -31,7 +31,7 @@ pub async fn rewrap(settings: &Settings, core: &Core, file: &Path) -> Result<Ori
         MasterKeySetting::File { path, .. } => MasterKey::read(path)?,
     };
     let (to, origin) = MasterKey::ensure(file, &core.random)?;
-    core.registry.replace_master_key(&Caller::command_line(), &from, &to).await?;
+    core.services.signing.replace_master_key(&Caller::command_line(), &from, &to).await?;
     Ok(origin)
 }
 

@@ -37,7 +37,7 @@ impl Bootstrap {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
         let (made, token_endpoint) = Opened::with(global, async |opened| {
             let token_endpoint = format!("{}/oauth2/token", opened.settings.server.public_url);
-            Ok((opened.core.registry.bootstrap().await?, token_endpoint))
+            Ok((opened.core.services.tenants.bootstrap().await?, token_endpoint))
         })
         .await?;
         let shown = Shown {

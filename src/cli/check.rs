@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::output::{self, Format};
 use super::{Failure, Global};
 use crate::config::{MasterKey as MasterKeySetting, Problem, Settings, SettingsError, Source};
-use crate::keys::master::{MasterKey, MasterKeyError};
+use crate::vault::master::{MasterKey, MasterKeyError};
 
 /// Show the settings in force, secrets redacted.
 ///

@@ -7,10 +7,10 @@ use super::opened::{Opened, all_pages};
 use super::output::Format;
 use super::values::{Expiry, Given, Pair, member, members, metadata};
 use super::{Failure, Global};
+use crate::clients::{ClientChange, ClientFilter, NewSecret};
+use crate::kernel::{Caller, Precondition, Representation};
 use crate::model::member::Member;
-use crate::registry::{
-    Caller, ClientChange, ClientFilter, NewSecret, Precondition, Registry, Representation,
-};
+use crate::services::Services;
 
 const COLUMNS: &[&str] = &["client_id", "label", "status", "products", "permissions", "token_expiry"];
 const MEMBERS: &[&str] = &[
@@ -219,7 +219,7 @@ impl Clients {
     }
 
     async fn act(self, opened: &Opened) -> Result<(), Failure> {
-        let at = At { registry: &opened.core.registry, caller: Caller::command_line(), format: self.format };
+        let at = At { services: &opened.core.services, caller: Caller::command_line(), format: self.format };
         match self.verb {
             Verb::List { workspace_id, label, product, status } => {
                 at.list(&workspace_id, &ClientFilter { label, product, status }).await?;
@@ -249,20 +249,21 @@ impl Clients {
 
 /// What every verb works with.
 struct At<'a> {
-    registry: &'a Registry,
+    services: &'a Services,
     caller: Caller,
     format: Format,
 }
 
 impl At<'_> {
     async fn list(&self, workspace_id: &str, filter: &ClientFilter) -> Result<(), Failure> {
-        let read = async |page| self.registry.clients(&self.caller, workspace_id, filter, &page).await;
+        let read =
+            async |page| self.services.clients.clients(&self.caller, workspace_id, filter, &page).await;
         let records: Vec<_> = all_pages(read).await?.iter().map(Representation::to_json).collect();
         self.format.list(&records, COLUMNS)
     }
 
     async fn create(&self, workspace_id: &str, wanted: &ClientChange) -> Result<(), Failure> {
-        let made = self.registry.create_client(&self.caller, workspace_id, wanted, None).await?;
+        let made = self.services.clients.create_client(&self.caller, workspace_id, wanted, None).await?;
         let (first, rest) = MEMBERS.split_at(1);
         self.format.record(&made.to_json(), &[first, &["client_secret"], rest].concat())?;
         eprintln!("{KEEP_IT}");
@@ -270,7 +271,7 @@ impl At<'_> {
     }
 
     async fn show(&self, client_id: &str) -> Result<(), Failure> {
-        let record = self.registry.client(&self.caller, client_id).await?;
+        let record = self.services.clients.client(&self.caller, client_id).await?;
         self.format.record(&record.to_json(), MEMBERS)?;
         if !self.format.json {
             super::output::line("")?;
@@ -282,26 +283,26 @@ impl At<'_> {
 
     async fn update(&self, client_id: &str, change: &ClientChange) -> Result<(), Failure> {
         let none = Precondition::None;
-        let changed = self.registry.change_client(&self.caller, client_id, &none, change).await?;
+        let changed = self.services.clients.change_client(&self.caller, client_id, &none, change).await?;
         let told: &[&str] = if changed.revoked_tokens.is_some() { &["revoked_tokens"] } else { &[] };
         self.format.record(&changed.to_json(), &[MEMBERS, told].concat())
     }
 
     async fn delete(&self, client_id: &str) -> Result<(), Failure> {
-        self.registry.delete_client(&self.caller, client_id, &Precondition::None).await?;
+        self.services.clients.delete_client(&self.caller, client_id, &Precondition::None).await?;
         let document = json!({ "client_id": client_id, "deleted": true });
         self.format.done(&document, format_args!("API client {client_id} deleted"))
     }
 
     async fn add_secret(&self, client_id: &str, wanted: &NewSecret) -> Result<(), Failure> {
-        let made = self.registry.add_secret(&self.caller, client_id, wanted, None).await?;
+        let made = self.services.clients.add_secret(&self.caller, client_id, wanted, None).await?;
         self.format.record(&made.to_json(), &["client_secret", "secret_id", "created_at", "expires_at"])?;
         eprintln!("{KEEP_IT}");
         Ok(())
     }
 
     async fn delete_secret(&self, client_id: &str, secret_id: &str, force: bool) -> Result<(), Failure> {
-        self.registry.delete_secret(&self.caller, client_id, secret_id, force).await?;
+        self.services.clients.delete_secret(&self.caller, client_id, secret_id, force).await?;
         let document = json!({ "client_id": client_id, "secret_id": secret_id, "deleted": true });
         self.format.done(&document, format_args!("client secret {secret_id} deleted"))
     }

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use crate::app::StartError;
 use crate::config::SettingsError;
+use crate::kernel;
 use crate::model::invalid::Invalid;
-use crate::registry;
 
 /// A command that did not do its work.
 #[derive(Debug)]
@@ -41,15 +41,15 @@ impl From<SettingsError> for Failure {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
-            StartError::Registry(error) => error.into(),
+            StartError::Services(error) => error.into(),
             error => Self::Fault(error.to_string()),
         }
     }
 }
 
-impl From<registry::Error> for Failure {
-    fn from(error: registry::Error) -> Self {
-        use registry::Error as E;
+impl From<kernel::Error> for Failure {
+    fn from(error: kernel::Error) -> Self {
+        use kernel::Error as E;
         match error {
             E::Invalid(invalid) => Self::Usage(all_of("not accepted", &invalid)),
             E::NotSupportedYet(invalid) => Self::Usage(all_of("not supported yet", &invalid)),
@@ -110,7 +110,7 @@ fn in_options(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::Error as E;
+    use crate::kernel::Error as E;
 
     fn said(error: E) -> (String, bool) {
         match Failure::from(error) {

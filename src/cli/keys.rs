@@ -10,10 +10,11 @@ use super::opened::{Opened, all_pages};
 use super::output::Format;
 use super::{Failure, Global};
 use crate::app::rewrap;
-use crate::keys::master::Origin;
+use crate::kernel::{Caller, Precondition, Representation};
 use crate::model::key::Alg;
 use crate::model::member::Member;
-use crate::registry::{Caller, NewSigningKey, Precondition, Representation};
+use crate::signing::NewSigningKey;
+use crate::vault::master::Origin;
 
 const MEMBERS: &[&str] = &["kid", "alg", "use_for", "phase", "created_at", "activates_at", "live_tokens"];
 
@@ -117,7 +118,7 @@ impl Keys {
     }
 
     async fn act(self, opened: &Opened, pem: Option<String>) -> Result<(), Failure> {
-        let (registry, caller, format) = (&opened.core.registry, Caller::command_line(), self.format);
+        let (services, caller, format) = (&opened.core.services, Caller::command_line(), self.format);
         let create = async |alg: String, class: Class| -> Result<(), Failure> {
             let new = NewSigningKey {
                 alg: Member::Value(alg),
@@ -125,12 +126,13 @@ impl Keys {
                 private_key_pem: pem.into(),
                 ..NewSigningKey::default()
             };
-            let made = registry.create_signing_key(&caller, &new, None).await?;
+            let made = services.signing.create_signing_key(&caller, &new, None).await?;
             format.record(&made.to_json(), MEMBERS)
         };
         match self.verb {
             Verb::List => {
-                let keys = all_pages(async |page| registry.signing_keys(&caller, &page).await).await?;
+                let keys =
+                    all_pages(async |page| services.signing.signing_keys(&caller, &page).await).await?;
                 let records: Vec<_> = keys.iter().map(Representation::to_json).collect();
                 format.list(&records, MEMBERS)?;
             }
@@ -140,17 +142,21 @@ impl Keys {
             }
             Verb::Import { alg, class, .. } => create(alg, class).await?,
             Verb::Show { kid } => {
-                format.record(&registry.signing_key(&caller, &kid).await?.to_json(), MEMBERS)?;
+                format.record(&services.signing.signing_key(&caller, &kid).await?.to_json(), MEMBERS)?;
             }
             Verb::Delete { kid, revoke_tokens } => {
-                registry.delete_signing_key(&caller, &kid, revoke_tokens, &Precondition::None).await?;
+                services
+                    .signing
+                    .delete_signing_key(&caller, &kid, revoke_tokens, &Precondition::None)
+                    .await?;
                 format.done(
                     &json!({ "kid": kid, "deleted": true }),
                     format_args!("signing key {kid} deleted"),
                 )?;
             }
             Verb::Revoke { kid } => {
-                let revoked = registry.delete_signing_key(&caller, &kid, true, &Precondition::None).await?;
+                let revoked =
+                    services.signing.delete_signing_key(&caller, &kid, true, &Precondition::None).await?;
                 format.done(
                     &json!({ "kid": kid, "deleted": true, "revoked_tokens": revoked }),
                     format_args!("signing key {kid} revoked, and with it {revoked} live recorded tokens"),

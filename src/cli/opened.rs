@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::{Failure, Global};
 use crate::app::Core;
 use crate::config::{LogLevel, LogSettings, Settings, Source};
-use crate::keys::master::Origin;
+use crate::kernel;
 use crate::model::clock::SystemClock;
 use crate::model::page::{Items, Page};
-use crate::registry;
 use crate::telemetry::logs::{self, LogGuard};
+use crate::vault::master::Origin;
 
 /// Settings and core of one command.
 pub(super) struct Opened {
@@ -34,7 +34,7 @@ impl Opened {
     ) -> Result<T, Failure> {
         let opened = Self::open(settings).await?;
         let outcome = act(&opened).await;
-        opened.core.registry.close().await;
+        opened.core.services.close().await;
         outcome
     }
 
@@ -83,7 +83,7 @@ pub(super) fn key_created(path: &std::path::Path) -> String {
 
 /// Reads a list to its end.
 pub(super) async fn all_pages<T>(
-    mut read: impl AsyncFnMut(Page) -> Result<Items<T>, registry::Error>,
+    mut read: impl AsyncFnMut(Page) -> Result<Items<T>, kernel::Error>,
 ) -> Result<Vec<T>, Failure> {
     let mut all = Vec::new();
     let mut after = None;

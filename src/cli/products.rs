@@ -7,8 +7,10 @@ use super::opened::{Opened, all_pages};
 use super::output::Format;
 use super::values::{Given, member};
 use super::{Failure, Global};
+use crate::kernel::{Caller, Precondition, Representation};
 use crate::model::member::Member;
-use crate::registry::{Caller, Precondition, ProductChange, Registry, Representation};
+use crate::services::Services;
+use crate::tenants::ProductChange;
 
 const COLUMNS: &[&str] =
     &["product", "name", "audience", "max_token_lifetime_seconds", "never_expires_allowed"];
@@ -110,24 +112,26 @@ impl Products {
     }
 
     async fn act(self, opened: &Opened) -> Result<(), Failure> {
-        let (registry, caller) = (&opened.core.registry, Caller::command_line());
+        let (services, caller) = (&opened.core.services, Caller::command_line());
         match self.verb {
-            Verb::List => self.format.list(&list(registry, &caller).await?, COLUMNS)?,
+            Verb::List => self.format.list(&list(services, &caller).await?, COLUMNS)?,
             Verb::Create { product, change } => {
                 let code = Member::Value(product);
-                let made = registry.create_product(&caller, &code, &change.into(), None).await?;
+                let made = services.tenants.create_product(&caller, &code, &change.into(), None).await?;
                 self.format.record(&made.to_json(), MEMBERS)?;
             }
             Verb::Show { product } => {
-                self.format.record(&registry.product(&caller, &product).await?.to_json(), MEMBERS)?;
+                self.format.record(&services.tenants.product(&caller, &product).await?.to_json(), MEMBERS)?;
             }
             Verb::Update { product, change } => {
-                let changed =
-                    registry.change_product(&caller, &product, &Precondition::None, &change.into()).await?;
+                let changed = services
+                    .tenants
+                    .change_product(&caller, &product, &Precondition::None, &change.into())
+                    .await?;
                 self.format.record(&changed.to_json(), MEMBERS)?;
             }
             Verb::Delete { product } => {
-                registry.delete_product(&caller, &product, &Precondition::None).await?;
+                services.tenants.delete_product(&caller, &product, &Precondition::None).await?;
                 let document = json!({ "product": product, "deleted": true });
                 self.format.done(&document, format_args!("product {product} deleted"))?;
             }
@@ -136,7 +140,7 @@ impl Products {
     }
 }
 
-async fn list(registry: &Registry, caller: &Caller) -> Result<Vec<Value>, Failure> {
-    let products = all_pages(async |page| registry.products(caller, &page).await).await?;
+async fn list(services: &Services, caller: &Caller) -> Result<Vec<Value>, Failure> {
+    let products = all_pages(async |page| services.tenants.products(caller, &page).await).await?;
     Ok(products.iter().map(Representation::to_json).collect())
 }

@@ -10,7 +10,8 @@ use super::output::Format;
 use super::{Failure, Global};
 use crate::app;
 use crate::config::Settings;
-use crate::registry::{Caller, Restored};
+use crate::kernel::Caller;
+use crate::tokens::Restored;
 
 /// Put a backup in place, or make safe what the database's own tools put there.
 ///
@@ -74,8 +75,8 @@ impl Restore {
 
     async fn make_safe(&self, settings: Settings) -> Result<Restored, Failure> {
         Opened::with_settings(settings, async |opened| {
-            let registry = &opened.core.registry;
-            Ok(registry.make_restored_safe(&Caller::command_line(), self.keep_recorded_tokens).await?)
+            let services = &opened.core.services;
+            Ok(services.tokens.make_restored_safe(&Caller::command_line(), self.keep_recorded_tokens).await?)
         })
         .await
     }

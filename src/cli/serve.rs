@@ -10,8 +10,8 @@ use super::opened::{key_created, start_serving_log};
 use super::{Failure, Global};
 use crate::app::{App, Listeners};
 use crate::config::{self, Settings};
-use crate::keys::master::Origin;
 use crate::model::clock::SystemClock;
+use crate::vault::master::Origin;
 
 /// Serve until SIGTERM or Ctrl-C.
 ///
@@ -72,7 +72,7 @@ async fn announce(settings: &Settings, listeners: &Listeners, app: &App) -> Resu
         master_key,
         "serving"
     );
-    if app.core().registry.first_manager().await?.is_none() {
+    if app.core().services.tenants.first_manager().await?.is_none() {
         tracing::info!("no API client may manage this service yet: make the first with `mintmark bootstrap`");
     }
     Ok(())

@@ -8,7 +8,7 @@ use super::output::Format;
 use super::values::Expiry;
 use super::{Failure, Global};
 use crate::issuance::NewToken;
-use crate::registry::{Caller, Representation};
+use crate::kernel::{Caller, Representation};
 
 const COLUMNS: &[&str] =
     &["jti", "scope", "issued_at", "expires_at", "revoked_at", "last_introspected_at", "issued_by"];
@@ -97,31 +97,30 @@ impl Tokens {
     }
 
     async fn act(self, opened: &Opened) -> Result<(), Failure> {
-        let (registry, caller, format) = (&opened.core.registry, Caller::command_line(), self.format);
+        let (services, caller, format) = (&opened.core.services, Caller::command_line(), self.format);
         match self.verb {
             Verb::List { client_id } => {
-                let read = async |page| registry.access_tokens(&caller, &client_id, &page).await;
+                let read = async |page| services.tokens.access_tokens(&caller, &client_id, &page).await;
                 let records: Vec<_> = all_pages(read).await?.iter().map(Representation::to_json).collect();
                 format.list(&records, COLUMNS)
             }
             Verb::Create { client_id, scope, token_expiry } => {
                 let token_expiry = token_expiry.map(|Expiry(expiry)| expiry);
                 let wanted = NewToken { scope, token_expiry, ..NewToken::default() };
-                let made = opened.core.issuer.generate(&caller, &client_id, &wanted, None).await?;
+                let made = opened.core.services.issuer.generate(&caller, &client_id, &wanted, None).await?;
                 format.record(&made.to_json(), &["access_token", "jti", "scope", "expires_in"])?;
                 eprintln!("\nKeep the token: it is not shown again.");
                 Ok(())
             }
-            Verb::Show { client_id, jti } => {
-                format.record(&registry.access_token(&caller, &client_id, &jti).await?.to_json(), MEMBERS)
-            }
+            Verb::Show { client_id, jti } => format
+                .record(&services.tokens.access_token(&caller, &client_id, &jti).await?.to_json(), MEMBERS),
             Verb::Revoke { client_id, jti } => {
-                registry.revoke_token(&caller, &client_id, &jti).await?;
+                services.tokens.revoke_token(&caller, &client_id, &jti).await?;
                 let document = json!({ "client_id": client_id, "jti": jti, "revoked": true });
                 format.done(&document, format_args!("access token {jti} revoked"))
             }
             Verb::RevokeAll { client_id } => {
-                let revoked = registry.revoke_tokens(&caller, &client_id).await?;
+                let revoked = services.tokens.revoke_tokens(&caller, &client_id).await?;
                 let document = json!({ "client_id": client_id, "revoked_tokens": revoked });
                 format.done(
                     &document,

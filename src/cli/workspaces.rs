@@ -7,8 +7,9 @@ use super::opened::{Opened, all_pages};
 use super::output::Format;
 use super::values::{Given, member, members};
 use super::{Failure, Global};
+use crate::kernel::{Caller, Precondition, Representation};
 use crate::model::member::Member;
-use crate::registry::{Caller, Precondition, Representation, WorkspaceChange};
+use crate::tenants::WorkspaceChange;
 
 const COLUMNS: &[&str] = &["workspace_id", "name", "status", "never_expires_allowed", "products_allowed"];
 const MEMBERS: &[&str] = &[
@@ -133,31 +134,35 @@ impl Workspaces {
     }
 
     async fn act(self, opened: &Opened) -> Result<(), Failure> {
-        let (registry, caller, format) = (&opened.core.registry, Caller::command_line(), self.format);
+        let (services, caller, format) = (&opened.core.services, Caller::command_line(), self.format);
         let update = async |workspace_id: String, change: WorkspaceChange| -> Result<(), Failure> {
-            let changed =
-                registry.change_workspace(&caller, &workspace_id, &Precondition::None, &change).await?;
+            let changed = services
+                .tenants
+                .change_workspace(&caller, &workspace_id, &Precondition::None, &change)
+                .await?;
             format.record(&changed.to_json(), MEMBERS)
         };
         match self.verb {
             Verb::List => {
-                let workspaces = all_pages(async |page| registry.workspaces(&caller, &page).await).await?;
+                let workspaces =
+                    all_pages(async |page| services.tenants.workspaces(&caller, &page).await).await?;
                 let records: Vec<_> = workspaces.iter().map(Representation::to_json).collect();
                 format.list(&records, COLUMNS)?;
             }
             Verb::Create { workspace_id, change } => {
                 let id = Member::from(workspace_id);
-                let made = registry.create_workspace(&caller, &id, &change.into(), None).await?;
+                let made = services.tenants.create_workspace(&caller, &id, &change.into(), None).await?;
                 format.record(&made.to_json(), MEMBERS)?;
             }
             Verb::Show { workspace_id } => {
-                format.record(&registry.workspace(&caller, &workspace_id).await?.to_json(), MEMBERS)?;
+                format
+                    .record(&services.tenants.workspace(&caller, &workspace_id).await?.to_json(), MEMBERS)?;
             }
             Verb::Update { workspace_id, change } => update(workspace_id, change.into()).await?,
             Verb::Suspend { workspace_id } => update(workspace_id, status("suspended")).await?,
             Verb::Resume { workspace_id } => update(workspace_id, status("active")).await?,
             Verb::Delete { workspace_id } => {
-                registry.delete_workspace(&caller, &workspace_id, &Precondition::None).await?;
+                services.tenants.delete_workspace(&caller, &workspace_id, &Precondition::None).await?;
                 let document = json!({ "workspace_id": workspace_id, "deleted": true });
                 format.done(&document, format_args!("workspace {workspace_id} deleted"))?;
             }

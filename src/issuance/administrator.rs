@@ -6,12 +6,14 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::{IssueError, Issuer, Refused, TokenRequest, Wanted, grant};
+use crate::clients::Credentials;
+use crate::kernel::{Caller, Error, Representation};
+use crate::ledger::Keep;
 use crate::model::expiry::{LIFETIME_RANGE, TokenExpiry};
 use crate::model::grant::Grant;
 use crate::model::invalid::Broken;
 use crate::model::scope::Permission;
 use crate::model::token::RecordedToken;
-use crate::registry::{Caller, Credentials, Error, Keep, Representation};
 
 /// What an administrator wants of a token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,7 +72,7 @@ impl Issuer {
         wanted: &NewToken,
         keep: Option<Keep<'_, GeneratedToken>>,
     ) -> Result<GeneratedToken, Error> {
-        let client = self.registry.client_to_issue_for(caller, client_id).await?;
+        let client = self.tokens.client_to_issue_for(caller, client_id).await?;
         wanted.check(&client)?;
         let request = TokenRequest { scope: wanted.scope.as_deref().unwrap_or_default(), resources: &[] };
         let token = Wanted {
@@ -78,7 +80,7 @@ impl Issuer {
             token_expiry: wanted.token_expiry.unwrap_or(client.token_expiry),
             issued_by: &caller.actor.name,
             is_recorded: true,
-            now: self.registry.clock().now(),
+            now: self.kernel.clock.now(),
         };
         if let Some(made) = self.generate_once(caller, &client, token, keep.as_ref()).await? {
             return Ok(made);
@@ -106,7 +108,7 @@ impl Issuer {
                 jti: token.jti.clone(),
             };
             let standing =
-                self.registry.record_generated_token(caller, token, client.active_tokens, keep, &generated);
+                self.tokens.record_generated_token(caller, token, client.active_tokens, keep, &generated);
             let standing = standing.await?;
             made = Some(generated);
             Ok(standing)

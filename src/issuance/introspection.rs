@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{IssueError, Issuer};
-use crate::keys::signing::TokenTyp;
 use crate::model::key::UseFor;
+use crate::signing::handle::TokenTyp;
 
 /// The claims of a signed reply. Never `sub` or `exp`: with these it could pass for an access token (RFC 9701 §8.1).
 #[derive(Serialize)]
@@ -22,8 +22,8 @@ impl Issuer {
     /// # Errors
     /// [`IssueError::NoKey`].
     pub fn sign_introspection(&self, asker: &str, reply: &impl Serialize) -> Result<String, IssueError> {
-        let now = self.registry.clock().now();
-        let alg = self.registry.policy().signing_alg;
+        let now = self.kernel.clock.now();
+        let alg = self.kernel.policy.signing_alg;
         let key = self.ring.for_signing(alg, UseFor::Expiring, now).ok_or(IssueError::NoKey)?;
         let claims = Claims { iss: &self.policy.issuer, aud: asker, iat: now, token_introspection: reply };
         let failed = |error: &dyn std::fmt::Display| {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::keys::random::{Random, RandomUnavailable};
+use crate::vault::random::{Random, RandomUnavailable};
 
 /// An id as it stands in the token: 16 bytes are exactly 22 characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

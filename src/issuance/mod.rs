@@ -16,10 +16,12 @@ use std::sync::Arc;
 
 use mintmark_verifier::claims::{ClaimsRef, FAR_EXP, Status, StatusList};
 
+use crate::clients::Clients;
+use crate::clients::Credentials;
 use crate::config::NeverExpiresExp;
-use crate::keys::random::Random;
-use crate::keys::ring::KeyRing;
-use crate::keys::signing::{SigningHandle, TokenTyp};
+use crate::kernel::Error as RegistryError;
+use crate::kernel::Kernel;
+use crate::ledger::Ledger;
 use crate::model::client::ActiveTokens;
 use crate::model::clock::UnixSeconds;
 use crate::model::expiry::TokenExpiry;
@@ -27,8 +29,11 @@ use crate::model::grant::Grant;
 use crate::model::key::UseFor;
 use crate::model::status::{Holds, Slot};
 use crate::model::token::RecordedToken;
-use crate::registry::{Credentials, Error as RegistryError, Registry, STATUS_LISTS_PATH};
+use crate::signing::handle::{SigningHandle, TokenTyp};
+use crate::signing::ring::KeyRing;
 use crate::storage::{IssueGuard, Standing};
+use crate::tokens::STATUS_LISTS_PATH;
+use crate::tokens::Tokens;
 
 pub use administrator::{GeneratedToken, NewToken};
 use grant::Lifetime;
@@ -115,9 +120,11 @@ pub struct TokenPolicy {
 /// Issues tokens.
 #[derive(Debug)]
 pub struct Issuer {
-    registry: Arc<Registry>,
+    kernel: Arc<Kernel>,
+    ledger: Arc<Ledger>,
+    clients: Arc<Clients>,
+    tokens: Arc<Tokens>,
     ring: Arc<KeyRing>,
-    random: Random,
     recorded_ids: RecordedIds,
     policy: TokenPolicy,
     own_checks: OwnChecks,
@@ -141,18 +148,29 @@ const BY_CLIENT: &str = "client";
 const CLAIMS_CAPACITY: usize = 1024;
 
 impl Issuer {
-    /// An issuer over the registry and the key ring.
+    /// An issuer over the services it needs.
     ///
     /// # Errors
     /// If the issuer identifier is none that a verifier would accept.
-    pub fn new(
-        registry: Arc<Registry>,
+    pub(crate) fn new(
+        kernel: Arc<Kernel>,
+        ledger: Arc<Ledger>,
+        clients: Arc<Clients>,
+        tokens: Arc<Tokens>,
         ring: Arc<KeyRing>,
-        random: Random,
         policy: TokenPolicy,
     ) -> Result<Self, String> {
         let own_checks = OwnChecks::new(&policy.issuer)?;
-        Ok(Self { registry, ring, random, recorded_ids: RecordedIds::default(), policy, own_checks })
+        Ok(Self {
+            kernel,
+            ledger,
+            clients,
+            tokens,
+            ring,
+            recorded_ids: RecordedIds::default(),
+            policy,
+            own_checks,
+        })
     }
 
     /// Issues a token to a client that has authenticated with the secret `secret_id`.
@@ -165,7 +183,7 @@ impl Issuer {
         secret_id: &str,
         request: TokenRequest<'_>,
     ) -> Result<Issued<'a>, IssueError> {
-        let now = self.registry.clock().now();
+        let now = self.kernel.clock.now();
         let wanted = Wanted {
             request,
             token_expiry: client.token_expiry,
@@ -176,7 +194,7 @@ impl Issuer {
         let record = async |client: &Credentials, token: &RecordedToken| {
             let replaces = client.active_tokens != ActiveTokens::Many;
             let guard = IssueGuard { secret_id: Some(secret_id.to_owned()), now, replaces };
-            self.registry.record_token(token, client.active_tokens, &guard).await
+            self.tokens.record_token(token, client.active_tokens, &guard).await
         };
         let first = self.attempt(client, wanted, async |token, _| record(client, token).await).await?;
         if let Some(issued) = first {
@@ -196,8 +214,8 @@ impl Issuer {
     /// Learns that another process retired a key, or revoked it with its tokens, by which its clients are of a new
     /// generation: the client as it is now, for which to sign with the key's successor.
     async fn after_key_change(&self, client: &Credentials) -> Result<Arc<Credentials>, IssueError> {
-        self.registry.poll().await?;
-        self.registry.credentials(&client.client_id).await?.ok_or(IssueError::ClientChanged)
+        self.ledger.poll().await?;
+        self.clients.credentials(&client.client_id).await?.ok_or(IssueError::ClientChanged)
     }
 
     /// Signs a token and, if it is one that is recorded, has it recorded. `None` if the key was retired between the two:
@@ -219,16 +237,18 @@ impl Issuer {
             now,
         )?;
         let must_record = wanted.is_recorded || self.must_record(client, lifetime, now);
-        let jti = if must_record { self.recorded_ids.next(&self.random) } else { Jti::draw(&self.random) };
+        let jti = if must_record {
+            self.recorded_ids.next(&self.kernel.random)
+        } else {
+            Jti::draw(&self.kernel.random)
+        };
         let jti = jti.map_err(RegistryError::from)?;
         let key = self.key_for(client, lifetime, now)?;
         let slot = match (must_record, lifetime) {
             (false, _) => client.slot,
-            (true, Lifetime::Until(_)) => {
-                Some(Box::pin(self.registry.slot_for_token(Holds::Expiring)).await?)
-            }
+            (true, Lifetime::Until(_)) => Some(Box::pin(self.tokens.slot_for_token(Holds::Expiring)).await?),
             (true, Lifetime::Never) => {
-                Some(Box::pin(self.registry.slot_for_token(Holds::NeverExpiring(key.kid()))).await?)
+                Some(Box::pin(self.tokens.slot_for_token(Holds::NeverExpiring(key.kid()))).await?)
             }
         };
         let birth = Birth { jti: jti.as_str(), slot, at: now, lifetime, issued_by: wanted.issued_by };
@@ -267,7 +287,7 @@ impl Issuer {
         lifetime: Lifetime,
         now: UnixSeconds,
     ) -> Result<Arc<SigningHandle>, IssueError> {
-        let alg = client.signing_alg.unwrap_or(self.registry.policy().signing_alg);
+        let alg = client.signing_alg.unwrap_or(self.kernel.policy.signing_alg);
         let use_for = match lifetime {
             Lifetime::Until(_) => UseFor::Expiring,
             Lifetime::Never => UseFor::NeverExpiring,

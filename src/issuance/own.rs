@@ -7,7 +7,7 @@ use mintmark_verifier::{AccessTokenClaims, BuildError, Checks, MAX_TOKEN_BYTES, 
 use serde::Deserialize;
 
 use super::Issuer;
-use crate::keys::signing::TokenTyp;
+use crate::signing::handle::TokenTyp;
 
 /// What our own tokens are held to.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Issuer {
     /// # Errors
     /// What is wrong with it.
     pub fn verify_own(&self, token: &str) -> Result<AccessTokenClaims, VerifyError> {
-        self.own_checks.for_us.verify(token, &self.ring.key_set(), self.registry.clock().now())
+        self.own_checks.for_us.verify(token, &self.ring.key_set(), self.kernel.clock.now())
     }
 
     /// The same for an access token of our own whoever it is meant for, never-expiring ones in both forms and bound ones
@@ -55,7 +55,7 @@ impl Issuer {
     /// # Errors
     /// What is wrong with it.
     pub fn verify_for_anyone(&self, token: &str) -> Result<AccessTokenClaims, VerifyError> {
-        self.own_checks.for_anyone.verify(token, &self.ring.key_set(), self.registry.clock().now())
+        self.own_checks.for_anyone.verify(token, &self.ring.key_set(), self.kernel.clock.now())
     }
 
     /// Whether `token` says of itself that it is another thing that is signed here: a status list, an introspection

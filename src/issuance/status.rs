@@ -13,10 +13,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::status_token::{LIST_LIFETIME, Packed, SignedList};
-use crate::keys::ring::KeyRing;
+use crate::kernel::Error as RegistryError;
+use crate::kernel::Kernel;
+use crate::ledger::Ledger;
 use crate::model::clock::UnixSeconds;
 use crate::model::key::UseFor;
-use crate::registry::{Error as RegistryError, Registry, STATUS_LISTS_PATH};
+use crate::signing::ring::KeyRing;
+use crate::tokens::STATUS_LISTS_PATH;
+use crate::tokens::Tokens;
 
 /// Why a list could not be had; it may be later.
 #[derive(Debug)]
@@ -35,9 +39,10 @@ impl From<RegistryError> for NoList {
 
 /// The lists of this process. Requests read them without a lock.
 pub struct StatusLists {
-    registry: Arc<Registry>,
+    kernel: Arc<Kernel>,
+    ledger: Arc<Ledger>,
+    tokens: Arc<Tokens>,
     ring: Arc<KeyRing>,
-    issuer: Box<str>,
     /// One for each list that was ever asked for and is not ended.
     places: ArcSwap<HashMap<i64, Arc<Place>>>,
     /// Held while `places` is replaced.
@@ -54,12 +59,18 @@ struct Place {
 }
 
 impl StatusLists {
-    /// The lists of `registry`, published below `issuer` and signed by keys of `ring`.
-    pub fn new(registry: Arc<Registry>, ring: Arc<KeyRing>, issuer: &str) -> Self {
+    /// The lists, signed by keys of `ring`.
+    pub(crate) fn new(
+        kernel: Arc<Kernel>,
+        ledger: Arc<Ledger>,
+        tokens: Arc<Tokens>,
+        ring: Arc<KeyRing>,
+    ) -> Self {
         Self {
-            registry,
+            kernel,
+            ledger,
+            tokens,
             ring,
-            issuer: issuer.into(),
             places: ArcSwap::default(),
             placing: Mutex::default(),
             read: AtomicU64::new(0),
@@ -77,7 +88,7 @@ impl StatusLists {
         let place = match known {
             Some(place) => place,
             // Only for lists that exist, so that made-up numbers take no memory.
-            None if self.registry.status_list(list).await?.is_none() => return Ok(None),
+            None if self.tokens.status_list(list).await?.is_none() => return Ok(None),
             None => self.place(list),
         };
         match &*place.current.load() {
@@ -91,7 +102,7 @@ impl StatusLists {
     /// # Errors
     /// [`NoList::Unavailable`].
     pub async fn uris(&self) -> Result<Vec<String>, NoList> {
-        Ok(self.registry.status_lists().await?.into_iter().map(|list| self.uri(list)).collect())
+        Ok(self.tokens.status_lists().await?.into_iter().map(|list| self.uri(list)).collect())
     }
 
     /// Makes those lists again that are in memory and no longer hold, so that requests need not wait for it.
@@ -115,8 +126,8 @@ impl StatusLists {
     }
 
     async fn must_be_confirmed(&self) -> Result<(), NoList> {
-        let ttl_millis = self.registry.policy().status_list_ttl_seconds.saturating_mul(1000);
-        if self.registry.is_confirmed_within(ttl_millis).await {
+        let ttl_millis = self.kernel.policy.status_list_ttl_seconds.saturating_mul(1000);
+        if self.ledger.is_confirmed_within(ttl_millis).await {
             Ok(())
         } else {
             Err(NoList::Unavailable(RegistryError::Stale))
@@ -125,8 +136,8 @@ impl StatusLists {
 
     /// Whether a list may still be given out.
     fn holds(&self, list: i64, current: &SignedList) -> bool {
-        current.packed.as_of >= self.registry.status_list_changed_at(list)
-            && (0..LIST_LIFETIME / 2).contains(&(self.registry.clock().now() - current.iat))
+        current.packed.as_of >= self.tokens.status_list_changed_at(list)
+            && (0..LIST_LIFETIME / 2).contains(&(self.kernel.clock.now() - current.iat))
             && self.ring.published(&current.kid).is_some()
     }
 
@@ -139,12 +150,12 @@ impl StatusLists {
         {
             return Ok(Some(Arc::clone(before)));
         }
-        let changed_at = self.registry.status_list_changed_at(list);
+        let changed_at = self.tokens.status_list_changed_at(list);
         let packed = match before {
             // Nothing changed: the same statuses are signed anew.
             Some(before) if before.packed.as_of >= changed_at => Arc::clone(&before.packed),
             _ => {
-                let Some(stored) = self.registry.status_list(list).await? else {
+                let Some(stored) = self.tokens.status_list(list).await? else {
                     self.forget(list);
                     return Ok(None);
                 };
@@ -152,23 +163,23 @@ impl StatusLists {
                 Arc::new(Packed::new(&stored).map_err(|error| not_made(list, &error))?)
             }
         };
-        let made = Arc::new(self.sign(list, packed, self.registry.clock().now())?);
+        let made = Arc::new(self.sign(list, packed, self.kernel.clock.now())?);
         place.current.store(Some(Arc::clone(&made)));
         Ok(Some(made))
     }
 
     fn sign(&self, list: i64, packed: Arc<Packed>, now: UnixSeconds) -> Result<SignedList, NoList> {
-        let policy = self.registry.policy();
+        let policy = &self.kernel.policy;
         let key = self.ring.for_signing(policy.signing_alg, UseFor::Expiring, now).ok_or(NoList::NoKey)?;
         let (uri, ttl) = (self.uri(list), policy.status_list_ttl_seconds);
-        let tag = |bytes: &[u8]| self.registry.etag_of(bytes);
+        let tag = |bytes: &[u8]| self.kernel.subkeys.etag(bytes);
         let made = SignedList::new(packed, &uri, ttl, &key, now, tag);
         self.signed.fetch_add(1, Ordering::Relaxed);
         made.map_err(|error| not_made(list, &error))
     }
 
     fn uri(&self, list: i64) -> String {
-        format!("{}{STATUS_LISTS_PATH}{list}", self.issuer)
+        format!("{}{STATUS_LISTS_PATH}{list}", self.kernel.policy.audiences.issuer)
     }
 
     fn place(&self, list: i64) -> Arc<Place> {

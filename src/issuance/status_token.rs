@@ -10,8 +10,8 @@ use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 use serde::Serialize;
 
-use crate::keys::signing::{SigningHandle, TokenTyp};
 use crate::model::clock::UnixSeconds;
+use crate::signing::handle::{SigningHandle, TokenTyp};
 use crate::storage::StoredStatusList;
 
 /// How long a signed list holds, in seconds.

@@ -11,23 +11,24 @@ use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
 use crate::issuance::{GeneratedToken, Issuer, NewToken};
+use crate::kernel::Representation;
 use crate::model::invalid::Broken;
-use crate::registry::{Registry, Representation};
+use crate::services::Services;
 
 /// `GET /v1/api-clients/{client_id}/access-tokens`
-pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let client_id: String = call.path()?;
     let mut query = Query::of(&call.request)?;
-    let page = PageRequest::take(&mut query, &call, registry.subkeys())?;
+    let page = PageRequest::take(&mut query, &call, services.subkeys())?;
     query.finish()?;
-    let tokens = registry.access_tokens(&call.caller, &client_id, &page.page).await?;
-    Ok(page.reply(registry.subkeys(), tokens, Representation::to_json))
+    let tokens = services.tokens.access_tokens(&call.caller, &client_id, &page.page).await?;
+    Ok(page.reply(services.subkeys(), tokens, Representation::to_json))
 }
 
 /// `POST /v1/api-clients/{client_id}/access-tokens`
 pub async fn post(
     mut call: Authorized,
-    registry: Data<Registry>,
+    services: Data<Services>,
     issuer: Data<Issuer>,
 ) -> Result<HttpResponse, Problem> {
     let client_id: String = call.path()?;
@@ -43,29 +44,29 @@ pub async fn post(
         let location = call.path_of(&format!("/v1/api-clients/{client_id}/access-tokens/{}", made.jti));
         Reply::created(location, None, &made.to_json())
     };
-    once(&call, &registry, &body.bytes, reply, async |keep| {
+    once(&call, &services, &body.bytes, reply, async |keep| {
         issuer.generate(&call.caller, &client_id, &wanted, keep).await
     })
     .await
 }
 
 /// `DELETE /v1/api-clients/{client_id}/access-tokens`
-pub async fn delete_all(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn delete_all(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let client_id: String = call.path()?;
-    registry.revoke_tokens(&call.caller, &client_id).await?;
+    services.tokens.revoke_tokens(&call.caller, &client_id).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 /// `GET /v1/api-clients/{client_id}/access-tokens/{jti}`
-pub async fn get(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn get(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let (client_id, jti): (String, String) = call.path()?;
-    let token = registry.access_token(&call.caller, &client_id, &jti).await?;
+    let token = services.tokens.access_token(&call.caller, &client_id, &jti).await?;
     Ok(HttpResponse::Ok().content_type("application/json").body(token.to_json().to_string()))
 }
 
 /// `DELETE /v1/api-clients/{client_id}/access-tokens/{jti}`
-pub async fn delete(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn delete(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let (client_id, jti): (String, String) = call.path()?;
-    registry.revoke_token(&call.caller, &client_id, &jti).await?;
+    services.tokens.revoke_token(&call.caller, &client_id, &jti).await?;
     Ok(HttpResponse::NoContent().finish())
 }

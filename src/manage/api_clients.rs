@@ -10,10 +10,12 @@ use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
 use super::{etag, record, record_or_304};
+use crate::clients::{ClientChange, ClientFilter, CreatedClient, LaterMembers};
+use crate::kernel::Representation;
 use crate::model::expiry::TokenExpiry;
 use crate::model::invalid::Broken;
 use crate::model::product::is_product_code;
-use crate::registry::{ClientChange, ClientFilter, CreatedClient, LaterMembers, Registry, Representation};
+use crate::services::Services;
 
 /// Members that only later ways to authenticate use (RFC 7591 §2, RFC 8705 §2.1.2).
 const OF_OTHER_AUTH_METHODS: [&str; 7] = [
@@ -27,10 +29,10 @@ const OF_OTHER_AUTH_METHODS: [&str; 7] = [
 ];
 
 /// `GET /v1/workspaces/{workspace_id}/api-clients`
-pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let workspace_id: String = call.path()?;
     let mut query = Query::of(&call.request)?;
-    let page = PageRequest::take(&mut query, &call, registry.subkeys())?;
+    let page = PageRequest::take(&mut query, &call, services.subkeys())?;
     let label = |text: &str| (1..=200).contains(&text.chars().count());
     let status = |text: &str| matches!(text, "active" | "disabled");
     let filter = ClientFilter {
@@ -39,12 +41,12 @@ pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResp
         status: query.take_checked("status", "active or disabled", status)?,
     };
     query.finish()?;
-    let clients = registry.clients(&call.caller, &workspace_id, &filter, &page.page).await?;
-    Ok(page.reply(registry.subkeys(), clients, Representation::to_json))
+    let clients = services.clients.clients(&call.caller, &workspace_id, &filter, &page.page).await?;
+    Ok(page.reply(services.subkeys(), clients, Representation::to_json))
 }
 
 /// `POST /v1/workspaces/{workspace_id}/api-clients`
-pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let workspace_id: String = call.path()?;
     let body = call.body().await?;
     let wanted = change(&body.json);
@@ -52,33 +54,33 @@ pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<Http
         let location = call.path_of(&format!("/v1/api-clients/{}", made.record.client.client_id));
         Reply::created(location, Some(etag::of(made.record.client.version)), &made.to_json())
     };
-    once(&call, &registry, &body.bytes, reply, async |keep| {
-        registry.create_client(&call.caller, &workspace_id, &wanted, keep).await
+    once(&call, &services, &body.bytes, reply, async |keep| {
+        services.clients.create_client(&call.caller, &workspace_id, &wanted, keep).await
     })
     .await
 }
 
 /// `GET /v1/api-clients/{client_id}`
-pub async fn get(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn get(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let id: String = call.path()?;
-    let client = registry.client(&call.caller, &id).await?;
+    let client = services.clients.client(&call.caller, &id).await?;
     Ok(record_or_304(&call.request, client.client.version, &client.to_json()))
 }
 
 /// `PATCH /v1/api-clients/{client_id}`
-pub async fn patch(mut call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn patch(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let id: String = call.path()?;
     let expected = etag::if_match(&call.request)?;
     let body = call.body().await?;
-    let client = registry.change_client(&call.caller, &id, &expected, &change(&body.json)).await?;
+    let client = services.clients.change_client(&call.caller, &id, &expected, &change(&body.json)).await?;
     Ok(record(client.record.client.version, &client.to_json()))
 }
 
 /// `DELETE /v1/api-clients/{client_id}`
-pub async fn delete(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn delete(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let id: String = call.path()?;
     let expected = etag::if_match(&call.request)?;
-    registry.delete_client(&call.caller, &id, &expected).await?;
+    services.clients.delete_client(&call.caller, &id, &expected).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

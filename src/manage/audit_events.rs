@@ -7,15 +7,16 @@ use serde_json::{Value, json};
 use super::auth::Authorized;
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
+use crate::ledger::AuditFilter;
 use crate::model::audit::{Action, AuditEvent};
 use crate::model::clock::to_rfc3339;
 use crate::model::ids;
-use crate::registry::{AuditFilter, Registry};
+use crate::services::Services;
 
 /// `GET /v1/audit-events`
-pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&call.request)?;
-    let page = PageRequest::take(&mut query, &call, registry.subkeys())?;
+    let page = PageRequest::take(&mut query, &call, services.subkeys())?;
     let is_action = |name: &str| Action::ALL.iter().any(|action| action.as_str() == name);
     let filter = AuditFilter {
         workspace_id: query.take_checked("workspace_id", "the id of a workspace", ids::is_workspace_id)?,
@@ -25,8 +26,8 @@ pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResp
         until: query.instant("until")?,
     };
     query.finish()?;
-    let events = registry.audit_events(&call.caller, &filter, &page.page).await?;
-    Ok(page.reply(registry.subkeys(), events, json_of))
+    let events = services.ledger.audit_events(&call.caller, &filter, &page.page).await?;
+    Ok(page.reply(services.subkeys(), events, json_of))
 }
 
 fn json_of(event: &AuditEvent) -> Value {

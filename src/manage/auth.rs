@@ -17,13 +17,15 @@ use serde::de::DeserializeOwned;
 use super::body::{self, Body};
 use super::problem::{Kind, Problem};
 use crate::issuance::Issuer;
+use crate::kernel::Caller;
 use crate::model::audit::Actor;
 use crate::model::reach::Reach;
 use crate::model::scope::Permission;
 use crate::model::workspace::PLATFORM;
-use crate::registry::{Caller, Death, Judged, Registry};
+use crate::services::Services;
 use crate::telemetry;
 use crate::telemetry::request_id::RequestId;
+use crate::tokens::{Death, Judged};
 
 const CHALLENGE: &str = r#"Bearer realm="mintmark""#;
 const ASK_ALONE: &str = "ask for a token with scope=mintmark:manage or scope=mintmark:read alone";
@@ -99,8 +101,8 @@ impl FromRequest for Authorized {
 }
 
 async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
-    let (Some(registry), Some(issuer)) =
-        (request.app_data::<Data<Registry>>(), request.app_data::<Data<Issuer>>())
+    let (Some(services), Some(issuer)) =
+        (request.app_data::<Data<Services>>(), request.app_data::<Data<Issuer>>())
     else {
         tracing::error!("the management API is served without its registry or issuer");
         return Err(Problem::new(Kind::Unavailable, "The service is not complete"));
@@ -113,11 +115,11 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
             _ => invalid_token("The token does not hold here: get a new one from this service"),
         }
     })?;
-    if claims.aud != [&*registry.policy().audiences.issuer] {
+    if claims.aud != [&*services.policy().audiences.issuer] {
         tracing::info!(reason = "other_audiences", "refused an access token");
         return Err(not_for_us_alone());
     }
-    let client = match registry.judge_token(&claims).await? {
+    let client = match services.tokens.judge_token(&claims).await? {
         Judged::Live { client, .. } => client,
         Judged::Dead(death) => {
             tracing::info!(reason = death.as_str(), "refused an access token");

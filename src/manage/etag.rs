@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderName};
 
 use super::problem::Problem;
-use crate::registry::Precondition;
+use crate::kernel::Precondition;
 
 /// The entity tag of a version of a record.
 pub fn of(version: i64) -> String {

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::auth::Authorized;
 use super::problem::{Kind, Problem};
-use crate::registry::{Error, Keep, Kept, NamedRequest, Registry};
+use crate::kernel::Error;
+use crate::ledger::{Keep, Kept, NamedRequest};
+use crate::services::Services;
 
 /// The header that names a request.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -94,7 +96,7 @@ impl Drop for Turn {
 /// that name is running.
 pub async fn once<T>(
     call: &Authorized,
-    registry: &Registry,
+    services: &Services,
     body: &[u8],
     render: impl Fn(&T) -> Reply,
     create: impl AsyncFnOnce(Option<Keep<'_, T>>) -> Result<T, Error>,
@@ -103,7 +105,8 @@ pub async fn once<T>(
     let Some(key) = key(request)? else {
         return Ok(render(&create(None).await?).response(false));
     };
-    let named = registry.named_request(&call.caller, request.method().as_str(), request.path(), key, body);
+    let named =
+        services.ledger.named_request(&call.caller, request.method().as_str(), request.path(), key, body);
     let (caller, method, path, key) = named.name();
     let name = (caller.to_owned(), method.to_owned(), path.to_owned(), key.to_owned());
     let running = request.app_data::<web::Data<Running>>();
@@ -116,7 +119,7 @@ pub async fn once<T>(
         }
         entered => entered.flatten(),
     };
-    if let Some(reply) = replay(registry, &named).await? {
+    if let Some(reply) = replay(services, &named).await? {
         return Ok(reply);
     }
     let keep = Keep { request: &named, render: &|made: &T| render(made).bytes() };
@@ -124,15 +127,15 @@ pub async fn once<T>(
         Ok(made) => Ok(render(&made).response(false)),
         // Another process may have answered the same request meanwhile: then this was its conflict with itself.
         Err(lost @ (Error::AlreadyAnswered | Error::Conflict(_))) => {
-            replay(registry, &named).await?.ok_or_else(|| lost.into())
+            replay(services, &named).await?.ok_or_else(|| lost.into())
         }
         Err(error) => Err(error.into()),
     }
 }
 
 /// The reply to an earlier request of that name, if there was one.
-async fn replay(registry: &Registry, named: &NamedRequest) -> Result<Option<HttpResponse>, Problem> {
-    match registry.kept_reply(named).await? {
+async fn replay(services: &Services, named: &NamedRequest) -> Result<Option<HttpResponse>, Problem> {
+    match services.ledger.kept_reply(named).await? {
         Kept::Nothing => Ok(None),
         Kept::OtherBody => Err(Problem::new(
             Kind::IdempotencyKeyReused,

@@ -1,7 +1,7 @@
 //! The management door: JSON under `/v1` (`design.md` §4). One file per noun; what they share stands beside them.
 //!
 //! A handler takes [`auth::Authorized`], the only way to hold a caller; reads body ([`body`], [`fields`]), query and page
-//! ([`page`]), preconditions ([`etag`]); calls one use case of the registry; and writes JSON. Creating ones go through
+//! ([`page`]), preconditions ([`etag`]); calls one use case of the services; and writes JSON. Creating ones go through
 //! [`idempotency::once`]. Whatever refuses becomes a [`problem`].
 
 pub mod access_tokens;

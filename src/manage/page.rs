@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::auth::Authorized;
 use super::problem::Problem;
-use crate::keys::root::Subkeys;
 use crate::model::clock::{UnixSeconds, from_rfc3339};
 use crate::model::page::{Items, Page};
+use crate::vault::root::Subkeys;
 
 const MAC_LEN: usize = 32;
 
@@ -176,8 +176,8 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
-    use crate::keys::random::Random;
-    use crate::keys::root::RootKey;
+    use crate::vault::random::Random;
+    use crate::vault::root::RootKey;
 
     fn query(uri: &str) -> Result<Query, Problem> {
         Query::of(&TestRequest::with_uri(uri).to_http_request())

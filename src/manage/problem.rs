@@ -10,9 +10,9 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde_json::json;
 
+use crate::kernel::Error;
 use crate::model::invalid::Invalid;
 use crate::model::scope::Permission;
-use crate::registry::Error;
 use crate::telemetry::request_id::RequestId;
 
 /// The base of every problem's `type`.

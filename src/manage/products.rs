@@ -9,21 +9,23 @@ use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
 use super::{etag, record, record_or_304};
+use crate::kernel::Representation;
 use crate::model::invalid::Broken;
 use crate::model::product::Product;
-use crate::registry::{ProductChange, Registry, Representation};
+use crate::services::Services;
+use crate::tenants::ProductChange;
 
 /// `GET /v1/products`
-pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&call.request)?;
-    let page = PageRequest::take(&mut query, &call, registry.subkeys())?;
+    let page = PageRequest::take(&mut query, &call, services.subkeys())?;
     query.finish()?;
-    let products = registry.products(&call.caller, &page.page).await?;
-    Ok(page.reply(registry.subkeys(), products, Representation::to_json))
+    let products = services.tenants.products(&call.caller, &page.page).await?;
+    Ok(page.reply(services.subkeys(), products, Representation::to_json))
 }
 
 /// `POST /v1/products`
-pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let body = call.body().await?;
     let mut unread = Broken::default();
     let (code, change) =
@@ -33,36 +35,36 @@ pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<Http
         let location = call.path_of(&format!("/v1/products/{}", made.product));
         Reply::created(location, Some(etag::of(made.version)), &made.to_json())
     };
-    once(&call, &registry, &body.bytes, reply, async |keep| {
-        registry.create_product(&call.caller, &code, &change, keep).await
+    once(&call, &services, &body.bytes, reply, async |keep| {
+        services.tenants.create_product(&call.caller, &code, &change, keep).await
     })
     .await
 }
 
 /// `GET /v1/products/{product}`
-pub async fn get(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn get(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let code: String = call.path()?;
-    let product = registry.product(&call.caller, &code).await?;
+    let product = services.tenants.product(&call.caller, &code).await?;
     Ok(record_or_304(&call.request, product.version, &product.to_json()))
 }
 
 /// `PATCH /v1/products/{product}`
-pub async fn patch(mut call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn patch(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let code: String = call.path()?;
     let expected = etag::if_match(&call.request)?;
     let body = call.body().await?;
     let mut unread = Broken::default();
     let change = Fields::read(&body.json, &mut unread, members);
     let change = ProductChange { unread, ..change };
-    let product = registry.change_product(&call.caller, &code, &expected, &change).await?;
+    let product = services.tenants.change_product(&call.caller, &code, &expected, &change).await?;
     Ok(record(product.version, &product.to_json()))
 }
 
 /// `DELETE /v1/products/{product}`
-pub async fn delete(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn delete(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let code: String = call.path()?;
     let expected = etag::if_match(&call.request)?;
-    registry.delete_product(&call.caller, &code, &expected).await?;
+    services.tenants.delete_product(&call.caller, &code, &expected).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

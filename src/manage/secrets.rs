@@ -8,21 +8,23 @@ use super::fields::Fields;
 use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
+use crate::clients::{CreatedSecret, NewSecret};
+use crate::kernel::Representation;
 use crate::model::invalid::Broken;
-use crate::registry::{CreatedSecret, NewSecret, Registry, Representation};
+use crate::services::Services;
 
 /// `GET /v1/api-clients/{client_id}/secrets`
-pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let client_id: String = call.path()?;
     let mut query = Query::of(&call.request)?;
-    let page = PageRequest::take(&mut query, &call, registry.subkeys())?;
+    let page = PageRequest::take(&mut query, &call, services.subkeys())?;
     query.finish()?;
-    let secrets = registry.secrets(&call.caller, &client_id, &page.page).await?;
-    Ok(page.reply(registry.subkeys(), secrets, Representation::to_json))
+    let secrets = services.clients.secrets(&call.caller, &client_id, &page.page).await?;
+    Ok(page.reply(services.subkeys(), secrets, Representation::to_json))
 }
 
 /// `POST /v1/api-clients/{client_id}/secrets`
-pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let client_id: String = call.path()?;
     let body = call.optional_body().await?;
     let mut unread = Broken::default();
@@ -38,25 +40,25 @@ pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<Http
             call.path_of(&format!("/v1/api-clients/{client_id}/secrets/{}", made.record.secret_id));
         Reply::created(location, None, &made.to_json())
     };
-    once(&call, &registry, &body.bytes, reply, async |keep| {
-        registry.add_secret(&call.caller, &client_id, &wanted, keep).await
+    once(&call, &services, &body.bytes, reply, async |keep| {
+        services.clients.add_secret(&call.caller, &client_id, &wanted, keep).await
     })
     .await
 }
 
 /// `GET /v1/api-clients/{client_id}/secrets/{secret_id}`
-pub async fn get(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn get(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let (client_id, secret_id): (String, String) = call.path()?;
-    let secret = registry.secret(&call.caller, &client_id, &secret_id).await?;
+    let secret = services.clients.secret(&call.caller, &client_id, &secret_id).await?;
     Ok(HttpResponse::Ok().content_type("application/json").body(secret.to_json().to_string()))
 }
 
 /// `DELETE /v1/api-clients/{client_id}/secrets/{secret_id}`
-pub async fn delete(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn delete(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let (client_id, secret_id): (String, String) = call.path()?;
     let mut query = Query::of(&call.request)?;
     let force = query.flag("force")?;
     query.finish()?;
-    registry.delete_secret(&call.caller, &client_id, &secret_id, force).await?;
+    services.clients.delete_secret(&call.caller, &client_id, &secret_id, force).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -9,20 +9,22 @@ use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
 use super::{etag, record_or_304};
+use crate::kernel::Representation;
 use crate::model::invalid::Broken;
-use crate::registry::{KeyRecord, NewSigningKey, Registry, Representation};
+use crate::services::Services;
+use crate::signing::{KeyRecord, NewSigningKey};
 
 /// `GET /v1/signing-keys`
-pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&call.request)?;
-    let page = PageRequest::take(&mut query, &call, registry.subkeys())?;
+    let page = PageRequest::take(&mut query, &call, services.subkeys())?;
     query.finish()?;
-    let keys = registry.signing_keys(&call.caller, &page.page).await?;
-    Ok(page.reply(registry.subkeys(), keys, Representation::to_json))
+    let keys = services.signing.signing_keys(&call.caller, &page.page).await?;
+    Ok(page.reply(services.subkeys(), keys, Representation::to_json))
 }
 
 /// `POST /v1/signing-keys`
-pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let body = call.body().await?;
     let mut unread = Broken::default();
     let new = Fields::read(&body.json, &mut unread, |fields| NewSigningKey {
@@ -36,26 +38,26 @@ pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<Http
         let location = call.path_of(&format!("/v1/signing-keys/{}", made.key.kid));
         Reply::created(location, Some(etag::of(made.key.version)), &made.to_json())
     };
-    once(&call, &registry, &body.bytes, reply, async |keep| {
-        registry.create_signing_key(&call.caller, &new, keep).await
+    once(&call, &services, &body.bytes, reply, async |keep| {
+        services.signing.create_signing_key(&call.caller, &new, keep).await
     })
     .await
 }
 
 /// `GET /v1/signing-keys/{kid}`
-pub async fn get(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn get(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let kid: String = call.path()?;
-    let key = registry.signing_key(&call.caller, &kid).await?;
+    let key = services.signing.signing_key(&call.caller, &kid).await?;
     Ok(record_or_304(&call.request, key.key.version, &key.to_json()))
 }
 
 /// `DELETE /v1/signing-keys/{kid}`
-pub async fn delete(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn delete(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let kid: String = call.path()?;
     let mut query = Query::of(&call.request)?;
     let revoke_tokens = query.flag("revoke_tokens")?;
     query.finish()?;
     let expected = etag::if_match(&call.request)?;
-    registry.delete_signing_key(&call.caller, &kid, revoke_tokens, &expected).await?;
+    services.signing.delete_signing_key(&call.caller, &kid, revoke_tokens, &expected).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -9,21 +9,23 @@ use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
 use super::{etag, record, record_or_304};
+use crate::kernel::Representation;
 use crate::model::invalid::Broken;
 use crate::model::workspace::Workspace;
-use crate::registry::{Registry, Representation, WorkspaceChange};
+use crate::services::Services;
+use crate::tenants::WorkspaceChange;
 
 /// `GET /v1/workspaces`
-pub async fn list(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&call.request)?;
-    let page = PageRequest::take(&mut query, &call, registry.subkeys())?;
+    let page = PageRequest::take(&mut query, &call, services.subkeys())?;
     query.finish()?;
-    let workspaces = registry.workspaces(&call.caller, &page.page).await?;
-    Ok(page.reply(registry.subkeys(), workspaces, Representation::to_json))
+    let workspaces = services.tenants.workspaces(&call.caller, &page.page).await?;
+    Ok(page.reply(services.subkeys(), workspaces, Representation::to_json))
 }
 
 /// `POST /v1/workspaces`
-pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let body = call.body().await?;
     let mut unread = Broken::default();
     let (id, change) =
@@ -33,36 +35,36 @@ pub async fn post(mut call: Authorized, registry: Data<Registry>) -> Result<Http
         let location = call.path_of(&format!("/v1/workspaces/{}", made.workspace_id));
         Reply::created(location, Some(etag::of(made.version)), &made.to_json())
     };
-    once(&call, &registry, &body.bytes, reply, async |keep| {
-        registry.create_workspace(&call.caller, &id, &change, keep).await
+    once(&call, &services, &body.bytes, reply, async |keep| {
+        services.tenants.create_workspace(&call.caller, &id, &change, keep).await
     })
     .await
 }
 
 /// `GET /v1/workspaces/{workspace_id}`
-pub async fn get(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn get(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let id: String = call.path()?;
-    let workspace = registry.workspace(&call.caller, &id).await?;
+    let workspace = services.tenants.workspace(&call.caller, &id).await?;
     Ok(record_or_304(&call.request, workspace.version, &workspace.to_json()))
 }
 
 /// `PATCH /v1/workspaces/{workspace_id}`
-pub async fn patch(mut call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn patch(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let id: String = call.path()?;
     let expected = etag::if_match(&call.request)?;
     let body = call.body().await?;
     let mut unread = Broken::default();
     let change = Fields::read(&body.json, &mut unread, members);
     let change = WorkspaceChange { unread, ..change };
-    let workspace = registry.change_workspace(&call.caller, &id, &expected, &change).await?;
+    let workspace = services.tenants.change_workspace(&call.caller, &id, &expected, &change).await?;
     Ok(record(workspace.version, &workspace.to_json()))
 }
 
 /// `DELETE /v1/workspaces/{workspace_id}`
-pub async fn delete(call: Authorized, registry: Data<Registry>) -> Result<HttpResponse, Problem> {
+pub async fn delete(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let id: String = call.path()?;
     let expected = etag::if_match(&call.request)?;
-    registry.delete_workspace(&call.caller, &id, &expected).await?;
+    services.tenants.delete_workspace(&call.caller, &id, &expected).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

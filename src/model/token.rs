@@ -3,6 +3,9 @@
 use super::clock::UnixSeconds;
 use super::status::Slot;
 
+/// The longest a token without a row of its own may live: `tokens.record_above_seconds` is at most this.
+pub const STATELESS_LIFETIME_MAX: i64 = 86_400;
+
 /// The row of a recorded token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedToken {

@@ -7,7 +7,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 
-use crate::registry::Error as RegistryError;
+use crate::kernel::Error as RegistryError;
 
 /// The realm named in every challenge.
 const BASIC_CHALLENGE: &str = "Basic realm=\"mintmark\", charset=\"UTF-8\"";

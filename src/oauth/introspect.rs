@@ -15,10 +15,12 @@ use super::authenticate::Authenticated;
 use super::error::{OAuthError, no_store};
 use super::presented::PresentedToken;
 use super::{negotiation, unread};
+use crate::clients::Credentials;
 use crate::issuance::Issuer;
 use crate::model::scope::Permission;
 use crate::model::workspace::PLATFORM;
-use crate::registry::{Credentials, Judged, Registry};
+use crate::services::Services;
+use crate::tokens::Judged;
 
 const JSON: &str = "application/json";
 const SIGNED: &str = "application/token-introspection+jwt";
@@ -55,11 +57,11 @@ impl<'a> Active<'a> {
 pub async fn post(
     request: HttpRequest,
     caller: Result<Authenticated<PresentedToken>, OAuthError>,
-    registry: Data<Registry>,
+    services: Data<Services>,
     issuer: Data<Issuer>,
 ) -> HttpResponse {
     let answer = match &caller {
-        Ok(caller) => answer(&request, caller, &registry, &issuer).await,
+        Ok(caller) => answer(&request, caller, &services, &issuer).await,
         Err(error) => Err(*error),
     };
     answer.unwrap_or_else(|error| unread::close_with(&request, error.error_response()))
@@ -68,11 +70,11 @@ pub async fn post(
 async fn answer(
     request: &HttpRequest,
     caller: &Authenticated<PresentedToken>,
-    registry: &Registry,
+    services: &Services,
     issuer: &Issuer,
 ) -> Result<HttpResponse, OAuthError> {
     let asker = caller.credentials();
-    let claims = active(caller.form().token(), asker, registry, issuer).await?;
+    let claims = active(caller.form().token(), asker, services, issuer).await?;
     let reply = Reply { active: claims.is_some(), token: claims.as_ref().map(Active::new) };
     let mut response = HttpResponse::Ok();
     no_store(&mut response);
@@ -97,11 +99,11 @@ async fn answer(
 async fn active(
     token: &str,
     asker: &Credentials,
-    registry: &Registry,
+    services: &Services,
     issuer: &Issuer,
 ) -> Result<Option<AccessTokenClaims>, OAuthError> {
     // Before the keys are asked: what is known of them may be out of date as well.
-    registry.must_be_fresh().await.map_err(|error| OAuthError::unavailable(&error))?;
+    services.ledger.must_be_fresh().await.map_err(|error| OAuthError::unavailable(&error))?;
     let claims = match issuer.verify_for_anyone(token) {
         Ok(claims) => claims,
         Err(error) => return Ok(inactive(error.code())),
@@ -109,7 +111,7 @@ async fn active(
     if !may_see(asker, &claims) {
         return Ok(inactive("not_to_be_seen"));
     }
-    match registry.judge_token(&claims).await.map_err(|error| OAuthError::unavailable(&error))? {
+    match services.tokens.judge_token(&claims).await.map_err(|error| OAuthError::unavailable(&error))? {
         Judged::Live { .. } => Ok(Some(claims)),
         Judged::Dead(death) => Ok(inactive(death.as_str())),
     }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::cached;
 use crate::model::key::Alg;
 use crate::model::scope::Permission;
-use crate::registry::Registry;
+use crate::services::Services;
 
 /// The document, made once.
 #[derive(Debug)]
@@ -47,8 +47,8 @@ impl Metadata {
 }
 
 /// Answers with the metadata.
-pub async fn get(request: HttpRequest, metadata: Data<Metadata>, registry: Data<Registry>) -> HttpResponse {
-    let mut response = cached::reply(&request, &metadata.etag, registry.policy().jwks_max_age_seconds);
+pub async fn get(request: HttpRequest, metadata: Data<Metadata>, services: Data<Services>) -> HttpResponse {
+    let mut response = cached::reply(&request, &metadata.etag, services.policy().jwks_max_age_seconds);
     if response.is_not_modified {
         return response.builder.finish();
     }

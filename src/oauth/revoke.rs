@@ -9,10 +9,12 @@ use super::authenticate::Authenticated;
 use super::error::{OAuthError, no_store};
 use super::presented::PresentedToken;
 use super::unread;
+use crate::clients::Credentials;
 use crate::issuance::Issuer;
+use crate::kernel::{Caller, Error as RegistryError};
 use crate::model::audit::Actor;
 use crate::model::reach::Reach;
-use crate::registry::{Caller, Credentials, Error as RegistryError, Registry};
+use crate::services::Services;
 use crate::telemetry;
 use crate::telemetry::request_id::RequestId;
 
@@ -20,11 +22,11 @@ use crate::telemetry::request_id::RequestId;
 pub async fn post(
     request: HttpRequest,
     caller: Result<Authenticated<PresentedToken>, OAuthError>,
-    registry: Data<Registry>,
+    services: Data<Services>,
     issuer: Data<Issuer>,
 ) -> HttpResponse {
     let outcome = match &caller {
-        Ok(caller) => revoke(&request, caller.credentials(), caller.form().token(), &registry, &issuer).await,
+        Ok(caller) => revoke(&request, caller.credentials(), caller.form().token(), &services, &issuer).await,
         Err(error) => Err(*error),
     };
     match outcome {
@@ -41,10 +43,10 @@ async fn revoke(
     request: &HttpRequest,
     client: &Credentials,
     token: &str,
-    registry: &Registry,
+    services: &Services,
     issuer: &Issuer,
 ) -> Result<(), OAuthError> {
-    registry.must_be_fresh().await.map_err(|error| OAuthError::unavailable(&error))?;
+    services.ledger.must_be_fresh().await.map_err(|error| OAuthError::unavailable(&error))?;
     let claims = match issuer.verify_for_anyone(token) {
         Ok(claims) => claims,
         Err(_) if issuer.is_other_kind(token) => return Err(OAuthError::UnsupportedTokenType),
@@ -57,7 +59,7 @@ async fn revoke(
     if *claims.client_id != *client.client_id {
         return Err(OAuthError::InvalidRequest("the token was issued to another client"));
     }
-    match registry.revoke_presented_token(&as_caller(request, client), &claims).await {
+    match services.tokens.revoke_presented_token(&as_caller(request, client), &claims).await {
         // A client that was deleted meanwhile took its tokens along.
         Ok(_) | Err(RegistryError::NotFound(_)) => Ok(()),
         Err(error) => Err(OAuthError::unavailable(&error)),

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{cached, negotiation};
 use crate::issuance::{NoList, StatusLists};
-use crate::registry::Registry;
+use crate::services::Services;
 
 /// What a list is sent as.
 const MEDIA_TYPE: &str = "application/statuslist+jwt";
@@ -121,14 +121,14 @@ pub async fn get(request: HttpRequest, number: Path<String>, lists: Data<StatusL
 pub async fn aggregate(
     request: HttpRequest,
     lists: Data<StatusLists>,
-    registry: Data<Registry>,
+    services: Data<Services>,
 ) -> HttpResponse {
     let uris = match lists.uris().await {
         Ok(uris) => uris,
         Err(why) => return Refusal::from(why).response(),
     };
     let body = json!({ "status_lists": uris }).to_string();
-    let mut response = cached::revalidated(&request, &registry.etag_of(body.as_bytes()));
+    let mut response = cached::revalidated(&request, &services.subkeys().etag(body.as_bytes()));
     if response.is_not_modified {
         return response.builder.finish();
     }

@@ -17,9 +17,11 @@ use super::error::{RETRY_UNAVAILABLE, no_store};
 use super::{form, unread};
 use crate::config::Settings;
 use crate::issuance::Issuer;
+use crate::kernel::Error as RegistryError;
 use crate::model::product::is_product_code;
-use crate::registry::{Error as RegistryError, Judged, Registry};
+use crate::services::Services;
 use crate::telemetry;
+use crate::tokens::Judged;
 
 const CLIENT_ID: HeaderName = HeaderName::from_static("x-mintmark-client-id");
 const WORKSPACE_ID: HeaderName = HeaderName::from_static("x-mintmark-workspace-id");
@@ -66,7 +68,7 @@ const BOUND: Refusal =
 pub async fn any(
     request: HttpRequest,
     payload: web::Payload,
-    registry: Data<Registry>,
+    services: Data<Services>,
     issuer: Data<Issuer>,
     elsewhere: Data<TokenHeaders>,
 ) -> HttpResponse {
@@ -74,7 +76,7 @@ pub async fn any(
     if !matches!(payload, Payload::None) {
         unread::keep(&request, payload);
     }
-    let passing = match claims(&request, &registry, &issuer, &elsewhere).await {
+    let passing = match claims(&request, &services, &issuer, &elsewhere).await {
         Ok(claims) => passed(claims),
         Err(refusal) => Err(refusal),
     };
@@ -84,13 +86,13 @@ pub async fn any(
 /// The claims of the token that the request brings, if it lives and opens what is demanded.
 async fn claims(
     request: &HttpRequest,
-    registry: &Registry,
+    services: &Services,
     issuer: &Issuer,
     elsewhere: &TokenHeaders,
 ) -> Result<AccessTokenClaims, Refusal> {
     let token = presented(request.headers(), &elsewhere.0)?;
     // Before the keys are asked: what is known of them may be out of date as well.
-    registry.must_be_fresh().await.map_err(|error| unknown(&error))?;
+    services.ledger.must_be_fresh().await.map_err(|error| unknown(&error))?;
     let claims = issuer.verify_for_anyone(token).map_err(|error| {
         tracing::info!(reason = error.code(), "refused an access token");
         DOES_NOT_HOLD
@@ -99,7 +101,9 @@ async fn claims(
         tracing::info!(reason = "proof_required", "refused an access token");
         return Err(BOUND);
     }
-    if let Judged::Dead(death) = registry.judge_token(&claims).await.map_err(|error| unknown(&error))? {
+    if let Judged::Dead(death) =
+        services.tokens.judge_token(&claims).await.map_err(|error| unknown(&error))?
+    {
         tracing::info!(reason = death.as_str(), "refused an access token");
         return Err(DOES_NOT_HOLD);
     }

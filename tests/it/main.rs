@@ -17,6 +17,6 @@ mod cli;
 mod contract;
 mod manage;
 mod oauth;
-mod registry;
+mod services;
 mod storage;
 mod support;

@@ -2,12 +2,12 @@
 
 use crate::cli::Failure;
 use crate::cli::opened::all_pages;
+use crate::clients::{ClientChange, ClientFilter, NewSecret};
+use crate::kernel::{Caller, Error, Precondition};
 use crate::model::member::Member;
 use crate::model::secret::PlainSecret;
-use crate::registry::{
-    Caller, ClientChange, ClientFilter, Error, NewSecret, Precondition, ProductChange, Registry,
-    WorkspaceChange,
-};
+use crate::services::Services;
+use crate::tenants::{ProductChange, WorkspaceChange};
 
 /// The workspace.
 pub(super) const WORKSPACE: &str = "demo";
@@ -27,34 +27,34 @@ pub(super) struct Demo {
 
 impl Demo {
     /// Makes what is missing.
-    pub(super) async fn prepare(registry: &Registry) -> Result<Self, Failure> {
+    pub(super) async fn prepare(services: &Services) -> Result<Self, Failure> {
         let caller = Caller::command_line();
-        make_products(registry, &caller).await?;
-        make_workspace(registry, &caller).await?;
+        make_products(services, &caller).await?;
+        make_workspace(services, &caller).await?;
         let wanted = ClientChange {
             label: text(LABEL),
             products: Member::Value(PRODUCTS.map(str::to_owned).to_vec()),
             status: text("active"),
             ..ClientChange::default()
         };
-        let Some(client_id) = known_client(registry, &caller).await? else {
-            let made = registry.create_client(&caller, WORKSPACE, &wanted, None).await?;
+        let Some(client_id) = known_client(services, &caller).await? else {
+            let made = services.clients.create_client(&caller, WORKSPACE, &wanted, None).await?;
             let client_id = made.record.client.client_id;
             return Ok(Self { client_id, client_secret: made.secret, again: false });
         };
-        registry.change_client(&caller, &client_id, &Precondition::None, &wanted).await?;
+        services.clients.change_client(&caller, &client_id, &Precondition::None, &wanted).await?;
         let replacing = NewSecret { expire_others_after_seconds: Some(0), ..NewSecret::default() };
-        let made = registry.add_secret(&caller, &client_id, &replacing, None).await?;
+        let made = services.clients.add_secret(&caller, &client_id, &replacing, None).await?;
         Ok(Self { client_id, client_secret: made.secret, again: true })
     }
 }
 
-async fn make_products(registry: &Registry, caller: &Caller) -> Result<(), Failure> {
+async fn make_products(services: &Services, caller: &Caller) -> Result<(), Failure> {
     for (code, name) in PRODUCTS.into_iter().zip(PRODUCT_NAMES) {
-        match registry.product(caller, code).await {
+        match services.tenants.product(caller, code).await {
             Err(Error::NotFound(_)) => {
                 let named = ProductChange { name: text(name), ..ProductChange::default() };
-                registry.create_product(caller, &text(code), &named, None).await?;
+                services.tenants.create_product(caller, &text(code), &named, None).await?;
             }
             found => drop(found?),
         }
@@ -62,15 +62,15 @@ async fn make_products(registry: &Registry, caller: &Caller) -> Result<(), Failu
     Ok(())
 }
 
-async fn make_workspace(registry: &Registry, caller: &Caller) -> Result<(), Failure> {
-    match registry.workspace(caller, WORKSPACE).await {
+async fn make_workspace(services: &Services, caller: &Caller) -> Result<(), Failure> {
+    match services.tenants.workspace(caller, WORKSPACE).await {
         Err(Error::NotFound(_)) => {
             let named = WorkspaceChange { name: text("Demo"), ..WorkspaceChange::default() };
-            registry.create_workspace(caller, &text(WORKSPACE), &named, None).await?;
+            services.tenants.create_workspace(caller, &text(WORKSPACE), &named, None).await?;
         }
         Ok(_) => {
             let active = WorkspaceChange { status: text("active"), ..WorkspaceChange::default() };
-            registry.change_workspace(caller, WORKSPACE, &Precondition::None, &active).await?;
+            services.tenants.change_workspace(caller, WORKSPACE, &Precondition::None, &active).await?;
         }
         Err(error) => return Err(error.into()),
     }
@@ -78,9 +78,10 @@ async fn make_workspace(registry: &Registry, caller: &Caller) -> Result<(), Fail
 }
 
 /// The client of an earlier run.
-async fn known_client(registry: &Registry, caller: &Caller) -> Result<Option<String>, Failure> {
+async fn known_client(services: &Services, caller: &Caller) -> Result<Option<String>, Failure> {
     let filter = ClientFilter { label: Some(LABEL.to_owned()), ..ClientFilter::default() };
-    let found = all_pages(async |page| registry.clients(caller, WORKSPACE, &filter, &page).await).await?;
+    let found =
+        all_pages(async |page| services.clients.clients(caller, WORKSPACE, &filter, &page).await).await?;
     // The filter finds labels that contain it; the oldest of that very label is ours.
     Ok(found
         .into_iter()

@@ -14,8 +14,8 @@ use super::serve::{Next, Signals, bind};
 use super::{Failure, Global};
 use crate::app::{App, Listeners};
 use crate::config::Settings;
-use crate::keys::master::Origin;
 use crate::model::clock::SystemClock;
+use crate::vault::master::Origin;
 use demo::Demo;
 use told::Steps;
 
@@ -50,13 +50,13 @@ impl Quickstart {
             eprintln!("mintmark: {}\n", key_created(path));
         }
         let management = management_url(&settings, &listeners)?;
-        let registry = Arc::clone(&app.core().registry);
+        let services = Arc::clone(&app.core().services);
         let config = global.config.clone();
         let show = async move {
-            let demo = Demo::prepare(&registry).await?;
+            let demo = Demo::prepare(&services).await?;
             let exchanged = http::exchange(&settings, &demo).await?;
             let claims = http::verify(&settings, &exchanged.access_token).await?;
-            let manager = registry.first_manager().await?;
+            let manager = services.tenants.first_manager().await?;
             let steps = Steps { settings: &settings, management, config, demo, exchanged, claims, manager };
             let told = if self.format.json { steps.print_json() } else { steps.print(self.once) };
             told?;

@@ -18,9 +18,10 @@ use futures_util::future::LocalBoxFuture;
 use super::error::OAuthError;
 use super::form::{self, Once};
 use super::unread;
+use crate::clients::{Credentials, Refusal};
 use crate::config::Settings;
 use crate::model::ids;
-use crate::registry::{Credentials, Refusal, Registry};
+use crate::services::Services;
 use crate::telemetry;
 
 pub use throttle::Throttle;
@@ -112,12 +113,13 @@ async fn authenticate<F: Form>(
     let presented = the_one_method(request, in_body)?;
     wanted.complete()?;
 
-    let registry = part::<Registry>(request)?;
+    let services = part::<Services>(request)?;
     let throttle = part::<Throttle>(request)?;
-    registry.must_be_fresh_to_issue().await.map_err(|error| OAuthError::unavailable(&error))?;
+    services.ledger.must_be_fresh_to_issue().await.map_err(|error| OAuthError::unavailable(&error))?;
     let source = source_ip(request);
     let outcome = match &presented {
-        Some(presented) => registry
+        Some(presented) => services
+            .clients
             .authenticate_secret(&presented.client_id, &presented.client_secret, source)
             .await
             .map_err(|error| OAuthError::unavailable(&error))?,

@@ -155,7 +155,7 @@ impl World {
     /// From now on the database does not answer, and has not for so long that what is in memory no longer counts; that
     /// of the status lists counts longest.
     pub(super) async fn lose_storage(&self) {
-        self.app.core.registry.close().await;
+        self.app.core.services.close().await;
         self.app.clock.advance(61);
     }
 }

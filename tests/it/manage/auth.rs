@@ -1,6 +1,6 @@
 //! Who gets in, and what they may: bearer tokens (RFC 6750), scopes, and what the caller's client is now.
 
-use mintmark::registry::Caller;
+use mintmark::kernel::Caller;
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 
@@ -228,7 +228,7 @@ async fn a_token_that_was_killed_is_out_at_once(engine: Engine) {
         refused(&Reply::of(one.get("/v1/products").await).await, INVALID_TOKEN);
         ok(&Reply::of(other.get("/v1/products").await).await, 200);
         let caller = Caller::command_line();
-        app.core.registry.revoke_tokens(&caller, &client.client_id).await.unwrap();
+        app.core.services.tokens.revoke_tokens(&caller, &client.client_id).await.unwrap();
         refused(&Reply::of(other.get("/v1/products").await).await, INVALID_TOKEN);
         let new = app.administrator_as(&client, "mintmark:read").await;
         ok(&Reply::of(new.get("/v1/products").await).await, 200);
@@ -279,7 +279,7 @@ async fn a_database_that_does_not_answer_is_503(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     ok(&Reply::of(admin.get("/v1/products").await).await, 200);
-    app.core.registry.close().await;
+    app.core.services.close().await;
     // The client is in memory still, but nobody may rely on that for long.
     app.clock.advance(6);
     for request in [

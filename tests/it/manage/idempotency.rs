@@ -142,14 +142,14 @@ async fn replies_are_kept_for_a_day(engine: Engine) {
     let first = sent(post(&admin, "/v1/workspaces", "k", &body)).await;
     ok(&first, 201);
     app.clock.advance(24 * 3600 - 1);
-    app.core.registry.purge().await.unwrap();
+    app.core.services.clean_up().await.unwrap();
     let again = app.administrator_as(&admin.client, "mintmark:manage").await;
     replayed(&first, &sent(post(&again, "/v1/workspaces", "k", &body)).await);
     app.clock.advance(1);
     // Forgotten at its time, whether or not anyone has tidied up.
     let second = sent(post(&again, "/v1/workspaces", "k", &json!({"name": "Another"}))).await;
     ok(&second, 201);
-    app.core.registry.purge().await.unwrap();
+    app.core.services.clean_up().await.unwrap();
     replayed(&second, &sent(post(&again, "/v1/workspaces", "k", &json!({"name": "Another"}))).await);
     assert_eq!(workspaces(&again).await, 2);
     app.stop().await;

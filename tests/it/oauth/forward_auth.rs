@@ -1,7 +1,7 @@
 //! Forward-auth (`design.md` §3, `/oauth2/verify`; `standards.md` §1.2): who passes and as whom, and that a proxy gets
 //! 200, 401, 403 or 503 whatever it sends.
 
-use mintmark::keys::signing::TokenTyp;
+use mintmark::signing::handle::TokenTyp;
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 

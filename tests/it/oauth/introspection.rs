@@ -1,7 +1,7 @@
 //! Token introspection (RFC 7662; `standards.md` §1.7: I1–I8, I10): who is told what of which token.
 
-use mintmark::keys::signing::TokenTyp;
-use mintmark::registry::Caller;
+use mintmark::kernel::Caller;
+use mintmark::signing::handle::TokenTyp;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -280,7 +280,7 @@ async fn i8_whoever_kills_the_token_it_is_dead_at_once(engine: Engine) {
         }
         active(&told().await);
         inactive(&introspected(&app, &asker, &token).await);
-        app.core.registry.revoke_tokens(&Caller::command_line(), &client.client_id).await.unwrap();
+        app.core.services.tokens.revoke_tokens(&Caller::command_line(), &client.client_id).await.unwrap();
         inactive(&told().await);
         let token = token_of(&app, &client).await.text;
         active(&introspected(&app, &client, &token).await);
@@ -383,13 +383,13 @@ async fn asking_about_a_recorded_token_is_noted(engine: Engine) {
     let token = token_of(&app, &client).await;
     let at = "SELECT COALESCE(MAX(last_introspected_at), 0) FROM access_tokens";
     inactive(&introspected(&app, &other, &token.text).await);
-    app.core.registry.write_last_used().await.unwrap();
+    app.core.services.write_last_used().await.unwrap();
     assert_eq!(app.database.number(at).await, 0, "one who may not see it leaves no trace on it");
     for seconds in [1, 100] {
         app.clock.advance(seconds);
         active(&introspected(&app, &client, &token.text).await);
-        app.core.registry.write_last_used().await.unwrap();
-        let now = app.core.registry.clock().now();
+        app.core.services.write_last_used().await.unwrap();
+        let now = app.core.services.clock().now();
         assert_eq!(app.database.number(at).await, now);
     }
     given_up_then_untouched(&app, &client, &token.text, at).await;
@@ -402,6 +402,6 @@ async fn given_up_then_untouched(app: &TestApp, client: &Credentials, token: &st
     super::presenting::given_up(&revoked(app, client, token).await);
     app.clock.advance(1);
     inactive(&introspected(app, client, token).await);
-    app.core.registry.write_last_used().await.unwrap();
+    app.core.services.write_last_used().await.unwrap();
     assert_eq!(app.database.number(at).await, before);
 }

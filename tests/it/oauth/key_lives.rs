@@ -30,7 +30,7 @@ async fn rotate(app: &TestApp, admin: &Administrator<'_>) {
     let reply = admin.post("/v1/signing-keys", &json!({"alg": "ES256", "use_for": "never_expiring"})).await;
     assert_eq!(reply.status(), 201);
     app.clock.advance(900);
-    app.core.registry.advance_signing_keys().await.unwrap();
+    app.core.services.signing.advance_signing_keys().await.unwrap();
 }
 
 async fn private_half(storage: &Storage, kid: &str) -> (Phase, bool) {
@@ -60,7 +60,7 @@ async fn old_tokens_outlive_ten_rotations(engine: Engine) {
         assert_eq!(private_half(&storage, &kid(before)).await, (Phase::Retiring, false));
         assert_eq!(private_half(&storage, &kid(&token)).await, (Phase::Active, true));
         tokens.push(token);
-        app.core.registry.advance_signing_keys().await.unwrap();
+        app.core.services.signing.advance_signing_keys().await.unwrap();
         let kids = published(&app).await;
         for token in &tokens {
             assert!(kids.contains(&kid(token)));
@@ -74,7 +74,7 @@ async fn old_tokens_outlive_ten_rotations(engine: Engine) {
 
     // When the last live token of a key dies, the key goes by itself; the others stay.
     revoke(&app, &tokens[3]).await;
-    app.core.registry.advance_signing_keys().await.unwrap();
+    app.core.services.signing.advance_signing_keys().await.unwrap();
     let gone = kid(&tokens[3]);
     assert_eq!(private_half(&storage, &gone).await, (Phase::Gone, false));
     let kids = published(&app).await;
@@ -205,7 +205,7 @@ async fn a_key_that_is_needed_says_by_whom(engine: Engine) {
     revoke(&app, &tokens[2]).await;
     // Nothing depends on it any more: when no list that it signed is about either, it goes by itself.
     app.clock.advance(2 * DAY);
-    app.core.registry.advance_signing_keys().await.unwrap();
+    app.core.services.signing.advance_signing_keys().await.unwrap();
     assert!(!published(&app).await.contains(&kid(&tokens[0])));
     let admin = app.administrator_as(&admin.client, "mintmark:manage").await;
     assert_eq!(admin.delete(&path).await.status(), 404);

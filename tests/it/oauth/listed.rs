@@ -5,7 +5,7 @@ use std::io::Read as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use flate2::read::ZlibDecoder;
-use mintmark::registry::Caller;
+use mintmark::kernel::Caller;
 use reqwest::Method;
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use serde_json::{Value, json};
@@ -92,7 +92,7 @@ pub(super) async fn status_of(app: &TestApp, token: &Token) -> u8 {
 
 /// How many lists were read from the database, and how many signed.
 pub(super) fn made(app: &TestApp) -> (u64, u64) {
-    app.core.status_lists.read_and_signed()
+    app.core.services.status_lists.read_and_signed()
 }
 
 /// A client of `platform` with the product `gst` and these other members.
@@ -116,7 +116,12 @@ pub(super) async fn token(app: &TestApp, client: &Credentials) -> Token {
 /// Revokes a recorded token on this replica; acknowledged when this returns.
 pub(super) async fn revoke(app: &TestApp, token: &Token) {
     let claim = |name: &str| token.claims[name].as_str().unwrap();
-    app.core.registry.revoke_token(&Caller::command_line(), claim("client_id"), claim("jti")).await.unwrap();
+    app.core
+        .services
+        .tokens
+        .revoke_token(&Caller::command_line(), claim("client_id"), claim("jti"))
+        .await
+        .unwrap();
 }
 
 /// A second replica of the same issuer.

@@ -40,7 +40,7 @@ async fn stateless_tokens_stop_after_five_seconds(engine: Engine) {
     let admin = stocked(&app).await;
     let client = client(&admin, json!({})).await;
     // What was changed so far has fallen on the caches; client and list are in memory from here on.
-    app.core.registry.poll().await.unwrap();
+    app.core.services.ledger.poll().await.unwrap();
     accepted(&app, &issued(&reply_as(&app, &client, GRANT).await)).await;
     app.database.go_away().await;
     for millis in [0, 900, 4100] {

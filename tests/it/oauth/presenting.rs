@@ -1,8 +1,8 @@
 //! Tokens as clients present them: asked about, given up, and forged with keys that are right.
 
-use mintmark::keys::signing::TokenTyp;
 use mintmark::model::clock::Clock as _;
 use mintmark::model::key::{Alg, UseFor};
+use mintmark::signing::handle::TokenTyp;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -102,7 +102,7 @@ pub(super) async fn token_of(app: &TestApp, client: &Credentials) -> Token {
 
 /// A JWT of these claims that the service itself might have signed, had it wanted to.
 pub(super) fn signed(app: &TestApp, typ: TokenTyp, claims: &Value) -> String {
-    let key = app.core.ring.for_signing(Alg::ES256, UseFor::Expiring, app.clock.now()).unwrap();
+    let key = app.core.services.ring.for_signing(Alg::ES256, UseFor::Expiring, app.clock.now()).unwrap();
     key.sign_jwt(typ, claims.to_string().as_bytes()).unwrap()
 }
 

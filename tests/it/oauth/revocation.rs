@@ -1,9 +1,9 @@
 //! Token revocation (RFC 7009; `standards.md` §1.8: R1–R7): a client gives up its own tokens, and 200 is the truth.
 
 use futures_util::future::join_all;
-use mintmark::keys::signing::TokenTyp;
+use mintmark::kernel::Caller;
 use mintmark::model::status::{Status, status};
-use mintmark::registry::Caller;
+use mintmark::signing::handle::TokenTyp;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -122,7 +122,7 @@ async fn r2_what_is_dead_or_unknown_is_answered_alike(engine: Engine) {
     let old = [token_of(&app, &client).await.text, token_of(&app, &for_ever).await.text];
     let before = denied(&app).await;
     for (client, old) in [&client, &for_ever].into_iter().zip(&old) {
-        app.core.registry.revoke_tokens(&Caller::command_line(), &client.client_id).await.unwrap();
+        app.core.services.tokens.revoke_tokens(&Caller::command_line(), &client.client_id).await.unwrap();
         given_up(&revoked(&app, client, old).await);
         inactive(&introspected(&app, client, old).await);
     }
@@ -262,7 +262,7 @@ async fn r5_what_is_not_on_record_is_not_acknowledged(engine: Engine) {
 async fn listed(app: &TestApp, token: &Token) -> Status {
     let place = &token.claims["status"]["status_list"];
     let list = place["uri"].as_str().unwrap().rsplit('/').next().unwrap().parse().unwrap();
-    let list = app.core.registry.status_list(list).await.unwrap().unwrap();
+    let list = app.core.services.tokens.status_list(list).await.unwrap().unwrap();
     status(&list.bits, u32::try_from(place["idx"].as_u64().unwrap()).unwrap()).unwrap()
 }
 

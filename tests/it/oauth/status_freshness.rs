@@ -129,7 +129,7 @@ async fn a_list_is_made_ahead_of_who_asks(engine: Engine) {
     assert_eq!(made(&app), (1, 1));
     revoke(&app, &one).await;
     // The background work does it too, and whoever comes second finds it done.
-    app.core.status_lists.keep_up().await.unwrap();
+    app.core.services.status_lists.keep_up().await.unwrap();
     assert_eq!(made(&app), (2, 2));
     assert_eq!(status_of(&app, &one).await, 1);
     assert_eq!(made(&app), (2, 2));
@@ -271,10 +271,10 @@ async fn a_withdrawn_key_has_its_lists_signed_anew(engine: Engine) {
     let first = list_at(&app, &path).await;
     let theirs = list_at(&other, &path).await;
     assert_eq!(first.kid, theirs.kid);
-    let manager = app.core.registry.clone();
-    let caller = mintmark::registry::Caller::command_line();
-    let any = mintmark::registry::Precondition::None;
-    manager.delete_signing_key(&caller, &first.kid, true, &any).await.unwrap();
+    let manager = app.core.services.clone();
+    let caller = mintmark::kernel::Caller::command_line();
+    let any = mintmark::kernel::Precondition::None;
+    manager.signing.delete_signing_key(&caller, &first.kid, true, &any).await.unwrap();
     // Read by the keys that are published now.
     let second = list_at(&app, &path).await;
     assert_ne!(second.kid, first.kid);
@@ -295,7 +295,7 @@ async fn a_key_stays_published_for_as_long_as_its_last_list(engine: Engine) {
     let last = list_at(&app, &path).await;
     assert_eq!(last.iat(), START + 899);
     app.clock.advance(1);
-    jobs::turn(&app.core.registry).await;
+    jobs::turn(&app.core.services).await;
     let published = async |kid: &str| {
         let keys = Reply::of(app.get("/.well-known/jwks.json").await).await.json();
         keys["keys"].as_array().unwrap().iter().any(|key| key["kid"] == kid)
@@ -306,13 +306,13 @@ async fn a_key_stays_published_for_as_long_as_its_last_list(engine: Engine) {
     let next = list_at(&app, &path).await;
     assert_ne!(next.kid, last.kid);
     app.clock.advance(1799);
-    jobs::turn(&app.core.registry).await;
+    jobs::turn(&app.core.services).await;
     let end = last.claims["exp"].as_i64().unwrap();
-    assert_eq!(app.core.registry.clock().now(), end - 1);
+    assert_eq!(app.core.services.clock().now(), end - 1);
     assert!(published(&last.kid).await);
     // When nothing it signed can be believed any more, it goes.
     app.clock.advance(2 * 86_400);
-    jobs::turn(&app.core.registry).await;
+    jobs::turn(&app.core.services).await;
     assert!(!published(&last.kid).await);
     assert_ne!(list_at(&app, &path).await.kid, last.kid);
     app.stop().await;

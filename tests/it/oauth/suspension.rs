@@ -142,7 +142,7 @@ async fn an_end_that_is_put_off_brings_back(engine: Engine) {
     patch(&admin, &path, json!({"expires_at": "2026-09-21T14:14:20Z"})).await;
     must_be(&app, &admin, &holder, 0).await;
     app.clock.advance(60);
-    app.core.registry.suit_to_the_time().await.unwrap();
+    app.core.services.tokens.suit_to_the_time().await.unwrap();
     must_be(&app, &admin, &holder, SUSPENDED).await;
     // Beside another reason, which outlasts it.
     patch(&admin, "/v1/workspaces/acme", json!({"status": "suspended"})).await;
@@ -150,7 +150,7 @@ async fn an_end_that_is_put_off_brings_back(engine: Engine) {
     must_be(&app, &admin, &holder, SUSPENDED).await;
     patch(&admin, "/v1/workspaces/acme", json!({"status": "active"})).await;
     must_be(&app, &admin, &holder, 0).await;
-    assert_eq!(app.core.registry.clock().now(), START + 60);
+    assert_eq!(app.core.services.clock().now(), START + 60);
     app.stop().await;
 }
 

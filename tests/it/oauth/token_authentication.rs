@@ -351,7 +351,7 @@ async fn t24_failures_are_slowed_and_the_right_secret_is_not(engine: Engine) {
     let seconds: i64 = slowed.header("retry-after").unwrap().parse().unwrap();
     app.clock.advance(seconds);
     invalid_client(&reply_as(&app, &wrong, GRANT).await);
-    assert_eq!(app.core.registry.clock().now(), START + seconds);
+    assert_eq!(app.core.services.clock().now(), START + seconds);
     app.stop().await;
 }
 
@@ -359,7 +359,7 @@ async fn a_secret_of_wrong_form_costs_no_lookup(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     // What has been looked up is in memory, known or not.
-    assert_eq!(app.core.registry.cached_clients(), 0);
+    assert_eq!(app.core.services.clients.cached(), 0);
     let (body, last) = client.client_secret.split_at(client.client_secret.len() - 1);
     let other_checksum = format!("{body}{}", if last == "0" { "1" } else { "0" });
     for secret in ["wrong", "mms_", &other_checksum, &client.client_secret.to_uppercase(), &"x".repeat(53)] {
@@ -376,8 +376,8 @@ async fn a_secret_of_wrong_form_costs_no_lookup(engine: Engine) {
         )
         .await,
     );
-    assert_eq!(app.core.registry.cached_clients(), 0);
+    assert_eq!(app.core.services.clients.cached(), 0);
     issued(&reply_as(&app, &client, GRANT).await);
-    assert_eq!(app.core.registry.cached_clients(), 1);
+    assert_eq!(app.core.services.clients.cached(), 1);
     app.stop().await;
 }

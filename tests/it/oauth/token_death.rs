@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 
+use mintmark::clients::Credentials as Known;
 use mintmark::issuance::{IssueError, TokenRequest};
+use mintmark::kernel::{Caller, Precondition};
 use mintmark::model::token::RecordedToken;
-use mintmark::registry::{Caller, Credentials as Known, Precondition};
 use mintmark::storage::{IssueGuard, Standing};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -47,15 +48,16 @@ async fn parked(app: &TestApp, client: &Credentials, change: &str) -> Reply {
     issued(&reply_as(app, client, GRANT).await);
     // So that the next use of the secret is told from that one.
     app.clock.advance(1);
-    let now = app.core.registry.clock().now();
+    let now = app.core.services.clock().now();
     let mut session = app.database.session().await;
     session.begin().await;
     session.execute(change).await;
     let mut request = std::pin::pin!(Reply::to(post_as(app, client, GRANT)));
     let waits = async {
         let caller = Caller::command_line();
-        let registry = &app.core.registry;
-        while registry.client(&caller, &client.client_id).await.unwrap().secrets[0].last_used_at != Some(now)
+        let services = &app.core.services;
+        while services.clients.client(&caller, &client.client_id).await.unwrap().secrets[0].last_used_at
+            != Some(now)
         {
             tokio::task::yield_now().await;
         }
@@ -89,7 +91,7 @@ async fn whoever_may_no_longer_is_refused_before_the_row(engine: Engine) {
         let client = client_in(&admin, &workspace).await;
         let before = app.database.number(COUNT).await;
         // The second at which the request will be.
-        let now = app.core.registry.clock().now() + 1;
+        let now = app.core.services.clock().now() + 1;
         let change = change.replace("{client}", &client.client_id).replace("{workspace}", &workspace);
         let reply = parked(&app, &client, &change.replace("{now}", &now.to_string())).await;
         invalid_client(&reply);
@@ -184,8 +186,13 @@ async fn without_a_successor_there_is_no_token(engine: Engine) {
 /// What a request holds after it has authenticated.
 async fn authenticated(app: &TestApp, client: &Credentials) -> (Arc<Known>, Arc<str>) {
     let source = "127.0.0.1".parse().unwrap();
-    let registry = &app.core.registry;
-    registry.authenticate_secret(&client.client_id, &client.client_secret, source).await.unwrap().unwrap()
+    let services = &app.core.services;
+    services
+        .clients
+        .authenticate_secret(&client.client_id, &client.client_secret, source)
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 async fn what_an_administrator_does_meanwhile_holds(engine: Engine) {
@@ -211,7 +218,7 @@ async fn what_an_administrator_does_meanwhile_holds(engine: Engine) {
         let done = if body.is_null() { request } else { request.json(&body) }.send().await.unwrap();
         assert!(done.status().is_success(), "{path}: {}", done.text().await.unwrap());
         let before = app.database.number(COUNT).await;
-        let outcome = app.core.issuer.issue(&known, &secret_id, TokenRequest::default()).await;
+        let outcome = app.core.services.issuer.issue(&known, &secret_id, TokenRequest::default()).await;
         assert!(matches!(outcome, Err(IssueError::ClientChanged)), "{path} {body}: {outcome:?}");
         assert_eq!(app.database.number(COUNT).await, before, "{path}");
     }
@@ -221,7 +228,7 @@ async fn what_an_administrator_does_meanwhile_holds(engine: Engine) {
     admin.create(&path, &json!({"expire_others_after_seconds": 60})).await;
     let (known, secret_id) = authenticated(&app, &client).await;
     app.clock.advance(60);
-    let outcome = app.core.issuer.issue(&known, &secret_id, TokenRequest::default()).await;
+    let outcome = app.core.services.issuer.issue(&known, &secret_id, TokenRequest::default()).await;
     assert!(matches!(outcome, Err(IssueError::ClientChanged)), "{outcome:?}");
     app.stop().await;
 }
@@ -235,7 +242,7 @@ async fn a_key_that_is_revoked_takes_along_what_was_under_way(engine: Engine) {
     let (_, secret_id) = authenticated(&app, &client).await;
 
     // Another replica records a token, and has not committed yet.
-    let now = app.core.registry.clock().now();
+    let now = app.core.services.clock().now();
     let elsewhere = app.database.open().await;
     let born = RecordedToken {
         jti: "born".to_owned(),
@@ -258,9 +265,9 @@ async fn a_key_that_is_revoked_takes_along_what_was_under_way(engine: Engine) {
     assert_eq!(tx.may_issue(&born, &guard).await.unwrap(), Standing::Good);
     tx.insert_recorded_token(&born).await.unwrap();
 
-    let (registry, caller, any) =
-        (Arc::clone(&app.core.registry), Caller::command_line(), Precondition::None);
-    let mut revoked = std::pin::pin!(registry.delete_signing_key(&caller, kid, true, &any));
+    let (services, caller, any) =
+        (Arc::clone(&app.core.services), Caller::command_line(), Precondition::None);
+    let mut revoked = std::pin::pin!(services.signing.delete_signing_key(&caller, kid, true, &any));
     tokio::select! {
         biased;
         outcome = &mut revoked => panic!("it should have waited: {outcome:?}"),

@@ -32,7 +32,7 @@ async fn hold(storage: &Storage, client: &Credentials) -> (Tx, ApiClient) {
 }
 
 async fn until_waiting(app: &TestApp, count: u64) {
-    while app.core.registry.tokens_being_recorded() < count {
+    while app.core.services.tokens.tokens_being_recorded() < count {
         tokio::task::yield_now().await;
     }
 }
@@ -42,7 +42,7 @@ async fn tokens_asked_for_at_once_share_a_commit(engine: Engine) {
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
     let client = never_expiring(&app, &admin).await;
-    let (tokens, commits) = app.core.registry.recorded_tokens_and_commits();
+    let (tokens, commits) = app.core.services.tokens.recorded_tokens_and_commits();
     let storage = app.database.open().await;
     let (tx, _) = hold(&storage, &client).await;
     let asking = join_all((0..40).map(|_| reply_as(&app, &client, GRANT)));
@@ -55,7 +55,7 @@ async fn tokens_asked_for_at_once_share_a_commit(engine: Engine) {
         issued(reply);
     }
     // The first to come is on its way when the others queue behind it.
-    let (tokens_now, commits_now) = app.core.registry.recorded_tokens_and_commits();
+    let (tokens_now, commits_now) = app.core.services.tokens.recorded_tokens_and_commits();
     assert_eq!(tokens_now - tokens, 40);
     assert!(commits_now - commits <= 2, "{} commits", commits_now - commits);
     let text = app.metrics();
@@ -109,7 +109,7 @@ async fn those_that_replace_share_a_commit_with_those_that_do_not(engine: Engine
         clients.push(admin.client("platform", more).await.0);
         issued(&reply_as(&app, clients.last().unwrap(), GRANT).await);
     }
-    let (_, commits) = app.core.registry.recorded_tokens_and_commits();
+    let (_, commits) = app.core.services.tokens.recorded_tokens_and_commits();
     let storage = app.database.open().await;
     // The first in the order in which they are recorded.
     let first = clients.iter().min_by_key(|client| &client.client_id).unwrap();
@@ -124,7 +124,7 @@ async fn those_that_replace_share_a_commit_with_those_that_do_not(engine: Engine
     for reply in &replies {
         issued(reply);
     }
-    assert!(app.core.registry.recorded_tokens_and_commits().1 - commits < 15);
+    assert!(app.core.services.tokens.recorded_tokens_and_commits().1 - commits < 15);
     // Four of each that keeps them all, one of each that replaces.
     let living = "SELECT COUNT(*) FROM access_tokens WHERE revoked_at IS NULL";
     assert_eq!(app.database.session().await.number(living).await, 3 * 4 + 2);
@@ -151,7 +151,7 @@ async fn a_group_that_stands_in_the_way_is_recorded_one_by_one() {
     let working = async {
         until_waiting(&app, 4).await;
         first.commit().await.unwrap();
-        while app.core.registry.tokens_being_recorded() > 3 {
+        while app.core.services.tokens.tokens_being_recorded() > 3 {
             tokio::task::yield_now().await;
         }
         app.database.someone_waits().await;

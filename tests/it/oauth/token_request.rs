@@ -180,9 +180,10 @@ async fn t18_other_methods_issue_nothing(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let used_at = async || {
-        let caller = mintmark::registry::Caller::command_line();
+        let caller = mintmark::kernel::Caller::command_line();
         app.core
-            .registry
+            .services
+            .clients
             .client(&caller, &client.client_id)
             .await
             .unwrap()

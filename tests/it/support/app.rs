@@ -125,7 +125,7 @@ impl TestApp {
 
     /// The first management client, with every permission.
     pub(crate) async fn bootstrap(&self) -> Credentials {
-        let made = self.core.registry.bootstrap().await.unwrap();
+        let made = self.core.services.tenants.bootstrap().await.unwrap();
         Credentials {
             client_id: made.client_id,
             client_secret: made

@@ -1,0 +1,72 @@
+//! Opens the database, unseals the keys and puts the services together, for every door.
+
+use std::sync::Arc;
+
+use super::StartError;
+use super::root_key::open_root;
+use crate::config::Settings;
+use crate::issuance::TokenPolicy;
+use crate::kernel::{Kernel, Policy};
+use crate::model::clock::Clock;
+use crate::model::grant::Audiences;
+use crate::services::Services;
+use crate::storage::Storage;
+use crate::vault::master::Origin;
+use crate::vault::random::Random;
+
+/// The opened service without its doors: what the command line works on, and what [`App`] serves.
+#[derive(Debug, Clone)]
+pub struct Core {
+    /// Every service.
+    pub services: Arc<Services>,
+    /// The source of randomness.
+    pub random: Random,
+    /// Where the master key came from, to be said at start.
+    pub master_key_origin: Origin,
+}
+
+impl Core {
+    /// Opens the database (migrated), unseals the keys, and makes what a first start needs: the master key if none is
+    /// configured and the database is empty, the workspace `platform`, one signing key for each class.
+    ///
+    /// # Errors
+    /// A [`StartError`]; nothing is changed by an opening that fails on what it finds.
+    pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let random = Random::new();
+        let storage =
+            Storage::open(settings.database.url.expose(), settings.database.max_connections).await?;
+        let (root, master_key_origin) = open_root(settings, &storage, &random, clock.as_ref()).await?;
+        let subkeys = Arc::new(root.subkeys());
+        let kernel = Kernel::new(storage, clock, random.clone(), subkeys, policy(settings));
+        let services = Services::assemble(kernel, token_policy(settings)).await?;
+        services.tenants.ensure_platform_workspace().await?;
+        services.signing.reload_signing_keys().await?;
+        services.signing.advance_signing_keys().await?;
+        services.clients.ensure_slots().await?;
+        Ok(Self { services: Arc::new(services), random, master_key_origin })
+    }
+}
+
+fn token_policy(settings: &Settings) -> TokenPolicy {
+    TokenPolicy {
+        issuer: settings.server.public_url.as_str().into(),
+        record_above_seconds: settings.tokens.record_above_seconds,
+        never_expires_exp: settings.tokens.never_expires_exp,
+    }
+}
+
+fn policy(settings: &Settings) -> Policy {
+    Policy {
+        audiences: Audiences {
+            default: settings.tokens.default_audience.as_str().into(),
+            issuer: settings.server.public_url.as_str().into(),
+        },
+        signing_alg: settings.tokens.signing_alg,
+        default_lifetime_seconds: settings.tokens.default_lifetime_seconds,
+        jwks_max_age_seconds: settings.keys.jwks_max_age_seconds,
+        key_pending_seconds: settings.keys.pending_seconds,
+        key_rotate_every_days: settings.keys.rotate_every_days,
+        serve_stale_seconds: settings.tokens.serve_stale_seconds,
+        status_list_ttl_seconds: settings.status_lists.ttl_seconds,
+    }
+}

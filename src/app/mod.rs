@@ -1,0 +1,110 @@
+//! Puts the rooms together: [`Core::open`] (database, keys, rules) for every door, [`App`] for the ones on HTTP.
+//!
+//! A server is a function of listeners and a shutdown signal: the caller binds and decides when to stop, so tests,
+//! `quickstart` and `serve` share one path.
+
+mod core;
+mod gauges;
+mod listeners;
+mod maintenance;
+mod readiness;
+mod root_key;
+mod server;
+mod start_error;
+
+use std::sync::Arc;
+
+use actix_web::web::{Data, ServiceConfig};
+
+use crate::config::Settings;
+use crate::manage::idempotency::Running;
+use crate::model::clock::Clock;
+use crate::oauth::authenticate::Throttle;
+use crate::oauth::metadata::Metadata;
+use crate::oauth::verify::TokenHeaders;
+use crate::routes::{self, Doors};
+use crate::telemetry::health::Readiness;
+use crate::telemetry::http::Telemetry;
+use crate::telemetry::metrics::Metrics;
+
+pub use core::Core;
+pub use listeners::Listeners;
+pub use maintenance::{back_up, discard_staged, migrate, put_in_place, rewrap, stage};
+pub use start_error::StartError;
+
+/// The service on HTTP.
+#[derive(Debug, Clone)]
+pub struct App {
+    core: Core,
+    settings: Arc<Settings>,
+    metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
+    throttle: Arc<Throttle>,
+    metadata: Arc<Metadata>,
+    token_headers: Arc<TokenHeaders>,
+    running: Arc<Running>,
+}
+
+impl App {
+    /// Opens everything; nothing is served yet.
+    ///
+    /// # Errors
+    /// See [`Core::open`].
+    pub async fn build(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let core = Core::open(&settings, Arc::clone(&clock)).await?;
+        let metrics = Arc::new(Metrics::new());
+        gauges::register(&metrics, &core.services);
+        let probed = Arc::clone(&core.services);
+        let readiness = Readiness::new(move || {
+            let services = Arc::clone(&probed);
+            async move { readiness::checks(&services).await }
+        });
+        Ok(Self {
+            metadata: Arc::new(Metadata::new(
+                settings.server.public_url.as_str(),
+                settings.tokens.signing_alg,
+                |body| core.services.subkeys().etag(body),
+            )),
+            token_headers: Arc::new(TokenHeaders::new(&settings)),
+            core,
+            settings: Arc::new(settings),
+            metrics,
+            readiness: Arc::new(readiness),
+            throttle: Arc::new(Throttle::new(clock)),
+            running: Arc::default(),
+        })
+    }
+
+    /// What is served, for callers that also work on it directly (`quickstart`, tests).
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// What is counted, for callers that ask for it directly (tests).
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// What stands around every request: its id, its log line, its numbers.
+    ///
+    /// # Errors
+    /// [`StartError::Random`].
+    pub fn telemetry(&self) -> Result<Telemetry, StartError> {
+        let proxies = self.settings.server.trusted_proxies.clone();
+        Ok(Telemetry::new(Arc::clone(&self.metrics), proxies, self.core.random.fill()?))
+    }
+
+    /// The routes of `doors` and what their functions ask for; also for benches, which serve without sockets.
+    pub fn configure(&self, config: &mut ServiceConfig, doors: Doors) {
+        config
+            .app_data(Data::from(Arc::clone(&self.core.services)))
+            .app_data(Data::from(Arc::clone(&self.metrics)))
+            .app_data(Data::from(Arc::clone(&self.readiness)))
+            .app_data(Data::from(Arc::clone(&self.throttle)))
+            .app_data(Data::from(Arc::clone(&self.metadata)))
+            .app_data(Data::from(Arc::clone(&self.token_headers)))
+            .app_data(Data::from(Arc::clone(&self.running)))
+            .app_data(Data::from(Arc::clone(&self.settings)));
+        routes::configure(config, doors, self.settings.server.public_url.path());
+    }
+}

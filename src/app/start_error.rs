@@ -1,0 +1,48 @@
+//! Why the service does not start. Each error says what to do.
+
+use thiserror::Error;
+
+use crate::kernel::Error as ServiceError;
+use crate::services::AssemblyError;
+use crate::storage::StorageError;
+use crate::vault::master::MasterKeyError;
+use crate::vault::random::RandomUnavailable;
+use crate::vault::seal::SealError;
+
+/// Why the service does not start. Each says what to do.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The database cannot be opened, migrated or read.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The master key cannot be had, or is another database's.
+    #[error(transparent)]
+    MasterKey(#[from] MasterKeyError),
+    /// What the database keeps sealed does not open.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The machine gives no random numbers.
+    #[error(transparent)]
+    Random(#[from] RandomUnavailable),
+    /// A rule refused, or the first records could not be made.
+    #[error(transparent)]
+    Services(#[from] ServiceError),
+    /// The issuer identifier is none.
+    #[error("server.public_url: {0}")]
+    Issuer(String),
+    /// Certificate or key for TLS.
+    #[error("{0}")]
+    Tls(String),
+    /// The server could not be run.
+    #[error("cannot serve: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl From<AssemblyError> for StartError {
+    fn from(error: AssemblyError) -> Self {
+        match error {
+            AssemblyError::Service(error) => Self::Services(error),
+            AssemblyError::Issuer(why) => Self::Issuer(why),
+        }
+    }
+}

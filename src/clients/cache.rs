@@ -1,0 +1,110 @@
+//! The credentials that are held in memory, and which changes make an entry untrue.
+//!
+//! An entry carries the value of the change counter at which it was read, and is stored only if no later change of it
+//! was seen: a read that was under way during a change is thrown away.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quick_cache::sync::Cache as QuickCache;
+
+use super::Credentials;
+use crate::ledger::Memory;
+use crate::storage::Change;
+
+/// How many clients are kept in memory.
+const CAPACITY: usize = 200_000;
+/// How many recent changes are remembered to judge reads by; what was read before the oldest of them is not stored.
+const REMEMBERED_CHANGES: usize = 4096;
+
+/// The memory of clients.
+#[derive(Debug)]
+pub(crate) struct CredentialCache {
+    entries: QuickCache<Box<str>, Option<Arc<Credentials>>>,
+    invalidations: Mutex<Invalidations>,
+}
+
+#[derive(Debug)]
+struct Invalidations {
+    /// Fills read before this value of the counter cannot be judged.
+    floor: i64,
+    recent: VecDeque<(i64, Change)>,
+}
+
+impl Default for CredentialCache {
+    fn default() -> Self {
+        Self {
+            entries: QuickCache::new(CAPACITY),
+            invalidations: Mutex::new(Invalidations { floor: 0, recent: VecDeque::new() }),
+        }
+    }
+}
+
+impl CredentialCache {
+    /// `Some(None)` for a client that is known not to exist.
+    #[expect(clippy::option_option, reason = "unknown here and known to be nobody are two things")]
+    pub(super) fn get(&self, client_id: &str) -> Option<Option<Arc<Credentials>>> {
+        self.entries.get(client_id)
+    }
+
+    /// How many clients are in memory.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Stores what was read when the counter stood at `seq`, unless it may have changed since. Fills and
+    /// invalidations are one after the other, so neither can slip past the other.
+    pub(super) fn fill(&self, client_id: &str, entry: Option<Arc<Credentials>>, seq: i64) {
+        let invalidations = self.invalidations.lock().unwrap_or_else(PoisonError::into_inner);
+        let outdated = seq < invalidations.floor
+            || invalidations
+                .recent
+                .iter()
+                .any(|(at, change)| *at > seq && concerns(change, client_id, entry.as_deref()));
+        if !outdated {
+            self.entries.insert(client_id.into(), entry);
+        }
+    }
+}
+
+impl Memory for CredentialCache {
+    fn invalidate(&self, seq: i64, change: &Change) {
+        if matches!(change, Change::SigningKeys | Change::StatusList(_)) {
+            return;
+        }
+        let mut invalidations = self.invalidations.lock().unwrap_or_else(PoisonError::into_inner);
+        if invalidations.recent.len() >= REMEMBERED_CHANGES
+            && let Some((oldest, _)) = invalidations.recent.pop_front()
+        {
+            invalidations.floor = invalidations.floor.max(oldest);
+        }
+        invalidations.recent.push_back((seq, change.clone()));
+        match change {
+            Change::Client(id) => {
+                self.entries.remove(id.as_str());
+            }
+            Change::SigningKeys | Change::StatusList(_) => {}
+            other => self.entries.retain(|id, entry| !concerns(other, id, entry.as_deref())),
+        }
+    }
+
+    fn invalidate_all(&self, seq: i64) {
+        let mut invalidations = self.invalidations.lock().unwrap_or_else(PoisonError::into_inner);
+        invalidations.floor = seq;
+        invalidations.recent.clear();
+        self.entries.clear();
+    }
+}
+
+fn concerns(change: &Change, client_id: &str, entry: Option<&Credentials>) -> bool {
+    match change {
+        Change::Client(id) => id == client_id,
+        Change::Workspace(id) => entry.is_some_and(|entry| *entry.workspace_id == **id),
+        Change::Product(code) => entry.is_some_and(|entry| entry.offer.part(code).is_some()),
+        Change::SigningKeys | Change::StatusList(_) => false,
+    }
+}
+
+#[cfg(test)]
+#[path = "cache_tests.rs"]
+mod tests;

@@ -1,0 +1,113 @@
+//! Fills that were under way while something changed. Deterministic, since a fill is two steps: read, then store.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::model::client::ActiveTokens;
+use crate::model::expiry::TokenExpiry;
+use crate::model::grant::{Audiences, Offer};
+use crate::model::product::Product;
+
+fn with_floor(seq: i64) -> CredentialCache {
+    let cache = CredentialCache::default();
+    cache.invalidate_all(seq);
+    cache
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form in which the cache holds it")]
+fn entry(client_id: &str) -> Option<Arc<Credentials>> {
+    let audiences = Audiences { default: "https://d.example".into(), issuer: "https://i.example".into() };
+    let product = Product {
+        product: "gst".to_owned(),
+        name: "GST".to_owned(),
+        audience: None,
+        max_token_lifetime_seconds: None,
+        never_expires_allowed: true,
+        created_at: 0,
+        updated_at: 0,
+        version: 1,
+    };
+    Some(Arc::new(Credentials {
+        client_id: client_id.into(),
+        workspace_id: "acme".into(),
+        generation: 1,
+        slot: None,
+        active_tokens: ActiveTokens::Many,
+        signing_alg: None,
+        token_expiry: TokenExpiry::After { seconds: 3600 },
+        expires_at: None,
+        offer: Offer::new(&[product], &[], &audiences),
+        permissions: [].into(),
+        workspace_never_expires_allowed: true,
+        disabled: false,
+        workspace_suspended: false,
+        allowed_ips: [].into(),
+        secrets: [].into(),
+    }))
+}
+
+#[test]
+fn a_fill_paused_across_a_change_of_it_is_not_stored() {
+    let changes = [
+        Change::Client("cl_a".to_owned()),
+        Change::Workspace("acme".to_owned()),
+        Change::Product("gst".to_owned()),
+    ];
+    for change in changes {
+        let cache = with_floor(10);
+        // Read at 10; the change is the 11th; then the fill goes on.
+        cache.invalidate(11, &change);
+        cache.fill("cl_a", entry("cl_a"), 10);
+        assert!(cache.get("cl_a").is_none(), "{change:?}");
+        // Read anew, with the change in sight.
+        cache.fill("cl_a", entry("cl_a"), 11);
+        assert!(cache.get("cl_a").is_some(), "{change:?}");
+        cache.invalidate(12, &change);
+        assert!(cache.get("cl_a").is_none(), "{change:?}");
+    }
+}
+
+#[test]
+fn a_fill_of_an_unknown_client_paused_across_its_creation_is_not_stored() {
+    let cache = with_floor(10);
+    cache.invalidate(11, &Change::Client("cl_a".to_owned()));
+    cache.fill("cl_a", None, 10);
+    assert!(cache.get("cl_a").is_none());
+    cache.fill("cl_b", None, 11);
+    assert!(cache.get("cl_b").is_some_and(|entry| entry.is_none()));
+}
+
+#[test]
+fn changes_of_others_let_a_fill_through() {
+    let cache = with_floor(10);
+    for (seq, change) in (11..).zip([
+        Change::Client("cl_b".to_owned()),
+        Change::Workspace("other".to_owned()),
+        Change::Product("e-invoicing".to_owned()),
+        Change::SigningKeys,
+    ]) {
+        cache.invalidate(seq, &change);
+    }
+    cache.fill("cl_a", entry("cl_a"), 10);
+    assert!(cache.get("cl_a").is_some());
+}
+
+#[test]
+fn a_fill_older_than_what_is_remembered_is_not_stored() {
+    let cache = with_floor(0);
+    let remembered = i64::try_from(REMEMBERED_CHANGES).unwrap();
+    for seq in 1..=remembered + 5 {
+        cache.invalidate(seq, &Change::Client(format!("cl_{seq}")));
+    }
+    // Changes 1 to 5 are forgotten: nobody can say any more whether they were of this client.
+    cache.fill("cl_a", entry("cl_a"), 4);
+    assert!(cache.get("cl_a").is_none());
+    cache.fill("cl_a", entry("cl_a"), 5);
+    assert!(cache.get("cl_a").is_some());
+    cache.invalidate_all(remembered + 10);
+    assert!(cache.get("cl_a").is_none());
+    cache.fill("cl_a", entry("cl_a"), remembered + 9);
+    assert!(cache.get("cl_a").is_none());
+    cache.fill("cl_a", entry("cl_a"), remembered + 10);
+    assert!(cache.get("cl_a").is_some());
+}

@@ -1,0 +1,266 @@
+//! What a person says of an API client, new or old, and the rules that can be judged from its words alone.
+//!
+//! One type serves creating and changing: a new client is a blank one changed. Rules are applied to the members that
+//! are named, so that a change of one member never fails on another that was lawful when it was set.
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::Hash;
+
+use super::context::RuleContext;
+use super::later;
+use crate::model::client::{ActiveTokens, ApiClient};
+use crate::model::clock::{UnixSeconds, YEAR_9999, from_rfc3339};
+use crate::model::expiry::{LIFETIME_RANGE, TokenExpiry};
+use crate::model::invalid::{Broken, pointer_token};
+use crate::model::key::Alg;
+use crate::model::member::Member;
+use crate::model::scope::Permission;
+use crate::model::{networks, text};
+
+const LABEL_LENGTH: std::ops::RangeInclusive<usize> = 1..=200;
+const METADATA_MAX: usize = 16;
+/// For how long a replaced token may live on, in seconds.
+const GRACE_RANGE: std::ops::RangeInclusive<i64> = 0..=86_400;
+const METADATA_KEY_LENGTH: std::ops::RangeInclusive<usize> = 1..=64;
+const METADATA_VALUE_LENGTH: std::ops::RangeInclusive<usize> = 0..=500;
+
+/// The members of an API client that a person sets. `null` takes the default, which for lists is the empty one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientChange {
+    /// What people call it; a client must have one.
+    pub label: Member<String>,
+    /// Product codes it is granted.
+    pub products: Member<Vec<String>>,
+    /// Permissions on Mintmark itself, by name.
+    pub permissions: Member<Vec<String>>,
+    /// How long its tokens live; default `tokens.default_lifetime_seconds`.
+    pub token_expiry: Member<TokenExpiry>,
+    /// Who is mailed about it.
+    pub notification_emails: Member<Vec<String>>,
+    /// Addresses and networks it may authenticate from; empty for any.
+    pub allowed_ips: Member<Vec<String>>,
+    /// Its own signing algorithm; default the platform's.
+    pub signing_alg: Member<String>,
+    /// When it ends, RFC 3339; default never.
+    pub expires_at: Member<String>,
+    /// String pairs, merged into those there are; a pair set to `None` is removed (RFC 7396).
+    pub metadata: Member<BTreeMap<String, Option<String>>>,
+    /// `active` (default) or `disabled`.
+    pub status: Member<String>,
+    /// `many` (default), or `replace`: a new token revokes the one before it.
+    pub active_tokens: Member<String>,
+    /// For how many seconds a replaced token lives on; default 0.
+    pub replace_grace_seconds: Member<i64>,
+    /// Members of which only the defaults are served yet.
+    pub later: later::LaterMembers,
+    /// What of the request could not be read as what it should be; told together with what breaks a rule.
+    pub unread: Broken,
+}
+
+impl ClientChange {
+    /// Applies the change to `client`. What breaks a rule is noted and left as it was.
+    pub(super) fn apply(&self, client: &mut ApiClient, context: &RuleContext<'_>, broken: &mut Broken) {
+        match &self.label {
+            Member::Absent => {}
+            Member::Null => broken.at("/label", "is required"),
+            Member::Value(label) => match text::check(label, LABEL_LENGTH) {
+                Ok(()) => client.label.clone_from(label),
+                Err(why) => broken.at("/label", why),
+            },
+        }
+        let granted = std::mem::take(&mut client.products);
+        let products = list(&self.products, PRODUCTS, broken, |code| {
+            // What is granted already may stay, even if it could not be granted anew.
+            if !granted.iter().any(|had| had == code) {
+                context.may_grant(code)?;
+            }
+            Ok(code.to_owned())
+        });
+        client.products = products.unwrap_or(granted);
+        client.products.sort_unstable();
+        if let Some(permissions) = list(&self.permissions, PERMISSIONS, broken, permission) {
+            client.permissions = permissions;
+            client.permissions.sort_unstable();
+        }
+        match &self.token_expiry {
+            Member::Absent => {}
+            Member::Null => client.token_expiry = context.policy.default_expiry(),
+            Member::Value(TokenExpiry::After { seconds }) if !LIFETIME_RANGE.contains(seconds) => broken.at(
+                "/token_expiry/seconds",
+                format!("must be from {} to {}", LIFETIME_RANGE.start(), LIFETIME_RANGE.end()),
+            ),
+            Member::Value(expiry) => client.token_expiry = *expiry,
+        }
+        if let Some(emails) = list(&self.notification_emails, EMAILS, broken, |address| {
+            text::check_address(address).map(|()| address.to_owned()).map_err(str::to_owned)
+        }) {
+            client.notification_emails = emails;
+        }
+        if let Some(mut networks) = list(&self.allowed_ips, NETWORKS, broken, networks::parse) {
+            // Two ways to write one network are no mistake worth a refusal.
+            let mut seen = HashSet::new();
+            networks.retain(|network| seen.insert(*network));
+            client.allowed_ips = networks;
+        }
+        self.apply_single_values(client, context.now, broken);
+        self.apply_active_tokens(client, broken);
+        self.apply_metadata(&mut client.metadata, broken);
+        self.later.check(broken);
+    }
+
+    /// The mode and its grace, each as given or else as it was.
+    fn apply_active_tokens(&self, client: &mut ApiClient, broken: &mut Broken) {
+        let replaces = match &self.active_tokens {
+            Member::Absent => Some(client.active_tokens != ActiveTokens::Many),
+            Member::Null => Some(false),
+            Member::Value(mode) => match mode.as_str() {
+                "many" => Some(false),
+                "replace" => Some(true),
+                _ => None,
+            },
+        };
+        if replaces.is_none() {
+            broken.at("/active_tokens", "must be many or replace");
+        }
+        let grace_seconds = match self.replace_grace_seconds {
+            Member::Absent => client.active_tokens.grace_seconds(),
+            Member::Null => 0,
+            Member::Value(seconds) if !GRACE_RANGE.contains(&seconds) => {
+                let range = format!("must be from {} to {}", GRACE_RANGE.start(), GRACE_RANGE.end());
+                return broken.at("/replace_grace_seconds", range);
+            }
+            Member::Value(seconds) if replaces == Some(false) && seconds != 0 => {
+                return broken
+                    .at("/replace_grace_seconds", "belongs to active_tokens \"replace\", not to \"many\"");
+            }
+            Member::Value(seconds) => seconds,
+        };
+        match replaces {
+            Some(true) => client.active_tokens = ActiveTokens::Replace { grace_seconds },
+            Some(false) => client.active_tokens = ActiveTokens::Many,
+            None => {}
+        }
+    }
+
+    fn apply_single_values(&self, client: &mut ApiClient, now: UnixSeconds, broken: &mut Broken) {
+        match &self.signing_alg {
+            Member::Absent => {}
+            Member::Null => client.signing_alg = None,
+            Member::Value(name) => match name.parse::<Alg>() {
+                Ok(alg) => client.signing_alg = Some(alg),
+                Err(()) => broken.at("/signing_alg", format!("must be null or one of {}", names(&Alg::ALL))),
+            },
+        }
+        match &self.expires_at {
+            Member::Absent => {}
+            Member::Null => client.expires_at = None,
+            Member::Value(instant) => match end(instant, now) {
+                Ok(at) => client.expires_at = Some(at),
+                // What is set already stays lawful to repeat.
+                Err(_) if from_rfc3339(instant).is_some_and(|at| client.expires_at == Some(at)) => {}
+                Err(why) => broken.at("/expires_at", why),
+            },
+        }
+        match &self.status {
+            Member::Absent => {}
+            Member::Null => client.disabled_at = None,
+            Member::Value(status) => match status.as_str() {
+                "active" => client.disabled_at = None,
+                "disabled" => client.disabled_at = client.disabled_at.or(Some(now)),
+                _ => broken.at("/status", "must be active or disabled"),
+            },
+        }
+    }
+
+    fn apply_metadata(&self, metadata: &mut BTreeMap<String, String>, broken: &mut Broken) {
+        match &self.metadata {
+            Member::Absent => {}
+            Member::Null => metadata.clear(),
+            Member::Value(pairs) => {
+                for (key, value) in pairs {
+                    let pointer = || format!("/metadata/{}", pointer_token(key));
+                    let Some(value) = value else {
+                        metadata.remove(key);
+                        continue;
+                    };
+                    let key_rule =
+                        text::check(key, METADATA_KEY_LENGTH).map_err(|why| format!("its key {why}"));
+                    match key_rule.and_then(|()| text::check(value, METADATA_VALUE_LENGTH)) {
+                        Ok(()) => {
+                            metadata.insert(key.clone(), value.clone());
+                        }
+                        Err(why) => broken.at(pointer(), why),
+                    }
+                }
+                if metadata.len() > METADATA_MAX {
+                    broken.at("/metadata", format!("must have at most {METADATA_MAX} pairs"));
+                }
+            }
+        }
+    }
+}
+
+/// The rules of a list as such.
+#[derive(Debug, Clone, Copy)]
+struct ListRule {
+    pointer: &'static str,
+    max: usize,
+    /// Whether an item named twice is refused.
+    once: bool,
+}
+
+// More products than there are cannot be named once each, so they need no bound of their own.
+const PRODUCTS: ListRule = ListRule { pointer: "/products", max: usize::MAX, once: true };
+const PERMISSIONS: ListRule = ListRule { pointer: "/permissions", max: usize::MAX, once: true };
+const EMAILS: ListRule = ListRule { pointer: "/notification_emails", max: 20, once: true };
+const NETWORKS: ListRule = ListRule { pointer: "/allowed_ips", max: 100, once: false };
+
+/// Reads a list of words. `None` if the change does not name the list, or if anything about it is broken.
+fn list<T: Clone + Eq + Hash>(
+    member: &Member<Vec<String>>,
+    rule: ListRule,
+    broken: &mut Broken,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Option<Vec<T>> {
+    let ListRule { pointer, max, once } = rule;
+    let words = match member {
+        Member::Absent => return None,
+        Member::Null => return Some(Vec::new()),
+        Member::Value(words) => words,
+    };
+    if words.len() > max {
+        broken.at(pointer, format!("must have at most {max} items; it has {}", words.len()));
+        return None;
+    }
+    let before = broken.len();
+    let mut seen = HashSet::new();
+    let mut items = Vec::with_capacity(words.len());
+    for (index, word) in words.iter().enumerate() {
+        match read(word) {
+            Ok(item) if once && !seen.insert(item.clone()) => {
+                broken.at(format!("{pointer}/{index}"), "is listed before; name it once");
+            }
+            Ok(item) => items.push(item),
+            Err(why) => broken.at(format!("{pointer}/{index}"), why),
+        }
+    }
+    (broken.len() == before).then_some(items)
+}
+
+fn permission(name: &str) -> Result<Permission, String> {
+    name.parse().map_err(|()| format!("must be one of {}", names(&Permission::ALL)))
+}
+
+/// Reads an instant at which something is to end, which must lie ahead.
+pub(super) fn end(instant: &str, now: UnixSeconds) -> Result<UnixSeconds, &'static str> {
+    match from_rfc3339(instant) {
+        None => Err("must be an RFC 3339 instant like 2027-01-31T00:00:00Z"),
+        Some(at) if at <= now => Err("must lie in the future"),
+        Some(at) if at > YEAR_9999 => Err("must lie before the year 10000"),
+        Some(at) => Ok(at),
+    }
+}
+
+fn names<T: std::fmt::Display>(all: &[T]) -> String {
+    all.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,210 @@
+//! Loads a client with its live secrets, from memory where that is known to be true, and checks a secret against it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::Clients;
+use crate::kernel::Error;
+use crate::model::client::ActiveTokens;
+use crate::model::clock::UnixSeconds;
+use crate::model::expiry::TokenExpiry;
+use crate::model::grant::Offer;
+use crate::model::ids;
+use crate::model::key::Alg;
+use crate::model::scope::Permission;
+use crate::model::secret;
+use crate::model::status::Slot;
+use crate::storage::StoredCredentials;
+
+/// What the hot path needs of a client.
+#[derive(Debug)]
+pub struct Credentials {
+    /// The client.
+    pub client_id: Box<str>,
+    /// Its workspace.
+    pub workspace_id: Box<str>,
+    /// Its generation, which its stateless tokens belong to.
+    pub generation: i64,
+    /// The slot of that generation.
+    pub slot: Option<Slot>,
+    /// How many of its tokens live at a time.
+    pub active_tokens: ActiveTokens,
+    /// Its own signing algorithm, if it has one.
+    pub signing_alg: Option<Alg>,
+    /// How long its tokens live.
+    pub token_expiry: TokenExpiry,
+    /// When it ends.
+    pub expires_at: Option<UnixSeconds>,
+    /// What it may be granted.
+    pub offer: Offer,
+    /// Whether its workspace allows never-expiring tokens.
+    pub workspace_never_expires_allowed: bool,
+    /// Its permissions on Mintmark itself.
+    pub permissions: Box<[Permission]>,
+    pub(super) disabled: bool,
+    pub(super) workspace_suspended: bool,
+    pub(super) allowed_ips: Box<[IpNet]>,
+    pub(super) secrets: Box<[StoredSecret]>,
+}
+
+/// A secret as authentication needs it.
+#[derive(Debug)]
+pub(super) struct StoredSecret {
+    /// Its id.
+    pub(super) secret_id: Arc<str>,
+    mac: Box<[u8]>,
+    expires_at: Option<UnixSeconds>,
+}
+
+/// Why a client was refused. The wire says the same for all; this is for the log and the failure feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// No such client.
+    UnknownClient,
+    /// The secret is none of the client's.
+    WrongSecret,
+    /// The secret was right once.
+    ExpiredSecret,
+    /// The client is disabled.
+    ClientDisabled,
+    /// The client's `expires_at` has passed.
+    ClientExpired,
+    /// The client's workspace is suspended.
+    WorkspaceSuspended,
+    /// The source address is not among the client's `allowed_ips`.
+    AddressNotAllowed,
+}
+
+impl Refusal {
+    /// A stable name for logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnknownClient => "unknown_client",
+            Self::WrongSecret => "wrong_secret",
+            Self::ExpiredSecret => "expired_secret",
+            Self::ClientDisabled => "client_disabled",
+            Self::ClientExpired => "client_expired",
+            Self::WorkspaceSuspended => "workspace_suspended",
+            Self::AddressNotAllowed => "address_not_allowed",
+        }
+    }
+}
+
+impl Credentials {
+    /// Whether the client is one that may act at `now`, whatever it brings to prove itself.
+    pub fn standing(&self, now: UnixSeconds) -> Result<(), Refusal> {
+        if self.disabled {
+            return Err(Refusal::ClientDisabled);
+        }
+        if self.expires_at.is_some_and(|at| at <= now) {
+            return Err(Refusal::ClientExpired);
+        }
+        if self.workspace_suspended {
+            return Err(Refusal::WorkspaceSuspended);
+        }
+        Ok(())
+    }
+
+    /// Whether the client may authenticate from `source`. IPv4-mapped IPv6 counts as IPv4.
+    fn allows(&self, source: IpAddr) -> bool {
+        let source = source.to_canonical();
+        self.allowed_ips.is_empty() || self.allowed_ips.iter().any(|network| network.contains(&source))
+    }
+}
+
+impl Clients {
+    /// The credentials of a client, from memory or else from the database. `None` for an unknown client.
+    pub async fn credentials(&self, client_id: &str) -> Result<Option<Arc<Credentials>>, Error> {
+        if !ids::is_client_id(client_id) {
+            return Ok(None);
+        }
+        if let Some(entry) = self.cache.get(client_id) {
+            return Ok(entry);
+        }
+        // Boxed, so that the usual way through a request is not as large as this one.
+        Box::pin(self.read_credentials(client_id)).await
+    }
+
+    #[cold]
+    async fn read_credentials(&self, client_id: &str) -> Result<Option<Arc<Credentials>>, Error> {
+        let (stored, seq) = self.kernel.storage.credentials(client_id).await?;
+        let entry = stored.map(|stored| Arc::new(self.condense(stored)));
+        self.cache.fill(client_id, entry.clone(), seq);
+        Ok(entry)
+    }
+
+    fn condense(&self, stored: StoredCredentials) -> Credentials {
+        let StoredCredentials {
+            client,
+            workspace_suspended_at,
+            workspace_never_expires_allowed,
+            secrets,
+            products,
+        } = stored;
+        Credentials {
+            offer: Offer::new(&products, &client.permissions, &self.kernel.policy.audiences),
+            client_id: client.client_id.into(),
+            workspace_id: client.workspace_id.into(),
+            generation: client.generation,
+            slot: client.slot,
+            active_tokens: client.active_tokens,
+            signing_alg: client.signing_alg,
+            token_expiry: client.token_expiry,
+            expires_at: client.expires_at,
+            permissions: client.permissions.into(),
+            workspace_never_expires_allowed,
+            disabled: client.disabled_at.is_some(),
+            workspace_suspended: workspace_suspended_at.is_some(),
+            allowed_ips: client.allowed_ips.into(),
+            secrets: secrets
+                .into_iter()
+                .map(|secret| StoredSecret {
+                    secret_id: secret.secret_id.into(),
+                    mac: secret.mac.into(),
+                    expires_at: secret.expires_at,
+                })
+                .collect(),
+        }
+    }
+
+    /// Checks a client secret (RFC 6749 §2.3.1). Whatever is wrong, about the same work is done, so that the time
+    /// taken tells an unknown client from a wrong secret no better than chance.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be known; `Ok(Err(refusal))` when it is known that the client may not.
+    pub async fn authenticate_secret(
+        &self,
+        client_id: &str,
+        plain: &str,
+        source: IpAddr,
+    ) -> Result<Result<(Arc<Credentials>, Arc<str>), Refusal>, Error> {
+        // A secret of wrong form or checksum is nobody's: no lookup, no hash.
+        if !secret::is_well_formed(plain) {
+            return Ok(Err(Refusal::WrongSecret));
+        }
+        let now = self.kernel.clock.now();
+        let Some(credentials) = self.credentials(client_id).await? else {
+            let _ = self.kernel.subkeys.is_secret(plain, &[0; 32]);
+            return Ok(Err(Refusal::UnknownClient));
+        };
+        let Some(secret) =
+            credentials.secrets.iter().find(|secret| self.kernel.subkeys.is_secret(plain, &secret.mac))
+        else {
+            return Ok(Err(Refusal::WrongSecret));
+        };
+        if secret.expires_at.is_some_and(|at| at <= now) {
+            return Ok(Err(Refusal::ExpiredSecret));
+        }
+        if let Err(refusal) = credentials.standing(now) {
+            return Ok(Err(refusal));
+        }
+        if !credentials.allows(source) {
+            return Ok(Err(Refusal::AddressNotAllowed));
+        }
+        let secret_id = Arc::clone(&secret.secret_id);
+        self.last_used.note(&secret_id, now);
+        Ok(Ok((credentials, secret_id)))
+    }
+}

@@ -1,0 +1,149 @@
+//! Generations: the slot that all stateless tokens of a client share, and what it says when the client, its workspace or
+//! the generation itself changes (docs/revocation.md).
+
+use super::Clients;
+use crate::kernel::Error;
+use crate::model::client::ApiClient;
+use crate::model::clock::UnixSeconds;
+use crate::model::reach::Reach;
+use crate::model::status::{Holds, Mark, Slot};
+use crate::model::token::STATELESS_LIFETIME_MAX;
+use crate::storage::{Change, Revoked, Tx};
+
+/// How many clients a turn of background work takes on.
+const AT_ONCE: u32 = 1_000;
+
+impl Clients {
+    /// Gives a slot to every client that was made before there were slots.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn ensure_slots(&self) -> Result<(), Error> {
+        loop {
+            let without = self.kernel.storage.clients_without_slot(AT_ONCE).await?;
+            if without.is_empty() {
+                return Ok(());
+            }
+            let mut tx = self.kernel.storage.begin().await?;
+            let now = self.kernel.clock.now();
+            let mut clients = Vec::with_capacity(without.len());
+            for client_id in without {
+                clients.extend(tx.lock_client(&Reach::Platform, &client_id).await?);
+            }
+            for mut client in clients.into_iter().filter(|client| client.slot.is_none()) {
+                self.first_slot(&mut tx, &mut client, now).await?;
+                tx.update_client(&client).await?;
+                tx.changed(Change::Client(client.client_id));
+            }
+            self.ledger.commit(tx).await?;
+        }
+    }
+
+    /// The slot of a client's first generation, or of its next one.
+    async fn slot_for_generation(&self, tx: &mut Tx, now: UnixSeconds) -> Result<Slot, Error> {
+        loop {
+            let mut lease = tx.lease_slots(Holds::Generations, 1, self.kernel.random.fill()?, now).await?;
+            if let Some(slot) = lease.next() {
+                return Ok(slot);
+            }
+        }
+    }
+
+    /// Gives a client that has no slot yet the slot of its generation.
+    pub(crate) async fn first_slot(
+        &self,
+        tx: &mut Tx,
+        client: &mut ApiClient,
+        now: UnixSeconds,
+    ) -> Result<(), Error> {
+        client.slot = Some(self.slot_for_generation(tx, now).await?);
+        Ok(())
+    }
+
+    /// Opens a new generation of a locked client: all its stateless tokens die. The caller writes the client.
+    pub(crate) async fn new_generation(
+        &self,
+        tx: &mut Tx,
+        client: &mut ApiClient,
+        now: UnixSeconds,
+    ) -> Result<(), Error> {
+        self.end_generation(tx, client, now).await?;
+        client.generation += 1;
+        self.first_slot(tx, client, now).await?;
+        if client.slots_suspended_at.is_some() {
+            tx.mark_slots(client.slot.as_slice(), Mark::Suspend).await?;
+        }
+        Ok(())
+    }
+
+    /// Marks the slot of a client's generation as revoked. Nothing points at it afterwards, but tokens that name it
+    /// still travel.
+    pub(crate) async fn end_generation(
+        &self,
+        tx: &mut Tx,
+        client: &ApiClient,
+        now: UnixSeconds,
+    ) -> Result<(), Error> {
+        if let Some(slot) = client.slot {
+            tx.mark_slots(&[slot], Mark::Revoke).await?;
+            tx.status_list_outlives(slot.list, now + STATELESS_LIFETIME_MAX).await?;
+        }
+        Ok(())
+    }
+
+    /// Revokes all tokens of a locked client: a new generation, and every recorded one. Returns how many recorded ones
+    /// had been alive. The caller writes the client.
+    pub(crate) async fn revoke_all_tokens(
+        &self,
+        tx: &mut Tx,
+        client: &mut ApiClient,
+        now: UnixSeconds,
+    ) -> Result<usize, Error> {
+        self.new_generation(tx, client, now).await?;
+        let revoked = tx.revoke_tokens_of_client(&client.client_id, now).await?;
+        mark_revoked(tx, &revoked).await
+    }
+
+    /// Makes the slots of a locked client say whether it may act: suspended while it is disabled, has ended or its
+    /// workspace is suspended, and back when none of these holds. Returns whether anything was to be done; then the
+    /// caller writes the client.
+    pub(crate) async fn suit_slots(
+        &self,
+        tx: &mut Tx,
+        client: &mut ApiClient,
+        workspace_suspended: bool,
+        now: UnixSeconds,
+    ) -> Result<bool, Error> {
+        let suspend = workspace_suspended || !client.is_active(now);
+        if suspend == client.slots_suspended_at.is_some() {
+            return Ok(false);
+        }
+        let recorded = tx.live_tokens_of_client(&client.client_id, now).await?;
+        let slots: Vec<Slot> = recorded.iter().filter_map(|token| token.slot).chain(client.slot).collect();
+        let mark = if suspend { Mark::Suspend } else { Mark::Resume };
+        tx.mark_slots(&slots, mark).await?;
+        client.slots_suspended_at = suspend.then_some(now);
+        Ok(true)
+    }
+
+    /// Suspends the slots of a client whose `expires_at` has passed.
+    pub(crate) async fn suspend_ended(&self, client_id: &str, now: UnixSeconds) -> Result<(), Error> {
+        let mut tx = self.kernel.storage.begin().await?;
+        let reach = Reach::Platform;
+        if let Some(mut client) = tx.lock_client(&reach, client_id).await?
+            // Its end may have been put off meanwhile.
+            && !client.is_active(now)
+            && self.suit_slots(&mut tx, &mut client, false, now).await?
+        {
+            tx.update_client(&client).await?;
+        }
+        self.ledger.commit(tx).await
+    }
+}
+
+/// Marks the slots of tokens that were just revoked. Returns how many of them had been alive.
+pub(crate) async fn mark_revoked(tx: &mut Tx, revoked: &[Revoked]) -> Result<usize, Error> {
+    let slots: Vec<Slot> = revoked.iter().filter_map(|token| token.slot).collect();
+    tx.mark_slots(&slots, Mark::Revoke).await?;
+    Ok(revoked.iter().filter(|token| token.was_live).count())
+}

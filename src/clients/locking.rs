@@ -1,0 +1,44 @@
+//! Locks the rows that a change depends on, or says that there is no such thing within the caller's reach. A workspace
+//! is locked before its clients, and a client before its secrets and tokens.
+
+use crate::kernel::Error;
+use crate::model::client::ApiClient;
+use crate::model::ids;
+use crate::model::reach::Reach;
+use crate::model::workspace::Workspace;
+use crate::storage::Tx;
+
+const WHAT: &str = "API client";
+
+/// A client within reach, locked, or "not found".
+pub(crate) async fn lock_client(tx: &mut Tx, reach: &Reach, client_id: &str) -> Result<ApiClient, Error> {
+    if !ids::is_client_id(client_id) {
+        return Err(Error::NotFound(WHAT));
+    }
+    tx.lock_client(reach, client_id).await?.ok_or(Error::NotFound(WHAT))
+}
+
+/// A workspace within reach, locked, or "not found".
+pub(super) async fn lock_workspace(
+    tx: &mut Tx,
+    reach: &Reach,
+    workspace_id: &str,
+) -> Result<Workspace, Error> {
+    if !ids::is_workspace_id(workspace_id) {
+        return Err(Error::NotFound("workspace"));
+    }
+    tx.lock_workspace(reach, workspace_id).await?.ok_or(Error::NotFound("workspace"))
+}
+
+/// The workspace of a client within reach, locked, or "not found". Workspaces are locked before their clients.
+pub(super) async fn lock_workspace_of(
+    tx: &mut Tx,
+    reach: &Reach,
+    client_id: &str,
+) -> Result<Workspace, Error> {
+    if !ids::is_client_id(client_id) {
+        return Err(Error::NotFound(WHAT));
+    }
+    let workspace_id = tx.workspace_of_client(reach, client_id).await?.ok_or(Error::NotFound(WHAT))?;
+    lock_workspace(tx, &Reach::Platform, &workspace_id).await
+}

@@ -1,0 +1,50 @@
+//! API clients and their secrets: created, changed, deleted, and authenticated from memory. For the doors, for
+//! `issuance`, and for the services whose work ends the tokens of a client (`tokens`, `tenants`, `signing`).
+
+mod cache;
+mod change;
+mod context;
+mod credentials;
+mod generations;
+mod last_used;
+mod later;
+mod lifecycle;
+mod locking;
+mod representation;
+mod rules;
+mod secrets;
+
+use std::sync::Arc;
+
+use crate::kernel::Kernel;
+use crate::ledger::Ledger;
+
+pub(crate) use cache::CredentialCache;
+pub use change::ClientChange;
+pub use credentials::{Credentials, Refusal};
+pub(crate) use generations::mark_revoked;
+pub(crate) use last_used::LastUsed;
+pub use later::LaterMembers;
+pub use lifecycle::{ChangedClient, ClientFilter, CreatedClient};
+pub(crate) use locking::lock_client;
+pub use secrets::{CreatedSecret, NewSecret};
+
+/// API clients, their secrets and the credentials held in memory.
+#[derive(Debug)]
+pub struct Clients {
+    kernel: Arc<Kernel>,
+    ledger: Arc<Ledger>,
+    cache: Arc<CredentialCache>,
+    last_used: LastUsed,
+}
+
+impl Clients {
+    pub(crate) fn new(kernel: Arc<Kernel>, ledger: Arc<Ledger>, cache: Arc<CredentialCache>) -> Self {
+        Self { kernel, ledger, cache, last_used: LastUsed::default() }
+    }
+
+    /// How many clients are held in memory.
+    pub fn cached(&self) -> usize {
+        self.cache.len()
+    }
+}

@@ -1,0 +1,231 @@
+//! Client secrets: up to five live ones a client, so that a new one can be rolled out before the old one ends. For the
+//! management API, the command line and the console.
+
+use serde_json::json;
+
+use super::change::end;
+use super::lifecycle::touch;
+use super::{Clients, lock_client};
+use crate::kernel::{Caller, Error};
+use crate::ledger::{Keep, Subject};
+use crate::model::audit::Action;
+use crate::model::clock::{UnixSeconds, to_rfc3339};
+use crate::model::ids;
+use crate::model::invalid::Broken;
+use crate::model::mail::MailKind;
+use crate::model::page::{Items, Page};
+use crate::model::secret::{ClientSecret, MAX_LIVE_SECRETS, PlainSecret};
+use crate::storage::Change;
+
+/// For how long the secrets before a new one may go on, in seconds: up to thirty days.
+const OVERLAP_RANGE: std::ops::RangeInclusive<i64> = 0..=2_592_000;
+
+/// What a person wants of a new secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewSecret {
+    /// When it ends, RFC 3339; `None` for never.
+    pub expires_at: Option<String>,
+    /// Every other secret ends in this many seconds, unless it ends sooner; 0 ends them at once. `None` leaves them.
+    pub expire_others_after_seconds: Option<i64>,
+    /// Whether all tokens of the client are revoked too.
+    pub revoke_tokens: Option<bool>,
+    /// What of the request could not be read as what it should be; told together with what breaks a rule.
+    pub unread: Broken,
+}
+
+/// A secret as it was just created. The only time the plain one is seen.
+#[derive(Debug)]
+pub struct CreatedSecret {
+    /// Its record.
+    pub record: ClientSecret,
+    /// The secret itself.
+    pub secret: PlainSecret,
+}
+
+impl Clients {
+    /// Gives a client within reach another secret. Records of expired secrets are cleared away.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if five would go on living beside it, [`Error::Invalid`], [`Error::NotSupportedYet`],
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub async fn add_secret(
+        &self,
+        caller: &Caller,
+        client_id: &str,
+        wanted: &NewSecret,
+        keep: Option<Keep<'_, CreatedSecret>>,
+    ) -> Result<CreatedSecret, Error> {
+        caller.must_manage()?;
+        let mut tx = self.kernel.storage.begin().await?;
+        let mut client = lock_client(&mut tx, &caller.reach, client_id).await?;
+        let now = self.kernel.clock.now();
+        let expires_at = wanted.check(now)?;
+        let others_end_at = wanted.expire_others_after_seconds.map(|seconds| now.saturating_add(seconds));
+
+        tx.delete_expired_secrets(client_id, now).await?;
+        let live = tx.secrets(client_id).await?;
+        if live.len() >= MAX_LIVE_SECRETS && others_end_at != Some(now) {
+            return Err(Error::Conflict(format!(
+                "the client has {MAX_LIVE_SECRETS} live secrets, the most it may have: delete one, or repeat with \
+                 \"expire_others_after_seconds\": 0 to end them all at once"
+            )));
+        }
+        let (record, secret) = self.new_secret(client_id, expires_at)?;
+        tx.insert_secret(&record).await?;
+        if let Some(at) = others_end_at {
+            tx.expire_other_secrets(client_id, &record.secret_id, at).await?;
+        }
+        let revoked_tokens = match wanted.revoke_tokens {
+            Some(true) => Some(self.revoke_all_tokens(&mut tx, &mut client, now).await?),
+            Some(false) | None => None,
+        };
+        touch(&mut client, now);
+        tx.update_client(&client).await?;
+
+        let others_end_at = others_end_at.filter(|_| !live.is_empty()).map(to_rfc3339);
+        let facts = json!({
+            "label": client.label,
+            "last_four": record.last_four,
+            "expires_at": expires_at.map(to_rfc3339),
+            "others_expire_at": others_end_at,
+            "revoked_tokens": revoked_tokens,
+        });
+        let subject = Subject::of_client(&client, &record.secret_id);
+        self.ledger.audit(&mut tx, caller, Action::SecretCreated, subject, facts.clone()).await?;
+        self.ledger.mail_contacts(&mut tx, &client, MailKind::SecretCreated, facts).await?;
+        tx.changed(Change::Client(client_id.to_owned()));
+        let created = CreatedSecret { record, secret };
+        self.ledger.keep_reply(&mut tx, keep.as_ref(), &created).await?;
+        self.ledger.commit(tx).await?;
+        Ok(created)
+    }
+
+    /// A page of the live secrets of a client within reach, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Lacks`], [`Error::Storage`].
+    pub async fn secrets(
+        &self,
+        caller: &Caller,
+        client_id: &str,
+        page: &Page,
+    ) -> Result<Items<ClientSecret>, Error> {
+        let mut secrets = self.client(caller, client_id).await?.secrets;
+        secrets.retain(|secret| page.after.as_ref().is_none_or(|after| secret.secret_id > *after));
+        Ok(Items::cut(secrets, page.limit, |secret| secret.secret_id.clone()))
+    }
+
+    /// A live secret of a client within reach.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Lacks`], [`Error::Storage`].
+    pub async fn secret(
+        &self,
+        caller: &Caller,
+        client_id: &str,
+        secret_id: &str,
+    ) -> Result<ClientSecret, Error> {
+        let secrets = self.client(caller, client_id).await?.secrets;
+        secrets
+            .into_iter()
+            .find(|secret| secret.secret_id == secret_id)
+            .ok_or(Error::NotFound("client secret"))
+    }
+
+    /// Removes a live secret. It is refused from then on.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] for the last live one, unless `force`; [`Error::NotFound`], [`Error::Denied`].
+    pub async fn delete_secret(
+        &self,
+        caller: &Caller,
+        client_id: &str,
+        secret_id: &str,
+        force: bool,
+    ) -> Result<(), Error> {
+        caller.must_manage()?;
+        if !ids::is_uuid(secret_id) {
+            return Err(Error::NotFound("client secret"));
+        }
+        let mut tx = self.kernel.storage.begin().await?;
+        let mut client = lock_client(&mut tx, &caller.reach, client_id).await?;
+        let now = self.kernel.clock.now();
+        let mut live = tx.secrets(client_id).await?;
+        live.retain(|secret| secret.is_live(now));
+        let secret = live
+            .iter()
+            .find(|secret| secret.secret_id == secret_id)
+            .ok_or(Error::NotFound("client secret"))?;
+        if live.len() == 1 && !force {
+            return Err(Error::Conflict(
+                "this is the client's last live secret: add another first, or repeat with ?force=true to leave the \
+                 client without one"
+                    .to_owned(),
+            ));
+        }
+        tx.delete_secret(client_id, secret_id).await?;
+        touch(&mut client, now);
+        tx.update_client(&client).await?;
+        let facts = json!({ "label": client.label, "last_four": secret.last_four, "live_secrets_left": live.len() - 1 });
+        let subject = Subject::of_client(&client, secret_id);
+        self.ledger.audit(&mut tx, caller, Action::SecretDeleted, subject, facts.clone()).await?;
+        self.ledger.mail_contacts(&mut tx, &client, MailKind::SecretDeleted, facts).await?;
+        tx.changed(Change::Client(client_id.to_owned()));
+        self.ledger.commit(tx).await
+    }
+
+    /// Draws a secret for a client. What is stored of it is its MAC.
+    pub(super) fn new_secret(
+        &self,
+        client_id: &str,
+        expires_at: Option<UnixSeconds>,
+    ) -> Result<(ClientSecret, PlainSecret), Error> {
+        let plain = PlainSecret::from_random(&self.kernel.random.fill()?);
+        let record = ClientSecret {
+            secret_id: self.kernel.new_id()?,
+            client_id: client_id.to_owned(),
+            mac: self.kernel.subkeys.secret_mac(plain.expose()).to_vec(),
+            last_four: plain.last_four(),
+            created_at: self.kernel.clock.now(),
+            expires_at,
+            last_used_at: None,
+        };
+        Ok((record, plain))
+    }
+
+    /// Writes the uses of secrets noted since the last call.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]; then they stay noted.
+    pub(crate) async fn write_last_used(&self) -> Result<(), Error> {
+        self.last_used.write(async |rows| self.kernel.storage.touch_secrets(rows).await).await
+    }
+
+    /// Shows uses that are noted but not yet written.
+    pub(super) fn add_pending_uses(&self, secrets: &mut [ClientSecret]) {
+        for secret in secrets {
+            secret.last_used_at = secret.last_used_at.max(self.last_used.pending(&secret.secret_id));
+        }
+    }
+}
+
+impl NewSecret {
+    /// Judges the wish; returns when the new secret ends.
+    fn check(&self, now: UnixSeconds) -> Result<Option<UnixSeconds>, Error> {
+        let mut broken = self.unread.clone();
+        let mut expires_at = None;
+        match self.expires_at.as_deref().map(|instant| end(instant, now)) {
+            None => {}
+            Some(Ok(at)) => expires_at = Some(at),
+            Some(Err(why)) => broken.at("/expires_at", why),
+        }
+        if self.expire_others_after_seconds.is_some_and(|seconds| !OVERLAP_RANGE.contains(&seconds)) {
+            broken.at(
+                "/expire_others_after_seconds",
+                format!("must be from {} to {}", OVERLAP_RANGE.start(), OVERLAP_RANGE.end()),
+            );
+        }
+        Error::if_broken(broken)?;
+        Ok(expires_at)
+    }
+}

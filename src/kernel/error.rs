@@ -1,0 +1,86 @@
+//! Why a use case did not happen. Each door maps it once to what its people read.
+
+use thiserror::Error;
+
+use crate::model::invalid::{Broken, Invalid};
+use crate::model::scope::Permission;
+use crate::storage::StorageError;
+use crate::vault::random::RandomUnavailable;
+use crate::vault::seal::SealError;
+
+/// The outcome of a use case that did not happen. Nothing was changed.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// There is no such thing within the caller's reach.
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    /// The state of things does not allow it; the text says what to do first.
+    #[error("{0}")]
+    Conflict(String),
+    /// Fields break their rules; all of them are listed.
+    #[error("{} invalid: {}", if .0.len() == 1 { "a field is" } else { "fields are" }, .0.iter().map(|i| format!("{} {}", i.pointer, i.detail)).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<Invalid>),
+    /// Values that are lawful but not served by this version; refused rather than accepted and ignored.
+    #[error("not supported yet: {}", .0.iter().map(|i| format!("{} {}", i.pointer, i.detail)).collect::<Vec<_>>().join("; "))]
+    NotSupportedYet(Vec<Invalid>),
+    /// The caller may not do this.
+    #[error("{0}")]
+    Denied(String),
+    /// The caller does not hold a permission that this needs.
+    #[error("this needs the permission {0}: request a token with scope={0} from an API client that holds it")]
+    Lacks(Permission),
+    /// The record changed since the caller read it (`If-Match`).
+    #[error("the record has changed since it was read: read it again and repeat the change")]
+    Changed,
+    /// Another request with the same idempotency key was first.
+    #[error("another request with this idempotency key came first")]
+    AlreadyAnswered,
+    /// The change counter was not confirmed for too long; answers might be out of date.
+    #[error("the database has not answered for too long")]
+    Stale,
+    /// The transaction that a token shared with others failed; the text is the reason, as one of them was told it.
+    #[error("{0}")]
+    Together(String),
+    /// Storage failed.
+    #[error("{0}")]
+    Storage(#[source] StorageError),
+    /// The machine gives no random numbers, or a sealed thing does not open.
+    #[error("{0}")]
+    Crypto(String),
+}
+
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Self {
+        match error {
+            // What it refers to, or what refers to it, changed in the same moment.
+            StorageError::Conflict(_) => {
+                Self::Conflict("another change came in between: read again, then repeat this one".to_owned())
+            }
+            other => Self::Storage(other),
+        }
+    }
+}
+
+impl From<RandomUnavailable> for Error {
+    fn from(error: RandomUnavailable) -> Self {
+        Self::Crypto(error.to_string())
+    }
+}
+
+impl From<SealError> for Error {
+    fn from(error: SealError) -> Self {
+        Self::Crypto(error.to_string())
+    }
+}
+
+impl Error {
+    /// One broken field rule.
+    pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Invalid(vec![Invalid::new(pointer, detail)])
+    }
+
+    /// All broken rules found, if there are any.
+    pub fn if_broken(broken: Broken) -> Result<(), Self> {
+        if broken.is_empty() { Ok(()) } else { Err(Self::Invalid(broken.into_vec())) }
+    }
+}

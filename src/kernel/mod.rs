@@ -1,0 +1,52 @@
+//! What every service shares: storage, time, chance, subkeys and the policy from the settings, with the words services
+//! and doors have in common: who asks ([`Caller`]), what went wrong ([`Error`]), which version is expected
+//! ([`Precondition`]).
+
+mod access;
+mod error;
+mod policy;
+mod precondition;
+mod representation;
+
+use std::sync::Arc;
+
+use crate::model::clock::Clock;
+use crate::model::ids::OrderedIds;
+use crate::storage::Storage;
+use crate::vault::random::Random;
+use crate::vault::root::Subkeys;
+
+pub use access::Caller;
+pub use error::Error;
+pub use policy::Policy;
+pub use precondition::Precondition;
+pub use representation::Representation;
+
+/// What services share. Each of them holds it; no door does, so that storage is reached through a service only.
+#[derive(Debug)]
+pub struct Kernel {
+    pub(crate) storage: Storage,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Random,
+    pub(crate) subkeys: Arc<Subkeys>,
+    pub(crate) policy: Policy,
+    ids: OrderedIds,
+}
+
+impl Kernel {
+    /// The parts, over an open database.
+    pub fn new(
+        storage: Storage,
+        clock: Arc<dyn Clock>,
+        random: Random,
+        subkeys: Arc<Subkeys>,
+        policy: Policy,
+    ) -> Self {
+        Self { storage, clock, random, subkeys, policy, ids: OrderedIds::default() }
+    }
+
+    /// A new id for a row (UUIDv7). Each sorts after the one before.
+    pub(crate) fn new_id(&self) -> Result<String, Error> {
+        Ok(self.ids.next(self.clock.now_millis(), self.random.fill()?))
+    }
+}

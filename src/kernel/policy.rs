@@ -1,0 +1,33 @@
+//! The settings that rules depend on.
+
+use crate::model::expiry::TokenExpiry;
+use crate::model::grant::Audiences;
+use crate::model::key::Alg;
+
+/// What the rules need to know of the settings.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Audiences that are not a product's own.
+    pub audiences: Audiences,
+    /// The platform's signing algorithm.
+    pub signing_alg: Alg,
+    /// Token lifetime of clients created without one, in seconds.
+    pub default_lifetime_seconds: i64,
+    /// How long verifiers may keep the key set, in seconds.
+    pub jwks_max_age_seconds: i64,
+    /// How long a new signing key is published before it signs, in seconds.
+    pub key_pending_seconds: i64,
+    /// Age at which the expiring class rotates, in days; `None` by hand only.
+    pub key_rotate_every_days: Option<i64>,
+    /// For how long tokens are issued without word from the database, in seconds.
+    pub serve_stale_seconds: i64,
+    /// How long verifiers may keep a status list, in seconds.
+    pub status_list_ttl_seconds: i64,
+}
+
+impl Policy {
+    /// The `token_expiry` of a client created without one.
+    pub fn default_expiry(&self) -> TokenExpiry {
+        TokenExpiry::After { seconds: self.default_lifetime_seconds }
+    }
+}

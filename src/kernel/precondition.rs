@@ -1,0 +1,27 @@
+//! What a caller expects a record to be when it changes it (`If-Match`, RFC 9110 §13.1.1).
+
+use super::Error;
+
+/// Which versions of a record the caller is ready to change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Precondition {
+    /// Whichever there is.
+    #[default]
+    None,
+    /// One of these.
+    Versions(Vec<i64>),
+}
+
+impl Precondition {
+    /// Judges the version that the changing transaction holds.
+    ///
+    /// # Errors
+    /// [`Error::Changed`].
+    pub(crate) fn check(&self, version: i64) -> Result<(), Error> {
+        match self {
+            Self::None => Ok(()),
+            Self::Versions(versions) if versions.contains(&version) => Ok(()),
+            Self::Versions(_) => Err(Error::Changed),
+        }
+    }
+}

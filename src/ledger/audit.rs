@@ -1,0 +1,25 @@
+//! The audit trail, to be read. It is written by [`super::record`], in the transaction of each change.
+
+use super::Ledger;
+use crate::kernel::{Caller, Error};
+use crate::model::audit::AuditEvent;
+use crate::model::page::{Items, Page};
+
+pub use crate::storage::AuditFilter;
+
+impl Ledger {
+    /// A page of the events within reach, newest first: all of them for the platform, those of its own workspace for
+    /// anyone else.
+    ///
+    /// # Errors
+    /// [`Error::Lacks`], [`Error::Storage`].
+    pub async fn audit_events(
+        &self,
+        caller: &Caller,
+        filter: &AuditFilter,
+        page: &Page,
+    ) -> Result<Items<AuditEvent>, Error> {
+        caller.must_read()?;
+        Ok(self.kernel.storage.audit_events(&caller.reach, filter, page).await?)
+    }
+}

@@ -1,0 +1,116 @@
+//! What every change leaves behind in its own transaction: an audit event, and mails to the client's contacts.
+
+use serde_json::{Map, Value, json};
+
+use super::Ledger;
+use crate::kernel::{Caller, Error};
+use crate::model::audit::{Action, AuditEvent};
+use crate::model::client::ApiClient;
+use crate::model::mail::{Mail, MailKind};
+use crate::storage::{Changes, Tx};
+
+/// The thing a change is about, as the audit trail names it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) workspace_id: Option<&'a str>,
+    pub(crate) client_id: Option<&'a str>,
+    pub(crate) target: &'a str,
+}
+
+impl<'a> Subject<'a> {
+    /// A thing of the platform: a product, a signing key.
+    pub(crate) fn platform(target: &'a str) -> Self {
+        Self { workspace_id: None, client_id: None, target }
+    }
+
+    /// A workspace.
+    pub(crate) fn workspace(workspace_id: &'a str) -> Self {
+        Self { workspace_id: Some(workspace_id), client_id: None, target: workspace_id }
+    }
+
+    /// An API client.
+    pub(crate) fn client(client: &'a ApiClient) -> Self {
+        Self {
+            workspace_id: Some(&client.workspace_id),
+            client_id: Some(&client.client_id),
+            target: &client.client_id,
+        }
+    }
+
+    /// Something that belongs to an API client.
+    pub(crate) fn of_client(client: &'a ApiClient, target: &'a str) -> Self {
+        Self { target, ..Self::client(client) }
+    }
+}
+
+impl Ledger {
+    /// Writes the audit event of a change into its transaction. `detail` is an object of facts, never secrets.
+    pub(crate) async fn audit(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        action: Action,
+        subject: Subject<'_>,
+        detail: Value,
+    ) -> Result<(), Error> {
+        let event = AuditEvent {
+            event_id: self.kernel.new_id()?,
+            at: self.kernel.clock.now(),
+            actor: caller.actor.clone(),
+            action: action.as_str().to_owned(),
+            workspace_id: subject.workspace_id.map(str::to_owned),
+            client_id: subject.client_id.map(str::to_owned),
+            target: subject.target.to_owned(),
+            detail: object(detail),
+        };
+        Ok(tx.audit(&event).await?)
+    }
+
+    /// Queues a mail to each contact of a client in the transaction of the change it tells of.
+    pub(crate) async fn mail_contacts(
+        &self,
+        tx: &mut Tx,
+        client: &ApiClient,
+        kind: MailKind,
+        facts: Value,
+    ) -> Result<(), Error> {
+        let facts = object(facts);
+        for recipient in &client.notification_emails {
+            let mail = Mail {
+                mail_id: self.kernel.new_id()?,
+                queued_at: self.kernel.clock.now(),
+                kind,
+                recipient: recipient.clone(),
+                client_id: client.client_id.clone(),
+                facts: facts.clone(),
+            };
+            tx.enqueue(&mail).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a change durable, and lets it fall on this process's caches before anyone is told that it happened.
+    pub(crate) async fn commit(&self, tx: Tx) -> Result<(), Error> {
+        let changes: Changes = tx.commit().await?;
+        self.apply(&changes);
+        Ok(())
+    }
+}
+
+/// What a change changed: each member that differs, as it was and as it is, for the audit trail.
+pub(crate) fn differences(before: Value, after: Value) -> Value {
+    let (mut before, after) = (object(before), object(after));
+    let differing = after.into_iter().filter_map(|(name, new)| {
+        let old = before.remove(&name).unwrap_or_default();
+        (old != new).then(|| (name, json!({"old": old, "new": new})))
+    });
+    json!({"changed": Value::Object(differing.collect())})
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        Value::Null => Map::new(),
+        other => Map::from_iter([("value".to_owned(), other)]),
+    }
+}

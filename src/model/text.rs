@@ -1,0 +1,142 @@
+//! What text people may give a thing, and what address a mail may go to: nothing that could break a line, a header or
+//! the reading direction of whoever sees it later.
+
+use std::ops::RangeInclusive;
+
+/// The longest address SMTP carries (RFC 5321 §4.5.3.1.3, less the angle brackets).
+const ADDRESS_MAX: usize = 254;
+/// The longest local part (RFC 5321 §4.5.3.1.1).
+const LOCAL_PART_MAX: usize = 64;
+
+/// Whether `text` has a length (in characters) within `length` and no control, line-breaking or bidirectional
+/// formatting character. The error says which rule to keep.
+pub(crate) fn check(text: &str, length: RangeInclusive<usize>) -> Result<(), String> {
+    let (min, max) = (*length.start(), *length.end());
+    let count = text.chars().count();
+    if count < min {
+        return Err(format!("must have at least {min} character{}", if min == 1 { "" } else { "s" }));
+    }
+    if count > max {
+        return Err(format!("must have at most {max} characters; it has {count}"));
+    }
+    if text.chars().any(is_unprintable) {
+        return Err("must have no control, line-breaking or bidirectional formatting characters".to_owned());
+    }
+    Ok(())
+}
+
+/// Characters that change how a line is cut or which way it reads.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whether `address` is one a mail can be sent to: `local@domain` in plain ASCII, unquoted, at most 254 bytes.
+/// Stricter than RFC 5322, whose comments, quotes and literals no contact needs and an attacker does.
+pub(crate) fn check_address(address: &str) -> Result<(), &'static str> {
+    if address.len() > ADDRESS_MAX {
+        return Err("must be at most 254 characters long");
+    }
+    let Some((local, domain)) = address.split_once('@') else {
+        return Err("must be an e-mail address: name@example.com");
+    };
+    if !address.is_ascii() {
+        return Err("must be plain ASCII: write an internationalised domain in its `xn--` form");
+    }
+    if !is_local_part(local) || !is_domain(domain) {
+        return Err("must be an e-mail address like name@example.com: one @, no spaces, quotes or comments");
+    }
+    Ok(())
+}
+
+/// A dot-atom (RFC 5322 §3.2.3) that no mail program would decode as an encoded word (RFC 2047).
+fn is_local_part(local: &str) -> bool {
+    local.len() <= LOCAL_PART_MAX
+        && !local.contains("=?")
+        && local.split('.').all(|atom| {
+            !atom.is_empty()
+                && atom.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b))
+        })
+}
+
+/// A host name (RFC 1123 §2.1).
+fn is_domain(domain: &str) -> bool {
+    domain.split('.').all(|label| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_breaks_lines_or_direction_is_refused() {
+        for good in ["a", "SAP S/4HANA – Produktion", "जीएसटी", "=?utf-8?q?x?=", &"ä".repeat(200)]
+        {
+            assert_eq!(check(good, 1..=200), Ok(()), "{good:?}");
+        }
+        for bad in [
+            "",
+            "a\nb",
+            "a\r\nBcc: x",
+            "\0",
+            "\u{1b}[31m",
+            "\u{85}",
+            "a\u{202e}b",
+            "\u{2066}a",
+            "\u{200f}",
+            "a\u{2028}b",
+            &"x".repeat(201),
+        ] {
+            assert!(check(bad, 1..=200).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        let b = "b".repeat(62);
+        let longest = format!("{}@{b}.{b}.{b}", "a".repeat(64));
+        assert_eq!(longest.len(), 253);
+        for good in ["a@b", "finance-it@acme.example", "o'neil+erp@mail.acme-in.example", &longest] {
+            assert_eq!(check_address(good), Ok(()), "{good:?}");
+        }
+        let long = format!("{longest}cc");
+        for bad in [
+            "",
+            "a",
+            "@b",
+            "a@",
+            "a@b@c",
+            "a b@c",
+            "a@b c",
+            " a@b",
+            "a@b ",
+            "a@b\r\nBcc: x@y",
+            "a@b\0",
+            "\"a b\"@c",
+            "a@[127.0.0.1]",
+            "a@-b",
+            "a@b..c",
+            ".a@b",
+            "a.@b",
+            "a@b.",
+            "ä@b",
+            "a@bücher.example",
+            "a\u{202e}@b",
+            "<a@b>",
+            "a@b,c@d",
+            "a@b;c",
+            "A Name <a@b>",
+            "=?utf-8?q?x?=@b",
+            &long,
+            &format!("{}@b", "a".repeat(65)),
+        ] {
+            assert!(check_address(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The services, put together in the order in which they depend on each other. What the doors and the command line work
+//! with: they reach storage through a service only.
+
+use std::sync::Arc;
+
+use crate::clients::{Clients, CredentialCache};
+use crate::issuance::{Issuer, StatusLists, TokenPolicy};
+use crate::kernel::{Error, Kernel, Policy};
+use crate::ledger::Ledger;
+use crate::model::clock::Clock;
+use crate::signing::ring::KeyRing;
+use crate::signing::{RingMemory, Signing};
+use crate::tenants::Tenants;
+use crate::tokens::{ListChanges, Tokens};
+use crate::vault::root::Subkeys;
+
+/// Every service, over one open database.
+#[derive(Debug)]
+pub struct Services {
+    kernel: Arc<Kernel>,
+    /// Audit, outbox, kept replies, the change counter.
+    pub ledger: Arc<Ledger>,
+    /// API clients and their secrets.
+    pub clients: Arc<Clients>,
+    /// Recorded tokens, status slots, which tokens are live.
+    pub tokens: Arc<Tokens>,
+    /// Workspaces and products.
+    pub tenants: Arc<Tenants>,
+    /// Signing keys and the master key.
+    pub signing: Arc<Signing>,
+    /// The parsed keys that sign and verify.
+    pub ring: Arc<KeyRing>,
+    /// Issues tokens.
+    pub issuer: Arc<Issuer>,
+    /// Publishes the status lists.
+    pub status_lists: Arc<StatusLists>,
+}
+
+/// Why the services cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum AssemblyError {
+    /// The database does not answer.
+    #[error(transparent)]
+    Service(#[from] Error),
+    /// The issuer identifier is not one that a verifier accepts.
+    #[error("server.public_url: {0}")]
+    Issuer(String),
+}
+
+impl Services {
+    /// Puts the services together over `kernel`. Signing keys are not read yet.
+    ///
+    /// # Errors
+    /// [`AssemblyError`].
+    pub async fn assemble(kernel: Kernel, tokens: TokenPolicy) -> Result<Self, AssemblyError> {
+        let kernel = Arc::new(kernel);
+        let ring = Arc::new(KeyRing::new(Arc::clone(&kernel.subkeys), kernel.policy.signing_alg));
+        let cache = Arc::new(CredentialCache::default());
+        let list_changes = Arc::new(ListChanges::default());
+        let ring_memory = Arc::new(RingMemory::new(Arc::clone(&kernel), Arc::clone(&ring)));
+        let ledger = Ledger::start(
+            Arc::clone(&kernel),
+            vec![Arc::clone(&cache) as _, Arc::clone(&list_changes) as _, Arc::clone(&ring_memory) as _],
+        );
+        let ledger = Arc::new(ledger.await?);
+        let clients = Arc::new(Clients::new(Arc::clone(&kernel), Arc::clone(&ledger), cache));
+        let shared = || (Arc::clone(&kernel), Arc::clone(&ledger), Arc::clone(&clients));
+        let (k, l, c) = shared();
+        let token_service = Arc::new(Tokens::new(k, l, c, list_changes));
+        let (k, l, c) = shared();
+        let tenants = Arc::new(Tenants::new(k, l, c));
+        let (k, l, c) = shared();
+        let signing = Arc::new(Signing::new(k, l, c, Arc::clone(&ring), ring_memory));
+        let (k, l, c) = shared();
+        let issuer = Issuer::new(k, l, c, Arc::clone(&token_service), Arc::clone(&ring), tokens);
+        let issuer = Arc::new(issuer.map_err(AssemblyError::Issuer)?);
+        let status_lists = StatusLists::new(
+            Arc::clone(&kernel),
+            Arc::clone(&ledger),
+            Arc::clone(&token_service),
+            Arc::clone(&ring),
+        );
+        Ok(Self {
+            kernel,
+            ledger,
+            clients,
+            tokens: token_service,
+            tenants,
+            signing,
+            ring,
+            issuer,
+            status_lists: Arc::new(status_lists),
+        })
+    }
+
+    /// The clock that everything here is timed by.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.kernel.clock
+    }
+
+    /// The settings that rules depend on.
+    pub fn policy(&self) -> &Policy {
+        &self.kernel.policy
+    }
+
+    /// The subkeys, for cursors, entity tags and kept replies.
+    pub fn subkeys(&self) -> &Subkeys {
+        &self.kernel.subkeys
+    }
+
+    /// Whether the database answers and has the schema of this program.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn schema_is_current(&self) -> Result<bool, Error> {
+        Ok(self.kernel.storage.schema_is_current().await?)
+    }
+
+    /// Writes the last uses of secrets and tokens that are only noted in memory yet.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]; then they stay noted.
+    pub async fn write_last_used(&self) -> Result<(), Error> {
+        self.clients.write_last_used().await?;
+        self.tokens.write_last_introspected().await
+    }
+
+    /// Deletes what is no longer needed, in small batches, so that nothing waits long behind them.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]; what was deleted before it stays deleted.
+    pub async fn clean_up(&self) -> Result<(), Error> {
+        self.ledger.clean_up().await?;
+        self.tokens.clean_up().await
+    }
+
+    /// Closes the database; the last thing a process does with it.
+    pub async fn close(&self) {
+        self.kernel.storage.close().await;
+    }
+}

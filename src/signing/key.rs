@@ -1,0 +1,190 @@
+//! A signing key: how it is made or imported, parsed, named and sealed (RFC 7518 §3, RFC 8037).
+//!
+//! For `registry`, which creates keys, and for [`super::ring`], which holds the parsed ones.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use super::import::{ImportFault, pkcs8_from_pem};
+use super::jwk::PublicJwk;
+use super::private_key::{MAX_SIGNATURE_LEN, PrivateKey, SignError, generate};
+use crate::model::clock::UnixSeconds;
+use crate::model::invalid::Invalid;
+use crate::model::key::{Alg, Phase, SigningKey, UseFor};
+use crate::vault::random::{Random, RandomUnavailable};
+use crate::vault::root::Subkeys;
+use crate::vault::seal::SealError;
+
+/// Both halves of a key, parsed, ready to sign. `Debug` prints its public name.
+pub struct KeyPair {
+    alg: Alg,
+    private: PrivateKey,
+    public: PublicJwk,
+}
+
+impl KeyPair {
+    /// Parses a PKCS#8 private key (DER) for use with `alg`.
+    pub fn from_pkcs8(alg: Alg, pkcs8: &[u8]) -> Result<Self, ImportFault> {
+        let private = PrivateKey::parse(alg, pkcs8).map_err(|why| ImportFault::Rejected(why.0, alg))?;
+        let numbers =
+            private.public().ok_or_else(|| ImportFault::Rejected("InvalidPublicKey".to_owned(), alg))?;
+        Ok(Self { alg, private, public: PublicJwk::new(alg, &numbers) })
+    }
+
+    /// Opens the private half of a stored key. `Ok(None)` once it has none.
+    pub fn open(stored: &SigningKey, subkeys: &Subkeys) -> Result<Option<Self>, KeyError> {
+        let Some(sealed) = &stored.sealed_private else { return Ok(None) };
+        let unusable = |why| KeyError::Unusable { kid: stored.kid.clone(), why };
+        let pkcs8 =
+            subkeys.open_private_key(&stored.kid, stored.alg, sealed).map_err(|e| unusable(e.to_string()))?;
+        let pair = Self::from_pkcs8(stored.alg, &pkcs8).map_err(|e| unusable(e.to_string()))?;
+        if pair.kid() != stored.kid {
+            return Err(unusable("its private half belongs to another kid".to_owned()));
+        }
+        Ok(Some(pair))
+    }
+
+    /// The algorithm it signs with.
+    pub fn alg(&self) -> Alg {
+        self.alg
+    }
+
+    /// Its name: the RFC 7638 thumbprint.
+    pub fn kid(&self) -> &str {
+        &self.public.kid
+    }
+
+    /// The public half.
+    pub fn public(&self) -> &PublicJwk {
+        &self.public
+    }
+
+    /// Signs `message` into `out` and returns the part of it that is the signature, in JOSE form.
+    pub fn sign<'a>(
+        &self,
+        message: &[u8],
+        out: &'a mut [u8; MAX_SIGNATURE_LEN],
+    ) -> Result<&'a [u8], SignError> {
+        self.private.sign(message, out)
+    }
+
+    /// How many bytes its signatures have.
+    pub fn signature_len(&self) -> usize {
+        self.private.signature_len()
+    }
+}
+
+impl fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyPair").field("kid", &self.kid()).field("alg", &self.alg).finish_non_exhaustive()
+    }
+}
+
+/// A key that is not stored yet, with the bytes to seal. They are wiped when it is dropped.
+pub struct NewKey {
+    pair: KeyPair,
+    pkcs8: Zeroizing<Vec<u8>>,
+}
+
+impl NewKey {
+    /// Makes a key. [`KeyError::NotGenerated`] for RSA without the feature `aws-lc`.
+    pub fn generate(alg: Alg) -> Result<Self, KeyError> {
+        let pkcs8 = generate(alg).map_err(|_| RandomUnavailable)?.ok_or(KeyError::NotGenerated(alg))?;
+        let pair = KeyPair::from_pkcs8(alg, &pkcs8).map_err(KeyError::Import)?;
+        Ok(Self { pair, pkcs8 })
+    }
+
+    /// Reads a key that a person brings, as PKCS#8 PEM.
+    pub fn import(alg: Alg, private_key_pem: &str) -> Result<Self, KeyError> {
+        let pkcs8 = pkcs8_from_pem(alg, private_key_pem).map_err(KeyError::Import)?;
+        let pair = KeyPair::from_pkcs8(alg, &pkcs8).map_err(KeyError::Import)?;
+        Ok(Self { pair, pkcs8 })
+    }
+
+    /// Its name.
+    pub fn kid(&self) -> &str {
+        self.pair.kid()
+    }
+
+    /// Its algorithm.
+    pub fn alg(&self) -> Alg {
+        self.pair.alg
+    }
+
+    /// The parsed key, for use without storing it.
+    pub fn into_pair(self) -> KeyPair {
+        self.pair
+    }
+
+    /// The record to store, with the private half sealed.
+    pub fn into_record(
+        self,
+        use_for: UseFor,
+        phase: Phase,
+        created_at: UnixSeconds,
+        activates_at: UnixSeconds,
+        subkeys: &Subkeys,
+        random: &Random,
+    ) -> Result<SigningKey, SealError> {
+        let sealed = subkeys.seal_private_key(random, self.pair.kid(), self.pair.alg, &self.pkcs8)?;
+        Ok(SigningKey {
+            kid: self.pair.public.kid,
+            alg: self.pair.alg,
+            use_for,
+            phase,
+            public_jwk: self.pair.public.json,
+            sealed_private: Some(sealed),
+            created_at,
+            activates_at,
+            retired_at: None,
+            version: 1,
+        })
+    }
+}
+
+impl fmt::Debug for NewKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewKey").field("kid", &self.kid()).finish_non_exhaustive()
+    }
+}
+
+/// Why there is no key, or no usable one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// `private_key_pem` is not what it must be.
+    #[error("private_key_pem {0}")]
+    Import(ImportFault),
+    /// This build cannot make keys of this algorithm.
+    #[error(
+        "this build of Mintmark makes no {0} keys: send one as private_key_pem (`openssl genpkey -algorithm RSA \
+         -pkeyopt rsa_keygen_bits:3072 -out key.pem`), or build with `--features aws-lc`"
+    )]
+    NotGenerated(Alg),
+    /// A stored key cannot be used.
+    #[error("signing key {kid} cannot be used: {why}")]
+    Unusable {
+        /// The key.
+        kid: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No random bytes to make it of.
+    #[error(transparent)]
+    Random(#[from] RandomUnavailable),
+}
+
+impl KeyError {
+    /// The broken field rule, if it is the caller's request that is wrong and not the service.
+    pub fn invalid(&self) -> Option<Invalid> {
+        match self {
+            Self::Import(fault) => Some(Invalid::new("/private_key_pem", fault.to_string())),
+            Self::NotGenerated(_) => Some(Invalid::new("/private_key_pem", self.to_string())),
+            Self::Unusable { .. } | Self::Random(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "key_tests.rs"]
+mod tests;

@@ -1,0 +1,57 @@
+//! The master key: moving a database to another one while it is served (`design.md` §6).
+
+use super::Signing;
+use crate::kernel::{Caller, Error};
+use crate::ledger::Subject;
+use crate::model::audit::Action;
+use crate::storage::{SealedRoot, StorageError};
+use crate::vault::master::MasterKey;
+use crate::vault::root::RootKey;
+
+impl Signing {
+    /// Seals the root key under `to` instead of `from`. Nothing that is sealed under the root key changes, so whoever has
+    /// it in memory goes on.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if `to` seals it already, or it is sealed under another than `from` by now; [`Error::Denied`],
+    /// [`Error::Crypto`], [`Error::Storage`].
+    pub async fn replace_master_key(
+        &self,
+        caller: &Caller,
+        from: &MasterKey,
+        to: &MasterKey,
+    ) -> Result<(), Error> {
+        caller.must_manage_platform("the master key")?;
+        let (before, after) = (from.fingerprint(), to.fingerprint());
+        if before == after {
+            return Err(Error::Conflict(
+                "that is the master key which the database has already: name a file that is not there yet, and a new key \
+                 is made in it"
+                    .to_owned(),
+            ));
+        }
+        let mut tx = self.kernel.storage.begin().await?;
+        let stored = self.kernel.storage.sealed_root().await?;
+        let stored = stored.ok_or_else(|| StorageError::Damaged("the root key is gone".to_owned()))?;
+        let moved = || {
+            Error::Conflict(
+                "the database was moved to another master key at the same time: set keys.master_key_file to that one"
+                    .to_owned(),
+            )
+        };
+        if stored.master_fingerprint != before {
+            return Err(moved());
+        }
+        let root = RootKey::unseal(from, &stored.sealed)?;
+        let sealed = root.seal(to, &self.kernel.random)?;
+        let new = SealedRoot { master_fingerprint: after.to_vec(), sealed };
+        if !tx.replace_sealed_root(&before, &new).await? {
+            return Err(moved());
+        }
+        let subject = Subject::platform("master key");
+        self.ledger
+            .audit(&mut tx, caller, Action::MasterKeyReplaced, subject, serde_json::Value::Null)
+            .await?;
+        self.ledger.commit(tx).await
+    }
+}

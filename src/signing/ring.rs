@@ -1,0 +1,198 @@
+//! The keys as requests read them: a snapshot that is replaced whole and read without a lock.
+//!
+//! For `issuance` (the key to sign with), the key set's door (RFC 7517 §5), the management API (verifying our own
+//! tokens) and metrics. Loaded at start and whenever the change counter says that keys changed.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use mintmark_verifier::KeySet;
+
+use super::handle::SigningHandle;
+use super::jwk::PublicJwk;
+use super::key::{KeyError, KeyPair};
+use crate::model::clock::UnixSeconds;
+use crate::model::key::{Alg, Phase, SigningKey, UseFor};
+use crate::vault::root::Subkeys;
+
+/// The published keys as a document: pending, active and retiring ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jwks {
+    /// A JWK Set, `{"keys":[…]}`. The default algorithm's keys come first, since some verifiers stop at the first key.
+    pub body: String,
+    /// The strong entity tag of `body`, in quotes (RFC 9110 §8.8.3).
+    pub etag: String,
+}
+
+/// The service's keys at this moment.
+pub struct KeyRing {
+    subkeys: Arc<Subkeys>,
+    default_alg: Alg,
+    snapshot: ArcSwap<Snapshot>,
+    /// Held while a snapshot is made, so that an older one never replaces a newer.
+    loading: Mutex<()>,
+}
+
+struct Snapshot {
+    /// The change counter with which the keys were read.
+    as_of: i64,
+    /// Pending keys, then active ones, so that the first that fits and is due is the one to sign with.
+    signers: Vec<Signer>,
+    published: HashMap<String, Published>,
+    jwks: Arc<Jwks>,
+    key_set: Arc<KeySet>,
+}
+
+struct Signer {
+    from: UnixSeconds,
+    handle: Arc<SigningHandle>,
+}
+
+/// What is known of a published key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// Its algorithm.
+    pub alg: Alg,
+    /// The class of tokens it signs.
+    pub use_for: UseFor,
+    /// Its phase as stored.
+    pub phase: Phase,
+}
+
+impl KeyRing {
+    /// A ring without keys. `default_alg` is `tokens.signing_alg`.
+    pub fn new(subkeys: Arc<Subkeys>, default_alg: Alg) -> Self {
+        let snapshot = ArcSwap::from_pointee(Snapshot::new(i64::MIN, Vec::new(), &[]));
+        Self { subkeys, default_alg, snapshot, loading: Mutex::new(()) }
+    }
+
+    /// Takes over the stored keys as they were when the change counter stood at `as_of`. Keys that are known stay as
+    /// they are; only new ones are opened and parsed. An older reading than the last is passed over.
+    ///
+    /// Returns the keys that cannot be used. The rest is in force: a key with a damaged private half still verifies,
+    /// and one with a damaged public half is left out. The service should not start with such keys.
+    #[must_use = "a key that cannot be used must be reported"]
+    pub fn load(&self, stored: &[SigningKey], as_of: i64) -> Vec<KeyError> {
+        let _loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.snapshot.load();
+        if as_of < last.as_of {
+            return Vec::new();
+        }
+        let mut faults = Vec::new();
+        let mut signers = Vec::new();
+        let mut publish = Vec::new();
+        for key in stored.iter().filter(|key| key.phase != Phase::Gone) {
+            match PublicJwk::parse(key.alg, &key.public_jwk) {
+                Some(public) if public.kid == key.kid => publish.push((key, public)),
+                _ => {
+                    let why = "its public half is damaged. Restore its row from a backup".to_owned();
+                    faults.push(KeyError::Unusable { kid: key.kid.clone(), why });
+                    continue;
+                }
+            }
+            match self.handle(key, &last) {
+                Ok(Some(handle)) => signers.push((key.phase, Signer { from: signs_from(key), handle })),
+                Ok(None) => {}
+                Err(fault) => faults.push(fault),
+            }
+        }
+        signers.sort_by_key(|(phase, signer)| (*phase, std::cmp::Reverse(signer.from)));
+        publish.sort_by_key(|(key, _)| {
+            let first =
+                (key.alg != self.default_alg, key.phase != Phase::Active, key.phase, key.use_for, key.alg);
+            (first, std::cmp::Reverse(key.activates_at), key.kid.clone())
+        });
+        let signers = signers.into_iter().map(|(_, signer)| signer).collect();
+        self.snapshot.store(Arc::new(Snapshot::new(as_of, signers, &publish)));
+        faults
+    }
+
+    /// The key that signs tokens of this class by this algorithm at `now`: a pending one from the instant it is due,
+    /// else the active one. `None` if there is none.
+    pub fn for_signing(&self, alg: Alg, use_for: UseFor, now: UnixSeconds) -> Option<Arc<SigningHandle>> {
+        let snapshot = self.snapshot.load();
+        let mut of_pair = snapshot
+            .signers
+            .iter()
+            .filter(|signer| signer.handle.alg() == alg && signer.handle.use_for() == use_for);
+        of_pair.find(|signer| signer.from <= now).map(|signer| Arc::clone(&signer.handle))
+    }
+
+    /// What is known of the published key of that name.
+    pub fn published(&self, kid: &str) -> Option<Published> {
+        self.snapshot.load().published.get(kid).copied()
+    }
+
+    /// The published keys, ready to verify our own tokens with.
+    pub fn key_set(&self) -> Arc<KeySet> {
+        Arc::clone(&self.snapshot.load().key_set)
+    }
+
+    /// The published keys, ready to send.
+    pub fn jwks(&self) -> Arc<Jwks> {
+        Arc::clone(&self.snapshot.load().jwks)
+    }
+
+    /// How many published keys are in `phase`.
+    pub fn count(&self, phase: Phase) -> usize {
+        self.snapshot.load().published.values().filter(|key| key.phase == phase).count()
+    }
+
+    /// The parsed key of a stored one that may sign: the one of the last snapshot, or a new one.
+    fn handle(&self, key: &SigningKey, last: &Snapshot) -> Result<Option<Arc<SigningHandle>>, KeyError> {
+        if !matches!(key.phase, Phase::Pending | Phase::Active) {
+            return Ok(None);
+        }
+        let is_same = |handle: &SigningHandle| {
+            (handle.kid(), handle.alg(), handle.use_for()) == (key.kid.as_str(), key.alg, key.use_for)
+        };
+        if let Some(known) = last.signers.iter().find(|signer| is_same(&signer.handle)) {
+            return Ok(Some(Arc::clone(&known.handle)));
+        }
+        let Some(pair) = KeyPair::open(key, &self.subkeys)? else {
+            let why = "its private half is missing. Restore its row from a backup".to_owned();
+            return Err(KeyError::Unusable { kid: key.kid.clone(), why });
+        };
+        Ok(Some(SigningHandle::new(pair, key.use_for)))
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyRing").field("published", &self.snapshot.load().published).finish_non_exhaustive()
+    }
+}
+
+impl Snapshot {
+    fn new(as_of: i64, signers: Vec<Signer>, publish: &[(&SigningKey, PublicJwk)]) -> Self {
+        let members: Vec<&str> = publish.iter().map(|(_, jwk)| jwk.json.as_str()).collect();
+        let body = format!(r#"{{"keys":[{}]}}"#, members.join(","));
+        let digest = ring::digest::digest(&ring::digest::SHA256, body.as_bytes());
+        let etag = format!(r#""{}""#, URL_SAFE_NO_PAD.encode(digest.as_ref()));
+        let published = publish
+            .iter()
+            .map(|(key, _)| {
+                (key.kid.clone(), Published { alg: key.alg, use_for: key.use_for, phase: key.phase })
+            })
+            .collect();
+        #[expect(
+            clippy::expect_used,
+            reason = "a set that was just written, of kids that are the primary key"
+        )]
+        let key_set = KeySet::parse(body.as_bytes()).expect("our own key set");
+        Self { as_of, signers, published, jwks: Arc::new(Jwks { body, etag }), key_set: Arc::new(key_set) }
+    }
+}
+
+/// An active key signs whatever the clock says; it may have been activated early, or by a replica that is ahead.
+fn signs_from(key: &SigningKey) -> UnixSeconds {
+    if key.phase == Phase::Active { UnixSeconds::MIN } else { key.activates_at }
+}
+
+#[cfg(test)]
+#[path = "ring_tests.rs"]
+mod tests;

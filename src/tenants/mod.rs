@@ -1,0 +1,30 @@
+//! Workspaces (the tenants) and products, and the first ones of an empty system. For the doors.
+
+mod bootstrap;
+mod products;
+mod representation;
+mod workspaces;
+
+use std::sync::Arc;
+
+use crate::clients::Clients;
+use crate::kernel::Kernel;
+use crate::ledger::Ledger;
+
+pub use bootstrap::Bootstrapped;
+pub use products::ProductChange;
+pub use workspaces::WorkspaceChange;
+
+/// Workspaces and products.
+#[derive(Debug)]
+pub struct Tenants {
+    kernel: Arc<Kernel>,
+    ledger: Arc<Ledger>,
+    clients: Arc<Clients>,
+}
+
+impl Tenants {
+    pub(crate) fn new(kernel: Arc<Kernel>, ledger: Arc<Ledger>, clients: Arc<Clients>) -> Self {
+        Self { kernel, ledger, clients }
+    }
+}

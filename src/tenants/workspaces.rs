@@ -1,0 +1,339 @@
+//! Workspaces: the tenants. Written by the platform's managers; a workspace's own manager may rename it.
+//!
+//! An id, once given, is never given again, since tokens and audit events go on naming it.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::Tenants;
+use super::products::NAME_LENGTH;
+use crate::kernel::{Caller, Error, Precondition};
+use crate::ledger::{Keep, Subject, differences};
+use crate::model::audit::Action;
+use crate::model::clock::UnixSeconds;
+use crate::model::ids;
+use crate::model::invalid::Broken;
+use crate::model::member::Member;
+use crate::model::page::{Items, Page};
+use crate::model::reach::Reach;
+use crate::model::text;
+use crate::model::workspace::{PLATFORM, Workspace};
+use crate::storage::{Change, Tx};
+
+const WHAT: &str = "workspace";
+
+/// What a person says of a workspace, new or old. `null` takes the default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkspaceChange {
+    /// Display name; a workspace must have one.
+    pub name: Member<String>,
+    /// `active` (default) or `suspended`.
+    pub status: Member<String>,
+    /// Whether its clients may have never-expiring tokens; default yes.
+    pub never_expires_allowed: Member<bool>,
+    /// The products its clients may be granted; default all.
+    pub products_allowed: Member<Vec<String>>,
+    /// What of it could not be read, to be told together with the rules it breaks.
+    pub unread: Broken,
+}
+
+impl WorkspaceChange {
+    /// Applies the change. What breaks a rule is noted and left as it was. `products` are the codes there are.
+    fn apply(
+        &self,
+        workspace: &mut Workspace,
+        products: &BTreeSet<String>,
+        now: UnixSeconds,
+        broken: &mut Broken,
+    ) {
+        match &self.name {
+            Member::Absent => {}
+            Member::Null => broken.at("/name", "is required"),
+            Member::Value(name) => match text::check(name, NAME_LENGTH) {
+                Ok(()) => workspace.name.clone_from(name),
+                Err(why) => broken.at("/name", why),
+            },
+        }
+        match self.status.value().map(String::as_str) {
+            None if self.status.is_absent() => {}
+            None | Some("active") => workspace.suspended_at = None,
+            Some("suspended") => workspace.suspended_at = workspace.suspended_at.or(Some(now)),
+            Some(_) => broken.at("/status", "must be active or suspended"),
+        }
+        match self.never_expires_allowed {
+            Member::Absent => {}
+            Member::Null => workspace.never_expires_allowed = true,
+            Member::Value(allowed) => workspace.never_expires_allowed = allowed,
+        }
+        match &self.products_allowed {
+            Member::Absent => {}
+            Member::Null => workspace.products_allowed = None,
+            Member::Value(codes) => {
+                let known: BTreeSet<String> =
+                    workspace.products_allowed.take().into_iter().flatten().collect();
+                let mut allowed = BTreeSet::new();
+                for (index, code) in codes.iter().enumerate() {
+                    let pointer = format!("/products_allowed/{index}");
+                    // What is listed already may stay, though the product may be gone since.
+                    if !products.contains(code) && !known.contains(code) {
+                        broken.at(pointer, "names no product that exists: create it first");
+                    } else if !allowed.insert(code.clone()) {
+                        broken.at(pointer, "is listed before; name it once");
+                    }
+                }
+                workspace.products_allowed = Some(allowed.into_iter().collect());
+            }
+        }
+    }
+
+    /// Whether it asks for anything of `workspace` to differ but its name.
+    fn goes_beyond_the_name(&self, workspace: &Workspace) -> bool {
+        let status = match &self.status {
+            Member::Absent => false,
+            Member::Null => workspace.suspended_at.is_some(),
+            Member::Value(status) => status != workspace.status(),
+        };
+        let never_expires = match self.never_expires_allowed {
+            Member::Absent => false,
+            Member::Null => !workspace.never_expires_allowed,
+            Member::Value(allowed) => allowed != workspace.never_expires_allowed,
+        };
+        let products = match &self.products_allowed {
+            Member::Absent => false,
+            Member::Null => workspace.products_allowed.is_some(),
+            Member::Value(codes) => {
+                let mut codes = codes.clone();
+                codes.sort_unstable();
+                workspace.products_allowed.as_ref() != Some(&codes)
+            }
+        };
+        status || never_expires || products
+    }
+}
+
+impl Tenants {
+    /// A page of the workspaces within reach, by id.
+    ///
+    /// # Errors
+    /// [`Error::Lacks`], [`Error::Storage`].
+    pub async fn workspaces(&self, caller: &Caller, page: &Page) -> Result<Items<Workspace>, Error> {
+        caller.must_read()?;
+        Ok(self.kernel.storage.workspaces(&caller.reach, page).await?)
+    }
+
+    /// A workspace within reach.
+    ///
+    /// # Errors
+    /// [`Error::Lacks`], [`Error::NotFound`], [`Error::Storage`].
+    pub async fn workspace(&self, caller: &Caller, workspace_id: &str) -> Result<Workspace, Error> {
+        caller.must_read()?;
+        if !ids::is_workspace_id(workspace_id) {
+            return Err(Error::NotFound(WHAT));
+        }
+        self.kernel.storage.workspace(&caller.reach, workspace_id).await?.ok_or(Error::NotFound(WHAT))
+    }
+
+    /// Creates a workspace, under a generated id unless one is given.
+    ///
+    /// # Errors
+    /// [`Error::Lacks`], [`Error::Denied`]; [`Error::Invalid`] with every bad field; [`Error::Conflict`] if the id is
+    /// taken or once was; [`Error::AlreadyAnswered`], [`Error::Storage`], [`Error::Crypto`].
+    pub async fn create_workspace(
+        &self,
+        caller: &Caller,
+        workspace_id: &Member<String>,
+        change: &WorkspaceChange,
+        keep: Option<Keep<'_, Workspace>>,
+    ) -> Result<Workspace, Error> {
+        caller.must_manage_platform("workspaces")?;
+        let mut broken = change.unread.clone();
+        let now = self.kernel.clock.now();
+        let workspace_id = match workspace_id {
+            Member::Absent | Member::Null => ids::workspace_id(self.kernel.random.fill()?),
+            Member::Value(id) => {
+                if !ids::is_workspace_id(id) {
+                    broken.at("/workspace_id", "must have 1 to 64 characters of A-Z, a-z, 0-9, _ and -");
+                }
+                id.clone()
+            }
+        };
+        let mut workspace = Workspace {
+            workspace_id,
+            name: String::new(),
+            suspended_at: None,
+            never_expires_allowed: true,
+            products_allowed: None,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        };
+        if change.name.is_absent() {
+            broken.at("/name", "is required");
+        }
+        let products = self.codes_for(change).await?;
+        change.apply(&mut workspace, &products, now, &mut broken);
+        Error::if_broken(broken)?;
+        let mut tx = self.kernel.storage.begin().await?;
+        if !tx.insert_workspace(&workspace).await? {
+            return Err(Error::Conflict(format!(
+                "the id {} is taken, or was once; an id is never given again",
+                workspace.workspace_id
+            )));
+        }
+        let subject = Subject::workspace(&workspace.workspace_id);
+        self.ledger.audit(&mut tx, caller, Action::WorkspaceCreated, subject, facts(&workspace)).await?;
+        self.ledger.keep_reply(&mut tx, keep.as_ref(), &workspace).await?;
+        self.ledger.commit(tx).await?;
+        Ok(workspace)
+    }
+
+    /// Changes, suspends or resumes a workspace. A change that changes nothing writes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Lacks`], [`Error::NotFound`], [`Error::Changed`]; [`Error::Denied`] for more than the name, if the caller
+    /// is not of the platform; [`Error::Invalid`] with every bad field; [`Error::Conflict`] for suspending `platform`
+    /// and for taking away products that clients hold; [`Error::Storage`].
+    pub async fn change_workspace(
+        &self,
+        caller: &Caller,
+        workspace_id: &str,
+        expected: &Precondition,
+        change: &WorkspaceChange,
+    ) -> Result<Workspace, Error> {
+        caller.must_manage()?;
+        if !ids::is_workspace_id(workspace_id) {
+            return Err(Error::NotFound(WHAT));
+        }
+        let products = self.codes_for(change).await?;
+        let mut tx = self.kernel.storage.begin().await?;
+        let before = tx.lock_workspace(&caller.reach, workspace_id).await?.ok_or(Error::NotFound(WHAT))?;
+        expected.check(before.version)?;
+        if caller.reach != Reach::Platform && change.goes_beyond_the_name(&before) {
+            return Err(Error::Denied(
+                "a workspace's own manager may change its name; the rest is for API clients of the workspace `platform`"
+                    .to_owned(),
+            ));
+        }
+        let now = self.kernel.clock.now();
+        let mut after = before.clone();
+        let mut broken = change.unread.clone();
+        change.apply(&mut after, &products, now, &mut broken);
+        Error::if_broken(broken)?;
+        if after == before {
+            tx.rollback().await?;
+            return Ok(before);
+        }
+        if workspace_id == PLATFORM && after.suspended_at.is_some() {
+            return Err(Error::Conflict(
+                "the workspace `platform` cannot be suspended: nobody could resume it".to_owned(),
+            ));
+        }
+        must_not_hold_more(&mut tx, &before, &after).await?;
+        if before.suspended_at.is_some() != after.suspended_at.is_some() {
+            self.suit_slots_of_clients(&mut tx, &after, now).await?;
+        }
+        after.updated_at = now;
+        after.version += 1;
+        tx.update_workspace(&after).await?;
+        let detail = differences(facts(&before), facts(&after));
+        self.ledger
+            .audit(&mut tx, caller, Action::WorkspaceUpdated, Subject::workspace(workspace_id), detail)
+            .await?;
+        tx.changed(Change::Workspace(workspace_id.to_owned()));
+        self.ledger.commit(tx).await?;
+        Ok(after)
+    }
+
+    /// Deletes a workspace that has no API clients.
+    ///
+    /// # Errors
+    /// [`Error::Lacks`], [`Error::Denied`], [`Error::NotFound`], [`Error::Changed`]; [`Error::Conflict`] while it has
+    /// clients, and for `platform`; [`Error::Storage`].
+    pub async fn delete_workspace(
+        &self,
+        caller: &Caller,
+        workspace_id: &str,
+        expected: &Precondition,
+    ) -> Result<(), Error> {
+        caller.must_manage_platform("workspaces")?;
+        if !ids::is_workspace_id(workspace_id) {
+            return Err(Error::NotFound(WHAT));
+        }
+        let mut tx = self.kernel.storage.begin().await?;
+        let workspace = tx.lock_workspace(&caller.reach, workspace_id).await?.ok_or(Error::NotFound(WHAT))?;
+        expected.check(workspace.version)?;
+        if workspace_id == PLATFORM {
+            return Err(Error::Conflict("the workspace `platform` cannot be deleted".to_owned()));
+        }
+        match tx.count_workspace_clients(workspace_id).await? {
+            0 => {}
+            1 => return Err(Error::Conflict("the workspace has 1 API client; delete it first".to_owned())),
+            n => {
+                return Err(Error::Conflict(format!("the workspace has {n} API clients; delete them first")));
+            }
+        }
+        tx.delete_workspace(workspace_id, self.kernel.clock.now()).await?;
+        let subject = Subject::workspace(workspace_id);
+        self.ledger.audit(&mut tx, caller, Action::WorkspaceDeleted, subject, facts(&workspace)).await?;
+        self.ledger.commit(tx).await
+    }
+
+    /// Suspends the tokens of all clients of a locked workspace, or lifts that.
+    async fn suit_slots_of_clients(
+        &self,
+        tx: &mut Tx,
+        workspace: &Workspace,
+        now: UnixSeconds,
+    ) -> Result<(), Error> {
+        // All of them before the first slot is marked: slots come after the rows of clients everywhere.
+        let mut clients = Vec::new();
+        for client_id in tx.client_ids_of_workspace(&workspace.workspace_id).await? {
+            // One that is deleted meanwhile took its tokens with it.
+            clients.extend(tx.lock_client(&Reach::Platform, &client_id).await?);
+        }
+        for mut client in clients {
+            if self.clients.suit_slots(tx, &mut client, workspace.suspended_at.is_some(), now).await? {
+                tx.update_client(&client).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The codes a change's list of products may name; none are read for a change that has no such list.
+    async fn codes_for(&self, change: &WorkspaceChange) -> Result<BTreeSet<String>, Error> {
+        if change.products_allowed.value().is_none() {
+            return Ok(BTreeSet::new());
+        }
+        Ok(self.kernel.storage.all_products().await?.into_iter().map(|product| product.product).collect())
+    }
+}
+
+/// No client of the workspace holds a product that it was allowed and is no longer.
+async fn must_not_hold_more(tx: &mut Tx, before: &Workspace, after: &Workspace) -> Result<(), Error> {
+    if before.products_allowed == after.products_allowed {
+        return Ok(());
+    }
+    let held = tx.products_held(&after.workspace_id).await?;
+    let held: Vec<String> = held
+        .into_iter()
+        .filter(|(code, _)| before.allows_product(code) && !after.allows_product(code))
+        .map(|(code, clients)| format!("{code} ({clients})"))
+        .collect();
+    if held.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Conflict(format!(
+        "API clients of the workspace are granted products that are to be disallowed; take these from them first: {}",
+        held.join(", ")
+    )))
+}
+
+fn facts(workspace: &Workspace) -> Value {
+    json!({
+        "name": workspace.name,
+        "status": workspace.status(),
+        "never_expires_allowed": workspace.never_expires_allowed,
+        "products_allowed": workspace.products_allowed,
+    })
+}

@@ -1,0 +1,35 @@
+//! Deletes the rows of tokens that ended long ago and the status lists that no token refers to any more.
+
+use super::Tokens;
+use super::slots::LEASE_SECONDS;
+use crate::kernel::Error;
+
+/// For how long the row of a token that is no longer live can still be read, in seconds: thirty days.
+const ENDED_TOKENS_KEPT: i64 = 30 * 86_400;
+
+/// For how long a status list stays after the last token in it has ended, in seconds: a day. More than a lease of its
+/// slots lasts.
+const LISTS_OUTLIVE: i64 = 86_400;
+const _: () = assert!(LISTS_OUTLIVE > LEASE_SECONDS);
+
+/// How many rows are deleted at once.
+const BATCH: u32 = 500;
+
+impl Tokens {
+    /// Deletes denied tokens that have ended, the rows of tokens that ended thirty days ago, and status lists without a
+    /// live token for a day.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]; what was deleted before it stays deleted.
+    pub(crate) async fn clean_up(&self) -> Result<(), Error> {
+        let (storage, now) = (&self.kernel.storage, self.kernel.clock.now());
+        while storage.purge_denied_tokens(now, BATCH).await? >= u64::from(BATCH) {}
+        while storage.purge_recorded_tokens(now - ENDED_TOKENS_KEPT, BATCH).await? >= u64::from(BATCH) {}
+        let mut tx = storage.begin().await?;
+        let ended = tx.remove_ended_status_lists(now - LISTS_OUTLIVE, BATCH).await?;
+        if !ended.is_empty() {
+            tracing::info!(lists = ?ended, "status lists ended");
+        }
+        self.ledger.commit(tx).await
+    }
+}

@@ -1,0 +1,38 @@
+//! Changes that are due at an instant: replaced tokens whose grace is over, and clients that have ended.
+
+use super::Tokens;
+use crate::clients::mark_revoked;
+use crate::kernel::Error;
+use crate::model::clock::UnixSeconds;
+use crate::model::reach::Reach;
+
+/// How many clients a turn of background work takes on.
+const AT_ONCE: u32 = 1_000;
+
+impl Tokens {
+    /// Does what time brings: replaced tokens whose grace is over are revoked, and the slots of clients that have ended
+    /// say so. Each client is a transaction of its own.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]; what was done before it stays.
+    pub async fn suit_to_the_time(&self) -> Result<(), Error> {
+        let now = self.kernel.clock.now();
+        for client_id in self.kernel.storage.clients_with_due_tokens(now, AT_ONCE).await? {
+            self.revoke_due_tokens_of(&client_id, now).await?;
+        }
+        for client_id in self.kernel.storage.clients_ended_unmarked(now, AT_ONCE).await? {
+            self.clients.suspend_ended(&client_id, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn revoke_due_tokens_of(&self, client_id: &str, now: UnixSeconds) -> Result<(), Error> {
+        let mut tx = self.kernel.storage.begin().await?;
+        // A deleted client's tokens were revoked with it.
+        if tx.lock_client(&Reach::Platform, client_id).await?.is_some() {
+            let revoked = tx.revoke_due_tokens(client_id, now).await?;
+            mark_revoked(&mut tx, &revoked).await?;
+        }
+        self.ledger.commit(tx).await
+    }
+}

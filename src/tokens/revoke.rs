@@ -1,0 +1,110 @@
+//! Revokes tokens: one by its id or as presented (RFC 7009), or all of a client.
+
+use mintmark_verifier::AccessTokenClaims;
+use serde_json::json;
+
+use super::Tokens;
+use crate::clients::{lock_client, mark_revoked};
+use crate::kernel::{Caller, Error};
+use crate::ledger::Subject;
+use crate::model::audit::Action;
+use crate::model::ids;
+use crate::model::mail::MailKind;
+use crate::storage::Change;
+
+const WHAT: &str = "access token";
+
+/// How a token was revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revocation {
+    /// By this call.
+    Now,
+    /// It was dead before.
+    Before,
+}
+
+impl Tokens {
+    /// Revokes one token of a client within reach (RFC 7009): its row, or a row that denies it until it ends. `claims`
+    /// are those of a token whose signature is good.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the client, [`Error::Storage`]: then nothing is revoked.
+    pub async fn revoke_presented_token(
+        &self,
+        caller: &Caller,
+        claims: &AccessTokenClaims,
+    ) -> Result<Revocation, Error> {
+        let mut tx = self.kernel.storage.begin().await?;
+        let client = lock_client(&mut tx, &caller.reach, &claims.client_id).await?;
+        let now = self.kernel.clock.now();
+        let is_stateless = client.slot.is_some() && self.slot_of(claims) == client.slot;
+        let revoked = match (tx.revoke_token(&claims.jti, now).await?, claims.exp) {
+            (Some(revoked), _) => {
+                mark_revoked(&mut tx, std::slice::from_ref(&revoked)).await?;
+                revoked.was_live
+            }
+            (None, Some(exp)) if is_stateless => tx.deny_token(&claims.jti, &claims.client_id, exp).await?,
+            (None, _) => false,
+        };
+        if !revoked {
+            // What was revoked or ended before stays as it is; a row that was touched all the same is written.
+            self.ledger.commit(tx).await?;
+            return Ok(Revocation::Before);
+        }
+        let facts = json!({ "label": client.label, "scope": claims.scope });
+        let subject = Subject::of_client(&client, &claims.jti);
+        self.ledger.audit(&mut tx, caller, Action::TokenRevoked, subject, facts.clone()).await?;
+        self.ledger.mail_contacts(&mut tx, &client, MailKind::TokenRevoked, facts).await?;
+        self.ledger.commit(tx).await?;
+        Ok(Revocation::Now)
+    }
+
+    /// Revokes a recorded token of a client within reach, by its id. Revoking a dead one changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Lacks`], [`Error::Storage`].
+    pub async fn revoke_token(&self, caller: &Caller, client_id: &str, jti: &str) -> Result<(), Error> {
+        caller.must_manage()?;
+        let mut tx = self.kernel.storage.begin().await?;
+        let client = lock_client(&mut tx, &caller.reach, client_id).await?;
+        let now = self.kernel.clock.now();
+        if !ids::is_jti(jti) {
+            return Err(Error::NotFound(WHAT));
+        }
+        let found = tx.recorded_token(jti).await?.filter(|token| token.client_id == client_id);
+        let token = found.ok_or(Error::NotFound(WHAT))?;
+        let live = if token.is_live(now) { tx.revoke_token(jti, now).await? } else { None };
+        let Some(revoked) = live else {
+            tx.rollback().await?;
+            return Ok(());
+        };
+        mark_revoked(&mut tx, std::slice::from_ref(&revoked)).await?;
+        let facts = json!({ "label": client.label, "scope": token.scope });
+        let subject = Subject::of_client(&client, jti);
+        self.ledger.audit(&mut tx, caller, Action::TokenRevoked, subject, facts.clone()).await?;
+        self.ledger.mail_contacts(&mut tx, &client, MailKind::TokenRevoked, facts).await?;
+        self.ledger.commit(tx).await
+    }
+
+    /// Revokes all tokens of a client within reach, by a new generation. Returns how many recorded ones had been alive.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Lacks`], [`Error::Storage`].
+    pub async fn revoke_tokens(&self, caller: &Caller, client_id: &str) -> Result<usize, Error> {
+        caller.must_manage()?;
+        let mut tx = self.kernel.storage.begin().await?;
+        let mut client = lock_client(&mut tx, &caller.reach, client_id).await?;
+        let revoked = self.clients.revoke_all_tokens(&mut tx, &mut client, self.kernel.clock.now()).await?;
+        tx.update_client(&client).await?;
+        let facts = json!({
+            "label": client.label, "generation": client.generation, "revoked_tokens": revoked,
+        });
+        self.ledger
+            .audit(&mut tx, caller, Action::TokensRevoked, Subject::client(&client), facts.clone())
+            .await?;
+        self.ledger.mail_contacts(&mut tx, &client, MailKind::TokensRevoked, facts).await?;
+        tx.changed(Change::Client(client_id.to_owned()));
+        self.ledger.commit(tx).await?;
+        Ok(revoked)
+    }
+}

@@ -1,0 +1,9 @@
+//! Secrets at rest: the master key outside the database ([`master`]) seals the root key inside it ([`root`], [`seal`]),
+//! and the root key gives a subkey to each purpose. Random bytes come from [`random`] alone.
+//!
+//! Nothing here knows of storage, signing or HTTP.
+
+pub mod master;
+pub mod random;
+pub mod root;
+pub mod seal;

@@ -1,0 +1,60 @@
+//! The first management client: made once, whoever runs it and how often.
+
+use std::net::IpAddr;
+
+use mintmark::model::page::Page;
+use mintmark::model::reach::Reach;
+use mintmark::model::scope::Permission;
+use mintmark::model::secret::is_well_formed;
+use mintmark::storage::AuditFilter;
+
+use super::{Place, admin};
+use crate::support::{Engine, on_both_engines};
+
+async fn a_second_run_changes_nothing_and_shows_no_secret(engine: Engine) {
+    let place = Place::new(engine);
+    let services = place.services().await;
+    let first = services.tenants.bootstrap().await.unwrap();
+    let secret = first.client_secret.unwrap();
+    assert!(is_well_formed(secret.expose()));
+    assert_eq!(first.workspace_id, "platform");
+    let client = services.clients.client(&admin(), &first.client_id).await.unwrap().client;
+    assert_eq!(
+        (client.label.as_str(), client.permissions.as_slice()),
+        ("bootstrap", Permission::ALL.as_slice())
+    );
+    assert!(client.products.is_empty());
+    let home: IpAddr = "127.0.0.1".parse().unwrap();
+    assert!(
+        services.clients.authenticate_secret(&first.client_id, secret.expose(), home).await.unwrap().is_ok()
+    );
+
+    let trail = events(&place).await;
+    let second = place.services().await.tenants.bootstrap().await.unwrap();
+    assert!(second.client_secret.is_none());
+    assert_eq!((second.client_id, second.workspace_id), (first.client_id, first.workspace_id));
+    assert_eq!(events(&place).await, trail);
+    assert_eq!(trail.iter().filter(|action| *action == "client.created").count(), 1);
+    assert_eq!(trail.iter().filter(|action| *action == "workspace.created").count(), 1);
+}
+
+async fn several_at_once_make_one_client(engine: Engine) {
+    let place = Place::new(engine);
+    let mut runs = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let services = place.services().await;
+        runs.spawn(async move { services.tenants.bootstrap().await.unwrap() });
+    }
+    let made = runs.join_all().await;
+    assert_eq!(made.iter().filter(|made| made.client_secret.is_some()).count(), 1);
+    assert!(made.iter().all(|one| one.client_id == made[0].client_id));
+}
+
+async fn events(place: &Place) -> Vec<String> {
+    let page = Page { limit: 200, after: None };
+    let trail =
+        place.storage().await.audit_events(&Reach::Platform, &AuditFilter::default(), &page).await.unwrap();
+    trail.items.into_iter().map(|event| event.action).collect()
+}
+
+on_both_engines!(a_second_run_changes_nothing_and_shows_no_secret, several_at_once_make_one_client);

@@ -1,0 +1,96 @@
+//! A signing key is deleted while a token that it signed is being recorded.
+
+use mintmark::kernel::{Error, Precondition};
+use mintmark::model::client::ActiveTokens;
+use mintmark::model::key::{Phase, SigningKey, UseFor};
+use mintmark::model::reach::Reach;
+use mintmark::model::token::RecordedToken;
+use mintmark::storage::{IssueGuard, Standing};
+
+use super::{Place, START, admin, erp};
+use crate::support::{Engine, on_both_engines, outcome_after};
+
+on_both_engines!(a_token_on_its_way_is_revoked_with_its_key, no_token_is_recorded_by_a_deleted_key);
+
+async fn token(place: &Place, jti: &str) -> RecordedToken {
+    let services = place.services().await;
+    let client = erp(&services).await.record.client;
+    let (keys, _) = place.storage().await.signing_keys().await.unwrap();
+    let signing = keys.into_iter().find(|key| key.use_for == UseFor::Expiring && key.phase == Phase::Active);
+    RecordedToken {
+        jti: jti.to_owned(),
+        client_id: client.client_id,
+        workspace_id: client.workspace_id,
+        kid: signing.unwrap().kid,
+        generation: client.generation,
+        scope: "gst".to_owned(),
+        products: "gst".to_owned(),
+        issued_at: START,
+        expires_at: Some(START + 100_000),
+        revoked_at: None,
+        revoke_at: None,
+        slot: None,
+        last_introspected_at: None,
+        issued_by: "client".to_owned(),
+    }
+}
+
+const GUARD: IssueGuard = IssueGuard { secret_id: None, now: START, replaces: false };
+
+async fn a_token_on_its_way_is_revoked_with_its_key(engine: Engine) {
+    let place = Place::new(engine);
+    place.furnish().await;
+    let (services, storage) = (place.services().await, place.storage().await);
+    let token = token(&place, "on its way").await;
+    let mut tx = storage.begin().await.unwrap();
+    assert_eq!(tx.may_issue(&token, &GUARD).await.unwrap(), Standing::Good);
+    tx.insert_recorded_token(&token).await.unwrap();
+
+    let (admin, any) = (admin(), Precondition::None);
+    let deleting = services.signing.delete_signing_key(&admin, &token.kid, true, &any);
+    outcome_after(&place.database, deleting, async { drop(tx.commit().await.unwrap()) }).await.unwrap();
+    assert_eq!(storage.live_tokens_by_kid(START).await.unwrap(), []);
+}
+
+async fn no_token_is_recorded_by_a_deleted_key(engine: Engine) {
+    let place = Place::new(engine);
+    place.furnish().await;
+    let services = place.services().await;
+    let token = token(&place, "too late").await;
+    services.signing.delete_signing_key(&admin(), &token.kid, true, &Precondition::None).await.unwrap();
+    assert_eq!(
+        services.tokens.record_token(&token, ActiveTokens::Many, &GUARD).await.unwrap(),
+        Standing::KeyMayNot
+    );
+    let again = services.signing.delete_signing_key(&admin(), &token.kid, true, &Precondition::None).await;
+    assert!(matches!(again, Err(Error::NotFound(_))), "{again:?}");
+}
+
+/// A client is being given its first token by a key, which is then not yet known to hold any, and whoever gives it wants
+/// the row of a client that has one: each of the two holds what the other wants, and PostgreSQL undoes the deletion.
+#[tokio::test]
+async fn a_deletion_that_was_undone_for_another_is_done_again() {
+    let place = Place::new(Engine::Postgres);
+    place.furnish().await;
+    let (services, storage) = (place.services().await, place.storage().await);
+    let (keys, _) = storage.signing_keys().await.unwrap();
+    let lasting = |key: &&SigningKey| key.use_for == UseFor::NeverExpiring && key.phase == Phase::Active;
+    let kid = keys.iter().find(lasting).unwrap().kid.clone();
+    let for_ever = |token| RecordedToken { kid: kid.clone(), expires_at: None, ..token };
+    let (known, born) = (for_ever(token(&place, "known").await), for_ever(token(&place, "born").await));
+    let mut tx = storage.begin().await.unwrap();
+    tx.insert_recorded_token(&known).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let mut tx = storage.begin().await.unwrap();
+    assert_eq!(tx.may_issue(&born, &GUARD).await.unwrap(), Standing::Good);
+    tx.insert_recorded_token(&born).await.unwrap();
+    let (admin, any) = (admin(), Precondition::None);
+    let deleting = services.signing.delete_signing_key(&admin, &kid, true, &any);
+    let giving = async {
+        tx.lock_client(&Reach::Platform, &known.client_id).await.unwrap().unwrap();
+        tx.commit().await.unwrap();
+    };
+    assert_eq!(outcome_after(&place.database, deleting, giving).await.unwrap(), 2);
+    assert_eq!(storage.live_tokens_by_kid(START).await.unwrap(), []);
+}

@@ -1,0 +1,115 @@
+//! The rules and records below the doors: what cannot be seen, or not be timed, over HTTP.
+
+mod bootstrap;
+mod cache;
+mod clients;
+mod key_deletion;
+mod lives;
+mod secrets;
+mod year;
+
+use std::sync::Arc;
+
+use mintmark::app::Core;
+use mintmark::clients::{ClientChange, CreatedClient};
+use mintmark::config::Settings;
+use mintmark::kernel::Caller;
+use mintmark::model::clock::ManualClock;
+use mintmark::model::member::Member;
+use mintmark::model::product::Product;
+use mintmark::model::workspace::Workspace;
+use mintmark::services::Services;
+use mintmark::storage::{Change, Storage};
+
+use crate::support::{Engine, TestDatabase};
+
+/// When every test begins.
+const START: i64 = 1_790_000_000;
+
+/// A database with a clock, on which any number of processes may work.
+struct Place {
+    database: TestDatabase,
+    clock: Arc<ManualClock>,
+}
+
+impl Place {
+    fn new(engine: Engine) -> Self {
+        Self { database: TestDatabase::new(engine), clock: Arc::new(ManualClock::at(START)) }
+    }
+
+    /// What one process holds of it.
+    async fn services(&self) -> Arc<Services> {
+        let own = format!(
+            "server.public_url = \"http://127.0.0.1:1\"\ndatabase.url = {:?}\n\
+             keys.master_key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"\n",
+            self.database.url()
+        );
+        let settings = Settings::from_toml_layers(&[&own]).unwrap();
+        Core::open(&settings, self.clock.clone()).await.unwrap().services
+    }
+
+    /// The database behind the back of every process.
+    async fn storage(&self) -> Storage {
+        self.database.open().await
+    }
+
+    /// The workspace `acme` and the products `gst` and `e-invoicing`.
+    async fn furnish(&self) {
+        let storage = self.storage().await;
+        let mut tx = storage.begin().await.unwrap();
+        assert!(tx.insert_workspace(&workspace("acme")).await.unwrap());
+        for code in ["gst", "e-invoicing"] {
+            assert!(tx.insert_product(&product(code)).await.unwrap());
+            tx.changed(Change::Product(code.to_owned()));
+        }
+        tx.commit().await.unwrap();
+    }
+}
+
+fn workspace(id: &str) -> Workspace {
+    Workspace {
+        workspace_id: id.to_owned(),
+        name: id.to_owned(),
+        suspended_at: None,
+        never_expires_allowed: true,
+        products_allowed: None,
+        created_at: START,
+        updated_at: START,
+        version: 1,
+    }
+}
+
+fn product(code: &str) -> Product {
+    Product {
+        product: code.to_owned(),
+        name: code.to_owned(),
+        audience: None,
+        max_token_lifetime_seconds: None,
+        never_expires_allowed: true,
+        created_at: START,
+        updated_at: START,
+        version: 1,
+    }
+}
+
+fn admin() -> Caller {
+    Caller::command_line()
+}
+
+/// A change that names the label and the products.
+fn wanted(label: &str, products: &[&str]) -> ClientChange {
+    ClientChange {
+        label: Member::Value(label.to_owned()),
+        products: Member::Value(products.iter().map(|&code| code.to_owned()).collect()),
+        ..ClientChange::default()
+    }
+}
+
+/// A client of `acme` with both products.
+async fn erp(services: &Services) -> CreatedClient {
+    services
+        .clients
+        .create_client(&admin(), "acme", &wanted("ERP", &["gst", "e-invoicing"]), None)
+        .await
+        .unwrap()
+}

@@ -1,0 +1,178 @@
+//! A year of a busy installation with 100,000 clients, on a clock that is told to move: what is dead is forgotten, so
+//! the tables stay as large as a month makes them. Only the bits of never-expiring tokens stay.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use mintmark::app::Core;
+use mintmark::issuance::TokenRequest;
+use mintmark::jobs;
+use mintmark::model::client::{ActiveTokens, ApiClient};
+use mintmark::model::expiry::TokenExpiry;
+use mintmark::model::ids;
+use mintmark::model::secret::ClientSecret;
+use mintmark::model::status::Holds;
+use mintmark_verifier::{AccessTokenClaims, Checks, Verifier};
+
+use super::lives::open;
+use super::{Place, START, admin};
+use crate::support::{Engine, on_both_engines};
+
+on_both_engines!(the_tables_stay_flat);
+
+const DAY: i64 = 86_400;
+const CLIENTS: usize = 100_000;
+/// So many of them get tokens; the others weigh on the tables all the same.
+const BUSY: usize = 450;
+/// Tokens a day, of each of three kinds.
+const A_DAY: usize = 15;
+
+const TABLES: [&str; 6] =
+    ["access_tokens", "denied_tokens", "status_lists", "status_bits", "change_log", "idempotency_keys"];
+
+struct Year {
+    place: Place,
+    core: Core,
+    checks: Checks,
+    clients: Vec<String>,
+}
+
+/// Clients in their thousands, written behind the registry's back; the busy ones have a secret. By turns their tokens
+/// are stateless, recorded, never-expiring.
+async fn stock(place: &Place) -> Vec<String> {
+    let storage = place.storage().await;
+    let mut ids = Vec::with_capacity(CLIENTS);
+    let mut slots = Vec::new();
+    for chunk in 0..CLIENTS / 10_000 {
+        let mut tx = storage.begin().await.unwrap();
+        for number in chunk * 10_000..(chunk + 1) * 10_000 {
+            if slots.is_empty() {
+                slots = tx.lease_slots(Holds::Generations, 10_000, [7; 16], START).await.unwrap().collect();
+            }
+            let mut random = [0; 16];
+            random[..8].copy_from_slice(&(number as u64).to_be_bytes());
+            let client = ApiClient {
+                client_id: ids::client_id(random),
+                workspace_id: "acme".to_owned(),
+                label: format!("ERP {number}"),
+                products: if number < BUSY { vec!["gst".to_owned()] } else { Vec::new() },
+                permissions: Vec::new(),
+                token_expiry: match number % 3 {
+                    0 => TokenExpiry::After { seconds: 3_600 },
+                    1 => TokenExpiry::After { seconds: 2 * DAY },
+                    _ => TokenExpiry::Never {},
+                },
+                notification_emails: Vec::new(),
+                allowed_ips: Vec::new(),
+                signing_alg: None,
+                expires_at: None,
+                metadata: BTreeMap::new(),
+                disabled_at: None,
+                active_tokens: ActiveTokens::Many,
+                generation: 1,
+                slot: slots.pop(),
+                slots_suspended_at: None,
+                created_at: START,
+                updated_at: START,
+                version: 1,
+            };
+            tx.insert_client(&client, &format!("{number:08}")).await.unwrap();
+            if number < BUSY {
+                let secret = ClientSecret {
+                    secret_id: secret_id(number),
+                    client_id: client.client_id.clone(),
+                    mac: vec![0; 32],
+                    last_four: "0000".to_owned(),
+                    created_at: START,
+                    expires_at: None,
+                    last_used_at: None,
+                };
+                tx.insert_secret(&secret).await.unwrap();
+            }
+            ids.push(client.client_id);
+        }
+        tx.commit().await.unwrap();
+    }
+    ids
+}
+
+fn secret_id(number: usize) -> String {
+    format!("00000000-0000-7000-8000-{number:012}")
+}
+
+impl Year {
+    async fn issue(&self, number: usize) -> AccessTokenClaims {
+        let credentials =
+            self.core.services.clients.credentials(&self.clients[number]).await.unwrap().unwrap();
+        let secret_id = secret_id(number);
+        let issued =
+            self.core.services.issuer.issue(&credentials, &secret_id, TokenRequest::default()).await.unwrap();
+        let now = self.core.services.clock().now();
+        self.checks.verify(&issued.access_token, &self.core.services.ring.key_set(), now).unwrap()
+    }
+
+    /// The tokens of a day, which die on the next one or are revoked then.
+    async fn day(&self, day: usize, yesterdays: &[AccessTokenClaims]) -> Vec<AccessTokenClaims> {
+        let first = day * 3 * A_DAY % BUSY;
+        let tokens = join_all((0..3 * A_DAY).map(|n| self.issue((first + n) % BUSY))).await;
+        for token in yesterdays.iter().filter(|token| token.never_expires) {
+            self.core.services.tokens.revoke_presented_token(&admin(), token).await.unwrap();
+        }
+        // Of today's stateless ones, a few by themselves; and all tokens of a few clients.
+        for token in tokens.iter().filter(|token| token.exp.is_some_and(|exp| exp - token.iat <= DAY)).take(5)
+        {
+            self.core.services.tokens.revoke_presented_token(&admin(), token).await.unwrap();
+        }
+        self.core.services.tokens.revoke_tokens(&admin(), &self.clients[BUSY + day]).await.unwrap();
+        tokens
+    }
+
+    async fn rows(&self) -> BTreeMap<&'static str, i64> {
+        let mut session = self.place.database.session().await;
+        let mut rows = BTreeMap::new();
+        for table in TABLES {
+            rows.insert(table, session.number(&format!("SELECT COUNT(*) FROM {table}")).await);
+        }
+        rows
+    }
+}
+
+async fn the_tables_stay_flat(engine: Engine) {
+    let place = Place::new(engine);
+    place.furnish().await;
+    let core = open(&place).await;
+    let clients = stock(&place).await;
+    let builder = Verifier::builder("http://127.0.0.1:1", "http://127.0.0.1:1/products");
+    let checks = builder.allow_never_expiring(true).leeway_seconds(0).checks().unwrap();
+    let year = Year { place, core, checks, clients };
+    let services = Arc::clone(&year.core.services);
+    let living = async {
+        let mut yesterdays = Vec::new();
+        let mut after_a_season = BTreeMap::new();
+        for day in 0..365 {
+            year.place.clock.advance(DAY);
+            yesterdays = year.day(day, &yesterdays).await;
+            jobs::turn(&year.core.services).await;
+            if day == 90 {
+                after_a_season = year.rows().await;
+            }
+        }
+        (after_a_season, year.rows().await)
+    };
+    let (season, end) = tokio::select! {
+        rows = living => rows,
+        () = services.tokens.record_in_groups() => unreachable!("it goes on for ever"),
+    };
+    // A month of dead tokens is kept, and those of the day.
+    let recorded = i64::try_from(2 * A_DAY).unwrap();
+    assert!((30 * recorded..34 * recorded).contains(&end["access_tokens"]), "{end:?}");
+    assert_eq!(end["denied_tokens"], 5, "{end:?}");
+    assert!(end["change_log"] <= 10_000, "{end:?}");
+    for table in TABLES.into_iter().filter(|table| *table != "change_log") {
+        let bitmaps = ["status_lists", "status_bits"].contains(&table);
+        // Lists fill slowly: one of each kind is open, and a busy year opens a few more.
+        let room = if bitmaps { 64 } else { season[table] / 20 };
+        assert!(end[table] <= season[table] + room, "{table}: {season:?} after 90 days, {end:?} after 365");
+    }
+}
