@@ -1,6 +1,7 @@
 """Runs README.md as a reader does: every `sh` block as printed, in order, pasted into one fresh bash in an empty folder.
 
-    readme.py blocks    each block ends with 0, and prints what the `text` block after it says (`…` is any text)
+    readme.py blocks    each block ends with 0, and prints what the `text` block after it says (`…` is any text); links of all
+                        pages lead somewhere
     readme.py race      `serve` and `bootstrap`, started together on an empty folder, both succeed
 
 The binary is that of MINTMARK_BINARY. The README names port 8080: the run has a network of its own where the system
@@ -153,6 +154,35 @@ def anonymous(text: str) -> str:
     return text
 
 
+def check_links(_: Path) -> None:
+    """Every link of a page to a file or a heading of this repository leads somewhere."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "verifier").glob("*.md")]
+    dead, links = [], 0
+    for page in pages:
+        text = without_code(page)
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            path, _, heading = target.partition("#")
+            if re.match(r"\w+:", target):
+                continue
+            links += 1
+            file = (page.parent / path).resolve() if path else page
+            if not file.exists() or (heading and heading not in headings(file)):
+                dead.append(f"{page.relative_to(ROOT)}: {target}")
+    if dead:
+        raise SystemExit("these links lead nowhere:\n" + "\n".join(dead))
+    print(f"{links} links in {len(pages)} pages lead somewhere")
+
+
+def without_code(page: Path) -> str:
+    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def headings(page: Path) -> set[str]:
+    """The headings of a page, as links name them."""
+    found = re.findall(r"^#+ (.*)$", without_code(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
 def run_races(folder: Path) -> None:
     """`serve` and `bootstrap` at the same time, each time on an empty folder. Neither may fail, nor warn of a lost database."""
     variables, faults = environment(folder), []
@@ -186,7 +216,7 @@ def own_network() -> None:
 
 
 def main() -> None:
-    runs = {"blocks": [run_blocks, run_quickstart], "race": [run_races]}
+    runs = {"blocks": [check_links, run_blocks, run_quickstart], "race": [run_races]}
     if len(sys.argv) != 2 or sys.argv[1] not in runs:
         raise SystemExit(__doc__)
     own_network()
