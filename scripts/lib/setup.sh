@@ -27,6 +27,9 @@ install_missing() {
     has python3 || missing+=(python3)
     has openssl || missing+=(openssl)
     if [ "$1" != rust ]; then
+        has curl || missing+=(curl)
+    fi
+    if [ "$1" != rust ] && [ "$1" != readme ]; then
         python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
     fi
     # For the examples of verifying, and for forward-auth.

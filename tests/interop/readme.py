@@ -1,0 +1,229 @@
+"""Runs README.md as a reader does: every `sh` block as printed, in order, pasted into one fresh bash in an empty folder.
+
+    readme.py blocks    each block ends with 0, and prints what the `text` block after it says (`…` is any text); links of all
+                        pages lead somewhere
+    readme.py race      `serve` and `bootstrap`, started together on an empty folder, both succeed
+
+The binary is that of MINTMARK_BINARY. The README names port 8080: the run has a network of its own where the system
+allows that, so that the port is free; otherwise it takes the port of this machine, which then has to be free.
+"""
+
+import fcntl
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+# Blocks that do not run here, by how they begin, and why. Each has to be in the README.
+EXCLUDED = {
+    "cargo run --release -- quickstart\n./scripts/test\n": "this test is a part of ./scripts/test; what quickstart prints is checked below",
+    "docker build ": "needs a container engine, and builds the release again",
+}
+IN_OWN_NETWORK = "MINTMARK_README_NETWORK"
+PATIENCE_SECONDS = 300
+RACES = 50
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of commands, and what the README says they print; None if it does not say."""
+
+    line: int
+    text: str
+    expected: str | None
+
+
+def blocks() -> list[Block]:
+    """Every `sh` block of the README."""
+    found = [
+        (README.count("\n", 0, match.start()) + 1, match[1], match[2])
+        for match in re.finditer(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    ]
+    following = [*found[1:], (0, "", "")]
+    return [
+        Block(line, text, after if kind == "text" else None)
+        for (line, language, text), (_, kind, after) in zip(found, following)
+        if language == "sh"
+    ]
+
+
+def reason_to_exclude(block: Block) -> str | None:
+    return next((reason for start, reason in EXCLUDED.items() if block.text.startswith(start)), None)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """That of a fresh shell which finds `mintmark`."""
+    programs = folder / "bin"
+    programs.mkdir()
+    (programs / "mintmark").symlink_to(Path(os.environ["MINTMARK_BINARY"]).resolve())
+    return {"PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin", "HOME": str(folder), "TMPDIR": str(folder), "LANG": "C.UTF-8"}
+
+
+def bash(script: str, folder: Path, variables: dict[str, str]) -> int:
+    """Runs a script in a folder of its own; what it starts does not outlive it."""
+    empty = Path(tempfile.mkdtemp(dir=folder))
+    process = subprocess.Popen(["bash", "-c", script], cwd=empty, env=variables, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        return process.wait(timeout=PATIENCE_SECONDS)
+    finally:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+# The last command of a block counts, as do all before it; so does a variable that nothing has set. What a block leaves
+# running is stopped at the end, and has to stop well.
+START = "set -Eeuo pipefail\n"
+END = 'running=$(jobs -p)\nkill $running\nfor job in $running; do wait "$job"; done\n'
+
+
+def run_blocks(folder: Path) -> None:
+    """Every block that is not excluded."""
+    every = blocks()
+    run = [block for block in every if reason_to_exclude(block) is None]
+    for start in EXCLUDED:
+        assert any(block.text.startswith(start) for block in every), f"no block of the README begins with {start!r} any more"
+    variables = environment(folder)
+    script = START
+    for block in run:
+        name = folder / f"line-{block.line}"
+        name.with_suffix(".sh").write_text(block.text)
+        script += f"source {name}.sh > {name}.out 2> {name}.err\n"
+    code = bash(script + END, folder, variables)
+    printed = {block: output(folder, block) for block in run}
+    if code != 0:
+        for block, (out, err) in printed.items():
+            print(f"---- README.md, line {block.line}:\n{block.text}---- printed:\n{out}{err}", flush=True)
+        raise SystemExit(f"README.md: a block ends with exit code {code}: the last one above that was reached")
+    for block, (out, _) in printed.items():
+        if block.expected is not None and not matches(block.expected, out):
+            raise SystemExit(f"README.md, line {block.line}: says\n{block.expected}---- but prints\n{out}")
+    everything = "".join(out for out, _ in printed.values())
+    # Whatever the README says: tokens that never expire were issued and accepted, and a revoked one was refused.
+    for fact in ['"never_expires":true', '"active":true', "\n200\n", '"active":false']:
+        assert fact in everything, f"no block prints {fact!r}"
+    checked = sum(block.expected is not None for block in run)
+    print(f"{len(run)} blocks ran, {checked} of them with the output that the README shows")
+    for block in every:
+        if (reason := reason_to_exclude(block)) is not None:
+            print(f"not run: line {block.line}, {block.text.splitlines()[0]!r}: {reason}")
+
+
+def output(folder: Path, block: Block) -> tuple[str, str]:
+    """What a block printed, on both streams; nothing if it was not reached."""
+    files = [folder / f"line-{block.line}.{stream}" for stream in ["out", "err"]]
+    return tuple(file.read_text() if file.exists() else "" for file in files)
+
+
+def matches(expected: str, printed: str) -> bool:
+    """Whether this was printed; in what is expected, `…` with the spaces after it is any text."""
+    parts = re.split("… *", expected.strip("\n"))
+    return re.fullmatch("(?s:.*?)".join(re.escape(part) for part in parts), printed.strip("\n")) is not None
+
+
+def run_quickstart(folder: Path) -> None:
+    """What the README shows of `quickstart` is how its output begins, but for ids, secrets and tokens."""
+    shown = re.search(r"^```\n\$ cargo run --release -- quickstart\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert shown, "README.md shows no run of quickstart any more"
+    # Without --once, since the text differs; it is stopped when the last line is there.
+    command, printed = ["mintmark", "quickstart"], ""
+    with subprocess.Popen(command, cwd=folder, env=environment(folder), text=True, stdout=subprocess.PIPE) as process:
+        for line in process.stdout:
+            printed += line
+            if line.startswith("Serving until"):
+                process.terminate()
+    assert process.returncode == 0, f"quickstart ends with exit code {process.returncode}:\n{printed}"
+    if not anonymous(printed).startswith(anonymous(shown[1])):
+        raise SystemExit(f"README.md shows of quickstart\n{shown[1]}---- but it prints\n{printed}")
+    print("quickstart prints what the README shows")
+
+
+def anonymous(text: str) -> str:
+    """A text without what is another in each run."""
+    for pattern, name in {r"\bcl_[0-9A-Za-z]{22}\b": "CLIENT_ID", r"\bmms_[0-9A-Za-z]{49}\b": "SECRET", r"\beyJ[\w.-]+…?": "TOKEN"}.items():
+        text = re.sub(pattern, name, text)
+    return text
+
+
+def check_links(_: Path) -> None:
+    """Every link of a page to a file or a heading of this repository leads somewhere."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "verifier").glob("*.md")]
+    dead, links = [], 0
+    for page in pages:
+        text = without_code(page)
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            path, _, heading = target.partition("#")
+            if re.match(r"\w+:", target):
+                continue
+            links += 1
+            file = (page.parent / path).resolve() if path else page
+            if not file.exists() or (heading and heading not in headings(file)):
+                dead.append(f"{page.relative_to(ROOT)}: {target}")
+    if dead:
+        raise SystemExit("these links lead nowhere:\n" + "\n".join(dead))
+    print(f"{links} links in {len(pages)} pages lead somewhere")
+
+
+def without_code(page: Path) -> str:
+    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def headings(page: Path) -> set[str]:
+    """The headings of a page, as links name them."""
+    found = re.findall(r"^#+ (.*)$", without_code(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def run_races(folder: Path) -> None:
+    """`serve` and `bootstrap` at the same time, each time on an empty folder. Neither may fail, nor warn of a lost database."""
+    variables, faults = environment(folder), []
+    logs = [folder / "serve.err", folder / "bootstrap.err"]
+    script = f"{START}mintmark serve 2> {logs[0]} &\nmintmark bootstrap 2> {logs[1]} > bootstrap.out\n{END}"
+    for race in range(1, RACES + 1):
+        code = bash(script, folder, variables)
+        log = "".join(file.read_text() for file in logs)
+        if code != 0 or "was there before" in log:
+            faults.append(f"---- race {race}: exit code {code}\n{log}")
+    if faults:
+        raise SystemExit(f"{faults[0]}---- {len(faults)} of {RACES} races went wrong; this is the first")
+    print(f"{RACES} races, all won by both")
+
+
+def own_network() -> None:
+    """Starts this program again in a network of its own, if the system allows that; there, port 8080 is free."""
+    if IN_OWN_NETWORK in os.environ:
+        # The loopback interface is down in a new network.
+        up_and_running = 0x1 | 0x40
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+            fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", up_and_running))
+        return
+    unshare = ["unshare", "--map-root-user", "--net"]
+    if subprocess.run([*unshare, "true"], stderr=subprocess.DEVNULL).returncode == 0:
+        os.execvpe("unshare", [*unshare, sys.executable, *sys.argv], {**os.environ, IN_OWN_NETWORK: "1"})
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 8080)) == 0:
+            raise SystemExit("port 8080 is in use, and this system allows no network of its own: stop what listens there")
+    print("on this machine's own port 8080")
+
+
+def main() -> None:
+    runs = {"blocks": [check_links, run_blocks, run_quickstart], "race": [run_races]}
+    if len(sys.argv) != 2 or sys.argv[1] not in runs:
+        raise SystemExit(__doc__)
+    own_network()
+    for run in runs[sys.argv[1]]:
+        with tempfile.TemporaryDirectory(prefix="mintmark-readme-") as folder:
+            run(Path(folder))
+
+
+if __name__ == "__main__":
+    main()
