@@ -23,7 +23,7 @@ pub(super) struct Bootstrap {
     format: Format,
 }
 
-/// What is printed, with the names of `design.md` §7.
+/// What is printed, with the names of `docs/command-line.md`.
 #[derive(Serialize)]
 struct Shown<'a> {
     client_id: &'a str,

@@ -1,4 +1,4 @@
-//! The command line (`design.md` §7), one file for each command. For operators, scripts and containers.
+//! The command line (`docs/command-line.md`), one file for each command. For operators, scripts and containers.
 //!
 //! Commands work on the configured database directly, beside a serving process or without one; what they change is in
 //! force there within a second. Results, and secrets, go to standard output; everything else to standard error.

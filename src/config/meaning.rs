@@ -1,4 +1,4 @@
-//! Then the meaning, once: ranges, forms, and what must not be set together. Every rule of `design.md` §7 on settings.
+//! Then the meaning, once: ranges, forms, and what must not be set together. Every rule of `docs/operations.md` on settings.
 
 mod server;
 

@@ -1,4 +1,4 @@
-//! Tokens that an administrator generates for an API client (`design.md` §4). By the rules of the token endpoint, and no
+//! Tokens that an administrator generates for an API client (`docs/tokens.md`). By the rules of the token endpoint, and no
 //! further than the administrator itself may go; always recorded, so that each can be listed and revoked.
 
 use std::fmt;

@@ -1,5 +1,5 @@
 //! Which grant a request gets, and for how long: pure rules of scope, audience and lifetime, or the refusal
-//! (RFC 6749 §3.3, RFC 8707 §2, `design.md` §2).
+//! (RFC 6749 §3.3, RFC 8707 §2, `docs/tokens.md`).
 
 use std::borrow::Cow;
 

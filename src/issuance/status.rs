@@ -1,4 +1,4 @@
-//! The status lists as they are published (draft-ietf-oauth-status-list-21 §5.1, `design.md` §5): made when somebody
+//! The status lists as they are published (draft-ietf-oauth-status-list-21 §5.1, `docs/revocation.md`): made when somebody
 //! first asks, kept in memory, and made again only when something in them changed, when half of their life is over, or
 //! when their key is no longer published.
 //!

@@ -1,5 +1,5 @@
 //! Replies kept for `Idempotency-Key`, so that a creating request whose answer was lost can be sent again and creates
-//! nothing twice (`design.md` §4).
+//! nothing twice (`docs/management-api.md`).
 //!
 //! The reply is written in the transaction that creates, sealed, since it may hold a secret. What is kept of the
 //! request is a MAC of its body, from which nothing can be guessed.

@@ -1,4 +1,4 @@
-//! Reads a JSON body: whole, within its limits, and strictly (`design.md` §4). What two readers could read differently is
+//! Reads a JSON body: whole, within its limits, and strictly (`docs/management-api.md`). What two readers could read differently is
 //! refused. What its members are is for [`super::fields`].
 
 use std::fmt;

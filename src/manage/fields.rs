@@ -1,4 +1,4 @@
-//! Takes the members out of a JSON body by type, with every bad one named at once (`design.md` §4).
+//! Takes the members out of a JSON body by type, with every bad one named at once (`docs/management-api.md`).
 //!
 //! For a new record as for a merge patch (RFC 7396): left out, `null` and a value are three things. Rules beyond the type
 //! are the core's, which adds what it finds to the same list.

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a creating POST sent again gives the first one's reply, secret included (`design.md` §4).
+//! `Idempotency-Key`: a creating POST sent again gives the first one's reply, secret included (`docs/management-api.md`).
 //!
 //! Within this process a key that is being worked on is refused as running; between processes the database decides, in
 //! the creating transaction, and the one that loses answers with the winner's reply.

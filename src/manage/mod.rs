@@ -1,4 +1,4 @@
-//! The management door: JSON under `/v1` (`design.md` §4). One file per noun; what they share stands beside them.
+//! The management door: JSON under `/v1` (`docs/management-api.md`). One file per noun; what they share stands beside them.
 //!
 //! A handler takes [`auth::Authorized`], the only way to hold a caller; reads body ([`body`], [`fields`]), query and page
 //! ([`page`]), preconditions ([`etag`]); calls one use case of the services; and writes JSON. Creating ones go through

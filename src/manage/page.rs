@@ -1,4 +1,4 @@
-//! Query parameters, and lists cut into pages (`design.md` §4).
+//! Query parameters, and lists cut into pages (`docs/management-api.md`).
 //!
 //! A cursor is the position after which the next page begins, with a MAC over it, the list, the filters and the
 //! caller: whoever has one can do nothing with it but go on reading what it was given for.

@@ -1,5 +1,5 @@
 //! `/oauth2/verify`, any method: whether a request may pass, asked by a proxy in front of another service (forward-auth:
-//! nginx `auth_request`, Traefik, Caddy, Envoy). `design.md` §3.
+//! nginx `auth_request`, Traefik, Caddy, Envoy). `docs/forward-auth.md`.
 //!
 //! 200, 401, 403 or 503, and nothing else: nginx turns the rest into 500. So nothing of the request is refused but its
 //! token and its query, no body is read, and none is sent. The words of a refusal are those of RFC 6750 §3.

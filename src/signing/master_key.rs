@@ -1,4 +1,4 @@
-//! The master key: moving a database to another one while it is served (`design.md` §6).
+//! The master key: moving a database to another one while it is served (`docs/keys.md`).
 
 use super::Signing;
 use crate::kernel::{Caller, Error};

@@ -2,7 +2,7 @@
 //!
 //! It stands on the path of every token, so what a route needs is resolved once a worker and kept. Logged are method,
 //! route pattern, status, duration, peer and the authenticated client: never the path or query as sent, no header and
-//! no body, since any of these may carry a secret (`design.md` §6).
+//! no body, since any of these may carry a secret (`docs/keys.md`).
 
 mod routes;
 

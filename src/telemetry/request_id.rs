@@ -1,4 +1,4 @@
-//! The id of a request: in `X-Request-Id`, in every log line of the request, in every problem (`design.md` §3, §4).
+//! The id of a request: in `X-Request-Id`, in every log line of the request, in every problem (`docs/management-api.md`).
 //!
 //! Always our own: an id taken from the caller could be chosen to collide with another's or to forge log lines.
 

@@ -1,4 +1,4 @@
-//! Tokens: which are alive, how they are recorded, and how they are killed (`design.md` §5).
+//! Tokens: which are alive, how they are recorded, and how they are killed (`docs/revocation.md`).
 //!
 //! A recorded token's row is written only if everything the token was made on still holds. Whether a token lives is
 //! asked of the database every time, so that no memory can make a revoked one live.

@@ -1,4 +1,4 @@
-//! Makes a restored database safe (`design.md` §5): it does not know what happened after its backup was made, so nobody
+//! Makes a restored database safe (`docs/revocation.md`): it does not know what happened after its backup was made, so nobody
 //! may go on believing what was issued then.
 
 use serde_json::json;

@@ -1,5 +1,5 @@
 //! Status slots: which slot a token gets, and what stands in it when its client, its workspace or its generation
-//! changes (`design.md` §5).
+//! changes (`docs/revocation.md`).
 //!
 //! All stateless tokens of a client share the slot of its generation, so killing them is one mark; every recorded token
 //! has its own. Marks are part of the transaction of the change they tell of.

@@ -14,6 +14,7 @@
 
 mod architecture;
 mod cli;
+mod conformance;
 mod contract;
 mod manage;
 mod oauth;

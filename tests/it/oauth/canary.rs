@@ -1,4 +1,4 @@
-//! No secret comes to light (`design.md` §6; `standards.md` §4.9): the program itself runs with the wordiest log there is,
+//! No secret comes to light (`docs/keys.md`; `docs/conformance.md` O6): the program itself runs with the wordiest log there is,
 //! is sent secrets in every place that takes or might take one, and is made to fail; then its log, its metrics, its
 //! errors and its database are searched for them.
 

@@ -1,5 +1,5 @@
 //! What every reply of the token endpoint must be, whatever it answers (RFC 6749 §5.1, §5.2), so that no test can
-//! forget to look: `standards.md` T1, T2, T6, T23 and T27 hold wherever one of these is used.
+//! forget to look: `docs/conformance.md` T1, T2, T6, T23 and T27 hold wherever one of these is used.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};

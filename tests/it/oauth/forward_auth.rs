@@ -1,4 +1,4 @@
-//! Forward-auth (`design.md` §3, `/oauth2/verify`; `standards.md` §1.2): who passes and as whom, and that a proxy gets
+//! Forward-auth (`docs/forward-auth.md`; `docs/conformance.md` B1–B8): who passes and as whom, and that a proxy gets
 //! 200, 401, 403 or 503 whatever it sends.
 
 use mintmark::signing::handle::TokenTyp;

@@ -1,4 +1,4 @@
-//! Token introspection (RFC 7662; `standards.md` §1.7: I1–I8, I10): who is told what of which token.
+//! Token introspection (RFC 7662; `docs/conformance.md` I1–I8, I10): who is told what of which token.
 
 use mintmark::kernel::Caller;
 use mintmark::signing::handle::TokenTyp;

@@ -1,4 +1,4 @@
-//! Signed introspection replies (RFC 9701; `standards.md` §1.7: I9): who gets one, what it says, and that it passes for
+//! Signed introspection replies (RFC 9701; `docs/conformance.md` I9): who gets one, what it says, and that it passes for
 //! nothing else.
 
 use jsonwebtoken::jwk::JwkSet;

@@ -1,4 +1,4 @@
-//! The published keys (RFC 7517, RFC 7638; `standards.md` §1.5: K1–K4, §4.5): what verifies every token, for as long as
+//! The published keys (RFC 7517, RFC 7638; `docs/conformance.md` K1–K4, O5): what verifies every token, for as long as
 //! one may live, and nothing that signs.
 
 use std::collections::HashSet;

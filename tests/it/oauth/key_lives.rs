@@ -1,5 +1,5 @@
 //! Keys and long lives: a key stays published while a live token depends on it, through any number of rotations; and a
-//! stolen one is killed with its tokens (`design.md` §5).
+//! stolen one is killed with its tokens (`docs/revocation.md`).
 
 use mintmark::model::key::{Phase, UseFor};
 use mintmark::storage::Storage;

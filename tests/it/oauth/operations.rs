@@ -1,4 +1,4 @@
-//! What an operator watches (`design.md` §4, Ops): is it alive, can it serve, what does it count; and what happens to
+//! What an operator watches (`docs/operations.md`): is it alive, can it serve, what does it count; and what happens to
 //! requests under way when it is told to stop.
 
 use std::collections::{BTreeMap, HashSet};

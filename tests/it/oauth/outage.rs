@@ -1,4 +1,4 @@
-//! The database is gone for a while (`design.md` §5, caches): what is in memory is believed for five seconds, and for
+//! The database is gone for a while (`docs/revocation.md`): what is in memory is believed for five seconds, and for
 //! stateless tokens as much longer as the operator allows; then the answer is that it cannot be known.
 
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Token revocation (RFC 7009; `standards.md` §1.8: R1–R7): a client gives up its own tokens, and 200 is the truth.
+//! Token revocation (RFC 7009; `docs/conformance.md` R1–R7): a client gives up its own tokens, and 200 is the truth.
 
 use futures_util::future::join_all;
 use mintmark::kernel::Caller;

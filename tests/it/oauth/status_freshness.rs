@@ -1,4 +1,4 @@
-//! When a status list is made again (`design.md` §5, lists): never later than a revocation is acknowledged, than half of
+//! When a status list is made again (`docs/revocation.md`): never later than a revocation is acknowledged, than half of
 //! its life, or than its key is withdrawn; otherwise it comes from memory.
 
 use std::time::Duration;

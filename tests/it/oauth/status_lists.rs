@@ -1,4 +1,4 @@
-//! Status lists over HTTP (draft-ietf-oauth-status-list-21; `standards.md` §1.13: L1–L9), as a verifier in any language
+//! Status lists over HTTP (draft-ietf-oauth-status-list-21; `docs/conformance.md` L1–L9), as a verifier in any language
 //! meets them.
 
 use std::collections::HashSet;

@@ -1,5 +1,5 @@
 //! Disabled clients and suspended workspaces: their tokens are suspended, and live again when all that suspended them is
-//! lifted (`design.md` §5). Revoking beats it.
+//! lifted (`docs/revocation.md`). Revoking beats it.
 
 use reqwest::Method;
 use serde_json::json;

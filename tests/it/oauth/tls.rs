@@ -1,4 +1,4 @@
-//! TLS (RFC 6749 §3.2; `standards.md` §1.1: T25): spoken where certificate and key are set, and nothing else is there.
+//! TLS (RFC 6749 §3.2; `docs/conformance.md` T25): spoken where certificate and key are set, and nothing else is there.
 
 use mintmark::config::Settings;
 use reqwest::{Certificate, Client};

@@ -1,4 +1,4 @@
-//! `allowed_ips` (`design.md` §3, §4; `standards.md` §1.3.3): where a client may call from, by the address of the
+//! `allowed_ips` (`docs/oauth.md`; `docs/conformance.md` S3): where a client may call from, by the address of the
 //! connection or, behind proxies that are trusted, by the right hop of `X-Forwarded-For`.
 
 use reqwest::RequestBuilder;

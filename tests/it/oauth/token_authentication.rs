@@ -1,4 +1,4 @@
-//! Who is calling (RFC 6749 §2.3, §5.2; `standards.md` §1.1: T5–T9, T12, T13, T24): whoever does not prove to be a client
+//! Who is calling (RFC 6749 §2.3, §5.2; `docs/conformance.md` T5–T9, T12, T13, T24): whoever does not prove to be a client
 //! that may act is told the same, whatever the reason.
 
 use reqwest::{Method, RequestBuilder};

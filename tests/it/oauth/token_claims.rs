@@ -1,4 +1,4 @@
-//! What a token says (RFC 9068, RFC 8707, `design.md` §2; `standards.md` §1.4, §1.12 A): every claim exactly, and that
+//! What a token says (RFC 9068, RFC 8707, `docs/tokens.md`; `docs/conformance.md` J1–J10, A1): every claim exactly, and that
 //! scope, products and audience always describe the same set.
 
 use reqwest::Method;

@@ -1,4 +1,4 @@
-//! No token is born after its death (`design.md` §5): a recorded token whose right to exist ends between authentication
+//! No token is born after its death (`docs/revocation.md`): a recorded token whose right to exist ends between authentication
 //! and commit is not recorded and not given out.
 //!
 //! Each request is parked there, over HTTP, by a transaction that has taken the right away and is not yet committed:

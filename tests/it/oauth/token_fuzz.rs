@@ -1,4 +1,4 @@
-//! Requests put together by chance out of right, nearly right and absurd parts (`standards.md` §3, "panic fuzz"): each
+//! Requests put together by chance out of right, nearly right and absurd parts (`docs/conformance.md` F1): each
 //! is answered by the rules, none by a fault of ours, and a token only to whoever has proved to be its client.
 
 use super::expect::{FORM, GRANT, TOKEN, basic, issued, pair, refused};

@@ -1,4 +1,4 @@
-//! How long a token lives (`design.md` §2, §4; `standards.md` §4.4): by the client, within the caps as they are now, or
+//! How long a token lives (`docs/tokens.md`; `docs/conformance.md` O4): by the client, within the caps as they are now, or
 //! for ever in one of two forms.
 
 use mintmark_verifier::VerifyError;

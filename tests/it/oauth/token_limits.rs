@@ -1,4 +1,4 @@
-//! What is too much, too slow, or meant to be read in two ways (`standards.md` §1.1: T21, T22; §3, actix): refused early
+//! What is too much, too slow, or meant to be read in two ways (`docs/conformance.md` T21, T22): refused early
 //! and cheaply, with nothing left over that a next request could be confused by.
 
 use super::expect::{

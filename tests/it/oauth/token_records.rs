@@ -1,4 +1,4 @@
-//! What issuing leaves behind (`design.md` §1): a stateless token nothing at all, a recorded one a row that is durable
+//! What issuing leaves behind (`docs/tokens.md`): a stateless token nothing at all, a recorded one a row that is durable
 //! before the token is out.
 
 use serde_json::json;

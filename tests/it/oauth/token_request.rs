@@ -1,5 +1,5 @@
 //! Requests that are no token requests (RFC 6749 §3.2, §4.4.2, §5.2): refused before anybody is authenticated, with
-//! an error that names what to mend and repeats nothing of what was sent (`standards.md` §1.1: T2, T4, T14, T16–T20,
+//! an error that names what to mend and repeats nothing of what was sent (`docs/conformance.md` T2, T4, T14, T16–T20,
 //! T23, T26, T27).
 
 use reqwest::Method;

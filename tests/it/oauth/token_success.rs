@@ -1,5 +1,5 @@
 //! The token endpoint when all is well (RFC 6749 §4.4, §5.1), and every lawful way to say the same
-//! (`standards.md` §1.1: T1, T3, T9–T11, T13, T15, T16, T19, T22).
+//! (`docs/conformance.md` T1, T3, T9–T11, T13, T15, T16, T19, T22).
 
 use super::expect::{FORM, GRANT, basic, fully_encoded, issued, pair, post, post_as, reply_as};
 use crate::support::{Engine, Reply, TestApp, Wire, on_both_engines};

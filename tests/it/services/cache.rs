@@ -1,5 +1,5 @@
 //! What is in memory is what the database says: at once in the process that changes it, and after one poll in every
-//! other (`design.md` §5).
+//! other (`docs/revocation.md`).
 
 use std::net::IpAddr;
 
