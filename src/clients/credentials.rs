@@ -13,6 +13,7 @@ use crate::model::expiry::TokenExpiry;
 use crate::model::grant::Offer;
 use crate::model::ids;
 use crate::model::key::Alg;
+use crate::model::proof::Proof;
 use crate::model::scope::Permission;
 use crate::model::secret;
 use crate::model::status::Slot;
@@ -179,7 +180,7 @@ impl Clients {
         client_id: &str,
         plain: &str,
         source: IpAddr,
-    ) -> Result<Result<(Arc<Credentials>, Arc<str>), Refusal>, Error> {
+    ) -> Result<Result<(Arc<Credentials>, Proof), Refusal>, Error> {
         // A secret of wrong form or checksum is nobody's: no lookup, no hash.
         if !secret::is_well_formed(plain) {
             return Ok(Err(Refusal::WrongSecret));
@@ -205,6 +206,6 @@ impl Clients {
         }
         let secret_id = Arc::clone(&secret.secret_id);
         self.last_used.note(&secret_id, now);
-        Ok(Ok((credentials, secret_id)))
+        Ok(Ok((credentials, Proof::Secret { secret_id })))
     }
 }

@@ -27,6 +27,7 @@ use crate::model::clock::UnixSeconds;
 use crate::model::expiry::TokenExpiry;
 use crate::model::grant::Grant;
 use crate::model::key::UseFor;
+use crate::model::proof::Proof;
 use crate::model::status::{Holds, Slot};
 use crate::model::token::RecordedToken;
 use crate::signing::handle::{SigningHandle, TokenTyp};
@@ -173,14 +174,14 @@ impl Issuer {
         })
     }
 
-    /// Issues a token to a client that has authenticated with the secret `secret_id`.
+    /// Issues a token to a client that has authenticated with `proof`.
     ///
     /// # Errors
     /// See [`IssueError`]. If there is an error, there is no token and no row.
     pub async fn issue<'a>(
         &self,
         client: &'a Credentials,
-        secret_id: &str,
+        proof: &Proof,
         request: TokenRequest<'_>,
     ) -> Result<Issued<'a>, IssueError> {
         let now = self.kernel.clock.now();
@@ -193,7 +194,7 @@ impl Issuer {
         };
         let record = async |client: &Credentials, token: &RecordedToken| {
             let replaces = client.active_tokens != ActiveTokens::Many;
-            let guard = IssueGuard { secret_id: Some(secret_id.to_owned()), now, replaces };
+            let guard = IssueGuard { proof: Some(proof.clone()), now, replaces };
             self.tokens.record_token(token, client.active_tokens, &guard).await
         };
         let first = self.attempt(client, wanted, async |token, _| record(client, token).await).await?;

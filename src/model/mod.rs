@@ -15,6 +15,7 @@ pub mod member;
 pub(crate) mod networks;
 pub mod page;
 pub mod product;
+pub mod proof;
 pub mod reach;
 pub mod scope;
 pub mod secret;

@@ -104,7 +104,7 @@ async fn issue<'a>(caller: &'a Authenticated<TokenForm>, issuer: &Issuer) -> Res
         return Err(OAuthError::UnsupportedGrantType);
     }
     let request = TokenRequest { scope: form.scope.get().unwrap_or_default(), resources: &form.resources };
-    let outcome = issuer.issue(caller.credentials(), caller.secret_id(), request).await;
+    let outcome = issuer.issue(caller.credentials(), caller.proof(), request).await;
     outcome.map_err(|error| match error {
         IssueError::Refused(Refused::MalformedScope) => OAuthError::InvalidScope(
             "scope holds a character that is not allowed, or spaces that part nothing",

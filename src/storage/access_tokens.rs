@@ -6,19 +6,30 @@ use sqlx::FromRow;
 use super::engine::{DbTx, on_read, on_tx, on_write, statements};
 use super::{Storage, StorageError, Tx, touched};
 use crate::model::page::{Items, Page};
+use crate::model::proof::Proof;
 use crate::model::reach::Reach;
 use crate::model::status::Slot;
 use crate::model::token::RecordedToken;
 
-/// What must still be true for a token to be born, re-read under the lock of the inserting transaction.
+/// What must still hold for a token to be recorded, read again under the lock of the inserting transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssueGuard {
-    /// The secret the client authenticated with; `None` when an administrator issues.
-    pub secret_id: Option<String>,
+    /// What the client authenticated with; `None` when an administrator issues.
+    pub proof: Option<Proof>,
     /// When the token is issued, in Unix seconds.
     pub now: i64,
     /// Whether the token replaces the client's other ones, so that its row is held by this transaction alone.
     pub replaces: bool,
+}
+
+impl IssueGuard {
+    /// The secret that must still be live, if it was a secret.
+    pub(super) fn secret_id(&self) -> Option<&str> {
+        match &self.proof {
+            Some(Proof::Secret { secret_id }) => Some(secret_id),
+            None => None,
+        }
+    }
 }
 
 /// Whether a token may be born, as the rows stand that the inserting transaction holds.
@@ -297,7 +308,7 @@ impl Tx {
         token: &RecordedToken,
         guard: &IssueGuard,
     ) -> Result<Standing, StorageError> {
-        let secret_id = guard.secret_id.as_deref();
+        let secret_id = guard.secret_id();
         let (on_sqlite, on_postgres) = match (secret_id, guard.replaces) {
             (Some(_), false) => (BY_SECRET_SQLITE, BY_SECRET_POSTGRES),
             (Some(_), true) => (BY_SECRET_SQLITE, BY_SECRET_ALONE_POSTGRES),
@@ -338,7 +349,7 @@ impl Tx {
         token: &RecordedToken,
         guard: &IssueGuard,
     ) -> Result<Standing, StorageError> {
-        let Some(secret_id) = guard.secret_id.as_deref() else {
+        let Some(secret_id) = guard.secret_id() else {
             let standing = self.may_issue(token, guard).await?;
             if standing == Standing::Good {
                 self.insert_recorded_token(token).await?;

@@ -73,7 +73,7 @@ impl Tx {
                     token.generation,
                     &token.kid,
                     guard.now,
-                    &guard.secret_id,
+                    guard.secret_id(),
                     &token.scope,
                     &token.products,
                     token.issued_at,

@@ -120,7 +120,7 @@ impl Tokens {
     ) -> Result<Standing, Error> {
         let mut tx = self.kernel.storage.begin().await?;
         // The client is held alone from the first statement on, since its row is locked again below.
-        let guard = IssueGuard { secret_id: None, now: token.issued_at, replaces: true };
+        let guard = IssueGuard { proof: None, now: token.issued_at, replaces: true };
         let mut replaced = Vec::new();
         let standing = self.record_in(&mut tx, token, active_tokens, &guard, &mut replaced).await?;
         if standing != Standing::Good {

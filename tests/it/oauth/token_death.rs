@@ -9,6 +9,7 @@ use std::sync::Arc;
 use mintmark::clients::Credentials as Known;
 use mintmark::issuance::{IssueError, TokenRequest};
 use mintmark::kernel::{Caller, Precondition};
+use mintmark::model::proof::Proof;
 use mintmark::model::token::RecordedToken;
 use mintmark::storage::{IssueGuard, Standing};
 use reqwest::Method;
@@ -184,7 +185,7 @@ async fn without_a_successor_there_is_no_token(engine: Engine) {
 }
 
 /// What a request holds after it has authenticated.
-async fn authenticated(app: &TestApp, client: &Credentials) -> (Arc<Known>, Arc<str>) {
+async fn authenticated(app: &TestApp, client: &Credentials) -> (Arc<Known>, Proof) {
     let source = "127.0.0.1".parse().unwrap();
     let services = &app.core.services;
     services
@@ -212,13 +213,14 @@ async fn what_an_administrator_does_meanwhile_holds(engine: Engine) {
     {
         let workspace = format!("w{n}");
         let client = client_in(&admin, &workspace).await;
-        let (known, secret_id) = authenticated(&app, &client).await;
+        let (known, proof) = authenticated(&app, &client).await;
         let path = path.replace("{client}", &client.client_id).replace("{workspace}", &workspace);
-        let request = admin.request(method, &path.replace("{secret}", &secret_id));
+        let Proof::Secret { secret_id } = &proof;
+        let request = admin.request(method, &path.replace("{secret}", secret_id));
         let done = if body.is_null() { request } else { request.json(&body) }.send().await.unwrap();
         assert!(done.status().is_success(), "{path}: {}", done.text().await.unwrap());
         let before = app.database.number(COUNT).await;
-        let outcome = app.core.services.issuer.issue(&known, &secret_id, TokenRequest::default()).await;
+        let outcome = app.core.services.issuer.issue(&known, &proof, TokenRequest::default()).await;
         assert!(matches!(outcome, Err(IssueError::ClientChanged)), "{path} {body}: {outcome:?}");
         assert_eq!(app.database.number(COUNT).await, before, "{path}");
     }
@@ -226,9 +228,9 @@ async fn what_an_administrator_does_meanwhile_holds(engine: Engine) {
     let client = client_in(&admin, "ending").await;
     let path = format!("/v1/api-clients/{}/secrets", client.client_id);
     admin.create(&path, &json!({"expire_others_after_seconds": 60})).await;
-    let (known, secret_id) = authenticated(&app, &client).await;
+    let (known, proof) = authenticated(&app, &client).await;
     app.clock.advance(60);
-    let outcome = app.core.services.issuer.issue(&known, &secret_id, TokenRequest::default()).await;
+    let outcome = app.core.services.issuer.issue(&known, &proof, TokenRequest::default()).await;
     assert!(matches!(outcome, Err(IssueError::ClientChanged)), "{outcome:?}");
     app.stop().await;
 }
@@ -239,7 +241,7 @@ async fn a_key_that_is_revoked_takes_along_what_was_under_way(engine: Engine) {
     let client = client_in(&admin, "acme").await;
     let token = issued(&reply_as(&app, &client, GRANT).await);
     let kid = token.header["kid"].as_str().unwrap();
-    let (_, secret_id) = authenticated(&app, &client).await;
+    let (_, proof) = authenticated(&app, &client).await;
 
     // Another replica records a token, and has not committed yet.
     let now = app.core.services.clock().now();
@@ -261,7 +263,7 @@ async fn a_key_that_is_revoked_takes_along_what_was_under_way(engine: Engine) {
         issued_by: "client".to_owned(),
     };
     let mut tx = elsewhere.begin().await.unwrap();
-    let guard = IssueGuard { secret_id: Some(secret_id.to_string()), now, replaces: false };
+    let guard = IssueGuard { proof: Some(proof.clone()), now, replaces: false };
     assert_eq!(tx.may_issue(&born, &guard).await.unwrap(), Standing::Good);
     tx.insert_recorded_token(&born).await.unwrap();
 

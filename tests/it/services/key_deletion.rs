@@ -35,7 +35,7 @@ async fn token(place: &Place, jti: &str) -> RecordedToken {
     }
 }
 
-const GUARD: IssueGuard = IssueGuard { secret_id: None, now: START, replaces: false };
+const GUARD: IssueGuard = IssueGuard { proof: None, now: START, replaces: false };
 
 async fn a_token_on_its_way_is_revoked_with_its_key(engine: Engine) {
     let place = Place::new(engine);

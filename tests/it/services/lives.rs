@@ -286,9 +286,9 @@ impl World {
         let services = &self.core.services;
         let known = services.clients.authenticate_secret(&client.id, &client.secret, SOURCE).await.unwrap();
         assert_eq!(known.is_ok(), self.may_act(client), "{client:?}: {:?}", known.err());
-        let Ok((credentials, secret_id)) = known else { return };
+        let Ok((credentials, proof)) = known else { return };
         let issued =
-            self.core.services.issuer.issue(&credentials, &secret_id, TokenRequest::default()).await.unwrap();
+            self.core.services.issuer.issue(&credentials, &proof, TokenRequest::default()).await.unwrap();
         let jwt = issued.access_token;
         let claims = self.checks.verify(&jwt, &self.core.services.ring.key_set(), self.now()).unwrap();
         let stored = self.place.storage().await.token_state(&claims.jti).await.unwrap();

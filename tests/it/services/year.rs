@@ -11,6 +11,7 @@ use mintmark::jobs;
 use mintmark::model::client::{ActiveTokens, ApiClient};
 use mintmark::model::expiry::TokenExpiry;
 use mintmark::model::ids;
+use mintmark::model::proof::Proof;
 use mintmark::model::secret::ClientSecret;
 use mintmark::model::status::Holds;
 use mintmark_verifier::{AccessTokenClaims, Checks, Verifier};
@@ -105,9 +106,9 @@ impl Year {
     async fn issue(&self, number: usize) -> AccessTokenClaims {
         let credentials =
             self.core.services.clients.credentials(&self.clients[number]).await.unwrap().unwrap();
-        let secret_id = secret_id(number);
+        let proof = Proof::Secret { secret_id: secret_id(number).into() };
         let issued =
-            self.core.services.issuer.issue(&credentials, &secret_id, TokenRequest::default()).await.unwrap();
+            self.core.services.issuer.issue(&credentials, &proof, TokenRequest::default()).await.unwrap();
         let now = self.core.services.clock().now();
         self.checks.verify(&issued.access_token, &self.core.services.ring.key_set(), now).unwrap()
     }

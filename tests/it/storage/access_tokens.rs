@@ -2,6 +2,7 @@
 
 use mintmark::model::client::ApiClient;
 use mintmark::model::key::{Phase, SigningKey};
+use mintmark::model::proof::Proof;
 use mintmark::model::reach::Reach;
 use mintmark::model::secret::ClientSecret;
 use mintmark::model::token::RecordedToken;
@@ -29,7 +30,7 @@ on_both_engines!(
 );
 
 fn guard(secret_id: Option<&str>, now: i64) -> IssueGuard {
-    IssueGuard { secret_id: secret_id.map(str::to_owned), now, replaces: false }
+    IssueGuard { proof: secret_id.map(|id| Proof::Secret { secret_id: id.into() }), now, replaces: false }
 }
 
 async fn standing(storage: &Storage, secret_id: Option<&str>, now: i64) -> Standing {

@@ -164,7 +164,7 @@ async fn whoever_locks_a_key_sees_the_tokens_on_their_way(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     let other = database.open().await;
     let mut tx = storage.begin().await.unwrap();
-    let guard = IssueGuard { secret_id: None, now: NOW, replaces: false };
+    let guard = IssueGuard { proof: None, now: NOW, replaces: false };
     assert_eq!(tx.may_issue(&token("t1"), &guard).await.unwrap(), Standing::Good);
     tx.insert_recorded_token(&token("t1")).await.unwrap();
     let theirs = async {

@@ -1,0 +1,87 @@
+//! A client id and secret in the `Authorization` header: `client_secret_basic` (RFC 6749 §2.3.1, RFC 7617).
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::presented::{ClientSecret, Presented};
+use crate::oauth::form;
+
+/// The longest base64 that is decoded: more than a client id and secret take with each byte percent-encoded.
+const LONGEST: usize = 684;
+
+/// Reads the header: the scheme in any case, base64, split at the first colon, both halves form-decoded. `None` for
+/// what is malformed, which is then answered as any wrong credential is.
+pub(super) fn read(header: &[u8]) -> Option<Presented> {
+    let (scheme, encoded) = header.split_at_checked(header.iter().position(|b| *b == b' ')?)?;
+    let encoded = encoded.trim_ascii();
+    if !scheme.eq_ignore_ascii_case(b"basic") || encoded.len() > LONGEST {
+        return None;
+    }
+    let mut decoded = Zeroizing::new(Vec::with_capacity(encoded.len()));
+    STANDARD.decode_vec(encoded, &mut decoded).ok()?;
+    let text = std::str::from_utf8(&decoded).ok()?;
+    let (client_id, client_secret) = text.split_once(':')?;
+    let client_id = form::decode(client_id)?;
+    let client_secret = form::decode(client_secret)?;
+    let presented = (is_printable(&client_id) && is_printable(&client_secret))
+        .then(|| Presented::Secret(ClientSecret::new(&client_id, &client_secret)));
+    if let Cow::Owned(mut escaped) = client_secret {
+        escaped.zeroize();
+    }
+    presented
+}
+
+fn is_printable(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| matches!(b, 0x20..=0x7e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn basic(credentials: &[u8]) -> Option<(String, String)> {
+        let header = format!("Basic {}", STANDARD.encode(credentials));
+        read(header.as_bytes()).map(|found| {
+            let Presented::Secret(found) = found;
+            (found.client_id().to_owned(), found.client_secret().to_owned())
+        })
+    }
+
+    #[test]
+    fn t10_both_halves_are_form_decoded() {
+        assert_eq!(basic(b"an%3Aidentifier:+%25%26%2B"), Some(("an:identifier".into(), " %&+".into())));
+        assert_eq!(basic(b"id:se:cret"), Some(("id".into(), "se:cret".into())));
+    }
+
+    #[test]
+    fn t12_malformed_headers_prove_nothing() {
+        for bad in [
+            &b"nocolon"[..],
+            b"id:",
+            b":secret",
+            b"id:%zz",
+            b"id:%ff",
+            b"id:%00",
+            b"id:%C3%A4",
+            b"\xff:x",
+            b"id:a\tb",
+        ] {
+            assert_eq!(basic(bad), None, "{bad:?}");
+        }
+        for bad in
+            [&b"Basic"[..], b"Basic ", b"Basic !!!", b"Basic aWQ6c2VjcmV0!", b"Bearer aWQ6c2VjcmV0", b""]
+        {
+            assert!(read(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn t13_the_scheme_is_of_any_case() {
+        for scheme in ["basic", "BASIC", "bAsIc"] {
+            assert!(read(format!("{scheme} aWQ6c2VjcmV0").as_bytes()).is_some());
+        }
+    }
+}

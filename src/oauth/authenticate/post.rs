@@ -1,0 +1,19 @@
+//! A client id and secret in the body: `client_secret_post` (RFC 6749 §2.3.1).
+
+use zeroize::Zeroizing;
+
+use super::presented::{ClientSecret, Presented};
+use crate::oauth::error::OAuthError;
+
+/// What the parameters `client_id` and `client_secret` present.
+///
+/// # Errors
+/// `invalid_request` for a secret that does not say whose it is.
+pub(super) fn read(
+    client_id: Option<&str>,
+    client_secret: Zeroizing<String>,
+) -> Result<Presented, OAuthError> {
+    let client_id =
+        client_id.ok_or(OAuthError::InvalidRequest("client_secret was sent without client_id"))?;
+    Ok(Presented::Secret(ClientSecret::new(client_id, &client_secret)))
+}
