@@ -19,9 +19,7 @@ use actix_web::web::{Data, ServiceConfig};
 use crate::config::Settings;
 use crate::manage::idempotency::Running;
 use crate::model::clock::Clock;
-use crate::oauth::authenticate::Throttle;
-use crate::oauth::metadata::Metadata;
-use crate::oauth::verify::TokenHeaders;
+use crate::oauth;
 use crate::routes::{self, Doors};
 use crate::telemetry::health::Readiness;
 use crate::telemetry::http::Telemetry;
@@ -39,9 +37,7 @@ pub struct App {
     settings: Arc<Settings>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
-    throttle: Arc<Throttle>,
-    metadata: Arc<Metadata>,
-    token_headers: Arc<TokenHeaders>,
+    oauth: Arc<oauth::Door>,
     running: Arc<Running>,
 }
 
@@ -51,7 +47,7 @@ impl App {
     /// # Errors
     /// See [`Core::open`].
     pub async fn build(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let core = Core::open(&settings, Arc::clone(&clock)).await?;
+        let core = Core::open(&settings, clock).await?;
         let metrics = Arc::new(Metrics::new());
         gauges::register(&metrics, &core.services);
         let probed = Arc::clone(&core.services);
@@ -60,17 +56,11 @@ impl App {
             async move { readiness::checks(&services).await }
         });
         Ok(Self {
-            metadata: Arc::new(Metadata::new(
-                settings.server.public_url.as_str(),
-                settings.tokens.signing_alg,
-                |body| core.services.subkeys().etag(body),
-            )),
-            token_headers: Arc::new(TokenHeaders::new(&settings)),
+            oauth: Arc::new(oauth::Door::new(Arc::clone(&core.services), Arc::clone(&metrics), &settings)),
             core,
             settings: Arc::new(settings),
             metrics,
             readiness: Arc::new(readiness),
-            throttle: Arc::new(Throttle::new(clock)),
             running: Arc::default(),
         })
     }
@@ -98,14 +88,10 @@ impl App {
     pub fn configure(&self, config: &mut ServiceConfig, doors: Doors) {
         config
             .app_data(Data::from(Arc::clone(&self.core.services)))
-            .app_data(Data::from(Arc::clone(&self.core.services.ring)))
             .app_data(Data::from(Arc::clone(&self.core.services.issuer)))
-            .app_data(Data::from(Arc::clone(&self.core.services.status_lists)))
             .app_data(Data::from(Arc::clone(&self.metrics)))
             .app_data(Data::from(Arc::clone(&self.readiness)))
-            .app_data(Data::from(Arc::clone(&self.throttle)))
-            .app_data(Data::from(Arc::clone(&self.metadata)))
-            .app_data(Data::from(Arc::clone(&self.token_headers)))
+            .app_data(Data::from(Arc::clone(&self.oauth)))
             .app_data(Data::from(Arc::clone(&self.running)))
             .app_data(Data::from(Arc::clone(&self.settings)));
         routes::configure(config, doors, self.settings.server.public_url.path());

@@ -12,11 +12,11 @@ use mintmark_verifier::claims::ClaimsRef;
 use serde::Serialize;
 
 use super::authenticate::Authenticated;
+use super::door::Door;
 use super::error::{OAuthError, no_store};
 use super::presented::PresentedToken;
 use super::{negotiation, unread};
 use crate::clients::Credentials;
-use crate::issuance::Issuer;
 use crate::model::scope::Permission;
 use crate::model::workspace::PLATFORM;
 use crate::services::Services;
@@ -57,11 +57,10 @@ impl<'a> Active<'a> {
 pub async fn post(
     request: HttpRequest,
     caller: Result<Authenticated<PresentedToken>, OAuthError>,
-    services: Data<Services>,
-    issuer: Data<Issuer>,
+    door: Data<Door>,
 ) -> HttpResponse {
     let answer = match &caller {
-        Ok(caller) => answer(&request, caller, &services, &issuer).await,
+        Ok(caller) => answer(&request, caller, &door.services).await,
         Err(error) => Err(*error),
     };
     answer.unwrap_or_else(|error| unread::close_with(&request, error.error_response()))
@@ -71,16 +70,15 @@ async fn answer(
     request: &HttpRequest,
     caller: &Authenticated<PresentedToken>,
     services: &Services,
-    issuer: &Issuer,
 ) -> Result<HttpResponse, OAuthError> {
     let asker = caller.credentials();
-    let claims = active(caller.form().token(), asker, services, issuer).await?;
+    let claims = active(caller.form().token(), asker, services).await?;
     let reply = Reply { active: claims.is_some(), token: claims.as_ref().map(Active::new) };
     let mut response = HttpResponse::Ok();
     no_store(&mut response);
     // Who names the signed form gets it (RFC 9701 §4), unless JSON is wanted more.
     if negotiation::names_media_type(request, SIGNED, JSON) {
-        let signed = issuer.sign_introspection(&asker.client_id, &reply).map_err(|_| {
+        let signed = services.issuer.sign_introspection(&asker.client_id, &reply).map_err(|_| {
             tracing::error!("no active signing key of the platform's algorithm");
             OAuthError::Unavailable
         })?;
@@ -100,11 +98,10 @@ async fn active(
     token: &str,
     asker: &Credentials,
     services: &Services,
-    issuer: &Issuer,
 ) -> Result<Option<AccessTokenClaims>, OAuthError> {
     // Before the keys are asked: what is known of them may be out of date as well.
     services.ledger.must_be_fresh().await.map_err(|error| OAuthError::unavailable(&error))?;
-    let claims = match issuer.verify_for_anyone(token) {
+    let claims = match services.issuer.verify_for_anyone(token) {
         Ok(claims) => claims,
         Err(error) => return Ok(inactive(error.code())),
     };

@@ -6,13 +6,12 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::cached;
-use crate::services::Services;
-use crate::signing::ring::KeyRing;
+use super::door::Door;
 
 /// Answers with the key set.
-pub async fn get(request: HttpRequest, ring: Data<KeyRing>, services: Data<Services>) -> HttpResponse {
-    let document = ring.jwks();
-    let max_age = services.policy().jwks_max_age_seconds;
+pub async fn get(request: HttpRequest, door: Data<Door>) -> HttpResponse {
+    let document = door.services.ring.jwks();
+    let max_age = door.services.policy().jwks_max_age_seconds;
     let mut response = cached::reply(&request, &document.etag, max_age);
     if response.is_not_modified {
         return response.builder.finish();

@@ -9,9 +9,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
 use super::cached;
+use super::door::Door;
 use crate::model::key::Alg;
 use crate::model::scope::Permission;
-use crate::services::Services;
 
 /// The document, made once.
 #[derive(Debug)]
@@ -47,8 +47,9 @@ impl Metadata {
 }
 
 /// Answers with the metadata.
-pub async fn get(request: HttpRequest, metadata: Data<Metadata>, services: Data<Services>) -> HttpResponse {
-    let mut response = cached::reply(&request, &metadata.etag, services.policy().jwks_max_age_seconds);
+pub async fn get(request: HttpRequest, door: Data<Door>) -> HttpResponse {
+    let metadata = &door.metadata;
+    let mut response = cached::reply(&request, &metadata.etag, door.services.policy().jwks_max_age_seconds);
     if response.is_not_modified {
         return response.builder.finish();
     }

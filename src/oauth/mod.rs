@@ -4,6 +4,7 @@
 
 pub mod authenticate;
 mod cached;
+mod door;
 pub mod error;
 mod form;
 pub mod introspect;
@@ -16,3 +17,5 @@ pub mod status_lists;
 pub mod token;
 mod unread;
 pub mod verify;
+
+pub use door::Door;

@@ -6,11 +6,11 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 
 use super::authenticate::Authenticated;
+use super::door::Door;
 use super::error::{OAuthError, no_store};
 use super::presented::PresentedToken;
 use super::unread;
 use crate::clients::Credentials;
-use crate::issuance::Issuer;
 use crate::kernel::{Caller, Error as RegistryError};
 use crate::model::audit::Actor;
 use crate::model::reach::Reach;
@@ -22,11 +22,10 @@ use crate::telemetry::request_id::RequestId;
 pub async fn post(
     request: HttpRequest,
     caller: Result<Authenticated<PresentedToken>, OAuthError>,
-    services: Data<Services>,
-    issuer: Data<Issuer>,
+    door: Data<Door>,
 ) -> HttpResponse {
     let outcome = match &caller {
-        Ok(caller) => revoke(&request, caller.credentials(), caller.form().token(), &services, &issuer).await,
+        Ok(caller) => revoke(&request, caller.credentials(), caller.form().token(), &door.services).await,
         Err(error) => Err(*error),
     };
     match outcome {
@@ -44,12 +43,11 @@ async fn revoke(
     client: &Credentials,
     token: &str,
     services: &Services,
-    issuer: &Issuer,
 ) -> Result<(), OAuthError> {
     services.ledger.must_be_fresh().await.map_err(|error| OAuthError::unavailable(&error))?;
-    let claims = match issuer.verify_for_anyone(token) {
+    let claims = match services.issuer.verify_for_anyone(token) {
         Ok(claims) => claims,
-        Err(_) if issuer.is_other_kind(token) => return Err(OAuthError::UnsupportedTokenType),
+        Err(_) if services.issuer.is_other_kind(token) => return Err(OAuthError::UnsupportedTokenType),
         // It opens nothing, which is all that was asked for (RFC 7009 §2.2).
         Err(error) => {
             tracing::debug!(reason = error.code(), "a token to be revoked is dead already");

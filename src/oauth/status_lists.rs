@@ -9,9 +9,9 @@ use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
+use super::door::Door;
 use super::{cached, negotiation};
-use crate::issuance::{NoList, StatusLists};
-use crate::services::Services;
+use crate::issuance::NoList;
 
 /// What a list is sent as.
 const MEDIA_TYPE: &str = "application/statuslist+jwt";
@@ -83,7 +83,7 @@ impl From<NoList> for Refusal {
 }
 
 /// Answers with a list.
-pub async fn get(request: HttpRequest, number: Path<String>, lists: Data<StatusLists>) -> HttpResponse {
+pub async fn get(request: HttpRequest, number: Path<String>, door: Data<Door>) -> HttpResponse {
     if form_urlencoded::parse(request.query_string().as_bytes()).any(|(name, _)| name == "time") {
         return Refusal::NoHistory.response();
     }
@@ -93,7 +93,7 @@ pub async fn get(request: HttpRequest, number: Path<String>, lists: Data<StatusL
     // One list has one name: no sign, no leading zero.
     let list = number.parse::<i64>().ok().filter(|list| list.to_string() == *number);
     let found = match list {
-        Some(list) => lists.get(list).await,
+        Some(list) => door.services.status_lists.get(list).await,
         None => Ok(None),
     };
     let list = match found {
@@ -118,17 +118,13 @@ pub async fn get(request: HttpRequest, number: Path<String>, lists: Data<StatusL
 }
 
 /// Answers with the URIs of all lists (§9.3).
-pub async fn aggregate(
-    request: HttpRequest,
-    lists: Data<StatusLists>,
-    services: Data<Services>,
-) -> HttpResponse {
-    let uris = match lists.uris().await {
+pub async fn aggregate(request: HttpRequest, door: Data<Door>) -> HttpResponse {
+    let uris = match door.services.status_lists.uris().await {
         Ok(uris) => uris,
         Err(why) => return Refusal::from(why).response(),
     };
     let body = json!({ "status_lists": uris }).to_string();
-    let mut response = cached::revalidated(&request, &services.subkeys().etag(body.as_bytes()));
+    let mut response = cached::revalidated(&request, &door.services.subkeys().etag(body.as_bytes()));
     if response.is_not_modified {
         return response.builder.finish();
     }

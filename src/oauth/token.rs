@@ -8,11 +8,12 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use serde::Serialize;
 
 use super::authenticate::{Authenticated, Form};
+use super::door::Door;
 use super::error::{OAuthError, no_store};
 use super::form::Once;
 use super::unread;
 use crate::issuance::{IssueError, Issued, Issuer, Refused, TokenRequest};
-use crate::telemetry::metrics::{Metrics, TokenOutcome};
+use crate::telemetry::metrics::TokenOutcome;
 
 /// The parameters of the token endpoint.
 #[derive(Debug, Default)]
@@ -79,20 +80,19 @@ struct TokenResponse<'a> {
 pub async fn post(
     request: HttpRequest,
     caller: Result<Authenticated<TokenForm>, OAuthError>,
-    issuer: Data<Issuer>,
-    metrics: Data<Metrics>,
+    door: Data<Door>,
 ) -> HttpResponse {
     let response = match &caller {
-        Ok(caller) => issue(caller, &issuer).await.and_then(|issued| success(&issued)),
+        Ok(caller) => issue(caller, &door.services.issuer).await.and_then(|issued| success(&issued)),
         Err(error) => Err(*error),
     };
     match response {
         Ok(response) => {
-            metrics.token(TokenOutcome::Issued);
+            door.metrics.token(TokenOutcome::Issued);
             response
         }
         Err(error) => {
-            metrics.token(outcome_of(error));
+            door.metrics.token(outcome_of(error));
             unread::close_with(&request, error.error_response())
         }
     }

@@ -13,13 +13,12 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use mintmark_verifier::AccessTokenClaims;
 
+use super::door::Door;
 use super::error::{RETRY_UNAVAILABLE, no_store};
 use super::{form, unread};
 use crate::config::Settings;
-use crate::issuance::Issuer;
 use crate::kernel::Error as RegistryError;
 use crate::model::product::is_product_code;
-use crate::services::Services;
 use crate::telemetry;
 use crate::tokens::Judged;
 
@@ -65,18 +64,12 @@ const BOUND: Refusal =
     Refusal::InvalidToken("the token is bound to a key: it is good only with proof of that key");
 
 /// Answers whether the request may pass.
-pub async fn any(
-    request: HttpRequest,
-    payload: web::Payload,
-    services: Data<Services>,
-    issuer: Data<Issuer>,
-    elsewhere: Data<TokenHeaders>,
-) -> HttpResponse {
+pub async fn any(request: HttpRequest, payload: web::Payload, door: Data<Door>) -> HttpResponse {
     let payload = payload.into_inner();
     if !matches!(payload, Payload::None) {
         unread::keep(&request, payload);
     }
-    let passing = match claims(&request, &services, &issuer, &elsewhere).await {
+    let passing = match claims(&request, &door).await {
         Ok(claims) => passed(claims),
         Err(refusal) => Err(refusal),
     };
@@ -84,16 +77,12 @@ pub async fn any(
 }
 
 /// The claims of the token that the request brings, if it lives and opens what is demanded.
-async fn claims(
-    request: &HttpRequest,
-    services: &Services,
-    issuer: &Issuer,
-    elsewhere: &TokenHeaders,
-) -> Result<AccessTokenClaims, Refusal> {
-    let token = presented(request.headers(), &elsewhere.0)?;
+async fn claims(request: &HttpRequest, door: &Door) -> Result<AccessTokenClaims, Refusal> {
+    let services = &door.services;
+    let token = presented(request.headers(), &door.token_headers.0)?;
     // Before the keys are asked: what is known of them may be out of date as well.
     services.ledger.must_be_fresh().await.map_err(|error| unknown(&error))?;
-    let claims = issuer.verify_for_anyone(token).map_err(|error| {
+    let claims = services.issuer.verify_for_anyone(token).map_err(|error| {
         tracing::info!(reason = error.code(), "refused an access token");
         DOES_NOT_HOLD
     })?;

@@ -17,11 +17,11 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
+use super::door::Door;
 use super::error::OAuthError;
 use super::form;
 use super::unread;
 use crate::clients::{Credentials, Refusal};
-use crate::config::Settings;
 use crate::model::ids;
 use crate::model::proof::Proof;
 use crate::services::Services;
@@ -93,8 +93,9 @@ async fn authenticate<F: Form>(
     payload: &mut Payload,
 ) -> Result<Authenticated<F>, OAuthError> {
     refuse_credentials_in_query(request.query_string())?;
-    let patience = part::<Settings>(request)?.server.request_timeout;
-    let body = form::read(request.headers(), payload, patience).await?;
+    // `App::configure` registers it.
+    let door = request.app_data::<Data<Door>>().ok_or(OAuthError::Unavailable)?;
+    let body = form::read(request.headers(), payload, door.request_timeout).await?;
     let mut form = F::default();
     let mut in_body = InBody::default();
     form::each(&body, |name, value| match in_body.parameter(name) {
@@ -104,7 +105,7 @@ async fn authenticate<F: Form>(
     let presented = Presented::read(request.headers(), in_body)?;
     form.complete()?;
 
-    let services = part::<Services>(request)?;
+    let services = &door.services;
     services.ledger.must_be_fresh_to_issue().await.map_err(|error| OAuthError::unavailable(&error))?;
     let source = telemetry::http::source_ip(request).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     match verify(services, presented.as_ref(), source).await? {
@@ -122,8 +123,8 @@ async fn authenticate<F: Form>(
                 %source,
                 "client authentication failed"
             );
-            let throttle = part::<Throttle>(request)?;
-            Err(throttle
+            Err(door
+                .throttle
                 .failed(claimed, source)
                 .map_or(OAuthError::InvalidClient, OAuthError::TooManyFailures))
         }
@@ -156,9 +157,4 @@ fn refuse_credentials_in_query(query: &str) -> Result<(), OAuthError> {
         }
     }
     Ok(())
-}
-
-/// A part of the app, which `App::configure` registers.
-fn part<T: 'static>(request: &HttpRequest) -> Result<&T, OAuthError> {
-    request.app_data::<Data<T>>().map(Data::get_ref).ok_or(OAuthError::Unavailable)
 }

@@ -1,0 +1,40 @@
+//! What the functions of this door work with. Held in one piece, so that a request looks up one thing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::authenticate::Throttle;
+use super::metadata::Metadata;
+use super::verify::TokenHeaders;
+use crate::config::Settings;
+use crate::services::Services;
+use crate::telemetry::metrics::Metrics;
+
+/// The state of the door; one an app.
+#[derive(Debug)]
+pub struct Door {
+    pub(super) services: Arc<Services>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) throttle: Throttle,
+    pub(super) metadata: Metadata,
+    pub(super) token_headers: TokenHeaders,
+    /// How long a body may take to arrive.
+    pub(super) request_timeout: Duration,
+}
+
+impl Door {
+    /// The door to `services` as `settings` want it; `metrics` counts the tokens.
+    pub fn new(services: Arc<Services>, metrics: Arc<Metrics>, settings: &Settings) -> Self {
+        let issuer = settings.server.public_url.as_str();
+        let metadata =
+            Metadata::new(issuer, settings.tokens.signing_alg, |body| services.subkeys().etag(body));
+        Self {
+            throttle: Throttle::new(Arc::clone(services.clock())),
+            metadata,
+            token_headers: TokenHeaders::new(settings),
+            request_timeout: settings.server.request_timeout,
+            services,
+            metrics,
+        }
+    }
+}
