@@ -8,7 +8,7 @@ use super::output::Format;
 use super::values::{Expiry, Given, Pair, member, members, metadata};
 use super::{Failure, Global};
 use crate::clients::{ClientChange, ClientFilter, NewSecret};
-use crate::kernel::{Caller, Precondition, Representation};
+use crate::kernel::{Caller, Precondition, to_json};
 use crate::model::member::Member;
 use crate::services::Services;
 
@@ -258,24 +258,24 @@ impl At<'_> {
     async fn list(&self, workspace_id: &str, filter: &ClientFilter) -> Result<(), Failure> {
         let read =
             async |page| self.services.clients.clients(&self.caller, workspace_id, filter, &page).await;
-        let records: Vec<_> = all_pages(read).await?.iter().map(Representation::to_json).collect();
+        let records: Vec<_> = all_pages(read).await?.iter().map(to_json).collect();
         self.format.list(&records, COLUMNS)
     }
 
     async fn create(&self, workspace_id: &str, wanted: &ClientChange) -> Result<(), Failure> {
         let made = self.services.clients.create_client(&self.caller, workspace_id, wanted, None).await?;
         let (first, rest) = MEMBERS.split_at(1);
-        self.format.record(&made.to_json(), &[first, &["client_secret"], rest].concat())?;
+        self.format.record(&to_json(&made), &[first, &["client_secret"], rest].concat())?;
         eprintln!("{KEEP_IT}");
         Ok(())
     }
 
     async fn show(&self, client_id: &str) -> Result<(), Failure> {
         let record = self.services.clients.client(&self.caller, client_id).await?;
-        self.format.record(&record.to_json(), MEMBERS)?;
+        self.format.record(&to_json(&record), MEMBERS)?;
         if !self.format.json {
             super::output::line("")?;
-            let secrets: Vec<_> = record.secrets.iter().map(Representation::to_json).collect();
+            let secrets: Vec<_> = record.secrets.iter().map(to_json).collect();
             self.format.list(&secrets, SECRET_COLUMNS)?;
         }
         Ok(())
@@ -285,7 +285,7 @@ impl At<'_> {
         let none = Precondition::None;
         let changed = self.services.clients.change_client(&self.caller, client_id, &none, change).await?;
         let told: &[&str] = if changed.revoked_tokens.is_some() { &["revoked_tokens"] } else { &[] };
-        self.format.record(&changed.to_json(), &[MEMBERS, told].concat())
+        self.format.record(&to_json(&changed), &[MEMBERS, told].concat())
     }
 
     async fn delete(&self, client_id: &str) -> Result<(), Failure> {
@@ -296,7 +296,7 @@ impl At<'_> {
 
     async fn add_secret(&self, client_id: &str, wanted: &NewSecret) -> Result<(), Failure> {
         let made = self.services.clients.add_secret(&self.caller, client_id, wanted, None).await?;
-        self.format.record(&made.to_json(), &["client_secret", "secret_id", "created_at", "expires_at"])?;
+        self.format.record(&to_json(&made), &["client_secret", "secret_id", "created_at", "expires_at"])?;
         eprintln!("{KEEP_IT}");
         Ok(())
     }

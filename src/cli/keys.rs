@@ -10,7 +10,7 @@ use super::opened::{Opened, all_pages};
 use super::output::Format;
 use super::{Failure, Global};
 use crate::app::rewrap;
-use crate::kernel::{Caller, Precondition, Representation};
+use crate::kernel::{Caller, Precondition, to_json};
 use crate::model::key::Alg;
 use crate::model::member::Member;
 use crate::signing::NewSigningKey;
@@ -127,13 +127,13 @@ impl Keys {
                 ..NewSigningKey::default()
             };
             let made = services.signing.create_signing_key(&caller, &new, None).await?;
-            format.record(&made.to_json(), MEMBERS)
+            format.record(&to_json(&made), MEMBERS)
         };
         match self.verb {
             Verb::List => {
                 let keys =
                     all_pages(async |page| services.signing.signing_keys(&caller, &page).await).await?;
-                let records: Vec<_> = keys.iter().map(Representation::to_json).collect();
+                let records: Vec<_> = keys.iter().map(to_json).collect();
                 format.list(&records, MEMBERS)?;
             }
             Verb::Create { alg, class } => {
@@ -142,7 +142,7 @@ impl Keys {
             }
             Verb::Import { alg, class, .. } => create(alg, class).await?,
             Verb::Show { kid } => {
-                format.record(&services.signing.signing_key(&caller, &kid).await?.to_json(), MEMBERS)?;
+                format.record(&to_json(&services.signing.signing_key(&caller, &kid).await?), MEMBERS)?;
             }
             Verb::Delete { kid, revoke_tokens } => {
                 services

@@ -7,7 +7,7 @@ use super::opened::{Opened, all_pages};
 use super::output::Format;
 use super::values::{Given, member};
 use super::{Failure, Global};
-use crate::kernel::{Caller, Precondition, Representation};
+use crate::kernel::{Caller, Precondition, to_json};
 use crate::model::member::Member;
 use crate::services::Services;
 use crate::tenants::ProductChange;
@@ -118,17 +118,17 @@ impl Products {
             Verb::Create { product, change } => {
                 let code = Member::Value(product);
                 let made = services.tenants.create_product(&caller, &code, &change.into(), None).await?;
-                self.format.record(&made.to_json(), MEMBERS)?;
+                self.format.record(&to_json(&made), MEMBERS)?;
             }
             Verb::Show { product } => {
-                self.format.record(&services.tenants.product(&caller, &product).await?.to_json(), MEMBERS)?;
+                self.format.record(&to_json(&services.tenants.product(&caller, &product).await?), MEMBERS)?;
             }
             Verb::Update { product, change } => {
                 let changed = services
                     .tenants
                     .change_product(&caller, &product, &Precondition::None, &change.into())
                     .await?;
-                self.format.record(&changed.to_json(), MEMBERS)?;
+                self.format.record(&to_json(&changed), MEMBERS)?;
             }
             Verb::Delete { product } => {
                 services.tenants.delete_product(&caller, &product, &Precondition::None).await?;
@@ -142,5 +142,5 @@ impl Products {
 
 async fn list(services: &Services, caller: &Caller) -> Result<Vec<Value>, Failure> {
     let products = all_pages(async |page| services.tenants.products(caller, &page).await).await?;
-    Ok(products.iter().map(Representation::to_json).collect())
+    Ok(products.iter().map(to_json).collect())
 }

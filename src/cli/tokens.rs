@@ -8,7 +8,7 @@ use super::output::Format;
 use super::values::Expiry;
 use super::{Failure, Global};
 use crate::issuance::NewToken;
-use crate::kernel::{Caller, Representation};
+use crate::kernel::{Caller, to_json};
 
 const COLUMNS: &[&str] =
     &["jti", "scope", "issued_at", "expires_at", "revoked_at", "last_introspected_at", "issued_by"];
@@ -101,19 +101,19 @@ impl Tokens {
         match self.verb {
             Verb::List { client_id } => {
                 let read = async |page| services.tokens.access_tokens(&caller, &client_id, &page).await;
-                let records: Vec<_> = all_pages(read).await?.iter().map(Representation::to_json).collect();
+                let records: Vec<_> = all_pages(read).await?.iter().map(to_json).collect();
                 format.list(&records, COLUMNS)
             }
             Verb::Create { client_id, scope, token_expiry } => {
                 let token_expiry = token_expiry.map(|Expiry(expiry)| expiry);
                 let wanted = NewToken { scope, token_expiry, ..NewToken::default() };
                 let made = opened.core.services.issuer.generate(&caller, &client_id, &wanted, None).await?;
-                format.record(&made.to_json(), &["access_token", "jti", "scope", "expires_in"])?;
+                format.record(&to_json(&made), &["access_token", "jti", "scope", "expires_in"])?;
                 eprintln!("\nKeep the token: it is not shown again.");
                 Ok(())
             }
             Verb::Show { client_id, jti } => format
-                .record(&services.tokens.access_token(&caller, &client_id, &jti).await?.to_json(), MEMBERS),
+                .record(&to_json(&services.tokens.access_token(&caller, &client_id, &jti).await?), MEMBERS),
             Verb::Revoke { client_id, jti } => {
                 services.tokens.revoke_token(&caller, &client_id, &jti).await?;
                 let document = json!({ "client_id": client_id, "jti": jti, "revoked": true });

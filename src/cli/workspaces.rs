@@ -7,7 +7,7 @@ use super::opened::{Opened, all_pages};
 use super::output::Format;
 use super::values::{Given, member, members};
 use super::{Failure, Global};
-use crate::kernel::{Caller, Precondition, Representation};
+use crate::kernel::{Caller, Precondition, to_json};
 use crate::model::member::Member;
 use crate::tenants::WorkspaceChange;
 
@@ -140,23 +140,23 @@ impl Workspaces {
                 .tenants
                 .change_workspace(&caller, &workspace_id, &Precondition::None, &change)
                 .await?;
-            format.record(&changed.to_json(), MEMBERS)
+            format.record(&to_json(&changed), MEMBERS)
         };
         match self.verb {
             Verb::List => {
                 let workspaces =
                     all_pages(async |page| services.tenants.workspaces(&caller, &page).await).await?;
-                let records: Vec<_> = workspaces.iter().map(Representation::to_json).collect();
+                let records: Vec<_> = workspaces.iter().map(to_json).collect();
                 format.list(&records, COLUMNS)?;
             }
             Verb::Create { workspace_id, change } => {
                 let id = Member::from(workspace_id);
                 let made = services.tenants.create_workspace(&caller, &id, &change.into(), None).await?;
-                format.record(&made.to_json(), MEMBERS)?;
+                format.record(&to_json(&made), MEMBERS)?;
             }
             Verb::Show { workspace_id } => {
                 format
-                    .record(&services.tenants.workspace(&caller, &workspace_id).await?.to_json(), MEMBERS)?;
+                    .record(&to_json(&services.tenants.workspace(&caller, &workspace_id).await?), MEMBERS)?;
             }
             Verb::Update { workspace_id, change } => update(workspace_id, change.into()).await?,
             Verb::Suspend { workspace_id } => update(workspace_id, status("suspended")).await?,

@@ -6,8 +6,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::hash::Hash;
 
+use serde_json::Value;
+
 use super::context::RuleContext;
-use super::later;
+use super::reserved::ReservedChange;
+use crate::kernel::Fields;
 use crate::model::client::{ActiveTokens, ApiClient};
 use crate::model::clock::{UnixSeconds, YEAR_9999, from_rfc3339};
 use crate::model::expiry::{LIFETIME_RANGE, TokenExpiry};
@@ -51,13 +54,34 @@ pub struct ClientChange {
     pub active_tokens: Member<String>,
     /// For how many seconds a replaced token lives on; default 0.
     pub replace_grace_seconds: Member<i64>,
-    /// Members of which only the defaults are served yet.
-    pub later: later::LaterMembers,
-    /// What of the request could not be read as what it should be; told together with what breaks a rule.
+    /// Members of which only the defaults are supported yet.
+    pub reserved: ReservedChange,
+    /// Members that could not be read; reported together with the rules that the others break.
     pub unread: Broken,
 }
 
 impl ClientChange {
+    /// Reads the body of a request.
+    pub fn read(body: &Value) -> Self {
+        let (change, unread) = Fields::read(body, |fields| Self {
+            label: fields.string("label"),
+            products: fields.strings("products"),
+            permissions: fields.strings("permissions"),
+            token_expiry: read_token_expiry(fields),
+            notification_emails: fields.strings("notification_emails"),
+            allowed_ips: fields.strings("allowed_ips"),
+            signing_alg: fields.string("signing_alg"),
+            expires_at: fields.string("expires_at"),
+            metadata: fields.string_pairs("metadata"),
+            status: fields.string("status"),
+            active_tokens: fields.string("active_tokens"),
+            replace_grace_seconds: fields.integer("replace_grace_seconds"),
+            reserved: ReservedChange::read(fields),
+            unread: Broken::default(),
+        });
+        Self { unread, ..change }
+    }
+
     /// Applies the change to `client`. What breaks a rule is noted and left as it was.
     pub(super) fn apply(&self, client: &mut ApiClient, context: &RuleContext<'_>, broken: &mut Broken) {
         match &self.label {
@@ -105,7 +129,7 @@ impl ClientChange {
         self.apply_single_values(client, context.now, broken);
         self.apply_active_tokens(client, broken);
         self.apply_metadata(&mut client.metadata, broken);
-        self.later.check(broken);
+        self.reserved.check(broken);
     }
 
     /// The mode and its grace, each as given or else as it was.
@@ -198,6 +222,21 @@ impl ClientChange {
             }
         }
     }
+}
+
+/// Reads `token_expiry`: `{"mode":"after","seconds":…}` or `{"mode":"never"}`, replaced whole.
+pub fn read_token_expiry(fields: &mut Fields<'_>) -> Member<TokenExpiry> {
+    fields.object("token_expiry", |fields| {
+        let (mode, seconds) = (fields.string("mode"), fields.integer("seconds"));
+        match (mode.value().map(String::as_str), seconds.value()) {
+            (Some("after"), Some(&seconds)) => return Some(TokenExpiry::After { seconds }),
+            (Some("after"), None) => fields.refuse("seconds", "is required with the mode after"),
+            (Some("never"), None) => return Some(TokenExpiry::Never {}),
+            (Some("never"), Some(_)) => fields.refuse("seconds", "belongs to the mode after, not to never"),
+            _ => fields.refuse("mode", "must be after or never"),
+        }
+        None
+    })
 }
 
 /// The rules of a list as such.

@@ -3,18 +3,20 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::change::ClientChange;
 use super::context::RuleContext;
+use super::dto::{ClientSettings, in_the_clear};
 use super::generations::mark_revoked;
 use super::locking::{lock_client, lock_workspace, lock_workspace_of};
 use super::{Clients, rules};
-use crate::kernel::{Caller, Error, Precondition};
+use crate::kernel::{Caller, Error, Precondition, to_json};
 use crate::ledger::{Keep, Subject, differences};
 use crate::model::audit::Action;
 use crate::model::client::{ActiveTokens, ApiClient, ClientRecord};
-use crate::model::clock::{UnixSeconds, to_rfc3339};
+use crate::model::clock::UnixSeconds;
 use crate::model::ids;
 use crate::model::mail::MailKind;
 use crate::model::page::{Items, Page};
@@ -29,21 +31,25 @@ pub use crate::storage::ClientFilter;
 const WHAT: &str = "API client";
 
 /// A client as it was just created. The only time its first secret is seen.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct CreatedClient {
     /// The client and the record of its secret.
+    #[serde(flatten)]
     pub record: ClientRecord,
     /// The secret itself.
+    #[serde(rename = "client_secret", serialize_with = "in_the_clear")]
     pub secret: PlainSecret,
 }
 
 /// A client as it was just changed.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct ChangedClient {
     /// The client and its live secrets.
+    #[serde(flatten)]
     pub record: ClientRecord,
-    /// If the change took away a product or a permission, or made new tokens replace old ones: how many recorded tokens
-    /// were revoked with it. Stateless ones die too, and are not counted anywhere.
+    /// If the change withdrew a product or a permission, or made new tokens replace old ones: how many recorded tokens
+    /// it revoked. Stateless tokens are revoked too, and are not counted anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked_tokens: Option<usize>,
 }
 
@@ -244,7 +250,7 @@ impl Clients {
         let mut broken = change.unread.clone();
         change.apply(after, &context, &mut broken);
         rules::judge(change, before, after, &context, &mut broken);
-        change.later.must_be_served(broken)
+        change.reserved.must_be_supported(broken)
     }
 
     /// A new client with nothing granted.
@@ -290,7 +296,13 @@ impl Clients {
         let (secret, plain) = self.new_secret(&client.client_id, None)?;
         tx.insert_secret(&secret).await?;
         self.ledger
-            .audit(tx, caller, Action::ClientCreated, Subject::client(&client), facts(&client))
+            .audit(
+                tx,
+                caller,
+                Action::ClientCreated,
+                Subject::client(&client),
+                to_json(&ClientSettings::from(&client)),
+            )
             .await?;
         let told = json!({ "label": client.label, "workspace_id": client.workspace_id, "products": client.products });
         self.ledger.mail_contacts(tx, &client, MailKind::ClientCreated, told).await?;
@@ -315,7 +327,7 @@ impl Clients {
         for product in after.products.iter().filter(|product| !before.products.contains(product)) {
             tx.grant_product(&after.client_id, product).await?;
         }
-        let mut changed = differences(facts(before), facts(after));
+        let mut changed = differences(&ClientSettings::from(before), &ClientSettings::from(after));
         let members: Vec<&String> = changed
             .get("changed")
             .and_then(Value::as_object)
@@ -349,22 +361,4 @@ fn taken_away<'a>(before: &'a ApiClient, after: &ApiClient) -> Vec<&'a str> {
     let products = before.products.iter().filter(|product| !after.products.contains(product));
     let permissions = before.permissions.iter().filter(|permission| !after.permissions.contains(permission));
     products.map(String::as_str).chain(permissions.map(|permission| permission.as_str())).collect()
-}
-
-/// What a person set of a client, for the audit trail.
-fn facts(client: &ApiClient) -> Value {
-    json!({
-        "label": client.label,
-        "products": client.products,
-        "permissions": client.permissions,
-        "token_expiry": client.token_expiry,
-        "notification_emails": client.notification_emails,
-        "allowed_ips": client.allowed_ips,
-        "signing_alg": client.signing_alg,
-        "expires_at": client.expires_at.map(to_rfc3339),
-        "metadata": client.metadata,
-        "active_tokens": client.active_tokens.as_str(),
-        "replace_grace_seconds": client.active_tokens.grace_seconds(),
-        "status": client.status(),
-    })
 }

@@ -5,12 +5,12 @@ mod cache;
 mod change;
 mod context;
 mod credentials;
+mod dto;
 mod generations;
 mod last_used;
-mod later;
 mod lifecycle;
 mod locking;
-mod representation;
+mod reserved;
 mod rules;
 mod secrets;
 
@@ -20,13 +20,13 @@ use crate::kernel::Kernel;
 use crate::ledger::Ledger;
 
 pub(crate) use cache::CredentialCache;
-pub use change::ClientChange;
+pub use change::{ClientChange, read_token_expiry};
 pub use credentials::{Credentials, Refusal};
 pub(crate) use generations::mark_revoked;
 pub(crate) use last_used::LastUsed;
-pub use later::LaterMembers;
 pub use lifecycle::{ChangedClient, ClientFilter, CreatedClient};
 pub(crate) use locking::lock_client;
+pub use reserved::ReservedChange;
 pub use secrets::{CreatedSecret, NewSecret};
 
 /// API clients, their secrets and the credentials held in memory.

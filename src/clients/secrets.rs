@@ -1,12 +1,14 @@
 //! Client secrets: up to five live ones a client, so that a new one can be rolled out before the old one ends. For the
 //! management API, the command line and the console.
 
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::change::end;
+use super::dto::in_the_clear;
 use super::lifecycle::touch;
 use super::{Clients, lock_client};
-use crate::kernel::{Caller, Error};
+use crate::kernel::{Caller, Error, Fields};
 use crate::ledger::{Keep, Subject};
 use crate::model::audit::Action;
 use crate::model::clock::{UnixSeconds, to_rfc3339};
@@ -29,16 +31,18 @@ pub struct NewSecret {
     pub expire_others_after_seconds: Option<i64>,
     /// Whether all tokens of the client are revoked too.
     pub revoke_tokens: Option<bool>,
-    /// What of the request could not be read as what it should be; told together with what breaks a rule.
+    /// Members that could not be read; reported together with the rules that the others break.
     pub unread: Broken,
 }
 
 /// A secret as it was just created. The only time the plain one is seen.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct CreatedSecret {
     /// Its record.
+    #[serde(flatten)]
     pub record: ClientSecret,
     /// The secret itself.
+    #[serde(rename = "client_secret", serialize_with = "in_the_clear")]
     pub secret: PlainSecret,
 }
 
@@ -210,7 +214,18 @@ impl Clients {
 }
 
 impl NewSecret {
-    /// Judges the wish; returns when the new secret ends.
+    /// Reads the body of a request.
+    pub fn read(body: &Value) -> Self {
+        let (wanted, unread) = Fields::read(body, |fields| Self {
+            expires_at: fields.string("expires_at").value().cloned(),
+            expire_others_after_seconds: fields.integer("expire_others_after_seconds").value().copied(),
+            revoke_tokens: fields.boolean("revoke_tokens").value().copied(),
+            unread: Broken::default(),
+        });
+        Self { unread, ..wanted }
+    }
+
+    /// Checks the request; returns when the new secret ends.
     fn check(&self, now: UnixSeconds) -> Result<Option<UnixSeconds>, Error> {
         let mut broken = self.unread.clone();
         let mut expires_at = None;

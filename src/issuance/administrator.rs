@@ -3,11 +3,11 @@
 
 use std::fmt;
 
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
 
 use super::{IssueError, Issuer, Refused, TokenRequest, Wanted, grant};
 use crate::clients::Credentials;
-use crate::kernel::{Caller, Error, Representation};
+use crate::kernel::{Caller, Error};
 use crate::ledger::Keep;
 use crate::model::expiry::{LIFETIME_RANGE, TokenExpiry};
 use crate::model::grant::Grant;
@@ -44,18 +44,27 @@ impl fmt::Debug for GeneratedToken {
     }
 }
 
-impl Representation for GeneratedToken {
-    fn to_json(&self) -> Value {
-        let mut reply = json!({
-            "access_token": self.access_token,
-            "token_type": "Bearer",
-            "scope": self.scope,
-            "jti": self.jti,
-        });
-        if let (Some(expires_in), Some(members)) = (self.expires_in, reply.as_object_mut()) {
-            members.insert("expires_in".to_owned(), expires_in.into());
-        }
-        reply
+#[derive(Serialize)]
+struct GeneratedTokenDto<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in: Option<i64>,
+    scope: &'a str,
+    jti: &'a str,
+}
+
+/// Like a reply of the token endpoint (RFC 6749 §5.1), with the `jti`.
+impl Serialize for GeneratedToken {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let dto = GeneratedTokenDto {
+            access_token: &self.access_token,
+            token_type: "Bearer",
+            expires_in: self.expires_in,
+            scope: &self.scope,
+            jti: &self.jti,
+        };
+        dto.serialize(serializer)
     }
 }
 

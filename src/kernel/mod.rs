@@ -4,9 +4,10 @@
 
 mod access;
 mod error;
+mod fields;
+mod json;
 mod policy;
 mod precondition;
-mod representation;
 
 use std::sync::Arc;
 
@@ -18,9 +19,10 @@ use crate::vault::root::Subkeys;
 
 pub use access::Caller;
 pub use error::Error;
+pub use fields::Fields;
+pub use json::to_json;
 pub use policy::Policy;
 pub use precondition::Precondition;
-pub use representation::Representation;
 
 /// What services share. Each of them holds it; no door does, so that storage is reached through a service only.
 #[derive(Debug)]

@@ -1,9 +1,10 @@
 //! What every change leaves behind in its own transaction: an audit event, and mails to the client's contacts.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::Ledger;
-use crate::kernel::{Caller, Error};
+use crate::kernel::{Caller, Error, to_json};
 use crate::model::audit::{Action, AuditEvent};
 use crate::model::client::ApiClient;
 use crate::model::mail::{Mail, MailKind};
@@ -98,8 +99,8 @@ impl Ledger {
 }
 
 /// What a change changed: each member that differs, as it was and as it is, for the audit trail.
-pub(crate) fn differences(before: Value, after: Value) -> Value {
-    let (mut before, after) = (object(before), object(after));
+pub(crate) fn differences(before: &impl Serialize, after: &impl Serialize) -> Value {
+    let (mut before, after) = (object(to_json(before)), object(to_json(after)));
     let differing = after.into_iter().filter_map(|(name, new)| {
         let old = before.remove(&name).unwrap_or_default();
         (old != new).then(|| (name, json!({"old": old, "new": new})))

@@ -4,14 +4,13 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
-use super::api_clients::token_expiry;
 use super::auth::Authorized;
-use super::fields::Fields;
 use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
+use crate::clients::read_token_expiry;
 use crate::issuance::{GeneratedToken, Issuer, NewToken};
-use crate::kernel::Representation;
+use crate::kernel::{Fields, to_json};
 use crate::model::invalid::Broken;
 use crate::services::Services;
 
@@ -22,7 +21,7 @@ pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResp
     let page = PageRequest::take(&mut query, &call, services.subkeys())?;
     query.finish()?;
     let tokens = services.tokens.access_tokens(&call.caller, &client_id, &page.page).await?;
-    Ok(page.reply(services.subkeys(), tokens, Representation::to_json))
+    Ok(page.reply(services.subkeys(), tokens, to_json))
 }
 
 /// `POST /v1/api-clients/{client_id}/access-tokens`
@@ -33,16 +32,15 @@ pub async fn post(
 ) -> Result<HttpResponse, Problem> {
     let client_id: String = call.path()?;
     let body = call.optional_body().await?;
-    let mut unread = Broken::default();
-    let wanted = Fields::read(&body.json, &mut unread, |fields| NewToken {
+    let (wanted, unread) = Fields::read(&body.json, |fields| NewToken {
         scope: fields.string("scope").value().cloned(),
-        token_expiry: fields.object("token_expiry", token_expiry).value().copied(),
+        token_expiry: read_token_expiry(fields).value().copied(),
         unread: Broken::default(),
     });
     let wanted = NewToken { unread, ..wanted };
     let reply = |made: &GeneratedToken| {
         let location = call.path_of(&format!("/v1/api-clients/{client_id}/access-tokens/{}", made.jti));
-        Reply::created(location, None, &made.to_json())
+        Reply::created(location, None, &to_json(made))
     };
     once(&call, &services, &body.bytes, reply, async |keep| {
         issuer.generate(&call.caller, &client_id, &wanted, keep).await
@@ -61,7 +59,7 @@ pub async fn delete_all(call: Authorized, services: Data<Services>) -> Result<Ht
 pub async fn get(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let (client_id, jti): (String, String) = call.path()?;
     let token = services.tokens.access_token(&call.caller, &client_id, &jti).await?;
-    Ok(HttpResponse::Ok().content_type("application/json").body(token.to_json().to_string()))
+    Ok(HttpResponse::Ok().content_type("application/json").body(to_json(&token).to_string()))
 }
 
 /// `DELETE /v1/api-clients/{client_id}/access-tokens/{jti}`

@@ -10,7 +10,6 @@ pub mod audit_events;
 pub mod auth;
 pub mod body;
 pub mod etag;
-pub mod fields;
 pub mod idempotency;
 pub mod page;
 pub mod problem;

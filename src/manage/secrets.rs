@@ -4,13 +4,11 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use super::auth::Authorized;
-use super::fields::Fields;
 use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
 use crate::clients::{CreatedSecret, NewSecret};
-use crate::kernel::Representation;
-use crate::model::invalid::Broken;
+use crate::kernel::to_json;
 use crate::services::Services;
 
 /// `GET /v1/api-clients/{client_id}/secrets`
@@ -20,25 +18,18 @@ pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResp
     let page = PageRequest::take(&mut query, &call, services.subkeys())?;
     query.finish()?;
     let secrets = services.clients.secrets(&call.caller, &client_id, &page.page).await?;
-    Ok(page.reply(services.subkeys(), secrets, Representation::to_json))
+    Ok(page.reply(services.subkeys(), secrets, to_json))
 }
 
 /// `POST /v1/api-clients/{client_id}/secrets`
 pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let client_id: String = call.path()?;
     let body = call.optional_body().await?;
-    let mut unread = Broken::default();
-    let wanted = Fields::read(&body.json, &mut unread, |fields| NewSecret {
-        expires_at: fields.string("expires_at").value().cloned(),
-        expire_others_after_seconds: fields.integer("expire_others_after_seconds").value().copied(),
-        revoke_tokens: fields.boolean("revoke_tokens").value().copied(),
-        unread: Broken::default(),
-    });
-    let wanted = NewSecret { unread, ..wanted };
+    let wanted = NewSecret::read(&body.json);
     let reply = |made: &CreatedSecret| {
         let location =
             call.path_of(&format!("/v1/api-clients/{client_id}/secrets/{}", made.record.secret_id));
-        Reply::created(location, None, &made.to_json())
+        Reply::created(location, None, &to_json(made))
     };
     once(&call, &services, &body.bytes, reply, async |keep| {
         services.clients.add_secret(&call.caller, &client_id, &wanted, keep).await
@@ -50,7 +41,7 @@ pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<Http
 pub async fn get(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let (client_id, secret_id): (String, String) = call.path()?;
     let secret = services.clients.secret(&call.caller, &client_id, &secret_id).await?;
-    Ok(HttpResponse::Ok().content_type("application/json").body(secret.to_json().to_string()))
+    Ok(HttpResponse::Ok().content_type("application/json").body(to_json(&secret).to_string()))
 }
 
 /// `DELETE /v1/api-clients/{client_id}/secrets/{secret_id}`

@@ -4,13 +4,11 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use super::auth::Authorized;
-use super::fields::Fields;
 use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
 use super::{etag, record_or_304};
-use crate::kernel::Representation;
-use crate::model::invalid::Broken;
+use crate::kernel::{Fields, to_json};
 use crate::services::Services;
 use crate::signing::{KeyRecord, NewSigningKey};
 
@@ -20,14 +18,13 @@ pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResp
     let page = PageRequest::take(&mut query, &call, services.subkeys())?;
     query.finish()?;
     let keys = services.signing.signing_keys(&call.caller, &page.page).await?;
-    Ok(page.reply(services.subkeys(), keys, Representation::to_json))
+    Ok(page.reply(services.subkeys(), keys, to_json))
 }
 
 /// `POST /v1/signing-keys`
 pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let body = call.body().await?;
-    let mut unread = Broken::default();
-    let new = Fields::read(&body.json, &mut unread, |fields| NewSigningKey {
+    let (new, unread) = Fields::read(&body.json, |fields| NewSigningKey {
         alg: fields.string("alg"),
         use_for: fields.string("use_for"),
         private_key_pem: fields.string("private_key_pem"),
@@ -36,7 +33,7 @@ pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<Http
     let new = NewSigningKey { unread, ..new };
     let reply = |made: &KeyRecord| {
         let location = call.path_of(&format!("/v1/signing-keys/{}", made.key.kid));
-        Reply::created(location, Some(etag::of(made.key.version)), &made.to_json())
+        Reply::created(location, Some(etag::of(made.key.version)), &to_json(made))
     };
     once(&call, &services, &body.bytes, reply, async |keep| {
         services.signing.create_signing_key(&call.caller, &new, keep).await
@@ -48,7 +45,7 @@ pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<Http
 pub async fn get(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let kid: String = call.path()?;
     let key = services.signing.signing_key(&call.caller, &kid).await?;
-    Ok(record_or_304(&call.request, key.key.version, &key.to_json()))
+    Ok(record_or_304(&call.request, key.key.version, &to_json(&key)))
 }
 
 /// `DELETE /v1/signing-keys/{kid}`

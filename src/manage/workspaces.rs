@@ -4,13 +4,11 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 
 use super::auth::Authorized;
-use super::fields::Fields;
 use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
 use super::{etag, record, record_or_304};
-use crate::kernel::Representation;
-use crate::model::invalid::Broken;
+use crate::kernel::to_json;
 use crate::model::workspace::Workspace;
 use crate::services::Services;
 use crate::tenants::WorkspaceChange;
@@ -21,19 +19,16 @@ pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResp
     let page = PageRequest::take(&mut query, &call, services.subkeys())?;
     query.finish()?;
     let workspaces = services.tenants.workspaces(&call.caller, &page.page).await?;
-    Ok(page.reply(services.subkeys(), workspaces, Representation::to_json))
+    Ok(page.reply(services.subkeys(), workspaces, to_json))
 }
 
 /// `POST /v1/workspaces`
 pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let body = call.body().await?;
-    let mut unread = Broken::default();
-    let (id, change) =
-        Fields::read(&body.json, &mut unread, |fields| (fields.string("workspace_id"), members(fields)));
-    let change = WorkspaceChange { unread, ..change };
+    let (id, change) = WorkspaceChange::read_new(&body.json);
     let reply = |made: &Workspace| {
         let location = call.path_of(&format!("/v1/workspaces/{}", made.workspace_id));
-        Reply::created(location, Some(etag::of(made.version)), &made.to_json())
+        Reply::created(location, Some(etag::of(made.version)), &to_json(made))
     };
     once(&call, &services, &body.bytes, reply, async |keep| {
         services.tenants.create_workspace(&call.caller, &id, &change, keep).await
@@ -45,7 +40,7 @@ pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<Http
 pub async fn get(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let id: String = call.path()?;
     let workspace = services.tenants.workspace(&call.caller, &id).await?;
-    Ok(record_or_304(&call.request, workspace.version, &workspace.to_json()))
+    Ok(record_or_304(&call.request, workspace.version, &to_json(&workspace)))
 }
 
 /// `PATCH /v1/workspaces/{workspace_id}`
@@ -53,11 +48,9 @@ pub async fn patch(mut call: Authorized, services: Data<Services>) -> Result<Htt
     let id: String = call.path()?;
     let expected = etag::if_match(&call.request)?;
     let body = call.body().await?;
-    let mut unread = Broken::default();
-    let change = Fields::read(&body.json, &mut unread, members);
-    let change = WorkspaceChange { unread, ..change };
+    let change = WorkspaceChange::read(&body.json);
     let workspace = services.tenants.change_workspace(&call.caller, &id, &expected, &change).await?;
-    Ok(record(workspace.version, &workspace.to_json()))
+    Ok(record(workspace.version, &to_json(&workspace)))
 }
 
 /// `DELETE /v1/workspaces/{workspace_id}`
@@ -66,14 +59,4 @@ pub async fn delete(call: Authorized, services: Data<Services>) -> Result<HttpRe
     let expected = etag::if_match(&call.request)?;
     services.tenants.delete_workspace(&call.caller, &id, &expected).await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-fn members(fields: &mut Fields<'_>) -> WorkspaceChange {
-    WorkspaceChange {
-        name: fields.string("name"),
-        status: fields.string("status"),
-        never_expires_allowed: fields.boolean("never_expires_allowed"),
-        products_allowed: fields.strings("products_allowed"),
-        ..WorkspaceChange::default()
-    }
 }

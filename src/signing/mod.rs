@@ -5,6 +5,7 @@
 //! what a request signs with.
 
 mod der;
+mod dto;
 pub mod handle;
 mod import;
 mod jwk;
@@ -12,7 +13,6 @@ pub mod key;
 mod keys;
 mod master_key;
 mod private_key;
-mod representation;
 pub mod ring;
 mod ring_memory;
 pub mod rotation;

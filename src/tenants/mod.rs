@@ -1,8 +1,8 @@
 //! Workspaces (the tenants) and products, and the first ones of an empty system. For the doors.
 
 mod bootstrap;
+mod dto;
 mod products;
-mod representation;
 mod workspaces;
 
 use std::sync::Arc;

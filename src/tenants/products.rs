@@ -3,10 +3,11 @@
 //! A cap lowered later shortens tokens silently, so nothing here asks about the clients that have the product; only
 //! deleting does.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Tenants;
-use crate::kernel::{Caller, Error, Precondition};
+use super::dto::ProductSettings;
+use crate::kernel::{Caller, Error, Fields, Precondition, to_json};
 use crate::ledger::{Keep, Subject, differences};
 use crate::model::audit::Action;
 use crate::model::expiry::LIFETIME_RANGE;
@@ -33,11 +34,34 @@ pub struct ProductChange {
     pub max_token_lifetime_seconds: Member<i64>,
     /// Whether never-expiring tokens may carry it; default yes.
     pub never_expires_allowed: Member<bool>,
-    /// What of it could not be read, to be told together with the rules it breaks.
+    /// Members that could not be read; reported together with the rules that the others break.
     pub unread: Broken,
 }
 
 impl ProductChange {
+    /// Reads the body of a request to create one: its code, and the other members.
+    pub fn read_new(body: &Value) -> (Member<String>, Self) {
+        let ((id, change), unread) =
+            Fields::read(body, |fields| (fields.string("product"), Self::members(fields)));
+        (id, Self { unread, ..change })
+    }
+
+    /// Reads the body of a request to change one.
+    pub fn read(body: &Value) -> Self {
+        let (change, unread) = Fields::read(body, Self::members);
+        Self { unread, ..change }
+    }
+
+    fn members(fields: &mut Fields<'_>) -> Self {
+        Self {
+            name: fields.string("name"),
+            audience: fields.string("audience"),
+            max_token_lifetime_seconds: fields.integer("max_token_lifetime_seconds"),
+            never_expires_allowed: fields.boolean("never_expires_allowed"),
+            unread: Broken::default(),
+        }
+    }
+
     /// Applies the change. What breaks a rule is noted and left as it was.
     fn apply(&self, product: &mut Product, issuer: &str, broken: &mut Broken) {
         match &self.name {
@@ -159,7 +183,7 @@ impl Tenants {
         if !tx.insert_product(&product).await? {
             return Err(Error::Conflict(format!("there is a product with the code {}", product.product)));
         }
-        let detail = facts(&product);
+        let detail = to_json(&ProductSettings::from(&product));
         self.ledger
             .audit(&mut tx, caller, Action::ProductCreated, Subject::platform(&product.product), detail)
             .await?;
@@ -198,7 +222,7 @@ impl Tenants {
         after.updated_at = self.kernel.clock.now();
         after.version += 1;
         tx.update_product(&after).await?;
-        let detail = differences(facts(&before), facts(&after));
+        let detail = differences(&ProductSettings::from(&before), &ProductSettings::from(&after));
         self.ledger.audit(&mut tx, caller, Action::ProductUpdated, Subject::platform(code), detail).await?;
         tx.changed(Change::Product(code.to_owned()));
         self.ledger.commit(tx).await?;
@@ -238,7 +262,13 @@ impl Tenants {
         }
         tx.delete_product(code).await?;
         self.ledger
-            .audit(&mut tx, caller, Action::ProductDeleted, Subject::platform(code), facts(&product))
+            .audit(
+                &mut tx,
+                caller,
+                Action::ProductDeleted,
+                Subject::platform(code),
+                to_json(&ProductSettings::from(&product)),
+            )
             .await?;
         self.ledger.commit(tx).await
     }
@@ -253,13 +283,4 @@ impl Tenants {
             }
         }
     }
-}
-
-fn facts(product: &Product) -> Value {
-    json!({
-        "name": product.name,
-        "audience": product.audience,
-        "max_token_lifetime_seconds": product.max_token_lifetime_seconds,
-        "never_expires_allowed": product.never_expires_allowed,
-    })
 }

@@ -4,11 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Tenants;
+use super::dto::WorkspaceSettings;
 use super::products::NAME_LENGTH;
-use crate::kernel::{Caller, Error, Precondition};
+use crate::kernel::{Caller, Error, Fields, Precondition, to_json};
 use crate::ledger::{Keep, Subject, differences};
 use crate::model::audit::Action;
 use crate::model::clock::UnixSeconds;
@@ -34,11 +35,34 @@ pub struct WorkspaceChange {
     pub never_expires_allowed: Member<bool>,
     /// The products its clients may be granted; default all.
     pub products_allowed: Member<Vec<String>>,
-    /// What of it could not be read, to be told together with the rules it breaks.
+    /// Members that could not be read; reported together with the rules that the others break.
     pub unread: Broken,
 }
 
 impl WorkspaceChange {
+    /// Reads the body of a request to create one: the id it asks for, and the other members.
+    pub fn read_new(body: &Value) -> (Member<String>, Self) {
+        let ((id, change), unread) =
+            Fields::read(body, |fields| (fields.string("workspace_id"), Self::members(fields)));
+        (id, Self { unread, ..change })
+    }
+
+    /// Reads the body of a request to change one.
+    pub fn read(body: &Value) -> Self {
+        let (change, unread) = Fields::read(body, Self::members);
+        Self { unread, ..change }
+    }
+
+    fn members(fields: &mut Fields<'_>) -> Self {
+        Self {
+            name: fields.string("name"),
+            status: fields.string("status"),
+            never_expires_allowed: fields.boolean("never_expires_allowed"),
+            products_allowed: fields.strings("products_allowed"),
+            unread: Broken::default(),
+        }
+    }
+
     /// Applies the change. What breaks a rule is noted and left as it was. `products` are the codes there are.
     fn apply(
         &self,
@@ -182,7 +206,15 @@ impl Tenants {
             )));
         }
         let subject = Subject::workspace(&workspace.workspace_id);
-        self.ledger.audit(&mut tx, caller, Action::WorkspaceCreated, subject, facts(&workspace)).await?;
+        self.ledger
+            .audit(
+                &mut tx,
+                caller,
+                Action::WorkspaceCreated,
+                subject,
+                to_json(&WorkspaceSettings::from(&workspace)),
+            )
+            .await?;
         self.ledger.keep_reply(&mut tx, keep.as_ref(), &workspace).await?;
         self.ledger.commit(tx).await?;
         Ok(workspace)
@@ -236,7 +268,7 @@ impl Tenants {
         after.updated_at = now;
         after.version += 1;
         tx.update_workspace(&after).await?;
-        let detail = differences(facts(&before), facts(&after));
+        let detail = differences(&WorkspaceSettings::from(&before), &WorkspaceSettings::from(&after));
         self.ledger
             .audit(&mut tx, caller, Action::WorkspaceUpdated, Subject::workspace(workspace_id), detail)
             .await?;
@@ -275,7 +307,15 @@ impl Tenants {
         }
         tx.delete_workspace(workspace_id, self.kernel.clock.now()).await?;
         let subject = Subject::workspace(workspace_id);
-        self.ledger.audit(&mut tx, caller, Action::WorkspaceDeleted, subject, facts(&workspace)).await?;
+        self.ledger
+            .audit(
+                &mut tx,
+                caller,
+                Action::WorkspaceDeleted,
+                subject,
+                to_json(&WorkspaceSettings::from(&workspace)),
+            )
+            .await?;
         self.ledger.commit(tx).await
     }
 
@@ -327,13 +367,4 @@ async fn must_not_hold_more(tx: &mut Tx, before: &Workspace, after: &Workspace) 
         "API clients of the workspace are granted products that are to be disallowed; take these from them first: {}",
         held.join(", ")
     )))
-}
-
-fn facts(workspace: &Workspace) -> Value {
-    json!({
-        "name": workspace.name,
-        "status": workspace.status(),
-        "never_expires_allowed": workspace.never_expires_allowed,
-        "products_allowed": workspace.products_allowed,
-    })
 }

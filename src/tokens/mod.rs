@@ -5,13 +5,13 @@
 //! live again.
 
 mod clean_up;
+mod dto;
 mod due;
 mod generated;
 mod groups;
 mod judge;
 mod list_changes;
 mod record;
-mod representation;
 mod restore;
 mod revoke;
 mod slots;

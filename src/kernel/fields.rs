@@ -1,7 +1,7 @@
-//! Takes the members out of a JSON body by type, with every bad one named at once (`docs/management-api.md`).
+//! Reads the members of a JSON object by type and reports every bad one at once (docs/management-api.md).
 //!
-//! For a new record as for a merge patch (RFC 7396): left out, `null` and a value are three things. Rules beyond the type
-//! are the core's, which adds what it finds to the same list.
+//! In a new record as in a merge patch (RFC 7396), left out, `null` and a value are three things. Rules beyond the type
+//! belong to the nouns, which add what they find to the same list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use crate::model::invalid::{Broken, pointer_token};
 use crate::model::member::Member;
 
-/// Takes members out of a JSON object by type, noting all that is wrong. What cannot be read counts as left out; what
-/// can is handed on, so that the core finds the rules it breaks in the same go.
+/// Reads members of a JSON object by type and notes all that is wrong. A member that cannot be read counts as left out;
+/// the others are passed on, so that the rules they break are reported in the same reply.
 #[derive(Debug)]
 pub struct Fields<'a> {
     object: Option<&'a Map<String, Value>>,
@@ -20,17 +20,23 @@ pub struct Fields<'a> {
     broken: &'a mut Broken,
 }
 
-impl<'a> Fields<'a> {
-    /// Lets `take` have the members of a whole body, and refuses those it does not ask for. What is wrong is noted in
-    /// `broken`, for the core to add the rules it finds broken.
-    pub fn read<T>(body: &'a Value, broken: &'a mut Broken, take: impl FnOnce(&mut Self) -> T) -> T {
+impl Fields<'_> {
+    /// Reads a whole body with `read`, and refuses members that `read` does not ask for. Returns what was read, and
+    /// what of the body is wrong.
+    pub fn read<T>(body: &Value, read: impl FnOnce(&mut Fields<'_>) -> T) -> (T, Broken) {
+        let mut broken = Broken::default();
         if !body.is_object() {
             broken.at("", "must be a JSON object");
         }
-        let mut fields = Self { object: body.as_object(), at: String::new(), known: BTreeSet::new(), broken };
-        let taken = take(&mut fields);
+        let mut fields = Fields {
+            object: body.as_object(),
+            at: String::new(),
+            known: BTreeSet::new(),
+            broken: &mut broken,
+        };
+        let taken = read(&mut fields);
         fields.finish();
-        taken
+        (taken, broken)
     }
 
     /// A text.
@@ -55,8 +61,8 @@ impl<'a> Fields<'a> {
             Member::Null => return Member::Null,
             Member::Value(items) => items,
         };
-        // An empty text stands for one that cannot be read, so that the others keep their places for the core's rules. What
-        // these say of the empty one is not noted again at the same pointer.
+        // An empty text replaces one that cannot be read, so that the others keep their index for the rules. A rule that
+        // the empty text breaks is not reported, since its pointer has an error already.
         let mut texts = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             if !item.is_string() {
@@ -90,8 +96,7 @@ impl<'a> Fields<'a> {
         Member::Value(pairs)
     }
 
-    /// An object within: `read` takes its members; those it does not ask for are refused. `None` from `read` means that
-    /// it noted why.
+    /// An object: members that `read` does not ask for are refused. `None` from `read` means that it noted why.
     pub fn object<T>(
         &mut self,
         name: &'static str,
@@ -119,7 +124,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Whether a member is given any value. For those that are known here and not served.
+    /// Whether a member has a value. For members that are known but not supported yet.
     pub fn is_given(&mut self, name: &'static str) -> bool {
         self.known.insert(name);
         self.object.and_then(|object| object.get(name)).is_some_and(|value| !value.is_null())
@@ -133,7 +138,8 @@ impl<'a> Fields<'a> {
     fn finish(self) {
         for name in self.object.into_iter().flat_map(Map::keys) {
             if !self.known.contains(name.as_str()) {
-                self.broken.at(format!("{}/{}", self.at, pointer_token(name)), "is not a member this takes");
+                self.broken
+                    .at(format!("{}/{}", self.at, pointer_token(name)), "is not a member of this request");
             }
         }
     }
@@ -160,7 +166,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The whole number that a JSON number is, however it is written (`60`, `60.0`, `6e1`). One beyond 64 bits becomes the
-/// nearest that is not, which is beyond every range there is.
+/// nearest 64-bit number, which is outside every range that a rule allows.
 fn whole(value: &Value) -> Option<i64> {
     if let Some(number) = value.as_i64() {
         return Some(number);
@@ -182,8 +188,7 @@ mod tests {
             "s": 1, "i": "1", "f": 1.5, "b": 0, "l": ["a", 1, null], "p": {"k": 1, "a/b": [], "n": null},
             "o": {"in": [], "more": 1}, "x": 1, "a/b": 1
         });
-        let mut broken = Broken::default();
-        Fields::read(&body, &mut broken, |fields| {
+        let ((), broken) = Fields::read(&body, |fields| {
             assert_eq!(fields.string("s"), Member::Absent);
             assert_eq!(fields.integer("i"), Member::Absent);
             assert_eq!(fields.integer("f"), Member::Absent);
@@ -203,8 +208,7 @@ mod tests {
     #[test]
     fn left_out_null_and_value_are_three_things() {
         let body = json!({"null": null, "text": "", "big": u64::MAX, "low": -1e300, "float": 60.0, "pairs": {"a": "b", "c": null}});
-        let mut broken = Broken::default();
-        Fields::read(&body, &mut broken, |fields| {
+        let ((), broken) = Fields::read(&body, |fields| {
             assert_eq!(fields.string("absent"), Member::Absent);
             assert_eq!(fields.string("null"), Member::Null);
             assert_eq!(fields.string("text"), Member::Value(String::new()));
@@ -220,8 +224,7 @@ mod tests {
     #[test]
     fn a_body_must_be_an_object() {
         for body in [json!([]), json!("x"), json!(null), json!(1)] {
-            let mut broken = Broken::default();
-            let name = Fields::read(&body, &mut broken, |fields| fields.string("name"));
+            let (name, broken) = Fields::read(&body, |fields| fields.string("name"));
             assert_eq!(name, Member::Absent);
             assert_eq!(broken.into_vec()[0].pointer, "", "{body}");
         }

@@ -1,0 +1,108 @@
+//! Reserved members of an API client: this version supports only their defaults, and refuses every other value. A policy
+//! that is accepted and ignored would be worse than none.
+
+use serde::Serialize;
+
+use crate::kernel::{Error, Fields};
+use crate::model::invalid::{Broken, Invalid};
+use crate::model::member::Member;
+
+/// How a client proves itself (RFC 7591 §2, with our shorter name for the usual one).
+const AUTH_METHODS: [&str; 4] =
+    ["client_secret", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"];
+
+/// Members that only other authentication methods use (RFC 7591 §2, RFC 8705 §2.1.2).
+const OF_OTHER_AUTH_METHODS: [&str; 7] = [
+    "jwks",
+    "jwks_uri",
+    "tls_client_auth_subject_dn",
+    "tls_client_auth_san_dns",
+    "tls_client_auth_san_uri",
+    "tls_client_auth_san_ip",
+    "tls_client_auth_san_email",
+];
+
+/// The reserved members as every API client has them.
+#[derive(Debug, Serialize)]
+pub(super) struct ReservedMembers {
+    daily_token_limit: Option<i64>,
+    auth_method: &'static str,
+    require_dpop: bool,
+}
+
+impl Default for ReservedMembers {
+    fn default() -> Self {
+        Self { daily_token_limit: None, auth_method: "client_secret", require_dpop: false }
+    }
+}
+
+/// What a change says of the reserved members. `null` and the default are always accepted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReservedChange {
+    /// Tokens a day; default no limit.
+    pub daily_token_limit: Member<i64>,
+    /// Whether `DPoP` (RFC 9449) is demanded; default no.
+    pub require_dpop: Member<bool>,
+    /// How it authenticates; default `client_secret`.
+    pub auth_method: Member<String>,
+    /// Names of members of other authentication methods (`jwks`, the RFC 8705 subjects) that have a value.
+    pub of_other_auth_methods: Vec<&'static str>,
+}
+
+impl ReservedChange {
+    /// Reads the members of a JSON object.
+    pub(super) fn read(fields: &mut Fields<'_>) -> Self {
+        Self {
+            daily_token_limit: fields.integer("daily_token_limit"),
+            require_dpop: fields.boolean("require_dpop"),
+            auth_method: fields.string("auth_method"),
+            of_other_auth_methods: OF_OTHER_AUTH_METHODS
+                .into_iter()
+                .filter(|name| fields.is_given(name))
+                .collect(),
+        }
+    }
+
+    /// Notes values that no version accepts.
+    pub(super) fn check(&self, broken: &mut Broken) {
+        if self.daily_token_limit.value().is_some_and(|limit| *limit < 1) {
+            broken.at("/daily_token_limit", "must be null or at least 1");
+        }
+        if self.auth_method.value().is_some_and(|method| !AUTH_METHODS.contains(&method.as_str())) {
+            broken.at("/auth_method", format!("must be one of {}", AUTH_METHODS.join(", ")));
+        }
+    }
+
+    /// Refuses valid values that are not supported yet. Beside other errors they are reported like them, so that the
+    /// reply lists all at once.
+    pub(super) fn must_be_supported(&self, mut broken: Broken) -> Result<(), Error> {
+        let unsupported = self.unsupported();
+        if broken.is_empty() {
+            return if unsupported.is_empty() { Ok(()) } else { Err(Error::NotSupportedYet(unsupported)) };
+        }
+        for Invalid { pointer, detail } in unsupported {
+            broken.at(pointer, detail);
+        }
+        Error::if_broken(broken)
+    }
+
+    fn unsupported(&self) -> Vec<Invalid> {
+        let mut refused = Vec::new();
+        let mut refuse = |member: &str, instead: &str| {
+            refused.push(Invalid::new(format!("/{member}"), format!("this version supports only {instead}")));
+        };
+        if self.daily_token_limit.value().is_some() {
+            refuse("daily_token_limit", "null");
+        }
+        if self.require_dpop.value() == Some(&true) {
+            refuse("require_dpop", "false");
+        }
+        if self.auth_method.value().is_some_and(|method| method != "client_secret") {
+            refuse("auth_method", "\"client_secret\"");
+        }
+        for member in &self.of_other_auth_methods {
+            refuse(member, "null, since its only auth_method is \"client_secret\"");
+        }
+        refused
+    }
+}
