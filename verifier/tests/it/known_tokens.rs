@@ -1,5 +1,5 @@
-//! Tokens that are remembered: nothing that may change is taken from memory. That a token was remembered shows by its
-//! claims being the very same object.
+//! The cache of known tokens: everything that can change is checked again. A cache hit shows by the claims being the
+//! same object.
 
 use crate::support::{
     AUDIENCE, FakeIssuer, ISSUER, NOW, TestClock, all, builder, good_claims, keys, list_claims, slots, with,
@@ -64,7 +64,7 @@ async fn a_token_that_differs_in_one_character_is_another() {
 }
 
 #[tokio::test]
-async fn it_remembers_no_more_than_it_is_told() {
+async fn it_remembers_no_more_than_its_limit() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     for (bound, at_least) in [(0, 0), (1, 1), (3, 3), (100, 60)] {
         let verifier = builder(&issuer, &clock).remember_tokens(bound).build().unwrap();
@@ -72,7 +72,7 @@ async fn it_remembers_no_more_than_it_is_told() {
         for token in &tokens {
             claims(&verifier, token).await;
         }
-        // From the end, so that asking does not put a remembered one out.
+        // In reverse, so that a check does not displace a remembered token that comes later.
         let mut remembered = 0;
         let mut held = Vec::new();
         for token in tokens.iter().rev() {
@@ -130,7 +130,7 @@ async fn it_is_not_valid_before_its_time() {
 }
 
 #[tokio::test]
-async fn its_status_is_looked_up_each_time() {
+async fn its_status_is_checked_each_time() {
     let (issuer, clock, verifier) = set_up();
     let token = numbered(0);
     claims(&verifier, &token).await;
@@ -147,7 +147,7 @@ async fn its_status_is_looked_up_each_time() {
 }
 
 #[tokio::test]
-async fn it_dies_with_its_key() {
+async fn it_ends_with_its_key() {
     let (issuer, clock, verifier) = set_up();
     let token = numbered(0);
     claims(&verifier, &token).await;
@@ -158,7 +158,7 @@ async fn it_dies_with_its_key() {
 }
 
 #[tokio::test]
-async fn it_dies_with_its_key_though_another_takes_its_name() {
+async fn it_ends_with_its_key_even_if_another_takes_the_kid() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     let verifier = builder(&issuer, &clock).check_status(false).build().unwrap();
     let token = keys().es256.token(&good_claims());
@@ -185,7 +185,7 @@ async fn it_survives_a_key_set_that_still_has_its_key() {
 }
 
 #[tokio::test]
-async fn it_is_worth_nothing_once_the_keys_are_too_old() {
+async fn it_is_refused_once_the_keys_are_too_old() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     let verifier = builder(&issuer, &clock).check_status(false).max_stale_seconds(1000).build().unwrap();
     claims(&verifier, &numbered(0)).await;
@@ -212,14 +212,14 @@ async fn a_token_that_never_expires_is_remembered_and_can_be_revoked() {
         clock.advance(60);
         assert_eq!(verifier.verify(&token).await, Err(VerifyError::Revoked));
 
-        // Only where it was asked for: what one verifier remembers is nothing to another.
+        // A verifier that does not allow such tokens refuses it.
         let strict = builder(&issuer, &clock).build().unwrap();
         assert!(strict.verify(&token).await.is_err());
     }
 }
 
 #[tokio::test]
-async fn what_is_refused_for_itself_is_not_remembered() {
+async fn a_refused_token_is_not_remembered() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     let gst = builder(&issuer, &clock).require_product("vat").build().unwrap();
     for _ in 0..3 {

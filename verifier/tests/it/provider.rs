@@ -1,4 +1,4 @@
-//! The ring provider as `jsonwebtoken` sees it: it verifies, it digests, it cannot sign.
+//! The provider for `jsonwebtoken`: it verifies and computes digests, and it cannot sign.
 
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, encode};

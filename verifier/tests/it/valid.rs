@@ -1,4 +1,4 @@
-//! Tokens that hold: every algorithm in every form of expiry, and the edges of what is accepted.
+//! Valid tokens: every algorithm with every form of expiry, and the limits of what is accepted.
 
 use crate::support::{
     AUDIENCE, FakeIssuer, ISSUER, NOW, TestClock, builder, good_claims, keys, with, without,
@@ -11,7 +11,7 @@ fn never(claims: Value) -> Value {
     with(claims, "never_expires", json!(true))
 }
 
-/// A verifier that accepts whatever its builder can be told to.
+/// A verifier with every kind of token allowed.
 fn permissive() -> Verifier {
     builder(&FakeIssuer::new(), &TestClock::new())
         .allow_never_expiring(true)
@@ -41,7 +41,7 @@ async fn every_algorithm_in_every_form_of_expiry() {
 }
 
 #[tokio::test]
-async fn the_edges_of_what_is_accepted() {
+async fn the_limits_of_what_is_accepted() {
     let verifier = permissive();
     let key = &keys().es256;
     let claims = good_claims;
@@ -74,7 +74,7 @@ async fn the_edges_of_what_is_accepted() {
     }
 }
 
-/// Whoever promises to check the proof must be able to see which one it is.
+/// A service that checks proofs must be able to tell which proof a token needs.
 #[tokio::test]
 async fn a_bound_token_needs_a_proof_that_is_known() {
     for cnf in [json!({}), json!({"jwk": {"kty": "EC"}})] {
@@ -121,7 +121,7 @@ fn a_program_that_holds_the_keys_needs_no_fetch() {
     assert_eq!(checks.verify(&keys().eddsa.token(&good_claims()), &set, NOW), Err(VerifyError::UnknownKey));
 }
 
-/// The issuer itself answers for tokens of any audience; nothing else is waived.
+/// The issuer itself answers for tokens of any audience; all other checks apply.
 #[test]
 fn the_issuers_own_checks_take_any_audience() {
     let key = &keys().es256;

@@ -1,4 +1,4 @@
-//! Hostile encodings: texts that are no compact JWS, or that a lenient reader would take for one.
+//! Hostile encodings: texts that are not a compact JWS, or that only a lenient parser takes for one.
 
 use super::{BASE64, CLAIM, PARTS, PAYLOAD, Row, key, row};
 use crate::support::{AUDIENCE, ISSUER, NOW, b64, good_claims};
@@ -19,10 +19,7 @@ fn parts() -> Vec<Row> {
         ("a fourth part", format!("{good}.AA")),
         ("a dot at the end", format!("{good}.")),
         ("a dot at the start", format!(".{good}")),
-        (
-            "1.4.10: the five parts of a JWE",
-            format!("{}.AA.AA.AA.AA", b64(r#"{"alg":"dir","enc":"A128GCM"}"#)),
-        ),
+        ("J10: the five parts of a JWE", format!("{}.AA.AA.AA.AA", b64(r#"{"alg":"dir","enc":"A128GCM"}"#))),
         ("a JWE around a good token", format!("{good}.AA.AA")),
         ("dots alone", "....".to_owned()),
         ("a JWS in JSON", format!(r#"{{"payload":"{}","signatures":[]}}"#, b64("{}"))),
@@ -30,9 +27,9 @@ fn parts() -> Vec<Row> {
     .into_iter()
     .map(|(name, token)| row("RFC 7515 §7.1", name, token, PARTS))
     .collect();
-    let long = VerifyError::Malformed("it is too long");
-    rows.push(row("1.2.8", "one byte over the limit", "a".repeat(MAX_TOKEN_BYTES + 1), long.clone()));
-    rows.push(row("1.2.8", "a megabyte", format!("{good}{}", "A".repeat(1 << 20)), long));
+    let long = VerifyError::Malformed("it is longer than 16 KiB");
+    rows.push(row("B8", "one byte over the limit", "a".repeat(MAX_TOKEN_BYTES + 1), long.clone()));
+    rows.push(row("B8", "a megabyte", format!("{good}{}", "A".repeat(1 << 20)), long));
     rows
 }
 
@@ -72,7 +69,7 @@ fn base64url() -> Vec<Row> {
     .collect()
 }
 
-/// J6, J8: payloads that are no JSON object, or that two readers could read differently.
+/// Payloads that are not a JSON object, or that two parsers could read differently.
 fn payloads() -> Vec<Row> {
     let good = good_claims().to_string();
     let again = |member: &str| format!("{},{member}}}", good.strip_suffix('}').unwrap());
@@ -102,7 +99,7 @@ fn payloads() -> Vec<Row> {
         .into_iter()
         .map(|(name, bytes)| {
             let token = key().token_of(key().header().to_string(), bytes);
-            row("1.4.6, 1.4.8", format!("payload with {name}"), token, PAYLOAD)
+            row("J6, J8", format!("payload with {name}"), token, PAYLOAD)
         })
         .collect();
     // A struct can be read from an array of its members, in order; claims may not.
