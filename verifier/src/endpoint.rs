@@ -78,7 +78,12 @@ mod tests {
 
     #[test]
     fn https_anywhere_and_http_to_this_machine_only() {
-        for url in ["https://tokens.example.com", "https://h:8443/a/b?c=d", "https://[2001:db8::1]:443/"] {
+        for url in [
+            "https://tokens.example.com",
+            "https://h:8443/a/b?c=d",
+            "https://[2001:db8::1]:443/",
+            "https://a-b.example",
+        ] {
             assert_eq!(scheme_of(url), Ok(Scheme::Https), "{url}");
         }
         for url in ["http://127.0.0.1:8080", "http://localhost/x", "http://[::1]:8080/", "http://127.8.8.8"] {
@@ -104,6 +109,8 @@ mod tests {
             "https://h:/",
             "https://h:1:2/",
             "https://[::1",
+            "https://a_b.example",
+            "https://a$b/",
             "https://h/a b",
             "https://h/\u{e9}",
             "",

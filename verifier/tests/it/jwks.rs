@@ -324,3 +324,28 @@ async fn time_spent_in_a_cache_on_the_way_counts() {
     clock.advance(1);
     assert_eq!(verifier.verify_cached(&token), Err(VerifyError::KeysUnavailable(Unavailable::TooOld)));
 }
+
+#[tokio::test]
+async fn an_answer_may_have_256_kib() {
+    let (issuer, _, verifier) = set_up();
+    let jwks: Vec<_> = keys().published().iter().map(|key| &key.jwk).collect();
+    let body = json!({"keys": jwks}).to_string();
+    issuer.answer(JWKS_URI, format!("{body}{}", " ".repeat(256 * 1024 - body.len())));
+    verifier.verify(&token_of(&keys().es256)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_kid_may_have_128_characters() {
+    let (issuer, clock, verifier) = set_up();
+    let longest = TestKey::es256("k".repeat(128).leak());
+    issuer.publish(&[&longest]);
+    verifier.verify(&token_of(&longest)).await.unwrap();
+    // Others cannot be the kid of a key, so they cause no fetch.
+    clock.advance(60);
+    for kid in ["k".repeat(129), "k".repeat(130), String::new(), "k k".to_owned()] {
+        let header = with(longest.header(), "kid", json!(kid));
+        let token = longest.token_with(&header, &good_claims());
+        assert_eq!(verifier.verify(&token).await, Err(VerifyError::UnknownKey), "{kid:?}");
+        assert_eq!(issuer.key_fetches(), 1, "{kid:?}");
+    }
+}

@@ -66,6 +66,21 @@ fn one_strange_key_does_not_hide_the_others() {
     let symmetric = json!({"kty": "oct", "alg": "HS256", "use": "sig", "kid": "hs", "k": "AAAA"});
     let set = set_of(&[strange, symmetric, json!({}), json!({"kty": 1}), keys().es256.jwk.clone()]).unwrap();
     assert_eq!(set.len(), 1);
+    assert!(!set.is_empty());
+    assert_eq!(format!("{set:?}"), r#"{"es256-key"}"#);
+}
+
+#[test]
+fn every_usable_key_is_counted() {
+    let jwks: Vec<_> = keys().published().iter().map(|key| key.jwk.clone()).collect();
+    assert_eq!(set_of(&jwks).unwrap().len(), 4);
+}
+
+/// The smallest modulus of 2048 bits, and a signature by another key, which it does not verify.
+#[test]
+fn a_modulus_of_2048_bits_may_begin_with_a_single_bit() {
+    let smallest = with(keys().rs256.jwk.clone(), "n", json!(b64([&[0x80][..], &[1; 255]].concat())));
+    assert_eq!(set_of(&[smallest]).unwrap().len(), 1);
 }
 
 /// ring detects a point off the curve only when it verifies a signature.
@@ -92,6 +107,8 @@ fn an_ambiguous_or_broken_set_is_refused_whole() {
     for text in ["", "{}", "[]", "null", "[[]]", "{\"keys\":{}}", "{\"keys\":null}", "{\"keys\":[1]}"] {
         assert_eq!(KeySet::parse(text.as_bytes()).err(), Some(KeySetError::NotAKeySet), "{text}");
     }
+    assert_eq!(KeySetError::NotAKeySet.to_string(), "it is not a JWK Set");
+    assert_eq!(KeySetError::DuplicateKid.to_string(), "two of its keys have the same kid");
     for text in [twice, member_twice] {
         assert_eq!(KeySet::parse(text.as_bytes()).err(), Some(KeySetError::NotAKeySet), "{text}");
     }

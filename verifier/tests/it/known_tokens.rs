@@ -2,8 +2,8 @@
 //! same object.
 
 use crate::support::{
-    AUDIENCE, FakeIssuer, ISSUER, NOW, TestClock, all, builder, good_claims, keys, list_claims, slots, with,
-    without,
+    AUDIENCE, FakeIssuer, ISSUER, JWKS_URI, NOW, TestClock, all, builder, good_claims, keys, list_claims,
+    slots, with, without,
 };
 use mintmark_verifier::claims::FAR_EXP;
 use mintmark_verifier::{AccessTokenClaims, Verifier, VerifyError};
@@ -161,27 +161,35 @@ async fn it_ends_with_its_key() {
 async fn it_ends_with_its_key_even_if_another_takes_the_kid() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     let verifier = builder(&issuer, &clock).check_status(false).build().unwrap();
-    let token = keys().es256.token(&good_claims());
-    claims(&verifier, &token).await;
-    issuer.publish(&[&keys().foreign]);
-    clock.advance(300);
-    assert_eq!(verifier.verify(&token).await, Err(VerifyError::BadSignature));
-    assert_eq!(verifier.verify_cached(&token), Err(VerifyError::BadSignature));
-    // And lives on when the set is fetched anew and has it.
-    issuer.publish(&[&keys().es256]);
-    clock.advance(300);
-    claims(&verifier, &token).await;
+    let (rs256, ps256) = (&keys().rs256, &keys().ps256);
+    let other_rsa = with(with(ps256.jwk.clone(), "alg", json!("RS256")), "kid", json!(rs256.kid));
+    for (key, other) in [(&keys().es256, &keys().foreign.jwk), (rs256, &other_rsa)] {
+        issuer.publish(&[key]);
+        clock.advance(300);
+        let token = key.token(&good_claims());
+        claims(&verifier, &token).await;
+        issuer.answer(JWKS_URI, json!({"keys": [other]}).to_string());
+        clock.advance(300);
+        assert_eq!(verifier.verify(&token).await, Err(VerifyError::BadSignature), "{}", key.alg);
+        assert_eq!(verifier.verify_cached(&token), Err(VerifyError::BadSignature), "{}", key.alg);
+        // It is valid again once the key is back.
+        issuer.publish(&[key]);
+        clock.advance(300);
+        claims(&verifier, &token).await;
+    }
 }
 
 #[tokio::test]
 async fn it_survives_a_key_set_that_still_has_its_key() {
-    let (issuer, clock, verifier) = set_up();
-    let token = numbered(0);
-    let first = claims(&verifier, &token).await;
-    issuer.publish(&[&keys().eddsa, &keys().es256]);
-    clock.advance(300);
-    assert!(Arc::ptr_eq(&first, &claims(&verifier, &token).await));
-    assert_eq!(issuer.key_fetches(), 2);
+    for key in keys().published() {
+        let (issuer, clock, verifier) = set_up();
+        let token = key.token(&good_claims());
+        let first = claims(&verifier, &token).await;
+        issuer.publish(&keys().published());
+        clock.advance(300);
+        assert!(Arc::ptr_eq(&first, &claims(&verifier, &token).await), "{}", key.alg);
+        assert_eq!(issuer.key_fetches(), 2);
+    }
 }
 
 #[tokio::test]
@@ -241,5 +249,20 @@ async fn many_callers_with_many_tokens_each_get_their_own() {
     assert!(all(&verifier, tokens).await.iter().all(Result::is_ok));
     for n in 0..40 {
         assert_eq!(claims(&verifier, &numbered(n)).await.jti, format!("j{n}"));
+    }
+}
+
+/// All of them wait for the first fetch of the keys, so each checks the token and stores it.
+#[tokio::test]
+async fn a_token_verified_many_times_at_once_takes_one_place() {
+    let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
+    let verifier = Arc::new(builder(&issuer, &clock).remember_tokens(8).build().unwrap());
+    assert!(all(&verifier, vec![numbered(0); 20]).await.iter().all(Result::is_ok));
+    let mut first = Vec::new();
+    for n in 0..8 {
+        first.push(claims(&verifier, &numbered(n)).await);
+    }
+    for (n, first) in first.iter().enumerate() {
+        assert!(Arc::ptr_eq(first, &claims(&verifier, &numbered(n)).await), "token {n}");
     }
 }

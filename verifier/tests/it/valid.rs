@@ -4,8 +4,9 @@ use crate::support::{
     AUDIENCE, FakeIssuer, ISSUER, NOW, TestClock, builder, good_claims, keys, with, without,
 };
 use mintmark_verifier::claims::FAR_EXP;
-use mintmark_verifier::{KeySet, Verifier, VerifyError};
+use mintmark_verifier::{Clock as _, KeySet, SystemClock, Verifier, VerifyError};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 fn never(claims: Value) -> Value {
     with(claims, "never_expires", json!(true))
@@ -153,9 +154,65 @@ fn a_set_up_that_cannot_work_is_refused_with_the_reason() {
         assert!(refused(Verifier::builder(issuer, audience)).contains(says), "{issuer} {audience}");
     }
     let builder = || Verifier::builder(ISSUER, AUDIENCE);
+    assert!(refused(builder().require_product("")).contains("product"));
     assert!(refused(builder().require_product("GST")).contains("GST"));
     assert!(refused(builder().leeway_seconds(301)).contains("leeway"));
     assert!(refused(builder().min_refetch_seconds(0)).contains("min_refetch"));
     assert!(refused(builder().max_stale_seconds(9)).contains("max_stale"));
     assert!(refused(builder().remember_tokens(10_000_001)).contains("remember_tokens"));
+}
+
+#[test]
+fn the_limits_of_the_settings_are_accepted() {
+    let builder = || Verifier::builder(ISSUER, AUDIENCE).remember_tokens(0);
+    for builder in [
+        builder().leeway_seconds(300),
+        builder().min_refetch_seconds(1),
+        builder().min_refetch_seconds(60).max_stale_seconds(60),
+        builder().max_status_lists(1),
+        builder().remember_tokens(10_000_000),
+    ] {
+        builder.build().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_token_may_have_16_kib() {
+    let verifier = permissive();
+    let key = &keys().eddsa;
+    // A character of a claim is 4/3 of one in the token, so one of these paddings gives the exact length.
+    let padded = |header: usize, claim: usize| {
+        let head = with(key.header(), "x", json!("h".repeat(header)));
+        key.token_with(&head, &with(good_claims(), "x", json!("c".repeat(claim))))
+    };
+    let fits = |limit: usize| {
+        let claim = (limit - padded(0, 0).len()) * 3 / 4 - 3;
+        (0..3)
+            .flat_map(|header| (claim..claim + 6).map(move |claim| (header, claim)))
+            .map(|(header, claim)| padded(header, claim))
+            .find(|token| token.len() == limit)
+            .unwrap()
+    };
+    let longest = fits(16_384);
+    let claims = verifier.verify(&longest).await.unwrap();
+    assert!(
+        Arc::ptr_eq(&claims, &verifier.verify(&longest).await.unwrap()),
+        "it is remembered like any other"
+    );
+    let too_long = VerifyError::Malformed("it is longer than 16 KiB");
+    assert_eq!(verifier.verify(&fits(16_385)).await.unwrap_err(), too_long);
+    assert_eq!(verifier.verify_cached(&fits(16_385)).unwrap_err(), too_long);
+}
+
+#[test]
+fn a_verifier_is_shown_with_its_settings() {
+    let shown = format!("{:?}", permissive());
+    assert!(shown.contains(ISSUER) && shown.contains(AUDIENCE), "{shown}");
+}
+
+/// Kept apart from the tests' clocks: it must show the present, in seconds.
+#[test]
+fn the_system_clock_shows_unix_seconds() {
+    let [january_2026, year_2200] = [1_767_225_600, 7_258_118_400];
+    assert!((january_2026..year_2200).contains(&SystemClock.unix_seconds()));
 }

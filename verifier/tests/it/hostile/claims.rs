@@ -115,12 +115,7 @@ fn parties() -> Vec<Row> {
         "",
         AUDIENCE,
     ] {
-        rows.push(row(
-            "M2",
-            format!("iss {iss:?}"),
-            claim("iss", json!(iss)),
-            VerifyError::WrongIssuer,
-        ));
+        rows.push(row("M2", format!("iss {iss:?}"), claim("iss", json!(iss)), VerifyError::WrongIssuer));
     }
     for aud in [
         json!("https://other.example.com"),
@@ -162,12 +157,7 @@ fn parties() -> Vec<Row> {
 fn shapes() -> Vec<Row> {
     let mut rows = Vec::new();
     for name in ["iss", "sub", "client_id", "aud", "iat", "jti", "scope", "workspace_id", "products"] {
-        rows.push(row(
-            "J1",
-            format!("no {name}"),
-            key().token(&without(good_claims(), name)),
-            CLAIM,
-        ));
+        rows.push(row("J1", format!("no {name}"), key().token(&without(good_claims(), name)), CLAIM));
         for value in [json!(null), json!(1), json!({}), json!([1])] {
             if !(name == "iat" && value == json!(1)) {
                 rows.push(row("J3", format!("{name} {value}"), claim(name, value), CLAIM));
@@ -239,21 +229,11 @@ fn places() -> Vec<Row> {
         "https://tokens.example.com/oauth2/status-lists/\u{663}",
         "file:///etc/passwd",
     ] {
-        rows.push(row(
-            "L1",
-            format!("status uri {uri:?}"),
-            place(0, uri),
-            elsewhere.clone(),
-        ));
+        rows.push(row("L1", format!("status uri {uri:?}"), place(0, uri), elsewhere.clone()));
     }
     let beyond = VerifyError::InvalidClaims("its index is beyond the end of its status list");
     for idx in [8192, 8193, u64::from(u32::MAX), u64::MAX] {
-        rows.push(row(
-            "L7",
-            format!("idx {idx} of 8192"),
-            place(idx, LIST),
-            beyond.clone(),
-        ));
+        rows.push(row("L7", format!("idx {idx} of 8192"), place(idx, LIST), beyond.clone()));
     }
     let missing = key().token(&without(good_claims(), "status"));
     rows.push(row("L1", "no status", missing, VerifyError::StatusMissing));

@@ -21,12 +21,7 @@ fn algorithms() -> Vec<Row> {
             b64(with(key().header(), "alg", json!(alg)).to_string()),
             b64(good_claims().to_string())
         );
-        rows.push(row(
-            "J5",
-            format!("alg {alg:?}, no signature"),
-            unsigned,
-            VerifyError::AlgorithmRefused,
-        ));
+        rows.push(row("J5", format!("alg {alg:?}, no signature"), unsigned, VerifyError::AlgorithmRefused));
         rows.push(row(
             "J5",
             format!("alg {alg:?}, signed"),
@@ -88,12 +83,7 @@ fn hmac_with_public_key() -> Vec<Row> {
             let expected =
                 if alg == "ES256" { VerifyError::BadSignature } else { VerifyError::AlgorithmRefused };
             let token = format!("{signed}.{}", b64(tag));
-            rows.push(row(
-                "J5, alg confusion",
-                format!("{alg} with the key {form}"),
-                token,
-                expected,
-            ));
+            rows.push(row("J5, alg confusion", format!("{alg} with the key {form}"), token, expected));
         }
     }
     rows
@@ -109,12 +99,7 @@ fn swapped_algorithms() -> Vec<Row> {
                 let name = format!("{} by the key for {}", other.alg, published.alg);
                 let head = with(other.header(), "kid", json!(published.kid));
                 let refused = VerifyError::AlgorithmRefused;
-                rows.push(row(
-                    "J5, alg of the key",
-                    name,
-                    other.token_with(&head, &good_claims()),
-                    refused,
-                ));
+                rows.push(row("J5, alg of the key", name, other.token_with(&head, &good_claims()), refused));
                 let name = format!("alg {} over a signature of {}", published.alg, other.alg);
                 let token = other.token_with(&published.header(), &good_claims());
                 rows.push(row("J5, alg of the key", name, token, VerifyError::BadSignature));
@@ -154,9 +139,7 @@ fn types() -> Vec<Row> {
     ] {
         let token = header("typ", json!(typ));
         rows.push(row("J4", format!("typ {typ:?}"), token.clone(), VerifyError::WrongType));
-        rows.push(
-            row("J4, opted in", format!("typ {typ:?}"), token, VerifyError::WrongType).opted_in(),
-        );
+        rows.push(row("J4, opted in", format!("typ {typ:?}"), token, VerifyError::WrongType).opted_in());
     }
     let missing = key().token_with(&without(key().header(), "typ"), &good_claims());
     rows.push(row("J1", "no typ", missing, VerifyError::WrongType));
@@ -189,12 +172,7 @@ fn key_ids() -> Vec<Row> {
         "*",
         "0",
     ] {
-        rows.push(row(
-            "J6",
-            format!("kid {kid:?}"),
-            header("kid", json!(kid)),
-            VerifyError::UnknownKey,
-        ));
+        rows.push(row("J6", format!("kid {kid:?}"), header("kid", json!(kid)), VerifyError::UnknownKey));
     }
     let long = header("kid", json!("k".repeat(10_000)));
     rows.push(row("J6", "kid of 10000 characters", long, VerifyError::UnknownKey));
@@ -222,12 +200,7 @@ fn key_ids() -> Vec<Row> {
         ("x5c", json!(["MIIB"])),
     ] {
         let token = sign(&with(foreign.header(), member, value));
-        rows.push(row(
-            "J6",
-            format!("signed by the key of its {member}"),
-            token,
-            VerifyError::BadSignature,
-        ));
+        rows.push(row("J6", format!("signed by the key of its {member}"), token, VerifyError::BadSignature));
     }
     rows
 }

@@ -235,3 +235,15 @@ async fn each_token_is_looked_up_in_its_own_list() {
         assert_eq!(verifier.verify(&token).await.map(drop), expected, "list {n}");
     }
 }
+
+/// Without an `ETag` there is nothing that a 304 could confirm.
+#[tokio::test]
+async fn a_304_that_was_not_asked_for_confirms_nothing() {
+    let (issuer, clock, verifier) = set_up();
+    issuer.answer(LIST, keys().es256.list(&list_claims(&slots(2, &[]))));
+    verifier.verify(&token()).await.unwrap();
+    issuer.respond(LIST, Fetched { status: 304, ..Fetched::default() });
+    clock.advance(60);
+    let refused = Unavailable::Status { url: LIST.to_owned(), status: 304 };
+    assert_eq!(verifier.verify(&token()).await, Err(VerifyError::StatusUnavailable(refused)));
+}
