@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::fetch::Unavailable;
 use crate::jwks::COLD_RETRY_SECONDS;
 
-/// How long the others wait for the caller that tries again, seconds: the default time limit of a fetch.
+/// How long one caller may try while the others get the last error, seconds: the default time limit of a fetch.
 const PROBE_SECONDS: i64 = 5;
 
 /// `Some` while the issuer is unreachable. Then one caller at a time tries again, and the others get the last error
@@ -14,7 +14,7 @@ const PROBE_SECONDS: i64 = 5;
 #[derive(Default)]
 pub(crate) struct Outage(Mutex<Option<(Pause, Unavailable)>>);
 
-/// From when until when nobody may try, Unix seconds. It has a start so that a clock that was set back ends it.
+/// From when until when no caller may try, Unix seconds. With the start, a clock that is set back ends the pause.
 #[derive(Clone, Copy)]
 struct Pause {
     from: i64,

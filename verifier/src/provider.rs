@@ -1,5 +1,5 @@
-//! A crypto provider for `jsonwebtoken` based on ring: it verifies ES256, `EdDSA`, RS256 and PS256 (RFC 7518 §3, RFC 8037
-//! §3.1) and computes digests for thumbprints (RFC 7638). It cannot sign. A program that signs builds its own
+//! A crypto provider for `jsonwebtoken` based on ring: it verifies ES256, `EdDSA`, RS256 and PS256 (RFC 7518 §3, RFC
+//! 8037 §3.1) and computes digests for thumbprints (RFC 7638). It cannot sign. A program that signs builds its own
 //! [`CryptoProvider`] from [`verifier_factory`], [`KEY_UTILS`] and its own signer factory.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};

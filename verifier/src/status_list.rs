@@ -1,5 +1,5 @@
 //! Verifies and reads a signed Token Status List (draft-21 §5.1): its `typ`, the signature by one of the issuer's keys,
-//! and that it is the list that was requested.
+//! and that it is the requested list.
 
 use serde::Deserialize;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Serves `respond` (path → whole response) on a free port until the test ends; returns the issuer.
+/// Serves `respond`, which writes the response for a path, on a free port; returns the issuer.
 fn serve(respond: impl Fn(&str, &str, &mut TcpStream) -> std::io::Result<()> + Send + 'static) -> String {
     serve_heads(move |issuer, head, stream| {
         let path = head.split(' ').nth(1).unwrap();

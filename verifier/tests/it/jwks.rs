@@ -81,7 +81,7 @@ async fn the_set_is_refreshed_at_its_max_age() {
         (Some("max-age=60"), 0, 60),
         (Some("public, Max-Age=\"90\", must-revalidate"), 0, 90),
         (Some("max-age=120"), 100, 20),
-        // Never more often than the rate limit, never later than the bound.
+        // Not more often than the rate limit allows, and not later than `max_stale`.
         (Some("no-store"), 0, 10),
         (Some("max-age=0"), 0, 10),
         (Some("max-age=soon"), 0, 10),
@@ -296,7 +296,7 @@ async fn while_one_caller_refreshes_the_others_do_not_wait() {
 async fn a_cancelled_fetch_blocks_no_other_caller() {
     let (issuer, clock, verifier) = set_up();
     let (known, unknown) = (token_of(&keys().es256), token_of(&TestKey::es256("unknown")));
-    // Before there is a set, then when there is one: nothing can be said of the token until the next fetch.
+    // First without a key set, then with one: the token cannot be checked until the next fetch.
     for (token, pause, after) in [(&known, 1, Ok(())), (&unknown, 10, Err(VerifyError::UnknownKey))] {
         clock.advance(60);
         issuer.set_hangs(true);

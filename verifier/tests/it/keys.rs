@@ -61,7 +61,7 @@ fn only_public_signature_keys_bound_to_an_algorithm_are_used() {
 }
 
 #[test]
-fn one_strange_key_does_not_hide_the_others() {
+fn an_unusable_key_does_not_hide_the_others() {
     let strange = json!({"kty": "AKP", "alg": "ML-DSA-44", "use": "sig", "kid": "pq", "pub": "AA"});
     let symmetric = json!({"kty": "oct", "alg": "HS256", "use": "sig", "kid": "hs", "k": "AAAA"});
     let set = set_of(&[strange, symmetric, json!({}), json!({"kty": 1}), keys().es256.jwk.clone()]).unwrap();
@@ -76,16 +76,16 @@ fn every_usable_key_is_counted() {
     assert_eq!(set_of(&jwks).unwrap().len(), 4);
 }
 
-/// The smallest modulus of 2048 bits, and a signature by another key, which it does not verify.
+/// The smallest modulus of 2048 bits.
 #[test]
-fn a_modulus_of_2048_bits_may_begin_with_a_single_bit() {
+fn the_smallest_modulus_of_2048_bits_is_used() {
     let smallest = with(keys().rs256.jwk.clone(), "n", json!(b64([&[0x80][..], &[1; 255]].concat())));
     assert_eq!(set_of(&[smallest]).unwrap().len(), 1);
 }
 
 /// ring detects a point off the curve only when it verifies a signature.
 #[test]
-fn a_key_that_is_no_point_verifies_nothing() {
+fn a_point_off_the_curve_verifies_nothing() {
     let checks = Verifier::builder(ISSUER, AUDIENCE).checks().unwrap();
     let key = &keys().es256;
     let off = with(key.jwk.clone(), "y", json!(b64([1; 32])));
@@ -99,7 +99,7 @@ fn an_ambiguous_or_broken_set_is_refused_whole() {
     let twin = with(keys().eddsa.jwk.clone(), "kid", key["kid"].clone());
     assert_eq!(set_of(&[key.clone(), twin]).err(), Some(KeySetError::DuplicateKid));
     assert_eq!(set_of(&[key.clone(), key.clone()]).err(), Some(KeySetError::DuplicateKid));
-    // The same name for a key that is not used here confuses nobody.
+    // A key that is not usable may have the same kid.
     let encrypts = with(key.clone(), "use", json!("enc"));
     assert_eq!(set_of(&[key.clone(), encrypts]).unwrap().len(), 1);
     let twice = json!({"keys": [key]}).to_string().replacen("{\"keys\"", "{\"keys\":[],\"keys\"", 1);

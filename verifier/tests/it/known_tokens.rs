@@ -40,12 +40,12 @@ async fn a_repeated_token_is_remembered_with_its_own_claims() {
 }
 
 #[tokio::test]
-async fn a_token_first_seen_without_waiting_is_remembered_too() {
+async fn a_token_first_verified_from_the_cache_is_remembered_too() {
     let (_, _, verifier) = set_up();
     claims(&verifier, &numbered(0)).await;
     let first = verifier.verify_cached(&numbered(1)).unwrap();
     let again = numbered(1);
-    // EdDSA is deterministic: the same text.
+    // EdDSA is deterministic, so this is the same token.
     assert!(Arc::ptr_eq(&first, &claims(&verifier, &again).await));
 }
 

@@ -77,7 +77,7 @@ async fn the_limits_of_what_is_accepted() {
 
 /// A service that checks proofs must be able to tell which proof a token needs.
 #[tokio::test]
-async fn a_bound_token_needs_a_proof_that_is_known() {
+async fn a_bound_token_needs_a_supported_proof() {
     for cnf in [json!({}), json!({"jwk": {"kty": "EC"}})] {
         let refused = permissive().verify(&keys().es256.token(&with(good_claims(), "cnf", cnf))).await;
         assert_eq!(refused.unwrap_err().code(), "invalid_claims");
@@ -142,7 +142,7 @@ fn the_issuers_own_checks_take_any_audience() {
 }
 
 #[test]
-fn a_set_up_that_cannot_work_is_refused_with_the_reason() {
+fn invalid_settings_are_refused_with_the_reason() {
     let refused = |builder: mintmark_verifier::VerifierBuilder| builder.build().err().unwrap().to_string();
     for (issuer, audience, says) in [
         ("http://tokens.example.com", AUDIENCE, "use https"),
@@ -170,7 +170,6 @@ fn the_limits_of_the_settings_are_accepted() {
         builder().min_refetch_seconds(1),
         builder().min_refetch_seconds(60).max_stale_seconds(60),
         builder().max_status_lists(1),
-        builder().remember_tokens(10_000_000),
     ] {
         builder.build().unwrap();
     }
@@ -180,7 +179,7 @@ fn the_limits_of_the_settings_are_accepted() {
 async fn a_token_may_have_16_kib() {
     let verifier = permissive();
     let key = &keys().eddsa;
-    // A character of a claim is 4/3 of one in the token, so one of these paddings gives the exact length.
+    // base64url writes 3 bytes as 4 characters, or 2 as 3, so padding of both parts together reaches every length.
     let padded = |header: usize, claim: usize| {
         let head = with(key.header(), "x", json!("h".repeat(header)));
         key.token_with(&head, &with(good_claims(), "x", json!("c".repeat(claim))))
@@ -210,7 +209,6 @@ fn a_verifier_is_shown_with_its_settings() {
     assert!(shown.contains(ISSUER) && shown.contains(AUDIENCE), "{shown}");
 }
 
-/// Kept apart from the tests' clocks: it must show the present, in seconds.
 #[test]
 fn the_system_clock_shows_unix_seconds() {
     let [january_2026, year_2200] = [1_767_225_600, 7_258_118_400];

@@ -146,8 +146,8 @@ fn parties() -> Vec<Row> {
         rows.push(row("J1", format!("sub {sub:?}"), claim("sub", json!(sub)), not_client.clone()));
     }
     let empty = VerifyError::InvalidClaims("client_id, jti or workspace_id is empty");
-    let nobody = key().token(&with(with(good_claims(), "sub", json!("")), "client_id", json!("")));
-    rows.push(row("J1", "sub and client_id empty", nobody, empty.clone()));
+    let unnamed = key().token(&with(with(good_claims(), "sub", json!("")), "client_id", json!("")));
+    rows.push(row("J1", "sub and client_id empty", unnamed, empty.clone()));
     rows.push(row("J9", "jti empty", claim("jti", json!("")), empty.clone()));
     rows.push(row("J3", "workspace_id empty", claim("workspace_id", json!("")), empty));
     rows

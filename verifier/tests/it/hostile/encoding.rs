@@ -34,16 +34,16 @@ fn parts() -> Vec<Row> {
 }
 
 fn base64url() -> Vec<Row> {
-    // A token whose signature reads differently in the two alphabets; nearly all do.
+    // A token whose signature has a character that differs between base64 and base64url, as nearly all have.
     let differs = |token: &String| token.rsplit('.').next().unwrap().contains(['-', '_']);
     let good = (0..100).map(|_| key().token(&good_claims())).find(differs).unwrap();
     let [header, payload, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!("{good}") };
-    // 86 characters carry 516 bits, 4 more than the signature has; a set one among them is another spelling.
+    // 86 characters have 516 bits, 4 more than the signature. If one of those is set, the spelling differs.
     let last = signature.chars().last().unwrap();
     let spare = char::from(last as u8 + 1);
     let slop = format!("{header}.{payload}.{}{spare}", &signature[..85]);
     let standard = signature.replace('-', "+").replace('_', "/");
-    // Signed anew, so that only the encoding can be what is refused.
+    // With a new signature, so that only the encoding can be the reason of the refusal.
     let padded_payload = key().token_of_parts(header, &format!("{payload}="));
     let broken_payload = key().token_of_parts(header, &format!("{}\n{}", &payload[..8], &payload[8..]));
     [
@@ -102,7 +102,7 @@ fn payloads() -> Vec<Row> {
             row("J6, J8", format!("payload with {name}"), token, PAYLOAD)
         })
         .collect();
-    // A struct can be read from an array of its members, in order; claims may not.
+    // serde can read a struct from an array of its members' values; claims must be an object.
     let (iss, aud) = (ISSUER, AUDIENCE);
     let values =
         json!([iss, "cl_1", "cl_1", aud, NOW, NOW + 60, "j1", "gst", "acme-in", ["gst"], false]).to_string();
@@ -115,7 +115,7 @@ fn payloads() -> Vec<Row> {
     rows
 }
 
-/// `text` with bytes put into its jti.
+/// `text` with `bytes` before the value of its jti.
 fn splice(text: &str, bytes: &[u8]) -> Vec<u8> {
     let at = text.find("j1").unwrap();
     [&text.as_bytes()[..at], bytes, &text.as_bytes()[at..]].concat()

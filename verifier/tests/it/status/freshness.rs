@@ -187,7 +187,7 @@ async fn a_list_is_dropped_with_the_key_that_signed_it() {
 
 /// A timer that calls `refresh` keeps requests from waiting.
 #[tokio::test]
-async fn a_refresh_fetches_what_is_past_its_half() {
+async fn a_refresh_fetches_lists_past_half_of_their_ttl() {
     let (issuer, clock, verifier) = set_up();
     verifier.refresh().await.unwrap();
     assert_eq!(issuer.list_fetches(), 0, "no list is known yet");
@@ -238,7 +238,7 @@ async fn each_token_is_looked_up_in_its_own_list() {
 
 /// Without an `ETag` there is nothing that a 304 could confirm.
 #[tokio::test]
-async fn a_304_that_was_not_asked_for_confirms_nothing() {
+async fn an_unrequested_304_confirms_nothing() {
     let (issuer, clock, verifier) = set_up();
     issuer.answer(LIST, keys().es256.list(&list_claims(&slots(2, &[]))));
     verifier.verify(&token()).await.unwrap();

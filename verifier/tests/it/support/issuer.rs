@@ -83,7 +83,7 @@ impl FakeIssuer {
         self.0.lock().unwrap().down = down;
     }
 
-    /// Makes each answer take so long by `clock`.
+    /// Each answer advances `clock` by `seconds`.
     pub(crate) fn set_slow(&self, seconds: i64, clock: &TestClock) {
         self.0.lock().unwrap().takes = Some((seconds, clock.clone()));
     }
