@@ -1,12 +1,12 @@
-//! For actix-web services: an extractor that lets a handler run only with a verified token, and answers as
-//! RFC 6750 §3 says otherwise.
+//! An extractor for actix-web: a handler that takes [`Authorized`] runs only with a verified token. Any other
+//! request gets the answer of RFC 6750 §3.
 //!
 //! ```
 //! use actix_web::{App, web};
 //! use mintmark_verifier::Verifier;
 //! use mintmark_verifier::actix::{Authorized, Demand};
 //!
-//! /// What the GST routes demand.
+//! /// What the GST routes require.
 //! struct Gst;
 //! impl Demand for Gst {
 //!     const PRODUCTS: &'static [&'static str] = &["gst"];
@@ -39,13 +39,13 @@ use thiserror::Error;
 
 use crate::{AccessTokenClaims, Verifier, VerifyError};
 
-/// What a route demands beyond a valid token.
+/// What a route requires beyond a valid token.
 pub trait Demand: 'static {
-    /// The products the token must open, all of them.
+    /// The token must include each of these products.
     const PRODUCTS: &'static [&'static str];
 }
 
-/// Demands a valid token and no more than the [`Verifier`] itself does.
+/// Requires a valid token, and no product beyond those that the [`Verifier`] itself requires.
 pub struct ValidToken;
 
 impl Demand for ValidToken {
@@ -53,15 +53,15 @@ impl Demand for ValidToken {
 }
 
 /// The claims of a request's bearer token, verified by the [`Verifier`] in the app's data
-/// (`web::Data<Verifier>`). The token is taken from the `Authorization` header alone, never from the query or
-/// a form (RFC 9700 §4.3.2).
+/// (`web::Data<Verifier>`). The token is read from the `Authorization` header only, never from the query or a
+/// form (RFC 9700 §4.3.2).
 pub struct Authorized<D = ValidToken> {
     claims: Arc<AccessTokenClaims>,
     demand: PhantomData<fn() -> D>,
 }
 
 impl<D> Authorized<D> {
-    /// The claims.
+    /// The verified claims, to keep beyond the request.
     pub fn into_claims(self) -> Arc<AccessTokenClaims> {
         self.claims
     }
@@ -75,18 +75,18 @@ impl<D> Deref for Authorized<D> {
     }
 }
 
-/// Why a request was turned away. `?` in a handler makes one of a [`VerifyError`], so
+/// Why a request was refused. `?` in a handler converts a [`VerifyError`] into it, so
 /// `token.require_product("gst")?` answers 403.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Denied {
-    /// There was no bearer token: 401 that names the scheme and no error.
-    #[error("the request has no bearer token")]
+    /// The request has no bearer token: 401 with the scheme and without an error code (RFC 6750 §3.1).
+    #[error("the request has no bearer token: send one as Authorization: Bearer")]
     NoToken {
-        /// What the token would be for: the verifier's audience.
+        /// The verifier's audience.
         realm: String,
     },
-    /// The token does not hold, or nothing can be said about it.
+    /// The token is refused, or cannot be checked at present (503).
     #[error(transparent)]
     Refused(#[from] VerifyError),
     /// The app has no `web::Data<Verifier>`: 500.
@@ -111,14 +111,15 @@ impl<D: Demand> FromRequest for Authorized<D> {
     }
 }
 
-/// The one bearer token (RFC 6750 §2.1): `None` if the request authenticates in another way or not at all.
+/// The bearer token (RFC 6750 §2.1); `None` without an `Authorization` header or with another scheme.
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, VerifyError> {
     let mut fields = headers.get_all(AUTHORIZATION);
     let Some(field) = fields.next() else { return Ok(None) };
     if fields.next().is_some() {
-        return Err(VerifyError::Malformed("there are two Authorization headers"));
+        return Err(VerifyError::Malformed("the request has two Authorization headers: send one"));
     }
-    let field = field.to_str().map_err(|_| VerifyError::Malformed("it is not ASCII"))?;
+    let field =
+        field.to_str().map_err(|_| VerifyError::Malformed("the Authorization header is not ASCII"))?;
     let (scheme, token) = field.split_once(' ').unwrap_or((field, ""));
     Ok(scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim_matches(' ')))
 }

@@ -1,23 +1,23 @@
-//! What must hold of a token once its key is at hand: the algorithm, the signature, then the claims (RFC 9068
-//! §4, RFC 7519 §7.2, RFC 8725 §3). No network and no clock: keys and time are inputs.
+//! The checks of a token but for its status: the algorithm, the signature, then the claims (RFC 9068 §4, RFC 7519
+//! §7.2, RFC 8725 §3). No network and no clock: keys and time are inputs.
 
 use serde::Deserialize;
 use std::sync::Arc;
 
 use crate::claims::{AccessTokenClaims, FAR_EXP, present_date};
 use crate::json::{self, Refused};
-use crate::jws::{MAX_TOKEN_BYTES, Typ, Unverified};
+use crate::jws::{Typ, Unverified, check_length};
 use crate::keys::Key;
 use crate::{KeySet, VerifyError};
 
-/// What a service demands of a token, but for its status. Made by
-/// [`VerifierBuilder::checks`](crate::VerifierBuilder::checks) for a program that holds the key set itself and
-/// learns of revocations in another way; a [`Verifier`](crate::Verifier) has its own.
+/// What a service requires of a token, but for its status. Made by
+/// [`VerifierBuilder::checks`](crate::VerifierBuilder::checks) for a program that has the key set itself and learns of
+/// revocations in another way; everyone else uses a [`Verifier`](crate::Verifier).
 #[derive(Debug, Clone)]
 pub struct Checks {
     pub(crate) issuer: String,
     pub(crate) audience: String,
-    /// Whether `audience` is demanded.
+    /// If true, `audience` is not checked.
     pub(crate) any_audience: bool,
     pub(crate) leeway_seconds: i64,
     pub(crate) never_expiring: bool,
@@ -25,22 +25,22 @@ pub struct Checks {
     pub(crate) products: Vec<String>,
 }
 
-/// The instant that Mintmark does not write but must be honoured where it is (RFC 7519 §4.1.5).
+/// `nbf`, which Mintmark does not write but which must be respected if present (RFC 7519 §4.1.5).
 #[derive(Deserialize)]
 struct NotBefore {
     #[serde(default, deserialize_with = "present_date")]
     nbf: Option<i64>,
 }
 
-/// A token that holds, and what it takes to say so again later.
-pub(crate) struct Holds {
+/// A token that passed all checks but the status, with what it takes to check it again later.
+pub(crate) struct Checked {
     pub(crate) claims: AccessTokenClaims,
-    /// The key that has signed it.
+    /// The key that signed it.
     pub(crate) key: Arc<Key>,
     pub(crate) validity: Validity,
 }
 
-/// From when to when a token holds, Unix seconds.
+/// When a token is valid, in Unix seconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Validity {
     /// The later of `iat` and `nbf`.
@@ -50,7 +50,7 @@ pub(crate) struct Validity {
 }
 
 impl Validity {
-    /// Whether `now` is within it, by clocks that may be `leeway` seconds apart.
+    /// Whether the token is valid at `now`, if the issuer's clock may differ by `leeway` seconds.
     pub(crate) fn check(self, now: i64, leeway: i64) -> Result<(), VerifyError> {
         if self.ends.is_some_and(|exp| now >= exp.saturating_add(leeway)) {
             Err(VerifyError::Expired)
@@ -63,25 +63,23 @@ impl Validity {
 }
 
 impl Checks {
-    /// The same checks for tokens of any audience, which only the issuer itself has a use for: it answers for all
-    /// of its tokens, whoever they are meant for (introspection, forward-auth). A service that accepted tokens of
-    /// any audience would let every other service that is shown one use it here (RFC 9700 §2.3), so a
-    /// [`Verifier`](crate::Verifier) cannot be had this way.
+    /// The same checks without the audience. Only the issuer itself needs this, because introspection and
+    /// forward-auth answer for tokens of every audience. A service that accepted tokens of any audience could be
+    /// called with tokens that other services received (RFC 9700 §2.3), so a [`Verifier`](crate::Verifier) has no
+    /// such setting.
     #[must_use]
     pub fn any_audience(self) -> Self {
         Self { any_audience: true, ..self }
     }
 
-    /// The claims of `token` if it holds against `keys` at `now` (Unix seconds), whatever its status.
+    /// The claims of `token` if it is valid with `keys` at `now` (Unix seconds). The status is not checked.
     pub fn verify(&self, token: &str, keys: &KeySet, now: i64) -> Result<AccessTokenClaims, VerifyError> {
-        self.finish(&self.open(token)?, keys, now).map(|holds| holds.claims)
+        check_length(token)?;
+        self.finish(&self.open(token)?, keys, now).map(|checked| checked.claims)
     }
 
-    /// What can be refused before a key is looked for.
+    /// The checks that need no key. The length is checked by the caller.
     pub(crate) fn open<'t>(&self, token: &'t str) -> Result<Unverified<'t>, VerifyError> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(VerifyError::Malformed("it is too long"));
-        }
         let token = Unverified::parse(token)?;
         match token.typ {
             Typ::AccessToken => Ok(token),
@@ -90,13 +88,13 @@ impl Checks {
         }
     }
 
-    /// The rest.
+    /// The checks that need the key.
     pub(crate) fn finish(
         &self,
         token: &Unverified<'_>,
         keys: &KeySet,
         now: i64,
-    ) -> Result<Holds, VerifyError> {
+    ) -> Result<Checked, VerifyError> {
         let key = token.signer(keys)?;
         let payload = token.payload()?;
         let payload = json::unique(&payload).map_err(not_claims)?;
@@ -110,11 +108,11 @@ impl Checks {
                 return Err(VerifyError::ProofRequired);
             }
             if cnf.x5t_s256.is_none() && cnf.jkt.is_none() {
-                return Err(VerifyError::InvalidClaims("cnf names no proof that is known here"));
+                return Err(VerifyError::InvalidClaims("cnf has neither x5t#S256 nor jkt"));
             }
         }
         self.products.iter().try_for_each(|product| claims.require_product(product))?;
-        Ok(Holds { claims, key: Arc::clone(key), validity })
+        Ok(Checked { claims, key: Arc::clone(key), validity })
     }
 
     fn check_parties(&self, claims: &AccessTokenClaims) -> Result<(), VerifyError> {
@@ -128,7 +126,7 @@ impl Checks {
             return Err(VerifyError::InvalidClaims("client_id, jti or workspace_id is empty"));
         }
         if claims.sub != claims.client_id {
-            return Err(VerifyError::InvalidClaims("sub is not client_id"));
+            return Err(VerifyError::InvalidClaims("sub differs from client_id"));
         }
         Ok(())
     }
@@ -140,7 +138,7 @@ impl Checks {
         typ: Typ,
     ) -> Result<Validity, VerifyError> {
         let ends = match (claims.never_expires, claims.exp, typ) {
-            // The two forms of a token that never expires.
+            // The two forms of a token that never expires: `exp` in the year 9999, or none.
             (true, Some(FAR_EXP), Typ::AccessToken) | (true, None, Typ::Jwt) => {
                 if !self.never_expiring {
                     return Err(VerifyError::NeverExpiresRefused);
@@ -157,7 +155,8 @@ impl Checks {
 }
 
 fn not_before(payload: &str) -> Result<Option<i64>, VerifyError> {
-    // Mintmark writes none, so it is seldom worth reading the claims again. Its name could be written with an escape.
+    // Mintmark writes no `nbf`, so the claims are read again only if the text could have one. A backslash could be
+    // part of an escaped `nbf`.
     if !payload.contains("nbf") && !payload.contains('\\') {
         return Ok(None);
     }
@@ -166,7 +165,9 @@ fn not_before(payload: &str) -> Result<Option<i64>, VerifyError> {
 
 fn not_claims(refused: Refused) -> VerifyError {
     match refused {
-        Refused::NotStrictJson => VerifyError::Malformed("its payload is not a proper JSON object"),
-        Refused::Shape => VerifyError::InvalidClaims("one is missing or of the wrong type"),
+        Refused::NotStrictJson => {
+            VerifyError::Malformed("its payload is not a JSON object with unique members")
+        }
+        Refused::Shape => VerifyError::InvalidClaims("a claim is missing or has the wrong type"),
     }
 }

@@ -1,7 +1,6 @@
-//! The claims of an access token: names, types and member order, for whoever signs one and whoever reads one
-//! (RFC 9068 §2.2, RFC 7519 §4.1). [`ClaimsRef`] is what gets signed and borrows everything;
-//! [`AccessTokenClaims`] is what a verified token says. The owned form serialises through the borrowed one,
-//! so their JSON cannot part.
+//! The claims of an access token (RFC 9068 §2.2, RFC 7519 §4.1): names, types and member order, shared by the issuer
+//! and the verifier. The issuer signs [`ClaimsRef`], which borrows everything; a verified token gives
+//! [`AccessTokenClaims`]. The owned form serialises through the borrowed one, so both write the same JSON.
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
@@ -12,8 +11,8 @@ use std::marker::PhantomData;
 
 use crate::VerifyError;
 
-/// The `exp` of a never-expiring token in its `far` form: 9999-12-31T23:59:59Z, in Unix seconds. No instant
-/// in a token may lie beyond it.
+/// The `exp` of a never-expiring token in its `far` form: 9999-12-31T23:59:59Z, in Unix seconds. A token with a
+/// later instant is refused.
 pub const FAR_EXP: i64 = 253_402_300_799;
 
 /// The claims of a verified access token.
@@ -31,7 +30,7 @@ pub struct AccessTokenClaims {
     /// When it was issued, Unix seconds.
     #[serde(deserialize_with = "numeric_date")]
     pub iat: i64,
-    /// When it ends, Unix seconds; [`FAR_EXP`] or absent for a never-expiring token.
+    /// When it expires, Unix seconds; [`FAR_EXP`] or absent for a never-expiring token.
     #[serde(default, deserialize_with = "present_date")]
     pub exp: Option<i64>,
     /// The token's own id.
@@ -40,22 +39,22 @@ pub struct AccessTokenClaims {
     pub scope: String,
     /// The workspace (tenant) of the client.
     pub workspace_id: String,
-    /// The products the token opens; always an array.
+    /// The products the token includes; always an array.
     pub products: Vec<String>,
     /// True for a token that does not expire.
     #[serde(default)]
     pub never_expires: bool,
-    /// Where its revocation is published.
+    /// Where its status is published.
     #[serde(default, deserialize_with = "present_object")]
     pub status: Option<Status>,
-    /// The key the presenter must prove to hold (RFC 7800).
+    /// The key whose possession the caller must prove (RFC 7800).
     #[serde(default, deserialize_with = "present_object")]
     pub cnf: Option<Confirmation>,
 }
 
-/// The claims to be signed, borrowed from wherever the issuer keeps them. `aud` and `products` take a slice
-/// of anything that reads as a string (`&[&str]`, `&[Arc<str>]`, `&[Box<str>]`, `&[String]`) or any iterator
-/// that can be cloned, so that a filtered view needs no list of its own.
+/// The claims to sign, borrowed. `aud` and `products` take a slice of strings of any kind (`&[&str]`,
+/// `&[Arc<str>]`, `&[Box<str>]`, `&[String]`), or an iterator that can be cloned, so that a filtered list needs no
+/// allocation.
 ///
 /// ```
 /// use mintmark_verifier::claims::ClaimsRef;
@@ -88,7 +87,7 @@ pub struct ClaimsRef<'a, A, P> {
     pub sub: &'a str,
     /// See [`AccessTokenClaims::client_id`].
     pub client_id: &'a str,
-    /// See [`AccessTokenClaims::aud`]; written as a string when it yields exactly one.
+    /// See [`AccessTokenClaims::aud`]; written as a string if there is exactly one.
     #[serde(serialize_with = "string_or_array")]
     pub aud: A,
     /// See [`AccessTokenClaims::iat`].
@@ -120,21 +119,21 @@ pub struct ClaimsRef<'a, A, P> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound(deserialize = "S: DeserializeOwned"))]
 pub struct Status<S = String> {
-    /// The token's place in a status list.
+    /// The entry of the token in a status list.
     #[serde(deserialize_with = "object")]
     pub status_list: StatusList<S>,
 }
 
-/// A place in a status list.
+/// An entry in a status list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusList<S = String> {
-    /// The index of the token's slot.
+    /// The index in the list.
     pub idx: u64,
     /// The URI of the list.
     pub uri: S,
 }
 
-/// The `cnf` claim (RFC 7800 §3.1): the token is worth nothing without proof of this key.
+/// The `cnf` claim (RFC 7800 §3.1): the token is valid only together with a proof of this key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirmation<S = String> {
     /// SHA-256 of the client certificate, base64url (RFC 8705 §3.1).
@@ -170,7 +169,7 @@ impl AccessTokenClaims {
         }
     }
 
-    /// Whether the token opens this product.
+    /// Whether the token includes this product.
     pub fn has_product(&self, product: &str) -> bool {
         self.products.iter().any(|granted| granted == product)
     }
@@ -180,8 +179,8 @@ impl AccessTokenClaims {
         !scope.is_empty() && self.scope.split(' ').any(|granted| granted == scope)
     }
 
-    /// Demands a product: [`VerifyError::MissingProduct`] (403 `insufficient_scope`) if the token does not
-    /// open it.
+    /// Requires a product: [`VerifyError::MissingProduct`] (403 `insufficient_scope`) if the token does not
+    /// include it.
     pub fn require_product(&self, product: &str) -> Result<(), VerifyError> {
         if self.has_product(product) { Ok(()) } else { Err(VerifyError::MissingProduct(product.to_owned())) }
     }
@@ -193,7 +192,7 @@ impl Serialize for AccessTokenClaims {
     }
 }
 
-/// `Option::default` would ask `S: Default` of the type.
+/// `#[serde(default)]` alone would require `S: Default`.
 fn none<S>() -> Option<S> {
     None
 }
@@ -222,20 +221,21 @@ where
     seq.end()
 }
 
-/// A member that is there must have its type: `null` is not "absent".
+/// For optional members: a member that is present must have its type, so `null` is an error and not "absent".
 pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// Like [`present`], for an object. serde would read a struct from an array of its members too.
+/// [`present`] for an object.
 fn present_object<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     object(deserializer).map(Some)
 }
 
+/// A struct from a JSON object only: serde would also take an array of the members' values.
 pub(crate) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
     struct Object<T>(PhantomData<T>);
     impl<'de, T: DeserializeOwned> Visitor<'de> for Object<T> {
@@ -254,7 +254,7 @@ pub(crate) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserialize
 /// year 9999.
 pub(crate) fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     let seconds = i64::deserialize(deserializer)?;
-    if (0..=FAR_EXP).contains(&seconds) { Ok(seconds) } else { Err(D::Error::custom("instant out of range")) }
+    if (0..=FAR_EXP).contains(&seconds) { Ok(seconds) } else { Err(D::Error::custom("time out of range")) }
 }
 
 pub(crate) fn present_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {

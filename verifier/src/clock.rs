@@ -1,8 +1,8 @@
-//! What time it is, as an input: for the token's instants and for the age of the key set.
+//! The time as an input, for the times in a token and for the age of the key set and the status lists.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Where the verifier learns the time. Any `Fn() -> i64` is one.
+/// The verifier's clock. Every `Fn() -> i64` is one.
 pub trait Clock: Send + Sync + 'static {
     /// Whole seconds since 1970-01-01T00:00:00Z.
     fn unix_seconds(&self) -> i64;
@@ -14,7 +14,7 @@ impl<F: Fn() -> i64 + Send + Sync + 'static> Clock for F {
     }
 }
 
-/// The machine's clock.
+/// The clock of the machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

@@ -1,44 +1,43 @@
-//! Which URLs may be asked for metadata and keys, and where an issuer's metadata is (RFC 8414 §3, `OpenID`
-//! Connect Discovery §4). Strict on purpose: what is not plainly a URL of the expected form is refused rather
-//! than repaired.
+//! Which URLs the verifier may fetch, and where the metadata of an issuer is (RFC 8414 §3, `OpenID` Connect Discovery
+//! §4). Strict on purpose: a URL that is not of the plain form is refused, never normalised.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// How a URL may be reached.
+/// The scheme of a URL that may be fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scheme {
     Https,
-    /// Plain HTTP, to this machine only.
+    /// Plain HTTP, for this machine only.
     LoopbackHttp,
 }
 
 /// The scheme of `url`, or why it may not be used.
 pub(crate) fn scheme_of(url: &str) -> Result<Scheme, &'static str> {
-    let plain = |b: u8| b.is_ascii_graphic() && !b"\"#<>@\\^`{|}".contains(&b);
-    if !url.bytes().all(plain) {
-        return Err("has a fragment, user information or a character that no URL has");
+    let allowed = |b: u8| b.is_ascii_graphic() && !b"\"#<>@\\^`{|}".contains(&b);
+    if !url.bytes().all(allowed) {
+        return Err("has a fragment, user information or a character that is not allowed in a URL");
     }
     let (scheme, rest) = if let Some(rest) = url.strip_prefix("https://") {
         (Scheme::Https, rest)
     } else if let Some(rest) = url.strip_prefix("http://") {
         (Scheme::LoopbackHttp, rest)
     } else {
-        return Err("is not an https URL");
+        return Err("is not a URL that begins with https://");
     };
     let host = host_of(rest.split(['/', '?']).next().unwrap_or_default())?;
     if scheme == Scheme::LoopbackHttp && !is_loopback(host) {
-        return Err("is plain http to another machine: use https");
+        return Err("uses plain http for another machine: use https");
     }
     Ok(scheme)
 }
 
 /// Like [`scheme_of`], for an issuer identifier: no query (RFC 8414 §2).
 pub(crate) fn check_issuer(issuer: &str) -> Result<Scheme, &'static str> {
-    if issuer.contains('?') { Err("has a query") } else { scheme_of(issuer) }
+    if issuer.contains('?') { Err("has a query: use the URL without it") } else { scheme_of(issuer) }
 }
 
-/// Where the metadata of `issuer` may be, in the order to ask: inserted before the issuer's path (RFC 8414
-/// §3.1), then appended after it (`OpenID` Connect Discovery §4.1).
+/// Where the metadata of `issuer` may be, in the order to try: before the path of the issuer (RFC 8414 §3.1), then
+/// after it (`OpenID` Connect Discovery §4.1).
 pub(crate) fn metadata_urls(issuer: &str) -> [String; 2] {
     let issuer = issuer.trim_end_matches('/');
     let authority_at = issuer.find("://").map_or(0, |at| at + 3);
@@ -59,12 +58,12 @@ fn host_of(authority: &str) -> Result<&str, &'static str> {
     };
     let name = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
     let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let good_host = match bracketed {
+    let is_host = match bracketed {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
         None => !host.is_empty() && host.bytes().all(name),
     };
-    let good_port = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
-    if good_host && good_port { Ok(host) } else { Err("has no proper host") }
+    let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    if is_host && is_port { Ok(host) } else { Err("has no valid host and port") }
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -79,7 +78,12 @@ mod tests {
 
     #[test]
     fn https_anywhere_and_http_to_this_machine_only() {
-        for url in ["https://tokens.example.com", "https://h:8443/a/b?c=d", "https://[2001:db8::1]:443/"] {
+        for url in [
+            "https://tokens.example.com",
+            "https://h:8443/a/b?c=d",
+            "https://[2001:db8::1]:443/",
+            "https://a-b.example",
+        ] {
             assert_eq!(scheme_of(url), Ok(Scheme::Https), "{url}");
         }
         for url in ["http://127.0.0.1:8080", "http://localhost/x", "http://[::1]:8080/", "http://127.8.8.8"] {
@@ -105,6 +109,8 @@ mod tests {
             "https://h:/",
             "https://h:1:2/",
             "https://[::1",
+            "https://a_b.example",
+            "https://a$b/",
             "https://h/a b",
             "https://h/\u{e9}",
             "",

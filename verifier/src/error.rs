@@ -4,28 +4,28 @@ use thiserror::Error;
 
 use crate::Unavailable;
 
-/// Why a token was refused. [`VerifyError::code`] is stable and fit for logs and metrics; the text names no
-/// part of the token. Reasons may be added.
+/// Why a token was refused. [`VerifyError::code`] is stable, for logs and metrics. The text contains no part of the
+/// token. Variants may be added.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// Not a compact JWS with a JSON header and payload, or too long, or with a member given twice.
+    /// Not a compact JWS with a JSON header and payload, or too long, or a member occurs twice.
     #[error("the token is malformed: {0}")]
     Malformed(&'static str),
-    /// The header's `typ` is not that of an access token (RFC 9068 §2.1), so it is a token of another kind.
+    /// The header's `typ` is not that of an access token (RFC 9068 §2.1): it is a JWT for another purpose.
     #[error("the token's typ is not that of an access token")]
     WrongType,
-    /// The header's `alg` is none, unknown, or not the one its key is for (RFC 8725 §3.1).
-    #[error("the token's algorithm is not that of its key")]
+    /// The header's `alg` is `none`, unknown, or not the `alg` of the key (RFC 8725 §3.1).
+    #[error("the token's alg is not that of its key")]
     AlgorithmRefused,
-    /// The issuer publishes no such key.
-    #[error("the token's key is not among the issuer's")]
+    /// The issuer publishes no key with this `kid`.
+    #[error("the token's kid is not in the issuer's key set")]
     UnknownKey,
-    /// The signature is not the key's.
-    #[error("the token's signature does not match")]
+    /// The signature does not verify with the key.
+    #[error("the token's signature is not valid")]
     BadSignature,
-    /// A required claim is missing, of the wrong type, or at odds with another.
-    #[error("the token's claims are not those of an access token: {0}")]
+    /// A claim is missing, has the wrong type, or contradicts another.
+    #[error("the token's claims are not valid: {0}")]
     InvalidClaims(&'static str),
     /// `iss` is another issuer.
     #[error("the token was issued by another issuer")]
@@ -39,48 +39,48 @@ pub enum VerifyError {
     /// `iat` or `nbf` lies in the future.
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// It never expires, and this service did not opt in to such tokens.
-    #[error("the token never expires, which is not accepted here")]
+    /// It never expires, and [`allow_never_expiring`](crate::VerifierBuilder::allow_never_expiring) is off.
+    #[error("the token never expires, which this service does not accept: use one that expires")]
     NeverExpiresRefused,
-    /// It is bound to a key (`cnf`), and this service did not say that it checks the proof.
-    #[error("the token is bound to a key whose proof is not checked here")]
+    /// It is bound to a key (`cnf`), and [`allow_bound`](crate::VerifierBuilder::allow_bound) is off.
+    #[error("the token is bound to a key (cnf), which this service does not accept: use one that is not")]
     ProofRequired,
-    /// It does not open the product that is demanded.
-    #[error("the token does not open the product {0}")]
+    /// It does not include a product that is required.
+    #[error("the token does not include the product {0}")]
     MissingProduct(String),
-    /// The issuer's keys could not be had, or are older than the bound: nothing can be said about the token.
+    /// The issuer's keys cannot be fetched or are too old, so the token cannot be checked.
     #[error("the issuer's keys are not available: {0}")]
     KeysUnavailable(Unavailable),
-    /// It has no `status` claim, so nobody could learn of its revocation.
-    #[error("the token names no status list")]
+    /// It has no `status` claim, so a revocation would go unnoticed.
+    #[error("the token has no status claim")]
     StatusMissing,
-    /// Its status list says that it was revoked (Token Status List, draft-21 §7.1: 1, INVALID).
+    /// Its status is 1, INVALID: it was revoked (Token Status List, draft-21 §7.1).
     #[error("the token was revoked")]
     Revoked,
-    /// Its status list says that it is suspended (2), as while its client is disabled. It may hold again later.
+    /// Its status is 2, SUSPENDED, as while its client is disabled. It may become valid again.
     #[error("the token is suspended")]
     Suspended,
-    /// Its status list says something of it that is not known here.
-    #[error("the token's status {0} is not known here")]
+    /// Its status is another value than 0, 1 and 2.
+    #[error("the token's status {0} is unknown")]
     UnknownStatus(u8),
-    /// The token's status list could not be had, or is older than it may be: nothing can be said about the token.
+    /// Its status list cannot be fetched or is too old, so the token cannot be checked.
     #[error("the token's status is not available: {0}")]
     StatusUnavailable(Unavailable),
 }
 
-/// What a resource server answers.
+/// The answer of a resource server to a token that was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// 401, `error="invalid_token"`.
     InvalidToken,
     /// 403, `error="insufficient_scope"`.
     InsufficientScope,
-    /// 503: it cannot know, so it neither accepts nor refuses the token.
+    /// 503: the token cannot be checked at present.
     CannotKnow,
 }
 
 impl VerifyError {
-    /// A stable name for logs and metrics.
+    /// A name for logs and metrics, which does not change between versions.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Malformed(_) => "malformed",
@@ -105,11 +105,11 @@ impl VerifyError {
         }
     }
 
-    /// The `WWW-Authenticate` value that goes with the answer (RFC 6750 §3); none with 503.
+    /// The `WWW-Authenticate` value of the answer (RFC 6750 §3); `None` for 503.
     pub fn challenge(&self) -> Option<String> {
         let error = self.answer().error()?;
         Some(match self {
-            // A product code is the scope token that opens it.
+            // The scope token of a product is its code.
             Self::MissingProduct(product) if is_scope_token(product) => {
                 format!(r#"Bearer error="{error}", scope="{product}""#)
             }
@@ -118,7 +118,7 @@ impl VerifyError {
         })
     }
 
-    /// The answer it calls for.
+    /// What to answer the caller.
     pub fn answer(&self) -> Answer {
         match self {
             Self::MissingProduct(_) => Answer::InsufficientScope,
@@ -129,7 +129,7 @@ impl VerifyError {
 }
 
 impl Answer {
-    /// The HTTP status.
+    /// The HTTP status code.
     pub fn status(self) -> u16 {
         match self {
             Self::InvalidToken => 401,
@@ -138,7 +138,7 @@ impl Answer {
         }
     }
 
-    /// The RFC 6750 §3.1 error code; `None` for [`Answer::CannotKnow`], for which there is none.
+    /// The error code of RFC 6750 §3.1; `None` for [`Answer::CannotKnow`].
     pub fn error(self) -> Option<&'static str> {
         match self {
             Self::InvalidToken => Some("invalid_token"),
@@ -148,7 +148,7 @@ impl Answer {
     }
 }
 
-/// RFC 6749 §3.3: what may stand in a scope, and so in a header.
+/// Whether this is a scope token (RFC 6749 §3.3), and so safe to quote in a header.
 fn is_scope_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
 }

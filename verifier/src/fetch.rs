@@ -1,36 +1,36 @@
-//! How the verifier reaches the issuer: one GET at a time, through a transport the caller may replace; and why an
-//! answer was not had.
+//! How the verifier reaches the issuer: [`Fetch`], an HTTP client that the caller may replace, and [`Unavailable`], the
+//! reasons why it got no usable answer.
 
 use std::future::Future;
 use std::pin::Pin;
 use thiserror::Error;
 
-/// The most bytes of metadata, key set or status list that are read; a longer answer is refused.
+/// The size limit of metadata, key sets and status lists; a longer answer is refused.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// A transport. [`HttpFetch`](crate::HttpFetch) is the usual one; tests and programs with a client of their
-/// own bring another. It must not follow redirects (the answer is taken as the issuer's word), and should
-/// stop reading at [`MAX_BODY_BYTES`]. How long it may take is bounded by the verifier.
+/// An HTTP client. [`HttpFetch`](crate::HttpFetch) is the default; implement this for a client of your own or for
+/// tests. It must not follow redirects, because the verifier trusts the answer as the issuer's, and should stop
+/// reading at [`MAX_BODY_BYTES`]. The verifier applies the time limit.
 pub trait Fetch: Send + Sync + 'static {
-    /// GETs `request.url`, which has been checked to be https, or plain http to this machine.
+    /// Sends a GET for `request.url`, which is always an https URL, or an http URL of this machine.
     fn get<'a>(&'a self, request: Request<'a>) -> FetchFuture<'a>;
 }
 
-/// What [`Fetch::get`] is to ask.
+/// The request that [`Fetch::get`] sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Request<'a> {
-    /// The whole URL.
+    /// The absolute URL.
     pub url: &'a str,
-    /// The `Accept` field to send.
+    /// The `Accept` header.
     pub accept: &'static str,
-    /// The `If-None-Match` field to send, if any: the `ETag` of the answer that is held (RFC 9110 §13.1.2). A
-    /// transport that leaves it out is given the whole answer each time.
+    /// The `If-None-Match` header, if any: the `ETag` of the last answer (RFC 9110 §13.1.2). A client that does not
+    /// send it gets the full answer each time.
     pub if_none_match: Option<&'a str>,
 }
 
 impl<'a> Request<'a> {
-    /// A plain GET of JSON.
+    /// A GET for JSON.
     pub fn new(url: &'a str) -> Self {
         Self { url, accept: "application/json", if_none_match: None }
     }
@@ -39,72 +39,72 @@ impl<'a> Request<'a> {
 /// What [`Fetch::get`] returns.
 pub type FetchFuture<'a> = Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send + 'a>>;
 
-/// An answer of the issuer.
+/// The issuer's answer.
 #[derive(Debug, Clone, Default)]
 pub struct Fetched {
-    /// The HTTP status.
+    /// The HTTP status code.
     pub status: u16,
-    /// The `Cache-Control` fields, joined by commas.
+    /// The `Cache-Control` headers, joined by commas.
     pub cache_control: Option<String>,
-    /// The `ETag` field. Without it an unchanged status list is fetched whole each time.
+    /// The `ETag` header. Without it an unchanged status list is transferred each time.
     pub etag: Option<String>,
-    /// The `Age` field: for how many seconds a cache on the way has held the answer (RFC 9111 §5.1).
+    /// The `Age` header: how many seconds the answer spent in caches on the way (RFC 9111 §5.1).
     pub age_seconds: u64,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl Fetched {
-    /// [`Fetched::age_seconds`] as the verifier counts.
+    /// [`Fetched::age_seconds`] in the type of the clock.
     pub(crate) fn age(&self) -> i64 {
         i64::try_from(self.age_seconds).unwrap_or(i64::MAX)
     }
 }
 
-/// No answer was had; says why, for the log.
+/// Why there was no answer, for the log.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct FetchError(pub String);
 
-/// Why the issuer's keys or a status list could not be had.
+/// Why the issuer's keys or a status list are not available.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Unavailable {
-    /// None has been fetched yet.
+    /// Nothing has been fetched yet.
     #[error("nothing has been fetched yet")]
     NotFetched,
-    /// What is held is older than it may be.
-    #[error("what was fetched last is too old to be trusted")]
+    /// The last answer is too old to be used.
+    #[error("the last answer of the issuer is too old")]
     TooOld,
-    /// The issuer was not reached.
-    #[error("the issuer was not reached: {0}")]
+    /// The issuer could not be reached.
+    #[error("the issuer cannot be reached: {0}")]
     Unreachable(String),
     /// The issuer did not answer in time.
     #[error("the issuer did not answer in time")]
     TimedOut,
-    /// Something other than 200 was answered; redirects are not followed.
+    /// The status code of the answer is not 200; redirects are not followed.
     #[error("{url} answered with status {status}")]
     Status {
-        /// What was asked for.
+        /// The URL that was fetched.
         url: String,
-        /// The HTTP status.
+        /// The HTTP status code.
         status: u16,
     },
-    /// An answer was not what it should be.
-    #[error("{url} did not answer as it should: {why}")]
+    /// The content of the answer is not valid.
+    #[error("the answer of {url} is not valid: {why}")]
     Refused {
-        /// What was asked for.
+        /// The URL that was fetched.
         url: String,
-        /// What was wrong with the answer.
+        /// What is wrong with it.
         why: &'static str,
     },
 }
 
-/// Asks through `fetch`, and reads no more than may be read.
+/// Fetches, and applies the size limit, whatever `fetch` does about it.
 pub(crate) async fn get(fetch: &dyn Fetch, request: Request<'_>) -> Result<Fetched, Unavailable> {
     let answer = fetch.get(request).await.map_err(|error| Unavailable::Unreachable(error.0))?;
     if answer.body.len() > MAX_BODY_BYTES {
-        return Err(Unavailable::Refused { url: request.url.to_owned(), why: "it is too long" });
+        return Err(Unavailable::Refused { url: request.url.to_owned(), why: "it is longer than 256 KiB" });
     }
     Ok(answer)
 }

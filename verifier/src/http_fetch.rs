@@ -1,46 +1,47 @@
-//! The usual transport: reqwest over rustls with ring. No redirects, bounded in bytes and time.
+//! [`HttpFetch`], the default HTTP client: reqwest over rustls with ring. It follows no redirects and limits size and
+//! time.
 
 use reqwest::header::{ACCEPT, AGE, CACHE_CONTROL, ETAG, HeaderMap, HeaderName, IF_NONE_MATCH};
 use std::time::Duration;
 
 use crate::fetch::{Fetch, FetchError, FetchFuture, Fetched, MAX_BODY_BYTES, Request};
 
-/// Reaches the issuer over HTTPS, trusting the certificates the machine trusts. Honours the usual proxy
-/// variables.
+/// Fetches over HTTPS. Trusts the certificates that the machine trusts, and uses the proxy of `HTTPS_PROXY` and the
+/// like.
 #[derive(Debug, Clone)]
 pub struct HttpFetch {
     client: reqwest::Client,
 }
 
 impl HttpFetch {
-    /// A transport. Makes ring the process's TLS provider, unless one is installed already.
+    /// Creates the client. Installs ring as the TLS provider of the process, unless there is one already.
     pub fn new() -> Result<Self, FetchError> {
-        // An error says that another provider is in place, which is the caller's choice to make.
+        // An error means that the program has installed another provider, which is its choice.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .user_agent(concat!("mintmark-verifier/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(3))
             .timeout(Duration::from_secs(10))
-            // A few requests a minute, perhaps from several runtimes: a pooled connection would outlive its
-            // own.
+            // There are a few requests a minute, possibly from several runtimes. A pooled connection would fail once
+            // the runtime that opened it has ended.
             .pool_max_idle_per_host(0)
             .build()
             .map_err(|error| FetchError(chain(&error)))?;
         Ok(Self { client })
     }
 
-    async fn fetch(&self, asked: Request<'_>) -> Result<Fetched, FetchError> {
+    async fn fetch(&self, request: Request<'_>) -> Result<Fetched, FetchError> {
         let failed = |error: reqwest::Error| FetchError(chain(&error));
-        let mut request = self.client.get(asked.url).header(ACCEPT, asked.accept);
-        if let Some(etag) = asked.if_none_match {
-            request = request.header(IF_NONE_MATCH, etag);
+        let mut builder = self.client.get(request.url).header(ACCEPT, request.accept);
+        if let Some(etag) = request.if_none_match {
+            builder = builder.header(IF_NONE_MATCH, etag);
         }
-        let mut response = request.send().await.map_err(failed)?;
+        let mut response = builder.send().await.map_err(failed)?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > MAX_BODY_BYTES {
-                let url = asked.url;
+                let url = request.url;
                 return Err(FetchError(format!("the answer of {url} is longer than {MAX_BODY_BYTES} bytes")));
             }
             body.extend_from_slice(&chunk);
@@ -62,12 +63,13 @@ impl Fetch for HttpFetch {
     }
 }
 
+/// All values of a header, separated by commas.
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let values: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
     if values.is_empty() { None } else { Some(values.join(", ")) }
 }
 
-/// reqwest's own text leaves out the cause, which is what the reader of a log needs.
+/// The error with all its causes. reqwest's own text leaves them out, such as "connection refused".
 fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(error.source(), |cause| cause.source())
         .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))

@@ -1,6 +1,6 @@
-//! JSON objects read strictly, for headers, claims, metadata and key sets: UTF-8, and no member given twice
-//! at any depth, so that no two readers can see two different tokens in one text (RFC 7515 §4, RFC 8725
-//! §2.4).
+//! A strict reader of JSON objects, for headers, claims, metadata and key sets. It refuses text that is not UTF-8 and
+//! members that occur twice, at any depth: two parsers could take different values from such a text (RFC 7515 §4, RFC
+//! 8725 §2.4).
 
 use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -11,21 +11,21 @@ use std::fmt;
 /// Why a text was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// Not a JSON object in UTF-8, or a member is given twice.
+    /// Not a JSON object in UTF-8, or a member occurs twice.
     NotStrictJson,
-    /// One, but a member that is needed is missing or of another type.
+    /// A required member is missing, or a member has the wrong type.
     Shape,
 }
 
-/// Reads `bytes` as `T`.
+/// Reads an object strictly.
 pub(crate) fn strict<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refused> {
     read(unique(bytes)?)
 }
 
-/// The text in `bytes`, if it is such an object.
+/// `bytes` as text, after the strict checks.
 pub(crate) fn unique(bytes: &[u8]) -> Result<&str, Refused> {
     let text = std::str::from_utf8(bytes).map_err(|_| Refused::NotStrictJson)?;
-    // serde would read a struct from an array of its members too.
+    // serde would also read a struct from an array of its members' values.
     if !text.trim_ascii_start().starts_with('{') {
         return Err(Refused::NotStrictJson);
     }
@@ -33,12 +33,12 @@ pub(crate) fn unique(bytes: &[u8]) -> Result<&str, Refused> {
     Ok(text)
 }
 
-/// Reads text that [`unique`] let pass as `T`.
+/// Reads a text that [`unique`] has checked.
 pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Refused> {
     serde_json::from_str(text).map_err(|_| Refused::Shape)
 }
 
-/// Any JSON value in which no object has two members of one name, escapes resolved.
+/// Any JSON value in which no object has two members of the same name. Names are compared after unescaping.
 struct UniqueMembers;
 
 impl<'de> Deserialize<'de> for UniqueMembers {
@@ -59,7 +59,7 @@ impl<'de> Visitor<'de> for UniqueMembers {
         while let Some(Name(name)) = map.next_key()? {
             map.next_value::<Self>()?;
             if !seen.insert(name) {
-                return Err(M::Error::custom("a member is given twice"));
+                return Err(M::Error::custom("a member occurs twice"));
             }
         }
         Ok(self)
@@ -95,15 +95,14 @@ impl<'de> Visitor<'de> for UniqueMembers {
     }
 }
 
-/// The names of an object's members so far. The few that a header or a token has are compared one by one, which is
-/// faster than hashing them; more are hashed, so that no text makes it slow.
+/// The member names of an object so far. The first [`FEW`] are compared one by one, which is faster than hashing for
+/// the size of a header or of claims. The rest are hashed, so that an object with very many members is not slow.
 #[derive(Default)]
 struct Names<'de> {
     few: Vec<Cow<'de, str>>,
     many: HashSet<Cow<'de, str>>,
 }
 
-/// How many names are few.
 const FEW: usize = 24;
 
 impl<'de> Names<'de> {
@@ -120,27 +119,10 @@ impl<'de> Names<'de> {
     }
 }
 
-/// A member's name, escapes resolved, borrowed where there are none.
-struct Name<'de>(Cow<'de, str>);
-
-impl<'de> Deserialize<'de> for Name<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Name<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a member's name")
-            }
-            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
-                Ok(Name(Cow::Borrowed(name)))
-            }
-            fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
-                Ok(Name(Cow::Owned(name.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Text)
-    }
-}
+/// A member's name, unescaped; borrowed if it has no escapes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

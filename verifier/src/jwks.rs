@@ -1,8 +1,8 @@
-//! The issuer's keys, fetched and kept: discovery (RFC 8414 §3), a lock-free snapshot for readers, and one
-//! fetch at a time for whoever finds the snapshot due, too old, or without the key it looks for.
+//! The cache of the issuer's keys: discovery (RFC 8414 §3), a snapshot that is read without a lock, and one fetch at a
+//! time when the snapshot is due, too old, or does not have the requested key.
 //!
-//! A set is replaced whole at its `max-age`, so that a key the issuer withdrew is forgotten then; nothing is
-//! verified with a set older than `max_stale_seconds`. Ages count from the start of the fetch.
+//! At its `max-age` a set is replaced as a whole, so a key that the issuer withdrew is gone by then. A set older than
+//! `max_stale_seconds` verifies nothing. Ages count from the start of the fetch.
 
 use arc_swap::ArcSwapOption;
 use serde::Deserialize;
@@ -16,31 +16,31 @@ use crate::fetch::{Fetch, Fetched, Request, Unavailable, get};
 use crate::json;
 use crate::keys::KeySet;
 
-/// What the answer's `Cache-Control` does not say (Mintmark's own default).
+/// The `max-age` of an answer that states none, seconds. The same as Mintmark's default.
 const DEFAULT_MAX_AGE: i64 = 300;
 
-/// How soon the issuer is asked again for what nothing is held of.
+/// The time between two fetches while there is nothing usable in the cache, seconds.
 pub(crate) const COLD_RETRY_SECONDS: i64 = 1;
 
-/// Bounds of the cache.
+/// Limits of the cache.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
-    /// A set older than this verifies nothing, seconds.
+    /// The greatest age of a set, seconds.
     pub(crate) max_stale: i64,
-    /// The least time between two fetches, seconds.
+    /// The shortest time between two fetches, seconds.
     pub(crate) min_refetch: i64,
-    /// The longest a fetch (metadata and set) may take.
+    /// The time limit of a fetch (metadata and set together).
     pub(crate) timeout: Duration,
 }
 
-/// The cache.
+/// The cache of the key set.
 pub(crate) struct Jwks {
     issuer: String,
     fetch: Arc<dyn Fetch>,
     clock: Arc<dyn Clock>,
     limits: Limits,
     snapshot: ArcSwapOption<Snapshot>,
-    /// Held by the one who fetches.
+    /// Locked during a fetch.
     flight: Mutex<Flight>,
 }
 
@@ -51,11 +51,11 @@ pub(crate) struct Snapshot {
     fresh_until: i64,
 }
 
-/// What the fetcher remembers between fetches.
+/// What is remembered between fetches.
 struct Flight {
-    /// The discovered `jwks_uri`, and when.
+    /// The discovered `jwks_uri`, and when it was discovered.
     jwks_uri: Option<(String, i64)>,
-    /// When the last fetch was last known to be under way, and what came of it.
+    /// When the last fetch ended, or began if it has not ended.
     attempted_at: Option<i64>,
     outcome: Result<(), Unavailable>,
 }
@@ -72,21 +72,21 @@ impl Jwks {
         Self { issuer, fetch, clock, limits, snapshot: ArcSwapOption::empty(), flight: Mutex::new(flight) }
     }
 
-    /// The set at hand, without asking anyone.
+    /// The cached set, without a fetch.
     pub(crate) fn cached(&self) -> Result<Arc<Snapshot>, Unavailable> {
         let snapshot = self.snapshot.load_full().ok_or(Unavailable::NotFetched)?;
         let age = self.clock.unix_seconds().saturating_sub(snapshot.fetched_at);
         if age > self.limits.max_stale { Err(Unavailable::TooOld) } else { Ok(snapshot) }
     }
 
-    /// A set to look up `kid` in, after a fetch if one is called for.
+    /// A set to look up `kid` in, after a fetch if one is due.
     pub(crate) async fn for_kid(&self, kid: &str) -> Result<Arc<Snapshot>, Unavailable> {
         if let Some(snapshot) = self.cached().ok().filter(|snapshot| snapshot.keys.get(kid).is_some()) {
             if self.is_fresh(&snapshot) {
                 return Ok(snapshot);
             }
-            // Due: the first to notice fetches, the others go on with what they have. So does the first if
-            // its fetch fails: until the bound, an issuer out of reach stops nobody.
+            // Due: the first caller to notice fetches, the others use what is cached. If the fetch fails, so does the
+            // first: an unreachable issuer fails no request before `max_stale`.
             if let Ok(mut flight) = self.flight.try_lock() {
                 let _ = self.refetch(&mut flight).await;
             }
@@ -103,23 +103,23 @@ impl Jwks {
     }
 
     fn is_fresh(&self, snapshot: &Snapshot) -> bool {
-        // A clock that was set back makes the age unknown: due.
+        // If the clock was set back, the age is unknown, and the set counts as due.
         (snapshot.fetched_at..snapshot.fresh_until).contains(&self.clock.unix_seconds())
     }
 
-    /// Fetches, unless the last fetch is too recent: then its outcome stands, which is how those who waited
-    /// for the flight share it. A failure keeps the set there is.
+    /// Fetches, unless the last fetch is too recent; then the result is that of the last fetch. In this way callers
+    /// that waited for the lock share one fetch. A failure keeps the cached set.
     async fn refetch(&self, flight: &mut Flight) -> Result<(), Unavailable> {
         let started = self.clock.unix_seconds();
         let pause = if self.cached().is_ok() { self.limits.min_refetch } else { COLD_RETRY_SECONDS };
         if flight.attempted_at.is_some_and(|at| (0..pause).contains(&started.saturating_sub(at))) {
             return flight.outcome.clone();
         }
-        // Set before the await: a caller that goes away in the middle still counts against the limit.
+        // Set before the await, so that a fetch whose caller is cancelled also counts against the rate limit.
         flight.attempted_at = Some(started);
         flight.outcome = Err(Unavailable::NotFetched);
         let fetched = tokio::time::timeout(self.limits.timeout, self.fetch_set(flight, started)).await;
-        // And again at the end: after a slow fetch its outcome must still stand for those who waited.
+        // And again afterwards, so that callers that waited for a slow fetch still get its result.
         flight.attempted_at = Some(self.clock.unix_seconds());
         flight.outcome = fetched
             .unwrap_or(Err(Unavailable::TimedOut))
@@ -128,8 +128,7 @@ impl Jwks {
     }
 
     async fn fetch_set(&self, flight: &mut Flight, started: i64) -> Result<Snapshot, Unavailable> {
-        // Taken, and put back when it has served: if the set has moved, the next fetch asks for the metadata
-        // again.
+        // Put back only after success: if the key set has moved, the next fetch reads the metadata again.
         let known =
             flight.jwks_uri.take().filter(|(_, at)| started.saturating_sub(*at) < self.limits.max_stale);
         let (jwks_uri, discovered_at) = match known {
@@ -153,7 +152,7 @@ impl Jwks {
         })
     }
 
-    /// The `jwks_uri` that the issuer's metadata names.
+    /// The `jwks_uri` in the issuer's metadata.
     async fn discover(&self) -> Result<String, Unavailable> {
         let [inserted, appended] = metadata_urls(&self.issuer);
         let (url, answer) = match self.get(&inserted).await? {
@@ -168,15 +167,15 @@ impl Jwks {
         }
         let refused = |why| Unavailable::Refused { url: url.clone(), why };
         let metadata: Metadata =
-            json::strict(&answer.body).map_err(|_| refused("it is no metadata with issuer and jwks_uri"))?;
+            json::strict(&answer.body).map_err(|_| refused("it is not metadata with issuer and jwks_uri"))?;
         if metadata.issuer != self.issuer {
-            return Err(refused("its issuer is not the configured one, byte for byte"));
+            return Err(refused("its issuer differs from the configured one"));
         }
-        // The key set is trusted as much as the issuer, so it may not be reached less safely.
+        // The keys must be fetched over a connection as safe as the metadata's.
         let scheme =
-            scheme_of(&metadata.jwks_uri).map_err(|_| refused("its jwks_uri is not an https URL"))?;
+            scheme_of(&metadata.jwks_uri).map_err(|_| refused("its jwks_uri is not a valid https URL"))?;
         if Ok(scheme) != check_issuer(&self.issuer) {
-            return Err(refused("its jwks_uri has another scheme than the issuer"));
+            return Err(refused("the scheme of its jwks_uri differs from that of the issuer"));
         }
         Ok(metadata.jwks_uri)
     }
@@ -186,18 +185,18 @@ impl Jwks {
     }
 }
 
-/// For how many seconds a `Cache-Control` allows an answer to be used (RFC 9111 §5.2.2).
+/// The seconds for which a `Cache-Control` header allows an answer to be used (RFC 9111 §5.2.2).
 fn max_age(cache_control: &str) -> i64 {
     let mut shortest = None;
     for directive in cache_control.split(',') {
         let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
         let seconds = match name.trim().to_ascii_lowercase().as_str() {
             "no-store" | "no-cache" => 0,
-            // Not a number: stale (RFC 9111 §4.2.1).
+            // A value that is not a number counts as 0 (RFC 9111 §4.2.1).
             "max-age" => value.trim().trim_matches('"').parse::<u32>().map_or(0, i64::from),
             _ => continue,
         };
-        shortest = Some(shortest.map_or(seconds, |least: i64| least.min(seconds)));
+        shortest = Some(shortest.map_or(seconds, |shortest: i64| shortest.min(seconds)));
     }
     shortest.unwrap_or(DEFAULT_MAX_AGE)
 }

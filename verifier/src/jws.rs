@@ -1,6 +1,6 @@
-//! The compact serialisation (RFC 7515 §7.1) of tokens and status lists taken apart, and the header rules that need no key: `typ` (RFC
-//! 9068 §2.1, RFC 8725 §3.11), `alg` (RFC 8725 §3.1), `crit` (RFC 7515 §4.1.11), `kid`. Members that would
-//! bring a key of their own (`jwk`, `jku`, `x5u`, `x5c`) are never read.
+//! Parses the compact serialisation (RFC 7515 §7.1) of tokens and status lists, and checks the header as far as no key
+//! is needed: `typ` (RFC 9068 §2.1, RFC 8725 §3.11), `alg` (RFC 8725 §3.1), `crit` (RFC 7515 §4.1.11), `kid`. Header
+//! members with a key of their own (`jwk`, `jku`, `x5u`, `x5c`) are never read.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,24 +13,24 @@ use crate::json;
 use crate::keys::{ALGORITHMS, Key};
 use crate::{KeySet, VerifyError};
 
-/// The longest token that is looked at.
+/// The size limit of a token.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// A longer `kid` is not looked for: the issuer's are 43 characters (RFC 7638).
+/// The size limit of a `kid`. Mintmark's are 43 characters long (RFC 7638).
 const MAX_KID_BYTES: usize = 128;
 
-/// What the header's `typ` says the token is.
+/// The `typ` values that are accepted somewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Typ {
-    /// `at+jwt`: an access token with an `exp`.
+    /// `at+jwt`: an access token with `exp`.
     AccessToken,
-    /// `JWT`: said of an access token without `exp`, which may not call itself `at+jwt`.
+    /// `JWT`: an access token without `exp`. RFC 9068 requires `exp` of an `at+jwt`.
     Jwt,
     /// `statuslist+jwt`: a status list (Token Status List, draft-21 §5.1).
     StatusList,
 }
 
-/// A token whose header is in order and of which nothing else is known.
+/// A parsed JWS with a valid header. Its signature and payload are not checked yet.
 #[derive(Debug)]
 pub(crate) struct Unverified<'t> {
     pub(crate) typ: Typ,
@@ -55,7 +55,7 @@ struct Header {
 }
 
 impl<'t> Unverified<'t> {
-    /// Takes a token of any kind apart, however long, and checks its header.
+    /// Parses a JWS of any `typ` and length, and checks its header.
     pub(crate) fn parse(token: &'t str) -> Result<Self, VerifyError> {
         let (signed, signature) = token.rsplit_once('.').ok_or(NOT_THREE_PARTS)?;
         let (header, payload) = signed.split_once('.').ok_or(NOT_THREE_PARTS)?;
@@ -63,23 +63,23 @@ impl<'t> Unverified<'t> {
             return Err(NOT_THREE_PARTS);
         }
         let header: Header = json::strict(&decode(header)?)
-            .map_err(|_| VerifyError::Malformed("its header is not a proper JSON object"))?;
+            .map_err(|_| VerifyError::Malformed("its header is not a JSON object with unique members"))?;
         let typ = header.typ.as_deref().and_then(read_typ).ok_or(VerifyError::WrongType)?;
         if header.crit.is_some() {
-            return Err(VerifyError::Malformed("it demands an extension (crit) that is not known here"));
+            return Err(VerifyError::Malformed("it requires an extension (crit) that is not supported"));
         }
         let named = |known: &str| header.alg.as_deref() == Some(known);
         let alg = ALGORITHMS.into_iter().map(|(alg, _)| alg).find(|alg| named(alg));
         let alg = alg.ok_or(VerifyError::AlgorithmRefused)?;
-        let kid = header.kid.ok_or(VerifyError::Malformed("its header names no key (kid)"))?;
-        // No such key can exist, so the issuer need not be asked for it.
+        let kid = header.kid.ok_or(VerifyError::Malformed("its header has no kid"))?;
+        // The issuer has no such key, so a fetch would be pointless.
         if kid.is_empty() || kid.len() > MAX_KID_BYTES || !kid.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(VerifyError::UnknownKey);
         }
         Ok(Self { typ, alg, kid, signed: signed.as_bytes(), signature: decode(signature)?, payload })
     }
 
-    /// The key of `keys` that has signed it.
+    /// The key of `keys` that signed it.
     pub(crate) fn signer<'k>(&self, keys: &'k KeySet) -> Result<&'k Arc<Key>, VerifyError> {
         let key = keys.get(&self.kid).ok_or(VerifyError::UnknownKey)?;
         if key.alg != self.alg {
@@ -92,20 +92,28 @@ impl<'t> Unverified<'t> {
         }
     }
 
-    /// The bytes of the claims. Only after the signature has been checked do they mean anything.
+    /// The bytes of the payload. Call [`Self::signer`] first: before that they may be forged.
     pub(crate) fn payload(&self) -> Result<Vec<u8>, VerifyError> {
         decode(self.payload)
     }
 }
 
-const NOT_THREE_PARTS: VerifyError = VerifyError::Malformed("it has not three parts");
+/// Refuses a token that is longer than [`MAX_TOKEN_BYTES`].
+pub(crate) fn check_length(token: &str) -> Result<(), VerifyError> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(VerifyError::Malformed("it is longer than 16 KiB"));
+    }
+    Ok(())
+}
 
-/// base64url without padding, line breaks or stray bits (RFC 7515 §2).
+const NOT_THREE_PARTS: VerifyError = VerifyError::Malformed("it does not have three parts");
+
+/// base64url without padding, line breaks or unused bits that are set (RFC 7515 §2).
 fn decode(part: &str) -> Result<Vec<u8>, VerifyError> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| VerifyError::Malformed("a part is not base64url"))
 }
 
-/// Media types compare without case, and `application/` may be left out (RFC 7515 §4.1.9).
+/// Media types are compared without case, and `application/` may be omitted (RFC 7515 §4.1.9).
 fn read_typ(typ: &str) -> Option<Typ> {
     let is = |name: &str| typ.eq_ignore_ascii_case(name);
     if is("at+jwt") || is("application/at+jwt") {

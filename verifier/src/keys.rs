@@ -1,5 +1,4 @@
-//! A JWK Set (RFC 7517 §5) read into keys that verify: only public signature keys, each bound to one
-//! algorithm.
+//! [`KeySet`]: the usable keys of a JWK Set (RFC 7517 §5), which are public signature keys with one algorithm each.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -33,7 +32,7 @@ pub struct KeySet {
 
 /// One public key.
 pub(crate) struct Key {
-    /// Its `alg`: the only one it verifies.
+    /// The only algorithm it verifies.
     pub(crate) alg: &'static str,
     pub(crate) kid: String,
     pub(crate) verifier: RingVerifier,
@@ -43,9 +42,9 @@ pub(crate) struct Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{}", self.as_str())]
 pub enum KeySetError {
-    /// Not a JSON object with an array `keys`, or a member is given twice.
+    /// Not a JSON object with an array `keys`, or a member occurs twice.
     NotAKeySet,
-    /// Two usable keys have one `kid`, so it would be open which of them a token means.
+    /// Two usable keys have the same `kid`, so a token's key would be ambiguous.
     DuplicateKid,
 }
 
@@ -53,15 +52,15 @@ impl KeySetError {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::NotAKeySet => "it is not a JWK Set",
-            Self::DuplicateKid => "it has two keys of the same kid",
+            Self::DuplicateKid => "two of its keys have the same kid",
         }
     }
 }
 
 impl KeySet {
-    /// Reads a JWK Set. Keys that cannot verify a token here are passed over, so that an issuer may add kinds
-    /// that are not known yet: those without `kid`, `alg` or `use: sig`, of another algorithm or one their
-    /// type does not fit, RSA keys under 2048 bits, and any that carries a private or symmetric member.
+    /// Reads a JWK Set. Keys that cannot verify a token here are ignored, so that an issuer may add new kinds of keys:
+    /// keys without `kid`, `alg` or `use: sig`, with an unsupported algorithm or one that does not fit the key type, RSA
+    /// keys of less than 2048 bits, and keys with a private or symmetric member.
     pub fn parse(jwks: &[u8]) -> Result<Self, KeySetError> {
         #[derive(Deserialize)]
         struct Set {
@@ -78,12 +77,12 @@ impl KeySet {
         Ok(Self { keys })
     }
 
-    /// How many keys can verify.
+    /// How many usable keys it has.
     pub fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// Whether no key can verify.
+    /// Whether it has no usable key.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
@@ -92,7 +91,8 @@ impl KeySet {
         self.keys.get(kid)
     }
 
-    /// Whether `key` is published here, itself and not only its name: so that what was verified by it still holds.
+    /// Whether this very key is in the set, not only its `kid`. Then a signature that was verified with it is still
+    /// good.
     pub(crate) fn has(&self, key: &Arc<Key>) -> bool {
         self.get(&key.kid).is_some_and(|known| {
             Arc::ptr_eq(known, key) || (known.alg == key.alg && known.verifier.has_key_of(&key.verifier))
@@ -106,7 +106,7 @@ impl fmt::Debug for KeySet {
     }
 }
 
-/// The key in one JWK, if it is one that verifies tokens.
+/// The key in a JWK, if it is usable.
 fn read_key(jwk: &Map<String, Value>) -> Option<(String, Key)> {
     let text = |name: &str| jwk.get(name).and_then(Value::as_str);
     let bytes = |name: &str| text(name).and_then(|value| URL_SAFE_NO_PAD.decode(value).ok());
@@ -122,7 +122,8 @@ fn read_key(jwk: &Map<String, Value>) -> Option<(String, Key)> {
     let key = match (algorithm, text("kty")?, text("crv")) {
         (Algorithm::ES256, "EC", Some("P-256")) => {
             let (x, y) = (bytes("x")?, bytes("y")?);
-            if x.len() != 32 || y.len() != 32 {
+            // `RingVerifier` checks the length of the whole point, and so that of `y`.
+            if x.len() != 32 {
                 return None;
             }
             DecodingKey::from_ec_der(&[&[4], &x[..], &y[..]].concat())

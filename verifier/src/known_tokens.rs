@@ -1,5 +1,5 @@
-//! [`KnownTokens`]: tokens whose signature and claims were found good, so that the next time only what may have
-//! changed is looked at. Bounded, without a lock, keyed by SHA-256: of a token no more is kept than its claims.
+//! [`KnownTokens`]: the cache of tokens whose signature and claims are good, so that only what can change is checked
+//! again. It has a fixed size and no lock. Its key is the SHA-256 of the token, so the token itself is not kept.
 
 use arc_swap::ArcSwapOption;
 use ring::digest::{SHA256, digest};
@@ -8,26 +8,25 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::AccessTokenClaims;
 use crate::checks::Validity;
-use crate::jws::MAX_TOKEN_BYTES;
 use crate::keys::Key;
 use crate::status::Place;
 
 /// SHA-256 of a token.
 pub(crate) type Hash = [u8; 32];
 
-/// In how many places an entry may be.
+/// The number of places in which a token may be.
 const WAYS: usize = 8;
 
-/// A token that was found good.
+/// A token whose signature and claims are good.
 pub(crate) struct KnownToken {
     pub(crate) hash: Hash,
     pub(crate) claims: Arc<AccessTokenClaims>,
-    /// The key that has signed it, which must still be published.
+    /// The key that signed it, which must still be published.
     pub(crate) key: Arc<Key>,
     pub(crate) validity: Validity,
-    /// Its slot; `None` if status is not checked.
+    /// Its status list entry; `None` if the status is not checked.
     pub(crate) place: Option<Place>,
-    /// When it was last presented, Unix seconds.
+    /// When it was last verified, Unix seconds.
     used_at: AtomicI64,
 }
 
@@ -43,20 +42,20 @@ impl KnownToken {
     }
 }
 
-/// The tokens, in an array in which each has [`WAYS`] neighbouring places.
+/// An array in which the hash of a token selects [`WAYS`] neighbouring places.
 pub(crate) struct KnownTokens {
     places: Box<[ArcSwapOption<KnownToken>]>,
 }
 
 impl KnownTokens {
-    /// At most `capacity` of them; none at all if it is 0.
+    /// A cache of `capacity` tokens; 0 turns it off.
     pub(crate) fn new(capacity: usize) -> Self {
         Self { places: (0..capacity).map(|_| ArcSwapOption::empty()).collect() }
     }
 
-    /// What `token` is known by; nothing if no token is, or none so long.
+    /// The key of `token` in this cache; `None` if the cache is off.
     pub(crate) fn hash(&self, token: &str) -> Option<Hash> {
-        if self.places.is_empty() || token.len() > MAX_TOKEN_BYTES {
+        if self.places.is_empty() {
             return None;
         }
         let mut hash = Hash::default();
@@ -64,19 +63,19 @@ impl KnownTokens {
         Some(hash)
     }
 
-    /// The token of this hash, if it is known.
+    /// The token with this hash, if it is known.
     pub(crate) fn get(&self, hash: &Hash, now: i64) -> Option<Arc<KnownToken>> {
         let known = self
             .ways(hash)
             .find_map(|place| place.load().as_ref().filter(|known| known.hash == *hash).map(Arc::clone))?;
-        // One write a second at most, so that a token used everywhere does not make the processors fight over it.
+        // At most one write a second, so that processors do not contend for a token that is used on all of them.
         if known.used_at.load(Ordering::Relaxed) != now {
             known.used_at.store(now, Ordering::Relaxed);
         }
         Some(known)
     }
 
-    /// Remembers `token`, in place of the one among its neighbours that was presented longest ago.
+    /// Stores `token` in place of itself, or else of the least recently used token among its places.
     pub(crate) fn insert(&self, token: Arc<KnownToken>, now: i64) {
         token.used_at.store(now, Ordering::Relaxed);
         let age = |place: &&ArcSwapOption<KnownToken>| match &*place.load() {

@@ -1,17 +1,17 @@
-//! Verifies [Mintmark](https://github.com/mintmark/mintmark) access tokens offline, for the services that are
-//! called with one: no request to the issuer per token, only its key set and its status lists, fetched now and
-//! then. A token that is revoked dies here within the `ttl` of the lists, a minute by default.
+//! Verifies [Mintmark](https://github.com/mintmark/mintmark) access tokens inside the service that receives them. It
+//! fetches the issuer's key set and status lists from time to time, and asks nothing per token. A revoked token is
+//! refused within the `ttl` of the status lists, which is a minute by default.
 //!
 //! ```no_run
 //! use mintmark_verifier::{Answer, Verifier};
 //!
 //! #[tokio::main(flavor = "current_thread")]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     // Once per process. The issuer is Mintmark's public URL, the audience is that of this service's products.
+//!     // Once per process. The issuer is Mintmark's public URL; the audience is that of this service's products.
 //!     let verifier = Verifier::builder("https://tokens.example.com", "https://api.example.com")
 //!         .allow_never_expiring(true)
 //!         .build()?;
-//!     // Optional: find out now rather than at the first request whether the issuer can be reached.
+//!     // Optional: shows at start, and not at the first request, whether the issuer can be reached.
 //!     verifier.refresh().await?;
 //!
 //!     // For each request: the text after `Bearer `.
@@ -34,48 +34,46 @@
 //!
 //! # What is checked
 //! In this order, each with an error of its own ([`VerifyError::code`] is stable):
-//! 1. the form: length, three parts, strict base64url, `typ` of an access token, no `crit`, an algorithm that is allowed;
-//! 2. the key: one that the issuer publishes under the token's `kid` for exactly the token's `alg` (ES256, `EdDSA`, RS256
-//!    or PS256). Keys that a token brings along are never looked at;
+//! 1. the form: length, three parts, strict base64url, `typ` of an access token, no `crit`, a supported algorithm;
+//! 2. the key: the issuer publishes it under the token's `kid`, for exactly the token's `alg` (ES256, `EdDSA`, RS256 or
+//!    PS256). Keys inside the token are never used;
 //! 3. the signature;
-//! 4. the claims: no member twice, every required one of its type, the issuer, the audience, `sub` = `client_id`, `exp`,
-//!    `iat`, `nbf`, and the products that were demanded;
-//! 5. the status: the token's slot in the status list that its claims name must say valid.
+//! 4. the claims: no member occurs twice, each required claim has its type, the issuer, the audience, `sub` =
+//!    `client_id`, `exp`, `iat`, `nbf`, and the required products;
+//! 5. the status: the entry of the token in its status list is 0, VALID.
 //!
-//! Tokens found good are remembered by their SHA-256 ([`VerifierBuilder::remember_tokens`]), so that a repeat costs
-//! no signature check. What may have changed is looked at each time: that the very key is still published, the
+//! Verified tokens are remembered by their SHA-256 ([`VerifierBuilder::remember_tokens`]), so the signature of a
+//! repeated token is not checked again. What can change is checked each time: that the key is still published, the
 //! times, the status.
 //!
-//! Two kinds of token are refused unless they are asked for: those that never expire
-//! ([`VerifierBuilder::allow_never_expiring`]) and those bound to a key whose proof only the caller can check
-//! ([`VerifierBuilder::allow_bound`]).
+//! Two kinds of tokens are refused by default: those that never expire ([`VerifierBuilder::allow_never_expiring`]),
+//! and those bound to a key, whose proof only your service can check ([`VerifierBuilder::allow_bound`]).
 //!
 //! # When the issuer is asked
-//! For keys: at the first token, at the key set's `max-age`, and when a token names an unknown key; one fetch at a
-//! time, at most one in [`min_refetch_seconds`](VerifierBuilder::min_refetch_seconds). A fetched set replaces
-//! the last one whole, so a key that the issuer withdrew is dead by then. If the issuer cannot be reached,
-//! the last set goes on being used until it is [`max_stale_seconds`](VerifierBuilder::max_stale_seconds) old;
-//! after that nothing is accepted, and the answer is 503.
+//! For keys: at the first token, at the key set's `max-age`, and for a token with an unknown `kid`. There is one fetch at
+//! a time, and at most one in [`min_refetch_seconds`](VerifierBuilder::min_refetch_seconds). The new set replaces the
+//! last one as a whole, so a key that the issuer withdrew is gone by then. While the issuer is unreachable the last
+//! set is used until it is [`max_stale_seconds`](VerifierBuilder::max_stale_seconds) old. After that no token is
+//! accepted, and the answer is 503.
 //!
-//! For a status list: when the first token names it, and again at three quarters of its `ttl`, by the one caller who
-//! notices while the others go on; one fetch of a list at a time, confirmed by its `ETag` where nothing has changed.
-//! A list is used for its `ttl`, counted from the start of the fetch, and not a second longer: if it cannot be
-//! fetched by then, its tokens get 503 ([`VerifyError::StatusUnavailable`]), unless
-//! [`status_fail_open_seconds`](VerifierBuilder::status_fail_open_seconds) says for how much longer it may serve. A
-//! list that cannot be had is asked for once a second at most, and an issuer out of reach once a second for all of
-//! them. Lists are believed only from `<issuer>/oauth2/status-lists/`, signed by one of the issuer's keys, and no
-//! longer than that key is published.
+//! For a status list: at the first token with an entry in it, and again at three quarters of its `ttl`. The first caller
+//! to notice fetches, the others use the list they have. An unchanged list is confirmed by its `ETag`. A list is used
+//! for its `ttl`, counted from the start of the fetch. If it cannot be fetched by then, its tokens get 503
+//! ([`VerifyError::StatusUnavailable`]);
+//! [`status_fail_open_seconds`](VerifierBuilder::status_fail_open_seconds) makes it usable for longer. An unavailable
+//! list is requested at most once a second, and an unreachable issuer once a second for all lists. Lists are accepted
+//! only from `<issuer>/oauth2/status-lists/`, signed by a key that the issuer publishes.
 //!
-//! In between nobody is asked and no lock is taken. A service that calls [`Verifier::refresh`] on a timer, every 15
-//! seconds with the usual `ttl` of 60, has no request that waits for the issuer at all. [`Verifier::verify`] wants a
-//! tokio runtime with its timer on.
+//! Otherwise `verify` makes no request and takes no lock. With a timer that calls [`Verifier::refresh`] every 15 seconds
+//! (for a `ttl` of 60), no request of your service waits for the issuer. [`Verifier::verify`] needs a tokio runtime with
+//! its timer enabled.
 //!
 //! # Parts
-//! [`Verifier`] does all of it. [`Checks`] with a [`KeySet`] does all but the status, without network and clock;
-//! [`Checks::any_audience`] is for the issuer itself. [`Slots`] reads the bits of a status list.
-//! `actix` (feature of that name) is an extractor for actix-web. [`claims`] has the claims' types,
-//! which the issuer signs from. [`provider`] lets the `jsonwebtoken` crate verify by ring. Without the
-//! feature `fetch` (on by default) there is no HTTP client: bring a [`Fetch`].
+//! [`Verifier`] does all of this. [`Checks`] with a [`KeySet`] checks everything but the status, without network and
+//! clock; [`Checks::any_audience`] is for the issuer itself. [`Slots`] decodes a status list. [`claims`] has the types
+//! of the claims, which the issuer signs. [`provider`] makes the `jsonwebtoken` crate verify with ring. The feature
+//! `actix` adds an extractor for actix-web, and `fetch` (on by default) the HTTP client; without it you implement
+//! [`Fetch`].
 
 #[cfg(feature = "actix")]
 pub mod actix;

@@ -1,42 +1,42 @@
-//! [`Outage`]: keeps a verifier that holds many status lists from asking an issuer that is out of reach once for
-//! each of them.
+//! [`Outage`]: while the issuer is unreachable, limits the requests for all status lists together. Without it a verifier
+//! with many lists would try once a second for each of them.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::fetch::Unavailable;
 use crate::jwks::COLD_RETRY_SECONDS;
 
-/// For how long one caller may be the only one to try, seconds: as long as a fetch may take, by default.
+/// How long one caller may try while the others get the last error, seconds: the default time limit of a fetch.
 const PROBE_SECONDS: i64 = 5;
 
-/// Whether the issuer is reached. While it is not, one caller at a time finds out whether it is back, and the others
-/// are told at once.
+/// `Some` while the issuer is unreachable. Then one caller at a time tries again, and the others get the last error
+/// without waiting.
 #[derive(Default)]
-pub(crate) struct Outage(Mutex<Option<(Again, Unavailable)>>);
+pub(crate) struct Outage(Mutex<Option<(Pause, Unavailable)>>);
 
-/// When the next one may ask, from and until (Unix seconds, both ends of the wait).
+/// From when until when no caller may try, Unix seconds. With the start, a clock that is set back ends the pause.
 #[derive(Clone, Copy)]
-struct Again {
-    since: i64,
-    at: i64,
+struct Pause {
+    from: i64,
+    until: i64,
 }
 
 impl Outage {
-    /// Whether a fetch may begin at `now`; if not, what the last one came to.
-    pub(crate) fn may_ask(&self, now: i64) -> Result<(), Unavailable> {
+    /// Whether a fetch may start at `now`; otherwise the error of the last one.
+    pub(crate) fn may_fetch(&self, now: i64) -> Result<(), Unavailable> {
         let mut outage = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((again, why)) = &mut *outage {
-            if (again.since..again.at).contains(&now) {
+        if let Some((pause, why)) = &mut *outage {
+            if (pause.from..pause.until).contains(&now) {
                 return Err(why.clone());
             }
-            *again = Again { since: now, at: now.saturating_add(PROBE_SECONDS) };
+            *pause = Pause { from: now, until: now.saturating_add(PROBE_SECONDS) };
         }
         Ok(())
     }
 
-    /// Notes what came of a fetch that ended at `now`. An answer of the issuer's own, be it a bad one, says that it
-    /// is there; a 5xx may be that of a proxy before it.
-    pub(crate) fn came_of_it(&self, now: i64, failure: Option<&Unavailable>) {
+    /// Records the result of a fetch that ended at `now`. Any answer below 500 shows that the issuer is reachable; a
+    /// 5xx may come from a proxy in front of it.
+    pub(crate) fn record(&self, now: i64, failure: Option<&Unavailable>) {
         let mut outage = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *outage = match failure {
             Some(
@@ -44,8 +44,8 @@ impl Outage {
                 | Unavailable::TimedOut
                 | Unavailable::Status { status: 500.., .. }),
             ) => {
-                let again = Again { since: now, at: now.saturating_add(COLD_RETRY_SECONDS) };
-                Some((again, why.clone()))
+                let pause = Pause { from: now, until: now.saturating_add(COLD_RETRY_SECONDS) };
+                Some((pause, why.clone()))
             }
             _ => None,
         };

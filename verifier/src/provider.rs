@@ -1,7 +1,6 @@
-//! ring behind `jsonwebtoken`'s extension points: signature checks for ES256, `EdDSA`, RS256 and PS256 (RFC
-//! 7518 §3, RFC 8037 §3.1) and digests for thumbprints (RFC 7638). It cannot sign. A program that signs
-//! builds its own [`CryptoProvider`] from [`verifier_factory`], [`KEY_UTILS`] and a signer factory of its
-//! own.
+//! A crypto provider for `jsonwebtoken` based on ring: it verifies ES256, `EdDSA`, RS256 and PS256 (RFC 7518 §3, RFC
+//! 8037 §3.1) and computes digests for thumbprints (RFC 7638). It cannot sign. A program that signs builds its own
+//! [`CryptoProvider`] from [`verifier_factory`], [`KEY_UTILS`] and its own signer factory.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind, Result, new_error};
@@ -13,11 +12,11 @@ use ring::signature::{
     RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm,
 };
 
-/// The verify-only provider that [`install`] makes the process default.
+/// The provider that [`install`] installs.
 pub static PROVIDER: CryptoProvider =
     CryptoProvider { signer_factory: refuse_signing, verifier_factory, key_utils: KEY_UTILS };
 
-/// Digests by ring. Deriving a public key from a private one is refused: build JWKs from the public key.
+/// Digests with ring. It does not derive a public key from a private one: build JWKs from the public key.
 pub const KEY_UTILS: KeyUtils = KeyUtils {
     rsa_pub_components_from_private_key: |_| Err(verify_only()),
     rsa_pub_components_from_public_key: |_| Err(verify_only()),
@@ -26,22 +25,21 @@ pub const KEY_UTILS: KeyUtils = KeyUtils {
     compute_digest,
 };
 
-/// Makes [`PROVIDER`] the default of `jsonwebtoken` for this process, unless one is installed already (a
-/// service that also signs installs its own). A [`crate::Verifier`] does not need it; `jsonwebtoken::decode`
-/// does.
+/// Makes [`PROVIDER`] the default of `jsonwebtoken` in this process, unless there is one already, as in a service that
+/// also signs. `jsonwebtoken::decode` needs it, a [`crate::Verifier`] does not.
 pub fn install() {
-    // An error says that another provider is in place, which is the caller's choice to make.
+    // An error means that the program has installed another provider, which is its choice.
     let _ = PROVIDER.install_default();
 }
 
-/// A verifier for `algorithm` and `key`; an error if the algorithm is none of the four or the key is not of
-/// its kind. EC keys are uncompressed points, Ed25519 keys 32 bytes, RSA keys components or a PKCS#1
-/// `RSAPublicKey` of 2048 to 8192 bits.
+/// A verifier for `algorithm` and `key`; an error if the algorithm is not one of the four or does not fit the key. EC
+/// keys are uncompressed points, Ed25519 keys 32 bytes, RSA keys components or a PKCS#1 `RSAPublicKey` of 2048 to
+/// 8192 bits.
 pub fn verifier_factory(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
     Ok(Box::new(RingVerifier::new(*algorithm, key)?))
 }
 
-/// One public key, decoded once and bound to one algorithm.
+/// A decoded public key with its only algorithm.
 pub(crate) struct RingVerifier {
     algorithm: Algorithm,
     key: PublicKey,
@@ -77,7 +75,7 @@ impl RingVerifier {
         }
     }
 
-    /// Whether `signature` is this key's over `message`.
+    /// Whether `signature` is a signature of `message` by this key.
     pub(crate) fn is_valid(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.key {
             PublicKey::Encoded(key) => key.verify(message, signature),
@@ -130,7 +128,9 @@ fn refuse_signing(_: &Algorithm, _: &EncodingKey) -> Result<Box<dyn JwtSigner>> 
 }
 
 fn verify_only() -> Error {
-    new_error(ErrorKind::Provider("this provider only verifies: it has no use for private keys".to_owned()))
+    new_error(ErrorKind::Provider(
+        "this provider only verifies: install one that signs to use private keys".to_owned(),
+    ))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature jsonwebtoken asks for")]
@@ -139,7 +139,7 @@ fn compute_digest(data: &[u8], hash: ThumbprintHash) -> Result<Vec<u8>> {
         ThumbprintHash::SHA256 => &ring::digest::SHA256,
         ThumbprintHash::SHA384 => &ring::digest::SHA384,
         ThumbprintHash::SHA512 => &ring::digest::SHA512,
-        // The enum may grow; the digest of an unknown hash would be a wrong thumbprint.
+        // The enum is non-exhaustive. Another digest in place of an unknown one would give a wrong thumbprint.
         _ => return Err(new_error(ErrorKind::UnsupportedAlgorithm)),
     };
     Ok(ring::digest::digest(algorithm, data).as_ref().to_vec())

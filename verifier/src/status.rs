@@ -1,8 +1,8 @@
-//! The issuer's status lists, fetched and kept (Token Status List, draft-21 §8): whoever finds a list missing, too
-//! old or nearly so fetches it, one at a time for each list; everyone else reads what is held, without a lock.
+//! The cache of the issuer's status lists (Token Status List, draft-21 §8). A list is fetched when it is missing, too old
+//! or nearly so, once at a time; otherwise it is read without a lock.
 //!
-//! A list is used for its `ttl`, counted from the start of the fetch and less what a cache on the way had it, never
-//! past its `exp`, and never once its key has left the key set. So a revocation is in force here within `ttl`.
+//! A list is used for its `ttl`, counted from the start of the fetch and less the time it spent in caches on the way, but
+//! not past its `exp`, and not after its key has left the key set. So a revocation takes effect within `ttl`.
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::collections::HashMap;
@@ -19,30 +19,30 @@ use crate::outage::Outage;
 use crate::status_list::{self, StatusList};
 use crate::{KeySet, VerifyError};
 
-/// Bounds of the lists.
+/// Limits of the cache.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
-    /// How many are held.
+    /// The greatest number of lists.
     pub(crate) lists: usize,
-    /// For how long past its `ttl` a list is used while it cannot be fetched again, seconds.
+    /// How long past its `ttl` a list is used while a newer one cannot be fetched, seconds.
     pub(crate) fail_open: i64,
-    /// The least time between two failing fetches of a list that can still be used, seconds.
+    /// The shortest time between two failed fetches of a list that is still usable, seconds.
     pub(crate) min_refetch: i64,
-    /// The longest a fetch may take.
+    /// The time limit of a fetch.
     pub(crate) timeout: Duration,
 }
 
-/// A token's slot: the number of its list, and the index in it.
+/// Where the status of a token is: the number of the list, and the index in it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
     list: u64,
     idx: u64,
 }
 
-/// The lists.
+/// The cache of the lists.
 pub(crate) struct Lists {
     issuer: String,
-    /// What the URI of each list begins with.
+    /// The URI of a list without its number.
     prefix: String,
     fetch: Arc<dyn Fetch>,
     clock: Arc<dyn Clock>,
@@ -51,52 +51,53 @@ pub(crate) struct Lists {
     outage: Outage,
 }
 
-/// What there is to a list that a token has named.
+/// A list that a token has referred to, fetched or not.
 struct Entry {
     uri: String,
     held: ArcSwapOption<Held>,
-    /// When a token last named it.
+    /// When a token last referred to it, Unix seconds.
     used_at: AtomicI64,
     /// Whether the last fetch failed.
     is_failing: AtomicBool,
-    /// Held by the one who fetches.
+    /// Locked during a fetch.
     flight: Mutex<Flight>,
 }
 
-/// A list as it was fetched, or confirmed by a 304.
+/// A list that was fetched, or confirmed by a 304.
 struct Held {
     list: Arc<StatusList>,
     etag: Option<String>,
-    /// The start of the fetch, less the time a cache on the way had it.
+    /// The start of the fetch, less the time in caches on the way, Unix seconds.
     fetched_at: i64,
 }
 
-/// What the fetcher remembers between fetches.
+/// What is remembered between fetches.
 struct Flight {
-    /// When the last fetch that failed was last known to be under way, and why it failed.
+    /// When the last failed fetch ended (or began, if it has not ended), and its error.
     failed: Option<(i64, Unavailable)>,
 }
 
-/// How near its end a list is fetched again: at `ttl` / this before it.
+/// A list is fetched again `ttl` / `AHEAD` before it ends.
 const AHEAD: i64 = 4;
 
-/// The same for [`Lists::refresh`], which is to be earlier than any caller who needs the list.
+/// The same for [`Lists::refresh`]: earlier, so that no request has to fetch.
 const WELL_AHEAD: i64 = 2;
 
-/// A list that no token has named for so long is not refreshed on a timer, seconds.
+/// [`Lists::refresh`] skips a list that no token has referred to for this long, seconds.
 const FORGOTTEN_AFTER: i64 = 3600;
 
 impl Held {
-    /// When its time is up, were it `more` seconds longer.
+    /// Until when it is usable, if it is used for `more` seconds past its `ttl`.
     fn ends(&self, more: i64) -> i64 {
         self.fetched_at.saturating_add(self.list.ttl).saturating_add(more).min(self.list.exp)
     }
 
-    /// Whether it may be used. A clock that was set back makes its age unknown: no.
+    /// Whether it is usable. If the clock was set back, its age is unknown, and it is not.
     fn is_usable(&self, now: i64, more: i64, keys: &KeySet) -> bool {
         (self.fetched_at..self.ends(more)).contains(&now) && keys.has(&self.list.key)
     }
 
+    /// Whether it is time to fetch it again. A list that has ended is always due.
     fn is_due(&self, now: i64, ahead: i64) -> bool {
         now >= self.ends(0).saturating_sub(self.list.ttl / ahead)
     }
@@ -115,30 +116,29 @@ impl Lists {
         }
     }
 
-    /// The slot that a token's claims name. A list anywhere else than where the issuer has its lists is not asked
-    /// for, whoever signed the token.
+    /// Where the status of a token is, from its claims. Only the issuer's own lists are ever fetched, even though the
+    /// issuer signed the claims.
     pub(crate) fn place(&self, claims: &AccessTokenClaims) -> Result<Place, VerifyError> {
         let place = &claims.status.as_ref().ok_or(VerifyError::StatusMissing)?.status_list;
         let number = place.uri.strip_prefix(&self.prefix).and_then(|digits| {
-            // One spelling only, so that one list is not two.
+            // Only the canonical number, so that a list is not cached twice.
             digits.parse::<u64>().ok().filter(|number| number.to_string() == digits)
         });
         let list = number.ok_or(VerifyError::InvalidClaims("its status list is not one of the issuer's"))?;
         Ok(Place { list, idx: place.idx })
     }
 
-    /// Whether the slot is valid, after a fetch if one is called for.
+    /// Whether the status is valid, after a fetch if one is due.
     pub(crate) async fn check(&self, place: Place, jwks: &Jwks) -> Result<(), VerifyError> {
         let entry = self.entry(place.list);
         let (now, keys) = (self.clock.unix_seconds(), jwks.cached().map_err(VerifyError::KeysUnavailable)?);
         let held = self.usable(&entry, &keys.keys);
-        let is_fresh = held.as_ref().is_some_and(|held| now < held.ends(0));
         let mut failure = Unavailable::TooOld;
         match held {
-            Some(held) if is_fresh && !held.is_due(now, AHEAD) => return judge(&held.list, place),
-            // Due, or failing open: the first to notice fetches, the others go on with what they have. So does the
-            // first if its fetch fails.
-            Some(_) if is_fresh || entry.is_failing.load(Ordering::Relaxed) => {
+            Some(held) if !held.is_due(now, AHEAD) => return judge(&held.list, place),
+            // Due, or failing open: the first caller to notice fetches, the others use the list they have. If the
+            // fetch fails, so does the first.
+            Some(held) if now < held.ends(0) || entry.is_failing.load(Ordering::Relaxed) => {
                 if let Ok(mut flight) = entry.flight.try_lock() {
                     let _ = self.refetch(&entry, &mut flight, jwks, AHEAD).await;
                 }
@@ -157,7 +157,7 @@ impl Lists {
         }
     }
 
-    /// Whether the slot is valid by the list at hand, without asking anyone.
+    /// Whether the status is valid in the cached list, without a fetch.
     pub(crate) fn check_cached(&self, place: Place, jwks: &Jwks) -> Result<(), VerifyError> {
         let unavailable = |why| Err(VerifyError::StatusUnavailable(why));
         let keys = jwks.cached().map_err(VerifyError::KeysUnavailable)?;
@@ -171,7 +171,7 @@ impl Lists {
         }
     }
 
-    /// Fetches the lists in use that are past the first half of their time.
+    /// Fetches the lists in use that are past half of their `ttl`.
     pub(crate) async fn refresh(&self, jwks: &Jwks) -> Result<(), Unavailable> {
         let entries = self.entries.load_full();
         let mut outcome = Ok(());
@@ -185,14 +185,13 @@ impl Lists {
         outcome
     }
 
-    /// The list at hand, while it may be used.
+    /// The cached list, if it is usable.
     fn usable(&self, entry: &Entry, keys: &KeySet) -> Option<Arc<Held>> {
         let now = self.clock.unix_seconds();
         entry.held.load_full().filter(|held| held.is_usable(now, self.limits.fail_open, keys))
     }
 
-    /// The entry of a list, made if it is new. When there are too many, the one that no token has named for longest
-    /// makes room.
+    /// The entry of a list, which is added if it is new. If there are too many, the least recently used is dropped.
     fn entry(&self, number: u64) -> Arc<Entry> {
         let now = self.clock.unix_seconds();
         if let Some(entry) = self.entries.load().get(&number) {
@@ -222,8 +221,9 @@ impl Lists {
         self.entries.load().get(&number).map_or(new, Arc::clone)
     }
 
-    /// Fetches, unless the list is not due (someone else was faster) or the last fetch failed too recently: then its
-    /// failure stands, which is how those who waited for the flight share it. A failure keeps the list there is.
+    /// Fetches, unless the list is no longer due (another caller fetched it) or the last fetch failed too recently; then
+    /// the result is that failure. In this way callers that waited for the lock share one fetch. A failure keeps the
+    /// cached list.
     async fn refetch(
         &self,
         entry: &Entry,
@@ -238,22 +238,22 @@ impl Lists {
         if usable(0).is_some_and(|held| !held.is_due(started, ahead)) {
             return Ok(());
         }
-        let open = usable(self.limits.fail_open).is_some();
-        let pause = if open { self.limits.min_refetch } else { COLD_RETRY_SECONDS };
+        let is_usable = usable(self.limits.fail_open).is_some();
+        let pause = if is_usable { self.limits.min_refetch } else { COLD_RETRY_SECONDS };
         if let Some((at, why)) = &flight.failed
             && (0..pause).contains(&started.saturating_sub(*at))
         {
             return Err(why.clone());
         }
-        self.outage.may_ask(started)?;
-        // Set before the await: a caller that goes away in the middle still counts against the limit.
+        self.outage.may_fetch(started)?;
+        // Set before the await, so that a fetch whose caller is cancelled also counts against the rate limit.
         flight.failed = Some((started, Unavailable::NotFetched));
         let fetch = self.fetch_list(entry, held, jwks, started);
         let outcome =
             tokio::time::timeout(self.limits.timeout, fetch).await.unwrap_or(Err(Unavailable::TimedOut));
-        // And again at the end: after a slow fetch its failure must still stand for those who waited.
+        // And again afterwards, so that callers that waited for a slow fetch still get its failure.
         let now = self.clock.unix_seconds();
-        self.outage.came_of_it(now, outcome.as_ref().err());
+        self.outage.record(now, outcome.as_ref().err());
         match outcome {
             Ok(held) => {
                 entry.held.store(Some(Arc::new(held)));
@@ -278,7 +278,7 @@ impl Lists {
     ) -> Result<Held, Unavailable> {
         let url = &*entry.uri;
         let refused = |why| Unavailable::Refused { url: url.to_owned(), why };
-        // An ended list is not worth confirming.
+        // A 304 cannot extend the `exp` of a list.
         let held = held.filter(|held| started < held.list.exp);
         let if_none_match = held.as_ref().and_then(|held| held.etag.as_deref());
         let request = Request { accept: "application/statuslist+jwt", if_none_match, ..Request::new(url) };
@@ -294,20 +294,21 @@ impl Lists {
             (status, _) => return Err(Unavailable::Status { url: url.to_owned(), status }),
         };
         let held = Held { list, etag, fetched_at: started.saturating_sub(answer.age()) };
-        // Beyond `exp`, or fetched so slowly or from so old a cache that its time is up.
+        // Past its `exp`, or past its `ttl` because the fetch or a cache on the way took too long.
         if self.clock.unix_seconds() >= held.ends(0) {
-            return Err(refused("it has expired, or its ttl was over when it came"));
+            return Err(refused("it has expired, or its ttl was over on arrival"));
         }
         Ok(held)
     }
 }
 
+/// The status of a token as a result.
 fn judge(list: &StatusList, place: Place) -> Result<(), VerifyError> {
     match list.slots.get(place.idx) {
         Some(0) => Ok(()),
         Some(1) => Err(VerifyError::Revoked),
         Some(2) => Err(VerifyError::Suspended),
         Some(other) => Err(VerifyError::UnknownStatus(other)),
-        None => Err(VerifyError::InvalidClaims("its slot is beyond the end of its status list")),
+        None => Err(VerifyError::InvalidClaims("its index is beyond the end of its status list")),
     }
 }

@@ -1,5 +1,5 @@
-//! A Token Status List as the issuer signs it (draft-21 §5.1): read only by a key of the issuer's, of the type of
-//! a list, for the URI it was asked under, and before its end.
+//! Verifies and reads a signed Token Status List (draft-21 §5.1): its `typ`, the signature by one of the issuer's keys,
+//! and that it is the requested list.
 
 use serde::Deserialize;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use crate::jws::{Typ, Unverified};
 use crate::keys::Key;
 use crate::{KeySet, Slots, VerifyError};
 
-/// A list whose signature and claims are good.
+/// A list with a valid signature and valid claims.
 pub(crate) struct StatusList {
     pub(crate) slots: Slots,
-    /// The key that has signed it: the list dies with it.
+    /// The key that signed it. The list is usable only while this key is published.
     pub(crate) key: Arc<Key>,
-    /// For how long it may be used, seconds; positive.
+    /// For how many seconds it may be used; positive.
     pub(crate) ttl: i64,
-    /// When it ends, Unix seconds.
+    /// When it expires, Unix seconds.
     pub(crate) exp: i64,
 }
 
@@ -41,14 +41,14 @@ struct Encoded {
     lst: String,
 }
 
-/// The header of a list, in `body`.
+/// Parses an answer as a signed list. The signature is not checked yet.
 pub(crate) fn open(body: &[u8]) -> Result<Unverified<'_>, &'static str> {
     let text = str::from_utf8(body).map_err(|_| NOT_A_JWS)?;
     let jws = Unverified::parse(text).map_err(|error| why(&error))?;
     if jws.typ == Typ::StatusList { Ok(jws) } else { Err(NOT_A_LIST) }
 }
 
-/// The list, if it is the one of `issuer` at `uri`, by one of `keys`. Whether it has ended is left to the caller.
+/// The list, if it is that of `issuer` at `uri` and signed by one of `keys`. The caller checks its times.
 pub(crate) fn read(
     jws: &Unverified<'_>,
     keys: &KeySet,
@@ -57,12 +57,12 @@ pub(crate) fn read(
 ) -> Result<StatusList, &'static str> {
     let key = jws.signer(keys).map_err(|error| why(&error))?;
     let payload = jws.payload().map_err(|error| why(&error))?;
-    let claims: Claims = json::strict(&payload).map_err(|_| "its claims are not those of a status list")?;
+    let claims: Claims = json::strict(&payload).map_err(|_| "its claims are not valid for a status list")?;
     if claims.sub != uri {
-        return Err("it is another list (sub)");
+        return Err("its sub is the URI of another list");
     }
     if claims.iss.is_some_and(|iss| iss != issuer) {
-        return Err("it is of another issuer");
+        return Err("its iss is another issuer");
     }
     if claims.ttl == 0 {
         return Err("its ttl is not positive");
@@ -72,15 +72,15 @@ pub(crate) fn read(
 }
 
 const NOT_A_JWS: &str = "it is not a signed status list";
-const NOT_A_LIST: &str = "its typ is not that of a status list";
+const NOT_A_LIST: &str = "its typ is not statuslist+jwt";
 
-/// The words for a token, said of a list.
+/// An error of a token, worded for a list.
 fn why(error: &VerifyError) -> &'static str {
     match error {
         VerifyError::WrongType => NOT_A_LIST,
-        VerifyError::AlgorithmRefused => "its algorithm is not that of its key",
-        VerifyError::UnknownKey => "its key is not among the issuer's",
-        VerifyError::BadSignature => "its signature does not match",
+        VerifyError::AlgorithmRefused => "its alg is not that of its key",
+        VerifyError::UnknownKey => "its kid is not in the issuer's key set",
+        VerifyError::BadSignature => "its signature is not valid",
         _ => NOT_A_JWS,
     }
 }

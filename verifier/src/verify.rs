@@ -1,38 +1,38 @@
-//! [`Verifier`]: what a service asks about a token.
+//! [`Verifier`]: the main type of the crate, which checks a token with the caches of keys, status lists and known tokens.
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::checks::Holds;
+use crate::checks::Checked;
 use crate::clock::Clock;
 use crate::fetch::Unavailable;
 use crate::jwks::{Jwks, Snapshot};
-use crate::jws::Unverified;
+use crate::jws::{Unverified, check_length};
 use crate::known_tokens::{Hash, KnownToken, KnownTokens};
 use crate::status::Lists;
 use crate::{AccessTokenClaims, Checks, KeySet, VerifierBuilder, VerifyError};
 
-/// Verifies the access tokens of one issuer for one audience. Share one per process (it is `Send + Sync`): it
-/// holds the issuer's keys, its status lists, and the tokens that were found good.
+/// Verifies the access tokens of one issuer for one audience. Create one per process and share it (it is `Send +
+/// Sync`): it caches the issuer's keys, the status lists and the verified tokens.
 pub struct Verifier {
     pub(crate) checks: Checks,
     pub(crate) jwks: Jwks,
-    /// `None`: status is not checked.
+    /// `None` if the status is not checked.
     pub(crate) lists: Option<Lists>,
     pub(crate) known: KnownTokens,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Verifier {
-    /// A verifier for tokens of `issuer` (compared byte for byte, as in its metadata) meant for `audience`.
+    /// A verifier for tokens of `issuer`, written exactly as in its metadata, for the audience `audience`.
     pub fn builder(issuer: impl Into<String>, audience: impl Into<String>) -> VerifierBuilder {
         VerifierBuilder::new(issuer.into(), audience.into())
     }
 
-    /// The claims of `token`, if it holds and its status list says that it is valid. Fetches the issuer's keys and
-    /// the list when they are due, or when the token names one that is not at hand; otherwise it asks nobody and
-    /// takes no lock.
+    /// The claims of `token`, if it passes all checks and its status is valid. Fetches the issuer's keys and the status
+    /// list if they are due or not in the cache; otherwise it makes no request and takes no lock.
     pub async fn verify(&self, token: &str) -> Result<Arc<AccessTokenClaims>, VerifyError> {
+        check_length(token)?;
         let (hash, now) = (self.known.hash(token), self.clock.unix_seconds());
         if let Some(known) = hash.as_ref().and_then(|hash| self.known.get(hash, now)) {
             let snapshot = self.jwks.for_kid(&known.key.kid).await.map_err(VerifyError::KeysUnavailable)?;
@@ -46,16 +46,17 @@ impl Verifier {
         self.admit(&known).await
     }
 
-    /// The same with the keys and lists at hand, for code that cannot wait. Something else has to keep them up to
-    /// date: calls of [`Verifier::verify`], or [`Verifier::refresh`] on a timer.
+    /// The same with the cached keys and lists, for code that cannot await. Calls of [`Verifier::verify`], or of
+    /// [`Verifier::refresh`] on a timer, have to keep them up to date.
     pub fn verify_cached(&self, token: &str) -> Result<Arc<AccessTokenClaims>, VerifyError> {
+        check_length(token)?;
         let (hash, now) = (self.known.hash(token), self.clock.unix_seconds());
         let known = hash.as_ref().and_then(|hash| self.known.get(hash, now));
         let known = match known {
-            Some(known) if self.keys_at_hand()?.keys.has(&known.key) => known,
+            Some(known) if self.cached_keys()?.keys.has(&known.key) => known,
             _ => {
                 let token = self.checks.open(token)?;
-                self.judge(&token, hash, &self.keys_at_hand()?.keys)?
+                self.judge(&token, hash, &self.cached_keys()?.keys)?
             }
         };
         self.check_times(&known)?;
@@ -65,10 +66,9 @@ impl Verifier {
         Ok(Arc::clone(&known.claims))
     }
 
-    /// Fetches the issuer's keys ahead of the first token, or on a timer; and with them those status lists in use
-    /// that are past the first half of their time. A service that calls it every quarter of the lists' `ttl` has no
-    /// request that waits for the issuer. Bound by the same rate limits, so within them the answer is that of the
-    /// last fetch.
+    /// Fetches the issuer's keys, and the status lists in use that are past half of their `ttl`. Call it at start and on
+    /// a timer: with an interval of a quarter of the `ttl`, no request of your service waits for the issuer. The rate
+    /// limits apply here too: a call too soon after a fetch has the result of that fetch.
     pub async fn refresh(&self) -> Result<(), Unavailable> {
         let keys = self.jwks.refresh().await;
         match &self.lists {
@@ -77,7 +77,7 @@ impl Verifier {
         }
     }
 
-    /// Checks a token that was not known, all but its status, and remembers it.
+    /// Checks everything but the status of a token that is not known yet, and remembers it.
     fn judge(
         &self,
         token: &Unverified<'_>,
@@ -85,7 +85,7 @@ impl Verifier {
         keys: &KeySet,
     ) -> Result<Arc<KnownToken>, VerifyError> {
         let now = self.clock.unix_seconds();
-        let Holds { claims, key, validity } = self.checks.finish(token, keys, now)?;
+        let Checked { claims, key, validity } = self.checks.finish(token, keys, now)?;
         let place = self.lists.as_ref().map(|lists| lists.place(&claims)).transpose()?;
         let known = Arc::new(KnownToken::new(hash.unwrap_or_default(), claims, key, validity, place));
         if hash.is_some() {
@@ -94,7 +94,7 @@ impl Verifier {
         Ok(known)
     }
 
-    /// The claims of a token whose key is published, if it holds now.
+    /// The claims of a token whose key is published, if its times and its status are valid now.
     async fn admit(&self, known: &KnownToken) -> Result<Arc<AccessTokenClaims>, VerifyError> {
         self.check_times(known)?;
         if let (Some(lists), Some(place)) = (&self.lists, known.place) {
@@ -107,11 +107,11 @@ impl Verifier {
         known.validity.check(self.clock.unix_seconds(), self.checks.leeway_seconds)
     }
 
-    fn keys_at_hand(&self) -> Result<Arc<Snapshot>, VerifyError> {
+    fn cached_keys(&self) -> Result<Arc<Snapshot>, VerifyError> {
         self.jwks.cached().map_err(VerifyError::KeysUnavailable)
     }
 
-    /// The audience it verifies for.
+    /// The audience given to [`Verifier::builder`].
     pub fn audience(&self) -> &str {
         &self.checks.audience
     }

@@ -5,7 +5,7 @@
 //! ISSUER=https://tokens.example.com AUDIENCE=https://api.example.com TOKEN=… cargo run
 //! ```
 //!
-//! PRODUCT (default gst) is what the token has to open. `ALLOW_NEVER_EXPIRING=1` accepts tokens that have no end.
+//! The token must include PRODUCT (default gst). `ALLOW_NEVER_EXPIRING=1` accepts tokens that never expire.
 
 use std::env;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use mintmark_verifier::{AccessTokenClaims, Verifier, VerifyError};
 
-/// The claims of a token that holds and opens the product. Keep one verifier per process: it keeps the issuer's keys.
+/// The claims of a token that is valid and includes the product. Keep one verifier per process: it caches the issuer's keys.
 async fn verify(
     verifier: &Verifier,
     token: &str,

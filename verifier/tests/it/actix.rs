@@ -1,4 +1,4 @@
-//! The extractor in a real server, asked over a socket with requests no client library would send.
+//! The extractor in a real server, with requests over a socket that no client library would send.
 
 use crate::support::{
     AUDIENCE, FakeIssuer, LIST, TestClock, builder, good_claims, keys, list_claims, slots, with,
@@ -103,7 +103,7 @@ async fn a_good_token_reaches_the_handler() {
 }
 
 #[actix_web::test]
-async fn a_request_without_a_bearer_token_is_told_the_scheme_alone() {
+async fn a_request_without_a_bearer_token_gets_the_scheme_only() {
     let server = serve(Some(builder(&FakeIssuer::new(), &TestClock::new()).build().unwrap()));
     let token = keys().es256.token(&good_claims());
     let challenge = format!("Bearer realm=\"{AUDIENCE}\"");
@@ -124,7 +124,7 @@ async fn a_request_without_a_bearer_token_is_told_the_scheme_alone() {
 }
 
 #[actix_web::test]
-async fn a_token_that_does_not_hold_is_told_why() {
+async fn the_answer_to_an_invalid_token_has_the_reason() {
     let server = serve(Some(builder(&FakeIssuer::new(), &TestClock::new()).build().unwrap()));
     let good = format!("Authorization: Bearer {}", keys().es256.token(&good_claims()));
     let expired = keys().es256.token(&with(good_claims(), "exp", json!(1)));
@@ -132,14 +132,14 @@ async fn a_token_that_does_not_hold_is_told_why() {
     let not_ascii = good.clone() + "é";
     for (headers, says) in [
         (vec![expired.as_str()], "the token has expired"),
-        (vec![&good, &good], "the token is malformed: there are two Authorization headers"),
+        (vec![&good, &good], "the token is malformed: the request has two Authorization headers: send one"),
         (
             vec![&good, "authorization: Basic YTpi"],
-            "the token is malformed: there are two Authorization headers",
+            "the token is malformed: the request has two Authorization headers: send one",
         ),
-        (vec!["Authorization: Bearer"], "the token is malformed: it has not three parts"),
-        (vec!["Authorization: Bearer a b"], "the token is malformed: it has not three parts"),
-        (vec![&not_ascii], "the token is malformed: it is not ASCII"),
+        (vec!["Authorization: Bearer"], "the token is malformed: it does not have three parts"),
+        (vec!["Authorization: Bearer a b"], "the token is malformed: it does not have three parts"),
+        (vec![&not_ascii], "the token is malformed: the Authorization header is not ASCII"),
     ] {
         let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{says}\"");
         assert_eq!(get(server, "/any", &headers).await, (401, Some(challenge), String::new()), "{headers:?}");
@@ -147,7 +147,7 @@ async fn a_token_that_does_not_hold_is_told_why() {
 }
 
 #[actix_web::test]
-async fn a_revoked_or_suspended_token_is_told_so() {
+async fn the_answer_to_a_revoked_or_suspended_token_says_so() {
     for (value, says) in [(1, "the token was revoked"), (2, "the token is suspended")] {
         let issuer = FakeIssuer::new();
         issuer.publish_list(&list_claims(&slots(2, &[(4711, value)])));
@@ -159,7 +159,7 @@ async fn a_revoked_or_suspended_token_is_told_so() {
 }
 
 #[actix_web::test]
-async fn a_token_whose_list_cannot_be_had_is_neither_accepted_nor_refused() {
+async fn a_token_whose_list_cannot_be_fetched_gets_503() {
     let issuer = FakeIssuer::new();
     issuer.respond(LIST, Fetched { status: 500, ..Fetched::default() });
     let server = serve(Some(builder(&issuer, &TestClock::new()).build().unwrap()));
@@ -182,7 +182,7 @@ async fn a_missing_product_is_forbidden_and_named() {
 }
 
 #[actix_web::test]
-async fn what_cannot_be_known_is_neither_accepted_nor_refused() {
+async fn a_token_that_cannot_be_checked_gets_503() {
     let issuer = FakeIssuer::new();
     issuer.set_down(true);
     let server = serve(Some(builder(&issuer, &TestClock::new()).build().unwrap()));
@@ -192,7 +192,7 @@ async fn what_cannot_be_known_is_neither_accepted_nor_refused() {
 }
 
 #[actix_web::test]
-async fn a_forgotten_verifier_lets_nobody_in() {
+async fn without_a_verifier_no_request_is_accepted() {
     let server = serve(None);
     let token = format!("Authorization: Bearer {}", keys().es256.token(&good_claims()));
     assert_eq!(get(server, "/any", &[&token]).await, (500, None, String::new()));

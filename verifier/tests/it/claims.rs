@@ -1,4 +1,4 @@
-//! The claims' JSON: member order, what is left out, and that the owned and the borrowed form agree.
+//! The JSON of the claims: the order of the members, what is omitted, and that both forms agree.
 
 use mintmark_verifier::claims::{AccessTokenClaims, ClaimsRef, Confirmation, FAR_EXP, Status, StatusList};
 use std::sync::Arc;
@@ -71,4 +71,16 @@ fn products_and_scopes_match_whole_names_only() {
     assert!(claims.has_scope("e-invoicing") && !claims.has_scope("e-invoicing gst") && !claims.has_scope(""));
     assert_eq!(claims.require_product("vat").unwrap_err().code(), "missing_product");
     claims.require_product("gst").unwrap();
+}
+
+/// The claims can be read outside of a verifier too, from an introspection response for example.
+#[test]
+fn claims_of_the_wrong_type_are_refused_with_the_expected_one() {
+    for (from, to, says) in [
+        (r#""aud":"https://api.example.com""#, r#""aud":1"#, "expected a string or an array of strings"),
+        (r#""status":{"#, r#""status":[],"x":{"#, "expected an object"),
+    ] {
+        let error = serde_json::from_str::<AccessTokenClaims>(&PLAIN.replace(from, to)).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
 }

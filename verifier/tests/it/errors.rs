@@ -1,4 +1,4 @@
-//! The refusals as others see them: stable codes, the right answer, and header values that keep the grammar.
+//! The errors as seen from outside: stable codes, the answer for each, and header values that follow the grammar.
 
 use mintmark_verifier::{Unavailable, VerifyError};
 use std::collections::HashSet;
@@ -7,7 +7,7 @@ use std::collections::HashSet;
 fn each_refusal_has_its_code_and_its_answer() {
     let mut codes = HashSet::new();
     for (error, code, status, challenge) in [
-        (VerifyError::Malformed("it is too long"), "malformed", 401, Some("invalid_token")),
+        (VerifyError::Malformed("it is longer than 16 KiB"), "malformed", 401, Some("invalid_token")),
         (VerifyError::WrongType, "wrong_type", 401, Some("invalid_token")),
         (VerifyError::AlgorithmRefused, "algorithm_refused", 401, Some("invalid_token")),
         (VerifyError::UnknownKey, "unknown_key", 401, Some("invalid_token")),
@@ -36,12 +36,11 @@ fn each_refusal_has_its_code_and_its_answer() {
     }
 }
 
-/// RFC 6750 §3: `error_description` takes %x20-21, %x23-5B and %x5D-7E, so each value stands whole between
-/// its quotes.
+/// RFC 6750 §3: `error_description` allows %x20-21, %x23-5B and %x5D-7E, so no value can end its quotes.
 #[test]
-fn challenges_keep_the_grammar() {
+fn challenges_follow_the_grammar() {
     let with_reasons = [
-        VerifyError::Malformed("its header names no key (kid)"),
+        VerifyError::Malformed("its header has no kid"),
         VerifyError::InvalidClaims("client_id, jti or workspace_id is empty"),
         VerifyError::ProofRequired,
         VerifyError::NeverExpiresRefused,

@@ -1,4 +1,4 @@
-//! The usual transport over real sockets: what it fetches, and where it stops.
+//! The default HTTP client over real sockets: what it fetches, and its limits.
 
 use crate::support::{AUDIENCE, NOW, TestClock, good_claims, keys, list_claims, slots, with};
 use mintmark_verifier::{Fetch as _, HttpFetch, MAX_BODY_BYTES, Request, Unavailable, Verifier, VerifyError};
@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Serves `respond` (path → whole response) on a free port until the test ends; returns the issuer.
+/// Serves `respond`, which writes the response for a path, on a free port; returns the issuer.
 fn serve(respond: impl Fn(&str, &str, &mut TcpStream) -> std::io::Result<()> + Send + 'static) -> String {
     serve_heads(move |issuer, head, stream| {
         let path = head.split(' ').nth(1).unwrap();
@@ -16,7 +16,7 @@ fn serve(respond: impl Fn(&str, &str, &mut TcpStream) -> std::io::Result<()> + S
     })
 }
 
-/// The same for a `respond` that looks at the request's head, its lines in lower case.
+/// The same for a `respond` that takes the head of the request in lower case.
 fn serve_heads(
     respond: impl Fn(&str, &str, &mut TcpStream) -> std::io::Result<()> + Send + 'static,
 ) -> String {
@@ -29,7 +29,7 @@ fn serve_heads(
             let lines = BufReader::new(stream.try_clone().unwrap()).lines();
             let lines = lines.map(|line| line.unwrap_or_default().to_lowercase());
             let head: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
-            // The client may hang up in the middle; that is one of the cases.
+            // The client may close the connection early, as one of the tests expects.
             let _ = respond(&own, &head.join("\n"), &mut stream);
         }
     });
@@ -140,7 +140,7 @@ async fn an_answer_of_just_the_limit_is_read() {
 }
 
 #[tokio::test]
-async fn a_closed_port_is_said_to_be_one() {
+async fn a_closed_port_is_named_in_the_error() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let issuer = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);

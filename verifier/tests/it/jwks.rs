@@ -1,5 +1,5 @@
-//! How the key set is had, kept, replaced and given up, on a clock that the test moves and an issuer that
-//! counts.
+//! How the key set is fetched, cached, replaced and dropped, with a clock that the test moves and an issuer that counts
+//! requests.
 
 use crate::support::{
     AUDIENCE, FakeIssuer, ISSUER, JWKS_URI, METADATA, NOW, TestClock, TestKey, all, builder, good_claims,
@@ -10,14 +10,14 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An issuer, its clock, and a verifier of it that keeps a set at most 1000 s and asks for nothing else.
+/// An issuer, a clock, and a verifier that uses a key set for at most 1000 s and fetches no status list.
 fn set_up() -> (FakeIssuer, TestClock, Arc<Verifier>) {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     let verifier = builder(&issuer, &clock).max_stale_seconds(1000).check_status(false).build().unwrap();
     (issuer, clock, Arc::new(verifier))
 }
 
-/// A token of this key that outlives the test.
+/// A token by this key that does not expire during the test.
 fn token_of(key: &TestKey) -> String {
     key.token(&with(good_claims(), "exp", json!(NOW + 1_000_000)))
 }
@@ -57,7 +57,7 @@ async fn fifty_unknown_kids_at_once_make_one_fetch() {
 }
 
 #[tokio::test]
-async fn unknown_kids_cannot_set_the_pace() {
+async fn unknown_kids_do_not_exceed_the_rate_limit() {
     let (issuer, clock, verifier) = set_up();
     verifier.refresh().await.unwrap();
     let token = token_of(&TestKey::es256("unknown"));
@@ -66,7 +66,7 @@ async fn unknown_kids_cannot_set_the_pace() {
         assert_eq!(verifier.verify(&token).await, Err(VerifyError::UnknownKey));
         assert_eq!(issuer.key_fetches(), fetches, "after {after} s more");
     }
-    // A name no key can have is not asked for at all.
+    // A kid that no key can have causes no fetch.
     clock.advance(60);
     let absurd = with(keys().es256.header(), "kid", json!("../../etc/passwd\n"));
     let absurd = keys().es256.token_with(&absurd, &good_claims());
@@ -81,7 +81,7 @@ async fn the_set_is_refreshed_at_its_max_age() {
         (Some("max-age=60"), 0, 60),
         (Some("public, Max-Age=\"90\", must-revalidate"), 0, 90),
         (Some("max-age=120"), 100, 20),
-        // Never more often than the rate limit, never later than the bound.
+        // Not more often than the rate limit allows, and not later than `max_stale`.
         (Some("no-store"), 0, 10),
         (Some("max-age=0"), 0, 10),
         (Some("max-age=soon"), 0, 10),
@@ -102,7 +102,7 @@ async fn the_set_is_refreshed_at_its_max_age() {
 }
 
 #[tokio::test]
-async fn one_caller_refreshes_and_the_others_go_on() {
+async fn one_caller_refreshes_and_the_others_use_the_cache() {
     let (issuer, clock, verifier) = set_up();
     verifier.refresh().await.unwrap();
     clock.advance(300);
@@ -111,7 +111,7 @@ async fn one_caller_refreshes_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn a_withdrawn_key_is_forgotten_at_max_age() {
+async fn a_withdrawn_key_is_dropped_at_max_age() {
     let (issuer, clock, verifier) = set_up();
     let token = token_of(&keys().es256);
     verifier.verify(&token).await.unwrap();
@@ -124,7 +124,7 @@ async fn a_withdrawn_key_is_forgotten_at_max_age() {
 }
 
 #[tokio::test]
-async fn an_issuer_out_of_reach_stops_nobody_until_the_bound() {
+async fn an_unreachable_issuer_fails_no_request_before_max_stale() {
     let (issuer, clock, verifier) = set_up();
     let token = token_of(&keys().es256);
     verifier.verify(&token).await.unwrap();
@@ -183,7 +183,7 @@ async fn a_broken_set_or_answer_keeps_the_last_one() {
 }
 
 #[tokio::test]
-async fn metadata_is_believed_only_from_its_own_issuer_over_https() {
+async fn metadata_is_accepted_only_from_its_own_issuer_over_https() {
     let metadata = |issuer: &str, jwks_uri: &str| json!({"issuer": issuer, "jwks_uri": jwks_uri}).to_string();
     let slash = format!("{ISSUER}/");
     for (name, body) in [
@@ -240,7 +240,7 @@ async fn a_moved_set_is_found_again() {
     assert_eq!(issuer.asked(), [METADATA, JWKS_URI, JWKS_URI, METADATA, moved]);
 }
 
-/// Even if the old place still answers, with whatever keys it had.
+/// Even if the old URL still answers, with outdated keys.
 #[tokio::test]
 async fn metadata_is_no_older_than_keys_may_be() {
     let (issuer, clock, verifier) = set_up();
@@ -258,9 +258,9 @@ async fn metadata_is_no_older_than_keys_may_be() {
     assert_eq!(issuer.asked()[3..], [METADATA, "https://tokens.example.com/keys"]);
 }
 
-/// Paused time runs ahead by itself when all are waiting, so nothing here waits in fact.
+/// With paused time tokio moves its clock forward when all tasks wait, so the test does not really wait.
 #[tokio::test(start_paused = true)]
-async fn an_issuer_that_never_answers_is_given_up() {
+async fn a_fetch_without_an_answer_ends_at_the_time_limit() {
     let (issuer, start) = (FakeIssuer::new(), tokio::time::Instant::now());
     let clock = move || NOW + i64::try_from(start.elapsed().as_secs()).unwrap();
     let builder = Verifier::builder(ISSUER, AUDIENCE).check_status(false);
@@ -270,7 +270,7 @@ async fn an_issuer_that_never_answers_is_given_up() {
     let outcomes = all(&verifier, vec![token.clone(); 10]).await;
     let timed_out = Err(VerifyError::KeysUnavailable(Unavailable::TimedOut));
     assert!(outcomes.iter().all(|outcome| *outcome == timed_out), "{outcomes:?}");
-    assert_eq!(start.elapsed().as_secs(), 5, "the others take the answer of the one who asked");
+    assert_eq!(start.elapsed().as_secs(), 5, "the other callers share the result of the one that fetched");
     assert_eq!(issuer.asked(), [METADATA]);
     issuer.set_hangs(false);
     tokio::time::advance(Duration::from_secs(1)).await;
@@ -291,12 +291,12 @@ async fn while_one_caller_refreshes_the_others_do_not_wait() {
     assert_eq!(issuer.key_fetches(), 2);
 }
 
-/// A caller that goes away in the middle of its fetch leaves the next one free to ask, within the limit.
+/// After a caller is cancelled during its fetch, the next one may fetch, within the rate limit.
 #[tokio::test]
-async fn an_abandoned_fetch_blocks_nobody() {
+async fn a_cancelled_fetch_blocks_no_other_caller() {
     let (issuer, clock, verifier) = set_up();
     let (known, unknown) = (token_of(&keys().es256), token_of(&TestKey::es256("unknown")));
-    // Before there is a set, then when there is one: nothing can be said of the token until the next fetch.
+    // First without a key set, then with one: the token cannot be checked until the next fetch.
     for (token, pause, after) in [(&known, 1, Ok(())), (&unknown, 10, Err(VerifyError::UnknownKey))] {
         clock.advance(60);
         issuer.set_hangs(true);
@@ -323,4 +323,29 @@ async fn time_spent_in_a_cache_on_the_way_counts() {
     verifier.verify(&token).await.unwrap();
     clock.advance(1);
     assert_eq!(verifier.verify_cached(&token), Err(VerifyError::KeysUnavailable(Unavailable::TooOld)));
+}
+
+#[tokio::test]
+async fn an_answer_may_have_256_kib() {
+    let (issuer, _, verifier) = set_up();
+    let jwks: Vec<_> = keys().published().iter().map(|key| &key.jwk).collect();
+    let body = json!({"keys": jwks}).to_string();
+    issuer.answer(JWKS_URI, format!("{body}{}", " ".repeat(256 * 1024 - body.len())));
+    verifier.verify(&token_of(&keys().es256)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_kid_may_have_128_characters() {
+    let (issuer, clock, verifier) = set_up();
+    let longest = TestKey::es256("k".repeat(128).leak());
+    issuer.publish(&[&longest]);
+    verifier.verify(&token_of(&longest)).await.unwrap();
+    // Others cannot be the kid of a key, so they cause no fetch.
+    clock.advance(60);
+    for kid in ["k".repeat(129), "k".repeat(130), String::new(), "k k".to_owned()] {
+        let header = with(longest.header(), "kid", json!(kid));
+        let token = longest.token_with(&header, &good_claims());
+        assert_eq!(verifier.verify(&token).await, Err(VerifyError::UnknownKey), "{kid:?}");
+        assert_eq!(issuer.key_fetches(), 1, "{kid:?}");
+    }
 }

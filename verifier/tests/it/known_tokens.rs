@@ -1,9 +1,9 @@
-//! Tokens that are remembered: nothing that may change is taken from memory. That a token was remembered shows by its
-//! claims being the very same object.
+//! The cache of known tokens: everything that can change is checked again. A cache hit shows by the claims being the
+//! same object.
 
 use crate::support::{
-    AUDIENCE, FakeIssuer, ISSUER, NOW, TestClock, all, builder, good_claims, keys, list_claims, slots, with,
-    without,
+    AUDIENCE, FakeIssuer, ISSUER, JWKS_URI, NOW, TestClock, all, builder, good_claims, keys, list_claims,
+    slots, with, without,
 };
 use mintmark_verifier::claims::FAR_EXP;
 use mintmark_verifier::{AccessTokenClaims, Verifier, VerifyError};
@@ -40,12 +40,12 @@ async fn a_repeated_token_is_remembered_with_its_own_claims() {
 }
 
 #[tokio::test]
-async fn a_token_first_seen_without_waiting_is_remembered_too() {
+async fn a_token_first_verified_from_the_cache_is_remembered_too() {
     let (_, _, verifier) = set_up();
     claims(&verifier, &numbered(0)).await;
     let first = verifier.verify_cached(&numbered(1)).unwrap();
     let again = numbered(1);
-    // EdDSA is deterministic: the same text.
+    // EdDSA is deterministic, so this is the same token.
     assert!(Arc::ptr_eq(&first, &claims(&verifier, &again).await));
 }
 
@@ -64,7 +64,7 @@ async fn a_token_that_differs_in_one_character_is_another() {
 }
 
 #[tokio::test]
-async fn it_remembers_no_more_than_it_is_told() {
+async fn it_remembers_no_more_than_its_limit() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     for (bound, at_least) in [(0, 0), (1, 1), (3, 3), (100, 60)] {
         let verifier = builder(&issuer, &clock).remember_tokens(bound).build().unwrap();
@@ -72,7 +72,7 @@ async fn it_remembers_no_more_than_it_is_told() {
         for token in &tokens {
             claims(&verifier, token).await;
         }
-        // From the end, so that asking does not put a remembered one out.
+        // In reverse, so that a check does not displace a remembered token that comes later.
         let mut remembered = 0;
         let mut held = Vec::new();
         for token in tokens.iter().rev() {
@@ -130,7 +130,7 @@ async fn it_is_not_valid_before_its_time() {
 }
 
 #[tokio::test]
-async fn its_status_is_looked_up_each_time() {
+async fn its_status_is_checked_each_time() {
     let (issuer, clock, verifier) = set_up();
     let token = numbered(0);
     claims(&verifier, &token).await;
@@ -147,7 +147,7 @@ async fn its_status_is_looked_up_each_time() {
 }
 
 #[tokio::test]
-async fn it_dies_with_its_key() {
+async fn it_ends_with_its_key() {
     let (issuer, clock, verifier) = set_up();
     let token = numbered(0);
     claims(&verifier, &token).await;
@@ -158,34 +158,42 @@ async fn it_dies_with_its_key() {
 }
 
 #[tokio::test]
-async fn it_dies_with_its_key_though_another_takes_its_name() {
+async fn it_ends_with_its_key_even_if_another_takes_the_kid() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     let verifier = builder(&issuer, &clock).check_status(false).build().unwrap();
-    let token = keys().es256.token(&good_claims());
-    claims(&verifier, &token).await;
-    issuer.publish(&[&keys().foreign]);
-    clock.advance(300);
-    assert_eq!(verifier.verify(&token).await, Err(VerifyError::BadSignature));
-    assert_eq!(verifier.verify_cached(&token), Err(VerifyError::BadSignature));
-    // And lives on when the set is fetched anew and has it.
-    issuer.publish(&[&keys().es256]);
-    clock.advance(300);
-    claims(&verifier, &token).await;
+    let (rs256, ps256) = (&keys().rs256, &keys().ps256);
+    let other_rsa = with(with(ps256.jwk.clone(), "alg", json!("RS256")), "kid", json!(rs256.kid));
+    for (key, other) in [(&keys().es256, &keys().foreign.jwk), (rs256, &other_rsa)] {
+        issuer.publish(&[key]);
+        clock.advance(300);
+        let token = key.token(&good_claims());
+        claims(&verifier, &token).await;
+        issuer.answer(JWKS_URI, json!({"keys": [other]}).to_string());
+        clock.advance(300);
+        assert_eq!(verifier.verify(&token).await, Err(VerifyError::BadSignature), "{}", key.alg);
+        assert_eq!(verifier.verify_cached(&token), Err(VerifyError::BadSignature), "{}", key.alg);
+        // It is valid again once the key is back.
+        issuer.publish(&[key]);
+        clock.advance(300);
+        claims(&verifier, &token).await;
+    }
 }
 
 #[tokio::test]
 async fn it_survives_a_key_set_that_still_has_its_key() {
-    let (issuer, clock, verifier) = set_up();
-    let token = numbered(0);
-    let first = claims(&verifier, &token).await;
-    issuer.publish(&[&keys().eddsa, &keys().es256]);
-    clock.advance(300);
-    assert!(Arc::ptr_eq(&first, &claims(&verifier, &token).await));
-    assert_eq!(issuer.key_fetches(), 2);
+    for key in keys().published() {
+        let (issuer, clock, verifier) = set_up();
+        let token = key.token(&good_claims());
+        let first = claims(&verifier, &token).await;
+        issuer.publish(&keys().published());
+        clock.advance(300);
+        assert!(Arc::ptr_eq(&first, &claims(&verifier, &token).await), "{}", key.alg);
+        assert_eq!(issuer.key_fetches(), 2);
+    }
 }
 
 #[tokio::test]
-async fn it_is_worth_nothing_once_the_keys_are_too_old() {
+async fn it_is_refused_once_the_keys_are_too_old() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     let verifier = builder(&issuer, &clock).check_status(false).max_stale_seconds(1000).build().unwrap();
     claims(&verifier, &numbered(0)).await;
@@ -212,14 +220,14 @@ async fn a_token_that_never_expires_is_remembered_and_can_be_revoked() {
         clock.advance(60);
         assert_eq!(verifier.verify(&token).await, Err(VerifyError::Revoked));
 
-        // Only where it was asked for: what one verifier remembers is nothing to another.
+        // A verifier that does not allow such tokens refuses it.
         let strict = builder(&issuer, &clock).build().unwrap();
         assert!(strict.verify(&token).await.is_err());
     }
 }
 
 #[tokio::test]
-async fn what_is_refused_for_itself_is_not_remembered() {
+async fn a_refused_token_is_not_remembered() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     let gst = builder(&issuer, &clock).require_product("vat").build().unwrap();
     for _ in 0..3 {
@@ -241,5 +249,20 @@ async fn many_callers_with_many_tokens_each_get_their_own() {
     assert!(all(&verifier, tokens).await.iter().all(Result::is_ok));
     for n in 0..40 {
         assert_eq!(claims(&verifier, &numbered(n)).await.jti, format!("j{n}"));
+    }
+}
+
+/// All of them wait for the first fetch of the keys, so each checks the token and stores it.
+#[tokio::test]
+async fn a_token_verified_many_times_at_once_takes_one_place() {
+    let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
+    let verifier = Arc::new(builder(&issuer, &clock).remember_tokens(8).build().unwrap());
+    assert!(all(&verifier, vec![numbered(0); 20]).await.iter().all(Result::is_ok));
+    let mut first = Vec::new();
+    for n in 0..8 {
+        first.push(claims(&verifier, &numbered(n)).await);
+    }
+    for (n, first) in first.iter().enumerate() {
+        assert!(Arc::ptr_eq(first, &claims(&verifier, &numbered(n)).await), "token {n}");
     }
 }

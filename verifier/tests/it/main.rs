@@ -14,6 +14,7 @@ mod jwks;
 mod keys;
 #[cfg(test)]
 mod known_tokens;
+#[cfg(test)]
 mod provider;
 #[cfg(test)]
 mod status;

@@ -1,5 +1,6 @@
-//! The ring provider as `jsonwebtoken` sees it: it verifies, it digests, it cannot sign.
+//! The provider for `jsonwebtoken`: it verifies and computes digests, and it cannot sign.
 
+use crate::support::b64;
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, encode};
 use mintmark_verifier::provider;
@@ -59,5 +60,35 @@ fn it_refuses_keys_and_algorithms_it_does_not_know() {
         ("a short Ed25519 key", Algorithm::EdDSA, &DecodingKey::from_ed_der(&[1; 31])),
     ] {
         assert!(provider::verifier_factory(&algorithm, key).is_err(), "{name}");
+    }
+}
+
+/// `jsonwebtoken` compares this with the algorithm of the header.
+#[test]
+fn a_verifier_names_its_algorithm() {
+    let modulus = [&[0x80][..], &[1; 255]].concat();
+    let rsa = DecodingKey::from_rsa_raw_components(&modulus, &[1, 0, 1]);
+    for (algorithm, key) in [
+        (Algorithm::ES256, &DecodingKey::from_ec_der(&[4; 65])),
+        (Algorithm::EdDSA, &DecodingKey::from_ed_der(&[1; 32])),
+        (Algorithm::RS256, &rsa),
+        (Algorithm::PS256, &rsa),
+    ] {
+        assert_eq!(provider::verifier_factory(&algorithm, key).unwrap().algorithm(), algorithm);
+    }
+}
+
+/// The digests of `abc` in FIPS 180-4's examples.
+#[test]
+fn it_computes_digests() {
+    for (hash, digest) in [
+        (ThumbprintHash::SHA256, "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0"),
+        (ThumbprintHash::SHA384, "ywB1P0WjXou1oD1pmsZQBycsMqsO3tFjGotgWkP_W-2AhgcroefMI1i67KE0yCWn"),
+        (
+            ThumbprintHash::SHA512,
+            "3a81oZNherrMQXNJriBBMRLm-k6JqX6iCp7u5ktV05ohkpkqJ0_BqDa6PCOj_uu9RU1EI2Q86A4qmslPpUyknw",
+        ),
+    ] {
+        assert_eq!(b64((provider::KEY_UTILS.compute_digest)(b"abc", hash).unwrap()), digest);
     }
 }

@@ -1,17 +1,18 @@
-//! Tokens that hold: every algorithm in every form of expiry, and the edges of what is accepted.
+//! Valid tokens: every algorithm with every form of expiry, and the limits of what is accepted.
 
 use crate::support::{
     AUDIENCE, FakeIssuer, ISSUER, NOW, TestClock, builder, good_claims, keys, with, without,
 };
 use mintmark_verifier::claims::FAR_EXP;
-use mintmark_verifier::{KeySet, Verifier, VerifyError};
+use mintmark_verifier::{Clock as _, KeySet, SystemClock, Verifier, VerifyError};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 fn never(claims: Value) -> Value {
     with(claims, "never_expires", json!(true))
 }
 
-/// A verifier that accepts whatever its builder can be told to.
+/// A verifier with every kind of token allowed.
 fn permissive() -> Verifier {
     builder(&FakeIssuer::new(), &TestClock::new())
         .allow_never_expiring(true)
@@ -41,7 +42,7 @@ async fn every_algorithm_in_every_form_of_expiry() {
 }
 
 #[tokio::test]
-async fn the_edges_of_what_is_accepted() {
+async fn the_limits_of_what_is_accepted() {
     let verifier = permissive();
     let key = &keys().es256;
     let claims = good_claims;
@@ -74,9 +75,9 @@ async fn the_edges_of_what_is_accepted() {
     }
 }
 
-/// Whoever promises to check the proof must be able to see which one it is.
+/// A service that checks proofs must be able to tell which proof a token needs.
 #[tokio::test]
-async fn a_bound_token_needs_a_proof_that_is_known() {
+async fn a_bound_token_needs_a_supported_proof() {
     for cnf in [json!({}), json!({"jwk": {"kty": "EC"}})] {
         let refused = permissive().verify(&keys().es256.token(&with(good_claims(), "cnf", cnf))).await;
         assert_eq!(refused.unwrap_err().code(), "invalid_claims");
@@ -121,7 +122,7 @@ fn a_program_that_holds_the_keys_needs_no_fetch() {
     assert_eq!(checks.verify(&keys().eddsa.token(&good_claims()), &set, NOW), Err(VerifyError::UnknownKey));
 }
 
-/// The issuer itself answers for tokens of any audience; nothing else is waived.
+/// The issuer itself answers for tokens of any audience; all other checks apply.
 #[test]
 fn the_issuers_own_checks_take_any_audience() {
     let key = &keys().es256;
@@ -141,7 +142,7 @@ fn the_issuers_own_checks_take_any_audience() {
 }
 
 #[test]
-fn a_set_up_that_cannot_work_is_refused_with_the_reason() {
+fn invalid_settings_are_refused_with_the_reason() {
     let refused = |builder: mintmark_verifier::VerifierBuilder| builder.build().err().unwrap().to_string();
     for (issuer, audience, says) in [
         ("http://tokens.example.com", AUDIENCE, "use https"),
@@ -153,9 +154,63 @@ fn a_set_up_that_cannot_work_is_refused_with_the_reason() {
         assert!(refused(Verifier::builder(issuer, audience)).contains(says), "{issuer} {audience}");
     }
     let builder = || Verifier::builder(ISSUER, AUDIENCE);
+    assert!(refused(builder().require_product("")).contains("product"));
     assert!(refused(builder().require_product("GST")).contains("GST"));
     assert!(refused(builder().leeway_seconds(301)).contains("leeway"));
     assert!(refused(builder().min_refetch_seconds(0)).contains("min_refetch"));
     assert!(refused(builder().max_stale_seconds(9)).contains("max_stale"));
     assert!(refused(builder().remember_tokens(10_000_001)).contains("remember_tokens"));
+}
+
+#[test]
+fn the_limits_of_the_settings_are_accepted() {
+    let builder = || Verifier::builder(ISSUER, AUDIENCE).remember_tokens(0);
+    for builder in [
+        builder().leeway_seconds(300),
+        builder().min_refetch_seconds(1),
+        builder().min_refetch_seconds(60).max_stale_seconds(60),
+        builder().max_status_lists(1),
+    ] {
+        builder.build().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_token_may_have_16_kib() {
+    let verifier = permissive();
+    let key = &keys().eddsa;
+    // base64url writes 3 bytes as 4 characters, or 2 as 3, so padding of both parts together reaches every length.
+    let padded = |header: usize, claim: usize| {
+        let head = with(key.header(), "x", json!("h".repeat(header)));
+        key.token_with(&head, &with(good_claims(), "x", json!("c".repeat(claim))))
+    };
+    let fits = |limit: usize| {
+        let claim = (limit - padded(0, 0).len()) * 3 / 4 - 3;
+        (0..3)
+            .flat_map(|header| (claim..claim + 6).map(move |claim| (header, claim)))
+            .map(|(header, claim)| padded(header, claim))
+            .find(|token| token.len() == limit)
+            .unwrap()
+    };
+    let longest = fits(16_384);
+    let claims = verifier.verify(&longest).await.unwrap();
+    assert!(
+        Arc::ptr_eq(&claims, &verifier.verify(&longest).await.unwrap()),
+        "it is remembered like any other"
+    );
+    let too_long = VerifyError::Malformed("it is longer than 16 KiB");
+    assert_eq!(verifier.verify(&fits(16_385)).await.unwrap_err(), too_long);
+    assert_eq!(verifier.verify_cached(&fits(16_385)).unwrap_err(), too_long);
+}
+
+#[test]
+fn a_verifier_is_shown_with_its_settings() {
+    let shown = format!("{:?}", permissive());
+    assert!(shown.contains(ISSUER) && shown.contains(AUDIENCE), "{shown}");
+}
+
+#[test]
+fn the_system_clock_shows_unix_seconds() {
+    let [january_2026, year_2200] = [1_767_225_600, 7_258_118_400];
+    assert!((january_2026..year_2200).contains(&SystemClock.unix_seconds()));
 }

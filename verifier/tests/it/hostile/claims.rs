@@ -1,5 +1,5 @@
-//! Hostile claims: mistyped, missing, contradicting, meant for others. All are signed by the issuer's key, so
-//! nothing but the claim can be what is refused.
+//! Hostile claims: of the wrong type, missing, contradictory, for another service. All are signed with the issuer's
+//! key, so that only the claim can be the reason of the refusal.
 
 use super::{CLAIM, Row, claim, key, row};
 use crate::support::{AUDIENCE, ISSUER, LIST, NOW, good_claims, with, without};
@@ -14,7 +14,7 @@ pub(super) fn rows() -> Vec<Row> {
         .collect()
 }
 
-/// J7, CVE-2026-25537: an instant of another type is not an absent one.
+/// A time of the wrong type is not an absent one (CVE-2026-25537).
 fn instants() -> Vec<Row> {
     let mut rows = Vec::new();
     for name in ["exp", "nbf", "iat"] {
@@ -40,11 +40,11 @@ fn instants() -> Vec<Row> {
             "18446744073709551616",
             "99999999999999999999999999999999",
         ] {
-            // Written as text: a JSON library would tidy some of them up.
+            // Inserted as text, because a JSON library would normalise some of them.
             let payload = with(good_claims(), name, json!("@")).to_string().replace("\"@\"", literal);
             let token = key().token_of(key().header().to_string(), payload);
-            rows.push(row("1.4.7, CVE-2026-25537", format!("{name} {literal}"), token.clone(), CLAIM));
-            let opted_in = row("1.4.7 opted in", format!("{name} {literal}"), token, CLAIM).opted_in();
+            rows.push(row("J7, CVE-2026-25537", format!("{name} {literal}"), token.clone(), CLAIM));
+            let opted_in = row("J7, opted in", format!("{name} {literal}"), token, CLAIM).opted_in();
             rows.push(opted_in);
         }
     }
@@ -71,7 +71,7 @@ fn times() -> Vec<Row> {
     ]
 }
 
-/// 4.4 and the contract: a token without end says so, and is accepted only where that was asked for.
+/// A token that never expires says so, and is accepted only by a verifier that allows such tokens.
 fn never_expiring() -> Vec<Row> {
     let never = |claims: Value| with(claims, "never_expires", json!(true));
     let jwt = with(key().header(), "typ", json!("JWT"));
@@ -79,31 +79,31 @@ fn never_expiring() -> Vec<Row> {
     let far = never(with(good_claims(), "exp", json!(FAR_EXP)));
     let missing = VerifyError::InvalidClaims("exp is missing");
     let contradiction = VerifyError::InvalidClaims("never_expires contradicts exp");
-    let by_contract = |name: &str, token: String, expected| row("design §2", name, token, expected);
+    let documented = |name: &str, token: String, expected| row("docs/tokens.md", name, token, expected);
     let mut rows = vec![
-        by_contract("far, not opted in", key().token(&far), VerifyError::NeverExpiresRefused),
-        by_contract("omit, not opted in", key().token_with(&jwt, &never(no_exp())), VerifyError::WrongType),
-        by_contract("no exp, not opted in", key().token(&no_exp()), missing.clone()),
-        by_contract("no exp and no claim", key().token(&no_exp()), missing.clone()).opted_in(),
-        by_contract("no exp and no claim, typ JWT", key().token_with(&jwt, &no_exp()), missing.clone())
+        documented("far, not opted in", key().token(&far), VerifyError::NeverExpiresRefused),
+        documented("omit, not opted in", key().token_with(&jwt, &never(no_exp())), VerifyError::WrongType),
+        documented("no exp, not opted in", key().token(&no_exp()), missing.clone()),
+        documented("no exp and no claim", key().token(&no_exp()), missing.clone()).opted_in(),
+        documented("no exp and no claim, typ JWT", key().token_with(&jwt, &no_exp()), missing.clone())
             .opted_in(),
-        by_contract("no exp under at+jwt (RFC 9068 §2.2)", key().token(&never(no_exp())), missing).opted_in(),
-        by_contract("far under typ JWT", key().token_with(&jwt, &far), VerifyError::WrongType).opted_in(),
-        by_contract("an hour under typ JWT", key().token_with(&jwt, &good_claims()), VerifyError::WrongType)
+        documented("no exp under at+jwt (RFC 9068 §2.2)", key().token(&never(no_exp())), missing).opted_in(),
+        documented("far under typ JWT", key().token_with(&jwt, &far), VerifyError::WrongType).opted_in(),
+        documented("an hour under typ JWT", key().token_with(&jwt, &good_claims()), VerifyError::WrongType)
             .opted_in(),
-        by_contract("never_expires with an hour", key().token(&never(good_claims())), contradiction.clone())
+        documented("never_expires with an hour", key().token(&never(good_claims())), contradiction.clone())
             .opted_in(),
     ];
     let almost = never(with(good_claims(), "exp", json!(FAR_EXP - 1)));
-    rows.push(by_contract("never_expires with almost far", key().token(&almost), contradiction).opted_in());
+    rows.push(documented("never_expires with almost far", key().token(&almost), contradiction).opted_in());
     for value in [json!("true"), json!(1), json!(null), json!([]), json!({})] {
         let token = key().token(&with(far.clone(), "never_expires", value.clone()));
-        rows.push(by_contract(&format!("never_expires {value}"), token, CLAIM).opted_in());
+        rows.push(documented(&format!("never_expires {value}"), token, CLAIM).opted_in());
     }
     rows
 }
 
-/// J3: issuer, audience and subject.
+/// Issuer, audience and subject.
 fn parties() -> Vec<Row> {
     let mut rows = Vec::new();
     let upper = ISSUER.to_uppercase();
@@ -115,7 +115,7 @@ fn parties() -> Vec<Row> {
         "",
         AUDIENCE,
     ] {
-        rows.push(row("1.6.2", format!("iss {iss:?}"), claim("iss", json!(iss)), VerifyError::WrongIssuer));
+        rows.push(row("M2", format!("iss {iss:?}"), claim("iss", json!(iss)), VerifyError::WrongIssuer));
     }
     for aud in [
         json!("https://other.example.com"),
@@ -129,7 +129,7 @@ fn parties() -> Vec<Row> {
         json!([format!("{AUDIENCE} https://other.example.com")]),
         json!(ISSUER),
     ] {
-        rows.push(row("1.4.3", format!("aud {aud}"), claim("aud", aud), VerifyError::WrongAudience));
+        rows.push(row("J3", format!("aud {aud}"), claim("aud", aud), VerifyError::WrongAudience));
     }
     for aud in [
         json!(null),
@@ -139,40 +139,45 @@ fn parties() -> Vec<Row> {
         json!([AUDIENCE, 1]),
         json!([[AUDIENCE]]),
     ] {
-        rows.push(row("1.4.3 mistyped", format!("aud {aud}"), claim("aud", aud), CLAIM));
+        rows.push(row("J3, type", format!("aud {aud}"), claim("aud", aud), CLAIM));
     }
-    let not_client = VerifyError::InvalidClaims("sub is not client_id");
+    let not_client = VerifyError::InvalidClaims("sub differs from client_id");
     for sub in ["cl_2", "", "CL_1", "cl_1 "] {
-        rows.push(row("1.4.1", format!("sub {sub:?}"), claim("sub", json!(sub)), not_client.clone()));
+        rows.push(row("J1", format!("sub {sub:?}"), claim("sub", json!(sub)), not_client.clone()));
     }
     let empty = VerifyError::InvalidClaims("client_id, jti or workspace_id is empty");
-    let nobody = key().token(&with(with(good_claims(), "sub", json!("")), "client_id", json!("")));
-    rows.push(row("1.4.1", "sub and client_id empty", nobody, empty.clone()));
-    rows.push(row("1.4.9", "jti empty", claim("jti", json!("")), empty.clone()));
-    rows.push(row("1.4.3", "workspace_id empty", claim("workspace_id", json!("")), empty));
+    let unnamed = key().token(&with(with(good_claims(), "sub", json!("")), "client_id", json!("")));
+    rows.push(row("J1", "sub and client_id empty", unnamed, empty.clone()));
+    rows.push(row("J9", "jti empty", claim("jti", json!("")), empty.clone()));
+    rows.push(row("J3", "workspace_id empty", claim("workspace_id", json!("")), empty));
     rows
 }
 
-/// J1, J3: required claims with their types.
+/// Required claims with their types.
 fn shapes() -> Vec<Row> {
     let mut rows = Vec::new();
     for name in ["iss", "sub", "client_id", "aud", "iat", "jti", "scope", "workspace_id", "products"] {
-        rows.push(row("1.4.1", format!("no {name}"), key().token(&without(good_claims(), name)), CLAIM));
+        rows.push(row("J1", format!("no {name}"), key().token(&without(good_claims(), name)), CLAIM));
         for value in [json!(null), json!(1), json!({}), json!([1])] {
             if !(name == "iat" && value == json!(1)) {
-                rows.push(row("1.4.3", format!("{name} {value}"), claim(name, value), CLAIM));
+                rows.push(row("J3", format!("{name} {value}"), claim(name, value), CLAIM));
             }
         }
     }
     for products in
         [json!("gst"), json!("e-invoicing gst"), json!(["gst", 1]), json!(["gst", null]), json!([["gst"]])]
     {
-        rows.push(row("1.4.3 products", format!("{products}"), claim("products", products), CLAIM));
+        rows.push(row("J3, products", format!("{products}"), claim("products", products), CLAIM));
     }
-    rows.push(row("1.4.3", "scope as an array of strings", claim("scope", json!(["gst"])), CLAIM));
+    rows.push(row("J3", "scope as an array of strings", claim("scope", json!(["gst"])), CLAIM));
     for products in [json!([]), json!(["GST"]), json!(["gst2", "gs"]), json!(["gst "])] {
         let missing = VerifyError::MissingProduct("gst".to_owned());
-        rows.push(row("design §2", format!("products {products}"), claim("products", products), missing));
+        rows.push(row(
+            "docs/tokens.md",
+            format!("products {products}"),
+            claim("products", products),
+            missing,
+        ));
     }
     for status in [
         json!(null),
@@ -187,12 +192,12 @@ fn shapes() -> Vec<Row> {
         json!({"status_list": [1, "u"]}),
         json!([{"idx": 1, "uri": "u"}]),
     ] {
-        rows.push(row("1.13.1", format!("status {status}"), claim("status", status), CLAIM));
+        rows.push(row("L1", format!("status {status}"), claim("status", status), CLAIM));
     }
     rows
 }
 
-/// A list that is not the issuer's is not asked for, even if the issuer itself has signed the token.
+/// A list elsewhere than at the issuer is not fetched, even if the issuer itself signed the token.
 fn places() -> Vec<Row> {
     let elsewhere = VerifyError::InvalidClaims("its status list is not one of the issuer's");
     let place = |idx: u64, uri: &str| claim("status", json!({"status_list": {"idx": idx, "uri": uri}}));
@@ -224,18 +229,18 @@ fn places() -> Vec<Row> {
         "https://tokens.example.com/oauth2/status-lists/\u{663}",
         "file:///etc/passwd",
     ] {
-        rows.push(row("1.13.2, 1.12.2", format!("status uri {uri:?}"), place(0, uri), elsewhere.clone()));
+        rows.push(row("L1", format!("status uri {uri:?}"), place(0, uri), elsewhere.clone()));
     }
-    let beyond = VerifyError::InvalidClaims("its slot is beyond the end of its status list");
+    let beyond = VerifyError::InvalidClaims("its index is beyond the end of its status list");
     for idx in [8192, 8193, u64::from(u32::MAX), u64::MAX] {
-        rows.push(row("1.13.7", format!("idx {idx} of 8192"), place(idx, LIST), beyond.clone()));
+        rows.push(row("L7", format!("idx {idx} of 8192"), place(idx, LIST), beyond.clone()));
     }
     let missing = key().token(&without(good_claims(), "status"));
-    rows.push(row("1.13.1", "no status", missing, VerifyError::StatusMissing));
+    rows.push(row("L1", "no status", missing, VerifyError::StatusMissing));
     rows
 }
 
-/// 1.10, 1.11: a bound token is worth nothing without its proof.
+/// A bound token is refused by a service that does not check its proof.
 fn bindings() -> Vec<Row> {
     let proof = [json!({"x5t#S256": "t"}), json!({"jkt": "k"}), json!({"jwk": {}}), json!({})];
     let typed = [json!(null), json!("t"), json!(["t", "k"]), json!({"jkt": 1}), json!({"x5t#S256": []})];

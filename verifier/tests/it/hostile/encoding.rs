@@ -1,4 +1,4 @@
-//! Hostile encodings: texts that are no compact JWS, or that a lenient reader would take for one.
+//! Hostile encodings: texts that are not a compact JWS, or that only a lenient parser takes for one.
 
 use super::{BASE64, CLAIM, PARTS, PAYLOAD, Row, key, row};
 use crate::support::{AUDIENCE, ISSUER, NOW, b64, good_claims};
@@ -19,10 +19,7 @@ fn parts() -> Vec<Row> {
         ("a fourth part", format!("{good}.AA")),
         ("a dot at the end", format!("{good}.")),
         ("a dot at the start", format!(".{good}")),
-        (
-            "1.4.10: the five parts of a JWE",
-            format!("{}.AA.AA.AA.AA", b64(r#"{"alg":"dir","enc":"A128GCM"}"#)),
-        ),
+        ("J10: the five parts of a JWE", format!("{}.AA.AA.AA.AA", b64(r#"{"alg":"dir","enc":"A128GCM"}"#))),
         ("a JWE around a good token", format!("{good}.AA.AA")),
         ("dots alone", "....".to_owned()),
         ("a JWS in JSON", format!(r#"{{"payload":"{}","signatures":[]}}"#, b64("{}"))),
@@ -30,23 +27,23 @@ fn parts() -> Vec<Row> {
     .into_iter()
     .map(|(name, token)| row("RFC 7515 §7.1", name, token, PARTS))
     .collect();
-    let long = VerifyError::Malformed("it is too long");
-    rows.push(row("1.2.8", "one byte over the limit", "a".repeat(MAX_TOKEN_BYTES + 1), long.clone()));
-    rows.push(row("1.2.8", "a megabyte", format!("{good}{}", "A".repeat(1 << 20)), long));
+    let long = VerifyError::Malformed("it is longer than 16 KiB");
+    rows.push(row("B8", "one byte over the limit", "a".repeat(MAX_TOKEN_BYTES + 1), long.clone()));
+    rows.push(row("B8", "a megabyte", format!("{good}{}", "A".repeat(1 << 20)), long));
     rows
 }
 
 fn base64url() -> Vec<Row> {
-    // A token whose signature reads differently in the two alphabets; nearly all do.
+    // A token whose signature has a character that differs between base64 and base64url, as nearly all have.
     let differs = |token: &String| token.rsplit('.').next().unwrap().contains(['-', '_']);
     let good = (0..100).map(|_| key().token(&good_claims())).find(differs).unwrap();
     let [header, payload, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!("{good}") };
-    // 86 characters carry 516 bits, 4 more than the signature has; a set one among them is another spelling.
+    // 86 characters have 516 bits, 4 more than the signature. If one of those is set, the spelling differs.
     let last = signature.chars().last().unwrap();
     let spare = char::from(last as u8 + 1);
     let slop = format!("{header}.{payload}.{}{spare}", &signature[..85]);
     let standard = signature.replace('-', "+").replace('_', "/");
-    // Signed anew, so that only the encoding can be what is refused.
+    // With a new signature, so that only the encoding can be the reason of the refusal.
     let padded_payload = key().token_of_parts(header, &format!("{payload}="));
     let broken_payload = key().token_of_parts(header, &format!("{}\n{}", &payload[..8], &payload[8..]));
     [
@@ -72,7 +69,7 @@ fn base64url() -> Vec<Row> {
     .collect()
 }
 
-/// J6, J8: payloads that are no JSON object, or that two readers could read differently.
+/// Payloads that are not a JSON object, or that two parsers could read differently.
 fn payloads() -> Vec<Row> {
     let good = good_claims().to_string();
     let again = |member: &str| format!("{},{member}}}", good.strip_suffix('}').unwrap());
@@ -102,10 +99,10 @@ fn payloads() -> Vec<Row> {
         .into_iter()
         .map(|(name, bytes)| {
             let token = key().token_of(key().header().to_string(), bytes);
-            row("1.4.6, 1.4.8", format!("payload with {name}"), token, PAYLOAD)
+            row("J6, J8", format!("payload with {name}"), token, PAYLOAD)
         })
         .collect();
-    // A struct can be read from an array of its members, in order; claims may not.
+    // serde can read a struct from an array of its members' values; claims must be an object.
     let (iss, aud) = (ISSUER, AUDIENCE);
     let values =
         json!([iss, "cl_1", "cl_1", aud, NOW, NOW + 60, "j1", "gst", "acme-in", ["gst"], false]).to_string();
@@ -118,7 +115,7 @@ fn payloads() -> Vec<Row> {
     rows
 }
 
-/// `text` with bytes put into its jti.
+/// `text` with `bytes` before the value of its jti.
 fn splice(text: &str, bytes: &[u8]) -> Vec<u8> {
     let at = text.find("j1").unwrap();
     [&text.as_bytes()[..at], bytes, &text.as_bytes()[at..]].concat()

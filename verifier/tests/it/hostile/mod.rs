@@ -1,5 +1,5 @@
-//! Tokens that must be refused, one row each: where the demand comes from, what is done to the token, and the
-//! error. Every row differs from a token that holds by what its name says.
+//! Tokens that must be refused, one row each: what requires the refusal, the change to the token, and
+//! the error. Each row differs from a valid token only in what its name says.
 
 mod claims;
 mod encoding;
@@ -13,12 +13,12 @@ use std::collections::HashSet;
 
 /// One refusal.
 struct Row {
-    /// The standard, advisory or choice it comes from.
+    /// The point of docs/conformance.md, or the standard, advisory or document, that requires the refusal.
     source: &'static str,
     name: String,
     token: String,
     expected: VerifyError,
-    /// Asked of a verifier that accepts never-expiring tokens.
+    /// For a verifier that accepts never-expiring tokens.
     opted_in: bool,
 }
 
@@ -32,26 +32,26 @@ impl Row {
     }
 }
 
-/// The key the rows are about, unless they say otherwise.
+/// The key of all rows that do not name another.
 fn key() -> &'static TestKey {
     &keys().es256
 }
 
-/// A good token but for one header member.
+/// A valid token but for one header member.
 fn header(name: &str, value: Value) -> String {
     key().token_with(&with(key().header(), name, value), &good_claims())
 }
 
-/// A good token but for one claim.
+/// A valid token but for one claim.
 fn claim(name: &str, value: Value) -> String {
     key().token(&with(good_claims(), name, value))
 }
 
-const HEADER: VerifyError = VerifyError::Malformed("its header is not a proper JSON object");
-const PAYLOAD: VerifyError = VerifyError::Malformed("its payload is not a proper JSON object");
+const HEADER: VerifyError = VerifyError::Malformed("its header is not a JSON object with unique members");
+const PAYLOAD: VerifyError = VerifyError::Malformed("its payload is not a JSON object with unique members");
 const BASE64: VerifyError = VerifyError::Malformed("a part is not base64url");
-const PARTS: VerifyError = VerifyError::Malformed("it has not three parts");
-const CLAIM: VerifyError = VerifyError::InvalidClaims("one is missing or of the wrong type");
+const PARTS: VerifyError = VerifyError::Malformed("it does not have three parts");
+const CLAIM: VerifyError = VerifyError::InvalidClaims("a claim is missing or has the wrong type");
 
 #[tokio::test]
 async fn hostile_tokens_are_refused() {
@@ -86,12 +86,12 @@ async fn hostile_tokens_are_refused() {
     }
     assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
 
-    // Nothing a token says makes the verifier ask anyone but its issuer, or for another list than the issuer's.
+    // No content of a token makes the verifier fetch anything but the issuer's own URLs.
     let own = |url: &String| url.starts_with("https://tokens.example.com/.well-known/") || url == LIST;
     assert!(issuer.asked().iter().all(own), "{:?}", issuer.asked());
 }
 
-/// No other text is read as the same token: strict base64url leaves no second spelling.
+/// With strict base64url a token has only one spelling.
 #[tokio::test]
 async fn no_single_character_can_be_changed() {
     let verifier = builder(&FakeIssuer::new(), &TestClock::new()).build().unwrap();

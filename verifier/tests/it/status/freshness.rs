@@ -1,5 +1,5 @@
-//! For how long a list is used: its `ttl` from the start of its fetch, never past its `exp`, never without its key;
-//! and how it is renewed.
+//! How long a list is used: for its `ttl` from the start of its fetch, not past its `exp`, not without its key; and how
+//! it is renewed.
 
 use super::{IDX, set_slot, set_up, token};
 use crate::support::{FakeIssuer, LIST, NOW, TestClock, all, good_claims, keys, list_claims, slots, with};
@@ -10,14 +10,14 @@ fn unreachable() -> VerifyError {
     VerifyError::StatusUnavailable(Unavailable::Unreachable("connection refused".to_owned()))
 }
 
-/// For how many seconds from now a token is accepted once the issuer is out of reach.
+/// For how many seconds from now a token is accepted while the issuer is unreachable.
 async fn accepted_for(issuer: &FakeIssuer, clock: &TestClock, verifier: &Verifier) -> i64 {
     issuer.set_down(true);
     let start = clock.now();
     while verifier.verify(&token()).await.is_ok() {
         assert!(verifier.verify_cached(&token()).is_ok());
         clock.advance(1);
-        assert!(clock.now() < start + 5000, "for ever");
+        assert!(clock.now() < start + 5000, "accepted without end");
     }
     let too_old = VerifyError::StatusUnavailable(Unavailable::TooOld);
     assert_eq!(verifier.verify_cached(&token()), Err(too_old));
@@ -31,7 +31,7 @@ async fn a_revocation_is_in_force_within_the_ttl() {
         verifier.verify(&token()).await.unwrap();
         set_slot(&issuer, &clock, 1);
         clock.advance(after);
-        // Renewed at three quarters of the ttl, so a little sooner than it has to be.
+        // The list is renewed at three quarters of its ttl, so before it ends.
         let expected = if after < 45 { Ok(()) } else { Err(VerifyError::Revoked) };
         assert_eq!(verifier.verify(&token()).await.map(drop), expected, "after {after} s");
     }
@@ -48,7 +48,7 @@ async fn a_list_is_used_for_its_ttl_and_no_longer() {
     }
 }
 
-/// The list says what was so when it was made, which may be as early as when it was asked for.
+/// A list may be as old as the request for it.
 #[tokio::test]
 async fn the_ttl_counts_from_the_start_of_the_fetch() {
     let (issuer, clock, verifier) = set_up();
@@ -61,11 +61,11 @@ async fn the_ttl_counts_from_the_start_of_the_fetch() {
 }
 
 #[tokio::test]
-async fn a_list_that_took_its_whole_ttl_to_come_is_not_used() {
+async fn a_list_that_arrives_after_its_ttl_is_not_used() {
     let (issuer, clock, verifier) = set_up();
     verifier.refresh().await.unwrap();
     issuer.set_slow(60, &clock);
-    let why = "it has expired, or its ttl was over when it came";
+    let why = "it has expired, or its ttl was over on arrival";
     let refused = VerifyError::StatusUnavailable(Unavailable::Refused { url: LIST.to_owned(), why });
     assert_eq!(verifier.verify(&token()).await, Err(refused));
 }
@@ -88,7 +88,7 @@ async fn a_list_is_never_used_past_its_exp() {
 }
 
 #[tokio::test]
-async fn while_a_list_is_fresh_nobody_is_asked() {
+async fn while_a_list_is_fresh_there_is_no_request() {
     let (issuer, clock, verifier) = set_up();
     verifier.verify(&token()).await.unwrap();
     let before = issuer.asked();
@@ -113,7 +113,7 @@ async fn an_unchanged_list_is_confirmed_by_its_etag() {
     let etag = &asked[1].if_none_match;
     assert!(etag.is_some() && asked[0].if_none_match.is_none(), "{asked:?}");
     assert!(asked.len() == 6 && asked[1..].iter().all(|asked| asked.if_none_match == *etag), "{asked:?}");
-    // A confirmed list is as young as the confirmation.
+    // The ttl of a confirmed list counts from the confirmation.
     assert_eq!(accepted_for(&issuer, &clock, &verifier).await, 60);
 
     issuer.set_down(false);
@@ -137,7 +137,7 @@ async fn an_expired_list_cannot_be_confirmed() {
 }
 
 #[tokio::test]
-async fn an_issuer_that_gives_no_etag_is_asked_for_the_whole_list() {
+async fn without_an_etag_the_whole_list_is_requested() {
     let (issuer, clock, verifier) = set_up();
     issuer.answer(LIST, keys().es256.list(&list_claims(&slots(2, &[]))));
     for _ in 0..2 {
@@ -148,7 +148,7 @@ async fn an_issuer_that_gives_no_etag_is_asked_for_the_whole_list() {
 }
 
 #[tokio::test]
-async fn a_clock_set_back_makes_the_list_unknown() {
+async fn a_clock_set_back_makes_the_list_unusable() {
     let (issuer, clock, verifier) = set_up();
     let token = keys().es256.token(&with(good_claims(), "iat", json!(NOW - 100)));
     verifier.verify(&token).await.unwrap();
@@ -161,9 +161,9 @@ async fn a_clock_set_back_makes_the_list_unknown() {
     assert_eq!(issuer.list_fetches(), 3);
 }
 
-/// Else a thief of that key could say of a revoked token that it is valid, until its list's end.
+/// Otherwise a thief of that key could make revoked tokens valid until the list ends.
 #[tokio::test]
-async fn a_list_dies_with_the_key_that_signed_it() {
+async fn a_list_is_dropped_with_the_key_that_signed_it() {
     let by = |key: &crate::support::TestKey| key.token(&with(good_claims(), "exp", json!(NOW + 10_000)));
     let (es256, eddsa) = (&keys().es256, &keys().eddsa);
     for (name, published) in [("withdrawn", vec![eddsa]), ("replaced", vec![eddsa, &keys().foreign])] {
@@ -171,7 +171,7 @@ async fn a_list_dies_with_the_key_that_signed_it() {
         verifier.verify(&by(eddsa)).await.unwrap();
         issuer.publish(&published);
         clock.advance(10);
-        // The keys are fetched; the list, at a sixth of its ttl, is not due but for its key.
+        // The keys are fetched; the list, at a sixth of its ttl, is due only because of its key.
         let _ = verifier.refresh().await;
         let error = verifier.verify(&by(eddsa)).await.unwrap_err();
         assert_eq!(error.code(), "status_unavailable", "{name}");
@@ -185,9 +185,9 @@ async fn a_list_dies_with_the_key_that_signed_it() {
     }
 }
 
-/// For services that want no request to wait: a timer.
+/// A timer that calls `refresh` keeps requests from waiting.
 #[tokio::test]
-async fn a_refresh_fetches_what_is_past_its_half() {
+async fn a_refresh_fetches_lists_past_half_of_their_ttl() {
     let (issuer, clock, verifier) = set_up();
     verifier.refresh().await.unwrap();
     assert_eq!(issuer.list_fetches(), 0, "no list is known yet");
@@ -198,7 +198,7 @@ async fn a_refresh_fetches_what_is_past_its_half() {
         verifier.verify(&token()).await.unwrap();
         assert_eq!(issuer.list_fetches(), fetches, "{after} s later");
     }
-    // A list that no token names any more is left alone.
+    // A list that no token refers to any more is not fetched.
     clock.advance(3600);
     verifier.refresh().await.unwrap();
     assert_eq!(issuer.list_fetches(), 3);
@@ -234,4 +234,16 @@ async fn each_token_is_looked_up_in_its_own_list() {
         let token = keys().es256.token(&with(good_claims(), "status", in_list(n)));
         assert_eq!(verifier.verify(&token).await.map(drop), expected, "list {n}");
     }
+}
+
+/// Without an `ETag` there is nothing that a 304 could confirm.
+#[tokio::test]
+async fn an_unrequested_304_confirms_nothing() {
+    let (issuer, clock, verifier) = set_up();
+    issuer.answer(LIST, keys().es256.list(&list_claims(&slots(2, &[]))));
+    verifier.verify(&token()).await.unwrap();
+    issuer.respond(LIST, Fetched { status: 304, ..Fetched::default() });
+    clock.advance(60);
+    let refused = Unavailable::Status { url: LIST.to_owned(), status: 304 };
+    assert_eq!(verifier.verify(&token()).await, Err(VerifyError::StatusUnavailable(refused)));
 }

@@ -1,7 +1,7 @@
-//! Status lists: what a token's slot makes of it, and (in the modules) which lists are believed, for how long, and
-//! what is done without one.
+//! Status lists: the effect of each status here; in the modules which lists are accepted, for how long, and what happens
+//! without one.
 
-mod believed;
+mod accepted;
 mod freshness;
 mod outage;
 mod shared;
@@ -14,23 +14,23 @@ use mintmark_verifier::{Answer, Verifier, VerifyError};
 use serde_json::json;
 use std::sync::Arc;
 
-/// The usual token's slot.
+/// The usual token's index.
 const IDX: usize = 4711;
 
-/// An issuer, its clock, and a verifier of it. Nothing but a status list is fetched twice.
+/// An issuer, a clock, and a verifier that fetches nothing but status lists more than once.
 fn set_up() -> (FakeIssuer, TestClock, Arc<Verifier>) {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     let verifier = builder(&issuer, &clock).max_stale_seconds(1_000_000).min_refetch_seconds(10);
-    issuer.publish_for_ever();
+    issuer.publish_long_lived();
     (issuer, clock, Arc::new(verifier.build().unwrap()))
 }
 
-/// The usual token, but that it outlives the test.
+/// The usual token, but it does not expire during the test.
 fn token() -> String {
     keys().es256.token(&with(good_claims(), "exp", json!(NOW + 1_000_000)))
 }
 
-/// Publishes a new list, signed now, in which the usual token's slot has this value.
+/// Publishes a new list, signed now, in which the usual token has this status.
 fn set_slot(issuer: &FakeIssuer, clock: &TestClock, value: u8) {
     let claims = list_claims(&slots(2, &[(IDX, value)]));
     let claims = with(claims, "iat", json!(clock.now()));
@@ -38,7 +38,7 @@ fn set_slot(issuer: &FakeIssuer, clock: &TestClock, value: u8) {
 }
 
 #[tokio::test]
-async fn a_token_is_what_its_slot_says() {
+async fn a_token_has_the_status_of_its_entry() {
     for (value, expected) in [
         (0, Ok(())),
         (1, Err(VerifyError::Revoked)),
@@ -47,7 +47,7 @@ async fn a_token_is_what_its_slot_says() {
     ] {
         let (issuer, clock, verifier) = set_up();
         set_slot(&issuer, &clock, value);
-        // The first time, from the list at hand, and as a token that is known.
+        // The first time, then from the cached list and as a known token.
         for _ in 0..3 {
             assert_eq!(verifier.verify(&token()).await.map(drop), expected, "{value}");
             assert_eq!(verifier.verify_cached(&token()).map(drop), expected, "{value}");
@@ -59,7 +59,7 @@ async fn a_token_is_what_its_slot_says() {
 }
 
 #[tokio::test]
-async fn the_slots_beside_it_say_nothing_of_it() {
+async fn the_other_entries_do_not_matter() {
     let (issuer, _, verifier) = set_up();
     let others: Vec<_> = (0..8192).filter(|idx| *idx != IDX).map(|idx| (idx, 1)).collect();
     issuer.publish_list(&list_claims(&slots(2, &others)));
@@ -67,7 +67,7 @@ async fn the_slots_beside_it_say_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn the_list_is_asked_for_as_a_list() {
+async fn the_list_is_requested_by_its_media_type() {
     let (issuer, _, verifier) = set_up();
     verifier.verify(&token()).await.unwrap();
     let asked = issuer.requests();
@@ -76,9 +76,9 @@ async fn the_list_is_asked_for_as_a_list() {
     assert_eq!(list.if_none_match, None);
 }
 
-/// A token that fails otherwise is not worth a request for its list.
+/// A token that fails another check causes no request for its list.
 #[tokio::test]
-async fn the_list_is_not_asked_for_before_the_signature_and_claims_hold() {
+async fn the_list_is_requested_only_after_signature_and_claims_are_checked() {
     let (issuer, _, verifier) = set_up();
     let expired = keys().es256.token(&with(good_claims(), "exp", json!(NOW)));
     let foreign = keys().foreign.token(&good_claims());
@@ -90,7 +90,7 @@ async fn the_list_is_not_asked_for_before_the_signature_and_claims_hold() {
 }
 
 #[tokio::test]
-async fn a_verifier_that_does_not_check_status_asks_for_no_list() {
+async fn a_verifier_that_does_not_check_status_requests_no_list() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     set_slot(&issuer, &clock, 1);
     let verifier = builder(&issuer, &clock).check_status(false).build().unwrap();

@@ -1,5 +1,5 @@
-//! What is done while a list cannot be had: refused by default, accepted for a stated time if so chosen, and the
-//! issuer left in peace either way.
+//! While a list cannot be fetched: its tokens are refused by default, or accepted for a configured time, and the number
+//! of requests is limited either way.
 
 use super::shared::{publish_lists, token_of_list, uri};
 use super::{set_slot, set_up, token};
@@ -9,10 +9,10 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A verifier that goes on with the last list for so long.
+/// A verifier that uses the last list for `seconds` past its `ttl`.
 fn open_for(seconds: u32) -> (FakeIssuer, TestClock, Arc<Verifier>) {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
-    issuer.publish_for_ever();
+    issuer.publish_long_lived();
     let builder = builder(&issuer, &clock).max_stale_seconds(1_000_000).status_fail_open_seconds(seconds);
     let verifier = Arc::new(builder.build().unwrap());
     (issuer, clock, verifier)
@@ -76,9 +76,9 @@ async fn failing_open_accepts_nothing_without_a_list() {
     }
 }
 
-/// It is for lists that cannot be had, not for those that nobody has asked for in a while.
+/// Failing open is for lists that cannot be fetched, not for those that were not needed for a while.
 #[tokio::test]
-async fn failing_open_is_no_reason_not_to_ask() {
+async fn failing_open_does_not_replace_a_fetch() {
     let (issuer, clock, verifier) = open_for(1000);
     verifier.verify(&token()).await.unwrap();
     set_slot(&issuer, &clock, 1);
@@ -89,7 +89,7 @@ async fn failing_open_is_no_reason_not_to_ask() {
 }
 
 #[tokio::test]
-async fn what_is_revoked_during_an_outage_dies_when_it_ends() {
+async fn a_token_revoked_during_an_outage_is_refused_after_it() {
     let (issuer, clock, verifier) = open_for(1000);
     verifier.verify(&token()).await.unwrap();
     issuer.set_down(true);
@@ -102,7 +102,7 @@ async fn what_is_revoked_during_an_outage_dies_when_it_ends() {
 }
 
 #[tokio::test]
-async fn what_was_revoked_before_an_outage_stays_dead_in_it() {
+async fn a_token_revoked_before_an_outage_is_refused_during_it() {
     let (issuer, clock, verifier) = open_for(1000);
     set_slot(&issuer, &clock, 1);
     for _ in 0..2 {
@@ -112,7 +112,7 @@ async fn what_was_revoked_before_an_outage_stays_dead_in_it() {
     }
 }
 
-/// One caller in ten seconds waits for an issuer that does not answer; the others go on.
+/// One caller in ten seconds waits for an issuer that does not answer; the others use the list they have.
 #[tokio::test]
 async fn failing_open_makes_one_caller_wait_and_not_the_others() {
     let (issuer, clock, verifier) = open_for(1000);
@@ -130,9 +130,9 @@ async fn failing_open_makes_one_caller_wait_and_not_the_others() {
     assert!(matches!(poll_some(second).await, Some(Ok(_))));
 }
 
-/// Paused time runs ahead by itself when all are waiting, so nothing here waits in fact.
+/// With paused time tokio moves its clock forward when all tasks wait, so the test does not really wait.
 #[tokio::test(start_paused = true)]
-async fn an_issuer_that_never_answers_is_given_up() {
+async fn a_fetch_without_an_answer_ends_at_the_time_limit() {
     let (issuer, start) = (FakeIssuer::new(), tokio::time::Instant::now());
     let clock = move || NOW + i64::try_from(start.elapsed().as_secs()).unwrap();
     let builder = Verifier::builder(crate::support::ISSUER, crate::support::AUDIENCE).fetch(issuer.clone());
@@ -142,7 +142,7 @@ async fn an_issuer_that_never_answers_is_given_up() {
     let outcomes = all(&verifier, vec![token(); 10]).await;
     let timed_out = Err(VerifyError::StatusUnavailable(Unavailable::TimedOut));
     assert!(outcomes.iter().all(|outcome| *outcome == timed_out), "{outcomes:?}");
-    assert_eq!(start.elapsed().as_secs(), 5, "the others take the answer of the one who asked");
+    assert_eq!(start.elapsed().as_secs(), 5, "the other callers share the result of the one that fetched");
     assert_eq!(issuer.list_fetches(), 1);
     issuer.set_hangs(false);
     tokio::time::advance(Duration::from_secs(1)).await;
@@ -150,7 +150,7 @@ async fn an_issuer_that_never_answers_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_list_that_cannot_be_had_is_asked_for_once_a_second() {
+async fn an_unavailable_list_is_requested_once_a_second() {
     let (issuer, clock, verifier) = set_up();
     verifier.refresh().await.unwrap();
     issuer.set_down(true);
@@ -162,7 +162,7 @@ async fn a_list_that_cannot_be_had_is_asked_for_once_a_second() {
 }
 
 #[tokio::test]
-async fn a_list_that_can_still_be_used_is_asked_for_every_ten_seconds() {
+async fn a_list_that_is_still_usable_is_requested_every_ten_seconds() {
     let (issuer, clock, verifier) = open_for(1000);
     verifier.verify(&token()).await.unwrap();
     issuer.set_down(true);
@@ -174,9 +174,9 @@ async fn a_list_that_can_still_be_used_is_asked_for_every_ten_seconds() {
     }
 }
 
-/// A proxy that says so for the issuer is no different.
+/// A 502 or 503 of a proxy has the same effect.
 #[tokio::test]
-async fn many_lists_are_one_issuer_when_it_is_out_of_reach() {
+async fn an_unreachable_issuer_is_tried_once_a_second_for_all_lists() {
     for proxy in [None, Some(502), Some(503)] {
         let (issuer, clock, verifier) = set_up();
         publish_lists(&issuer, 30);
@@ -206,7 +206,7 @@ async fn many_lists_are_one_issuer_when_it_is_out_of_reach() {
 }
 
 #[tokio::test]
-async fn while_one_caller_finds_out_whether_the_issuer_is_back_the_others_are_told_that_it_was_not() {
+async fn while_one_caller_tries_again_the_others_get_the_last_error() {
     let (issuer, clock, verifier) = set_up();
     publish_lists(&issuer, 3);
     for n in 0..3 {
@@ -219,11 +219,11 @@ async fn while_one_caller_finds_out_whether_the_issuer_is_back_the_others_are_to
     issuer.set_hangs(true);
     clock.advance(1);
     let [first, second, third] = [0, 1, 2].map(token_of_list);
-    let asks = std::pin::pin!(verifier.verify(&first));
-    assert_eq!(poll_some(asks).await, None);
-    let told = std::pin::pin!(verifier.verify(&second));
-    assert_eq!(poll_some(told).await, Some(Err(unreachable())));
-    // Not for ever: whoever finds out may have gone away, as the one above.
+    let trying = std::pin::pin!(verifier.verify(&first));
+    assert_eq!(poll_some(trying).await, None);
+    let refused = std::pin::pin!(verifier.verify(&second));
+    assert_eq!(poll_some(refused).await, Some(Err(unreachable())));
+    // Only for a time: the caller that tries may be cancelled, as the one above.
     issuer.set_hangs(false);
     clock.advance(4);
     assert_eq!(verifier.verify(&third).await, Err(unreachable()));

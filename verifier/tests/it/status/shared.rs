@@ -1,4 +1,4 @@
-//! What many callers and many lists share: one fetch for a list at a time, and a bound on how many lists are held.
+//! Many callers and many lists: one fetch of a list at a time, and a limit on the number of lists.
 
 use super::{IDX, set_up, token};
 use crate::support::{
@@ -66,9 +66,9 @@ async fn lists_do_not_wait_for_each_other() {
     assert!(matches!(poll_some(second).await, Some(Ok(_))));
 }
 
-/// A caller that goes away in the middle of its fetch leaves the next one free to ask, within the limit.
+/// After a caller is cancelled during its fetch, the next one may fetch, within the rate limit.
 #[tokio::test]
-async fn an_abandoned_fetch_blocks_nobody() {
+async fn a_cancelled_fetch_blocks_no_other_caller() {
     let (issuer, clock, verifier) = set_up();
     verifier.refresh().await.unwrap();
     issuer.set_hangs(true);
@@ -85,7 +85,7 @@ async fn an_abandoned_fetch_blocks_nobody() {
 }
 
 #[tokio::test]
-async fn the_list_used_longest_ago_makes_room() {
+async fn the_least_recently_used_list_is_dropped() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     publish_lists(&issuer, 4);
     let verifier = builder(&issuer, &clock).max_status_lists(2).build().unwrap();
@@ -97,7 +97,7 @@ async fn the_list_used_longest_ago_makes_room() {
 }
 
 #[tokio::test]
-async fn fewer_lists_than_are_in_use_slow_it_down_but_stop_nobody() {
+async fn fewer_lists_than_are_in_use_fail_no_request() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     publish_lists(&issuer, 20);
     let verifier: Arc<Verifier> = Arc::new(builder(&issuer, &clock).max_status_lists(1).build().unwrap());
@@ -106,7 +106,7 @@ async fn fewer_lists_than_are_in_use_slow_it_down_but_stop_nobody() {
 }
 
 #[test]
-fn a_verifier_that_can_hold_no_list_is_refused() {
+fn a_verifier_without_room_for_a_list_is_refused() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     let refused = builder(&issuer, &clock).max_status_lists(0).build().err().unwrap();
     assert!(refused.to_string().contains("max_status_lists"), "{refused}");

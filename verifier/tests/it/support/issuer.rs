@@ -1,5 +1,4 @@
-//! An issuer that answers from memory and counts what it is asked, and a clock that stands still until it is
-//! moved.
+//! An issuer that answers from memory and records the requests, and a clock that the test moves.
 
 use super::{ISSUER, NOW, TestKey, b64, keys, list_claims, slots};
 use mintmark_verifier::{Fetch, FetchError, FetchFuture, Fetched, Request};
@@ -9,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 pub(crate) const JWKS_URI: &str = "https://tokens.example.com/.well-known/jwks.json";
 pub(crate) const METADATA: &str = "https://tokens.example.com/.well-known/oauth-authorization-server";
-/// The list that the usual token names.
+/// The list of the usual token.
 pub(crate) const LIST: &str = "https://tokens.example.com/oauth2/status-lists/3";
 
 /// Answers `Fetch`; clones share their state.
@@ -17,18 +16,18 @@ pub(crate) const LIST: &str = "https://tokens.example.com/oauth2/status-lists/3"
 pub(crate) struct FakeIssuer(Arc<Mutex<State>>);
 
 struct State {
-    /// Answers by URL; another URL answers 404.
+    /// Answers by URL; all other URLs answer 404.
     answers: Vec<(String, Fetched)>,
-    /// While set, nothing is reached.
+    /// If set, no connection succeeds.
     down: bool,
-    /// While set, an answer never comes.
+    /// If set, there is never an answer.
     hangs: bool,
-    /// How long an answer takes, by which clock.
+    /// How long an answer takes, and the clock to advance.
     takes: Option<(i64, TestClock)>,
     asked: Vec<Asked>,
 }
 
-/// What a request said.
+/// A request that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Asked {
     pub(crate) url: String,
@@ -37,7 +36,7 @@ pub(crate) struct Asked {
 }
 
 impl FakeIssuer {
-    /// Publishes the usual keys under the usual issuer, and a list by which the usual token is valid.
+    /// Publishes the usual keys under the usual issuer, and a list in which the usual token is valid.
     pub(crate) fn new() -> Self {
         let state = State { answers: Vec::new(), down: false, hangs: false, takes: None, asked: Vec::new() };
         let issuer = Self(Arc::new(Mutex::new(state)));
@@ -47,8 +46,8 @@ impl FakeIssuer {
         issuer
     }
 
-    /// Publishes the usual keys to be kept for ever.
-    pub(crate) fn publish_for_ever(&self) {
+    /// Publishes the usual keys with a `max-age` of months.
+    pub(crate) fn publish_long_lived(&self) {
         let jwks: Vec<_> = keys().published().iter().map(|key| &key.jwk).collect();
         let body = json!({"keys": jwks}).to_string().into_bytes();
         let cache_control = Some("max-age=10000000".to_owned());
@@ -84,7 +83,7 @@ impl FakeIssuer {
         self.0.lock().unwrap().down = down;
     }
 
-    /// Makes each answer take so long by `clock`.
+    /// Each answer advances `clock` by `seconds`.
     pub(crate) fn set_slow(&self, seconds: i64, clock: &TestClock) {
         self.0.lock().unwrap().takes = Some((seconds, clock.clone()));
     }
@@ -93,7 +92,7 @@ impl FakeIssuer {
         self.0.lock().unwrap().hangs = hangs;
     }
 
-    /// What was asked for, in order.
+    /// The requested URLs, in order.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.requests().into_iter().map(|asked| asked.url).collect()
     }
@@ -103,12 +102,12 @@ impl FakeIssuer {
         self.0.lock().unwrap().asked.clone()
     }
 
-    /// How often a status list was asked for.
+    /// How often a status list was requested.
     pub(crate) fn list_fetches(&self) -> usize {
         self.asked().iter().filter(|url| url.contains("/status-lists/")).count()
     }
 
-    /// How often the key set was asked for.
+    /// How often the key set was requested.
     pub(crate) fn key_fetches(&self) -> usize {
         self.asked().iter().filter(|url| *url == JWKS_URI).count()
     }
@@ -136,7 +135,7 @@ impl Fetch for FakeIssuer {
                 };
                 (answer, state.hangs, state.takes.clone())
             };
-            // Others get their turn while this one waits, as on a network.
+            // Lets other tasks run, as a real network would.
             tokio::task::yield_now().await;
             if hangs {
                 std::future::pending::<()>().await;
@@ -154,7 +153,7 @@ impl Fetch for FakeIssuer {
 pub(crate) struct TestClock(Arc<AtomicI64>);
 
 impl TestClock {
-    /// A clock that stands at [`NOW`].
+    /// A clock that shows [`NOW`].
     pub(crate) fn new() -> Self {
         Self(Arc::new(AtomicI64::new(NOW)))
     }

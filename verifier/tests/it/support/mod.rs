@@ -1,5 +1,5 @@
-//! What the tests share: keys that sign (the crate itself cannot), an issuer without a network, a clock that
-//! is set.
+//! Shared by the tests: keys that sign (the crate itself only verifies), an issuer without a network, a clock that the
+//! test moves.
 
 mod issuer;
 mod signer;
@@ -36,12 +36,12 @@ pub(crate) fn good_claims() -> Value {
     })
 }
 
-/// The claims of a good status list, signed now for an hour, by which nothing is older than a minute.
+/// The claims of a valid status list, signed now for an hour, with a `ttl` of a minute.
 pub(crate) fn list_claims(status_list: &Value) -> Value {
     json!({"sub": LIST, "iat": NOW, "exp": NOW + 3600, "ttl": 60, "status_list": status_list})
 }
 
-/// A list of 8192 slots of so many bits, all 0 but these.
+/// A list of 8192 entries of `bits` bits, all 0 but those in `set`.
 pub(crate) fn slots(bits: usize, set: &[(usize, u8)]) -> Value {
     let mut bytes = vec![0; 8192 * bits / 8];
     for (idx, value) in set {
@@ -62,19 +62,19 @@ pub(crate) fn with(mut object: Value, name: &str, value: Value) -> Value {
     object
 }
 
-/// `object` with one member taken out.
+/// `object` without one member.
 pub(crate) fn without(mut object: Value, name: &str) -> Value {
     object.as_object_mut().unwrap().remove(name).unwrap();
     object
 }
 
-/// A verifier that asks `issuer`, by `clock`, with no leeway, so that the edges of the times show.
+/// A verifier of `issuer` with `clock`, without leeway, so that tests see the exact limits of the times.
 pub(crate) fn builder(issuer: &FakeIssuer, clock: &TestClock) -> VerifierBuilder {
     let clock = clock.clone();
     Verifier::builder(ISSUER, AUDIENCE).leeway_seconds(0).fetch(issuer.clone()).clock(move || clock.now())
 }
 
-/// Asks for many tokens at once.
+/// Verifies many tokens at the same time.
 pub(crate) async fn all(
     verifier: &Arc<Verifier>,
     tokens: impl IntoIterator<Item = String>,
@@ -87,7 +87,7 @@ pub(crate) async fn all(
     tasks.join_all().await
 }
 
-/// Polls a few times, as a runtime would; `None` if it is still waiting then.
+/// Polls a few times, as a runtime would; `None` if the future is still pending.
 pub(crate) async fn poll_some<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     for _ in 0..5 {
         let poll = std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;

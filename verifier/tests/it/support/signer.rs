@@ -1,4 +1,4 @@
-//! Keys that sign, made anew for each run of the tests, and tokens of any shape signed by them.
+//! Keys that sign, created in each test run, and tokens of any form signed by them.
 
 use super::b64;
 use ring::rand::SystemRandom;
@@ -52,7 +52,7 @@ impl Keys {
     }
 }
 
-/// A new RSA key of 2048 bits in DER: PKCS#1 or PKCS#8, as the version has it. ring does not make RSA keys.
+/// A new RSA key of 2048 bits in DER: PKCS#1 or PKCS#8, depending on the version. ring cannot create RSA keys.
 fn openssl_rsa() -> Vec<u8> {
     let made = Command::new("openssl")
         .args(["genpkey", "-algorithm", "RSA", "-outform", "DER", "-pkeyopt", "rsa_keygen_bits:2048"])
@@ -118,7 +118,7 @@ impl TestKey {
         self.token_of_parts(&b64(header), &b64(payload))
     }
 
-    /// A token of any two parts, encoded already.
+    /// A token of two encoded parts.
     pub(crate) fn token_of_parts(&self, header: &str, payload: &str) -> String {
         let signed = format!("{header}.{payload}");
         let signature = b64(self.sign(signed.as_bytes()));

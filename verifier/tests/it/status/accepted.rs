@@ -1,5 +1,5 @@
-//! Which lists are believed: one row for each way in which an answer is not a list of the issuer's. None is worse
-//! than no list, and none replaces the one at hand.
+//! Which lists are accepted: one row for each way in which an answer is not a valid list of the issuer. Such an answer
+//! has the effect of no answer, and does not replace the cached list.
 
 use super::{set_slot, set_up, token};
 use crate::support::{
@@ -13,13 +13,13 @@ use std::collections::HashSet;
 /// A name, the body, and why it is refused.
 type Row = (String, Vec<u8>, &'static str);
 
-const NOT_A_LIST: &str = "its typ is not that of a status list";
+const NOT_A_LIST: &str = "its typ is not statuslist+jwt";
 const NOT_A_JWS: &str = "it is not a signed status list";
-const ALGORITHM: &str = "its algorithm is not that of its key";
-const SIGNATURE: &str = "its signature does not match";
-const CLAIMS: &str = "its claims are not those of a status list";
-const ZLIB: &str = "its lst is not whole and proper zlib";
-const ENDED: &str = "it has expired, or its ttl was over when it came";
+const ALGORITHM: &str = "its alg is not that of its key";
+const SIGNATURE: &str = "its signature is not valid";
+const CLAIMS: &str = "its claims are not valid for a status list";
+const ZLIB: &str = "its lst is not a complete zlib stream";
+const ENDED: &str = "it has expired, or its ttl was over on arrival";
 
 fn good() -> Value {
     list_claims(&slots(2, &[]))
@@ -42,7 +42,7 @@ fn header(name: &str, value: Value, why: &'static str) -> Row {
     row(title, key().token_with(&with(list_header(), name, value), &good()), why)
 }
 
-/// Claims written as text: a JSON library would tidy some numbers up.
+/// The claim is inserted as text, because a JSON library would normalise some numbers.
 fn claim(name: &str, literal: &str, why: &'static str) -> Row {
     let payload = with(good(), name, json!("@")).to_string().replace("\"@\"", literal);
     row(format!("{name} {literal}"), key().token_of(list_header().to_string(), payload), why)
@@ -87,10 +87,14 @@ fn not_signed_by_the_issuer() -> Vec<Row> {
         row("alg HS256", key().token_with(&swapped("HS256"), &good()), ALGORITHM),
         row("alg of another key", key().token_with(&swapped("EdDSA"), &good()), ALGORITHM),
         row("another key under the kid", keys().foreign.list(&good()), SIGNATURE),
-        row("a key it brings along", keys().foreign.token_with(&own, &good()), SIGNATURE),
+        row("a key inside its header", keys().foreign.token_with(&own, &good()), SIGNATURE),
         row("another payload", format!("{head}.{revoked}.{signature}"), SIGNATURE),
         row("no signature", format!("{signed}."), SIGNATURE),
-        row("an unknown kid", TestKey::es256("unknown").list(&good()), "its key is not among the issuer's"),
+        row(
+            "an unknown kid",
+            TestKey::es256("unknown").list(&good()),
+            "its kid is not in the issuer's key set",
+        ),
         row("no kid", key().token_with(&without(list_header(), "kid"), &good()), NOT_A_JWS),
         header("crit", json!(["exp"]), NOT_A_JWS),
     ]
@@ -105,10 +109,10 @@ fn of_another_list() -> Vec<Row> {
         &format!("{LIST}/"),
         &LIST.to_uppercase(),
     ] {
-        rows.push(claim("sub", &json!(sub).to_string(), "it is another list (sub)"));
+        rows.push(claim("sub", &json!(sub).to_string(), "its sub is the URI of another list"));
     }
     for iss in ["https://evil.example", "https://tokens.example.com/", ""] {
-        rows.push(claim("iss", &json!(iss).to_string(), "it is of another issuer"));
+        rows.push(claim("iss", &json!(iss).to_string(), "its iss is another issuer"));
     }
     rows
 }
@@ -141,7 +145,7 @@ fn slots_that_cannot_be_read() -> Vec<Row> {
     *wrong_sum.last_mut().unwrap() ^= 1;
     longer.push(0);
     let no_bits = "its bits are not 1, 2, 4 or 8";
-    let bound = "its lst inflates to more than it may";
+    let bound = "its lst decompresses to more than 1 MiB";
     let mut rows: Vec<Row> =
         [0, 3, 5, 6, 7, 9, 16, 64].into_iter().map(|n| bits(json!(n), no_bits)).collect();
     rows.extend([json!(null), json!("2"), json!(2.0), json!(-2)].map(|value| bits(value, CLAIMS)));
@@ -180,7 +184,7 @@ fn not_what_was_asked_for() -> Vec<Row> {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_list_of_the_issuers_is_refused() {
+async fn an_answer_that_is_not_a_list_of_the_issuer_is_refused() {
     let rows = [
         of_another_kind(),
         not_signed_by_the_issuer(),
@@ -199,7 +203,7 @@ async fn an_answer_that_is_no_list_of_the_issuers_is_refused() {
         assert_eq!(error, refused, "{name}");
         assert_eq!(error.answer().status(), 503, "{name}");
 
-        // Nor does it replace a list that is at hand, or make that one younger.
+        // It does not replace a cached list, nor extend its life.
         clock.advance(10);
         set_slot(&issuer, &clock, 0);
         verifier.verify(&token()).await.unwrap();
@@ -224,9 +228,9 @@ async fn an_answer_that_is_not_200_is_refused() {
     }
 }
 
-/// A list is signed by the same keys as tokens, so only its type keeps it from being one.
+/// Lists are signed by the same keys as tokens, so only `typ` tells them apart.
 #[tokio::test]
-async fn a_list_is_no_access_token() {
+async fn a_list_is_not_an_access_token() {
     let (_, _, verifier) = set_up();
     let both = good_claims().as_object().unwrap().clone().into_iter();
     let both: Value =
@@ -238,7 +242,7 @@ async fn a_list_is_no_access_token() {
 }
 
 #[tokio::test]
-async fn the_edges_of_what_is_believed() {
+async fn the_limits_of_what_is_accepted() {
     for (name, claims) in [
         ("iss is the issuer", with(good(), "iss", json!(ISSUER))),
         ("the last second", with(good(), "exp", json!(NOW + 1))),
@@ -264,7 +268,7 @@ async fn the_edges_of_what_is_believed() {
 }
 
 #[tokio::test]
-async fn a_list_by_a_new_key_makes_the_keys_be_fetched() {
+async fn a_list_by_a_new_key_causes_a_fetch_of_the_keys() {
     let (issuer, clock, verifier) = set_up();
     verifier.refresh().await.unwrap();
     let new = TestKey::es256("new-key");
