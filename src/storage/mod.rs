@@ -3,31 +3,19 @@
 //! One set of statements serves both engines: `$n` placeholders, instants as Unix seconds from our clock, no booleans,
 //! no JSON operators, `CAST` where a parameter's type could not be told. `engine` holds what differs.
 
-mod access_tokens;
-mod api_clients;
-mod audit;
-mod backup;
-mod changes;
+mod clients;
 mod engine;
 mod error;
-mod idempotency;
-mod outbox;
-mod products;
-mod secrets;
-mod signing_keys;
-mod state;
-mod status_lists;
-mod token_groups;
-mod workspaces;
+mod ledger;
+mod signing;
+mod tenants;
+mod tokens;
 
-pub use access_tokens::{IssueGuard, Revoked, Standing, TokenState};
-pub use api_clients::{ClientFilter, StoredCredentials};
-pub use audit::AuditFilter;
-pub use changes::{Change, ChangeWatch, Changes};
+pub use clients::{ClientFilter, StoredCredentials};
 pub use error::StorageError;
-pub use idempotency::StoredReply;
-pub use state::SealedRoot;
-pub use status_lists::StoredStatusList;
+pub use ledger::{AuditFilter, Change, ChangeWatch, Changes, StoredReply};
+pub use signing::SealedRoot;
+pub use tokens::{IssueGuard, Revoked, Standing, StoredStatusList, TokenState};
 
 use engine::{Db, DbTx};
 
@@ -102,23 +90,12 @@ impl Storage {
 
 /// Every shared statement, with its name.
 fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
-    [
-        access_tokens::STATEMENTS,
-        api_clients::STATEMENTS,
-        audit::STATEMENTS,
-        changes::STATEMENTS,
-        idempotency::STATEMENTS,
-        outbox::STATEMENTS,
-        products::STATEMENTS,
-        secrets::STATEMENTS,
-        signing_keys::STATEMENTS,
-        state::STATEMENTS,
-        status_lists::STATEMENTS,
-        workspaces::STATEMENTS,
-    ]
-    .into_iter()
-    .flatten()
-    .copied()
+    [clients::STATEMENTS, ledger::STATEMENTS, signing::STATEMENTS, tenants::STATEMENTS, tokens::STATEMENTS]
+        .into_iter()
+        .flatten()
+        .copied()
+        .flatten()
+        .copied()
 }
 
 /// A change in the making. Rows, audit event, mail and the change counter commit together or not at all; dropping it

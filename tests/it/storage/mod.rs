@@ -1,25 +1,9 @@
-//! Every method of `Storage` and `Tx`, on both engines: one file for each noun, and a few for what they share.
+//! Every method of `Storage` and `Tx`, on both engines. The folders are those of `src/storage`.
 
-mod access_tokens;
-mod api_clients;
-mod audit;
-mod backup;
-mod changes;
-mod credentials;
-mod damage;
-mod idempotency;
-mod opening;
-mod outbox;
-mod products;
-mod restore;
+mod clients;
+mod engine;
+mod ledger;
 mod samples;
-mod schema;
-mod secrets;
-mod signing_keys;
-mod state;
-mod statements;
-mod status_lists;
-mod token_endings;
-mod token_lists;
-mod transactions;
-mod workspaces;
+mod signing;
+mod tenants;
+mod tokens;

@@ -1,0 +1,63 @@
+//! What authenticating a client and issuing to it need, for the credential cache.
+
+use super::rows::{ClientRow, columns};
+use crate::model::client::ApiClient;
+use crate::model::product::Product;
+use crate::model::secret::ClientSecret;
+use crate::storage::engine::{on_tx, statements};
+use crate::storage::{Storage, StorageError, Tx};
+
+statements! {
+    SNAPSHOT = "SELECT w.suspended_at, w.never_expires_allowed, (SELECT change_seq FROM service_state WHERE id = 1)
+        FROM api_clients c JOIN workspaces w ON w.workspace_id = c.workspace_id WHERE c.client_id = $1";
+    SEQ = "SELECT change_seq FROM service_state WHERE id = 1";
+    FIND = concat!("SELECT ", columns!(), " FROM api_clients WHERE client_id = $1");
+}
+
+/// All that authenticating a client and issuing to it needs, read in one state of the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCredentials {
+    /// The client.
+    pub client: ApiClient,
+    /// When its workspace was suspended.
+    pub workspace_suspended_at: Option<i64>,
+    /// Whether clients of its workspace may have never-expiring tokens.
+    pub workspace_never_expires_allowed: bool,
+    /// All its secrets; whether one is live is for the moment of use to say.
+    pub secrets: Vec<ClientSecret>,
+    /// The granted products, by code.
+    pub products: Vec<Product>,
+}
+
+impl Storage {
+    /// Everything about a client that authentication and issuing need, by `client_id` alone, with the value of the
+    /// change counter at which it was true. The only read of a tenant's noun without a reach.
+    pub async fn credentials(
+        &self,
+        client_id: &str,
+    ) -> Result<(Option<StoredCredentials>, i64), StorageError> {
+        let mut tx = Tx { db: self.db.snapshot().await?, changes: Vec::new() };
+        let found: Option<(Option<i64>, i64, i64)> =
+            on_tx!(tx.db, conn => sqlx::query_as(SNAPSHOT).bind(client_id).fetch_optional(&mut *conn).await)?;
+        let Some((workspace_suspended_at, never_expires_allowed, change_seq)) = found else {
+            let change_seq = on_tx!(tx.db, conn => sqlx::query_scalar(SEQ).fetch_one(&mut *conn).await)?;
+            tx.rollback().await?;
+            return Ok((None, change_seq));
+        };
+        let row: ClientRow = on_tx!(tx.db, conn => sqlx::query_as(FIND)
+            .bind(client_id).fetch_one(&mut *conn).await)?;
+        let secrets = tx.secrets(client_id).await?;
+        let products = tx.granted_products(client_id).await?;
+        tx.rollback().await?;
+        let client = row.try_into()?;
+        let workspace_never_expires_allowed = never_expires_allowed != 0;
+        let stored = StoredCredentials {
+            client,
+            workspace_suspended_at,
+            workspace_never_expires_allowed,
+            secrets,
+            products,
+        };
+        Ok((Some(stored), change_seq))
+    }
+}

@@ -1,0 +1,49 @@
+//! Which clients there are, by id: for work that goes through many of them.
+
+use crate::model::key::Alg;
+use crate::storage::engine::{on_read, on_tx, statements};
+use crate::storage::{Storage, StorageError, Tx};
+
+statements! {
+    ALL_IDS = "SELECT client_id FROM api_clients ORDER BY client_id";
+    IDS_OF_WORKSPACE = "SELECT client_id FROM api_clients WHERE workspace_id = $1 ORDER BY client_id";
+    IDS_SIGNED_BY = "SELECT client_id FROM api_clients
+        WHERE signing_alg IS NULL OR signing_alg = $1 OR updated_at > $2 ORDER BY client_id";
+    EXPIRED_UNMARKED = "SELECT client_id FROM api_clients
+        WHERE expires_at IS NOT NULL AND expires_at <= $1 AND slots_suspended_at IS NULL ORDER BY client_id LIMIT $2";
+    WITHOUT_SLOT = "SELECT client_id FROM api_clients WHERE status_list IS NULL ORDER BY client_id LIMIT $1";
+}
+
+impl Storage {
+    /// Every `client_id`, for work that goes through all of them.
+    pub async fn client_ids(&self) -> Result<Vec<String>, StorageError> {
+        Ok(on_read!(self, pool => sqlx::query_scalar(ALL_IDS).fetch_all(pool).await)?)
+    }
+
+    /// Up to `limit` clients that ended by `now` and whose slots do not say so yet.
+    pub async fn clients_ended_unmarked(&self, now: i64, limit: u32) -> Result<Vec<String>, StorageError> {
+        Ok(on_read!(self, pool => sqlx::query_scalar(EXPIRED_UNMARKED)
+            .bind(now).bind(i64::from(limit)).fetch_all(pool).await)?)
+    }
+
+    /// Up to `limit` clients that were made before there were slots.
+    pub async fn clients_without_slot(&self, limit: u32) -> Result<Vec<String>, StorageError> {
+        Ok(on_read!(self, pool => sqlx::query_scalar(WITHOUT_SLOT)
+            .bind(i64::from(limit)).fetch_all(pool).await)?)
+    }
+}
+
+impl Tx {
+    /// The clients of a workspace, in the order in which to lock them.
+    pub async fn client_ids_of_workspace(&mut self, workspace_id: &str) -> Result<Vec<String>, StorageError> {
+        Ok(on_tx!(self.db, conn => sqlx::query_scalar(IDS_OF_WORKSPACE)
+            .bind(workspace_id).fetch_all(&mut *conn).await)?)
+    }
+
+    /// The clients that may hold tokens by `alg`, in the order in which to lock them: by their algorithm, by that of the
+    /// platform, or by one they had until after `since`.
+    pub async fn client_ids_signed_by(&mut self, alg: Alg, since: i64) -> Result<Vec<String>, StorageError> {
+        Ok(on_tx!(self.db, conn => sqlx::query_scalar(IDS_SIGNED_BY)
+            .bind(alg.as_str()).bind(since).fetch_all(&mut *conn).await)?)
+    }
+}

@@ -1,0 +1,196 @@
+//! A copy of the database, consistent and complete, while it is served; and putting one back. SQLite only: PostgreSQL
+//! brings its own tools.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::PATIENCE;
+use super::sqlite::path as sqlite_path;
+use crate::storage::{Storage, StorageError};
+
+impl Storage {
+    /// Writes the SQLite database at `url` to `file`, which must not exist, as it is at one instant. The database is
+    /// only read: it is neither made nor migrated. Returns the size of the copy in bytes.
+    ///
+    /// # Errors
+    /// [`StorageError::Backup`], [`StorageError::Open`], [`StorageError::Damaged`]; then no file is left.
+    pub async fn back_up(url: &str, file: &Path) -> Result<u64, StorageError> {
+        let database = sqlite_path(url)?;
+        if !database.exists() {
+            return Err(StorageError::Backup(format!("there is no database at {}", database.display())));
+        }
+        let target = Target::create(file)?;
+        let options = SqliteConnectOptions::new().filename(&database).read_only(true).busy_timeout(PATIENCE);
+        let mut connection = options.connect().await?;
+        // Absolute, since SQLite takes `file:…` for a URI.
+        sqlx::query("VACUUM INTO $1").bind(target.name()?).execute(&mut connection).await?;
+        connection.close().await?;
+        target.finish()
+    }
+}
+
+/// What a copy is called until the database of its name may be served.
+const STAGED: &str = ".restoring";
+
+impl Storage {
+    /// Copies a backup beside where the SQLite database of `url` is to be, and returns the URL of the copy, which is to
+    /// be made safe before [`Storage::put_in_place`]. There must be no database, and no left-over of one: what is there
+    /// may be all that is left of what happened since the backup.
+    ///
+    /// # Errors
+    /// [`StorageError::Restore`], [`StorageError::Open`]; then nothing was put there.
+    pub fn stage(url: &str, file: &Path) -> Result<String, StorageError> {
+        let database = sqlite_path(url)?;
+        must_be_absent(&database)?;
+        let mut backup = File::open(file)
+            .map_err(|error| StorageError::Restore(format!("cannot read {}: {error}", file.display())))?;
+        if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            fs::create_dir_all(folder).map_err(|error| not_restored(folder, &error))?;
+        }
+        // One that was begun and not finished is ours to begin again.
+        let staged = beside(&database, STAGED);
+        remove_with_its_log(&staged)?;
+        let target = Target::create(&staged)?;
+        let mut copy = OpenOptions::new()
+            .write(true)
+            .open(&target.path)
+            .map_err(|error| not_restored(&staged, &error))?;
+        io::copy(&mut backup, &mut copy).map_err(|error| not_restored(&staged, &error))?;
+        target.finish()?;
+        Ok(format!("{url}{STAGED}"))
+    }
+
+    /// Gives a staged copy, which is closed by now, the name by which it is served.
+    ///
+    /// # Errors
+    /// [`StorageError::Restore`], [`StorageError::Open`]; then there is still no database.
+    pub fn put_in_place(url: &str) -> Result<(), StorageError> {
+        let database = sqlite_path(url)?;
+        must_be_absent(&database)?;
+        let staged = beside(&database, STAGED);
+        if !is_empty_or_absent(&beside(&staged, "-wal")) {
+            return Err(StorageError::Restore(format!("{} was not closed", staged.display())));
+        }
+        for left_over in [beside(&database, "-wal"), beside(&database, "-shm")] {
+            // Of the database that was here; the next one makes its own.
+            remove(&left_over)?;
+        }
+        let place = || {
+            fs::rename(&staged, &database)?;
+            let folder = std::path::absolute(&database)?;
+            folder.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        };
+        place().map_err(|error| not_restored(&database, &error))?;
+        remove_with_its_log(&staged)
+    }
+
+    /// Removes a staged copy that is not to be served.
+    ///
+    /// # Errors
+    /// [`StorageError::Restore`], [`StorageError::Open`].
+    pub fn discard_staged(url: &str) -> Result<(), StorageError> {
+        remove_with_its_log(&beside(&sqlite_path(url)?, STAGED))
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    PathBuf::from(path)
+}
+
+/// An empty log is what a process leaves that has stopped in order.
+fn is_empty_or_absent(log: &Path) -> bool {
+    fs::metadata(log).map_or(true, |log| log.len() == 0)
+}
+
+fn must_be_absent(database: &Path) -> Result<(), StorageError> {
+    let log = beside(database, "-wal");
+    let present = if database.exists() { database } else { &log };
+    if !database.exists() && is_empty_or_absent(&log) {
+        return Ok(());
+    }
+    Err(StorageError::Restore(format!(
+        "{} is there. Stop every process that serves it, move it away, and repeat",
+        present.display()
+    )))
+}
+
+fn remove(file: &Path) -> Result<(), StorageError> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(not_restored(file, &error)),
+        _ => Ok(()),
+    }
+}
+
+fn remove_with_its_log(database: &Path) -> Result<(), StorageError> {
+    for suffix in ["", "-wal", "-shm", ".migrate-lock"] {
+        remove(&beside(database, suffix))?;
+    }
+    Ok(())
+}
+
+fn not_restored(file: &Path, error: &io::Error) -> StorageError {
+    StorageError::Restore(format!("cannot write {}: {error}", file.display()))
+}
+
+/// The file that is being written: made for us alone before a byte is in it, removed again if it is not finished.
+struct Target {
+    path: PathBuf,
+    finished: bool,
+}
+
+impl Target {
+    fn create(file: &Path) -> Result<Self, StorageError> {
+        let path = std::path::absolute(file).map_err(|error| refused(file, &error))?;
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(
+            |error| match error.kind() {
+                io::ErrorKind::AlreadyExists => StorageError::Backup(format!(
+                    "{} exists already, and a backup replaces nothing. Choose another name",
+                    file.display()
+                )),
+                _ => refused(file, &error),
+            },
+        )?;
+        Ok(Self { path, finished: false })
+    }
+
+    fn name(&self) -> Result<&str, StorageError> {
+        let no_text =
+            || StorageError::Backup(format!("{} is no UTF-8 text. Choose another name", self.path.display()));
+        self.path.to_str().ok_or_else(no_text)
+    }
+
+    /// Returns once the copy and its name are on disk.
+    fn finish(mut self) -> Result<u64, StorageError> {
+        let sync = || {
+            let copy = File::open(&self.path)?;
+            copy.sync_all()?;
+            if let Some(folder) = self.path.parent() {
+                File::open(folder)?.sync_all()?;
+            }
+            Ok(copy.metadata()?.len())
+        };
+        let size = sync().map_err(|error| refused(&self.path, &error))?;
+        self.finished = true;
+        Ok(size)
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if !self.finished {
+            // It is ours and incomplete; if it cannot be removed, it stays empty or partial beside the error told.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn refused(file: &Path, error: &io::Error) -> StorageError {
+    StorageError::Backup(format!("cannot write {}: {error}", file.display()))
+}

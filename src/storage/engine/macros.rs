@@ -1,0 +1,49 @@
+//! Macros that write a body once and expand it for each engine, so that each call is static dispatch on the driver of
+//! that engine; and the list of all statements.
+
+/// Runs one body on a pool for reading.
+macro_rules! on_read {
+    ($storage:expr, $pool:ident => $body:expr) => {
+        match &$storage.db {
+            crate::storage::engine::Db::Sqlite { read: $pool, .. } => $body,
+            crate::storage::engine::Db::Postgres($pool) => $body,
+        }
+    };
+}
+
+/// Runs one body on a pool for writing: for a single statement outside a transaction.
+macro_rules! on_write {
+    ($storage:expr, $pool:ident => $body:expr) => {
+        match &$storage.db {
+            crate::storage::engine::Db::Sqlite { write: $pool, .. } => $body,
+            crate::storage::engine::Db::Postgres($pool) => $body,
+        }
+    };
+}
+
+/// Runs one body within a transaction. `$conn` is used as `&mut *$conn`.
+macro_rules! on_tx {
+    ($tx:expr, $conn:ident => $body:expr) => {
+        match &mut $tx {
+            crate::storage::engine::DbTx::Sqlite(transaction) => {
+                let $conn: &mut sqlx::SqliteConnection = &mut *transaction;
+                $body
+            }
+            crate::storage::engine::DbTx::Postgres(transaction) => {
+                let $conn: &mut sqlx::PgConnection = &mut *transaction;
+                $body
+            }
+        }
+    };
+}
+
+/// Makes SQL constants and the list of all of them, which a test prepares on both engines.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
+        $($(#[$doc])* const $name: &str = $sql;)*
+        /// Every statement of this file.
+        pub(super) const STATEMENTS: crate::storage::engine::Statements = &[$((stringify!($name), $name)),*];
+    };
+}
+
+pub(in crate::storage) use {on_read, on_tx, on_write, statements};

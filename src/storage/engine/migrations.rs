@@ -1,0 +1,59 @@
+//! The schema: the migrations this program carries, and bringing a database up to them.
+//!
+//! An applied migration is never edited: a database stores the SHA-384 of the file it applied, and is refused by a program
+//! that carries another one.
+
+use sqlx::migrate::{MigrateError, Migrator};
+
+use super::Db;
+use super::sqlite::{self, lock_beside};
+use crate::storage::StorageError;
+
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+impl Db {
+    pub(super) async fn migrate(&self, url: &str) -> Result<(), StorageError> {
+        match self {
+            Self::Sqlite { write, .. } => {
+                // The driver's own lock does nothing on SQLite, so processes take turns by a lock on a file beside
+                // the database. The lock ends with the file handle.
+                let _turn = lock_beside(sqlite::path(url)?).await?;
+                SQLITE.run(write).await
+            }
+            Self::Postgres(pool) => POSTGRES.run(pool).await,
+        }
+        .map_err(|error| match error {
+            MigrateError::VersionMissing(version) => StorageError::Migrate(format!(
+                "it has the schema version {version}, which this program does not know. It was last used by a newer \
+                 Mintmark: start that version, or restore a backup made before the upgrade"
+            )),
+            MigrateError::VersionMismatch(version) => StorageError::Migrate(format!(
+                "migration {version} was applied in another form than the one in this program. Use the program that \
+                 created the database"
+            )),
+            MigrateError::Execute(error) => match StorageError::from(error) {
+                damaged @ StorageError::Damaged(_) => damaged,
+                other => StorageError::Migrate(other.to_string()),
+            },
+            other => StorageError::Migrate(other.to_string()),
+        })
+    }
+
+    /// Whether the schema is the one this program was built with.
+    pub(in crate::storage) async fn schema_is_current(&self) -> Result<bool, StorageError> {
+        const APPLIED: &str =
+            "SELECT COUNT(*), COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success";
+        let ((applied, newest), ours) = match self {
+            Self::Sqlite { read, file, .. } => {
+                file.check_in_place()?;
+                (sqlx::query_as::<_, (i64, i64)>(APPLIED).fetch_one(read).await?, &SQLITE)
+            }
+            Self::Postgres(pool) => {
+                (sqlx::query_as::<_, (i64, i64)>(APPLIED).fetch_one(pool).await?, &POSTGRES)
+            }
+        };
+        let expected = ours.iter().map(|migration| migration.version).max().unwrap_or(0);
+        Ok(newest == expected && usize::try_from(applied).ok() == Some(ours.iter().count()))
+    }
+}

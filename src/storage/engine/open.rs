@@ -1,0 +1,35 @@
+//! Opening a database by its URL: which engine it is, its schema brought up to date, and what an error may print.
+
+use super::{Db, postgres, sqlite};
+use crate::storage::StorageError;
+
+impl Db {
+    /// Opens the database and brings its schema up to date. `sqlite:` creates the file and its folder.
+    pub(in crate::storage) async fn open(url: &str, max_connections: u32) -> Result<Self, StorageError> {
+        let db = if postgres::is_named_by(url) {
+            postgres::connect(url, max_connections).await?
+        } else {
+            sqlite::connect(url, max_connections).await?
+        };
+        db.migrate(url).await?;
+        if let Self::Sqlite { write, .. } = &db {
+            sqlite::check_writable(write, url).await?;
+        }
+        Ok(db)
+    }
+}
+
+pub(super) fn open_error(url: &str, why: &str) -> StorageError {
+    StorageError::Open { url: without_password(url), why: why.to_owned() }
+}
+
+/// The part of a URL that may be printed. A password can be before the `@` and in the query, and anywhere in a URL that
+/// cannot be parsed, so only parsed parts are shown.
+fn without_password(url: &str) -> String {
+    if url.starts_with("sqlite:") {
+        return url.to_owned();
+    }
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    let place = postgres::is_named_by(url).then(|| postgres::place(url)).flatten();
+    format!("{scheme}://{}", place.as_deref().unwrap_or("…"))
+}

@@ -1,0 +1,165 @@
+//! The change counter (`change_seq`): raised by every change that a cache must learn of, in the same transaction.
+//!
+//! The counter's row is locked from the raise to the commit, so numbers become visible in order and without gaps.
+
+use std::borrow::Cow;
+
+use crate::storage::engine::{DataVersion, Db, on_read, on_tx, on_write, statements};
+use crate::storage::{Storage, StorageError, Tx};
+
+statements! {
+    RAISE = "UPDATE service_state SET change_seq = change_seq + $1 WHERE id = 1 RETURNING change_seq";
+    LOG = "INSERT INTO change_log (seq, kind, id) VALUES ($1, $2, $3)";
+    CURRENT = "SELECT change_seq FROM service_state WHERE id = 1";
+    // One statement, so that counter and log are of one state: else a commit in between would look like a gap.
+    SINCE = "SELECT s.change_seq, l.seq, l.kind, l.id FROM service_state s LEFT JOIN change_log l ON l.seq > $1
+        WHERE s.id = 1 ORDER BY l.seq LIMIT $2";
+    PURGE = "DELETE FROM change_log WHERE seq <= (SELECT change_seq FROM service_state WHERE id = 1) - $1";
+}
+
+/// How many changes are read at once; a reader that is further behind drops everything instead.
+const CATCH_UP_LIMIT: i64 = 1000;
+
+/// What a change touched.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// One API client, its secrets or its grants.
+    Client(String),
+    /// A workspace, and so every client in it.
+    Workspace(String),
+    /// A product, and so every client that is granted it.
+    Product(String),
+    /// The signing keys.
+    SigningKeys,
+    /// The statuses of one status list.
+    StatusList(i64),
+}
+
+impl Change {
+    fn parts(&self) -> (&'static str, Cow<'_, str>) {
+        match self {
+            Self::Client(id) => ("client", id.into()),
+            Self::Workspace(id) => ("workspace", id.into()),
+            Self::Product(id) => ("product", id.into()),
+            Self::SigningKeys => ("signing_keys", "".into()),
+            Self::StatusList(list) => ("status_list", list.to_string().into()),
+        }
+    }
+
+    fn from_parts(kind: &str, id: String) -> Option<Self> {
+        Some(match kind {
+            "client" => Self::Client(id),
+            "workspace" => Self::Workspace(id),
+            "product" => Self::Product(id),
+            "signing_keys" => Self::SigningKeys,
+            "status_list" => Self::StatusList(id.parse().ok()?),
+            _ => return None,
+        })
+    }
+}
+
+/// What changed up to a value of the counter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changes {
+    /// Exactly these, oldest first, up to `seq`.
+    These {
+        /// The counter after them.
+        seq: i64,
+        /// Each with its own value of the counter.
+        changes: Vec<(i64, Change)>,
+    },
+    /// More than can be told; everything read before `seq` must be dropped.
+    Everything {
+        /// The counter now.
+        seq: i64,
+    },
+}
+
+/// Follows the counter for one process.
+#[derive(Debug)]
+pub struct ChangeWatch {
+    version: Option<DataVersion>,
+    seen: i64,
+    /// Whether SQLite said that something was committed, and it was not read what. Then it will not say so again.
+    unread: bool,
+}
+
+impl Storage {
+    /// The counter now.
+    pub async fn change_seq(&self) -> Result<i64, StorageError> {
+        Ok(on_read!(self, pool => sqlx::query_scalar(CURRENT).fetch_one(pool).await)?)
+    }
+
+    /// Starts following the counter from its present value, which is returned too.
+    pub async fn watch_changes(&self) -> Result<(ChangeWatch, i64), StorageError> {
+        let mut version = match &self.db {
+            Db::Sqlite { read, .. } => Some(DataVersion::watch(read).await?),
+            Db::Postgres(_) => None,
+        };
+        // Marked as seen before the counter is read, so that a commit in between is found by the next poll.
+        if let Some(version) = &mut version {
+            version.moved().await?;
+        }
+        let seen = self.change_seq().await?;
+        Ok((ChangeWatch { version, seen, unread: false }, seen))
+    }
+
+    /// What changed since the last call. An answer, even an empty one, confirms the counter as of the call.
+    pub async fn poll_changes(&self, watch: &mut ChangeWatch) -> Result<Changes, StorageError> {
+        let nothing = Changes::These { seq: watch.seen, changes: Vec::new() };
+        if let Some(version) = &mut watch.version {
+            // Set before anything is awaited: this may fail, or whoever asks may go away in the middle.
+            let was_unread = std::mem::replace(&mut watch.unread, true);
+            if !version.moved().await? && !was_unread {
+                watch.unread = false;
+                return Ok(nothing);
+            }
+        }
+        let changes = self.changes_since(watch.seen).await?;
+        let (Changes::These { seq, .. } | Changes::Everything { seq }) = &changes;
+        watch.seen = *seq;
+        watch.unread = false;
+        Ok(changes)
+    }
+
+    async fn changes_since(&self, seen: i64) -> Result<Changes, StorageError> {
+        type Row = (i64, Option<i64>, Option<String>, Option<String>);
+        let rows: Vec<Row> = on_read!(self, pool => sqlx::query_as(SINCE)
+            .bind(seen).bind(CATCH_UP_LIMIT).fetch_all(pool).await)?;
+        let Some(&(seq, ..)) = rows.first() else {
+            return Err(StorageError::Damaged("service_state has no row".to_owned()));
+        };
+        // Of a row without a change, and of a kind of a newer version of the service, nothing can be told.
+        let changes: Vec<_> = rows
+            .into_iter()
+            .filter_map(|(_, number, kind, id)| Some((number?, Change::from_parts(&kind?, id?)?)))
+            .collect();
+        let whole = i64::try_from(changes.len()).is_ok_and(|count| seen + count == seq);
+        Ok(if whole { Changes::These { seq, changes } } else { Changes::Everything { seq } })
+    }
+
+    /// Forgets all but the newest `keep` changes.
+    pub async fn purge_changes(&self, keep: i64) -> Result<u64, StorageError> {
+        Ok(on_write!(self, pool => sqlx::query(PURGE).bind(keep).execute(pool).await?.rows_affected()))
+    }
+}
+
+impl Tx {
+    /// Raises the counter once for each change noted, as the last statements before the commit.
+    pub(in crate::storage) async fn record_changes(&mut self) -> Result<Changes, StorageError> {
+        let changes = std::mem::take(&mut self.changes);
+        let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
+        if count == 0 {
+            return Ok(Changes::These { seq: 0, changes: Vec::new() });
+        }
+        let last: i64 =
+            on_tx!(self.db, conn => sqlx::query_scalar(RAISE).bind(count).fetch_one(&mut *conn).await)?;
+        let mut numbered = Vec::with_capacity(changes.len());
+        for (change, seq) in changes.into_iter().zip(last - count + 1..) {
+            let (kind, id) = change.parts();
+            on_tx!(self.db, conn => sqlx::query(LOG).bind(seq).bind(kind).bind(&*id).execute(&mut *conn).await.map(|_| ()))?;
+            numbered.push((seq, change));
+        }
+        Ok(Changes::These { seq: last, changes: numbered })
+    }
+}

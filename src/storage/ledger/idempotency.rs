@@ -1,0 +1,70 @@
+//! Replies kept for `Idempotency-Key`: rows of `idempotency_keys`, written with the change they answered.
+
+use sqlx::FromRow;
+
+use crate::storage::engine::{on_read, on_tx, on_write, statements};
+use crate::storage::{Storage, StorageError, Tx, touched};
+
+statements! {
+    FIND = "SELECT caller, method, path, idempotency_key, body_hash, sealed_reply, expires_at FROM idempotency_keys
+        WHERE caller = $1 AND method = $2 AND path = $3 AND idempotency_key = $4 AND expires_at > $5";
+    CLEAR = "DELETE FROM idempotency_keys
+        WHERE caller = $1 AND method = $2 AND path = $3 AND idempotency_key = $4 AND expires_at <= $5";
+    INSERT = "INSERT INTO idempotency_keys (caller, method, path, idempotency_key, body_hash, sealed_reply, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+    PURGE = "DELETE FROM idempotency_keys WHERE expires_at <= $1";
+}
+
+/// A kept reply. Caller, method, path and key together name it.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct StoredReply {
+    /// Who asked (a `client_id`).
+    pub caller: String,
+    /// The HTTP method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// The value of `Idempotency-Key`.
+    pub idempotency_key: String,
+    /// A hash of the request's body.
+    pub body_hash: Vec<u8>,
+    /// The reply, sealed, since it may hold a secret.
+    pub sealed_reply: Vec<u8>,
+    /// When it is forgotten.
+    pub expires_at: i64,
+}
+
+impl Storage {
+    /// The kept reply to an earlier request of that name, if it has not expired at `now`.
+    pub async fn kept_reply(
+        &self,
+        caller: &str,
+        method: &str,
+        path: &str,
+        idempotency_key: &str,
+        now: i64,
+    ) -> Result<Option<StoredReply>, StorageError> {
+        Ok(on_read!(self, pool => sqlx::query_as(FIND)
+            .bind(caller).bind(method).bind(path).bind(idempotency_key).bind(now)
+            .fetch_optional(pool).await)?)
+    }
+
+    /// Forgets replies that have expired at `now`.
+    pub async fn purge_kept_replies(&self, now: i64) -> Result<u64, StorageError> {
+        Ok(on_write!(self, pool => sqlx::query(PURGE).bind(now).execute(pool).await?.rows_affected()))
+    }
+}
+
+impl Tx {
+    /// Keeps a reply. `false` if another request of that name was first; the caller must then undo its change.
+    pub async fn keep_reply(&mut self, reply: &StoredReply, now: i64) -> Result<bool, StorageError> {
+        on_tx!(self.db, conn => sqlx::query(CLEAR)
+            .bind(&reply.caller).bind(&reply.method).bind(&reply.path).bind(&reply.idempotency_key).bind(now)
+            .execute(&mut *conn).await.map(|_| ()))?;
+        let rows = on_tx!(self.db, conn => sqlx::query(INSERT)
+            .bind(&reply.caller).bind(&reply.method).bind(&reply.path).bind(&reply.idempotency_key)
+            .bind(&reply.body_hash).bind(&reply.sealed_reply).bind(reply.expires_at)
+            .execute(&mut *conn).await?.rows_affected());
+        Ok(touched(rows))
+    }
+}

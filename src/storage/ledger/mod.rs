@@ -1,0 +1,16 @@
+//! What is written beside a change, in its transaction: audit event, mail, kept reply and change counter.
+
+mod audit;
+mod changes;
+mod idempotency;
+mod outbox;
+
+use super::engine::Statements;
+
+pub use audit::AuditFilter;
+pub use changes::{Change, ChangeWatch, Changes};
+pub use idempotency::StoredReply;
+
+/// The shared statements of this folder.
+pub(super) const STATEMENTS: &[Statements] =
+    &[audit::STATEMENTS, changes::STATEMENTS, idempotency::STATEMENTS, outbox::STATEMENTS];

@@ -1,0 +1,11 @@
+//! Signing keys, and the root key that seals their private halves.
+
+mod keys;
+mod root_key;
+
+use super::engine::Statements;
+
+pub use root_key::SealedRoot;
+
+/// The shared statements of this folder.
+pub(super) const STATEMENTS: &[Statements] = &[keys::STATEMENTS, root_key::STATEMENTS];

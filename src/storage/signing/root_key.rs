@@ -1,0 +1,54 @@
+//! The one row of the service's own state: the change counter, and the root key sealed under the master key.
+
+use crate::storage::engine::{on_read, on_tx, statements};
+use crate::storage::{Storage, StorageError, Tx, touched};
+
+statements! {
+    FIND_ROOT = "SELECT master_fingerprint, sealed_root FROM service_state WHERE id = 1 AND sealed_root IS NOT NULL";
+    INSERT_ROOT = "UPDATE service_state SET master_fingerprint = $1, sealed_root = $2, created_at = $3
+        WHERE id = 1 AND sealed_root IS NULL";
+    // Of two that replace it at once one is second and sees that it is no longer what it was.
+    REPLACE_ROOT = "UPDATE service_state SET master_fingerprint = $2, sealed_root = $3
+        WHERE id = 1 AND master_fingerprint = $1";
+}
+
+/// The root key as stored: unreadable without the master key of that fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedRoot {
+    /// Tells master keys apart; says nothing about them.
+    pub master_fingerprint: Vec<u8>,
+    /// The sealed root key.
+    pub sealed: Vec<u8>,
+}
+
+impl Storage {
+    /// The sealed root key; `None` in a database that was never served.
+    pub async fn sealed_root(&self) -> Result<Option<SealedRoot>, StorageError> {
+        let row: Option<(Vec<u8>, Vec<u8>)> =
+            on_read!(self, pool => sqlx::query_as(FIND_ROOT).fetch_optional(pool).await)?;
+        Ok(row.map(|(master_fingerprint, sealed)| SealedRoot { master_fingerprint, sealed }))
+    }
+}
+
+impl Tx {
+    /// Stores the root key if there is none yet. `false` if another process was first.
+    pub async fn insert_sealed_root(&mut self, root: &SealedRoot, now: i64) -> Result<bool, StorageError> {
+        let rows = on_tx!(self.db, conn => sqlx::query(INSERT_ROOT)
+            .bind(&root.master_fingerprint).bind(&root.sealed).bind(now)
+            .execute(&mut *conn).await?.rows_affected());
+        Ok(touched(rows))
+    }
+
+    /// Stores the root key as sealed under another master key. `false` if it is no longer sealed under the one of the
+    /// fingerprint `before`.
+    pub async fn replace_sealed_root(
+        &mut self,
+        before: &[u8],
+        root: &SealedRoot,
+    ) -> Result<bool, StorageError> {
+        let rows = on_tx!(self.db, conn => sqlx::query(REPLACE_ROOT)
+            .bind(before).bind(&root.master_fingerprint).bind(&root.sealed)
+            .execute(&mut *conn).await?.rows_affected());
+        Ok(touched(rows))
+    }
+}

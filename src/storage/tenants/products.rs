@@ -1,0 +1,129 @@
+//! Products: rows of `products`.
+
+use sqlx::FromRow;
+
+use crate::model::page::{Items, Page};
+use crate::model::product::Product;
+use crate::storage::engine::{on_read, on_tx, statements};
+use crate::storage::{Storage, StorageError, Tx, touched};
+
+macro_rules! columns {
+    () => {
+        "product, name, audience, max_token_lifetime_seconds, never_expires_allowed, created_at, updated_at, version"
+    };
+}
+
+statements! {
+    FIND = concat!("SELECT ", columns!(), " FROM products WHERE product = $1");
+    LIST = concat!("SELECT ", columns!(), " FROM products
+        WHERE (CAST($1 AS TEXT) IS NULL OR product > $1) ORDER BY product LIMIT $2");
+    LIST_ALL = concat!("SELECT ", columns!(), " FROM products ORDER BY product");
+    GRANTED = "SELECT p.product, p.name, p.audience, p.max_token_lifetime_seconds, p.never_expires_allowed,
+            p.created_at, p.updated_at, p.version
+        FROM client_products c JOIN products p ON p.product = c.product WHERE c.client_id = $1 ORDER BY p.product";
+    INSERT = concat!("INSERT INTO products (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        ON CONFLICT DO NOTHING");
+    LOCK = concat!("UPDATE products SET version = version WHERE product = $1 RETURNING ", columns!());
+    UPDATE = "UPDATE products SET name = $2, audience = $3, max_token_lifetime_seconds = $4,
+        never_expires_allowed = $5, updated_at = $6, version = $7 WHERE product = $1";
+    DELETE = "DELETE FROM products WHERE product = $1";
+    COUNT_GRANTS = "SELECT COUNT(*) FROM client_products WHERE product = $1";
+}
+
+#[derive(FromRow)]
+pub(super) struct ProductRow {
+    product: String,
+    name: String,
+    audience: Option<String>,
+    max_token_lifetime_seconds: Option<i64>,
+    never_expires_allowed: i64,
+    created_at: i64,
+    updated_at: i64,
+    version: i64,
+}
+
+impl From<ProductRow> for Product {
+    fn from(row: ProductRow) -> Self {
+        Self {
+            product: row.product,
+            name: row.name,
+            audience: row.audience,
+            max_token_lifetime_seconds: row.max_token_lifetime_seconds,
+            never_expires_allowed: row.never_expires_allowed != 0,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            version: row.version,
+        }
+    }
+}
+
+impl Storage {
+    /// A product by its code.
+    pub async fn product(&self, code: &str) -> Result<Option<Product>, StorageError> {
+        let row: Option<ProductRow> =
+            on_read!(self, pool => sqlx::query_as(FIND).bind(code).fetch_optional(pool).await)?;
+        Ok(row.map(Product::from))
+    }
+
+    /// A page of products, by code.
+    pub async fn products(&self, page: &Page) -> Result<Items<Product>, StorageError> {
+        let rows: Vec<ProductRow> = on_read!(self, pool => sqlx::query_as(LIST)
+            .bind(page.after.as_deref()).bind(i64::from(page.limit) + 1).fetch_all(pool).await)?;
+        let products = rows.into_iter().map(Product::from).collect();
+        Ok(Items::cut(products, page.limit, |product: &Product| product.product.clone()))
+    }
+
+    /// Every product, by code.
+    pub async fn all_products(&self) -> Result<Vec<Product>, StorageError> {
+        let rows: Vec<ProductRow> = on_read!(self, pool => sqlx::query_as(LIST_ALL).fetch_all(pool).await)?;
+        Ok(rows.into_iter().map(Product::from).collect())
+    }
+}
+
+impl Tx {
+    /// The products a client is granted, by code.
+    pub async fn granted_products(&mut self, client_id: &str) -> Result<Vec<Product>, StorageError> {
+        let rows: Vec<ProductRow> =
+            on_tx!(self.db, conn => sqlx::query_as(GRANTED).bind(client_id).fetch_all(&mut *conn).await)?;
+        Ok(rows.into_iter().map(Product::from).collect())
+    }
+
+    /// Adds a product. `false` if the code is taken.
+    pub async fn insert_product(&mut self, product: &Product) -> Result<bool, StorageError> {
+        let rows = on_tx!(self.db, conn => sqlx::query(INSERT)
+            .bind(&product.product).bind(&product.name).bind(product.audience.as_deref())
+            .bind(product.max_token_lifetime_seconds).bind(i64::from(product.never_expires_allowed))
+            .bind(product.created_at).bind(product.updated_at).bind(product.version)
+            .execute(&mut *conn).await?.rows_affected());
+        Ok(touched(rows))
+    }
+
+    /// A product, locked until the end of the transaction.
+    pub async fn lock_product(&mut self, code: &str) -> Result<Option<Product>, StorageError> {
+        let row: Option<ProductRow> =
+            on_tx!(self.db, conn => sqlx::query_as(LOCK).bind(code).fetch_optional(&mut *conn).await)?;
+        Ok(row.map(Product::from))
+    }
+
+    /// Writes the changeable members of a product.
+    pub async fn update_product(&mut self, product: &Product) -> Result<bool, StorageError> {
+        let rows = on_tx!(self.db, conn => sqlx::query(UPDATE)
+            .bind(&product.product).bind(&product.name).bind(product.audience.as_deref())
+            .bind(product.max_token_lifetime_seconds).bind(i64::from(product.never_expires_allowed))
+            .bind(product.updated_at).bind(product.version)
+            .execute(&mut *conn).await?.rows_affected());
+        Ok(touched(rows))
+    }
+
+    /// Removes a product. A grant made meanwhile is a [`StorageError::Conflict`].
+    pub async fn delete_product(&mut self, code: &str) -> Result<bool, StorageError> {
+        let rows = on_tx!(self.db, conn => sqlx::query(DELETE)
+            .bind(code).execute(&mut *conn).await?.rows_affected());
+        Ok(touched(rows))
+    }
+
+    /// How many API clients are granted a product.
+    pub async fn count_product_grants(&mut self, code: &str) -> Result<i64, StorageError> {
+        Ok(on_tx!(self.db, conn => sqlx::query_scalar(COUNT_GRANTS).bind(code).fetch_one(&mut *conn).await)?)
+    }
+}

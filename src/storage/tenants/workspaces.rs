@@ -1,0 +1,146 @@
+//! Workspaces: rows of `workspaces`. Deleted ones stay as rows without being seen.
+
+use sqlx::FromRow;
+
+use crate::model::page::{Items, Page};
+use crate::model::reach::Reach;
+use crate::model::workspace::Workspace;
+use crate::storage::engine::{on_read, on_tx, statements};
+use crate::storage::{Storage, StorageError, Tx, touched};
+
+macro_rules! columns {
+    () => {
+        "workspace_id, name, suspended_at, never_expires_allowed, products_allowed, created_at, updated_at, version"
+    };
+}
+
+statements! {
+    FIND = concat!("SELECT ", columns!(), " FROM workspaces WHERE workspace_id = $1 AND deleted_at IS NULL");
+    LIST = concat!("SELECT ", columns!(), " FROM workspaces
+        WHERE deleted_at IS NULL AND (CAST($1 AS TEXT) IS NULL OR workspace_id > $1)
+            AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2)
+        ORDER BY workspace_id LIMIT $3");
+    INSERT = concat!("INSERT INTO workspaces (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        ON CONFLICT DO NOTHING");
+    LOCK = concat!("UPDATE workspaces SET version = version WHERE workspace_id = $1 AND deleted_at IS NULL
+        RETURNING ", columns!());
+    UPDATE = "UPDATE workspaces SET name = $2, suspended_at = $3, never_expires_allowed = $4, products_allowed = $5,
+        updated_at = $6, version = $7 WHERE workspace_id = $1 AND deleted_at IS NULL";
+    DELETE = "UPDATE workspaces SET deleted_at = $2, version = version + 1
+        WHERE workspace_id = $1 AND deleted_at IS NULL";
+    COUNT_CLIENTS = "SELECT COUNT(*) FROM api_clients WHERE workspace_id = $1";
+    HELD = "SELECT g.product, COUNT(*) FROM client_products g JOIN api_clients c ON c.client_id = g.client_id
+        WHERE c.workspace_id = $1 GROUP BY g.product ORDER BY g.product";
+}
+
+#[derive(FromRow)]
+struct WorkspaceRow {
+    workspace_id: String,
+    name: String,
+    suspended_at: Option<i64>,
+    never_expires_allowed: i64,
+    products_allowed: Option<String>,
+    created_at: i64,
+    updated_at: i64,
+    version: i64,
+}
+
+impl From<WorkspaceRow> for Workspace {
+    fn from(row: WorkspaceRow) -> Self {
+        Self {
+            workspace_id: row.workspace_id,
+            name: row.name,
+            suspended_at: row.suspended_at,
+            never_expires_allowed: row.never_expires_allowed != 0,
+            products_allowed: row
+                .products_allowed
+                .map(|codes| codes.split_ascii_whitespace().map(str::to_owned).collect()),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            version: row.version,
+        }
+    }
+}
+
+fn joined(products_allowed: Option<&Vec<String>>) -> Option<String> {
+    products_allowed.map(|codes| codes.join(" "))
+}
+
+impl Storage {
+    /// A workspace, if it is within reach.
+    pub async fn workspace(
+        &self,
+        reach: &Reach,
+        workspace_id: &str,
+    ) -> Result<Option<Workspace>, StorageError> {
+        if !reach.covers(workspace_id) {
+            return Ok(None);
+        }
+        let row: Option<WorkspaceRow> =
+            on_read!(self, pool => sqlx::query_as(FIND).bind(workspace_id).fetch_optional(pool).await)?;
+        Ok(row.map(Workspace::from))
+    }
+
+    /// A page of the workspaces within reach, by id.
+    pub async fn workspaces(&self, reach: &Reach, page: &Page) -> Result<Items<Workspace>, StorageError> {
+        let rows: Vec<WorkspaceRow> = on_read!(self, pool => sqlx::query_as(LIST)
+            .bind(page.after.as_deref()).bind(reach.limit()).bind(i64::from(page.limit) + 1)
+            .fetch_all(pool).await)?;
+        let workspaces = rows.into_iter().map(Workspace::from).collect();
+        Ok(Items::cut(workspaces, page.limit, |workspace: &Workspace| workspace.workspace_id.clone()))
+    }
+}
+
+impl Tx {
+    /// Adds a workspace. `false` if the id is taken, or was once.
+    pub async fn insert_workspace(&mut self, workspace: &Workspace) -> Result<bool, StorageError> {
+        let rows = on_tx!(self.db, conn => sqlx::query(INSERT)
+            .bind(&workspace.workspace_id).bind(&workspace.name).bind(workspace.suspended_at)
+            .bind(i64::from(workspace.never_expires_allowed)).bind(joined(workspace.products_allowed.as_ref()))
+            .bind(workspace.created_at).bind(workspace.updated_at).bind(workspace.version)
+            .execute(&mut *conn).await?.rows_affected());
+        Ok(touched(rows))
+    }
+
+    /// A workspace within reach, locked until the end of the transaction.
+    pub async fn lock_workspace(
+        &mut self,
+        reach: &Reach,
+        workspace_id: &str,
+    ) -> Result<Option<Workspace>, StorageError> {
+        if !reach.covers(workspace_id) {
+            return Ok(None);
+        }
+        let row: Option<WorkspaceRow> = on_tx!(self.db, conn => sqlx::query_as(LOCK).bind(workspace_id).fetch_optional(&mut *conn).await)?;
+        Ok(row.map(Workspace::from))
+    }
+
+    /// Writes the changeable members of a workspace.
+    pub async fn update_workspace(&mut self, workspace: &Workspace) -> Result<bool, StorageError> {
+        let rows = on_tx!(self.db, conn => sqlx::query(UPDATE)
+            .bind(&workspace.workspace_id).bind(&workspace.name).bind(workspace.suspended_at)
+            .bind(i64::from(workspace.never_expires_allowed)).bind(joined(workspace.products_allowed.as_ref()))
+            .bind(workspace.updated_at).bind(workspace.version)
+            .execute(&mut *conn).await?.rows_affected());
+        Ok(touched(rows))
+    }
+
+    /// Marks a workspace as deleted; its id stays taken.
+    pub async fn delete_workspace(&mut self, workspace_id: &str, now: i64) -> Result<bool, StorageError> {
+        let rows = on_tx!(self.db, conn => sqlx::query(DELETE)
+            .bind(workspace_id).bind(now).execute(&mut *conn).await?.rows_affected());
+        Ok(touched(rows))
+    }
+
+    /// How many API clients a workspace has.
+    pub async fn count_workspace_clients(&mut self, workspace_id: &str) -> Result<i64, StorageError> {
+        Ok(
+            on_tx!(self.db, conn => sqlx::query_scalar(COUNT_CLIENTS).bind(workspace_id).fetch_one(&mut *conn).await)?,
+        )
+    }
+
+    /// The products that clients of a workspace are granted, by code, each with the number of these clients.
+    pub async fn products_held(&mut self, workspace_id: &str) -> Result<Vec<(String, i64)>, StorageError> {
+        Ok(on_tx!(self.db, conn => sqlx::query_as(HELD).bind(workspace_id).fetch_all(&mut *conn).await)?)
+    }
+}

@@ -1,0 +1,98 @@
+//! Many recorded tokens in one statement: what a statement costs is mostly the way to the database and back, so tokens
+//! that are recorded together go there together.
+
+use crate::model::token::RecordedToken;
+use crate::storage::engine::DbTx;
+use crate::storage::{IssueGuard, StorageError, Tx};
+
+// What must still be true of the client `c`, its workspace `w`, its secret `s` and the key `k` for the token `t`, which
+// is an array.
+macro_rules! still_true {
+    () => {
+        "c.client_id = t.value ->> 1 AND c.generation = CAST(t.value ->> 2 AS BIGINT) AND c.disabled_at IS NULL
+            AND (c.expires_at IS NULL OR c.expires_at > CAST(t.value ->> 4 AS BIGINT))
+            AND w.suspended_at IS NULL AND w.deleted_at IS NULL AND k.phase IN ('pending', 'active')
+            AND (s.expires_at IS NULL OR s.expires_at > CAST(t.value ->> 4 AS BIGINT))"
+    };
+}
+
+macro_rules! record_group {
+    ($insert:literal, $($from:expr),*) => {
+        concat!(
+            $insert,
+            " INTO access_tokens (jti, client_id, workspace_id, kid, generation, scope, products, issued_at,
+                expires_at, issued_by, status_list, status_idx)
+            SELECT t.value ->> 0, c.client_id, c.workspace_id, t.value ->> 3, c.generation, t.value ->> 6,
+                t.value ->> 7, CAST(t.value ->> 8 AS BIGINT), CAST(t.value ->> 9 AS BIGINT), t.value ->> 10,
+                CAST(t.value ->> 11 AS BIGINT), CAST(t.value ->> 12 AS BIGINT) ",
+            $($from),*
+        )
+    };
+}
+
+// One of the few pairs: each engine unfolds an array by a function of its own. `CROSS` holds SQLite to asking by key for
+// each token, and `OR FAIL` spares it a journal to undo this statement alone by, since whoever calls it undoes the whole
+// transaction. PostgreSQL must be told to hold the rows, and holds them token by token in the order given.
+const RECORD_GROUP_SQLITE: &str = record_group!(
+    "INSERT OR FAIL",
+    "FROM jsonb_each($1) t
+        CROSS JOIN api_clients c
+        CROSS JOIN workspaces w ON w.workspace_id = c.workspace_id
+        CROSS JOIN signing_keys k ON k.kid = t.value ->> 3
+        CROSS JOIN client_secrets s ON s.secret_id = t.value ->> 5 AND s.client_id = c.client_id
+    WHERE ",
+    still_true!()
+);
+const RECORD_GROUP_POSTGRES: &str = record_group!(
+    "INSERT",
+    "FROM jsonb_array_elements(CAST($1 AS JSONB)) t CROSS JOIN LATERAL (
+        SELECT c.client_id, c.workspace_id, c.generation FROM workspaces w
+            JOIN api_clients c ON c.workspace_id = w.workspace_id
+            JOIN signing_keys k ON k.kid = t.value ->> 3
+            JOIN client_secrets s ON s.secret_id = t.value ->> 5 AND s.client_id = c.client_id
+        WHERE ",
+    still_true!(),
+    " FOR SHARE) c"
+);
+
+impl Tx {
+    /// Adds tokens that their clients asked for with a secret and that replace no others, as [`Tx::record_token`] does
+    /// for one. The rows that say that they may be born are locked in the order of `tokens`.
+    ///
+    /// Returns whether all were added. If not, some were: undo, and ask for each by itself.
+    pub async fn record_tokens(
+        &mut self,
+        tokens: &[(&RecordedToken, &IssueGuard)],
+    ) -> Result<bool, StorageError> {
+        let group: Vec<_> = tokens
+            .iter()
+            .map(|(token, guard)| {
+                (
+                    &token.jti,
+                    &token.client_id,
+                    token.generation,
+                    &token.kid,
+                    guard.now,
+                    guard.secret_id(),
+                    &token.scope,
+                    &token.products,
+                    token.issued_at,
+                    token.expires_at,
+                    &token.issued_by,
+                    token.slot.map(|slot| slot.list),
+                    token.slot.map(|slot| slot.idx),
+                )
+            })
+            .collect();
+        let group = serde_json::to_string(&group).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        let rows = match &mut self.db {
+            DbTx::Sqlite(tx) => {
+                sqlx::query(RECORD_GROUP_SQLITE).bind(group).execute(&mut **tx).await?.rows_affected()
+            }
+            DbTx::Postgres(tx) => {
+                sqlx::query(RECORD_GROUP_POSTGRES).bind(group).execute(&mut **tx).await?.rows_affected()
+            }
+        };
+        Ok(usize::try_from(rows).ok() == Some(tokens.len()))
+    }
+}

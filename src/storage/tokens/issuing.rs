@@ -1,0 +1,208 @@
+//! Recording a token as it is issued, if its client, secret, workspace and key still allow it.
+
+use super::recorded::columns;
+use crate::model::proof::Proof;
+use crate::model::token::RecordedToken;
+use crate::storage::engine::{DbTx, on_tx, statements};
+use crate::storage::{StorageError, Tx, touched};
+
+/// What must still hold for a token to be recorded, read again under the lock of the inserting transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssueGuard {
+    /// What the client authenticated with; `None` when an administrator issues.
+    pub proof: Option<Proof>,
+    /// When the token is issued, in Unix seconds.
+    pub now: i64,
+    /// Whether the token replaces the client's other ones, so that its row is held by this transaction alone.
+    pub replaces: bool,
+}
+
+impl IssueGuard {
+    /// The secret that must still be live, if it was a secret.
+    pub(super) fn secret_id(&self) -> Option<&str> {
+        match &self.proof {
+            Some(Proof::Secret { secret_id }) => Some(secret_id),
+            None => None,
+        }
+    }
+}
+
+/// Whether a token may be born, as the rows stand that the inserting transaction holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Everything the token was made on still holds.
+    Good,
+    /// The client, its secret or its workspace no longer allows it.
+    ClientMayNot,
+    /// The key has stopped signing meanwhile; signing again with another will do.
+    KeyMayNot,
+}
+
+macro_rules! still_true {
+    ($secret:literal) => {
+        // The order of the tables is the order in which their rows are locked: workspaces before clients, as everywhere.
+        concat!(
+            " FROM workspaces w
+                JOIN api_clients c ON c.workspace_id = w.workspace_id
+                JOIN signing_keys k ON k.kid = $3
+            ",
+            $secret,
+            " WHERE c.client_id = $1 AND c.disabled_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > $4)
+                AND w.suspended_at IS NULL AND w.deleted_at IS NULL"
+        )
+    };
+    (by_secret) => {
+        still_true!(
+            "JOIN client_secrets s ON s.client_id = c.client_id AND s.secret_id = $5
+                AND (s.expires_at IS NULL OR s.expires_at > $4)"
+        )
+    };
+}
+
+macro_rules! standing {
+    ($($secret:tt)*) => {
+        concat!("SELECT k.phase, CASE WHEN c.generation = $2 THEN 1 ELSE 0 END", still_true!($($secret)*))
+    };
+}
+
+// Some of the few pairs: SQLite's writer is alone anyway, PostgreSQL must be told to hold the rows.
+const BY_SECRET_SQLITE: &str = standing!(by_secret);
+const BY_SECRET_POSTGRES: &str = concat!(standing!(by_secret), " FOR SHARE");
+const BY_SECRET_ALONE_POSTGRES: &str =
+    concat!(standing!(by_secret), " FOR SHARE OF w FOR UPDATE OF c FOR SHARE OF k, s");
+const BY_ADMINISTRATOR_SQLITE: &str = standing!("");
+const BY_ADMINISTRATOR_POSTGRES: &str = concat!(standing!(""), " FOR SHARE");
+const BY_ADMINISTRATOR_ALONE_POSTGRES: &str =
+    concat!(standing!(""), " FOR SHARE OF w FOR UPDATE OF c FOR SHARE OF k");
+
+macro_rules! record {
+    (($($secret:tt)*), $lock:literal) => {
+        concat!(
+            "INSERT INTO access_tokens (", columns!(), ")
+                SELECT CAST($6 AS TEXT), c.client_id, c.workspace_id, k.kid, c.generation, CAST($7 AS TEXT),
+                    CAST($8 AS TEXT), CAST($9 AS BIGINT), CAST($10 AS BIGINT), CAST($11 AS BIGINT),
+                    CAST($12 AS BIGINT), CAST($13 AS BIGINT), CAST($14 AS TEXT), CAST($15 AS BIGINT),
+                    CAST($16 AS BIGINT) ",
+            still_true!($($secret)*),
+            " AND c.generation = $2 AND k.phase IN ('pending', 'active')",
+            $lock
+        )
+    };
+}
+
+// One statement on the path of every recorded token: it asks, holds what it asked, and writes.
+const RECORD_SQLITE: &str = record!((by_secret), "");
+const RECORD_POSTGRES: &str = record!((by_secret), " FOR SHARE");
+const RECORD_ALONE_POSTGRES: &str = record!((by_secret), " FOR SHARE OF w FOR UPDATE OF c FOR SHARE OF k, s");
+
+statements! {
+    INSERT = concat!("INSERT INTO access_tokens (", columns!(), ")
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)");
+}
+
+impl Tx {
+    /// Whether the client of `token` may still be given it. The rows that say so stay locked until the end.
+    pub async fn may_issue(
+        &mut self,
+        token: &RecordedToken,
+        guard: &IssueGuard,
+    ) -> Result<Standing, StorageError> {
+        let secret_id = guard.secret_id();
+        let (on_sqlite, on_postgres) = match (secret_id, guard.replaces) {
+            (Some(_), false) => (BY_SECRET_SQLITE, BY_SECRET_POSTGRES),
+            (Some(_), true) => (BY_SECRET_SQLITE, BY_SECRET_ALONE_POSTGRES),
+            (None, false) => (BY_ADMINISTRATOR_SQLITE, BY_ADMINISTRATOR_POSTGRES),
+            (None, true) => (BY_ADMINISTRATOR_SQLITE, BY_ADMINISTRATOR_ALONE_POSTGRES),
+        };
+        macro_rules! found {
+            ($sql:expr, $tx:expr) => {{
+                let query = sqlx::query_as($sql)
+                    .bind(&token.client_id)
+                    .bind(token.generation)
+                    .bind(&token.kid)
+                    .bind(guard.now);
+                match secret_id {
+                    Some(secret_id) => query.bind(secret_id),
+                    None => query,
+                }
+                .fetch_optional(&mut **$tx)
+                .await?
+            }};
+        }
+        let found: Option<(String, i32)> = match &mut self.db {
+            DbTx::Sqlite(tx) => found!(on_sqlite, tx),
+            DbTx::Postgres(tx) => found!(on_postgres, tx),
+        };
+        Ok(match found {
+            // Before the generation: revoking a key opens new ones, and that alone takes no right from a client.
+            Some((phase, _)) if !matches!(phase.as_str(), "pending" | "active") => Standing::KeyMayNot,
+            None | Some((_, 0)) => Standing::ClientMayNot,
+            Some(_) => Standing::Good,
+        })
+    }
+
+    /// Adds a token that its client asked for with a secret, if it may still be given it. The rows that say so stay
+    /// locked until the end.
+    pub async fn record_token(
+        &mut self,
+        token: &RecordedToken,
+        guard: &IssueGuard,
+    ) -> Result<Standing, StorageError> {
+        let Some(secret_id) = guard.secret_id() else {
+            let standing = self.may_issue(token, guard).await?;
+            if standing == Standing::Good {
+                self.insert_recorded_token(token).await?;
+            }
+            return Ok(standing);
+        };
+        let on_postgres = if guard.replaces { RECORD_ALONE_POSTGRES } else { RECORD_POSTGRES };
+        macro_rules! record {
+            ($sql:expr, $tx:expr) => {
+                sqlx::query($sql)
+                    .bind(&token.client_id)
+                    .bind(token.generation)
+                    .bind(&token.kid)
+                    .bind(guard.now)
+                    .bind(secret_id)
+                    .bind(&token.jti)
+                    .bind(&token.scope)
+                    .bind(&token.products)
+                    .bind(token.issued_at)
+                    .bind(token.expires_at)
+                    .bind(token.revoked_at)
+                    .bind(token.revoke_at)
+                    .bind(token.last_introspected_at)
+                    .bind(&token.issued_by)
+                    .bind(token.slot.map(|slot| slot.list))
+                    .bind(token.slot.map(|slot| i64::from(slot.idx)))
+                    .execute(&mut **$tx)
+                    .await?
+                    .rows_affected()
+            };
+        }
+        let rows = match &mut self.db {
+            DbTx::Sqlite(tx) => record!(RECORD_SQLITE, tx),
+            DbTx::Postgres(tx) => record!(on_postgres, tx),
+        };
+        if touched(rows) {
+            return Ok(Standing::Good);
+        }
+        // Rare, so asked for only now: what stands in the way.
+        Ok(match self.may_issue(token, guard).await? {
+            Standing::Good => Standing::ClientMayNot,
+            other => other,
+        })
+    }
+
+    /// Adds a token, after [`Tx::may_issue`] has said that it may be.
+    pub async fn insert_recorded_token(&mut self, token: &RecordedToken) -> Result<(), StorageError> {
+        on_tx!(self.db, conn => sqlx::query(INSERT)
+            .bind(&token.jti).bind(&token.client_id).bind(&token.workspace_id).bind(&token.kid)
+            .bind(token.generation).bind(&token.scope).bind(&token.products).bind(token.issued_at)
+            .bind(token.expires_at).bind(token.revoked_at).bind(token.revoke_at).bind(token.last_introspected_at)
+            .bind(&token.issued_by).bind(token.slot.map(|slot| slot.list))
+            .bind(token.slot.map(|slot| i64::from(slot.idx)))
+            .execute(&mut *conn).await.map(|_| ()))?;
+        Ok(())
+    }
+}

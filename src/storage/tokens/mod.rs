@@ -1,0 +1,24 @@
+//! Access tokens: recorded, revoked and denied ones, and the status lists that publish their state.
+
+mod groups;
+mod issuing;
+mod marks;
+mod recorded;
+mod revoking;
+mod status_lists;
+
+use super::engine::Statements;
+
+pub use issuing::{IssueGuard, Standing};
+pub use recorded::TokenState;
+pub use revoking::Revoked;
+pub use status_lists::StoredStatusList;
+
+/// The shared statements of this folder.
+pub(super) const STATEMENTS: &[Statements] = &[
+    issuing::STATEMENTS,
+    marks::STATEMENTS,
+    recorded::STATEMENTS,
+    revoking::STATEMENTS,
+    status_lists::STATEMENTS,
+];

@@ -1,0 +1,164 @@
+//! Recorded access tokens as they are read: rows of `access_tokens`.
+
+use sqlx::FromRow;
+
+use crate::model::page::{Items, Page};
+use crate::model::reach::Reach;
+use crate::model::status::Slot;
+use crate::model::token::RecordedToken;
+use crate::storage::engine::{on_read, on_tx, statements};
+use crate::storage::{Storage, StorageError, Tx};
+
+/// What is on record of a token by its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenState {
+    /// It was recorded when it was issued.
+    Recorded(Box<RecordedToken>),
+    /// It was not, and was revoked by itself.
+    Denied,
+    /// Nothing: it is stateless, or was never issued, or is long dead.
+    Unknown,
+}
+
+macro_rules! columns {
+    () => {
+        "jti, client_id, workspace_id, kid, generation, scope, products, issued_at, expires_at, revoked_at, revoke_at,
+            last_introspected_at, issued_by, status_list, status_idx"
+    };
+}
+
+pub(super) use columns;
+
+statements! {
+    FIND = concat!("SELECT ", columns!(), " FROM access_tokens WHERE jti = $1");
+    FIND_OF_CLIENT = concat!("SELECT ", columns!(), " FROM access_tokens
+        WHERE client_id = $1 AND jti = $2 AND (CAST($3 AS TEXT) IS NULL OR workspace_id = $3)");
+    LIST = concat!("SELECT ", columns!(), " FROM access_tokens
+        WHERE client_id = $1 AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2)
+            AND issued_at <= COALESCE(CAST($3 AS BIGINT), 9223372036854775807)
+            AND (CAST($3 AS BIGINT) IS NULL OR issued_at < $3 OR jti < $4)
+        ORDER BY issued_at DESC, jti DESC LIMIT $5");
+    LIVE_OF_CLIENT = concat!("SELECT ", columns!(), " FROM access_tokens
+        WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)");
+    COUNT_LIVE = "SELECT COUNT(*) FROM access_tokens
+        WHERE client_id = $1 AND revoked_at IS NULL AND (revoke_at IS NULL OR revoke_at > $2)
+            AND (expires_at IS NULL OR expires_at > $2)";
+    INTROSPECTED = "UPDATE access_tokens SET last_introspected_at = $2
+        WHERE jti = $1 AND (last_introspected_at IS NULL OR last_introspected_at < $2)";
+}
+
+#[derive(FromRow)]
+struct TokenRow {
+    jti: String,
+    client_id: String,
+    workspace_id: String,
+    kid: String,
+    generation: i64,
+    scope: String,
+    products: String,
+    issued_at: i64,
+    expires_at: Option<i64>,
+    revoked_at: Option<i64>,
+    revoke_at: Option<i64>,
+    last_introspected_at: Option<i64>,
+    issued_by: String,
+    status_list: Option<i64>,
+    status_idx: Option<i64>,
+}
+
+impl From<TokenRow> for RecordedToken {
+    fn from(row: TokenRow) -> Self {
+        Self {
+            jti: row.jti,
+            client_id: row.client_id,
+            workspace_id: row.workspace_id,
+            kid: row.kid,
+            generation: row.generation,
+            scope: row.scope,
+            products: row.products,
+            issued_at: row.issued_at,
+            expires_at: row.expires_at,
+            revoked_at: row.revoked_at,
+            revoke_at: row.revoke_at,
+            slot: Slot::from_columns(row.status_list, row.status_idx),
+            last_introspected_at: row.last_introspected_at,
+            issued_by: row.issued_by,
+        }
+    }
+}
+
+/// The place of a token in its list, for a cursor: newest first.
+fn place(token: &RecordedToken) -> String {
+    format!("{}:{}", token.issued_at, token.jti)
+}
+
+impl Storage {
+    /// What is on record of the token `jti`, of whatever client.
+    pub async fn token_state(&self, jti: &str) -> Result<TokenState, StorageError> {
+        let row: Option<TokenRow> =
+            on_read!(self, pool => sqlx::query_as(FIND).bind(jti).fetch_optional(pool).await)?;
+        if let Some(row) = row {
+            return Ok(TokenState::Recorded(Box::new(row.into())));
+        }
+        Ok(if self.is_denied(jti).await? { TokenState::Denied } else { TokenState::Unknown })
+    }
+
+    /// A recorded token of a client within reach.
+    pub async fn recorded_token(
+        &self,
+        reach: &Reach,
+        client_id: &str,
+        jti: &str,
+    ) -> Result<Option<RecordedToken>, StorageError> {
+        let row: Option<TokenRow> = on_read!(self, pool => sqlx::query_as(FIND_OF_CLIENT)
+            .bind(client_id).bind(jti).bind(reach.limit()).fetch_optional(pool).await)?;
+        Ok(row.map(RecordedToken::from))
+    }
+
+    /// A page of the recorded tokens of a client within reach, newest first, dead ones that are still kept included.
+    pub async fn recorded_tokens(
+        &self,
+        reach: &Reach,
+        client_id: &str,
+        page: &Page,
+    ) -> Result<Items<RecordedToken>, StorageError> {
+        let after = page.after.as_deref().and_then(|after| after.split_once(':'));
+        let after = after.and_then(|(at, jti)| Some((at.parse::<i64>().ok()?, jti)));
+        let rows: Vec<TokenRow> = on_read!(self, pool => sqlx::query_as(LIST)
+            .bind(client_id).bind(reach.limit()).bind(after.map(|(at, _)| at)).bind(after.map(|(_, jti)| jti))
+            .bind(i64::from(page.limit) + 1).fetch_all(pool).await)?;
+        Ok(Items::cut(rows.into_iter().map(RecordedToken::from).collect(), page.limit, place))
+    }
+
+    /// Notes when recorded tokens were last asked about.
+    pub async fn touch_tokens(&self, uses: &[(String, i64)]) -> Result<(), StorageError> {
+        self.touch(INTROSPECTED, uses).await
+    }
+}
+
+impl Tx {
+    /// What is on record of the token `jti`, after its client was locked.
+    pub async fn recorded_token(&mut self, jti: &str) -> Result<Option<RecordedToken>, StorageError> {
+        let row: Option<TokenRow> =
+            on_tx!(self.db, conn => sqlx::query_as(FIND).bind(jti).fetch_optional(&mut *conn).await)?;
+        Ok(row.map(RecordedToken::from))
+    }
+
+    /// The recorded tokens of a client that are neither revoked nor ended at `now`.
+    pub async fn live_tokens_of_client(
+        &mut self,
+        client_id: &str,
+        now: i64,
+    ) -> Result<Vec<RecordedToken>, StorageError> {
+        let rows: Vec<TokenRow> = on_tx!(self.db, conn => sqlx::query_as(LIVE_OF_CLIENT)
+            .bind(client_id).bind(now).fetch_all(&mut *conn).await)?;
+        Ok(rows.into_iter().map(RecordedToken::from).collect())
+    }
+
+    /// How many recorded tokens of a client live at `now`.
+    pub async fn count_live_tokens(&mut self, client_id: &str, now: i64) -> Result<i64, StorageError> {
+        Ok(
+            on_tx!(self.db, conn => sqlx::query_scalar(COUNT_LIVE).bind(client_id).bind(now).fetch_one(&mut *conn).await)?,
+        )
+    }
+}

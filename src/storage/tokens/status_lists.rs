@@ -1,0 +1,166 @@
+//! Status lists: rows of `status_lists`.
+//!
+//! Slots are given out by a cursor that only rises, so no slot is given out twice; a process that ends loses what it had
+//! leased and not used.
+
+use crate::model::status::{Holds, LIST_BYTES, Lease, PART_BYTES, SLOTS_PER_LIST};
+use crate::storage::engine::{on_read, on_tx, statements};
+use crate::storage::{Change, Storage, StorageError, Tx};
+
+statements! {
+    OPEN = "SELECT list FROM status_lists WHERE holds = $1 AND COALESCE(kid, '') = $2 AND filled_at IS NULL
+        ORDER BY list LIMIT 1";
+    LEASE = "UPDATE status_lists SET leased = leased + $2,
+            filled_at = CASE WHEN leased + $2 >= $3 THEN CAST($4 AS BIGINT) ELSE filled_at END
+        WHERE list = $1 RETURNING leased, seed";
+    // Taken before anything of a list is, and after the rows of clients and keys.
+    TURN = "UPDATE turns SET number = number WHERE name = 'status_lists'";
+    NEXT = "UPDATE turns SET number = number + $1 WHERE name = 'status_lists' RETURNING number";
+    INSERT = "INSERT INTO status_lists (list, holds, kid, seed, leased, created_at, last_exp)
+        VALUES ($1, $2, $3, $4, 0, $5, 0)";
+    FIND = "SELECT (SELECT change_seq FROM service_state WHERE id = 1) FROM status_lists WHERE list = $1";
+    PARTS = "SELECT part, bits FROM status_bits WHERE list = $1 ORDER BY part";
+    ALL = "SELECT list FROM status_lists ORDER BY list";
+    OUTLIVES = "UPDATE status_lists SET last_exp = $2 WHERE list = $1 AND last_exp < $2";
+    CLOSE = "UPDATE status_lists SET filled_at = COALESCE(filled_at, CAST($2 AS BIGINT)), last_exp = $2 WHERE kid = $1";
+    // A list ends when nothing that names a slot of it can be alive: it was full so long ago that no lease of it is
+    // left, nothing points at it, and a day has passed since the last end of a token in it.
+    ENDED = "SELECT l.list FROM status_lists l
+        WHERE l.filled_at IS NOT NULL AND l.filled_at <= $1 AND l.last_exp <= $1
+            AND NOT EXISTS (SELECT 1 FROM api_clients c WHERE c.status_list = l.list)
+            AND NOT EXISTS (SELECT 1 FROM access_tokens t WHERE t.status_list = l.list AND t.expires_at > $1)
+            AND (l.kid IS NULL OR EXISTS (SELECT 1 FROM signing_keys k WHERE k.kid = l.kid AND k.phase = 'gone'))
+        ORDER BY l.list LIMIT $2";
+    REMOVE = "DELETE FROM status_lists WHERE list = $1";
+}
+
+/// The statuses of one list, as they were when the change counter stood at `as_of`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredStatusList {
+    /// Two bits a slot, as draft-21 §4.1 packs them; always whole.
+    pub bits: Vec<u8>,
+    /// The change counter at which they were read.
+    pub as_of: i64,
+}
+
+impl Storage {
+    /// The statuses of a list; `None` if there is none of that number, or no more.
+    pub async fn status_list(&self, list: i64) -> Result<Option<StoredStatusList>, StorageError> {
+        let mut tx = Tx { db: self.db.snapshot().await?, changes: Vec::new() };
+        let found: Option<i64> =
+            on_tx!(tx.db, conn => sqlx::query_scalar(FIND).bind(list).fetch_optional(&mut *conn).await)?;
+        let parts: Vec<(i64, Vec<u8>)> = match found {
+            Some(_) => tx.status_parts(list).await?,
+            None => Vec::new(),
+        };
+        tx.rollback().await?;
+        let Some(as_of) = found else { return Ok(None) };
+        let mut bits = vec![0; LIST_BYTES];
+        for (part, stored) in parts {
+            let at = usize::try_from(part).ok().and_then(|part| part.checked_mul(PART_BYTES));
+            let place =
+                at.and_then(|at| bits.get_mut(at..at + PART_BYTES)).filter(|to| to.len() == stored.len());
+            let Some(place) = place else {
+                return Err(StorageError::Damaged(format!("status_bits of list {list}, part {part}")));
+            };
+            place.copy_from_slice(&stored);
+        }
+        Ok(Some(StoredStatusList { bits, as_of }))
+    }
+
+    /// The numbers of the lists that are published, in order.
+    pub async fn status_lists(&self) -> Result<Vec<i64>, StorageError> {
+        Ok(on_read!(self, pool => sqlx::query_scalar(ALL).fetch_all(pool).await)?)
+    }
+}
+
+impl Tx {
+    /// Makes all other work on status lists wait until this transaction ends.
+    pub(super) async fn serialise_status_lists(&mut self) -> Result<(), StorageError> {
+        on_tx!(self.db, conn => sqlx::query(TURN).execute(&mut *conn).await.map(|_| ()))?;
+        Ok(())
+    }
+
+    pub(super) async fn status_lists(&mut self) -> Result<Vec<i64>, StorageError> {
+        Ok(on_tx!(self.db, conn => sqlx::query_scalar(ALL).fetch_all(&mut *conn).await)?)
+    }
+
+    /// The stored parts of a list, in order; a part without a mark may be missing.
+    pub(super) async fn status_parts(&mut self, list: i64) -> Result<Vec<(i64, Vec<u8>)>, StorageError> {
+        Ok(on_tx!(self.db, conn => sqlx::query_as(PARTS).bind(list).fetch_all(&mut *conn).await)?)
+    }
+
+    /// Gives out up to `count` slots, at least one, for tokens of this kind. `seed` decides the order of a list that
+    /// has to be opened. Work that leases comes one after the other.
+    pub async fn lease_slots(
+        &mut self,
+        holds: Holds<'_>,
+        count: u32,
+        seed: [u8; 16],
+        now: i64,
+    ) -> Result<Lease, StorageError> {
+        self.serialise_status_lists().await?;
+        let open: Option<i64> = on_tx!(self.db, conn => sqlx::query_scalar(OPEN)
+            .bind(holds.as_str()).bind(holds.kid().unwrap_or_default()).fetch_optional(&mut *conn).await)?;
+        let list = match open {
+            Some(list) => list,
+            None => self.open_status_list(holds, seed, now).await?,
+        };
+        let count = count.clamp(1, SLOTS_PER_LIST);
+        let (leased, seed): (i64, Vec<u8>) = on_tx!(self.db, conn => sqlx::query_as(LEASE)
+            .bind(list).bind(i64::from(count)).bind(i64::from(SLOTS_PER_LIST)).bind(now)
+            .fetch_one(&mut *conn).await)?;
+        let damaged = || StorageError::Damaged(format!("status_lists, list {list}"));
+        let end = u32::try_from(leased).map_err(|_| damaged())?;
+        let seed: [u8; 16] = seed.try_into().map_err(|_| damaged())?;
+        Ok(Lease::new(list, seed, end.saturating_sub(count), end))
+    }
+
+    async fn open_status_list(
+        &mut self,
+        holds: Holds<'_>,
+        seed: [u8; 16],
+        now: i64,
+    ) -> Result<i64, StorageError> {
+        let list = self.skip_status_lists(1).await?;
+        on_tx!(self.db, conn => sqlx::query(INSERT)
+            .bind(list).bind(holds.as_str()).bind(holds.kid()).bind(seed.as_slice()).bind(now)
+            .execute(&mut *conn).await.map(|_| ()))?;
+        Ok(list)
+    }
+
+    /// Raises the number of the last list by `count`, so that the numbers between are never given to one. Returns the
+    /// last number.
+    pub async fn skip_status_lists(&mut self, count: i64) -> Result<i64, StorageError> {
+        Ok(on_tx!(self.db, conn => sqlx::query_scalar(NEXT).bind(count).fetch_one(&mut *conn).await)?)
+    }
+
+    /// Notes that tokens of a list may live until `exp`, though nothing points at their slot any more.
+    pub async fn status_list_outlives(&mut self, list: i64, exp: i64) -> Result<(), StorageError> {
+        on_tx!(self.db, conn => sqlx::query(OUTLIVES).bind(list).bind(exp).execute(&mut *conn).await.map(|_| ()))?;
+        Ok(())
+    }
+
+    /// Gives out no more slots for tokens of a key that is gone.
+    pub async fn close_status_lists_of(&mut self, kid: &str, now: i64) -> Result<(), StorageError> {
+        on_tx!(self.db, conn => sqlx::query(CLOSE).bind(kid).bind(now).execute(&mut *conn).await.map(|_| ()))?;
+        Ok(())
+    }
+
+    /// Removes up to `limit` lists in which no token has been alive, and from which no slot was given out, since
+    /// `before`. Returns their numbers, which are never given to another.
+    pub async fn remove_ended_status_lists(
+        &mut self,
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<i64>, StorageError> {
+        self.serialise_status_lists().await?;
+        let ended: Vec<i64> = on_tx!(self.db, conn => sqlx::query_scalar(ENDED)
+            .bind(before).bind(i64::from(limit)).fetch_all(&mut *conn).await)?;
+        for list in &ended {
+            on_tx!(self.db, conn => sqlx::query(REMOVE).bind(list).execute(&mut *conn).await.map(|_| ()))?;
+            self.changed(Change::StatusList(*list));
+        }
+        Ok(ended)
+    }
+}

@@ -1,0 +1,353 @@
+//! API clients: stored whole, found by those who may, listed newest first.
+
+use mintmark::model::client::{ActiveTokens, ApiClient, ClientRecord};
+use mintmark::model::expiry::TokenExpiry;
+use mintmark::model::key::Alg;
+use mintmark::model::page::Items;
+use mintmark::model::reach::Reach;
+use mintmark::model::scope::Permission;
+use mintmark::model::secret::ClientSecret;
+use mintmark::model::status::Slot;
+use mintmark::storage::{ClientFilter, Storage, StorageError};
+
+use crate::storage::samples::{NOW, change, client, page, secret, stocked};
+use crate::support::{Engine, on_both_engines};
+
+on_both_engines!(
+    a_client_is_stored_whole,
+    a_client_comes_with_its_live_secrets,
+    a_reach_ends_at_its_workspace,
+    a_client_needs_its_workspace_and_products_and_an_id_of_its_own,
+    a_client_is_changed_under_its_lock,
+    products_are_granted_and_taken,
+    a_deleted_client_takes_its_secrets_and_grants_along,
+    pages_go_from_new_to_old,
+    the_list_is_narrowed,
+    labels_are_found_by_any_part_of_them,
+    the_first_manager_is_the_oldest,
+    every_client_is_named,
+    the_slot_and_the_mode_are_changed_with_the_rest,
+    a_client_is_found_by_its_workspace_and_back,
+    who_may_hold_tokens_by_an_algorithm_is_named,
+    clients_that_ended_are_named_until_their_slots_say_so,
+    clients_without_a_slot_are_named,
+);
+
+async fn found(storage: &Storage, client_id: &str) -> ApiClient {
+    storage.client(&Reach::Platform, client_id, NOW).await.unwrap().unwrap().client
+}
+
+fn ids(items: &Items<ClientRecord>) -> Vec<&str> {
+    items.items.iter().map(|record| record.client.client_id.as_str()).collect()
+}
+
+async fn a_client_is_stored_whole(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    assert_eq!(found(&storage, "cl_1").await, client("cl_1"));
+    let bare = ApiClient {
+        products: Vec::new(),
+        permissions: Vec::new(),
+        token_expiry: TokenExpiry::Never {},
+        notification_emails: Vec::new(),
+        allowed_ips: Vec::new(),
+        signing_alg: None,
+        expires_at: None,
+        metadata: std::collections::BTreeMap::new(),
+        disabled_at: Some(NOW),
+        ..client("cl_2")
+    };
+    change!(storage, tx => tx.insert_client(&bare, "0002"));
+    assert_eq!(found(&storage, "cl_2").await, bare);
+}
+
+async fn a_client_comes_with_its_live_secrets(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let ending = ClientSecret { expires_at: Some(NOW + 10), ..secret("s2", "cl_1") };
+    change!(storage, tx => tx.insert_secret(&ending));
+    let all = ClientFilter::default();
+    for (now, live) in
+        [(NOW + 9, vec![secret("s1", "cl_1"), ending.clone()]), (NOW + 10, vec![secret("s1", "cl_1")])]
+    {
+        let record = storage.client(&Reach::Platform, "cl_1", now).await.unwrap().unwrap();
+        assert!(record.secrets == live, "at {now}");
+        let listed = storage.clients(&Reach::Platform, None, &all, &page(50, None), now).await.unwrap();
+        assert_eq!(listed.items, [record]);
+    }
+}
+
+async fn a_reach_ends_at_its_workspace(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let [acme, other] = ["acme", "other"].map(|id| Reach::Workspace(id.to_owned()));
+    assert!(storage.client(&acme, "cl_1", NOW).await.unwrap().is_some());
+    assert!(storage.client(&other, "cl_1", NOW).await.unwrap().is_none());
+    assert!(storage.client(&Reach::Platform, "cl_9", NOW).await.unwrap().is_none());
+    let mut tx = storage.begin().await.unwrap();
+    assert!(tx.lock_client(&other, "cl_1").await.unwrap().is_none());
+    assert!(tx.lock_client(&acme, "cl_1").await.unwrap().is_some());
+    tx.rollback().await.unwrap();
+
+    let all = ClientFilter::default();
+    let list = async |reach: &Reach, workspace: Option<&str>| {
+        storage.clients(reach, workspace, &all, &page(50, None), NOW).await.unwrap().items.len()
+    };
+    assert_eq!(list(&Reach::Platform, None).await, 1);
+    assert_eq!(list(&Reach::Platform, Some("acme")).await, 1);
+    assert_eq!(list(&Reach::Platform, Some("other")).await, 0);
+    assert_eq!(list(&acme, None).await, 1);
+    assert_eq!(list(&acme, Some("acme")).await, 1);
+    assert_eq!(list(&other, None).await, 0);
+    assert_eq!(list(&other, Some("acme")).await, 0, "a reach is not widened by asking");
+}
+
+async fn a_client_needs_its_workspace_and_products_and_an_id_of_its_own(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let homeless = ApiClient { workspace_id: "none".to_owned(), ..client("cl_2") };
+    let overgranted = ApiClient { products: vec!["none".to_owned()], ..client("cl_2") };
+    for (refused, ordinal) in
+        [(homeless, "0002"), (overgranted, "0002"), (client("cl_1"), "0002"), (client("cl_2"), "0001")]
+    {
+        let mut tx = storage.begin().await.unwrap();
+        let outcome = tx.insert_client(&refused, ordinal).await;
+        assert!(matches!(outcome, Err(StorageError::Conflict(_))), "{refused:?}: {outcome:?}");
+    }
+    assert_eq!(storage.client_ids().await.unwrap(), ["cl_1"]);
+}
+
+async fn a_client_is_changed_under_its_lock(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    change!(storage, tx => tx.insert_client(&client("cl_2"), "0002"));
+    let mut tx = storage.begin().await.unwrap();
+    let before = tx.lock_client(&Reach::Platform, "cl_1").await.unwrap().unwrap();
+    assert_eq!(before, client("cl_1"));
+    let changed = ApiClient {
+        label: "Oracle".to_owned(),
+        permissions: vec![Permission::Introspect],
+        token_expiry: TokenExpiry::Never {},
+        notification_emails: vec!["c@example.com".to_owned()],
+        allowed_ips: vec!["198.51.100.7/32".parse().unwrap()],
+        signing_alg: None,
+        expires_at: None,
+        metadata: std::collections::BTreeMap::new(),
+        disabled_at: Some(NOW + 20),
+        generation: 8,
+        updated_at: NOW + 20,
+        version: 6,
+        ..before
+    };
+    assert!(tx.update_client(&changed).await.unwrap());
+    assert!(!tx.update_client(&client("cl_9")).await.unwrap());
+    tx.commit().await.unwrap();
+    assert_eq!(found(&storage, "cl_1").await, changed);
+    assert_eq!(found(&storage, "cl_2").await, client("cl_2"));
+}
+
+async fn products_are_granted_and_taken(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    change!(storage, tx => tx.ungrant_product("cl_1", "e-invoicing"));
+    change!(storage, tx => tx.ungrant_product("cl_1", "e-invoicing"));
+    assert_eq!(found(&storage, "cl_1").await.products, ["gst"]);
+    change!(storage, tx => tx.grant_product("cl_1", "e-invoicing"));
+    change!(storage, tx => tx.grant_product("cl_1", "e-invoicing"));
+    assert_eq!(found(&storage, "cl_1").await.products, ["e-invoicing", "gst"]);
+    let mut tx = storage.begin().await.unwrap();
+    let unknown = tx.grant_product("cl_1", "none").await;
+    assert!(matches!(unknown, Err(StorageError::Conflict(_))), "{unknown:?}");
+}
+
+async fn a_deleted_client_takes_its_secrets_and_grants_along(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    assert!(change!(storage, tx => tx.delete_client("cl_1")));
+    assert!(!change!(storage, tx => tx.delete_client("cl_1")));
+    assert!(storage.client(&Reach::Platform, "cl_1", NOW).await.unwrap().is_none());
+    let mut tx = storage.begin().await.unwrap();
+    assert!(tx.secrets("cl_1").await.unwrap().is_empty());
+    assert_eq!(tx.count_product_grants("gst").await.unwrap(), 0);
+    tx.rollback().await.unwrap();
+}
+
+async fn pages_go_from_new_to_old(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    for number in 2..=5 {
+        change!(storage, tx => tx.insert_client(&client(&format!("cl_{}", 9 - number)), &format!("000{number}")));
+    }
+    let all = ClientFilter::default();
+    let mut pages = Vec::new();
+    let mut after = None;
+    loop {
+        let items =
+            storage.clients(&Reach::Platform, None, &all, &page(2, after.as_deref()), NOW).await.unwrap();
+        pages.push(ids(&items).join(" "));
+        after = items.next_after;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, ["cl_4 cl_5", "cl_6 cl_7", "cl_1"]);
+}
+
+async fn the_list_is_narrowed(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let disabled = ApiClient { disabled_at: Some(NOW), products: vec!["gst".to_owned()], ..client("cl_2") };
+    change!(storage, tx => tx.insert_client(&disabled, "0002"));
+    let listed = async |product: Option<&str>, status: Option<&str>| {
+        let [product, status] = [product, status].map(|text| text.map(str::to_owned));
+        let filter = ClientFilter { label: None, product, status };
+        let items =
+            storage.clients(&Reach::Platform, Some("acme"), &filter, &page(50, None), NOW).await.unwrap();
+        ids(&items).join(" ")
+    };
+    assert_eq!(listed(None, None).await, "cl_2 cl_1");
+    assert_eq!(listed(Some("gst"), None).await, "cl_2 cl_1");
+    assert_eq!(listed(Some("e-invoicing"), None).await, "cl_1");
+    assert_eq!(listed(Some("none"), None).await, "");
+    assert_eq!(listed(None, Some("active")).await, "cl_1");
+    assert_eq!(listed(None, Some("disabled")).await, "cl_2");
+    assert_eq!(listed(Some("e-invoicing"), Some("disabled")).await, "");
+}
+
+async fn labels_are_found_by_any_part_of_them(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let labels = ["100% Oracle", "under_score!", "ÄRZTE Straße", "back\\slash", "ISTANBUL"];
+    for (number, label) in (2..).zip(labels) {
+        let labelled = ApiClient { label: label.to_owned(), ..client(&format!("cl_{number}")) };
+        change!(storage, tx => tx.insert_client(&labelled, &format!("000{number}")));
+    }
+    for (part, expected) in [
+        ("", "cl_6 cl_5 cl_4 cl_3 cl_2 cl_1"),
+        ("sap s/4", "cl_1"),
+        ("ORACLE", "cl_2"),
+        ("0%", "cl_2"),
+        ("%", "cl_2"),
+        ("_", "cl_3"),
+        ("!", "cl_3"),
+        ("\\", "cl_5"),
+        ("ÄRZTE", "cl_4"),
+        ("Ärzte", "cl_4"),
+        ("stra", "cl_4"),
+        ("istan", "cl_6"),
+        ("✓", "cl_1"),
+        ("nothing like it", ""),
+        ("a\u{0}b", ""),
+    ] {
+        let filter = ClientFilter { label: Some(part.to_owned()), ..ClientFilter::default() };
+        let items = storage.clients(&Reach::Platform, None, &filter, &page(50, None), NOW).await.unwrap();
+        assert_eq!(ids(&items).join(" "), expected, "labels with {part:?}");
+    }
+}
+
+async fn the_first_manager_is_the_oldest(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    for (id, ordinal, permission) in
+        [("cl_5", "0000", Permission::Read), ("cl_6", "0009", Permission::Manage)]
+    {
+        let other = ApiClient { permissions: vec![permission], ..client(id) };
+        change!(storage, tx => tx.insert_client(&other, ordinal));
+    }
+    let mut tx = storage.begin().await.unwrap();
+    assert_eq!(tx.first_manager("acme").await.unwrap(), Some(client("cl_1")));
+    assert_eq!(tx.first_manager("other").await.unwrap(), None);
+    tx.rollback().await.unwrap();
+}
+
+async fn every_client_is_named(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    for (id, ordinal) in [("cl_a", "0002"), ("cl_B", "0003")] {
+        change!(storage, tx => tx.insert_client(&client(id), ordinal));
+    }
+    assert_eq!(storage.client_ids().await.unwrap(), ["cl_1", "cl_B", "cl_a"]);
+}
+
+async fn the_slot_and_the_mode_are_changed_with_the_rest(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    for changed in [
+        ApiClient {
+            active_tokens: ActiveTokens::Many,
+            slot: Some(Slot { list: 9, idx: 0 }),
+            slots_suspended_at: None,
+            ..client("cl_1")
+        },
+        ApiClient { active_tokens: ActiveTokens::Replace { grace_seconds: 0 }, slot: None, ..client("cl_1") },
+    ] {
+        assert!(change!(storage, tx => tx.update_client(&changed)));
+        assert_eq!(found(&storage, "cl_1").await, changed);
+    }
+}
+
+async fn a_client_is_found_by_its_workspace_and_back(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let elsewhere = ApiClient { workspace_id: "other".to_owned(), ..client("cl_0") };
+    for (other, ordinal) in [(client("cl_a"), "0002"), (client("cl_B"), "0003"), (elsewhere, "0004")] {
+        change!(storage, tx => tx.insert_client(&other, ordinal));
+    }
+    assert_eq!(change!(storage, tx => tx.client_ids_of_workspace("acme")), ["cl_1", "cl_B", "cl_a"]);
+    assert_eq!(change!(storage, tx => tx.client_ids_of_workspace("other")), ["cl_0"]);
+    assert_eq!(change!(storage, tx => tx.client_ids_of_workspace("none")), [""; 0]);
+    let [acme, other] = ["acme", "other"].map(|id| Reach::Workspace(id.to_owned()));
+    for (reach, client_id, workspace) in [
+        (&Reach::Platform, "cl_1", Some("acme")),
+        (&Reach::Platform, "cl_0", Some("other")),
+        (&acme, "cl_1", Some("acme")),
+        (&other, "cl_1", None),
+        (&Reach::Platform, "cl_9", None),
+    ] {
+        let found = change!(storage, tx => tx.workspace_of_client(reach, client_id));
+        assert_eq!(found.as_deref(), workspace, "{client_id} for {reach:?}");
+    }
+}
+
+async fn who_may_hold_tokens_by_an_algorithm_is_named(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    // The sample signs by EdDSA; it was last changed a second after `NOW`.
+    for (client_id, ordinal, signing_alg) in
+        [("cl_0", "0002", None), ("cl_2", "0003", Some(Alg::RS256)), ("cl_a", "0004", Some(Alg::EdDSA))]
+    {
+        let other = ApiClient { signing_alg, ..client(client_id) };
+        change!(storage, tx => tx.insert_client(&other, ordinal));
+    }
+    for (alg, since, expected) in [
+        (Alg::EdDSA, NOW + 1, vec!["cl_0", "cl_1", "cl_a"]),
+        (Alg::RS256, NOW + 1, vec!["cl_0", "cl_2"]),
+        (Alg::ES256, NOW + 1, vec!["cl_0"]),
+        // Whoever was changed since may have had another algorithm before.
+        (Alg::ES256, NOW, vec!["cl_0", "cl_1", "cl_2", "cl_a"]),
+    ] {
+        let found = change!(storage, tx => tx.client_ids_signed_by(alg, since));
+        assert_eq!(found, expected, "{alg} since {since}");
+    }
+}
+
+async fn clients_that_ended_are_named_until_their_slots_say_so(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    for (client_id, ordinal, expires_at, slots_suspended_at) in [
+        ("cl_a", "0002", Some(NOW + 10), None),
+        ("cl_B", "0003", Some(NOW + 5), None),
+        ("cl_said", "0004", Some(NOW + 5), Some(NOW + 6)),
+        ("cl_never", "0005", None, None),
+    ] {
+        let other = ApiClient { expires_at, slots_suspended_at, ..client(client_id) };
+        change!(storage, tx => tx.insert_client(&other, ordinal));
+    }
+    for (now, limit, expected) in [
+        (NOW + 4, 10, vec![]),
+        (NOW + 5, 10, vec!["cl_B"]),
+        (NOW + 10, 10, vec!["cl_B", "cl_a"]),
+        (NOW + 10, 1, vec!["cl_B"]),
+    ] {
+        assert_eq!(storage.clients_ended_unmarked(now, limit).await.unwrap(), expected, "at {now}");
+    }
+}
+
+async fn clients_without_a_slot_are_named(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    for (client_id, ordinal) in [("cl_a", "0002"), ("cl_B", "0003")] {
+        let other = ApiClient { slot: None, ..client(client_id) };
+        change!(storage, tx => tx.insert_client(&other, ordinal));
+    }
+    assert_eq!(storage.clients_without_slot(10).await.unwrap(), ["cl_B", "cl_a"]);
+    assert_eq!(storage.clients_without_slot(1).await.unwrap(), ["cl_B"]);
+    let slot = Some(Slot { list: 1, idx: 0 });
+    for client_id in ["cl_a", "cl_B"] {
+        change!(storage, tx => tx.update_client(&ApiClient { slot, ..client(client_id) }));
+    }
+    assert_eq!(storage.clients_without_slot(10).await.unwrap(), [""; 0]);
+}

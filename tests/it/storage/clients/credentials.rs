@@ -1,0 +1,94 @@
+//! What authentication reads: the client with everything it needs, as of one value of the counter.
+
+use mintmark::model::secret::ClientSecret;
+use mintmark::model::workspace::Workspace;
+use mintmark::storage::{Change, Changes, StoredCredentials};
+
+use crate::storage::samples::{NOW, change, client, product, secret, stocked, workspace};
+use crate::support::{Engine, ended, on_both_engines};
+
+on_both_engines!(
+    everything_comes_at_once,
+    an_unknown_client_comes_with_the_counter_too,
+    what_is_not_committed_is_not_seen,
+    every_read_is_of_one_state,
+);
+
+async fn everything_comes_at_once(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let expired = ClientSecret { expires_at: Some(NOW - 1), ..secret("s2", "cl_1") };
+    change!(storage, tx => tx.insert_secret(&expired));
+    let mut expected = StoredCredentials {
+        client: client("cl_1"),
+        workspace_suspended_at: None,
+        workspace_never_expires_allowed: true,
+        secrets: vec![secret("s1", "cl_1"), expired],
+        products: vec![product("e-invoicing"), product("gst")],
+    };
+    assert_eq!(storage.credentials("cl_1").await.unwrap(), (Some(expected.clone()), 0));
+
+    let suspended = Workspace { suspended_at: Some(NOW), never_expires_allowed: false, ..workspace("acme") };
+    let mut tx = storage.begin().await.unwrap();
+    tx.update_workspace(&suspended).await.unwrap();
+    tx.changed(Change::Workspace("acme".to_owned()));
+    tx.changed(Change::Product("gst".to_owned()));
+    tx.commit().await.unwrap();
+    expected.workspace_suspended_at = Some(NOW);
+    expected.workspace_never_expires_allowed = false;
+    assert_eq!(storage.credentials("cl_1").await.unwrap(), (Some(expected), 2));
+}
+
+async fn an_unknown_client_comes_with_the_counter_too(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    assert_eq!(storage.credentials("cl_9").await.unwrap(), (None, 0));
+    let mut tx = storage.begin().await.unwrap();
+    tx.changed(Change::SigningKeys);
+    tx.commit().await.unwrap();
+    assert_eq!(storage.credentials("cl_9").await.unwrap(), (None, 1));
+}
+
+async fn what_is_not_committed_is_not_seen(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let before = storage.credentials("cl_1").await.unwrap();
+    let mut tx = storage.begin().await.unwrap();
+    assert!(tx.delete_secret("cl_1", "s1").await.unwrap());
+    tx.changed(Change::Client("cl_1".to_owned()));
+    assert_eq!(
+        storage.credentials("cl_1").await.unwrap(),
+        before,
+        "and the reader does not wait for the writer"
+    );
+    tx.commit().await.unwrap();
+    let (after, seq) = storage.credentials("cl_1").await.unwrap();
+    assert!(after.unwrap().secrets.is_empty());
+    assert_eq!(seq, 1);
+}
+
+/// Each commit adds a secret and raises the counter by one, so in every state of the database they agree.
+async fn every_read_is_of_one_state(engine: Engine) {
+    let (database, storage) = stocked(engine).await;
+    let reader = database.open().await;
+    let writing = async {
+        for number in 0..60 {
+            let mut tx = storage.begin().await.unwrap();
+            tx.insert_secret(&secret(&format!("t{number}"), "cl_1")).await.unwrap();
+            tx.changed(Change::Client("cl_1".to_owned()));
+            let Changes::These { seq, .. } = tx.commit().await.unwrap() else {
+                panic!("the change is known")
+            };
+            assert_eq!(seq, number + 1);
+        }
+    };
+    let mut writing = std::pin::pin!(writing);
+    let mut reads = 0;
+    loop {
+        let written = ended(writing.as_mut()).await;
+        let (found, seq) = reader.credentials("cl_1").await.unwrap();
+        assert_eq!(i64::try_from(found.unwrap().secrets.len()).unwrap(), 1 + seq);
+        reads += 1;
+        if written {
+            break;
+        }
+    }
+    assert!(reads > 10, "{reads} reads are too few to have met a write");
+}

@@ -1,0 +1,112 @@
+//! Client secrets.
+
+use mintmark::model::reach::Reach;
+use mintmark::model::secret::ClientSecret;
+use mintmark::storage::{Storage, StorageError};
+
+use crate::storage::samples::{NOW, change, client, secret, stocked};
+use crate::support::{Engine, on_both_engines};
+
+on_both_engines!(
+    a_secret_is_stored_whole,
+    a_secret_needs_its_client_and_an_id_of_its_own,
+    the_others_end_but_never_later_than_they_would,
+    one_secret_is_removed,
+    expired_secrets_are_removed,
+    uses_are_noted_forward_only_and_change_nothing_else,
+    uses_noted_from_two_sides_do_not_lock_each_other_out,
+);
+
+async fn secrets(storage: &Storage, client_id: &str) -> Vec<ClientSecret> {
+    change!(storage, tx => tx.secrets(client_id))
+}
+
+async fn a_secret_is_stored_whole(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let full = ClientSecret {
+        mac: (0..=255).collect(),
+        expires_at: Some(NOW + 5),
+        last_used_at: Some(NOW + 2),
+        ..secret("s0", "cl_1")
+    };
+    change!(storage, tx => tx.insert_secret(&full));
+    // Oldest first, which is the order of their ids; expired ones are among them.
+    assert!(secrets(&storage, "cl_1").await == [full, secret("s1", "cl_1")]);
+    assert!(secrets(&storage, "cl_9").await.is_empty());
+}
+
+async fn a_secret_needs_its_client_and_an_id_of_its_own(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    for refused in [secret("s2", "cl_9"), secret("s1", "cl_1")] {
+        let mut tx = storage.begin().await.unwrap();
+        let outcome = tx.insert_secret(&refused).await;
+        assert!(matches!(outcome, Err(StorageError::Conflict(_))), "{refused:?}: {outcome:?}");
+    }
+}
+
+async fn the_others_end_but_never_later_than_they_would(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    change!(storage, tx => tx.insert_client(&client("cl_2"), "0002"));
+    change!(storage, tx => tx.insert_secret(&secret("t1", "cl_2")));
+    for (id, expires_at) in [("s2", Some(NOW + 10)), ("s3", Some(NOW + 100)), ("s4", None)] {
+        change!(storage, tx => tx.insert_secret(&ClientSecret { expires_at, ..secret(id, "cl_1") }));
+    }
+    change!(storage, tx => tx.expire_other_secrets("cl_1", "s4", NOW + 50));
+    let ends: Vec<_> = secrets(&storage, "cl_1").await.into_iter().map(|s| s.expires_at).collect();
+    assert_eq!(ends, [Some(NOW + 50), Some(NOW + 10), Some(NOW + 50), None]);
+    assert_eq!(secrets(&storage, "cl_2").await[0].expires_at, None);
+}
+
+async fn one_secret_is_removed(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    change!(storage, tx => tx.insert_client(&client("cl_2"), "0002"));
+    assert!(!change!(storage, tx => tx.delete_secret("cl_2", "s1")), "it is another client's");
+    assert!(change!(storage, tx => tx.delete_secret("cl_1", "s1")));
+    assert!(!change!(storage, tx => tx.delete_secret("cl_1", "s1")));
+    assert!(secrets(&storage, "cl_1").await.is_empty());
+}
+
+async fn expired_secrets_are_removed(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    for (id, end) in [("s2", NOW + 10), ("s3", NOW + 11)] {
+        change!(storage, tx => tx.insert_secret(&ClientSecret { expires_at: Some(end), ..secret(id, "cl_1") }));
+    }
+    change!(storage, tx => tx.delete_expired_secrets("cl_9", NOW + 100));
+    change!(storage, tx => tx.delete_expired_secrets("cl_1", NOW + 10));
+    let left: Vec<_> = secrets(&storage, "cl_1").await.into_iter().map(|s| s.secret_id).collect();
+    assert_eq!(left, ["s1", "s3"]);
+}
+
+async fn uses_are_noted_forward_only_and_change_nothing_else(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let seq = storage.change_seq().await.unwrap();
+    let used = async || secrets(&storage, "cl_1").await[0].last_used_at;
+    storage.touch_secrets(&[]).await.unwrap();
+    assert_eq!(used().await, None);
+    storage.touch_secrets(&[("s1".to_owned(), NOW + 5), ("gone".to_owned(), NOW)]).await.unwrap();
+    assert_eq!(used().await, Some(NOW + 5));
+    storage.touch_secrets(&[("s1".to_owned(), NOW + 4)]).await.unwrap();
+    assert_eq!(used().await, Some(NOW + 5));
+    assert_eq!(storage.change_seq().await.unwrap(), seq);
+    let record = storage.client(&Reach::Platform, "cl_1", NOW).await.unwrap().unwrap();
+    assert_eq!(record.client, client("cl_1"));
+}
+
+async fn uses_noted_from_two_sides_do_not_lock_each_other_out(engine: Engine) {
+    let (database, storage) = stocked(engine).await;
+    let mut tx = storage.begin().await.unwrap();
+    let ids: Vec<String> = (100..300).map(|number| format!("t{number}")).collect();
+    for id in &ids {
+        tx.insert_secret(&secret(id, "cl_1")).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let other = database.open().await;
+    for round in 1..=10 {
+        let there: Vec<_> = ids.iter().map(|id| (id.clone(), NOW + 2 * round)).collect();
+        let back: Vec<_> = ids.iter().rev().map(|id| (id.clone(), NOW + 2 * round + 1)).collect();
+        let (one, two) =
+            futures_util::future::join(storage.touch_secrets(&there), other.touch_secrets(&back)).await;
+        one.unwrap();
+        two.unwrap();
+    }
+}

@@ -1,0 +1,110 @@
+//! The audit trail.
+
+use mintmark::model::audit::{Actor, AuditEvent};
+use mintmark::model::page::Items;
+use mintmark::model::reach::Reach;
+use mintmark::storage::{AuditFilter, Storage};
+
+use crate::storage::samples::{NOW, page};
+use crate::support::{Engine, TestDatabase, on_both_engines};
+
+on_both_engines!(
+    an_event_is_stored_whole,
+    events_come_newest_first_in_pages,
+    the_trail_is_narrowed,
+    a_reach_ends_at_its_workspace,
+);
+
+fn event(number: i64, action: &str, workspace_id: Option<&str>, client_id: Option<&str>) -> AuditEvent {
+    let serde_json::Value::Object(detail) = serde_json::json!({"label": ["old ✓", "new \u{0}"], "n": number})
+    else {
+        panic!("an object is written above")
+    };
+    AuditEvent {
+        event_id: format!("e{number}"),
+        at: NOW + number,
+        actor: Actor {
+            name: "client:cl_1".to_owned(),
+            request_id: Some(format!("r{number}")),
+            source_ip: Some("203.0.113.7".to_owned()),
+        },
+        action: action.to_owned(),
+        workspace_id: workspace_id.map(str::to_owned),
+        client_id: client_id.map(str::to_owned),
+        target: "target".to_owned(),
+        detail,
+    }
+}
+
+fn ids(items: &Items<AuditEvent>) -> String {
+    items.items.iter().map(|event| event.event_id.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+async fn trail(engine: Engine) -> (TestDatabase, Storage) {
+    let database = TestDatabase::new(engine);
+    let storage = database.open().await;
+    let mut tx = storage.begin().await.unwrap();
+    for event in [
+        event(1, "client.created", Some("acme"), Some("cl_1")),
+        event(2, "client.updated", Some("acme"), Some("cl_2")),
+        event(3, "client.created", Some("other"), Some("cl_3")),
+        event(4, "product.created", None, None),
+    ] {
+        tx.audit(&event).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    (database, storage)
+}
+
+async fn an_event_is_stored_whole(engine: Engine) {
+    let (_database, storage) = trail(engine).await;
+    let bare = AuditEvent {
+        actor: Actor::command_line(),
+        detail: serde_json::Map::new(),
+        ..event(5, "signing_key.created", None, None)
+    };
+    let mut tx = storage.begin().await.unwrap();
+    tx.audit(&bare).await.unwrap();
+    tx.commit().await.unwrap();
+    let all = storage.audit_events(&Reach::Platform, &AuditFilter::default(), &page(50, None)).await.unwrap();
+    assert_eq!(all.items[0], bare);
+    assert_eq!(all.items[4], event(1, "client.created", Some("acme"), Some("cl_1")));
+}
+
+async fn events_come_newest_first_in_pages(engine: Engine) {
+    let (_database, storage) = trail(engine).await;
+    let all = AuditFilter::default();
+    let first = storage.audit_events(&Reach::Platform, &all, &page(3, None)).await.unwrap();
+    assert_eq!((ids(&first).as_str(), first.next_after.as_deref()), ("e4 e3 e2", Some("e2")));
+    let last = storage.audit_events(&Reach::Platform, &all, &page(3, Some("e2"))).await.unwrap();
+    assert_eq!((ids(&last).as_str(), last.next_after), ("e1", None));
+}
+
+async fn the_trail_is_narrowed(engine: Engine) {
+    let (_database, storage) = trail(engine).await;
+    let none = AuditFilter::default();
+    let some = |text: &str| Some(text.to_owned());
+    for (filter, expected) in [
+        (AuditFilter { workspace_id: some("acme"), ..none.clone() }, "e2 e1"),
+        (AuditFilter { client_id: some("cl_3"), ..none.clone() }, "e3"),
+        (AuditFilter { action: some("client.created"), ..none.clone() }, "e3 e1"),
+        (AuditFilter { since: Some(NOW + 3), ..none.clone() }, "e4 e3"),
+        (AuditFilter { until: Some(NOW + 3), ..none.clone() }, "e2 e1"),
+        (AuditFilter { since: Some(NOW + 2), until: Some(NOW + 3), ..none.clone() }, "e2"),
+        (AuditFilter { workspace_id: some("acme"), action: some("client.created"), ..none.clone() }, "e1"),
+        (AuditFilter { workspace_id: some("none"), ..none.clone() }, ""),
+        (AuditFilter { client_id: some("a\u{0}b"), ..none.clone() }, ""),
+    ] {
+        let items = storage.audit_events(&Reach::Platform, &filter, &page(50, None)).await.unwrap();
+        assert_eq!(ids(&items), expected, "{filter:?}");
+    }
+}
+
+async fn a_reach_ends_at_its_workspace(engine: Engine) {
+    let (_database, storage) = trail(engine).await;
+    let acme = Reach::Workspace("acme".to_owned());
+    let items = storage.audit_events(&acme, &AuditFilter::default(), &page(50, None)).await.unwrap();
+    assert_eq!(ids(&items), "e2 e1", "neither another workspace's nor the platform's");
+    let widened = AuditFilter { workspace_id: Some("other".to_owned()), ..AuditFilter::default() };
+    assert_eq!(ids(&storage.audit_events(&acme, &widened, &page(50, None)).await.unwrap()), "");
+}

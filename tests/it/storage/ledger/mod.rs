@@ -1,0 +1,6 @@
+//! Audit events, mails, kept replies and the change counter.
+
+mod audit;
+mod changes;
+mod idempotency;
+mod outbox;

@@ -1,0 +1,4 @@
+//! Signing keys and the root key.
+
+mod keys;
+mod root_key;

@@ -1,0 +1,4 @@
+//! Products and workspaces.
+
+mod products;
+mod workspaces;

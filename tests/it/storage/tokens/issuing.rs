@@ -1,0 +1,395 @@
+//! Recorded tokens, and that none is born after its death.
+
+use mintmark::model::client::ApiClient;
+use mintmark::model::key::{Phase, SigningKey};
+use mintmark::model::proof::Proof;
+use mintmark::model::reach::Reach;
+use mintmark::model::secret::ClientSecret;
+use mintmark::model::token::RecordedToken;
+use mintmark::model::workspace::Workspace;
+use mintmark::storage::{IssueGuard, Standing, Storage, StorageError, Tx};
+
+use crate::storage::samples::{NOW, change, client, secret, signing_key, stocked, token, workspace};
+use crate::support::{Engine, TestDatabase, on_both_engines, outcome_after};
+
+on_both_engines!(
+    a_group_is_recorded_as_its_tokens_are,
+    no_group_is_born_after_a_death,
+    no_group_is_born_while_a_death_is_being_committed,
+    nothing_dies_between_a_group_and_its_commit,
+    a_token_is_counted_while_it_lives,
+    all_tokens_of_a_client_are_revoked,
+    all_tokens_of_a_key_are_revoked,
+    a_jti_exists_once,
+    a_token_may_be_born,
+    no_token_is_born_after_its_death,
+    recording_asks_and_writes_at_once,
+    no_token_is_born_while_its_death_is_being_committed,
+    nothing_dies_between_the_check_and_the_commit,
+    an_administrator_may_issue_whatever_the_secrets,
+);
+
+fn guard(secret_id: Option<&str>, now: i64) -> IssueGuard {
+    IssueGuard { proof: secret_id.map(|id| Proof::Secret { secret_id: id.into() }), now, replaces: false }
+}
+
+async fn standing(storage: &Storage, secret_id: Option<&str>, now: i64) -> Standing {
+    change!(storage, tx => tx.may_issue(&token("t"), &guard(secret_id, now)))
+}
+
+/// What kills the right to a token, between authentication and issuing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Death {
+    ClientDisabled,
+    ClientDeleted,
+    ClientEnds,
+    NewGeneration,
+    WorkspaceSuspended,
+    WorkspaceDeleted,
+    SecretDeleted,
+    SecretEnds,
+    KeyRetired,
+}
+
+const DEATHS: [Death; 9] = [
+    Death::ClientDisabled,
+    Death::ClientDeleted,
+    Death::ClientEnds,
+    Death::NewGeneration,
+    Death::WorkspaceSuspended,
+    Death::WorkspaceDeleted,
+    Death::SecretDeleted,
+    Death::SecretEnds,
+    Death::KeyRetired,
+];
+
+/// Each death has a workspace, a client, a secret and a key of its own, all of its name.
+impl Death {
+    fn name(self) -> String {
+        format!("{self:?}")
+    }
+
+    fn client(self) -> ApiClient {
+        ApiClient { workspace_id: self.name(), ..client(&self.name()) }
+    }
+
+    fn token(self) -> RecordedToken {
+        let [client_id, workspace_id, kid] = [self.name(), self.name(), self.name()];
+        RecordedToken { client_id, workspace_id, kid, ..token(&self.name()) }
+    }
+
+    fn guard(self, now: i64) -> IssueGuard {
+        guard(Some(&self.name()), now)
+    }
+
+    /// Whether a token may be born five seconds later.
+    async fn standing(self, storage: &Storage) -> Standing {
+        change!(storage, tx => tx.may_issue(&self.token(), &self.guard(NOW + 5)))
+    }
+
+    /// Writes it as the rules do: the row that is changed, or the client it belongs to, is locked first.
+    async fn write(self, tx: &mut Tx) {
+        let name = self.name();
+        let written = match self {
+            Self::ClientDisabled => {
+                tx.update_client(&ApiClient { disabled_at: Some(NOW), ..self.client() }).await
+            }
+            Self::ClientDeleted => tx.delete_client(&name).await,
+            Self::ClientEnds => {
+                tx.update_client(&ApiClient { expires_at: Some(NOW + 5), ..self.client() }).await
+            }
+            Self::NewGeneration => tx.update_client(&ApiClient { generation: 8, ..self.client() }).await,
+            Self::WorkspaceSuspended => {
+                tx.update_workspace(&Workspace { suspended_at: Some(NOW), ..workspace(&name) }).await
+            }
+            Self::WorkspaceDeleted => tx.delete_workspace(&name, NOW).await,
+            Self::SecretDeleted => {
+                tx.lock_client(&Reach::Platform, &name).await.unwrap();
+                tx.delete_secret(&name, &name).await
+            }
+            Self::SecretEnds => {
+                tx.lock_client(&Reach::Platform, &name).await.unwrap();
+                tx.expire_other_secrets(&name, "another", NOW + 5).await.map(|()| true)
+            }
+            Self::KeyRetired => {
+                tx.update_signing_key(&SigningKey { phase: Phase::Retiring, ..signing_key(&name) }).await
+            }
+        };
+        assert!(written.unwrap(), "{self:?}");
+    }
+
+    fn refusal(self) -> Standing {
+        if self == Self::KeyRetired { Standing::KeyMayNot } else { Standing::ClientMayNot }
+    }
+}
+
+/// A database in which every death may come.
+async fn mortal(engine: Engine) -> (TestDatabase, Storage) {
+    let (database, storage) = stocked(engine).await;
+    let mut tx = storage.begin().await.unwrap();
+    for death in DEATHS {
+        let name = death.name();
+        assert!(tx.insert_workspace(&workspace(&name)).await.unwrap());
+        tx.insert_client(&death.client(), &name).await.unwrap();
+        tx.insert_secret(&secret(&name, &name)).await.unwrap();
+        assert!(tx.insert_signing_key(&signing_key(&name)).await.unwrap());
+    }
+    tx.commit().await.unwrap();
+    (database, storage)
+}
+
+async fn a_token_is_counted_while_it_lives(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let mut tx = storage.begin().await.unwrap();
+    for recorded in [
+        token("t1"),
+        RecordedToken { expires_at: None, ..token("t2") },
+        RecordedToken { revoked_at: Some(NOW), ..token("t3") },
+        RecordedToken { client_id: "cl_2".to_owned(), ..token("t4") },
+    ] {
+        tx.insert_recorded_token(&recorded).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    for (now, living) in [(NOW, 2), (NOW + 99_999, 2), (NOW + 100_000, 1)] {
+        assert_eq!(change!(storage, tx => tx.count_live_tokens("cl_1", now)), living, "at {now}");
+    }
+    assert_eq!(change!(storage, tx => tx.count_live_tokens("cl_9", NOW)), 0);
+}
+
+async fn all_tokens_of_a_client_are_revoked(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let theirs = RecordedToken { client_id: "cl_2".to_owned(), ..token("t3") };
+    for recorded in [token("t1"), token("t2"), theirs] {
+        change!(storage, tx => tx.insert_recorded_token(&recorded));
+    }
+    assert_eq!(change!(storage, tx => tx.revoke_tokens_of_client("cl_1", NOW + 1)).len(), 2);
+    assert_eq!(change!(storage, tx => tx.revoke_tokens_of_client("cl_1", NOW + 2)), []);
+    assert_eq!(change!(storage, tx => tx.count_live_tokens("cl_1", NOW)), 0);
+    assert_eq!(change!(storage, tx => tx.count_live_tokens("cl_2", NOW)), 1);
+}
+
+async fn all_tokens_of_a_key_are_revoked(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    for recorded in [token("t1"), RecordedToken { kid: "k2".to_owned(), ..token("t2") }] {
+        change!(storage, tx => tx.insert_recorded_token(&recorded));
+    }
+    assert_eq!(change!(storage, tx => tx.revoke_tokens_of_key("k1", NOW + 1)).len(), 1);
+    assert_eq!(change!(storage, tx => tx.revoke_tokens_of_key("k1", NOW + 2)), []);
+    assert_eq!(storage.live_tokens_by_kid(NOW).await.unwrap(), [("k2".to_owned(), 1)]);
+}
+
+async fn a_jti_exists_once(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    change!(storage, tx => tx.insert_recorded_token(&token("t1")));
+    let mut tx = storage.begin().await.unwrap();
+    let again = tx.insert_recorded_token(&token("t1")).await;
+    assert!(matches!(again, Err(StorageError::Conflict(_))), "{again:?}");
+}
+
+async fn a_token_may_be_born(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let ending = ClientSecret { expires_at: Some(NOW + 10), ..secret("s2", "cl_1") };
+    change!(storage, tx => tx.insert_secret(&ending));
+    assert_eq!(standing(&storage, Some("s1"), NOW).await, Standing::Good);
+    assert_eq!(standing(&storage, Some("s2"), NOW + 9).await, Standing::Good);
+    assert_eq!(standing(&storage, Some("s2"), NOW + 10).await, Standing::ClientMayNot);
+    assert_eq!(standing(&storage, Some("s1"), NOW + 999_999).await, Standing::Good);
+    assert_eq!(standing(&storage, Some("s1"), NOW + 1_000_000).await, Standing::ClientMayNot);
+    for (phase, expected) in [
+        (Phase::Pending, Standing::Good),
+        (Phase::Active, Standing::Good),
+        (Phase::Retiring, Standing::KeyMayNot),
+        (Phase::Gone, Standing::KeyMayNot),
+    ] {
+        change!(storage, tx => tx.update_signing_key(&SigningKey { phase, ..signing_key("k1") }));
+        assert_eq!(standing(&storage, Some("s1"), NOW).await, expected, "{phase:?}");
+    }
+    // Another client's secret is none of this client's.
+    change!(storage, tx => tx.update_signing_key(&signing_key("k1")));
+    change!(storage, tx => tx.insert_client(&client("cl_2"), "0002"));
+    change!(storage, tx => tx.insert_secret(&secret("t1", "cl_2")));
+    assert_eq!(standing(&storage, Some("t1"), NOW).await, Standing::ClientMayNot);
+}
+
+async fn no_token_is_born_after_its_death(engine: Engine) {
+    let (_database, storage) = mortal(engine).await;
+    for death in DEATHS {
+        assert_eq!(death.standing(&storage).await, Standing::Good, "before {death:?}");
+        let mut tx = storage.begin().await.unwrap();
+        death.write(&mut tx).await;
+        tx.commit().await.unwrap();
+        assert_eq!(death.standing(&storage).await, death.refusal(), "{death:?}");
+    }
+}
+
+async fn recording_asks_and_writes_at_once(engine: Engine) {
+    let (_database, storage) = mortal(engine).await;
+    for death in DEATHS {
+        let (guard, platform) = (death.guard(NOW), Reach::Platform);
+        let alone = IssueGuard { replaces: true, ..guard.clone() };
+        for (guard, jti) in [(&guard, "first"), (&alone, "second")] {
+            let token = RecordedToken { jti: format!("{death:?} {jti}"), ..death.token() };
+            assert_eq!(change!(storage, tx => tx.record_token(&token, guard)), Standing::Good, "{death:?}");
+            let found = storage.recorded_token(&platform, &death.name(), &token.jti).await.unwrap();
+            assert_eq!(found, Some(token));
+        }
+        let mut tx = storage.begin().await.unwrap();
+        death.write(&mut tx).await;
+        tx.commit().await.unwrap();
+        let (token, guard) = (death.token(), death.guard(NOW + 5));
+        assert_eq!(change!(storage, tx => tx.record_token(&token, &guard)), death.refusal(), "{death:?}");
+        assert_eq!(storage.recorded_token(&platform, &death.name(), &token.jti).await.unwrap(), None);
+    }
+    // By an administrator, who has no secret to ask after.
+    let (token, guard) = (token("t"), guard(None, NOW));
+    assert_eq!(change!(storage, tx => tx.record_token(&token, &guard)), Standing::Good);
+    assert_eq!(change!(storage, tx => tx.recorded_token("t")), Some(token));
+}
+
+async fn no_token_is_born_while_its_death_is_being_committed(engine: Engine) {
+    let (database, storage) = mortal(engine).await;
+    let other = database.open().await;
+    for death in DEATHS {
+        // A death that is undone was none.
+        let mut tx = storage.begin().await.unwrap();
+        death.write(&mut tx).await;
+        let undone = async { tx.rollback().await.unwrap() };
+        assert_eq!(
+            outcome_after(&database, death.standing(&other), undone).await,
+            Standing::Good,
+            "{death:?}"
+        );
+
+        let mut tx = storage.begin().await.unwrap();
+        death.write(&mut tx).await;
+        let done = async { drop(tx.commit().await.unwrap()) };
+        assert_eq!(
+            outcome_after(&database, death.standing(&other), done).await,
+            death.refusal(),
+            "{death:?}"
+        );
+    }
+}
+
+async fn nothing_dies_between_the_check_and_the_commit(engine: Engine) {
+    let (database, storage) = mortal(engine).await;
+    let other = database.open().await;
+    for death in DEATHS {
+        let mut tx = storage.begin().await.unwrap();
+        assert_eq!(tx.may_issue(&death.token(), &death.guard(NOW)).await.unwrap(), Standing::Good);
+        let dying = async {
+            let mut tx = other.begin().await.unwrap();
+            death.write(&mut tx).await;
+            // What revokes everything sees the token that came before it.
+            let revoked = tx.revoke_tokens_of_client(&death.name(), NOW).await.unwrap();
+            tx.commit().await.unwrap();
+            revoked.len()
+        };
+        let issuing = async {
+            tx.insert_recorded_token(&death.token()).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        assert_eq!(outcome_after(&database, dying, issuing).await, 1, "{death:?}");
+    }
+}
+
+async fn an_administrator_may_issue_whatever_the_secrets(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    assert_eq!(standing(&storage, None, NOW).await, Standing::Good);
+    change!(storage, tx => tx.insert_secret(&secret("s2", "cl_1")));
+    assert_eq!(standing(&storage, None, NOW).await, Standing::Good);
+    for id in ["s1", "s2"] {
+        assert!(change!(storage, tx => tx.delete_secret("cl_1", id)));
+    }
+    assert_eq!(standing(&storage, None, NOW).await, Standing::Good);
+    assert_eq!(standing(&storage, Some("s1"), NOW).await, Standing::ClientMayNot);
+}
+
+async fn a_group_is_recorded_as_its_tokens_are(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let ending = ClientSecret { expires_at: Some(NOW + 10), ..secret("s2", "cl_1") };
+    change!(storage, tx => tx.insert_secret(&ending));
+    let (by_one, by_other) = (guard(Some("s1"), NOW), guard(Some("s2"), NOW + 9));
+    let never = RecordedToken { expires_at: None, ..token("t1") };
+    let ending = RecordedToken { expires_at: Some(NOW + 7), ..token("t2") };
+    let odd = RecordedToken { scope: "a\"b\\c \u{1f511}".to_owned(), ..token("t3") };
+    let without_slot = RecordedToken { slot: None, ..token("t4") };
+    let group = [(&never, &by_one), (&ending, &by_other), (&odd, &by_one), (&without_slot, &by_other)];
+    assert!(change!(storage, tx => tx.record_tokens(&group)));
+    for (token, _) in group {
+        let stored = storage.recorded_token(&Reach::Platform, &token.client_id, &token.jti).await.unwrap();
+        assert_eq!(stored.as_ref(), Some(token));
+    }
+}
+
+/// Whether a token that may be born and two that stand or fall with `death` are recorded together.
+async fn group_is_born(storage: &Storage, death: Death) -> bool {
+    let mut tx = storage.begin().await.unwrap();
+    let outcome = tx.record_tokens(&group_of(death).each_ref().map(|(token, guard)| (token, guard))).await;
+    tx.rollback().await.unwrap();
+    outcome.unwrap()
+}
+
+fn group_of(death: Death) -> [(RecordedToken, IssueGuard); 3] {
+    let of = |death: Death, jti: &str, now| {
+        (RecordedToken { jti: jti.to_owned(), ..death.token() }, death.guard(now))
+    };
+    [of(Death::ClientDisabled, "living", NOW), of(death, "one", NOW + 5), of(death, "other", NOW + 5)]
+}
+
+async fn no_group_is_born_after_a_death(engine: Engine) {
+    let (_database, storage) = mortal(engine).await;
+    // The first is that of the living one.
+    for death in DEATHS.into_iter().rev() {
+        assert!(group_is_born(&storage, death).await, "before {death:?}");
+        let mut tx = storage.begin().await.unwrap();
+        death.write(&mut tx).await;
+        tx.commit().await.unwrap();
+        assert!(!group_is_born(&storage, death).await, "{death:?}");
+    }
+    let (token, by_administrator) = (token("t"), guard(None, NOW));
+    let mut tx = storage.begin().await.unwrap();
+    assert!(
+        !tx.record_tokens(&[(&token, &by_administrator)]).await.unwrap(),
+        "it has no secret to ask after"
+    );
+}
+
+async fn no_group_is_born_while_a_death_is_being_committed(engine: Engine) {
+    let (database, storage) = mortal(engine).await;
+    let other = database.open().await;
+    for death in DEATHS.into_iter().rev() {
+        let mut tx = storage.begin().await.unwrap();
+        death.write(&mut tx).await;
+        let undone = async { tx.rollback().await.unwrap() };
+        assert!(outcome_after(&database, group_is_born(&other, death), undone).await, "{death:?}");
+
+        let mut tx = storage.begin().await.unwrap();
+        death.write(&mut tx).await;
+        let done = async { drop(tx.commit().await.unwrap()) };
+        assert!(!outcome_after(&database, group_is_born(&other, death), done).await, "{death:?}");
+    }
+}
+
+async fn nothing_dies_between_a_group_and_its_commit(engine: Engine) {
+    let (database, storage) = mortal(engine).await;
+    let other = database.open().await;
+    for (number, death) in DEATHS.into_iter().rev().enumerate() {
+        let mut group = group_of(death);
+        for (token, _) in &mut group {
+            token.jti.push_str(&number.to_string());
+        }
+        let mut tx = storage.begin().await.unwrap();
+        assert!(tx.record_tokens(&group.each_ref().map(|(token, guard)| (token, guard))).await.unwrap());
+        let dying = async {
+            let mut tx = other.begin().await.unwrap();
+            death.write(&mut tx).await;
+            let revoked = tx.revoke_tokens_of_client(&death.name(), NOW).await.unwrap();
+            tx.commit().await.unwrap();
+            revoked.iter().filter(|token| token.jti.starts_with('o')).count()
+        };
+        let issuing = async { drop(tx.commit().await.unwrap()) };
+        // What revokes everything sees the tokens that came before it.
+        assert_eq!(outcome_after(&database, dying, issuing).await, 2, "{death:?}");
+    }
+}

@@ -1,0 +1,149 @@
+//! Recorded tokens as they are read: by id, of a client, a page at a time, and when they were last asked about.
+
+use mintmark::model::page::Items;
+use mintmark::model::reach::Reach;
+use mintmark::model::token::RecordedToken;
+use mintmark::storage::{Storage, TokenState};
+
+use crate::storage::samples::{NOW, change, page, stocked, token};
+use crate::support::{Engine, on_both_engines, outcome_after};
+
+on_both_engines!(
+    a_token_is_stored_whole,
+    what_is_known_of_a_token,
+    a_reach_ends_at_its_workspace,
+    pages_go_from_new_to_old,
+    the_last_time_it_was_asked_about_is_kept,
+);
+
+async fn insert(storage: &Storage, tokens: impl IntoIterator<Item = RecordedToken>) {
+    for token in tokens {
+        change!(storage, tx => tx.insert_recorded_token(&token));
+    }
+}
+
+async fn found(storage: &Storage, jti: &str) -> RecordedToken {
+    storage.recorded_token(&Reach::Platform, "cl_1", jti).await.unwrap().unwrap()
+}
+
+async fn a_token_is_stored_whole(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let full = RecordedToken {
+        revoked_at: Some(NOW + 1),
+        revoke_at: Some(NOW + 2),
+        last_introspected_at: Some(NOW + 3),
+        issued_by: "client:cl_9".to_owned(),
+        ..token("full")
+    };
+    let bare = RecordedToken { expires_at: None, slot: None, products: String::new(), ..token("bare") };
+    insert(&storage, [full.clone(), bare.clone()]).await;
+    for stored in [full, bare] {
+        assert_eq!(found(&storage, &stored.jti).await, stored);
+        assert_eq!(change!(storage, tx => tx.recorded_token(&stored.jti)), Some(stored));
+    }
+    assert_eq!(change!(storage, tx => tx.recorded_token("none")), None);
+}
+
+async fn what_is_known_of_a_token(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    insert(&storage, [token("recorded")]).await;
+    assert!(change!(storage, tx => tx.deny_token("denied", "cl_1", NOW + 60)));
+    assert!(!change!(storage, tx => tx.deny_token("denied", "cl_1", NOW + 60)), "it was denied before");
+    for (jti, expected) in [
+        ("recorded", TokenState::Recorded(Box::new(token("recorded")))),
+        ("denied", TokenState::Denied),
+        ("stateless", TokenState::Unknown),
+    ] {
+        assert_eq!(storage.token_state(jti).await.unwrap(), expected, "{jti}");
+    }
+}
+
+async fn a_reach_ends_at_its_workspace(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    insert(&storage, [token("t1"), RecordedToken { client_id: "cl_2".to_owned(), ..token("t2") }]).await;
+    let [acme, other] = ["acme", "other"].map(|id| Reach::Workspace(id.to_owned()));
+    for (reach, client_id, jti, is_found) in [
+        (&Reach::Platform, "cl_1", "t1", true),
+        (&acme, "cl_1", "t1", true),
+        (&other, "cl_1", "t1", false),
+        (&Reach::Platform, "cl_2", "t1", false),
+        (&Reach::Platform, "cl_1", "t2", false),
+        (&Reach::Platform, "cl_1", "none", false),
+    ] {
+        let found = storage.recorded_token(reach, client_id, jti).await.unwrap();
+        assert_eq!(found.is_some(), is_found, "{jti} of {client_id} for {reach:?}");
+    }
+    for (reach, count) in [(&Reach::Platform, 1), (&acme, 1), (&other, 0)] {
+        let listed = storage.recorded_tokens(reach, "cl_1", &page(50, None)).await.unwrap();
+        assert_eq!(listed.items.len(), count, "{reach:?}");
+    }
+}
+
+async fn pages_go_from_new_to_old(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    // Two of the same second come in the order of their ids; what is dead is listed too.
+    insert(
+        &storage,
+        [
+            RecordedToken { issued_at: NOW + 1, ..token("B:b") },
+            RecordedToken { issued_at: NOW + 1, revoked_at: Some(NOW), ..token("a:a") },
+            RecordedToken { issued_at: NOW, ..token("x") },
+            RecordedToken { issued_at: NOW + 2, expires_at: Some(NOW), ..token("m") },
+            RecordedToken { issued_at: NOW - 5, ..token("old") },
+            RecordedToken { issued_at: NOW + 9, client_id: "cl_2".to_owned(), ..token("theirs") },
+        ],
+    )
+    .await;
+    let jtis = |items: &Items<RecordedToken>| {
+        items.items.iter().map(|token| token.jti.clone()).collect::<Vec<_>>().join(" ")
+    };
+    let mut pages = Vec::new();
+    let mut after = None;
+    loop {
+        let items =
+            storage.recorded_tokens(&Reach::Platform, "cl_1", &page(2, after.as_deref())).await.unwrap();
+        pages.push(jtis(&items));
+        after = items.next_after;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, ["m a:a", "B:b x", "old"]);
+}
+
+async fn the_last_time_it_was_asked_about_is_kept(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    insert(&storage, [token("t1"), token("t2")]).await;
+    let touch = async |jti: &str, at: i64| {
+        // One that is gone meanwhile holds up nobody.
+        storage.touch_tokens(&[("gone".to_owned(), at), (jti.to_owned(), at)]).await.unwrap();
+    };
+    touch("t1", NOW + 5).await;
+    assert_eq!(found(&storage, "t1").await.last_introspected_at, Some(NOW + 5));
+    touch("t1", NOW + 3).await;
+    assert_eq!(found(&storage, "t1").await.last_introspected_at, Some(NOW + 5), "time does not run back");
+    touch("t1", NOW + 6).await;
+    assert_eq!(found(&storage, "t1").await.last_introspected_at, Some(NOW + 6));
+    assert_eq!(found(&storage, "t2").await.last_introspected_at, None);
+}
+
+/// What is only noted waits for a revocation, and a revocation never for what is only noted.
+#[tokio::test]
+async fn noting_uses_stands_in_the_way_of_no_revocation() {
+    let (database, storage) = stocked(Engine::Postgres).await;
+    insert(&storage, [token("t1"), token("t2")]).await;
+    let other = database.open().await;
+    let mut tx = other.begin().await.unwrap();
+    // In the other order than that of the notes.
+    assert!(tx.revoke_token("t2", NOW + 1).await.unwrap().is_some());
+    let uses = ["t1", "t2"].map(|jti| (jti.to_owned(), NOW + 5));
+    let revoking = async {
+        assert!(tx.revoke_token("t1", NOW + 1).await.unwrap().is_some());
+        tx.commit().await.unwrap();
+    };
+    outcome_after(&database, storage.touch_tokens(&uses), revoking).await.unwrap();
+    for jti in ["t1", "t2"] {
+        let stored = found(&storage, jti).await;
+        assert_eq!((stored.revoked_at, stored.last_introspected_at), (Some(NOW + 1), Some(NOW + 5)), "{jti}");
+    }
+}

@@ -1,0 +1,201 @@
+//! How recorded tokens end: revoked, replaced, or forgotten once they are dead.
+
+use mintmark::model::reach::Reach;
+use mintmark::model::status::Slot;
+use mintmark::model::token::RecordedToken;
+use mintmark::storage::{Revoked, Storage, TokenState};
+
+use crate::storage::samples::{NOW, change, stocked, token};
+use crate::support::{Engine, on_both_engines};
+
+on_both_engines!(
+    a_token_is_revoked_once,
+    revoking_tells_what_had_been_alive,
+    the_live_tokens_of_a_client,
+    a_new_token_replaces_the_others_at_once,
+    a_replaced_token_may_have_its_grace,
+    a_grace_is_never_lengthened,
+    what_was_denied_is_forgotten_when_it_ended,
+    dead_tokens_are_forgotten_in_batches,
+);
+
+async fn insert(storage: &Storage, tokens: impl IntoIterator<Item = RecordedToken>) {
+    for token in tokens {
+        change!(storage, tx => tx.insert_recorded_token(&token));
+    }
+}
+
+async fn found(storage: &Storage, jti: &str) -> RecordedToken {
+    storage.recorded_token(&Reach::Platform, "cl_1", jti).await.unwrap().unwrap()
+}
+
+/// What revoking a sample token tells of it.
+fn revoked(jti: &str, was_live: bool) -> Revoked {
+    let slot = Some(Slot { list: 2, idx: 4711 });
+    Revoked { jti: jti.to_owned(), client_id: "cl_1".to_owned(), slot, was_live }
+}
+
+fn sorted(mut all: Vec<Revoked>) -> Vec<Revoked> {
+    all.sort_by(|a, b| a.jti.cmp(&b.jti));
+    all
+}
+
+async fn a_token_is_revoked_once(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    insert(&storage, [token("t1"), token("t2")]).await;
+    assert_eq!(change!(storage, tx => tx.revoke_token("t1", NOW + 1)), Some(revoked("t1", true)));
+    assert_eq!(change!(storage, tx => tx.revoke_token("t1", NOW + 2)), None);
+    assert_eq!(change!(storage, tx => tx.revoke_token("none", NOW + 2)), None);
+    assert_eq!(found(&storage, "t1").await.revoked_at, Some(NOW + 1));
+    assert_eq!(found(&storage, "t2").await.revoked_at, None);
+}
+
+async fn revoking_tells_what_had_been_alive(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    insert(
+        &storage,
+        [
+            token("alive"),
+            RecordedToken { expires_at: Some(NOW + 1), ..token("ended") },
+            RecordedToken { revoke_at: Some(NOW + 1), ..token("grace over") },
+            RecordedToken { revoke_at: Some(NOW + 2), expires_at: None, slot: None, ..token("in grace") },
+        ],
+    )
+    .await;
+    let all = sorted(change!(storage, tx => tx.revoke_tokens_of_client("cl_1", NOW + 1)));
+    let in_grace = Revoked { slot: None, ..revoked("in grace", true) };
+    assert_eq!(
+        all,
+        [revoked("alive", true), revoked("ended", false), revoked("grace over", false), in_grace]
+    );
+}
+
+async fn the_live_tokens_of_a_client(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    insert(
+        &storage,
+        [
+            token("alive"),
+            RecordedToken { expires_at: None, ..token("for ever") },
+            RecordedToken { revoked_at: Some(NOW), ..token("revoked") },
+            RecordedToken { expires_at: Some(NOW), ..token("ended") },
+            RecordedToken { client_id: "cl_2".to_owned(), ..token("theirs") },
+        ],
+    )
+    .await;
+    let mut live = change!(storage, tx => tx.live_tokens_of_client("cl_1", NOW));
+    live.sort_by(|a, b| a.jti.cmp(&b.jti));
+    assert_eq!(live, [token("alive"), RecordedToken { expires_at: None, ..token("for ever") }]);
+}
+
+async fn a_new_token_replaces_the_others_at_once(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    insert(
+        &storage,
+        [
+            token("old"),
+            RecordedToken { revoke_at: Some(NOW + 60), ..token("older, in grace") },
+            RecordedToken { revoked_at: Some(NOW - 9), ..token("dead") },
+            RecordedToken { client_id: "cl_2".to_owned(), ..token("theirs") },
+            token("new"),
+        ],
+    )
+    .await;
+    let replaced = sorted(change!(storage, tx => tx.replace_tokens("cl_1", "new", NOW, NOW)));
+    assert_eq!(replaced, [revoked("old", true), revoked("older, in grace", true)]);
+    assert_eq!(found(&storage, "old").await.revoked_at, Some(NOW));
+    assert_eq!(found(&storage, "dead").await.revoked_at, Some(NOW - 9));
+    assert_eq!(change!(storage, tx => tx.count_live_tokens("cl_1", NOW)), 1);
+    assert_eq!(change!(storage, tx => tx.count_live_tokens("cl_2", NOW)), 1);
+}
+
+async fn a_replaced_token_may_have_its_grace(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    insert(&storage, [token("old"), token("new")]).await;
+    assert_eq!(change!(storage, tx => tx.replace_tokens("cl_1", "new", NOW + 60, NOW)), []);
+    assert_eq!(found(&storage, "old").await, RecordedToken { revoke_at: Some(NOW + 60), ..token("old") });
+    assert_eq!(found(&storage, "new").await, token("new"));
+    for (now, living, due) in [(NOW + 59, 2, vec![]), (NOW + 60, 1, vec!["cl_1"])] {
+        assert_eq!(change!(storage, tx => tx.count_live_tokens("cl_1", now)), living, "at {now}");
+        assert_eq!(storage.clients_with_due_tokens(now, 10).await.unwrap(), due, "at {now}");
+    }
+    assert_eq!(change!(storage, tx => tx.revoke_due_tokens("cl_1", NOW + 59)), []);
+    assert_eq!(change!(storage, tx => tx.revoke_due_tokens("cl_2", NOW + 70)), []);
+    // On record it died when its grace was over, not when that was noticed.
+    assert_eq!(
+        change!(storage, tx => tx.revoke_due_tokens("cl_1", NOW + 70)),
+        [revoked("old", false)],
+        "it had been dead for ten seconds"
+    );
+    assert_eq!(found(&storage, "old").await.revoked_at, Some(NOW + 60));
+    assert_eq!(storage.clients_with_due_tokens(NOW + 70, 10).await.unwrap(), [""; 0]);
+
+    let client_id = "cl_0".to_owned();
+    insert(&storage, [RecordedToken { client_id, revoke_at: Some(NOW), ..token("theirs") }]).await;
+    insert(&storage, [RecordedToken { revoke_at: Some(NOW), ..token("another") }]).await;
+    assert_eq!(storage.clients_with_due_tokens(NOW, 10).await.unwrap(), ["cl_0", "cl_1"]);
+    assert_eq!(storage.clients_with_due_tokens(NOW, 1).await.unwrap(), ["cl_0"]);
+}
+
+async fn a_grace_is_never_lengthened(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    insert(&storage, [token("first"), token("second"), token("third")]).await;
+    for (new, at, expected) in [("second", NOW + 60, NOW + 60), ("third", NOW + 90, NOW + 60)] {
+        change!(storage, tx => tx.replace_tokens("cl_1", new, at, NOW));
+        assert_eq!(found(&storage, "first").await.revoke_at, Some(expected), "after the {new}");
+    }
+    change!(storage, tx => tx.replace_tokens("cl_1", "third", NOW + 30, NOW));
+    for jti in ["first", "second"] {
+        assert_eq!(found(&storage, jti).await.revoke_at, Some(NOW + 30), "{jti}");
+    }
+}
+
+async fn what_was_denied_is_forgotten_when_it_ended(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    for (jti, ends_in) in [("a", 10), ("b", 20), ("c", 30)] {
+        assert!(change!(storage, tx => tx.deny_token(jti, "cl_1", NOW + ends_in)));
+    }
+    assert_eq!(storage.purge_denied_tokens(NOW + 9, 10).await.unwrap(), 0);
+    assert_eq!(storage.purge_denied_tokens(NOW + 20, 1).await.unwrap(), 1, "no more than asked for");
+    for (jti, expected) in [("a", TokenState::Unknown), ("b", TokenState::Denied), ("c", TokenState::Denied)]
+    {
+        assert_eq!(storage.token_state(jti).await.unwrap(), expected, "{jti}: the first to end goes first");
+    }
+    assert_eq!(storage.purge_denied_tokens(NOW + 20, 10).await.unwrap(), 1);
+    assert_eq!(storage.token_state("c").await.unwrap(), TokenState::Denied);
+}
+
+async fn dead_tokens_are_forgotten_in_batches(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let ends = |jti: &str, at: i64| RecordedToken { expires_at: Some(at), ..token(jti) };
+    let died = |jti: &str, at: i64| RecordedToken { expires_at: None, revoked_at: Some(at), ..token(jti) };
+    insert(
+        &storage,
+        [
+            ends("e1", NOW - 3),
+            ends("e2", NOW - 2),
+            ends("e3", NOW + 1),
+            died("r1", NOW - 3),
+            died("r2", NOW - 2),
+            died("r3", NOW + 1),
+            RecordedToken { expires_at: None, ..token("alive") },
+        ],
+    )
+    .await;
+    let left = async || {
+        let all = ["alive", "e1", "e2", "e3", "r1", "r2", "r3"];
+        let mut left = Vec::new();
+        for jti in all {
+            if storage.recorded_token(&Reach::Platform, "cl_1", jti).await.unwrap().is_some() {
+                left.push(jti);
+            }
+        }
+        left.join(" ")
+    };
+    assert_eq!(storage.purge_recorded_tokens(NOW - 4, 10).await.unwrap(), 0);
+    assert_eq!(storage.purge_recorded_tokens(NOW, 1).await.unwrap(), 2, "one of each sort");
+    assert_eq!(left().await, "alive e2 e3 r2 r3");
+    assert_eq!(storage.purge_recorded_tokens(NOW, 10).await.unwrap(), 2);
+    assert_eq!(storage.purge_recorded_tokens(NOW, 10).await.unwrap(), 0);
+    assert_eq!(left().await, "alive e3 r3");
+}
