@@ -1,4 +1,4 @@
-//! `mintmark clients`: the API clients of a workspace and their secrets. A secret is printed once, when it is made.
+//! `mintmark clients`: the API clients of a workspace and their secrets. A secret is printed once, when it is created.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -32,7 +32,7 @@ const MEMBERS: &[&str] = &[
     "updated_at",
 ];
 const SECRET_COLUMNS: &[&str] = &["secret_id", "last_four", "created_at", "expires_at", "last_used_at"];
-const KEEP_IT: &str = "\nKeep the secret: it is not shown again.";
+const SHOWN_ONCE: &str = "\nKeep the secret: it is not shown again.";
 
 /// List, create, show, update, enable, disable and delete API clients, and add and delete their secrets.
 #[derive(Debug, Args)]
@@ -71,7 +71,7 @@ enum Verb {
         #[arg(long, value_parser = ["active", "disabled"])]
         status: Option<String>,
     },
-    /// Make an API client with a first secret
+    /// Create an API client with a first secret
     #[command(
         after_help = "Example:\n  mintmark clients create acme-in --label 'SAP production' --products e-invoicing,gst --token-expiry never"
     )]
@@ -88,7 +88,7 @@ enum Verb {
         /// The API client
         client_id: String,
     },
-    /// Change what is named; an empty text ('') takes the default again
+    /// Change the members given; an empty text ('') resets a member to its default
     #[command(
         after_help = "Example:\n  mintmark clients update CLIENT_ID --allowed-ips 203.0.113.0/24 --metadata owner=finance --expires-at ''"
     )]
@@ -98,7 +98,7 @@ enum Verb {
         #[command(flatten)]
         change: Change,
     },
-    /// Let it in again
+    /// Enable it again
     #[command(after_help = "Example:\n  mintmark clients enable CLIENT_ID")]
     Enable {
         /// The API client
@@ -110,26 +110,26 @@ enum Verb {
         /// The API client
         client_id: String,
     },
-    /// Delete it with its secrets; its recorded tokens are revoked
+    /// Delete it with its secrets, and revoke its tokens
     #[command(after_help = "Example:\n  mintmark clients delete CLIENT_ID")]
     Delete {
         /// The API client
         client_id: String,
     },
-    /// Give it another secret, beside up to four that live on
+    /// Add a secret; it may have up to five
     #[command(
         after_help = "Example:\n  mintmark clients add-secret CLIENT_ID --expire-others-after-seconds 86400"
     )]
     AddSecret {
         /// The API client
         client_id: String,
-        /// When the new secret ends, like 2027-01-31T00:00:00Z [default: never]
+        /// When the new secret expires, like 2027-01-31T00:00:00Z [default: never]
         #[arg(long, value_name = "INSTANT")]
         expires_at: Option<String>,
-        /// End every other secret in this many seconds; 0 ends them at once [default: leave them]
+        /// Expire every other secret in this many seconds; 0 for at once [default: leave them]
         #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
         expire_others_after_seconds: Option<i64>,
-        /// Revoke all of its tokens too, for a secret that leaked
+        /// Revoke all of its tokens too, as after a leak
         #[arg(long)]
         revoke_tokens: bool,
     },
@@ -148,40 +148,40 @@ enum Verb {
 
 #[derive(Debug, Args)]
 struct Change {
-    /// What people call it
+    /// Its display name
     #[arg(long)]
     label: Option<Given<String>>,
     /// The products it is granted; '' for none
     #[arg(long, value_name = "CODES", value_delimiter = ',')]
     products: Option<Vec<String>>,
-    /// What it may do on Mintmark itself: mintmark:manage, mintmark:read, mintmark:introspect; '' for nothing
+    /// Its permissions on Mintmark itself: mintmark:manage, mintmark:read, mintmark:introspect; '' for none
     #[arg(long, value_name = "PERMISSIONS", value_delimiter = ',')]
     permissions: Option<Vec<String>>,
-    /// How long its tokens live: seconds, or never [default: tokens.default_lifetime_seconds]
+    /// How long its tokens are valid: seconds, or never [default: tokens.default_lifetime_seconds]
     #[arg(long, value_name = "SECONDS|never", allow_negative_numbers = true)]
     token_expiry: Option<Given<Expiry>>,
-    /// Who is mailed about it; '' for nobody
+    /// Contacts that get a mail when it changes; '' for none
     #[arg(long, value_name = "EMAILS", value_delimiter = ',')]
     notification_emails: Option<Vec<String>>,
-    /// Addresses and networks it may call from; '' for any
+    /// Addresses and networks it may authenticate from; '' for any
     #[arg(long, value_name = "NETWORKS", value_delimiter = ',')]
     allowed_ips: Option<Vec<String>>,
-    /// How many of its tokens live at a time: many, or replace for one [default: many]
+    /// How many of its tokens are valid at a time: many, or replace for one [default: many]
     #[arg(long, value_name = "many|replace")]
     active_tokens: Option<Given<String>>,
-    /// For how long a replaced token lives on [default: 0]
+    /// How long a replaced token stays valid [default: 0]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     replace_grace_seconds: Option<Given<i64>>,
-    /// What signs its tokens: ES256, EdDSA, RS256 or PS256 [default: tokens.signing_alg]
+    /// The algorithm that signs its tokens: ES256, EdDSA, RS256 or PS256 [default: tokens.signing_alg]
     #[arg(long, value_name = "ALG")]
     signing_alg: Option<Given<String>>,
-    /// When it ends, like 2027-01-31T00:00:00Z [default: never]
+    /// When it expires, like 2027-01-31T00:00:00Z [default: never]
     #[arg(long, value_name = "INSTANT")]
     expires_at: Option<Given<String>>,
-    /// A pair of your own; may be repeated
+    /// A pair of metadata; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     metadata: Vec<Pair>,
-    /// Remove a pair; may be repeated
+    /// Remove a pair of metadata; may be repeated
     #[arg(long, value_name = "KEY")]
     remove_metadata: Vec<String>,
 }
@@ -247,7 +247,7 @@ impl Clients {
     }
 }
 
-/// What every verb works with.
+/// What every command works with.
 struct At<'a> {
     services: &'a Services,
     caller: Caller,
@@ -263,10 +263,10 @@ impl At<'_> {
     }
 
     async fn create(&self, workspace_id: &str, wanted: &ClientChange) -> Result<(), Failure> {
-        let made = self.services.clients.create_client(&self.caller, workspace_id, wanted, None).await?;
+        let created = self.services.clients.create_client(&self.caller, workspace_id, wanted, None).await?;
         let (first, rest) = MEMBERS.split_at(1);
-        self.format.record(&to_json(&made), &[first, &["client_secret"], rest].concat())?;
-        eprintln!("{KEEP_IT}");
+        self.format.record(&to_json(&created), &[first, &["client_secret"], rest].concat())?;
+        eprintln!("{SHOWN_ONCE}");
         Ok(())
     }
 
@@ -284,8 +284,8 @@ impl At<'_> {
     async fn update(&self, client_id: &str, change: &ClientChange) -> Result<(), Failure> {
         let none = Precondition::None;
         let changed = self.services.clients.change_client(&self.caller, client_id, &none, change).await?;
-        let told: &[&str] = if changed.revoked_tokens.is_some() { &["revoked_tokens"] } else { &[] };
-        self.format.record(&to_json(&changed), &[MEMBERS, told].concat())
+        let more: &[&str] = if changed.revoked_tokens.is_some() { &["revoked_tokens"] } else { &[] };
+        self.format.record(&to_json(&changed), &[MEMBERS, more].concat())
     }
 
     async fn delete(&self, client_id: &str) -> Result<(), Failure> {
@@ -295,9 +295,10 @@ impl At<'_> {
     }
 
     async fn add_secret(&self, client_id: &str, wanted: &NewSecret) -> Result<(), Failure> {
-        let made = self.services.clients.add_secret(&self.caller, client_id, wanted, None).await?;
-        self.format.record(&to_json(&made), &["client_secret", "secret_id", "created_at", "expires_at"])?;
-        eprintln!("{KEEP_IT}");
+        let created = self.services.clients.add_secret(&self.caller, client_id, wanted, None).await?;
+        self.format
+            .record(&to_json(&created), &["client_secret", "secret_id", "created_at", "expires_at"])?;
+        eprintln!("{SHOWN_ONCE}");
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! `mintmark products`: what there is to be granted.
+//! `mintmark products`: what API clients can be granted.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ const MEMBERS: &[&str] = &[
     "updated_at",
 ];
 
-/// List, create, show, update and delete products: what a token opens.
+/// List, create, show, update and delete products: what a token gives access to.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -44,7 +44,7 @@ enum Verb {
     /// All products
     #[command(after_help = "Example:\n  mintmark products list --json")]
     List,
-    /// Make a product; its code is also the scope that clients ask for
+    /// Create a product; its code is also the scope that clients ask for
     #[command(
         after_help = "Example:\n  mintmark products create gst --name 'GST returns' --never-expires-allowed false"
     )]
@@ -60,7 +60,7 @@ enum Verb {
         /// The product code
         product: String,
     },
-    /// Change what is named; an empty text ('') takes the default again
+    /// Change the members given; an empty text ('') resets a member to its default
     #[command(
         after_help = "Example:\n  mintmark products update gst --audience https://gst.example.com --max-token-lifetime-seconds ''"
     )]
@@ -80,13 +80,13 @@ enum Verb {
 
 #[derive(Debug, Args)]
 struct Change {
-    /// What people call it
+    /// Its display name
     #[arg(long)]
     name: Option<Given<String>>,
     /// The `aud` of its tokens, an absolute URI [default: tokens.default_audience]
     #[arg(long, value_name = "URI")]
     audience: Option<Given<String>>,
-    /// The longest life of a token that carries it [default: no cap]
+    /// The longest lifetime of a token that carries it [default: no cap]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     max_token_lifetime_seconds: Option<Given<i64>>,
     /// Whether tokens that never expire may carry it [default: true]
@@ -117,8 +117,8 @@ impl Products {
             Verb::List => self.format.list(&list(services, &caller).await?, COLUMNS)?,
             Verb::Create { product, change } => {
                 let code = Member::Value(product);
-                let made = services.tenants.create_product(&caller, &code, &change.into(), None).await?;
-                self.format.record(&to_json(&made), MEMBERS)?;
+                let created = services.tenants.create_product(&caller, &code, &change.into(), None).await?;
+                self.format.record(&to_json(&created), MEMBERS)?;
             }
             Verb::Show { product } => {
                 self.format.record(&to_json(&services.tenants.product(&caller, &product).await?), MEMBERS)?;

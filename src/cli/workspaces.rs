@@ -43,10 +43,10 @@ enum Verb {
     /// All workspaces
     #[command(after_help = "Example:\n  mintmark workspaces list --json")]
     List,
-    /// Make a workspace
+    /// Create a workspace
     #[command(after_help = "Example:\n  mintmark workspaces create acme-in --name 'Acme India'")]
     Create {
-        /// 1 to 64 characters of A-Z, a-z, 0-9, _ and -, never given again [default: a new ws_…]
+        /// 1 to 64 characters of A-Z, a-z, 0-9, _ and -, never used again [default: a new ws_…]
         #[arg(allow_hyphen_values = true)]
         workspace_id: Option<String>,
         #[command(flatten)]
@@ -59,7 +59,7 @@ enum Verb {
         #[arg(allow_hyphen_values = true)]
         workspace_id: String,
     },
-    /// Change what is named; an empty text ('') takes the default again
+    /// Change the members given; an empty text ('') resets a member to its default
     #[command(
         after_help = "Example:\n  mintmark workspaces update acme-in --name 'Acme India' --products-allowed e-invoicing,gst"
     )]
@@ -77,7 +77,7 @@ enum Verb {
         #[arg(allow_hyphen_values = true)]
         workspace_id: String,
     },
-    /// Let its API clients in again
+    /// Accept its API clients again
     #[command(after_help = "Example:\n  mintmark workspaces resume acme-in")]
     Resume {
         /// The workspace
@@ -95,7 +95,7 @@ enum Verb {
 
 #[derive(Debug, Args)]
 struct Change {
-    /// What people call it
+    /// Its display name
     #[arg(long)]
     name: Option<Given<String>>,
     /// Whether its API clients may have tokens that never expire [default: true]
@@ -151,8 +151,8 @@ impl Workspaces {
             }
             Verb::Create { workspace_id, change } => {
                 let id = Member::from(workspace_id);
-                let made = services.tenants.create_workspace(&caller, &id, &change.into(), None).await?;
-                format.record(&to_json(&made), MEMBERS)?;
+                let created = services.tenants.create_workspace(&caller, &id, &change.into(), None).await?;
+                format.record(&to_json(&created), MEMBERS)?;
             }
             Verb::Show { workspace_id } => {
                 format

@@ -1,7 +1,7 @@
-//! What a person says of an API client, new or old, and the rules that can be judged from its words alone.
+//! What a request says of an API client, and the rules that need no other record.
 //!
-//! One type serves creating and changing: a new client is a blank one changed. Rules are applied to the members that
-//! are named, so that a change of one member never fails on another that was lawful when it was set.
+//! One type serves creating and changing: creating applies the change to a client with defaults. Rules apply to the
+//! members that the request names, so that a change of one member never fails on another that was valid when it was set.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::Hash;
@@ -22,12 +22,12 @@ use crate::model::{networks, text};
 
 const LABEL_LENGTH: std::ops::RangeInclusive<usize> = 1..=200;
 const METADATA_MAX: usize = 16;
-/// For how long a replaced token may live on, in seconds.
+/// How long a replaced token may stay valid, in seconds.
 const GRACE_RANGE: std::ops::RangeInclusive<i64> = 0..=86_400;
 const METADATA_KEY_LENGTH: std::ops::RangeInclusive<usize> = 1..=64;
 const METADATA_VALUE_LENGTH: std::ops::RangeInclusive<usize> = 0..=500;
 
-/// The members of an API client that a person sets. `null` takes the default, which for lists is the empty one.
+/// The members of an API client that an administrator sets. `null` takes the default, which for lists is the empty list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientChange {
     /// What people call it; a client must have one.
@@ -52,7 +52,7 @@ pub struct ClientChange {
     pub status: Member<String>,
     /// `many` (default), or `replace`: a new token revokes the one before it.
     pub active_tokens: Member<String>,
-    /// For how many seconds a replaced token lives on; default 0.
+    /// For how many seconds a replaced token stays valid; default 0.
     pub replace_grace_seconds: Member<i64>,
     /// Members of which only the defaults are supported yet.
     pub reserved: ReservedChange,
@@ -82,7 +82,7 @@ impl ClientChange {
         Self { unread, ..change }
     }
 
-    /// Applies the change to `client`. What breaks a rule is noted and left as it was.
+    /// Applies the change to `client`. Members that break a rule are noted in `broken` and stay as they were.
     pub(super) fn apply(&self, client: &mut ApiClient, context: &RuleContext<'_>, broken: &mut Broken) {
         match &self.label {
             Member::Absent => {}
@@ -94,7 +94,7 @@ impl ClientChange {
         }
         let granted = std::mem::take(&mut client.products);
         let products = list(&self.products, PRODUCTS, broken, |code| {
-            // What is granted already may stay, even if it could not be granted anew.
+            // A product that is granted already stays, even if it could not be granted again.
             if !granted.iter().any(|had| had == code) {
                 context.may_grant(code)?;
             }
@@ -121,7 +121,7 @@ impl ClientChange {
             client.notification_emails = emails;
         }
         if let Some(mut networks) = list(&self.allowed_ips, NETWORKS, broken, networks::parse) {
-            // Two ways to write one network are no mistake worth a refusal.
+            // One network written in two ways is no error.
             let mut seen = HashSet::new();
             networks.retain(|network| seen.insert(*network));
             client.allowed_ips = networks;
@@ -132,7 +132,7 @@ impl ClientChange {
         self.reserved.check(broken);
     }
 
-    /// The mode and its grace, each as given or else as it was.
+    /// Applies the mode and its grace; the one that the change does not name stays as it was.
     fn apply_active_tokens(&self, client: &mut ApiClient, broken: &mut Broken) {
         let replaces = match &self.active_tokens {
             Member::Absent => Some(client.active_tokens != ActiveTokens::Many),
@@ -178,9 +178,9 @@ impl ClientChange {
         match &self.expires_at {
             Member::Absent => {}
             Member::Null => client.expires_at = None,
-            Member::Value(instant) => match end(instant, now) {
+            Member::Value(instant) => match future(instant, now) {
                 Ok(at) => client.expires_at = Some(at),
-                // What is set already stays lawful to repeat.
+                // The value that is set already may be repeated, even when it has passed.
                 Err(_) if from_rfc3339(instant).is_some_and(|at| client.expires_at == Some(at)) => {}
                 Err(why) => broken.at("/expires_at", why),
             },
@@ -239,22 +239,22 @@ pub fn read_token_expiry(fields: &mut Fields<'_>) -> Member<TokenExpiry> {
     })
 }
 
-/// The rules of a list as such.
+/// The rules of a list, whatever its items are.
 #[derive(Debug, Clone, Copy)]
 struct ListRule {
     pointer: &'static str,
     max: usize,
-    /// Whether an item named twice is refused.
+    /// Whether an item that is listed twice is refused.
     once: bool,
 }
 
-// More products than there are cannot be named once each, so they need no bound of their own.
+// Each product and each permission is listed at most once, so these lists need no bound of their own.
 const PRODUCTS: ListRule = ListRule { pointer: "/products", max: usize::MAX, once: true };
 const PERMISSIONS: ListRule = ListRule { pointer: "/permissions", max: usize::MAX, once: true };
 const EMAILS: ListRule = ListRule { pointer: "/notification_emails", max: 20, once: true };
 const NETWORKS: ListRule = ListRule { pointer: "/allowed_ips", max: 100, once: false };
 
-/// Reads a list of words. `None` if the change does not name the list, or if anything about it is broken.
+/// Reads a list of strings. `None` if the change does not name the list, or if anything in it breaks a rule.
 fn list<T: Clone + Eq + Hash>(
     member: &Member<Vec<String>>,
     rule: ListRule,
@@ -277,7 +277,7 @@ fn list<T: Clone + Eq + Hash>(
     for (index, word) in words.iter().enumerate() {
         match read(word) {
             Ok(item) if once && !seen.insert(item.clone()) => {
-                broken.at(format!("{pointer}/{index}"), "is listed before; name it once");
+                broken.at(format!("{pointer}/{index}"), "is listed twice: list it once");
             }
             Ok(item) => items.push(item),
             Err(why) => broken.at(format!("{pointer}/{index}"), why),
@@ -290,12 +290,12 @@ fn permission(name: &str) -> Result<Permission, String> {
     name.parse().map_err(|()| format!("must be one of {}", names(&Permission::ALL)))
 }
 
-/// Reads an instant at which something is to end, which must lie ahead.
-pub(super) fn end(instant: &str, now: UnixSeconds) -> Result<UnixSeconds, &'static str> {
+/// Reads an instant in the future.
+pub(super) fn future(instant: &str, now: UnixSeconds) -> Result<UnixSeconds, &'static str> {
     match from_rfc3339(instant) {
         None => Err("must be an RFC 3339 instant like 2027-01-31T00:00:00Z"),
-        Some(at) if at <= now => Err("must lie in the future"),
-        Some(at) if at > YEAR_9999 => Err("must lie before the year 10000"),
+        Some(at) if at <= now => Err("must be in the future"),
+        Some(at) if at > YEAR_9999 => Err("must be before the year 10000"),
         Some(at) => Ok(at),
     }
 }

@@ -1,4 +1,4 @@
-//! What the rules of an API client need beside its own members: its workspace, the products, the keys, the policy.
+//! What the rules of an API client depend on beside its own members: its workspace, the products, the keys, the policy.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use crate::model::key::{Phase, SigningKey, UseFor};
 use crate::model::product::Product;
 use crate::model::workspace::Workspace;
 
-/// What stands around a client, as the changing transaction holds it.
+/// The records around a client, as the changing transaction holds them.
 #[derive(Debug)]
 pub(super) struct RuleContext<'a> {
     pub(super) policy: &'a Policy,
     pub(super) now: UnixSeconds,
     pub(super) workspace: &'a Workspace,
-    /// The products the client has or is to have, by code; those that exist.
+    /// The existing products that the client has or asks for, by code.
     pub(super) products: &'a BTreeMap<String, Product>,
     /// The published signing keys.
     pub(super) keys: &'a [SigningKey],
@@ -24,10 +24,10 @@ impl RuleContext<'_> {
     /// Whether a client of this workspace may be granted the product.
     pub(super) fn may_grant(&self, code: &str) -> Result<(), String> {
         if !self.products.contains_key(code) {
-            return Err("there is no such product: GET /v1/products lists what there is".to_owned());
+            return Err("is not a product: GET /v1/products lists those there are".to_owned());
         }
         if !self.workspace.allows_product(code) {
-            return Err("may not be granted in this workspace (its products_allowed)".to_owned());
+            return Err("is not in the products_allowed of this workspace: add it there first".to_owned());
         }
         Ok(())
     }

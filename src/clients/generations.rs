@@ -1,5 +1,5 @@
-//! Generations: the slot that all stateless tokens of a client share, and what it says when the client, its workspace or
-//! the generation itself changes (docs/revocation.md).
+//! Generations: the status slot that all stateless tokens of a client share, and its status when the client, its
+//! workspace or the generation changes (docs/revocation.md).
 
 use super::Clients;
 use crate::kernel::Error;
@@ -10,11 +10,11 @@ use crate::model::status::{Holds, Mark, Slot};
 use crate::model::token::STATELESS_LIFETIME_MAX;
 use crate::storage::{Change, Revoked, Tx};
 
-/// How many clients a turn of background work takes on.
+/// How many clients one transaction handles.
 const AT_ONCE: u32 = 1_000;
 
 impl Clients {
-    /// Gives a slot to every client that was made before there were slots.
+    /// Gives a slot to every client from before there were slots.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -31,7 +31,7 @@ impl Clients {
                 clients.extend(tx.lock_client(&Reach::Platform, &client_id).await?);
             }
             for mut client in clients.into_iter().filter(|client| client.slot.is_none()) {
-                self.first_slot(&mut tx, &mut client, now).await?;
+                self.assign_slot(&mut tx, &mut client, now).await?;
                 tx.update_client(&client).await?;
                 tx.changed(Change::Client(client.client_id));
             }
@@ -39,7 +39,7 @@ impl Clients {
         }
     }
 
-    /// The slot of a client's first generation, or of its next one.
+    /// A slot for a client's first generation, or for its next one.
     async fn slot_for_generation(&self, tx: &mut Tx, now: UnixSeconds) -> Result<Slot, Error> {
         loop {
             let mut lease = tx.lease_slots(Holds::Generations, 1, self.kernel.random.fill()?, now).await?;
@@ -49,8 +49,8 @@ impl Clients {
         }
     }
 
-    /// Gives a client that has no slot yet the slot of its generation.
-    pub(crate) async fn first_slot(
+    /// Assigns a slot to the generation of a client.
+    pub(crate) async fn assign_slot(
         &self,
         tx: &mut Tx,
         client: &mut ApiClient,
@@ -60,7 +60,7 @@ impl Clients {
         Ok(())
     }
 
-    /// Opens a new generation of a locked client: all its stateless tokens die. The caller writes the client.
+    /// Opens a new generation of a locked client, which revokes all its stateless tokens. The caller writes the client.
     pub(crate) async fn new_generation(
         &self,
         tx: &mut Tx,
@@ -69,15 +69,15 @@ impl Clients {
     ) -> Result<(), Error> {
         self.end_generation(tx, client, now).await?;
         client.generation += 1;
-        self.first_slot(tx, client, now).await?;
+        self.assign_slot(tx, client, now).await?;
         if client.slots_suspended_at.is_some() {
             tx.mark_slots(client.slot.as_slice(), Mark::Suspend).await?;
         }
         Ok(())
     }
 
-    /// Marks the slot of a client's generation as revoked. Nothing points at it afterwards, but tokens that name it
-    /// still travel.
+    /// Marks the slot of a client's generation as revoked, and keeps its list until the last token that names it has
+    /// expired.
     pub(crate) async fn end_generation(
         &self,
         tx: &mut Tx,
@@ -92,7 +92,7 @@ impl Clients {
     }
 
     /// Revokes all tokens of a locked client: a new generation, and every recorded one. Returns how many recorded ones
-    /// had been alive. The caller writes the client.
+    /// were live. The caller writes the client.
     pub(crate) async fn revoke_all_tokens(
         &self,
         tx: &mut Tx,
@@ -104,10 +104,9 @@ impl Clients {
         mark_revoked(tx, &revoked).await
     }
 
-    /// Makes the slots of a locked client say whether it may act: suspended while it is disabled, has ended or its
-    /// workspace is suspended, and back when none of these holds. Returns whether anything was to be done; then the
-    /// caller writes the client.
-    pub(crate) async fn suit_slots(
+    /// Suspends the slots of a locked client while it is disabled, has expired or its workspace is suspended, and resumes
+    /// them when none of these holds. Returns whether they changed; then the caller writes the client.
+    pub(crate) async fn align_slots(
         &self,
         tx: &mut Tx,
         client: &mut ApiClient,
@@ -131,9 +130,9 @@ impl Clients {
         let mut tx = self.kernel.storage.begin().await?;
         let reach = Reach::Platform;
         if let Some(mut client) = tx.lock_client(&reach, client_id).await?
-            // Its end may have been put off meanwhile.
+            // Its `expires_at` may have been moved meanwhile.
             && !client.is_active(now)
-            && self.suit_slots(&mut tx, &mut client, false, now).await?
+            && self.align_slots(&mut tx, &mut client, false, now).await?
         {
             tx.update_client(&client).await?;
         }
@@ -141,7 +140,7 @@ impl Clients {
     }
 }
 
-/// Marks the slots of tokens that were just revoked. Returns how many of them had been alive.
+/// Marks the slots of tokens that were just revoked. Returns how many of the tokens were live.
 pub(crate) async fn mark_revoked(tx: &mut Tx, revoked: &[Revoked]) -> Result<usize, Error> {
     let slots: Vec<Slot> = revoked.iter().filter_map(|token| token.slot).collect();
     tx.mark_slots(&slots, Mark::Revoke).await?;

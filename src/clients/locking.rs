@@ -1,6 +1,7 @@
-//! Locks the rows that a change depends on, or says that there is no such thing within the caller's reach. A workspace
-//! is locked before its clients, and a client before its secrets and tokens.
+//! Locks the rows that a change depends on, or reports that they do not exist within the caller's reach. A workspace is
+//! locked before its clients, and a client before its secrets and tokens.
 
+use super::API_CLIENT;
 use crate::kernel::Error;
 use crate::model::client::ApiClient;
 use crate::model::ids;
@@ -8,14 +9,12 @@ use crate::model::reach::Reach;
 use crate::model::workspace::Workspace;
 use crate::storage::Tx;
 
-const WHAT: &str = "API client";
-
 /// A client within reach, locked, or "not found".
 pub(crate) async fn lock_client(tx: &mut Tx, reach: &Reach, client_id: &str) -> Result<ApiClient, Error> {
     if !ids::is_client_id(client_id) {
-        return Err(Error::NotFound(WHAT));
+        return Err(Error::NotFound(API_CLIENT));
     }
-    tx.lock_client(reach, client_id).await?.ok_or(Error::NotFound(WHAT))
+    tx.lock_client(reach, client_id).await?.ok_or(Error::NotFound(API_CLIENT))
 }
 
 /// A workspace within reach, locked, or "not found".
@@ -37,8 +36,8 @@ pub(super) async fn lock_workspace_of(
     client_id: &str,
 ) -> Result<Workspace, Error> {
     if !ids::is_client_id(client_id) {
-        return Err(Error::NotFound(WHAT));
+        return Err(Error::NotFound(API_CLIENT));
     }
-    let workspace_id = tx.workspace_of_client(reach, client_id).await?.ok_or(Error::NotFound(WHAT))?;
+    let workspace_id = tx.workspace_of_client(reach, client_id).await?.ok_or(Error::NotFound(API_CLIENT))?;
     lock_workspace(tx, &Reach::Platform, &workspace_id).await
 }

@@ -4,15 +4,18 @@
 mod cache;
 mod change;
 mod context;
+mod create;
 mod credentials;
+mod delete;
 mod dto;
 mod generations;
 mod last_used;
-mod lifecycle;
 mod locking;
+mod read;
 mod reserved;
 mod rules;
 mod secrets;
+mod update;
 
 use std::sync::Arc;
 
@@ -21,13 +24,18 @@ use crate::ledger::Ledger;
 
 pub(crate) use cache::CredentialCache;
 pub use change::{ClientChange, read_token_expiry};
+pub use create::CreatedClient;
 pub use credentials::{Credentials, Refusal};
 pub(crate) use generations::mark_revoked;
 pub(crate) use last_used::LastUsed;
-pub use lifecycle::{ChangedClient, ClientFilter, CreatedClient};
 pub(crate) use locking::lock_client;
+pub use read::ClientFilter;
 pub use reserved::ReservedChange;
 pub use secrets::{CreatedSecret, NewSecret};
+pub use update::ChangedClient;
+
+/// How errors name an API client.
+const API_CLIENT: &str = "API client";
 
 /// API clients, their secrets and the credentials held in memory.
 #[derive(Debug)]

@@ -1,5 +1,5 @@
-//! The rules of an API client that need more than its own words: the products there are and their caps, what its
-//! workspace allows, the keys that could sign for it, and what the caller holds.
+//! The rules of an API client that depend on other records: the products and their caps, what its workspace allows, the
+//! keys that sign its tokens, and the permissions of the caller.
 
 use super::change::ClientChange;
 use super::context::RuleContext;
@@ -10,9 +10,9 @@ use crate::model::invalid::Broken;
 use crate::model::key::UseFor;
 use crate::model::product::Product;
 
-/// Judges `after`, which `change` made of `before`, by the rules that join several members. `before` is `None` for a
-/// new client.
-pub(super) fn judge(
+/// Checks `after`, which is `before` with `change` applied, by the rules that join several members. `before` is `None`
+/// for a new client.
+pub(super) fn check(
     change: &ClientChange,
     before: Option<&ApiClient>,
     after: &ApiClient,
@@ -28,12 +28,12 @@ pub(super) fn judge(
     if grants_read && grants_changed && after.products.is_empty() && after.permissions.is_empty() {
         broken.at("/products", "and permissions are both empty: grant at least one product or permission");
     }
-    judge_expiry(change, before, after, context, broken);
-    judge_signing_alg(before, after, context, broken);
+    check_expiry(change, before, after, context, broken);
+    check_signing_alg(before, after, context, broken);
 }
 
-/// The expiry keeps the caps of the workspace and of every product, where either of them is new.
-fn judge_expiry(
+/// Where the expiry or a product is new, the expiry keeps the caps of the workspace and of the product.
+fn check_expiry(
     change: &ClientChange,
     before: Option<&ApiClient>,
     after: &ApiClient,
@@ -52,12 +52,15 @@ fn judge_expiry(
         let Some((member, why)) = beyond_cap(after.token_expiry, product) else { continue };
         match change.token_expiry.value() {
             Some(_) => broken.at(format!("/token_expiry/{member}"), why),
-            None => broken.at(pointer_to(change, code), format!("{why}; set token_expiry to suit")),
+            None => broken.at(
+                pointer_to(change, code),
+                format!("{why}; set token_expiry within it in the same request"),
+            ),
         }
     }
 }
 
-/// Which member of the expiry goes beyond the product's caps, and how.
+/// Which member of the expiry exceeds the product's caps, and how.
 fn beyond_cap(expiry: TokenExpiry, product: &Product) -> Option<(&'static str, String)> {
     let code = &product.product;
     match (expiry, product.max_token_lifetime_seconds) {
@@ -75,14 +78,14 @@ fn beyond_cap(expiry: TokenExpiry, product: &Product) -> Option<(&'static str, S
     }
 }
 
-/// Where the change names the product.
+/// The JSON pointer to the product in the change.
 fn pointer_to(change: &ClientChange, code: &str) -> String {
     let index = change.products.value().and_then(|codes| codes.iter().position(|named| named == code));
     index.map_or_else(|| "/products".to_owned(), |index| format!("/products/{index}"))
 }
 
-/// A client with an algorithm of its own needs keys that sign its tokens by it.
-fn judge_signing_alg(
+/// A client with an algorithm of its own needs active keys of that algorithm.
+fn check_signing_alg(
     before: Option<&ApiClient>,
     after: &ApiClient,
     context: &RuleContext<'_>,
@@ -101,7 +104,7 @@ fn judge_signing_alg(
             broken.at(
                 "/signing_alg",
                 format!(
-                    "no active {alg} key signs tokens of the class {use_for}: create one first with POST /v1/signing-keys \
+                    "there is no active {alg} key of the class {use_for}: create one first with POST /v1/signing-keys \
                      {{\"alg\": \"{alg}\", \"use_for\": \"{use_for}\"}}"
                 ),
             );
@@ -109,7 +112,7 @@ fn judge_signing_alg(
     }
 }
 
-/// A caller grants no permission that it does not hold. What the client holds already is not granted anew.
+/// A caller grants only permissions that it holds. Permissions that the client has already are not granted again.
 pub(super) fn may_grant_permissions(
     caller: &Caller,
     before: Option<&ApiClient>,

@@ -1,12 +1,12 @@
 //! Client secrets: up to five live ones a client, so that a new one can be rolled out before the old one ends. For the
-//! management API, the command line and the console.
+//! management API and the command line.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::change::end;
+use super::change::future;
 use super::dto::in_the_clear;
-use super::lifecycle::touch;
+use super::update::mark_changed;
 use super::{Clients, lock_client};
 use crate::kernel::{Caller, Error, Fields};
 use crate::ledger::{Keep, Subject};
@@ -19,10 +19,10 @@ use crate::model::page::{Items, Page};
 use crate::model::secret::{ClientSecret, MAX_LIVE_SECRETS, PlainSecret};
 use crate::storage::Change;
 
-/// For how long the secrets before a new one may go on, in seconds: up to thirty days.
+/// How long the other secrets may stay valid beside a new one, in seconds: up to thirty days.
 const OVERLAP_RANGE: std::ops::RangeInclusive<i64> = 0..=2_592_000;
 
-/// What a person wants of a new secret.
+/// What a request says of a new secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NewSecret {
     /// When it ends, RFC 3339; `None` for never.
@@ -35,7 +35,7 @@ pub struct NewSecret {
     pub unread: Broken,
 }
 
-/// A secret as it was just created. The only time the plain one is seen.
+/// A new secret. The only time the plain one is shown.
 #[derive(Debug, Serialize)]
 pub struct CreatedSecret {
     /// Its record.
@@ -47,10 +47,10 @@ pub struct CreatedSecret {
 }
 
 impl Clients {
-    /// Gives a client within reach another secret. Records of expired secrets are cleared away.
+    /// Gives a client within reach another secret. Records of expired secrets are deleted.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if five would go on living beside it, [`Error::Invalid`], [`Error::NotSupportedYet`],
+    /// [`Error::Conflict`] if it would be the sixth live one, [`Error::Invalid`], [`Error::NotSupportedYet`],
     /// [`Error::NotFound`], [`Error::Denied`].
     pub async fn add_secret(
         &self,
@@ -70,7 +70,7 @@ impl Clients {
         let live = tx.secrets(client_id).await?;
         if live.len() >= MAX_LIVE_SECRETS && others_end_at != Some(now) {
             return Err(Error::Conflict(format!(
-                "the client has {MAX_LIVE_SECRETS} live secrets, the most it may have: delete one, or repeat with \
+                "the client has {MAX_LIVE_SECRETS} live secrets, which is the maximum: delete one, or repeat with \
                  \"expire_others_after_seconds\": 0 to end them all at once"
             )));
         }
@@ -83,7 +83,7 @@ impl Clients {
             Some(true) => Some(self.revoke_all_tokens(&mut tx, &mut client, now).await?),
             Some(false) | None => None,
         };
-        touch(&mut client, now);
+        mark_changed(&mut client, now);
         tx.update_client(&client).await?;
 
         let others_end_at = others_end_at.filter(|_| !live.is_empty()).map(to_rfc3339);
@@ -136,7 +136,7 @@ impl Clients {
             .ok_or(Error::NotFound("client secret"))
     }
 
-    /// Removes a live secret. It is refused from then on.
+    /// Deletes a live secret. It is refused from then on.
     ///
     /// # Errors
     /// [`Error::Conflict`] for the last live one, unless `force`; [`Error::NotFound`], [`Error::Denied`].
@@ -168,7 +168,7 @@ impl Clients {
             ));
         }
         tx.delete_secret(client_id, secret_id).await?;
-        touch(&mut client, now);
+        mark_changed(&mut client, now);
         tx.update_client(&client).await?;
         let facts = json!({ "label": client.label, "last_four": secret.last_four, "live_secrets_left": live.len() - 1 });
         let subject = Subject::of_client(&client, secret_id);
@@ -178,7 +178,7 @@ impl Clients {
         self.ledger.commit(tx).await
     }
 
-    /// Draws a secret for a client. What is stored of it is its MAC.
+    /// Generates a secret for a client. Only its MAC is stored.
     pub(super) fn new_secret(
         &self,
         client_id: &str,
@@ -197,15 +197,15 @@ impl Clients {
         Ok((record, plain))
     }
 
-    /// Writes the uses of secrets noted since the last call.
+    /// Stores the uses of secrets noted since the last call.
     ///
     /// # Errors
-    /// [`Error::Storage`]; then they stay noted.
+    /// [`Error::Storage`]; then the next call stores them.
     pub(crate) async fn write_last_used(&self) -> Result<(), Error> {
         self.last_used.write(async |rows| self.kernel.storage.touch_secrets(rows).await).await
     }
 
-    /// Shows uses that are noted but not yet written.
+    /// Adds uses that are noted but not stored yet.
     pub(super) fn add_pending_uses(&self, secrets: &mut [ClientSecret]) {
         for secret in secrets {
             secret.last_used_at = secret.last_used_at.max(self.last_used.pending(&secret.secret_id));
@@ -229,7 +229,7 @@ impl NewSecret {
     fn check(&self, now: UnixSeconds) -> Result<Option<UnixSeconds>, Error> {
         let mut broken = self.unread.clone();
         let mut expires_at = None;
-        match self.expires_at.as_deref().map(|instant| end(instant, now)) {
+        match self.expires_at.as_deref().map(|instant| future(instant, now)) {
             None => {}
             Some(Ok(at)) => expires_at = Some(at),
             Some(Err(why)) => broken.at("/expires_at", why),

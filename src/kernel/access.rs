@@ -1,16 +1,16 @@
-//! Who asks, and what they may: permissions and reach of a caller of the management API, or of the command line.
+//! The caller of a use case: the permissions and the reach of a management API client, or of the command line.
 
 use super::Error;
 use crate::model::audit::Actor;
 use crate::model::reach::Reach;
 use crate::model::scope::Permission;
 
-/// Whoever asks for a use case.
+/// Who calls a use case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// How far the caller sees.
     pub reach: Reach,
-    /// What the caller may do: what its token's scope and its client's permissions now have in common.
+    /// What the caller may do: what the scope of its token and the permissions of its client have in common now.
     pub permissions: Vec<Permission>,
     /// How the audit trail names the caller.
     pub actor: Actor,
@@ -19,7 +19,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// A person at the command line, who has the database at hand and so may do everything.
+    /// A person at the command line, who has access to the database and so may do everything.
     pub fn command_line() -> Self {
         Self {
             reach: Reach::Platform,
@@ -35,33 +35,33 @@ impl Caller {
             || (permission == Permission::Read && self.permissions.contains(&Permission::Manage))
     }
 
-    /// The caller may read.
+    /// Refuses a caller that may not read.
     pub fn must_read(&self) -> Result<(), Error> {
         self.must(Permission::Read)
     }
 
-    /// The caller may change things within its reach.
+    /// Refuses a caller that may not change records within its reach.
     pub fn must_manage(&self) -> Result<(), Error> {
         self.must(Permission::Manage)
     }
 
-    /// The caller may change `what`, which only managers of the platform may.
+    /// Refuses a caller that may not change `what`, which only managers of the platform may.
     pub fn must_manage_platform(&self, what: &str) -> Result<(), Error> {
         self.must_manage()?;
         self.must_be_platform(&format!("change {what}"))
     }
 
-    /// The caller may read `what`, which only the platform's own may.
+    /// Refuses a caller that may not read `what`, which only clients of the platform may.
     pub fn must_read_platform(&self, what: &str) -> Result<(), Error> {
         self.must_read()?;
         self.must_be_platform(&format!("read {what}"))
     }
 
-    fn must_be_platform(&self, deed: &str) -> Result<(), Error> {
+    fn must_be_platform(&self, action: &str) -> Result<(), Error> {
         if self.reach == Reach::Platform {
             Ok(())
         } else {
-            Err(Error::Denied(format!("only API clients of the workspace `platform` may {deed}")))
+            Err(Error::Denied(format!("only API clients of the workspace `platform` may {action}")))
         }
     }
 

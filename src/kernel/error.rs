@@ -1,4 +1,4 @@
-//! Why a use case did not happen. Each door maps it once to what its people read.
+//! Why a use case failed. Each door maps it once to what its users read.
 
 use thiserror::Error;
 
@@ -8,19 +8,19 @@ use crate::storage::StorageError;
 use crate::vault::random::RandomUnavailable;
 use crate::vault::seal::SealError;
 
-/// The outcome of a use case that did not happen. Nothing was changed.
+/// A use case that failed. Nothing was changed.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// There is no such thing within the caller's reach.
+    /// There is no such record within the caller's reach.
     #[error("{0} not found")]
     NotFound(&'static str),
-    /// The state of things does not allow it; the text says what to do first.
+    /// Other records do not allow it; the text says what to do first.
     #[error("{0}")]
     Conflict(String),
     /// Fields break their rules; all of them are listed.
     #[error("{} invalid: {}", if .0.len() == 1 { "a field is" } else { "fields are" }, .0.iter().map(|i| format!("{} {}", i.pointer, i.detail)).collect::<Vec<_>>().join("; "))]
     Invalid(Vec<Invalid>),
-    /// Values that are lawful but not served by this version; refused rather than accepted and ignored.
+    /// Values that are valid but not supported by this version; refused rather than accepted and ignored.
     #[error("not supported yet: {}", .0.iter().map(|i| format!("{} {}", i.pointer, i.detail)).collect::<Vec<_>>().join("; "))]
     NotSupportedYet(Vec<Invalid>),
     /// The caller may not do this.
@@ -36,15 +36,15 @@ pub enum Error {
     #[error("another request with this idempotency key came first")]
     AlreadyAnswered,
     /// The change counter was not confirmed for too long; answers might be out of date.
-    #[error("the database has not answered for too long")]
+    #[error("the database has not answered for too long: repeat the request later")]
     Stale,
-    /// The transaction that a token shared with others failed; the text is the reason, as one of them was told it.
+    /// The transaction that a token shared with others failed; the text is the reason.
     #[error("{0}")]
     Together(String),
     /// Storage failed.
     #[error("{0}")]
     Storage(#[source] StorageError),
-    /// The machine gives no random numbers, or a sealed thing does not open.
+    /// There are no random numbers, or something sealed does not open.
     #[error("{0}")]
     Crypto(String),
 }
@@ -52,10 +52,11 @@ pub enum Error {
 impl From<StorageError> for Error {
     fn from(error: StorageError) -> Self {
         match error {
-            // What it refers to, or what refers to it, changed in the same moment.
-            StorageError::Conflict(_) => {
-                Self::Conflict("another change came in between: read again, then repeat this one".to_owned())
-            }
+            // A record that it refers to, or that refers to it, changed at the same time.
+            StorageError::Conflict(_) => Self::Conflict(
+                "another request changed the record at the same time: read it again, then repeat the change"
+                    .to_owned(),
+            ),
             other => Self::Storage(other),
         }
     }
@@ -74,12 +75,12 @@ impl From<SealError> for Error {
 }
 
 impl Error {
-    /// One broken field rule.
+    /// An error of one field.
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::Invalid(vec![Invalid::new(pointer, detail)])
     }
 
-    /// All broken rules found, if there are any.
+    /// Fails with all broken rules, if there are any.
     pub fn if_broken(broken: Broken) -> Result<(), Self> {
         if broken.is_empty() { Ok(()) } else { Err(Self::Invalid(broken.into_vec())) }
     }

@@ -1,6 +1,6 @@
-//! What every service shares: storage, time, chance, subkeys and the policy from the settings, with the words services
-//! and doors have in common: who asks ([`Caller`]), what went wrong ([`Error`]), which version is expected
-//! ([`Precondition`]).
+//! What every service shares: storage, clock, random numbers, subkeys and the policy from the settings; and the types that
+//! services and doors have in common: who asks ([`Caller`]), what went wrong ([`Error`]), which version is expected
+//! ([`Precondition`]), how JSON objects are read ([`Fields`]) and written ([`to_json`]).
 
 mod access;
 mod error;
@@ -24,7 +24,7 @@ pub use json::to_json;
 pub use policy::Policy;
 pub use precondition::Precondition;
 
-/// What services share. Each of them holds it; no door does, so that storage is reached through a service only.
+/// What services share. Each of them holds it; no door does, so that a door reaches storage only through a service.
 #[derive(Debug)]
 pub struct Kernel {
     pub(crate) storage: Storage,
@@ -36,7 +36,7 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// The parts, over an open database.
+    /// A kernel over an open database.
     pub fn new(
         storage: Storage,
         clock: Arc<dyn Clock>,

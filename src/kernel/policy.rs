@@ -1,10 +1,10 @@
-//! The settings that rules depend on.
+//! Settings that rules depend on, in the form that services use.
 
 use crate::model::expiry::TokenExpiry;
 use crate::model::grant::Audiences;
 use crate::model::key::Alg;
 
-/// What the rules need to know of the settings.
+/// The settings that rules depend on.
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// Audiences that are not a product's own.
@@ -17,9 +17,9 @@ pub struct Policy {
     pub jwks_max_age_seconds: i64,
     /// How long a new signing key is published before it signs, in seconds.
     pub key_pending_seconds: i64,
-    /// Age at which the expiring class rotates, in days; `None` by hand only.
+    /// Age at which keys of the expiring class are rotated, in days; `None` for only by hand.
     pub key_rotate_every_days: Option<i64>,
-    /// For how long tokens are issued without word from the database, in seconds.
+    /// For how long tokens are issued while the database does not answer, in seconds.
     pub serve_stale_seconds: i64,
     /// How long verifiers may keep a status list, in seconds.
     pub status_list_ttl_seconds: i64,

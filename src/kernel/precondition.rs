@@ -2,10 +2,10 @@
 
 use super::Error;
 
-/// Which versions of a record the caller is ready to change.
+/// Which versions of a record the caller is willing to change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Precondition {
-    /// Whichever there is.
+    /// Any version.
     #[default]
     None,
     /// One of these.
@@ -13,7 +13,7 @@ pub enum Precondition {
 }
 
 impl Precondition {
-    /// Judges the version that the changing transaction holds.
+    /// Checks the version that the changing transaction has locked.
     ///
     /// # Errors
     /// [`Error::Changed`].

@@ -1,4 +1,4 @@
-//! The audit trail, to be read. It is written by [`super::record`], in the transaction of each change.
+//! Reads the audit trail. [`super::record`] writes it, in the transaction of each change.
 
 use super::Ledger;
 use crate::kernel::{Caller, Error};

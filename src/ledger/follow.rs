@@ -1,9 +1,9 @@
-//! Keeps this process's memory true to the database: follows the change counter, lets changes fall on the caches, and
-//! says when the counter was last confirmed.
+//! Keeps this process's memory in step with the database: follows the change counter, invalidates the caches, and reports
+//! when the counter was last confirmed.
 //!
-//! Background work polls every [`POLL_MILLIS`]. A request that finds the last confirmation older than
-//! [`FRESH_MILLIS`] polls by itself, so a change made elsewhere is in force within a second even if the background
-//! work is late. Past [`STALE_MILLIS`] without an answer, what is in memory is no longer trusted.
+//! A background job polls every [`POLL_MILLIS`]. A request that finds the last confirmation older than [`FRESH_MILLIS`]
+//! polls by itself, so a change made in another process takes effect within a second even if the background job is late.
+//! After [`STALE_MILLIS`] without an answer, memory is no longer trusted.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -17,11 +17,11 @@ use crate::storage::{ChangeWatch, Changes, Storage};
 
 /// How often the counter is polled in the background.
 pub const POLL_MILLIS: u64 = 400;
-/// How old a confirmation may be before a request asks by itself.
+/// How old a confirmation may be before a request polls by itself.
 const FRESH_MILLIS: i64 = 900;
-/// How long a request waits for somebody else's question before it goes on with what is in memory.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How old a confirmation may be before answers are refused.
+/// How long a request waits for a poll of another one before it uses what is in memory.
+const POLL_WAIT: Duration = Duration::from_secs(1);
+/// How old a confirmation may be before requests are refused.
 const STALE_MILLIS: i64 = 5_000;
 
 /// How far behind the database this process may be.
@@ -41,7 +41,7 @@ pub(super) struct Follow {
 }
 
 impl Follow {
-    /// Starts following from the counter's present value.
+    /// Starts at the current value of the counter.
     pub(super) async fn start(storage: &Storage, clock: &dyn Clock) -> Result<(Self, i64), Error> {
         let confirmed_at_millis = AtomicI64::new(clock.now_millis());
         let (watch, seq) = storage.watch_changes().await?;
@@ -50,7 +50,7 @@ impl Follow {
 }
 
 impl Ledger {
-    /// Asks the database what changed and lets it fall on the caches.
+    /// Asks the database what changed and invalidates the caches.
     ///
     /// # Errors
     /// [`Error::Storage`] if the database does not answer; the last confirmation then stays as it was.
@@ -60,7 +60,7 @@ impl Ledger {
     }
 
     async fn poll_holding(&self, watch: &mut ChangeWatch) -> Result<(), Error> {
-        // The instant of asking, not of the answer: what was true then is what is confirmed.
+        // When it was asked, not when the answer came: the answer confirms what was true then.
         let asked_at = self.kernel.clock.now_millis();
         let changes = self.kernel.storage.poll_changes(watch).await?;
         self.apply(&changes);
@@ -80,31 +80,30 @@ impl Ledger {
             .max(0)
     }
 
-    /// Makes sure that memory is at most a second behind, asking the database if need be. On the hot path this is one
-    /// atomic load.
+    /// Makes sure that memory is at most a second behind, polling if it must. On the hot path this is one atomic load.
     pub async fn freshness(&self) -> Freshness {
         if self.confirmed_millis_ago() <= FRESH_MILLIS {
             return Freshness::Confirmed;
         }
-        // Boxed, so that the usual way through a request is not as large as this one.
+        // Boxed, so that the future of the usual case stays small.
         Box::pin(self.refresh(STALE_MILLIS)).await
     }
 
-    /// Whether the counter was confirmed within the last `millis`, at least a second, asking the database if need be.
-    /// On the hot path this is one atomic load.
+    /// Whether the counter was confirmed within the last `millis`, at least a second, polling if it must. On the hot path
+    /// this is one atomic load.
     pub async fn is_confirmed_within(&self, millis: i64) -> bool {
         self.confirmed_millis_ago() <= FRESH_MILLIS
             || Box::pin(self.refresh(millis)).await == Freshness::Confirmed
     }
 
-    /// Asks the database, and finds memory stale if it was not confirmed within the last `stale_millis`.
+    /// Polls, and reports memory as stale if it was not confirmed within the last `stale_millis`.
     #[cold]
     async fn refresh(&self, stale_millis: i64) -> Freshness {
-        // Somebody may be asking already. What they asked before a change does not tell of it, so their answer will do
-        // only if it is recent enough; and only memory that is too old to go on with is worth waiting long for.
+        // Another request may be polling already. Its answer may miss a change made after it asked, so it counts only if
+        // it is recent enough. Waiting without limit is only worth it for memory that is too old to use.
         let waiting = self.follow.watch.lock();
         let watch = if self.confirmed_millis_ago() <= stale_millis {
-            tokio::time::timeout(PATIENCE, waiting).await.ok()
+            tokio::time::timeout(POLL_WAIT, waiting).await.ok()
         } else {
             Some(waiting.await)
         };
@@ -121,7 +120,7 @@ impl Ledger {
         if age <= stale_millis { Freshness::Confirmed } else { Freshness::Stale(age) }
     }
 
-    /// Refuses when memory is too old to be trusted.
+    /// Refuses if memory is too old to be trusted.
     pub async fn must_be_fresh(&self) -> Result<(), Error> {
         match self.freshness().await {
             Freshness::Confirmed => Ok(()),
@@ -129,7 +128,7 @@ impl Ledger {
         }
     }
 
-    /// Refuses when memory is too old to issue stateless tokens from (`tokens.serve_stale_seconds` beyond the usual).
+    /// Refuses if memory is too old to issue stateless tokens from: `tokens.serve_stale_seconds` beyond the usual limit.
     pub async fn must_be_fresh_to_issue(&self) -> Result<(), Error> {
         match self.freshness().await {
             Freshness::Confirmed => Ok(()),
@@ -142,7 +141,7 @@ impl Ledger {
         }
     }
 
-    /// Invalidates what this process holds in memory of what `changes` touched.
+    /// Invalidates what this process holds in memory of the changed records.
     pub(super) fn apply(&self, changes: &Changes) {
         for memory in &self.memories {
             match changes {

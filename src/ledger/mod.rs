@@ -1,5 +1,5 @@
-//! The ledger: what every change leaves behind in its own transaction (audit event, mails, the kept reply), and the
-//! change counter that keeps the memory of every process true to the database. For all other services.
+//! The ledger: what a change writes in its own transaction beside the change itself (audit event, mails, the saved reply),
+//! and the change counter by which every process keeps its memory in step with the database. For all other services.
 
 mod audit;
 mod clean_up;
@@ -20,7 +20,7 @@ pub(crate) use record::{Subject, differences};
 
 use follow::Follow;
 
-/// Writes audit, outbox and kept replies, commits changes, and follows the change counter.
+/// Writes audit events, mails and saved replies, commits changes, and follows the change counter.
 #[derive(Debug)]
 pub struct Ledger {
     kernel: Arc<Kernel>,

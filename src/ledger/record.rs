@@ -1,4 +1,4 @@
-//! What every change leaves behind in its own transaction: an audit event, and mails to the client's contacts.
+//! Writes the audit event of a change, and the mails to the client's contacts, in the transaction of the change.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -10,7 +10,7 @@ use crate::model::client::ApiClient;
 use crate::model::mail::{Mail, MailKind};
 use crate::storage::{Changes, Tx};
 
-/// The thing a change is about, as the audit trail names it.
+/// What a change is about, as the audit trail names it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject<'a> {
     pub(crate) workspace_id: Option<&'a str>,
@@ -19,7 +19,7 @@ pub(crate) struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// A thing of the platform: a product, a signing key.
+    /// Something of the platform: a product, a signing key.
     pub(crate) fn platform(target: &'a str) -> Self {
         Self { workspace_id: None, client_id: None, target }
     }
@@ -45,7 +45,7 @@ impl<'a> Subject<'a> {
 }
 
 impl Ledger {
-    /// Writes the audit event of a change into its transaction. `detail` is an object of facts, never secrets.
+    /// Writes the audit event of a change into its transaction. `detail` is an object without secrets.
     pub(crate) async fn audit(
         &self,
         tx: &mut Tx,
@@ -67,7 +67,7 @@ impl Ledger {
         Ok(tx.audit(&event).await?)
     }
 
-    /// Queues a mail to each contact of a client in the transaction of the change it tells of.
+    /// Queues a mail to each contact of a client in the transaction of the change that it reports.
     pub(crate) async fn mail_contacts(
         &self,
         tx: &mut Tx,
@@ -90,7 +90,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Makes a change durable, and lets it fall on this process's caches before anyone is told that it happened.
+    /// Commits a change, and invalidates this process's caches before the caller replies.
     pub(crate) async fn commit(&self, tx: Tx) -> Result<(), Error> {
         let changes: Changes = tx.commit().await?;
         self.apply(&changes);
@@ -98,7 +98,7 @@ impl Ledger {
     }
 }
 
-/// What a change changed: each member that differs, as it was and as it is, for the audit trail.
+/// Each member that a change changed, with its old and its new value, for the audit trail.
 pub(crate) fn differences(before: &impl Serialize, after: &impl Serialize) -> Value {
     let (mut before, after) = (object(to_json(before)), object(to_json(after)));
     let differing = after.into_iter().filter_map(|(name, new)| {

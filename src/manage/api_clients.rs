@@ -35,9 +35,9 @@ pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<Http
     let workspace_id: String = call.path()?;
     let body = call.body().await?;
     let wanted = ClientChange::read(&body.json);
-    let reply = |made: &CreatedClient| {
-        let location = call.path_of(&format!("/v1/api-clients/{}", made.record.client.client_id));
-        Reply::created(location, Some(etag::of(made.record.client.version)), &to_json(made))
+    let reply = |created: &CreatedClient| {
+        let location = call.path_of(&format!("/v1/api-clients/{}", created.record.client.client_id));
+        Reply::created(location, Some(etag::of(created.record.client.version)), &to_json(created))
     };
     once(&call, &services, &body.bytes, reply, async |keep| {
         services.clients.create_client(&call.caller, &workspace_id, &wanted, keep).await

@@ -1,4 +1,4 @@
-//! `/v1/products`: what a token opens.
+//! `/v1/products`: what a token gives access to.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -26,9 +26,9 @@ pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResp
 pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let body = call.body().await?;
     let (code, change) = ProductChange::read_new(&body.json);
-    let reply = |made: &Product| {
-        let location = call.path_of(&format!("/v1/products/{}", made.product));
-        Reply::created(location, Some(etag::of(made.version)), &to_json(made))
+    let reply = |created: &Product| {
+        let location = call.path_of(&format!("/v1/products/{}", created.product));
+        Reply::created(location, Some(etag::of(created.version)), &to_json(created))
     };
     once(&call, &services, &body.bytes, reply, async |keep| {
         services.tenants.create_product(&call.caller, &code, &change, keep).await

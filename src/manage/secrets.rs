@@ -1,4 +1,4 @@
-//! `/v1/api-clients/{client_id}/secrets`: what a client authenticates with. A secret itself leaves once, when it is made.
+//! `/v1/api-clients/{client_id}/secrets`: what a client authenticates with. The secret itself is shown once, when it is created.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -26,10 +26,10 @@ pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<Http
     let client_id: String = call.path()?;
     let body = call.optional_body().await?;
     let wanted = NewSecret::read(&body.json);
-    let reply = |made: &CreatedSecret| {
+    let reply = |created: &CreatedSecret| {
         let location =
-            call.path_of(&format!("/v1/api-clients/{client_id}/secrets/{}", made.record.secret_id));
-        Reply::created(location, None, &to_json(made))
+            call.path_of(&format!("/v1/api-clients/{client_id}/secrets/{}", created.record.secret_id));
+        Reply::created(location, None, &to_json(created))
     };
     once(&call, &services, &body.bytes, reply, async |keep| {
         services.clients.add_secret(&call.caller, &client_id, &wanted, keep).await

@@ -26,9 +26,9 @@ pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResp
 pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let body = call.body().await?;
     let (id, change) = WorkspaceChange::read_new(&body.json);
-    let reply = |made: &Workspace| {
-        let location = call.path_of(&format!("/v1/workspaces/{}", made.workspace_id));
-        Reply::created(location, Some(etag::of(made.version)), &to_json(made))
+    let reply = |created: &Workspace| {
+        let location = call.path_of(&format!("/v1/workspaces/{}", created.workspace_id));
+        Reply::created(location, Some(etag::of(created.version)), &to_json(created))
     };
     once(&call, &services, &body.bytes, reply, async |keep| {
         services.tenants.create_workspace(&call.caller, &id, &change, keep).await

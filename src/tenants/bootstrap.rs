@@ -1,5 +1,5 @@
-//! The first things in an empty system: the workspace of its operator, and the first client that may manage. For the
-//! start of the service and the command `mintmark bootstrap`.
+//! The first records of an empty database: the workspace `platform` of the operator, and the first client that may manage.
+//! For the start of the service and the command `mintmark bootstrap`.
 
 use serde_json::json;
 
@@ -20,12 +20,12 @@ pub struct Bootstrapped {
     pub client_id: String,
     /// Its workspace, [`PLATFORM`].
     pub workspace_id: String,
-    /// Its secret; `None` if the client was there already.
+    /// Its secret; `None` if the client existed already.
     pub client_secret: Option<PlainSecret>,
 }
 
 impl Tenants {
-    /// Makes the workspace of the operator, if it is missing. Safe to call from several processes at once.
+    /// Creates the workspace `platform`, if it is missing. Several processes may call this at once.
     pub async fn ensure_platform_workspace(&self) -> Result<(), Error> {
         if self.kernel.storage.workspace(&Reach::Platform, PLATFORM).await?.is_some() {
             return Ok(());
@@ -44,8 +44,8 @@ impl Tenants {
         Ok(found.map(|client| client.client_id))
     }
 
-    /// Makes the first management client, unless the operator's workspace has a client that may manage: then that one
-    /// is named, and nothing is changed. Processes that run this at once take turns.
+    /// Creates the first management client. If the workspace `platform` has a client that may manage already, returns
+    /// that one and changes nothing. Processes that call this at once take turns.
     ///
     /// # Errors
     /// [`Error::Storage`], or [`Error::Crypto`] without random numbers.
@@ -53,7 +53,7 @@ impl Tenants {
         let caller = Caller::command_line();
         let mut tx = self.kernel.storage.begin().await?;
         self.insert_platform_workspace(&mut tx, &caller).await?;
-        // Its row is the turnstile: whoever comes second sees what the first has made.
+        // The lock on this row makes processes take turns: the second one sees the client that the first created.
         let workspace =
             tx.lock_workspace(&caller.reach, PLATFORM).await?.ok_or(Error::NotFound("workspace"))?;
         if let Some(client) = tx.first_manager(PLATFORM).await? {
@@ -64,7 +64,7 @@ impl Tenants {
                 client_secret: None,
             });
         }
-        let mut client = self.clients.blank_client(&workspace.workspace_id)?;
+        let mut client = self.clients.new_client(&workspace.workspace_id)?;
         "bootstrap".clone_into(&mut client.label);
         client.permissions = Permission::ALL.to_vec();
         let created = self.clients.insert_client(&mut tx, &caller, client).await?;

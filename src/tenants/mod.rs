@@ -1,4 +1,4 @@
-//! Workspaces (the tenants) and products, and the first ones of an empty system. For the doors.
+//! Workspaces (the tenants) and products, and the first records of an empty database. For the doors.
 
 mod bootstrap;
 mod dto;

@@ -1,7 +1,7 @@
-//! Products: what there is to be granted. Written by the platform's managers; a workspace reads those it may grant.
+//! Products: what API clients can be granted. Managers of the platform write them; a workspace reads those it may grant.
 //!
-//! A cap lowered later shortens tokens silently, so nothing here asks about the clients that have the product; only
-//! deleting does.
+//! A lower cap shortens the tokens issued from then on, whatever the clients' `token_expiry` says. So a change does not
+//! look at the clients that have the product; only deleting does.
 
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ use crate::storage::Change;
 pub(super) const NAME_LENGTH: std::ops::RangeInclusive<usize> = 1..=200;
 const WHAT: &str = "product";
 
-/// What a person says of a product, new or old. `null` takes the default.
+/// What a request says of a product. `null` takes the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProductChange {
     /// Display name; a product must have one.
@@ -62,7 +62,7 @@ impl ProductChange {
         }
     }
 
-    /// Applies the change. What breaks a rule is noted and left as it was.
+    /// Applies the change. Members that break a rule are noted in `broken` and stay as they were.
     fn apply(&self, product: &mut Product, issuer: &str, broken: &mut Broken) {
         match &self.name {
             Member::Absent => {}
@@ -75,14 +75,14 @@ impl ProductChange {
         match &self.audience {
             Member::Absent => {}
             Member::Null => product.audience = None,
-            // What is set already may stay, though the issuer may have been renamed since.
+            // The audience that is set already stays, even if the issuer has been renamed to it since.
             Member::Value(audience) if product.audience.as_ref() == Some(audience) => {}
             Member::Value(audience) if !is_audience(audience) => broken.at(
                 "/audience",
                 "must be an absolute URI without a fragment, of at most 2000 characters, like https://api.example.com",
             ),
             Member::Value(audience) if audience == issuer => {
-                broken.at("/audience", "must not be the issuer: tokens for the issuer open the management API");
+                broken.at("/audience", "must not be the issuer: it is the audience of tokens for the management API");
             }
             Member::Value(audience) => product.audience = Some(audience.clone()),
         }
@@ -139,8 +139,8 @@ impl Tenants {
     /// Creates a product.
     ///
     /// # Errors
-    /// [`Error::Lacks`], [`Error::Denied`]; [`Error::Invalid`] with every bad field; [`Error::Conflict`] if the code is
-    /// taken; [`Error::AlreadyAnswered`], [`Error::Storage`].
+    /// [`Error::Lacks`], [`Error::Denied`]; [`Error::Invalid`] with every bad field; [`Error::Conflict`] if the code
+    /// exists; [`Error::AlreadyAnswered`], [`Error::Storage`].
     pub async fn create_product(
         &self,
         caller: &Caller,
@@ -159,8 +159,8 @@ impl Tenants {
             never_expires_allowed: true,
             created_at: now,
             updated_at: now,
-            // A code may be given again. Whoever holds the entity tag of the product before must not be told that this
-            // is still the one, so versions go on from the clock instead of starting over.
+            // A code may be used again after its product was deleted. An entity tag of the old product must not match
+            // the new one, so versions start from the clock instead of 1.
             version: self.kernel.clock.now_millis(),
         };
         match code {
@@ -181,7 +181,10 @@ impl Tenants {
         Error::if_broken(broken)?;
         let mut tx = self.kernel.storage.begin().await?;
         if !tx.insert_product(&product).await? {
-            return Err(Error::Conflict(format!("there is a product with the code {}", product.product)));
+            return Err(Error::Conflict(format!(
+                "the product {} exists already: change it, or use another code",
+                product.product
+            )));
         }
         let detail = to_json(&ProductSettings::from(&product));
         self.ledger
@@ -251,12 +254,13 @@ impl Tenants {
             0 => {}
             1 => {
                 return Err(Error::Conflict(
-                    "1 API client is granted the product; take it from that one first".to_owned(),
+                    "1 API client is granted the product: remove it from the `products` of that client first"
+                        .to_owned(),
                 ));
             }
             n => {
                 return Err(Error::Conflict(format!(
-                    "{n} API clients are granted the product; take it from them first"
+                    "{n} API clients are granted the product: remove it from their `products` first"
                 )));
             }
         }

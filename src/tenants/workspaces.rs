@@ -1,6 +1,6 @@
-//! Workspaces: the tenants. Written by the platform's managers; a workspace's own manager may rename it.
+//! Workspaces: the tenants. Managers of the platform write them; a workspace's own manager may rename it.
 //!
-//! An id, once given, is never given again, since tokens and audit events go on naming it.
+//! The id of a deleted workspace is never used again, since tokens and audit events still name it.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ use crate::storage::{Change, Tx};
 
 const WHAT: &str = "workspace";
 
-/// What a person says of a workspace, new or old. `null` takes the default.
+/// What a request says of a workspace. `null` takes the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkspaceChange {
     /// Display name; a workspace must have one.
@@ -63,7 +63,8 @@ impl WorkspaceChange {
         }
     }
 
-    /// Applies the change. What breaks a rule is noted and left as it was. `products` are the codes there are.
+    /// Applies the change. Members that break a rule are noted in `broken` and stay as they were. `products` are the
+    /// existing codes.
     fn apply(
         &self,
         workspace: &mut Workspace,
@@ -99,11 +100,11 @@ impl WorkspaceChange {
                 let mut allowed = BTreeSet::new();
                 for (index, code) in codes.iter().enumerate() {
                     let pointer = format!("/products_allowed/{index}");
-                    // What is listed already may stay, though the product may be gone since.
+                    // A code that is listed already stays, even if its product has been deleted since.
                     if !products.contains(code) && !known.contains(code) {
-                        broken.at(pointer, "names no product that exists: create it first");
+                        broken.at(pointer, "is not a product: create it first");
                     } else if !allowed.insert(code.clone()) {
-                        broken.at(pointer, "is listed before; name it once");
+                        broken.at(pointer, "is listed twice: list it once");
                     }
                 }
                 workspace.products_allowed = Some(allowed.into_iter().collect());
@@ -111,8 +112,8 @@ impl WorkspaceChange {
         }
     }
 
-    /// Whether it asks for anything of `workspace` to differ but its name.
-    fn goes_beyond_the_name(&self, workspace: &Workspace) -> bool {
+    /// Whether it changes more of `workspace` than its name.
+    fn changes_more_than_the_name(&self, workspace: &Workspace) -> bool {
         let status = match &self.status {
             Member::Absent => false,
             Member::Null => workspace.suspended_at.is_some(),
@@ -162,7 +163,7 @@ impl Tenants {
     ///
     /// # Errors
     /// [`Error::Lacks`], [`Error::Denied`]; [`Error::Invalid`] with every bad field; [`Error::Conflict`] if the id is
-    /// taken or once was; [`Error::AlreadyAnswered`], [`Error::Storage`], [`Error::Crypto`].
+    /// or was in use; [`Error::AlreadyAnswered`], [`Error::Storage`], [`Error::Crypto`].
     pub async fn create_workspace(
         &self,
         caller: &Caller,
@@ -195,13 +196,13 @@ impl Tenants {
         if change.name.is_absent() {
             broken.at("/name", "is required");
         }
-        let products = self.codes_for(change).await?;
+        let products = self.product_codes_for(change).await?;
         change.apply(&mut workspace, &products, now, &mut broken);
         Error::if_broken(broken)?;
         let mut tx = self.kernel.storage.begin().await?;
         if !tx.insert_workspace(&workspace).await? {
             return Err(Error::Conflict(format!(
-                "the id {} is taken, or was once; an id is never given again",
+                "the id {} is in use or was used before, and ids are never used again: choose another one",
                 workspace.workspace_id
             )));
         }
@@ -237,13 +238,13 @@ impl Tenants {
         if !ids::is_workspace_id(workspace_id) {
             return Err(Error::NotFound(WHAT));
         }
-        let products = self.codes_for(change).await?;
+        let products = self.product_codes_for(change).await?;
         let mut tx = self.kernel.storage.begin().await?;
         let before = tx.lock_workspace(&caller.reach, workspace_id).await?.ok_or(Error::NotFound(WHAT))?;
         expected.check(before.version)?;
-        if caller.reach != Reach::Platform && change.goes_beyond_the_name(&before) {
+        if caller.reach != Reach::Platform && change.changes_more_than_the_name(&before) {
             return Err(Error::Denied(
-                "a workspace's own manager may change its name; the rest is for API clients of the workspace `platform`"
+                "a workspace's own manager may change only its name; the rest needs an API client of the workspace `platform`"
                     .to_owned(),
             ));
         }
@@ -258,12 +259,12 @@ impl Tenants {
         }
         if workspace_id == PLATFORM && after.suspended_at.is_some() {
             return Err(Error::Conflict(
-                "the workspace `platform` cannot be suspended: nobody could resume it".to_owned(),
+                "the workspace `platform` cannot be suspended, since nobody could resume it".to_owned(),
             ));
         }
-        must_not_hold_more(&mut tx, &before, &after).await?;
+        must_not_be_granted(&mut tx, &before, &after).await?;
         if before.suspended_at.is_some() != after.suspended_at.is_some() {
-            self.suit_slots_of_clients(&mut tx, &after, now).await?;
+            self.align_slots_of_clients(&mut tx, &after, now).await?;
         }
         after.updated_at = now;
         after.version += 1;
@@ -300,9 +301,9 @@ impl Tenants {
         }
         match tx.count_workspace_clients(workspace_id).await? {
             0 => {}
-            1 => return Err(Error::Conflict("the workspace has 1 API client; delete it first".to_owned())),
+            1 => return Err(Error::Conflict("the workspace has 1 API client: delete it first".to_owned())),
             n => {
-                return Err(Error::Conflict(format!("the workspace has {n} API clients; delete them first")));
+                return Err(Error::Conflict(format!("the workspace has {n} API clients: delete them first")));
             }
         }
         tx.delete_workspace(workspace_id, self.kernel.clock.now()).await?;
@@ -319,29 +320,29 @@ impl Tenants {
         self.ledger.commit(tx).await
     }
 
-    /// Suspends the tokens of all clients of a locked workspace, or lifts that.
-    async fn suit_slots_of_clients(
+    /// Suspends or resumes the tokens of all clients of a locked workspace.
+    async fn align_slots_of_clients(
         &self,
         tx: &mut Tx,
         workspace: &Workspace,
         now: UnixSeconds,
     ) -> Result<(), Error> {
-        // All of them before the first slot is marked: slots come after the rows of clients everywhere.
+        // Lock all of them before the first slot is marked: everywhere, slots are locked after the rows of clients.
         let mut clients = Vec::new();
         for client_id in tx.client_ids_of_workspace(&workspace.workspace_id).await? {
-            // One that is deleted meanwhile took its tokens with it.
+            // The tokens of one that is deleted meanwhile are revoked.
             clients.extend(tx.lock_client(&Reach::Platform, &client_id).await?);
         }
         for mut client in clients {
-            if self.clients.suit_slots(tx, &mut client, workspace.suspended_at.is_some(), now).await? {
+            if self.clients.align_slots(tx, &mut client, workspace.suspended_at.is_some(), now).await? {
                 tx.update_client(&client).await?;
             }
         }
         Ok(())
     }
 
-    /// The codes a change's list of products may name; none are read for a change that has no such list.
-    async fn codes_for(&self, change: &WorkspaceChange) -> Result<BTreeSet<String>, Error> {
+    /// The codes of the existing products; read only for a change of `products_allowed`.
+    async fn product_codes_for(&self, change: &WorkspaceChange) -> Result<BTreeSet<String>, Error> {
         if change.products_allowed.value().is_none() {
             return Ok(BTreeSet::new());
         }
@@ -349,8 +350,8 @@ impl Tenants {
     }
 }
 
-/// No client of the workspace holds a product that it was allowed and is no longer.
-async fn must_not_hold_more(tx: &mut Tx, before: &Workspace, after: &Workspace) -> Result<(), Error> {
+/// Refuses a change that disallows products which clients of the workspace are granted.
+async fn must_not_be_granted(tx: &mut Tx, before: &Workspace, after: &Workspace) -> Result<(), Error> {
     if before.products_allowed == after.products_allowed {
         return Ok(());
     }
@@ -364,7 +365,8 @@ async fn must_not_hold_more(tx: &mut Tx, before: &Workspace, after: &Workspace) 
         return Ok(());
     }
     Err(Error::Conflict(format!(
-        "API clients of the workspace are granted products that are to be disallowed; take these from them first: {}",
+        "API clients of the workspace are granted products that the change disallows: remove these from their `products` \
+         first: {}",
         held.join(", ")
     )))
 }

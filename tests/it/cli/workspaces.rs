@@ -38,7 +38,7 @@ async fn made_changed_and_deleted(engine: Engine) {
     assert!(workspaces(&["show", "acme"]).must_succeed().stdout.contains("products_allowed       (none)\n"));
     assert_eq!(update(&["--all-products"]), json!(null));
     workspaces(&["update", "acme", "--products-allowed", "gst,nothing"])
-        .must_fail(2, &["products_allowed.1 names no product"]);
+        .must_fail(2, &["products_allowed.1 is not a product"]);
 
     let status = |verb: &str| workspaces(&[verb, "acme", "--json"]).must_succeed().json()["status"].clone();
     assert_eq!(status("suspend"), "suspended");

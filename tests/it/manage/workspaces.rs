@@ -128,7 +128,7 @@ async fn a_workspace_with_clients_is_not_deleted(engine: Engine) {
     assert_eq!(admin.delete(&format!("/v1/api-clients/{}", one.client_id)).await.status(), 204);
     let reply = Reply::of(admin.delete("/v1/workspaces/acme").await).await;
     assert!(
-        problem(&reply, 409, "conflict")["detail"].as_str().unwrap().contains("1 API client;"),
+        problem(&reply, 409, "conflict")["detail"].as_str().unwrap().contains("1 API client:"),
         "{}",
         reply.text()
     );

@@ -1,0 +1,116 @@
+//! Creates an API client with its first secret. For the management API, the command line and `bootstrap`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::change::ClientChange;
+use super::dto::{ClientSettings, in_the_clear};
+use super::locking::lock_workspace;
+use super::{Clients, rules};
+use crate::kernel::{Caller, Error, to_json};
+use crate::ledger::{Keep, Subject};
+use crate::model::audit::Action;
+use crate::model::client::{ActiveTokens, ApiClient, ClientRecord};
+use crate::model::ids;
+use crate::model::mail::MailKind;
+use crate::model::reach::Reach;
+use crate::model::secret::PlainSecret;
+use crate::storage::{Change, Tx};
+
+/// A new client. The only time its first secret is shown.
+#[derive(Debug, Serialize)]
+pub struct CreatedClient {
+    /// The client and the record of its secret.
+    #[serde(flatten)]
+    pub record: ClientRecord,
+    /// The secret itself.
+    #[serde(rename = "client_secret", serialize_with = "in_the_clear")]
+    pub secret: PlainSecret,
+}
+
+impl Clients {
+    /// Creates a client in a workspace within reach, with a first secret that does not expire.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the workspace, [`Error::Invalid`] with every bad member, [`Error::NotSupportedYet`],
+    /// [`Error::Denied`] for a permission that the caller does not hold.
+    pub async fn create_client(
+        &self,
+        caller: &Caller,
+        workspace_id: &str,
+        wanted: &ClientChange,
+        keep: Option<Keep<'_, CreatedClient>>,
+    ) -> Result<CreatedClient, Error> {
+        caller.must_manage()?;
+        let products = self.products_for(wanted).await?;
+        let mut tx = self.kernel.storage.begin().await?;
+        let workspace = lock_workspace(&mut tx, &caller.reach, workspace_id).await?;
+        let mut client = self.new_client(&workspace.workspace_id)?;
+        self.apply_change(&mut tx, &products, &workspace, wanted, None, &mut client).await?;
+        rules::may_grant_permissions(caller, None, &client)?;
+        let created = self.insert_client(&mut tx, caller, client).await?;
+        self.ledger.keep_reply(&mut tx, keep.as_ref(), &created).await?;
+        self.ledger.commit(tx).await?;
+        Ok(created)
+    }
+
+    /// A new client without grants.
+    pub(crate) fn new_client(&self, workspace_id: &str) -> Result<ApiClient, Error> {
+        let now = self.kernel.clock.now();
+        Ok(ApiClient {
+            client_id: ids::client_id(self.kernel.random.fill()?),
+            workspace_id: workspace_id.to_owned(),
+            label: String::new(),
+            products: Vec::new(),
+            permissions: Vec::new(),
+            token_expiry: self.kernel.policy.default_expiry(),
+            notification_emails: Vec::new(),
+            allowed_ips: Vec::new(),
+            signing_alg: None,
+            expires_at: None,
+            metadata: BTreeMap::new(),
+            disabled_at: None,
+            active_tokens: ActiveTokens::Many,
+            generation: 1,
+            slot: None,
+            slots_suspended_at: None,
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        })
+    }
+
+    /// Writes a new client with its first secret, its audit event and the mails about it.
+    pub(crate) async fn insert_client(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        mut client: ApiClient,
+    ) -> Result<CreatedClient, Error> {
+        let now = self.kernel.clock.now();
+        self.assign_slot(tx, &mut client, now).await?;
+        // It may be created disabled, or in a suspended workspace.
+        let workspace = tx.lock_workspace(&Reach::Platform, &client.workspace_id).await?;
+        let suspended = workspace.is_some_and(|workspace| workspace.suspended_at.is_some());
+        self.align_slots(tx, &mut client, suspended, now).await?;
+        tx.insert_client(&client, &self.kernel.new_id()?).await?;
+        let (secret, plain) = self.new_secret(&client.client_id, None)?;
+        tx.insert_secret(&secret).await?;
+        self.ledger
+            .audit(
+                tx,
+                caller,
+                Action::ClientCreated,
+                Subject::client(&client),
+                to_json(&ClientSettings::from(&client)),
+            )
+            .await?;
+        let facts = json!({ "label": client.label, "workspace_id": client.workspace_id, "products": client.products });
+        self.ledger.mail_contacts(tx, &client, MailKind::ClientCreated, facts).await?;
+        // A cache may hold that this id is unknown, if somebody guessed it.
+        tx.changed(Change::Client(client.client_id.clone()));
+        Ok(CreatedClient { record: ClientRecord { client, secrets: vec![secret] }, secret: plain })
+    }
+}

@@ -1,0 +1,41 @@
+//! Deletes an API client. For the management API and the command line.
+
+use serde_json::json;
+
+use super::generations::mark_revoked;
+use super::{Clients, lock_client};
+use crate::kernel::{Caller, Error, Precondition};
+use crate::ledger::Subject;
+use crate::model::audit::Action;
+use crate::model::mail::MailKind;
+use crate::storage::Change;
+
+impl Clients {
+    /// Deletes a client within reach with its secrets. Its recorded tokens are revoked.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`], and [`Error::Changed`] if `expected` does not hold.
+    pub async fn delete_client(
+        &self,
+        caller: &Caller,
+        client_id: &str,
+        expected: &Precondition,
+    ) -> Result<(), Error> {
+        caller.must_manage()?;
+        let mut tx = self.kernel.storage.begin().await?;
+        let client = lock_client(&mut tx, &caller.reach, client_id).await?;
+        expected.check(client.version)?;
+        let now = self.kernel.clock.now();
+        self.end_generation(&mut tx, &client, now).await?;
+        let revoked = tx.revoke_tokens_of_client(client_id, now).await?;
+        let revoked = mark_revoked(&mut tx, &revoked).await?;
+        tx.delete_client(client_id).await?;
+        let facts = json!({ "label": client.label, "revoked_tokens": revoked });
+        self.ledger
+            .audit(&mut tx, caller, Action::ClientDeleted, Subject::client(&client), facts.clone())
+            .await?;
+        self.ledger.mail_contacts(&mut tx, &client, MailKind::ClientDeleted, facts).await?;
+        tx.changed(Change::Client(client_id.to_owned()));
+        self.ledger.commit(tx).await
+    }
+}
