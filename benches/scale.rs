@@ -184,6 +184,7 @@ fn client(client_id: String, now: i64) -> ApiClient {
         client_id,
         workspace_id: "platform".to_owned(),
         label: "ERP".to_owned(),
+        description: None,
         products: Vec::new(),
         permissions: Vec::new(),
         token_expiry: TokenExpiry::After { seconds: 100_000 },

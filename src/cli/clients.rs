@@ -17,6 +17,7 @@ const MEMBERS: &[&str] = &[
     "client_id",
     "workspace_id",
     "label",
+    "description",
     "status",
     "products",
     "permissions",
@@ -151,6 +152,9 @@ struct Change {
     /// Its display name
     #[arg(long)]
     label: Option<Given<String>>,
+    /// Free text about it; '' for none
+    #[arg(long, value_name = "TEXT")]
+    description: Option<Given<String>>,
     /// The products it is granted; '' for none
     #[arg(long, value_name = "CODES", value_delimiter = ',')]
     products: Option<Vec<String>>,
@@ -190,6 +194,7 @@ impl From<Change> for ClientChange {
     fn from(change: Change) -> Self {
         Self {
             label: member(change.label),
+            description: member(change.description),
             products: members(change.products),
             permissions: members(change.permissions),
             token_expiry: match member(change.token_expiry) {

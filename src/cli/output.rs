@@ -96,6 +96,10 @@ fn table(rows: &[Vec<String>]) -> io::Result<()> {
 fn shown(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".to_owned(),
+        // A text of several lines takes one, so that columns stay columns.
+        Some(Value::String(text)) if text.contains(['\r', '\n']) => {
+            text.split(['\r', '\n']).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" / ")
+        }
         Some(Value::String(text)) => text.clone(),
         // Not "-": for a list of what is allowed, none and no list are opposites.
         Some(Value::Array(items)) if items.is_empty() => "(none)".to_owned(),
@@ -128,6 +132,7 @@ mod tests {
             (json!([]), "(none)"),
             (json!({}), "-"),
             (json!("a b"), "a b"),
+            (json!("a\r\nb\n\rc\n"), "a / b / c"),
             (json!(7), "7"),
             (json!(true), "true"),
             (json!(["gst", "e-invoicing"]), "gst, e-invoicing"),

@@ -17,6 +17,7 @@ const COLUMNS: &[&str] =
 const MEMBERS: &[&str] = &[
     "product",
     "name",
+    "description",
     "audience",
     "max_token_lifetime_seconds",
     "never_expires_allowed",
@@ -83,6 +84,9 @@ struct Change {
     /// Its display name
     #[arg(long)]
     name: Option<Given<String>>,
+    /// Free text about it; '' for none
+    #[arg(long, value_name = "TEXT")]
+    description: Option<Given<String>>,
     /// The `aud` of its tokens, an absolute URI [default: tokens.default_audience]
     #[arg(long, value_name = "URI")]
     audience: Option<Given<String>>,
@@ -98,6 +102,7 @@ impl From<Change> for ProductChange {
     fn from(change: Change) -> Self {
         Self {
             name: member(change.name),
+            description: member(change.description),
             audience: member(change.audience),
             max_token_lifetime_seconds: member(change.max_token_lifetime_seconds),
             never_expires_allowed: member(change.never_expires_allowed),

@@ -15,6 +15,7 @@ const COLUMNS: &[&str] = &["workspace_id", "name", "status", "never_expires_allo
 const MEMBERS: &[&str] = &[
     "workspace_id",
     "name",
+    "description",
     "status",
     "never_expires_allowed",
     "products_allowed",
@@ -98,6 +99,9 @@ struct Change {
     /// Its display name
     #[arg(long)]
     name: Option<Given<String>>,
+    /// Free text about it; '' for none
+    #[arg(long, value_name = "TEXT")]
+    description: Option<Given<String>>,
     /// Whether its API clients may have tokens that never expire [default: true]
     #[arg(long, value_name = "BOOL")]
     never_expires_allowed: Option<Given<bool>>,
@@ -113,6 +117,7 @@ impl From<Change> for WorkspaceChange {
     fn from(change: Change) -> Self {
         Self {
             name: member(change.name),
+            description: member(change.description),
             never_expires_allowed: member(change.never_expires_allowed),
             products_allowed: if change.all_products {
                 Member::Null

@@ -20,6 +20,7 @@ fn entry(client_id: &str) -> Option<Arc<Credentials>> {
     let product = Product {
         product: "gst".to_owned(),
         name: "GST".to_owned(),
+        description: None,
         audience: None,
         max_token_lifetime_seconds: None,
         never_expires_allowed: true,

@@ -18,7 +18,7 @@ use crate::model::invalid::{Broken, pointer_token};
 use crate::model::key::Alg;
 use crate::model::member::Member;
 use crate::model::scope::Permission;
-use crate::model::{networks, text};
+use crate::model::{description, networks, text};
 
 const LABEL_LENGTH: std::ops::RangeInclusive<usize> = 1..=200;
 const METADATA_MAX: usize = 16;
@@ -32,6 +32,8 @@ const METADATA_VALUE_LENGTH: std::ops::RangeInclusive<usize> = 0..=500;
 pub struct ClientChange {
     /// What people call it; a client must have one.
     pub label: Member<String>,
+    /// Free text about it; default none.
+    pub description: Member<String>,
     /// Product codes it is granted.
     pub products: Member<Vec<String>>,
     /// Permissions on Mintmark itself, by name.
@@ -65,6 +67,7 @@ impl ClientChange {
     pub fn read(body: &Value) -> Self {
         let (change, unread) = Fields::read(body, |fields| Self {
             label: fields.string("label"),
+            description: fields.string("description"),
             products: fields.strings("products"),
             permissions: fields.strings("permissions"),
             token_expiry: read_token_expiry(fields),
@@ -92,6 +95,7 @@ impl ClientChange {
                 Err(why) => broken.at("/label", why),
             },
         }
+        description::apply(&self.description, &mut client.description, broken);
         let granted = std::mem::take(&mut client.products);
         let products = list(&self.products, PRODUCTS, broken, |code| {
             // A product that is granted already stays, even if it could not be granted again.

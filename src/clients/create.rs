@@ -63,6 +63,7 @@ impl Clients {
             client_id: ids::client_id(self.kernel.random.fill()?),
             workspace_id: workspace_id.to_owned(),
             label: String::new(),
+            description: None,
             products: Vec::new(),
             permissions: Vec::new(),
             token_expiry: self.kernel.policy.default_expiry(),

@@ -18,6 +18,7 @@ use crate::model::secret::{ClientSecret, PlainSecret};
 #[derive(Debug, Serialize)]
 pub(super) struct ClientSettings<'a> {
     label: &'a str,
+    description: Option<&'a str>,
     status: &'static str,
     products: &'a [String],
     permissions: &'a [Permission],
@@ -36,6 +37,7 @@ impl<'a> From<&'a ApiClient> for ClientSettings<'a> {
     fn from(client: &'a ApiClient) -> Self {
         Self {
             label: &client.label,
+            description: client.description.as_deref(),
             status: client.status(),
             products: &client.products,
             permissions: &client.permissions,

@@ -115,6 +115,7 @@ mod tests {
         Product {
             product: code.into(),
             name: code.into(),
+            description: None,
             audience: audience.map(str::to_owned),
             max_token_lifetime_seconds: cap,
             never_expires_allowed: never,

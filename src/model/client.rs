@@ -20,6 +20,8 @@ pub struct ApiClient {
     pub workspace_id: String,
     /// What people call it, 1 to 200 characters.
     pub label: String,
+    /// What people say about it.
+    pub description: Option<String>,
     /// Granted product codes, sorted.
     pub products: Vec<String>,
     /// Granted permissions on Mintmark itself, sorted.

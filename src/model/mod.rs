@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod client;
 pub mod clock;
+pub(crate) mod description;
 pub mod expiry;
 pub mod grant;
 pub mod ids;

@@ -9,6 +9,8 @@ pub struct Product {
     pub product: String,
     /// Display name.
     pub name: String,
+    /// What people say about it.
+    pub description: Option<String>,
     /// The audience (absolute URI) of tokens that carry it; `None` means `tokens.default_audience`.
     pub audience: Option<String>,
     /// A cap on token lifetime, in seconds.

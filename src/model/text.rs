@@ -25,6 +25,25 @@ pub(crate) fn check(text: &str, length: RangeInclusive<usize>) -> Result<(), Str
     Ok(())
 }
 
+/// Whether `text` may have several lines: at most `max` characters, line ends (LF, CR LF, CR) among them, and otherwise
+/// the rule of [`check`] without characters that nobody sees. Zero-width joiners may stay, since Indic scripts and emoji
+/// are written with them.
+pub(crate) fn check_lines(text: &str, max: usize) -> Result<(), String> {
+    let count = text.chars().count();
+    if count > max {
+        return Err(format!("must have at most {max} characters; it has {count}"));
+    }
+    let refused = |c| is_unprintable(c) && !matches!(c, '\n' | '\r');
+    if text.chars().any(|c| refused(c) || matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}')) {
+        return Err(
+            "must have no control characters but line ends, and no bidirectional formatting or zero-width \
+             characters"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
 /// Characters that change how a line is cut or which way it reads.
 fn is_unprintable(c: char) -> bool {
     c.is_control()
@@ -94,6 +113,29 @@ mod tests {
             &"x".repeat(201),
         ] {
             assert!(check(bad, 1..=200).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn lines_end_and_nothing_else_is_hidden_in_them() {
+        for good in ["", "a", "a\nb\r\nc\rd\n", "क्‍ष", "👩‍💻", &"ä".repeat(500)] {
+            assert_eq!(check_lines(good, 500), Ok(()), "{good:?}");
+        }
+        for bad in [
+            "a\tb",
+            "\0",
+            "\u{1b}[31m",
+            "\u{7f}",
+            "\u{85}",
+            "a\u{202e}b",
+            "\u{2066}a",
+            "a\u{2028}b",
+            "a\u{200b}b",
+            "a\u{2060}b",
+            "\u{feff}a",
+            &"ä".repeat(501),
+        ] {
+            assert!(check_lines(bad, 500).is_err(), "{bad:?}");
         }
     }
 

@@ -12,6 +12,8 @@ pub struct Workspace {
     pub workspace_id: String,
     /// Display name.
     pub name: String,
+    /// What people say about it.
+    pub description: Option<String>,
     /// When it was suspended; `None` while active.
     pub suspended_at: Option<UnixSeconds>,
     /// Whether its clients may have never-expiring tokens.

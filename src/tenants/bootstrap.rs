@@ -83,6 +83,7 @@ impl Tenants {
         let workspace = Workspace {
             workspace_id: PLATFORM.to_owned(),
             name: "Platform".to_owned(),
+            description: None,
             suspended_at: None,
             never_expires_allowed: true,
             products_allowed: None,

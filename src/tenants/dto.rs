@@ -11,6 +11,7 @@ use crate::model::workspace::Workspace;
 #[derive(Debug, Serialize)]
 pub(super) struct ProductSettings<'a> {
     name: &'a str,
+    description: Option<&'a str>,
     audience: Option<&'a str>,
     max_token_lifetime_seconds: Option<i64>,
     never_expires_allowed: bool,
@@ -20,6 +21,7 @@ impl<'a> From<&'a Product> for ProductSettings<'a> {
     fn from(product: &'a Product) -> Self {
         Self {
             name: &product.name,
+            description: product.description.as_deref(),
             audience: product.audience.as_deref(),
             max_token_lifetime_seconds: product.max_token_lifetime_seconds,
             never_expires_allowed: product.never_expires_allowed,
@@ -54,6 +56,7 @@ impl Serialize for Product {
 #[derive(Debug, Serialize)]
 pub(super) struct WorkspaceSettings<'a> {
     name: &'a str,
+    description: Option<&'a str>,
     status: &'static str,
     never_expires_allowed: bool,
     products_allowed: Option<&'a [String]>,
@@ -63,6 +66,7 @@ impl<'a> From<&'a Workspace> for WorkspaceSettings<'a> {
     fn from(workspace: &'a Workspace) -> Self {
         Self {
             name: &workspace.name,
+            description: workspace.description.as_deref(),
             status: workspace.status(),
             never_expires_allowed: workspace.never_expires_allowed,
             products_allowed: workspace.products_allowed.as_deref(),

@@ -17,7 +17,7 @@ use crate::model::page::{Items, Page};
 use crate::model::product::{Product, is_audience, is_product_code};
 use crate::model::reach::Reach;
 use crate::model::scope::PERMISSION_PREFIX;
-use crate::model::text;
+use crate::model::{description, text};
 use crate::storage::Change;
 
 pub(super) const NAME_LENGTH: std::ops::RangeInclusive<usize> = 1..=200;
@@ -28,6 +28,8 @@ const WHAT: &str = "product";
 pub struct ProductChange {
     /// Display name; a product must have one.
     pub name: Member<String>,
+    /// Free text about it; default none.
+    pub description: Member<String>,
     /// Audience URI of its tokens; default `tokens.default_audience`.
     pub audience: Member<String>,
     /// A cap on token lifetime, in seconds; default none.
@@ -55,6 +57,7 @@ impl ProductChange {
     fn members(fields: &mut Fields<'_>) -> Self {
         Self {
             name: fields.string("name"),
+            description: fields.string("description"),
             audience: fields.string("audience"),
             max_token_lifetime_seconds: fields.integer("max_token_lifetime_seconds"),
             never_expires_allowed: fields.boolean("never_expires_allowed"),
@@ -72,6 +75,7 @@ impl ProductChange {
                 Err(why) => broken.at("/name", why),
             },
         }
+        description::apply(&self.description, &mut product.description, broken);
         match &self.audience {
             Member::Absent => {}
             Member::Null => product.audience = None,
@@ -154,6 +158,7 @@ impl Tenants {
         let mut product = Product {
             product: code.value().cloned().unwrap_or_default(),
             name: String::new(),
+            description: None,
             audience: None,
             max_token_lifetime_seconds: None,
             never_expires_allowed: true,

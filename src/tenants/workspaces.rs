@@ -18,8 +18,8 @@ use crate::model::invalid::Broken;
 use crate::model::member::Member;
 use crate::model::page::{Items, Page};
 use crate::model::reach::Reach;
-use crate::model::text;
 use crate::model::workspace::{PLATFORM, Workspace};
+use crate::model::{description, text};
 use crate::storage::{Change, Tx};
 
 const WHAT: &str = "workspace";
@@ -29,6 +29,8 @@ const WHAT: &str = "workspace";
 pub struct WorkspaceChange {
     /// Display name; a workspace must have one.
     pub name: Member<String>,
+    /// Free text about it; default none.
+    pub description: Member<String>,
     /// `active` (default) or `suspended`.
     pub status: Member<String>,
     /// Whether its clients may have never-expiring tokens; default yes.
@@ -56,6 +58,7 @@ impl WorkspaceChange {
     fn members(fields: &mut Fields<'_>) -> Self {
         Self {
             name: fields.string("name"),
+            description: fields.string("description"),
             status: fields.string("status"),
             never_expires_allowed: fields.boolean("never_expires_allowed"),
             products_allowed: fields.strings("products_allowed"),
@@ -80,6 +83,7 @@ impl WorkspaceChange {
                 Err(why) => broken.at("/name", why),
             },
         }
+        description::apply(&self.description, &mut workspace.description, broken);
         match self.status.value().map(String::as_str) {
             None if self.status.is_absent() => {}
             None | Some("active") => workspace.suspended_at = None,
@@ -114,6 +118,11 @@ impl WorkspaceChange {
 
     /// Whether it changes more of `workspace` than its name.
     fn changes_more_than_the_name(&self, workspace: &Workspace) -> bool {
+        let description = match &self.description {
+            Member::Absent => false,
+            Member::Null => workspace.description.is_some(),
+            Member::Value(text) => text != workspace.description.as_deref().unwrap_or_default(),
+        };
         let status = match &self.status {
             Member::Absent => false,
             Member::Null => workspace.suspended_at.is_some(),
@@ -133,7 +142,7 @@ impl WorkspaceChange {
                 workspace.products_allowed.as_ref() != Some(&codes)
             }
         };
-        status || never_expires || products
+        description || status || never_expires || products
     }
 }
 
@@ -186,6 +195,7 @@ impl Tenants {
         let mut workspace = Workspace {
             workspace_id,
             name: String::new(),
+            description: None,
             suspended_at: None,
             never_expires_allowed: true,
             products_allowed: None,

@@ -21,14 +21,14 @@ statements! {
     INSERT = "INSERT INTO api_clients (client_id, ordinal, workspace_id, label, permissions, token_expiry_seconds,
             notification_emails, allowed_ips, signing_alg, expires_at, metadata, disabled_at, active_tokens,
             replace_grace_seconds, generation, status_list, status_idx, slots_suspended_at, created_at, updated_at,
-            version)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
+            version, description)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
     LOCK = concat!("UPDATE api_clients SET version = version
         WHERE client_id = $1 AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2) RETURNING ", columns!());
     UPDATE = "UPDATE api_clients SET label = $2, permissions = $3, token_expiry_seconds = $4, notification_emails = $5,
             allowed_ips = $6, signing_alg = $7, expires_at = $8, metadata = $9, disabled_at = $10, active_tokens = $11,
             replace_grace_seconds = $12, generation = $13, status_list = $14, status_idx = $15, slots_suspended_at = $16,
-            updated_at = $17, version = $18
+            updated_at = $17, version = $18, description = $19
         WHERE client_id = $1";
     DELETE = "DELETE FROM api_clients WHERE client_id = $1";
     GRANT = "INSERT INTO client_products (client_id, product) VALUES ($1, $2) ON CONFLICT DO NOTHING";
@@ -137,6 +137,7 @@ impl Tx {
             .bind(client.generation).bind(client.slot.map(|slot| slot.list))
             .bind(client.slot.map(|slot| i64::from(slot.idx))).bind(client.slots_suspended_at)
             .bind(client.created_at).bind(client.updated_at).bind(client.version)
+            .bind(client.description.as_deref())
             .execute(&mut *conn).await.map(|_| ()))?;
         for product in &client.products {
             self.grant_product(&client.client_id, product).await?;
@@ -189,6 +190,7 @@ impl Tx {
             .bind(client.generation).bind(client.slot.map(|slot| slot.list))
             .bind(client.slot.map(|slot| i64::from(slot.idx))).bind(client.slots_suspended_at)
             .bind(client.updated_at).bind(client.version)
+            .bind(client.description.as_deref())
             .execute(&mut *conn).await?.rows_affected());
         Ok(touched(rows))
     }

@@ -13,7 +13,7 @@ macro_rules! columns {
     () => {
         "client_id, ordinal, workspace_id, label, permissions, token_expiry_seconds, notification_emails, allowed_ips,
             signing_alg, expires_at, metadata, disabled_at, active_tokens, replace_grace_seconds, generation, status_list,
-            status_idx, slots_suspended_at, created_at, updated_at, version,
+            status_idx, slots_suspended_at, created_at, updated_at, version, description,
             (SELECT string_agg(g.product, ' ') FROM client_products g WHERE g.client_id = api_clients.client_id)
                 AS products"
     };
@@ -44,6 +44,7 @@ pub(super) struct ClientRow {
     created_at: i64,
     updated_at: i64,
     version: i64,
+    description: Option<String>,
     products: Option<String>,
 }
 
@@ -90,6 +91,7 @@ impl TryFrom<ClientRow> for ApiClient {
             created_at: row.created_at,
             updated_at: row.updated_at,
             version: row.version,
+            description: row.description,
         })
     }
 }

@@ -9,7 +9,8 @@ use crate::storage::{Storage, StorageError, Tx, touched};
 
 macro_rules! columns {
     () => {
-        "product, name, audience, max_token_lifetime_seconds, never_expires_allowed, created_at, updated_at, version"
+        "product, name, audience, max_token_lifetime_seconds, never_expires_allowed, created_at, updated_at, version,
+            description"
     };
 }
 
@@ -19,13 +20,13 @@ statements! {
         WHERE (CAST($1 AS TEXT) IS NULL OR product > $1) ORDER BY product LIMIT $2");
     LIST_ALL = concat!("SELECT ", columns!(), " FROM products ORDER BY product");
     GRANTED = "SELECT p.product, p.name, p.audience, p.max_token_lifetime_seconds, p.never_expires_allowed,
-            p.created_at, p.updated_at, p.version
+            p.created_at, p.updated_at, p.version, p.description
         FROM client_products c JOIN products p ON p.product = c.product WHERE c.client_id = $1 ORDER BY p.product";
-    INSERT = concat!("INSERT INTO products (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    INSERT = concat!("INSERT INTO products (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         ON CONFLICT DO NOTHING");
     LOCK = concat!("UPDATE products SET version = version WHERE product = $1 RETURNING ", columns!());
     UPDATE = "UPDATE products SET name = $2, audience = $3, max_token_lifetime_seconds = $4,
-        never_expires_allowed = $5, updated_at = $6, version = $7 WHERE product = $1";
+        never_expires_allowed = $5, updated_at = $6, version = $7, description = $8 WHERE product = $1";
     DELETE = "DELETE FROM products WHERE product = $1";
     COUNT_GRANTS = "SELECT COUNT(*) FROM client_products WHERE product = $1";
 }
@@ -40,6 +41,7 @@ pub(super) struct ProductRow {
     created_at: i64,
     updated_at: i64,
     version: i64,
+    description: Option<String>,
 }
 
 impl From<ProductRow> for Product {
@@ -53,6 +55,7 @@ impl From<ProductRow> for Product {
             created_at: row.created_at,
             updated_at: row.updated_at,
             version: row.version,
+            description: row.description,
         }
     }
 }
@@ -93,7 +96,7 @@ impl Tx {
         let rows = on_tx!(self.db, conn => sqlx::query(INSERT)
             .bind(&product.product).bind(&product.name).bind(product.audience.as_deref())
             .bind(product.max_token_lifetime_seconds).bind(i64::from(product.never_expires_allowed))
-            .bind(product.created_at).bind(product.updated_at).bind(product.version)
+            .bind(product.created_at).bind(product.updated_at).bind(product.version).bind(product.description.as_deref())
             .execute(&mut *conn).await?.rows_affected());
         Ok(touched(rows))
     }
@@ -110,7 +113,7 @@ impl Tx {
         let rows = on_tx!(self.db, conn => sqlx::query(UPDATE)
             .bind(&product.product).bind(&product.name).bind(product.audience.as_deref())
             .bind(product.max_token_lifetime_seconds).bind(i64::from(product.never_expires_allowed))
-            .bind(product.updated_at).bind(product.version)
+            .bind(product.updated_at).bind(product.version).bind(product.description.as_deref())
             .execute(&mut *conn).await?.rows_affected());
         Ok(touched(rows))
     }

@@ -10,7 +10,8 @@ use crate::storage::{Storage, StorageError, Tx, touched};
 
 macro_rules! columns {
     () => {
-        "workspace_id, name, suspended_at, never_expires_allowed, products_allowed, created_at, updated_at, version"
+        "workspace_id, name, suspended_at, never_expires_allowed, products_allowed, created_at, updated_at, version,
+            description"
     };
 }
 
@@ -20,12 +21,12 @@ statements! {
         WHERE deleted_at IS NULL AND (CAST($1 AS TEXT) IS NULL OR workspace_id > $1)
             AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2)
         ORDER BY workspace_id LIMIT $3");
-    INSERT = concat!("INSERT INTO workspaces (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    INSERT = concat!("INSERT INTO workspaces (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         ON CONFLICT DO NOTHING");
     LOCK = concat!("UPDATE workspaces SET version = version WHERE workspace_id = $1 AND deleted_at IS NULL
         RETURNING ", columns!());
     UPDATE = "UPDATE workspaces SET name = $2, suspended_at = $3, never_expires_allowed = $4, products_allowed = $5,
-        updated_at = $6, version = $7 WHERE workspace_id = $1 AND deleted_at IS NULL";
+        updated_at = $6, version = $7, description = $8 WHERE workspace_id = $1 AND deleted_at IS NULL";
     DELETE = "UPDATE workspaces SET deleted_at = $2, version = version + 1
         WHERE workspace_id = $1 AND deleted_at IS NULL";
     COUNT_CLIENTS = "SELECT COUNT(*) FROM api_clients WHERE workspace_id = $1";
@@ -43,6 +44,7 @@ struct WorkspaceRow {
     created_at: i64,
     updated_at: i64,
     version: i64,
+    description: Option<String>,
 }
 
 impl From<WorkspaceRow> for Workspace {
@@ -58,6 +60,7 @@ impl From<WorkspaceRow> for Workspace {
             created_at: row.created_at,
             updated_at: row.updated_at,
             version: row.version,
+            description: row.description,
         }
     }
 }
@@ -97,7 +100,7 @@ impl Tx {
         let rows = on_tx!(self.db, conn => sqlx::query(INSERT)
             .bind(&workspace.workspace_id).bind(&workspace.name).bind(workspace.suspended_at)
             .bind(i64::from(workspace.never_expires_allowed)).bind(joined(workspace.products_allowed.as_ref()))
-            .bind(workspace.created_at).bind(workspace.updated_at).bind(workspace.version)
+            .bind(workspace.created_at).bind(workspace.updated_at).bind(workspace.version).bind(workspace.description.as_deref())
             .execute(&mut *conn).await?.rows_affected());
         Ok(touched(rows))
     }
@@ -120,7 +123,7 @@ impl Tx {
         let rows = on_tx!(self.db, conn => sqlx::query(UPDATE)
             .bind(&workspace.workspace_id).bind(&workspace.name).bind(workspace.suspended_at)
             .bind(i64::from(workspace.never_expires_allowed)).bind(joined(workspace.products_allowed.as_ref()))
-            .bind(workspace.updated_at).bind(workspace.version)
+            .bind(workspace.updated_at).bind(workspace.version).bind(workspace.description.as_deref())
             .execute(&mut *conn).await?.rows_affected());
         Ok(touched(rows))
     }

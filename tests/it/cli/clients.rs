@@ -41,7 +41,7 @@ async fn made_changed_and_deleted(engine: Engine) {
                 "--expires-at",
                 "2099-01-31T00:00:00Z",
             ],
-            &["--signing-alg", "ES256"],
+            &["--signing-alg", "ES256", "--description", "Nightly run"],
         ]
         .concat(),
     )
@@ -55,13 +55,15 @@ async fn made_changed_and_deleted(engine: Engine) {
     assert_eq!(made["allowed_ips"], json!(["203.0.113.0/24"]));
     assert_eq!(made["metadata"], json!({"note": "a=b", "owner": "finance"}));
     assert_eq!((text(&made, "expires_at"), text(&made, "signing_alg")), ("2099-01-31T00:00:00Z", "ES256"));
+    assert_eq!(made["description"], "Nightly run");
     let id = text(&made, "client_id");
 
     let update = |args: &[&str]| clients(&[&["update", id, "--json"], args].concat()).must_succeed().json();
     let changed = update(&["--token-expiry", "600", "--remove-metadata", "note", "--metadata", "new=1"]);
     assert_eq!(changed["token_expiry"], json!({"mode": "after", "seconds": 600}));
     assert_eq!(changed["metadata"], json!({"new": "1", "owner": "finance"}));
-    assert_eq!(changed["label"], "SAP");
+    assert_eq!((text(&changed, "label"), text(&changed, "description")), ("SAP", "Nightly run"));
+    assert_eq!(update(&["--description", ""])["description"], json!(null));
     let changed =
         update(&["--allowed-ips", "", "--expires-at", "", "--signing-alg", "", "--token-expiry", ""]);
     assert_eq!((&changed["allowed_ips"], &changed["expires_at"]), (&json!([]), &json!(null)));

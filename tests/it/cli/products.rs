@@ -12,7 +12,7 @@ async fn made_changed_and_deleted(engine: Engine) {
     let products = |args: &[&str]| place.run(&[&["products"], args].concat());
     let made = products(&["create", "gst", "--name", "GST returns", "--json"]).must_succeed().json();
     let known = json!({
-        "product": "gst", "name": "GST returns", "audience": null, "max_token_lifetime_seconds": null,
+        "product": "gst", "name": "GST returns", "description": null, "audience": null, "max_token_lifetime_seconds": null,
         "never_expires_allowed": true, "created_at": made["created_at"], "updated_at": made["updated_at"],
     });
     assert_eq!(made, known);
@@ -35,6 +35,13 @@ async fn made_changed_and_deleted(engine: Engine) {
     assert_eq!(cleared["audience"], json!(null));
     assert_eq!(cleared["max_token_lifetime_seconds"], json!(null));
     assert_eq!(cleared["never_expires_allowed"], true);
+
+    let text = ["--description", "Returns\r\nand payments"];
+    let described = products(&[&["update", "gst", "--json"], &text[..]].concat()).must_succeed().json();
+    assert_eq!(described["description"], "Returns\r\nand payments");
+    products(&["update", "gst", "--description", "a\tb"]).must_fail(2, &["description must have no control"]);
+    let cleared = products(&["update", "gst", "--description", "", "--json"]).must_succeed().json();
+    assert_eq!(cleared["description"], json!(null));
 
     products(&["create", "a", "--name", "A"]).must_succeed();
     let list = products(&["list"]).must_succeed().stdout;

@@ -15,7 +15,7 @@ async fn made_changed_and_deleted(engine: Engine) {
     }
     let made = workspaces(&["create", "acme", "--name", "Acme", "--json"]).must_succeed().json();
     let known = json!({
-        "workspace_id": "acme", "name": "Acme", "status": "active", "never_expires_allowed": true,
+        "workspace_id": "acme", "name": "Acme", "description": null, "status": "active", "never_expires_allowed": true,
         "products_allowed": null, "created_at": made["created_at"], "updated_at": made["updated_at"],
     });
     assert_eq!(made, known);
@@ -37,6 +37,14 @@ async fn made_changed_and_deleted(engine: Engine) {
     assert_eq!(update(&["--products-allowed", ""]), json!([]));
     assert!(workspaces(&["show", "acme"]).must_succeed().stdout.contains("products_allowed       (none)\n"));
     assert_eq!(update(&["--all-products"]), json!(null));
+    let described = |text: &str| {
+        workspaces(&["update", "acme", "--description", text, "--json"]).must_succeed().json()["description"]
+            .clone()
+    };
+    assert_eq!(described("The tenant\nin India"), "The tenant\nin India");
+    let shown = workspaces(&["show", "acme"]).must_succeed().stdout;
+    assert!(shown.contains("description            The tenant / in India\n"), "{shown}");
+    assert_eq!(described(""), json!(null));
     workspaces(&["update", "acme", "--products-allowed", "gst,nothing"])
         .must_fail(2, &["products_allowed.1 is not a product"]);
 
@@ -49,7 +57,7 @@ async fn made_changed_and_deleted(engine: Engine) {
     let drawn = text(&drawn, "workspace_id");
     let deleted = workspaces(&["delete", drawn, "--json"]).must_succeed().json();
     assert_eq!(deleted, json!({ "workspace_id": drawn, "deleted": true }));
-    workspaces(&["create", drawn, "--name", "Again"]).must_fail(1, &["never given again"]);
+    workspaces(&["create", drawn, "--name", "Again"]).must_fail(1, &["never used again"]);
     workspaces(&["show", drawn]).must_fail(1, &["workspace not found", "mintmark workspaces list"]);
     workspaces(&["create", "no space", "--name", "x"]).must_fail(2, &["workspace_id must"]);
 }

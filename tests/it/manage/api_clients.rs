@@ -57,7 +57,7 @@ async fn the_example_of_the_contract(engine: Engine) {
     }]);
     let expected = json!({
         "client_id": id, "client_secret": secret, "workspace_id": "acme-in", "label": "SAP S/4HANA production",
-        "status": "active", "products": ["e-invoicing", "gst"], "permissions": [], "token_expiry": {"mode": "never"},
+        "description": null, "status": "active", "products": ["e-invoicing", "gst"], "permissions": [], "token_expiry": {"mode": "never"},
         "notification_emails": ["finance-it@acme.example"], "allowed_ips": ["203.0.113.0/24", "127.0.0.1/32"],
         "active_tokens": "many", "replace_grace_seconds": 0, "daily_token_limit": null,
         "auth_method": "client_secret", "require_dpop": false, "signing_alg": null, "expires_at": null,
@@ -88,13 +88,13 @@ async fn null_and_default_values_are_accepted(engine: Engine) {
         "products": ["gst"], "permissions": null, "token_expiry": null, "notification_emails": null,
         "allowed_ips": null, "active_tokens": null, "replace_grace_seconds": null, "daily_token_limit": null,
         "auth_method": null, "expires_at": null, "signing_alg": null, "require_dpop": null, "metadata": null,
-        "status": null, "jwks": null, "jwks_uri": null, "tls_client_auth_san_dns": null
+        "status": null, "description": null, "jwks": null, "jwks_uri": null, "tls_client_auth_san_dns": null
     });
     let defaults = json!({
         "products": ["gst"], "permissions": [], "token_expiry": {"mode": "after", "seconds": 3600},
         "notification_emails": [], "allowed_ips": [], "active_tokens": "many", "replace_grace_seconds": 0,
         "daily_token_limit": null, "auth_method": "client_secret", "expires_at": null, "signing_alg": null,
-        "require_dpop": false, "metadata": {}, "status": "active"
+        "require_dpop": false, "metadata": {}, "status": "active", "description": null
     });
     let mut records = Vec::new();
     for wanted in [bare, nulls.clone(), defaults.clone()] {

@@ -6,6 +6,7 @@ mod api_clients;
 mod audit_events;
 mod auth;
 mod bodies;
+mod descriptions;
 mod idempotency;
 mod pages;
 mod preconditions;

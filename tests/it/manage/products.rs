@@ -24,7 +24,7 @@ async fn a_product_from_creation_to_deletion(engine: Engine) {
     let admin = app.administrator().await;
     let made = Reply::of(admin.post("/v1/products", &json!({"product": "gst", "name": "GST"})).await).await;
     let expected = json!({
-        "product": "gst", "name": "GST", "audience": null, "max_token_lifetime_seconds": null,
+        "product": "gst", "name": "GST", "description": null, "audience": null, "max_token_lifetime_seconds": null,
         "never_expires_allowed": true, "created_at": "2026-09-21T14:13:20Z", "updated_at": "2026-09-21T14:13:20Z"
     });
     assert_eq!(ok(&made, 201), expected);

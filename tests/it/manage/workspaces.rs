@@ -29,7 +29,7 @@ async fn a_workspace_from_creation_to_deletion(engine: Engine) {
     )
     .await;
     let expected = json!({
-        "workspace_id": "acme-in", "name": "Acme India", "status": "active", "never_expires_allowed": true,
+        "workspace_id": "acme-in", "name": "Acme India", "description": null, "status": "active", "never_expires_allowed": true,
         "products_allowed": null, "created_at": "2026-09-21T14:13:20Z", "updated_at": "2026-09-21T14:13:20Z"
     });
     assert_eq!(ok(&made, 201), expected);
@@ -41,7 +41,7 @@ async fn a_workspace_from_creation_to_deletion(engine: Engine) {
     let change = json!({"name": "Acme", "status": "suspended", "never_expires_allowed": false, "products_allowed": ["gst"]});
     let changed = Reply::of(admin.patch("/v1/workspaces/acme-in", &change).await).await;
     let expected = json!({
-        "workspace_id": "acme-in", "name": "Acme", "status": "suspended", "never_expires_allowed": false,
+        "workspace_id": "acme-in", "name": "Acme", "description": null, "status": "suspended", "never_expires_allowed": false,
         "products_allowed": ["gst"], "created_at": "2026-09-21T14:13:20Z", "updated_at": "2026-09-21T14:14:20Z"
     });
     assert_eq!((ok(&changed, 200), changed.header("etag")), (expected, "\"v2\""));
@@ -259,12 +259,15 @@ async fn its_own_manager_may_rename_it_and_no_more(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
-    admin.workspace("acme", json!({"products_allowed": ["gst"]})).await;
+    admin.workspace("acme", json!({"products_allowed": ["gst"], "description": "Ours"})).await;
     let (manager, _) = with_scope(&app, &admin, "acme", "mintmark:manage").await;
     let renamed = Reply::of(manager.patch("/v1/workspaces/acme", &json!({"name": "Renamed"})).await).await;
     assert_eq!((ok(&renamed, 200)["name"].as_str(), renamed.header("etag")), (Some("Renamed"), "\"v2\""));
     // What equals the present value is no change, and so is allowed.
-    let same = json!({"name": "Again", "status": "active", "never_expires_allowed": true, "products_allowed": ["gst"]});
+    let same = json!({
+        "name": "Again", "description": "Ours", "status": "active", "never_expires_allowed": true,
+        "products_allowed": ["gst"]
+    });
     assert_eq!(ok(&Reply::of(manager.patch("/v1/workspaces/acme", &same).await).await, 200)["name"], "Again");
     for more in [
         json!({"status": "suspended"}),
@@ -273,6 +276,9 @@ async fn its_own_manager_may_rename_it_and_no_more(engine: Engine) {
         json!({"products_allowed": []}),
         json!({"products_allowed": ["gst", "unheard-of"]}),
         json!({"name": "Mixed", "status": "suspended"}),
+        json!({"description": "Theirs"}),
+        json!({"description": null}),
+        json!({"description": ""}),
     ] {
         problem(&Reply::of(manager.patch("/v1/workspaces/acme", &more).await).await, 403, "forbidden");
     }

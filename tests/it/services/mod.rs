@@ -70,6 +70,7 @@ fn workspace(id: &str) -> Workspace {
     Workspace {
         workspace_id: id.to_owned(),
         name: id.to_owned(),
+        description: None,
         suspended_at: None,
         never_expires_allowed: true,
         products_allowed: None,
@@ -83,6 +84,7 @@ fn product(code: &str) -> Product {
     Product {
         product: code.to_owned(),
         name: code.to_owned(),
+        description: None,
         audience: None,
         max_token_lifetime_seconds: None,
         never_expires_allowed: true,

@@ -57,6 +57,7 @@ async fn stock(place: &Place) -> Vec<String> {
                 client_id: ids::client_id(random),
                 workspace_id: "acme".to_owned(),
                 label: format!("ERP {number}"),
+                description: None,
                 products: if number < BUSY { vec!["gst".to_owned()] } else { Vec::new() },
                 permissions: Vec::new(),
                 token_expiry: match number % 3 {

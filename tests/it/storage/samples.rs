@@ -39,6 +39,7 @@ pub(super) fn product(code: &str) -> Product {
     Product {
         product: code.to_owned(),
         name: format!("Product {code} ✓"),
+        description: Some(format!("What {code} does:\r\nall of it ✓")),
         audience: Some(format!("https://{code}.example.com")),
         max_token_lifetime_seconds: Some(7200),
         never_expires_allowed: false,
@@ -52,6 +53,7 @@ pub(super) fn workspace(id: &str) -> Workspace {
     Workspace {
         workspace_id: id.to_owned(),
         name: format!("Workspace {id} ✓"),
+        description: Some(format!("The tenant\n{id} ✓")),
         suspended_at: None,
         never_expires_allowed: true,
         products_allowed: Some(vec!["gst".to_owned(), "e-invoicing".to_owned()]),
@@ -67,6 +69,7 @@ pub(super) fn client(client_id: &str) -> ApiClient {
         client_id: client_id.to_owned(),
         workspace_id: "acme".to_owned(),
         label: "SAP S/4HANA ✓".to_owned(),
+        description: Some("Nightly run\n'finance' ✓".to_owned()),
         products: vec!["e-invoicing".to_owned(), "gst".to_owned()],
         permissions: vec![Permission::Manage, Permission::Read],
         token_expiry: TokenExpiry::After { seconds: 3600 },

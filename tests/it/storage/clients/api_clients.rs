@@ -45,6 +45,7 @@ async fn a_client_is_stored_whole(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     assert_eq!(found(&storage, "cl_1").await, client("cl_1"));
     let bare = ApiClient {
+        description: None,
         products: Vec::new(),
         permissions: Vec::new(),
         token_expiry: TokenExpiry::Never {},
@@ -121,6 +122,7 @@ async fn a_client_is_changed_under_its_lock(engine: Engine) {
     assert_eq!(before, client("cl_1"));
     let changed = ApiClient {
         label: "Oracle".to_owned(),
+        description: Some("Another".to_owned()),
         permissions: vec![Permission::Introspect],
         token_expiry: TokenExpiry::Never {},
         notification_emails: vec!["c@example.com".to_owned()],

@@ -13,7 +13,7 @@ use crate::support::{Engine, TestDatabase};
 /// A migration that a release has carried is never edited: databases remember the form they applied and are refused by a
 /// program with another. Write a new one and add its line here. (Until the first release, 0001 may change: then
 /// replace its hashes by what the failing test prints.)
-const APPLIED: [(&str, &str, &str); 3] = [
+const APPLIED: [(&str, &str, &str); 4] = [
     (
         "0001_init.sql",
         "ad42665b270fc9337b8728d2d66576877007ecb812c1071ea82b2ed17d7c354f",
@@ -28,6 +28,11 @@ const APPLIED: [(&str, &str, &str); 3] = [
         "0003_token_indexes.sql",
         "5a0785a629d40122d1f0cf7a31b4c3f8748fc04ea9119283fdea76864b47ecd0",
         "a32c877b927d840380c761439e195d5eb5253fc576d6fbf2fc36bb5991f21478",
+    ),
+    (
+        "0004_descriptions.sql",
+        "67924b3345367168ba2e846ee9a48108c4da01a5e3b7e769c932aa84c680a47e",
+        "920e5ada9986726650f0c7edec9d56ad6414e67a6ca8c1febb8290bc0a8acc42",
     ),
 ];
 

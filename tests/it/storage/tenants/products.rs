@@ -19,6 +19,7 @@ async fn a_product_is_stored_whole(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     let bare = Product {
+        description: None,
         audience: None,
         max_token_lifetime_seconds: None,
         never_expires_allowed: true,
@@ -73,6 +74,7 @@ async fn a_product_is_changed_under_its_lock(engine: Engine) {
     assert_eq!(found, product("gst"));
     let changed = Product {
         name: "GST returns".to_owned(),
+        description: None,
         audience: None,
         max_token_lifetime_seconds: None,
         never_expires_allowed: true,

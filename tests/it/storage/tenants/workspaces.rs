@@ -24,7 +24,8 @@ fn own(id: &str) -> Reach {
 async fn a_workspace_is_stored_whole(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
-    let every_product = Workspace { products_allowed: None, suspended_at: Some(NOW), ..workspace("all") };
+    let every_product =
+        Workspace { description: None, products_allowed: None, suspended_at: Some(NOW), ..workspace("all") };
     let no_product =
         Workspace { products_allowed: Some(Vec::new()), never_expires_allowed: false, ..workspace("none") };
     for workspace in [workspace("acme"), every_product, no_product] {
@@ -76,6 +77,7 @@ async fn a_workspace_is_changed_under_its_lock(engine: Engine) {
     let found = tx.lock_workspace(&Reach::Platform, "acme").await.unwrap().unwrap();
     let changed = Workspace {
         name: "Acme".to_owned(),
+        description: Some("Another".to_owned()),
         suspended_at: Some(NOW + 50),
         never_expires_allowed: false,
         products_allowed: None,

@@ -1,0 +1,48 @@
+//! The description of a workspace, a product or an API client: free text in lines, as in docs/management-api.md.
+
+use super::invalid::Broken;
+use super::member::Member;
+use super::text;
+
+const MAX: usize = 500;
+
+/// Applies what a change says of a description. An empty text is none. A text that breaks a rule is noted in `broken`.
+pub(crate) fn apply(change: &Member<String>, description: &mut Option<String>, broken: &mut Broken) {
+    match change {
+        Member::Absent => {}
+        Member::Null => *description = None,
+        Member::Value(text) => match text::check_lines(text, MAX) {
+            Ok(()) => *description = Some(text.clone()).filter(|text| !text.is_empty()),
+            Err(why) => broken.at("/description", why),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn applied(change: &Member<String>) -> (Option<String>, Broken) {
+        let (mut description, mut broken) = (Some("old".to_owned()), Broken::default());
+        apply(change, &mut description, &mut broken);
+        (description, broken)
+    }
+
+    #[test]
+    fn a_description_is_set_removed_or_left() {
+        let text = |text: &str| Member::Value(text.to_owned());
+        for (change, description) in [
+            (Member::Absent, Some("old")),
+            (Member::Null, None),
+            (text(""), None),
+            (text("Nightly run\r\nOwner: finance"), Some("Nightly run\r\nOwner: finance")),
+        ] {
+            let (applied, broken) = applied(&change);
+            assert!(broken.is_empty(), "{change:?}: {broken:?}");
+            assert_eq!(applied.as_deref(), description, "{change:?}");
+        }
+        let (kept, broken) = applied(&text("a\tb"));
+        assert_eq!(kept.as_deref(), Some("old"));
+        assert!(broken.has("/description"));
+    }
+}
