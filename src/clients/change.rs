@@ -64,7 +64,7 @@ pub struct ClientChange {
 
 impl ClientChange {
     /// Reads the body of a request.
-    pub fn read(body: &Value) -> Self {
+    pub(crate) fn read(body: &Value) -> Self {
         let (change, unread) = Fields::read(body, |fields| Self {
             label: fields.string("label"),
             description: fields.string("description"),
@@ -229,7 +229,7 @@ impl ClientChange {
 }
 
 /// Reads `token_expiry`: `{"mode":"after","seconds":…}` or `{"mode":"never"}`, replaced whole.
-pub fn read_token_expiry(fields: &mut Fields<'_>) -> Member<TokenExpiry> {
+pub(crate) fn read_token_expiry(fields: &mut Fields<'_>) -> Member<TokenExpiry> {
     fields.object("token_expiry", |fields| {
         let (mode, seconds) = (fields.string("mode"), fields.integer("seconds"));
         match (mode.value().map(String::as_str), seconds.value()) {

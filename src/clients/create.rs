@@ -10,7 +10,7 @@ use super::dto::{ClientSettings, in_the_clear};
 use super::locking::lock_workspace;
 use super::{Clients, rules};
 use crate::kernel::{Caller, Error, to_json};
-use crate::ledger::{Keep, Subject};
+use crate::ledger::{SaveReply, Subject};
 use crate::model::audit::Action;
 use crate::model::client::{ActiveTokens, ApiClient, ClientRecord};
 use crate::model::ids;
@@ -41,7 +41,7 @@ impl Clients {
         caller: &Caller,
         workspace_id: &str,
         wanted: &ClientChange,
-        keep: Option<Keep<'_, CreatedClient>>,
+        save: Option<SaveReply<'_, CreatedClient>>,
     ) -> Result<CreatedClient, Error> {
         caller.must_manage()?;
         let products = self.products_for(wanted).await?;
@@ -51,7 +51,7 @@ impl Clients {
         self.apply_change(&mut tx, &products, &workspace, wanted, None, &mut client).await?;
         rules::may_grant_permissions(caller, None, &client)?;
         let created = self.insert_client(&mut tx, caller, client).await?;
-        self.ledger.keep_reply(&mut tx, keep.as_ref(), &created).await?;
+        self.ledger.save_reply(&mut tx, save.as_ref(), &created).await?;
         self.ledger.commit(tx).await?;
         Ok(created)
     }

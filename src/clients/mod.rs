@@ -23,7 +23,8 @@ use crate::kernel::Kernel;
 use crate::ledger::Ledger;
 
 pub(crate) use cache::CredentialCache;
-pub use change::{ClientChange, read_token_expiry};
+pub use change::ClientChange;
+pub(crate) use change::read_token_expiry;
 pub use create::CreatedClient;
 pub use credentials::{Credentials, Refusal};
 pub(crate) use generations::mark_revoked;

@@ -9,7 +9,7 @@ use super::dto::in_the_clear;
 use super::update::mark_changed;
 use super::{Clients, lock_client};
 use crate::kernel::{Caller, Error, Fields};
-use crate::ledger::{Keep, Subject};
+use crate::ledger::{SaveReply, Subject};
 use crate::model::audit::Action;
 use crate::model::clock::{UnixSeconds, to_rfc3339};
 use crate::model::ids;
@@ -57,7 +57,7 @@ impl Clients {
         caller: &Caller,
         client_id: &str,
         wanted: &NewSecret,
-        keep: Option<Keep<'_, CreatedSecret>>,
+        save: Option<SaveReply<'_, CreatedSecret>>,
     ) -> Result<CreatedSecret, Error> {
         caller.must_manage()?;
         let mut tx = self.kernel.storage.begin().await?;
@@ -99,7 +99,7 @@ impl Clients {
         self.ledger.mail_contacts(&mut tx, &client, MailKind::SecretCreated, facts).await?;
         tx.changed(Change::Client(client_id.to_owned()));
         let created = CreatedSecret { record, secret };
-        self.ledger.keep_reply(&mut tx, keep.as_ref(), &created).await?;
+        self.ledger.save_reply(&mut tx, save.as_ref(), &created).await?;
         self.ledger.commit(tx).await?;
         Ok(created)
     }
@@ -215,7 +215,7 @@ impl Clients {
 
 impl NewSecret {
     /// Reads the body of a request.
-    pub fn read(body: &Value) -> Self {
+    pub(crate) fn read(body: &Value) -> Self {
         let (wanted, unread) = Fields::read(body, |fields| Self {
             expires_at: fields.string("expires_at").value().cloned(),
             expire_others_after_seconds: fields.integer("expire_others_after_seconds").value().copied(),

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::{IssueError, Issuer, Refused, TokenRequest, Wanted, grant};
 use crate::clients::Credentials;
 use crate::kernel::{Caller, Error};
-use crate::ledger::Keep;
+use crate::ledger::SaveReply;
 use crate::model::expiry::{LIFETIME_RANGE, TokenExpiry};
 use crate::model::grant::Grant;
 use crate::model::invalid::Broken;
@@ -79,7 +79,7 @@ impl Issuer {
         caller: &Caller,
         client_id: &str,
         wanted: &NewToken,
-        keep: Option<Keep<'_, GeneratedToken>>,
+        save: Option<SaveReply<'_, GeneratedToken>>,
     ) -> Result<GeneratedToken, Error> {
         let client = self.tokens.client_to_issue_for(caller, client_id).await?;
         wanted.check(&client)?;
@@ -91,11 +91,11 @@ impl Issuer {
             is_recorded: true,
             now: self.kernel.clock.now(),
         };
-        if let Some(made) = self.generate_once(caller, &client, token, keep.as_ref()).await? {
+        if let Some(made) = self.generate_once(caller, &client, token, save.as_ref()).await? {
             return Ok(made);
         }
         let client = self.after_key_change(&client).await.map_err(|error| refusal(error, &client))?;
-        let made = self.generate_once(caller, &client, token, keep.as_ref()).await?;
+        let made = self.generate_once(caller, &client, token, save.as_ref()).await?;
         made.ok_or_else(|| refusal(IssueError::NoKey, &client))
     }
 
@@ -105,7 +105,7 @@ impl Issuer {
         caller: &Caller,
         client: &Credentials,
         wanted: Wanted<'_>,
-        keep: Option<&Keep<'_, GeneratedToken>>,
+        save: Option<&SaveReply<'_, GeneratedToken>>,
     ) -> Result<Option<GeneratedToken>, Error> {
         let mut made = None;
         let issued = self.attempt(client, wanted, async |token: &RecordedToken, issued| {
@@ -117,7 +117,7 @@ impl Issuer {
                 jti: token.jti.clone(),
             };
             let standing =
-                self.tokens.record_generated_token(caller, token, client.active_tokens, keep, &generated);
+                self.tokens.record_generated_token(caller, token, client.active_tokens, save, &generated);
             let standing = standing.await?;
             made = Some(generated);
             Ok(standing)

@@ -40,7 +40,7 @@ pub enum Error {
     Stale,
     /// The transaction that a token shared with others failed; the text is the reason.
     #[error("{0}")]
-    Together(String),
+    SharedTransaction(String),
     /// Storage failed.
     #[error("{0}")]
     Storage(#[source] StorageError),

@@ -13,7 +13,7 @@ use crate::model::member::Member;
 /// Reads members of a JSON object by type and notes all that is wrong. A member that cannot be read counts as left out;
 /// the others are passed on, so that the rules they break are reported in the same reply.
 #[derive(Debug)]
-pub struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     object: Option<&'a Map<String, Value>>,
     at: String,
     known: BTreeSet<&'static str>,
@@ -23,7 +23,7 @@ pub struct Fields<'a> {
 impl Fields<'_> {
     /// Reads a whole body with `read`, and refuses members that `read` does not ask for. Returns what was read, and
     /// what of the body is wrong.
-    pub fn read<T>(body: &Value, read: impl FnOnce(&mut Fields<'_>) -> T) -> (T, Broken) {
+    pub(crate) fn read<T>(body: &Value, read: impl FnOnce(&mut Fields<'_>) -> T) -> (T, Broken) {
         let mut broken = Broken::default();
         if !body.is_object() {
             broken.at("", "must be a JSON object");
@@ -40,22 +40,22 @@ impl Fields<'_> {
     }
 
     /// A text.
-    pub fn string(&mut self, name: &'static str) -> Member<String> {
+    pub(crate) fn string(&mut self, name: &'static str) -> Member<String> {
         self.take(name, "must be a string", |value| value.as_str().map(str::to_owned))
     }
 
     /// A whole number.
-    pub fn integer(&mut self, name: &'static str) -> Member<i64> {
+    pub(crate) fn integer(&mut self, name: &'static str) -> Member<i64> {
         self.take(name, "must be a whole number", whole)
     }
 
     /// `true` or `false`.
-    pub fn boolean(&mut self, name: &'static str) -> Member<bool> {
+    pub(crate) fn boolean(&mut self, name: &'static str) -> Member<bool> {
         self.take(name, "must be true or false", Value::as_bool)
     }
 
     /// An array of texts.
-    pub fn strings(&mut self, name: &'static str) -> Member<Vec<String>> {
+    pub(crate) fn strings(&mut self, name: &'static str) -> Member<Vec<String>> {
         let items = match self.take(name, "must be an array of strings", |value| value.as_array().cloned()) {
             Member::Absent => return Member::Absent,
             Member::Null => return Member::Null,
@@ -74,7 +74,7 @@ impl Fields<'_> {
     }
 
     /// An object whose values are texts, or `null` for a pair to remove.
-    pub fn string_pairs(&mut self, name: &'static str) -> Member<BTreeMap<String, Option<String>>> {
+    pub(crate) fn string_pairs(&mut self, name: &'static str) -> Member<BTreeMap<String, Option<String>>> {
         let object = match self.take(name, "must be an object of strings", |value| value.as_object().cloned())
         {
             Member::Absent => return Member::Absent,
@@ -97,7 +97,7 @@ impl Fields<'_> {
     }
 
     /// An object: members that `read` does not ask for are refused. `None` from `read` means that it noted why.
-    pub fn object<T>(
+    pub(crate) fn object<T>(
         &mut self,
         name: &'static str,
         read: impl FnOnce(&mut Fields<'_>) -> Option<T>,
@@ -125,13 +125,13 @@ impl Fields<'_> {
     }
 
     /// Whether a member has a value. For members that are known but not supported yet.
-    pub fn is_given(&mut self, name: &'static str) -> bool {
+    pub(crate) fn is_given(&mut self, name: &'static str) -> bool {
         self.known.insert(name);
         self.object.and_then(|object| object.get(name)).is_some_and(|value| !value.is_null())
     }
 
     /// Notes a rule that a member of this object breaks.
-    pub fn refuse(&mut self, name: &str, detail: impl Into<String>) {
+    pub(crate) fn refuse(&mut self, name: &str, detail: impl Into<String>) {
         self.broken.at(format!("{}/{}", self.at, pointer_token(name)), detail);
     }
 

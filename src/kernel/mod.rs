@@ -19,8 +19,8 @@ use crate::vault::root::Subkeys;
 
 pub use access::Caller;
 pub use error::Error;
-pub use fields::Fields;
-pub use json::to_json;
+pub(crate) use fields::Fields;
+pub(crate) use json::to_json;
 pub use policy::Policy;
 pub use precondition::Precondition;
 

@@ -1,8 +1,8 @@
-//! Replies kept for `Idempotency-Key`, so that a creating request whose answer was lost can be sent again and creates
-//! nothing twice (`docs/management-api.md`).
+//! Replies saved for `Idempotency-Key`, so that a creating request whose reply was lost can be repeated without creating
+//! anything twice (`docs/management-api.md`).
 //!
-//! The reply is written in the transaction that creates, sealed, since it may hold a secret. What is kept of the
-//! request is a MAC of its body, from which nothing can be guessed.
+//! The reply is written in the transaction that creates, sealed, since it may hold a secret. Of the request only a MAC of
+//! its body is stored, which reveals nothing about the body.
 
 use std::fmt;
 
@@ -12,12 +12,12 @@ use super::Ledger;
 use crate::kernel::{Caller, Error};
 use crate::storage::{StoredReply, Tx};
 
-/// For how long a reply is kept, in seconds.
-const KEPT_SECONDS: i64 = 24 * 60 * 60;
+/// How long a reply stays saved, in seconds.
+const SAVED_SECONDS: i64 = 24 * 60 * 60;
 
-/// A request that names itself: who asks for what, under which key, with which body.
+/// A request with an `Idempotency-Key`: who asks for what, with which key and which body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamedRequest {
+pub struct IdempotentRequest {
     caller: String,
     method: String,
     path: String,
@@ -25,8 +25,8 @@ pub struct NamedRequest {
     body_mac: [u8; 32],
 }
 
-impl NamedRequest {
-    /// What tells this request from others, its body aside.
+impl IdempotentRequest {
+    /// What identifies this request, apart from its body.
     pub fn name(&self) -> (&str, &str, &str, &str) {
         (&self.caller, &self.method, &self.path, &self.key)
     }
@@ -36,51 +36,51 @@ impl NamedRequest {
     }
 }
 
-/// What is known of a request of that name.
-pub enum Kept {
-    /// It is new.
-    Nothing,
-    /// It was answered so, in the bytes that [`Keep`] was given.
+/// What is saved for a request.
+pub enum SavedReply {
+    /// No reply: the request is new.
+    None,
+    /// The reply, in the bytes that [`SaveReply`] rendered.
     Reply(Zeroizing<Vec<u8>>),
-    /// One with another body was answered.
+    /// The reply to a request with another body.
     OtherBody,
 }
 
-impl fmt::Debug for Kept {
+impl fmt::Debug for SavedReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Nothing => "Nothing",
+            Self::None => "None",
             Self::Reply(_) => "Reply(…)",
             Self::OtherBody => "OtherBody",
         })
     }
 }
 
-/// How a creating use case keeps the reply to what it made.
-pub struct Keep<'a, T> {
+/// How a creating use case saves the reply to its request.
+pub struct SaveReply<'a, T> {
     /// The request it answers.
-    pub request: &'a NamedRequest,
-    /// Writes the reply of a made thing as bytes.
+    pub request: &'a IdempotentRequest,
+    /// Renders the reply about a created record as bytes.
     pub render: &'a dyn Fn(&T) -> Vec<u8>,
 }
 
-impl<T> fmt::Debug for Keep<'_, T> {
+impl<T> fmt::Debug for SaveReply<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keep").field("request", self.request).finish_non_exhaustive()
+        f.debug_struct("SaveReply").field("request", self.request).finish_non_exhaustive()
     }
 }
 
 impl Ledger {
-    /// Names a request that came with an idempotency key.
-    pub fn named_request(
+    /// A request that came with an idempotency key.
+    pub fn idempotent_request(
         &self,
         caller: &Caller,
         method: &str,
         path: &str,
         key: &str,
         body: &[u8],
-    ) -> NamedRequest {
-        NamedRequest {
+    ) -> IdempotentRequest {
+        IdempotentRequest {
             caller: caller.client_id.as_deref().unwrap_or(&caller.actor.name).to_owned(),
             method: method.to_owned(),
             path: path.to_owned(),
@@ -89,36 +89,36 @@ impl Ledger {
         }
     }
 
-    /// What was answered to a request of that name within the last day.
+    /// The reply to the same request within the last day.
     ///
     /// # Errors
-    /// [`Error::Storage`], or [`Error::Crypto`] if the kept reply does not open.
-    pub async fn kept_reply(&self, request: &NamedRequest) -> Result<Kept, Error> {
+    /// [`Error::Storage`], or [`Error::Crypto`] if the saved reply does not open.
+    pub async fn saved_reply(&self, request: &IdempotentRequest) -> Result<SavedReply, Error> {
         let (caller, method, path, key) = request.name();
         let Some(stored) =
             self.kernel.storage.kept_reply(caller, method, path, key, self.kernel.clock.now()).await?
         else {
-            return Ok(Kept::Nothing);
+            return Ok(SavedReply::None);
         };
         if stored.body_hash != request.body_mac {
-            return Ok(Kept::OtherBody);
+            return Ok(SavedReply::OtherBody);
         }
-        Ok(Kept::Reply(self.kernel.subkeys.open_reply(&request.context(), &stored.sealed_reply)?))
+        Ok(SavedReply::Reply(self.kernel.subkeys.open_reply(&request.context(), &stored.sealed_reply)?))
     }
 
-    /// Keeps the reply to what a transaction made, as a part of it.
+    /// Saves the reply about what a transaction created, as a part of the transaction.
     ///
     /// # Errors
-    /// [`Error::AlreadyAnswered`] if another request of that name was first: what this one made must be undone.
-    pub(crate) async fn keep_reply<T>(
+    /// [`Error::AlreadyAnswered`] if the same request was first in another process: then this transaction is rolled back.
+    pub(crate) async fn save_reply<T>(
         &self,
         tx: &mut Tx,
-        keep: Option<&Keep<'_, T>>,
-        made: &T,
+        save: Option<&SaveReply<'_, T>>,
+        created: &T,
     ) -> Result<(), Error> {
-        let Some(Keep { request, render }) = keep else { return Ok(()) };
+        let Some(SaveReply { request, render }) = save else { return Ok(()) };
         let now = self.kernel.clock.now();
-        let reply = Zeroizing::new(render(made));
+        let reply = Zeroizing::new(render(created));
         let stored = StoredReply {
             caller: request.caller.clone(),
             method: request.method.clone(),
@@ -126,7 +126,7 @@ impl Ledger {
             idempotency_key: request.key.clone(),
             body_hash: request.body_mac.to_vec(),
             sealed_reply: self.kernel.subkeys.seal_reply(&self.kernel.random, &request.context(), &reply)?,
-            expires_at: now.saturating_add(KEPT_SECONDS),
+            expires_at: now.saturating_add(SAVED_SECONDS),
         };
         if tx.keep_reply(&stored, now).await? { Ok(()) } else { Err(Error::AlreadyAnswered) }
     }

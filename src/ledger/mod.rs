@@ -14,7 +14,7 @@ use crate::kernel::{Error, Kernel};
 
 pub use audit::AuditFilter;
 pub use follow::{Freshness, POLL_MILLIS};
-pub use idempotency::{Keep, Kept, NamedRequest};
+pub use idempotency::{IdempotentRequest, SaveReply, SavedReply};
 pub(crate) use memory::Memory;
 pub(crate) use record::{Subject, differences};
 

@@ -42,8 +42,8 @@ pub async fn post(
         let location = call.path_of(&format!("/v1/api-clients/{client_id}/access-tokens/{}", made.jti));
         Reply::created(location, None, &to_json(made))
     };
-    once(&call, &services, &body.bytes, reply, async |keep| {
-        issuer.generate(&call.caller, &client_id, &wanted, keep).await
+    once(&call, &services, &body.bytes, reply, async |save| {
+        issuer.generate(&call.caller, &client_id, &wanted, save).await
     })
     .await
 }

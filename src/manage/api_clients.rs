@@ -39,8 +39,8 @@ pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<Http
         let location = call.path_of(&format!("/v1/api-clients/{}", created.record.client.client_id));
         Reply::created(location, Some(etag::of(created.record.client.version)), &to_json(created))
     };
-    once(&call, &services, &body.bytes, reply, async |keep| {
-        services.clients.create_client(&call.caller, &workspace_id, &wanted, keep).await
+    once(&call, &services, &body.bytes, reply, async |save| {
+        services.clients.create_client(&call.caller, &workspace_id, &wanted, save).await
     })
     .await
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::auth::Authorized;
 use super::problem::{Kind, Problem};
 use crate::kernel::Error;
-use crate::ledger::{Keep, Kept, NamedRequest};
+use crate::ledger::{IdempotentRequest, SaveReply, SavedReply};
 use crate::services::Services;
 
 /// The header that names a request.
@@ -99,14 +99,19 @@ pub async fn once<T>(
     services: &Services,
     body: &[u8],
     render: impl Fn(&T) -> Reply,
-    create: impl AsyncFnOnce(Option<Keep<'_, T>>) -> Result<T, Error>,
+    create: impl AsyncFnOnce(Option<SaveReply<'_, T>>) -> Result<T, Error>,
 ) -> Result<HttpResponse, Problem> {
     let request = &call.request;
     let Some(key) = key(request)? else {
         return Ok(render(&create(None).await?).response(false));
     };
-    let named =
-        services.ledger.named_request(&call.caller, request.method().as_str(), request.path(), key, body);
+    let named = services.ledger.idempotent_request(
+        &call.caller,
+        request.method().as_str(),
+        request.path(),
+        key,
+        body,
+    );
     let (caller, method, path, key) = named.name();
     let name = (caller.to_owned(), method.to_owned(), path.to_owned(), key.to_owned());
     let running = request.app_data::<web::Data<Running>>();
@@ -122,8 +127,8 @@ pub async fn once<T>(
     if let Some(reply) = replay(services, &named).await? {
         return Ok(reply);
     }
-    let keep = Keep { request: &named, render: &|made: &T| render(made).bytes() };
-    match create(Some(keep)).await {
+    let save = SaveReply { request: &named, render: &|made: &T| render(made).bytes() };
+    match create(Some(save)).await {
         Ok(made) => Ok(render(&made).response(false)),
         // Another process may have answered the same request meanwhile: then this was its conflict with itself.
         Err(lost @ (Error::AlreadyAnswered | Error::Conflict(_))) => {
@@ -134,16 +139,16 @@ pub async fn once<T>(
 }
 
 /// The reply to an earlier request of that name, if there was one.
-async fn replay(services: &Services, named: &NamedRequest) -> Result<Option<HttpResponse>, Problem> {
-    match services.ledger.kept_reply(named).await? {
-        Kept::Nothing => Ok(None),
-        Kept::OtherBody => Err(Problem::new(
+async fn replay(services: &Services, named: &IdempotentRequest) -> Result<Option<HttpResponse>, Problem> {
+    match services.ledger.saved_reply(named).await? {
+        SavedReply::None => Ok(None),
+        SavedReply::OtherBody => Err(Problem::new(
             Kind::IdempotencyKeyReused,
             "This Idempotency-Key came with another body; use a new one",
         )),
-        Kept::Reply(bytes) => match serde_json::from_slice::<Reply>(&bytes) {
+        SavedReply::Reply(bytes) => match serde_json::from_slice::<Reply>(&bytes) {
             Ok(reply) => Ok(Some(reply.response(true))),
-            Err(_) => Err(Error::Crypto("a kept reply cannot be read".to_owned()).into()),
+            Err(_) => Err(Error::Crypto("a saved reply cannot be read".to_owned()).into()),
         },
     }
 }

@@ -227,7 +227,7 @@ impl From<Error> for Problem {
                 tracing::warn!(%error, "refused: what is in memory may be out of date");
                 Self::unavailable()
             }
-            Error::Storage(_) | Error::Together(_) | Error::Crypto(_) => {
+            Error::Storage(_) | Error::SharedTransaction(_) | Error::Crypto(_) => {
                 tracing::error!(%error, "a request of the management API failed");
                 Self::unavailable()
             }

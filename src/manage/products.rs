@@ -30,8 +30,8 @@ pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<Http
         let location = call.path_of(&format!("/v1/products/{}", created.product));
         Reply::created(location, Some(etag::of(created.version)), &to_json(created))
     };
-    once(&call, &services, &body.bytes, reply, async |keep| {
-        services.tenants.create_product(&call.caller, &code, &change, keep).await
+    once(&call, &services, &body.bytes, reply, async |save| {
+        services.tenants.create_product(&call.caller, &code, &change, save).await
     })
     .await
 }

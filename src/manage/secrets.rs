@@ -31,8 +31,8 @@ pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<Http
             call.path_of(&format!("/v1/api-clients/{client_id}/secrets/{}", created.record.secret_id));
         Reply::created(location, None, &to_json(created))
     };
-    once(&call, &services, &body.bytes, reply, async |keep| {
-        services.clients.add_secret(&call.caller, &client_id, &wanted, keep).await
+    once(&call, &services, &body.bytes, reply, async |save| {
+        services.clients.add_secret(&call.caller, &client_id, &wanted, save).await
     })
     .await
 }

@@ -35,8 +35,8 @@ pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<Http
         let location = call.path_of(&format!("/v1/signing-keys/{}", made.key.kid));
         Reply::created(location, Some(etag::of(made.key.version)), &to_json(made))
     };
-    once(&call, &services, &body.bytes, reply, async |keep| {
-        services.signing.create_signing_key(&call.caller, &new, keep).await
+    once(&call, &services, &body.bytes, reply, async |save| {
+        services.signing.create_signing_key(&call.caller, &new, save).await
     })
     .await
 }

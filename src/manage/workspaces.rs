@@ -30,8 +30,8 @@ pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<Http
         let location = call.path_of(&format!("/v1/workspaces/{}", created.workspace_id));
         Reply::created(location, Some(etag::of(created.version)), &to_json(created))
     };
-    once(&call, &services, &body.bytes, reply, async |keep| {
-        services.tenants.create_workspace(&call.caller, &id, &change, keep).await
+    once(&call, &services, &body.bytes, reply, async |save| {
+        services.tenants.create_workspace(&call.caller, &id, &change, save).await
     })
     .await
 }

@@ -10,7 +10,7 @@ use super::rotation::{self, ByHand, NotDeletable, Step};
 use super::{GENERATES_RSA, Signing};
 use crate::clients::mark_revoked;
 use crate::kernel::{Caller, Error, Precondition};
-use crate::ledger::{Keep, Subject};
+use crate::ledger::{SaveReply, Subject};
 use crate::model::audit::{Action, Actor};
 use crate::model::client::ApiClient;
 use crate::model::clock::UnixSeconds;
@@ -127,7 +127,7 @@ impl Signing {
         &self,
         caller: &Caller,
         new: &NewSigningKey,
-        keep: Option<Keep<'_, KeyRecord>>,
+        save: Option<SaveReply<'_, KeyRecord>>,
     ) -> Result<KeyRecord, Error> {
         caller.must_manage_platform("signing keys")?;
         // Making or parsing a key takes the processor, so it is done before the transaction begins.
@@ -148,7 +148,7 @@ impl Signing {
         )?;
         self.insert(&mut tx, caller, &key).await?;
         let record = KeyRecord { key, live_tokens: 0 };
-        self.ledger.keep_reply(&mut tx, keep.as_ref(), &record).await?;
+        self.ledger.save_reply(&mut tx, save.as_ref(), &record).await?;
         self.commit_keys(tx).await?;
         Ok(record)
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::Tenants;
 use super::dto::ProductSettings;
 use crate::kernel::{Caller, Error, Fields, Precondition, to_json};
-use crate::ledger::{Keep, Subject, differences};
+use crate::ledger::{SaveReply, Subject, differences};
 use crate::model::audit::Action;
 use crate::model::expiry::LIFETIME_RANGE;
 use crate::model::invalid::Broken;
@@ -42,14 +42,14 @@ pub struct ProductChange {
 
 impl ProductChange {
     /// Reads the body of a request to create one: its code, and the other members.
-    pub fn read_new(body: &Value) -> (Member<String>, Self) {
+    pub(crate) fn read_new(body: &Value) -> (Member<String>, Self) {
         let ((id, change), unread) =
             Fields::read(body, |fields| (fields.string("product"), Self::members(fields)));
         (id, Self { unread, ..change })
     }
 
     /// Reads the body of a request to change one.
-    pub fn read(body: &Value) -> Self {
+    pub(crate) fn read(body: &Value) -> Self {
         let (change, unread) = Fields::read(body, Self::members);
         Self { unread, ..change }
     }
@@ -150,7 +150,7 @@ impl Tenants {
         caller: &Caller,
         code: &Member<String>,
         change: &ProductChange,
-        keep: Option<Keep<'_, Product>>,
+        save: Option<SaveReply<'_, Product>>,
     ) -> Result<Product, Error> {
         caller.must_manage_platform("products")?;
         let mut broken = change.unread.clone();
@@ -195,7 +195,7 @@ impl Tenants {
         self.ledger
             .audit(&mut tx, caller, Action::ProductCreated, Subject::platform(&product.product), detail)
             .await?;
-        self.ledger.keep_reply(&mut tx, keep.as_ref(), &product).await?;
+        self.ledger.save_reply(&mut tx, save.as_ref(), &product).await?;
         self.ledger.commit(tx).await?;
         Ok(product)
     }

@@ -10,7 +10,7 @@ use super::Tenants;
 use super::dto::WorkspaceSettings;
 use super::products::NAME_LENGTH;
 use crate::kernel::{Caller, Error, Fields, Precondition, to_json};
-use crate::ledger::{Keep, Subject, differences};
+use crate::ledger::{SaveReply, Subject, differences};
 use crate::model::audit::Action;
 use crate::model::clock::UnixSeconds;
 use crate::model::ids;
@@ -43,14 +43,14 @@ pub struct WorkspaceChange {
 
 impl WorkspaceChange {
     /// Reads the body of a request to create one: the id it asks for, and the other members.
-    pub fn read_new(body: &Value) -> (Member<String>, Self) {
+    pub(crate) fn read_new(body: &Value) -> (Member<String>, Self) {
         let ((id, change), unread) =
             Fields::read(body, |fields| (fields.string("workspace_id"), Self::members(fields)));
         (id, Self { unread, ..change })
     }
 
     /// Reads the body of a request to change one.
-    pub fn read(body: &Value) -> Self {
+    pub(crate) fn read(body: &Value) -> Self {
         let (change, unread) = Fields::read(body, Self::members);
         Self { unread, ..change }
     }
@@ -178,7 +178,7 @@ impl Tenants {
         caller: &Caller,
         workspace_id: &Member<String>,
         change: &WorkspaceChange,
-        keep: Option<Keep<'_, Workspace>>,
+        save: Option<SaveReply<'_, Workspace>>,
     ) -> Result<Workspace, Error> {
         caller.must_manage_platform("workspaces")?;
         let mut broken = change.unread.clone();
@@ -226,7 +226,7 @@ impl Tenants {
                 to_json(&WorkspaceSettings::from(&workspace)),
             )
             .await?;
-        self.ledger.keep_reply(&mut tx, keep.as_ref(), &workspace).await?;
+        self.ledger.save_reply(&mut tx, save.as_ref(), &workspace).await?;
         self.ledger.commit(tx).await?;
         Ok(workspace)
     }

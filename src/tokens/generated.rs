@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Tokens;
 use crate::clients::{Credentials, Refusal, lock_client, mark_revoked};
 use crate::kernel::{Caller, Error};
-use crate::ledger::{Keep, Subject};
+use crate::ledger::{SaveReply, Subject};
 use crate::model::audit::Action;
 use crate::model::client::ActiveTokens;
 use crate::model::clock::to_rfc3339;
@@ -115,7 +115,7 @@ impl Tokens {
         caller: &Caller,
         token: &RecordedToken,
         active_tokens: ActiveTokens,
-        keep: Option<&Keep<'_, T>>,
+        save: Option<&SaveReply<'_, T>>,
         made: &T,
     ) -> Result<Standing, Error> {
         let mut tx = self.kernel.storage.begin().await?;
@@ -137,7 +137,7 @@ impl Tokens {
         let subject = Subject::of_client(&client, &token.jti);
         self.ledger.audit(&mut tx, caller, Action::TokenCreated, subject, facts.clone()).await?;
         self.ledger.mail_contacts(&mut tx, &client, MailKind::TokenCreated, facts).await?;
-        self.ledger.keep_reply(&mut tx, keep, made).await?;
+        self.ledger.save_reply(&mut tx, save, made).await?;
         self.ledger.commit(tx).await?;
         Ok(standing)
     }

@@ -71,7 +71,7 @@ impl Recorder {
         &self,
         outcome: oneshot::Receiver<Result<Standing, Error>>,
     ) -> Result<Standing, Error> {
-        let closing = |_| Error::Together("the service is closing".to_owned());
+        let closing = |_| Error::SharedTransaction("the service is closing".to_owned());
         outcome.await.map_err(closing)?
     }
 }
@@ -111,7 +111,7 @@ impl Tokens {
                 }
                 outcomes
             }
-            Err(error) => group.iter().map(|_| Err(Error::Together(error.to_string()))).collect(),
+            Err(error) => group.iter().map(|_| Err(Error::SharedTransaction(error.to_string()))).collect(),
         }
     }
 
