@@ -4,11 +4,11 @@
 //! members that the request names, so that a change of one member never fails on another that was valid when it was set.
 
 use std::collections::{BTreeMap, HashSet};
-use std::hash::Hash;
 
 use serde_json::Value;
 
 use super::context::RuleContext;
+use super::lists::{EMAILS, NETWORKS, PERMISSIONS, PRODUCTS, list};
 use super::reserved::ReservedChange;
 use crate::kernel::Fields;
 use crate::model::client::{ActiveTokens, ApiClient};
@@ -241,53 +241,6 @@ pub(crate) fn read_token_expiry(fields: &mut Fields<'_>) -> Member<TokenExpiry> 
         }
         None
     })
-}
-
-/// The rules of a list, whatever its items are.
-#[derive(Debug, Clone, Copy)]
-struct ListRule {
-    pointer: &'static str,
-    max: usize,
-    /// Whether an item that is listed twice is refused.
-    once: bool,
-}
-
-// Each product and each permission is listed at most once, so these lists need no bound of their own.
-const PRODUCTS: ListRule = ListRule { pointer: "/products", max: usize::MAX, once: true };
-const PERMISSIONS: ListRule = ListRule { pointer: "/permissions", max: usize::MAX, once: true };
-const EMAILS: ListRule = ListRule { pointer: "/notification_emails", max: 20, once: true };
-const NETWORKS: ListRule = ListRule { pointer: "/allowed_ips", max: 100, once: false };
-
-/// Reads a list of strings. `None` if the change does not name the list, or if anything in it breaks a rule.
-fn list<T: Clone + Eq + Hash>(
-    member: &Member<Vec<String>>,
-    rule: ListRule,
-    broken: &mut Broken,
-    read: impl Fn(&str) -> Result<T, String>,
-) -> Option<Vec<T>> {
-    let ListRule { pointer, max, once } = rule;
-    let words = match member {
-        Member::Absent => return None,
-        Member::Null => return Some(Vec::new()),
-        Member::Value(words) => words,
-    };
-    if words.len() > max {
-        broken.at(pointer, format!("must have at most {max} items; it has {}", words.len()));
-        return None;
-    }
-    let before = broken.len();
-    let mut seen = HashSet::new();
-    let mut items = Vec::with_capacity(words.len());
-    for (index, word) in words.iter().enumerate() {
-        match read(word) {
-            Ok(item) if once && !seen.insert(item.clone()) => {
-                broken.at(format!("{pointer}/{index}"), "is listed twice: list it once");
-            }
-            Ok(item) => items.push(item),
-            Err(why) => broken.at(format!("{pointer}/{index}"), why),
-        }
-    }
-    (broken.len() == before).then_some(items)
 }
 
 fn permission(name: &str) -> Result<Permission, String> {

@@ -10,6 +10,7 @@ mod delete;
 mod dto;
 mod generations;
 mod last_used;
+mod lists;
 mod locking;
 mod read;
 mod reserved;

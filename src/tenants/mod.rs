@@ -2,7 +2,9 @@
 
 mod bootstrap;
 mod dto;
+mod product_change;
 mod products;
+mod workspace_change;
 mod workspaces;
 
 use std::sync::Arc;
@@ -12,8 +14,11 @@ use crate::kernel::Kernel;
 use crate::ledger::Ledger;
 
 pub use bootstrap::Bootstrapped;
-pub use products::ProductChange;
-pub use workspaces::WorkspaceChange;
+pub use product_change::ProductChange;
+pub use workspace_change::WorkspaceChange;
+
+/// How long the name of a workspace or a product may be, in characters.
+const NAME_LENGTH: std::ops::RangeInclusive<usize> = 1..=200;
 
 /// Workspaces and products.
 #[derive(Debug)]

@@ -1,0 +1,95 @@
+//! What a request says of a product, and the rules that its members keep.
+
+use serde_json::Value;
+
+use super::NAME_LENGTH;
+use crate::kernel::Fields;
+use crate::model::expiry::LIFETIME_RANGE;
+use crate::model::invalid::Broken;
+use crate::model::member::Member;
+use crate::model::product::{Product, is_audience};
+use crate::model::{description, text};
+
+/// What a request says of a product. `null` takes the default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProductChange {
+    /// Display name; a product must have one.
+    pub name: Member<String>,
+    /// Free text about it; default none.
+    pub description: Member<String>,
+    /// Audience URI of its tokens; default `tokens.default_audience`.
+    pub audience: Member<String>,
+    /// A cap on token lifetime, in seconds; default none.
+    pub max_token_lifetime_seconds: Member<i64>,
+    /// Whether never-expiring tokens may carry it; default yes.
+    pub never_expires_allowed: Member<bool>,
+    /// Members that could not be read; reported together with the rules that the others break.
+    pub unread: Broken,
+}
+
+impl ProductChange {
+    /// Reads the body of a request to create one: its code, and the other members.
+    pub(crate) fn read_new(body: &Value) -> (Member<String>, Self) {
+        let ((id, change), unread) =
+            Fields::read(body, |fields| (fields.string("product"), Self::members(fields)));
+        (id, Self { unread, ..change })
+    }
+
+    /// Reads the body of a request to change one.
+    pub(crate) fn read(body: &Value) -> Self {
+        let (change, unread) = Fields::read(body, Self::members);
+        Self { unread, ..change }
+    }
+
+    fn members(fields: &mut Fields<'_>) -> Self {
+        Self {
+            name: fields.string("name"),
+            description: fields.string("description"),
+            audience: fields.string("audience"),
+            max_token_lifetime_seconds: fields.integer("max_token_lifetime_seconds"),
+            never_expires_allowed: fields.boolean("never_expires_allowed"),
+            unread: Broken::default(),
+        }
+    }
+
+    /// Applies the change. Members that break a rule are noted in `broken` and stay as they were.
+    pub(super) fn apply(&self, product: &mut Product, issuer: &str, broken: &mut Broken) {
+        match &self.name {
+            Member::Absent => {}
+            Member::Null => broken.at("/name", "is required"),
+            Member::Value(name) => match text::check(name, NAME_LENGTH) {
+                Ok(()) => product.name.clone_from(name),
+                Err(why) => broken.at("/name", why),
+            },
+        }
+        description::apply(&self.description, &mut product.description, broken);
+        match &self.audience {
+            Member::Absent => {}
+            Member::Null => product.audience = None,
+            // The audience that is set already stays, even if the issuer has been renamed to it since.
+            Member::Value(audience) if product.audience.as_ref() == Some(audience) => {}
+            Member::Value(audience) if !is_audience(audience) => broken.at(
+                "/audience",
+                "must be an absolute URI without a fragment, of at most 2000 characters, like https://api.example.com",
+            ),
+            Member::Value(audience) if audience == issuer => {
+                broken.at("/audience", "must not be the issuer: it is the audience of tokens for the management API");
+            }
+            Member::Value(audience) => product.audience = Some(audience.clone()),
+        }
+        match self.max_token_lifetime_seconds {
+            Member::Absent => {}
+            Member::Null => product.max_token_lifetime_seconds = None,
+            Member::Value(seconds) if !LIFETIME_RANGE.contains(&seconds) => broken.at(
+                "/max_token_lifetime_seconds",
+                format!("must be null or from {} to {}", LIFETIME_RANGE.start(), LIFETIME_RANGE.end()),
+            ),
+            Member::Value(seconds) => product.max_token_lifetime_seconds = Some(seconds),
+        }
+        match self.never_expires_allowed {
+            Member::Absent => {}
+            Member::Null => product.never_expires_allowed = true,
+            Member::Value(allowed) => product.never_expires_allowed = allowed,
+        }
+    }
+}
