@@ -65,7 +65,7 @@ async fn every_change_leaves_an_event(engine: Engine) {
             "event_id": created["event_id"], "at": "2026-09-21T14:13:21Z", "actor": actor, "action": "product.created",
             "workspace_id": null, "client_id": null, "target": "gst", "request_id": made.header("x-request-id"),
             "source_ip": "127.0.0.1",
-            "detail": {"name": "GST", "audience": null, "max_token_lifetime_seconds": null, "never_expires_allowed": true}
+            "detail": {"name": "GST", "description": null, "audience": null, "max_token_lifetime_seconds": null, "never_expires_allowed": true}
         })
     );
     let changed = json!({"changed": {"name": {"old": "GST", "new": "Tax"}, "audience": {"old": null, "new": "urn:x:y"}}});
