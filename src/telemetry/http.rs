@@ -1,17 +1,20 @@
-//! One middleware for every request: its id, its span, its line in the log, its numbers.
+//! One middleware for every request: its id, its line in the log, its numbers.
 //!
-//! It stands on the path of every token, so what a route needs is resolved once a worker and kept. Logged are method,
+//! Every token passes it, so what a route needs is resolved once a worker and kept. Logged are method,
 //! route pattern, status, duration, peer and the authenticated client: never the path or query as sent, no header and
 //! no body, since any of these may carry a secret (`docs/keys.md`).
 
+mod current;
 mod routes;
 
+use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::error::InternalError;
@@ -19,11 +22,11 @@ use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{Error, HttpMessage};
 use futures_util::future::{LocalBoxFuture, Ready, ready};
-use tracing::{Instrument as _, Span};
 
 use super::metrics::Metrics;
 use super::request_id::{RequestId, RequestIds};
 use crate::config::TrustedProxies;
+pub(super) use current::Current;
 use routes::{Route, Routes};
 
 /// The header that carries the id of a request on every response.
@@ -50,27 +53,20 @@ impl Telemetry {
     }
 }
 
-/// Notes on the span of `request`, and so on its log lines, which client it authenticated as.
+/// Notes which client `request` authenticated as, for the log lines from here on.
 pub fn authenticated(request: &impl HttpMessage, client_id: &str) {
-    if let Some(current) = request.extensions().get::<Current>() {
-        current.span.record("client_id", client_id);
+    if let Some(current) = request.extensions().get::<Rc<Current>>() {
+        current.authenticated(client_id);
     }
 }
 
 /// The address `request` came from, behind trusted proxies the one they name.
 pub fn source_ip(request: &impl HttpMessage) -> Option<IpAddr> {
-    request.extensions().get::<Current>().and_then(|current| current.peer)
+    request.extensions().get::<Rc<Current>>().and_then(|current| current.peer)
 }
 
 pub(super) fn current_id(request: &impl HttpMessage) -> Option<RequestId> {
-    request.extensions().get::<Current>().map(|current| current.id)
-}
-
-/// What a request carries in its extensions.
-struct Current {
-    id: RequestId,
-    span: Span,
-    peer: Option<IpAddr>,
+    request.extensions().get::<Rc<Current>>().map(|current| current.id)
 }
 
 impl<S, B> Transform<S, ServiceRequest> for Telemetry
@@ -118,40 +114,34 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let started = now();
-        let id = self.ids.draw();
-        // Of the highest level, so that events of any level carry the id.
-        let span = tracing::error_span!(
-            target: "mintmark::request",
-            "request",
-            request_id = id.as_str(),
-            client_id = tracing::field::Empty,
-        );
-        let peer = self.peer(&request);
-        let mut seen = Seen {
-            started,
-            span: span.clone(),
-            peer,
-            method: method_label(request.method()),
-            route: self.routes.of_path(request.path()),
-        };
-        request.extensions_mut().insert(Current { id, span: span.clone(), peer });
+        let current = Current::new(self.ids.draw(), self.peer(&request));
+        let method = method_label(request.method());
+        let mut route = self.routes.of_path(request.path());
+        request.extensions_mut().insert(Rc::clone(&current));
         let routes = Rc::clone(&self.routes);
-        let answered = span.in_scope(|| self.service.call(request)).instrument(span);
+        let answered = current.enter(|| self.service.call(request));
         Box::pin(async move {
-            match answered.await {
+            let mut answered = pin!(answered);
+            let outcome = poll_fn(|cx| current.enter(|| answered.as_mut().poll(cx))).await;
+            let (outcome, status) = match outcome {
                 Ok(mut response) => {
-                    name(&id, response.headers_mut());
-                    seen.route.get_or_insert_with(|| routes.of_pattern(response.request().match_pattern()));
-                    seen.report(&routes, response.status().as_u16());
-                    Ok(response)
+                    name(&current.id, response.headers_mut());
+                    route.get_or_insert_with(|| routes.of_pattern(response.request().match_pattern()));
+                    let status = response.status();
+                    (Ok(response), status)
                 }
                 Err(error) => {
                     let mut response = error.error_response();
-                    name(&id, response.headers_mut());
-                    seen.report(&routes, response.status().as_u16());
-                    Err(InternalError::from_response(error, response).into())
+                    name(&current.id, response.headers_mut());
+                    let status = response.status();
+                    (Err(InternalError::from_response(error, response).into()), status)
                 }
-            }
+            };
+            let route = route.unwrap_or_else(|| routes.of_pattern(None));
+            let answer = Answer { method, status: status.as_u16(), took: started.elapsed() };
+            routes.count(&route, answer.method, answer.status, answer.took);
+            current.enter(|| answer.log(&route, current.peer));
+            outcome
         })
     }
 }
@@ -188,28 +178,22 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-/// What is known of a request before it is answered.
-struct Seen {
-    started: Instant,
-    span: Span,
-    peer: Option<IpAddr>,
+/// What is logged and counted of an answer.
+struct Answer {
     method: &'static str,
-    route: Option<Rc<Route>>,
+    status: u16,
+    took: Duration,
 }
 
-impl Seen {
-    fn report(self, routes: &Routes, status: u16) {
-        let Self { started, span, peer, method, route } = self;
-        let took = started.elapsed();
-        let route = route.unwrap_or_else(|| routes.of_pattern(None));
-        routes.count(&route, method, status, took);
+impl Answer {
+    fn log(&self, route: &Route, peer: Option<IpAddr>) {
+        let Self { method, status, took } = *self;
         let peer = peer.map(tracing::field::display);
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
                     target: "mintmark::http",
-                    parent: &span,
                     method,
                     route = route.pattern(),
                     status,

@@ -33,8 +33,10 @@ impl<'a, W: Write> Fields<'a, W> {
         // What is written to is a buffer in memory, which does not fail.
         let _ = match (self.format, name) {
             (LogFormat::Text, MESSAGE) => self.out.write_char(' '),
-            (LogFormat::Text, name) => write!(self.out, " {name}="),
-            (LogFormat::Json, name) => write!(self.out, ",\"{name}\":"),
+            (LogFormat::Text, name) => [" ", name, "="].iter().try_for_each(|part| self.out.write_str(part)),
+            (LogFormat::Json, name) => {
+                [",\"", name, "\":"].iter().try_for_each(|part| self.out.write_str(part))
+            }
         };
         let _ = value(self.out);
     }
@@ -48,15 +50,15 @@ impl<'a, W: Write> Fields<'a, W> {
         self.pair(field, |out| match format {
             LogFormat::Text if field.name() == MESSAGE => Escaped(out).write_str(text),
             LogFormat::Text => word_or_quoted(out, text),
-            LogFormat::Json => json_string(out, format_args!("{text}")),
+            LogFormat::Json => json_string(out, text),
         });
     }
 }
 
 /// Writes `text` as a JSON string.
-pub(super) fn json_string(out: &mut impl Write, text: fmt::Arguments<'_>) -> fmt::Result {
+pub(super) fn json_string(out: &mut impl Write, text: &str) -> fmt::Result {
     out.write_char('"')?;
-    Escaped(out).write_fmt(text)?;
+    Escaped(out).write_str(text)?;
     out.write_char('"')
 }
 
@@ -87,7 +89,11 @@ impl<W: Write> Visit for Fields<'_, W> {
     // Also what is logged by `Display` (`%value`) and the words of an event arrive here.
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         match self.format {
-            LogFormat::Json => self.pair(field, |out| json_string(out, format_args!("{value:?}"))),
+            LogFormat::Json => self.pair(field, |out| {
+                out.write_char('"')?;
+                write!(Escaped(out), "{value:?}")?;
+                out.write_char('"')
+            }),
             LogFormat::Text if field.name() == MESSAGE => {
                 self.pair(field, |out| write!(Escaped(out), "{value:?}"));
             }
@@ -116,7 +122,7 @@ impl Visit for LogTarget {
 
 const INLINE: usize = 120;
 
-/// A short text held in place: the fields of a request's span fit, so a span costs one allocation.
+/// A short text held in place, so that most take no allocation.
 pub(super) struct Fragment {
     inline: [u8; INLINE],
     len: usize,

@@ -1,4 +1,4 @@
-//! From events to lines. An event costs no allocation and a span one, since both lie on the path of every token.
+//! From events to lines. An event costs no allocation, since every token is one.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write};
@@ -8,9 +8,11 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
+use super::escape::word_or_quoted;
 use super::fields::{Fields, Fragment, LogTarget, json_string};
 use crate::config::LogFormat;
 use crate::model::clock::{Clock, SystemClock, UnixSeconds, to_rfc3339};
+use crate::telemetry::http::Current;
 
 /// Where lines go. Each ends with its line feed.
 pub trait Output: Send + Sync + 'static {
@@ -18,7 +20,7 @@ pub trait Output: Send + Sync + 'static {
     fn write_line(&self, line: &str, urgent: bool);
 }
 
-/// Writes every event as a line in its format, with the fields of the spans it happened in.
+/// Writes every event as a line in its format, with the fields of the spans and of the request it happened in.
 pub(super) struct Lines<O> {
     pub(super) format: LogFormat,
     pub(super) output: O,
@@ -82,19 +84,34 @@ impl<O> Lines<O> {
                 write!(line, " {level:>5} {target}:")?;
                 event.record(&mut Fields::new(line, self.format));
                 for_each_fragment(spans, |fragment| line.write_str(fragment))?;
+                Current::each_field(|name, value| {
+                    line.write_char(' ')?;
+                    line.write_str(name)?;
+                    line.write_char('=')?;
+                    word_or_quoted(line, value)
+                })?;
                 line.write_char('\n')
             }
             LogFormat::Json => {
                 line.write_str("{\"timestamp\":\"")?;
                 write_timestamp(line)?;
-                write!(line, "\",\"level\":\"{level}\",\"target\":")?;
-                json_string(line, format_args!("{target}"))?;
+                line.write_str("\",\"level\":\"")?;
+                line.write_str(level.as_str())?;
+                line.write_str("\",\"target\":")?;
+                json_string(line, target)?;
                 event.record(&mut Fields::new(line, self.format));
                 let mut separator = ",\"span\":{";
                 for_each_fragment(spans, |fragment| {
                     line.write_str(separator)?;
                     separator = ",";
                     line.write_str(fragment.trim_start_matches(','))
+                })?;
+                Current::each_field(|name, value| {
+                    line.write_str(separator)?;
+                    separator = ",";
+                    json_string(line, name)?;
+                    line.write_char(':')?;
+                    json_string(line, value)
                 })?;
                 line.write_str(if separator == "," { "}}\n" } else { "}\n" })
             }
@@ -129,6 +146,7 @@ fn write_timestamp(line: &mut String) -> fmt::Result {
             *text = to_rfc3339(second);
             text.pop();
         }
-        write!(line, "{text}.{millis:03}Z")
+        line.write_str(text)?;
+        write!(line, ".{millis:03}Z")
     })
 }
