@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::vault::random::{Random, RandomUnavailable};
 
-/// An id as it stands in the token: 16 bytes are exactly 22 characters.
+/// An id as the token carries it: 16 bytes are exactly 22 characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Jti([u8; 22]);
 
@@ -18,7 +18,7 @@ impl Jti {
     pub(super) fn draw(random: &Random) -> Result<Self, RandomUnavailable> {
         let mut text = [0; 22];
         // The buffer has room for it, so this cannot fail.
-        let _ = URL_SAFE_NO_PAD.encode_slice(random.fill::<16>()?, &mut text);
+        let _ = URL_SAFE_NO_PAD.encode_slice(random.fill_id::<16>()?, &mut text);
         Ok(Self(text))
     }
 
@@ -30,12 +30,12 @@ impl Jti {
 /// How many ids are kept at hand at most (about 1 MB).
 const AT_HAND: usize = 32_768;
 
-/// Ids for recorded tokens, dealt out in an order that spares the database.
+/// Ids for recorded tokens, given out in an order that saves the database work.
 ///
-/// Each is as random as any; only their order is not. Where random keys come in random order, every row changes a page
-/// of the index of its own, and writing these pages was the larger half of a commit. So ids are drawn ahead, and dealt
-/// out as a lift serves floors: always the next one above the last, and from below again after the top. The rows of one
-/// commit then fall into few pages.
+/// Each is as random as any other; only their order is not. With random keys in random order, every row changes another
+/// page of the index, and writing these pages was the larger half of a commit. So ids are drawn ahead and given out as
+/// a lift serves floors: always the next one above the last, and from the bottom again after the top. The rows of one
+/// commit then share few pages.
 #[derive(Debug, Default)]
 pub(super) struct RecordedIds(Mutex<Lift>);
 
@@ -46,8 +46,8 @@ struct Lift {
 }
 
 impl RecordedIds {
-    /// The next one. A new one takes its place, and another comes on top until there are enough, so that whoever issues
-    /// few tokens keeps few ids.
+    /// The next one. A new one takes its place, and one more is added until there are enough, so that a process that
+    /// issues few tokens keeps few ids.
     pub(super) fn next(&self, random: &Random) -> Result<Jti, RandomUnavailable> {
         let mut lift = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         lift.at_hand.insert(Jti::draw(random)?);
@@ -69,12 +69,12 @@ mod tests {
     use crate::model::ids::is_jti;
 
     #[test]
-    fn ids_are_dealt_once_each_and_upwards_but_for_few_turns() {
+    fn ids_are_given_out_once_each_and_upwards_but_for_few_turns() {
         let (ids, random) = (RecordedIds::default(), Random::new());
-        let dealt: Vec<Jti> = (0..10_000).map(|_| ids.next(&random).unwrap()).collect();
-        assert_eq!(dealt.iter().collect::<BTreeSet<_>>().len(), dealt.len());
-        assert!(dealt.iter().all(|jti| is_jti(jti.as_str())));
-        let turns = dealt.windows(2).filter(|pair| pair[1] < pair[0]).count();
+        let given: Vec<Jti> = (0..10_000).map(|_| ids.next(&random).unwrap()).collect();
+        assert_eq!(given.iter().collect::<BTreeSet<_>>().len(), given.len());
+        assert!(given.iter().all(|jti| is_jti(jti.as_str())));
+        let turns = given.windows(2).filter(|pair| pair[1] < pair[0]).count();
         // In random order it would be every second one.
         assert!(turns < 40, "{turns}");
     }
