@@ -1,7 +1,7 @@
-//! The credentials that are held in memory, and which changes make an entry untrue.
+//! The credentials in memory, and which changes invalidate an entry.
 //!
-//! An entry carries the value of the change counter at which it was read, and is stored only if no later change of it
-//! was seen: a read that was under way during a change is thrown away.
+//! An entry is read at a value of the change counter and is stored only if no later change of it was seen: a read that
+//! was under way during a change is thrown away.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use crate::storage::Change;
 
 /// How many clients are kept in memory.
 const CAPACITY: usize = 200_000;
-/// How many recent changes are remembered to judge reads by; what was read before the oldest of them is not stored.
+/// How many recent changes are kept to check reads against; a read that began before the oldest of them is not stored.
 const REMEMBERED_CHANGES: usize = 4096;
 
 /// The memory of clients.
@@ -26,7 +26,7 @@ pub(crate) struct CredentialCache {
 
 #[derive(Debug)]
 struct Invalidations {
-    /// Fills read before this value of the counter cannot be judged.
+    /// Reads from before this value of the counter cannot be checked.
     floor: i64,
     recent: VecDeque<(i64, Change)>,
 }
@@ -42,7 +42,7 @@ impl Default for CredentialCache {
 
 impl CredentialCache {
     /// `Some(None)` for a client that is known not to exist.
-    #[expect(clippy::option_option, reason = "unknown here and known to be nobody are two things")]
+    #[expect(clippy::option_option, reason = "not in memory and known not to exist are two things")]
     pub(super) fn get(&self, client_id: &str) -> Option<Option<Arc<Credentials>>> {
         self.entries.get(client_id)
     }
@@ -52,8 +52,8 @@ impl CredentialCache {
         self.entries.len()
     }
 
-    /// Stores what was read when the counter stood at `seq`, unless it may have changed since. Fills and
-    /// invalidations are one after the other, so neither can slip past the other.
+    /// Stores what was read at `seq` of the counter, unless it may have changed since. Stores and invalidations take
+    /// one lock, so that a change between the check and the store cannot be missed.
     pub(super) fn fill(&self, client_id: &str, entry: Option<Arc<Credentials>>, seq: i64) {
         let invalidations = self.invalidations.lock().unwrap_or_else(PoisonError::into_inner);
         let outdated = seq < invalidations.floor

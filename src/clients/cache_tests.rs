@@ -1,6 +1,6 @@
 //! Fills that were under way while something changed. Deterministic, since a fill is two steps: read, then store.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::*;
 use crate::model::client::ActiveTokens;
@@ -39,6 +39,7 @@ fn entry(client_id: &str) -> Option<Arc<Credentials>> {
         expires_at: None,
         offer: Offer::new(&[product], &[], &audiences),
         permissions: [].into(),
+        usual_claims: OnceLock::new(),
         workspace_never_expires_allowed: true,
         disabled: false,
         workspace_suspended: false,

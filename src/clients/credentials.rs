@@ -1,11 +1,12 @@
-//! Loads a client with its live secrets, from memory where that is known to be true, and checks a secret against it.
+//! Loads a client with its live secrets, from memory while what is there is up to date, and checks a secret against it.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ipnet::IpNet;
 
 use super::Clients;
+use super::last_used::LastUse;
 use crate::kernel::Error;
 use crate::model::client::ActiveTokens;
 use crate::model::clock::UnixSeconds;
@@ -19,24 +20,24 @@ use crate::model::secret;
 use crate::model::status::Slot;
 use crate::storage::StoredCredentials;
 
-/// What the hot path needs of a client.
+/// What authentication and issuing need of a client.
 #[derive(Debug)]
 pub struct Credentials {
     /// The client.
     pub client_id: Box<str>,
     /// Its workspace.
     pub workspace_id: Box<str>,
-    /// Its generation, which its stateless tokens belong to.
+    /// The generation that its stateless tokens belong to.
     pub generation: i64,
-    /// The slot of that generation.
+    /// Where the status of that generation is published.
     pub slot: Option<Slot>,
-    /// How many of its tokens live at a time.
+    /// How many of its tokens are live at a time.
     pub active_tokens: ActiveTokens,
     /// Its own signing algorithm, if it has one.
     pub signing_alg: Option<Alg>,
-    /// How long its tokens live.
+    /// How long its tokens are valid.
     pub token_expiry: TokenExpiry,
-    /// When it ends.
+    /// When the client itself expires.
     pub expires_at: Option<UnixSeconds>,
     /// What it may be granted.
     pub offer: Offer,
@@ -44,29 +45,38 @@ pub struct Credentials {
     pub workspace_never_expires_allowed: bool,
     /// Its permissions on Mintmark itself.
     pub permissions: Box<[Permission]>,
+    /// What `issuance` keeps of its usual tokens, from the first of them on.
+    pub(crate) usual_claims: OnceLock<Option<ClaimsAround>>,
     pub(super) disabled: bool,
     pub(super) workspace_suspended: bool,
     pub(super) allowed_ips: Box<[IpNet]>,
     pub(super) secrets: Box<[StoredSecret]>,
 }
 
+/// The claims that every stateless token of a client shares, as JSON before and after those that differ.
+#[derive(Debug)]
+pub(crate) struct ClaimsAround {
+    pub(crate) before: Box<str>,
+    pub(crate) after: Box<str>,
+}
+
 /// A secret as authentication needs it.
 #[derive(Debug)]
 pub(super) struct StoredSecret {
-    /// Its id.
-    pub(super) secret_id: Arc<str>,
+    secret_id: Arc<str>,
     mac: Box<[u8]>,
     expires_at: Option<UnixSeconds>,
+    last_use: LastUse,
 }
 
-/// Why a client was refused. The wire says the same for all; this is for the log and the failure feed.
+/// Why authentication failed. The reply is the same for all reasons; the log names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// No such client.
+    /// There is no such client.
     UnknownClient,
-    /// The secret is none of the client's.
+    /// The client has no such secret.
     WrongSecret,
-    /// The secret was right once.
+    /// The secret has expired.
     ExpiredSecret,
     /// The client is disabled.
     ClientDisabled,
@@ -74,12 +84,12 @@ pub enum Refusal {
     ClientExpired,
     /// The client's workspace is suspended.
     WorkspaceSuspended,
-    /// The source address is not among the client's `allowed_ips`.
+    /// The source address is not in the client's `allowed_ips`.
     AddressNotAllowed,
 }
 
 impl Refusal {
-    /// A stable name for logs and metrics.
+    /// The name in the log.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::UnknownClient => "unknown_client",
@@ -94,7 +104,7 @@ impl Refusal {
 }
 
 impl Credentials {
-    /// Whether the client is one that may act at `now`, whatever it brings to prove itself.
+    /// Whether the client may act at `now`, however it proves its identity.
     pub fn standing(&self, now: UnixSeconds) -> Result<(), Refusal> {
         if self.disabled {
             return Err(Refusal::ClientDisabled);
@@ -124,7 +134,7 @@ impl Clients {
         if let Some(entry) = self.cache.get(client_id) {
             return Ok(entry);
         }
-        // Boxed, so that the usual way through a request is not as large as this one.
+        // Boxed, so that the future of the usual request is no larger than it needs to be.
         Box::pin(self.read_credentials(client_id)).await
     }
 
@@ -155,6 +165,7 @@ impl Clients {
             token_expiry: client.token_expiry,
             expires_at: client.expires_at,
             permissions: client.permissions.into(),
+            usual_claims: OnceLock::new(),
             workspace_never_expires_allowed,
             disabled: client.disabled_at.is_some(),
             workspace_suspended: workspace_suspended_at.is_some(),
@@ -165,23 +176,24 @@ impl Clients {
                     secret_id: secret.secret_id.into(),
                     mac: secret.mac.into(),
                     expires_at: secret.expires_at,
+                    last_use: LastUse::default(),
                 })
                 .collect(),
         }
     }
 
-    /// Checks a client secret (RFC 6749 §2.3.1). Whatever is wrong, about the same work is done, so that the time
-    /// taken tells an unknown client from a wrong secret no better than chance.
+    /// Checks a client secret (RFC 6749 §2.3.1). An unknown client takes about as much work as a wrong secret, so that
+    /// the time does not tell them apart.
     ///
     /// # Errors
-    /// [`Error`] when it cannot be known; `Ok(Err(refusal))` when it is known that the client may not.
+    /// [`Error`] when the client cannot be read; `Ok(Err(refusal))` when it is refused.
     pub async fn authenticate_secret(
         &self,
         client_id: &str,
         plain: &str,
         source: IpAddr,
     ) -> Result<Result<(Arc<Credentials>, Proof), Refusal>, Error> {
-        // A secret of wrong form or checksum is nobody's: no lookup, no hash.
+        // No client has a secret of another form or with a wrong checksum: no lookup, no hash.
         if !secret::is_well_formed(plain) {
             return Ok(Err(Refusal::WrongSecret));
         }
@@ -205,7 +217,7 @@ impl Clients {
             return Ok(Err(Refusal::AddressNotAllowed));
         }
         let secret_id = Arc::clone(&secret.secret_id);
-        self.last_used.note(&secret_id, now);
+        self.last_used.note_in(&secret.last_use, &secret_id, now);
         Ok(Ok((credentials, Proof::Secret { secret_id })))
     }
 }

@@ -27,6 +27,7 @@ pub(crate) use cache::CredentialCache;
 pub use change::ClientChange;
 pub(crate) use change::read_token_expiry;
 pub use create::CreatedClient;
+pub(crate) use credentials::ClaimsAround;
 pub use credentials::{Credentials, Refusal};
 pub(crate) use generations::mark_revoked;
 pub(crate) use last_used::LastUsed;

@@ -4,6 +4,7 @@
 //! nothing. Any other is recorded, and its row is durable before the token leaves.
 
 mod administrator;
+mod claims;
 mod grant;
 mod introspection;
 mod jti;
@@ -14,7 +15,7 @@ mod status_token;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use mintmark_verifier::claims::{ClaimsRef, FAR_EXP, Status, StatusList};
+use mintmark_verifier::claims::FAR_EXP;
 
 use crate::clients::Clients;
 use crate::clients::Credentials;
@@ -33,10 +34,10 @@ use crate::model::token::RecordedToken;
 use crate::signing::handle::{SigningHandle, TokenTyp};
 use crate::signing::ring::KeyRing;
 use crate::storage::{IssueGuard, Standing};
-use crate::tokens::STATUS_LISTS_PATH;
 use crate::tokens::Tokens;
 
 pub use administrator::{GeneratedToken, NewToken};
+use claims::Own;
 use grant::Lifetime;
 pub use grant::Refused;
 use jti::{Jti, RecordedIds};
@@ -144,9 +145,6 @@ struct Birth<'a> {
 
 /// `issued_by` of a token from the token endpoint.
 const BY_CLIENT: &str = "client";
-
-/// Bytes set aside for the claims of a token.
-const CLAIMS_CAPACITY: usize = 1024;
 
 impl Issuer {
     /// An issuer over the services it needs.
@@ -277,11 +275,6 @@ impl Issuer {
             }
     }
 
-    /// The URI of a status list (draft-21 §6.1), below the issuer.
-    fn status_list_uri(&self, list: i64) -> String {
-        format!("{}{STATUS_LISTS_PATH}{list}", self.policy.issuer)
-    }
-
     fn key_for(
         &self,
         client: &Credentials,
@@ -299,7 +292,7 @@ impl Issuer {
     fn sign(
         &self,
         client: &Credentials,
-        grant: &Grant,
+        grant: &Cow<'_, Grant>,
         birth: Birth<'_>,
         key: &SigningHandle,
     ) -> Result<String, ()> {
@@ -310,30 +303,17 @@ impl Issuer {
             // Without `exp` it is no RFC 9068 token, and says so.
             (Lifetime::Never, NeverExpiresExp::Omit) => (None, TokenTyp::Jwt),
         };
-        let uri = slot.map(|slot| self.status_list_uri(slot.list));
-        let claims = ClaimsRef {
-            iss: &self.policy.issuer,
-            sub: &client.client_id,
-            client_id: &client.client_id,
-            aud: &*grant.audiences,
-            iat: now,
-            exp,
-            jti,
-            scope: &grant.scope,
-            workspace_id: &client.workspace_id,
-            products: &*grant.products,
-            never_expires: lifetime == Lifetime::Never,
-            status: slot
-                .zip(uri.as_deref())
-                .map(|(slot, uri)| Status { status_list: StatusList { idx: u64::from(slot.idx), uri } }),
-            cnf: None,
-        };
         let failed =
             |error: &dyn std::fmt::Display| tracing::error!(%error, kid = key.kid(), "signing failed");
-        // Large enough for the usual token, so that it does not grow step by step.
-        let mut json = Vec::with_capacity(CLAIMS_CAPACITY);
-        serde_json::to_writer(&mut json, &claims).map_err(|error| failed(&error))?;
-        key.sign_jwt(typ, &json).map_err(|error| failed(&error))
+        let issuer = &self.policy.issuer;
+        let own = Own { iat: now, exp, jti, never_expires: lifetime == Lifetime::Never };
+        let json = match (lifetime, grant) {
+            (Lifetime::Until(end), Cow::Borrowed(_)) if slot == client.slot => {
+                claims::usual_claims(issuer, client, now, end, jti)
+            }
+            _ => claims::claims(issuer, client, grant, slot, own),
+        };
+        key.sign_jwt(typ, &json.map_err(|error| failed(&error))?).map_err(|error| failed(&error))
     }
 }
 
