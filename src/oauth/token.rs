@@ -1,11 +1,11 @@
 //! `POST /oauth2/token`: client credentials for an access token (RFC 6749 §4.4, RFC 8707).
 
 use std::borrow::Cow;
+use std::io::Write as _;
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
-use serde::Serialize;
 
 use super::authenticate::{Authenticated, Form};
 use super::door::Door;
@@ -23,7 +23,7 @@ pub struct TokenForm {
     resources: Vec<String>,
 }
 
-/// The values of `grant_type` that matter here.
+/// The value of `grant_type`, as far as the endpoint tells them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum GrantType {
     /// Sent without a value, which counts as not sent (RFC 6749 §3.2).
@@ -66,16 +66,6 @@ impl Form for TokenForm {
     }
 }
 
-/// RFC 6749 §5.1. A never-expiring token has no `expires_in`.
-#[derive(Serialize)]
-struct TokenResponse<'a> {
-    access_token: &'a str,
-    token_type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires_in: Option<i64>,
-    scope: &'a str,
-}
-
 /// Answers a token request.
 pub async fn post(
     request: HttpRequest,
@@ -106,9 +96,9 @@ async fn issue<'a>(caller: &'a Authenticated<TokenForm>, issuer: &Issuer) -> Res
     let request = TokenRequest { scope: form.scope.get().unwrap_or_default(), resources: &form.resources };
     let outcome = issuer.issue(caller.credentials(), caller.proof(), request).await;
     outcome.map_err(|error| match error {
-        IssueError::Refused(Refused::MalformedScope) => OAuthError::InvalidScope(
-            "scope holds a character that is not allowed, or spaces that part nothing",
-        ),
+        IssueError::Refused(Refused::MalformedScope) => {
+            OAuthError::InvalidScope("scope is malformed: send scope names with one space between them")
+        }
         IssueError::Refused(Refused::ScopeNotGranted) => OAuthError::InvalidScope(
             "a requested scope is not granted to this client: leave scope out to get all that is granted",
         ),
@@ -126,23 +116,31 @@ async fn issue<'a>(caller: &'a Authenticated<TokenForm>, issuer: &Issuer) -> Res
 }
 
 fn success(issued: &Issued<'_>) -> Result<HttpResponse, OAuthError> {
-    let reply = TokenResponse {
-        access_token: &issued.access_token,
-        token_type: "Bearer",
-        expires_in: issued.expires_in,
-        scope: &issued.grant.scope,
-    };
-    // One buffer of about the right size; the names and numbers take less than 128 bytes.
-    let mut body = Vec::with_capacity(issued.access_token.len() + issued.grant.scope.len() + 128);
-    if let Err(error) = serde_json::to_writer(&mut body, &reply) {
+    let body = reply(issued).map_err(|error| {
         tracing::error!(%error, "a token response could not be written");
-        return Err(OAuthError::Unavailable);
-    }
+        OAuthError::Unavailable
+    })?;
     let mut response = HttpResponse::Ok();
     no_store(&mut response);
     Ok(response
         .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")))
         .body(body))
+}
+
+/// RFC 6749 §5.1. A never-expiring token has no `expires_in`.
+fn reply(issued: &Issued<'_>) -> std::io::Result<Vec<u8>> {
+    let Issued { access_token, expires_in, grant } = issued;
+    // The names and the number take less than 128 bytes.
+    let mut body = Vec::with_capacity(access_token.len() + grant.scope.len() + 128);
+    // A JWT is base64url and dots, which JSON takes as they are; so it is not searched for characters to escape.
+    write!(body, r#"{{"access_token":"{access_token}","token_type":"Bearer","#)?;
+    if let Some(expires_in) = expires_in {
+        write!(body, r#""expires_in":{expires_in},"#)?;
+    }
+    body.extend_from_slice(br#""scope":"#);
+    serde_json::to_writer(&mut body, &grant.scope)?;
+    body.push(b'}');
+    Ok(body)
 }
 
 fn outcome_of(error: OAuthError) -> TokenOutcome {
