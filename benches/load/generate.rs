@@ -9,15 +9,15 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::mintmark_server::Client;
 use crate::process::pinned;
 
 const BODY: &str = "grant_type=client_credentials";
 
-/// Whom to ask, and as whom.
-pub(crate) struct Target {
-    pub(crate) address: String,
-    pub(crate) client_id: String,
-    pub(crate) client_secret: String,
+/// Which server to ask, and as which clients, in turn.
+pub(crate) struct Target<'a> {
+    pub(crate) address: &'a str,
+    pub(crate) clients: &'a [Client],
 }
 
 /// What was seen.
@@ -28,11 +28,17 @@ pub(crate) struct Report {
 }
 
 /// Runs the load in a process of its own, pinned to the second core.
-pub(crate) fn on_the_other_core(target: &Target, connections: usize, time: Duration) -> Report {
+pub(crate) fn on_the_other_core(target: &Target<'_>, connections: usize, time: Duration) -> Report {
     let mut command = pinned("1", &std::env::current_exe().expect("own path").display().to_string());
-    command.args(["generate", &target.address, &target.client_id, &target.client_secret]);
-    command.args([connections.to_string(), time.as_millis().to_string()]);
-    let output = command.stderr(Stdio::inherit()).output().expect("taskset starts the generator");
+    command.args(["generate", target.address, &connections.to_string(), &time.as_millis().to_string()]);
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
+    let mut child = child.expect("taskset starts the generator");
+    let mut stdin = child.stdin.take().expect("piped");
+    for client in target.clients {
+        writeln!(stdin, "{} {}", client.client_id, client.client_secret).expect("it is read");
+    }
+    drop(stdin);
+    let output = child.wait_with_output().expect("the generator ends");
     let text = String::from_utf8(output.stdout).expect("numbers");
     let numbers: Vec<f64> = text.split_whitespace().map(|number| number.parse().expect("a number")).collect();
     let [per_second, p50_ms, p99_ms] = numbers[..] else { panic!("the generator failed: {text}") };
@@ -42,16 +48,23 @@ pub(crate) fn on_the_other_core(target: &Target, connections: usize, time: Durat
 /// The generator itself, in the child.
 pub(crate) fn child(arguments: impl Iterator<Item = String>) {
     let arguments: Vec<String> = arguments.collect();
-    let [address, client_id, client_secret, connections, millis] = &arguments[..] else {
-        panic!("five arguments")
-    };
-    let request = request(client_id, client_secret);
+    let [address, connections, millis] = &arguments[..] else { panic!("three arguments") };
+    let clients = std::io::read_to_string(std::io::stdin()).expect("the clients");
+    let requests: Vec<Vec<u8>> = clients
+        .lines()
+        .map(|line| line.split_once(' ').expect("an id and a secret"))
+        .map(|(client_id, client_secret)| request(client_id, client_secret))
+        .collect();
     let time = Duration::from_millis(millis.parse().expect("milliseconds"));
     let connections: usize = connections.parse().expect("a number");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
     let started = Instant::now();
     let mut micros: Vec<u32> = runtime.block_on(async {
-        let asking = (0..connections).map(|_| ask(address, &request, started, time));
+        // Together, the connections go through all clients again and again.
+        let asking = (0..connections).map(|first| {
+            let requests = requests.iter().cycle().skip(first).step_by(connections);
+            ask(address, requests, started, time)
+        });
         futures_util::future::join_all(asking).await.into_iter().flatten().collect()
     });
     let took = started.elapsed().as_secs_f64();
@@ -70,12 +83,17 @@ fn request(client_id: &str, client_secret: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-async fn ask(address: &str, request: &[u8], started: Instant, time: Duration) -> Vec<u32> {
+async fn ask(
+    address: &str,
+    requests: impl Iterator<Item = &Vec<u8>>,
+    started: Instant,
+    time: Duration,
+) -> Vec<u32> {
     let mut stream = TcpStream::connect(address).await.expect("the server listens");
     stream.set_nodelay(true).expect("a TCP option");
     let mut micros = Vec::new();
     let mut buffer = vec![0; 16 * 1024];
-    while started.elapsed() < time {
+    for request in requests.take_while(|_| started.elapsed() < time) {
         let asked = Instant::now();
         stream.write_all(request).await.expect("it is sent");
         let mut read = 0;

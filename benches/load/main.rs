@@ -1,10 +1,11 @@
-//! How fast tokens come out, beside how fast they could: the release server on one core against a bare actix loop that
-//! only parses, hashes, signs with the same kind of ring key and replies, both asked by one generator on another core;
-//! and recorded tokens (here never-expiring ones, each durable before its reply) beside stateless ones.
+//! How many tokens a second the service issues, compared with a bare actix loop that only parses, hashes, signs with the
+//! same kind of ring key and replies. Each server runs on one core, built with the same profile and allocator, and is
+//! asked by one generator on another core. The service writes its request log, as by default, to a pipe that is read.
 //!
-//! `cargo bench --bench load` measures requests a second and latencies and prints the ratios, then the time from a cold
-//! start to the first token, and resident memory with 10,000 clients in use. Absolute numbers belong to the machine;
-//! the ratio is the figure.
+//! Three loads on the service: one client; 10,000 clients in turn; and recorded tokens (here never-expiring ones), each
+//! durable before its reply. `cargo bench --bench load` prints requests a second, latencies and ratios, then resident
+//! memory with 10,000 clients in use and the time from a cold start to the first token. Absolute numbers belong to the
+//! machine; the ratios are the result.
 #![expect(clippy::expect_used, clippy::panic, reason = "a measurement that cannot go on says so")]
 #![expect(
     clippy::indexing_slicing,
@@ -23,16 +24,16 @@ mod process;
 use std::time::Duration;
 
 use generate::{Report, Target};
-use mintmark_server::{Client, Mintmark};
+use mintmark_server::Mintmark;
 
 /// Connections held open, each with one request at a time.
 const CONNECTIONS: usize = 64;
 /// How long each turn is measured, after a shorter one to warm up.
-const MEASURED: Duration = Duration::from_secs(8);
+const MEASURED: Duration = Duration::from_secs(6);
 const WARM_UP: Duration = Duration::from_secs(2);
-/// Turns for each server, taken alternately so that both see the same machine.
-const TURNS: usize = 3;
-/// Clients in use when memory is read.
+/// Turns for each load, taken alternately so that all see the same machine. The median counts.
+const TURNS: usize = 5;
+/// Clients in use.
 const CLIENTS: usize = 10_000;
 
 fn main() {
@@ -47,37 +48,43 @@ fn main() {
 fn compare() {
     let bare = process::Server::bare();
     let mintmark = Mintmark::start();
-    let client = mintmark.clients.first().expect("a client was made");
-    let token = |address: &str, client: &Client| Target {
-        address: address.to_owned(),
-        client_id: client.client_id.clone(),
-        client_secret: client.client_secret.clone(),
-    };
     let server = &mintmark.server.address;
-    let targets = [
-        ("bare actix loop", token(&bare.address, client)),
-        ("mintmark", token(server, client)),
-        ("mintmark, recorded", token(server, &mintmark.never_expiring)),
+    let one = &mintmark.clients[..1];
+    let never_expiring = std::slice::from_ref(&mintmark.never_expiring);
+    let loads = [
+        ("bare actix loop", Target { address: &bare.address, clients: one }),
+        ("one client", Target { address: server, clients: one }),
+        ("10,000 clients", Target { address: server, clients: &mintmark.clients }),
+        ("recorded tokens", Target { address: server, clients: never_expiring }),
     ];
-    let mut reports: [Vec<Report>; 3] = [const { Vec::new() }; 3];
+    let mut reports = [const { Vec::new() }; 4];
     for _ in 0..TURNS {
-        for (target, reports) in targets.iter().zip(&mut reports) {
-            generate::on_the_other_core(&target.1, CONNECTIONS, WARM_UP);
-            reports.push(generate::on_the_other_core(&target.1, CONNECTIONS, MEASURED));
+        for ((_, target), reports) in loads.iter().zip(&mut reports) {
+            generate::on_the_other_core(target, CONNECTIONS, WARM_UP);
+            reports.push(generate::on_the_other_core(target, CONNECTIONS, MEASURED));
         }
     }
-    println!("ES256 tokens, {CONNECTIONS} connections, each server on one core, best of {TURNS} turns:");
+    println!("ES256 tokens, {CONNECTIONS} connections, each server on one core, medians of {TURNS} turns:");
     println!("{:<18} {:>12} {:>10} {:>10}", "", "requests/s", "p50 ms", "p99 ms");
-    let mut best = Vec::new();
-    for ((name, _), reports) in targets.iter().zip(&reports) {
-        let report = reports.iter().max_by(|a, b| a.per_second.total_cmp(&b.per_second)).expect("measured");
-        println!("{name:<18} {:>12.0} {:>10.2} {:>10.2}", report.per_second, report.p50_ms, report.p99_ms);
-        best.push(report.per_second);
+    let median = |reports: &[Report], of: fn(&Report) -> f64| {
+        let mut values: Vec<f64> = reports.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    let mut per_second = Vec::new();
+    for ((name, _), reports) in loads.iter().zip(&reports) {
+        let rate = median(reports, |report| report.per_second);
+        let (p50, p99) = (median(reports, |report| report.p50_ms), median(reports, |report| report.p99_ms));
+        println!("{name:<18} {rate:>12.0} {p50:>10.2} {p99:>10.2}");
+        per_second.push(rate);
     }
-    println!("stateless to bare  {:>12.2}", best[1] / best[0]);
-    println!("recorded to stateless {:>9.2}", best[2] / best[1]);
+    let [bare_loop, one_client, many_clients, recorded] = per_second[..] else { panic!("four loads") };
+    println!("one client to the bare loop     {:.3}", one_client / bare_loop);
+    println!("10,000 clients to the bare loop {:.3}", many_clients / bare_loop);
+    println!("10,000 clients to one client    {:.3}", many_clients / one_client);
+    println!("recorded to stateless tokens    {:.3}", recorded / one_client);
     let (tokens, commits) = mintmark.recorded_tokens_and_commits();
-    println!("recorded tokens to a durable commit {:.1}", tokens / commits);
+    println!("recorded tokens in one commit   {:.1}", tokens / commits);
     println!();
     let used = mintmark.use_every_client();
     println!(

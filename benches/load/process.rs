@@ -8,6 +8,8 @@ use std::time::Instant;
 /// A server process. It is killed when this is dropped.
 pub(crate) struct Server {
     child: Child,
+    /// Reads the log on the second core; ends with the server.
+    log_reader: Option<Child>,
     pub(crate) address: String,
 }
 
@@ -19,13 +21,16 @@ impl Server {
         let mut child = command.spawn().expect("taskset starts the bare loop");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("its address");
-        Self { child, address: line.trim().to_owned() }
+        Self { child, log_reader: None, address: line.trim().to_owned() }
     }
 
-    /// A command that will listen on `address`; returns once it does.
+    /// A command that will listen on `address`; returns once it does. Its log goes to a pipe that is read.
     pub(crate) fn spawn(mut command: Command, address: String) -> Self {
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the server starts");
-        let server = Self { child, address };
+        let mut child =
+            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the server starts");
+        let log = child.stderr.take().expect("piped");
+        let reader = pinned("1", "cat").stdin(log).stdout(Stdio::null()).spawn().expect("taskset starts cat");
+        let server = Self { child, log_reader: Some(reader), address };
         while TcpStream::connect(&server.address).is_err() {
             std::hint::spin_loop();
         }
@@ -46,6 +51,9 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(reader) = &mut self.log_reader {
+            let _ = reader.wait();
+        }
     }
 }
 
