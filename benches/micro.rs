@@ -1,5 +1,5 @@
-//! What the parts of a token cost, in time and allocations: `cargo bench --bench micro`. The bare operation stands
-//! beside ours each time; the difference is what we add.
+//! What the parts of a token cost, in time and allocations: `cargo bench --bench micro`. The bare operation is measured
+//! beside each of ours; the difference is what we add.
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on says so")]
 
 use std::cell::{Cell, OnceCell};
@@ -129,7 +129,7 @@ fn request_token(bencher: Bencher<'_, '_>) {
 /// How many statuses of a list are set: few, as many as hardly any has, and so many that next to nothing compresses.
 const MARKED: [u32; 3] = [100, 10_000, 65_536];
 
-/// What cannot be done without when a list has changed: zlib over its bits, and a signature over the JWT.
+/// The least that a changed list takes: zlib over its bits, and a signature over the JWT.
 #[divan::bench(args = MARKED, sample_size = 1, sample_count = 200)]
 fn status_list_bare_zlib_and_ring(bencher: Bencher<'_, '_>, marked: u32) {
     let list = ChangingList::new(marked);
@@ -152,7 +152,7 @@ fn status_list_after_a_change(bencher: Bencher<'_, '_>, marked: u32) {
     bencher.with_inputs(|| list.change()).bench_local_values(|()| list.get());
 }
 
-/// Whoever asks for a list in which nothing changed.
+/// A request for a list in which nothing changed.
 #[divan::bench]
 fn status_list_from_memory(bencher: Bencher<'_, '_>) {
     let list = ChangingList::new(100);
@@ -160,7 +160,7 @@ fn status_list_from_memory(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| list.get());
 }
 
-/// A status list that somebody else writes to.
+/// A status list that another process writes to.
 struct ChangingList {
     service: Service,
     storage: Storage,
@@ -177,7 +177,7 @@ impl ChangingList {
             let seed = [7; 16];
             let slots: Vec<Slot> =
                 tx.lease_slots(Holds::Expiring, SLOTS_PER_LIST, seed, 0).await.unwrap().collect();
-            // In the order they were dealt, which is random; one in four of them suspended.
+            // In the order of their lease, which is random; one in four of them suspended.
             let slots: Vec<Slot> = slots.into_iter().take(marked as usize).collect();
             let (suspended, revoked) = slots.split_at(slots.len() / 4);
             tx.mark_slots(revoked, Mark::Revoke).await.unwrap();

@@ -1,5 +1,5 @@
-//! What no server can do without: read a form and Basic credentials, hash the secret, sign with a ring key, reply. No
-//! routing beyond one path, no rules, no log, no metrics.
+//! The least that a token endpoint on actix does: read a form and Basic credentials, hash the secret, sign claims with a
+//! ring key, reply. One path, no rules, no log, no metrics.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -33,7 +33,7 @@ pub(crate) fn serve() {
         });
         let server = server.workers(1).bind("127.0.0.1:0").expect("a free port");
         println!("{}", server.addrs().first().expect("an address"));
-        std::io::stdout().flush().expect("the address is told");
+        std::io::stdout().flush().expect("the address is printed");
         server.run().await.expect("it serves");
     });
 }

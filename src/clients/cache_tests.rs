@@ -101,7 +101,7 @@ fn a_fill_older_than_what_is_remembered_is_not_stored() {
     for seq in 1..=remembered + 5 {
         cache.invalidate(seq, &Change::Client(format!("cl_{seq}")));
     }
-    // Changes 1 to 5 are forgotten: nobody can say any more whether they were of this client.
+    // Changes 1 to 5 are dropped, so it is unknown whether they were of this client.
     cache.fill("cl_a", entry("cl_a"), 4);
     assert!(cache.get("cl_a").is_none());
     cache.fill("cl_a", entry("cl_a"), 5);

@@ -1,4 +1,4 @@
-//! Which grant a request gets, and for how long: pure rules of scope, audience and lifetime, or the refusal
+//! Which grant a request gets, and for how long, or why it gets none: pure rules of scope, audience and lifetime
 //! (RFC 6749 §3.3, RFC 8707 §2, `docs/tokens.md`).
 
 use std::borrow::Cow;
@@ -11,20 +11,20 @@ use crate::model::scope;
 /// Why a request gets no grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
-    /// The scope breaks the grammar of RFC 6749 §3.3.
+    /// The scope does not follow the grammar of RFC 6749 §3.3.
     MalformedScope,
-    /// A scope token is not granted to the client, or it is granted nothing.
+    /// The client is not granted a scope token, or is granted nothing at all.
     ScopeNotGranted,
-    /// A resource is none of the audiences of the scope, or a scope's audience is not among the resources.
+    /// A resource is not an audience of the scope, or an audience of the scope is not among the resources.
     TargetNotGranted,
     /// Never-expiring tokens are no longer allowed by the workspace or a product.
     NeverExpiresNotAllowed,
 }
 
-/// The grant for `scope` (empty: none asked for) and `resources` (empty: none asked for).
+/// The grant for a requested `scope` and `resources`; either may be empty, which requests everything.
 ///
 /// # Errors
-/// A [`Refused`]. Nothing is narrowed silently.
+/// [`Refused`]. A request is never narrowed silently.
 pub(super) fn select<'a>(
     offer: &'a Offer,
     scope: &str,
@@ -62,16 +62,16 @@ pub(super) fn select<'a>(
     Ok(grant)
 }
 
-/// When a token ends.
+/// When a token expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lifetime {
     /// At this instant.
     Until(UnixSeconds),
-    /// When it is revoked.
+    /// Never; it ends only by revocation.
     Never,
 }
 
-/// When a token of `grant` issued at `now` ends.
+/// When a token of `grant` that is issued at `now` expires.
 ///
 /// # Errors
 /// [`Refused::NeverExpiresNotAllowed`].
@@ -84,12 +84,12 @@ pub(super) fn lifetime(
 ) -> Result<Lifetime, Refused> {
     let seconds = match expiry {
         TokenExpiry::After { seconds } => Some(seconds),
-        // A token with a permission never never-expires, however it is made.
+        // A token with a permission always expires.
         TokenExpiry::Never {} if grant.has_permission => Some(PERMISSION_LIFETIME_MAX),
         TokenExpiry::Never {} if workspace_allows_never && grant.never_expires_allowed => None,
         TokenExpiry::Never {} => return Err(Refused::NeverExpiresNotAllowed),
     };
-    // A cap set or lowered later shortens silently; `expires_in` tells.
+    // A cap that was set or lowered later shortens the lifetime; `expires_in` shows it.
     let seconds = match (seconds, grant.lifetime_max) {
         (Some(seconds), Some(cap)) => Some(seconds.min(cap)),
         (seconds, cap) => seconds.or(cap),

@@ -1,7 +1,8 @@
 //! From an authenticated client and a request to a signed token (RFC 6749 §4.4, RFC 9068).
 //!
-//! `grant` decides, `Issuer::issue` puts it together. A token that expires soon is stateless: issuing it writes
-//! nothing. Any other is recorded, and its row is durable before the token leaves.
+//! `grant` decides what the client gets, `claims` writes it down, and `Issuer::issue` puts it together. A token that
+//! expires soon is stateless: issuing it writes nothing. Any other is recorded, and its row is durable before the token
+//! is returned.
 
 mod administrator;
 mod claims;
@@ -54,14 +55,14 @@ pub struct TokenRequest<'a> {
     pub resources: &'a [String],
 }
 
-/// A token, signed and, if need be, on record.
+/// A signed token, recorded if it has to be.
 #[derive(Debug)]
 pub struct Issued<'a> {
     /// The token.
     pub access_token: String,
-    /// Seconds until it ends; `None` if it never does.
+    /// Seconds until it expires; `None` if it never does.
     pub expires_in: Option<i64>,
-    /// What it carries; the usual whole grant is the client's own, not a copy.
+    /// Its scope, products and audiences; borrowed from the client if it is all that the client is granted.
     pub grant: Cow<'a, Grant>,
 }
 
@@ -72,13 +73,13 @@ impl Issued<'_> {
     }
 }
 
-/// What token is to be made.
+/// Which token is to be issued.
 #[derive(Debug, Clone, Copy)]
 struct Wanted<'a> {
     request: TokenRequest<'a>,
     token_expiry: TokenExpiry,
     issued_by: &'a str,
-    /// Whether it gets a row though it needs none.
+    /// Whether it is recorded even if it could be stateless.
     is_recorded: bool,
     now: UnixSeconds,
 }
@@ -86,13 +87,13 @@ struct Wanted<'a> {
 /// Why no token was issued.
 #[derive(Debug)]
 pub enum IssueError {
-    /// The request asks for what it may not have.
+    /// The client may not have what it requests.
     Refused(Refused),
-    /// The client may no longer have tokens: it changed while the request was under way.
+    /// The client changed during the request and may no longer have this token.
     ClientChanged,
-    /// No active key of the algorithm and class the token needs.
+    /// There is no active key of the algorithm and class that the token needs.
     NoKey,
-    /// It cannot be known or recorded at present.
+    /// The database does not answer.
     Unavailable(RegistryError),
 }
 
@@ -108,12 +109,12 @@ impl From<RegistryError> for IssueError {
     }
 }
 
-/// How tokens are made, taken from the settings.
+/// The settings that tokens depend on.
 #[derive(Debug, Clone)]
 pub struct TokenPolicy {
     /// `iss` (RFC 8414 §2): the public URL.
     pub issuer: Box<str>,
-    /// Tokens that live longer than this many seconds are recorded.
+    /// Tokens that are valid for longer than this many seconds are recorded.
     pub record_above_seconds: i64,
     /// How a never-expiring token says so.
     pub never_expires_exp: NeverExpiresExp,
@@ -132,9 +133,9 @@ pub struct Issuer {
     own_checks: OwnChecks,
 }
 
-/// What is a token's own, whoever it is for.
+/// What a token carries besides its client and its grant.
 #[derive(Debug, Clone, Copy)]
-struct Birth<'a> {
+struct Details<'a> {
     jti: &'a str,
     /// Where its status is published.
     slot: Option<Slot>,
@@ -150,7 +151,7 @@ impl Issuer {
     /// An issuer over the services it needs.
     ///
     /// # Errors
-    /// If the issuer identifier is none that a verifier would accept.
+    /// If a verifier would not accept the issuer identifier.
     pub(crate) fn new(
         kernel: Arc<Kernel>,
         ledger: Arc<Ledger>,
@@ -175,7 +176,7 @@ impl Issuer {
     /// Issues a token to a client that has authenticated with `proof`.
     ///
     /// # Errors
-    /// See [`IssueError`]. If there is an error, there is no token and no row.
+    /// See [`IssueError`]. After an error there is no token and no row.
     pub async fn issue<'a>(
         &self,
         client: &'a Credentials,
@@ -199,10 +200,10 @@ impl Issuer {
         if let Some(issued) = first {
             return Ok(issued);
         }
-        // Boxed, as are the steps of a recorded token, so that a stateless one is no larger on its way than it need be.
+        // Boxed, as are the steps of a recorded token, so that the future of a stateless one stays small.
         Box::pin(async {
             let client = self.after_key_change(client).await?;
-            // What the client authenticated with is judged again where the row is written, so there must be one.
+            // The proof is checked again where the row is written, so this one is recorded in any case.
             let wanted = Wanted { is_recorded: true, ..wanted };
             let second = self.attempt(&client, wanted, async |token, _| record(&client, token).await).await?;
             Ok(second.ok_or(IssueError::NoKey)?.into_owned())
@@ -210,16 +211,15 @@ impl Issuer {
         .await
     }
 
-    /// Learns that another process retired a key, or revoked it with its tokens, by which its clients are of a new
-    /// generation: the client as it is now, for which to sign with the key's successor.
+    /// Takes over that another process retired a key, or revoked it and moved its clients to a new generation. Returns
+    /// the client as it is now, to sign for with the next key.
     async fn after_key_change(&self, client: &Credentials) -> Result<Arc<Credentials>, IssueError> {
         self.ledger.poll().await?;
         self.clients.credentials(&client.client_id).await?.ok_or(IssueError::ClientChanged)
     }
 
-    /// Signs a token and, if it is one that is recorded, has it recorded. `None` if the key was retired between the two:
-    /// then there is no row. Two rotations within one request do not happen, so a second try is enough, and a third
-    /// would hide a fault.
+    /// Signs a token and records it if it has to be. `None` if the key was retired between the two: then there is no
+    /// row. Keys do not rotate twice within one request, so a second attempt is enough, and a third would hide a fault.
     async fn attempt<'a>(
         &self,
         client: &'a Credentials,
@@ -250,10 +250,10 @@ impl Issuer {
                 Some(Box::pin(self.tokens.slot_for_token(Holds::NeverExpiring(key.kid()))).await?)
             }
         };
-        let birth = Birth { jti: jti.as_str(), slot, at: now, lifetime, issued_by: wanted.issued_by };
-        let access_token = self.sign(client, &grant, birth, &key);
+        let details = Details { jti: jti.as_str(), slot, at: now, lifetime, issued_by: wanted.issued_by };
+        let access_token = self.sign(client, &grant, details, &key);
         let access_token = access_token.map_err(|()| IssueError::NoKey)?;
-        let token = must_record.then(|| recorded(client, &grant, birth, key.kid()));
+        let token = must_record.then(|| recorded(client, &grant, details, key.kid()));
         let expires_in = match lifetime {
             Lifetime::Until(end) => Some(end - now),
             Lifetime::Never => None,
@@ -293,14 +293,14 @@ impl Issuer {
         &self,
         client: &Credentials,
         grant: &Cow<'_, Grant>,
-        birth: Birth<'_>,
+        details: Details<'_>,
         key: &SigningHandle,
     ) -> Result<String, ()> {
-        let Birth { jti, slot, at: now, lifetime, .. } = birth;
+        let Details { jti, slot, at: now, lifetime, .. } = details;
         let (exp, typ) = match (lifetime, self.policy.never_expires_exp) {
             (Lifetime::Until(end), _) => (Some(end), TokenTyp::AccessToken),
             (Lifetime::Never, NeverExpiresExp::Far) => (Some(FAR_EXP), TokenTyp::AccessToken),
-            // Without `exp` it is no RFC 9068 token, and says so.
+            // RFC 9068 requires `exp`, so a token without it is not `at+jwt`.
             (Lifetime::Never, NeverExpiresExp::Omit) => (None, TokenTyp::Jwt),
         };
         let failed =
@@ -317,8 +317,8 @@ impl Issuer {
     }
 }
 
-fn recorded(client: &Credentials, grant: &Grant, birth: Birth<'_>, kid: &str) -> RecordedToken {
-    let Birth { jti, slot, at: now, lifetime, issued_by } = birth;
+fn recorded(client: &Credentials, grant: &Grant, details: Details<'_>, kid: &str) -> RecordedToken {
+    let Details { jti, slot, at: now, lifetime, issued_by } = details;
     RecordedToken {
         jti: jti.to_owned(),
         client_id: client.client_id.to_string(),

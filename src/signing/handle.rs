@@ -1,7 +1,6 @@
-//! What a request signs with: a parsed key, its class, and the JWT headers written out in advance (RFC 7515 §7.1).
+//! A signing key as requests use it: parsed, with its class and its JWT headers in base64url (RFC 7515 §7.1).
 //!
-//! For `issuance`. A compact JWS is built in one buffer of the right size; nothing else is allocated (but what RSA
-//! needs inside the library).
+//! A compact JWS is built in one buffer of the right size; nothing else is allocated, except inside the library for RSA.
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,7 +37,7 @@ impl TokenTyp {
     }
 }
 
-/// A key as a request uses it. Shared; parsed once in its life.
+/// A key as requests use it. Shared; it is parsed once.
 pub struct SigningHandle {
     pair: KeyPair,
     use_for: UseFor,
@@ -49,7 +48,7 @@ pub struct SigningHandle {
 }
 
 impl SigningHandle {
-    /// Makes a parsed key ready.
+    /// Writes the headers of a parsed key.
     pub fn new(pair: KeyPair, use_for: UseFor) -> Arc<Self> {
         let header = |typ: TokenTyp| {
             let json =
@@ -176,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_is_as_promised() {
+    fn the_header_names_algorithm_key_and_type_in_this_order() {
         let handle =
             SigningHandle::new(NewKey::generate(Alg::ES256).unwrap().into_pair(), UseFor::NeverExpiring);
         for (typ, name) in [

@@ -60,7 +60,7 @@ pub fn authenticated(request: &impl HttpMessage, client_id: &str) {
     }
 }
 
-/// The address `request` came from, behind trusted proxies the one they name.
+/// The address that `request` was sent from; behind trusted proxies the one that they name.
 pub fn source_ip(request: &impl HttpMessage) -> Option<IpAddr> {
     request.extensions().get::<Rc<Current>>().and_then(|current| current.peer)
 }

@@ -1,8 +1,8 @@
-//! Limits failed authentication (RFC 6749 §2.3.1). Only failures count, and only failures are slowed: a client whose
-//! secret is right is served, whatever others try in its name.
+//! Limits failed authentication (RFC 6749 §2.3.1). Only failures count, and only failures are refused: a client with the
+//! right secret is served, however often others fail with its id.
 //!
-//! Secrets have 256 random bits, so this is not what keeps them from being guessed; it keeps a broken client or a
-//! scanner from filling the log. The table has a fixed number of buckets: names that share one share its patience.
+//! Secrets have 256 random bits, so guessing fails without this; it keeps a broken client or a scanner from filling the
+//! log. The table has a fixed number of buckets, so client ids that share a bucket share its limit.
 
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
 use std::net::IpAddr;
@@ -18,14 +18,14 @@ use governor::{Quota, RateLimiter};
 
 use crate::model::clock::Clock;
 
-/// Failures a client and source may have at once, and how many it regains a minute.
+/// Failures that a client id and a network may have at once, and how many they regain in a minute.
 const FAILURES: NonZeroU32 = match NonZeroU32::new(60) {
     Some(failures) => failures,
     None => NonZeroU32::MIN,
 };
 const BUCKETS: u64 = 1 << 16;
 
-/// Our clock, as the limiter wants it.
+/// Our clock in the form that the limiter takes.
 #[derive(Debug, Clone)]
 struct Ticks(Arc<dyn Clock>);
 
@@ -52,7 +52,7 @@ impl std::fmt::Debug for Throttle {
 }
 
 impl Throttle {
-    /// A throttle in which nobody has failed yet.
+    /// A throttle without failures.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let clock = Ticks(clock);
         let limiter =
@@ -60,7 +60,7 @@ impl Throttle {
         Self { limiter, clock, hasher: RandomState::new() }
     }
 
-    /// Counts a failure. `Some(seconds)` when there were too many, to be told as `Retry-After`.
+    /// Counts a failure. `Some(seconds)` after too many, for `Retry-After`.
     pub(super) fn failed(&self, client_id: &str, source: IpAddr) -> Option<u32> {
         let mut hash = self.hasher.build_hasher();
         client_id.hash(&mut hash);
@@ -72,7 +72,7 @@ impl Throttle {
     }
 }
 
-/// The part of an address that one attacker can be taken to hold: IPv4 /24, IPv6 /56.
+/// The network that is taken to be one attacker: IPv4 /24, IPv6 /56.
 fn network(source: IpAddr) -> u64 {
     match source.to_canonical() {
         IpAddr::V4(v4) => u64::from(v4.to_bits() >> 8),

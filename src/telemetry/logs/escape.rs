@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-/// Whether `c` could end a line, move a terminal's cursor, or show text in another order than it stands in.
+/// Whether `c` could end a line, move a terminal's cursor, or show text in another order than it is written in.
 fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn words_stand_bare_and_the_rest_in_quotes() {
+    fn words_are_bare_and_the_rest_is_in_quotes() {
         for word in ["cl_1", "/v1/products/{product}", "127.0.0.1", "[::1]:80", "a,b;c"] {
             assert_eq!(quoted(word), word);
         }

@@ -2,9 +2,9 @@
 //! standard output, and these must not mix).
 //!
 //! A line can be trusted to be one event: control characters, line separators and characters that reorder text are
-//! escaped in whatever is logged, so nobody who gets a value logged can write lines of his own. The lines are our own
-//! instead of `tracing_subscriber::fmt`'s, because that one costs 26 allocations for the line of a request in JSON and
-//! passes line feeds through in text.
+//! escaped in every value, so that a logged value cannot forge a line. The lines are our own instead of
+//! `tracing_subscriber::fmt`'s, because that one takes 26 allocations for the line of a request in JSON and lets line
+//! feeds through in text.
 
 mod escape;
 mod fields;
@@ -25,7 +25,7 @@ use crate::config::LogSettings;
 /// Why the log could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// This process has one already.
+    /// This process has started one already.
     #[error("the log has been started before")]
     AlreadyStarted(#[from] TryInitError),
     /// The thread that writes it could not be made.
@@ -41,8 +41,8 @@ pub fn init(settings: &LogSettings) -> Result<(), StartError> {
     Ok(subscriber(settings, stderr::Direct).try_init()?)
 }
 
-/// Starts the log of a serving process: lines are written by a thread, so that no request waits for that. The log ends
-/// with the guard, which is held until nothing more is to be said.
+/// Starts the log of a serving process: a thread writes the lines, so that no request waits for it. The log ends with
+/// the guard.
 ///
 /// # Errors
 /// There is a log already, or no thread can be made.

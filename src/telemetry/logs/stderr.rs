@@ -1,7 +1,7 @@
-//! Standard error: written at once by a command, and by a thread of its own while serving, so that no request waits for
-//! whoever reads the log.
+//! Standard error. A command writes each line at once; while serving, a thread of its own writes, so that no request
+//! waits for the reader of the log.
 //!
-//! That thread gathers lines for a few milliseconds and writes them together: one system call for many. If the reader
+//! The thread gathers lines for a few milliseconds and writes them together, many in one system call. If the reader
 //! stalls, the service goes on, and lines beyond a bound are dropped and counted.
 
 use std::io::{self, Write};
@@ -23,12 +23,12 @@ pub(super) struct Direct;
 
 impl Output for Direct {
     fn write_line(&self, line: &str, _urgent: bool) {
-        // There is nobody left to tell that standard error is gone.
+        // Without standard error there is no place left to report an error to.
         let _ = io::stderr().write_all(line.as_bytes());
     }
 }
 
-/// The end of the log: when it is dropped, what was logged before has been written. Held by `main` to its end.
+/// Ends the log when it is dropped; everything that was logged is written by then. `main` holds it to its end.
 #[must_use = "the log ends when this is dropped"]
 #[derive(Debug)]
 pub struct LogGuard {
@@ -55,7 +55,7 @@ pub(super) fn start(to: impl Write + Send + 'static) -> io::Result<(Lines, LogGu
     Ok((Lines(Arc::clone(&queue)), LogGuard { queue, thread: Some(thread) }))
 }
 
-/// The side that lines go in at.
+/// Where lines are queued.
 #[derive(Debug, Clone)]
 pub(super) struct Lines(Arc<Queue>);
 
@@ -134,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    /// A reader that shows each batch, then is done with it only when told to, or when nobody tells any more.
+    /// A reader that shows each batch and finishes it only on a signal, or when there can be no more signals.
     struct Slow {
         go: mpsc::Receiver<()>,
         seen: mpsc::Sender<Vec<u8>>,
