@@ -2,6 +2,9 @@
 //! is misread. Known parameters come at most once, empty ones count as absent, unknown ones are ignored.
 
 use std::borrow::Cow;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -24,7 +27,27 @@ pub(super) async fn read(
     patience: Duration,
 ) -> Result<Bytes, OAuthError> {
     check_headers(headers)?;
-    tokio::time::timeout(patience, collect(payload)).await.unwrap_or(Err(OAuthError::TooSlow))
+    let mut body = pin!(collect(payload));
+    // Most bodies arrive with their head, so a timer is set only for those that do not.
+    if let Some(body) = at_once(body.as_mut()).await {
+        return body;
+    }
+    tokio::time::timeout(patience, body).await.unwrap_or(Err(OAuthError::TooSlow))
+}
+
+/// Polls `work` twice. In between the connection hands over what it has received after the head.
+async fn at_once<T>(mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    let mut is_first = true;
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending if is_first => {
+            is_first = false;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 async fn collect(payload: &mut Payload) -> Result<Bytes, OAuthError> {
