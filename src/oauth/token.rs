@@ -36,7 +36,7 @@ impl Form for TokenForm {
     fn take(&mut self, name: &str, value: Cow<'_, str>) -> Result<(), OAuthError> {
         match name {
             "grant_type" if self.grant_type.is_some() => {
-                Err(OAuthError::InvalidRequest("grant_type was sent twice"))
+                Err(OAuthError::InvalidRequest("grant_type was sent twice: send it once"))
             }
             "grant_type" => {
                 self.grant_type = Some(match &*value {
@@ -46,7 +46,9 @@ impl Form for TokenForm {
                 });
                 Ok(())
             }
-            "scope" => self.scope.put(value, "scope was sent twice"),
+            "scope" => {
+                self.scope.put(value, "scope was sent twice: send one scope with a space between its names")
+            }
             // The one parameter that may repeat (RFC 8707 §2).
             "resource" if !value.is_empty() => {
                 self.resources.push(value.into_owned());
@@ -104,7 +106,7 @@ async fn issue<'a>(caller: &'a Authenticated<TokenForm>, issuer: &Issuer) -> Res
         ),
         IssueError::Refused(Refused::TargetNotGranted) => OAuthError::InvalidTarget,
         IssueError::Refused(Refused::NeverExpiresNotAllowed) => OAuthError::UnauthorizedClient(
-            "tokens that never expire are no longer allowed here: give the client a finite token_expiry",
+            "tokens that never expire are no longer allowed for this client: an operator must give it a finite token_expiry",
         ),
         IssueError::ClientChanged => OAuthError::InvalidClient,
         IssueError::NoKey => {

@@ -14,6 +14,6 @@ pub(super) fn read(
     client_secret: Zeroizing<String>,
 ) -> Result<Presented, OAuthError> {
     let client_id =
-        client_id.ok_or(OAuthError::InvalidRequest("client_secret was sent without client_id"))?;
+        client_id.ok_or(OAuthError::InvalidRequest("client_secret was sent without client_id: send both"))?;
     Ok(Presented::Secret(ClientSecret::new(client_id, &client_secret)))
 }

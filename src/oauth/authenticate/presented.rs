@@ -26,7 +26,7 @@ impl Presented {
         let mut headers = headers.get_all(header::AUTHORIZATION);
         let authorization = headers.next();
         if headers.next().is_some() {
-            return Err(OAuthError::InvalidRequest("more than one Authorization header was sent"));
+            return Err(OAuthError::InvalidRequest("more than one Authorization header was sent: send one"));
         }
         let client_id = in_body.id.take();
         let client_secret = in_body.secret.take();
@@ -41,7 +41,7 @@ impl Presented {
                     && presented.client_id() != in_body
                 {
                     return Err(OAuthError::InvalidRequest(
-                        "client_id in the body differs from that in the Authorization header",
+                        "client_id differs between the body and the Authorization header: send it in one place",
                     ));
                 }
                 Ok(presented)
@@ -49,7 +49,7 @@ impl Presented {
             // The metadata offers no assertions, so an assertion proves nothing.
             (None, None, _) => Ok(None),
             _ => Err(OAuthError::InvalidRequest(
-                "more than one way of client authentication was used: send the secret in the Authorization header or in the body",
+                "more than one client authentication method was used: send the secret either in the Authorization header or in the body",
             )),
         }
     }
@@ -105,11 +105,13 @@ impl InBody {
     /// Where a parameter of that name goes, and what is wrong if it was sent before.
     pub(super) fn parameter(&mut self, name: &str) -> Option<(&mut Once, &'static str)> {
         match name {
-            "client_id" => Some((&mut self.id, "client_id was sent twice")),
-            "client_secret" => Some((&mut self.secret, "client_secret was sent twice")),
-            "client_assertion" => Some((&mut self.assertion, "client_assertion was sent twice")),
+            "client_id" => Some((&mut self.id, "client_id was sent twice: send it once")),
+            "client_secret" => Some((&mut self.secret, "client_secret was sent twice: send it once")),
+            "client_assertion" => {
+                Some((&mut self.assertion, "client_assertion was sent twice: send it once"))
+            }
             "client_assertion_type" => {
-                Some((&mut self.assertion_type, "client_assertion_type was sent twice"))
+                Some((&mut self.assertion_type, "client_assertion_type was sent twice: send it once"))
             }
             _ => None,
         }
