@@ -6,21 +6,15 @@
 use sqlx::migrate::{MigrateError, Migrator};
 
 use super::Db;
-use super::sqlite::{self, lock_beside};
 use crate::storage::StorageError;
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
 impl Db {
-    pub(super) async fn migrate(&self, url: &str) -> Result<(), StorageError> {
+    pub(super) async fn migrate(&self) -> Result<(), StorageError> {
         match self {
-            Self::Sqlite { write, .. } => {
-                // The driver's own lock does nothing on SQLite, so processes take turns by a lock on a file beside
-                // the database. The lock ends with the file handle.
-                let _turn = lock_beside(sqlite::path(url)?).await?;
-                SQLITE.run(write).await
-            }
+            Self::Sqlite { write, .. } => SQLITE.run(write).await,
             Self::Postgres(pool) => POSTGRES.run(pool).await,
         }
         .map_err(|error| match error {

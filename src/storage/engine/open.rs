@@ -6,12 +6,16 @@ use crate::storage::StorageError;
 impl Db {
     /// Opens the database and brings its schema up to date. `sqlite:` creates the file and its folder.
     pub(in crate::storage) async fn open(url: &str, max_connections: u32) -> Result<Self, StorageError> {
-        let db = if postgres::is_named_by(url) {
-            postgres::connect(url, max_connections).await?
-        } else {
-            sqlite::connect(url, max_connections).await?
-        };
-        db.migrate(url).await?;
+        if postgres::is_named_by(url) {
+            let db = postgres::connect(url, max_connections).await?;
+            db.migrate().await?;
+            return Ok(db);
+        }
+        // Processes that open one SQLite file take turns: while one of them makes a new file a WAL database, another fails
+        // as "locked" whatever its timeout, and the driver's own lock for migrations does nothing on SQLite.
+        let _turn = sqlite::lock_beside(url).await?;
+        let db = sqlite::connect(url, max_connections).await?;
+        db.migrate().await?;
         if let Self::Sqlite { write, .. } = &db {
             sqlite::check_writable(write, url).await?;
         }

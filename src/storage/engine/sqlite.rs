@@ -23,7 +23,6 @@ const WRITE_AHEAD: &str = "4000";
 
 pub(super) async fn connect(url: &str, max_connections: u32) -> Result<Db, StorageError> {
     let path = path(url)?;
-    make_private(&path).map_err(|error| open_error(url, &format!("cannot create it: {error}")))?;
     let options = SqliteConnectOptions::new()
         .filename(&path)
         .create_if_missing(true)
@@ -145,8 +144,11 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Takes the lock under which one process at a time migrates `database`; it is released with the file handle.
-pub(super) async fn lock_beside(database: PathBuf) -> Result<File, StorageError> {
+/// Takes the lock under which one process at a time opens and migrates a database, and creates the file of a new one. The
+/// lock is released with the file handle.
+pub(super) async fn lock_beside(url: &str) -> Result<File, StorageError> {
+    let database = path(url)?;
+    make_private(&database).map_err(|error| open_error(url, &format!("cannot create it: {error}")))?;
     let lock = move || {
         let mut path = database.into_os_string();
         path.push(".migrate-lock");
@@ -157,7 +159,7 @@ pub(super) async fn lock_beside(database: PathBuf) -> Result<File, StorageError>
     match tokio::task::spawn_blocking(lock).await {
         Ok(Ok(file)) => Ok(file),
         Ok(Err(error)) => {
-            Err(StorageError::Migrate(format!("cannot take the migration lock beside the database: {error}")))
+            Err(StorageError::Migrate(format!("cannot take the lock beside the database: {error}")))
         }
         Err(error) => Err(StorageError::Migrate(error.to_string())),
     }

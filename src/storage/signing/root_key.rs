@@ -5,6 +5,7 @@ use crate::storage::{Storage, StorageError, Tx, touched};
 
 statements! {
     FIND_ROOT = "SELECT master_fingerprint, sealed_root FROM service_state WHERE id = 1 AND sealed_root IS NOT NULL";
+    LOCK = "UPDATE service_state SET change_seq = change_seq WHERE id = 1 RETURNING master_fingerprint, sealed_root";
     INSERT_ROOT = "UPDATE service_state SET master_fingerprint = $1, sealed_root = $2, created_at = $3
         WHERE id = 1 AND sealed_root IS NULL";
     // Of two that replace it at once one is second and sees that it is no longer what it was.
@@ -31,6 +32,14 @@ impl Storage {
 }
 
 impl Tx {
+    /// The sealed root key, locked until the end of the transaction; `None` in a database that was never served.
+    pub async fn lock_sealed_root(&mut self) -> Result<Option<SealedRoot>, StorageError> {
+        let row: (Option<Vec<u8>>, Option<Vec<u8>>) =
+            on_tx!(self.db, conn => sqlx::query_as(LOCK).fetch_one(&mut *conn).await)?;
+        let (Some(master_fingerprint), Some(sealed)) = row else { return Ok(None) };
+        Ok(Some(SealedRoot { master_fingerprint, sealed }))
+    }
+
     /// Stores the root key if there is none yet. `false` if another process was first.
     pub async fn insert_sealed_root(&mut self, root: &SealedRoot, now: i64) -> Result<bool, StorageError> {
         let rows = on_tx!(self.db, conn => sqlx::query(INSERT_ROOT)

@@ -13,9 +13,11 @@ async fn the_root_is_stored_once(engine: Engine) {
     assert_eq!(storage.sealed_root().await.unwrap(), None);
     let root = SealedRoot { master_fingerprint: vec![0xfe; 8], sealed: vec![0; 60] };
     let other = SealedRoot { master_fingerprint: vec![1; 8], sealed: vec![1; 60] };
+    assert_eq!(change!(storage, tx => tx.lock_sealed_root()), None);
     assert!(change!(storage, tx => tx.insert_sealed_root(&root, NOW)));
     assert!(!change!(storage, tx => tx.insert_sealed_root(&other, NOW)));
     assert_eq!(storage.sealed_root().await.unwrap(), Some(root.clone()));
+    assert_eq!(change!(storage, tx => tx.lock_sealed_root()), Some(root.clone()));
 
     let before = &root.master_fingerprint;
     assert!(!change!(storage, tx => tx.replace_sealed_root(b"another", &other)));
