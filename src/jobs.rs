@@ -1,24 +1,24 @@
-//! What the service does without being asked: follow the change counter, rotate keys, write what was only noted, purge
-//! what is dead. Each step fails by itself, is logged, and is tried again at the next turn.
+//! Background work of a serving process: follow the change counter, record tokens in groups, apply changes that are due,
+//! and housekeeping (rotate keys, write last uses, delete what is no longer needed).
+//!
+//! Each step fails on its own: the failure is logged, and the step runs again at the next interval.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::ledger::POLL_MILLIS;
 use crate::services::Services;
 
-/// How often housekeeping takes its turn.
-const HOUSEKEEPING: Duration = Duration::from_secs(30);
-/// How late a status list may be in saying what time has brought about.
-const CLOCKWORK: Duration = Duration::from_secs(2);
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
+/// How late a status list may show that a token was revoked or suspended by a date set before.
+const DUE_CHANGES_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Follows the change counter for ever, so that changes made elsewhere are in force within a second, and has the status
-/// lists keep up with it.
-pub async fn follow(services: Arc<Services>) {
-    let mut ticks = interval(Duration::from_millis(POLL_MILLIS));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// Follows the change counter, so that changes made by other processes take effect here within a second, and keeps the
+/// status lists up to date.
+pub async fn follow_changes(services: Arc<Services>) {
+    let mut ticks = every(Duration::from_millis(POLL_MILLIS));
     let mut failing = false;
     loop {
         ticks.tick().await;
@@ -27,56 +27,61 @@ pub async fn follow(services: Arc<Services>) {
                 failing = false;
                 tracing::info!("the database answers again");
             }
-            // Said once, not twice a second, for as long as it lasts.
+            // Logged once per outage, not twice a second.
             Err(error) if !failing => {
                 failing = true;
-                tracing::error!(%error, "the database does not answer; trying on");
+                tracing::error!(%error, "the database does not answer; trying again until it does");
             }
             Ok(()) | Err(_) => {}
         }
-        // Whoever asks for a list that was not made here makes it, and says why he cannot.
+        // A list that is not built here is built by the request that asks for it, which reports the error.
         if !failing && let Err(error) = services.status_lists.keep_up().await {
-            tracing::debug!(?error, "a status list could not be made ahead");
+            tracing::debug!(?error, "a status list could not be built ahead of requests");
         }
     }
 }
 
-/// Takes care of what is due, for ever.
-pub async fn housekeeping(services: Arc<Services>) {
-    let mut ticks = interval(HOUSEKEEPING);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        turn(&services).await;
-    }
-}
-
-/// Records tokens in groups, for ever.
-pub async fn record(services: Arc<Services>) {
+/// Records tokens in groups: requests that arrive together share one commit.
+pub async fn record_tokens(services: Arc<Services>) {
     services.tokens.record_in_groups().await;
 }
 
-/// Lets time have its due, for ever: what was to be revoked or suspended at an instant is.
-pub async fn clockwork(services: Arc<Services>) {
-    let mut ticks = interval(CLOCKWORK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// Revokes and suspends tokens at the time set for it.
+pub async fn apply_due_changes(services: Arc<Services>) {
+    let mut ticks = every(DUE_CHANGES_INTERVAL);
     loop {
         ticks.tick().await;
-        if let Err(error) = services.tokens.suit_to_the_time().await {
-            tracing::warn!(%error, "tokens whose time has come could not be revoked or suspended");
+        if let Err(error) = services.tokens.apply_due_changes().await {
+            tracing::warn!(%error, "tokens that are due could not be revoked or suspended; trying again");
         }
     }
 }
 
-/// One turn of housekeeping.
-pub async fn turn(services: &Services) {
+/// Runs [`housekeeping_once`] every half minute.
+pub async fn housekeeping(services: Arc<Services>) {
+    let mut ticks = every(HOUSEKEEPING_INTERVAL);
+    loop {
+        ticks.tick().await;
+        housekeeping_once(&services).await;
+    }
+}
+
+/// Rotates signing keys that are due, writes the last uses held in memory, and deletes records past their retention.
+pub async fn housekeeping_once(services: &Services) {
     if let Err(error) = services.signing.advance_signing_keys().await {
-        tracing::error!(%error, "signing keys could not be rotated");
+        tracing::error!(%error, "signing keys could not be rotated; trying again");
     }
     if let Err(error) = services.write_last_used().await {
-        tracing::warn!(%error, "the last uses of secrets and tokens could not be written");
+        tracing::warn!(%error, "the last uses of secrets and tokens could not be written; trying again");
     }
     if let Err(error) = services.clean_up().await {
-        tracing::warn!(%error, "what is dead could not be purged");
+        tracing::warn!(%error, "expired records could not be deleted; trying again");
     }
+}
+
+/// An interval that, after a long step, waits for its whole period again instead of catching up.
+fn every(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

@@ -1,4 +1,4 @@
-//! Serves the app on its listeners until it is told to stop, with the background work beside it.
+//! Serves the app on its listeners until shutdown, and runs the background jobs.
 
 use std::future::Future;
 use std::net::TcpListener;
@@ -13,7 +13,7 @@ use crate::routes::Doors;
 use crate::{jobs, tls};
 
 impl App {
-    /// Serves until `shutdown` is done, then lets requests in flight finish and writes what is still in memory.
+    /// Serves until `shutdown` completes, then finishes the requests in flight and writes what is still in memory.
     ///
     /// # Errors
     /// [`StartError::Tls`], [`StartError::Io`], [`StartError::Random`].
@@ -34,15 +34,15 @@ impl App {
             servers.push(self.server(listener, Doors::Management, stopped.clone())?);
         }
         let mut background = JoinSet::new();
-        background.spawn(jobs::follow(Arc::clone(&self.core.services)));
-        background.spawn(jobs::record(Arc::clone(&self.core.services)));
-        background.spawn(jobs::clockwork(Arc::clone(&self.core.services)));
+        background.spawn(jobs::follow_changes(Arc::clone(&self.core.services)));
+        background.spawn(jobs::record_tokens(Arc::clone(&self.core.services)));
+        background.spawn(jobs::apply_due_changes(Arc::clone(&self.core.services)));
         background.spawn(jobs::housekeeping(Arc::clone(&self.core.services)));
         let readiness = Arc::clone(&self.readiness);
         let mut waiting = JoinSet::new();
         waiting.spawn(async move {
             shutdown.await;
-            // Readiness falls first, so that no new requests are sent here while the last ones are finished.
+            // First, so that no new requests arrive while the last ones are finished.
             readiness.drain();
             drop(stop);
         });
@@ -69,7 +69,7 @@ impl App {
         let http = HttpServer::new(move || {
             ActixApp::new().configure(|config| app.configure(config, doors)).wrap(telemetry.clone())
         })
-        .workers(if server.workers == 0 { num_cpus() } else { server.workers })
+        .workers(server.workers)
         .max_connections(server.connections_per_worker())
         .client_request_timeout(server.request_timeout)
         .client_disconnect_timeout(server.request_timeout)
@@ -88,8 +88,4 @@ impl App {
         };
         Ok(http.run())
     }
-}
-
-fn num_cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

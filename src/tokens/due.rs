@@ -6,16 +6,16 @@ use crate::kernel::Error;
 use crate::model::clock::UnixSeconds;
 use crate::model::reach::Reach;
 
-/// How many clients a turn of background work takes on.
+/// The most clients that one run changes.
 const AT_ONCE: u32 = 1_000;
 
 impl Tokens {
-    /// Does what time brings: replaced tokens whose grace is over are revoked, and the slots of clients that have ended
-    /// say so. Each client is a transaction of its own.
+    /// Applies what is due now: revokes replaced tokens whose grace period is over, and marks the tokens of clients past
+    /// `expires_at` as suspended. One transaction per client.
     ///
     /// # Errors
     /// [`Error::Storage`]; what was done before it stays.
-    pub async fn suit_to_the_time(&self) -> Result<(), Error> {
+    pub async fn apply_due_changes(&self) -> Result<(), Error> {
         let now = self.kernel.clock.now();
         for client_id in self.kernel.storage.clients_with_due_tokens(now, AT_ONCE).await? {
             self.revoke_due_tokens_of(&client_id, now).await?;

@@ -293,7 +293,7 @@ async fn the_end_of_a_client_passes(engine: Engine) {
         app.clock.advance(600);
         // By the clock alone, whatever has been noticed of it.
         inactive(&introspected(&app, &admin.client, &case.one.token.text).await);
-        app.core.services.tokens.suit_to_the_time().await.unwrap();
+        app.core.services.tokens.apply_due_changes().await.unwrap();
         case.both(&app, &admin, AWAY).await;
         // Put off, it is as if it had not been. The administrator's own token may have ended meanwhile.
         let manager = app.administrator_as(&admin.client, "mintmark:manage").await;
@@ -345,7 +345,7 @@ async fn all_three_must_be_lifted(engine: Engine) {
         let ended = json!({"expires_at": rfc3339(app.clock.now() + 1)});
         done(manager.patch(&client, &ended)).await;
         app.clock.advance(1);
-        app.core.services.tokens.suit_to_the_time().await.unwrap();
+        app.core.services.tokens.apply_due_changes().await.unwrap();
         done(manager.patch(&workspace, &json!({"status": "suspended"}))).await;
         done(manager.patch(&client, &json!({"status": "disabled"}))).await;
         case.both(&app, &admin, AWAY).await;
@@ -429,7 +429,7 @@ async fn what_kills_nothing(engine: Engine) {
         done(manager.patch("/v1/products/gst", &json!({"name": "Another"}))).await;
         done(manager.patch(&format!("/v1/workspaces/{}", case.workspace), &json!({"name": "Other"}))).await;
         case.both(&app, &admin, LIVES).await;
-        app.core.services.tokens.suit_to_the_time().await.unwrap();
+        app.core.services.tokens.apply_due_changes().await.unwrap();
         case.both(&app, &admin, LIVES).await;
     }
     app.stop().await;

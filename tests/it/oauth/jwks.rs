@@ -238,7 +238,7 @@ async fn a_new_key_is_published_before_it_signs(engine: Engine) {
         accepted(&app, &before).await;
     }
     // When the job has run, the old one is without its private half.
-    jobs::turn(&app.core.services).await;
+    jobs::housekeeping_once(&app.core.services).await;
     let private = format!(
         "SELECT COUNT(*) FROM signing_keys WHERE kid = {} AND sealed_private IS NULL",
         quoted(&before)
@@ -275,17 +275,17 @@ async fn a_retired_key_stays_for_as_long_as_a_token_may_live(engine: Engine) {
     let old = last.header["kid"].as_str().unwrap().to_owned();
     assert_ne!(next["kid"], old.as_str());
     app.clock.advance(1);
-    jobs::turn(&app.core.services).await;
+    jobs::housekeeping_once(&app.core.services).await;
     // The last stateless token lives a day and no longer, which the key covers.
     app.clock.advance(86_398);
-    jobs::turn(&app.core.services).await;
+    jobs::housekeeping_once(&app.core.services).await;
     accepted(&app, &last).await;
     app.clock.advance(600);
     verified(&app, &last).await.unwrap_err();
     // A recorded token lives on, and the key with it, on every replica.
     for days in [1, 10, 17] {
         app.clock.advance(days * 86_400);
-        jobs::turn(&app.core.services).await;
+        jobs::housekeeping_once(&app.core.services).await;
         accepted(&app, &recorded).await;
         issued(&reply_as(&other, &day, GRANT).await);
         assert!(kids(&other).await.contains(&old));
@@ -293,7 +293,7 @@ async fn a_retired_key_stays_for_as_long_as_a_token_may_live(engine: Engine) {
     // When it is dead too, the key goes.
     app.clock.advance(86_400);
     verified(&app, &recorded).await.unwrap_err();
-    jobs::turn(&app.core.services).await;
+    jobs::housekeeping_once(&app.core.services).await;
     assert!(!kids(&app).await.contains(&old));
     app.clock.advance(1);
     token(&other, &day).await;
@@ -311,13 +311,13 @@ async fn a_key_of_never_expiring_tokens_stays_for_as_long_as_one_lives(engine: E
     let wanted = json!({"alg": "ES256", "use_for": "never_expiring"});
     let next = admin.create("/v1/signing-keys", &wanted).await;
     app.clock.advance(900);
-    jobs::turn(&app.core.services).await;
+    jobs::housekeeping_once(&app.core.services).await;
     let (other, _) =
         admin.client("platform", json!({"products": ["gst"], "token_expiry": {"mode": "never"}})).await;
     assert_eq!(token(&app, &other).await.header["kid"], next["kid"]);
     for years in [1, 9, 40] {
         app.clock.advance(years * 366 * 86_400);
-        jobs::turn(&app.core.services).await;
+        jobs::housekeeping_once(&app.core.services).await;
         accepted(&app, &for_ever).await;
     }
     // With its last token it goes, and only then.
@@ -325,7 +325,7 @@ async fn a_key_of_never_expiring_tokens_stays_for_as_long_as_one_lives(engine: E
     let refused = admin.delete(&format!("/v1/signing-keys/{old}")).await;
     assert_eq!(refused.status(), 409);
     assert_eq!(admin.delete(&format!("/v1/api-clients/{}", client.client_id)).await.status(), 204);
-    jobs::turn(&app.core.services).await;
+    jobs::housekeeping_once(&app.core.services).await;
     assert!(!kids(&app).await.contains(&old));
     assert!(kids(&app).await.contains(&next["kid"].as_str().unwrap().to_owned()));
     app.stop().await;
@@ -338,10 +338,10 @@ async fn keys_rotate_by_the_schedule(engine: Engine) {
     assert_eq!(first.len(), 2);
     // Published a quarter of an hour before the thirty days are over.
     app.clock.advance(30 * 86_400 - 901);
-    jobs::turn(&app.core.services).await;
+    jobs::housekeeping_once(&app.core.services).await;
     assert_eq!(kids(&app).await, first);
     app.clock.advance(1);
-    jobs::turn(&app.core.services).await;
+    jobs::housekeeping_once(&app.core.services).await;
     let with_next = kids(&app).await;
     assert_eq!(with_next.len(), 3);
     let next = with_next.iter().find(|kid| !first.contains(kid)).unwrap();
@@ -355,9 +355,9 @@ async fn keys_rotate_by_the_schedule(engine: Engine) {
         accepted(&app, token).await;
     }
     // The key of never-expiring tokens is replaced by hand alone.
-    jobs::turn(&app.core.services).await;
+    jobs::housekeeping_once(&app.core.services).await;
     app.clock.advance(2 * 86_400);
-    jobs::turn(&app.core.services).await;
+    jobs::housekeeping_once(&app.core.services).await;
     let now = kids(&app).await;
     assert_eq!(now.len(), 2);
     assert_eq!(now.iter().filter(|kid| first.contains(kid)).count(), 1);

@@ -295,7 +295,7 @@ async fn a_key_stays_published_for_as_long_as_its_last_list(engine: Engine) {
     let last = list_at(&app, &path).await;
     assert_eq!(last.iat(), START + 899);
     app.clock.advance(1);
-    jobs::turn(&app.core.services).await;
+    jobs::housekeeping_once(&app.core.services).await;
     let published = async |kid: &str| {
         let keys = Reply::of(app.get("/.well-known/jwks.json").await).await.json();
         keys["keys"].as_array().unwrap().iter().any(|key| key["kid"] == kid)
@@ -306,13 +306,13 @@ async fn a_key_stays_published_for_as_long_as_its_last_list(engine: Engine) {
     let next = list_at(&app, &path).await;
     assert_ne!(next.kid, last.kid);
     app.clock.advance(1799);
-    jobs::turn(&app.core.services).await;
+    jobs::housekeeping_once(&app.core.services).await;
     let end = last.claims["exp"].as_i64().unwrap();
     assert_eq!(app.core.services.clock().now(), end - 1);
     assert!(published(&last.kid).await);
     // When nothing it signed can be believed any more, it goes.
     app.clock.advance(2 * 86_400);
-    jobs::turn(&app.core.services).await;
+    jobs::housekeeping_once(&app.core.services).await;
     assert!(!published(&last.kid).await);
     assert_ne!(list_at(&app, &path).await.kid, last.kid);
     app.stop().await;

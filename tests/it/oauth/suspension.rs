@@ -142,7 +142,7 @@ async fn an_end_that_is_put_off_brings_back(engine: Engine) {
     patch(&admin, &path, json!({"expires_at": "2026-09-21T14:14:20Z"})).await;
     must_be(&app, &admin, &holder, 0).await;
     app.clock.advance(60);
-    app.core.services.tokens.suit_to_the_time().await.unwrap();
+    app.core.services.tokens.apply_due_changes().await.unwrap();
     must_be(&app, &admin, &holder, SUSPENDED).await;
     // Beside another reason, which outlasts it.
     patch(&admin, "/v1/workspaces/acme", json!({"status": "suspended"})).await;

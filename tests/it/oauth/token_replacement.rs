@@ -96,12 +96,12 @@ async fn a_grace_ends_when_it_was_said_to(engine: Engine) {
     let old = token(&app, &client).await;
     let new = token(&app, &client).await;
     app.clock.advance(59);
-    app.core.services.tokens.suit_to_the_time().await.unwrap();
+    app.core.services.tokens.apply_due_changes().await.unwrap();
     assert!(lives(&app, &client, &old).await && lives(&app, &client, &new).await);
     app.clock.advance(1);
     // Whoever asks learns it at once, whether or not the list says so yet.
     assert_eq!(introspected(&app, &client, &old.text).await.json(), json!({"active": false}));
-    app.core.services.tokens.suit_to_the_time().await.unwrap();
+    app.core.services.tokens.apply_due_changes().await.unwrap();
     assert!(!lives(&app, &client, &old).await && lives(&app, &client, &new).await);
     app.stop().await;
 }
@@ -114,7 +114,7 @@ async fn a_second_replacement_lengthens_nothing(engine: Engine) {
     app.clock.advance(40);
     let third = token(&app, &client).await;
     let of = async |tokens: [&Token; 3]| {
-        app.core.services.tokens.suit_to_the_time().await.unwrap();
+        app.core.services.tokens.apply_due_changes().await.unwrap();
         let [one, two, three] = tokens.map(|token| lives(&app, &client, token));
         [one.await, two.await, three.await]
     };

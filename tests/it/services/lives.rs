@@ -229,7 +229,7 @@ impl World {
             Event::Rotate(class) => self.rotate(class).await,
             Event::KillKey(class) => self.kill_key(class).await,
             Event::Pass(seconds) => self.place.clock.advance(seconds),
-            Event::Jobs => jobs::turn(&self.core.services).await,
+            Event::Jobs => jobs::housekeeping_once(&self.core.services).await,
             Event::Restart => {
                 self.core.services.close().await;
                 self.core = open(&self.place).await;
@@ -308,7 +308,7 @@ impl World {
 
     /// Everything is as the model says.
     async fn check(&self) {
-        self.core.services.tokens.suit_to_the_time().await.unwrap();
+        self.core.services.tokens.apply_due_changes().await.unwrap();
         for token in &self.tokens {
             let verified = self.checks.verify(&token.jwt, &self.core.services.ring.key_set(), self.now());
             let Ok(claims) = &verified else {

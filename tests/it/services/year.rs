@@ -155,7 +155,7 @@ async fn the_tables_stay_flat(engine: Engine) {
         for day in 0..365 {
             year.place.clock.advance(DAY);
             yesterdays = year.day(day, &yesterdays).await;
-            jobs::turn(&year.core.services).await;
+            jobs::housekeeping_once(&year.core.services).await;
             if day == 90 {
                 after_a_season = year.rows().await;
             }
