@@ -1,8 +1,9 @@
-//! The settings: what an operator may decide, read once at the start and refused there if they make no sense.
+//! The settings: what an operator can configure, read and checked once at the start.
 //!
-//! `config/default.toml` (embedded) < `--config FILE` < `MINTMARK__SECTION__KEY`. First the raw text of all layers
-//! (`layers`, `raw`), then its meaning (`meaning`). All problems are listed at once; see [`SettingsError`].
+//! `config/default.toml` (embedded) < `--config FILE` < `MINTMARK__SECTION__KEY`. `layers` reads and merges
+//! them, `meaning` checks the result. All problems are listed at once; see [`SettingsError`].
 
+mod kind;
 mod layers;
 mod log_level;
 mod meaning;
@@ -60,7 +61,7 @@ pub struct ServerSettings {
     pub public_url: PublicUrl,
     /// Threads that serve requests, at least one.
     pub workers: usize,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: TrustedProxies,
     /// How long a client may take to send a whole request.
     pub request_timeout: Duration,
@@ -93,7 +94,7 @@ pub struct TlsSettings {
 /// Which database, and how many connections to it.
 #[derive(Debug, Clone)]
 pub struct DatabaseSettings {
-    /// `sqlite://PATH` or `postgres://…`; secret, since it may carry a password.
+    /// `sqlite://PATH` or `postgres://…`; secret, since it may contain a password.
     pub url: SecretText,
     /// PostgreSQL connections, or SQLite connections that read.
     pub max_connections: u32,
@@ -115,7 +116,7 @@ pub struct KeySettings {
     pub jwks_max_age_seconds: i64,
     /// How long a new key is published before it signs, in seconds; at least the max-age.
     pub pending_seconds: i64,
-    /// Days after which the expiring class rotates; `None`: by hand only.
+    /// Days after which the key of expiring tokens is rotated; `None`: by hand only.
     pub rotate_every_days: Option<i64>,
 }
 
@@ -128,7 +129,7 @@ pub enum MasterKey {
     File {
         /// Its path.
         path: PathBuf,
-        /// Whether an operator named it; if not, it is the default path and may be created for an empty database.
+        /// Whether it was configured; otherwise it is the default path, and the file is created for an empty database.
         explicit: bool,
     },
 }
@@ -144,9 +145,9 @@ pub struct TokenSettings {
     pub default_lifetime_seconds: i64,
     /// Tokens that live longer than this, in seconds, are recorded.
     pub record_above_seconds: i64,
-    /// For how long tokens are issued without word from the database, in seconds.
+    /// How long tokens are still issued while the database is unreachable, in seconds.
     pub serve_stale_seconds: i64,
-    /// How a never-expiring token says so.
+    /// How the `exp` of a token that never expires is written.
     pub never_expires_exp: NeverExpiresExp,
 }
 
@@ -166,7 +167,7 @@ pub struct StatusListSettings {
     pub ttl_seconds: i64,
 }
 
-/// How proxies ask about the requests they hold (`/oauth2/verify`).
+/// Forward authentication (`/oauth2/verify`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifySettings {
     /// Headers that may carry the token beside `Authorization`, in lower case.
@@ -176,7 +177,7 @@ pub struct VerifySettings {
 /// How and how much is logged.
 #[derive(Debug, Clone)]
 pub struct LogSettings {
-    /// The form of a line.
+    /// The format of a line.
     pub format: LogFormat,
     /// What is logged.
     pub level: LogLevel,
@@ -196,7 +197,7 @@ pub enum LogFormat {
 pub struct Effective {
     /// Dotted name.
     pub key: String,
-    /// Its value; where it was not set and follows from others, what followed.
+    /// Its value, also where it is derived from other settings.
     pub value: serde_json::Value,
     /// Where it was set.
     pub source: Source,
@@ -207,7 +208,7 @@ impl Settings {
     /// [`environment`]).
     ///
     /// # Errors
-    /// Every problem of every layer, and of what they mean together.
+    /// Every problem of every layer and of the settings in force.
     pub fn load(
         config_file: Option<&Path>,
         env: impl Iterator<Item = (String, String)>,
@@ -220,7 +221,7 @@ impl Settings {
         meaning::of(layers)
     }
 
-    /// The embedded defaults with TOML texts laid over them in order, as if each were a `--config` file.
+    /// The embedded defaults and then these TOML texts, each as if it were a `--config` file.
     ///
     /// # Errors
     /// As [`Settings::load`].
@@ -238,9 +239,8 @@ impl Settings {
     }
 }
 
-/// `server.listen`, if it leaves the port to the system (`127.0.0.1:0`) and the issuer is to follow from it. Whoever can
-/// bind it does so first, and sets it to the address that came of it. `None` too where it is wrong, which
-/// [`Settings::load`] will say.
+/// `server.listen`, if its port is 0 (the system chooses one) and the issuer is to be derived from it. The caller binds it
+/// first and then sets it to the bound address. Also `None` where it is invalid, which [`Settings::load`] reports.
 pub fn open_port(
     config_file: Option<&Path>,
     env: impl Iterator<Item = (String, String)>,
@@ -250,13 +250,14 @@ pub fn open_port(
         layers.add_file(path);
     }
     layers.add_env(env);
-    let text = |key| layers.entry(key).and_then(|entry| entry.value.as_str()).unwrap_or_default();
+    let (_, merged) = layers.merge();
+    let text = |key| merged.entry(key).and_then(|entry| entry.value.as_str()).unwrap_or_default();
     let listen: SocketAddr = text("server.listen").parse().ok()?;
     (listen.port() == 0 && text("server.public_url").is_empty()).then_some(listen)
 }
 
-/// The `MINTMARK__…` variables of this process. Bytes that are no UTF-8 are replaced, so that they are refused where
-/// they matter instead of ending the program.
+/// The `MINTMARK__…` variables of this process. Bytes that are not UTF-8 are replaced, so that they are refused
+/// where they are used instead of ending the program.
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))

@@ -1,29 +1,37 @@
-//! Raw text first: the embedded file, the operator's file and the environment, laid over each other key by key.
+//! The layers of settings: the embedded defaults, then the file given by `--config`, then the environment.
 //!
-//! The embedded file is also the schema: a key it lacks does not exist, and a value must be of the type it has there.
-//! A value that is refused leaves the one below it in place, so that the rest can still be checked.
+//! The `config` crate reads and merges them, and the origin of each merged value says where it was set. The check of a layer
+//! before it is merged is ours, because the crate stops at the first problem, ignores or keeps unknown keys, converts between
+//! types (a password of digits would become a number), and has no variables that name a file.
+//!
+//! The defaults are also the schema: a key they lack does not exist, and a value must have the type of its default. A value
+//! that is refused is not merged, so that the others can still be checked.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 
-use config::{ConfigError, File, FileFormat, Source as _, Value, ValueKind};
+use config::builder::DefaultState;
+use config::{Config, ConfigBuilder, ConfigError, Environment, File, FileFormat, Map, Value, ValueKind};
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use super::kind::{self, Kind};
 use super::problem::Problem;
+use super::raw::Raw;
 use super::spelling::nearest;
 
 /// The defaults, with the reason for each.
 pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
 
-/// What the names of our environment variables begin with. Not `MINTMARK_`: Kubernetes sets `MINTMARK_PORT` and others
-/// of that kind beside a service named mintmark.
+/// The prefix of our environment variables. Not `MINTMARK_`, because Kubernetes sets variables like `MINTMARK_PORT` for a
+/// service named mintmark.
 pub const ENV_PREFIX: &str = "MINTMARK__";
 
-/// Keys whose value may stand in a file named by `MINTMARK__…_FILE`. (`keys.master_key_file` is a key of its own.)
+/// Keys whose value a file can hold that is named by `MINTMARK__…_FILE`. (`keys.master_key_file` is a key of its own.)
 const FROM_FILE: &[&str] = &["database.url"];
 
-/// Where a value in force was set.
+/// The layer that set a value in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
@@ -35,7 +43,7 @@ pub enum Source {
     Env,
 }
 
-#[derive(Clone)]
+/// A value in force.
 pub(super) struct Entry {
     pub(super) value: Json,
     pub(super) source: Source,
@@ -43,7 +51,15 @@ pub(super) struct Entry {
     pub(super) set_by: Option<String>,
 }
 
+/// Layers that have been read and checked, each over the ones before it.
 pub(super) struct Layers {
+    kinds: BTreeMap<String, Kind>,
+    merged: ConfigBuilder<DefaultState>,
+    problems: Vec<Problem>,
+}
+
+/// All layers as one: the values in force, and the problems so far.
+pub(super) struct Merged {
     pub(super) entries: BTreeMap<String, Entry>,
     pub(super) problems: Vec<Problem>,
 }
@@ -51,39 +67,24 @@ pub(super) struct Layers {
 impl Layers {
     /// The embedded defaults alone.
     pub(super) fn defaults() -> Self {
-        let mut layers = Self { entries: BTreeMap::new(), problems: Vec::new() };
-        match parse(DEFAULT_TOML) {
-            Ok(table) => flatten("", table, &mut |key, kind| {
-                if let Some(value) = to_json(kind) {
-                    layers.entries.insert(key, Entry { value, source: Source::Default, set_by: None });
-                }
-            }),
+        let mut layers = Self { kinds: BTreeMap::new(), merged: Config::builder(), problems: Vec::new() };
+        match read(DEFAULT_TOML) {
+            Ok(table) => {
+                let mut values = Map::new();
+                flatten("", table, &mut |key, value| {
+                    if let Some(kind) = Kind::of(&value.kind) {
+                        layers.kinds.insert(key.clone(), kind);
+                        values.insert(key, value);
+                    }
+                });
+                layers.add(Layer(values));
+            }
             Err(why) => layers.problems.push(unreadable("config/default.toml", &why)),
         }
         layers
     }
 
-    /// Lays a TOML text over what is there; `name` is what its problems call it.
-    pub(super) fn add_toml(&mut self, name: &str, text: &str) {
-        let table = match parse(text) {
-            Ok(table) => table,
-            Err(why) => return self.problems.push(unreadable(name, &why)),
-        };
-        let mut found = Vec::new();
-        flatten("", table, &mut |key, kind| found.push((key, kind)));
-        for (key, kind) in found {
-            if self.entries.contains_key(&key) {
-                let described = describe(&kind);
-                self.set(&key, to_json(kind).ok_or(described), Source::File, name.to_owned());
-            } else if matches!(kind, ValueKind::Table(_)) && self.is_section(&key) {
-                // An empty section says nothing.
-            } else {
-                self.unknown(key, Some(name.to_owned()), str::to_owned);
-            }
-        }
-    }
-
-    /// Lays the file at `path` over what is there.
+    /// Adds the file at `path`.
     pub(super) fn add_file(&mut self, path: &Path) {
         let name = path.display().to_string();
         match std::fs::read_to_string(path) {
@@ -92,115 +93,181 @@ impl Layers {
         }
     }
 
-    /// Lays `MINTMARK__…` variables over what is there; others are not ours.
+    /// Adds a TOML text; `name` is what its problems call it.
+    pub(super) fn add_toml(&mut self, name: &str, text: &str) {
+        let table = match read(text) {
+            Ok(table) => table,
+            Err(why) => return self.problems.push(unreadable(name, &why)),
+        };
+        let mut found = BTreeMap::new();
+        flatten("", table, &mut |key, value| {
+            found.insert(key, value.kind);
+        });
+        let mut layer = Layer(Map::new());
+        for (key, value) in found {
+            let is_empty_section = matches!(value, ValueKind::Table(_)) && self.is_section(&key);
+            if let Some(kind) = self.kinds.get(&key).copied() {
+                self.set(&mut layer, &key, kind, value, name);
+            } else if !is_empty_section {
+                self.unknown(key, Some(name.to_owned()), str::to_owned);
+            }
+        }
+        self.add(layer);
+    }
+
+    /// Adds the `MINTMARK__…` variables among these.
     pub(super) fn add_env(&mut self, env: impl Iterator<Item = (String, String)>) {
-        let ours: BTreeMap<String, String> = env.filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect();
-        let keys: BTreeMap<String, String> =
-            self.entries.keys().map(|key| (env_name(key), key.clone())).collect();
-        for (name, text) in &ours {
-            if let Some(key) = keys.get(name) {
-                let value = self.parse_env(key, text);
-                self.set(key, value, Source::Env, name.clone());
+        // The crate reads names in any case, and of two that differ in case only it would take either.
+        let (ours, misspelt): (Map<_, _>, Map<_, _>) = env
+            .filter(|(name, _)| name.starts_with(ENV_PREFIX))
+            .partition(|(name, _)| *name == name.to_uppercase());
+        for name in misspelt.into_keys() {
+            self.unknown(name, None, env_name);
+        }
+        let environment =
+            Environment::with_prefix("MINTMARK").prefix_separator("__").separator("__").source(Some(ours));
+        let variables: BTreeMap<String, Value> = match config::Source::collect(&environment) {
+            Ok(variables) => variables.into_iter().collect(),
+            Err(why) => return self.problems.push(unreadable("the environment", &why.to_string())),
+        };
+        let mut layer = Layer(Map::new());
+        for (key, value) in &variables {
+            let ValueKind::String(text) = &value.kind else { continue };
+            let name = env_name(key);
+            if let Some(kind) = self.kinds.get(key).copied() {
+                self.set(&mut layer, key, kind, kind.parse(text.clone()), &name);
                 continue;
             }
-            let from_file = name.strip_suffix("_FILE").and_then(|stem| Some((stem, keys.get(stem)?)));
-            match from_file {
-                Some((stem, key)) if FROM_FILE.contains(&key.as_str()) => {
-                    if ours.contains_key(stem) {
+            match key.strip_suffix("_file") {
+                Some(stem) if FROM_FILE.contains(&stem) => {
+                    if variables.contains_key(stem) {
                         self.problems.push(Problem {
-                            key: key.clone(),
-                            set_by: Some(format!("{stem} and {name}")),
+                            key: stem.to_owned(),
+                            set_by: Some(format!("{} and {name}", env_name(stem))),
                             reason: "it is set twice".to_owned(),
                             remedy: "Keep one of the two variables".to_owned(),
                         });
                     }
                     match std::fs::read_to_string(text) {
                         Ok(text) => {
-                            let value = Ok(Json::from(text.trim_end_matches(['\r', '\n'])));
-                            self.set(key, value, Source::Env, name.clone());
+                            let text = text.trim_end_matches(['\r', '\n']).to_owned();
+                            self.set(&mut layer, stem, Kind::Text, ValueKind::String(text), &name);
                         }
-                        Err(why) => self.problems.push(unreadable(name, &format!("{text}: {why}"))),
+                        Err(why) => self.problems.push(unreadable(&name, &format!("{text}: {why}"))),
                     }
                 }
-                _ => self.unknown(name.clone(), None, env_name),
+                _ => self.unknown(name, None, env_name),
             }
         }
+        self.add(layer);
     }
 
-    /// The value in force.
-    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
-        self.entries.get(key)
-    }
-
-    /// Whether something is already known to be wrong with `key`.
-    pub(super) fn is_broken(&self, key: &str) -> bool {
-        self.problems.iter().any(|problem| problem.key == key)
-    }
-
-    /// The values in force as one tree.
-    pub(super) fn tree(&self) -> Json {
-        let mut root = Json::Object(serde_json::Map::new());
-        for (key, entry) in &self.entries {
-            let pointer = format!("/{}", key.replace('.', "/"));
-            insert(&mut root, &pointer, entry.value.clone());
-        }
-        root
-    }
-
-    fn set(&mut self, key: &str, value: Result<Json, &'static str>, source: Source, set_by: String) {
-        let Some(entry) = self.entries.get_mut(key) else { return };
-        let found = match &value {
-            Ok(value) if std::mem::discriminant(value) == std::mem::discriminant(&entry.value) => None,
-            Ok(value) => Some(describe_json(value)),
-            Err(found) => Some(*found),
+    /// Merges the layers: the settings as written, and the values in force by key.
+    pub(super) fn merge(self) -> (Result<Raw, ConfigError>, Merged) {
+        let mut merged = Merged { entries: BTreeMap::new(), problems: self.problems };
+        let config = match self.merged.build() {
+            Ok(config) => config,
+            Err(error) => return (Err(error), merged),
         };
-        match (found, value) {
-            (None, Ok(value)) => *entry = Entry { value, source, set_by: Some(set_by) },
-            (found, _) => {
-                let wanted = describe_json(&entry.value);
-                self.problems.push(Problem {
-                    key: key.to_owned(),
-                    set_by: Some(set_by),
-                    reason: format!("it is {wanted}, not {}", found.unwrap_or("this")),
-                    remedy: format!("Give {wanted}"),
-                });
-            }
+        if let ValueKind::Table(table) = config.cache.kind.clone() {
+            flatten("", table, &mut |key, value| {
+                merged.entries.insert(key, Entry::from(value));
+            });
         }
+        (config.try_deserialize(), merged)
     }
 
-    /// A variable's text as the type the key has. Texts stay as they are, so a password of digits is one.
-    fn parse_env(&self, key: &str, text: &str) -> Result<Json, &'static str> {
-        match self.entries.get(key).map(|entry| &entry.value) {
-            Some(Json::Number(_)) => text.trim().parse::<i64>().map(Json::from).map_err(|_| "a text"),
-            Some(Json::Array(_)) => {
-                Ok(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Json::from).collect())
-            }
-            _ => Ok(Json::from(text)),
+    fn add(&mut self, layer: Layer) {
+        self.merged = std::mem::take(&mut self.merged).add_source(layer);
+    }
+
+    /// Takes a value into a layer if it has the type of its key.
+    fn set(&mut self, layer: &mut Layer, key: &str, kind: Kind, value: ValueKind, set_by: &str) {
+        if Kind::of(&value) == Some(kind) {
+            layer.0.insert(key.to_owned(), Value::new(Some(&set_by.to_owned()), value));
+            return;
         }
+        let wanted = kind.describe();
+        self.problems.push(Problem {
+            key: key.to_owned(),
+            set_by: Some(set_by.to_owned()),
+            reason: format!("it must be {wanted}, not {}", kind::describe(&value)),
+            remedy: format!("Set it to {wanted}"),
+        });
     }
 
     fn is_section(&self, key: &str) -> bool {
-        self.entries.keys().any(|known| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
+        self.kinds.keys().any(|known| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
     }
 
     fn unknown(&mut self, key: String, set_by: Option<String>, spell: impl Fn(&str) -> String) {
-        let nearest = nearest(&key, self.entries.keys().map(|known| spell(known)));
+        let nearest = nearest(&key, self.kinds.keys().map(|known| spell(known)));
         let remedy = match nearest {
             Some(known) => format!("Did you mean {known}?"),
             None if self.is_section(&key) => "It is a section: set the keys in it".to_owned(),
-            None => "Remove it, or see `config/default.toml` for the settings there are".to_owned(),
+            None => "Remove it; `mintmark check` lists all settings".to_owned(),
         };
         self.problems.push(Problem { key, set_by, reason: "there is no such setting".to_owned(), remedy });
     }
 }
 
-/// The variable that sets `key`.
-pub(super) fn env_name(key: &str) -> String {
-    format!("{ENV_PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"))
+impl Merged {
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries.get(key)
+    }
+
+    /// Whether a problem with `key` is known.
+    pub(super) fn is_broken(&self, key: &str) -> bool {
+        self.problems.iter().any(|problem| problem.key == key)
+    }
 }
 
-fn parse(text: &str) -> Result<config::Map<String, Value>, String> {
-    File::from_str(text, FileFormat::Toml).collect().map_err(|error| match error {
+impl From<Value> for Entry {
+    fn from(value: Value) -> Self {
+        let set_by = value.origin().map(str::to_owned);
+        let source = match &set_by {
+            None => Source::Default,
+            Some(name) if name.starts_with(ENV_PREFIX) => Source::Env,
+            Some(_) => Source::File,
+        };
+        let value = match value.kind {
+            ValueKind::I64(number) => Json::from(number),
+            ValueKind::Array(items) => items.into_iter().map(|item| item.to_string()).collect(),
+            kind => Json::from(kind.to_string()),
+        };
+        Self { value, source, set_by }
+    }
+}
+
+/// The checked values of one layer by key, each with its origin.
+#[derive(Clone)]
+struct Layer(Map<String, Value>);
+
+impl config::Source for Layer {
+    fn clone_into_box(&self) -> Box<dyn config::Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        Ok(self.0.clone())
+    }
+}
+
+impl fmt::Debug for Layer {
+    /// Without the values, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// The variable that sets `key`.
+pub(super) fn env_name(key: &str) -> String {
+    format!("{ENV_PREFIX}{}", key.to_uppercase().replace('.', "__"))
+}
+
+fn read(toml: &str) -> Result<Map<String, Value>, String> {
+    let file = File::from_str(toml, FileFormat::Toml);
+    config::Source::collect(&file).map_err(|error| match error {
         ConfigError::FileParse { cause, .. } => without_excerpt(&cause.to_string()),
         other => without_excerpt(&other.to_string()),
     })
@@ -223,59 +290,14 @@ fn unreadable(name: &str, why: &str) -> Problem {
     }
 }
 
-/// Calls `each` for every leaf below `prefix`, and for empty tables, by dotted name.
-fn flatten(prefix: &str, table: config::Map<String, Value>, each: &mut impl FnMut(String, ValueKind)) {
+/// Calls `each` for every value below `prefix`, and for empty sections, by dotted name.
+fn flatten(prefix: &str, table: Map<String, Value>, each: &mut impl FnMut(String, Value)) {
     for (name, value) in table {
         let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
         match value.kind {
             ValueKind::Table(inner) if !inner.is_empty() => flatten(&key, inner, each),
-            leaf => each(key, leaf),
+            _ => each(key, value),
         }
-    }
-}
-
-/// A text, an integer or a list of texts; `None` for what no setting is.
-fn to_json(kind: ValueKind) -> Option<Json> {
-    match kind {
-        ValueKind::String(text) => Some(Json::from(text)),
-        ValueKind::I64(number) => Some(Json::from(number)),
-        ValueKind::Array(items) => items
-            .into_iter()
-            .map(|item| match item.kind {
-                ValueKind::String(text) => Some(Json::from(text)),
-                _ => None,
-            })
-            .collect(),
-        _ => None,
-    }
-}
-
-fn describe(kind: &ValueKind) -> &'static str {
-    match kind {
-        ValueKind::Boolean(_) => "true or false",
-        ValueKind::Float(_) => "a number with a fraction",
-        ValueKind::Table(_) => "a section",
-        ValueKind::Array(_) => "a list of other things",
-        ValueKind::String(_) => "a text",
-        _ => "a number",
-    }
-}
-
-fn describe_json(value: &Json) -> &'static str {
-    match value {
-        Json::Number(_) => "a whole number",
-        Json::Array(_) => "a list of texts",
-        _ => "a text",
-    }
-}
-
-fn insert(root: &mut Json, pointer: &str, value: Json) {
-    let Some((parent, name)) = pointer.rsplit_once('/') else { return };
-    if root.pointer(parent).is_none() {
-        insert(root, parent, Json::Object(serde_json::Map::new()));
-    }
-    if let Some(Json::Object(members)) = root.pointer_mut(parent) {
-        members.insert(name.to_owned(), value);
     }
 }
 
@@ -285,21 +307,21 @@ mod tests {
 
     #[test]
     fn the_embedded_file_is_read_whole() {
-        let layers = Layers::defaults();
-        assert!(layers.problems.is_empty());
+        let (raw, merged) = Layers::defaults().merge();
+        assert!(raw.is_ok() && merged.problems.is_empty());
         let keys = DEFAULT_TOML.lines().filter(|line| !line.starts_with('#') && line.contains(" = ")).count();
-        assert_eq!(layers.entries.len(), keys);
+        assert_eq!(merged.entries.len(), keys);
     }
 
     #[test]
     fn every_variable_names_one_key() {
         let layers = Layers::defaults();
         let names: std::collections::BTreeSet<String> =
-            layers.entries.keys().map(|key| env_name(key)).collect();
-        assert_eq!(names.len(), layers.entries.len());
+            layers.kinds.keys().map(|key| env_name(key)).collect();
+        assert_eq!(names.len(), layers.kinds.len());
         assert_eq!(env_name("tokens.never_expires.exp"), "MINTMARK__TOKENS__NEVER_EXPIRES__EXP");
         for key in FROM_FILE {
-            assert!(layers.entries.contains_key(*key));
+            assert!(layers.kinds.contains_key(*key));
             assert!(!names.contains(&format!("{}_FILE", env_name(key))), "{key} would have two meanings");
         }
     }
@@ -313,5 +335,13 @@ mod tests {
             assert!(shown.contains("line "), "{shown}");
             assert!(!shown.contains("canary"), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_layer_does_not_print_its_values() {
+        let mut layers = Layers::defaults();
+        layers.add_toml("my.toml", "[keys]\nmaster_key = \"canary\"");
+        let shown = format!("{:?}", layers.merged);
+        assert!(shown.contains("keys.master_key") && !shown.contains("canary"), "{shown}");
     }
 }

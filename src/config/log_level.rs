@@ -1,4 +1,4 @@
-//! `log.level`: which events are logged, as a level and exceptions by module.
+//! `log.level`: which events are logged, as a level with exceptions by module.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,8 +9,8 @@ const OURS: &str = "mintmark";
 
 /// A checked `log.level`, like `info,mintmark::http=warn`.
 ///
-/// A bare level is for Mintmark's own modules, and libraries speak from `warn` up. Named ones may say more, but not below
-/// `info`, where some log bytes they carry, which could be a secret.
+/// A level without a module applies to Mintmark's own modules; libraries log from `warn` up. A named library may log from
+/// `info` up, but not below: there some log the bytes they transport, which could include a secret.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogLevel {
     text: String,
@@ -18,7 +18,7 @@ pub struct LogLevel {
 }
 
 impl LogLevel {
-    /// What passes, as a filter for a subscriber.
+    /// The level as a filter for a subscriber.
     pub fn targets(&self) -> Targets {
         self.targets.clone()
     }
@@ -32,17 +32,18 @@ impl FromStr for LogLevel {
         for directive in text.split(',').map(str::trim) {
             let (target, level) =
                 directive.split_once('=').map_or((None, directive), |(t, l)| (Some(t.trim()), l));
-            let level = parse_level(level.trim()).ok_or_else(|| format!("{directive:?} names no level"))?;
+            let level = parse_level(level.trim())
+                .ok_or_else(|| format!("{directive:?} does not contain a log level"))?;
             targets = match target {
                 None => targets.with_default(level.min(LevelFilter::WARN)).with_target(OURS, level),
-                Some(target) if !is_module(target) => return Err(format!("{directive:?} names no module")),
+                Some(target) if !is_module(target) => {
+                    return Err(format!("{directive:?} does not start with the path of a module"));
+                }
                 Some(target) if is_ours(target) || level <= LevelFilter::INFO => {
                     targets.with_target(target, level)
                 }
                 Some(target) => {
-                    return Err(format!(
-                        "{target} is a library, and below info it may log secrets it carries"
-                    ));
+                    return Err(format!("{target} is a library, and below info it may log secrets"));
                 }
             };
         }
@@ -74,7 +75,7 @@ fn is_module(target: &str) -> bool {
         .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
 }
 
-// Targets match by prefix of the text, so this must not be laxer than `mintmark` and what stands below it.
+// Targets match by prefix of the text, so `mintmarkx` must not count as one of ours.
 fn is_ours(target: &str) -> bool {
     target == OURS || target.strip_prefix(OURS).is_some_and(|rest| rest.starts_with("::"))
 }

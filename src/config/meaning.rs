@@ -1,4 +1,4 @@
-//! Then the meaning, once: ranges, forms, and what must not be set together. Every rule of `docs/operations.md` on settings.
+//! The check of the merged settings: ranges, formats, and settings that exclude each other.
 
 mod server;
 
@@ -9,11 +9,11 @@ use std::time::Duration;
 use reqwest::Url;
 use serde_json::Value as Json;
 
-use super::layers::{Layers, Source};
+use super::layers::{Layers, Merged, Source};
 use super::log_level::LogLevel;
 use super::problem::{Problem, SettingsError};
 use super::public_url::PublicUrl;
-use super::raw::{self, Raw};
+use super::raw;
 use super::secret::{REDACTED, SecretText, redact_url};
 use super::{
     DatabaseSettings, Effective, KeySettings, LogFormat, LogSettings, MasterKey, NeverExpiresExp,
@@ -24,13 +24,14 @@ use crate::model::key::Alg;
 
 const DAY: i64 = 86_400;
 
-/// Checks what the layers say.
+/// Merges the layers and checks the values in force.
 pub(super) fn of(layers: Layers) -> Result<Settings, SettingsError> {
-    let raw = match serde_json::from_value::<Raw>(layers.tree()) {
+    let (raw, merged) = layers.merge();
+    let raw = match raw {
         Ok(raw) => raw,
-        Err(why) => return Err(refused(layers.problems, Some(embedded_is_broken(&why)))),
+        Err(why) => return Err(refused(merged.problems, Some(embedded_is_broken(&why)))),
     };
-    let mut check = Check { layers };
+    let mut check = Check { merged };
     let server = check.server(&raw.server);
     let database = check.database(&raw.database);
     let keys = check.keys(&raw.keys);
@@ -39,11 +40,11 @@ pub(super) fn of(layers: Layers) -> Result<Settings, SettingsError> {
     let tokens = check.tokens(&raw.tokens, server.as_ref().map(|server| &server.public_url));
     let status_lists = check.status_lists(&raw.status_lists);
     match (server, tokens, log) {
-        (Some(server), Some(tokens), Some(log)) if check.layers.problems.is_empty() => {
+        (Some(server), Some(tokens), Some(log)) if check.merged.problems.is_empty() => {
             let effective = check.effective(&server, &tokens);
             Ok(Settings { server, database, keys, tokens, status_lists, verify, log, effective })
         }
-        _ => Err(refused(check.layers.problems, None)),
+        _ => Err(refused(check.merged.problems, None)),
     }
 }
 
@@ -53,7 +54,7 @@ fn refused(mut problems: Vec<Problem>, more: Option<Problem>) -> SettingsError {
     SettingsError { problems }
 }
 
-fn embedded_is_broken(why: &serde_json::Error) -> Problem {
+fn embedded_is_broken(why: &config::ConfigError) -> Problem {
     Problem {
         key: "config/default.toml".to_owned(),
         set_by: None,
@@ -62,31 +63,35 @@ fn embedded_is_broken(why: &serde_json::Error) -> Problem {
     }
 }
 
-/// Collects problems while the meaning is worked out; a refused value is replaced by one that lets the rest go on.
+/// Collects problems while it checks. A refused value is replaced by a valid one, so that the rest can be checked too.
 struct Check {
-    layers: Layers,
+    merged: Merged,
 }
 
 impl Check {
     fn refuse(&mut self, key: &str, reason: impl Into<String>, remedy: impl Into<String>) {
-        let set_by = self.layers.entry(key).and_then(|entry| entry.set_by.clone());
+        let set_by = self.merged.entry(key).and_then(|entry| entry.set_by.clone());
         let (reason, remedy) = (reason.into(), remedy.into());
-        self.layers.problems.push(Problem { key: key.to_owned(), set_by, reason, remedy });
+        self.merged.problems.push(Problem { key: key.to_owned(), set_by, reason, remedy });
     }
 
-    /// Whether these keys are sound one by one, so that it makes sense to look at them together.
-    fn sound(&self, keys: &[&str]) -> bool {
-        !keys.iter().any(|key| self.layers.is_broken(key))
+    /// Whether each of these keys is valid on its own, so that they can be compared.
+    fn all_valid(&self, keys: &[&str]) -> bool {
+        !keys.iter().any(|key| self.merged.is_broken(key))
     }
 
     fn is_set(&self, key: &str) -> bool {
-        self.layers.entry(key).is_some_and(|entry| entry.source != Source::Default)
+        self.merged.entry(key).is_some_and(|entry| entry.source != Source::Default)
     }
 
     fn within(&mut self, key: &str, value: i64, range: RangeInclusive<i64>) -> i64 {
         if !range.contains(&value) {
             let (from, to) = range.into_inner();
-            self.refuse(key, format!("{value} is out of range"), format!("Choose from {from} to {to}"));
+            self.refuse(
+                key,
+                format!("{value} is out of range"),
+                format!("Choose a number from {from} to {to}"),
+            );
             return from;
         }
         value
@@ -101,17 +106,17 @@ impl Check {
     }
 
     fn database(&mut self, raw: &raw::Database) -> DatabaseSettings {
-        // The text may carry a password, so no reason quotes it.
+        // The URL may contain a password, so no reason quotes it.
         let refusal = if let Some(path) = raw.url.strip_prefix("sqlite://") {
             match path {
-                "" => Some(("it names no file", "Write it like sqlite://data/mintmark.db")),
+                "" => Some(("it has no path", "Write it like sqlite://data/mintmark.db")),
                 ":memory:" => Some((
-                    "a database in memory would forget every client and key at the next start",
-                    "Name a file, like sqlite://data/mintmark.db",
+                    "a database in memory would lose every API client and key at the next start",
+                    "Use a file, like sqlite://data/mintmark.db",
                 )),
                 _ if path.contains(['?', '#']) => Some((
-                    "a SQLite URL takes no options here, since Mintmark sets those that keep data safe",
-                    "End it after the path",
+                    "a SQLite URL takes no options here, because Mintmark sets the ones that keep data safe",
+                    "Remove everything after the path",
                 )),
                 _ => None,
             }
@@ -119,7 +124,7 @@ impl Check {
             postgres_refusal(&raw.url)
         } else {
             Some((
-                "it names no database Mintmark knows",
+                "it is not the URL of a SQLite or PostgreSQL database",
                 "Write it like sqlite://data/mintmark.db or postgres://USER:PASSWORD@HOST/NAME",
             ))
         };
@@ -137,15 +142,19 @@ impl Check {
         let file_set = self.is_set("keys.master_key_file");
         let master_key = if raw.master_key.is_empty() {
             if raw.master_key_file.is_empty() {
-                self.refuse("keys.master_key_file", "there is no master key without it", "Name a file");
+                self.refuse(
+                    "keys.master_key_file",
+                    "it is empty, and so is keys.master_key, so there is no master key",
+                    "Set it to the path of a file",
+                );
             }
             MasterKey::File { path: PathBuf::from(&raw.master_key_file), explicit: file_set }
         } else {
             if file_set && !raw.master_key_file.is_empty() {
                 self.refuse(
                     "keys.master_key",
-                    "keys.master_key_file is set too, and there is one master key",
-                    "Keep one of the two",
+                    "keys.master_key_file is set too, but there is only one master key",
+                    "Remove one of the two",
                 );
             }
             MasterKey::Inline(SecretText::new(raw.master_key.clone()))
@@ -155,20 +164,20 @@ impl Check {
         let jwks_max_age_seconds = self.within(max_age, raw.jwks_max_age_seconds, 1..=DAY);
         let pending_seconds = self.within(pending, raw.pending_seconds, 1..=30 * DAY);
         let rotate_every_days = self.within(rotate, raw.rotate_every_days, 0..=3650);
-        if self.sound(&[max_age, pending]) && pending_seconds < jwks_max_age_seconds {
+        if self.all_valid(&[max_age, pending]) && pending_seconds < jwks_max_age_seconds {
             self.refuse(
                 pending,
                 format!("{pending_seconds} is less than keys.jwks_max_age_seconds ({jwks_max_age_seconds}), so keys would sign before verifiers know them"),
-                "Raise it, or lower the max-age",
+                "Raise it, or lower keys.jwks_max_age_seconds",
             );
         }
-        if self.sound(&[pending, rotate])
+        if self.all_valid(&[pending, rotate])
             && rotate_every_days > 0
             && rotate_every_days * DAY <= pending_seconds
         {
             self.refuse(
                 rotate,
-                format!("keys would be replaced before they sign, since they are pending for {pending_seconds} seconds (keys.pending_seconds)"),
+                format!("keys would be replaced before they sign, because they are pending for {pending_seconds} seconds (keys.pending_seconds)"),
                 "Rotate less often, or shorten keys.pending_seconds",
             );
         }
@@ -184,7 +193,11 @@ impl Check {
         let signing_alg = raw.signing_alg.parse::<Alg>().ok();
         if signing_alg.is_none() {
             let names = Alg::ALL.map(Alg::as_str).join(", ");
-            self.refuse("tokens.signing_alg", "there is no such algorithm", format!("Choose one of {names}"));
+            self.refuse(
+                "tokens.signing_alg",
+                format!("{:?} is not a supported algorithm", raw.signing_alg),
+                format!("Choose one of {names}"),
+            );
         }
         let default_audience = match (raw.default_audience.as_str(), issuer) {
             ("", Some(issuer)) => Some(format!("{issuer}/products")),
@@ -219,8 +232,8 @@ impl Check {
         if issuer.is_some_and(|issuer| issuer.as_str() == audience) {
             self.refuse(
                 key,
-                "it is the issuer, so a product's token would be good for Mintmark itself",
-                "Choose another URI, or leave it out for <public_url>/products",
+                "it is the issuer, so a product's token would be valid for Mintmark itself",
+                "Choose another URI, or remove it for the default, <public_url>/products",
             );
         } else if Url::parse(audience).is_err()
             || audience.contains('#')
@@ -228,7 +241,7 @@ impl Check {
         {
             self.refuse(
                 key,
-                "it is no absolute URI without a fragment, so no client could ask for it as a resource (RFC 8707)",
+                "it is not an absolute URI without a fragment, so clients could not request it as a resource (RFC 8707)",
                 "Write it like https://api.example.com",
             );
         }
@@ -249,13 +262,13 @@ impl Check {
             if name.is_empty() || name.len() > 64 || !name.bytes().all(is_token) {
                 self.refuse(
                     key,
-                    format!("{text:?} is no name of a header"),
+                    format!("{text:?} is not a valid header name"),
                     "Write names like X-Access-Token",
                 );
             } else if name == "authorization" {
-                self.refuse(key, "Authorization is always read, and first", "Leave it out");
+                self.refuse(key, "Authorization is always read first", "Remove it");
             } else if token_headers.contains(&name) {
-                self.refuse(key, format!("{text} is named twice"), "Name it once");
+                self.refuse(key, format!("{text} is listed twice"), "List it once");
             } else {
                 token_headers.push(name);
             }
@@ -278,7 +291,7 @@ impl Check {
             let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
             self.refuse(
                 key,
-                format!("{text:?} is none of its values"),
+                format!("{text:?} is not a valid value"),
                 format!("Choose {}", names.join(" or ")),
             );
         }
@@ -294,7 +307,7 @@ impl Check {
             ("keys.master_key", Some(secret)) if !secret.is_empty() => Json::from(REDACTED),
             _ => value.clone(),
         };
-        let entries = self.layers.entries.iter();
+        let entries = self.merged.entries.iter();
         entries
             .map(|(key, entry)| Effective {
                 key: key.clone(),
@@ -309,11 +322,11 @@ fn postgres_refusal(text: &str) -> Option<(&'static str, &'static str)> {
     let escaped =
         "Write characters such as / @ # ? : in user name and password percent-encoded, as in p%40ss";
     let Ok(url) = Url::parse(text) else {
-        return Some(("it cannot be read as a URL", escaped));
+        return Some(("it is not a valid URL", escaped));
     };
-    // An unescaped / or # in a password ends the authority early; what is left of the password shows by its @.
+    // An unescaped / or # in a password ends the authority early, and the rest of the password with its @ is in the path.
     if url.path().contains('@') || url.fragment().is_some() || text.contains(char::is_whitespace) {
-        return Some(("it holds characters that a URL cannot hold where they stand", escaped));
+        return Some(("it contains characters that must be percent-encoded", escaped));
     }
     None
 }

@@ -1,4 +1,4 @@
-//! Why the settings cannot be used: every problem at once, each with its key, the reason and what to do.
+//! Why the settings are refused: every problem at once, each with its key, the reason and what to do.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 /// One setting that is refused. Values of secret settings never appear in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// The dotted name of the setting (`server.public_url`), or the name of the variable or file that holds none.
+    /// The dotted name of the setting (`server.public_url`), or the name of a variable or file that is not one or cannot be read.
     pub key: String,
     /// Where the refused value was set; `None` where nothing was.
     pub set_by: Option<String>,
@@ -38,9 +38,9 @@ pub struct SettingsError {
 impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.problems.as_slice() {
-            [problem] => write!(f, "the settings cannot be used: {problem}"),
+            [problem] => write!(f, "invalid settings: {problem}"),
             problems => {
-                write!(f, "the settings cannot be used, for {} reasons:", problems.len())?;
+                write!(f, "invalid settings, {} problems:", problems.len())?;
                 problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
             }
         }

@@ -1,14 +1,14 @@
-//! Who the client is when proxies stand in front: the right hop of `X-Forwarded-For`, for `allowed_ips` and the log.
+//! The address of the client behind trusted proxies: the right hop of `X-Forwarded-For`, for `allowed_ips` and the log.
 //!
-//! Each proxy appends the address it was called from, so the list is read from the right and believed only as far as
-//! the proxies are ours. What a client writes into the header itself stands to the left of that and is never reached.
+//! Each proxy appends the address it was called from, so the list is read from the right, and only for as long as the
+//! entries are our own proxies. What a client writes into the header itself is further left and is never used.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use ipnet::IpNet;
 
-/// The networks whose word on `X-Forwarded-For` is taken (`server.trusted_proxies`).
+/// The networks whose `X-Forwarded-For` is trusted (`server.trusted_proxies`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
@@ -18,14 +18,14 @@ impl TrustedProxies {
         Self(networks.into_iter().map(fold_network).collect())
     }
 
-    /// Whether nobody is trusted.
+    /// Whether no proxy is trusted.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The address a request came from: `peer` unless that is a trusted proxy; else, from the right end of
-    /// `X-Forwarded-For` (the values of all its header lines, in order of appearance), the first address that is no
-    /// trusted proxy. An entry that is no address ends the walk at the proxy that vouched for it. IPv4-mapped IPv6 is
+    /// The address a request came from: `peer` unless that is a trusted proxy; otherwise, from the right end of
+    /// `X-Forwarded-For` (the values of all its header lines, in order of appearance), the first address that is not
+    /// a trusted proxy. An entry that is not an address ends the search at the proxy that added it. IPv4-mapped IPv6 is
     /// folded to IPv4.
     pub fn client_ip<'a>(&self, peer: IpAddr, forwarded_for: impl Iterator<Item = &'a str>) -> IpAddr {
         let mut client = peer.to_canonical();
@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(client(ours, "10.0.0.1", &["203.0.113.9"]), "203.0.113.9");
         assert_eq!(client(ours, "10.0.0.1", &["203.0.113.9, 10.0.0.2"]), "203.0.113.9");
         assert_eq!(client(ours, "2001:db8::7", &["203.0.113.9,10.0.0.2"]), "203.0.113.9");
-        // What the client sent itself stands further left.
+        // What the client sent itself is further left.
         assert_eq!(client(ours, "10.0.0.1", &["127.0.0.1, 198.51.100.2, 10.0.0.2"]), "198.51.100.2");
         // Several header lines are one list.
         assert_eq!(

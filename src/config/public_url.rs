@@ -1,6 +1,6 @@
 //! The issuer identifier (RFC 8414 §2): the `iss` of every token, compared byte for byte by everyone who reads one.
 //!
-//! So it is accepted only in the one spelling a URL parser gives back, and nothing later has to normalise it.
+//! So it is accepted only in its normal form, and no later code has to normalise it.
 
 use std::fmt;
 
@@ -14,14 +14,14 @@ pub struct PublicUrl {
     loopback: bool,
 }
 
-/// Why a text is no issuer: reason and remedy.
+/// Why a text is not an issuer: reason and remedy.
 pub(super) type Refusal = (String, String);
 
 impl PublicUrl {
     pub(super) fn parse(text: &str) -> Result<Self, Refusal> {
         let refuse = |reason: &str, remedy: &str| Err((reason.to_owned(), remedy.to_owned()));
         let Ok(url) = Url::parse(text) else {
-            return refuse("it is no URL", "Write it like https://tokens.example.com");
+            return refuse("it is not a URL", "Write it like https://tokens.example.com");
         };
         if !matches!(url.scheme(), "http" | "https") {
             return refuse("an issuer is an https URL", "Write it like https://tokens.example.com");
@@ -34,27 +34,29 @@ impl PublicUrl {
             );
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return refuse("an issuer holds no user name or password", "Leave out what stands before the @");
+            return refuse("an issuer has no user name and no password", "Remove the part before the @");
         }
         if text.contains(['?', '#']) {
-            return refuse("an issuer has no query and no fragment (RFC 8414)", "End it before the ? or #");
+            return refuse(
+                "an issuer has no query and no fragment (RFC 8414)",
+                "Remove the part from the ? or # on",
+            );
         }
         if text.ends_with('/') {
-            return refuse("an issuer ends without a slash", "Remove the slash at the end");
+            return refuse("an issuer must not end with a slash", "Remove the slash at the end");
         }
         let path = url.path().trim_end_matches('/');
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
         if !path.split('/').skip(1).all(|segment| !segment.is_empty() && segment.bytes().all(plain)) {
             return refuse(
-                "its path may hold only letters, digits and - . _ ~ between single slashes",
-                "Choose a plainer path, or none",
+                "its path may contain only letters, digits and - . _ ~ between single slashes",
+                "Choose another path, or none",
             );
         }
         let normal = url.as_str().trim_end_matches('/');
         if normal != text {
             return Err((
-                "verifiers compare the issuer byte for byte, so it is taken in its normal form only"
-                    .to_owned(),
+                "verifiers compare the issuer byte for byte, so it must be in its normal form".to_owned(),
                 format!("Write it as {normal}"),
             ));
         }
@@ -71,7 +73,7 @@ impl PublicUrl {
         self.text.get(self.path_at..).unwrap_or_default()
     }
 
-    /// Scheme, host and port: where `/.well-known/…` with the path behind it is found (RFC 8414 §3.1).
+    /// Scheme, host and port: where `/.well-known/…` followed by the path is found (RFC 8414 §3.1).
     pub fn origin(&self) -> &str {
         self.text.get(..self.path_at).unwrap_or_default()
     }
@@ -124,8 +126,8 @@ mod tests {
     #[test]
     fn bad_issuers_are_told_why() {
         for (text, reason) in [
-            ("", "no URL"),
-            ("tokens.example.com", "no URL"),
+            ("", "not a URL"),
+            ("tokens.example.com", "not a URL"),
             ("ftp://tokens.example.com", "an issuer is an https URL"),
             ("http://tokens.example.com", "not loopback"),
             ("http://localhost.example.com", "not loopback"),

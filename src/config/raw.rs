@@ -1,4 +1,4 @@
-//! The settings as written: names and types of `config/default.toml`, nothing yet known of their meaning.
+//! The settings as written: the names and types of `config/default.toml`, before their values are checked.
 
 use serde::Deserialize;
 

@@ -1,15 +1,15 @@
-//! Text that must not be seen: held by the settings, wiped when dropped, never printed by `Debug`.
+//! Secret settings: wiped from memory when dropped, never printed by `Debug`.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A secret setting, or one that may carry a secret (a database URL with a password).
+/// A secret setting, or one that may contain a secret (a database URL with a password).
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretText(Zeroizing<String>);
 
 impl SecretText {
-    /// Takes `text` into keeping.
+    /// Wraps `text`.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
@@ -26,10 +26,10 @@ impl fmt::Debug for SecretText {
     }
 }
 
-/// What stands where a secret would.
+/// Printed in place of a secret.
 pub const REDACTED: &str = "[redacted]";
 
-/// `url` without its password, be it in the authority or in a query parameter (libpq takes both).
+/// `url` without its password, which can be in the authority or in a query parameter (libpq takes both).
 pub(super) fn redact_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return REDACTED.to_owned() };
     let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));

@@ -1,12 +1,12 @@
-//! Which setting a misspelt name may have meant.
+//! Suggests a setting for a misspelt name.
 
-/// The name nearest to `word`, if a quarter of it or less would have to change.
+/// The name nearest to `word`, if at most a quarter of its letters differ.
 pub(super) fn nearest(word: &str, names: impl Iterator<Item = String>) -> Option<String> {
     let ranked = names.map(|name| (distance(word, &name), name));
     ranked.filter(|(distance, name)| *distance <= name.len() / 4).min().map(|(_, name)| name)
 }
 
-/// Edit distance (Levenshtein), to guess which name was meant.
+/// The Levenshtein distance.
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {

@@ -109,11 +109,11 @@ fn everything_wrong_is_listed_at_once() {
         ]
     );
     let text = error.to_string();
-    assert!(text.contains("for 12 reasons"), "{text}");
+    assert!(text.contains("12 problems"), "{text}");
     assert!(text.contains("Did you mean server.listen?"), "{text}");
     assert!(text.contains("Did you mean MINTMARK__LOG__LEVEL?"), "{text}");
     assert!(text.contains("log.level (set by MINTMARK__LOG__LEVEL)"), "{text}");
-    assert!(text.contains("it is a whole number, not a text"), "{text}");
+    assert!(text.contains("it must be a whole number, not a string"), "{text}");
     assert!(error.problems.iter().all(|problem| !problem.reason.is_empty() && !problem.remedy.is_empty()));
 }
 
@@ -177,27 +177,31 @@ fn contradictions_are_refused() {
             "keys.rotate_every_days",
             "before they sign",
         ),
-        ("keys.master_key = \"canary\"\nkeys.master_key_file = \"f\"", "keys.master_key", "set too"),
+        (
+            "keys.master_key = \"canary\"\nkeys.master_key_file = \"f\"",
+            "keys.master_key",
+            "only one master key",
+        ),
         ("keys.master_key_file = \"\"", "keys.master_key_file", "no master key"),
         (
             "server.management_listen = \"127.0.0.1:8080\"",
             "server.management_listen",
-            "address of server.listen",
+            "same address as server.listen",
         ),
-        ("server.management_listen = \"8081\"", "server.management_listen", "no address with a port"),
-        ("server.listen = \"127.0.0.1:0\"", "server.public_url", "leaves the port open"),
+        ("server.management_listen = \"8081\"", "server.management_listen", "not an IP address with a port"),
+        ("server.listen = \"127.0.0.1:0\"", "server.public_url", "has port 0"),
         ("server.trusted_proxies = [\"0.0.0.0/0\"]", "server.trusted_proxies", "trusts everyone"),
         ("server.trusted_proxies = [\"::/0\"]", "server.trusted_proxies", "trusts everyone"),
-        ("server.trusted_proxies = [\"proxy.local\"]", "server.trusted_proxies", "no network"),
-        ("verify.token_headers = [\"X Token\"]", "verify.token_headers", "no name of a header"),
-        ("verify.token_headers = [\"\"]", "verify.token_headers", "no name of a header"),
+        ("server.trusted_proxies = [\"proxy.local\"]", "server.trusted_proxies", "not a network"),
+        ("verify.token_headers = [\"X Token\"]", "verify.token_headers", "not a valid header name"),
+        ("verify.token_headers = [\"\"]", "verify.token_headers", "not a valid header name"),
         ("verify.token_headers = [\"AUTHORIZATION\"]", "verify.token_headers", "always read"),
-        ("verify.token_headers = [\"x-token\", \"X-Token\"]", "verify.token_headers", "named twice"),
+        ("verify.token_headers = [\"x-token\", \"X-Token\"]", "verify.token_headers", "listed twice"),
         ("tokens.default_audience = \"http://127.0.0.1:8080\"", "tokens.default_audience", "is the issuer"),
         ("tokens.default_audience = \"products\"", "tokens.default_audience", "absolute URI"),
         ("tokens.default_audience = \"https://a.example#b\"", "tokens.default_audience", "absolute URI"),
-        ("database.url = \"sqlite://\"", "database.url", "names no file"),
-        ("database.url = \"sqlite://:memory:\"", "database.url", "forget"),
+        ("database.url = \"sqlite://\"", "database.url", "has no path"),
+        ("database.url = \"sqlite://:memory:\"", "database.url", "lose every API client"),
         ("database.url = \"sqlite://a.db?mode=ro\"", "database.url", "takes no options"),
     ] {
         let (found, text) = problem(file);
@@ -224,7 +228,7 @@ fn tls_takes_both_files_and_an_https_issuer() {
     assert_eq!(problem(&format!("{key}{issuer}")).0, "server.tls.cert_file");
     assert!(problem(&format!("{cert}{key}")).1.contains("https URL"));
     assert!(
-        problem(&format!("{cert}{key}server.public_url = \"http://localhost\"")).1.contains("speak https")
+        problem(&format!("{cert}{key}server.public_url = \"http://localhost\"")).1.contains("speaks https")
     );
     let (name, text) = problem(&format!("{cert}server.tls.key_file = \"{pem}x\"\n{issuer}"));
     assert_eq!(name, "server.tls.key_file");

@@ -1,4 +1,4 @@
-//! What `server.*` means: addresses, the issuer that follows from them, TLS, proxies, limits.
+//! The check of `server.*`: addresses, the issuer (by default derived from them), TLS, proxies, limits.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -18,8 +18,8 @@ impl Check {
         if listen.is_some_and(|listen| listen.port() != 0 && management_listen == Some(listen)) {
             self.refuse(
                 "server.management_listen",
-                "it is the address of server.listen",
-                "Give it another address, or leave it out to serve everything on one",
+                "it is the same address as server.listen",
+                "Choose another address, or remove it to serve everything on server.listen",
             );
         }
         let tls = self.tls(&raw.tls);
@@ -53,7 +53,7 @@ impl Check {
         if address.is_none() {
             self.refuse(
                 key,
-                format!("{text:?} is no address with a port"),
+                format!("{text:?} is not an IP address with a port"),
                 "Write it like 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080",
             );
         }
@@ -70,7 +70,7 @@ impl Check {
                 self.refuse(
                     name,
                     format!("{path} cannot be opened: {why}"),
-                    "Name a PEM file this process can read",
+                    "Set it to a PEM file that this process can read",
                 );
             }
         }
@@ -83,7 +83,11 @@ impl Check {
             (true, false) => cert,
             (false, true) => key,
         };
-        self.refuse(missing, "TLS takes a certificate and its key, and only one is set", "Set both, or none");
+        self.refuse(
+            missing,
+            "TLS needs a certificate and its key, but only one is set",
+            "Set both, or remove both",
+        );
         None
     }
 
@@ -94,16 +98,16 @@ impl Check {
             if port == 0 {
                 self.refuse(
                     key,
-                    "server.listen leaves the port open, so no issuer follows from it",
-                    "Set it",
+                    "server.listen has port 0, so the issuer is not known",
+                    "Set it to the URL that clients use",
                 );
                 return None;
             }
             if tls {
                 self.refuse(
                     key,
-                    "with TLS the issuer is an https URL, whose host cannot be guessed",
-                    "Set it",
+                    "with server.tls the issuer is an https URL, and its host is not known",
+                    "Set it to the URL that clients use",
                 );
                 return None;
             }
@@ -114,8 +118,8 @@ impl Check {
             Ok(url) if tls && !url.is_https() => {
                 self.refuse(
                     key,
-                    "it says http, but server.tls makes this server speak https",
-                    "Make it an https URL",
+                    "it is an http URL, but with server.tls the server speaks https",
+                    "Change it to an https URL",
                 );
                 None
             }
@@ -133,13 +137,13 @@ impl Check {
             match parse_network(text) {
                 None => self.refuse(
                     "server.trusted_proxies",
-                    format!("{text:?} is no network"),
+                    format!("{text:?} is not a network"),
                     "Write networks like 10.0.0.0/8 or single addresses",
                 ),
                 Some(network) if network.prefix_len() == 0 => self.refuse(
                     "server.trusted_proxies",
-                    format!("{text} trusts everyone, so anyone could choose the address that allowed_ips is held to"),
-                    "Name only the networks of your proxies",
+                    format!("{text} trusts everyone, so any client could choose the IP address that is checked against allowed_ips"),
+                    "List only the networks of your proxies",
                 ),
                 Some(network) => networks.push(network),
             }
@@ -148,7 +152,7 @@ impl Check {
     }
 }
 
-/// `http://ADDRESS` in the one spelling [`PublicUrl`] takes: port 80 is not written.
+/// `http://ADDRESS` in the only form that [`PublicUrl`] accepts: without port 80.
 fn normal_http(address: SocketAddr) -> String {
     match address.port() {
         80 => format!("http://{}", address.ip()),
