@@ -1,4 +1,4 @@
-//! The program: reads the command line, runs the command, and says how it went by its exit code.
+//! The program: reads the command line, runs the command and returns its exit code.
 
 use std::process::ExitCode;
 
@@ -6,18 +6,18 @@ use clap::Parser as _;
 use mintmark::cli::Cli;
 
 fn main() -> ExitCode {
-    // Before anything could ask rustls for a provider and find none.
+    // First of all, because rustls and reqwest need an installed provider.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
-        eprintln!("mintmark: another provider of cryptography was there first");
+        eprintln!("mintmark: another rustls crypto provider is already installed");
         return ExitCode::FAILURE;
     }
     let cli = Cli::parse();
-    // Requests are served by threads of their own, so few are needed for the rest.
+    // Requests are served by the threads of actix-web, so few are needed for the rest.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     match runtime {
         Ok(runtime) => {
             let code = runtime.block_on(cli.run());
-            // Whatever still runs was told to end at once.
+            // After a second signal, work may still be running: do not wait for it.
             runtime.shutdown_background();
             code
         }

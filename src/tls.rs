@@ -1,4 +1,4 @@
-//! TLS for the listener, when it is not left to a proxy: certificate chain and key from PEM files, through ring.
+//! TLS for the listeners, without a proxy: certificate chain and key from PEM files.
 
 use std::sync::Arc;
 
@@ -8,16 +8,19 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::TlsSettings;
 
-/// The server's TLS configuration: TLS 1.2 and 1.3 with the safe defaults of rustls.
+/// TLS 1.2 and 1.3 with the defaults of rustls, and ring for the cryptography.
 ///
 /// # Errors
-/// What is wrong with which file, for the operator.
+/// The file and the problem, as text for the operator.
 pub(crate) fn server_config(files: &TlsSettings) -> Result<ServerConfig, String> {
     let chain = CertificateDer::pem_file_iter(&files.cert_file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| format!("server.tls.cert_file {}: {error}", files.cert_file.display()))?;
     if chain.is_empty() {
-        return Err(format!("server.tls.cert_file {}: no certificate in it", files.cert_file.display()));
+        return Err(format!(
+            "server.tls.cert_file {}: it contains no certificate. Write the certificate chain into it, in PEM",
+            files.cert_file.display()
+        ));
     }
     let key = PrivateKeyDer::from_pem_file(&files.key_file)
         .map_err(|error| format!("server.tls.key_file {}: {error}", files.key_file.display()))?;
@@ -26,5 +29,5 @@ pub(crate) fn server_config(files: &TlsSettings) -> Result<ServerConfig, String>
         .map_err(|error| error.to_string())?
         .with_no_client_auth()
         .with_single_cert(chain, key)
-        .map_err(|error| format!("server.tls: certificate and key do not go together: {error}"))
+        .map_err(|error| format!("server.tls: the certificate does not belong to the key: {error}. Set server.tls.cert_file and server.tls.key_file to a pair"))
 }

@@ -1,4 +1,4 @@
-//! Opens the database, unseals the keys and puts the services together, for every door.
+//! Opens the database, decrypts the root key and assembles the services, for every door.
 
 use std::sync::Arc;
 
@@ -14,23 +14,23 @@ use crate::storage::Storage;
 use crate::vault::master::Origin;
 use crate::vault::random::Random;
 
-/// The opened service without its doors: what the command line works on, and what [`App`] serves.
+/// The open services without doors: the command line uses them, and [`App`](super::App) serves them.
 #[derive(Debug, Clone)]
 pub struct Core {
     /// Every service.
     pub services: Arc<Services>,
-    /// The source of randomness.
+    /// The random number generator.
     pub random: Random,
-    /// Where the master key came from, to be said at start.
+    /// Where the master key came from, for the log at start.
     pub master_key_origin: Origin,
 }
 
 impl Core {
-    /// Opens the database (migrated), unseals the keys, and makes what a first start needs: the master key if none is
-    /// configured and the database is empty, the workspace `platform`, one signing key for each class.
+    /// Opens and migrates the database, and creates what a first start needs: the master key, if the database is empty and
+    /// none is configured; the workspace `platform`; signing keys for expiring and for never-expiring tokens.
     ///
     /// # Errors
-    /// A [`StartError`]; nothing is changed by an opening that fails on what it finds.
+    /// A [`StartError`]. A database that cannot be opened is not changed.
     pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let random = Random::new();
         let storage =

@@ -1,21 +1,21 @@
-//! The sockets that are served on: bound by the caller, before anything else is opened.
+//! The sockets of the server, bound before anything else is opened.
 
 use std::net::{SocketAddr, TcpListener};
 
 use super::StartError;
 use crate::config::Settings;
 
-/// The sockets to serve on, bound by the caller.
+/// The sockets of the server.
 #[derive(Debug)]
 pub struct Listeners {
-    /// For everyone.
+    /// `server.listen`.
     pub public: TcpListener,
-    /// For `/v1` and `/metrics`, when they have an address of their own.
+    /// `server.management_listen`, for `/v1` and `/metrics`, if it is set.
     pub management: Option<TcpListener>,
 }
 
 impl Listeners {
-    /// Binds what the settings name.
+    /// Binds the addresses of the settings.
     ///
     /// # Errors
     /// [`StartError::Io`] naming the address.
@@ -23,7 +23,7 @@ impl Listeners {
         Self::with_public(Self::bind_public(settings.server.listen)?, settings)
     }
 
-    /// Binds the address for everyone alone; for a port that the system chooses, on which the settings then depend.
+    /// Binds the public address only: if the system chooses its port, the settings depend on it.
     ///
     /// # Errors
     /// [`StartError::Io`] naming the address.
@@ -31,7 +31,7 @@ impl Listeners {
         bind("server.listen", address)
     }
 
-    /// Binds what the settings name beside the address for everyone.
+    /// Binds the other addresses of the settings.
     ///
     /// # Errors
     /// [`StartError::Io`] naming the address.
@@ -45,14 +45,19 @@ impl Listeners {
 fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).map_err(|error| {
         let hint = match error.kind() {
-            std::io::ErrorKind::AddrInUse => "Another process listens there: stop it, or choose another port",
-            std::io::ErrorKind::PermissionDenied => "Ports below 1024 are for root: choose another",
+            std::io::ErrorKind::AddrInUse => {
+                "Another process uses this port: stop it, or choose another port"
+            }
+            std::io::ErrorKind::PermissionDenied => {
+                "Ports below 1024 are reserved for root: choose another port"
+            }
             _ => "Choose an address of this machine",
         };
         let port = if address.port() < 1024 { 8080 } else { address.port().checked_add(1).unwrap_or(8080) };
         let variable = setting.to_uppercase().replace('.', "__");
         let other = SocketAddr::new(address.ip(), port);
-        let text = format!("{setting} = {address}: {error}. {hint}, as in MINTMARK__{variable}={other}");
+        let text =
+            format!("{setting} = {address}: {error}. {hint}, for example MINTMARK__{variable}={other}");
         StartError::Io(std::io::Error::new(error.kind(), text))
     })
 }

@@ -1,4 +1,4 @@
-//! What commands do to a database as a whole: bring its schema up to date, change its master key, copy it, put a copy back.
+//! Commands on the database as a whole: migrate it, change its master key, back it up, restore it.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::kernel::Caller;
 use crate::storage::Storage;
 use crate::vault::master::{MasterKey, MasterKeyError, Origin};
 
-/// Brings the schema of the database up to date, and nothing else.
+/// Migrates the database.
 ///
 /// # Errors
 /// [`StartError::Storage`].
@@ -18,14 +18,13 @@ pub async fn migrate(settings: &Settings) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Seals the database under the master key in `file`, which is made if it is not there, instead of the one that the
-/// settings name. A process that serves goes on: it has no need of either after its start. Returns where the new key came
-/// from.
+/// Replaces the master key of the settings by the one in `file`, which is created if it does not exist. A running server is
+/// not affected: it reads the master key only at its start. Returns where the new key came from.
 ///
 /// # Errors
-/// A [`StartError`]. Whatever the moment of a failure, one of the two keys opens the database, and both are on disk.
+/// A [`StartError`]. After a failure at any moment, one of the two keys opens the database, and both are on disk.
 pub async fn rewrap(settings: &Settings, core: &Core, file: &Path) -> Result<Origin, StartError> {
-    // Only read: whether it is the right one is judged where it is replaced.
+    // Whether it is the right key is checked where it is replaced.
     let from = match &settings.keys.master_key {
         MasterKeySetting::Inline(text) => MasterKey::parse(text.expose()).map_err(MasterKeyError::Text)?,
         MasterKeySetting::File { path, .. } => MasterKey::read(path)?,
@@ -43,8 +42,7 @@ pub async fn back_up(settings: &Settings, file: &Path) -> Result<u64, StartError
     Ok(Storage::back_up(settings.database.url.expose(), file).await?)
 }
 
-/// Copies a backup beside where the SQLite database is to be; see [`Storage::stage`]. Returns the settings by which the
-/// copy is opened.
+/// Copies a backup next to the path of the SQLite database; see [`Storage::stage`]. Returns the settings that open the copy.
 ///
 /// # Errors
 /// [`StartError::Storage`].
@@ -54,7 +52,7 @@ pub fn stage(settings: &Settings, file: &Path) -> Result<Settings, StartError> {
     Ok(staged)
 }
 
-/// Makes the staged copy the database; see [`Storage::put_in_place`].
+/// Renames the staged copy to the database; see [`Storage::put_in_place`].
 ///
 /// # Errors
 /// [`StartError::Storage`].

@@ -1,7 +1,6 @@
-//! Puts the rooms together: [`Core::open`] (database, keys, rules) for every door, [`App`] for the ones on HTTP.
+//! Puts everything together: [`Core`] opens database, keys and services for any door, [`App`] adds what the HTTP doors need.
 //!
-//! A server is a function of listeners and a shutdown signal: the caller binds and decides when to stop, so tests,
-//! `quickstart` and `serve` share one path.
+//! The caller binds the listeners and decides when to stop, so `serve`, `quickstart` and tests run the same code.
 
 mod core;
 mod gauges;
@@ -30,7 +29,7 @@ pub use listeners::Listeners;
 pub use maintenance::{back_up, discard_staged, migrate, put_in_place, rewrap, stage};
 pub use start_error::StartError;
 
-/// The service on HTTP.
+/// The HTTP service: the core and what the doors share between requests.
 #[derive(Debug, Clone)]
 pub struct App {
     core: Core,
@@ -42,7 +41,7 @@ pub struct App {
 }
 
 impl App {
-    /// Opens everything; nothing is served yet.
+    /// Opens the core and prepares what the doors need. Nothing is served yet.
     ///
     /// # Errors
     /// See [`Core::open`].
@@ -50,9 +49,9 @@ impl App {
         let core = Core::open(&settings, clock).await?;
         let metrics = Arc::new(Metrics::new());
         gauges::register(&metrics, &core.services);
-        let probed = Arc::clone(&core.services);
+        let services = Arc::clone(&core.services);
         let readiness = Readiness::new(move || {
-            let services = Arc::clone(&probed);
+            let services = Arc::clone(&services);
             async move { readiness::checks(&services).await }
         });
         Ok(Self {
@@ -65,17 +64,17 @@ impl App {
         })
     }
 
-    /// What is served, for callers that also work on it directly (`quickstart`, tests).
+    /// The core, for callers that also use the services directly (`quickstart`, tests).
     pub fn core(&self) -> &Core {
         &self.core
     }
 
-    /// What is counted, for callers that ask for it directly (tests).
+    /// The metrics, for tests.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 
-    /// What stands around every request: its id, its log line, its numbers.
+    /// The middleware around every request: its id, its log line, its metrics.
     ///
     /// # Errors
     /// [`StartError::Random`].
@@ -84,7 +83,7 @@ impl App {
         Ok(Telemetry::new(Arc::clone(&self.metrics), proxies, self.core.random.fill()?))
     }
 
-    /// The routes of `doors` and what their functions ask for; also for benches, which serve without sockets.
+    /// Adds the routes of `doors` and the data that their handlers extract; benches use it without sockets.
     pub fn configure(&self, config: &mut ServiceConfig, doors: Doors) {
         config
             .app_data(Data::from(Arc::clone(&self.core.services)))

@@ -1,4 +1,4 @@
-//! Why the service does not start. Each error says what to do.
+//! The errors of opening and serving.
 
 use thiserror::Error;
 
@@ -15,19 +15,19 @@ pub enum StartError {
     /// The database cannot be opened, migrated or read.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The master key cannot be had, or is another database's.
+    /// There is no usable master key, or it belongs to another database.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
-    /// What the database keeps sealed does not open.
+    /// Sealed data of the database cannot be decrypted.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// The machine gives no random numbers.
+    /// The system has no random numbers.
     #[error(transparent)]
     Random(#[from] RandomUnavailable),
-    /// A rule refused, or the first records could not be made.
+    /// The first records could not be created.
     #[error(transparent)]
     Services(#[from] ServiceError),
-    /// The issuer identifier is none.
+    /// The issuer identifier is invalid.
     #[error("server.public_url: {0}")]
     Issuer(String),
     /// Certificate or key for TLS.

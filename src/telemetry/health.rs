@@ -1,6 +1,6 @@
 //! `/healthz` (the process is alive) and `/readyz` (it can serve), for load balancers, orchestrators and people.
 //!
-//! Both are open to everyone, so a detail says what is wrong in a few words and names no host, path or secret.
+//! Both are public, so a detail says what is wrong in a few words, without hosts, paths or secrets.
 
 use std::fmt;
 use std::future::Future;
@@ -12,38 +12,38 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
-/// How long the checks may take before the answer is that they did not.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the checks may take before they count as failed.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The outcome of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// Whether it passed.
     pub ok: bool,
-    /// In a few words, for everyone to read.
+    /// The reason in a few words; public.
     pub detail: String,
 }
 
 impl Check {
-    /// It passed.
+    /// A check that passed.
     pub fn pass(detail: impl Into<String>) -> Self {
         Self { ok: true, detail: detail.into() }
     }
 
-    /// It failed.
+    /// A check that failed.
     pub fn fail(detail: impl Into<String>) -> Self {
         Self { ok: false, detail: detail.into() }
     }
 }
 
-/// What must be so to serve.
+/// The conditions for serving.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Checks {
     /// The database answers and its changes are followed.
     pub storage: Check,
-    /// Its schema is the one this program was made for.
+    /// Its schema is the one this program needs.
     pub migrations: Check,
-    /// There is a key to sign with, of each class.
+    /// There are active signing keys for expiring and for never-expiring tokens.
     pub signing_keys: Check,
 }
 
@@ -69,14 +69,14 @@ struct Answer {
 
 type Probe = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Checks>>> + Send + Sync>;
 
-/// Whether this process should be sent requests. One an app, shared by its workers.
+/// Whether this process should receive requests; shared by all workers of an app.
 pub struct Readiness {
     probe: Probe,
     draining: AtomicBool,
 }
 
 impl Readiness {
-    /// Asks `probe` at each request to `/readyz`.
+    /// Runs `probe` at each request to `/readyz`.
     pub fn new<F>(probe: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Checks> + 'static,
@@ -84,14 +84,14 @@ impl Readiness {
         Self { probe: Box::new(move || Box::pin(probe())), draining: AtomicBool::new(false) }
     }
 
-    async fn ask(&self, patience: Duration) -> Checks {
-        tokio::time::timeout(patience, (self.probe)()).await.unwrap_or_else(|_| {
-            let late = Check::fail("no answer in time");
+    async fn check(&self, timeout: Duration) -> Checks {
+        tokio::time::timeout(timeout, (self.probe)()).await.unwrap_or_else(|_| {
+            let late = Check::fail("no response in time");
             Checks { storage: late.clone(), migrations: late.clone(), signing_keys: late }
         })
     }
 
-    /// From now on the answer is `not_ready`, so that no new requests are sent here while the last ones are finished.
+    /// From now on the response is `not_ready`, so that no new requests arrive while the last ones are finished.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Release);
     }
@@ -108,14 +108,14 @@ impl fmt::Debug for Readiness {
     }
 }
 
-/// `GET /healthz`: 200 for as long as requests are answered at all.
+/// `GET /healthz`: 200 whenever the process can respond.
 pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Health { status: "ok" })
 }
 
 /// `GET /readyz`: 200 `ready`, or 503 `not_ready` with the reasons.
 pub async fn readyz(readiness: web::Data<Readiness>) -> HttpResponse {
-    let checks = readiness.ask(PATIENCE).await;
+    let checks = readiness.check(TIMEOUT).await;
     let draining = readiness.is_draining();
     let (mut response, status) = if checks.all_ok() && !draining {
         (HttpResponse::Ok(), "ready")
@@ -123,7 +123,7 @@ pub async fn readyz(readiness: web::Data<Readiness>) -> HttpResponse {
         (HttpResponse::ServiceUnavailable(), "not_ready")
     };
     let detail =
-        draining.then_some("shutting down: requests in flight are finished, new ones belong elsewhere");
+        draining.then_some("shutting down: requests in flight are finished, send new ones to another server");
     response.insert_header((CACHE_CONTROL, "no-store")).json(Answer { status, detail, checks })
 }
 
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn draining_is_not_ready_though_all_is_well() {
+    async fn draining_is_not_ready_although_all_checks_pass() {
         let readiness = web::Data::new(Readiness::new(|| async { checks(true, true, true) }));
         readiness.drain();
         let (status, body) = answer(&readiness).await;
@@ -174,15 +174,15 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_check_that_hangs_is_one_that_failed() {
+    async fn a_check_that_hangs_has_failed() {
         let readiness = Readiness::new(std::future::pending);
-        let checks = readiness.ask(Duration::ZERO).await;
-        assert_eq!(checks.storage, Check::fail("no answer in time"));
+        let checks = readiness.check(Duration::ZERO).await;
+        assert_eq!(checks.storage, Check::fail("no response in time"));
         assert!(!checks.all_ok());
     }
 
     #[actix_web::test]
-    async fn alive_is_alive() {
+    async fn healthz_says_ok() {
         let response = healthz().await;
         assert_eq!(response.status().as_u16(), 200);
         assert_eq!(to_bytes(response.into_body()).await.unwrap(), r#"{"status":"ok"}"#);

@@ -1,7 +1,7 @@
-//! The numbers at `/metrics` (Prometheus text): requests, tokens, and gauges that other rooms hang in.
+//! The metrics at `/metrics` (Prometheus text): requests, tokens, and the figures that `app::gauges` registers.
 //!
-//! Labels are bounded by what this program knows: route patterns, known methods, its own outcomes. Nothing a caller
-//! sends becomes a label. One registry an app, so that two in one process do not add up.
+//! Labels take only values that this program defines: route patterns, known methods, outcomes. Nothing a caller sends
+//! becomes a label. Each app has a registry of its own, so that two in one process do not add up.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +12,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetri
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
@@ -20,11 +20,11 @@ use prometheus_client::registry::{Registry, Unit};
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// From the time of a token (tens of microseconds) to that of a hung dependency, in seconds.
+/// In seconds: from issuing a token (tens of microseconds) to a dependency that hangs.
 const BUCKETS: [f64; 14] =
     [0.0001, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
-/// How a request for a token ended: the RFC 6749 §5.2 code it was answered with, or that it was not refused.
+/// The outcome of a token request: `issued`, or the error code of the response (RFC 6749 §5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of RFC 6749 §5.2 and RFC 8707 §2")]
 pub enum TokenOutcome {
@@ -40,13 +40,11 @@ pub enum TokenOutcome {
     Throttled,
     /// 503: no storage or no key to sign with.
     Unavailable,
-    /// 500: a fault of ours.
-    ServerError,
 }
 
 impl TokenOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 9] = [
         Self::Issued,
         Self::InvalidRequest,
         Self::InvalidClient,
@@ -56,7 +54,6 @@ impl TokenOutcome {
         Self::InvalidTarget,
         Self::Throttled,
         Self::Unavailable,
-        Self::ServerError,
     ];
 
     /// The label.
@@ -71,7 +68,6 @@ impl TokenOutcome {
             Self::InvalidTarget => "invalid_target",
             Self::Throttled => "throttled",
             Self::Unavailable => "unavailable",
-            Self::ServerError => "server_error",
         }
     }
 }
@@ -105,7 +101,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Nothing counted yet. Outcomes of tokens all stand at 0 from the start, so that rates can be computed.
+    /// Nothing counted yet. All token outcomes are present with 0 from the start, so that rates can be computed.
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("mintmark");
         let requests = Family::default();
@@ -123,22 +119,22 @@ impl Metrics {
         );
         registry.register_with_unit(
             "http_request_duration",
-            "Time from a request's head to the head of its response, by route pattern",
+            "Time from the head of a request to the head of its response, by route pattern",
             Unit::Seconds,
             durations.clone(),
         );
-        registry.register("tokens", "Requests for a token, by how they ended", outcomes);
+        registry.register("tokens", "Token requests by outcome", outcomes);
         Self { registry: Mutex::new(registry), requests, durations, tokens }
     }
 
-    /// Counts a request for a token.
+    /// Counts a token request.
     pub fn token(&self, outcome: TokenOutcome) {
         if let Some(counter) = self.tokens.get(outcome as usize) {
             counter.inc();
         }
     }
 
-    /// How many requests for a token ended so, since the start.
+    /// How many token requests had this outcome since the start.
     pub fn tokens(&self, outcome: TokenOutcome) -> u64 {
         self.tokens.get(outcome as usize).map_or(0, Counter::get)
     }
@@ -151,28 +147,21 @@ impl Metrics {
         self.durations.get_or_create_owned(&RouteLabels { route: route.to_owned() })
     }
 
-    /// Adds the gauge `mintmark_<name>`, for whoever measures to set. `help` is one line, without a full stop.
-    pub fn gauge(&self, name: &str, help: &str) -> Gauge {
-        let gauge = Gauge::default();
-        self.registry().register(name, help, gauge.clone());
-        gauge
-    }
-
-    /// Adds the counter `mintmark_<name>_total`, read by `read` whenever the metrics are asked for. `read` must not
-    /// block, and never returns less than before.
+    /// Adds the counter `mintmark_<name>_total`, which `read` returns at each request for the metrics. `read` must not block
+    /// nor return less than before. `help` is one line without a full stop.
     pub fn counter_read_by(&self, name: &str, help: &str, read: impl Fn() -> u64 + Send + Sync + 'static) {
         let help = format!("{help}.");
         let collected = Counted { name: name.to_owned(), help, read: Box::new(read) };
         self.registry().register_collector(Box::new(collected));
     }
 
-    /// Adds the gauge `mintmark_<name>`, read by `read` whenever the metrics are asked for. `read` must not block.
+    /// Adds the gauge `mintmark_<name>`, which `read` returns at each request for the metrics. `read` must not block.
     pub fn gauge_read_by(&self, name: &str, help: &str, read: impl Fn() -> i64 + Send + Sync + 'static) {
         let read = move || vec![(Vec::new(), read())];
         self.collect(name, help, Box::new(read));
     }
 
-    /// The same with labels: `read` gives one value for each set of label values, all known beforehand.
+    /// The same with labels: `read` returns one value for each combination of label values.
     pub fn gauges_read_by<const N: usize>(
         &self,
         name: &str,
@@ -195,7 +184,7 @@ impl Metrics {
     pub fn encode(&self) -> String {
         let mut text = String::with_capacity(4096);
         if let Err(why) = prometheus_client::encoding::text::encode(&mut text, &self.registry()) {
-            tracing::error!(target: "mintmark::metrics", %why, "the metrics could not be written");
+            tracing::error!(target: "mintmark::metrics", %why, "the metrics could not be encoded");
         }
         text
     }
@@ -213,7 +202,7 @@ pub async fn get(metrics: web::Data<Metrics>) -> HttpResponse {
 type Labels = Vec<(&'static str, &'static str)>;
 type Read = Box<dyn Fn() -> Vec<(Labels, i64)> + Send + Sync>;
 
-/// Gauges whose values are read when they are asked for.
+/// Gauges whose values are read at each request for the metrics.
 struct Collected {
     name: String,
     help: String,
@@ -240,7 +229,7 @@ impl Collector for Collected {
     }
 }
 
-/// A counter whose value is read when it is asked for.
+/// A counter whose value is read at each request for the metrics.
 struct Counted {
     name: String,
     help: String,
@@ -265,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_outcome_stands_from_the_start_and_is_counted_as_itself() {
+    fn every_outcome_is_present_from_the_start_and_counted_as_itself() {
         let metrics = Metrics::new();
         for (n, outcome) in (0..).zip(TokenOutcome::ALL) {
             assert_eq!(metrics.tokens(outcome), 0);
@@ -303,9 +292,8 @@ mod tests {
     }
 
     #[test]
-    fn gauges_of_others_are_read_when_asked_for() {
+    fn registered_figures_are_read_at_each_request() {
         let metrics = Metrics::new();
-        let queued = metrics.gauge("outbox_messages", "Mails waiting to be sent");
         let size = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(1));
         let shared = std::sync::Arc::clone(&size);
         metrics.gauge_read_by("cached_clients", "Clients held in memory", move || {
@@ -314,15 +302,12 @@ mod tests {
         metrics.gauges_read_by("signing_keys", "Signing keys by phase", ["phase", "alg"], || {
             vec![(["active", "ES256"], 2), (["pending", "EdDSA"], 1)]
         });
-        queued.set(7);
         size.store(5, std::sync::atomic::Ordering::Relaxed);
         metrics.counter_read_by("commits", "Commits", || 9);
         let text = metrics.encode();
         for line in [
             "# TYPE mintmark_commits counter\n",
             "mintmark_commits_total 9\n",
-            "# HELP mintmark_outbox_messages Mails waiting to be sent.\n",
-            "mintmark_outbox_messages 7\n",
             "# HELP mintmark_cached_clients Clients held in memory.\n",
             "# TYPE mintmark_cached_clients gauge\n",
             "mintmark_cached_clients 5\n",

@@ -1,6 +1,6 @@
-//! What the operator sees: logs, one line and one id for each request, metrics, health. Never a secret.
+//! For operators: logs, one line and one id for each request, metrics, health. Never a secret.
 //!
-//! Nothing here is global but the log, which a process has one of; two services in one process do not meet.
+//! Only the log is global to the process; two apps in one process share nothing else.
 
 pub mod health;
 pub mod http;

@@ -1,6 +1,6 @@
 //! The id of a request: in `X-Request-Id`, in every log line of the request, in every problem (`docs/management-api.md`).
 //!
-//! Always our own: an id taken from the caller could be chosen to collide with another's or to forge log lines.
+//! The server always generates it: a caller could choose an id that collides with another or forges log lines.
 
 use std::cell::Cell;
 use std::fmt;
@@ -17,14 +17,14 @@ const LEN: usize = 22;
 pub struct RequestId([u8; LEN]);
 
 impl RequestId {
-    /// The id of `request`. Where [`super::http::Telemetry`] does not stand in front, it is all dashes.
+    /// The id of `request`. Without [`super::http::Telemetry`] around the app, it is all dashes.
     pub fn of(request: &impl HttpMessage) -> Self {
         super::http::current_id(request).unwrap_or(Self([b'-'; LEN]))
     }
 
     fn from_bits(bits: u128) -> Self {
         let mut text = [b'-'; LEN];
-        // 16 bytes are 22 characters, so this always fits; were it not so, the dashes would show it.
+        // 16 bytes are 22 characters, so this always fits; otherwise the dashes remain.
         let _ = URL_SAFE_NO_PAD.encode_slice(bits.to_be_bytes(), &mut text);
         Self(text)
     }
@@ -54,7 +54,7 @@ impl fmt::Debug for RequestId {
 
 /// The ids of one worker.
 ///
-/// An id must not collide and must not tell how many requests there were, but it guards nothing. So it is a keyed hash
+/// An id must not collide and must not reveal how many requests there were, but it protects nothing. So it is a keyed hash
 /// (`SipHash`) of the worker and a counter under a random seed: no system call, no lock, the same ids for the same seed.
 #[derive(Debug)]
 pub(super) struct RequestIds {
