@@ -1,4 +1,4 @@
-//! `mintmark backup FILE`: a copy of the database to keep elsewhere.
+//! `mintmark backup FILE`: copies the SQLite database while the server is running.
 
 use std::path::PathBuf;
 
@@ -11,11 +11,11 @@ use super::{Failure, Global};
 use crate::app;
 use crate::config::MasterKey;
 
-/// Copy the SQLite database to a file, while it is served.
+/// Copy the SQLite database to a file; the server may be running
 ///
-/// The copy is of one instant, complete, and readable by its owner alone. The file must not exist. The master key is
-/// not in it: keep a copy of that elsewhere, since neither is of use without the other. The database is neither
-/// migrated nor changed, so this is the command to run before an upgrade.
+/// The copy is a complete snapshot that only its owner can read. The file must not exist. The master key is not part of it:
+/// keep a copy of the key in another place, because each is useless without the other. The database is neither changed nor
+/// migrated, so run this before an upgrade.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  mintmark backup /backups/mintmark-2027-01-31.db")]
 pub(super) struct Backup {
@@ -32,7 +32,7 @@ impl Backup {
         let file = self.file.display();
         if settings.database.engine() != "SQLite" {
             return Err(Failure::Fault(format!(
-                "this database is PostgreSQL's, which has tools of its own: pg_dump --format=custom --file={file} \
+                "the database is PostgreSQL, which has its own tools: use pg_dump --format=custom --file={file} \
                  DATABASE_URL, or continuous archiving"
             )));
         }
@@ -43,7 +43,9 @@ impl Backup {
             MasterKey::Inline(_) => "keys.master_key".to_owned(),
             MasterKey::File { path, .. } => path.display().to_string(),
         };
-        eprintln!("The master key ({key}) is not in it. Keep a copy of that too, in another place.");
+        eprintln!(
+            "The backup does not contain the master key ({key}). Keep a copy of that too, in another place."
+        );
         Ok(())
     }
 }

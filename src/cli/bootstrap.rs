@@ -1,4 +1,4 @@
-//! `mintmark bootstrap`: the first API client that may manage, its secret printed once.
+//! `mintmark bootstrap`: creates the first API client that may manage, and prints its secret once.
 
 use clap::Args;
 use serde::Serialize;
@@ -8,11 +8,11 @@ use super::output::{self, Format};
 use super::{Failure, Global};
 use crate::model::secret::PlainSecret;
 
-/// Make the first API client that may manage Mintmark.
+/// Create the first API client, which may manage Mintmark
 ///
-/// It belongs to the workspace `platform` and holds every permission. Its secret is printed once, here. If there is
-/// one already, it is named and nothing is changed; a lost secret is replaced by `mintmark clients add-secret`.
-/// A server may run on the same database meanwhile.
+/// It belongs to the workspace `platform` and has all permissions. Its client secret is printed only this once. If there is
+/// such an API client already, its id is printed and nothing is changed; `mintmark clients add-secret` replaces a lost
+/// secret. The server may be running.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -23,7 +23,7 @@ pub(super) struct Bootstrap {
     format: Format,
 }
 
-/// What is printed, with the names of `docs/command-line.md`.
+/// The output, with the names of `docs/command-line.md`.
 #[derive(Serialize)]
 struct Shown<'a> {
     client_id: &'a str,
@@ -56,9 +56,9 @@ impl Bootstrap {
             output::fields_in_columns(&fields)?;
         }
         match shown.client_secret {
-            Some(_) => eprintln!("\nKeep the secret: it is not shown again."),
+            Some(_) => eprintln!("\nStore the client secret safely: it is not shown again."),
             None => eprintln!(
-                "\nNothing was changed: this API client may manage already. If its secret is lost, make another with\n  \
+                "\nNothing was changed: this API client may manage already. If its secret is lost, add another one:\n  \
                  mintmark clients add-secret {}",
                 made.client_id
             ),

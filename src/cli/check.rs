@@ -1,4 +1,4 @@
-//! `mintmark check`: the settings in force, where each was set, and what an operator should think twice about.
+//! `mintmark check`: the settings in force, where each was set, and warnings about settings that are often mistakes.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -8,10 +8,10 @@ use super::{Failure, Global};
 use crate::config::{MasterKey as MasterKeySetting, Problem, Settings, SettingsError, Source};
 use crate::vault::master::{MasterKey, MasterKeyError};
 
-/// Show the settings in force, secrets redacted.
+/// Show and check the settings, secrets redacted
 ///
-/// Ends with exit code 2 if they are wrong, and then says everything that is. The master key is read if it is there;
-/// the database is not touched.
+/// If settings are invalid, it lists all problems and exits with code 2. It reads the master key if there is one, and does
+/// not open the database.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -66,7 +66,8 @@ fn print(settings: &Settings) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A master key that is there must be one. One that is not may yet be made.
+/// The problem with the configured master key. A file at the default path that does not exist is not one: it is created at
+/// the first start.
 fn master_key_problem(settings: &Settings) -> Option<Problem> {
     let (key, error) = match &settings.keys.master_key {
         MasterKeySetting::Inline(text) => {
@@ -77,13 +78,14 @@ fn master_key_problem(settings: &Settings) -> Option<Problem> {
         }
         MasterKeySetting::File { .. } => return None,
     };
-    // These errors say in a second sentence what to do.
+    // The second sentence of these errors says what to do.
     let text = error.to_string();
-    let (reason, remedy) = text.split_once(". ").unwrap_or((&text, "Set it to the key of this database"));
+    let (reason, remedy) =
+        text.split_once(". ").unwrap_or((&text, "Set it to the master key of this database"));
     Some(Problem { key: key.to_owned(), set_by: None, reason: reason.to_owned(), remedy: remedy.to_owned() })
 }
 
-/// What is lawful and yet often a mistake.
+/// Settings that are valid but often a mistake.
 fn warnings(settings: &Settings) -> Vec<String> {
     let server = &settings.server;
     let mut warnings = Vec::new();
@@ -92,22 +94,23 @@ fn warnings(settings: &Settings) -> Vec<String> {
     for (name, address) in addresses {
         if let Some(address) = address.filter(|address| server.tls.is_none() && !address.ip().is_loopback()) {
             warnings.push(format!(
-                "{name} = {address} speaks plain http to the network: secrets and tokens are safe only if a proxy \
-                 that ends TLS is the one who connects. Otherwise set server.tls"
+                "{name} = {address} serves plain http to the network: secrets and tokens are safe only if all \
+                 connections come from a proxy that terminates TLS. Otherwise set server.tls"
             ));
         }
     }
     if server.public_url.is_loopback() && !server.listen.ip().is_loopback() {
         warnings.push(format!(
-            "server.public_url = {} is loopback, but server.listen is not: other machines could not find the issuer \
-             that tokens name. Set server.public_url to the https URL they use",
+            "server.public_url = {} is loopback, but server.listen is not: other machines cannot reach the issuer. \
+             Set server.public_url to the https URL that they use",
             server.public_url
         ));
     }
     if server.public_url.is_https() && server.tls.is_none() && server.trusted_proxies.is_empty() {
         warnings.push(
-            "server.public_url is https and server.tls is not set, so a proxy must end TLS, but \
-             server.trusted_proxies is empty: every request will seem to come from the proxy, to allowed_ips too"
+            "server.public_url is https and server.tls is not set, so a proxy must terminate TLS, but \
+             server.trusted_proxies is empty: all requests seem to come from the proxy, also for allowed_ips. Set \
+             server.trusted_proxies to the network of the proxy"
                 .to_owned(),
         );
     }

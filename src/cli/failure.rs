@@ -1,4 +1,4 @@
-//! Why a command failed: the message for the person at the terminal, and the exit code for scripts.
+//! Why a command failed: a message for people and an exit code for scripts.
 
 use std::io;
 use std::process::ExitCode;
@@ -8,24 +8,23 @@ use crate::config::SettingsError;
 use crate::kernel;
 use crate::model::invalid::Invalid;
 
-/// A command that did not do its work.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// What was asked makes no sense: options, values or settings. Exit code 2, as for options that do not parse.
+    /// Invalid options, values or settings. Exit code 2, as for options that do not parse.
     Usage(String),
-    /// It made sense and did not happen. Exit code 1.
+    /// The command is valid but failed. Exit code 1.
     Fault(String),
-    /// Whoever read our output went away, as `head` does. Exit code 0.
-    Unheard,
+    /// The reader of the output closed it, as `head` does. Exit code 0.
+    OutputClosed,
 }
 
 impl Failure {
-    /// Says it on standard error.
-    pub(super) fn tell(self) -> ExitCode {
+    /// Prints the message to standard error.
+    pub(super) fn report(self) -> ExitCode {
         let (message, code) = match self {
             Self::Usage(message) => (message, ExitCode::from(2)),
             Self::Fault(message) => (message, ExitCode::FAILURE),
-            Self::Unheard => return ExitCode::SUCCESS,
+            Self::OutputClosed => return ExitCode::SUCCESS,
         };
         eprintln!("mintmark: {message}");
         code
@@ -51,10 +50,10 @@ impl From<kernel::Error> for Failure {
     fn from(error: kernel::Error) -> Self {
         use kernel::Error as E;
         match error {
-            E::Invalid(invalid) => Self::Usage(all_of("not accepted", &invalid)),
-            E::NotSupportedYet(invalid) => Self::Usage(all_of("not supported yet", &invalid)),
-            E::NotFound(what) => Self::Fault(match lister(what) {
-                Some(command) => format!("{what} not found: `{command}` shows what there is"),
+            E::Invalid(invalid) => Self::Usage(all_problems("invalid", &invalid)),
+            E::NotSupportedYet(invalid) => Self::Usage(all_problems("not supported yet", &invalid)),
+            E::NotFound(what) => Self::Fault(match list_command(what) {
+                Some(command) => format!("{what} not found. List them with `{command}`"),
                 None => format!("{what} not found"),
             }),
             error => Self::Fault(in_options(&error.to_string())),
@@ -63,17 +62,17 @@ impl From<kernel::Error> for Failure {
 }
 
 impl From<io::Error> for Failure {
-    /// Of writing to standard output, the only thing that commands do to files without words of their own.
+    /// An error while writing to standard output; other I/O errors get messages of their own.
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::Unheard,
+            io::ErrorKind::BrokenPipe => Self::OutputClosed,
             _ => Self::Fault(format!("cannot write the result: {error}")),
         }
     }
 }
 
-/// The command that lists what was not found.
-fn lister(what: &str) -> Option<&'static str> {
+/// The command that lists the nouns of which one was not found.
+fn list_command(what: &str) -> Option<&'static str> {
     Some(match what {
         "workspace" => "mintmark workspaces list",
         "product" => "mintmark products list",
@@ -85,18 +84,18 @@ fn lister(what: &str) -> Option<&'static str> {
     })
 }
 
-/// Every broken rule, a line each if there are several. `/token_expiry/seconds` reads `token_expiry.seconds` here.
-fn all_of(what: &str, invalid: &[Invalid]) -> String {
-    let said = |one: &Invalid| {
+/// All problems, one per line if there are several, with `token_expiry.seconds` for the pointer `/token_expiry/seconds`.
+fn all_problems(what: &str, invalid: &[Invalid]) -> String {
+    let sentence = |one: &Invalid| {
         format!("{} {}", one.pointer.trim_start_matches('/').replace('/', "."), in_options(&one.detail))
     };
     match invalid {
-        [one] => format!("{what}: {}", said(one)),
-        several => several.iter().fold(format!("{what}:"), |text, one| text + "\n  " + &said(one)),
+        [one] => format!("{what}: {}", sentence(one)),
+        several => several.iter().fold(format!("{what}:"), |text, one| text + "\n  " + &sentence(one)),
     }
 }
 
-/// The rules speak of the management API; here the same is said by an option or a command.
+/// The rules name parameters of the management API; here they become options and commands.
 fn in_options(text: &str) -> String {
     [
         ("?force=true", "--force"),
@@ -116,17 +115,17 @@ mod tests {
         match Failure::from(error) {
             Failure::Usage(text) => (text, true),
             Failure::Fault(text) => (text, false),
-            Failure::Unheard => unreachable!(),
+            Failure::OutputClosed => unreachable!(),
         }
     }
 
     #[test]
-    fn every_broken_rule_is_told_in_the_words_of_options() {
+    fn problems_name_options() {
         let one = Invalid::new("/token_expiry/seconds", "must be from 60 to 31536000");
         let (text, usage) = said(E::Invalid(vec![one.clone()]));
         assert_eq!(
             (text.as_str(), usage),
-            ("not accepted: token_expiry.seconds must be from 60 to 31536000", true)
+            ("invalid: token_expiry.seconds must be from 60 to 31536000", true)
         );
         let (text, _) = said(E::Invalid(vec![one, Invalid::new("/label", "is required")]));
         assert!(text.ends_with("\n  label is required"), "{text}");
@@ -135,11 +134,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_found_names_the_command_that_lists_it() {
+    fn not_found_names_the_command_that_lists() {
         let (text, usage) = said(E::NotFound("product"));
         assert_eq!(
             (text.as_str(), usage),
-            ("product not found: `mintmark products list` shows what there is", false)
+            ("product not found. List them with `mintmark products list`", false)
         );
     }
 }

@@ -1,4 +1,4 @@
-//! `mintmark healthcheck`: whether the server of these settings is alive, for containers that have no other tool to ask.
+//! `mintmark healthcheck`: whether the server on this machine responds, for containers without curl.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -7,13 +7,13 @@ use clap::Args;
 
 use super::{Failure, Global, output};
 
-/// How long the server may take to answer.
+/// How long the server may take to respond.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Ask the server on this machine whether it is alive.
+/// Check that the server on this machine responds
 ///
-/// Asks /healthz at `server.listen` (a wildcard address by way of loopback) and waits 3 seconds at most. With
-/// `server.tls` the certificate is not checked: it names the public host, and nothing is sent or believed but "alive".
+/// It requests /healthz at server.listen (for a wildcard address, at loopback) and waits at most 3 seconds. With server.tls
+/// it does not check the certificate, which is for the public host name.
 #[derive(Debug, Args)]
 #[command(after_help = "Example, in a Dockerfile:\n  HEALTHCHECK CMD mintmark healthcheck")]
 pub(super) struct Healthcheck {}
@@ -33,13 +33,13 @@ impl Healthcheck {
             .map_err(|error| failed(reason(&error)))?;
         let reply = client.get(&url).send().await.map_err(|error| failed(reason(&error)))?;
         if !reply.status().is_success() {
-            return Err(failed(format!("the server answers {}", reply.status())));
+            return Err(failed(format!("the server responds with {}", reply.status())));
         }
         Ok(output::line("alive")?)
     }
 }
 
-/// The address to connect to for a listener: a wildcard is reached by loopback.
+/// The address to connect to: for a wildcard address, loopback.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -49,10 +49,10 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-/// The innermost reason, which is the one that helps ("Connection refused").
+/// The innermost cause, which says what happened ("Connection refused").
 fn reason(error: &reqwest::Error) -> String {
     if error.is_timeout() {
-        return format!("no answer within {} seconds", PATIENCE.as_secs());
+        return format!("no response within {} seconds", PATIENCE.as_secs());
     }
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {

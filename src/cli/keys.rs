@@ -1,4 +1,4 @@
-//! `mintmark keys`: what signs tokens.
+//! `mintmark keys`: the keys that sign tokens, and the change of the master key.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -18,18 +18,18 @@ use crate::vault::master::Origin;
 
 const MEMBERS: &[&str] = &["kid", "alg", "use_for", "phase", "created_at", "activates_at", "live_tokens"];
 
-/// Longer than any private key in PEM.
+/// More than any private key in PEM needs.
 const PEM_LIMIT: u64 = 64 * 1024;
 
-/// List, create, import, delete and revoke signing keys, and change the master key.
+/// List, create, import, delete and revoke signing keys, and change the master key
 ///
-/// The first key of an algorithm and class signs at once; a later one is published for `keys.pending_seconds` before
-/// it signs and takes the place of the one before it.
+/// The first signing key for an algorithm and a kind of token (expiring or never expiring) signs at once. A later one is
+/// published for keys.pending_seconds before it replaces the one before it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   mintmark keys list
-  mintmark keys create                         (rotates the key of expiring tokens)
+  mintmark keys create                         rotate the key for expiring tokens
   mintmark keys create --use-for never_expiring
   openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 | mintmark keys import - --alg RS256
   mintmark keys revoke KID
@@ -43,10 +43,10 @@ pub(super) struct Keys {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// All keys that are published or will be
+    /// List the signing keys
     #[command(after_help = "Example:\n  mintmark keys list --json")]
     List,
-    /// Make a key
+    /// Create a signing key, which replaces the active one after keys.pending_seconds
     #[command(visible_alias = "rotate")]
     #[command(after_help = "Example:\n  mintmark keys create --use-for never_expiring")]
     Create {
@@ -56,7 +56,7 @@ enum Verb {
         #[command(flatten)]
         class: Class,
     },
-    /// Take over a private key made elsewhere
+    /// Import a private key
     #[command(after_help = "Example:\n  mintmark keys import rsa.pem --alg RS256")]
     Import {
         /// A PKCS#8 PEM file; - for standard input
@@ -67,34 +67,34 @@ enum Verb {
         #[command(flatten)]
         class: Class,
     },
-    /// One key
+    /// Show a signing key
     #[command(after_help = "Example:\n  mintmark keys show KID")]
     Show {
-        /// The key
+        /// The `kid` of the signing key, see `mintmark keys list`
         #[arg(allow_hyphen_values = true)]
         kid: String,
     },
-    /// Delete a key that no live token depends on
+    /// Delete a signing key that no valid token needs
     #[command(after_help = "Example:\n  mintmark keys delete KID --revoke-tokens")]
     Delete {
-        /// The key
+        /// The `kid` of the signing key, see `mintmark keys list`
         #[arg(allow_hyphen_values = true)]
         kid: String,
-        /// Delete it at once, and kill the tokens it signed; an active key gets a successor
+        /// Delete it at once and revoke the tokens it signed; an active key is replaced by a new one
         #[arg(long)]
         revoke_tokens: bool,
     },
-    /// Kill a stolen key: it goes at once with the tokens it signed, and an active one gets a successor
+    /// Delete a stolen signing key at once and revoke the tokens it signed; an active key is replaced by a new one
     #[command(after_help = "Example:\n  mintmark keys revoke KID")]
     Revoke {
-        /// The key
+        /// The `kid` of the signing key, see `mintmark keys list`
         #[arg(allow_hyphen_values = true)]
         kid: String,
     },
-    /// Move the database to a new master key, while it is served
+    /// Change the master key; the server may be running
     #[command(after_help = "Example:\n  mintmark keys rewrap --new-master-key-file data/master-2.key")]
     Rewrap {
-        /// The file of the new key; made if it is not there
+        /// The file with the new master key; created if it does not exist
         #[arg(long, value_name = "FILE")]
         new_master_key_file: PathBuf,
     },
@@ -109,7 +109,7 @@ struct Class {
 
 impl Keys {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
-        // Before anything is opened, so that a mistyped name is all that is told of.
+        // Before the database is opened, so that a mistyped path is the only error.
         let pem = match &self.verb {
             Verb::Import { file, .. } => Some(read_pem(file)?),
             _ => None,
@@ -159,7 +159,7 @@ impl Keys {
                     services.signing.delete_signing_key(&caller, &kid, true, &Precondition::None).await?;
                 format.done(
                     &json!({ "kid": kid, "deleted": true, "revoked_tokens": revoked }),
-                    format_args!("signing key {kid} revoked, and with it {revoked} live recorded tokens"),
+                    format_args!("signing key {kid} deleted, and {revoked} recorded tokens revoked"),
                 )?;
             }
             Verb::Rewrap { new_master_key_file } => {
@@ -171,12 +171,12 @@ impl Keys {
                         "master_key_file": file.to_string(),
                         "created": matches!(origin, Origin::Created(_)),
                     }),
-                    format_args!("the database is sealed under the master key in {file} from now on"),
+                    format_args!("the database now needs the master key in {file}"),
                 )?;
                 eprintln!(
-                    "\nBefore the next start, set keys.master_key_file to it, as in \
-                     MINTMARK__KEYS__MASTER_KEY_FILE={file}, and keys.master_key to nothing. Whatever serves now goes on. \
-                     Keep a copy of the new key apart from backups, and the old key for backups made until now."
+                    "\nBefore the next start, set keys.master_key_file to this file, for example by \
+                     MINTMARK__KEYS__MASTER_KEY_FILE={file}, and remove keys.master_key. A running server does not need a \
+                     restart. Keep a copy of the new key apart from backups, and the old key for the backups made until now."
                 );
             }
         }
@@ -195,6 +195,6 @@ fn read_pem(path: &Path) -> Result<String, Failure> {
         Ok(pem)
     };
     read().map_err(|error: io::Error| {
-        Failure::Usage(format!("{}: {error}. Name a PKCS#8 PEM file that can be read", path.display()))
+        Failure::Usage(format!("{}: {error}. Give the path of a readable PKCS#8 PEM file", path.display()))
     })
 }

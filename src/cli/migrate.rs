@@ -1,4 +1,4 @@
-//! `mintmark migrate`: the schema of the database brought up to date before a new version serves it.
+//! `mintmark migrate`: updates the schema of the database before a new version serves it.
 
 use clap::Args;
 use serde_json::json;
@@ -8,10 +8,10 @@ use super::output::Format;
 use super::{Failure, Global};
 use crate::app;
 
-/// Bring the schema of the database up to date.
+/// Update the schema of the database
 ///
-/// Serving does this too; this command is for those who want it done first, by another user or before several servers
-/// start. It makes the database if there is none, and needs no master key.
+/// `mintmark serve` does this too. Use this command to do it before, as another user or before several servers start. It
+/// creates the database if there is none, and needs no master key.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  mintmark --config prod.toml migrate")]
 pub(super) struct Migrate {
@@ -26,6 +26,6 @@ impl Migrate {
         app::migrate(&settings).await?;
         let engine = settings.database.engine();
         let document = json!({ "engine": engine, "schema": "current" });
-        self.format.done(&document, format_args!("the schema of the {engine} database is current"))
+        self.format.done(&document, format_args!("the schema of the {engine} database is up to date"))
     }
 }

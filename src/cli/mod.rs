@@ -1,7 +1,7 @@
 //! The command line (`docs/command-line.md`), one file for each command. For operators, scripts and containers.
 //!
-//! Commands work on the configured database directly, beside a serving process or without one; what they change is in
-//! force there within a second. Results, and secrets, go to standard output; everything else to standard error.
+//! Commands open the configured database themselves, whether a server is running or not; a running server applies their
+//! changes within a second. Results, including secrets, go to standard output, everything else to standard error.
 
 #![expect(clippy::doc_markdown, reason = "the comments on commands and options are help, read on a terminal")]
 
@@ -33,7 +33,7 @@ use failure::Failure;
 
 /// Mintmark issues the access tokens that machines use to call a company's products.
 ///
-/// Without a command it serves, like `mintmark serve`.
+/// Without a command it starts the server, like `mintmark serve`.
 #[derive(Debug, Parser)]
 #[command(version, after_help = AFTER_HELP, disable_help_subcommand = true)]
 pub struct Cli {
@@ -45,15 +45,16 @@ pub struct Cli {
 
 const AFTER_HELP: &str = "\
 Settings: built-in defaults, then --config FILE, then variables such as MINTMARK__SERVER__LISTEN=0.0.0.0:8080.
+`mintmark check` lists them.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or settings. Results and secrets go to standard output, all else to
-standard error. With --json a command that succeeds prints one JSON document.
+Exit codes: 0 success, 1 failure, 2 invalid usage or settings. Results, including secrets, go to standard output,
+everything else to standard error. With --json a successful command prints one JSON document.
 
 Examples:
-  mintmark quickstart                 see the whole of it work, on this machine
-  mintmark                            serve on http://127.0.0.1:8080, data in ./data
-  mintmark bootstrap                  make the first API client that may manage
-  mintmark --config prod.toml check   look at the settings before they are used";
+  mintmark quickstart                 try it on this machine: from an empty folder to a verified token
+  mintmark                            start the server on http://127.0.0.1:8080, data in ./data
+  mintmark bootstrap                  create the first API client, which may manage Mintmark
+  mintmark --config prod.toml check   show and check the settings";
 
 /// Options of every command.
 #[derive(Debug, Args)]
@@ -74,38 +75,26 @@ impl Global {
     }
 }
 
+// The help of a command is at its struct: a comment here would hide it.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve until SIGTERM or Ctrl-C (the default)
     Serve(serve::Serve),
-    /// From nothing to a verified token: a demo on this machine, which goes on serving
     Quickstart(quickstart::Quickstart),
-    /// Show the settings in force, secrets redacted; fails if they are wrong
     Check(check::Check),
-    /// Bring the schema of the database up to date
     Migrate(migrate::Migrate),
-    /// Make the first API client that may manage Mintmark; changes nothing if there is one
     Bootstrap(bootstrap::Bootstrap),
-    /// Workspaces: the tenants
     Workspaces(workspaces::Workspaces),
-    /// Products: what a token opens
     Products(products::Products),
-    /// API clients and their secrets
     Clients(clients::Clients),
-    /// Access tokens of an API client
     Tokens(tokens::Tokens),
-    /// Signing keys
     Keys(keys::Keys),
-    /// Copy the SQLite database to a file, while it is served
     Backup(backup::Backup),
-    /// Put a backup in place, or make safe what the database's own tools put there
     Restore(restore::Restore),
-    /// Ask the server on this machine whether it is alive
     Healthcheck(healthcheck::Healthcheck),
 }
 
 impl Cli {
-    /// Runs the command. What went wrong is said on standard error.
+    /// Runs the command. Errors go to standard error.
     pub async fn run(self) -> ExitCode {
         let global = &self.global;
         let outcome = match self.command.unwrap_or(Command::Serve(serve::Serve {})) {
@@ -125,7 +114,7 @@ impl Cli {
         };
         match outcome {
             Ok(()) => ExitCode::SUCCESS,
-            Err(failure) => failure.tell(),
+            Err(failure) => failure.report(),
         }
     }
 }
@@ -136,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    /// The words of a line as a shell would take them: up to a pipe, a redirection or a remark.
+    /// The words of a line as a shell splits them, up to a pipe or a redirection.
     fn words(line: &str) -> Vec<String> {
         let mut words = vec![String::new()];
         let mut quoted = false;
@@ -162,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
 

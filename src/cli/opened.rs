@@ -1,4 +1,4 @@
-//! The opened service, for commands that work on the database without serving.
+//! The opened database and services, for commands that do not serve.
 
 use std::sync::Arc;
 
@@ -11,15 +11,14 @@ use crate::model::page::{Items, Page};
 use crate::telemetry::logs::{self, LogGuard};
 use crate::vault::master::Origin;
 
-/// Settings and core of one command.
 pub(super) struct Opened {
     pub(super) settings: Settings,
     pub(super) core: Core,
 }
 
 impl Opened {
-    /// Reads the settings, opens the database, acts, and closes it whatever came of that, so that all that is written
-    /// is in the database file.
+    /// Reads the settings, opens the database, runs `act`, and closes the database even after an error, so that all changes
+    /// are in the database file.
     pub(super) async fn with<T>(
         global: &Global,
         act: impl AsyncFnOnce(&Self) -> Result<T, Failure>,
@@ -27,7 +26,7 @@ impl Opened {
         Self::with_settings(global.settings()?, act).await
     }
 
-    /// The same with settings that were read before.
+    /// The same with settings that have been read.
     pub(super) async fn with_settings<T>(
         settings: Settings,
         act: impl AsyncFnOnce(&Self) -> Result<T, Failure>,
@@ -48,7 +47,7 @@ impl Opened {
     }
 }
 
-/// Starts the log with warnings only, unless the operator chose a level: a command's results are what it is run for.
+/// Starts the log with warnings only, unless `log.level` is set: the output of a command is its result.
 pub(super) fn quiet_log(settings: &Settings) {
     let mut log = settings.log.clone();
     let chosen =
@@ -59,29 +58,28 @@ pub(super) fn quiet_log(settings: &Settings) {
     start_log(&log);
 }
 
-/// Starts the log of a command.
 fn start_log(settings: &LogSettings) {
     if let Err(error) = logs::init(settings) {
         eprintln!("mintmark: the log cannot be started: {error}");
     }
 }
 
-/// Starts the log of a serving process. What is logged has been written when the guard is dropped.
+/// Starts the log of a server. Dropping the guard writes what is still buffered.
 pub(super) fn start_serving_log(settings: &LogSettings) -> Option<LogGuard> {
     let guard = logs::init_for_serving(settings);
     guard.map_err(|error| eprintln!("mintmark: the log cannot be started: {error}")).ok()
 }
 
-/// What is said, loudly, about a new master key.
+/// The message about a new master key, loud because losing the key loses the database.
 pub(super) fn key_created(path: &std::path::Path) -> String {
     format!(
-        "a NEW MASTER KEY was made: {}. Keep a copy of it, apart from backups of the database: without it the \
-         database cannot be opened again",
+        "NEW MASTER KEY created: {}. Keep a copy of it, apart from backups of the database: without it the database \
+         cannot be opened",
         std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display()
     )
 }
 
-/// Reads a list to its end.
+/// Reads all pages of a list.
 pub(super) async fn all_pages<T>(
     mut read: impl AsyncFnMut(Page) -> Result<Items<T>, kernel::Error>,
 ) -> Result<Vec<T>, Failure> {

@@ -1,6 +1,6 @@
-//! Results on standard output: lines for people, or one JSON document.
+//! Results on standard output: text for people, or one JSON document.
 //!
-//! Records are those of the management API, member for member, so a script that reads the one can read the other.
+//! Records have the members of the management API, so a script can read both.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use super::Failure;
 
-/// How results are printed.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Format {
     /// Print one JSON document, with the member names of the management API
@@ -40,7 +39,7 @@ impl Format {
         Ok(table(&rows)?)
     }
 
-    /// That something was done which leaves no record.
+    /// The result of a command that has no record to print.
     pub(super) fn done(self, document: &Value, sentence: impl fmt::Display) -> Result<(), Failure> {
         if self.json {
             json(document)?;
@@ -51,14 +50,12 @@ impl Format {
     }
 }
 
-/// Prints a line.
 pub(super) fn line(text: impl fmt::Display) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}")?;
     out.flush()
 }
 
-/// Prints the JSON document that is the whole result.
 pub(super) fn json(document: &impl Serialize) -> io::Result<()> {
     line(serde_json::to_string_pretty(document)?)
 }
@@ -70,7 +67,7 @@ pub(super) fn fields_in_columns(fields: &[(&str, String)]) -> io::Result<()> {
     table(&rows)
 }
 
-/// Rows in aligned columns, without spaces at the ends of lines.
+/// Rows in aligned columns, without trailing spaces.
 fn table(rows: &[Vec<String>]) -> io::Result<()> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
@@ -79,12 +76,12 @@ fn table(rows: &[Vec<String>]) -> io::Result<()> {
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
     for row in rows {
-        let mut drawn = String::new();
+        let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
             // Writing to a String cannot fail.
-            let _ = write!(drawn, "{cell:width$}  ");
+            let _ = write!(line, "{cell:width$}  ");
         }
-        text.push_str(drawn.trim_end());
+        text.push_str(line.trim_end());
         text.push('\n');
     }
     let mut out = io::stdout().lock();
@@ -92,7 +89,7 @@ fn table(rows: &[Vec<String>]) -> io::Result<()> {
     out.flush()
 }
 
-/// A value as people read it.
+/// A value as text.
 fn shown(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".to_owned(),
@@ -101,7 +98,7 @@ fn shown(value: Option<&Value>) -> String {
             text.split(['\r', '\n']).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" / ")
         }
         Some(Value::String(text)) => text.clone(),
-        // Not "-": for a list of what is allowed, none and no list are opposites.
+        // Not "-": an empty list of allowed items and no list at all are opposites.
         Some(Value::Array(items)) if items.is_empty() => "(none)".to_owned(),
         Some(Value::Array(items)) => {
             items.iter().map(|item| shown(Some(item))).collect::<Vec<_>>().join(", ")

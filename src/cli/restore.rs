@@ -1,4 +1,4 @@
-//! `mintmark restore [FILE]`: a backup comes back, and nothing that was issued after it was made is believed.
+//! `mintmark restore [FILE]`: restores a backup and revokes tokens, because a backup does not know later revocations.
 
 use std::path::PathBuf;
 
@@ -13,22 +13,21 @@ use crate::config::Settings;
 use crate::kernel::Caller;
 use crate::tokens::Restored;
 
-/// Put a backup in place, or make safe what the database's own tools put there.
+/// Restore a backup, and revoke the tokens it cannot vouch for
 ///
-/// With FILE, a copy made by `mintmark backup` becomes the SQLite database; there must be none in its place. Without,
-/// the database is taken as it is: run it after pg_restore, before the first `mintmark serve`. No process may be
-/// serving it.
+/// With FILE, a copy made by `mintmark backup` becomes the SQLite database; there must be no database yet. Without FILE, it
+/// works on the database as it is: run it after pg_restore, before the first `mintmark serve`. No server may be running.
 ///
-/// A restored database does not know what happened after its backup. So every client gets a new generation, which kills
-/// its stateless tokens, and all recorded tokens are revoked; status lists begin anew. Running it twice does no harm.
+/// A backup does not contain what happened after it was made, such as revocations. So all tokens are revoked, recorded or
+/// not, and new status lists are started. Running it twice does no harm.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   mintmark restore /backups/mintmark-2027-01-31.db
-  mintmark restore --keep-recorded-tokens       after pg_restore, with tokens that nobody can replace")]
+  mintmark restore --keep-recorded-tokens       after pg_restore, if tokens cannot be replaced")]
 pub(super) struct Restore {
-    /// The backup to put in place (SQLite)
+    /// The backup to restore (SQLite)
     file: Option<PathBuf>,
-    /// Let recorded tokens that the backup knows live on; one that was revoked after the backup lives again
+    /// Keep the recorded tokens in the backup valid, also those that were revoked after it was made
     #[arg(long)]
     keep_recorded_tokens: bool,
     #[command(flatten)]
@@ -42,12 +41,12 @@ impl Restore {
             None => self.make_safe(settings).await?,
             Some(_) if settings.database.engine() != "SQLite" => {
                 return Err(Failure::Fault(
-                    "this database is PostgreSQL's, which has tools of its own: pg_restore it first, then run \
-                     `mintmark restore` without a file"
+                    "the database is PostgreSQL, which has its own tools: run pg_restore first, then `mintmark restore` \
+                     without a file"
                         .to_owned(),
                 ));
             }
-            // Safe before it has the name by which it is served, whatever happens in between.
+            // The copy is made safe before it gets its final name, so that an interrupted restore leaves nothing to serve.
             Some(file) => match self.make_safe(app::stage(&settings, file)?).await {
                 Ok(restored) => {
                     app::put_in_place(&settings)?;
@@ -63,12 +62,12 @@ impl Restore {
         self.format.done(
             &json!({ "clients": clients, "revoked_tokens": revoked, "kept_tokens": kept }),
             format_args!(
-                "{clients} API clients begin a new generation; {revoked} recorded tokens revoked, {kept} kept"
+                "short-lived tokens of {clients} API clients revoked; {revoked} recorded tokens revoked, {kept} kept"
             ),
         )?;
-        eprint!("{WHAT_CANNOT_BE_KNOWN}");
+        eprint!("{NOT_IN_THE_BACKUP}");
         if self.keep_recorded_tokens {
-            eprint!("{KEPT}");
+            eprint!("{KEPT_TOKENS}");
         }
         Ok(())
     }
@@ -82,15 +81,14 @@ impl Restore {
     }
 }
 
-const WHAT_CANNOT_BE_KNOWN: &str = "\
-What happened after the backup was made is not known to it. Look after these yourself:
-- API clients, secrets, products and workspaces that were deleted or suspended since are back as they were: delete or
-  suspend them again; secrets added since are gone.
+const NOT_IN_THE_BACKUP: &str = "\
+The backup does not contain what happened after it was made. Check these yourself:
+- API clients, client secrets, products and workspaces that were deleted or suspended since are back: delete or suspend
+  them again. Client secrets added since are missing: add them again with mintmark clients add-secret.
 - Signing keys that were deleted since are back. If one was stolen: mintmark keys revoke KID
-- Audit events since are lost, and mails that were waiting then may be sent again.
-- Tokens that were issued since are dead, though a verifier that does not look at status lists accepts them until they
+- Audit events since are lost, and emails that were waiting at that time may be sent again.
+- Tokens that were issued since are revoked, but a verifier that does not check status lists accepts them until they
   expire.
 ";
 
-const KEPT: &str =
-    "- Recorded tokens that were revoked since live again: revoke them again with mintmark tokens revoke.\n";
+const KEPT_TOKENS: &str = "- Recorded tokens that were revoked since are valid again: revoke them again with mintmark tokens revoke.\n";

@@ -1,4 +1,4 @@
-//! `mintmark serve`: the service, until it is told to stop.
+//! `mintmark serve`: runs the server until a signal stops it.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use crate::config::{self, Settings};
 use crate::model::clock::SystemClock;
 use crate::vault::master::Origin;
 
-/// Serve until SIGTERM or Ctrl-C.
+/// Run the server until SIGTERM or Ctrl-C (the default command)
 ///
-/// A stop is graceful: requests in flight are finished, for up to `server.shutdown_timeout_seconds`. A second signal
-/// ends the process at once. With port 0 in `server.listen` the system chooses a port; the start line of the log names
-/// it, and the issuer follows from it unless `server.public_url` is set.
+/// It stops gracefully: requests in flight are finished, for up to server.shutdown_timeout_seconds. A second signal ends
+/// the process at once. With port 0 in server.listen the system chooses the port; the log shows it, and the issuer is
+/// derived from it unless server.public_url is set.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -36,7 +36,7 @@ impl Serve {
     }
 }
 
-/// Reads the settings and binds what they name. A port that the system chose is one of the settings from then on.
+/// Reads the settings and binds the listeners. A port that the system chose becomes part of the settings.
 pub(super) fn bind(global: &Global) -> Result<(Settings, Listeners), Failure> {
     let config = global.config.as_deref();
     if let Some(address) = config::open_port(config, config::environment()) {
@@ -50,7 +50,7 @@ pub(super) fn bind(global: &Global) -> Result<(Settings, Listeners), Failure> {
     Ok((settings, listeners))
 }
 
-/// Says in one line what is served where, and what an operator should know at the start.
+/// Logs in one line what is served where, then a new master key and a missing first API client.
 async fn announce(settings: &Settings, listeners: &Listeners, app: &App) -> Result<(), Failure> {
     let listen = listeners.public.local_addr()?;
     let management = listeners.management.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
@@ -73,19 +73,20 @@ async fn announce(settings: &Settings, listeners: &Listeners, app: &App) -> Resu
         "serving"
     );
     if app.core().services.tenants.first_manager().await?.is_none() {
-        tracing::info!("no API client may manage this service yet: make the first with `mintmark bootstrap`");
+        tracing::info!(
+            "no API client may manage this service yet: create the first one with `mintmark bootstrap`"
+        );
     }
     Ok(())
 }
 
-/// SIGTERM and SIGINT, kept from ending the process from now on.
+/// SIGTERM and SIGINT, which from now on no longer end the process by themselves.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    /// Begins to listen.
     pub(super) fn listen() -> Result<Self, Failure> {
         let on = |kind| {
             signal(kind).map_err(|error| Failure::Fault(format!("cannot listen for signals: {error}")))
@@ -93,7 +94,7 @@ impl Signals {
         Ok(Self { terminate: on(SignalKind::terminate())?, interrupt: on(SignalKind::interrupt())? })
     }
 
-    /// The next one.
+    /// Waits for the next signal and returns its name.
     pub(super) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
@@ -101,8 +102,8 @@ impl Signals {
         }
     }
 
-    /// Serves until the first signal or until `meanwhile` has had enough, then until all requests in flight are done
-    /// or another signal comes.
+    /// Serves until the first signal, or until `meanwhile` returns [`Next::Stop`] or an error; then finishes the requests
+    /// in flight, unless a second signal comes.
     pub(super) async fn serve(
         mut self,
         app: App,
@@ -114,7 +115,7 @@ impl Signals {
             // An error means that the other end was dropped, which is the signal.
             let _ = stopped.await;
         });
-        let enough = async {
+        let told_to_stop = async {
             match meanwhile.await {
                 Ok(Next::Serve) => std::future::pending().await,
                 Ok(Next::Stop) => Ok(()),
@@ -124,7 +125,7 @@ impl Signals {
         tokio::pin!(serving);
         let outcome = tokio::select! {
             ended = &mut serving => return Ok(ended?),
-            outcome = enough => outcome,
+            outcome = told_to_stop => outcome,
             name = self.next() => {
                 tracing::info!("{name}: finishing requests in flight");
                 Ok(())
@@ -142,11 +143,9 @@ impl Signals {
     }
 }
 
-/// What follows what was done while serving.
+/// Whether to go on serving.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Next {
-    /// Serve on.
     Serve,
-    /// Stop, gracefully.
     Stop,
 }

@@ -1,4 +1,4 @@
-//! `mintmark tokens`: the recorded tokens of an API client. A token is printed once, when it is made.
+//! `mintmark tokens`: the access tokens of an API client. A token is printed once, when it is created.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -24,11 +24,12 @@ const MEMBERS: &[&str] = &[
     "issued_by",
 ];
 
-/// List, make, show and revoke the access tokens of an API client.
+/// List, create, show and revoke the access tokens of an API client
 ///
-/// Those that never expire or live long, those issued one at a time (`--active-tokens replace`) and those made here or
-/// by an administrator are on record and listed. All others are not; `revoke-all` ends them too. What is revoked is dead
-/// within a second where a server asks for it, and within status_lists.ttl_seconds for who verifies offline.
+/// Tokens are recorded and listed if they never expire, if they live longer than tokens.record_above_seconds, if the API
+/// client has one at a time (--active-tokens replace), or if they were created here or by an administrator. Others are not
+/// recorded; `revoke-all` revokes them too. A revocation takes effect within a second for introspection, and within
+/// status_lists.ttl_seconds for services that verify offline.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -45,32 +46,32 @@ pub(super) struct Tokens {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// The tokens on record, newest first
+    /// List the recorded tokens, newest first
     #[command(after_help = "Example:\n  mintmark tokens list CLIENT_ID --json")]
     List {
         /// The API client
         client_id: String,
     },
-    /// Make a token; it is printed once
+    /// Create a token and print it once
     #[command(
         after_help = "Example:\n  mintmark tokens create CLIENT_ID --scope 'e-invoicing gst' --token-expiry 86400"
     )]
     Create {
         /// The API client
         client_id: String,
-        /// Scope tokens with spaces between them [default: all that is granted]
+        /// Scopes, separated by spaces [default: all products of the API client]
         #[arg(long)]
         scope: Option<String>,
-        /// How long it lives: seconds, or never; at most what the API client's tokens live [default: just that]
+        /// Its lifetime in seconds, or never; not longer than the token expiry of the API client, which is the default
         #[arg(long, value_name = "SECONDS|never", allow_negative_numbers = true)]
         token_expiry: Option<Expiry>,
     },
-    /// The record of a token
+    /// Show the record of a token
     #[command(after_help = "Example:\n  mintmark tokens show CLIENT_ID JTI")]
     Show {
         /// The API client
         client_id: String,
-        /// The token, as `mintmark tokens list` names it
+        /// The `jti` of the token, see `mintmark tokens list`
         #[arg(allow_hyphen_values = true)]
         jti: String,
     },
@@ -79,11 +80,11 @@ enum Verb {
     Revoke {
         /// The API client
         client_id: String,
-        /// The token, as `mintmark tokens list` names it
+        /// The `jti` of the token, see `mintmark tokens list`
         #[arg(allow_hyphen_values = true)]
         jti: String,
     },
-    /// Revoke all tokens of an API client, on record or not
+    /// Revoke all tokens of an API client, recorded or not
     #[command(after_help = "Example:\n  mintmark tokens revoke-all CLIENT_ID")]
     RevokeAll {
         /// The API client
@@ -109,7 +110,7 @@ impl Tokens {
                 let wanted = NewToken { scope, token_expiry, ..NewToken::default() };
                 let made = opened.core.services.issuer.generate(&caller, &client_id, &wanted, None).await?;
                 format.record(&to_json(&made), &["access_token", "jti", "scope", "expires_in"])?;
-                eprintln!("\nKeep the token: it is not shown again.");
+                eprintln!("\nStore the token safely: it is not shown again.");
                 Ok(())
             }
             Verb::Show { client_id, jti } => format
@@ -124,7 +125,9 @@ impl Tokens {
                 let document = json!({ "client_id": client_id, "revoked_tokens": revoked });
                 format.done(
                     &document,
-                    format_args!("all tokens of the API client {client_id} revoked, {revoked} of them on record and alive"),
+                    format_args!(
+                        "all tokens of the API client {client_id} revoked, {revoked} of them recorded"
+                    ),
                 )
             }
         }

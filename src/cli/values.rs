@@ -1,4 +1,4 @@
-//! Values of options that stand for members of a record: given, or taken back to the default by an empty text.
+//! Values of options that set members of a record; an empty string resets a member to its default.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::model::expiry::TokenExpiry;
 use crate::model::member::Member;
 
-/// The value of an option; an empty text is `null` of the management API, as an empty setting is "not set".
+/// The value of an option; an empty string is the `null` of the management API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Given<T> {
     Empty,
@@ -21,7 +21,7 @@ impl<T: FromStr> FromStr for Given<T> {
     }
 }
 
-/// What an option says of a member.
+/// The member that an option sets.
 pub(super) fn member<T>(given: Option<Given<T>>) -> Member<T> {
     match given {
         None => Member::Absent,
@@ -30,12 +30,11 @@ pub(super) fn member<T>(given: Option<Given<T>>) -> Member<T> {
     }
 }
 
-/// What an option that takes a list says of a member: an empty text is the empty list.
+/// The member that a list option sets; an empty string is the empty list.
 pub(super) fn members(given: Option<Vec<String>>) -> Member<Vec<String>> {
     Member::from(given.map(|items| items.into_iter().filter(|item| !item.is_empty()).collect()))
 }
 
-/// `never`, or a number of seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Expiry(pub(super) TokenExpiry);
 
@@ -53,7 +52,6 @@ impl FromStr for Expiry {
     }
 }
 
-/// `KEY=VALUE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pair(String, String);
 
@@ -66,7 +64,7 @@ impl FromStr for Pair {
     }
 }
 
-/// Pairs to set and keys to remove, as a merge patch says them.
+/// Pairs to set and keys to remove, as a merge patch.
 pub(super) fn metadata(set: Vec<Pair>, removed: Vec<String>) -> Member<BTreeMap<String, Option<String>>> {
     if set.is_empty() && removed.is_empty() {
         return Member::Absent;
@@ -80,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_text_takes_a_member_back() {
+    fn an_empty_string_resets_a_member() {
         assert_eq!(member::<i64>(None), Member::Absent);
         assert_eq!(member("".parse::<Given<i64>>().ok()), Member::Null);
         assert_eq!(member("7".parse::<Given<i64>>().ok()), Member::Value(7));
@@ -95,8 +93,8 @@ mod tests {
         assert!("soon".parse::<Expiry>().is_err());
         assert_eq!("a=b=c".parse(), Ok(Pair("a".into(), "b=c".into())));
         assert!("a".parse::<Pair>().is_err());
-        let said = metadata(vec!["a=".parse().unwrap()], vec!["b".to_owned()]);
+        let patch = metadata(vec!["a=".parse().unwrap()], vec!["b".to_owned()]);
         let expected = BTreeMap::from([("a".to_owned(), Some(String::new())), ("b".to_owned(), None)]);
-        assert_eq!(said.value(), Some(&expected));
+        assert_eq!(patch.value(), Some(&expected));
     }
 }

@@ -1,4 +1,4 @@
-//! What the demo is made of: a workspace, two products, an API client with one secret. What is there already is kept.
+//! The data of the demo: a workspace, two products, an API client with one secret. Existing ones are kept.
 
 use crate::cli::Failure;
 use crate::cli::opened::all_pages;
@@ -9,24 +9,22 @@ use crate::model::secret::PlainSecret;
 use crate::services::Services;
 use crate::tenants::{ProductChange, WorkspaceChange};
 
-/// The workspace.
 pub(super) const WORKSPACE: &str = "demo";
-/// The products, by code.
 pub(super) const PRODUCTS: [&str; 2] = ["e-invoicing", "gst"];
 const PRODUCT_NAMES: [&str; 2] = ["E-Invoicing", "GST"];
-/// The API client, known again by its label.
+/// The label by which the API client of an earlier run is found.
 const LABEL: &str = "Quickstart ERP";
 
-/// The API client of the demo, with the secret that was just made for it.
+/// The API client of the demo with its new secret.
 pub(super) struct Demo {
     pub(super) client_id: String,
     pub(super) client_secret: PlainSecret,
-    /// Whether the secret took the place of an earlier one.
+    /// Whether the secret replaces one of an earlier run.
     pub(super) again: bool,
 }
 
 impl Demo {
-    /// Makes what is missing.
+    /// Creates what is missing.
     pub(super) async fn prepare(services: &Services) -> Result<Self, Failure> {
         let caller = Caller::command_line();
         make_products(services, &caller).await?;
@@ -77,12 +75,12 @@ async fn make_workspace(services: &Services, caller: &Caller) -> Result<(), Fail
     Ok(())
 }
 
-/// The client of an earlier run.
+/// The API client of an earlier run.
 async fn known_client(services: &Services, caller: &Caller) -> Result<Option<String>, Failure> {
     let filter = ClientFilter { label: Some(LABEL.to_owned()), ..ClientFilter::default() };
     let found =
         all_pages(async |page| services.clients.clients(caller, WORKSPACE, &filter, &page).await).await?;
-    // The filter finds labels that contain it; the oldest of that very label is ours.
+    // The filter also finds labels that contain this one. Of several with this label, the oldest is ours.
     Ok(found
         .into_iter()
         .rev()

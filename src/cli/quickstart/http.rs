@@ -1,4 +1,4 @@
-//! The demo's two conversations over real HTTP: the ERP's token request, and a verifier's look at the published keys.
+//! The HTTP requests of the demo: the ERP's token request, and the verifier's request for the published keys.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,12 +29,12 @@ pub(super) async fn exchange(settings: &Settings, demo: &Demo) -> Result<Exchang
         request.form(&[("grant_type", "client_credentials")]).send().await.map_err(|error| failed(&error))?;
     let (status, body) = (reply.status(), reply.text().await.map_err(|error| failed(&error))?);
     if !status.is_success() {
-        return Err(Failure::Fault(format!("{endpoint} answers {status}: {body}")));
+        return Err(Failure::Fault(format!("{endpoint} responds with {status}: {body}")));
     }
     serde_json::from_str(&body).map_err(|error| failed(&error))
 }
 
-/// Verifies a token as any other service would.
+/// Verifies a token the way any other service does.
 pub(super) async fn verify(settings: &Settings, token: &str) -> Result<AccessTokenClaims, Failure> {
     let issuer = settings.server.public_url.as_str();
     let failed = |error: &dyn std::error::Error| {
@@ -48,7 +48,6 @@ pub(super) async fn verify(settings: &Settings, token: &str) -> Result<AccessTok
     verifier.verify(token).await.map(Arc::unwrap_or_clone).map_err(|error| failed(&error))
 }
 
-/// Where tokens are asked for.
 pub(super) fn token_endpoint(settings: &Settings) -> String {
     format!("{}/oauth2/token", settings.server.public_url)
 }
@@ -63,7 +62,7 @@ fn client() -> Result<Client, Failure> {
         .map_err(|error| Failure::Fault(format!("cannot make requests: {}", chain(&error))))
 }
 
-/// The verifier's transport, past any proxy that is set for the world outside.
+/// The verifier's transport, without the proxy that may be set for other hosts.
 struct Loopback(Client);
 
 impl Fetch for Loopback {
@@ -83,7 +82,7 @@ impl Fetch for Loopback {
     }
 }
 
-/// An error with its causes, which are what helps.
+/// An error with its causes, which say what happened.
 fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(error.source(), |cause| cause.source())
         .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))

@@ -1,4 +1,4 @@
-//! `mintmark quickstart`: the main job done once before your eyes, from nothing to a verified token.
+//! `mintmark quickstart`: a demo that shows each step from an empty folder to a verified token.
 
 mod demo;
 mod http;
@@ -19,12 +19,12 @@ use crate::vault::master::Origin;
 use demo::Demo;
 use told::Steps;
 
-/// From nothing to a verified token: a demo on this machine, which goes on serving.
+/// Run a demo on this machine: from an empty folder to a verified token
 ///
-/// Starts the service, makes the workspace `demo` with two products and an API client, exchanges its id and secret for
-/// an access token over HTTP, verifies the token from the published keys, and prints each step with the command that
-/// repeats it. Run again, it gives the demo client a new secret in place of the old one. It refuses an issuer that
-/// others could reach, since the demo secret is printed.
+/// It starts the server, creates the workspace `demo` with two products and an API client, requests an access token over
+/// HTTP, verifies the token with the published keys, and prints each step with the command that repeats it. Then it keeps
+/// serving. Run again, it replaces the secret of the demo client. It refuses to run if server.public_url is not loopback,
+/// because it prints a working secret.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -32,7 +32,7 @@ Examples:
   MINTMARK__SERVER__LISTEN=127.0.0.1:9000 mintmark quickstart
   mintmark quickstart --once --json | jq -r .access_token")]
 pub(super) struct Quickstart {
-    /// Stop after the token is verified
+    /// Stop after verifying the token
     #[arg(long)]
     once: bool,
     #[command(flatten)]
@@ -66,26 +66,24 @@ impl Quickstart {
     }
 }
 
-/// The demo is for this machine alone, and over plain http, which every tool on it can speak.
+/// The demo is for this machine only, over plain HTTP, so that `curl` needs no certificate.
 fn must_be_local(settings: &Settings) -> Result<(), Failure> {
     let url = &settings.server.public_url;
     if !url.is_loopback() {
         return Err(Failure::Usage(format!(
-            "quickstart prints a secret that works, so it runs only where nobody else can reach it, and \
-             server.public_url is {url}. Leave that out for the demo; for a real service run `mintmark serve` and \
-             `mintmark bootstrap`"
+            "quickstart prints a working secret, so it runs only on a loopback address, but server.public_url is {url}. \
+             Remove that setting for the demo. For a real service run `mintmark serve` and `mintmark bootstrap`"
         )));
     }
     if url.is_https() {
         return Err(Failure::Usage(format!(
-            "quickstart speaks plain http on this machine, and server.public_url is {url}. Leave that and server.tls \
-             out for the demo"
+            "quickstart uses plain http, but server.public_url is {url}. Remove that setting and server.tls for the demo"
         )));
     }
     Ok(())
 }
 
-/// Where `/v1` is.
+/// The base URL of `/v1`.
 fn management_url(settings: &Settings, listeners: &Listeners) -> Result<String, Failure> {
     Ok(match &listeners.management {
         Some(listener) => format!("http://{}", listener.local_addr()?),

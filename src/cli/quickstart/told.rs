@@ -1,4 +1,4 @@
-//! What the demo tells: each step, what came of it, and the command that repeats it. The secret goes to standard output
+//! The output of the demo: each step with its result and the command that repeats it. The secret goes to standard output
 //! only.
 
 use std::io;
@@ -12,7 +12,7 @@ use super::http::{Exchanged, token_endpoint};
 use crate::cli::output;
 use crate::config::Settings;
 
-/// All that happened.
+/// The results of the demo.
 pub(super) struct Steps<'a> {
     pub(super) settings: &'a Settings,
     /// The base of `/v1`.
@@ -22,7 +22,7 @@ pub(super) struct Steps<'a> {
     pub(super) demo: Demo,
     pub(super) exchanged: Exchanged,
     pub(super) claims: AccessTokenClaims,
-    /// A client that may manage, if there is one yet.
+    /// An API client that may manage, if there is one yet.
     pub(super) manager: Option<String>,
 }
 
@@ -61,7 +61,7 @@ impl Steps<'_> {
         format!(
             "\
 Mintmark {version} at {issuer}, data in {database}.
-Each step has just been done; its command repeats it in another terminal.
+Each step has just been done. Its command repeats it in another terminal.
 
 1. An administrator registers an ERP: an API client in the workspace `{WORKSPACE}`, for two products.
 
@@ -98,9 +98,9 @@ The API is described at {issuer}/docs, every command at `{program} --help`.{end}
             products = claims.products.join(" and "),
             audience = claims.aud.join(" and "),
             who = if self.manager.is_none() {
-                "The first line makes the client that may manage."
+                "The first line creates the API client that may manage."
             } else {
-                "The first line gives the client that may manage another secret."
+                "The first line adds a secret to the API client that may manage."
             },
             admin = self.administrator(),
             cut = r#"sed 's/.*"access_token":"\([^"]*\)".*/\1/'"#,

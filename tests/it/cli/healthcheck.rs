@@ -53,5 +53,5 @@ fn one_that_does_not_answer_is_not_alive() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap().to_string();
     let place = Place::new(Engine::Sqlite).with("MINTMARK__SERVER__LISTEN", &address);
-    place.run(&["healthcheck"]).must_fail(1, &["no answer within 3 seconds"]);
+    place.run(&["healthcheck"]).must_fail(1, &["no response within 3 seconds"]);
 }

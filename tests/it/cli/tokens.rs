@@ -32,7 +32,7 @@ async fn made_listed_and_revoked(engine: Engine) {
     let (place, id) = with_client(engine, &[]);
     let tokens = |args: &[&str]| place.run(&[&["tokens"], args].concat());
     let made = tokens(&["create", &id, "--json"]).must_succeed();
-    assert!(made.stderr.contains("Keep the token"), "{made:?}");
+    assert!(made.stderr.contains("Store the token safely"), "{made:?}");
     let made = made.json();
     assert_eq!(
         (text(&made, "token_type"), text(&made, "scope"), &made["expires_in"]),
