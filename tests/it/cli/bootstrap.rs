@@ -1,4 +1,4 @@
-//! `mintmark bootstrap`: once, twice, at once, and beside a serving process.
+//! `mintmark bootstrap`: once, twice, several at the same time, and while a server is running.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::support::{Engine, on_both_engines};
 on_both_engines!(
     the_first_run_prints_a_secret_and_the_second_none,
     of_runs_at_once_one_makes_the_client,
-    what_it_makes_beside_a_serving_process_is_in_force_there,
+    a_running_server_accepts_the_new_client,
 );
 
 async fn the_first_run_prints_a_secret_and_the_second_none(engine: Engine) {
@@ -52,7 +52,7 @@ async fn of_runs_at_once_one_makes_the_client(engine: Engine) {
     assert!(ran.iter().all(|made| made["client_id"] == ran[0]["client_id"]), "{ran:?}");
 }
 
-async fn what_it_makes_beside_a_serving_process_is_in_force_there(engine: Engine) {
+async fn a_running_server_accepts_the_new_client(engine: Engine) {
     let mut place = Place::new(engine);
     let serving = place.serve();
     place.set("MINTMARK__SERVER__PUBLIC_URL", &serving.base);

@@ -48,7 +48,7 @@ fn secrets_are_redacted() {
 }
 
 #[test]
-fn all_problems_are_told_at_once() {
+fn all_problems_are_listed_at_once() {
     let place = Place::new(Engine::Sqlite)
         .with("MINTMARK__SERVER__PUBLIC_URL", "http://tokens.example.com")
         .with("MINTMARK__KEYS__PENDING_SECONDS", "1");
@@ -70,7 +70,7 @@ fn all_problems_are_told_at_once() {
 }
 
 #[test]
-fn a_settings_file_that_is_damaged_or_missing_is_told() {
+fn a_damaged_or_missing_settings_file_is_reported() {
     let place = Place::with_issuer(Engine::Sqlite);
     place.write("mine.toml", "[server\nlisten = ");
     place.run(&["--config", "mine.toml", "serve"]).must_fail(2, &["mine.toml"]);
@@ -103,7 +103,7 @@ fn a_master_key_that_is_none_or_open_to_all_is_a_problem() {
 }
 
 #[test]
-fn what_is_lawful_but_doubtful_is_warned_of() {
+fn valid_settings_that_are_often_mistakes_cause_warnings() {
     let warned = |settings: &[(&str, &str)]| {
         let place = settings.iter().fold(Place::new(Engine::Sqlite), |place, (name, value)| {
             place.with(&format!("MINTMARK__SERVER__{name}"), value)

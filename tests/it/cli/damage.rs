@@ -5,13 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use super::process::{Place, bytes, text};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(a_damaged_key_file_is_told_and_nothing_is_changed);
+on_both_engines!(a_damaged_key_file_is_reported_and_nothing_is_changed);
 
 /// Commands that open the database, each of which must refuse.
 const OPENERS: [&[&str]; 4] =
     [&["serve"], &["bootstrap"], &["clients", "list", "platform"], &["quickstart", "--once"]];
 
-async fn a_damaged_key_file_is_told_and_nothing_is_changed(engine: Engine) {
+async fn a_damaged_key_file_is_reported_and_nothing_is_changed(engine: Engine) {
     let place = Place::new(engine).with("MINTMARK__SERVER__LISTEN", "127.0.0.1:0");
     let issuer = "http://127.0.0.1:8080";
     let place = place.with("MINTMARK__SERVER__PUBLIC_URL", issuer);
@@ -54,7 +54,7 @@ async fn a_damaged_key_file_is_told_and_nothing_is_changed(engine: Engine) {
     assert_eq!(place.json(&show), before);
 }
 
-/// A database that is gone cannot be told from one that was never there, but for the key that was made with it.
+/// Only the master key shows that there was a database before.
 #[test]
 fn a_lost_database_is_noticed_by_its_key() {
     let place = Place::with_issuer(Engine::Sqlite);
@@ -103,7 +103,7 @@ async fn a_database_that_is_moved_while_it_is_served_takes_no_more() {
 }
 
 #[test]
-fn a_damaged_database_is_told_and_not_a_byte_is_changed() {
+fn a_damaged_database_is_reported_and_not_changed() {
     let place = Place::with_issuer(Engine::Sqlite);
     let made = place.json(&["bootstrap", "--json"]);
     let show = ["clients", "show", text(&made, "client_id"), "--json"];
@@ -129,7 +129,7 @@ fn a_damaged_database_is_told_and_not_a_byte_is_changed() {
 }
 
 #[tokio::test]
-async fn a_database_server_that_is_away_is_told_without_its_password() {
+async fn an_unreachable_database_is_reported_without_its_password() {
     let place = Place::with_issuer(Engine::Sqlite)
         .with("MINTMARK__DATABASE__URL", "postgres://me:canary@127.0.0.1:1/tokens");
     for args in OPENERS {

@@ -1,4 +1,4 @@
-//! `mintmark healthcheck`, `mintmark migrate`: what containers run beside the service.
+//! `mintmark healthcheck`, `mintmark migrate`: what containers run in addition to the server.
 
 use std::net::TcpListener;
 

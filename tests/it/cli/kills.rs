@@ -1,5 +1,5 @@
 //! The server is killed (SIGKILL) again and again while tokens are issued and revoked. Nothing that was acknowledged is
-//! lost: every recorded token is on record, every revoked one stays dead.
+//! lost: every recorded token is there, every revoked one stays revoked.
 
 use std::cell::{Cell, RefCell};
 
@@ -10,10 +10,10 @@ use serde_json::Value;
 use super::process::{Place, Serving, client, text};
 use crate::support::Engine;
 
-/// Requests under way at any time.
+/// Concurrent requests.
 const AT_ONCE: usize = 8;
 
-/// A token that was handed out.
+/// An issued token.
 #[derive(Debug)]
 struct Held {
     access_token: String,
@@ -23,7 +23,7 @@ struct Held {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Revoked {
     No,
-    /// Asked for without an answer: it may have happened or not.
+    /// Requested without a response: it may have happened or not.
     Perhaps,
     Acknowledged,
 }
@@ -81,7 +81,7 @@ async fn nothing_acknowledged_is_lost(engine: Engine, kills: usize) {
     assert_eq!(serving.stop().code, 0);
 }
 
-/// Issues and revokes by turns, and kills the server when enough has been answered.
+/// Issues and revokes in turn, and kills the server after enough responses.
 async fn work(
     http: &Client,
     serving: &Serving,

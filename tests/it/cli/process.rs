@@ -1,4 +1,4 @@
-//! The program as a process: run to its end, or serving until it is told to stop, in a folder of its own.
+//! The program as a process: run to its end, or serving until it is stopped, in a folder of its own.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
@@ -143,7 +143,7 @@ impl Ran {
         assert_eq!((self.code, self.stdout.as_str()), (code, ""), "{self:?}");
         assert!(self.stderr.starts_with("mintmark: ") || self.stderr.starts_with("error: "), "{self:?}");
         for part in says {
-            assert!(self.stderr.contains(part), "{part:?} is not said: {self:?}");
+            assert!(self.stderr.contains(part), "{part:?} is missing: {self:?}");
         }
         self
     }

@@ -10,19 +10,19 @@ use crate::support::{Engine, on_both_engines};
 on_both_engines!(
     from_an_empty_folder_to_a_verified_token,
     a_second_run_replaces_the_secret,
-    every_printed_command_works_as_it_stands,
+    every_printed_command_works_as_printed,
 );
 
-/// Starts the demo and waits until all is told.
+/// Starts the demo and waits for its whole output.
 fn started(place: &Place) -> (Running, String) {
     let mut running = place.start(&["quickstart"]);
     running.stdout.wait_for("Serving until Ctrl-C.");
-    let told = running.stdout.text();
-    (running, told)
+    let printed = running.stdout.text();
+    (running, printed)
 }
 
 /// The word after `name` on a line of its own.
-fn told<'a>(text: &'a str, name: &str) -> &'a str {
+fn value_of<'a>(text: &'a str, name: &str) -> &'a str {
     let line =
         text.lines().find_map(|line| line.trim().strip_prefix(name)).unwrap_or_else(|| panic!("{text}"));
     line.split_whitespace().next().unwrap()
@@ -48,7 +48,10 @@ async fn from_an_empty_folder_to_a_verified_token(engine: Engine) {
     {
         assert!(text.contains(part), "{part:?}: {text}");
     }
-    assert_eq!(status(&base(&text), told(&text, "client_id"), told(&text, "client_secret")).await, 200);
+    assert_eq!(
+        status(&base(&text), value_of(&text, "client_id"), value_of(&text, "client_secret")).await,
+        200
+    );
     running.signal("INT");
     let ran: Ran = running.wait();
     assert_eq!(ran.code, 0, "{ran:?}");
@@ -68,10 +71,10 @@ async fn a_second_run_replaces_the_secret(engine: Engine) {
 
     let place = place.with("MINTMARK__SERVER__PUBLIC_URL", "");
     let (running, again) = started(&place);
-    assert_eq!(told(&again, "client_id"), id);
+    assert_eq!(value_of(&again, "client_id"), id);
     assert!(again.contains("(new: the one before no longer works)"), "{again}");
     let base = base(&again);
-    assert_eq!(status(&base, id, told(&again, "client_secret")).await, 200);
+    assert_eq!(status(&base, id, value_of(&again, "client_secret")).await, 200);
     assert_eq!(status(&base, id, text(&first, "client_secret")).await, 401);
     let place = place.with("MINTMARK__SERVER__PUBLIC_URL", &base);
     let clients = place.json(&["clients", "list", "demo", "--json"]);
@@ -89,19 +92,19 @@ async fn a_second_run_replaces_the_secret(engine: Engine) {
     assert_eq!(third["claims"]["products"], first["claims"]["products"]);
 }
 
-async fn every_printed_command_works_as_it_stands(engine: Engine) {
+async fn every_printed_command_works_as_printed(engine: Engine) {
     let mut place = Place::new(engine);
     for run in ["first", "with a manager there"] {
         place.set("MINTMARK__SERVER__PUBLIC_URL", "");
-        let (running, told) = started(&place);
+        let (running, printed) = started(&place);
         // The other terminal has the same settings; the port, which the system chose, is one of them.
-        place.set("MINTMARK__SERVER__PUBLIC_URL", &base(&told));
-        let commands: Vec<&str> = told
+        place.set("MINTMARK__SERVER__PUBLIC_URL", &base(&printed));
+        let commands: Vec<&str> = printed
             .lines()
             .filter_map(|line| line.strip_prefix("     "))
             .filter(|line| ["curl ", "ADMIN=", "TOKEN="].iter().any(|begin| line.starts_with(begin)))
             .collect();
-        assert_eq!(commands.len(), 5, "{told}");
+        assert_eq!(commands.len(), 5, "{printed}");
         let script = commands.iter().fold("set -e\n".to_owned(), |script, command| {
             // A line feed after each answer, which curl does not print.
             script + command + if command.starts_with("curl ") { "; echo\n" } else { "\n" }
@@ -130,7 +133,7 @@ fn an_issuer_that_others_can_reach_is_refused_before_anything_is_made() {
 }
 
 #[test]
-fn a_taken_port_is_told_with_what_to_do() {
+fn a_port_in_use_is_reported_with_what_to_do() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let place = Place::new(Engine::Sqlite).with("MINTMARK__SERVER__LISTEN", &address);

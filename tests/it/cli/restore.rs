@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::process::{Place, Serving, bytes, client, text};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(everything_issued_before_is_dead, recorded_tokens_are_kept_on_request);
+on_both_engines!(everything_issued_before_is_revoked, recorded_tokens_are_kept_on_request);
 
 /// A client by its id and secret.
 type Erp = (String, String);
@@ -53,7 +53,7 @@ async fn list_of(serving: &Serving, erp: &Erp, token: &str) -> i64 {
     uri.rsplit('/').next().unwrap().parse().unwrap()
 }
 
-async fn everything_issued_before_is_dead(engine: Engine) {
+async fn everything_issued_before_is_revoked(engine: Engine) {
     let place = Place::with_issuer(engine);
     let [never, hourly] = stock(&place);
     let serving = place.serve();

@@ -9,7 +9,7 @@ use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
     a_new_master_key_without_a_pause,
-    one_of_the_two_keys_opens_whenever_it_is_killed,
+    one_of_the_two_keys_opens_after_a_kill_at_any_moment,
     what_cannot_be_done_changes_nothing,
 );
 
@@ -47,10 +47,10 @@ async fn a_new_master_key_without_a_pause(engine: Engine) {
     while !rewrapping.has_ended() {
         tokens.extend(issue(&serving, &clients).await);
     }
-    let told = rewrapping.wait().must_succeed();
+    let printed = rewrapping.wait().must_succeed();
     let file = place.path(NEW).canonicalize().unwrap();
-    assert_eq!(told.json(), json!({"master_key_file": file, "created": true}));
-    assert!(told.stderr.contains("MINTMARK__KEYS__MASTER_KEY_FILE="), "{told:?}");
+    assert_eq!(printed.json(), json!({"master_key_file": file, "created": true}));
+    assert!(printed.stderr.contains("MINTMARK__KEYS__MASTER_KEY_FILE="), "{printed:?}");
     // What serves has no need of either key.
     tokens.extend(issue(&serving, &clients).await);
     let keys: Value = serving.get("/.well-known/jwks.json").await.json().await.unwrap();
@@ -84,7 +84,7 @@ async fn a_new_master_key_without_a_pause(engine: Engine) {
     place.run(&["keys", "list"]).must_succeed();
 }
 
-async fn one_of_the_two_keys_opens_whenever_it_is_killed(engine: Engine) {
+async fn one_of_the_two_keys_opens_after_a_kill_at_any_moment(engine: Engine) {
     let (mut place, clients) = furnished(engine);
     let serving = place.serve();
     let mut tokens = Vec::new();

@@ -1,4 +1,4 @@
-//! No secret and no token leaves by standard error or the log, whatever is logged (`docs/conformance.md` O6).
+//! No secret and no token is written to standard error or the log, at any log level (`docs/conformance.md` O6).
 
 use super::process::{Place, text};
 use crate::support::{Engine, on_both_engines};

@@ -81,7 +81,7 @@ fn serving_is_what_it_does_without_a_command() {
 }
 
 #[test]
-fn a_taken_port_is_told_with_what_to_do_and_nothing_is_made() {
+fn a_port_in_use_is_reported_and_nothing_is_created() {
     for setting in ["LISTEN", "MANAGEMENT_LISTEN"] {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap().to_string();
@@ -96,7 +96,7 @@ fn a_taken_port_is_told_with_what_to_do_and_nothing_is_made() {
 }
 
 #[test]
-fn management_has_an_address_of_its_own_if_told_so() {
+fn management_has_an_address_of_its_own_if_configured() {
     let place = Place::new(Engine::Sqlite).with("MINTMARK__SERVER__MANAGEMENT_LISTEN", "127.0.0.1:0");
     let serving = place.serve();
     let management = text(&serving.start, "management_listen");

@@ -1,4 +1,4 @@
-//! `mintmark tokens`, and what else of the command line kills tokens.
+//! `mintmark tokens`, and the other commands that revoke tokens.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -138,8 +138,8 @@ async fn a_stolen_key_takes_its_tokens_along(engine: Engine) {
     place
         .run(&["keys", "delete", kid])
         .must_fail(1, &["signs tokens", "2 live recorded tokens", &format!("{id} (2)"), "--revoke-tokens"]);
-    let told = place.run(&["keys", "revoke", kid]).must_succeed().stdout;
-    assert_eq!(told, format!("signing key {kid} revoked, and with it 2 live recorded tokens\n"));
+    let printed = place.run(&["keys", "revoke", kid]).must_succeed().stdout;
+    assert_eq!(printed, format!("signing key {kid} deleted, and 2 recorded tokens revoked\n"));
     let listed = items(&place.json(&["tokens", "list", &id, "--json"]));
     assert!(listed.iter().all(|token| token["revoked_at"].is_string()), "{listed:?}");
     let next = place.json(&["tokens", "create", &id, "--json"]);
