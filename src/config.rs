@@ -143,7 +143,7 @@ pub struct TokenSettings {
     pub default_audience: String,
     /// Lifetime where a client names none, in seconds.
     pub default_lifetime_seconds: i64,
-    /// Tokens that live longer than this, in seconds, are recorded.
+    /// Tokens that are valid for longer than this, in seconds, are recorded.
     pub record_above_seconds: i64,
     /// How long tokens are still issued while the database is unreachable, in seconds.
     pub serve_stale_seconds: i64,
@@ -170,7 +170,7 @@ pub struct StatusListSettings {
 /// Forward authentication (`/oauth2/verify`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifySettings {
-    /// Headers that may carry the token beside `Authorization`, in lower case.
+    /// Headers in which a token is accepted in addition to `Authorization`, in lower case.
     pub token_headers: Vec<String>,
 }
 

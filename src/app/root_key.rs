@@ -22,8 +22,8 @@ pub(super) async fn open_root(
     }
 }
 
-/// Of processes that start together on an empty database, the first holds the lock from before it makes the master key
-/// until the root key is stored, so the others find both.
+/// If several processes start on an empty database, the first locks the row before it creates the master key and until
+/// the root key is stored, so the others find both.
 async fn first_start(
     settings: &Settings,
     storage: &Storage,

@@ -102,13 +102,13 @@ impl Signals {
         }
     }
 
-    /// Serves until the first signal, or until `meanwhile` returns [`Next::Stop`] or an error; then finishes the requests
+    /// Serves until the first signal, or until `task` returns [`Next::Stop`] or an error; then finishes the requests
     /// in flight, unless a second signal comes.
     pub(super) async fn serve(
         mut self,
         app: App,
         listeners: Listeners,
-        meanwhile: impl Future<Output = Result<Next, Failure>>,
+        task: impl Future<Output = Result<Next, Failure>>,
     ) -> Result<(), Failure> {
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = app.run(listeners, async {
@@ -116,7 +116,7 @@ impl Signals {
             let _ = stopped.await;
         });
         let told_to_stop = async {
-            match meanwhile.await {
+            match task.await {
                 Ok(Next::Serve) => std::future::pending().await,
                 Ok(Next::Stop) => Ok(()),
                 Err(failure) => Err(failure),

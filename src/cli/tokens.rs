@@ -26,7 +26,7 @@ const MEMBERS: &[&str] = &[
 
 /// List, create, show and revoke the access tokens of an API client
 ///
-/// Tokens are recorded and listed if they never expire, if they live longer than tokens.record_above_seconds, if the API
+/// Tokens are recorded and listed if they never expire, if they are valid for longer than tokens.record_above_seconds, if the API
 /// client has one at a time (--active-tokens replace), or if they were created here or by an administrator. Others are not
 /// recorded; `revoke-all` revokes them too. A revocation takes effect within a second for introspection, and within
 /// status_lists.ttl_seconds for services that verify offline.

@@ -28,7 +28,7 @@ pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
 /// service named mintmark.
 pub const ENV_PREFIX: &str = "MINTMARK__";
 
-/// Keys whose value a file can hold that is named by `MINTMARK__…_FILE`. (`keys.master_key_file` is a key of its own.)
+/// Keys whose value can be read from a file named by `MINTMARK__…_FILE`. (`keys.master_key_file` is a key of its own.)
 const FROM_FILE: &[&str] = &["database.url"];
 
 /// The layer that set a value in force.
@@ -273,7 +273,7 @@ fn read(toml: &str) -> Result<Map<String, Value>, String> {
     })
 }
 
-/// A parser's message without the lines of the file it quotes: they may hold a secret.
+/// A parser's message without the lines of the file it quotes: they may contain a secret.
 fn without_excerpt(message: &str) -> String {
     let is_excerpt =
         |line: &str| line.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit()).starts_with('|');

@@ -58,7 +58,7 @@ fn embedded_is_broken(why: &config::ConfigError) -> Problem {
     Problem {
         key: "config/default.toml".to_owned(),
         set_by: None,
-        reason: format!("it does not hold the settings this program knows: {why}"),
+        reason: format!("it does not contain the settings of this program: {why}"),
         remedy: "Build Mintmark from unchanged sources".to_owned(),
     }
 }

@@ -102,7 +102,7 @@ mod tests {
             client(ours, "10.0.0.1", &["127.0.0.1", "198.51.100.2", "10.0.0.2, 10.0.0.3"]),
             "198.51.100.2"
         );
-        // Nobody but ours: the far end of the chain.
+        // Only our own proxies: the far end of the chain.
         assert_eq!(client(ours, "10.0.0.1", &["10.0.0.4, 10.0.0.2"]), "10.0.0.4");
     }
 

@@ -1,4 +1,4 @@
-//! The layers and what they mean, from the outside.
+//! Layers and checks, through `Settings::load`.
 
 use super::*;
 
@@ -27,7 +27,7 @@ fn shown(settings: &Settings, key: &str) -> (serde_json::Value, Source) {
 }
 
 #[test]
-fn the_defaults_stand() {
+fn the_defaults() {
     let settings = Settings::load(None, std::iter::empty()).unwrap();
     let server = &settings.server;
     assert_eq!(server.listen.to_string(), "127.0.0.1:8080");
@@ -54,7 +54,7 @@ fn the_defaults_stand() {
 }
 
 #[test]
-fn the_file_covers_the_defaults_and_the_environment_covers_both() {
+fn the_file_overrides_the_defaults_and_the_environment_both() {
     let file = "[server]\nlisten = \"0.0.0.0:9000\"\nworkers = 3\n[tokens]\nsigning_alg = \"EdDSA\"\n";
     let env = [
         ("MINTMARK__SERVER__WORKERS", "5"),
@@ -79,7 +79,7 @@ fn the_file_covers_the_defaults_and_the_environment_covers_both() {
 }
 
 #[test]
-fn later_texts_cover_earlier_ones() {
+fn later_texts_override_earlier_ones() {
     let settings = Settings::from_toml_layers(&["log.level = \"warn\"", "[log]\nformat = \"json\""]).unwrap();
     assert_eq!((settings.log.level.to_string().as_str(), settings.log.format), ("warn", LogFormat::Json));
 }
@@ -118,7 +118,7 @@ fn everything_wrong_is_listed_at_once() {
 }
 
 #[test]
-fn types_are_not_bent() {
+fn types_are_not_converted() {
     for (file, key) in [
         ("server.workers = \"2\"", "server.workers"),
         ("server.workers = 2.0", "server.workers"),
@@ -140,7 +140,7 @@ fn types_are_not_bent() {
 }
 
 #[test]
-fn ranges_end_where_they_are_said_to() {
+fn ranges_are_inclusive() {
     for (key, from, to) in [
         ("server.workers", 0, 1024),
         ("server.request_timeout_seconds", 1, 300),
@@ -215,7 +215,7 @@ fn contradictions_are_refused() {
 }
 
 #[test]
-fn tls_takes_both_files_and_an_https_issuer() {
+fn tls_needs_both_files_and_an_https_issuer() {
     let folder = tempfile::tempdir().unwrap();
     let pem = folder.path().join("some.pem");
     std::fs::write(&pem, "").unwrap();
@@ -259,7 +259,7 @@ fn secrets_are_never_shown() {
 }
 
 #[test]
-fn a_secret_may_stand_in_a_file() {
+fn a_secret_can_be_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("url");
     std::fs::write(&path, "postgres://me:pw@h/db\n").unwrap();

@@ -2,7 +2,7 @@
 
 mod demo;
 mod http;
-mod told;
+mod steps;
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::config::Settings;
 use crate::model::clock::SystemClock;
 use crate::vault::master::Origin;
 use demo::Demo;
-use told::Steps;
+use steps::Steps;
 
 /// Run a demo on this machine: from an empty folder to a verified token
 ///
@@ -58,8 +58,8 @@ impl Quickstart {
             let claims = http::verify(&settings, &exchanged.access_token).await?;
             let manager = services.tenants.first_manager().await?;
             let steps = Steps { settings: &settings, management, config, demo, exchanged, claims, manager };
-            let told = if self.format.json { steps.print_json() } else { steps.print(self.once) };
-            told?;
+            let printed = if self.format.json { steps.print_json() } else { steps.print(self.once) };
+            printed?;
             Ok(if self.once { Next::Stop } else { Next::Serve })
         };
         Box::pin(signals.serve(app, listeners, show)).await
