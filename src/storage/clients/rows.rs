@@ -1,12 +1,11 @@
 //! A row of `api_clients` and the client it describes.
 
-use sqlx::FromRow;
-
 use crate::model::client::{ActiveTokens, ApiClient};
 use crate::model::expiry::TokenExpiry;
 use crate::model::key::Alg;
 use crate::model::status::Slot;
 use crate::storage::StorageError;
+use crate::storage::engine::row;
 use crate::storage::error::parse;
 
 macro_rules! columns {
@@ -21,31 +20,32 @@ macro_rules! columns {
 
 pub(super) use columns;
 
-#[derive(FromRow)]
-pub(super) struct ClientRow {
-    client_id: String,
-    pub(super) ordinal: String,
-    workspace_id: String,
-    label: String,
-    permissions: String,
-    token_expiry_seconds: Option<i64>,
-    notification_emails: String,
-    allowed_ips: String,
-    signing_alg: Option<String>,
-    expires_at: Option<i64>,
-    metadata: String,
-    disabled_at: Option<i64>,
-    active_tokens: String,
-    replace_grace_seconds: i64,
-    generation: i64,
-    status_list: Option<i64>,
-    status_idx: Option<i64>,
-    slots_suspended_at: Option<i64>,
-    created_at: i64,
-    updated_at: i64,
-    version: i64,
-    description: Option<String>,
-    products: Option<String>,
+row! {
+    pub(super) struct ClientRow {
+        client_id: String,
+        pub(super) ordinal: String,
+        workspace_id: String,
+        label: String,
+        permissions: String,
+        token_expiry_seconds: Option<i64>,
+        notification_emails: String,
+        allowed_ips: String,
+        signing_alg: Option<String>,
+        expires_at: Option<i64>,
+        metadata: String,
+        disabled_at: Option<i64>,
+        active_tokens: String,
+        replace_grace_seconds: i64,
+        generation: i64,
+        status_list: Option<i64>,
+        status_idx: Option<i64>,
+        slots_suspended_at: Option<i64>,
+        created_at: i64,
+        updated_at: i64,
+        version: i64,
+        description: Option<String>,
+        products: Option<String>,
+    }
 }
 
 impl TryFrom<ClientRow> for ApiClient {

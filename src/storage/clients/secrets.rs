@@ -1,10 +1,8 @@
 //! Client secrets: rows of `client_secrets`. Only MACs come here; the plain secret cannot.
 
-use sqlx::FromRow;
-
 use crate::model::clock::UnixSeconds;
 use crate::model::secret::ClientSecret;
-use crate::storage::engine::{on_tx, statements};
+use crate::storage::engine::{on_tx, row, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
 
 macro_rules! columns {
@@ -24,15 +22,16 @@ statements! {
         WHERE secret_id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
 }
 
-#[derive(FromRow)]
-struct SecretRow {
-    secret_id: String,
-    client_id: String,
-    mac: Vec<u8>,
-    last_four: String,
-    created_at: i64,
-    expires_at: Option<i64>,
-    last_used_at: Option<i64>,
+row! {
+    struct SecretRow {
+        secret_id: String,
+        client_id: String,
+        mac: Vec<u8>,
+        last_four: String,
+        created_at: i64,
+        expires_at: Option<i64>,
+        last_used_at: Option<i64>,
+    }
 }
 
 impl From<SecretRow> for ClientSecret {

@@ -1,5 +1,5 @@
 //! Macros that write a body once and expand it for each engine, so that each call is static dispatch on the driver of
-//! that engine; and the list of all statements.
+//! that engine; the list of all statements; and structs that are read from rows.
 
 /// Runs one body on a pool for reading.
 macro_rules! on_read {
@@ -46,4 +46,29 @@ macro_rules! statements {
     };
 }
 
-pub(in crate::storage) use {on_read, on_tx, on_write, statements};
+/// Makes a struct that is read from a row by the names of its columns, on either engine.
+macro_rules! row {
+    (
+        $(#[$about:meta])*
+        $visibility:vis struct $name:ident {
+            $($(#[$about_column:meta])* $column_visibility:vis $column:ident: $type:ty,)*
+        }
+    ) => {
+        $(#[$about])*
+        $visibility struct $name {
+            $($(#[$about_column])* $column_visibility $column: $type,)*
+        }
+
+        impl<'r, R: sqlx::Row> sqlx::FromRow<'r, R> for $name
+        where
+            &'static str: sqlx::ColumnIndex<R>,
+            $($type: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,)*
+        {
+            fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+                Ok(Self { $($column: row.try_get(stringify!($column))?,)* })
+            }
+        }
+    };
+}
+
+pub(in crate::storage) use {on_read, on_tx, on_write, row, statements};

@@ -3,13 +3,42 @@
 //! An applied migration is never edited: a database stores the SHA-384 of the file it applied, and is refused by a program
 //! that carries another one.
 
-use sqlx::migrate::{MigrateError, Migrator};
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use sqlx::SqlStr;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 
 use super::Db;
 use crate::storage::StorageError;
 
-static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+/// Embeds the migrations of both engines: the version, the description that the database stores, and the file.
+macro_rules! migrations {
+    ($($version:literal, $description:literal, $file:literal;)*) => {
+        static SQLITE: LazyLock<Migrator> = LazyLock::new(|| migrator([$(
+            ($version, $description, include_str!(concat!("../../../migrations/sqlite/", $file)))
+        ),*]));
+        static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| migrator([$(
+            ($version, $description, include_str!(concat!("../../../migrations/postgres/", $file)))
+        ),*]));
+    };
+}
+
+migrations! {
+    1, "init", "0001_init.sql";
+    2, "status", "0002_status.sql";
+    3, "token indexes", "0003_token_indexes.sql";
+    4, "descriptions", "0004_descriptions.sql";
+}
+
+/// `sqlx::migrate!` would do this at build time, at the price of compiling sqlx and SQLite a second time for the macro.
+fn migrator<const N: usize>(embedded: [(i64, &'static str, &'static str); N]) -> Migrator {
+    let migrations = embedded.map(|(version, description, sql)| {
+        let sql = SqlStr::from_static(sql);
+        Migration::new(version, Cow::Borrowed(description), MigrationType::Simple, sql, false)
+    });
+    Migrator::with_migrations(migrations.into())
+}
 
 impl Db {
     pub(super) async fn migrate(&self) -> Result<(), StorageError> {
@@ -41,10 +70,10 @@ impl Db {
         let ((applied, newest), ours) = match self {
             Self::Sqlite { read, file, .. } => {
                 file.check_in_place()?;
-                (sqlx::query_as::<_, (i64, i64)>(APPLIED).fetch_one(read).await?, &SQLITE)
+                (sqlx::query_as::<_, (i64, i64)>(APPLIED).fetch_one(read).await?, &*SQLITE)
             }
             Self::Postgres(pool) => {
-                (sqlx::query_as::<_, (i64, i64)>(APPLIED).fetch_one(pool).await?, &POSTGRES)
+                (sqlx::query_as::<_, (i64, i64)>(APPLIED).fetch_one(pool).await?, &*POSTGRES)
             }
         };
         let expected = ours.iter().map(|migration| migration.version).max().unwrap_or(0);

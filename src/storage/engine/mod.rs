@@ -15,7 +15,7 @@ use sqlx::{Postgres, Sqlite, Transaction};
 
 use super::StorageError;
 
-pub(super) use macros::{on_read, on_tx, on_write, statements};
+pub(super) use macros::{on_read, on_tx, on_write, row, statements};
 pub(super) use sqlite::{DataVersion, ServedFile};
 
 /// Statements of one file, each with its name.

@@ -1,11 +1,9 @@
 //! The audit trail: rows of `audit_events`, written with the change they tell of.
 
-use sqlx::FromRow;
-
 use crate::model::audit::{Actor, AuditEvent};
 use crate::model::page::{Items, Page};
 use crate::model::reach::Reach;
-use crate::storage::engine::{on_read, on_tx, statements};
+use crate::storage::engine::{on_read, on_tx, row, statements};
 use crate::storage::{Storage, StorageError, Tx};
 
 macro_rules! columns {
@@ -42,18 +40,19 @@ pub struct AuditFilter {
     pub until: Option<i64>,
 }
 
-#[derive(FromRow)]
-struct EventRow {
-    event_id: String,
-    at: i64,
-    actor: String,
-    action: String,
-    workspace_id: Option<String>,
-    client_id: Option<String>,
-    target: String,
-    request_id: Option<String>,
-    source_ip: Option<String>,
-    detail: String,
+row! {
+    struct EventRow {
+        event_id: String,
+        at: i64,
+        actor: String,
+        action: String,
+        workspace_id: Option<String>,
+        client_id: Option<String>,
+        target: String,
+        request_id: Option<String>,
+        source_ip: Option<String>,
+        detail: String,
+    }
 }
 
 impl TryFrom<EventRow> for AuditEvent {

@@ -1,8 +1,6 @@
 //! Replies kept for `Idempotency-Key`: rows of `idempotency_keys`, written with the change they answered.
 
-use sqlx::FromRow;
-
-use crate::storage::engine::{on_read, on_tx, on_write, statements};
+use crate::storage::engine::{on_read, on_tx, on_write, row, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
 
 statements! {
@@ -15,23 +13,25 @@ statements! {
     PURGE = "DELETE FROM idempotency_keys WHERE expires_at <= $1";
 }
 
-/// A kept reply. Caller, method, path and key together name it.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct StoredReply {
-    /// Who asked (a `client_id`).
-    pub caller: String,
-    /// The HTTP method.
-    pub method: String,
-    /// The path.
-    pub path: String,
-    /// The value of `Idempotency-Key`.
-    pub idempotency_key: String,
-    /// A hash of the request's body.
-    pub body_hash: Vec<u8>,
-    /// The reply, sealed, since it may hold a secret.
-    pub sealed_reply: Vec<u8>,
-    /// When it is forgotten.
-    pub expires_at: i64,
+row! {
+    /// A kept reply. Caller, method, path and key together name it.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct StoredReply {
+        /// Who asked (a `client_id`).
+        pub caller: String,
+        /// The HTTP method.
+        pub method: String,
+        /// The path.
+        pub path: String,
+        /// The value of `Idempotency-Key`.
+        pub idempotency_key: String,
+        /// A hash of the request's body.
+        pub body_hash: Vec<u8>,
+        /// The reply, sealed, since it may hold a secret.
+        pub sealed_reply: Vec<u8>,
+        /// When it is forgotten.
+        pub expires_at: i64,
+    }
 }
 
 impl Storage {

@@ -1,9 +1,7 @@
 //! Signing keys: rows of `signing_keys`. Keys that are gone keep their row, so that a kid exists once for ever.
 
-use sqlx::FromRow;
-
 use crate::model::key::SigningKey;
-use crate::storage::engine::{on_read, on_tx, statements};
+use crate::storage::engine::{on_read, on_tx, row, statements};
 use crate::storage::error::parse;
 use crate::storage::{Storage, StorageError, Tx, touched};
 
@@ -37,18 +35,19 @@ statements! {
     SERIALISE = "UPDATE turns SET number = number WHERE name = 'signing_keys'";
 }
 
-#[derive(FromRow)]
-struct KeyRow {
-    kid: String,
-    alg: String,
-    use_for: String,
-    phase: String,
-    public_jwk: String,
-    sealed_private: Option<Vec<u8>>,
-    created_at: i64,
-    activates_at: i64,
-    retired_at: Option<i64>,
-    version: i64,
+row! {
+    struct KeyRow {
+        kid: String,
+        alg: String,
+        use_for: String,
+        phase: String,
+        public_jwk: String,
+        sealed_private: Option<Vec<u8>>,
+        created_at: i64,
+        activates_at: i64,
+        retired_at: Option<i64>,
+        version: i64,
+    }
 }
 
 impl TryFrom<KeyRow> for SigningKey {

@@ -1,10 +1,8 @@
 //! Products: rows of `products`.
 
-use sqlx::FromRow;
-
 use crate::model::page::{Items, Page};
 use crate::model::product::Product;
-use crate::storage::engine::{on_read, on_tx, statements};
+use crate::storage::engine::{on_read, on_tx, row, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
 
 macro_rules! columns {
@@ -31,17 +29,18 @@ statements! {
     COUNT_GRANTS = "SELECT COUNT(*) FROM client_products WHERE product = $1";
 }
 
-#[derive(FromRow)]
-pub(super) struct ProductRow {
-    product: String,
-    name: String,
-    audience: Option<String>,
-    max_token_lifetime_seconds: Option<i64>,
-    never_expires_allowed: i64,
-    created_at: i64,
-    updated_at: i64,
-    version: i64,
-    description: Option<String>,
+row! {
+    pub(super) struct ProductRow {
+        product: String,
+        name: String,
+        audience: Option<String>,
+        max_token_lifetime_seconds: Option<i64>,
+        never_expires_allowed: i64,
+        created_at: i64,
+        updated_at: i64,
+        version: i64,
+        description: Option<String>,
+    }
 }
 
 impl From<ProductRow> for Product {

@@ -1,11 +1,9 @@
 //! Workspaces: rows of `workspaces`. Deleted ones stay as rows without being seen.
 
-use sqlx::FromRow;
-
 use crate::model::page::{Items, Page};
 use crate::model::reach::Reach;
 use crate::model::workspace::Workspace;
-use crate::storage::engine::{on_read, on_tx, statements};
+use crate::storage::engine::{on_read, on_tx, row, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
 
 macro_rules! columns {
@@ -34,17 +32,18 @@ statements! {
         WHERE c.workspace_id = $1 GROUP BY g.product ORDER BY g.product";
 }
 
-#[derive(FromRow)]
-struct WorkspaceRow {
-    workspace_id: String,
-    name: String,
-    suspended_at: Option<i64>,
-    never_expires_allowed: i64,
-    products_allowed: Option<String>,
-    created_at: i64,
-    updated_at: i64,
-    version: i64,
-    description: Option<String>,
+row! {
+    struct WorkspaceRow {
+        workspace_id: String,
+        name: String,
+        suspended_at: Option<i64>,
+        never_expires_allowed: i64,
+        products_allowed: Option<String>,
+        created_at: i64,
+        updated_at: i64,
+        version: i64,
+        description: Option<String>,
+    }
 }
 
 impl From<WorkspaceRow> for Workspace {

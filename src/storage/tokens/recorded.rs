@@ -1,12 +1,10 @@
 //! Recorded access tokens as they are read: rows of `access_tokens`.
 
-use sqlx::FromRow;
-
 use crate::model::page::{Items, Page};
 use crate::model::reach::Reach;
 use crate::model::status::Slot;
 use crate::model::token::RecordedToken;
-use crate::storage::engine::{on_read, on_tx, statements};
+use crate::storage::engine::{on_read, on_tx, row, statements};
 use crate::storage::{Storage, StorageError, Tx};
 
 /// What is on record of a token by its id.
@@ -47,23 +45,24 @@ statements! {
         WHERE jti = $1 AND (last_introspected_at IS NULL OR last_introspected_at < $2)";
 }
 
-#[derive(FromRow)]
-struct TokenRow {
-    jti: String,
-    client_id: String,
-    workspace_id: String,
-    kid: String,
-    generation: i64,
-    scope: String,
-    products: String,
-    issued_at: i64,
-    expires_at: Option<i64>,
-    revoked_at: Option<i64>,
-    revoke_at: Option<i64>,
-    last_introspected_at: Option<i64>,
-    issued_by: String,
-    status_list: Option<i64>,
-    status_idx: Option<i64>,
+row! {
+    struct TokenRow {
+        jti: String,
+        client_id: String,
+        workspace_id: String,
+        kid: String,
+        generation: i64,
+        scope: String,
+        products: String,
+        issued_at: i64,
+        expires_at: Option<i64>,
+        revoked_at: Option<i64>,
+        revoke_at: Option<i64>,
+        last_introspected_at: Option<i64>,
+        issued_by: String,
+        status_list: Option<i64>,
+        status_idx: Option<i64>,
+    }
 }
 
 impl From<TokenRow> for RecordedToken {

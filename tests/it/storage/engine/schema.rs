@@ -64,6 +64,37 @@ fn both_engines_have_the_same_migrations() {
     assert!(!sqlite.is_empty());
 }
 
+/// What `_sqlx_migrations` holds: version, description and the SHA-384 of the file. Databases of earlier programs hold the
+/// same, and are refused by a program that computes another.
+type Recorded = Vec<(i64, String, Vec<u8>)>;
+
+fn files_as_recorded(engine: &str) -> Recorded {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(engine);
+    let names = migrations(engine).into_keys();
+    let recorded = names.map(|name| {
+        let (version, description) = name.strip_suffix(".sql").unwrap().split_once('_').unwrap();
+        let file = fs::read(folder.join(&name)).unwrap();
+        let hash = ring::digest::digest(&ring::digest::SHA384, &file).as_ref().to_vec();
+        (version.parse().unwrap(), description.replace('_', " "), hash)
+    });
+    recorded.collect()
+}
+
+#[tokio::test]
+async fn every_migration_is_carried_and_recorded_by_the_hash_of_its_file() {
+    const RECORDED: &str = "SELECT version, description, checksum FROM _sqlx_migrations ORDER BY version";
+    let database = TestDatabase::new(Engine::Sqlite);
+    database.open().await.close().await;
+    let mut connection = SqliteConnection::connect(database.url()).await.unwrap();
+    let recorded: Recorded = sqlx::query_as(RECORDED).fetch_all(&mut connection).await.unwrap();
+    assert_eq!(recorded, files_as_recorded("sqlite"));
+
+    let database = TestDatabase::new(Engine::Postgres);
+    let mut connection = PgConnection::connect(database.url()).await.unwrap();
+    let recorded: Recorded = sqlx::query_as(RECORDED).fetch_all(&mut connection).await.unwrap();
+    assert_eq!(recorded, files_as_recorded("postgres"));
+}
+
 #[tokio::test]
 async fn both_engines_have_the_same_schema() {
     let [sqlite, postgres] = [sqlite_schema().await, postgres_schema().await];
