@@ -92,12 +92,7 @@ impl Clients {
             return Ok(None);
         }
         self.new_generation(tx, after, now).await?;
-        let mut revoked = Vec::new();
-        for token in tx.live_tokens_of_client(&after.client_id, now).await? {
-            if token.scope.split(' ').any(|scope| withdrawn.contains(&scope)) {
-                revoked.extend(tx.revoke_token(&token.jti, now).await?);
-            }
-        }
+        let revoked = tx.revoke_tokens_with_scopes(&after.client_id, &withdrawn, now).await?;
         Ok(Some(mark_revoked(tx, &revoked).await?))
     }
 

@@ -1,22 +1,22 @@
-//! What can go wrong below the rules: the database is away, refuses, or holds something it should not.
+//! Errors of the database: it does not answer, it refuses, or it holds what it should not.
 
 use thiserror::Error;
 
-/// A failure of storage. Callers turn it into "unavailable"; none of it reaches a client of the service.
+/// A failure of storage. Callers answer "unavailable" without the details.
 #[derive(Debug, Error)]
 pub enum StorageError {
     /// The database did not answer or refused; trying again may help.
     #[error("the database is unavailable: {0}")]
     Unavailable(#[source] sqlx::Error),
-    /// A row that something else still refers to, or that refers to something gone in the meantime.
-    #[error("the change lost against another: {0}")]
+    /// Another change was first: a row exists already, is still referred to, or refers to one that was deleted.
+    #[error("the change conflicts with another: {0}")]
     Conflict(String),
-    /// What is stored cannot be read as what it should be.
+    /// A stored value cannot be parsed, or the file is corrupt.
     #[error(
         "the database is damaged: {0}. Restore it from a backup, or repair it with the tools of the engine"
     )]
     Damaged(String),
-    /// The database cannot be opened at all.
+    /// The database cannot be opened.
     #[error("cannot open the database `{url}`: {why}")]
     Open {
         /// The URL without its password.
@@ -42,9 +42,9 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    /// Whether the engine undid the transaction so that another, which waited for it in turn, could go on.
+    /// Whether the engine rolled the transaction back to end a deadlock.
     pub fn is_deadlock(&self) -> bool {
-        // PostgreSQL's `deadlock_detected`; SQLite has one writer at a time and knows none.
+        // PostgreSQL's `deadlock_detected`; SQLite has one writer at a time and so no deadlock.
         matches!(self, Self::Unavailable(sqlx::Error::Database(db)) if db.code().as_deref() == Some("40P01"))
     }
 }
@@ -75,7 +75,7 @@ fn is_sqlite_damage(error: &dyn sqlx::error::DatabaseError) -> bool {
             .is_some_and(|code| matches!(code & 0xff, 11 | 26))
 }
 
-/// Reads a stored word; what is not one of ours means damage.
+/// Parses a stored word; an unknown one means that the database is damaged.
 pub(super) fn parse<T: std::str::FromStr>(what: &str, text: &str) -> Result<T, StorageError> {
     text.parse().map_err(|_| StorageError::Damaged(format!("{what} is `{}`", text.escape_debug())))
 }

@@ -1,7 +1,7 @@
-//! The only room that speaks SQL. Outside, callers see [`Storage`] (reads) and [`Tx`] (changes) in domain words.
+//! The only part with SQL. Outside, callers see [`Storage`] (reads) and [`Tx`] (changes) in domain words.
 //!
 //! One set of statements serves both engines: `$n` placeholders, instants as Unix seconds from our clock, no booleans,
-//! no JSON operators, `CAST` where a parameter's type could not be told. `engine` holds what differs.
+//! no JSON operators, `CAST` where the type of a parameter would be unknown. `engine` holds what differs.
 
 mod clients;
 mod engine;
@@ -50,8 +50,9 @@ impl Storage {
         self.db.close().await;
     }
 
-    /// Notes instants that may be lost: `sql` takes an id and when it was used. On PostgreSQL each is written by itself,
-    /// since whoever holds many rows at once stands in the way of work that takes them in another order.
+    /// Writes times of last use, which may be lost: `sql` takes an id and when it was used. On PostgreSQL each is a
+    /// statement of its own, since a transaction that locks many rows can deadlock with one that locks them in another
+    /// order.
     async fn touch(&self, sql: &'static str, uses: &[(String, i64)]) -> Result<(), StorageError> {
         match &self.db {
             Db::Sqlite { write, .. } => {
@@ -70,7 +71,7 @@ impl Storage {
         Ok(())
     }
 
-    /// Prepares every statement, for the test that holds them to both engines. Returns those that the engine refuses.
+    /// Prepares every shared statement, for the test that both engines accept them. Returns the refused ones.
     pub async fn refused_statements(&self) -> Result<Vec<String>, StorageError> {
         use sqlx::Executor as _;
         let mut refused = Vec::new();
@@ -98,8 +99,8 @@ fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         .copied()
 }
 
-/// A change in the making. Rows, audit event, mail and the change counter commit together or not at all; dropping it
-/// undoes everything.
+/// A transaction that changes something. Rows, audit event, mail and the change counter commit together or not at all;
+/// dropping it rolls back.
 #[derive(Debug)]
 pub struct Tx {
     db: DbTx,
@@ -107,27 +108,28 @@ pub struct Tx {
 }
 
 impl Tx {
-    /// Notes that caches of `change` must fall when this commits.
+    /// Invalidates the caches of `change` when this commits.
     pub fn changed(&mut self, change: Change) {
         if !self.changes.contains(&change) {
             self.changes.push(change);
         }
     }
 
-    /// Makes the change durable. Returns what fell, and the counter's values for it, for this process's own caches.
+    /// Makes the change durable. Returns what it invalidates, with the values of the counter, for the caches of this
+    /// process.
     pub async fn commit(mut self) -> Result<Changes, StorageError> {
         let changes = self.record_changes().await?;
         self.db.commit().await?;
         Ok(changes)
     }
 
-    /// Undoes everything.
+    /// Rolls back.
     pub async fn rollback(self) -> Result<(), StorageError> {
         self.db.rollback().await
     }
 }
 
-/// Whether a statement touched a row.
+/// Whether a statement changed a row.
 fn touched(rows: u64) -> bool {
     rows > 0
 }

@@ -39,10 +39,10 @@ statements! {
         WHERE client_id = $1 AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2)";
 }
 
-/// What the list of clients is narrowed to.
+/// Which clients to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientFilter {
-    /// The label contains this, whatever its case.
+    /// The label contains this, ignoring case.
     pub label: Option<String>,
     /// Granted this product.
     pub product: Option<String>,
@@ -89,7 +89,7 @@ impl Storage {
             .flatten()
             .any(|text| text.contains('\0'))
         {
-            // PostgreSQL knows no such text and would refuse the question.
+            // PostgreSQL has no such text and would refuse the query.
             return Ok(Items { items: Vec::new(), next_after: None });
         }
         let label = filter.label.as_deref().map(contains_pattern);
@@ -112,7 +112,7 @@ impl Storage {
 }
 
 /// A `LIKE` pattern for "contains", with the pattern's own signs taken literally. Both sides fold ASCII only (the
-/// collation `C` of the statement), so that the answer does not hang on the engine or its locale.
+/// collation `C` of the statement), so that the answer does not depend on the engine or its locale.
 fn contains_pattern(text: &str) -> String {
     let mut pattern = String::from("%");
     for c in text.chars() {
@@ -162,7 +162,7 @@ impl Tx {
         Ok(Some(client))
     }
 
-    /// The workspace of a client within reach; it never changes. Whoever holds both locks the workspace first.
+    /// The workspace of a client within reach; it never changes. Lock the workspace before the client.
     pub async fn workspace_of_client(
         &mut self,
         reach: &Reach,

@@ -1,5 +1,4 @@
-//! A copy of the database, consistent and complete, while it is served; and putting one back. SQLite only: PostgreSQL
-//! brings its own tools.
+//! Backing up a SQLite database while it is in use, and restoring it. PostgreSQL has its own tools.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -34,13 +33,13 @@ impl Storage {
     }
 }
 
-/// What a copy is called until the database of its name may be served.
+/// The suffix of a copy until it is safe to serve.
 const STAGED: &str = ".restoring";
 
 impl Storage {
     /// Copies a backup beside where the SQLite database of `url` is to be, and returns the URL of the copy, which is to
-    /// be made safe before [`Storage::put_in_place`]. There must be no database, and no left-over of one: what is there
-    /// may be all that is left of what happened since the backup.
+    /// be made safe before [`Storage::put_in_place`]. There must be no database, and no write-ahead log of one: it
+    /// may hold the only record of what happened since the backup.
     ///
     /// # Errors
     /// [`StorageError::Restore`], [`StorageError::Open`]; then nothing was put there.
@@ -161,8 +160,9 @@ impl Target {
     }
 
     fn name(&self) -> Result<&str, StorageError> {
-        let no_text =
-            || StorageError::Backup(format!("{} is no UTF-8 text. Choose another name", self.path.display()));
+        let no_text = || {
+            StorageError::Backup(format!("{} is not valid UTF-8. Choose another name", self.path.display()))
+        };
         self.path.to_str().ok_or_else(no_text)
     }
 
@@ -185,7 +185,7 @@ impl Target {
 impl Drop for Target {
     fn drop(&mut self) {
         if !self.finished {
-            // It is ours and incomplete; if it cannot be removed, it stays empty or partial beside the error told.
+            // Incomplete. The error that led here is reported; this one would add nothing.
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -21,6 +21,13 @@ pub(super) use sqlite::{DataVersion, ServedFile};
 /// Statements of one file, each with its name.
 pub(super) type Statements = &'static [(&'static str, &'static str)];
 
+/// A statement that the engines need in different forms.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pair {
+    pub(super) sqlite: &'static str,
+    pub(super) postgres: &'static str,
+}
+
 /// How long a statement may wait for a connection or for another writer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -82,6 +89,14 @@ impl Db {
 }
 
 impl DbTx {
+    /// The form of a statement that this engine needs.
+    pub(super) fn choose(&self, pair: Pair) -> &'static str {
+        match self {
+            Self::Sqlite(_) => pair.sqlite,
+            Self::Postgres(_) => pair.postgres,
+        }
+    }
+
     pub(super) async fn commit(self) -> Result<(), StorageError> {
         match self {
             Self::Sqlite(tx) => tx.commit().await?,

@@ -1,4 +1,4 @@
-//! The audit trail: rows of `audit_events`, written with the change they tell of.
+//! The audit trail: rows of `audit_events`, written in the transaction of the change they record.
 
 use crate::model::audit::{Actor, AuditEvent};
 use crate::model::page::{Items, Page};
@@ -25,7 +25,7 @@ statements! {
         ORDER BY event_id DESC LIMIT $8");
 }
 
-/// What the audit trail is narrowed to.
+/// Which events to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditFilter {
     /// Only this workspace.
@@ -86,7 +86,7 @@ impl Storage {
             .flatten()
             .any(|text| text.contains('\0'))
         {
-            // PostgreSQL knows no such text and would refuse the question.
+            // PostgreSQL has no such text and would refuse the query.
             return Ok(Items { items: Vec::new(), next_after: None });
         }
         let rows: Vec<EventRow> = on_read!(self, pool => sqlx::query_as(LIST)
@@ -101,7 +101,7 @@ impl Storage {
 }
 
 impl Tx {
-    /// Writes an audit event, to be durable with the change it tells of.
+    /// Writes an audit event in the transaction of the change it records.
     pub async fn audit(&mut self, event: &AuditEvent) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(INSERT)
             .bind(&event.event_id).bind(event.at).bind(&event.actor.name).bind(&event.action)

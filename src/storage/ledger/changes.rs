@@ -1,4 +1,4 @@
-//! The change counter (`change_seq`): raised by every change that a cache must learn of, in the same transaction.
+//! The change counter (`change_seq`): raised by every change that invalidates a cache, in the same transaction.
 //!
 //! The counter's row is locked from the raise to the commit, so numbers become visible in order and without gaps.
 
@@ -17,7 +17,7 @@ statements! {
     PURGE = "DELETE FROM change_log WHERE seq <= (SELECT change_seq FROM service_state WHERE id = 1) - $1";
 }
 
-/// How many changes are read at once; a reader that is further behind drops everything instead.
+/// How many changes are read at once; a reader that is further behind invalidates everything instead.
 const CATCH_UP_LIMIT: i64 = 1000;
 
 /// What a change touched.
@@ -68,7 +68,7 @@ pub enum Changes {
         /// Each with its own value of the counter.
         changes: Vec<(i64, Change)>,
     },
-    /// More than can be told; everything read before `seq` must be dropped.
+    /// Too many to list; everything read before `seq` is out of date.
     Everything {
         /// The counter now.
         seq: i64,
@@ -108,7 +108,7 @@ impl Storage {
     pub async fn poll_changes(&self, watch: &mut ChangeWatch) -> Result<Changes, StorageError> {
         let nothing = Changes::These { seq: watch.seen, changes: Vec::new() };
         if let Some(version) = &mut watch.version {
-            // Set before anything is awaited: this may fail, or whoever asks may go away in the middle.
+            // Set before anything is awaited: this may fail, or the future may be dropped halfway.
             let was_unread = std::mem::replace(&mut watch.unread, true);
             if !version.moved().await? && !was_unread {
                 watch.unread = false;
@@ -129,7 +129,7 @@ impl Storage {
         let Some(&(seq, ..)) = rows.first() else {
             return Err(StorageError::Damaged("service_state has no row".to_owned()));
         };
-        // Of a row without a change, and of a kind of a newer version of the service, nothing can be told.
+        // A row without a change, or with a kind of a newer version of the service, is left out and so makes a gap.
         let changes: Vec<_> = rows
             .into_iter()
             .filter_map(|(_, number, kind, id)| Some((number?, Change::from_parts(&kind?, id?)?)))

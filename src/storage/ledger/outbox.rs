@@ -1,4 +1,4 @@
-//! Mails that wait to be sent: rows of `outbox`, written with the change they tell of.
+//! Mails that wait to be sent: rows of `outbox`, written in the transaction of the change they report.
 
 use crate::model::mail::Mail;
 use crate::storage::engine::{on_read, on_tx, statements};
@@ -25,7 +25,7 @@ impl Storage {
 }
 
 impl Tx {
-    /// Queues a mail, to be durable with the change it tells of.
+    /// Queues a mail in the transaction of the change it reports.
     pub async fn enqueue(&mut self, mail: &Mail) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(INSERT)
             .bind(&mail.mail_id).bind(mail.queued_at).bind(mail.kind.as_str()).bind(&mail.recipient)

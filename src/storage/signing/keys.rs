@@ -1,4 +1,4 @@
-//! Signing keys: rows of `signing_keys`. Keys that are gone keep their row, so that a kid exists once for ever.
+//! Signing keys: rows of `signing_keys`. Keys that are gone keep their row, so that a kid is never used again.
 
 use crate::model::key::SigningKey;
 use crate::storage::engine::{on_read, on_tx, row, statements};
@@ -105,8 +105,8 @@ impl Tx {
         rows.into_iter().map(SigningKey::try_from).collect()
     }
 
-    /// A key that is not gone, locked until the end of the transaction. Whoever asks after its tokens locks it first:
-    /// tokens that are being recorded by it are then committed and seen, and no further ones come.
+    /// A key that is not gone, locked until the end of the transaction. Lock it before reading its
+    /// tokens: those that are being recorded are then committed and visible, and no more are added.
     pub async fn lock_signing_key(&mut self, kid: &str) -> Result<Option<SigningKey>, StorageError> {
         let row: Option<KeyRow> =
             on_tx!(self.db, conn => sqlx::query_as(LOCK).bind(kid).fetch_optional(&mut *conn).await)?;

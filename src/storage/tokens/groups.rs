@@ -30,9 +30,9 @@ macro_rules! record_group {
     };
 }
 
-// One of the few pairs: each engine unfolds an array by a function of its own. `CROSS` holds SQLite to asking by key for
-// each token, and `OR FAIL` spares it a journal to undo this statement alone by, since whoever calls it undoes the whole
-// transaction. PostgreSQL must be told to hold the rows, and holds them token by token in the order given.
+// A form for each engine, since each expands an array by a function of its own. `CROSS` makes SQLite look up each token by
+// key, and `OR FAIL` saves it the journal of a single statement, since the caller rolls back the whole transaction.
+// PostgreSQL must lock the rows, and locks them token by token in the order given.
 const RECORD_GROUP_SQLITE: &str = record_group!(
     "INSERT OR FAIL",
     "FROM jsonb_each($1) t
@@ -57,7 +57,7 @@ const RECORD_GROUP_POSTGRES: &str = record_group!(
 
 impl Tx {
     /// Adds tokens that their clients asked for with a secret and that replace no others, as [`Tx::record_token`] does
-    /// for one. The rows that say that they may be born are locked in the order of `tokens`.
+    /// for one. The rows that allow it are locked in the order of `tokens`.
     ///
     /// Returns whether all were added. If not, some were: undo, and ask for each by itself.
     pub async fn record_tokens(

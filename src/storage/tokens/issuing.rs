@@ -27,14 +27,14 @@ impl IssueGuard {
     }
 }
 
-/// Whether a token may be born, as the rows stand that the inserting transaction holds.
+/// Whether a token may be recorded, by the rows that the inserting transaction has locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// Everything the token was made on still holds.
+    /// Everything the token was issued on still holds.
     Good,
     /// The client, its secret or its workspace no longer allows it.
     ClientMayNot,
-    /// The key has stopped signing meanwhile; signing again with another will do.
+    /// The key has stopped signing meanwhile; sign again with another one.
     KeyMayNot,
 }
 
@@ -65,7 +65,7 @@ macro_rules! standing {
     };
 }
 
-// Some of the few pairs: SQLite's writer is alone anyway, PostgreSQL must be told to hold the rows.
+// A form for each engine: SQLite has one writer, PostgreSQL must lock the rows.
 const BY_SECRET_SQLITE: &str = standing!(by_secret);
 const BY_SECRET_POSTGRES: &str = concat!(standing!(by_secret), " FOR SHARE");
 const BY_SECRET_ALONE_POSTGRES: &str =
@@ -187,7 +187,7 @@ impl Tx {
         if touched(rows) {
             return Ok(Standing::Good);
         }
-        // Rare, so asked for only now: what stands in the way.
+        // Rare, so the reason is looked up only now.
         Ok(match self.may_issue(token, guard).await? {
             Standing::Good => Standing::ClientMayNot,
             other => other,

@@ -5,7 +5,7 @@ use crate::storage::engine::{on_tx, statements};
 use crate::storage::{Change, StorageError, Tx};
 
 statements! {
-    // Says what stands in the part and holds its row; a list that is no longer published has no parts.
+    // Reads a part and locks its row; a list that is no longer published has no parts.
     LOCK_PART = "INSERT INTO status_bits (list, part, bits)
         SELECT CAST($1 AS BIGINT), CAST($2 AS BIGINT), $3 WHERE EXISTS (SELECT 1 FROM status_lists l WHERE l.list = $1)
         ON CONFLICT (list, part) DO UPDATE SET part = excluded.part RETURNING bits";
@@ -20,12 +20,12 @@ statements! {
 }
 
 impl Tx {
-    /// Marks slots, and notes which lists changed. Slots of lists that have ended are passed over.
+    /// Marks slots, and notes which lists changed. Slots of lists that have ended are skipped.
     pub async fn mark_slots(&mut self, slots: &[Slot], mark: Mark) -> Result<(), StorageError> {
         if slots.is_empty() {
             return Ok(());
         }
-        // A transaction may mark several times, so sorting alone would not keep two from waiting for each other.
+        // A transaction may mark several times, so sorting alone would not prevent a deadlock of two.
         self.serialise_status_lists().await?;
         let mut slots = slots.to_vec();
         slots.sort_unstable();
@@ -49,8 +49,9 @@ impl Tx {
         Ok(())
     }
 
-    /// Marks every slot of every list as revoked, given out or not, but those in `kept`; and gives out no more of them.
-    /// For a database that was restored, which does not know who holds a slot. Tokens of these lists may live until `exp`.
+    /// Marks every slot of every list as revoked except those in `kept`, and gives out no more slots of these lists. For
+    /// a restored database, which does not know which slots were given out since. Tokens of these lists may live until
+    /// `exp`.
     pub async fn revoke_slots_but(&mut self, kept: &[Slot], now: i64, exp: i64) -> Result<(), StorageError> {
         self.serialise_status_lists().await?;
         let mut kept = kept.to_vec();

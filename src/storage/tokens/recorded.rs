@@ -4,7 +4,7 @@ use crate::model::page::{Items, Page};
 use crate::model::reach::Reach;
 use crate::model::status::Slot;
 use crate::model::token::RecordedToken;
-use crate::storage::engine::{on_read, on_tx, row, statements};
+use crate::storage::engine::{Pair, on_read, on_tx, row, statements};
 use crate::storage::{Storage, StorageError, Tx};
 
 /// What is on record of a token by its id.
@@ -14,7 +14,7 @@ pub enum TokenState {
     Recorded(Box<RecordedToken>),
     /// It was not, and was revoked by itself.
     Denied,
-    /// Nothing: it is stateless, or was never issued, or is long dead.
+    /// No record: it is stateless, was never issued, or ended long ago.
     Unknown,
 }
 
@@ -27,6 +27,27 @@ macro_rules! columns {
 
 pub(super) use columns;
 
+// SQLite is given the index, as in `revoking`: revoked tokens are kept for a long time.
+macro_rules! unrevoked {
+    ($what:expr, $where:literal) => {
+        Pair {
+            sqlite: concat!(
+                "SELECT ", $what, " FROM access_tokens INDEXED BY access_tokens_unrevoked
+                    WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
+                $where
+            ),
+            postgres: concat!(
+                "SELECT ", $what, " FROM access_tokens
+                    WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
+                $where
+            ),
+        }
+    };
+}
+
+pub(super) const LIVE_OF_CLIENT: Pair = unrevoked!(columns!(), "");
+pub(super) const COUNT_LIVE: Pair = unrevoked!("COUNT(*)", " AND (revoke_at IS NULL OR revoke_at > $2)");
+
 statements! {
     FIND = concat!("SELECT ", columns!(), " FROM access_tokens WHERE jti = $1");
     FIND_OF_CLIENT = concat!("SELECT ", columns!(), " FROM access_tokens
@@ -36,11 +57,6 @@ statements! {
             AND issued_at <= COALESCE(CAST($3 AS BIGINT), 9223372036854775807)
             AND (CAST($3 AS BIGINT) IS NULL OR issued_at < $3 OR jti < $4)
         ORDER BY issued_at DESC, jti DESC LIMIT $5");
-    LIVE_OF_CLIENT = concat!("SELECT ", columns!(), " FROM access_tokens
-        WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)");
-    COUNT_LIVE = "SELECT COUNT(*) FROM access_tokens
-        WHERE client_id = $1 AND revoked_at IS NULL AND (revoke_at IS NULL OR revoke_at > $2)
-            AND (expires_at IS NULL OR expires_at > $2)";
     INTROSPECTED = "UPDATE access_tokens SET last_introspected_at = $2
         WHERE jti = $1 AND (last_introspected_at IS NULL OR last_introspected_at < $2)";
 }
@@ -92,7 +108,7 @@ fn place(token: &RecordedToken) -> String {
 }
 
 impl Storage {
-    /// What is on record of the token `jti`, of whatever client.
+    /// What is on record of the token `jti` of any client.
     pub async fn token_state(&self, jti: &str) -> Result<TokenState, StorageError> {
         let row: Option<TokenRow> =
             on_read!(self, pool => sqlx::query_as(FIND).bind(jti).fetch_optional(pool).await)?;
@@ -114,7 +130,7 @@ impl Storage {
         Ok(row.map(RecordedToken::from))
     }
 
-    /// A page of the recorded tokens of a client within reach, newest first, dead ones that are still kept included.
+    /// A page of the recorded tokens of a client within reach, newest first, including ended and revoked ones that are still kept.
     pub async fn recorded_tokens(
         &self,
         reach: &Reach,
@@ -129,7 +145,7 @@ impl Storage {
         Ok(Items::cut(rows.into_iter().map(RecordedToken::from).collect(), page.limit, place))
     }
 
-    /// Notes when recorded tokens were last asked about.
+    /// Writes when recorded tokens were last introspected.
     pub async fn touch_tokens(&self, uses: &[(String, i64)]) -> Result<(), StorageError> {
         self.touch(INTROSPECTED, uses).await
     }
@@ -149,15 +165,17 @@ impl Tx {
         client_id: &str,
         now: i64,
     ) -> Result<Vec<RecordedToken>, StorageError> {
-        let rows: Vec<TokenRow> = on_tx!(self.db, conn => sqlx::query_as(LIVE_OF_CLIENT)
+        let sql = self.db.choose(LIVE_OF_CLIENT);
+        let rows: Vec<TokenRow> = on_tx!(self.db, conn => sqlx::query_as(sql)
             .bind(client_id).bind(now).fetch_all(&mut *conn).await)?;
         Ok(rows.into_iter().map(RecordedToken::from).collect())
     }
 
     /// How many recorded tokens of a client live at `now`.
     pub async fn count_live_tokens(&mut self, client_id: &str, now: i64) -> Result<i64, StorageError> {
+        let sql = self.db.choose(COUNT_LIVE);
         Ok(
-            on_tx!(self.db, conn => sqlx::query_scalar(COUNT_LIVE).bind(client_id).bind(now).fetch_one(&mut *conn).await)?,
+            on_tx!(self.db, conn => sqlx::query_scalar(sql).bind(client_id).bind(now).fetch_one(&mut *conn).await)?,
         )
     }
 }

@@ -2,10 +2,10 @@
 //! `denied_tokens`).
 
 use crate::model::status::Slot;
-use crate::storage::engine::{on_read, on_tx, on_write, statements};
+use crate::storage::engine::{Pair, on_read, on_tx, on_write, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
 
-/// A recorded token that was just revoked.
+/// A recorded token that this transaction revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revoked {
     /// Its id.
@@ -14,28 +14,71 @@ pub struct Revoked {
     pub client_id: String,
     /// Its slot.
     pub slot: Option<Slot>,
-    /// Whether it had been alive until then.
+    /// Whether it was live until then.
     pub was_live: bool,
 }
+
+// By itself SQLite chooses the index of all tokens of a client, and revoked ones are kept for a long time. With the index
+// of unrevoked tokens the cost depends on these alone; SQLite refuses a statement that cannot use the index it names.
+macro_rules! unrevoked {
+    ($set:literal, $where:expr) => {
+        Pair {
+            sqlite: concat!(
+                "UPDATE access_tokens INDEXED BY access_tokens_unrevoked SET ",
+                $set,
+                " WHERE client_id = $1 AND revoked_at IS NULL",
+                $where
+            ),
+            postgres: concat!(
+                "UPDATE access_tokens SET ",
+                $set,
+                " WHERE client_id = $1 AND revoked_at IS NULL",
+                $where
+            ),
+        }
+    };
+}
+
+macro_rules! revoked_columns {
+    () => {
+        " RETURNING jti, client_id, status_list, status_idx, expires_at, revoke_at"
+    };
+}
+
+const REVOKE_OF_CLIENT: Pair = unrevoked!("revoked_at = $2", revoked_columns!());
+const REPLACE_AT_ONCE: Pair = unrevoked!("revoked_at = $3", concat!(" AND jti <> $2", revoked_columns!()));
+// A token that is to end sooner already keeps its end.
+const REPLACE_LATER: Pair =
+    unrevoked!("revoke_at = $3", " AND jti <> $2 AND (revoke_at IS NULL OR revoke_at > $3)");
+const REVOKE_DUE: Pair = unrevoked!(
+    "revoked_at = revoke_at",
+    concat!(" AND revoke_at IS NOT NULL AND revoke_at <= $2", revoked_columns!())
+);
+// `scope` is a list of words; each engine expands the array of scopes by a function of its own.
+const REVOKE_WITH_SCOPES: Pair = Pair {
+    sqlite: concat!(
+        "UPDATE access_tokens INDEXED BY access_tokens_unrevoked SET revoked_at = $2
+            WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+                AND EXISTS (SELECT 1 FROM json_each($3) wanted
+                    WHERE INSTR(' ' || scope || ' ', ' ' || wanted.value || ' ') > 0)",
+        revoked_columns!()
+    ),
+    postgres: concat!(
+        "UPDATE access_tokens SET revoked_at = $2
+            WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+                AND EXISTS (SELECT 1 FROM jsonb_array_elements_text(CAST($3 AS JSONB)) wanted
+                    WHERE STRPOS(' ' || scope || ' ', ' ' || wanted.value || ' ') > 0)",
+        revoked_columns!()
+    ),
+};
 
 statements! {
     REVOKE = "UPDATE access_tokens SET revoked_at = $2 WHERE jti = $1 AND revoked_at IS NULL
         RETURNING jti, client_id, status_list, status_idx, expires_at, revoke_at";
-    REVOKE_OF_CLIENT = "UPDATE access_tokens SET revoked_at = $2 WHERE client_id = $1 AND revoked_at IS NULL
-        RETURNING jti, client_id, status_list, status_idx, expires_at, revoke_at";
     REVOKE_OF_KEY = "UPDATE access_tokens SET revoked_at = $2 WHERE kid = $1 AND revoked_at IS NULL
         RETURNING jti, client_id, status_list, status_idx, expires_at, revoke_at";
-    REPLACE_AT_ONCE = "UPDATE access_tokens SET revoked_at = $3
-        WHERE client_id = $1 AND jti <> $2 AND revoked_at IS NULL
-        RETURNING jti, client_id, status_list, status_idx, expires_at, revoke_at";
-    // A token that is to end sooner already keeps its end.
-    REPLACE_LATER = "UPDATE access_tokens SET revoke_at = $3
-        WHERE client_id = $1 AND jti <> $2 AND revoked_at IS NULL AND (revoke_at IS NULL OR revoke_at > $3)";
     DUE_CLIENTS = "SELECT DISTINCT client_id FROM access_tokens
         WHERE revoke_at IS NOT NULL AND revoked_at IS NULL AND revoke_at <= $1 ORDER BY client_id LIMIT $2";
-    REVOKE_DUE = "UPDATE access_tokens SET revoked_at = revoke_at
-        WHERE client_id = $1 AND revoke_at IS NOT NULL AND revoked_at IS NULL AND revoke_at <= $2
-        RETURNING jti, client_id, status_list, status_idx, expires_at, revoke_at";
     DENY = "INSERT INTO denied_tokens (jti, client_id, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     IS_DENIED = "SELECT 1 FROM denied_tokens WHERE jti = $1";
     PURGE_DENIED = "DELETE FROM denied_tokens WHERE jti IN
@@ -102,8 +145,23 @@ impl Tx {
         client_id: &str,
         now: i64,
     ) -> Result<Vec<Revoked>, StorageError> {
-        let rows: Vec<RevokedRow> = on_tx!(self.db, conn => sqlx::query_as(REVOKE_OF_CLIENT)
+        let sql = self.db.choose(REVOKE_OF_CLIENT);
+        let rows: Vec<RevokedRow> = on_tx!(self.db, conn => sqlx::query_as(sql)
             .bind(client_id).bind(now).fetch_all(&mut *conn).await)?;
+        Ok(revoked(rows, now))
+    }
+
+    /// Revokes the recorded tokens of a client that are live at `now` and carry one of `scopes`.
+    pub async fn revoke_tokens_with_scopes(
+        &mut self,
+        client_id: &str,
+        scopes: &[&str],
+        now: i64,
+    ) -> Result<Vec<Revoked>, StorageError> {
+        let scopes = serde_json::to_string(scopes).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        let sql = self.db.choose(REVOKE_WITH_SCOPES);
+        let rows: Vec<RevokedRow> = on_tx!(self.db, conn => sqlx::query_as(sql)
+            .bind(client_id).bind(now).bind(&scopes).fetch_all(&mut *conn).await)?;
         Ok(revoked(rows, now))
     }
 
@@ -124,11 +182,13 @@ impl Tx {
         now: i64,
     ) -> Result<Vec<Revoked>, StorageError> {
         if at > now {
-            on_tx!(self.db, conn => sqlx::query(REPLACE_LATER)
+            let sql = self.db.choose(REPLACE_LATER);
+            on_tx!(self.db, conn => sqlx::query(sql)
                 .bind(client_id).bind(jti).bind(at).execute(&mut *conn).await.map(|_| ()))?;
             return Ok(Vec::new());
         }
-        let rows: Vec<RevokedRow> = on_tx!(self.db, conn => sqlx::query_as(REPLACE_AT_ONCE)
+        let sql = self.db.choose(REPLACE_AT_ONCE);
+        let rows: Vec<RevokedRow> = on_tx!(self.db, conn => sqlx::query_as(sql)
             .bind(client_id).bind(jti).bind(now).fetch_all(&mut *conn).await)?;
         Ok(revoked(rows, now))
     }
@@ -139,7 +199,8 @@ impl Tx {
         client_id: &str,
         now: i64,
     ) -> Result<Vec<Revoked>, StorageError> {
-        let rows: Vec<RevokedRow> = on_tx!(self.db, conn => sqlx::query_as(REVOKE_DUE)
+        let sql = self.db.choose(REVOKE_DUE);
+        let rows: Vec<RevokedRow> = on_tx!(self.db, conn => sqlx::query_as(sql)
             .bind(client_id).bind(now).fetch_all(&mut *conn).await)?;
         Ok(revoked(rows, now))
     }
@@ -154,5 +215,38 @@ impl Tx {
         let rows = on_tx!(self.db, conn => sqlx::query(DENY)
             .bind(jti).bind(client_id).bind(expires_at).execute(&mut *conn).await?.rows_affected());
         Ok(touched(rows))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::recorded::{COUNT_LIVE, LIVE_OF_CLIENT};
+    use super::*;
+    use crate::storage::engine::Db;
+
+    /// Revoked tokens are kept for a long time, so work on the live ones must not read them.
+    #[tokio::test]
+    async fn work_on_the_tokens_of_a_client_reads_no_revoked_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/mintmark.db", folder.path().display());
+        let storage = Storage::open(&url, 2).await.unwrap();
+        let Db::Sqlite { read, .. } = &storage.db else { panic!("a sqlite: URL opens SQLite") };
+        let changed = [REVOKE_OF_CLIENT, REPLACE_AT_ONCE, REPLACE_LATER, REVOKE_DUE, REVOKE_WITH_SCOPES];
+        for pair in changed.into_iter().chain([LIVE_OF_CLIENT, COUNT_LIVE]) {
+            let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", pair.sqlite));
+            let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).fetch_all(read).await.unwrap();
+            let steps: Vec<&str> = plan
+                .iter()
+                .map(|(.., step)| step.as_str())
+                .filter(|step| step.contains("access_tokens"))
+                .collect();
+            assert_eq!(
+                steps,
+                ["SEARCH access_tokens USING INDEX access_tokens_unrevoked (client_id=?)"],
+                "{}",
+                pair.sqlite
+            );
+        }
+        storage.close().await;
     }
 }

@@ -44,7 +44,7 @@ pub struct StoredStatusList {
 }
 
 impl Storage {
-    /// The statuses of a list; `None` if there is none of that number, or no more.
+    /// The statuses of a list; `None` if there is no list of that number, or it has ended.
     pub async fn status_list(&self, list: i64) -> Result<Option<StoredStatusList>, StorageError> {
         let mut tx = Tx { db: self.db.snapshot().await?, changes: Vec::new() };
         let found: Option<i64> =

@@ -11,6 +11,7 @@ use crate::support::{Engine, on_both_engines};
 on_both_engines!(
     a_token_is_revoked_once,
     revoking_tells_what_had_been_alive,
+    tokens_are_revoked_by_their_scopes,
     the_live_tokens_of_a_client,
     a_new_token_replaces_the_others_at_once,
     a_replaced_token_may_have_its_grace,
@@ -68,6 +69,35 @@ async fn revoking_tells_what_had_been_alive(engine: Engine) {
         all,
         [revoked("alive", true), revoked("ended", false), revoked("grace over", false), in_grace]
     );
+}
+
+async fn tokens_are_revoked_by_their_scopes(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let with_scope = |jti: &str, scope: &str| RecordedToken { scope: scope.to_owned(), ..token(jti) };
+    insert(
+        &storage,
+        [
+            with_scope("first", "gst e-invoicing mintmark:read"),
+            with_scope("last", "e-invoicing gst"),
+            with_scope("alone", "mintmark:read"),
+            with_scope("longer", "gst-returns e-gst mintmark:read-all"),
+            with_scope("other", "e-invoicing"),
+            with_scope("empty", ""),
+            RecordedToken { expires_at: None, ..with_scope("never expires", "gst") },
+            RecordedToken { expires_at: Some(NOW + 1), ..with_scope("ended", "gst") },
+            RecordedToken { revoked_at: Some(NOW), ..with_scope("revoked", "gst") },
+            RecordedToken { client_id: "cl_2".to_owned(), ..with_scope("theirs", "gst") },
+        ],
+    )
+    .await;
+    let none = change!(storage, tx => tx.revoke_tokens_with_scopes("cl_1", &[], NOW + 1));
+    assert_eq!(none, []);
+    let all =
+        change!(storage, tx => tx.revoke_tokens_with_scopes("cl_1", &["gst", "mintmark:read", "%"], NOW + 1));
+    let expected = ["alone", "first", "last", "never expires"].map(|jti| revoked(jti, true));
+    assert_eq!(sorted(all), expected);
+    assert_eq!(found(&storage, "first").await.revoked_at, Some(NOW + 1));
+    assert_eq!(found(&storage, "longer").await.revoked_at, None);
 }
 
 async fn the_live_tokens_of_a_client(engine: Engine) {
