@@ -21,6 +21,7 @@ pub mod cli;
 pub mod clients;
 pub mod config;
 pub mod docs;
+mod http;
 pub mod issuance;
 pub mod jobs;
 pub mod kernel;

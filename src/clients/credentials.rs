@@ -7,7 +7,8 @@ use ipnet::IpNet;
 
 use super::Clients;
 use super::last_used::LastUse;
-use crate::kernel::Error;
+use crate::kernel::{Caller, Error};
+use crate::model::audit::Actor;
 use crate::model::client::ActiveTokens;
 use crate::model::clock::UnixSeconds;
 use crate::model::expiry::TokenExpiry;
@@ -15,9 +16,11 @@ use crate::model::grant::Offer;
 use crate::model::ids;
 use crate::model::key::Alg;
 use crate::model::proof::Proof;
+use crate::model::reach::Reach;
 use crate::model::scope::Permission;
 use crate::model::secret;
 use crate::model::status::Slot;
+use crate::model::workspace::PLATFORM;
 use crate::storage::StoredCredentials;
 
 /// What authentication and issuing need of a client.
@@ -116,6 +119,17 @@ impl Credentials {
             return Err(Refusal::WorkspaceSuspended);
         }
         Ok(())
+    }
+
+    /// The client as the caller of a use case, with the permissions that it may use. In `platform` they reach every
+    /// workspace, elsewhere only its own.
+    pub fn caller(&self, permissions: Vec<Permission>, actor: Actor) -> Caller {
+        let reach = if *self.workspace_id == *PLATFORM {
+            Reach::Platform
+        } else {
+            Reach::Workspace(self.workspace_id.to_string())
+        };
+        Caller { reach, permissions, actor, client_id: Some(self.client_id.to_string()) }
     }
 
     /// Whether the client may authenticate from `source`. IPv4-mapped IPv6 counts as IPv4.

@@ -7,8 +7,9 @@ use super::auth::Authorized;
 use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
-use super::{etag, record, record_or_304};
+use super::{record, record_or_304};
 use crate::clients::{ClientChange, ClientFilter, CreatedClient};
+use crate::http::conditional::version_tag;
 use crate::kernel::to_json;
 use crate::model::product::is_product_code;
 use crate::services::Services;
@@ -37,7 +38,7 @@ pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<Http
     let wanted = ClientChange::read(&body.json);
     let reply = |created: &CreatedClient| {
         let location = call.path_of(&format!("/v1/api-clients/{}", created.record.client.client_id));
-        Reply::created(location, Some(etag::of(created.record.client.version)), &to_json(created))
+        Reply::created(location, Some(version_tag(created.record.client.version)), &to_json(created))
     };
     once(&call, &services, &body.bytes, reply, async |save| {
         services.clients.create_client(&call.caller, &workspace_id, &wanted, save).await
@@ -55,7 +56,7 @@ pub async fn get(call: Authorized, services: Data<Services>) -> Result<HttpRespo
 /// `PATCH /v1/api-clients/{client_id}`
 pub async fn patch(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let id: String = call.path()?;
-    let expected = etag::if_match(&call.request)?;
+    let expected = call.precondition()?;
     let body = call.body().await?;
     let client =
         services.clients.change_client(&call.caller, &id, &expected, &ClientChange::read(&body.json)).await?;
@@ -65,7 +66,7 @@ pub async fn patch(mut call: Authorized, services: Data<Services>) -> Result<Htt
 /// `DELETE /v1/api-clients/{client_id}`
 pub async fn delete(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let id: String = call.path()?;
-    let expected = etag::if_match(&call.request)?;
+    let expected = call.precondition()?;
     services.clients.delete_client(&call.caller, &id, &expected).await?;
     Ok(HttpResponse::NoContent().finish())
 }

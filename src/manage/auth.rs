@@ -7,7 +7,6 @@ use std::str::FromStr as _;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::http::header::HeaderMap;
 use actix_web::web::{self, Data};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
@@ -16,18 +15,17 @@ use serde::de::DeserializeOwned;
 
 use super::body::{self, Body};
 use super::problem::{Kind, Problem};
+use crate::http::bearer::{self, Bearer, CHALLENGE};
+use crate::http::conditional::IfMatch;
+use crate::http::peer;
 use crate::issuance::Issuer;
 use crate::kernel::Caller;
-use crate::model::audit::Actor;
-use crate::model::reach::Reach;
+use crate::kernel::Precondition;
 use crate::model::scope::Permission;
-use crate::model::workspace::PLATFORM;
 use crate::services::Services;
 use crate::telemetry;
-use crate::telemetry::request_id::RequestId;
 use crate::tokens::{Death, Judged};
 
-const CHALLENGE: &str = r#"Bearer realm="mintmark""#;
 const ASK_ALONE: &str = "ask for a token with scope=mintmark:manage or scope=mintmark:read alone";
 
 /// A request whose caller is known and holds the permission its method needs: `mintmark:read` to look,
@@ -56,7 +54,7 @@ impl Authorized {
     ///
     /// # Errors
     /// See [`body::read`].
-    pub async fn body(&mut self) -> Result<Body, Problem> {
+    pub(crate) async fn body(&mut self) -> Result<Body, Problem> {
         body::read(&self.request, &mut self.payload, false).await
     }
 
@@ -64,8 +62,22 @@ impl Authorized {
     ///
     /// # Errors
     /// See [`body::read`].
-    pub async fn optional_body(&mut self) -> Result<Body, Problem> {
+    pub(crate) async fn optional_body(&mut self) -> Result<Body, Problem> {
         body::read(&self.request, &mut self.payload, true).await
+    }
+
+    /// The versions of a record that the request is ready to change (`If-Match`, RFC 9110 §13.1.1).
+    ///
+    /// # Errors
+    /// 400 for a malformed header: it was meant as a guard and must not be ignored.
+    pub(crate) fn precondition(&self) -> Result<Precondition, Problem> {
+        match IfMatch::of(&self.request) {
+            IfMatch::Any => Ok(Precondition::None),
+            IfMatch::Versions(versions) => Ok(Precondition::Versions(versions)),
+            IfMatch::Malformed => Err(Problem::parameter(
+                "If-Match must be `*` or entity tags as they came in ETag, quotes included, with commas between",
+            )),
+        }
     }
 
     /// The caller's own name, to bind to it what it is given.
@@ -137,45 +149,21 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
     let in_scope = |permission: &Permission| {
         claims.scope.split(' ').any(|name| Permission::from_str(name) == Ok(*permission))
     };
-    Ok(Caller {
-        reach: if *client.workspace_id == *PLATFORM {
-            Reach::Platform
-        } else {
-            Reach::Workspace(client.workspace_id.to_string())
-        },
-        permissions: client.permissions.iter().copied().filter(in_scope).collect(),
-        actor: Actor {
-            name: format!("client:{}", client.client_id),
-            request_id: Some(RequestId::of(request).as_str().to_owned()),
-            source_ip: telemetry::http::source_ip(request).map(|ip| ip.to_string()),
-        },
-        client_id: Some(client.client_id.to_string()),
-    })
+    let permissions = client.permissions.iter().copied().filter(in_scope).collect();
+    Ok(client.caller(permissions, peer::actor(request, &client.client_id)))
 }
 
-/// The bearer token of a request: in one `Authorization` header and nowhere else.
+/// The bearer token of a request.
 fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
-    let elsewhere =
-        request.query_string().split('&').any(|pair| pair.split('=').next() == Some("access_token"));
-    if elsewhere {
+    if bearer::is_in_query(request.query_string()) {
         return Err(invalid_request("Send the token in the Authorization header, never in the URL"));
     }
-    token_of(request.headers())
-}
-
-fn token_of(headers: &HeaderMap) -> Result<&str, Problem> {
-    let mut lines = headers.get_all(header::AUTHORIZATION);
-    let Some(line) = lines.next() else { return Err(no_token()) };
-    if lines.next().is_some() {
-        return Err(invalid_request("Send one Authorization header"));
+    match Bearer::of(request.headers()) {
+        Bearer::Token(token) => Ok(token),
+        Bearer::Missing => Err(no_token()),
+        Bearer::Malformed => Err(invalid_token("The token is malformed: send it as it was issued")),
+        Bearer::Repeated => Err(invalid_request("Send one Authorization header")),
     }
-    let line = line.to_str().map_err(|_| invalid_token("The token is malformed"))?;
-    let (scheme, token) = line.split_once(' ').unwrap_or((line, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        // A way to authenticate that is not served here: as good as none (RFC 6750 §3).
-        return Err(no_token());
-    }
-    Ok(token.trim_matches(' '))
 }
 
 fn no_token() -> Problem {

@@ -1,7 +1,7 @@
 //! The management door: JSON under `/v1` (`docs/management-api.md`). One file per noun; what they share stands beside them.
 //!
 //! A handler takes [`auth::Authorized`], the only way to hold a caller; reads body ([`body`], [`fields`]), query and page
-//! ([`page`]), preconditions ([`etag`]); calls one use case of the services; and writes JSON. Creating ones go through
+//! ([`page`]), preconditions; calls one use case of the services; and writes JSON. Creating ones go through
 //! [`idempotency::once`]. Whatever refuses becomes a [`problem`].
 
 pub mod access_tokens;
@@ -9,7 +9,6 @@ pub mod api_clients;
 pub mod audit_events;
 pub mod auth;
 pub mod body;
-pub mod etag;
 pub mod idempotency;
 pub mod page;
 pub mod problem;
@@ -25,6 +24,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse};
 use serde_json::Value;
 
+use crate::http::conditional::{none_match, version_tag};
 use crate::telemetry::request_id::RequestId;
 use problem::Problem;
 
@@ -57,14 +57,14 @@ pub async fn finish(
 fn record(version: i64, body: &Value) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
-        .insert_header((header::ETAG, etag::of(version)))
+        .insert_header((header::ETAG, version_tag(version)))
         .body(body.to_string())
 }
 
 /// The same for a reader who may have it already (RFC 9110 §13.1.2).
 fn record_or_304(request: &HttpRequest, version: i64, body: &Value) -> HttpResponse {
-    if etag::none_match(request, version) {
-        HttpResponse::NotModified().insert_header((header::ETAG, etag::of(version))).finish()
+    if none_match(request, version) {
+        HttpResponse::NotModified().insert_header((header::ETAG, version_tag(version))).finish()
     } else {
         record(version, body)
     }

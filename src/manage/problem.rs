@@ -10,6 +10,7 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde_json::json;
 
+use crate::http::retry_after;
 use crate::kernel::Error;
 use crate::model::invalid::Invalid;
 use crate::model::scope::Permission;
@@ -17,8 +18,6 @@ use crate::telemetry::request_id::RequestId;
 
 /// The base of every problem's `type`.
 const TYPE_BASE: &str = "https://mintmark.dev/problems/";
-/// How long a caller should wait before it tries again, in seconds.
-const RETRY_AFTER_SECONDS: u32 = 5;
 
 /// What kind of problem it is: `type`, `title` and status follow from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +148,7 @@ impl Problem {
 
     fn unavailable() -> Self {
         Self::new(Kind::Unavailable, "The service cannot reach its storage or confirm its state; try again")
-            .with_header(header::RETRY_AFTER, RETRY_AFTER_SECONDS.to_string())
+            .with_header(header::RETRY_AFTER, retry_after::SECONDS.to_string())
     }
 
     /// The response, naming the request it answers.

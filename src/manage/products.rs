@@ -7,7 +7,8 @@ use super::auth::Authorized;
 use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
-use super::{etag, record, record_or_304};
+use super::{record, record_or_304};
+use crate::http::conditional::version_tag;
 use crate::kernel::to_json;
 use crate::model::product::Product;
 use crate::services::Services;
@@ -28,7 +29,7 @@ pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<Http
     let (code, change) = ProductChange::read_new(&body.json);
     let reply = |created: &Product| {
         let location = call.path_of(&format!("/v1/products/{}", created.product));
-        Reply::created(location, Some(etag::of(created.version)), &to_json(created))
+        Reply::created(location, Some(version_tag(created.version)), &to_json(created))
     };
     once(&call, &services, &body.bytes, reply, async |save| {
         services.tenants.create_product(&call.caller, &code, &change, save).await
@@ -46,7 +47,7 @@ pub async fn get(call: Authorized, services: Data<Services>) -> Result<HttpRespo
 /// `PATCH /v1/products/{product}`
 pub async fn patch(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let code: String = call.path()?;
-    let expected = etag::if_match(&call.request)?;
+    let expected = call.precondition()?;
     let body = call.body().await?;
     let change = ProductChange::read(&body.json);
     let product = services.tenants.change_product(&call.caller, &code, &expected, &change).await?;
@@ -56,7 +57,7 @@ pub async fn patch(mut call: Authorized, services: Data<Services>) -> Result<Htt
 /// `DELETE /v1/products/{product}`
 pub async fn delete(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let code: String = call.path()?;
-    let expected = etag::if_match(&call.request)?;
+    let expected = call.precondition()?;
     services.tenants.delete_product(&call.caller, &code, &expected).await?;
     Ok(HttpResponse::NoContent().finish())
 }

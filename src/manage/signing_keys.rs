@@ -7,7 +7,8 @@ use super::auth::Authorized;
 use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
-use super::{etag, record_or_304};
+use super::record_or_304;
+use crate::http::conditional::version_tag;
 use crate::kernel::{Fields, to_json};
 use crate::services::Services;
 use crate::signing::{KeyRecord, NewSigningKey};
@@ -33,7 +34,7 @@ pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<Http
     let new = NewSigningKey { unread, ..new };
     let reply = |made: &KeyRecord| {
         let location = call.path_of(&format!("/v1/signing-keys/{}", made.key.kid));
-        Reply::created(location, Some(etag::of(made.key.version)), &to_json(made))
+        Reply::created(location, Some(version_tag(made.key.version)), &to_json(made))
     };
     once(&call, &services, &body.bytes, reply, async |save| {
         services.signing.create_signing_key(&call.caller, &new, save).await
@@ -54,7 +55,7 @@ pub async fn delete(call: Authorized, services: Data<Services>) -> Result<HttpRe
     let mut query = Query::of(&call.request)?;
     let revoke_tokens = query.flag("revoke_tokens")?;
     query.finish()?;
-    let expected = etag::if_match(&call.request)?;
+    let expected = call.precondition()?;
     services.signing.delete_signing_key(&call.caller, &kid, revoke_tokens, &expected).await?;
     Ok(HttpResponse::NoContent().finish())
 }

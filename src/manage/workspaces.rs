@@ -7,7 +7,8 @@ use super::auth::Authorized;
 use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
-use super::{etag, record, record_or_304};
+use super::{record, record_or_304};
+use crate::http::conditional::version_tag;
 use crate::kernel::to_json;
 use crate::model::workspace::Workspace;
 use crate::services::Services;
@@ -28,7 +29,7 @@ pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<Http
     let (id, change) = WorkspaceChange::read_new(&body.json);
     let reply = |created: &Workspace| {
         let location = call.path_of(&format!("/v1/workspaces/{}", created.workspace_id));
-        Reply::created(location, Some(etag::of(created.version)), &to_json(created))
+        Reply::created(location, Some(version_tag(created.version)), &to_json(created))
     };
     once(&call, &services, &body.bytes, reply, async |save| {
         services.tenants.create_workspace(&call.caller, &id, &change, save).await
@@ -46,7 +47,7 @@ pub async fn get(call: Authorized, services: Data<Services>) -> Result<HttpRespo
 /// `PATCH /v1/workspaces/{workspace_id}`
 pub async fn patch(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let id: String = call.path()?;
-    let expected = etag::if_match(&call.request)?;
+    let expected = call.precondition()?;
     let body = call.body().await?;
     let change = WorkspaceChange::read(&body.json);
     let workspace = services.tenants.change_workspace(&call.caller, &id, &expected, &change).await?;
@@ -56,7 +57,7 @@ pub async fn patch(mut call: Authorized, services: Data<Services>) -> Result<Htt
 /// `DELETE /v1/workspaces/{workspace_id}`
 pub async fn delete(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let id: String = call.path()?;
-    let expected = etag::if_match(&call.request)?;
+    let expected = call.precondition()?;
     services.tenants.delete_workspace(&call.caller, &id, &expected).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -7,13 +7,12 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 
-use crate::kernel::Error as RegistryError;
+use crate::http::body::BodyError;
+use crate::http::retry_after;
+use crate::kernel::Error;
 
 /// The realm named in every challenge.
 const BASIC_CHALLENGE: &str = "Basic realm=\"mintmark\", charset=\"UTF-8\"";
-
-/// Seconds a client is told to wait when something is away.
-pub(super) const RETRY_UNAVAILABLE: u32 = 5;
 
 /// An answer of the protocol that is not a success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,9 +95,20 @@ impl OAuthError {
     }
 
     /// Storage and the like failed: logged here, once, and told to nobody else.
-    pub fn unavailable(error: &RegistryError) -> Self {
+    pub fn unavailable(error: &Error) -> Self {
         tracing::error!(%error, "the request could not be served");
         Self::Unavailable
+    }
+}
+
+impl From<BodyError> for OAuthError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Encoded => Self::EncodedBody,
+            BodyError::TooLarge => Self::TooLarge,
+            BodyError::TooSlow => Self::TooSlow,
+            BodyError::Broken => Self::InvalidRequest("the body could not be read to its end"),
+        }
     }
 }
 
@@ -143,7 +153,7 @@ impl ResponseError for OAuthError {
                 response.insert_header((header::RETRY_AFTER, *seconds));
             }
             Self::Unavailable => {
-                response.insert_header((header::RETRY_AFTER, RETRY_UNAVAILABLE));
+                retry_after::insert(&mut response);
             }
             // What is left of the body is not read, so the connection cannot be used again.
             Self::TooSlow | Self::TooLarge | Self::EncodedBody => {

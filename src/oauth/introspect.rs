@@ -15,8 +15,8 @@ use super::authenticate::Authenticated;
 use super::door::Door;
 use super::error::{OAuthError, no_store};
 use super::presented::PresentedToken;
-use super::{negotiation, unread};
 use crate::clients::Credentials;
+use crate::http::{negotiate, unread};
 use crate::model::scope::Permission;
 use crate::model::workspace::PLATFORM;
 use crate::services::Services;
@@ -77,7 +77,7 @@ async fn answer(
     let mut response = HttpResponse::Ok();
     no_store(&mut response);
     // Who names the signed form gets it (RFC 9701 §4), unless JSON is wanted more.
-    if negotiation::names_media_type(request, SIGNED, JSON) {
+    if negotiate::names_media_type(request, SIGNED, JSON) {
         let signed = services.issuer.sign_introspection(&asker.client_id, &reply).map_err(|_| {
             tracing::error!("no active signing key of the platform's algorithm");
             OAuthError::Unavailable

@@ -5,14 +5,14 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::cached;
 use super::door::Door;
+use crate::http::conditional::Cacheable;
 
 /// Answers with the key set.
 pub async fn get(request: HttpRequest, door: Data<Door>) -> HttpResponse {
     let document = door.services.ring.jwks();
     let max_age = door.services.policy().jwks_max_age_seconds;
-    let mut response = cached::reply(&request, &document.etag, max_age);
+    let mut response = Cacheable::for_seconds(&request, &document.etag, max_age);
     if response.is_not_modified {
         return response.builder.finish();
     }

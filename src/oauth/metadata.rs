@@ -8,8 +8,8 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
-use super::cached;
 use super::door::Door;
+use crate::http::conditional::Cacheable;
 use crate::model::key::Alg;
 use crate::model::scope::Permission;
 
@@ -49,7 +49,8 @@ impl Metadata {
 /// Answers with the metadata.
 pub async fn get(request: HttpRequest, door: Data<Door>) -> HttpResponse {
     let metadata = &door.metadata;
-    let mut response = cached::reply(&request, &metadata.etag, door.services.policy().jwks_max_age_seconds);
+    let mut response =
+        Cacheable::for_seconds(&request, &metadata.etag, door.services.policy().jwks_max_age_seconds);
     if response.is_not_modified {
         return response.builder.finish();
     }

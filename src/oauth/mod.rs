@@ -3,19 +3,16 @@
 //! gives.
 
 pub mod authenticate;
-mod cached;
 mod door;
 pub mod error;
 mod form;
 pub mod introspect;
 pub mod jwks;
 pub mod metadata;
-mod negotiation;
 pub mod presented;
 pub mod revoke;
 pub mod status_lists;
 pub mod token;
-mod unread;
 pub mod verify;
 
 pub use door::Door;

@@ -9,14 +9,10 @@ use super::authenticate::Authenticated;
 use super::door::Door;
 use super::error::{OAuthError, no_store};
 use super::presented::PresentedToken;
-use super::unread;
 use crate::clients::Credentials;
-use crate::kernel::{Caller, Error as RegistryError};
-use crate::model::audit::Actor;
-use crate::model::reach::Reach;
+use crate::http::{peer, unread};
+use crate::kernel::Error;
 use crate::services::Services;
-use crate::telemetry;
-use crate::telemetry::request_id::RequestId;
 
 /// Answers a revocation.
 pub async fn post(
@@ -57,23 +53,11 @@ async fn revoke(
     if *claims.client_id != *client.client_id {
         return Err(OAuthError::InvalidRequest("the token was issued to another client"));
     }
-    match services.tokens.revoke_presented_token(&as_caller(request, client), &claims).await {
+    // The client itself, without any permission: it may revoke its own tokens.
+    let caller = client.caller(Vec::new(), peer::actor(request, &client.client_id));
+    match services.tokens.revoke_presented_token(&caller, &claims).await {
         // A client that was deleted meanwhile took its tokens along.
-        Ok(_) | Err(RegistryError::NotFound(_)) => Ok(()),
+        Ok(_) | Err(Error::NotFound(_)) => Ok(()),
         Err(error) => Err(OAuthError::unavailable(&error)),
-    }
-}
-
-/// The client itself, which may do no more than this.
-fn as_caller(request: &HttpRequest, client: &Credentials) -> Caller {
-    Caller {
-        reach: Reach::Workspace(client.workspace_id.to_string()),
-        permissions: Vec::new(),
-        actor: Actor {
-            name: format!("client:{}", client.client_id),
-            request_id: Some(RequestId::of(request).as_str().to_owned()),
-            source_ip: telemetry::http::source_ip(request).map(|ip| ip.to_string()),
-        },
-        client_id: Some(client.client_id.to_string()),
     }
 }

@@ -10,14 +10,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
 use super::door::Door;
-use super::{cached, negotiation};
+use crate::http::conditional::Cacheable;
+use crate::http::{negotiate, retry_after};
 use crate::issuance::NoList;
 
 /// What a list is sent as.
 const MEDIA_TYPE: &str = "application/statuslist+jwt";
-
-/// Seconds an asker is told to wait when a list cannot be had.
-const RETRY_UNAVAILABLE: u32 = 5;
 
 /// Why there is no list in the answer.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +64,7 @@ impl Refusal {
             .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
             .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")));
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((header::RETRY_AFTER, RETRY_UNAVAILABLE));
+            retry_after::insert(&mut response);
         }
         response.json(json!({"error": error, "error_description": description}))
     }
@@ -87,7 +85,7 @@ pub async fn get(request: HttpRequest, number: Path<String>, door: Data<Door>) -
     if form_urlencoded::parse(request.query_string().as_bytes()).any(|(name, _)| name == "time") {
         return Refusal::NoHistory.response();
     }
-    if negotiation::wants_media_type(&request, MEDIA_TYPE) == 0 {
+    if negotiate::wants_media_type(&request, MEDIA_TYPE) == 0 {
         return Refusal::NotAcceptable.response();
     }
     // One list has one name: no sign, no leading zero.
@@ -101,9 +99,9 @@ pub async fn get(request: HttpRequest, number: Path<String>, door: Data<Door>) -
         Ok(None) => return Refusal::NoSuchList.response(),
         Err(why) => return Refusal::from(why).response(),
     };
-    let gzip = negotiation::takes_gzip(&request);
+    let gzip = negotiate::takes_gzip(&request);
     let (etag, body) = if gzip { (&list.gzip_etag, &list.gzip) } else { (&list.etag, &list.jwt) };
-    let mut response = cached::revalidated(&request, etag);
+    let mut response = Cacheable::revalidated(&request, etag);
     response.builder.insert_header((header::VARY, HeaderValue::from_static("accept, accept-encoding")));
     if response.is_not_modified {
         return response.builder.finish();
@@ -124,7 +122,7 @@ pub async fn aggregate(request: HttpRequest, door: Data<Door>) -> HttpResponse {
         Err(why) => return Refusal::from(why).response(),
     };
     let body = json!({ "status_lists": uris }).to_string();
-    let mut response = cached::revalidated(&request, &door.services.subkeys().etag(body.as_bytes()));
+    let mut response = Cacheable::revalidated(&request, &door.services.subkeys().etag(body.as_bytes()));
     if response.is_not_modified {
         return response.builder.finish();
     }

@@ -11,7 +11,7 @@ use super::authenticate::{Authenticated, Form};
 use super::door::Door;
 use super::error::{OAuthError, no_store};
 use super::form::Once;
-use super::unread;
+use crate::http::unread;
 use crate::issuance::{IssueError, Issued, Issuer, Refused, TokenRequest};
 use crate::telemetry::metrics::TokenOutcome;
 

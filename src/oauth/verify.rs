@@ -14,10 +14,12 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use mintmark_verifier::AccessTokenClaims;
 
 use super::door::Door;
-use super::error::{RETRY_UNAVAILABLE, no_store};
-use super::{form, unread};
+use super::error::no_store;
+use super::form;
 use crate::config::Settings;
-use crate::kernel::Error as RegistryError;
+use crate::http::bearer::{self, Bearer, CHALLENGE};
+use crate::http::{retry_after, unread};
+use crate::kernel::Error;
 use crate::model::product::is_product_code;
 use crate::telemetry;
 use crate::tokens::Judged;
@@ -27,8 +29,6 @@ const WORKSPACE_ID: HeaderName = HeaderName::from_static("x-mintmark-workspace-i
 const PRODUCTS: HeaderName = HeaderName::from_static("x-mintmark-products");
 const SCOPE: HeaderName = HeaderName::from_static("x-mintmark-scope");
 const TOKEN_ID: HeaderName = HeaderName::from_static("x-mintmark-token-id");
-
-const CHALLENGE: &str = r#"Bearer realm="mintmark""#;
 
 /// The headers that may carry a token beside `Authorization` (`verify.token_headers`).
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ enum Refusal {
     /// Its token does not open these products.
     LacksProducts(String),
     /// The check itself is put wrongly.
-    Misasked,
+    MalformedQuery,
     /// It cannot be known.
     CannotKnow,
 }
@@ -104,28 +104,19 @@ async fn claims(request: &HttpRequest, door: &Door) -> Result<AccessTokenClaims,
 
 /// The one token of a request.
 fn presented<'a>(headers: &'a HeaderMap, elsewhere: &[HeaderName]) -> Result<&'a str, Refusal> {
-    let mut found = None;
-    let mut lines = headers.get_all(header::AUTHORIZATION);
-    if let Some(line) = lines.next() {
-        if lines.next().is_some() {
-            return Err(TWO_TOKENS);
-        }
-        // Any other scheme is as good as no token (RFC 6750 §3).
-        found = bearer(line.to_str().map_err(|_| MALFORMED)?);
-    }
+    let mut found = match Bearer::of(headers) {
+        Bearer::Token(token) => Some(token),
+        Bearer::Missing => None,
+        Bearer::Malformed => return Err(MALFORMED),
+        Bearer::Repeated => return Err(TWO_TOKENS),
+    };
     for line in elsewhere.iter().flat_map(|name| headers.get_all(name)) {
         let text = line.to_str().map_err(|_| MALFORMED)?.trim_matches(' ');
-        if !text.is_empty() && found.replace(bearer(text).unwrap_or(text)).is_some() {
+        if !text.is_empty() && found.replace(bearer::token(text).unwrap_or(text)).is_some() {
             return Err(TWO_TOKENS);
         }
     }
     found.ok_or(Refusal::NoToken)
-}
-
-/// What follows the scheme, in any case of letters (RFC 9110 §11.1).
-fn bearer(line: &str) -> Option<&str> {
-    let (scheme, token) = line.split_once(' ').unwrap_or((line, ""));
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
 }
 
 /// The product that a member of the query demands; `None` if it is no such member.
@@ -141,12 +132,12 @@ fn lacking(query: &str) -> Refusal {
         query.split('&').map(|member| product(member).filter(|product| is_product_code(product))).collect();
     let Some(products) = products else {
         tracing::warn!("the proxy asks with a query that is none of ?product=CODE: correct its settings");
-        return Refusal::Misasked;
+        return Refusal::MalformedQuery;
     };
     Refusal::LacksProducts(products.join(" "))
 }
 
-fn unknown(error: &RegistryError) -> Refusal {
+fn unknown(error: &Error) -> Refusal {
     tracing::error!(%error, "the request could not be served");
     Refusal::CannotKnow
 }
@@ -187,13 +178,13 @@ fn refused(refusal: Refusal) -> HttpResponse {
         Refusal::LacksProducts(products) => {
             challenged(StatusCode::FORBIDDEN, &format!(r#", error="insufficient_scope", scope="{products}""#))
         }
-        Refusal::Misasked => challenged(
+        Refusal::MalformedQuery => challenged(
             StatusCode::FORBIDDEN,
             r#", error="insufficient_scope", error_description="what is demanded here cannot be granted""#,
         ),
         Refusal::CannotKnow => {
             let mut response = HttpResponse::ServiceUnavailable();
-            response.insert_header((header::RETRY_AFTER, RETRY_UNAVAILABLE));
+            retry_after::insert(&mut response);
             response
         }
     };
@@ -229,7 +220,8 @@ mod tests {
             ("scope=gst", None),
             ("access_token=x", None),
         ] {
-            let expected = demanded.map_or(Refusal::Misasked, |codes| Refusal::LacksProducts(codes.into()));
+            let expected =
+                demanded.map_or(Refusal::MalformedQuery, |codes| Refusal::LacksProducts(codes.into()));
             assert_eq!(lacking(query), expected, "{query}");
         }
     }

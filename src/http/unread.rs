@@ -14,12 +14,12 @@ use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 struct Unread(#[expect(dead_code, reason = "held only to be dropped late")] Payload);
 
 /// Notes that `request` is refused with its body in whatever state it is. A body that was read whole does no harm.
-pub(super) fn keep(request: &HttpRequest, payload: Payload) {
+pub(crate) fn keep(request: &HttpRequest, payload: Payload) {
     request.extensions_mut().insert(Unread(payload));
 }
 
 /// Makes `response` end the connection if the body was not read to its end.
-pub(super) fn close_with(request: &HttpRequest, response: HttpResponse) -> HttpResponse {
+pub(crate) fn close_with(request: &HttpRequest, response: HttpResponse) -> HttpResponse {
     match request.extensions_mut().remove::<Unread>() {
         Some(unread) => response.map_body(|_, body| BoxBody::new(Holding { body, _unread: unread })),
         None => response,

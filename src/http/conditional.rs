@@ -1,35 +1,79 @@
-//! Entity tags: the version of a record as `ETag`, and the preconditions callers make of it (RFC 9110 §8.8.3, §13.1).
+//! Entity tags and conditional requests (RFC 9110 §8.8.3, §13.1): the version of a record as `ETag`, preconditions on it,
+//! and public replies that may be cached, with 304 for who has them already (RFC 9111).
 
-use actix_web::HttpRequest;
-use actix_web::http::header::{self, HeaderName};
-
-use super::problem::Problem;
-use crate::kernel::Precondition;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 
 /// The entity tag of a version of a record.
-pub fn of(version: i64) -> String {
+pub(crate) fn version_tag(version: i64) -> String {
     format!("\"v{version}\"")
 }
 
-/// What `If-Match` asks for. A weak tag matches nothing, since the comparison is strong.
-///
-/// # Errors
-/// 400 if the header is no list of entity tags: it was meant as a guard and must not be passed over.
-pub fn if_match(request: &HttpRequest) -> Result<Precondition, Problem> {
-    match Tags::of(request, header::IF_MATCH) {
-        Tags::Absent | Tags::Any => Ok(Precondition::None),
-        Tags::These(tags) => {
-            Ok(Precondition::Versions(tags.iter().filter(|tag| !tag.weak).filter_map(Tag::version).collect()))
+/// What `If-Match` asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum IfMatch {
+    /// Any version.
+    Any,
+    /// One of these versions. A weak tag names none, since the comparison is strong.
+    Versions(Vec<i64>),
+    /// The header is not a list of entity tags.
+    Malformed,
+}
+
+impl IfMatch {
+    /// Reads the header of a request.
+    pub(crate) fn of(request: &HttpRequest) -> Self {
+        match Tags::of(request, header::IF_MATCH) {
+            Tags::Absent | Tags::Any => Self::Any,
+            Tags::These(tags) => {
+                Self::Versions(tags.iter().filter(|tag| !tag.weak).filter_map(Tag::version).collect())
+            }
+            Tags::Unreadable => Self::Malformed,
         }
-        Tags::Unreadable => Err(Problem::parameter(
-            "If-Match must be `*` or entity tags as they came in ETag, quotes included, with commas between",
-        )),
+    }
+}
+
+/// The beginning of a public reply that may be cached.
+pub(crate) struct Cacheable {
+    /// With status and caching headers set.
+    pub(crate) builder: HttpResponseBuilder,
+    /// Whether the client has it already, so that no body follows.
+    pub(crate) is_not_modified: bool,
+}
+
+impl Cacheable {
+    /// A reply with the strong `etag` (quotes included) that may be used for `max_age` seconds.
+    pub(crate) fn for_seconds(request: &HttpRequest, etag: &str, max_age: i64) -> Self {
+        Self::new(request, etag, &format!("public, max-age={max_age}"))
+    }
+
+    /// A reply with the strong `etag` (quotes included) that may be stored, but not used without asking again.
+    pub(crate) fn revalidated(request: &HttpRequest, etag: &str) -> Self {
+        Self::new(request, etag, "no-cache")
+    }
+
+    fn new(request: &HttpRequest, etag: &str, cache_control: &str) -> Self {
+        let is_not_modified = match Tags::of(request, header::IF_NONE_MATCH) {
+            Tags::Absent | Tags::Unreadable => false,
+            Tags::Any => true,
+            Tags::These(tags) => tags.iter().any(|tag| etag.trim_matches('"') == tag.opaque),
+        };
+        let status = if is_not_modified { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+        let mut builder = HttpResponse::build(status);
+        builder.insert_header((header::CACHE_CONTROL, cache_control));
+        if let Ok(etag) = HeaderValue::from_str(etag) {
+            builder.insert_header((header::ETAG, etag));
+        }
+        // Browsers may read it too: it is public and holds nothing of the reader's.
+        builder.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")));
+        Self { builder, is_not_modified }
     }
 }
 
 /// Whether `If-None-Match` says that the caller has this version. A header that is none is passed over: the worst that
 /// follows is a reply in full.
-pub fn none_match(request: &HttpRequest, version: i64) -> bool {
+pub(crate) fn none_match(request: &HttpRequest, version: i64) -> bool {
     match Tags::of(request, header::IF_NONE_MATCH) {
         Tags::Absent | Tags::Unreadable => false,
         Tags::Any => true,
@@ -96,7 +140,7 @@ impl Tag {
         let digits = self.opaque.strip_prefix('v')?;
         let version = digits.parse().ok()?;
         // `v01` and `v+1` are no tags we gave.
-        (of(version) == format!("\"{}\"", self.opaque)).then_some(version)
+        (version_tag(version) == format!("\"{}\"", self.opaque)).then_some(version)
     }
 }
 
@@ -115,22 +159,22 @@ mod tests {
 
     #[test]
     fn if_match_is_strong() {
-        let versions = |versions: &[i64]| Precondition::Versions(versions.to_vec());
+        let versions = |versions: &[i64]| IfMatch::Versions(versions.to_vec());
         for (lines, expected) in [
-            (&[][..], Precondition::None),
-            (&["*"][..], Precondition::None),
+            (&[][..], IfMatch::Any),
+            (&["*"][..], IfMatch::Any),
             (&[r#""v3""#][..], versions(&[3])),
             (&[r#""v3", W/"v4" ,"v5","x,y""#][..], versions(&[3, 5])),
             (&[r#""v3""#, r#""v4""#][..], versions(&[3, 4])),
             (&[r#"W/"v3""#][..], versions(&[])),
             (&[r#""v03","v+3","v","3","""#][..], versions(&[])),
         ] {
-            assert_eq!(if_match(&request(lines)).unwrap(), expected, "{lines:?}");
+            assert_eq!(IfMatch::of(&request(lines)), expected, "{lines:?}");
         }
         for bad in
             ["", "v3", "\"v3", "v3\"", "\"v3\" \"v4\"", "\"v3\"x", "w/\"v3\"", "*, \"v3\"", ",", "\"v 3\""]
         {
-            assert!(if_match(&request(&[bad])).is_err(), "{bad:?}");
+            assert_eq!(IfMatch::of(&request(&[bad])), IfMatch::Malformed, "{bad:?}");
         }
     }
 

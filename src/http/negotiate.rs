@@ -6,12 +6,12 @@ use actix_web::http::header::{self, HeaderName};
 
 /// How much the asker wants `media_type`; 0 if not at all. Without the header everything is wanted. Parameters of media
 /// types are passed over, as is what cannot be read.
-pub(super) fn wants_media_type(request: &HttpRequest, media_type: &str) -> u16 {
+pub(crate) fn wants_media_type(request: &HttpRequest, media_type: &str) -> u16 {
     wanted(&listed(request, &header::ACCEPT), media_type)
 }
 
 /// Whether the asker names `media_type` itself, and wants it no less than `other`.
-pub(super) fn names_media_type(request: &HttpRequest, media_type: &str, other: &str) -> bool {
+pub(crate) fn names_media_type(request: &HttpRequest, media_type: &str, other: &str) -> bool {
     let listed = listed(request, &header::ACCEPT);
     weight(&listed, media_type).is_some_and(|named| named > 0 && named >= wanted(&listed, other))
 }
@@ -26,7 +26,7 @@ fn wanted(listed: &[(String, u16)], media_type: &str) -> u16 {
 }
 
 /// Whether the asker takes gzip, and would not rather have what is not encoded.
-pub(super) fn takes_gzip(request: &HttpRequest) -> bool {
+pub(crate) fn takes_gzip(request: &HttpRequest) -> bool {
     let listed = listed(request, &header::ACCEPT_ENCODING);
     let gzip = ["gzip", "x-gzip", "*"].iter().find_map(|coding| weight(&listed, coding)).unwrap_or(0);
     gzip > 0 && gzip >= weight(&listed, "identity").unwrap_or(0)

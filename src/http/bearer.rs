@@ -1,0 +1,83 @@
+//! Bearer tokens in requests (RFC 6750 §2): one, in one `Authorization` header.
+
+use actix_web::http::header::{self, HeaderMap};
+
+/// The challenge of a request without a token (RFC 6750 §3).
+pub(crate) const CHALLENGE: &str = r#"Bearer realm="mintmark""#;
+
+/// What the `Authorization` header of a request carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bearer<'a> {
+    /// No header, or another scheme, which counts as no token (RFC 6750 §3).
+    Missing,
+    /// A token; it may be empty.
+    Token(&'a str),
+    /// Bytes that no token can have.
+    Malformed,
+    /// More than one header.
+    Repeated,
+}
+
+impl<'a> Bearer<'a> {
+    /// Reads the headers of a request.
+    pub(crate) fn of(headers: &'a HeaderMap) -> Self {
+        let mut lines = headers.get_all(header::AUTHORIZATION);
+        match (lines.next(), lines.next()) {
+            (None, _) => Self::Missing,
+            (Some(_), Some(_)) => Self::Repeated,
+            (Some(line), None) => match line.to_str() {
+                Err(_) => Self::Malformed,
+                Ok(line) => token(line).map_or(Self::Missing, Self::Token),
+            },
+        }
+    }
+}
+
+/// What follows the scheme `Bearer` in any case of letters (RFC 9110 §11.1); `None` for another scheme.
+pub(crate) fn token(line: &str) -> Option<&str> {
+    let (scheme, token) = line.split_once(' ').unwrap_or((line, ""));
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
+}
+
+/// Whether a query carries a token (RFC 6750 §2.3), which would end in logs and histories.
+pub(crate) fn is_in_query(query: &str) -> bool {
+    query.split('&').any(|pair| pair.split('=').next() == Some("access_token"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[&[u8]]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(header::AUTHORIZATION, header::HeaderValue::from_bytes(line).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn one_token_in_one_header() {
+        for (lines, read) in [
+            (&[][..], Bearer::Missing),
+            (&[&b"Bearer a.b.c"[..]][..], Bearer::Token("a.b.c")),
+            (&[b"bEARER   a.b.c "], Bearer::Token("a.b.c")),
+            (&[b"Bearer"], Bearer::Token("")),
+            (&[b"Basic YTpi"], Bearer::Missing),
+            (&[b"Bearer a\xff"], Bearer::Malformed),
+            (&[b"Bearer a", b"Bearer a"], Bearer::Repeated),
+            (&[b"Bearer a", b"Basic YTpi"], Bearer::Repeated),
+        ] {
+            assert_eq!(Bearer::of(&headers(lines)), read, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_in_the_query_is_seen() {
+        for (query, is_in) in
+            [("access_token=x", true), ("a=b&access_token", true), ("", false), ("x=access_token", false)]
+        {
+            assert_eq!(is_in_query(query), is_in, "{query}");
+        }
+    }
+}

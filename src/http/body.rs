@@ -1,0 +1,144 @@
+//! Reads the body of a request: whole, up to a limit and within a time, in a media type and charset that are not guessed.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::web::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use tokio::time::timeout;
+
+/// Why a body was not read. Each door says it in its own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyError {
+    /// It has a `Content-Encoding`, which is not undone here.
+    Encoded,
+    /// It is larger than the limit.
+    TooLarge,
+    /// It did not arrive in time.
+    TooSlow,
+    /// The connection failed in the middle.
+    Broken,
+}
+
+/// Reads a body of at most `limit` bytes that has `time` to arrive. What is refused by its headers alone is not read.
+pub(crate) async fn read(
+    headers: &HeaderMap,
+    payload: &mut Payload,
+    limit: usize,
+    time: Duration,
+) -> Result<Bytes, BodyError> {
+    must_be_plain(headers)?;
+    let length =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > limit as u64) {
+        return Err(BodyError::TooLarge);
+    }
+    let mut body = pin!(collect(payload, limit));
+    // Most bodies arrive with their head, so a timer is set only for those that do not.
+    if let Some(body) = at_once(body.as_mut()).await {
+        return body;
+    }
+    timeout(time, body).await.unwrap_or(Err(BodyError::TooSlow))
+}
+
+/// Polls `work` twice. In between the connection hands over what it has received after the head.
+async fn at_once<T>(mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+    let mut is_first = true;
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending if is_first => {
+            is_first = false;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+/// Refuses a `Content-Encoding` other than `identity`.
+pub(crate) fn must_be_plain(headers: &HeaderMap) -> Result<(), BodyError> {
+    let is_plain = |value: &header::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(header::CONTENT_ENCODING).all(is_plain) { Ok(()) } else { Err(BodyError::Encoded) }
+}
+
+async fn collect(payload: &mut Payload, limit: usize) -> Result<Bytes, BodyError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| BodyError::Broken)?;
+        if body.len() + chunk.len() > limit {
+            return Err(BodyError::TooLarge);
+        }
+        if body.is_empty() {
+            // Usually there is one chunk, which is then not copied.
+            body = BytesMut::from(chunk);
+        } else {
+            body.extend_from_slice(&chunk);
+        }
+    }
+    Ok(body.freeze())
+}
+
+/// Whether the body is of one of `media_types`, named in one `Content-Type` header, in UTF-8. Another charset is refused
+/// rather than misread.
+pub(crate) fn has_type(headers: &HeaderMap, media_types: &[&str]) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE);
+    let (Some(only), None) = (types.next(), types.next()) else { return false };
+    is_type(only.to_str().unwrap_or_default(), media_types)
+}
+
+fn is_type(content_type: &str, media_types: &[&str]) -> bool {
+    let mut parts = content_type.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    media_types.iter().any(|media_type| essence.eq_ignore_ascii_case(media_type))
+        && parts.filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
+            !name.trim().eq_ignore_ascii_case("charset")
+                || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_type;
+
+    #[test]
+    fn t19_media_types() {
+        let form = ["application/x-www-form-urlencoded"];
+        for good in [
+            "application/x-www-form-urlencoded",
+            "APPLICATION/X-WWW-FORM-URLENCODED",
+            "application/x-www-form-urlencoded; charset=UTF-8",
+            "application/x-www-form-urlencoded;charset=\"utf-8\"",
+            "application/x-www-form-urlencoded;",
+        ] {
+            assert!(is_type(good, &form), "{good}");
+        }
+        for bad in [
+            "",
+            "application/json",
+            "multipart/form-data; boundary=x",
+            "text/plain",
+            "application/x-www-form-urlencoded; charset=iso-8859-1",
+            "application/x-www-form-urlencoded; charset=utf-16",
+        ] {
+            assert!(!is_type(bad, &form), "{bad}");
+        }
+        let json = ["application/json", "application/merge-patch+json"];
+        for good in [
+            "application/json",
+            "APPLICATION/JSON; charset=UTF-8",
+            "application/json;charset=\"utf-8\"",
+            "application/merge-patch+json",
+        ] {
+            assert!(is_type(good, &json), "{good}");
+        }
+        for bad in ["text/plain", "application/json; charset=utf-16", "application/jsonp", ""] {
+            assert!(!is_type(bad, &json), "{bad}");
+        }
+        assert!(!is_type("application/merge-patch+json", &json[..1]));
+    }
+}

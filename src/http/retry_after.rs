@@ -1,0 +1,12 @@
+//! `Retry-After` (RFC 9110 §10.2.3) of a 503: how long a client should wait before it tries again.
+
+use actix_web::HttpResponseBuilder;
+use actix_web::http::header;
+
+/// How long, in seconds.
+pub(crate) const SECONDS: u32 = 5;
+
+/// Adds the header.
+pub(crate) fn insert(response: &mut HttpResponseBuilder) {
+    response.insert_header((header::RETRY_AFTER, SECONDS));
+}
