@@ -102,7 +102,11 @@ impl Place {
             let started = Instant::now();
             match question {
                 Question::IsItLive => {
-                    let outcome = services.tokens.judge_token(&claims).await.expect("an answer");
+                    let outcome = services
+                        .tokens
+                        .judge_token(services.ledger.confirm().await.expect("confirmed"), &claims)
+                        .await
+                        .expect("an answer");
                     assert!(matches!(outcome, Judged::Live { is_recorded: true, .. }), "{outcome:?}");
                 }
                 Question::List => {

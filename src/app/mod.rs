@@ -87,7 +87,6 @@ impl App {
     pub fn configure(&self, config: &mut ServiceConfig, doors: Doors) {
         config
             .app_data(Data::from(Arc::clone(&self.core.services)))
-            .app_data(Data::from(Arc::clone(&self.core.services.issuer)))
             .app_data(Data::from(Arc::clone(&self.metrics)))
             .app_data(Data::from(Arc::clone(&self.readiness)))
             .app_data(Data::from(Arc::clone(&self.oauth)))

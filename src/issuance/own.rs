@@ -7,6 +7,7 @@ use mintmark_verifier::{AccessTokenClaims, BuildError, Checks, MAX_TOKEN_BYTES, 
 use serde::Deserialize;
 
 use super::Issuer;
+use crate::ledger::Confirmed;
 use crate::signing::handle::TokenTyp;
 
 /// What our own tokens are held to.
@@ -54,7 +55,7 @@ impl Issuer {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn verify_for_anyone(&self, token: &str) -> Result<AccessTokenClaims, VerifyError> {
+    pub fn verify_for_anyone(&self, _: Confirmed, token: &str) -> Result<AccessTokenClaims, VerifyError> {
         self.own_checks.for_anyone.verify(token, &self.ring.key_set(), self.kernel.clock.now())
     }
 

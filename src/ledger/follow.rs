@@ -33,6 +33,11 @@ pub enum Freshness {
     Stale(i64),
 }
 
+/// Proof that the change counter was confirmed on this request, so that what memory says of clients and keys may be
+/// believed. Only [`Ledger::confirm`] makes one.
+#[derive(Debug, Clone, Copy)]
+pub struct Confirmed(());
+
 /// The follower of the change counter.
 #[derive(Debug)]
 pub(super) struct Follow {
@@ -120,16 +125,24 @@ impl Ledger {
         if age <= stale_millis { Freshness::Confirmed } else { Freshness::Stale(age) }
     }
 
-    /// Refuses if memory is too old to be trusted.
-    pub async fn must_be_fresh(&self) -> Result<(), Error> {
+    /// Makes sure that memory is recent enough for an answer about a token: a change counter older than a second is asked
+    /// for again, and one that could not be confirmed for seconds is not believed.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] if it could not be confirmed for too long.
+    pub async fn confirm(&self) -> Result<Confirmed, Error> {
         match self.freshness().await {
-            Freshness::Confirmed => Ok(()),
+            Freshness::Confirmed => Ok(Confirmed(())),
             Freshness::Stale(_) => Err(Error::Stale),
         }
     }
 
-    /// Refuses if memory is too old to issue stateless tokens from: `tokens.serve_stale_seconds` beyond the usual limit.
-    pub async fn must_be_fresh_to_issue(&self) -> Result<(), Error> {
+    /// Makes sure that memory is recent enough to issue stateless tokens from, which may be `tokens.serve_stale_seconds`
+    /// longer.
+    ///
+    /// # Errors
+    /// [`Error::Stale`].
+    pub async fn confirm_to_issue(&self) -> Result<(), Error> {
         match self.freshness().await {
             Freshness::Confirmed => Ok(()),
             Freshness::Stale(age)

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::kernel::{Error, Kernel};
 
 pub use audit::AuditFilter;
-pub use follow::{Freshness, POLL_MILLIS};
+pub use follow::{Confirmed, Freshness, POLL_MILLIS};
 pub use idempotency::{IdempotentRequest, SaveReply, SavedReply};
 pub(crate) use memory::Memory;
 pub(crate) use record::{Subject, differences};

@@ -9,7 +9,7 @@ use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
 use crate::clients::read_token_expiry;
-use crate::issuance::{GeneratedToken, Issuer, NewToken};
+use crate::issuance::{GeneratedToken, NewToken};
 use crate::kernel::{Fields, to_json};
 use crate::model::invalid::Broken;
 use crate::services::Services;
@@ -25,11 +25,7 @@ pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResp
 }
 
 /// `POST /v1/api-clients/{client_id}/access-tokens`
-pub async fn post(
-    mut call: Authorized,
-    services: Data<Services>,
-    issuer: Data<Issuer>,
-) -> Result<HttpResponse, Problem> {
+pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let client_id: String = call.path()?;
     let body = call.optional_body().await?;
     let (wanted, unread) = Fields::read(&body.json, |fields| NewToken {
@@ -43,7 +39,7 @@ pub async fn post(
         Reply::created(location, None, &to_json(made))
     };
     once(&call, &services, &body.bytes, reply, async |save| {
-        issuer.generate(&call.caller, &client_id, &wanted, save).await
+        services.issuer.generate(&call.caller, &client_id, &wanted, save).await
     })
     .await
 }

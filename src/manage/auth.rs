@@ -18,7 +18,6 @@ use super::problem::{Kind, Problem};
 use crate::http::bearer::{self, Bearer, CHALLENGE};
 use crate::http::conditional::IfMatch;
 use crate::http::peer;
-use crate::issuance::Issuer;
 use crate::kernel::Caller;
 use crate::kernel::Precondition;
 use crate::model::scope::Permission;
@@ -113,14 +112,12 @@ impl FromRequest for Authorized {
 }
 
 async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
-    let (Some(services), Some(issuer)) =
-        (request.app_data::<Data<Services>>(), request.app_data::<Data<Issuer>>())
-    else {
-        tracing::error!("the management API is served without its registry or issuer");
+    let Some(services) = request.app_data::<Data<Services>>() else {
+        tracing::error!("the management API is served without the services");
         return Err(Problem::new(Kind::Unavailable, "The service is not complete"));
     };
     let token = bearer(request)?;
-    let claims = issuer.verify_own(token).map_err(|error| {
+    let claims = services.issuer.verify_own(token).map_err(|error| {
         tracing::info!(reason = error.code(), "refused an access token");
         match error {
             VerifyError::WrongAudience => not_for_us_alone(),
@@ -131,7 +128,7 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
         tracing::info!(reason = "other_audiences", "refused an access token");
         return Err(not_for_us_alone());
     }
-    let client = match services.tokens.judge_token(&claims).await? {
+    let client = match services.tokens.judge_token(services.ledger.confirm().await?, &claims).await? {
         Judged::Live { client, .. } => client,
         Judged::Dead(death) => {
             tracing::info!(reason = death.as_str(), "refused an access token");

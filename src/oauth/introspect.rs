@@ -17,6 +17,7 @@ use super::error::{OAuthError, no_store};
 use super::presented::PresentedToken;
 use crate::clients::Credentials;
 use crate::http::{negotiate, unread};
+use crate::ledger::Confirmed;
 use crate::model::scope::Permission;
 use crate::model::workspace::PLATFORM;
 use crate::services::Services;
@@ -72,7 +73,7 @@ async fn answer(
     services: &Services,
 ) -> Result<HttpResponse, OAuthError> {
     let asker = caller.credentials();
-    let claims = active(caller.form().token(), asker, services).await?;
+    let claims = active(caller.form().token(), asker, *caller.memory(), services).await?;
     let reply = Reply { active: claims.is_some(), token: claims.as_ref().map(Active::new) };
     let mut response = HttpResponse::Ok();
     no_store(&mut response);
@@ -97,18 +98,22 @@ async fn answer(
 async fn active(
     token: &str,
     asker: &Credentials,
+    confirmed: Confirmed,
     services: &Services,
 ) -> Result<Option<AccessTokenClaims>, OAuthError> {
-    // Before the keys are asked: what is known of them may be out of date as well.
-    services.ledger.must_be_fresh().await.map_err(|error| OAuthError::unavailable(&error))?;
-    let claims = match services.issuer.verify_for_anyone(token) {
+    let claims = match services.issuer.verify_for_anyone(confirmed, token) {
         Ok(claims) => claims,
         Err(error) => return Ok(inactive(error.code())),
     };
     if !may_see(asker, &claims) {
         return Ok(inactive("not_to_be_seen"));
     }
-    match services.tokens.judge_token(&claims).await.map_err(|error| OAuthError::unavailable(&error))? {
+    match services
+        .tokens
+        .judge_token(confirmed, &claims)
+        .await
+        .map_err(|error| OAuthError::unavailable(&error))?
+    {
         Judged::Live { .. } => Ok(Some(claims)),
         Judged::Dead(death) => Ok(inactive(death.as_str())),
     }

@@ -1,10 +1,13 @@
 //! A token that a client presents, of which something is asked (RFC 7662 §2.1, RFC 7009 §2.1).
 
 use std::borrow::Cow;
+use std::future::Future;
 
 use super::authenticate::Form;
 use super::error::OAuthError;
 use super::form::Once;
+use crate::kernel::Error;
+use crate::ledger::{Confirmed, Ledger};
 
 /// The parameters of introspection and revocation. `token_type_hint` is a hint: it may be anything, and since there is
 /// one kind of token, nothing depends on it.
@@ -22,6 +25,12 @@ impl PresentedToken {
 }
 
 impl Form for PresentedToken {
+    type Memory = Confirmed;
+
+    fn confirm(ledger: &Ledger) -> impl Future<Output = Result<Confirmed, Error>> {
+        ledger.confirm()
+    }
+
     fn take(&mut self, name: &str, value: Cow<'_, str>) -> Result<(), OAuthError> {
         match name {
             "token" => self.token.put(value, "token was sent twice"),

@@ -9,7 +9,6 @@ use super::authenticate::Authenticated;
 use super::door::Door;
 use super::error::{OAuthError, no_store};
 use super::presented::PresentedToken;
-use crate::clients::Credentials;
 use crate::http::{peer, unread};
 use crate::kernel::Error;
 use crate::services::Services;
@@ -21,7 +20,7 @@ pub async fn post(
     door: Data<Door>,
 ) -> HttpResponse {
     let outcome = match &caller {
-        Ok(caller) => revoke(&request, caller.credentials(), caller.form().token(), &door.services).await,
+        Ok(caller) => revoke(&request, caller, &door.services).await,
         Err(error) => Err(*error),
     };
     match outcome {
@@ -36,12 +35,11 @@ pub async fn post(
 
 async fn revoke(
     request: &HttpRequest,
-    client: &Credentials,
-    token: &str,
+    caller: &Authenticated<PresentedToken>,
     services: &Services,
 ) -> Result<(), OAuthError> {
-    services.ledger.must_be_fresh().await.map_err(|error| OAuthError::unavailable(&error))?;
-    let claims = match services.issuer.verify_for_anyone(token) {
+    let (client, token) = (caller.credentials(), caller.form().token());
+    let claims = match services.issuer.verify_for_anyone(*caller.memory(), token) {
         Ok(claims) => claims,
         Err(_) if services.issuer.is_other_kind(token) => return Err(OAuthError::UnsupportedTokenType),
         // It opens nothing, which is all that was asked for (RFC 7009 §2.2).

@@ -13,6 +13,8 @@ use super::error::{OAuthError, no_store};
 use super::form::Once;
 use crate::http::unread;
 use crate::issuance::{IssueError, Issued, Issuer, Refused, TokenRequest};
+use crate::kernel::Error;
+use crate::ledger::Ledger;
 use crate::telemetry::metrics::TokenOutcome;
 
 /// The parameters of the token endpoint.
@@ -33,6 +35,12 @@ enum GrantType {
 }
 
 impl Form for TokenForm {
+    type Memory = ();
+
+    fn confirm(ledger: &Ledger) -> impl Future<Output = Result<(), Error>> {
+        ledger.confirm_to_issue()
+    }
+
     fn take(&mut self, name: &str, value: Cow<'_, str>) -> Result<(), OAuthError> {
         match name {
             "grant_type" if self.grant_type.is_some() => {

@@ -81,8 +81,8 @@ async fn claims(request: &HttpRequest, door: &Door) -> Result<AccessTokenClaims,
     let services = &door.services;
     let token = presented(request.headers(), &door.token_headers.0)?;
     // Before the keys are asked: what is known of them may be out of date as well.
-    services.ledger.must_be_fresh().await.map_err(|error| unknown(&error))?;
-    let claims = services.issuer.verify_for_anyone(token).map_err(|error| {
+    let confirmed = services.ledger.confirm().await.map_err(|error| unknown(&error))?;
+    let claims = services.issuer.verify_for_anyone(confirmed, token).map_err(|error| {
         tracing::info!(reason = error.code(), "refused an access token");
         DOES_NOT_HOLD
     })?;
@@ -91,7 +91,7 @@ async fn claims(request: &HttpRequest, door: &Door) -> Result<AccessTokenClaims,
         return Err(BOUND);
     }
     if let Judged::Dead(death) =
-        services.tokens.judge_token(&claims).await.map_err(|error| unknown(&error))?
+        services.tokens.judge_token(confirmed, &claims).await.map_err(|error| unknown(&error))?
     {
         tracing::info!(reason = death.as_str(), "refused an access token");
         return Err(DOES_NOT_HOLD);

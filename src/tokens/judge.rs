@@ -10,6 +10,7 @@ use mintmark_verifier::AccessTokenClaims;
 use super::{STATUS_LISTS_PATH, Tokens};
 use crate::clients::Credentials;
 use crate::kernel::Error;
+use crate::ledger::Confirmed;
 use crate::model::status::Slot;
 use crate::storage::TokenState;
 
@@ -60,9 +61,8 @@ impl Tokens {
     /// was asked about.
     ///
     /// # Errors
-    /// [`Error::Stale`], [`Error::Storage`]: it cannot be known.
-    pub async fn judge_token(&self, claims: &AccessTokenClaims) -> Result<Judged, Error> {
-        self.ledger.must_be_fresh().await?;
+    /// [`Error::Storage`]: it cannot be known.
+    pub async fn judge_token(&self, _: Confirmed, claims: &AccessTokenClaims) -> Result<Judged, Error> {
         let now = self.kernel.clock.now();
         let Some(client) = self.clients.credentials(&claims.client_id).await? else {
             return Ok(Judged::Dead(Death::ClientUnknown));

@@ -9,6 +9,8 @@ mod post;
 mod presented;
 mod throttle;
 
+use std::fmt;
+use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -22,6 +24,8 @@ use super::error::OAuthError;
 use super::form;
 use crate::clients::{Credentials, Refusal};
 use crate::http::unread;
+use crate::kernel::Error;
+use crate::ledger::Ledger;
 use crate::model::ids;
 use crate::model::proof::Proof;
 use crate::services::Services;
@@ -44,17 +48,23 @@ pub trait Form: Default {
     /// # Errors
     /// `invalid_request` naming what is missing.
     fn complete(&self) -> Result<(), OAuthError>;
+
+    /// What the endpoint needs to know of this process's memory before it believes it.
+    type Memory;
+
+    /// Makes sure of it, once a request.
+    fn confirm(ledger: &Ledger) -> impl Future<Output = Result<Self::Memory, Error>>;
 }
 
 /// A client that has proved who it is, and the form it sent. Only this module makes one.
-#[derive(Debug)]
-pub struct Authenticated<F> {
+pub struct Authenticated<F: Form> {
     credentials: Arc<Credentials>,
     proof: Proof,
+    memory: F::Memory,
     form: F,
 }
 
-impl<F> Authenticated<F> {
+impl<F: Form> Authenticated<F> {
     /// The client.
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
@@ -65,9 +75,22 @@ impl<F> Authenticated<F> {
         &self.proof
     }
 
+    /// What is known of this process's memory.
+    pub fn memory(&self) -> &F::Memory {
+        &self.memory
+    }
+
     /// What it sent.
     pub fn form(&self) -> &F {
         &self.form
+    }
+}
+
+impl<F: Form + fmt::Debug> fmt::Debug for Authenticated<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticated")
+            .field("client_id", &self.credentials.client_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -106,12 +129,12 @@ async fn authenticate<F: Form>(
     form.complete()?;
 
     let services = &door.services;
-    services.ledger.must_be_fresh_to_issue().await.map_err(|error| OAuthError::unavailable(&error))?;
+    let memory = F::confirm(&services.ledger).await.map_err(|error| OAuthError::unavailable(&error))?;
     let source = telemetry::http::source_ip(request).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     match verify(services, presented.as_ref(), source).await? {
         Ok((credentials, proof)) => {
             telemetry::http::authenticated(request, &credentials.client_id);
-            Ok(Authenticated { credentials, proof, form })
+            Ok(Authenticated { credentials, proof, memory, form })
         }
         Err(refusal) => {
             let claimed = presented.as_ref().map_or("", Presented::client_id);

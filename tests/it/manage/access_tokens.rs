@@ -58,7 +58,8 @@ fn claims(app: &TestApp, token: &Value) -> AccessTokenClaims {
 }
 
 async fn judged(app: &TestApp, claims: &AccessTokenClaims) -> Result<(), Death> {
-    match app.core.services.tokens.judge_token(claims).await.unwrap() {
+    let confirmed = app.core.services.ledger.confirm().await.unwrap();
+    match app.core.services.tokens.judge_token(confirmed, claims).await.unwrap() {
         Judged::Live { .. } => Ok(()),
         Judged::Dead(death) => Err(death),
     }

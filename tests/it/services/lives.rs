@@ -315,7 +315,8 @@ impl World {
                 assert!(!self.lives(token), "{verified:?} of the living {token:?}");
                 continue;
             };
-            let judged = self.core.services.tokens.judge_token(claims).await.unwrap();
+            let confirmed = self.core.services.ledger.confirm().await.unwrap();
+            let judged = self.core.services.tokens.judge_token(confirmed, claims).await.unwrap();
             assert_eq!(matches!(judged, Judged::Live { .. }), self.lives(token), "{judged:?}: {token:?}");
             self.check_bit(token).await;
         }
