@@ -18,10 +18,11 @@ use mintmark::model::clock::{Clock as _, SystemClock};
 use mintmark::model::expiry::TokenExpiry;
 use mintmark::model::ids;
 use mintmark::model::page::Page;
-use mintmark::model::status::{Holds, Slot};
+use mintmark::model::slot_lease::Holds;
+use mintmark::model::status::Slot;
 use mintmark::model::token::RecordedToken;
 use mintmark::storage::Storage;
-use mintmark::tokens::Judged;
+use mintmark::tokens::Validity;
 use mintmark_verifier::AccessTokenClaims;
 use tempfile::TempDir;
 
@@ -104,10 +105,10 @@ impl Place {
                 Question::IsItLive => {
                     let outcome = services
                         .tokens
-                        .judge_token(services.ledger.confirm().await.expect("confirmed"), &claims)
+                        .validity(services.ledger.confirm().await.expect("confirmed"), &claims)
                         .await
                         .expect("an answer");
-                    assert!(matches!(outcome, Judged::Live { is_recorded: true, .. }), "{outcome:?}");
+                    assert!(matches!(outcome, Validity::Active(_)), "{outcome:?}");
                 }
                 Question::List => {
                     let page =

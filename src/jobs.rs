@@ -35,7 +35,7 @@ pub async fn follow_changes(services: Arc<Services>) {
             Ok(()) | Err(_) => {}
         }
         // A list that is not built here is built by the request that asks for it, which reports the error.
-        if !failing && let Err(error) = services.status_lists.keep_up().await {
+        if !failing && let Err(error) = services.status_lists.refresh().await {
             tracing::debug!(?error, "a status list could not be built ahead of requests");
         }
     }

@@ -9,9 +9,9 @@ use crate::kernel::{Error, Kernel, Policy};
 use crate::ledger::Ledger;
 use crate::model::clock::Clock;
 use crate::signing::ring::KeyRing;
-use crate::signing::{RingMemory, Signing};
+use crate::signing::{RingReloader, Signing};
 use crate::tenants::Tenants;
-use crate::tokens::{ListChanges, Tokens};
+use crate::tokens::{StatusListChanges, Tokens};
 use crate::vault::root::Subkeys;
 
 /// Every service, over one open database.
@@ -56,11 +56,11 @@ impl Services {
         let kernel = Arc::new(kernel);
         let ring = Arc::new(KeyRing::new(Arc::clone(&kernel.subkeys), kernel.policy.signing_alg));
         let cache = Arc::new(CredentialCache::default());
-        let list_changes = Arc::new(ListChanges::default());
-        let ring_memory = Arc::new(RingMemory::new(Arc::clone(&kernel), Arc::clone(&ring)));
+        let list_changes = Arc::new(StatusListChanges::default());
+        let ring_reloader = Arc::new(RingReloader::new(Arc::clone(&kernel), Arc::clone(&ring)));
         let ledger = Ledger::start(
             Arc::clone(&kernel),
-            vec![Arc::clone(&cache) as _, Arc::clone(&list_changes) as _, Arc::clone(&ring_memory) as _],
+            vec![Arc::clone(&cache) as _, Arc::clone(&list_changes) as _, Arc::clone(&ring_reloader) as _],
         );
         let ledger = Arc::new(ledger.await?);
         let clients = Arc::new(Clients::new(Arc::clone(&kernel), Arc::clone(&ledger), cache));
@@ -70,7 +70,7 @@ impl Services {
         let (k, l, c) = shared();
         let tenants = Arc::new(Tenants::new(k, l, c));
         let (k, l, c) = shared();
-        let signing = Arc::new(Signing::new(k, l, c, Arc::clone(&ring), ring_memory));
+        let signing = Arc::new(Signing::new(k, l, c, Arc::clone(&ring), ring_reloader));
         let (k, l, c) = shared();
         let issuer = Issuer::new(k, l, c, Arc::clone(&token_service), Arc::clone(&ring), tokens);
         let issuer = Arc::new(issuer.map_err(AssemblyError::Issuer)?);

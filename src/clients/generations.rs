@@ -6,7 +6,8 @@ use crate::kernel::Error;
 use crate::model::client::ApiClient;
 use crate::model::clock::UnixSeconds;
 use crate::model::reach::Reach;
-use crate::model::status::{Holds, Mark, Slot};
+use crate::model::slot_lease::Holds;
+use crate::model::status::{Mark, Slot};
 use crate::model::token::STATELESS_LIFETIME_MAX;
 use crate::storage::{Change, Revoked, Tx};
 

@@ -11,7 +11,7 @@ use crate::clients::{ClaimsAround, Credentials};
 use crate::model::clock::UnixSeconds;
 use crate::model::grant::Grant;
 use crate::model::status::Slot;
-use crate::tokens::STATUS_LISTS_PATH;
+use crate::tokens::status_list_uri;
 
 /// The claims that differ from token to token.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +34,7 @@ pub(super) fn claims(
     own: Own<'_>,
 ) -> serde_json::Result<Vec<u8>> {
     // The status list is published below the issuer (draft-ietf-oauth-status-list-21 §6.1).
-    let uri = slot.map(|slot| format!("{issuer}{STATUS_LISTS_PATH}{}", slot.list));
+    let uri = slot.map(|slot| status_list_uri(issuer, slot.list));
     let claims = ClaimsRef {
         iss: issuer,
         sub: &client.client_id,

@@ -1,4 +1,5 @@
-//! Signs an introspection reply for the one who asked (RFC 9701 §5), so that it can be shown to others as proof.
+//! Signs an introspection response (RFC 9701 §5), so that the client that asked can show it to others as proof. For the
+//! introspection endpoint.
 
 use serde::Serialize;
 
@@ -6,7 +7,8 @@ use super::{IssueError, Issuer};
 use crate::model::key::UseFor;
 use crate::signing::handle::TokenTyp;
 
-/// The claims of a signed reply. Never `sub` or `exp`: with these it could pass for an access token (RFC 9701 §8.1).
+/// The claims of a signed response. Never `sub` or `exp`: with these it could be taken for an access token
+/// (RFC 9701 §8.1).
 #[derive(Serialize)]
 struct Claims<'a, R> {
     iss: &'a str,

@@ -4,14 +4,14 @@
 //! expires soon is stateless: issuing it writes nothing. Any other is recorded, and its row is durable before the token
 //! is returned.
 
-mod administrator;
 mod claims;
+mod generate;
 mod grant;
 mod introspection;
 mod jti;
+mod new_token;
 mod own;
 mod status;
-mod status_token;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -30,21 +30,22 @@ use crate::model::expiry::TokenExpiry;
 use crate::model::grant::Grant;
 use crate::model::key::UseFor;
 use crate::model::proof::Proof;
-use crate::model::status::{Holds, Slot};
+use crate::model::slot_lease::Holds;
+use crate::model::status::Slot;
 use crate::model::token::RecordedToken;
 use crate::signing::handle::{SigningHandle, TokenTyp};
 use crate::signing::ring::KeyRing;
 use crate::storage::{IssueGuard, Standing};
 use crate::tokens::Tokens;
 
-pub use administrator::{GeneratedToken, NewToken};
 use claims::Own;
+pub use generate::GeneratedToken;
 use grant::Lifetime;
 pub use grant::Refused;
 use jti::{Jti, RecordedIds};
+pub use new_token::NewToken;
 use own::OwnChecks;
-pub use status::{NoList, StatusLists};
-pub use status_token::{LIST_LIFETIME, Packed, SignedList};
+pub use status::{SignedList, StatusListError, StatusLists};
 
 /// What the token endpoint asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

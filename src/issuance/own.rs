@@ -1,5 +1,5 @@
-//! Reads back what was issued here: the same checks as any service makes, by the same crate, against the keys as they
-//! are published.
+//! Verifies tokens that were issued here: the same checks as in any service, by the same crate, against the published
+//! keys. For the endpoints that take our tokens.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,29 +10,32 @@ use super::Issuer;
 use crate::ledger::Confirmed;
 use crate::signing::handle::TokenTyp;
 
-/// What our own tokens are held to.
+/// The checks of our own tokens.
 #[derive(Debug)]
 pub(super) struct OwnChecks {
-    /// Where the token is meant for us.
-    for_us: Checks,
-    /// Where we answer for it, whoever it is meant for.
-    for_anyone: Checks,
+    /// Tokens whose audience is this service.
+    own_audience: Checks,
+    /// Tokens of any audience.
+    any_audience: Checks,
 }
 
 impl OwnChecks {
-    /// The checks of tokens by `issuer`. An issuer that the settings accepted is one here too.
+    /// The checks of tokens issued by `issuer`.
+    ///
+    /// # Errors
+    /// The reason, if the verifier does not accept the issuer identifier.
     pub(super) fn new(issuer: &str) -> Result<Self, String> {
         let failed = |error: BuildError| error.to_string();
         let builder = || Verifier::builder(issuer, issuer).leeway_seconds(0);
         let all_forms = builder().allow_never_expiring(true).allow_bound(true);
         Ok(Self {
-            for_us: builder().checks().map_err(failed)?,
-            for_anyone: all_forms.checks().map_err(failed)?.any_audience(),
+            own_audience: builder().checks().map_err(failed)?,
+            any_audience: all_forms.checks().map_err(failed)?.any_audience(),
         })
     }
 }
 
-/// What tells kinds of tokens apart (RFC 8725 §3.11), and who signed.
+/// The kind of a token (RFC 8725 §3.11), and the key that signed it.
 #[derive(Deserialize)]
 struct Header<'a> {
     kid: &'a str,
@@ -40,27 +43,26 @@ struct Header<'a> {
 }
 
 impl Issuer {
-    /// The claims of an access token of our own that is meant for us (`aud` holds the issuer), if it holds now. Says
-    /// nothing of whether its client still may.
+    /// The claims of a valid access token of ours whose audience is this service (`aud` contains the issuer). Whether it
+    /// was revoked is not checked.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Why the token is invalid.
     pub fn verify_own(&self, token: &str) -> Result<AccessTokenClaims, VerifyError> {
-        self.own_checks.for_us.verify(token, &self.ring.key_set(), self.kernel.clock.now())
+        self.own_checks.own_audience.verify(token, &self.ring.key_set(), self.kernel.clock.now())
     }
 
-    /// The same for an access token of our own whoever it is meant for, never-expiring ones in both forms and bound ones
-    /// included: whether the proof comes with it (`cnf`) is for the caller to ask. For those who answer for our tokens:
-    /// introspection, revocation, forward-auth.
+    /// The same for an access token of any audience, including never-expiring ones in both forms and bound ones: the
+    /// caller checks the proof that `cnf` asks for. For introspection, revocation and forward-auth.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Why the token is invalid.
     pub fn verify_for_anyone(&self, _: Confirmed, token: &str) -> Result<AccessTokenClaims, VerifyError> {
-        self.own_checks.for_anyone.verify(token, &self.ring.key_set(), self.kernel.clock.now())
+        self.own_checks.any_audience.verify(token, &self.ring.key_set(), self.kernel.clock.now())
     }
 
-    /// Whether `token` says of itself that it is another thing that is signed here: a status list, an introspection
-    /// reply. By its header alone, so nothing may be given on the strength of it.
+    /// Whether `token` claims to be another kind of JWT that is signed here: a status list or an introspection response.
+    /// Only its header is read, so nothing may be granted because of it.
     pub fn is_other_kind(&self, token: &str) -> bool {
         let Some((header, _)) = token.split_once('.').filter(|_| token.len() <= MAX_TOKEN_BYTES) else {
             return false;

@@ -23,7 +23,7 @@ use crate::kernel::Precondition;
 use crate::model::scope::Permission;
 use crate::services::Services;
 use crate::telemetry;
-use crate::tokens::{Death, Judged};
+use crate::tokens::{InactiveReason, Validity};
 
 const ASK_ALONE: &str = "ask for a token with scope=mintmark:manage or scope=mintmark:read alone";
 
@@ -128,15 +128,15 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
         tracing::info!(reason = "other_audiences", "refused an access token");
         return Err(not_for_us_alone());
     }
-    let client = match services.tokens.judge_token(services.ledger.confirm().await?, &claims).await? {
-        Judged::Live { client, .. } => client,
-        Judged::Dead(death) => {
-            tracing::info!(reason = death.as_str(), "refused an access token");
-            return Err(invalid_token(match death {
-                Death::ClientUnknown | Death::ClientMayNot => {
+    let client = match services.tokens.validity(services.ledger.confirm().await?, &claims).await? {
+        Validity::Active(client) => client,
+        Validity::Inactive(reason) => {
+            tracing::info!(reason = reason.as_str(), "refused an access token");
+            return Err(invalid_token(match reason {
+                InactiveReason::ClientUnknown | InactiveReason::ClientInactive => {
                     "The API client of the token may no longer call"
                 }
-                Death::Revoked | Death::GenerationEnded | Death::NotRecorded => {
+                InactiveReason::Revoked | InactiveReason::GenerationEnded | InactiveReason::NotRecorded => {
                     "The token was revoked: get a new one from this service"
                 }
             }));

@@ -1,4 +1,4 @@
-//! What changed, by whom: the event written in the transaction of every change.
+//! The audit event that is written in the transaction of every change.
 
 use serde_json::{Map, Value};
 
@@ -64,9 +64,9 @@ pub enum Action {
     KeyActivated,
     /// A signing key stopped signing.
     KeyRetired,
-    /// A signing key left the published set.
+    /// A signing key is no longer published.
     KeyGone,
-    /// A signing key was deleted before its time.
+    /// A signing key was deleted by an administrator.
     KeyDeleted,
     /// The database was restored from a backup, and made safe.
     DatabaseRestored,
@@ -139,12 +139,12 @@ pub struct AuditEvent {
     pub actor: Actor,
     /// What, one of [`Action`]'s names.
     pub action: String,
-    /// In which workspace; `None` for platform-wide things (products, signing keys).
+    /// In which workspace; `None` for platform-wide records (products, signing keys).
     pub workspace_id: Option<String>,
     /// On which API client.
     pub client_id: Option<String>,
-    /// The id of the thing changed.
+    /// The id of the changed record.
     pub target: String,
-    /// What was changed; never a secret, a token or a key.
+    /// The facts of the change; never a secret, a token or a key.
     pub detail: Map<String, Value>,
 }

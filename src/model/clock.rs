@@ -1,4 +1,4 @@
-//! Time as an input: what the service asks instead of the machine's clock, so that tests can move it.
+//! Time as an input: the service reads a [`Clock`] that is passed in, so that tests can set the time.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -13,7 +13,7 @@ pub type UnixSeconds = i64;
 /// The last instant RFC 3339 can write (9999-12-31T23:59:59Z), in Unix seconds.
 pub const YEAR_9999: UnixSeconds = 253_402_300_799;
 
-/// Where the service learns what time it is.
+/// A source of the current time.
 pub trait Clock: Send + Sync + Debug {
     /// Milliseconds since the Unix epoch.
     fn now_millis(&self) -> i64;
@@ -38,12 +38,12 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told to move. For tests, benches and simulations.
+/// A clock that moves only when it is moved. For tests, benches and simulations.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
-    /// A clock standing at `now` (Unix seconds).
+    /// A clock at `now` (Unix seconds).
     pub fn at(now: UnixSeconds) -> Self {
         Self(AtomicI64::new(now.saturating_mul(1000)))
     }
@@ -73,7 +73,7 @@ pub fn to_rfc3339(at: UnixSeconds) -> String {
         .unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned())
 }
 
-/// Reads an RFC 3339 instant of any offset; fractions of a second are cut off. `None` if it is none.
+/// Reads an RFC 3339 instant of any offset; fractions of a second are cut off. `None` for any other text.
 pub fn from_rfc3339(text: &str) -> Option<UnixSeconds> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
 }

@@ -1,4 +1,4 @@
-//! How long a client's tokens live: a number of seconds, or for ever.
+//! The lifetime of a client's tokens: a number of seconds, or without end.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ pub enum TokenExpiry {
         /// Lifetime in seconds, within [`LIFETIME_RANGE`].
         seconds: i64,
     },
-    /// Tokens never expire; they end when they are revoked.
+    /// Tokens never expire; they are valid until they are revoked.
     Never {},
 }
 

@@ -68,7 +68,7 @@ impl Grant {
     }
 }
 
-/// Everything a client may be granted, and the grant of all of it, which is what it gets when it asks for nothing.
+/// Everything a client may be granted, and the grant of all of it, which is the default of a request without a scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
     /// Products by code, then permissions by name.

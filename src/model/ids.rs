@@ -1,4 +1,4 @@
-//! Identifiers: what they look like and how they are made from random bytes that the caller brings.
+//! Identifiers: their formats, and how they are made from random bytes that the caller provides.
 //!
 //! Everything generated uses `[A-Za-z0-9_-]` only, so that raw and form-encoded Basic are the same bytes.
 
@@ -27,7 +27,7 @@ pub fn base62(bytes: &[u8], width: usize) -> String {
 }
 
 /// Reads base62 digits, most significant first, as [`base62`] writes them. `None` for anything else, and for a number
-/// too large for the type. Allocates nothing: it stands on the path of every token.
+/// too large for the type. Allocates nothing, since it runs for every token request.
 pub fn from_base62(digits: &str) -> Option<u64> {
     digits.bytes().try_fold(0_u64, |number, digit| {
         let value = match digit {
@@ -56,13 +56,13 @@ pub fn uuid_v7(now_millis: i64, random: [u8; 10]) -> String {
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid().to_string()
 }
 
-/// Makes ids (UUIDv7) of which each sorts after the one before, as long as they come from the same of these: 12 bits of a
-/// counter follow the milliseconds (RFC 9562 §6.2, method 1), so that what happens within one keeps its order.
+/// Generates UUIDv7 ids, each sorting after the one before: a counter of 12 bits follows the milliseconds (RFC 9562 §6.2,
+/// method 1), so that ids of the same millisecond keep their order.
 #[derive(Debug, Default)]
 pub struct OrderedIds(AtomicU64);
 
 impl OrderedIds {
-    /// The next one, of the given instant; of the latest instant seen, if that is later or its counter is used up.
+    /// The next id. Its instant is `now_millis`, or the one of the last id if that is later or the counter is used up.
     pub fn next(&self, now_millis: i64, mut random: [u8; 10]) -> String {
         let now = u64::try_from(now_millis).unwrap_or(0) << 12;
         let after = |last: u64| now.max(last.saturating_add(1));

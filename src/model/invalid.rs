@@ -1,11 +1,11 @@
-//! A broken field rule: which field (as a JSON pointer, RFC 6901), which rule, what to do.
+//! A broken field rule: the field (as a JSON pointer, RFC 6901), and how to keep the rule.
 
-/// One bad field of a request. Rules that check a record return all of them at once.
+/// One invalid field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid {
     /// JSON pointer to the member, e.g. `/token_expiry/seconds`.
     pub pointer: String,
-    /// The rule that was broken, in words that say how to keep it.
+    /// The rule, in words that complete "the field …" and say how to keep it.
     pub detail: String,
 }
 
@@ -16,19 +16,19 @@ impl Invalid {
     }
 }
 
-/// How many broken rules are told at once. Whoever sends more of them has not made a slip of the pen, and looking for
-/// each among all would take the square of their number.
-const TOLD_MAX: usize = 500;
+/// How many broken rules are reported at once. Each is looked up among all others, so without a limit a request with many
+/// would take quadratic time.
+const REPORTED_MAX: usize = 500;
 
-/// Broken rules as they are found, door and core alike, so that a caller is told all of them at once.
+/// The broken rules of a request, collected while it is read and checked, so that all of them are reported at once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Broken(Vec<Invalid>);
 
 impl Broken {
-    /// Notes a broken rule. Of several at one pointer the first is kept, since the others mostly follow from it; and
-    /// where the whole record cannot be read (the pointer is empty), nothing more is said of its members.
+    /// Adds a broken rule. Of several at one pointer the first is kept, since the others mostly follow from it. When the
+    /// whole record cannot be read (the pointer is empty), nothing is added for its members.
     pub fn at(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
-        if self.0.len() >= TOLD_MAX {
+        if self.0.len() >= REPORTED_MAX {
             return;
         }
         let pointer = pointer.into();
@@ -44,7 +44,7 @@ impl Broken {
         })
     }
 
-    /// How many are noted.
+    /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -87,6 +87,6 @@ mod tests {
         for index in 0..200_000 {
             many.at(format!("/products/{index}"), "must be a string");
         }
-        assert_eq!(many.len(), TOLD_MAX);
+        assert_eq!(many.len(), REPORTED_MAX);
     }
 }

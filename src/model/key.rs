@@ -1,4 +1,4 @@
-//! A signing key as it is stored and spoken of: algorithm, class, phase, instants (RFC 7517, RFC 7518).
+//! A signing key as stored: algorithm, class, phase, instants (RFC 7517, RFC 7518).
 
 use std::fmt;
 use std::str::FromStr;
@@ -58,9 +58,9 @@ impl FromStr for Alg {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UseFor {
-    /// Tokens with an end.
+    /// Tokens that expire.
     Expiring,
-    /// Tokens without one.
+    /// Tokens that never expire.
     NeverExpiring,
 }
 
@@ -85,7 +85,7 @@ impl FromStr for UseFor {
     }
 }
 
-/// Where a key stands in its life. It only ever moves to the right.
+/// The phase of a key's life, in this order; a key never goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -137,7 +137,7 @@ pub struct SigningKey {
     pub public_jwk: String,
     /// The sealed PKCS#8 private key; `None` once the key no longer signs.
     pub sealed_private: Option<Vec<u8>>,
-    /// When it was made or imported.
+    /// When it was generated or imported.
     pub created_at: UnixSeconds,
     /// When it may begin to sign.
     pub activates_at: UnixSeconds,

@@ -1,15 +1,15 @@
-//! A mail to the contacts of an API client, as it waits in the outbox.
+//! A mail to the contacts of an API client, as queued in the outbox.
 
 use serde_json::{Map, Value};
 
 use super::clock::UnixSeconds;
 
-/// Which message a mail is. The text is made when it is sent.
+/// The message of a mail. Its text is rendered when it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MailKind {
-    /// A client was created and its contacts are told.
+    /// A client was created.
     ClientCreated,
-    /// Something about a client changed.
+    /// A client was changed.
     ClientUpdated,
     /// A client was deleted.
     ClientDeleted,
@@ -44,7 +44,7 @@ impl MailKind {
     }
 }
 
-/// A queued mail. One row a recipient, so that one bad address holds up nobody else.
+/// A queued mail. One row per recipient, so that one bad address does not delay the others.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mail {
     /// UUIDv7, also the stable `Message-ID`.
@@ -57,6 +57,6 @@ pub struct Mail {
     pub recipient: String,
     /// The client it is about.
     pub client_id: String,
-    /// Facts the text needs; never a secret or a token.
+    /// The facts that the text needs; never a secret or a token.
     pub facts: Map<String, Value>,
 }

@@ -1,6 +1,6 @@
-//! The nouns every other room speaks in: ids, workspaces, products, clients, secrets, keys, audit, mail, time.
+//! The nouns that every other module uses: ids, workspaces, products, clients, secrets, keys, audit, mail, time.
 //!
-//! Pure data and pure rules. Nothing here reads a clock, draws a random number, or knows of SQL or HTTP.
+//! Pure data and pure rules: no clock, no random numbers, no SQL, no HTTP.
 
 pub mod audit;
 pub mod client;
@@ -20,6 +20,7 @@ pub mod proof;
 pub mod reach;
 pub mod scope;
 pub mod secret;
+pub mod slot_lease;
 pub mod status;
 pub(crate) mod text;
 pub mod token;

@@ -1,11 +1,11 @@
-//! The source networks a client may authenticate from, as people write them.
+//! The source networks that a client may authenticate from, in the notations that are accepted.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 
 /// Reads an address (`203.0.113.7`) or a network (`203.0.113.0/24`) in its canonical form: bits beyond the prefix
-/// cleared, and IPv4-mapped IPv6 as IPv4, which is also what a source address is folded to.
+/// cleared, and IPv4-mapped IPv6 as IPv4, as for source addresses.
 pub(crate) fn parse(text: &str) -> Result<IpNet, String> {
     let network = match text.parse::<IpAddr>() {
         Ok(address) => IpNet::from(address),

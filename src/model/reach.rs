@@ -1,4 +1,4 @@
-//! How far a caller sees: everything, or one workspace. Every read of a tenant's noun takes it.
+//! What a caller may access: everything, or one workspace. Every read of a tenant's data takes it.
 
 /// The part of the data a caller may see and change.
 #[derive(Debug, Clone, PartialEq, Eq)]

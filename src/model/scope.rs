@@ -50,8 +50,8 @@ impl FromStr for Permission {
     }
 }
 
-/// Whether every byte of `scope` is lawful: scope tokens of `%x21 / %x23-5B / %x5D-7E`, parted by single spaces,
-/// none leading, none trailing. An empty scope is lawful and means "none asked for" (RFC 6749 §3.2).
+/// Whether `scope` follows the grammar of RFC 6749 §3.3: scope tokens of `%x21 / %x23-5B / %x5D-7E` with single spaces
+/// between them. An empty scope is allowed and means that none was requested (RFC 6749 §3.2).
 pub fn is_well_formed(scope: &str) -> bool {
     scope.is_empty()
         || scope.split(' ').all(|token| {

@@ -1,4 +1,4 @@
-//! Client secrets: the plain one, which exists once at creation, and the record of one, which holds only its MAC.
+//! Client secrets: the plain one, which exists only when it is created, and its record, which holds only a MAC.
 
 use std::fmt;
 
@@ -35,7 +35,7 @@ impl PlainSecret {
         &self.0
     }
 
-    /// Its last four characters, which may be shown to tell secrets apart.
+    /// Its last four characters, shown to tell secrets apart.
     pub fn last_four(&self) -> String {
         self.0.get(LEN - 4..).unwrap_or_default().to_owned()
     }
@@ -47,8 +47,8 @@ impl fmt::Debug for PlainSecret {
     }
 }
 
-/// Whether `text` has the form and checksum of a secret. What has not can be no client's secret, so it is refused
-/// before anything is looked up or hashed.
+/// Whether `text` has the form and checksum of a secret. Any other text is refused before anything is looked up or
+/// hashed.
 pub fn is_well_formed(text: &str) -> bool {
     if text.len() != LEN || !text.starts_with(PREFIX) || !text.is_ascii() {
         return false;
@@ -59,7 +59,7 @@ pub fn is_well_formed(text: &str) -> bool {
         && from_base62(checksum) == Some(expected)
 }
 
-/// A client secret as stored. There is no way from here to the plain one.
+/// A client secret as stored. The plain one cannot be recovered from it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientSecret {
     /// UUIDv7.

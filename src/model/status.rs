@@ -1,5 +1,5 @@
-//! Status slots: the place of a token in a Token Status List (draft-ietf-oauth-status-list-21), how places are dealt
-//! out, and what stands in them.
+//! Status slots: the place of a token in a Token Status List (draft-ietf-oauth-status-list-21), and the status it holds.
+//! How slots are allocated is in [`super::slot_lease`].
 
 /// How many slots a list has: at two bits each, 32 KiB before compression.
 pub const SLOTS_PER_LIST: u32 = 131_072;
@@ -35,18 +35,18 @@ impl Slot {
     }
 }
 
-/// What is published of a slot (draft-21 §7.1).
+/// The published status of a slot (draft-21 §7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// 0: valid.
     Valid,
-    /// 1: revoked for ever.
+    /// 1: revoked, finally.
     Invalid,
-    /// 2: suspended; may be lifted.
+    /// 2: suspended; may become valid again.
     Suspended,
 }
 
-/// What is done to a slot. Revoking beats suspending, and is never undone.
+/// A change of a slot's status. Revoking overrides suspending, and is never undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
     /// To [`Status::Invalid`], whatever it was.
@@ -58,7 +58,7 @@ pub enum Mark {
 }
 
 impl Mark {
-    /// What a slot holds after this, of what it held before.
+    /// The status after the change, given the one before.
     fn apply(self, before: u8) -> u8 {
         match (self, before) {
             (Self::Revoke, _) => 1,
@@ -82,7 +82,7 @@ pub fn mark(bits: &mut [u8], first: u32, idx: u32, mark: Mark) -> bool {
     after != before
 }
 
-/// A part of a list with every slot revoked but those in `kept` (sorted), which stay as they are in `before`.
+/// A part of a list with every slot revoked except those in `kept` (sorted), which stay as they are in `before`.
 pub fn revoked_but(before: Option<&[u8]>, list: i64, part: u32, kept: &[Slot]) -> Vec<u8> {
     let first = part * SLOTS_PER_PART;
     let mut bits = vec![0b01_01_01_01; PART_BYTES];
@@ -99,7 +99,7 @@ pub fn revoked_but(before: Option<&[u8]>, list: i64, part: u32, kept: &[Slot]) -
     bits
 }
 
-/// What the slot `idx` of a whole list's `bits` holds; `None` beyond its end.
+/// The status of the slot `idx` in the `bits` of a whole list; `None` beyond its end.
 pub fn status(bits: &[u8], idx: u32) -> Option<Status> {
     let byte = bits.get(idx as usize / 4)?;
     Some(match (byte >> ((idx % 4) * 2)) & 0b11 {
@@ -109,133 +109,9 @@ pub fn status(bits: &[u8], idx: u32) -> Option<Status> {
     })
 }
 
-/// Which tokens a list is for. Each kind has lists of its own, since they end at different times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holds<'a> {
-    /// Generations of clients, which all their stateless tokens share.
-    Generations,
-    /// Recorded tokens that expire.
-    Expiring,
-    /// Never-expiring tokens signed by the key of this `kid`; the list lives as long as the key.
-    NeverExpiring(&'a str),
-}
-
-impl<'a> Holds<'a> {
-    /// The name in storage.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Generations => "generations",
-            Self::Expiring => "expiring",
-            Self::NeverExpiring(_) => "never_expiring",
-        }
-    }
-
-    /// The key it ends with.
-    pub fn kid(self) -> Option<&'a str> {
-        match self {
-            Self::Generations | Self::Expiring => None,
-            Self::NeverExpiring(kid) => Some(kid),
-        }
-    }
-}
-
-/// Slots of one list that were given out together and belong to whoever asked; each is used once or never.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
-    list: i64,
-    seed: [u8; 16],
-    next: u32,
-    end: u32,
-}
-
-impl Lease {
-    /// The slots from the `next`th to before the `end`th of the list's order, which `seed` decides.
-    pub fn new(list: i64, seed: [u8; 16], next: u32, end: u32) -> Self {
-        Self { list, seed, next, end: end.min(SLOTS_PER_LIST) }
-    }
-}
-
-impl Iterator for Lease {
-    type Item = Slot;
-
-    fn next(&mut self) -> Option<Slot> {
-        if self.next >= self.end {
-            return None;
-        }
-        let idx = permute(self.seed, self.next);
-        self.next += 1;
-        Some(Slot { list: self.list, idx })
-    }
-}
-
-const HALF_ROUNDS: u32 = 10;
-
-/// A permutation of the indices of a list, so that a slot tells nothing of when its token was issued (draft-21 §13.2):
-/// an unbalanced Feistel network over 8 + 9 bits, keyed by the list's seed.
-fn permute(seed: [u8; 16], position: u32) -> u32 {
-    let key = u128::from_le_bytes(seed);
-    let (mut left, mut right) = (position >> 9 & 0xff, position & 0x1ff);
-    for round in 0..HALF_ROUNDS {
-        if round % 2 == 0 {
-            left ^= scramble(key, round, right) & 0xff;
-        } else {
-            right ^= scramble(key, round, left) & 0x1ff;
-        }
-    }
-    left << 9 | right
-}
-
-/// A keyed function of a few bits: the finisher of splitmix64, once for each half of the key.
-fn scramble(key: u128, round: u32, input: u32) -> u32 {
-    let mix = |mut word: u64| {
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
-    };
-    let bytes = key.to_le_bytes();
-    let half = |at: usize| {
-        let mut word = [0_u8; 8];
-        for (to, from) in word.iter_mut().zip(bytes.iter().skip(at)) {
-            *to = *from;
-        }
-        u64::from_le_bytes(word)
-    };
-    let first =
-        mix(half(0) ^ (u64::from(round) << 32 | u64::from(input)).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let [a, b, c, d, ..] = mix(first ^ half(8)).to_le_bytes();
-    u32::from_le_bytes([a, b, c, d])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_slot_of_a_list_is_given_out_once() {
-        for seed in [[0; 16], [0xff; 16], *b"0123456789abcdef"] {
-            let mut seen = vec![false; SLOTS_PER_LIST as usize];
-            for slot in Lease::new(1, seed, 0, SLOTS_PER_LIST) {
-                assert!(!std::mem::replace(&mut seen[slot.idx as usize], true), "{slot:?} twice");
-            }
-            assert!(seen.into_iter().all(|given| given));
-        }
-    }
-
-    #[test]
-    fn neighbours_in_time_are_no_neighbours_in_the_list() {
-        let order: Vec<u32> = Lease::new(1, *b"0123456789abcdef", 0, 1000).map(|slot| slot.idx).collect();
-        let near = order.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) < 1000).count();
-        // By chance about 15 of 999 lie within 1000 of each other.
-        assert!(near < 60, "{near} of 999 pairs lie close");
-        let other: Vec<u32> = Lease::new(1, *b"0123456789abcdeg", 0, 1000).map(|slot| slot.idx).collect();
-        assert_ne!(order, other);
-    }
-
-    #[test]
-    fn a_lease_ends_with_its_list() {
-        assert_eq!(Lease::new(1, [7; 16], SLOTS_PER_LIST - 2, u32::MAX).count(), 2);
-        assert_eq!(Lease::new(1, [7; 16], 5, 5).count(), 0);
-    }
 
     #[test]
     fn revoking_beats_suspending_and_is_never_undone() {

@@ -1,5 +1,5 @@
-//! What text people may give a thing, and what address a mail may go to: nothing that could break a line, a header or
-//! the reading direction of whoever sees it later.
+//! Rules for names, labels and e-mail addresses: nothing that could break a line, inject a header or change the reading
+//! direction where the text is shown later.
 
 use std::ops::RangeInclusive;
 
@@ -9,7 +9,7 @@ const ADDRESS_MAX: usize = 254;
 const LOCAL_PART_MAX: usize = 64;
 
 /// Whether `text` has a length (in characters) within `length` and no control, line-breaking or bidirectional
-/// formatting character. The error says which rule to keep.
+/// formatting character. The error is the rule that is broken.
 pub(crate) fn check(text: &str, length: RangeInclusive<usize>) -> Result<(), String> {
     let (min, max) = (*length.start(), *length.end());
     let count = text.chars().count();
@@ -44,15 +44,15 @@ pub(crate) fn check_lines(text: &str, max: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// Characters that change how a line is cut or which way it reads.
+/// Control characters, and those that change line breaks or the reading direction.
 fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Whether `address` is one a mail can be sent to: `local@domain` in plain ASCII, unquoted, at most 254 bytes.
-/// Stricter than RFC 5322, whose comments, quotes and literals no contact needs and an attacker does.
+/// Whether a mail can be sent to `address`: `local@domain` in plain ASCII, unquoted, at most 254 bytes.
+/// Stricter than RFC 5322, whose comments, quotes and literals only an attacker needs.
 pub(crate) fn check_address(address: &str) -> Result<(), &'static str> {
     if address.len() > ADDRESS_MAX {
         return Err("must be at most 254 characters long");

@@ -3,7 +3,7 @@
 use super::clock::UnixSeconds;
 use super::status::Slot;
 
-/// The longest a token without a row of its own may live: `tokens.record_above_seconds` is at most this.
+/// The longest lifetime of a stateless token, in seconds: the limit of `tokens.record_above_seconds`.
 pub const STATELESS_LIFETIME_MAX: i64 = 86_400;
 
 /// The row of a recorded token.
@@ -25,22 +25,23 @@ pub struct RecordedToken {
     pub products: String,
     /// `iat`.
     pub issued_at: UnixSeconds,
-    /// `exp`; `None` when it never expires, whatever the claim says.
+    /// `exp`; `None` when it never expires, even if the claim holds a date.
     pub expires_at: Option<UnixSeconds>,
     /// When it was revoked.
     pub revoked_at: Option<UnixSeconds>,
-    /// When it is to be revoked, having been replaced: from then on it is dead, whether or not that is on record yet.
+    /// When it will be revoked because another token replaced it. From then on it is not live, whether or not
+    /// `revoked_at` has been written yet.
     pub revoke_at: Option<UnixSeconds>,
     /// Where its status is published.
     pub slot: Option<Slot>,
-    /// When a verifier last asked about it.
+    /// When it was last introspected.
     pub last_introspected_at: Option<UnixSeconds>,
-    /// `client` for the token endpoint, else the administrator.
+    /// `client` for the token endpoint, else the name of the administrator.
     pub issued_by: String,
 }
 
 impl RecordedToken {
-    /// Whether it lives at `now`, by its own row.
+    /// Whether its own row says that it is live at `now`.
     pub fn is_live(&self, now: UnixSeconds) -> bool {
         self.revoked_at.is_none()
             && self.revoke_at.is_none_or(|at| at > now)

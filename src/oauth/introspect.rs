@@ -21,7 +21,7 @@ use crate::ledger::Confirmed;
 use crate::model::scope::Permission;
 use crate::model::workspace::PLATFORM;
 use crate::services::Services;
-use crate::tokens::Judged;
+use crate::tokens::Validity;
 
 const JSON: &str = "application/json";
 const SIGNED: &str = "application/token-introspection+jwt";
@@ -110,12 +110,12 @@ async fn active(
     }
     match services
         .tokens
-        .judge_token(confirmed, &claims)
+        .validity(confirmed, &claims)
         .await
         .map_err(|error| OAuthError::unavailable(&error))?
     {
-        Judged::Live { .. } => Ok(Some(claims)),
-        Judged::Dead(death) => Ok(inactive(death.as_str())),
+        Validity::Active(_) => Ok(Some(claims)),
+        Validity::Inactive(reason) => Ok(inactive(reason.as_str())),
     }
 }
 

@@ -12,6 +12,7 @@ use super::door::Door;
 use crate::http::conditional::Cacheable;
 use crate::model::key::Alg;
 use crate::model::scope::Permission;
+use crate::tokens::STATUS_LISTS_PATH;
 
 /// The document, made once.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ impl Metadata {
             "issuer": issuer,
             "token_endpoint": format!("{issuer}/oauth2/token"),
             "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
-            "status_list_aggregation_endpoint": format!("{issuer}/oauth2/status-lists"),
+            "status_list_aggregation_endpoint": format!("{issuer}{STATUS_LISTS_PATH}"),
             "grant_types_supported": ["client_credentials"],
             "response_types_supported": [],
             "token_endpoint_auth_methods_supported": methods,

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::door::Door;
 use crate::http::conditional::Cacheable;
 use crate::http::{negotiate, retry_after};
-use crate::issuance::NoList;
+use crate::issuance::StatusListError;
 
 /// What a list is sent as.
 const MEDIA_TYPE: &str = "application/statuslist+jwt";
@@ -70,11 +70,13 @@ impl Refusal {
     }
 }
 
-impl From<NoList> for Refusal {
-    fn from(why: NoList) -> Self {
+impl From<StatusListError> for Refusal {
+    fn from(why: StatusListError) -> Self {
         match why {
-            NoList::NoKey => tracing::error!("a status list cannot be signed: there is no active key for it"),
-            NoList::Unavailable(error) => tracing::error!(%error, "a status list cannot be had"),
+            StatusListError::NoKey => {
+                tracing::error!("a status list cannot be signed: there is no active key for it")
+            }
+            StatusListError::Unavailable(error) => tracing::error!(%error, "a status list cannot be had"),
         }
         Self::Unavailable
     }

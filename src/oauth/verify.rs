@@ -22,7 +22,7 @@ use crate::http::{retry_after, unread};
 use crate::kernel::Error;
 use crate::model::product::is_product_code;
 use crate::telemetry;
-use crate::tokens::Judged;
+use crate::tokens::Validity;
 
 const CLIENT_ID: HeaderName = HeaderName::from_static("x-mintmark-client-id");
 const WORKSPACE_ID: HeaderName = HeaderName::from_static("x-mintmark-workspace-id");
@@ -90,10 +90,10 @@ async fn claims(request: &HttpRequest, door: &Door) -> Result<AccessTokenClaims,
         tracing::info!(reason = "proof_required", "refused an access token");
         return Err(BOUND);
     }
-    if let Judged::Dead(death) =
-        services.tokens.judge_token(confirmed, &claims).await.map_err(|error| unknown(&error))?
+    if let Validity::Inactive(reason) =
+        services.tokens.validity(confirmed, &claims).await.map_err(|error| unknown(&error))?
     {
-        tracing::info!(reason = death.as_str(), "refused an access token");
+        tracing::info!(reason = reason.as_str(), "refused an access token");
         return Err(DOES_NOT_HOLD);
     }
     telemetry::http::authenticated(request, &claims.client_id);

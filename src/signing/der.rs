@@ -1,4 +1,4 @@
-//! Just enough DER (X.690) to say what a private key is before it is parsed for real, and to read RSA numbers.
+//! A minimal DER reader (X.690), to find out what kind of private key a block holds and to read RSA numbers.
 
 /// Universal and context tags as they occur in keys.
 pub(super) const INTEGER: u8 = 0x02;
@@ -17,7 +17,7 @@ impl<'a> Elements<'a> {
         Self(content)
     }
 
-    /// The next element: its tag and content. `None` at the end, and when what follows is no DER.
+    /// The next element: its tag and content. `None` at the end, and for bytes that are not DER.
     pub(super) fn next(&mut self) -> Option<(u8, &'a [u8])> {
         let (&[tag, first], rest) = self.0.split_first_chunk::<2>()?;
         let (length, rest) = match first {
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_nested_elements_and_stops_at_nonsense() {
+    fn reads_nested_elements_and_refuses_malformed_ones() {
         let mut elements = sequence(&[0x30, 5, 0x02, 1, 7, 0x04, 0]).unwrap();
         assert_eq!(elements.take(INTEGER), Some([7].as_slice()));
         assert_eq!(elements.next(), Some((OCTET_STRING, [].as_slice())));

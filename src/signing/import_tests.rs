@@ -78,16 +78,16 @@ fn a_key_of_another_kind_is_refused_by_name() {
     let p384 = openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384", "");
     let explicit = openssl(&format!("{GENERATE_EC} -pkeyopt ec_param_enc:explicit"), "");
     for (alg, pem, found) in [
-        (Alg::ES256, p384, Kind::OtherCurve),
-        (Alg::ES256, explicit, Kind::OtherCurve),
-        (Alg::ES256, openssl(GENERATE_ED, ""), Kind::Ed25519),
-        (Alg::EdDSA, openssl(GENERATE_EC, ""), Kind::P256),
-        (Alg::EdDSA, openssl("genpkey -algorithm ED448", ""), Kind::Other),
-        (Alg::EdDSA, RSA.clone(), Kind::Rsa { bits: 2048 }),
+        (Alg::ES256, p384, KeyKind::OtherCurve),
+        (Alg::ES256, explicit, KeyKind::OtherCurve),
+        (Alg::ES256, openssl(GENERATE_ED, ""), KeyKind::Ed25519),
+        (Alg::EdDSA, openssl(GENERATE_EC, ""), KeyKind::P256),
+        (Alg::EdDSA, openssl("genpkey -algorithm ED448", ""), KeyKind::Other),
+        (Alg::EdDSA, RSA.clone(), KeyKind::Rsa { bits: 2048 }),
         (
             Alg::PS256,
             openssl("genpkey -quiet -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048", ""),
-            Kind::RsaPss,
+            KeyKind::RsaPss,
         ),
     ] {
         let refused = fault(alg, &pem);
@@ -111,7 +111,7 @@ fn rsa_sizes() {
         assert_eq!(fault(Alg::RS256, &pem), ImportFault::RsaSize(bits));
     }
     for (bits, taken) in [(2047, false), (2048, true), (3072, true), (4096, true), (4608, false)] {
-        assert_eq!(is_rsa_size(bits), taken, "{bits}");
+        assert_eq!(pkcs8::is_rsa_size(bits), taken, "{bits}");
     }
 }
 
@@ -120,9 +120,9 @@ fn bytes_after_the_key_are_refused() {
     let pem = openssl(GENERATE_ED, "");
     let mut der = pkcs8_from_pem(Alg::EdDSA, &pem).unwrap();
     der.push(0);
-    assert_eq!(kind(&der), None);
+    assert_eq!(pkcs8::kind(&der), None);
     der.truncate(20);
-    assert_eq!(kind(&der), None);
+    assert_eq!(pkcs8::kind(&der), None);
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl PublicNumbers {
     }
 }
 
-/// A published key: its name, and the JWK as JSON text.
+/// A public key: its `kid`, and the JWK as JSON text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicJwk {
     /// RFC 7638 thumbprint (SHA-256, base64url).
@@ -54,8 +54,8 @@ impl PublicJwk {
         Self { kid, json }
     }
 
-    /// Reads a stored JWK for use with `alg` and writes it anew, so that nothing but its public members is ever
-    /// published. `None` if it is no key for `alg`; whose it is, the caller sees by its `kid`.
+    /// Reads a stored JWK for use with `alg` and writes it again, so that only its public members are ever published.
+    /// `None` if it is not a key for `alg`. The caller compares the `kid`.
     pub(super) fn parse(alg: Alg, json: &str) -> Option<Self> {
         #[derive(Deserialize)]
         struct Members {

@@ -1,6 +1,6 @@
-//! A signing key: how it is made or imported, parsed, named and sealed (RFC 7518 §3, RFC 8037).
+//! One signing key: generated or imported, parsed, named and sealed (RFC 7518 §3, RFC 8037).
 //!
-//! For `registry`, which creates keys, and for [`super::ring`], which holds the parsed ones.
+//! For the use cases that create keys, and for [`super::ring`], which holds the parsed ones.
 
 use std::fmt;
 
@@ -10,7 +10,6 @@ use super::import::{ImportFault, pkcs8_from_pem};
 use super::jwk::PublicJwk;
 use super::private_key::{MAX_SIGNATURE_LEN, PrivateKey, SignError, generate};
 use crate::model::clock::UnixSeconds;
-use crate::model::invalid::Invalid;
 use crate::model::key::{Alg, Phase, SigningKey, UseFor};
 use crate::vault::random::{Random, RandomUnavailable};
 use crate::vault::root::Subkeys;
@@ -88,14 +87,14 @@ pub struct NewKey {
 }
 
 impl NewKey {
-    /// Makes a key. [`KeyError::NotGenerated`] for RSA without the feature `aws-lc`.
+    /// Generates a key. [`KeyError::NotGenerated`] for RSA without the feature `aws-lc`.
     pub fn generate(alg: Alg) -> Result<Self, KeyError> {
         let pkcs8 = generate(alg).map_err(|_| RandomUnavailable)?.ok_or(KeyError::NotGenerated(alg))?;
         let pair = KeyPair::from_pkcs8(alg, &pkcs8).map_err(KeyError::Import)?;
         Ok(Self { pair, pkcs8 })
     }
 
-    /// Reads a key that a person brings, as PKCS#8 PEM.
+    /// Reads a key to import, as PKCS#8 PEM.
     pub fn import(alg: Alg, private_key_pem: &str) -> Result<Self, KeyError> {
         let pkcs8 = pkcs8_from_pem(alg, private_key_pem).map_err(KeyError::Import)?;
         let pair = KeyPair::from_pkcs8(alg, &pkcs8).map_err(KeyError::Import)?;
@@ -155,9 +154,9 @@ pub enum KeyError {
     /// `private_key_pem` is not what it must be.
     #[error("private_key_pem {0}")]
     Import(ImportFault),
-    /// This build cannot make keys of this algorithm.
+    /// This build cannot generate keys of this algorithm.
     #[error(
-        "this build of Mintmark makes no {0} keys: send one as private_key_pem (`openssl genpkey -algorithm RSA \
+        "this build of Mintmark cannot generate {0} keys: send one as private_key_pem (`openssl genpkey -algorithm RSA \
          -pkeyopt rsa_keygen_bits:3072 -out key.pem`), or build with `--features aws-lc`"
     )]
     NotGenerated(Alg),
@@ -169,20 +168,9 @@ pub enum KeyError {
         /// What is wrong with it.
         why: String,
     },
-    /// No random bytes to make it of.
+    /// No random bytes to generate one.
     #[error(transparent)]
     Random(#[from] RandomUnavailable),
-}
-
-impl KeyError {
-    /// The broken field rule, if it is the caller's request that is wrong and not the service.
-    pub fn invalid(&self) -> Option<Invalid> {
-        match self {
-            Self::Import(fault) => Some(Invalid::new("/private_key_pem", fault.to_string())),
-            Self::NotGenerated(_) => Some(Invalid::new("/private_key_pem", self.to_string())),
-            Self::Unusable { .. } | Self::Random(_) => None,
-        }
-    }
 }
 
 #[cfg(test)]

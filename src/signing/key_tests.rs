@@ -127,9 +127,7 @@ fn rsa_keys_are_made_only_where_the_build_can() {
     assert_eq!(made.is_ok(), super::super::private_key::GENERATES_RSA);
     if let Err(error) = made {
         assert_eq!(error, KeyError::NotGenerated(Alg::RS256));
-        let invalid = error.invalid().unwrap();
-        assert_eq!(invalid.pointer, "/private_key_pem");
-        assert!(invalid.detail.contains("openssl genpkey"), "{}", invalid.detail);
+        assert!(error.to_string().contains("openssl genpkey"), "{error}");
     }
 }
 

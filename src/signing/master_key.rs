@@ -1,4 +1,4 @@
-//! The master key: moving a database to another one while it is served (`docs/keys.md`).
+//! Moves a database to another master key while it is served (`docs/keys.md`).
 
 use super::Signing;
 use crate::kernel::{Caller, Error};
@@ -9,11 +9,11 @@ use crate::vault::master::MasterKey;
 use crate::vault::root::RootKey;
 
 impl Signing {
-    /// Seals the root key under `to` instead of `from`. Nothing that is sealed under the root key changes, so whoever has
-    /// it in memory goes on.
+    /// Seals the root key under `to` instead of `from`. Nothing that is sealed under the root key changes, so running
+    /// processes are not affected.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if `to` seals it already, or it is sealed under another than `from` by now; [`Error::Denied`],
+    /// [`Error::Conflict`] if `to` seals it already, or if it is no longer sealed under `from`; [`Error::Denied`],
     /// [`Error::Crypto`], [`Error::Storage`].
     pub async fn replace_master_key(
         &self,
@@ -25,8 +25,8 @@ impl Signing {
         let (before, after) = (from.fingerprint(), to.fingerprint());
         if before == after {
             return Err(Error::Conflict(
-                "that is the master key which the database has already: name a file that is not there yet, and a new key \
-                 is made in it"
+                "this is already the master key of the database: name a file that does not exist yet, and a new key is \
+                 generated into it"
                     .to_owned(),
             ));
         }
@@ -35,7 +35,7 @@ impl Signing {
         let stored = stored.ok_or_else(|| StorageError::Damaged("the root key is gone".to_owned()))?;
         let moved = || {
             Error::Conflict(
-                "the database was moved to another master key at the same time: set keys.master_key_file to that one"
+                "the database was moved to another master key at the same time: set keys.master_key_file to the file of that key"
                     .to_owned(),
             )
         };

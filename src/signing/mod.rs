@@ -1,23 +1,30 @@
-//! Signing keys: made, imported, rotated and deleted ([`Signing`]), and held parsed for the requests that sign and
+//! Signing keys: created, imported, rotated and deleted ([`Signing`]), and held parsed for the requests that sign and
 //! verify ([`ring`]). For `issuance` and the doors.
 //!
-//! [`key`] makes, imports and seals one key; [`rotation`] says, as a pure function, which step is due; [`handle`] is
-//! what a request signs with.
+//! [`create`], [`delete`], [`list`] and [`rotate`] are the use cases, each change one transaction that all other work on
+//! keys waits for; [`rotation`] says, as a pure function, which step is due. [`key`] generates, imports and seals one key;
+//! [`handle`] is what a request signs with.
 
+mod create;
+mod delete;
 mod der;
 mod dto;
 pub mod handle;
 mod import;
 mod jwk;
 pub mod key;
-mod keys;
+mod list;
 mod master_key;
+mod missing_key;
+mod pkcs8;
 mod private_key;
 pub mod ring;
-mod ring_memory;
-pub mod rotation;
+mod ring_reloader;
+mod rotate;
+mod rotation;
 #[cfg(test)]
 mod sample;
+mod store;
 
 use std::sync::Arc;
 
@@ -25,22 +32,24 @@ use crate::clients::Clients;
 use crate::kernel::Kernel;
 use crate::ledger::Ledger;
 
+pub use create::NewSigningKey;
 pub use import::ImportFault;
 pub use jwk::PublicJwk;
-pub use keys::{KeyRecord, NewSigningKey};
+pub use list::KeyRecord;
+pub use missing_key::MissingKey;
 pub use private_key::{GENERATES_RSA, MAX_SIGNATURE_LEN, SignError};
 
 use ring::KeyRing;
-pub(crate) use ring_memory::RingMemory;
+pub(crate) use ring_reloader::RingReloader;
 
-/// The signing keys and the master key.
+/// The service of signing keys and of the master key.
 #[derive(Debug)]
 pub struct Signing {
     kernel: Arc<Kernel>,
     ledger: Arc<Ledger>,
     clients: Arc<Clients>,
     ring: Arc<KeyRing>,
-    memory: Arc<RingMemory>,
+    reloader: Arc<RingReloader>,
 }
 
 impl Signing {
@@ -49,8 +58,8 @@ impl Signing {
         ledger: Arc<Ledger>,
         clients: Arc<Clients>,
         ring: Arc<KeyRing>,
-        memory: Arc<RingMemory>,
+        reloader: Arc<RingReloader>,
     ) -> Self {
-        Self { kernel, ledger, clients, ring, memory }
+        Self { kernel, ledger, clients, ring, reloader }
     }
 }

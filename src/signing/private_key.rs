@@ -1,7 +1,7 @@
 //! The private half of a signing key, parsed once: ring by default, aws-lc with the feature `aws-lc`.
 //!
-//! For [`super::key`]. Both libraries have the same shape; where they differ is all in this file. aws-lc makes RSA keys
-//! too, which ring cannot.
+//! For [`super::key`]. Both libraries have the same interface, and every difference between them is in this file. aws-lc
+//! also generates RSA keys, which ring cannot.
 
 #[cfg(feature = "aws-lc")]
 use aws_lc_rs::{
@@ -25,13 +25,13 @@ use super::der::{self, INTEGER};
 use super::jwk::PublicNumbers;
 use crate::model::key::Alg;
 
-/// The longest signature made here, in bytes: RSA of 4096 bits.
+/// The longest signature, in bytes: RSA of 4096 bits.
 pub const MAX_SIGNATURE_LEN: usize = 512;
 
-/// Whether RSA keys can be made, and not only imported.
+/// Whether this build can generate RSA keys, and not only import them.
 pub const GENERATES_RSA: bool = cfg!(feature = "aws-lc");
 
-/// The size of RSA keys made here, in bits: 128 bits of strength (NIST SP 800-57 part 1, table 2).
+/// The size of generated RSA keys, in bits: 128 bits of strength (NIST SP 800-57 part 1, table 2).
 #[cfg(feature = "aws-lc")]
 const RSA_SIZE: aws_lc_rs::rsa::KeySize = aws_lc_rs::rsa::KeySize::Rsa3072;
 
@@ -42,7 +42,7 @@ pub(super) enum PrivateKey {
     Rsa(RsaKeyPair, &'static dyn RsaEncoding, SystemRandom),
 }
 
-/// The library's reason for not taking a key.
+/// The library's reason for refusing a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rejected(pub(super) String);
 
@@ -52,7 +52,7 @@ pub(super) struct Rejected(pub(super) String);
 pub struct SignError;
 
 impl PrivateKey {
-    /// Parses PKCS#8 DER. Checks that both halves of the key fit together.
+    /// Parses PKCS#8 DER. Checks that both halves of the key belong together.
     pub(super) fn parse(alg: Alg, pkcs8: &[u8]) -> Result<Self, Rejected> {
         match alg {
             Alg::ES256 => Ok(Self::Ec(parse_ec(pkcs8)?, SystemRandom::new())),
@@ -70,7 +70,7 @@ impl PrivateKey {
         Ok(Self::Rsa(pair, padding, SystemRandom::new()))
     }
 
-    /// The public half; `None` if the library gave it in a form that cannot be.
+    /// The public half; `None` if the library returns it in an unexpected form.
     pub(super) fn public(&self) -> Option<PublicNumbers> {
         match self {
             Self::Ec(pair, _) => PublicNumbers::from_point(pair.public_key().as_ref()),
@@ -132,7 +132,7 @@ fn copy(signature: &[u8], out: &mut [u8; MAX_SIGNATURE_LEN]) -> Result<usize, Si
     Ok(signature.len())
 }
 
-/// Makes a new key, as PKCS#8 DER. `Ok(None)` for an algorithm that this build cannot make keys of.
+/// Generates a key, as PKCS#8 DER. `Ok(None)` for an algorithm that this build cannot generate keys for.
 pub(super) fn generate(alg: Alg) -> Result<Option<Zeroizing<Vec<u8>>>, SignError> {
     let random = SystemRandom::new();
     let pkcs8 = match alg {
@@ -154,7 +154,7 @@ fn generate_rsa() -> Result<Option<Zeroizing<Vec<u8>>>, SignError> {
 }
 
 #[cfg(not(feature = "aws-lc"))]
-#[expect(clippy::unnecessary_wraps, reason = "the form it has with aws-lc")]
+#[expect(clippy::unnecessary_wraps, reason = "the signature of the aws-lc variant")]
 fn generate_rsa() -> Result<Option<Zeroizing<Vec<u8>>>, SignError> {
     Ok(None)
 }

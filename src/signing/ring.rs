@@ -1,7 +1,7 @@
 //! The keys as requests read them: a snapshot that is replaced whole and read without a lock.
 //!
-//! For `issuance` (the key to sign with), the key set's door (RFC 7517 §5), the management API (verifying our own
-//! tokens) and metrics. Loaded at start and whenever the change counter says that keys changed.
+//! For `issuance` (the key to sign with, the keys to verify our own tokens), the JWK Set endpoint (RFC 7517 §5) and
+//! metrics. Loaded at start and whenever the change counter says that keys changed.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,6 +15,7 @@ use mintmark_verifier::KeySet;
 use super::handle::SigningHandle;
 use super::jwk::PublicJwk;
 use super::key::{KeyError, KeyPair};
+use super::missing_key::MissingKey;
 use crate::model::clock::UnixSeconds;
 use crate::model::key::{Alg, Phase, SigningKey, UseFor};
 use crate::vault::root::Subkeys;
@@ -28,7 +29,7 @@ pub struct Jwks {
     pub etag: String,
 }
 
-/// The service's keys at this moment.
+/// The published keys, parsed. Shared by all requests.
 pub struct KeyRing {
     subkeys: Arc<Subkeys>,
     default_alg: Alg,
@@ -38,9 +39,9 @@ pub struct KeyRing {
 }
 
 struct Snapshot {
-    /// The change counter with which the keys were read.
+    /// The value of the change counter when the keys were read.
     as_of: i64,
-    /// Pending keys, then active ones, so that the first that fits and is due is the one to sign with.
+    /// Pending keys, then active ones, so that the first one that matches and is due signs.
     signers: Vec<Signer>,
     published: HashMap<String, Published>,
     jwks: Arc<Jwks>,
@@ -52,7 +53,7 @@ struct Signer {
     handle: Arc<SigningHandle>,
 }
 
-/// What is known of a published key.
+/// A published key without its numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Published {
     /// Its algorithm.
@@ -70,11 +71,11 @@ impl KeyRing {
         Self { subkeys, default_alg, snapshot, loading: Mutex::new(()) }
     }
 
-    /// Takes over the stored keys as they were when the change counter stood at `as_of`. Keys that are known stay as
-    /// they are; only new ones are opened and parsed. An older reading than the last is passed over.
+    /// Replaces the snapshot by the stored keys as read when the change counter had the value `as_of`. Only keys that are
+    /// new are opened and parsed. A read older than the last one is ignored.
     ///
-    /// Returns the keys that cannot be used. The rest is in force: a key with a damaged private half still verifies,
-    /// and one with a damaged public half is left out. The service should not start with such keys.
+    /// Returns the keys that cannot be used; the others are in the new snapshot. A key with a damaged private half still
+    /// verifies, one with a damaged public half is left out.
     #[must_use = "a key that cannot be used must be reported"]
     pub fn load(&self, stored: &[SigningKey], as_of: i64) -> Vec<KeyError> {
         let _loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,7 +90,7 @@ impl KeyRing {
             match PublicJwk::parse(key.alg, &key.public_jwk) {
                 Some(public) if public.kid == key.kid => publish.push((key, public)),
                 _ => {
-                    let why = "its public half is damaged. Restore its row from a backup".to_owned();
+                    let why = "its public half is damaged: restore its row from a backup".to_owned();
                     faults.push(KeyError::Unusable { kid: key.kid.clone(), why });
                     continue;
                 }
@@ -122,7 +123,14 @@ impl KeyRing {
         of_pair.find(|signer| signer.from <= now).map(|signer| Arc::clone(&signer.handle))
     }
 
-    /// What is known of the published key of that name.
+    /// The classes for which no key of `alg` signs at `now`.
+    pub(crate) fn missing(&self, alg: Alg, now: UnixSeconds) -> Vec<MissingKey> {
+        let missing =
+            UseFor::ALL.into_iter().filter(|use_for| self.for_signing(alg, *use_for, now).is_none());
+        missing.map(|use_for| MissingKey { alg, use_for }).collect()
+    }
+
+    /// Algorithm, class and phase of a published key.
     pub fn published(&self, kid: &str) -> Option<Published> {
         self.snapshot.load().published.get(kid).copied()
     }
@@ -154,7 +162,7 @@ impl KeyRing {
             return Ok(Some(Arc::clone(&known.handle)));
         }
         let Some(pair) = KeyPair::open(key, &self.subkeys)? else {
-            let why = "its private half is missing. Restore its row from a backup".to_owned();
+            let why = "its private half is missing: restore its row from a backup".to_owned();
             return Err(KeyError::Unusable { kid: key.kid.clone(), why });
         };
         Ok(Some(SigningHandle::new(pair, key.use_for)))
@@ -188,7 +196,7 @@ impl Snapshot {
     }
 }
 
-/// An active key signs whatever the clock says; it may have been activated early, or by a replica that is ahead.
+/// An active key signs at any time: it may have been activated early, or by a replica whose clock is ahead.
 fn signs_from(key: &SigningKey) -> UnixSeconds {
     if key.phase == Phase::Active { UnixSeconds::MIN } else { key.activates_at }
 }

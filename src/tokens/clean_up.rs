@@ -4,11 +4,11 @@ use super::Tokens;
 use super::slots::LEASE_SECONDS;
 use crate::kernel::Error;
 
-/// For how long the row of a token that is no longer live can still be read, in seconds: thirty days.
+/// How long the row of a token is kept after the token has ended, in seconds: thirty days.
 const ENDED_TOKENS_KEPT: i64 = 30 * 86_400;
 
-/// For how long a status list stays after the last token in it has ended, in seconds: a day. More than a lease of its
-/// slots lasts.
+/// How long a status list is kept after the last token in it has ended, in seconds: a day, which is longer than a lease
+/// of its slots.
 const LISTS_OUTLIVE: i64 = 86_400;
 const _: () = assert!(LISTS_OUTLIVE > LEASE_SECONDS);
 
@@ -28,7 +28,7 @@ impl Tokens {
         let mut tx = storage.begin().await?;
         let ended = tx.remove_ended_status_lists(now - LISTS_OUTLIVE, BATCH).await?;
         if !ended.is_empty() {
-            tracing::info!(lists = ?ended, "status lists ended");
+            tracing::info!(lists = ?ended, "status lists deleted");
         }
         self.ledger.commit(tx).await
     }

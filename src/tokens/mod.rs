@@ -1,20 +1,18 @@
-//! Access tokens after they are signed: recorded, judged, listed, revoked, and shown in status lists
-//! (docs/revocation.md). For `issuance` and the doors.
-//!
-//! Whether a token is live is asked of the database every time, so that nothing held in memory can make a revoked token
-//! live again.
+//! Access tokens after they are signed: recorded, checked, listed, revoked, and marked in status lists
+//! (`docs/revocation.md`). For `issuance` and the doors.
 
 mod clean_up;
 mod dto;
 mod due;
-mod generated;
-mod groups;
-mod judge;
-mod list_changes;
+mod generate;
+mod group_commit;
+mod list;
 mod record;
 mod restore;
 mod revoke;
 mod slots;
+mod status_lists;
+mod validity;
 
 use std::sync::Arc;
 
@@ -22,16 +20,14 @@ use crate::clients::{Clients, LastUsed};
 use crate::kernel::Kernel;
 use crate::ledger::Ledger;
 
-pub use judge::{Death, Judged};
-pub(crate) use list_changes::ListChanges;
 pub use restore::Restored;
 pub use revoke::Revocation;
+pub use status_lists::STATUS_LISTS_PATH;
+pub(crate) use status_lists::{StatusListChanges, status_list_uri};
+pub use validity::{InactiveReason, Validity};
 
-use groups::Recorder;
+use group_commit::Recorder;
 use slots::Leases;
-
-/// Where the status lists are served, below the issuer.
-pub const STATUS_LISTS_PATH: &str = "/oauth2/status-lists/";
 
 /// Recorded tokens, their status slots, and which tokens are live.
 #[derive(Debug)]
@@ -42,7 +38,7 @@ pub struct Tokens {
     introspected: LastUsed,
     leases: Leases,
     recorder: Recorder,
-    list_changes: Arc<ListChanges>,
+    list_changes: Arc<StatusListChanges>,
 }
 
 impl Tokens {
@@ -50,7 +46,7 @@ impl Tokens {
         kernel: Arc<Kernel>,
         ledger: Arc<Ledger>,
         clients: Arc<Clients>,
-        list_changes: Arc<ListChanges>,
+        list_changes: Arc<StatusListChanges>,
     ) -> Self {
         Self {
             kernel,

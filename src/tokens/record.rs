@@ -1,4 +1,4 @@
-//! Records a token: its row is written only if everything that the token was made on still holds.
+//! Records one token: its row is written only if its client, secret, workspace and key still allow the token.
 
 use super::Tokens;
 use crate::clients::mark_revoked;
@@ -8,26 +8,10 @@ use crate::model::token::RecordedToken;
 use crate::storage::{IssueGuard, Revoked, Standing, Tx};
 
 impl Tokens {
-    /// Records a token, or says why it may not be born. The row is durable when this returns [`Standing::Good`]; tokens
-    /// that are asked for at the same time share one commit ([`Tokens::record_in_groups`]). If the token replaces others
-    /// (`guard.replaces`), these are revoked in the same transaction.
+    /// Records a token in a transaction of its own.
     ///
     /// # Errors
     /// [`Error::Storage`]; then nothing is recorded.
-    pub async fn record_token(
-        &self,
-        token: &RecordedToken,
-        active_tokens: ActiveTokens,
-        guard: &IssueGuard,
-    ) -> Result<Standing, Error> {
-        match self.recorder.queue(token, active_tokens, guard) {
-            Some(outcome) => self.recorder.outcome_of(outcome).await,
-            // Nobody gathers: at the command line, and when the service is closing.
-            None => self.record_alone(token, active_tokens, guard).await,
-        }
-    }
-
-    /// Records a token in a transaction of its own.
     pub(super) async fn record_alone(
         &self,
         token: &RecordedToken,
@@ -46,8 +30,8 @@ impl Tokens {
         Ok(standing)
     }
 
-    /// Records a token within a transaction, unless it may not be born. The tokens it replaces at once are added to
-    /// `replaced`; the caller marks them when the rows of all its clients are locked.
+    /// Records a token within a transaction, if the result is [`Standing::Good`]. The tokens it replaces at once are added
+    /// to `replaced`; the caller marks their slots when the rows of all its clients are locked.
     pub(super) async fn record_in(
         &self,
         tx: &mut Tx,

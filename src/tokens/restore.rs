@@ -1,5 +1,5 @@
-//! Makes a restored database safe (`docs/revocation.md`): it does not know what happened after its backup was made, so nobody
-//! may go on believing what was issued then.
+//! Makes a restored database safe (`docs/revocation.md`). It does not know what was revoked after its backup was made, so no
+//! token issued before the restore may stay valid unchecked.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use crate::model::reach::Reach;
 use crate::model::token::STATELESS_LIFETIME_MAX;
 use crate::storage::Change;
 
-/// By how much the numbers of status lists are raised: more than were ever opened between a backup and its return.
+/// By how much the numbers of status lists are raised: more than are ever opened between a backup and its restore.
 const SKIPPED_LISTS: i64 = 1_000_000;
 
 /// What was done to make it safe.
@@ -19,17 +19,17 @@ const SKIPPED_LISTS: i64 = 1_000_000;
 pub struct Restored {
     /// How many clients were given a new generation.
     pub clients: usize,
-    /// How many recorded tokens that had been alive were revoked.
+    /// How many live recorded tokens were revoked.
     pub revoked_tokens: usize,
     /// How many were kept.
     pub kept_tokens: usize,
 }
 
 impl Tokens {
-    /// Makes the database safe after it was restored from a backup. Every client gets a new generation; status lists
-    /// begin anew with numbers that were not used, and in those there were, every slot is revoked. Recorded tokens are
-    /// revoked, unless `keep_recorded_tokens`: then those the backup knows live on, and one that was revoked after the
-    /// backup lives again. All of it is one transaction, and may be repeated.
+    /// Makes the database safe after it was restored from a backup. Every client gets a new generation; every slot of the
+    /// existing status lists is revoked, and new lists get numbers that were not used before. Recorded tokens are revoked,
+    /// unless `keep_recorded_tokens`: then those in the backup stay live, among them any that was revoked after the
+    /// backup. All of it is one transaction, and may be repeated.
     ///
     /// # Errors
     /// [`Error::Lacks`], [`Error::Denied`], [`Error::Storage`]; then nothing was changed.

@@ -19,13 +19,13 @@ const WHAT: &str = "access token";
 pub enum Revocation {
     /// By this call.
     Now,
-    /// It was dead before.
+    /// It had been revoked or had expired before.
     Before,
 }
 
 impl Tokens {
     /// Revokes one token of a client within reach (RFC 7009): its row, or a row that denies it until it ends. `claims`
-    /// are those of a token whose signature is good.
+    /// are those of a token whose signature is valid.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the client, [`Error::Storage`]: then nothing is revoked.
@@ -47,7 +47,7 @@ impl Tokens {
             (None, _) => false,
         };
         if !revoked {
-            // What was revoked or ended before stays as it is; a row that was touched all the same is written.
+            // A token that has ended stays as it is. Committed all the same: its row may have been written.
             self.ledger.commit(tx).await?;
             return Ok(Revocation::Before);
         }
@@ -59,7 +59,7 @@ impl Tokens {
         Ok(Revocation::Now)
     }
 
-    /// Revokes a recorded token of a client within reach, by its id. Revoking a dead one changes nothing.
+    /// Revokes a recorded token of a client within reach, by its id. Revoking one that has ended changes nothing.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Lacks`], [`Error::Storage`].
@@ -86,7 +86,8 @@ impl Tokens {
         self.ledger.commit(tx).await
     }
 
-    /// Revokes all tokens of a client within reach, by a new generation. Returns how many recorded ones had been alive.
+    /// Revokes all tokens of a client within reach, by a new generation. Returns how many live recorded
+    /// ones were revoked.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Lacks`], [`Error::Storage`].

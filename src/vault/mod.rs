@@ -1,5 +1,5 @@
 //! Secrets at rest: the master key outside the database ([`master`]) seals the root key inside it ([`root`], [`seal`]),
-//! and the root key gives a subkey to each purpose. Random bytes come from [`random`] alone.
+//! and a subkey for each purpose is derived from the root key. Random bytes come from [`random`] alone.
 //!
 //! Nothing here knows of storage, signing or HTTP.
 

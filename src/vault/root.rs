@@ -1,8 +1,9 @@
 //! The root key of a database, and a subkey for each purpose.
 //!
-//! For the start of the service, and for whoever stores signing keys, client secrets, cursors or idempotency replies.
-//! The root key is sealed under the master key, so that moving to a new master key re-seals one row. Subkeys come from
-//! the root by HKDF-SHA-256 with an `info` of their own, so that no purpose can be turned against another.
+//! For the start of the service, and for the code that stores signing keys, client secrets, cursors and kept replies.
+//! The root key is sealed under the master key, so that moving to a new master key re-seals one row. Subkeys are derived
+//! from the root key by HKDF-SHA-256, each with its own `info`, so that a value made for one purpose is useless for
+//! another.
 
 use std::fmt;
 
@@ -16,7 +17,7 @@ use super::random::{Random, RandomUnavailable};
 use super::seal::{SealError, Sealer, derive, joined};
 use crate::model::key::Alg;
 
-/// The key inside the database from which all others come. Wiped when dropped; `Debug` does not print it.
+/// The key inside the database from which all others are derived. Wiped when dropped; `Debug` does not print it.
 #[derive(Clone)]
 pub struct RootKey(Zeroizing<[u8; 32]>);
 
@@ -115,7 +116,7 @@ impl Subkeys {
         self.replies.open(context, sealed)
     }
 
-    /// What is kept of an idempotent request to know it again; a body with a secret cannot be guessed from it.
+    /// What is kept of an idempotent request to recognise it; a secret in its body cannot be guessed from it.
     pub fn request_mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         mac(&self.requests, parts)
     }

@@ -1,4 +1,4 @@
-//! Sealing: how secrets are encrypted at rest, and how one key yields many.
+//! Sealing: how secrets are encrypted at rest, and how keys are derived from one key.
 //!
 //! For [`super::root`]. AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce, which is safe for the fewer than 2^32
 //! messages a key seals here; HKDF-SHA-256 (RFC 5869). The envelope is: version (1 byte) · key id (8) · nonce (12) ·
@@ -14,7 +14,7 @@ const VERSION: u8 = 1;
 const KEY_ID_LEN: usize = 8;
 const SALT: &[u8] = b"mintmark/1";
 
-/// Why something sealed cannot be opened, or not be sealed.
+/// Why something cannot be sealed or opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// It was sealed under another key.
@@ -24,14 +24,16 @@ pub enum SealError {
     #[error("it is damaged: its bytes were changed, or moved from another row. Restore it from a backup")]
     Damaged,
     /// Its envelope is of a version this program does not know.
-    #[error("it is sealed in format {0}, which this version of Mintmark does not know; run the newer one")]
+    #[error(
+        "it is sealed in format {0}, which this version of Mintmark does not know: run the version that sealed it, or a newer one"
+    )]
     Version(u8),
     /// No random bytes for a nonce.
     #[error(transparent)]
     Random(#[from] RandomUnavailable),
 }
 
-/// A key that seals for one purpose. ring keeps the expanded key and does not wipe it, so it lives as long as it must.
+/// A key that seals for one purpose. ring does not wipe the expanded key when it is dropped.
 pub(super) struct Sealer {
     key: LessSafeKey,
     key_id: [u8; KEY_ID_LEN],

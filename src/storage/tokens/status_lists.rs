@@ -3,7 +3,8 @@
 //! Slots are given out by a cursor that only rises, so no slot is given out twice; a process that ends loses what it had
 //! leased and not used.
 
-use crate::model::status::{Holds, LIST_BYTES, Lease, PART_BYTES, SLOTS_PER_LIST};
+use crate::model::slot_lease::{Holds, Lease};
+use crate::model::status::{LIST_BYTES, PART_BYTES, SLOTS_PER_LIST};
 use crate::storage::engine::{on_read, on_tx, statements};
 use crate::storage::{Change, Storage, StorageError, Tx};
 

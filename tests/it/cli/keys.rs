@@ -23,7 +23,7 @@ async fn made_imported_and_deleted(engine: Engine) {
     let import = ["keys", "import", "-", "--alg", "ES256", "--use-for", "never_expiring", "--json"];
     let imported = place.run_with_input(&import, PEM.as_bytes()).must_succeed().json();
     assert_eq!(text(&imported, "phase"), "pending");
-    keys(&["import", "key.pem", "--alg", "ES256"]).must_fail(1, &["exists already"]);
+    keys(&["import", "key.pem", "--alg", "ES256"]).must_fail(1, &["is or was a signing key already"]);
     keys(&["import", "key.pem", "--alg", "EdDSA"]).must_fail(2, &["private_key_pem"]);
 
     let made = keys(&["create", "--json"]).must_succeed().json();

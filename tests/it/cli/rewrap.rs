@@ -115,7 +115,7 @@ async fn one_of_the_two_keys_opens_after_a_kill_at_any_moment(engine: Engine) {
 async fn what_cannot_be_done_changes_nothing(engine: Engine) {
     let (place, _) = furnished(engine);
     let rewrap = |file: &str| place.run(&["keys", "rewrap", "--new-master-key-file", file]);
-    rewrap("data/master.key").must_fail(1, &["has already"]);
+    rewrap("data/master.key").must_fail(1, &["already the master key"]);
     place.write("empty.key", "");
     rewrap("empty.key").must_fail(1, &["empty.key"]);
     place.write("exposed.key", "0f".repeat(31) + "10");

@@ -2,7 +2,7 @@
 
 use mintmark::kernel::Caller;
 use mintmark::model::status::{Status, status};
-use mintmark::tokens::{Death, Judged};
+use mintmark::tokens::{InactiveReason, Validity};
 use mintmark_verifier::AccessTokenClaims;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -57,11 +57,11 @@ fn claims(app: &TestApp, token: &Value) -> AccessTokenClaims {
     checks.verify(text, &app.core.services.ring.key_set(), app.core.services.clock().now()).unwrap()
 }
 
-async fn judged(app: &TestApp, claims: &AccessTokenClaims) -> Result<(), Death> {
+async fn judged(app: &TestApp, claims: &AccessTokenClaims) -> Result<(), InactiveReason> {
     let confirmed = app.core.services.ledger.confirm().await.unwrap();
-    match app.core.services.tokens.judge_token(confirmed, claims).await.unwrap() {
-        Judged::Live { .. } => Ok(()),
-        Judged::Dead(death) => Err(death),
+    match app.core.services.tokens.validity(confirmed, claims).await.unwrap() {
+        Validity::Active(_) => Ok(()),
+        Validity::Inactive(reason) => Err(reason),
     }
 }
 
@@ -345,7 +345,7 @@ async fn one_is_revoked_and_all_are(engine: Engine) {
     }
     // One that ended by itself is dead already, and its contacts are told nothing.
     assert_eq!(admin.delete(&format!("{path}/{}", ends["jti"].as_str().unwrap())).await.status(), 204);
-    assert_eq!(judged(&app, first).await, Err(Death::Revoked));
+    assert_eq!(judged(&app, first).await, Err(InactiveReason::Revoked));
     assert_eq!(published(&app, first).await, Status::Invalid);
     assert_eq!(published(&app, &tokens[1].1).await, Status::Valid);
     assert_eq!(ok(&Reply::of(admin.get(&one).await).await, 200)["revoked_at"], "2026-09-21T14:14:20Z");
@@ -367,10 +367,10 @@ async fn one_is_revoked_and_all_are(engine: Engine) {
         assert_eq!(Reply::of(admin.delete(path).await).await.status, 204);
     }
     for (_, claims) in &tokens {
-        assert_eq!(judged(&app, claims).await, Err(Death::Revoked));
+        assert_eq!(judged(&app, claims).await, Err(InactiveReason::Revoked));
         assert_eq!(published(&app, claims).await, Status::Invalid);
     }
-    assert_eq!(judged(&app, &stateless).await, Err(Death::GenerationEnded));
+    assert_eq!(judged(&app, &stateless).await, Err(InactiveReason::GenerationEnded));
     assert_eq!(published(&app, &stateless).await, Status::Invalid);
     // It goes on getting new ones.
     let new = claims(&app, &json!({"access_token": app.access_token(&client, &[]).await}));

@@ -129,7 +129,7 @@ async fn a_list_is_made_ahead_of_who_asks(engine: Engine) {
     assert_eq!(made(&app), (1, 1));
     revoke(&app, &one).await;
     // The background work does it too, and whoever comes second finds it done.
-    app.core.services.status_lists.keep_up().await.unwrap();
+    app.core.services.status_lists.refresh().await.unwrap();
     assert_eq!(made(&app), (2, 2));
     assert_eq!(status_of(&app, &one).await, 1);
     assert_eq!(made(&app), (2, 2));

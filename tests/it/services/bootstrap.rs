@@ -1,4 +1,4 @@
-//! The first management client: made once, whoever runs it and how often.
+//! The first management client: `bootstrap` creates it once, however often and in parallel it runs.
 
 use std::net::IpAddr;
 
@@ -38,7 +38,7 @@ async fn a_second_run_changes_nothing_and_shows_no_secret(engine: Engine) {
     assert_eq!(trail.iter().filter(|action| *action == "workspace.created").count(), 1);
 }
 
-async fn several_at_once_make_one_client(engine: Engine) {
+async fn several_at_once_create_one_client(engine: Engine) {
     let place = Place::new(engine);
     let mut runs = tokio::task::JoinSet::new();
     for _ in 0..4 {
@@ -57,4 +57,4 @@ async fn events(place: &Place) -> Vec<String> {
     trail.items.into_iter().map(|event| event.action).collect()
 }
 
-on_both_engines!(a_second_run_changes_nothing_and_shows_no_secret, several_at_once_make_one_client);
+on_both_engines!(a_second_run_changes_nothing_and_shows_no_secret, several_at_once_create_one_client);

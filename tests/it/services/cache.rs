@@ -1,4 +1,4 @@
-//! What is in memory is what the database says: at once in the process that changes it, and after one poll in every
+//! The credential cache agrees with the database: at once in the process that makes a change, and after one poll in every
 //! other (`docs/revocation.md`).
 
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ fn home() -> IpAddr {
     "192.0.2.1".parse().unwrap()
 }
 
-/// Why the client is refused; `None` if it is let in.
+/// Why the client is refused; `None` if it is authenticated.
 async fn refusal(services: &Services, client_id: &str, secret: &str) -> Option<Refusal> {
     services.clients.authenticate_secret(client_id, secret, home()).await.unwrap().err()
 }
@@ -54,7 +54,7 @@ async fn a_change_is_in_force_here_at_once_and_elsewhere_after_a_poll(engine: En
         assert_eq!(refusal(&there, id, secret).await, expected, "{change:?}");
     }
 
-    // Grants, which hang on the products and not on the client's own row.
+    // Grants, which depend on the products and not on the client's own row.
     here.clients.change_client(&admin(), id, &Precondition::None, &wanted("ERP", &["gst"])).await.unwrap();
     there.ledger.poll().await.unwrap();
     for services in [&here, &there] {
@@ -62,7 +62,7 @@ async fn a_change_is_in_force_here_at_once_and_elsewhere_after_a_poll(engine: En
         assert_eq!((&*known.offer.whole.scope, known.generation), ("gst", 2));
     }
 
-    // Secrets: a new one, then the old one gone.
+    // Secrets: a new one is added, then the old one is deleted.
     let second = here.clients.add_secret(&admin(), id, &NewSecret::default(), None).await.unwrap();
     assert_eq!(refusal(&here, id, second.secret.expose()).await, None);
     here.clients.delete_secret(&admin(), id, &made.record.secrets[0].secret_id, false).await.unwrap();
@@ -78,7 +78,7 @@ async fn a_change_is_in_force_here_at_once_and_elsewhere_after_a_poll(engine: En
     }
 }
 
-async fn a_workspace_or_product_changed_elsewhere_falls_on_its_clients(engine: Engine) {
+async fn a_workspace_or_product_changed_elsewhere_invalidates_its_clients(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let services = place.services().await;
@@ -107,7 +107,7 @@ async fn a_workspace_or_product_changed_elsewhere_falls_on_its_clients(engine: E
     assert_eq!(refusal(&services, id, secret).await, Some(Refusal::WorkspaceSuspended));
 }
 
-async fn a_request_asks_by_itself_when_nobody_polled_for_a_second(engine: Engine) {
+async fn a_request_polls_itself_when_the_last_poll_is_a_second_old(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let (here, there) = (place.services().await, place.services().await);
@@ -116,14 +116,14 @@ async fn a_request_asks_by_itself_when_nobody_polled_for_a_second(engine: Engine
     assert_eq!(refusal(&there, id, secret).await, None);
     here.clients.delete_client(&admin(), id, &Precondition::None).await.unwrap();
     assert_eq!(there.ledger.freshness().await, Freshness::Confirmed);
-    assert_eq!(refusal(&there, id, secret).await, None, "within the second, memory may be behind");
+    assert_eq!(refusal(&there, id, secret).await, None, "within the second, memory may be out of date");
     place.clock.advance_millis(1000);
     assert_eq!(there.ledger.freshness().await, Freshness::Confirmed);
     assert_eq!(refusal(&there, id, secret).await, Some(Refusal::UnknownClient));
 }
 
-/// Fills race with changes of the same client. Whatever the interleaving, what is in memory after the last change is
-/// what that change made.
+/// Cache fills race with changes of the same client. Whatever the interleaving, the cache holds the last change
+/// afterwards.
 async fn no_fill_outlives_a_change_it_did_not_see(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
@@ -154,7 +154,7 @@ async fn no_fill_outlives_a_change_it_did_not_see(engine: Engine) {
 
 on_both_engines!(
     a_change_is_in_force_here_at_once_and_elsewhere_after_a_poll,
-    a_workspace_or_product_changed_elsewhere_falls_on_its_clients,
-    a_request_asks_by_itself_when_nobody_polled_for_a_second,
+    a_workspace_or_product_changed_elsewhere_invalidates_its_clients,
+    a_request_polls_itself_when_the_last_poll_is_a_second_old,
     no_fill_outlives_a_change_it_did_not_see,
 );

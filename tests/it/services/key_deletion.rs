@@ -10,7 +10,10 @@ use mintmark::storage::{IssueGuard, Standing};
 use super::{Place, START, admin, erp};
 use crate::support::{Engine, on_both_engines, outcome_after};
 
-on_both_engines!(a_token_on_its_way_is_revoked_with_its_key, no_token_is_recorded_by_a_deleted_key);
+on_both_engines!(
+    a_token_that_is_being_recorded_is_revoked_with_its_key,
+    no_token_is_recorded_by_a_deleted_key
+);
 
 async fn token(place: &Place, jti: &str) -> RecordedToken {
     let services = place.services().await;
@@ -37,11 +40,11 @@ async fn token(place: &Place, jti: &str) -> RecordedToken {
 
 const GUARD: IssueGuard = IssueGuard { proof: None, now: START, replaces: false };
 
-async fn a_token_on_its_way_is_revoked_with_its_key(engine: Engine) {
+async fn a_token_that_is_being_recorded_is_revoked_with_its_key(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let (services, storage) = (place.services().await, place.storage().await);
-    let token = token(&place, "on its way").await;
+    let token = token(&place, "being recorded").await;
     let mut tx = storage.begin().await.unwrap();
     assert_eq!(tx.may_issue(&token, &GUARD).await.unwrap(), Standing::Good);
     tx.insert_recorded_token(&token).await.unwrap();
@@ -66,31 +69,33 @@ async fn no_token_is_recorded_by_a_deleted_key(engine: Engine) {
     assert!(matches!(again, Err(Error::NotFound(_))), "{again:?}");
 }
 
-/// A client is being given its first token by a key, which is then not yet known to hold any, and whoever gives it wants
-/// the row of a client that has one: each of the two holds what the other wants, and PostgreSQL undoes the deletion.
+/// The first token that a key signs for a client is being recorded, so the deletion does not know to lock that client; the
+/// recording transaction then waits for a client that the deletion has locked. PostgreSQL ends the deadlock by rolling the
+/// deletion back.
 #[tokio::test]
-async fn a_deletion_that_was_undone_for_another_is_done_again() {
+async fn a_deletion_that_lost_a_deadlock_is_repeated() {
     let place = Place::new(Engine::Postgres);
     place.furnish().await;
     let (services, storage) = (place.services().await, place.storage().await);
     let (keys, _) = storage.signing_keys().await.unwrap();
     let lasting = |key: &&SigningKey| key.use_for == UseFor::NeverExpiring && key.phase == Phase::Active;
     let kid = keys.iter().find(lasting).unwrap().kid.clone();
-    let for_ever = |token| RecordedToken { kid: kid.clone(), expires_at: None, ..token };
-    let (known, born) = (for_ever(token(&place, "known").await), for_ever(token(&place, "born").await));
+    let never_expiring = |token| RecordedToken { kid: kid.clone(), expires_at: None, ..token };
+    let (first, second) =
+        (never_expiring(token(&place, "first").await), never_expiring(token(&place, "second").await));
     let mut tx = storage.begin().await.unwrap();
-    tx.insert_recorded_token(&known).await.unwrap();
+    tx.insert_recorded_token(&first).await.unwrap();
     tx.commit().await.unwrap();
 
     let mut tx = storage.begin().await.unwrap();
-    assert_eq!(tx.may_issue(&born, &GUARD).await.unwrap(), Standing::Good);
-    tx.insert_recorded_token(&born).await.unwrap();
+    assert_eq!(tx.may_issue(&second, &GUARD).await.unwrap(), Standing::Good);
+    tx.insert_recorded_token(&second).await.unwrap();
     let (admin, any) = (admin(), Precondition::None);
     let deleting = services.signing.delete_signing_key(&admin, &kid, true, &any);
-    let giving = async {
-        tx.lock_client(&Reach::Platform, &known.client_id).await.unwrap().unwrap();
+    let recording = async {
+        tx.lock_client(&Reach::Platform, &first.client_id).await.unwrap().unwrap();
         tx.commit().await.unwrap();
     };
-    assert_eq!(outcome_after(&place.database, deleting, giving).await.unwrap(), 2);
+    assert_eq!(outcome_after(&place.database, deleting, recording).await.unwrap(), 2);
     assert_eq!(storage.live_tokens_by_kid(START).await.unwrap(), []);
 }

@@ -19,7 +19,7 @@ use mintmark::model::member::Member;
 use mintmark::model::status::{Status, status};
 use mintmark::signing::NewSigningKey;
 use mintmark::tenants::WorkspaceChange;
-use mintmark::tokens::Judged;
+use mintmark::tokens::Validity;
 use mintmark_verifier::{AccessTokenClaims, Checks, Verifier};
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::strategy::ValueTree as _;
@@ -316,8 +316,8 @@ impl World {
                 continue;
             };
             let confirmed = self.core.services.ledger.confirm().await.unwrap();
-            let judged = self.core.services.tokens.judge_token(confirmed, claims).await.unwrap();
-            assert_eq!(matches!(judged, Judged::Live { .. }), self.lives(token), "{judged:?}: {token:?}");
+            let judged = self.core.services.tokens.validity(confirmed, claims).await.unwrap();
+            assert_eq!(matches!(judged, Validity::Active(_)), self.lives(token), "{judged:?}: {token:?}");
             self.check_bit(token).await;
         }
     }

@@ -13,7 +13,7 @@ use mintmark::model::expiry::TokenExpiry;
 use mintmark::model::ids;
 use mintmark::model::proof::Proof;
 use mintmark::model::secret::ClientSecret;
-use mintmark::model::status::Holds;
+use mintmark::model::slot_lease::Holds;
 use mintmark_verifier::{AccessTokenClaims, Checks, Verifier};
 
 use super::lives::open;

@@ -1,6 +1,7 @@
 //! What a restored database no longer believes: every slot it cannot account for.
 
-use mintmark::model::status::{Holds, Mark, SLOTS_PER_LIST, Slot, Status, status};
+use mintmark::model::slot_lease::Holds;
+use mintmark::model::status::{Mark, SLOTS_PER_LIST, Slot, Status, status};
 use mintmark::model::token::RecordedToken;
 
 use crate::storage::samples::{NOW, change, stocked, token};

@@ -5,9 +5,8 @@ use std::collections::HashSet;
 use futures_util::future::join_all;
 use mintmark::model::client::ApiClient;
 use mintmark::model::key::{Phase, SigningKey};
-use mintmark::model::status::{
-    self, Holds, LIST_BYTES, Lease, Mark, SLOTS_PER_LIST, SLOTS_PER_PART, Slot, Status,
-};
+use mintmark::model::slot_lease::{Holds, Lease};
+use mintmark::model::status::{self, LIST_BYTES, Mark, SLOTS_PER_LIST, SLOTS_PER_PART, Slot, Status};
 use mintmark::model::token::RecordedToken;
 use mintmark::storage::{Change, Changes, Storage, StorageError};
 

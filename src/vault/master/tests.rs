@@ -1,7 +1,9 @@
 //! Master keys in every form, and every way a file can be wrong.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use tempfile::TempDir;
 
 use super::*;

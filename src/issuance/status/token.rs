@@ -1,5 +1,5 @@
-//! A Status List Token (draft-ietf-oauth-status-list-21 §4, §5.1): the statuses of a list, compressed and signed, with
-//! what HTTP sends of it ready made.
+//! A Status List Token (draft-ietf-oauth-status-list-21 §4, §5.1): the statuses of a list, compressed and signed, as the
+//! bytes and entity tags that HTTP sends.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -14,26 +14,26 @@ use crate::model::clock::UnixSeconds;
 use crate::signing::handle::{SigningHandle, TokenTyp};
 use crate::storage::StoredStatusList;
 
-/// How long a signed list holds, in seconds.
-pub const LIST_LIFETIME: i64 = 3600;
+/// The lifetime of a signed list, in seconds.
+pub(super) const LIST_LIFETIME: i64 = 3600;
 
 /// The bits of one status: valid, invalid, suspended (§7.1).
 const BITS: u8 = 2;
 
 /// The statuses of a list as they are published, without the signature.
 #[derive(Debug)]
-pub struct Packed {
+pub(super) struct CompressedList {
     lst: String,
     /// The change counter at which they were read.
     pub(super) as_of: i64,
 }
 
-impl Packed {
+impl CompressedList {
     /// Compresses stored statuses.
     ///
     /// # Errors
-    /// None that is known: it is written to memory.
-    pub fn new(stored: &StoredStatusList) -> io::Result<Self> {
+    /// None that can be expected: it is written to memory.
+    pub(super) fn new(stored: &StoredStatusList) -> io::Result<Self> {
         Ok(Self { lst: lst(&stored.bits)?, as_of: stored.as_of })
     }
 }
@@ -45,18 +45,18 @@ fn lst(bits: &[u8]) -> io::Result<String> {
     Ok(URL_SAFE_NO_PAD.encode(zlib.finish()?))
 }
 
-/// A list, signed. Shared by all requests for it until it is made again.
+/// A signed list. Shared by all requests for it until it is signed again.
 #[derive(Debug)]
 pub struct SignedList {
     /// The JWT in compact form.
     pub jwt: Arc<[u8]>,
     /// The strong entity tag of `jwt`, in quotes (RFC 9110 §8.8.3).
     pub etag: String,
-    /// The same JWT by gzip.
+    /// The JWT compressed by gzip.
     pub gzip: Arc<[u8]>,
-    /// The strong entity tag of `gzip`, in quotes; another than that of `jwt`.
+    /// The strong entity tag of `gzip`, in quotes; different from that of `jwt`.
     pub gzip_etag: String,
-    pub(super) packed: Arc<Packed>,
+    pub(super) compressed: Arc<CompressedList>,
     pub(super) kid: String,
     pub(super) iat: UnixSeconds,
 }
@@ -77,23 +77,23 @@ struct StatusList<'a> {
 }
 
 impl SignedList {
-    /// Signs the list published at `uri`. `tag` makes the entity tag of some bytes.
+    /// Signs the list published at `uri`. `tag` makes an entity tag of bytes.
     ///
     /// # Errors
-    /// What `key` says.
-    pub fn new(
-        packed: Arc<Packed>,
+    /// The error of `key`.
+    pub(super) fn new(
+        compressed: Arc<CompressedList>,
         uri: &str,
         ttl: i64,
         key: &SigningHandle,
         now: UnixSeconds,
         tag: impl Fn(&[u8]) -> String,
     ) -> io::Result<Self> {
-        let status_list = StatusList { bits: BITS, lst: &packed.lst };
+        let status_list = StatusList { bits: BITS, lst: &compressed.lst };
         let claims = Claims { sub: uri, iat: now, exp: now + LIST_LIFETIME, ttl, status_list };
         let jwt = key.sign_jwt(TokenTyp::StatusList, &serde_json::to_vec(&claims)?);
         let jwt = jwt.map_err(io::Error::other)?.into_bytes();
-        // What compresses has been compressed; this takes away base64, which any level does.
+        // The statuses are compressed already; this removes the overhead of base64, which any level does.
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(&jwt)?;
         let gzip = gzip.finish()?;
@@ -102,7 +102,7 @@ impl SignedList {
             gzip_etag: tag(&gzip),
             jwt: jwt.into(),
             gzip: gzip.into(),
-            packed,
+            compressed,
             kid: key.kid().to_owned(),
             iat: now,
         })

@@ -1,33 +1,35 @@
-//! Status lists as they are read: their statuses, and when this process last learned of a change in one.
+//! The stored status lists: their statuses, their URIs, and when each last changed. For `issuance`, which publishes them.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use mintmark_verifier::AccessTokenClaims;
+
 use super::Tokens;
 use crate::kernel::Error;
 use crate::ledger::Memory;
+use crate::model::status::Slot;
 use crate::storage::{Change, StoredStatusList};
 
-/// When lists changed, by the change counter, as far as this process knows.
+/// The value of the change counter at the last change of each list, as far as this process knows.
 #[derive(Debug, Default)]
-pub(crate) struct ListChanges(Mutex<Known>);
+pub(crate) struct StatusListChanges(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// Every list may have changed up to here.
+    /// Any list may have changed up to this value.
     all: i64,
     by_list: HashMap<i64, i64>,
 }
 
-impl ListChanges {
-    /// The value of the change counter at the last change of a list, as far as this process knows.
+impl StatusListChanges {
     fn of(&self, list: i64) -> i64 {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.by_list.get(&list).copied().unwrap_or(i64::MIN).max(known.all)
     }
 }
 
-impl Memory for ListChanges {
+impl Memory for StatusListChanges {
     fn invalidate(&self, seq: i64, change: &Change) {
         let Change::StatusList(list) = *change else { return };
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,14 +44,33 @@ impl Memory for ListChanges {
     }
 }
 
+/// Where the lists are served, below the issuer; each at its number.
+pub const STATUS_LISTS_PATH: &str = "/oauth2/status-lists";
+
+/// The URI of a list (draft-ietf-oauth-status-list-21 §6.1).
+pub(crate) fn status_list_uri(issuer: &str, list: i64) -> String {
+    format!("{issuer}{STATUS_LISTS_PATH}/{list}")
+}
+
 impl Tokens {
-    /// The value of the change counter of the last change of a list that this process has learned of; what was read at
-    /// an older one is out of date.
+    /// The slot that one of our own tokens names.
+    pub(super) fn slot_of(&self, claims: &AccessTokenClaims) -> Option<Slot> {
+        let place = &claims.status.as_ref()?.status_list;
+        let number = place
+            .uri
+            .strip_prefix(&*self.kernel.policy.audiences.issuer)?
+            .strip_prefix(STATUS_LISTS_PATH)?
+            .strip_prefix('/')?;
+        Slot::from_columns(number.parse().ok(), i64::try_from(place.idx).ok())
+    }
+
+    /// The value of the change counter at the last change of a list that this process knows of. What was read at a lower
+    /// one is out of date.
     pub fn status_list_changed_at(&self, list: i64) -> i64 {
         self.list_changes.of(list)
     }
 
-    /// The statuses of a list; `None` if there is none of that number, or no more.
+    /// The statuses of a list; `None` if there is no such list, or no longer.
     ///
     /// # Errors
     /// [`Error::Storage`].

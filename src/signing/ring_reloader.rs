@@ -1,4 +1,4 @@
-//! Keeps the key ring true to the stored keys: it is read again when the change counter says that they changed.
+//! Keeps the key ring up to date: reads the stored keys again when the change counter says that they changed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,21 +10,21 @@ use crate::kernel::{Error, Kernel};
 use crate::ledger::Memory;
 use crate::storage::Change;
 
-/// The key ring as something held in memory of the database.
+/// Reloads the key ring. For the ledger, which follows the change counter, and for the changes of keys made here.
 #[derive(Debug)]
-pub(crate) struct RingMemory {
+pub(crate) struct RingReloader {
     kernel: Arc<Kernel>,
     ring: Arc<KeyRing>,
     changed: AtomicBool,
 }
 
-/// Changed keys that are being read. If that fails, or the reader is dropped in the middle, they are still to be read.
-struct Reading<'a> {
+/// A reload under way. If it fails or is cancelled, the change stays noted.
+struct Reload<'a> {
     changed: &'a AtomicBool,
     is_done: bool,
 }
 
-impl Drop for Reading<'_> {
+impl Drop for Reload<'_> {
     fn drop(&mut self) {
         if !self.is_done {
             self.changed.store(true, Ordering::Release);
@@ -32,7 +32,7 @@ impl Drop for Reading<'_> {
     }
 }
 
-impl RingMemory {
+impl RingReloader {
     pub(crate) fn new(kernel: Arc<Kernel>, ring: Arc<KeyRing>) -> Self {
         Self { kernel, ring, changed: AtomicBool::new(false) }
     }
@@ -40,7 +40,7 @@ impl RingMemory {
     /// Reads the stored keys into the ring.
     pub(super) async fn reload(&self) -> Result<(), Error> {
         let (keys, as_of) = self.kernel.storage.signing_keys().await?;
-        // The rest is in force: one damaged key must not take the others with it.
+        // The other keys are in the ring: a damaged one must not take them out of service.
         for fault in self.ring.load(&keys, as_of) {
             tracing::error!("{fault}");
         }
@@ -52,14 +52,14 @@ impl RingMemory {
         if !self.changed.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
-        let mut reading = Reading { changed: &self.changed, is_done: false };
+        let mut reload = Reload { changed: &self.changed, is_done: false };
         self.reload().await?;
-        reading.is_done = true;
+        reload.is_done = true;
         Ok(())
     }
 }
 
-impl Memory for RingMemory {
+impl Memory for RingReloader {
     fn invalidate(&self, _seq: i64, change: &Change) {
         if *change == Change::SigningKeys {
             self.changed.store(true, Ordering::Release);

@@ -1,0 +1,150 @@
+//! Generates a token for an API client at the request of an administrator (`docs/tokens.md`): by the rules of the token
+//! endpoint, with permissions that the administrator holds, and always recorded, so that it can be listed and revoked.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use super::new_token::NewToken;
+use super::{IssueError, Issuer, TokenRequest, Wanted};
+use crate::clients::Credentials;
+use crate::kernel::{Caller, Error};
+use crate::ledger::SaveReply;
+use crate::model::grant::Grant;
+use crate::model::scope::Permission;
+use crate::model::token::RecordedToken;
+
+/// A generated token, shown once. `Debug` does not print it.
+pub struct GeneratedToken {
+    /// The token.
+    pub access_token: String,
+    /// Seconds until it expires; `None` if it never expires.
+    pub expires_in: Option<i64>,
+    /// Its scope tokens, space-separated.
+    pub scope: String,
+    /// Its id, under which it is listed and revoked.
+    pub jti: String,
+}
+
+impl fmt::Debug for GeneratedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GeneratedToken").field("jti", &self.jti).finish_non_exhaustive()
+    }
+}
+
+#[derive(Serialize)]
+struct GeneratedTokenDto<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in: Option<i64>,
+    scope: &'a str,
+    jti: &'a str,
+}
+
+/// Like a reply of the token endpoint (RFC 6749 §5.1), with the `jti`.
+impl Serialize for GeneratedToken {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let dto = GeneratedTokenDto {
+            access_token: &self.access_token,
+            token_type: "Bearer",
+            expires_in: self.expires_in,
+            scope: &self.scope,
+            jti: &self.jti,
+        };
+        dto.serialize(serializer)
+    }
+}
+
+impl Issuer {
+    /// Generates a token for a client within the caller's reach, and records it with its audit event and its mails.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the client; [`Error::Conflict`] while the client may not have tokens, or no key signs them;
+    /// [`Error::Invalid`]; [`Error::Denied`] for a permission that the caller does not hold.
+    pub async fn generate(
+        &self,
+        caller: &Caller,
+        client_id: &str,
+        wanted: &NewToken,
+        save: Option<SaveReply<'_, GeneratedToken>>,
+    ) -> Result<GeneratedToken, Error> {
+        let client = self.tokens.client_to_issue_for(caller, client_id).await?;
+        wanted.check(&client)?;
+        let request = TokenRequest { scope: wanted.scope.as_deref().unwrap_or_default(), resources: &[] };
+        let token = Wanted {
+            request,
+            token_expiry: wanted.token_expiry.unwrap_or(client.token_expiry),
+            issued_by: &caller.actor.name,
+            is_recorded: true,
+            now: self.kernel.clock.now(),
+        };
+        if let Some(made) = self.generate_once(caller, &client, token, save.as_ref()).await? {
+            return Ok(made);
+        }
+        let client = self.after_key_change(&client).await.map_err(|error| self.refusal(error, &client))?;
+        let made = self.generate_once(caller, &client, token, save.as_ref()).await?;
+        made.ok_or_else(|| self.refusal(IssueError::NoKey, &client))
+    }
+
+    /// `None` if the key was retired between signing and recording.
+    async fn generate_once(
+        &self,
+        caller: &Caller,
+        client: &Credentials,
+        wanted: Wanted<'_>,
+        save: Option<&SaveReply<'_, GeneratedToken>>,
+    ) -> Result<Option<GeneratedToken>, Error> {
+        let mut made = None;
+        let issued = self.attempt(client, wanted, async |token: &RecordedToken, issued| {
+            may_generate(caller, &issued.grant)?;
+            let generated = GeneratedToken {
+                access_token: issued.access_token.clone(),
+                expires_in: issued.expires_in,
+                scope: token.scope.clone(),
+                jti: token.jti.clone(),
+            };
+            let standing =
+                self.tokens.record_generated_token(caller, token, client.active_tokens, save, &generated);
+            let standing = standing.await?;
+            made = Some(generated);
+            Ok(standing)
+        });
+        let issued = issued.await.map_err(|error| self.refusal(error, client))?;
+        Ok(issued.and(made))
+    }
+
+    /// The errors of the token endpoint, as this use case reports them.
+    fn refusal(&self, error: IssueError, client: &Credentials) -> Error {
+        match error {
+            IssueError::Unavailable(error) => error,
+            IssueError::NoKey => {
+                let alg = client.signing_alg.unwrap_or(self.kernel.policy.signing_alg);
+                let missing = self.ring.missing(alg, self.kernel.clock.now());
+                let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+                Error::Conflict(if missing.is_empty() {
+                    "the signing key was retired at the same time: repeat the request".to_owned()
+                } else {
+                    missing.join("; ")
+                })
+            }
+            // The fields were checked before, against the client as it was then.
+            IssueError::ClientChanged | IssueError::Refused(_) => Error::Conflict(
+                "the API client or its workspace was changed at the same time: read it again, then repeat the request"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+/// A caller cannot get more permissions by generating a token than it holds.
+fn may_generate(caller: &Caller, grant: &Grant) -> Result<(), Error> {
+    let permissions = grant.scope.split(' ').filter_map(|scope| scope.parse::<Permission>().ok());
+    match permissions.into_iter().find(|permission| !caller.holds(*permission)) {
+        None => Ok(()),
+        Some(permission) => Err(Error::Denied(format!(
+            "you do not hold the permission {permission} and so cannot generate a token with it: leave it out of the scope, \
+             or request your own token with scope={permission} too, from an API client that holds it"
+        ))),
+    }
+}

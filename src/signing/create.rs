@@ -1,0 +1,104 @@
+//! Creates a signing key: generates one, or imports the private key that an administrator sends.
+
+use std::fmt;
+
+use super::key::{KeyError, NewKey};
+use super::{KeyRecord, Signing, rotation};
+use crate::kernel::{Caller, Error};
+use crate::ledger::SaveReply;
+use crate::model::invalid::Broken;
+use crate::model::key::{Alg, UseFor};
+use crate::model::member::Member;
+
+/// The members of a request for a new key.
+#[derive(Default)]
+pub struct NewSigningKey {
+    /// Its algorithm; required.
+    pub alg: Member<String>,
+    /// The class of tokens it will sign; default `expiring`.
+    pub use_for: Member<String>,
+    /// The private key to import, as PKCS#8 PEM; by default one is generated.
+    pub private_key_pem: Member<String>,
+    /// Members that could not be read; reported together with the rules that the others break.
+    pub unread: Broken,
+}
+
+/// Does not print the private key.
+impl fmt::Debug for NewSigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewSigningKey")
+            .field("alg", &self.alg)
+            .field("use_for", &self.use_for)
+            .finish_non_exhaustive()
+    }
+}
+
+impl NewSigningKey {
+    /// Generates or parses the key.
+    fn make(&self) -> Result<(UseFor, NewKey), Error> {
+        let mut broken = self.unread.clone();
+        let alg: Option<Alg> = self.alg.value().and_then(|name| name.parse().ok());
+        if alg.is_none() {
+            broken.at("/alg", "must be ES256, EdDSA, RS256 or PS256");
+        }
+        let use_for = match &self.use_for {
+            Member::Absent | Member::Null => Some(UseFor::Expiring),
+            Member::Value(name) => name.parse().ok(),
+        };
+        if use_for.is_none() {
+            broken.at("/use_for", "must be expiring or never_expiring");
+        }
+        let made = match (alg, &self.private_key_pem) {
+            (None, _) => None,
+            (Some(alg), Member::Value(pem)) => Some(NewKey::import(alg, pem)),
+            (Some(alg), _) => Some(NewKey::generate(alg)),
+        };
+        let made = match made {
+            Some(Err(KeyError::Import(fault))) => {
+                broken.at("/private_key_pem", fault.to_string());
+                None
+            }
+            Some(Err(error @ KeyError::NotGenerated(_))) => {
+                broken.at("/private_key_pem", error.to_string());
+                None
+            }
+            Some(Err(other)) => return Err(Error::Crypto(other.to_string())),
+            Some(Ok(made)) => Some(made),
+            None => None,
+        };
+        match (use_for, made) {
+            (Some(use_for), Some(made)) if broken.is_empty() => Ok((use_for, made)),
+            _ => Err(Error::Invalid(broken.into_vec())),
+        }
+    }
+}
+
+impl Signing {
+    /// Generates or imports a key. The first of its algorithm and class signs at once; a later one is published first.
+    ///
+    /// # Errors
+    /// [`Error::Lacks`], [`Error::Denied`], [`Error::Invalid`]; [`Error::Conflict`] while another key of the same
+    /// algorithm and class is pending, or for a private key that was imported before; [`Error::AlreadyAnswered`],
+    /// [`Error::Storage`].
+    pub async fn create_signing_key(
+        &self,
+        caller: &Caller,
+        new: &NewSigningKey,
+        save: Option<SaveReply<'_, KeyRecord>>,
+    ) -> Result<KeyRecord, Error> {
+        caller.must_manage_platform("signing keys")?;
+        // Generating or parsing a key takes the processor, so it is done before the transaction begins.
+        let (use_for, made) = new.make()?;
+        let mut tx = self.kernel.storage.begin().await?;
+        let now = self.kernel.clock.now();
+        self.take_due_steps(&mut tx, now).await?;
+        let keys = tx.signing_keys().await?;
+        let placement = rotation::place(&keys, made.alg(), use_for, now, &self.rotation_policy())
+            .map_err(|pending| Error::Conflict(pending.to_string()))?;
+        let key = self.store_new_key(&mut tx, caller, made, use_for, placement, now).await?;
+        let record = KeyRecord { key, live_tokens: 0 };
+        self.ledger.save_reply(&mut tx, save.as_ref(), &record).await?;
+        self.commit_keys(tx).await?;
+        Ok(record)
+    }
+}

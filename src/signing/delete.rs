@@ -1,0 +1,189 @@
+//! Deletes a signing key before the schedule does, on demand with every token that it signed.
+
+use serde_json::json;
+
+use super::key::NewKey;
+use super::list::live_tokens_of;
+use super::rotation::{self, NotDeletable, Placement};
+use super::store::facts;
+use super::{GENERATES_RSA, Signing};
+use crate::clients::mark_revoked;
+use crate::kernel::{Caller, Error, Precondition};
+use crate::ledger::Subject;
+use crate::model::audit::Action;
+use crate::model::client::ApiClient;
+use crate::model::clock::UnixSeconds;
+use crate::model::key::{Phase, SigningKey};
+use crate::model::mail::MailKind;
+use crate::model::reach::Reach;
+use crate::model::token::STATELESS_LIFETIME_MAX;
+use crate::storage::{Change, Tx};
+
+impl Signing {
+    /// Deletes a key. With `revoke_tokens` every token it signed is revoked with it, and an active key gets a successor
+    /// that signs at once; without, a key that a live token may depend on is refused. Returns how many live recorded
+    /// tokens were revoked.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Lacks`], [`Error::Denied`], [`Error::Changed`]; [`Error::Conflict`]
+    /// while tokens may depend on it; [`Error::Storage`].
+    pub async fn delete_signing_key(
+        &self,
+        caller: &Caller,
+        kid: &str,
+        revoke_tokens: bool,
+        expected: &Precondition,
+    ) -> Result<usize, Error> {
+        match self.try_to_delete_signing_key(caller, kid, revoke_tokens, expected).await {
+            // A client whose first token of this key was being recorded was not among the locked ones, and the two
+            // transactions waited for each other. By now that token is on record.
+            Err(Error::Storage(error)) if error.is_deadlock() => {
+                self.try_to_delete_signing_key(caller, kid, revoke_tokens, expected).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn try_to_delete_signing_key(
+        &self,
+        caller: &Caller,
+        kid: &str,
+        revoke_tokens: bool,
+        expected: &Precondition,
+    ) -> Result<usize, Error> {
+        caller.must_manage_platform("signing keys")?;
+        let mut tx = self.kernel.storage.begin().await?;
+        let now = self.kernel.clock.now();
+        tx.serialise_key_changes().await?;
+        // Clients are locked before keys, as when a token is recorded.
+        let mut holders =
+            if revoke_tokens { self.lock_holders(&mut tx, kid, now).await? } else { Vec::new() };
+        self.take_due_steps(&mut tx, now).await?;
+        let key = tx.lock_signing_key(kid).await?.ok_or(Error::NotFound("signing key"))?;
+        expected.check(key.version)?;
+        let live = live_tokens_of(&tx.live_tokens_by_kid(now).await?, kid);
+        let gone = match rotation::deleted(&key, live, now) {
+            Ok(gone) => gone,
+            Err(NotDeletable::Gone) => return Err(Error::NotFound("signing key")),
+            Err(_) if revoke_tokens => rotation::gone(&key, now),
+            Err(refused) => return Err(self.refusal(&mut tx, refused, kid, live, now).await?),
+        };
+        tx.update_signing_key(&gone).await?;
+        tx.close_status_lists_of(kid, now).await?;
+        let revoked = if revoke_tokens {
+            self.revoke_tokens_of_key(&mut tx, &key, &mut holders, now).await?
+        } else {
+            0
+        };
+        let facts = json!({"phase": key.phase.as_str(), "revoked_tokens": revoked});
+        self.ledger.audit(&mut tx, caller, Action::KeyDeleted, Subject::platform(kid), facts).await?;
+        let signed =
+            matches!(key.phase, Phase::Active) || (key.phase == Phase::Pending && key.activates_at <= now);
+        if signed && (GENERATES_RSA || !key.alg.is_rsa()) {
+            let new = NewKey::generate(key.alg).map_err(|error| Error::Crypto(error.to_string()))?;
+            self.drop_pending_successor(&mut tx, caller, &key, now).await?;
+            let placement = Placement { phase: Phase::Active, activates_at: now };
+            self.store_new_key(&mut tx, caller, new, key.use_for, placement, now).await?;
+        }
+        tx.changed(Change::SigningKeys);
+        self.commit_keys(tx).await?;
+        Ok(revoked)
+    }
+
+    /// Why a key is not deleted, whose tokens depend on it, and what to do.
+    async fn refusal(
+        &self,
+        tx: &mut Tx,
+        refused: NotDeletable,
+        kid: &str,
+        live: i64,
+        now: UnixSeconds,
+    ) -> Result<Error, Error> {
+        let dependents = if live == 0 { None } else { Some(self.dependents(tx, kid, live, now).await?) };
+        let why = match (refused, dependents) {
+            (NotDeletable::LiveTokens(_), Some(dependents)) => format!("{dependents}. Revoke them first"),
+            (refused, Some(dependents)) => format!("{refused}. {dependents}"),
+            (refused, None) => refused.to_string(),
+        };
+        Ok(Error::Conflict(format!(
+            "{why}. To delete the key now and revoke every token it signed, use ?revoke_tokens=true \
+             (`mintmark keys revoke {kid}`)"
+        )))
+    }
+
+    /// A key that is deleted while it signs gets a successor that signs at once, so a pending one is not needed.
+    async fn drop_pending_successor(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        key: &SigningKey,
+        now: UnixSeconds,
+    ) -> Result<(), Error> {
+        let keys = tx.signing_keys().await?;
+        let same_pair = |other: &&SigningKey| other.alg == key.alg && other.use_for == key.use_for;
+        for pending in keys.iter().filter(same_pair).filter(|other| other.phase == Phase::Pending) {
+            let gone = rotation::gone(pending, now);
+            tx.update_signing_key(&gone).await?;
+            let subject = Subject::platform(&pending.kid);
+            self.ledger.audit(tx, caller, Action::KeyDeleted, subject, facts(&gone)).await?;
+        }
+        Ok(())
+    }
+
+    /// The clients that may hold tokens signed by a key, locked: those with recorded ones and, for a key of the
+    /// expiring class, those that may have been issued stateless ones.
+    async fn lock_holders(&self, tx: &mut Tx, kid: &str, now: UnixSeconds) -> Result<Vec<ApiClient>, Error> {
+        let keys = tx.signing_keys().await?;
+        let Some(key) = keys.iter().find(|key| key.kid == kid) else { return Ok(Vec::new()) };
+        let mut ids = tx.clients_with_tokens_of_key(kid, now).await?;
+        if rotation::may_have_live_stateless_tokens(key, now) {
+            ids.extend(tx.client_ids_signed_by(key.alg, now - STATELESS_LIFETIME_MAX).await?);
+            ids.sort_unstable();
+            ids.dedup();
+        }
+        let mut clients = Vec::with_capacity(ids.len());
+        for client_id in ids {
+            clients.extend(tx.lock_client(&Reach::Platform, &client_id).await?);
+        }
+        Ok(clients)
+    }
+
+    /// Revokes every token that a key signed. Its row must say before that it no longer signs: until then another token
+    /// may be on its way into the records. Returns how many live recorded tokens were revoked.
+    async fn revoke_tokens_of_key(
+        &self,
+        tx: &mut Tx,
+        key: &SigningKey,
+        holders: &mut [ApiClient],
+        now: UnixSeconds,
+    ) -> Result<usize, Error> {
+        let revoked = tx.revoke_tokens_of_key(&key.kid, now).await?;
+        for client in holders {
+            let of_client =
+                revoked.iter().filter(|token| token.was_live && token.client_id == client.client_id).count();
+            if rotation::may_have_live_stateless_tokens(key, now) {
+                self.clients.new_generation(tx, client, now).await?;
+                tx.update_client(client).await?;
+                tx.changed(Change::Client(client.client_id.clone()));
+            } else if of_client == 0 {
+                continue;
+            }
+            let facts = json!({ "label": client.label, "kid": key.kid, "revoked_tokens": of_client });
+            self.ledger.mail_contacts(tx, client, MailKind::KeyRevoked, facts).await?;
+        }
+        mark_revoked(tx, &revoked).await
+    }
+
+    /// How many live recorded tokens depend on a key, and of which clients they are.
+    async fn dependents(&self, tx: &mut Tx, kid: &str, live: i64, now: UnixSeconds) -> Result<String, Error> {
+        let holders = tx.holders_of_key(kid, now).await?;
+        let named: i64 = holders.iter().map(|(_, count)| count).sum();
+        let mut clients: Vec<String> =
+            holders.iter().map(|(client_id, count)| format!("{client_id} ({count})")).collect();
+        if named < live {
+            clients.push(format!("others ({})", live - named));
+        }
+        let tokens = if live == 1 { "token depends" } else { "tokens depend" };
+        Ok(format!("{live} live recorded {tokens} on this key: {}", clients.join(", ")))
+    }
+}

@@ -1,0 +1,62 @@
+//! Signing keys as an administrator sees them: a page of them, or one.
+
+use super::Signing;
+use crate::kernel::{Caller, Error};
+use crate::model::key::SigningKey;
+use crate::model::page::{Items, Page};
+
+/// A signing key and what depends on it.
+#[derive(Debug, Clone)]
+pub struct KeyRecord {
+    /// The key.
+    pub key: SigningKey,
+    /// How many recorded tokens that it signed are live.
+    pub live_tokens: i64,
+}
+
+impl Signing {
+    /// A page of the published keys, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Lacks`], [`Error::Denied`], [`Error::Storage`].
+    pub async fn signing_keys(&self, caller: &Caller, page: &Page) -> Result<Items<KeyRecord>, Error> {
+        let mut keys = self.published_keys(caller).await?;
+        // They are few and all read anyway. The place of a key that left since the page before is still known by its
+        // instant.
+        if let Some(after) = &page.after {
+            keys.retain(|record| place_in_list(record) > *after);
+        }
+        keys.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX).saturating_add(1));
+        Ok(Items::cut(keys, page.limit, place_in_list))
+    }
+
+    /// One published key.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], also for a key that is no longer published; [`Error::Lacks`], [`Error::Denied`],
+    /// [`Error::Storage`].
+    pub async fn signing_key(&self, caller: &Caller, kid: &str) -> Result<KeyRecord, Error> {
+        let keys = self.published_keys(caller).await?;
+        keys.into_iter().find(|record| record.key.kid == kid).ok_or(Error::NotFound("signing key"))
+    }
+
+    async fn published_keys(&self, caller: &Caller) -> Result<Vec<KeyRecord>, Error> {
+        caller.must_read_platform("signing keys")?;
+        let (keys, _) = self.kernel.storage.signing_keys().await?;
+        let live = self.kernel.storage.live_tokens_by_kid(self.kernel.clock.now()).await?;
+        Ok(keys
+            .into_iter()
+            .map(|key| KeyRecord { live_tokens: live_tokens_of(&live, &key.kid), key })
+            .collect())
+    }
+}
+
+/// Orders the list: by the instant of creation, then by `kid`.
+fn place_in_list(record: &KeyRecord) -> String {
+    format!("{:020}:{}", record.key.created_at, record.key.kid)
+}
+
+/// How many live tokens a key signed, from the counts of all keys.
+pub(super) fn live_tokens_of(live: &[(String, i64)], kid: &str) -> i64 {
+    live.iter().find(|(of, _)| of == kid).map_or(0, |(_, count)| *count)
+}

@@ -1,0 +1,78 @@
+//! Records a token that an administrator generates for an API client. For `issuance`, which signs it.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::Tokens;
+use crate::clients::{Credentials, Refusal, lock_client, mark_revoked};
+use crate::kernel::{Caller, Error};
+use crate::ledger::{SaveReply, Subject};
+use crate::model::audit::Action;
+use crate::model::client::ActiveTokens;
+use crate::model::clock::to_rfc3339;
+use crate::model::mail::MailKind;
+use crate::model::token::RecordedToken;
+use crate::storage::{IssueGuard, Standing};
+
+impl Tokens {
+    /// The client within reach that an administrator generates a token for, if it may have tokens now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Lacks`]; [`Error::Conflict`] with what to do first.
+    pub async fn client_to_issue_for(
+        &self,
+        caller: &Caller,
+        client_id: &str,
+    ) -> Result<Arc<Credentials>, Error> {
+        caller.must_manage()?;
+        let client = self.client_within_reach(caller, client_id).await?;
+        let Err(refusal) = client.standing(self.kernel.clock.now()) else { return Ok(client) };
+        Err(Error::Conflict(match refusal {
+            Refusal::ClientExpired => {
+                "the API client has expired: set its expires_at to a later time, or to null, first".to_owned()
+            }
+            Refusal::WorkspaceSuspended => {
+                format!("the workspace {} is suspended: set its status to active first", client.workspace_id)
+            }
+            _ => "the API client is disabled: set its status to active first".to_owned(),
+        }))
+    }
+
+    /// Records a token that an administrator generated, with its audit event, its mails and the kept reply. Unless the
+    /// result is [`Standing::Good`], nothing is written.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyAnswered`], [`Error::Storage`]; then nothing is recorded.
+    pub async fn record_generated_token<T>(
+        &self,
+        caller: &Caller,
+        token: &RecordedToken,
+        active_tokens: ActiveTokens,
+        save: Option<&SaveReply<'_, T>>,
+        made: &T,
+    ) -> Result<Standing, Error> {
+        let mut tx = self.kernel.storage.begin().await?;
+        // `replaces` locks the client's row exclusively from the first statement on, since it is locked again below.
+        let guard = IssueGuard { proof: None, now: token.issued_at, replaces: true };
+        let mut replaced = Vec::new();
+        let standing = self.record_in(&mut tx, token, active_tokens, &guard, &mut replaced).await?;
+        if standing != Standing::Good {
+            tx.rollback().await?;
+            return Ok(standing);
+        }
+        let client = lock_client(&mut tx, &caller.reach, &token.client_id).await?;
+        mark_revoked(&mut tx, &replaced).await?;
+        let facts = json!({
+            "label": client.label,
+            "scope": token.scope,
+            "expires_at": token.expires_at.map(to_rfc3339),
+        });
+        let subject = Subject::of_client(&client, &token.jti);
+        self.ledger.audit(&mut tx, caller, Action::TokenCreated, subject, facts.clone()).await?;
+        self.ledger.mail_contacts(&mut tx, &client, MailKind::TokenCreated, facts).await?;
+        self.ledger.save_reply(&mut tx, save, made).await?;
+        self.ledger.commit(tx).await?;
+        Ok(standing)
+    }
+}

@@ -1,0 +1,77 @@
+//! The recorded access tokens of a client as its administrators see them: a page of them, or one.
+
+use std::sync::Arc;
+
+use super::Tokens;
+use crate::clients::Credentials;
+use crate::kernel::{Caller, Error};
+use crate::model::ids;
+use crate::model::page::{Items, Page};
+use crate::model::token::RecordedToken;
+
+impl Tokens {
+    /// A page of the recorded tokens of a client within reach, newest first; those that ended, too, until they are deleted.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the client, [`Error::Lacks`], [`Error::Storage`].
+    pub async fn access_tokens(
+        &self,
+        caller: &Caller,
+        client_id: &str,
+        page: &Page,
+    ) -> Result<Items<RecordedToken>, Error> {
+        caller.must_read()?;
+        self.client_within_reach(caller, client_id).await?;
+        let mut page = self.kernel.storage.recorded_tokens(&caller.reach, client_id, page).await?;
+        for token in &mut page.items {
+            self.bring_up_to_date(token);
+        }
+        Ok(page)
+    }
+
+    /// A recorded token of a client within reach.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Lacks`], [`Error::Storage`].
+    pub async fn access_token(
+        &self,
+        caller: &Caller,
+        client_id: &str,
+        jti: &str,
+    ) -> Result<RecordedToken, Error> {
+        caller.must_read()?;
+        self.client_within_reach(caller, client_id).await?;
+        if !ids::is_jti(jti) {
+            return Err(Error::NotFound("access token"));
+        }
+        let found = self.kernel.storage.recorded_token(&caller.reach, client_id, jti).await?;
+        let mut token = found.ok_or(Error::NotFound("access token"))?;
+        self.bring_up_to_date(&mut token);
+        Ok(token)
+    }
+
+    /// A client within reach, from memory.
+    pub(super) async fn client_within_reach(
+        &self,
+        caller: &Caller,
+        client_id: &str,
+    ) -> Result<Arc<Credentials>, Error> {
+        let client = self.clients.credentials(client_id).await?;
+        client.filter(|client| caller.reach.covers(&client.workspace_id)).ok_or(Error::NotFound("API client"))
+    }
+
+    /// Writes when tokens were last introspected, as noted since the last call.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]; then it stays noted.
+    pub(crate) async fn write_last_introspected(&self) -> Result<(), Error> {
+        self.introspected.write(async |rows| self.kernel.storage.touch_tokens(rows).await).await
+    }
+
+    /// Shows what is not written yet: the last introspection, and a grace period that is over.
+    fn bring_up_to_date(&self, token: &mut RecordedToken) {
+        token.last_introspected_at = token.last_introspected_at.max(self.introspected.pending(&token.jti));
+        let now = self.kernel.clock.now();
+        token.revoked_at = token.revoked_at.or(token.revoke_at.filter(|at| *at <= now));
+    }
+}

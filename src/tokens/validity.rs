@@ -1,0 +1,84 @@
+//! Whether a token is active: for introspection, forward-auth and the management API (`docs/revocation.md`).
+//!
+//! The rows that decide it are read from the database every time, so that nothing held in memory can make a revoked token
+//! active.
+
+use std::sync::Arc;
+
+use mintmark_verifier::AccessTokenClaims;
+
+use super::Tokens;
+use crate::clients::Credentials;
+use crate::kernel::Error;
+use crate::ledger::Confirmed;
+use crate::storage::TokenState;
+
+/// Why a token whose signature and times are valid is not active. For the log; verifiers see only that it is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InactiveReason {
+    /// Its client does not exist.
+    ClientUnknown,
+    /// Its client is disabled, has expired, or is in a suspended workspace.
+    ClientInactive,
+    /// It was revoked, or replaced by another.
+    Revoked,
+    /// It belongs to an earlier generation of its client.
+    GenerationEnded,
+    /// It has a slot of its own, and no row.
+    NotRecorded,
+}
+
+impl InactiveReason {
+    /// A stable name for logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientUnknown => "client_unknown",
+            Self::ClientInactive => "client_inactive",
+            Self::Revoked => "revoked",
+            Self::GenerationEnded => "generation_ended",
+            Self::NotRecorded => "not_recorded",
+        }
+    }
+}
+
+/// Whether a token whose signature and times are valid is active.
+#[derive(Debug)]
+pub enum Validity {
+    /// It is; its client.
+    Active(Arc<Credentials>),
+    /// It is not.
+    Inactive(InactiveReason),
+}
+
+impl Tokens {
+    /// Whether the token of these claims is active. Its signature and times have been verified by the caller. Notes the
+    /// instant for a recorded one (`last_introspected_at`).
+    ///
+    /// # Errors
+    /// [`Error::Storage`]: it cannot be known.
+    pub async fn validity(&self, _: Confirmed, claims: &AccessTokenClaims) -> Result<Validity, Error> {
+        let now = self.kernel.clock.now();
+        let Some(client) = self.clients.credentials(&claims.client_id).await? else {
+            return Ok(Validity::Inactive(InactiveReason::ClientUnknown));
+        };
+        if client.standing(now).is_err() || *client.workspace_id != *claims.workspace_id {
+            return Ok(Validity::Inactive(InactiveReason::ClientInactive));
+        }
+        Ok(match self.kernel.storage.token_state(&claims.jti).await? {
+            TokenState::Recorded(token) if token.client_id != claims.client_id => {
+                Validity::Inactive(InactiveReason::NotRecorded)
+            }
+            TokenState::Recorded(token) if !token.is_live(now) => Validity::Inactive(InactiveReason::Revoked),
+            TokenState::Recorded(_) => {
+                self.introspected.note(&Arc::from(claims.jti.as_str()), now);
+                Validity::Active(client)
+            }
+            TokenState::Denied => Validity::Inactive(InactiveReason::Revoked),
+            TokenState::Unknown => match self.slot_of(claims) {
+                Some(slot) if Some(slot) == client.slot => Validity::Active(client),
+                Some(_) => Validity::Inactive(InactiveReason::GenerationEnded),
+                None => Validity::Inactive(InactiveReason::NotRecorded),
+            },
+        })
+    }
+}

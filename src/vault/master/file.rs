@@ -1,0 +1,84 @@
+//! The file of a master key: read, or created with a new key.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
+
+use super::{LEN, MasterKey, MasterKeyError, MasterKeyFault, Origin};
+use crate::vault::random::Random;
+
+/// Longer than any form the key may be written in. A longer file is not read to its end.
+const FILE_LIMIT: u64 = 256;
+
+impl MasterKey {
+    /// Reads the key from a file, in any of its forms.
+    pub fn read(path: &Path) -> Result<Self, MasterKeyError> {
+        let unreadable = |cause| MasterKeyError::Unreadable { path: path.to_owned(), cause };
+        let file = File::open(path).map_err(|cause| match cause.kind() {
+            io::ErrorKind::NotFound => MasterKeyError::Missing(path.to_owned()),
+            _ => unreadable(cause),
+        })?;
+        // Of the open file, not of the path, so that what is checked is what is read.
+        let metadata = file.metadata().map_err(unreadable)?;
+        if metadata.is_dir() {
+            return Err(unreadable(io::ErrorKind::IsADirectory.into()));
+        }
+        let mode = metadata.permissions().mode();
+        if mode & 0o007 != 0 {
+            return Err(MasterKeyError::Exposed { path: path.to_owned(), mode: mode & 0o777 });
+        }
+        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(FILE_LIMIT).unwrap_or(0)));
+        file.take(FILE_LIMIT).read_to_end(&mut bytes).map_err(unreadable)?;
+        let key = if bytes.len() == LEN {
+            Self::from_slice(&bytes)
+        } else {
+            std::str::from_utf8(&bytes).map_err(|_| MasterKeyFault::Length(bytes.len())).and_then(Self::parse)
+        };
+        key.map_err(|fault| MasterKeyError::File { path: path.to_owned(), fault })
+    }
+
+    /// The key that a database is moved to: generated into a new file, or read from the existing one. Either way the
+    /// file and its folder are on disk before this returns, and the key is what the file holds.
+    pub fn ensure(path: &Path, random: &Random) -> Result<(Self, Origin), MasterKeyError> {
+        let origin = match Self::create(path, random) {
+            Ok(_) => Origin::Created(path.to_owned()),
+            Err(MasterKeyError::NotCreated { cause, .. }) if cause.kind() == io::ErrorKind::AlreadyExists => {
+                let unreadable = |cause| MasterKeyError::Unreadable { path: path.to_owned(), cause };
+                File::open(path).and_then(|file| file.sync_all()).map_err(unreadable)?;
+                File::open(folder_of(path)).and_then(|folder| folder.sync_all()).map_err(unreadable)?;
+                Origin::File(path.to_owned())
+            }
+            Err(error) => return Err(error),
+        };
+        Ok((Self::read(path)?, origin))
+    }
+
+    /// Generates a key and writes it to `path`, which must not exist. The file (mode 0600) and its folder are on disk
+    /// before this returns, so that nothing is sealed under a key that a power cut could lose.
+    pub fn create(path: &Path, random: &Random) -> Result<Self, MasterKeyError> {
+        let key = Self(Zeroizing::new(random.fill()?));
+        let failed = |cause| MasterKeyError::NotCreated { path: path.to_owned(), cause };
+        let folder = folder_of(path);
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        let mut text = Zeroizing::new(URL_SAFE_NO_PAD.encode(key.0.as_slice()));
+        text.push('\n');
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        Ok(key)
+    }
+}
+
+/// The folder that a file is in.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
