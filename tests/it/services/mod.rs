@@ -37,15 +37,20 @@ impl Place {
         Self { database: TestDatabase::new(engine), clock: Arc::new(ManualClock::at(START)) }
     }
 
-    /// What one process holds of it.
-    async fn services(&self) -> Arc<Services> {
+    /// One process on it.
+    async fn core(&self) -> Core {
         let own = format!(
             "server.public_url = \"http://127.0.0.1:1\"\ndatabase.url = {:?}\n\
              keys.master_key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"\n",
             self.database.url()
         );
         let settings = Settings::from_toml_layers(&[&own]).unwrap();
-        Core::open(&settings, self.clock.clone()).await.unwrap().services
+        Core::open(&settings, self.clock.clone()).await.unwrap()
+    }
+
+    /// What one process holds of it.
+    async fn services(&self) -> Arc<Services> {
+        self.core().await.services
     }
 
     /// The database behind the back of every process.

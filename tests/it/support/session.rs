@@ -1,5 +1,5 @@
-//! A connection to the database of a test, beside those of the app: for what another program might do, for holding
-//! locks, and for reading what was really written.
+//! A connection to the database of a test, beside those of the app: to do what another program might do, to hold
+//! locks, and to read what was written.
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 
@@ -32,21 +32,7 @@ impl TestDatabase {
         }
     }
 
-    /// Comes back when a connection of this database stands before a lock. Where that cannot be seen, on SQLite, it
-    /// only lets others go on.
-    pub(crate) async fn someone_waits(&self) {
-        if self.engine() == Engine::Sqlite {
-            return tokio::task::yield_now().await;
-        }
-        let waiting = "SELECT COUNT(*) FROM pg_stat_activity
-            WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        let mut session = self.session().await;
-        while session.number(waiting).await == 0 {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// The number that a query of its own connection comes to.
+    /// The number that a query returns, on a connection of its own.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         self.session().await.number(sql).await
     }
@@ -64,28 +50,33 @@ impl Session {
         self.execute(begin).await;
     }
 
-    /// The number that a query comes to.
+    /// The number that a query returns.
     pub(crate) async fn number(&mut self, sql: &str) -> i64 {
         let sql = AssertSqlSafe(sql.to_owned());
         on_session!(self, connection => sqlx::query_scalar(sql).fetch_one(connection).await.unwrap())
     }
 
-    /// The texts that a query of one column comes to.
+    /// The texts that a query of one column returns.
     pub(crate) async fn texts(&mut self, sql: &str) -> Vec<String> {
         let sql = AssertSqlSafe(sql.to_owned());
         on_session!(self, connection => sqlx::query_scalar(sql).fetch_all(connection).await.unwrap())
     }
 
-    /// Every row of every table, one a line. Bytes are written in hexadecimal.
-    pub(crate) async fn everything(&mut self) -> String {
-        let mut all = String::new();
-        let tables = match self {
+    /// Every table there is, by name.
+    pub(crate) async fn tables(&mut self) -> Vec<String> {
+        self.texts(match self {
             Self::Sqlite(_) => "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",
             Self::Postgres(_) => {
                 "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
             }
-        };
-        for table in self.texts(tables).await {
+        })
+        .await
+    }
+
+    /// Every row of every table, one a line. Bytes are written in hexadecimal.
+    pub(crate) async fn everything(&mut self) -> String {
+        let mut all = String::new();
+        for table in self.tables().await {
             let rows = match self {
                 Self::Sqlite(_) => {
                     let columns = self.texts(&format!("SELECT name FROM pragma_table_info('{table}')")).await;
