@@ -27,7 +27,7 @@ async fn page(admin: &Administrator<'_>, path: &str) -> (Vec<String>, Option<Str
 async fn all(admin: &Administrator<'_>, path: &str, limit: usize) -> Vec<Vec<String>> {
     let mut pages = Vec::new();
     let mut next = format!("{path}?limit={limit}");
-    loop {
+    for _ in 0..100 {
         let (items, cursor) = page(admin, &next).await;
         pages.push(items);
         match cursor {
@@ -35,6 +35,7 @@ async fn all(admin: &Administrator<'_>, path: &str, limit: usize) -> Vec<Vec<Str
             None => return pages,
         }
     }
+    panic!("no last page after {pages:?}")
 }
 
 async fn some_products(admin: &Administrator<'_>, count: usize) -> Vec<String> {

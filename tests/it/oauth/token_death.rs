@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::expect::{GRANT, invalid_client, issued, post_as, refused, reply_as};
 use super::verifying::accepted;
-use crate::support::{Administrator, Credentials, Engine, Reply, TestApp, on_both_engines};
+use crate::support::{Administrator, Credentials, Engine, Reply, TestApp, on_both_engines, until};
 
 on_both_engines!(
     whoever_may_no_longer_is_refused_before_the_row,
@@ -57,11 +57,11 @@ async fn parked(app: &TestApp, client: &Credentials, change: &str) -> Reply {
     let waits = async {
         let caller = Caller::command_line();
         let services = &app.core.services;
-        while services.clients.client(&caller, &client.client_id).await.unwrap().secrets[0].last_used_at
-            != Some(now)
-        {
-            tokio::task::yield_now().await;
-        }
+        let has_authenticated = async || {
+            let client = services.clients.client(&caller, &client.client_id).await.unwrap();
+            client.secrets[0].last_used_at == Some(now)
+        };
+        until("the client has authenticated", has_authenticated).await;
         app.database.someone_waits().await;
     };
     tokio::select! {

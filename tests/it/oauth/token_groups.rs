@@ -7,7 +7,7 @@ use mintmark::storage::{Change, Storage, Tx};
 use serde_json::json;
 
 use super::expect::{GRANT, issued, refused, reply_as};
-use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both_engines};
+use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both_engines, until};
 
 on_both_engines!(
     tokens_asked_for_at_once_share_a_commit,
@@ -32,9 +32,8 @@ async fn hold(storage: &Storage, client: &Credentials) -> (Tx, ApiClient) {
 }
 
 async fn until_waiting(app: &TestApp, count: u64) {
-    while app.core.services.tokens.tokens_being_recorded() < count {
-        tokio::task::yield_now().await;
-    }
+    let tokens = &app.core.services.tokens;
+    until("tokens wait to be recorded", async || tokens.tokens_being_recorded() >= count).await;
 }
 
 async fn tokens_asked_for_at_once_share_a_commit(engine: Engine) {
@@ -151,9 +150,8 @@ async fn a_group_that_stands_in_the_way_is_recorded_one_by_one() {
     let working = async {
         until_waiting(&app, 4).await;
         first.commit().await.unwrap();
-        while app.core.services.tokens.tokens_being_recorded() > 3 {
-            tokio::task::yield_now().await;
-        }
+        let tokens = &app.core.services.tokens;
+        until("the first token is recorded", async || tokens.tokens_being_recorded() <= 3).await;
         app.database.someone_waits().await;
         work.lock_client(&Reach::Platform, &one.client_id).await.unwrap().unwrap();
         work.commit().await.unwrap();

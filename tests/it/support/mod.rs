@@ -1,4 +1,4 @@
-//! What the tests stand on: a database for each test on either engine, an app on it, two transactions at once.
+//! What the tests share: a database for each test on either engine, an app on it, two transactions at once.
 
 mod app;
 mod contract;
@@ -14,5 +14,5 @@ pub(crate) use app::{Administrator, Credentials, START, TestApp};
 pub(crate) use contract::{CONTRACT, Operation, counted};
 pub(crate) use database::{Engine, TestDatabase, on_both_engines};
 pub(crate) use keys::{openssl, rsa_private_key};
-pub(crate) use waiting::{ended, outcome_after};
+pub(crate) use waiting::{ended, outcome_after, until};
 pub(crate) use wire::{Reply, Wire};

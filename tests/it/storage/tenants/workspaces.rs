@@ -59,7 +59,7 @@ async fn pages_go_by_the_bytes_of_the_id(engine: Engine) {
     }
     let mut seen = Vec::new();
     let mut after = None;
-    loop {
+    for _ in 0..20 {
         let items = storage.workspaces(&Reach::Platform, &page(4, after.as_deref())).await.unwrap();
         seen.extend(items.items.into_iter().map(|workspace| workspace.workspace_id));
         after = items.next_after;

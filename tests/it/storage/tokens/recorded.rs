@@ -99,7 +99,7 @@ async fn pages_go_from_new_to_old(engine: Engine) {
     };
     let mut pages = Vec::new();
     let mut after = None;
-    loop {
+    for _ in 0..20 {
         let items =
             storage.recorded_tokens(&Reach::Platform, "cl_1", &page(2, after.as_deref())).await.unwrap();
         pages.push(jtis(&items));
