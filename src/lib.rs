@@ -13,8 +13,8 @@
 //! - [`storage`] holds the only SQL, on SQLite and PostgreSQL;
 //! - [`model`] holds the nouns.
 //!
-//! [`app`] opens and serves all of it, [`config`] reads the settings, [`jobs`] does what is due, [`telemetry`] logs and
-//! counts.
+//! [`app`] opens and serves all of it, with a certificate by `tls`; [`config`] reads the settings, [`jobs`] does what is
+//! due, [`telemetry`] logs and counts.
 
 pub mod app;
 pub mod cli;

@@ -1,0 +1,239 @@
+//! A source file as the rules see it: its module, the modules it declares, and every path that it names, in code, in
+//! macros and in attributes.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path as FilePath;
+
+use syn::buffer::{Cursor, TokenBuffer};
+use syn::visit::{self, Visit};
+use syn::{Attribute, Item, ItemMod, ItemUse, Macro, Meta, UseTree};
+
+/// A path, as in `use crate::model::ids`, or `super::Form` in a signature.
+#[derive(Debug, Clone)]
+struct Path {
+    parts: Vec<String>,
+    /// Where it is: the module of the file, and inline modules in it.
+    inside: Vec<String>,
+    /// Whether it is in an inline module for tests.
+    is_for_tests: bool,
+}
+
+/// A file below `src`.
+#[derive(Debug, Default)]
+pub(super) struct Source {
+    /// From `src`, as in `oauth/token.rs`.
+    pub(super) file: String,
+    /// As in `oauth`, `token`.
+    pub(super) module: Vec<String>,
+    pub(super) text: String,
+    paths: Vec<Path>,
+    pub(super) has_allow: bool,
+    /// The modules that are declared in it and have files of their own.
+    children: BTreeSet<String>,
+    /// Names that a `use` of something of ours brings in, with where it leads.
+    imports: Vec<(String, Vec<String>)>,
+    inline: Vec<String>,
+    is_in_tests: bool,
+}
+
+impl Source {
+    /// Reads a file; `file` is its path from `src`.
+    pub(super) fn read(file: &str, text: &str) -> Self {
+        let module = file.trim_end_matches(".rs").trim_end_matches("/mod").split('/');
+        let mut module: Vec<String> = module.map(str::to_owned).collect();
+        // `key_tests.rs` is the module `tests` of `key.rs`.
+        let tested = module.last().and_then(|name| name.strip_suffix("_tests")).map(str::to_owned);
+        if let Some(tested) = tested {
+            module.splice(module.len() - 1.., [tested, "tests".to_owned()]);
+        }
+        let mut source = Self { file: file.to_owned(), module, text: text.to_owned(), ..Self::default() };
+        let parsed = syn::parse_file(text).unwrap_or_else(|error| panic!("{file}: {error}"));
+        // Their names come first: `use grant::Lifetime` may come before or after `mod grant`.
+        for item in &parsed.items {
+            if let Item::Mod(ItemMod { ident, content: None, .. }) = item {
+                source.children.insert(ident.to_string());
+            }
+        }
+        source.visit_file(&parsed);
+        source
+    }
+
+    pub(super) fn room(&self) -> &str {
+        &self.module[0]
+    }
+
+    pub(super) fn is_for_tests(&self) -> bool {
+        self.module.iter().any(|name| name == "tests")
+    }
+
+    /// Where a path leads, from the root of the crate; `None` for one into another crate or to something in the file.
+    fn target(&self, path: &Path) -> Option<Vec<String>> {
+        let first = path.parts.first()?;
+        let rest = |from: &[String], skipped: usize| {
+            from.iter().chain(&path.parts[skipped..]).cloned().collect::<Vec<_>>()
+        };
+        match first.as_str() {
+            "crate" => Some(rest(&[], 1)),
+            // The program uses the library.
+            "mintmark" => Some(rest(&[], 1)),
+            "self" => Some(rest(&path.inside, 1)),
+            "super" => {
+                let up = path.parts.iter().take_while(|part| *part == "super").count();
+                let left = path.inside.len().checked_sub(up)?;
+                Some(rest(&path.inside[..left], up))
+            }
+            child if self.children.contains(child) && path.parts.len() > 1 => Some(rest(&self.module, 0)),
+            _ => None,
+        }
+    }
+
+    /// Where a name leads that this file imports from elsewhere in the crate.
+    pub(super) fn import(&self, name: &str) -> Option<&[String]> {
+        self.imports.iter().find(|(imported, _)| imported == name).map(|(_, target)| target.as_slice())
+    }
+
+    /// Where its paths lead within the crate.
+    pub(super) fn targets(&self) -> impl Iterator<Item = Vec<String>> {
+        self.paths.iter().filter_map(|path| self.target(path))
+    }
+
+    /// Where the paths lead that are not only for tests.
+    pub(super) fn targets_beside_tests(&self) -> impl Iterator<Item = Vec<String>> {
+        let paths = self.paths.iter().filter(|path| !path.is_for_tests && !self.is_for_tests());
+        paths.filter_map(|path| self.target(path))
+    }
+
+    /// Whether a crate is named in it; a module of ours or a local name may have the name of a crate.
+    pub(super) fn names_crate(&self, name: &str) -> bool {
+        self.paths.iter().any(|path| path.parts.len() > 1 && path.parts[0] == name)
+            && !self.children.contains(name)
+            && self.import(name).is_none()
+    }
+
+    fn add(&mut self, parts: Vec<String>) {
+        let inside = self.module.iter().chain(&self.inline).cloned().collect();
+        self.paths.push(Path { parts, inside, is_for_tests: self.is_in_tests });
+    }
+
+    fn add_use(&mut self, before: &[String], tree: &UseTree) {
+        let with = |name: &dyn ToString| before.iter().cloned().chain([name.to_string()]).collect::<Vec<_>>();
+        let (parts, name) = match tree {
+            UseTree::Path(path) => return self.add_use(&with(&path.ident), &path.tree),
+            UseTree::Group(group) => {
+                return group.items.iter().for_each(|tree| self.add_use(before, tree));
+            }
+            UseTree::Glob(_) => (before.to_vec(), "*".to_owned()),
+            UseTree::Name(name) if name.ident == "self" => {
+                (before.to_vec(), before.last().cloned().unwrap_or_default())
+            }
+            UseTree::Name(name) => (with(&name.ident), name.ident.to_string()),
+            UseTree::Rename(rename) => (with(&rename.ident), rename.rename.to_string()),
+        };
+        self.add(parts);
+        let target = self.paths.last().and_then(|path| self.target(path));
+        self.imports.extend(target.map(|target| (name, target)));
+    }
+
+    /// The paths in what a macro or an attribute is given.
+    fn add_tokens(&mut self, mut cursor: Cursor<'_>) {
+        let mut parts: Vec<String> = Vec::new();
+        let mut goes_on = false;
+        while !cursor.eof() {
+            if let Some((ident, next)) = cursor.ident() {
+                if !goes_on {
+                    self.add_if_path(std::mem::take(&mut parts));
+                }
+                parts.push(ident.to_string());
+                (goes_on, cursor) = (false, next);
+            } else if let Some(next) = double_colon(cursor) {
+                (goes_on, cursor) = (!parts.is_empty(), next);
+            } else {
+                self.add_if_path(std::mem::take(&mut parts));
+                goes_on = false;
+                cursor = match cursor.any_group() {
+                    Some((inside, _, _, next)) => {
+                        self.add_tokens(inside);
+                        next
+                    }
+                    None => cursor.token_tree().unwrap().1,
+                };
+            }
+        }
+        self.add_if_path(parts);
+    }
+
+    fn add_if_path(&mut self, parts: Vec<String>) {
+        if parts.len() > 1 {
+            self.add(parts);
+        }
+    }
+}
+
+fn double_colon(cursor: Cursor<'_>) -> Option<Cursor<'_>> {
+    let (first, next) = cursor.punct()?;
+    let (second, next) = next.punct()?;
+    (first.as_char() == ':' && second.as_char() == ':').then_some(next)
+}
+
+impl<'ast> Visit<'ast> for Source {
+    fn visit_item_mod(&mut self, module: &'ast ItemMod) {
+        if module.content.is_none() {
+            return visit::visit_item_mod(self, module);
+        }
+        let was_in_tests = self.is_in_tests;
+        self.is_in_tests |= module.attrs.iter().any(is_for_tests);
+        self.inline.push(module.ident.to_string());
+        visit::visit_item_mod(self, module);
+        self.inline.pop();
+        self.is_in_tests = was_in_tests;
+    }
+
+    fn visit_item_use(&mut self, item: &'ast ItemUse) {
+        item.attrs.iter().for_each(|attribute| self.visit_attribute(attribute));
+        self.add_use(&[], &item.tree);
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        self.add_if_path(path.segments.iter().map(|segment| segment.ident.to_string()).collect());
+        visit::visit_path(self, path);
+    }
+
+    fn visit_macro(&mut self, call: &'ast Macro) {
+        self.visit_path(&call.path);
+        self.add_tokens(TokenBuffer::new2(call.tokens.clone()).begin());
+    }
+
+    fn visit_attribute(&mut self, attribute: &'ast Attribute) {
+        self.has_allow |= attribute.path().is_ident("allow");
+        if let Meta::List(list) = &attribute.meta {
+            self.has_allow |= attribute.path().is_ident("cfg_attr")
+                && list.tokens.to_string().split(|c: char| !c.is_alphanumeric()).any(|word| word == "allow");
+            self.add_tokens(TokenBuffer::new2(list.tokens.clone()).begin());
+        }
+        visit::visit_attribute(self, attribute);
+    }
+}
+
+fn is_for_tests(attribute: &Attribute) -> bool {
+    let is_test = |list: &syn::MetaList| list.tokens.to_string() == "test";
+    attribute.path().is_ident("cfg") && attribute.meta.require_list().is_ok_and(is_test)
+}
+
+/// Calls `visit` with each file below `folder` that has one of these endings: its path from `folder`, and its text.
+pub(super) fn walk(folder: &FilePath, endings: &[&str], visit: &mut impl FnMut(&str, &str)) {
+    walk_from(folder, "", endings, visit);
+}
+
+fn walk_from(folder: &FilePath, inside: &str, endings: &[&str], visit: &mut impl FnMut(&str, &str)) {
+    let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        let name = format!("{inside}{}", path.file_name().unwrap().to_string_lossy());
+        if path.is_dir() {
+            walk_from(&path, &format!("{name}/"), endings, visit);
+        } else if path.extension().is_some_and(|ending| endings.iter().any(|one| ending == *one)) {
+            visit(&name, &fs::read_to_string(&path).unwrap());
+        }
+    }
+}
