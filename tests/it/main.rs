@@ -1,9 +1,9 @@
-//! All tests of the service, in one binary: a folder for each room, and `support` for what they stand on.
+//! All tests of the service, in one binary: a folder for each room of `src`, and `support` for what they share.
 //!
-//! What touches a database is an `async fn name(engine: Engine)` named in `on_both_engines!`, which makes of it the tests
-//! `name::sqlite` and `name::postgres`. Each has a database of its own. PostgreSQL runs for as long as this process, on
-//! a socket in a temporary folder; only its programs need be installed. What must wait for another transaction is proved
-//! by `outcome_after`, never by the clock.
+//! A test that needs a database is an `async fn name(engine: Engine)` named in `on_both_engines!`, which makes the tests
+//! `name::sqlite` and `name::postgres` of it. Each has a database of its own. PostgreSQL runs as long as this process, on a
+//! socket in a temporary folder; only its programs must be installed. `outcome_after` proves that work waits for another
+//! transaction, without the clock.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

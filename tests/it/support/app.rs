@@ -26,7 +26,7 @@ pub(crate) struct Credentials {
     pub(crate) client_secret: String,
 }
 
-/// The app, served until this is dropped or [`TestApp::stop`]ped. Then every reply it gave must be one that
+/// The app, served until this value is dropped or [`TestApp::stop`] is called. Then every reply it gave must be one that
 /// `openapi.yaml` names for that path and method.
 pub(crate) struct TestApp {
     pub(crate) base: String,
@@ -46,7 +46,7 @@ impl TestApp {
         Self::start_with(engine, "").await
     }
 
-    /// With settings laid over the defaults, as TOML. `{base}` in it stands for the address the app is served at.
+    /// With settings laid over the defaults, as TOML, in which `{base}` is replaced by the address of the app.
     pub(crate) async fn start_with(engine: Engine, settings: &str) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         Self::start_on(Arc::new(TestDatabase::new(engine)), clock, settings).await
@@ -162,7 +162,7 @@ impl TestApp {
         self.administrator_as(&client, "mintmark:manage").await
     }
 
-    /// Whoever holds `client`, with a token of that scope.
+    /// A caller with a token of that scope for `client`.
     pub(crate) async fn administrator_as(&self, client: &Credentials, scope: &str) -> Administrator<'_> {
         let token = self.access_token(client, &[("scope", scope)]).await;
         Administrator { app: self, token, client: client.clone() }
@@ -170,8 +170,8 @@ impl TestApp {
 }
 
 impl Drop for TestApp {
-    /// A reply is counted before it leaves, so whatever the test has seen is held to the contract here. What the HTTP
-    /// layer answers before there is a request (a malformed head) is not counted and has no place in the contract.
+    /// A reply is counted before it leaves, so every reply that the test has seen is compared with the contract here. What
+    /// the HTTP layer answers before there is a request (a malformed head) is not counted and not in the contract.
     fn drop(&mut self) {
         if !std::thread::panicking() {
             CONTRACT.must_name_all(&self.metrics(), &self.issuer_path);

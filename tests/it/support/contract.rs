@@ -79,7 +79,7 @@ impl Contract {
         }
     }
 
-    /// What a `$ref` stands for; anything else stands for itself.
+    /// What a `$ref` refers to; any other value as it is.
     pub(crate) fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
         value.get("$ref").map_or(value, |reference| self.resolved(self.target(reference.as_str().unwrap())))
     }
@@ -125,7 +125,7 @@ impl Contract {
         let method = if reply.method == "HEAD" || self.takes_any_method(path) { "GET" } else { reply.method };
         match self.of_path(path).find(|operation| operation.method == method) {
             Some(operation) => reply.status != 405 && operation.replies.contains_key(&reply.status),
-            // 405 stands with the operations that a path has, since it cannot stand with those it has not.
+            // 405 is listed with the operations that a path has, since the others are not listed at all.
             None => {
                 reply.status == 405
                     && self.of_path(path).all(|operation| operation.replies.contains_key(&405))

@@ -1,4 +1,4 @@
-//! A database for one test, on the engine the test is told, and the macro that runs a test on both.
+//! A database for one test, on the engine that the test names, and the macro that runs a test on both.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ pub(crate) enum Engine {
     Postgres,
 }
 
-/// An empty database that no other test sees. It goes away with this value.
+/// An empty database that no other test sees. It is removed when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct TestDatabase {
     url: String,
@@ -72,7 +72,7 @@ impl TestDatabase {
         PathBuf::from(self.url.strip_prefix("sqlite://").unwrap())
     }
 
-    /// Runs SQL past Mintmark: what another program, or another version, might have done.
+    /// Runs SQL on a connection of its own: what another program, or another version, might have done.
     pub(crate) async fn execute(&self, sql: &'static str) {
         match self.engine {
             Engine::Sqlite => {

@@ -4,8 +4,8 @@ use super::TestDatabase;
 use super::database::Kept;
 
 impl TestDatabase {
-    /// From now on no statement succeeds, on whatever connection. PostgreSQL ends all connections and takes no new ones.
-    /// A SQLite file cannot be taken from whoever has it open; it loses its tables instead.
+    /// From now on no statement succeeds on any connection. PostgreSQL ends all connections and takes no new ones.
+    /// A SQLite file cannot be taken from a process that has it open; it loses its tables instead.
     pub(crate) async fn go_away(&self) {
         match &self.kept {
             Kept::Database(database) => database.go_away(),
@@ -13,7 +13,7 @@ impl TestDatabase {
         }
     }
 
-    /// All is as it was.
+    /// The database answers again, with all it had.
     pub(crate) async fn come_back(&self) {
         match &self.kept {
             Kept::Database(database) => database.come_back(),

@@ -134,7 +134,7 @@ impl Cluster {
         aside(async {
             let mut connection =
                 PgConnection::connect(&self.url("postgres")).await.expect("the cluster answers");
-            connection.execute(AssertSqlSafe(sql)).await.expect("the cluster does as it is told");
+            connection.execute(AssertSqlSafe(sql)).await.expect("the cluster runs the statement");
             connection.close().await.expect("the connection closes");
         });
     }

@@ -60,7 +60,7 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The same without what differs between any two replies: the time and the request's id.
+    /// The reply without what differs between any two: the time and the id of the request.
     pub(crate) fn comparable(mut self) -> Self {
         self.headers.retain(|(name, _)| name != "date" && name != "x-request-id");
         self.headers.sort();
@@ -82,7 +82,7 @@ impl Wire {
         Self { stream: TcpStream::connect(address).await.unwrap(), unread: Vec::new() }
     }
 
-    /// Sends bytes as they are. That the other side closed meanwhile is for the reply to show.
+    /// Sends bytes as they are. If the other side has closed meanwhile, reading the reply shows it.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref()).await;
     }
@@ -92,19 +92,19 @@ impl Wire {
         timeout(PATIENCE, self.read_reply(true)).await.expect("a reply in time")
     }
 
-    /// The next reply, which has no body whatever its Content-Length says: that to a HEAD.
+    /// The next reply, to a HEAD request: it has no body, although its Content-Length may say so.
     pub(crate) async fn reply_to_head(&mut self) -> Reply {
         timeout(PATIENCE, self.read_reply(false)).await.expect("a reply in time")
     }
 
-    /// Says that nothing more will be sent, as one does who was told that the connection is closed, and waits until the
-    /// other side closes too, which it must do without another byte.
+    /// Says that nothing more will be sent, as a client does that was told `Connection: close`, and waits until the other
+    /// side closes too, without another byte.
     pub(crate) async fn must_close(&mut self) {
         let _ = self.stream.shutdown().await;
         self.must_be_closed().await;
     }
 
-    /// Waits until the other side closes of itself, without another byte.
+    /// Waits until the other side closes by itself, without another byte.
     pub(crate) async fn must_be_closed(&mut self) {
         let more = timeout(PATIENCE, self.read_some()).await.expect("the connection to be closed");
         assert!(
@@ -114,7 +114,7 @@ impl Wire {
         );
     }
 
-    /// Whatever else comes until the other side closes.
+    /// Everything that comes until the other side closes.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         let all = async { while self.read_some().await {} };
         timeout(PATIENCE, all).await.expect("the connection to be closed");
@@ -152,7 +152,7 @@ impl Wire {
         reply
     }
 
-    /// Whether anything came; `false` at the end of the stream, however it came about.
+    /// Whether anything came; `false` at the end of the stream and after an error.
     async fn read_some(&mut self) -> bool {
         let mut buffer = [0_u8; 4096];
         let count = self.stream.read(&mut buffer).await.unwrap_or(0);
