@@ -79,6 +79,14 @@ mod tests {
     }
 
     #[test]
+    fn t21_what_is_longer_than_any_client_sends_is_not_decoded() {
+        let credentials = |length: usize| format!("id:{}", "x".repeat(length - 3));
+        assert_eq!(STANDARD.encode(credentials(513)).len(), LONGEST);
+        assert_eq!(basic(credentials(513).as_bytes()), Some(("id".into(), "x".repeat(510))));
+        assert_eq!(basic(credentials(514).as_bytes()), None);
+    }
+
+    #[test]
     fn t13_the_scheme_is_of_any_case() {
         for scheme in ["basic", "BASIC", "bAsIc"] {
             assert!(read(format!("{scheme} aWQ6c2VjcmV0").as_bytes()).is_some());

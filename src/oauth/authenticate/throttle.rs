@@ -62,13 +62,16 @@ impl Throttle {
 
     /// Counts a failure. `Some(seconds)` after too many, for `Retry-After`.
     pub(super) fn failed(&self, client_id: &str, source: IpAddr) -> Option<u32> {
+        let until = self.limiter.check_key(&self.bucket(client_id, source)).err()?.earliest_possible();
+        let wait = Duration::from(until.duration_since(self.clock.now()));
+        Some(u32::try_from(wait.as_secs().saturating_add(1)).unwrap_or(u32::MAX))
+    }
+
+    fn bucket(&self, client_id: &str, source: IpAddr) -> u64 {
         let mut hash = self.hasher.build_hasher();
         client_id.hash(&mut hash);
         network(source).hash(&mut hash);
-        let bucket = hash.finish() % BUCKETS;
-        let until = self.limiter.check_key(&bucket).err()?.earliest_possible();
-        let wait = Duration::from(until.duration_since(self.clock.now()));
-        Some(u32::try_from(wait.as_secs().saturating_add(1)).unwrap_or(u32::MAX))
+        hash.finish() % BUCKETS
     }
 }
 
@@ -101,5 +104,28 @@ mod tests {
         assert_eq!(throttle.failed("cl_a", elsewhere), None);
         clock.advance(60);
         assert_eq!(throttle.failed("cl_a", here), None);
+    }
+
+    #[test]
+    fn t24_a_network_is_24_bits_of_ipv4_or_56_of_ipv6() {
+        let of = |address: &str| network(address.parse().unwrap());
+        assert_eq!(of("203.0.113.7"), of("203.0.113.200"));
+        assert_ne!(of("203.0.113.7"), of("203.0.112.7"));
+        assert_eq!(of("2001:db8:1:2300::1"), of("2001:db8:1:23ff:ffff::2"));
+        assert_ne!(of("2001:db8:1:2300::1"), of("2001:db8:1:2400::1"));
+        assert_ne!(of("2001:db8:1:2300::1"), of("2001:db9:1:2300::1"));
+        // Its upper bits are 203.0.113, and yet it is another network.
+        assert_ne!(of("203.0.113.7"), of("0:0:cb00:71ff::1"));
+    }
+
+    #[test]
+    fn t24_the_table_has_a_bound() {
+        let throttle = Throttle::new(Arc::new(ManualClock::at(1_790_000_000)));
+        let buckets =
+            (0..1_000).map(|number| throttle.bucket(&format!("cl_{number}"), IpAddr::from([203, 0, 113, 7])));
+        let buckets: std::collections::BTreeSet<u64> = buckets.collect();
+        assert!(buckets.iter().all(|bucket| *bucket < BUCKETS));
+        // Clients seldom share one.
+        assert!(buckets.len() > 900, "{}", buckets.len());
     }
 }
