@@ -102,7 +102,7 @@ impl World {
         ids
     }
 
-    /// A request to a path of an operation by whoever holds `token`, without a body.
+    /// A request to a path of an operation with the access token `token`, without a body.
     pub(super) fn ask_at(&self, token: Option<&str>, operation: &Operation, path: &str) -> RequestBuilder {
         let request = self.app.request(operation.method.clone(), path);
         match token {

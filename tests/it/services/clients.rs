@@ -28,7 +28,7 @@ async fn newest_event(place: &Place, client_id: &str) -> (String, Value) {
     (event.action, Value::Object(event.detail))
 }
 
-async fn a_change_is_told_to_the_trail_and_to_old_and_new_contacts(engine: Engine) {
+async fn a_change_is_audited_and_mailed_to_old_and_new_contacts(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let services = place.services().await;
@@ -153,7 +153,7 @@ async fn the_label_filter_folds_ascii_only_and_takes_signs_literally(engine: Eng
 }
 
 on_both_engines!(
-    a_change_is_told_to_the_trail_and_to_old_and_new_contacts,
+    a_change_is_audited_and_mailed_to_old_and_new_contacts,
     no_change_writes_nothing,
     a_change_that_waited_sees_the_grants_as_they_became,
     of_two_changes_of_one_version_one_is_refused,

@@ -97,7 +97,7 @@ impl Wire {
         timeout(PATIENCE, self.read_reply(false)).await.expect("a reply in time")
     }
 
-    /// Says that nothing more will be sent, as a client does that was told `Connection: close`, and waits until the other
+    /// Says that nothing more will be sent, as a client does after `Connection: close`, and waits until the other
     /// side closes too, without another byte.
     pub(crate) async fn must_close(&mut self) {
         let _ = self.stream.shutdown().await;

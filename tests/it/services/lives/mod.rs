@@ -1,5 +1,6 @@
-//! No job and no order of events makes a dead token live or kills a live one: random sequences of issuing, revoking,
-//! disabling, rotating, purging and restarting, against a model that a person can check by reading (`world.rs`).
+//! No order of events revives a token that is over, and none ends one that should be live: random sequences of issuing,
+//! revoking, disabling, rotating, deleting and restarting, compared with a model that a person can check by reading it
+//! (`world.rs`).
 //!
 //! Each run draws fresh sequences and prints the seed of each. One that fails is shortened to the events that it takes.
 //! To repeat it: `LIVES_SEED=<seed> cargo test --test it -- services::lives`. A seed that found a fault is added to
@@ -21,7 +22,7 @@ use crate::support::{Engine, on_both_engines};
 use event::Event;
 use world::World;
 
-on_both_engines!(live_tokens_stay_live_and_dead_ones_dead);
+on_both_engines!(every_token_is_what_the_model_says);
 
 /// Seeds that every run repeats.
 const KEPT: [u64; 3] = [1, 2, 3];
@@ -30,7 +31,7 @@ const FRESH: usize = 6;
 /// How many shorter sequences are tried of one that fails.
 const SHORTENINGS: usize = 300;
 
-async fn live_tokens_stay_live_and_dead_ones_dead(engine: Engine) {
+async fn every_token_is_what_the_model_says(engine: Engine) {
     for seed in seeds() {
         eprintln!("{engine:?}: the sequence of LIVES_SEED={seed}");
         if let Err(failure) = judge(seed, async |events| play(engine, events).await).await {
@@ -101,8 +102,12 @@ async fn a_failing_sequence_is_shortened() {
         let resumes = |at| events[at..].iter().any(|event| matches!(event, Event::Resume));
         if suspended.is_some_and(resumes) { Err("resumed".to_owned()) } else { Ok(()) }
     };
-    for seed in 0..5 {
-        let judged = judge(seed, suspends_then_resumes).await;
-        assert!(judged.is_err_and(|why| why.contains("in 2 events") && why.ends_with("resumed")), "{seed}");
+    let mut shortened = 0;
+    for seed in 0..20 {
+        if let Err(why) = judge(seed, suspends_then_resumes).await {
+            assert!(why.contains("fails, in 2 events") && why.ends_with("resumed"), "{why}");
+            shortened += 1;
+        }
     }
+    assert!(shortened > 5, "only {shortened} of the sequences fail");
 }
