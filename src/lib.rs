@@ -7,6 +7,7 @@
 //!
 //! The rooms, from the outside in; each uses only those below it:
 //! - doors: [`oauth`] (the protocol), [`manage`] (JSON `/v1`), [`cli`] (commands), [`docs`] (the description of the API);
+//! - `http` holds what the doors share;
 //! - [`services`] puts together what the doors call: [`issuance`], [`signing`], [`tokens`], [`tenants`], [`clients`],
 //!   [`ledger`] (audit, outbox, kept replies, change counter), over a small [`kernel`];
 //! - [`vault`] keeps secrets at rest;

@@ -1,7 +1,7 @@
 //! Compares the service with the model: each token ever issued, and its status in its list.
 
 use mintmark::model::status::{Status, status};
-use mintmark::tokens::Judged;
+use mintmark::tokens::Validity;
 
 use super::world::{Token, World};
 
@@ -15,8 +15,9 @@ impl World {
                 assert!(!self.lives(token), "{verified:?}, yet live: {token:?}");
                 continue;
             };
-            let judged = self.core.services.tokens.judge_token(claims).await.unwrap();
-            assert_eq!(matches!(judged, Judged::Live { .. }), self.lives(token), "{judged:?}: {token:?}");
+            let confirmed = self.core.services.ledger.confirm().await.unwrap();
+            let judged = self.core.services.tokens.validity(confirmed, claims).await.unwrap();
+            assert_eq!(matches!(judged, Validity::Active(_)), self.lives(token), "{judged:?}: {token:?}");
             self.check_status(token).await;
         }
     }
