@@ -180,7 +180,10 @@ async fn without_a_successor_there_is_no_token(engine: Engine) {
     assert_eq!(ready.status, 503);
     let check = ready.json()["checks"]["signing_keys"].clone();
     assert_eq!(check["ok"], false);
-    assert!(check["detail"].as_str().unwrap().contains("no ES256 key for never_expiring tokens"), "{check}");
+    assert!(
+        check["detail"].as_str().unwrap().contains("no active ES256 key signs never-expiring tokens"),
+        "{check}"
+    );
     app.stop().await;
 }
 
