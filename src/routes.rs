@@ -14,7 +14,6 @@ use crate::manage::{
 };
 use crate::oauth::{self, introspect, jwks, metadata, revoke, status_lists, token, verify};
 use crate::telemetry::{health, metrics};
-use crate::tokens::STATUS_LISTS_PATH;
 
 /// Which doors a listener opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +46,8 @@ fn endpoints(config: &mut ServiceConfig, doors: Doors) {
             .service(form("/oauth2/token", token::post))
             .service(form("/oauth2/introspect", introspect::post))
             .service(form("/oauth2/revoke", revoke::post))
-            .service(at(STATUS_LISTS_PATH).get(status_lists::aggregate).done())
-            .service(at(&format!("{STATUS_LISTS_PATH}/{{list}}")).get(status_lists::get).done())
+            .service(at("/oauth2/status-lists").get(status_lists::aggregate).done())
+            .service(at("/oauth2/status-lists/{list}").get(status_lists::get).done())
             // Any method: proxies ask with that of the request they hold.
             .service(web::resource("/oauth2/verify").to(verify::any))
             .service(at("/.well-known/jwks.json").get(jwks::get).done())

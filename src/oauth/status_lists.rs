@@ -74,7 +74,7 @@ impl From<StatusListError> for Refusal {
     fn from(why: StatusListError) -> Self {
         match why {
             StatusListError::NoKey => {
-                tracing::error!("a status list cannot be signed: there is no active key for it")
+                tracing::error!("a status list cannot be signed: there is no active key for it");
             }
             StatusListError::Unavailable(error) => tracing::error!(%error, "a status list cannot be had"),
         }

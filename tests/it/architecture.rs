@@ -50,7 +50,7 @@ const ROOMS: [(&str, &[&str]); 23] = [
             "model",
         ],
     ),
-    ("routes", &["oauth", "manage", "docs", "tokens", "telemetry"]),
+    ("routes", &["oauth", "manage", "docs", "telemetry"]),
     // Doors: they use services, never storage, which has no rules of access, and never each other.
     (
         "oauth",

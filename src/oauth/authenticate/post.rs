@@ -1,7 +1,5 @@
 //! A client id and secret in the body: `client_secret_post` (RFC 6749 §2.3.1).
 
-use zeroize::Zeroizing;
-
 use super::presented::{ClientSecret, Presented};
 use crate::oauth::error::OAuthError;
 
@@ -9,11 +7,8 @@ use crate::oauth::error::OAuthError;
 ///
 /// # Errors
 /// `invalid_request` for a secret that does not say whose it is.
-pub(super) fn read(
-    client_id: Option<&str>,
-    client_secret: Zeroizing<String>,
-) -> Result<Presented, OAuthError> {
+pub(super) fn read(client_id: Option<&str>, client_secret: &str) -> Result<Presented, OAuthError> {
     let client_id =
         client_id.ok_or(OAuthError::InvalidRequest("client_secret was sent without client_id: send both"))?;
-    Ok(Presented::Secret(ClientSecret::new(client_id, &client_secret)))
+    Ok(Presented::Secret(ClientSecret::new(client_id, client_secret)))
 }

@@ -33,7 +33,7 @@ impl Presented {
         let assertion = in_body.assertion.take().or(in_body.assertion_type.take());
         match (authorization, client_secret, assertion) {
             (None, Some(client_secret), None) => {
-                post::read(client_id.as_deref(), Zeroizing::new(client_secret)).map(Some)
+                post::read(client_id.as_deref(), &Zeroizing::new(client_secret)).map(Some)
             }
             (Some(authorization), None, None) => {
                 let presented = basic::read(authorization.as_bytes());
