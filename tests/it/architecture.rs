@@ -137,7 +137,7 @@ const OTHER_TESTS: [&str; 3] = ["architecture", "contract", "support"];
 
 #[test]
 fn the_rooms_use_what_is_listed_and_only_that() {
-    must_hold(broken_uses(&SOURCES, &ROOMS));
+    must_hold(&broken_uses(&SOURCES, &ROOMS));
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn a_room_stands_above_those_it_uses() {
 
 #[test]
 fn crates_are_used_where_they_belong() {
-    must_hold(misplaced_crates(&SOURCES, &CRATES));
+    must_hold(&misplaced_crates(&SOURCES, &CRATES));
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn no_two_files_of_a_room_need_each_other() {
 
 #[test]
 fn files_are_made_as_agreed() {
-    must_hold(SOURCES.iter().flat_map(faults).collect());
+    must_hold(&SOURCES.iter().flat_map(faults).collect::<Vec<_>>());
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn files_that_are_cited_exist() {
             }
         });
     }
-    must_hold(missing);
+    must_hold(&missing);
 }
 
 #[test]
@@ -253,11 +253,7 @@ fn misplaced_crates_are_found() {
     let judge = |file: &str, text: &str| {
         let right =
             [("vault/seal.rs", "use ring::aead;"), ("oauth/authenticate/a.rs", "const A: u8 = ring::A;")];
-        let all = right
-            .iter()
-            .chain([(file, text)].iter().copied().collect::<Vec<_>>().iter())
-            .copied()
-            .collect::<Vec<_>>();
+        let all = right.iter().chain([(file, text)].to_vec().iter()).copied().collect::<Vec<_>>();
         misplaced_crates(
             &all.iter().map(|(file, text)| Source::read(file, text)).collect::<Vec<_>>(),
             &crates,
@@ -319,7 +315,7 @@ static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
     sources
 });
 
-fn must_hold(broken: Vec<String>) {
+fn must_hold(broken: &[String]) {
     assert!(broken.is_empty(), "{} broken rules:\n{}", broken.len(), broken.join("\n"));
 }
 
@@ -330,12 +326,12 @@ fn broken_uses(sources: &[Source], rooms: &[(&str, &[&str])]) -> Vec<String> {
     let exist: BTreeSet<&str> = sources.iter().map(Source::room).filter(|room| *room != "lib").collect();
     for source in sources.iter().filter(|source| source.room() != "lib") {
         let room = source.room();
-        let Some((_, uses)) = rooms.iter().find(|(name, _)| *name == room) else {
+        let Some((_, listed)) = rooms.iter().find(|(name, _)| *name == room) else {
             broken.insert(format!("the room `{room}` is not listed"));
             continue;
         };
         for target in source.targets().filter(|target| target[0] != room) {
-            if uses.contains(&target[0].as_str()) {
+            if listed.contains(&target[0].as_str()) {
                 used.insert((room.to_owned(), target[0].clone()));
             } else if exist.contains(target[0].as_str()) {
                 broken.insert(format!(
@@ -385,8 +381,8 @@ fn circle(sources: &[Source], room: &str) -> Option<Vec<String>> {
         let Some(module) = source.module.get(1) else { continue };
         for target in source.targets_beside_tests().filter(|target| target[0] == room && target.len() > 1) {
             let imported = || top.and_then(|top| top.import(&target[1])).and_then(|path| path.get(1));
-            let used = if modules.contains(&target[1]) { Some(&target[1]) } else { imported() };
-            uses.entry(module).or_default().extend(used.filter(|used| *used != module).cloned());
+            let sibling = if modules.contains(&target[1]) { Some(&target[1]) } else { imported() };
+            uses.entry(module).or_default().extend(sibling.filter(|name| *name != module).cloned());
         }
     }
     // What uses nothing that is left cannot be in a circle.
@@ -427,5 +423,7 @@ fn faults(source: &Source) -> Vec<String> {
 /// The Markdown files that a text names.
 fn cited(text: &str) -> impl Iterator<Item = &str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && !"./_-".contains(c));
-    words.map(|word| word.trim_end_matches('.')).filter(|word| word.len() > 3 && word.ends_with(".md"))
+    words.map(|word| word.trim_end_matches('.')).filter(|word| {
+        word.len() > 3 && Path::new(word).extension().is_some_and(|extension| extension == "md")
+    })
 }

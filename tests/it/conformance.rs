@@ -62,7 +62,7 @@ fn collect(root: &Path, folder: &str, tests: &mut BTreeMap<String, BTreeSet<Stri
         let path = format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap());
         if root.join(&path).is_dir() {
             collect(root, &path, tests);
-        } else if path.ends_with(".rs") {
+        } else if Path::new(&path).extension().is_some_and(|extension| extension == "rs") {
             let found = tests_of(&fs::read_to_string(root.join(&path)).unwrap());
             tests.insert(path, found);
         }

@@ -74,9 +74,8 @@ impl Source {
             from.iter().chain(&path.parts[skipped..]).cloned().collect::<Vec<_>>()
         };
         match first.as_str() {
-            "crate" => Some(rest(&[], 1)),
             // The program uses the library.
-            "mintmark" => Some(rest(&[], 1)),
+            "crate" | "mintmark" => Some(rest(&[], 1)),
             "self" => Some(rest(&path.inside, 1)),
             "super" => {
                 let up = path.parts.iter().take_while(|part| *part == "super").count();

@@ -78,7 +78,7 @@ impl TestDatabase {
             match connection.execute("BEGIN IMMEDIATE").await {
                 Ok(_) => drop(connection.execute("ROLLBACK").await.unwrap()),
                 Err(error) => {
-                    let code = error.as_database_error().and_then(|error| error.code());
+                    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
                     assert_eq!(code.as_deref(), Some(BUSY), "{error}");
                     return;
                 }
