@@ -1,6 +1,6 @@
 //! What every service shares: storage, clock, random numbers, subkeys and the policy from the settings; and the types that
 //! services and doors have in common: who asks ([`Caller`]), what went wrong ([`Error`]), which version is expected
-//! ([`Precondition`]), how JSON objects are read ([`Fields`]) and written ([`to_json`]).
+//! ([`Precondition`]), how JSON objects are read (`Fields`) and written (`to_json`).
 
 mod access;
 mod error;

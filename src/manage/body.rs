@@ -1,4 +1,4 @@
-//! Reads a JSON body (`docs/management-api.md`). What its members are is for [`super::fields`].
+//! Reads a JSON body (`docs/management-api.md`). Its members are read by `kernel::Fields`.
 
 use std::time::Duration;
 

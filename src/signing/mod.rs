@@ -1,8 +1,8 @@
 //! Signing keys: created, imported, rotated and deleted ([`Signing`]), and held parsed for the requests that sign and
 //! verify ([`ring`]). For `issuance` and the doors.
 //!
-//! [`create`], [`delete`], [`list`] and [`rotate`] are the use cases, each change one transaction that all other work on
-//! keys waits for; [`rotation`] says, as a pure function, which step is due. [`key`] generates, imports and seals one key;
+//! `create`, `delete`, `list` and `rotate` are the use cases, each change one transaction that all other work on
+//! keys waits for; `rotation` says, as a pure function, which step is due. [`key`] generates, imports and seals one key;
 //! [`handle`] is what a request signs with.
 
 mod create;

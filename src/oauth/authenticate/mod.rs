@@ -1,6 +1,6 @@
 //! Client authentication (RFC 6749 §2.3): [`Authenticated`] is the only way to hold a verified client.
 //!
-//! A request presents exactly one thing ([`Presented`]), which is verified against the client and leaves a [`Proof`].
+//! A request presents exactly one thing (`Presented`), which is verified against the client and leaves a [`Proof`].
 //! Each method of reading it has a file of its own. The body is read once, here, since a client may authenticate in it.
 //! An endpoint names the form it wants and cannot forget to authenticate.
 
