@@ -13,7 +13,7 @@ use crate::storage::StorageError;
 #[derive(Debug, Default)]
 pub(crate) struct LastUsed(Mutex<HashMap<Arc<str>, Vec<LastUse>>>);
 
-/// The last use of one thing, shared by whoever notes it and by [`LastUsed`] while it is not written; 0 if there is
+/// The last use of one thing, shared by the code that notes it and by [`LastUsed`] while it is not written; 0 if there is
 /// nothing to write.
 ///
 /// Something that is read from the database again gets a second one, while uses of the first are still noted. So there

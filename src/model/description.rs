@@ -6,7 +6,7 @@ use super::text;
 
 const MAX: usize = 500;
 
-/// Applies what a change says of a description. An empty text is none. A text that breaks a rule is noted in `broken`.
+/// Applies what a change says of a description. An empty text removes it. A text that breaks a rule is noted in `broken`.
 pub(crate) fn apply(change: &Member<String>, description: &mut Option<String>, broken: &mut Broken) {
     match change {
         Member::Absent => {}

@@ -1,4 +1,4 @@
-//! Every row of the table in `docs/revocation.md` against whoever may be asked about a token: introspection, forward-auth, the
+//! Every row of the table in `docs/revocation.md` against every place that answers about a token: introspection, forward-auth, the
 //! published status list, and a service that verifies by itself and is told by that list, by the `mintmark-verifier`
 //! crate. Each row for tokens that are stateless, recorded, and never expire.
 

@@ -1,4 +1,4 @@
-//! Authorization server metadata (RFC 8414; `docs/conformance.md` M1–M7): what it says is true, whoever asks and by
+//! Authorization server metadata (RFC 8414; `docs/conformance.md` M1–M7): what it says is true, for every client and by
 //! whatever name, and it says nothing else.
 
 use reqwest::Method;
