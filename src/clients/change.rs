@@ -20,7 +20,6 @@ use crate::model::member::Member;
 use crate::model::scope::Permission;
 use crate::model::{description, networks, text};
 
-const LABEL_LENGTH: std::ops::RangeInclusive<usize> = 1..=200;
 const METADATA_MAX: usize = 16;
 /// How long a replaced token may stay valid, in seconds.
 const GRACE_RANGE: std::ops::RangeInclusive<i64> = 0..=86_400;
@@ -87,14 +86,7 @@ impl ClientChange {
 
     /// Applies the change to `client`. Members that break a rule are noted in `broken` and stay as they were.
     pub(super) fn apply(&self, client: &mut ApiClient, context: &RuleContext<'_>, broken: &mut Broken) {
-        match &self.label {
-            Member::Absent => {}
-            Member::Null => broken.at("/label", "is required"),
-            Member::Value(label) => match text::check(label, LABEL_LENGTH) {
-                Ok(()) => client.label.clone_from(label),
-                Err(why) => broken.at("/label", why),
-            },
-        }
+        text::apply_name("/label", &self.label, &mut client.label, broken);
         description::apply(&self.description, &mut client.description, broken);
         let granted = std::mem::take(&mut client.products);
         let products = list(&self.products, PRODUCTS, broken, |code| {

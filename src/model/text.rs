@@ -3,10 +3,34 @@
 
 use std::ops::RangeInclusive;
 
+use super::invalid::Broken;
+use super::member::Member;
+
 /// The longest address SMTP carries (RFC 5321 §4.5.3.1.3, less the angle brackets).
 const ADDRESS_MAX: usize = 254;
 /// The longest local part (RFC 5321 §4.5.3.1.1).
 const LOCAL_PART_MAX: usize = 64;
+
+/// How long a name or a label may be, in characters.
+const NAME_LENGTH: RangeInclusive<usize> = 1..=200;
+
+/// Applies what a change says of a name or a label, which is required and stands at `pointer`. A name that breaks a rule
+/// is noted in `broken`.
+pub(crate) fn apply_name(
+    pointer: &'static str,
+    change: &Member<String>,
+    name: &mut String,
+    broken: &mut Broken,
+) {
+    match change {
+        Member::Absent => {}
+        Member::Null => broken.at(pointer, "is required"),
+        Member::Value(new) => match check(new, NAME_LENGTH) {
+            Ok(()) => name.clone_from(new),
+            Err(why) => broken.at(pointer, why),
+        },
+    }
+}
 
 /// Whether `text` has a length (in characters) within `length` and no control, line-breaking or bidirectional
 /// formatting character. The error is the rule that is broken.

@@ -17,9 +17,6 @@ pub use bootstrap::Bootstrapped;
 pub use product_change::ProductChange;
 pub use workspace_change::WorkspaceChange;
 
-/// How long the name of a workspace or a product may be, in characters.
-const NAME_LENGTH: std::ops::RangeInclusive<usize> = 1..=200;
-
 /// Workspaces and products.
 #[derive(Debug)]
 pub struct Tenants {

@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::NAME_LENGTH;
 use crate::kernel::Fields;
 use crate::model::expiry::LIFETIME_RANGE;
 use crate::model::invalid::Broken;
@@ -54,14 +53,7 @@ impl ProductChange {
 
     /// Applies the change. Members that break a rule are noted in `broken` and stay as they were.
     pub(super) fn apply(&self, product: &mut Product, issuer: &str, broken: &mut Broken) {
-        match &self.name {
-            Member::Absent => {}
-            Member::Null => broken.at("/name", "is required"),
-            Member::Value(name) => match text::check(name, NAME_LENGTH) {
-                Ok(()) => product.name.clone_from(name),
-                Err(why) => broken.at("/name", why),
-            },
-        }
+        text::apply_name("/name", &self.name, &mut product.name, broken);
         description::apply(&self.description, &mut product.description, broken);
         match &self.audience {
             Member::Absent => {}

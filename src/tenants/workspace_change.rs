@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::NAME_LENGTH;
 use crate::kernel::Fields;
 use crate::model::clock::UnixSeconds;
 use crate::model::invalid::Broken;
@@ -63,14 +62,7 @@ impl WorkspaceChange {
         now: UnixSeconds,
         broken: &mut Broken,
     ) {
-        match &self.name {
-            Member::Absent => {}
-            Member::Null => broken.at("/name", "is required"),
-            Member::Value(name) => match text::check(name, NAME_LENGTH) {
-                Ok(()) => workspace.name.clone_from(name),
-                Err(why) => broken.at("/name", why),
-            },
-        }
+        text::apply_name("/name", &self.name, &mut workspace.name, broken);
         description::apply(&self.description, &mut workspace.description, broken);
         match self.status.value().map(String::as_str) {
             None if self.status.is_absent() => {}
