@@ -4,11 +4,11 @@
 //! ```
 //! use actix_web::{App, web};
 //! use mintmark_verifier::Verifier;
-//! use mintmark_verifier::actix::{Authorized, Demand};
+//! use mintmark_verifier::actix::{Authorized, Requirement};
 //!
 //! /// What the GST routes require.
 //! struct Gst;
-//! impl Demand for Gst {
+//! impl Requirement for Gst {
 //!     const PRODUCTS: &'static [&'static str] = &["gst"];
 //! }
 //!
@@ -40,7 +40,7 @@ use thiserror::Error;
 use crate::{AccessTokenClaims, Verifier, VerifyError};
 
 /// What a route requires beyond a valid token.
-pub trait Demand: 'static {
+pub trait Requirement: 'static {
     /// The token must include each of these products.
     const PRODUCTS: &'static [&'static str];
 }
@@ -48,26 +48,26 @@ pub trait Demand: 'static {
 /// Requires a valid token, and no product beyond those that the [`Verifier`] itself requires.
 pub struct ValidToken;
 
-impl Demand for ValidToken {
+impl Requirement for ValidToken {
     const PRODUCTS: &'static [&'static str] = &[];
 }
 
 /// The claims of a request's bearer token, verified by the [`Verifier`] in the app's data
 /// (`web::Data<Verifier>`). The token is read from the `Authorization` header only, never from the query or a
 /// form (RFC 9700 §4.3.2).
-pub struct Authorized<D = ValidToken> {
+pub struct Authorized<R = ValidToken> {
     claims: Arc<AccessTokenClaims>,
-    demand: PhantomData<fn() -> D>,
+    requirement: PhantomData<fn() -> R>,
 }
 
-impl<D> Authorized<D> {
+impl<R> Authorized<R> {
     /// The verified claims, to keep beyond the request.
     pub fn into_claims(self) -> Arc<AccessTokenClaims> {
         self.claims
     }
 }
 
-impl<D> Deref for Authorized<D> {
+impl<R> Deref for Authorized<R> {
     type Target = AccessTokenClaims;
 
     fn deref(&self) -> &AccessTokenClaims {
@@ -79,7 +79,7 @@ impl<D> Deref for Authorized<D> {
 /// `token.require_product("gst")?` answers 403.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum Denied {
+pub enum Rejection {
     /// The request has no bearer token: 401 with the scheme and without an error code (RFC 6750 §3.1).
     #[error("the request has no bearer token: send one as Authorization: Bearer")]
     NoToken {
@@ -88,25 +88,25 @@ pub enum Denied {
     },
     /// The token is refused, or cannot be checked at present (503).
     #[error(transparent)]
-    Refused(#[from] VerifyError),
+    Token(#[from] VerifyError),
     /// The app has no `web::Data<Verifier>`: 500.
     #[error("the app has no web::Data<Verifier>: add it with app_data")]
     NotConfigured,
 }
 
-impl<D: Demand> FromRequest for Authorized<D> {
-    type Error = Denied;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Denied>>>>;
+impl<R: Requirement> FromRequest for Authorized<R> {
+    type Error = Rejection;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Rejection>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let verifier = request.app_data::<Data<Verifier>>().cloned().ok_or(Denied::NotConfigured);
+        let verifier = request.app_data::<Data<Verifier>>().cloned().ok_or(Rejection::NotConfigured);
         let token = bearer(request.headers()).map(|token| token.map(str::to_owned));
         Box::pin(async move {
             let verifier = verifier?;
-            let token = token?.ok_or_else(|| Denied::NoToken { realm: verifier.audience().to_owned() })?;
+            let token = token?.ok_or_else(|| Rejection::NoToken { realm: verifier.audience().to_owned() })?;
             let claims = verifier.verify(&token).await?;
-            D::PRODUCTS.iter().try_for_each(|product| claims.require_product(product))?;
-            Ok(Self { claims, demand: PhantomData })
+            R::PRODUCTS.iter().try_for_each(|product| claims.require_product(product))?;
+            Ok(Self { claims, requirement: PhantomData })
         })
     }
 }
@@ -124,11 +124,11 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, VerifyError> {
     Ok(scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim_matches(' ')))
 }
 
-impl ResponseError for Denied {
+impl ResponseError for Rejection {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::NoToken { .. } => StatusCode::UNAUTHORIZED,
-            Self::Refused(why) => {
+            Self::Token(why) => {
                 StatusCode::from_u16(why.answer().status()).unwrap_or(StatusCode::UNAUTHORIZED)
             }
             Self::NotConfigured => StatusCode::INTERNAL_SERVER_ERROR,
@@ -141,7 +141,7 @@ impl ResponseError for Denied {
             Self::NoToken { realm } => {
                 response.insert_header((WWW_AUTHENTICATE, format!("Bearer realm=\"{realm}\"")));
             }
-            Self::Refused(why) => match why.challenge() {
+            Self::Token(why) => match why.challenge() {
                 Some(challenge) => _ = response.insert_header((WWW_AUTHENTICATE, challenge)),
                 None => _ = response.insert_header((RETRY_AFTER, "5")),
             },

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 use crate::claims::{AccessTokenClaims, FAR_EXP, present_date};
-use crate::json::{self, Refused};
+use crate::json::{self, JsonError};
 use crate::jws::{Typ, Unverified, check_length};
 use crate::keys::Key;
 use crate::{KeySet, VerifyError};
@@ -105,7 +105,7 @@ impl Checks {
         validity.check(now, self.leeway_seconds)?;
         if let Some(cnf) = &claims.cnf {
             if !self.bound {
-                return Err(VerifyError::ProofRequired);
+                return Err(VerifyError::BoundRefused);
             }
             if cnf.x5t_s256.is_none() && cnf.jkt.is_none() {
                 return Err(VerifyError::InvalidClaims("cnf has neither x5t#S256 nor jkt"));
@@ -163,11 +163,11 @@ fn not_before(payload: &str) -> Result<Option<i64>, VerifyError> {
     json::read(payload).map(|NotBefore { nbf }| nbf).map_err(not_claims)
 }
 
-fn not_claims(refused: Refused) -> VerifyError {
-    match refused {
-        Refused::NotStrictJson => {
+fn not_claims(error: JsonError) -> VerifyError {
+    match error {
+        JsonError::NotStrictJson => {
             VerifyError::Malformed("its payload is not a JSON object with unique members")
         }
-        Refused::Shape => VerifyError::InvalidClaims("a claim is missing or has the wrong type"),
+        JsonError::Shape => VerifyError::InvalidClaims("a claim is missing or has the wrong type"),
     }
 }

@@ -44,7 +44,7 @@ pub enum VerifyError {
     NeverExpiresRefused,
     /// It is bound to a key (`cnf`), and [`allow_bound`](crate::VerifierBuilder::allow_bound) is off.
     #[error("the token is bound to a key (cnf), which this service does not accept: use one that is not")]
-    ProofRequired,
+    BoundRefused,
     /// It does not include a product that is required.
     #[error("the token does not include the product {0}")]
     MissingProduct(String),
@@ -76,7 +76,7 @@ pub enum Answer {
     /// 403, `error="insufficient_scope"`.
     InsufficientScope,
     /// 503: the token cannot be checked at present.
-    CannotKnow,
+    Unavailable,
 }
 
 impl VerifyError {
@@ -94,7 +94,7 @@ impl VerifyError {
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::NeverExpiresRefused => "never_expires_refused",
-            Self::ProofRequired => "proof_required",
+            Self::BoundRefused => "bound_refused",
             Self::MissingProduct(_) => "missing_product",
             Self::KeysUnavailable(_) => "keys_unavailable",
             Self::StatusMissing => "status_missing",
@@ -122,7 +122,7 @@ impl VerifyError {
     pub fn answer(&self) -> Answer {
         match self {
             Self::MissingProduct(_) => Answer::InsufficientScope,
-            Self::KeysUnavailable(_) | Self::StatusUnavailable(_) => Answer::CannotKnow,
+            Self::KeysUnavailable(_) | Self::StatusUnavailable(_) => Answer::Unavailable,
             _ => Answer::InvalidToken,
         }
     }
@@ -134,16 +134,16 @@ impl Answer {
         match self {
             Self::InvalidToken => 401,
             Self::InsufficientScope => 403,
-            Self::CannotKnow => 503,
+            Self::Unavailable => 503,
         }
     }
 
-    /// The error code of RFC 6750 §3.1; `None` for [`Answer::CannotKnow`].
+    /// The error code of RFC 6750 §3.1; `None` for [`Answer::Unavailable`].
     pub fn error(self) -> Option<&'static str> {
         match self {
             Self::InvalidToken => Some("invalid_token"),
             Self::InsufficientScope => Some("insufficient_scope"),
-            Self::CannotKnow => None,
+            Self::Unavailable => None,
         }
     }
 }

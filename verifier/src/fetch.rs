@@ -92,7 +92,7 @@ pub enum Unavailable {
     },
     /// The content of the answer is not valid.
     #[error("the answer of {url} is not valid: {why}")]
-    Refused {
+    InvalidAnswer {
         /// The URL that was fetched.
         url: String,
         /// What is wrong with it.
@@ -104,7 +104,7 @@ pub enum Unavailable {
 pub(crate) async fn get(fetch: &dyn Fetch, request: Request<'_>) -> Result<Fetched, Unavailable> {
     let answer = fetch.get(request).await.map_err(|error| Unavailable::Unreachable(error.0))?;
     if answer.body.len() > MAX_BODY_BYTES {
-        return Err(Unavailable::Refused { url: request.url.to_owned(), why: "it is longer than 256 KiB" });
+        return Err(Unavailable::InvalidAnswer { url: request.url.to_owned(), why: "it is longer than 256 KiB" });
     }
     Ok(answer)
 }

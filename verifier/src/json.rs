@@ -10,7 +10,7 @@ use std::fmt;
 
 /// Why a text was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum JsonError {
     /// Not a JSON object in UTF-8, or a member occurs twice.
     NotStrictJson,
     /// A required member is missing, or a member has the wrong type.
@@ -18,24 +18,24 @@ pub(crate) enum Refused {
 }
 
 /// Reads an object strictly.
-pub(crate) fn strict<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refused> {
+pub(crate) fn strict<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
     read(unique(bytes)?)
 }
 
 /// `bytes` as text, after the strict checks.
-pub(crate) fn unique(bytes: &[u8]) -> Result<&str, Refused> {
-    let text = std::str::from_utf8(bytes).map_err(|_| Refused::NotStrictJson)?;
+pub(crate) fn unique(bytes: &[u8]) -> Result<&str, JsonError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| JsonError::NotStrictJson)?;
     // serde would also read a struct from an array of its members' values.
     if !text.trim_ascii_start().starts_with('{') {
-        return Err(Refused::NotStrictJson);
+        return Err(JsonError::NotStrictJson);
     }
-    serde_json::from_str::<UniqueMembers>(text).map_err(|_| Refused::NotStrictJson)?;
+    serde_json::from_str::<UniqueMembers>(text).map_err(|_| JsonError::NotStrictJson)?;
     Ok(text)
 }
 
 /// Reads a text that [`unique`] has checked.
-pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, Refused> {
-    serde_json::from_str(text).map_err(|_| Refused::Shape)
+pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, JsonError> {
+    serde_json::from_str(text).map_err(|_| JsonError::Shape)
 }
 
 /// Any JSON value in which no object has two members of the same name. Names are compared after unescaping.
@@ -137,7 +137,7 @@ mod tests {
             r#"{"a":[{"a":1,"\u0061":2}]}"#,
             r#"{"a":1,"b":[{"c":null,"c":null}]}"#,
         ] {
-            assert_eq!(strict::<Value>(text.as_bytes()), Err(Refused::NotStrictJson), "{text}");
+            assert_eq!(strict::<Value>(text.as_bytes()), Err(JsonError::NotStrictJson), "{text}");
         }
         let text = r#"{"a":{"a":[true,-1,1.5,"a",null]},"b":{"a":{}}}"#;
         assert!(strict::<Value>(text.as_bytes()).is_ok());
@@ -154,7 +154,7 @@ mod tests {
                 let text = format!("{{{},{}}}", members.join(","), member(again));
                 assert_eq!(
                     strict::<Value>(text.as_bytes()),
-                    Err(Refused::NotStrictJson),
+                    Err(JsonError::NotStrictJson),
                     "{again} of {count}"
                 );
             }
@@ -172,8 +172,8 @@ mod tests {
             b"",
             b"{\"a\":NaN}",
         ] {
-            assert_eq!(strict::<Value>(text), Err(Refused::NotStrictJson));
+            assert_eq!(strict::<Value>(text), Err(JsonError::NotStrictJson));
         }
-        assert_eq!(strict::<Vec<u8>>(b" {}"), Err(Refused::Shape));
+        assert_eq!(strict::<Vec<u8>>(b" {}"), Err(JsonError::Shape));
     }
 }

@@ -140,7 +140,7 @@ impl Jwks {
             return Err(Unavailable::Status { url: jwks_uri, status: answer.status });
         }
         let keys = KeySet::parse(&answer.body)
-            .map_err(|error| Unavailable::Refused { url: jwks_uri.clone(), why: error.as_str() })?;
+            .map_err(|error| Unavailable::InvalidAnswer { url: jwks_uri.clone(), why: error.as_str() })?;
         flight.jwks_uri = Some((jwks_uri, discovered_at));
         let age = answer.age();
         let max_age = answer.cache_control.as_deref().map_or(DEFAULT_MAX_AGE, max_age);
@@ -165,7 +165,7 @@ impl Jwks {
         if answer.status != 200 {
             return Err(Unavailable::Status { url, status: answer.status });
         }
-        let refused = |why| Unavailable::Refused { url: url.clone(), why };
+        let refused = |why| Unavailable::InvalidAnswer { url: url.clone(), why };
         let metadata: Metadata =
             json::strict(&answer.body).map_err(|_| refused("it is not metadata with issuer and jwks_uri"))?;
         if metadata.issuer != self.issuer {

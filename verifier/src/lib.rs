@@ -25,7 +25,7 @@
 //!         Err(error) => match error.answer() {
 //!             Answer::InvalidToken => println!("401: {error}"),
 //!             Answer::InsufficientScope => println!("403: {error}"),
-//!             Answer::CannotKnow => println!("503: {error}"),
+//!             Answer::Unavailable => println!("503: {error}"),
 //!         },
 //!     }
 //!     Ok(())

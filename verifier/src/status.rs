@@ -277,7 +277,7 @@ impl Lists {
         started: i64,
     ) -> Result<Held, Unavailable> {
         let url = &*entry.uri;
-        let refused = |why| Unavailable::Refused { url: url.to_owned(), why };
+        let refused = |why| Unavailable::InvalidAnswer { url: url.to_owned(), why };
         // A 304 cannot extend the `exp` of a list.
         let held = held.filter(|held| started < held.list.exp);
         let if_none_match = held.as_ref().and_then(|held| held.etag.as_deref());

@@ -4,7 +4,7 @@ use crate::support::{
     AUDIENCE, FakeIssuer, LIST, TestClock, builder, good_claims, keys, list_claims, slots, with,
 };
 use actix_web::{App, HttpServer, web};
-use mintmark_verifier::actix::{Authorized, Demand, Denied};
+use mintmark_verifier::actix::{Authorized, Requirement, Rejection};
 use mintmark_verifier::{Fetched, Verifier};
 use serde_json::json;
 use std::net::SocketAddr;
@@ -12,13 +12,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 struct Gst;
 
-impl Demand for Gst {
+impl Requirement for Gst {
     const PRODUCTS: &'static [&'static str] = &["gst"];
 }
 
 struct Both;
 
-impl Demand for Both {
+impl Requirement for Both {
     const PRODUCTS: &'static [&'static str] = &["gst", "vat"];
 }
 
@@ -34,7 +34,7 @@ async fn both(_: Authorized<Both>) -> &'static str {
     "both"
 }
 
-async fn by_call(token: Authorized) -> Result<String, Denied> {
+async fn by_call(token: Authorized) -> Result<String, Rejection> {
     token.require_product("vat")?;
     Ok(token.jti.clone())
 }

@@ -18,7 +18,7 @@ fn each_refusal_has_its_code_and_its_answer() {
         (VerifyError::Expired, "expired", 401, Some("invalid_token")),
         (VerifyError::NotYetValid, "not_yet_valid", 401, Some("invalid_token")),
         (VerifyError::NeverExpiresRefused, "never_expires_refused", 401, Some("invalid_token")),
-        (VerifyError::ProofRequired, "proof_required", 401, Some("invalid_token")),
+        (VerifyError::BoundRefused, "bound_refused", 401, Some("invalid_token")),
         (VerifyError::MissingProduct("gst".into()), "missing_product", 403, Some("insufficient_scope")),
         (VerifyError::KeysUnavailable(Unavailable::TooOld), "keys_unavailable", 503, None),
         (VerifyError::StatusMissing, "status_missing", 401, Some("invalid_token")),
@@ -42,7 +42,7 @@ fn challenges_follow_the_grammar() {
     let with_reasons = [
         VerifyError::Malformed("its header has no kid"),
         VerifyError::InvalidClaims("client_id, jti or workspace_id is empty"),
-        VerifyError::ProofRequired,
+        VerifyError::BoundRefused,
         VerifyError::NeverExpiresRefused,
         VerifyError::StatusMissing,
         VerifyError::UnknownStatus(255),

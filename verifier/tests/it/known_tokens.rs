@@ -237,7 +237,7 @@ async fn a_refused_token_is_not_remembered() {
     let bound = keys().es256.token(&with(good_claims(), "cnf", json!({"jkt": "k"})));
     let verifier = Verifier::builder(ISSUER, AUDIENCE).fetch(issuer).clock(|| NOW).build().unwrap();
     for _ in 0..3 {
-        assert_eq!(verifier.verify(&bound).await, Err(VerifyError::ProofRequired));
+        assert_eq!(verifier.verify(&bound).await, Err(VerifyError::BoundRefused));
     }
 }
 

@@ -246,6 +246,6 @@ fn bindings() -> Vec<Row> {
     let typed = [json!(null), json!("t"), json!(["t", "k"]), json!({"jkt": 1}), json!({"x5t#S256": []})];
     let refused =
         |cnf: Value, expected| row("RFC 7800 §3.1", format!("cnf {cnf}"), claim("cnf", cnf), expected);
-    let bound = proof.into_iter().map(|cnf| refused(cnf, VerifyError::ProofRequired));
+    let bound = proof.into_iter().map(|cnf| refused(cnf, VerifyError::BoundRefused));
     bound.chain(typed.into_iter().map(|cnf| refused(cnf, CLAIM))).collect()
 }

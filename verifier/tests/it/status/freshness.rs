@@ -66,7 +66,7 @@ async fn a_list_that_arrives_after_its_ttl_is_not_used() {
     verifier.refresh().await.unwrap();
     issuer.set_slow(60, &clock);
     let why = "it has expired, or its ttl was over on arrival";
-    let refused = VerifyError::StatusUnavailable(Unavailable::Refused { url: LIST.to_owned(), why });
+    let refused = VerifyError::StatusUnavailable(Unavailable::InvalidAnswer { url: LIST.to_owned(), why });
     assert_eq!(verifier.verify(&token()).await, Err(refused));
 }
 
