@@ -20,7 +20,7 @@ use mintmark::app::App;
 use mintmark::config::Settings;
 use mintmark::model::clock::SystemClock;
 use mintmark::model::key::{Alg, UseFor};
-use mintmark::model::slot_lease::{Holds, Lease};
+use mintmark::model::slot_lease::{Lease, ListKind};
 use mintmark::model::status::{Mark, SLOTS_PER_LIST, Slot};
 use mintmark::routes::Doors;
 use mintmark::signing::handle::{SigningHandle, TokenTyp};
@@ -177,7 +177,7 @@ impl ChangingList {
             let mut tx = storage.begin().await.unwrap();
             let seed = [7; 16];
             let slots: Vec<Slot> =
-                tx.lease_slots(Holds::Expiring, SLOTS_PER_LIST, seed, 0).await.unwrap().collect();
+                tx.lease_slots(ListKind::Expiring, SLOTS_PER_LIST, seed, 0).await.unwrap().collect();
             // In the order of their lease, which is random; one in four of them suspended.
             let slots: Vec<Slot> = slots.into_iter().take(marked as usize).collect();
             let (suspended, revoked) = slots.split_at(slots.len() / 4);

@@ -18,7 +18,7 @@ use mintmark::model::clock::{Clock as _, SystemClock};
 use mintmark::model::expiry::TokenExpiry;
 use mintmark::model::ids;
 use mintmark::model::page::Page;
-use mintmark::model::slot_lease::Holds;
+use mintmark::model::slot_lease::ListKind;
 use mintmark::model::status::Slot;
 use mintmark::model::token::RecordedToken;
 use mintmark::storage::Storage;
@@ -178,7 +178,7 @@ async fn stock(url: &str, tokens: usize) -> Vec<String> {
             tx = storage.begin().await.expect("a transaction");
         }
     }
-    let _ = tx.lease_slots(Holds::Expiring, 1, [0; 16], now).await.expect("a list");
+    let _ = tx.lease_slots(ListKind::Expiring, 1, [0; 16], now).await.expect("a list");
     tx.commit().await.expect("a commit");
     storage.close().await;
     ids

@@ -9,7 +9,7 @@
 //! - doors: [`oauth`] (the protocol), [`manage`] (JSON `/v1`), [`cli`] (commands), [`docs`] (the description of the API);
 //! - `http` holds what the doors share;
 //! - [`services`] puts together what the doors call: [`issuance`], [`signing`], [`tokens`], [`tenants`], [`clients`],
-//!   [`ledger`] (audit, outbox, kept replies, change counter), over a small [`kernel`];
+//!   [`ledger`] (audit, outbox, saved replies, change counter), over a small [`kernel`];
 //! - [`vault`] keeps secrets at rest;
 //! - [`storage`] holds the only SQL, on SQLite and PostgreSQL;
 //! - [`model`] holds the nouns.

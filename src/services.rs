@@ -18,7 +18,7 @@ use crate::vault::root::Subkeys;
 #[derive(Debug)]
 pub struct Services {
     kernel: Arc<Kernel>,
-    /// Audit, outbox, kept replies, the change counter.
+    /// Audit, outbox, saved replies, the change counter.
     pub ledger: Arc<Ledger>,
     /// API clients and their secrets.
     pub clients: Arc<Clients>,
@@ -103,7 +103,7 @@ impl Services {
         &self.kernel.policy
     }
 
-    /// The subkeys, for cursors, entity tags and kept replies.
+    /// The subkeys, for cursors, entity tags and saved replies.
     pub fn subkeys(&self) -> &Subkeys {
         &self.kernel.subkeys
     }

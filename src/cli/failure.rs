@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::app::StartError;
 use crate::config::SettingsError;
 use crate::kernel;
-use crate::model::invalid::Invalid;
+use crate::model::field_errors::FieldError;
 
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -85,8 +85,8 @@ fn list_command(what: &str) -> Option<&'static str> {
 }
 
 /// All problems, one per line if there are several, with `token_expiry.seconds` for the pointer `/token_expiry/seconds`.
-fn all_problems(what: &str, invalid: &[Invalid]) -> String {
-    let sentence = |one: &Invalid| {
+fn all_problems(what: &str, invalid: &[FieldError]) -> String {
+    let sentence = |one: &FieldError| {
         format!("{} {}", one.pointer.trim_start_matches('/').replace('/', "."), in_options(&one.detail))
     };
     match invalid {
@@ -121,13 +121,13 @@ mod tests {
 
     #[test]
     fn problems_name_options() {
-        let one = Invalid::new("/token_expiry/seconds", "must be from 60 to 31536000");
+        let one = FieldError::new("/token_expiry/seconds", "must be from 60 to 31536000");
         let (text, usage) = said(E::Invalid(vec![one.clone()]));
         assert_eq!(
             (text.as_str(), usage),
             ("invalid: token_expiry.seconds must be from 60 to 31536000", true)
         );
-        let (text, _) = said(E::Invalid(vec![one, Invalid::new("/label", "is required")]));
+        let (text, _) = said(E::Invalid(vec![one, FieldError::new("/label", "is required")]));
         assert!(text.ends_with("\n  label is required"), "{text}");
         let (text, usage) = said(E::Conflict("repeat with ?force=true".to_owned()));
         assert_eq!((text.as_str(), usage), ("repeat with --force", false));

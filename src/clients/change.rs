@@ -14,7 +14,7 @@ use crate::kernel::Fields;
 use crate::model::client::{ActiveTokens, ApiClient};
 use crate::model::clock::{UnixSeconds, YEAR_9999, from_rfc3339};
 use crate::model::expiry::{LIFETIME_RANGE, TokenExpiry};
-use crate::model::invalid::{Broken, pointer_token};
+use crate::model::field_errors::{FieldErrors, pointer_token};
 use crate::model::key::Alg;
 use crate::model::member::Member;
 use crate::model::scope::Permission;
@@ -58,13 +58,13 @@ pub struct ClientChange {
     /// Members of which only the defaults are supported yet.
     pub reserved: ReservedChange,
     /// Members that could not be read; reported together with the rules that the others break.
-    pub unread: Broken,
+    pub parse_errors: FieldErrors,
 }
 
 impl ClientChange {
     /// Reads the body of a request.
     pub(crate) fn read(body: &Value) -> Self {
-        let (change, unread) = Fields::read(body, |fields| Self {
+        let (change, parse_errors) = Fields::read(body, |fields| Self {
             label: fields.string("label"),
             description: fields.string("description"),
             products: fields.strings("products"),
@@ -79,17 +79,17 @@ impl ClientChange {
             active_tokens: fields.string("active_tokens"),
             replace_grace_seconds: fields.integer("replace_grace_seconds"),
             reserved: ReservedChange::read(fields),
-            unread: Broken::default(),
+            parse_errors: FieldErrors::default(),
         });
-        Self { unread, ..change }
+        Self { parse_errors, ..change }
     }
 
-    /// Applies the change to `client`. Members that break a rule are noted in `broken` and stay as they were.
-    pub(super) fn apply(&self, client: &mut ApiClient, context: &RuleContext<'_>, broken: &mut Broken) {
-        text::apply_name("/label", &self.label, &mut client.label, broken);
-        description::apply(&self.description, &mut client.description, broken);
+    /// Applies the change to `client`. Members that break a rule are added to `errors` and stay as they were.
+    pub(super) fn apply(&self, client: &mut ApiClient, context: &RuleContext<'_>, errors: &mut FieldErrors) {
+        text::apply_name("/label", &self.label, &mut client.label, errors);
+        description::apply(&self.description, &mut client.description, errors);
         let granted = std::mem::take(&mut client.products);
-        let products = list(&self.products, PRODUCTS, broken, |code| {
+        let products = list(&self.products, PRODUCTS, errors, |code| {
             // A product that is granted already stays, even if it could not be granted again.
             if !granted.iter().any(|had| had == code) {
                 context.may_grant(code)?;
@@ -98,38 +98,38 @@ impl ClientChange {
         });
         client.products = products.unwrap_or(granted);
         client.products.sort_unstable();
-        if let Some(permissions) = list(&self.permissions, PERMISSIONS, broken, permission) {
+        if let Some(permissions) = list(&self.permissions, PERMISSIONS, errors, permission) {
             client.permissions = permissions;
             client.permissions.sort_unstable();
         }
         match &self.token_expiry {
             Member::Absent => {}
             Member::Null => client.token_expiry = context.policy.default_expiry(),
-            Member::Value(TokenExpiry::After { seconds }) if !LIFETIME_RANGE.contains(seconds) => broken.at(
+            Member::Value(TokenExpiry::After { seconds }) if !LIFETIME_RANGE.contains(seconds) => errors.add(
                 "/token_expiry/seconds",
                 format!("must be from {} to {}", LIFETIME_RANGE.start(), LIFETIME_RANGE.end()),
             ),
             Member::Value(expiry) => client.token_expiry = *expiry,
         }
-        if let Some(emails) = list(&self.notification_emails, EMAILS, broken, |address| {
+        if let Some(emails) = list(&self.notification_emails, EMAILS, errors, |address| {
             text::check_address(address).map(|()| address.to_owned()).map_err(str::to_owned)
         }) {
             client.notification_emails = emails;
         }
-        if let Some(mut networks) = list(&self.allowed_ips, NETWORKS, broken, networks::parse) {
+        if let Some(mut networks) = list(&self.allowed_ips, NETWORKS, errors, networks::parse) {
             // One network written in two ways is no error.
             let mut seen = HashSet::new();
             networks.retain(|network| seen.insert(*network));
             client.allowed_ips = networks;
         }
-        self.apply_single_values(client, context.now, broken);
-        self.apply_active_tokens(client, broken);
-        self.apply_metadata(&mut client.metadata, broken);
-        self.reserved.check(broken);
+        self.apply_single_values(client, context.now, errors);
+        self.apply_active_tokens(client, errors);
+        self.apply_metadata(&mut client.metadata, errors);
+        self.reserved.check(errors);
     }
 
     /// Applies the mode and its grace; the one that the change does not name stays as it was.
-    fn apply_active_tokens(&self, client: &mut ApiClient, broken: &mut Broken) {
+    fn apply_active_tokens(&self, client: &mut ApiClient, errors: &mut FieldErrors) {
         let replaces = match &self.active_tokens {
             Member::Absent => Some(client.active_tokens != ActiveTokens::Many),
             Member::Null => Some(false),
@@ -140,18 +140,18 @@ impl ClientChange {
             },
         };
         if replaces.is_none() {
-            broken.at("/active_tokens", "must be many or replace");
+            errors.add("/active_tokens", "must be many or replace");
         }
         let grace_seconds = match self.replace_grace_seconds {
             Member::Absent => client.active_tokens.grace_seconds(),
             Member::Null => 0,
             Member::Value(seconds) if !GRACE_RANGE.contains(&seconds) => {
                 let range = format!("must be from {} to {}", GRACE_RANGE.start(), GRACE_RANGE.end());
-                return broken.at("/replace_grace_seconds", range);
+                return errors.add("/replace_grace_seconds", range);
             }
             Member::Value(seconds) if replaces == Some(false) && seconds != 0 => {
-                return broken
-                    .at("/replace_grace_seconds", "belongs to active_tokens \"replace\", not to \"many\"");
+                return errors
+                    .add("/replace_grace_seconds", "belongs to active_tokens \"replace\", not to \"many\"");
             }
             Member::Value(seconds) => seconds,
         };
@@ -162,13 +162,13 @@ impl ClientChange {
         }
     }
 
-    fn apply_single_values(&self, client: &mut ApiClient, now: UnixSeconds, broken: &mut Broken) {
+    fn apply_single_values(&self, client: &mut ApiClient, now: UnixSeconds, errors: &mut FieldErrors) {
         match &self.signing_alg {
             Member::Absent => {}
             Member::Null => client.signing_alg = None,
             Member::Value(name) => match name.parse::<Alg>() {
                 Ok(alg) => client.signing_alg = Some(alg),
-                Err(()) => broken.at("/signing_alg", format!("must be null or one of {}", names(&Alg::ALL))),
+                Err(()) => errors.add("/signing_alg", format!("must be null or one of {}", names(&Alg::ALL))),
             },
         }
         match &self.expires_at {
@@ -178,7 +178,7 @@ impl ClientChange {
                 Ok(at) => client.expires_at = Some(at),
                 // The value that is set already may be repeated, even when it has passed.
                 Err(_) if from_rfc3339(instant).is_some_and(|at| client.expires_at == Some(at)) => {}
-                Err(why) => broken.at("/expires_at", why),
+                Err(why) => errors.add("/expires_at", why),
             },
         }
         match &self.status {
@@ -187,12 +187,12 @@ impl ClientChange {
             Member::Value(status) => match status.as_str() {
                 "active" => client.disabled_at = None,
                 "disabled" => client.disabled_at = client.disabled_at.or(Some(now)),
-                _ => broken.at("/status", "must be active or disabled"),
+                _ => errors.add("/status", "must be active or disabled"),
             },
         }
     }
 
-    fn apply_metadata(&self, metadata: &mut BTreeMap<String, String>, broken: &mut Broken) {
+    fn apply_metadata(&self, metadata: &mut BTreeMap<String, String>, errors: &mut FieldErrors) {
         match &self.metadata {
             Member::Absent => {}
             Member::Null => metadata.clear(),
@@ -209,11 +209,11 @@ impl ClientChange {
                         Ok(()) => {
                             metadata.insert(key.clone(), value.clone());
                         }
-                        Err(why) => broken.at(pointer(), why),
+                        Err(why) => errors.add(pointer(), why),
                     }
                 }
                 if metadata.len() > METADATA_MAX {
-                    broken.at("/metadata", format!("must have at most {METADATA_MAX} pairs"));
+                    errors.add("/metadata", format!("must have at most {METADATA_MAX} pairs"));
                 }
             }
         }

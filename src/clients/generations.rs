@@ -6,7 +6,7 @@ use crate::kernel::Error;
 use crate::model::client::ApiClient;
 use crate::model::clock::UnixSeconds;
 use crate::model::reach::Reach;
-use crate::model::slot_lease::Holds;
+use crate::model::slot_lease::ListKind;
 use crate::model::status::{Mark, Slot};
 use crate::model::token::STATELESS_LIFETIME_MAX;
 use crate::storage::{Change, Revoked, Tx};
@@ -43,7 +43,7 @@ impl Clients {
     /// A slot for a client's first generation, or for its next one.
     async fn slot_for_generation(&self, tx: &mut Tx, now: UnixSeconds) -> Result<Slot, Error> {
         loop {
-            let mut lease = tx.lease_slots(Holds::Generations, 1, self.kernel.random.fill()?, now).await?;
+            let mut lease = tx.lease_slots(ListKind::Generations, 1, self.kernel.random.fill()?, now).await?;
             if let Some(slot) = lease.next() {
                 return Ok(slot);
             }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::hash::Hash;
 
-use crate::model::invalid::Broken;
+use crate::model::field_errors::FieldErrors;
 use crate::model::member::Member;
 
 /// The rules of a list, whatever its items are.
@@ -25,7 +25,7 @@ pub(super) const NETWORKS: ListRule = ListRule { pointer: "/allowed_ips", max: 1
 pub(super) fn list<T: Clone + Eq + Hash>(
     member: &Member<Vec<String>>,
     rule: ListRule,
-    broken: &mut Broken,
+    errors: &mut FieldErrors,
     read: impl Fn(&str) -> Result<T, String>,
 ) -> Option<Vec<T>> {
     let ListRule { pointer, max, once } = rule;
@@ -35,20 +35,20 @@ pub(super) fn list<T: Clone + Eq + Hash>(
         Member::Value(words) => words,
     };
     if words.len() > max {
-        broken.at(pointer, format!("must have at most {max} items; it has {}", words.len()));
+        errors.add(pointer, format!("must have at most {max} items; it has {}", words.len()));
         return None;
     }
-    let before = broken.len();
+    let before = errors.len();
     let mut seen = HashSet::new();
     let mut items = Vec::with_capacity(words.len());
     for (index, word) in words.iter().enumerate() {
         match read(word) {
             Ok(item) if once && !seen.insert(item.clone()) => {
-                broken.at(format!("{pointer}/{index}"), "is listed twice: list it once");
+                errors.add(format!("{pointer}/{index}"), "is listed twice: list it once");
             }
             Ok(item) => items.push(item),
-            Err(why) => broken.at(format!("{pointer}/{index}"), why),
+            Err(why) => errors.add(format!("{pointer}/{index}"), why),
         }
     }
-    (broken.len() == before).then_some(items)
+    (errors.len() == before).then_some(items)
 }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::kernel::{Error, Fields};
-use crate::model::invalid::{Broken, Invalid};
+use crate::model::field_errors::{FieldError, FieldErrors};
 use crate::model::member::Member;
 
 /// How a client proves itself (RFC 7591 §2, with our shorter name for the usual one).
@@ -64,32 +64,33 @@ impl ReservedChange {
     }
 
     /// Notes values that no version accepts.
-    pub(super) fn check(&self, broken: &mut Broken) {
+    pub(super) fn check(&self, errors: &mut FieldErrors) {
         if self.daily_token_limit.value().is_some_and(|limit| *limit < 1) {
-            broken.at("/daily_token_limit", "must be null or at least 1");
+            errors.add("/daily_token_limit", "must be null or at least 1");
         }
         if self.auth_method.value().is_some_and(|method| !AUTH_METHODS.contains(&method.as_str())) {
-            broken.at("/auth_method", format!("must be one of {}", AUTH_METHODS.join(", ")));
+            errors.add("/auth_method", format!("must be one of {}", AUTH_METHODS.join(", ")));
         }
     }
 
     /// Refuses valid values that are not supported yet. Beside other errors they are reported like them, so that the
     /// reply lists all at once.
-    pub(super) fn must_be_supported(&self, mut broken: Broken) -> Result<(), Error> {
+    pub(super) fn must_be_supported(&self, mut errors: FieldErrors) -> Result<(), Error> {
         let unsupported = self.unsupported();
-        if broken.is_empty() {
+        if errors.is_empty() {
             return if unsupported.is_empty() { Ok(()) } else { Err(Error::NotSupportedYet(unsupported)) };
         }
-        for Invalid { pointer, detail } in unsupported {
-            broken.at(pointer, detail);
+        for FieldError { pointer, detail } in unsupported {
+            errors.add(pointer, detail);
         }
-        Error::if_broken(broken)
+        Error::if_any(errors)
     }
 
-    fn unsupported(&self) -> Vec<Invalid> {
+    fn unsupported(&self) -> Vec<FieldError> {
         let mut refused = Vec::new();
         let mut refuse = |member: &str, instead: &str| {
-            refused.push(Invalid::new(format!("/{member}"), format!("this version supports only {instead}")));
+            refused
+                .push(FieldError::new(format!("/{member}"), format!("this version supports only {instead}")));
         };
         if self.daily_token_limit.value().is_some() {
             refuse("daily_token_limit", "null");

@@ -6,7 +6,7 @@ use super::context::RuleContext;
 use crate::kernel::{Caller, Error};
 use crate::model::client::ApiClient;
 use crate::model::expiry::TokenExpiry;
-use crate::model::invalid::Broken;
+use crate::model::field_errors::FieldErrors;
 use crate::model::key::UseFor;
 use crate::model::product::Product;
 
@@ -17,19 +17,19 @@ pub(super) fn check(
     before: Option<&ApiClient>,
     after: &ApiClient,
     context: &RuleContext<'_>,
-    broken: &mut Broken,
+    errors: &mut FieldErrors,
 ) {
     if before.is_none() && change.label.is_absent() {
-        broken.at("/label", "is required");
+        errors.add("/label", "is required");
     }
-    let grants_read = !broken.has("/products") && !broken.has("/permissions");
+    let grants_read = !errors.has("/products") && !errors.has("/permissions");
     let grants_changed = before
         .is_none_or(|before| before.products != after.products || before.permissions != after.permissions);
     if grants_read && grants_changed && after.products.is_empty() && after.permissions.is_empty() {
-        broken.at("/products", "and permissions are both empty: grant at least one product or permission");
+        errors.add("/products", "and permissions are both empty: grant at least one product or permission");
     }
-    check_expiry(change, before, after, context, broken);
-    check_signing_alg(before, after, context, broken);
+    check_expiry(change, before, after, context, errors);
+    check_signing_alg(before, after, context, errors);
 }
 
 /// Where the expiry or a product is new, the expiry keeps the caps of the workspace and of the product.
@@ -38,11 +38,11 @@ fn check_expiry(
     before: Option<&ApiClient>,
     after: &ApiClient,
     context: &RuleContext<'_>,
-    broken: &mut Broken,
+    errors: &mut FieldErrors,
 ) {
     let expiry_changed = before.is_none_or(|before| before.token_expiry != after.token_expiry);
     if expiry_changed && after.token_expiry.is_never() && !context.workspace.never_expires_allowed {
-        broken.at("/token_expiry/mode", "the workspace does not allow tokens that never expire");
+        errors.add("/token_expiry/mode", "the workspace does not allow tokens that never expire");
     }
     for code in &after.products {
         let product_is_new = before.is_none_or(|before| !before.products.contains(code));
@@ -51,8 +51,8 @@ fn check_expiry(
         };
         let Some((member, why)) = beyond_cap(after.token_expiry, product) else { continue };
         match change.token_expiry.value() {
-            Some(_) => broken.at(format!("/token_expiry/{member}"), why),
-            None => broken.at(
+            Some(_) => errors.add(format!("/token_expiry/{member}"), why),
+            None => errors.add(
                 pointer_to(change, code),
                 format!("{why}; set token_expiry within it in the same request"),
             ),
@@ -89,7 +89,7 @@ fn check_signing_alg(
     before: Option<&ApiClient>,
     after: &ApiClient,
     context: &RuleContext<'_>,
-    broken: &mut Broken,
+    errors: &mut FieldErrors,
 ) {
     let Some(alg) = after.signing_alg else { return };
     let alg_changed = before.is_none_or(|before| before.signing_alg != after.signing_alg);
@@ -101,7 +101,7 @@ fn check_signing_alg(
     ] {
         if needed && !context.has_key(alg, use_for) {
             let use_for = use_for.as_str();
-            broken.at(
+            errors.add(
                 "/signing_alg",
                 format!(
                     "there is no active {alg} key of the class {use_for}: create one first with POST /v1/signing-keys \

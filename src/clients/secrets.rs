@@ -12,8 +12,8 @@ use crate::kernel::{Caller, Error, Fields};
 use crate::ledger::{SaveReply, Subject};
 use crate::model::audit::Action;
 use crate::model::clock::{UnixSeconds, to_rfc3339};
+use crate::model::field_errors::FieldErrors;
 use crate::model::ids;
-use crate::model::invalid::Broken;
 use crate::model::mail::MailKind;
 use crate::model::page::{Items, Page};
 use crate::model::secret::{ClientSecret, MAX_LIVE_SECRETS, PlainSecret};
@@ -32,7 +32,7 @@ pub struct NewSecret {
     /// Whether all tokens of the client are revoked too.
     pub revoke_tokens: Option<bool>,
     /// Members that could not be read; reported together with the rules that the others break.
-    pub unread: Broken,
+    pub parse_errors: FieldErrors,
 }
 
 /// A new secret. The only time the plain one is shown.
@@ -216,31 +216,31 @@ impl Clients {
 impl NewSecret {
     /// Reads the body of a request.
     pub(crate) fn read(body: &Value) -> Self {
-        let (wanted, unread) = Fields::read(body, |fields| Self {
+        let (wanted, parse_errors) = Fields::read(body, |fields| Self {
             expires_at: fields.string("expires_at").value().cloned(),
             expire_others_after_seconds: fields.integer("expire_others_after_seconds").value().copied(),
             revoke_tokens: fields.boolean("revoke_tokens").value().copied(),
-            unread: Broken::default(),
+            parse_errors: FieldErrors::default(),
         });
-        Self { unread, ..wanted }
+        Self { parse_errors, ..wanted }
     }
 
     /// Checks the request; returns when the new secret ends.
     fn check(&self, now: UnixSeconds) -> Result<Option<UnixSeconds>, Error> {
-        let mut broken = self.unread.clone();
+        let mut errors = self.parse_errors.clone();
         let mut expires_at = None;
         match self.expires_at.as_deref().map(|instant| future(instant, now)) {
             None => {}
             Some(Ok(at)) => expires_at = Some(at),
-            Some(Err(why)) => broken.at("/expires_at", why),
+            Some(Err(why)) => errors.add("/expires_at", why),
         }
         if self.expire_others_after_seconds.is_some_and(|seconds| !OVERLAP_RANGE.contains(&seconds)) {
-            broken.at(
+            errors.add(
                 "/expire_others_after_seconds",
                 format!("must be from {} to {}", OVERLAP_RANGE.start(), OVERLAP_RANGE.end()),
             );
         }
-        Error::if_broken(broken)?;
+        Error::if_any(errors)?;
         Ok(expires_at)
     }
 }

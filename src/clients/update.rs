@@ -134,10 +134,10 @@ impl Clients {
             products: &products,
             keys: &keys,
         };
-        let mut broken = change.unread.clone();
-        change.apply(after, &context, &mut broken);
-        rules::check(change, before, after, &context, &mut broken);
-        change.reserved.must_be_supported(broken)
+        let mut errors = change.parse_errors.clone();
+        change.apply(after, &context, &mut errors);
+        rules::check(change, before, after, &context, &mut errors);
+        change.reserved.must_be_supported(errors)
     }
 
     /// Writes a changed client, its audit event and the mails about it.

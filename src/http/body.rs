@@ -21,7 +21,7 @@ pub(crate) enum BodyError {
     /// It did not arrive in time.
     TooSlow,
     /// The connection failed in the middle.
-    Broken,
+    Incomplete,
 }
 
 /// Reads a body of at most `limit` bytes that has `time` to arrive. What is refused by its headers alone is not read.
@@ -69,7 +69,7 @@ pub(crate) fn must_be_plain(headers: &HeaderMap) -> Result<(), BodyError> {
 async fn collect(payload: &mut Payload, limit: usize) -> Result<Bytes, BodyError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| BodyError::Broken)?;
+        let chunk = chunk.map_err(|_| BodyError::Incomplete)?;
         if body.len() + chunk.len() > limit {
             return Err(BodyError::TooLarge);
         }

@@ -30,7 +30,7 @@ use crate::model::expiry::TokenExpiry;
 use crate::model::grant::Grant;
 use crate::model::key::UseFor;
 use crate::model::proof::Proof;
-use crate::model::slot_lease::Holds;
+use crate::model::slot_lease::ListKind;
 use crate::model::status::Slot;
 use crate::model::token::RecordedToken;
 use crate::signing::handle::{SigningHandle, TokenTyp};
@@ -246,9 +246,11 @@ impl Issuer {
         let key = self.key_for(client, lifetime, now)?;
         let slot = match (must_record, lifetime) {
             (false, _) => client.slot,
-            (true, Lifetime::Until(_)) => Some(Box::pin(self.tokens.slot_for_token(Holds::Expiring)).await?),
+            (true, Lifetime::Until(_)) => {
+                Some(Box::pin(self.tokens.slot_for_token(ListKind::Expiring)).await?)
+            }
             (true, Lifetime::Never) => {
-                Some(Box::pin(self.tokens.slot_for_token(Holds::NeverExpiring(key.kid()))).await?)
+                Some(Box::pin(self.tokens.slot_for_token(ListKind::NeverExpiring(key.kid()))).await?)
             }
         };
         let details = Details { jti: jti.as_str(), slot, at: now, lifetime, issued_by: wanted.issued_by };

@@ -5,8 +5,8 @@ use super::grant;
 use crate::clients::Credentials;
 use crate::kernel::Error;
 use crate::model::expiry::{LIFETIME_RANGE, TokenExpiry};
+use crate::model::field_errors::FieldErrors;
 use crate::model::grant::Grant;
-use crate::model::invalid::Broken;
 
 /// A request for a token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,39 +16,39 @@ pub struct NewToken {
     /// Its lifetime; `None` for the client's own.
     pub token_expiry: Option<TokenExpiry>,
     /// Members that could not be read; reported together with the rules that the others break.
-    pub unread: Broken,
+    pub parse_errors: FieldErrors,
 }
 
 impl NewToken {
     /// Checks every member against the client's grant.
     pub(super) fn check(&self, client: &Credentials) -> Result<(), Error> {
-        let mut broken = self.unread.clone();
+        let mut errors = self.parse_errors.clone();
         let scope = self.scope.as_deref().unwrap_or_default();
         let grant = match grant::select(&client.offer, scope, &[]) {
             Ok(grant) => Some(grant),
             Err(Refused::MalformedScope) => {
-                broken.at("/scope", "must be scope tokens with single spaces between them");
+                errors.add("/scope", "must be scope tokens with single spaces between them");
                 None
             }
             Err(_) => {
                 let granted = &client.offer.whole.scope;
-                broken.at("/scope", format!("must be scope tokens granted to the API client: {granted}"));
+                errors.add("/scope", format!("must be scope tokens granted to the API client: {granted}"));
                 None
             }
         };
         match self.token_expiry {
-            Some(expiry) => check_expiry(expiry, client, grant.as_deref(), &mut broken),
+            Some(expiry) => check_expiry(expiry, client, grant.as_deref(), &mut errors),
             None if client.token_expiry.is_never()
                 && grant.is_some_and(|grant| !may_never_expire(client, &grant)) =>
             {
-                broken.at(
+                errors.add(
                     "/token_expiry",
                     "is required: the API client's own token_expiry is never, which its workspace or a product of this token no longer allows",
                 );
             }
             None => {}
         }
-        Error::if_broken(broken)
+        Error::if_any(errors)
     }
 }
 
@@ -59,35 +59,35 @@ fn may_never_expire(client: &Credentials, grant: &Grant) -> bool {
 
 /// The requested expiry is granted or refused, never shortened: at most the client's own, and at most the caps of the
 /// grant.
-fn check_expiry(expiry: TokenExpiry, client: &Credentials, grant: Option<&Grant>, broken: &mut Broken) {
+fn check_expiry(expiry: TokenExpiry, client: &Credentials, grant: Option<&Grant>, errors: &mut FieldErrors) {
     let own = client.token_expiry.seconds().unwrap_or(*LIFETIME_RANGE.end());
     let cap = grant.and_then(|grant| grant.lifetime_max);
     match expiry {
-        TokenExpiry::After { seconds } if !(*LIFETIME_RANGE.start()..=own).contains(&seconds) => broken.at(
+        TokenExpiry::After { seconds } if !(*LIFETIME_RANGE.start()..=own).contains(&seconds) => errors.add(
             "/token_expiry/seconds",
             format!("must be from {} to {own}, the API client's token_expiry", LIFETIME_RANGE.start()),
         ),
         TokenExpiry::After { seconds } => {
             if let Some(cap) = cap.filter(|cap| seconds > *cap) {
-                broken.at(
+                errors.add(
                     "/token_expiry/seconds",
                     format!("must be at most {cap} for the scope of this token"),
                 );
             }
         }
         TokenExpiry::Never {} if !client.token_expiry.is_never() => {
-            broken.at("/token_expiry/mode", "may be never only if the API client's token_expiry is never");
+            errors.add("/token_expiry/mode", "may be never only if the API client's token_expiry is never");
         }
         TokenExpiry::Never {} => {
             let refused = grant
                 .is_some_and(|grant| !grant.never_expires_allowed || !client.workspace_never_expires_allowed);
             if refused {
-                broken.at(
+                errors.add(
                     "/token_expiry/mode",
                     "must be after: the workspace or a scope of this token does not allow never-expiring tokens",
                 );
             } else if let Some(cap) = cap {
-                broken.at(
+                errors.add(
                     "/token_expiry/mode",
                     format!("must be after, with at most {cap} seconds, for the scope of this token"),
                 );

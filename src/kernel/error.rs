@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::model::invalid::{Broken, Invalid};
+use crate::model::field_errors::{FieldError, FieldErrors};
 use crate::model::scope::Permission;
 use crate::storage::StorageError;
 use crate::vault::random::RandomUnavailable;
@@ -19,10 +19,10 @@ pub enum Error {
     Conflict(String),
     /// Fields break their rules; all of them are listed.
     #[error("{} invalid: {}", if .0.len() == 1 { "a field is" } else { "fields are" }, .0.iter().map(|i| format!("{} {}", i.pointer, i.detail)).collect::<Vec<_>>().join("; "))]
-    Invalid(Vec<Invalid>),
+    Invalid(Vec<FieldError>),
     /// Values that are valid but not supported by this version; refused rather than accepted and ignored.
     #[error("not supported yet: {}", .0.iter().map(|i| format!("{} {}", i.pointer, i.detail)).collect::<Vec<_>>().join("; "))]
-    NotSupportedYet(Vec<Invalid>),
+    NotSupportedYet(Vec<FieldError>),
     /// The caller may not do this.
     #[error("{0}")]
     Denied(String),
@@ -77,11 +77,11 @@ impl From<SealError> for Error {
 impl Error {
     /// An error of one field.
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::Invalid(vec![Invalid::new(pointer, detail)])
+        Self::Invalid(vec![FieldError::new(pointer, detail)])
     }
 
-    /// Fails with all broken rules, if there are any.
-    pub fn if_broken(broken: Broken) -> Result<(), Self> {
-        if broken.is_empty() { Ok(()) } else { Err(Self::Invalid(broken.into_vec())) }
+    /// Fails with all field errors, if there are any.
+    pub fn if_any(errors: FieldErrors) -> Result<(), Self> {
+        if errors.is_empty() { Ok(()) } else { Err(Self::Invalid(errors.into_vec())) }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::model::invalid::{Broken, pointer_token};
+use crate::model::field_errors::{FieldErrors, pointer_token};
 use crate::model::member::Member;
 
 /// Reads members of a JSON object by type and notes all that is wrong. A member that cannot be read counts as left out;
@@ -17,26 +17,26 @@ pub(crate) struct Fields<'a> {
     object: Option<&'a Map<String, Value>>,
     at: String,
     known: BTreeSet<&'static str>,
-    broken: &'a mut Broken,
+    errors: &'a mut FieldErrors,
 }
 
 impl Fields<'_> {
     /// Reads a whole body with `read`, and refuses members that `read` does not ask for. Returns what was read, and
     /// what of the body is wrong.
-    pub(crate) fn read<T>(body: &Value, read: impl FnOnce(&mut Fields<'_>) -> T) -> (T, Broken) {
-        let mut broken = Broken::default();
+    pub(crate) fn read<T>(body: &Value, read: impl FnOnce(&mut Fields<'_>) -> T) -> (T, FieldErrors) {
+        let mut errors = FieldErrors::default();
         if !body.is_object() {
-            broken.at("", "must be a JSON object");
+            errors.add("", "must be a JSON object");
         }
         let mut fields = Fields {
             object: body.as_object(),
             at: String::new(),
             known: BTreeSet::new(),
-            broken: &mut broken,
+            errors: &mut errors,
         };
         let taken = read(&mut fields);
         fields.finish();
-        (taken, broken)
+        (taken, errors)
     }
 
     /// A text.
@@ -66,7 +66,7 @@ impl Fields<'_> {
         let mut texts = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             if !item.is_string() {
-                self.broken.at(format!("{}/{name}/{index}", self.at), "must be a string");
+                self.errors.add(format!("{}/{name}/{index}", self.at), "must be a string");
             }
             texts.push(item.as_str().unwrap_or_default().to_owned());
         }
@@ -88,7 +88,7 @@ impl Fields<'_> {
                 Value::Null => pairs.insert(key, None),
                 _ => {
                     let pointer = format!("{}/{name}/{}", self.at, pointer_token(&key));
-                    self.broken.at(pointer, "must be a string");
+                    self.errors.add(pointer, "must be a string");
                     continue;
                 }
             };
@@ -111,7 +111,7 @@ impl Fields<'_> {
                     object: Some(inner),
                     at: format!("{}/{name}", self.at),
                     known: BTreeSet::new(),
-                    broken: self.broken,
+                    errors: self.errors,
                 };
                 let value = read(&mut fields);
                 fields.finish();
@@ -132,14 +132,14 @@ impl Fields<'_> {
 
     /// Notes a rule that a member of this object breaks.
     pub(crate) fn refuse(&mut self, name: &str, detail: impl Into<String>) {
-        self.broken.at(format!("{}/{}", self.at, pointer_token(name)), detail);
+        self.errors.add(format!("{}/{}", self.at, pointer_token(name)), detail);
     }
 
     fn finish(self) {
         for name in self.object.into_iter().flat_map(Map::keys) {
             if !self.known.contains(name.as_str()) {
-                self.broken
-                    .at(format!("{}/{}", self.at, pointer_token(name)), "is not a member of this request");
+                self.errors
+                    .add(format!("{}/{}", self.at, pointer_token(name)), "is not a member of this request");
             }
         }
     }
@@ -156,7 +156,7 @@ impl Fields<'_> {
             Some(Value::Null) => Member::Null,
             Some(value) => read(value).map_or_else(
                 || {
-                    self.broken.at(format!("{}/{name}", self.at), wanted);
+                    self.errors.add(format!("{}/{name}", self.at), wanted);
                     Member::Absent
                 },
                 Member::Value,
@@ -188,7 +188,7 @@ mod tests {
             "s": 1, "i": "1", "f": 1.5, "b": 0, "l": ["a", 1, null], "p": {"k": 1, "a/b": [], "n": null},
             "o": {"in": [], "more": 1}, "x": 1, "a/b": 1
         });
-        let ((), broken) = Fields::read(&body, |fields| {
+        let ((), errors) = Fields::read(&body, |fields| {
             assert_eq!(fields.string("s"), Member::Absent);
             assert_eq!(fields.integer("i"), Member::Absent);
             assert_eq!(fields.integer("f"), Member::Absent);
@@ -198,7 +198,7 @@ mod tests {
             assert_eq!(fields.string_pairs("p"), Member::Value([("n".to_owned(), None)].into()));
             assert_eq!(fields.object("o", |inner| inner.boolean("in").value().copied()), Member::Absent);
         });
-        let pointers: Vec<String> = broken.into_vec().into_iter().map(|b| b.pointer).collect();
+        let pointers: Vec<String> = errors.into_vec().into_iter().map(|b| b.pointer).collect();
         assert_eq!(
             pointers,
             ["/s", "/i", "/f", "/b", "/l/1", "/l/2", "/p/a~1b", "/p/k", "/o/in", "/o/more", "/a~1b", "/x"]
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn left_out_null_and_value_are_three_things() {
         let body = json!({"null": null, "text": "", "big": u64::MAX, "low": -1e300, "float": 60.0, "pairs": {"a": "b", "c": null}});
-        let ((), broken) = Fields::read(&body, |fields| {
+        let ((), errors) = Fields::read(&body, |fields| {
             assert_eq!(fields.string("absent"), Member::Absent);
             assert_eq!(fields.string("null"), Member::Null);
             assert_eq!(fields.string("text"), Member::Value(String::new()));
@@ -218,15 +218,15 @@ mod tests {
             let pairs = [("a".to_owned(), Some("b".to_owned())), ("c".to_owned(), None)];
             assert_eq!(fields.string_pairs("pairs"), Member::Value(BTreeMap::from(pairs)));
         });
-        assert!(broken.is_empty());
+        assert!(errors.is_empty());
     }
 
     #[test]
     fn a_body_must_be_an_object() {
         for body in [json!([]), json!("x"), json!(null), json!(1)] {
-            let (name, broken) = Fields::read(&body, |fields| fields.string("name"));
+            let (name, errors) = Fields::read(&body, |fields| fields.string("name"));
             assert_eq!(name, Member::Absent);
-            assert_eq!(broken.into_vec()[0].pointer, "", "{body}");
+            assert_eq!(errors.into_vec()[0].pointer, "", "{body}");
         }
     }
 }

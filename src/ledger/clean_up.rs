@@ -12,7 +12,7 @@ impl Ledger {
     /// # Errors
     /// [`Error::Storage`].
     pub(crate) async fn clean_up(&self) -> Result<(), Error> {
-        self.kernel.storage.purge_kept_replies(self.kernel.clock.now()).await?;
+        self.kernel.storage.purge_saved_replies(self.kernel.clock.now()).await?;
         self.kernel.storage.purge_changes(KEPT_CHANGES).await?;
         Ok(())
     }

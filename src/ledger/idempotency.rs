@@ -96,7 +96,7 @@ impl Ledger {
     pub async fn saved_reply(&self, request: &IdempotentRequest) -> Result<SavedReply, Error> {
         let (caller, method, path, key) = request.name();
         let Some(stored) =
-            self.kernel.storage.kept_reply(caller, method, path, key, self.kernel.clock.now()).await?
+            self.kernel.storage.saved_reply(caller, method, path, key, self.kernel.clock.now()).await?
         else {
             return Ok(SavedReply::None);
         };
@@ -128,6 +128,6 @@ impl Ledger {
             sealed_reply: self.kernel.subkeys.seal_reply(&self.kernel.random, &request.context(), &reply)?,
             expires_at: now.saturating_add(SAVED_SECONDS),
         };
-        if tx.keep_reply(&stored, now).await? { Ok(()) } else { Err(Error::AlreadyAnswered) }
+        if tx.save_reply(&stored, now).await? { Ok(()) } else { Err(Error::AlreadyAnswered) }
     }
 }

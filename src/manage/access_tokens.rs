@@ -11,7 +11,7 @@ use super::problem::Problem;
 use crate::clients::read_token_expiry;
 use crate::issuance::{GeneratedToken, NewToken};
 use crate::kernel::{Fields, to_json};
-use crate::model::invalid::Broken;
+use crate::model::field_errors::FieldErrors;
 use crate::services::Services;
 
 /// `GET /v1/api-clients/{client_id}/access-tokens`
@@ -28,12 +28,12 @@ pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResp
 pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let client_id: String = call.path()?;
     let body = call.optional_body().await?;
-    let (wanted, unread) = Fields::read(&body.json, |fields| NewToken {
+    let (wanted, parse_errors) = Fields::read(&body.json, |fields| NewToken {
         scope: fields.string("scope").value().cloned(),
         token_expiry: read_token_expiry(fields).value().copied(),
-        unread: Broken::default(),
+        parse_errors: FieldErrors::default(),
     });
-    let wanted = NewToken { unread, ..wanted };
+    let wanted = NewToken { parse_errors, ..wanted };
     let reply = |made: &GeneratedToken| {
         let location = call.path_of(&format!("/v1/api-clients/{client_id}/access-tokens/{}", made.jti));
         Reply::created(location, None, &to_json(made))

@@ -74,7 +74,7 @@ fn refused(method: &Method, error: BodyError, time: Duration) -> Problem {
             Kind::RequestTimeout,
             format!("The body did not arrive within {} seconds: send it at once", time.as_secs()),
         ),
-        BodyError::Broken => malformed("The body could not be read to its end"),
+        BodyError::Incomplete => malformed("The body could not be read to its end"),
     }
 }
 

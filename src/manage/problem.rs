@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::http::retry_after;
 use crate::kernel::Error;
-use crate::model::invalid::Invalid;
+use crate::model::field_errors::FieldError;
 use crate::model::scope::Permission;
 use crate::telemetry::request_id::RequestId;
 
@@ -96,7 +96,7 @@ impl Kind {
 pub struct Problem {
     kind: Kind,
     detail: String,
-    errors: Vec<Invalid>,
+    errors: Vec<FieldError>,
     headers: Vec<(HeaderName, String)>,
 }
 
@@ -132,7 +132,7 @@ impl Problem {
         )
     }
 
-    fn fields(kind: Kind, errors: Vec<Invalid>, what: &str) -> Self {
+    fn fields(kind: Kind, errors: Vec<FieldError>, what: &str) -> Self {
         let detail = match errors.len() {
             1 => format!(
                 "1 field {} {what}",
@@ -269,7 +269,7 @@ mod tests {
 
     #[actix_web::test]
     async fn every_bad_field_is_listed() {
-        let errors = vec![Invalid::new("/label", "is required"), Invalid::new("/a~1b", "is unknown")];
+        let errors = vec![FieldError::new("/label", "is required"), FieldError::new("/a~1b", "is unknown")];
         let (status, body, headers) = read(Error::Invalid(errors).into()).await;
         assert_eq!(status, 422);
         assert_eq!(body["type"], "https://mintmark.dev/problems/validation");

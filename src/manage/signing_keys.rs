@@ -25,13 +25,13 @@ pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResp
 /// `POST /v1/signing-keys`
 pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let body = call.body().await?;
-    let (new, unread) = Fields::read(&body.json, |fields| NewSigningKey {
+    let (new, parse_errors) = Fields::read(&body.json, |fields| NewSigningKey {
         alg: fields.string("alg"),
         use_for: fields.string("use_for"),
         private_key_pem: fields.string("private_key_pem"),
         ..NewSigningKey::default()
     });
-    let new = NewSigningKey { unread, ..new };
+    let new = NewSigningKey { parse_errors, ..new };
     let reply = |made: &KeyRecord| {
         let location = call.path_of(&format!("/v1/signing-keys/{}", made.key.kid));
         Reply::created(location, Some(version_tag(made.key.version)), &to_json(made))

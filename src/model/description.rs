@@ -1,19 +1,19 @@
 //! The description of a workspace, a product or an API client: free text in lines, as in docs/management-api.md.
 
-use super::invalid::Broken;
+use super::field_errors::FieldErrors;
 use super::member::Member;
 use super::text;
 
 const MAX: usize = 500;
 
-/// Applies what a change says of a description. An empty text removes it. A text that breaks a rule is noted in `broken`.
-pub(crate) fn apply(change: &Member<String>, description: &mut Option<String>, broken: &mut Broken) {
+/// Applies what a change says of a description. An empty text removes it. A text that breaks a rule is added to `errors`.
+pub(crate) fn apply(change: &Member<String>, description: &mut Option<String>, errors: &mut FieldErrors) {
     match change {
         Member::Absent => {}
         Member::Null => *description = None,
         Member::Value(text) => match text::check_lines(text, MAX) {
             Ok(()) => *description = Some(text.clone()).filter(|text| !text.is_empty()),
-            Err(why) => broken.at("/description", why),
+            Err(why) => errors.add("/description", why),
         },
     }
 }
@@ -22,10 +22,10 @@ pub(crate) fn apply(change: &Member<String>, description: &mut Option<String>, b
 mod tests {
     use super::*;
 
-    fn applied(change: &Member<String>) -> (Option<String>, Broken) {
-        let (mut description, mut broken) = (Some("old".to_owned()), Broken::default());
-        apply(change, &mut description, &mut broken);
-        (description, broken)
+    fn applied(change: &Member<String>) -> (Option<String>, FieldErrors) {
+        let (mut description, mut errors) = (Some("old".to_owned()), FieldErrors::default());
+        apply(change, &mut description, &mut errors);
+        (description, errors)
     }
 
     #[test]
@@ -37,12 +37,12 @@ mod tests {
             (text(""), None),
             (text("Nightly run\r\nOwner: finance"), Some("Nightly run\r\nOwner: finance")),
         ] {
-            let (applied, broken) = applied(&change);
-            assert!(broken.is_empty(), "{change:?}: {broken:?}");
+            let (applied, errors) = applied(&change);
+            assert!(errors.is_empty(), "{change:?}: {errors:?}");
             assert_eq!(applied.as_deref(), description, "{change:?}");
         }
-        let (kept, broken) = applied(&text("a\tb"));
+        let (kept, errors) = applied(&text("a\tb"));
         assert_eq!(kept.as_deref(), Some("old"));
-        assert!(broken.has("/description"));
+        assert!(errors.has("/description"));
     }
 }

@@ -5,7 +5,7 @@ use super::status::{SLOTS_PER_LIST, Slot};
 
 /// The tokens that a list is for. Each kind has its own lists, since they end at different times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holds<'a> {
+pub enum ListKind<'a> {
     /// Generations of clients, which all their stateless tokens share.
     Generations,
     /// Recorded tokens that expire.
@@ -14,7 +14,7 @@ pub enum Holds<'a> {
     NeverExpiring(&'a str),
 }
 
-impl<'a> Holds<'a> {
+impl<'a> ListKind<'a> {
     /// The name in storage.
     pub fn as_str(self) -> &'static str {
         match self {

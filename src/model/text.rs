@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::invalid::Broken;
+use super::field_errors::FieldErrors;
 use super::member::Member;
 
 /// The longest address SMTP carries (RFC 5321 §4.5.3.1.3, less the angle brackets).
@@ -15,25 +15,25 @@ const LOCAL_PART_MAX: usize = 64;
 const NAME_LENGTH: RangeInclusive<usize> = 1..=200;
 
 /// Applies what a change says of a name or a label, which is required and stands at `pointer`. A name that breaks a rule
-/// is noted in `broken`.
+/// is added to `errors`.
 pub(crate) fn apply_name(
     pointer: &'static str,
     change: &Member<String>,
     name: &mut String,
-    broken: &mut Broken,
+    errors: &mut FieldErrors,
 ) {
     match change {
         Member::Absent => {}
-        Member::Null => broken.at(pointer, "is required"),
+        Member::Null => errors.add(pointer, "is required"),
         Member::Value(new) => match check(new, NAME_LENGTH) {
             Ok(()) => name.clone_from(new),
-            Err(why) => broken.at(pointer, why),
+            Err(why) => errors.add(pointer, why),
         },
     }
 }
 
 /// Whether `text` has a length (in characters) within `length` and no control, line-breaking or bidirectional
-/// formatting character. The error is the rule that is broken.
+/// formatting character. The error is the rule that it breaks.
 pub(crate) fn check(text: &str, length: RangeInclusive<usize>) -> Result<(), String> {
     let (min, max) = (*length.start(), *length.end());
     let count = text.chars().count();

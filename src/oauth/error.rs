@@ -107,7 +107,7 @@ impl From<BodyError> for OAuthError {
             BodyError::Encoded => Self::EncodedBody,
             BodyError::TooLarge => Self::TooLarge,
             BodyError::TooSlow => Self::TooSlow,
-            BodyError::Broken => Self::InvalidRequest("the body could not be read to its end"),
+            BodyError::Incomplete => Self::InvalidRequest("the body could not be read to its end"),
         }
     }
 }

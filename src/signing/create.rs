@@ -6,7 +6,7 @@ use super::key::{KeyError, NewKey};
 use super::{KeyRecord, Signing, rotation};
 use crate::kernel::{Caller, Error};
 use crate::ledger::SaveReply;
-use crate::model::invalid::Broken;
+use crate::model::field_errors::FieldErrors;
 use crate::model::key::{Alg, UseFor};
 use crate::model::member::Member;
 
@@ -20,7 +20,7 @@ pub struct NewSigningKey {
     /// The private key to import, as PKCS#8 PEM; by default one is generated.
     pub private_key_pem: Member<String>,
     /// Members that could not be read; reported together with the rules that the others break.
-    pub unread: Broken,
+    pub parse_errors: FieldErrors,
 }
 
 /// Does not print the private key.
@@ -36,17 +36,17 @@ impl fmt::Debug for NewSigningKey {
 impl NewSigningKey {
     /// Generates or parses the key.
     fn make(&self) -> Result<(UseFor, NewKey), Error> {
-        let mut broken = self.unread.clone();
+        let mut errors = self.parse_errors.clone();
         let alg: Option<Alg> = self.alg.value().and_then(|name| name.parse().ok());
         if alg.is_none() {
-            broken.at("/alg", "must be ES256, EdDSA, RS256 or PS256");
+            errors.add("/alg", "must be ES256, EdDSA, RS256 or PS256");
         }
         let use_for = match &self.use_for {
             Member::Absent | Member::Null => Some(UseFor::Expiring),
             Member::Value(name) => name.parse().ok(),
         };
         if use_for.is_none() {
-            broken.at("/use_for", "must be expiring or never_expiring");
+            errors.add("/use_for", "must be expiring or never_expiring");
         }
         let made = match (alg, &self.private_key_pem) {
             (None, _) => None,
@@ -55,11 +55,11 @@ impl NewSigningKey {
         };
         let made = match made {
             Some(Err(KeyError::Import(fault))) => {
-                broken.at("/private_key_pem", fault.to_string());
+                errors.add("/private_key_pem", fault.to_string());
                 None
             }
             Some(Err(error @ KeyError::NotGenerated(_))) => {
-                broken.at("/private_key_pem", error.to_string());
+                errors.add("/private_key_pem", error.to_string());
                 None
             }
             Some(Err(other)) => return Err(Error::Crypto(other.to_string())),
@@ -67,8 +67,8 @@ impl NewSigningKey {
             None => None,
         };
         match (use_for, made) {
-            (Some(use_for), Some(made)) if broken.is_empty() => Ok((use_for, made)),
-            _ => Err(Error::Invalid(broken.into_vec())),
+            (Some(use_for), Some(made)) if errors.is_empty() => Ok((use_for, made)),
+            _ => Err(Error::Invalid(errors.into_vec())),
         }
     }
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::kernel::Fields;
 use crate::model::expiry::LIFETIME_RANGE;
-use crate::model::invalid::Broken;
+use crate::model::field_errors::FieldErrors;
 use crate::model::member::Member;
 use crate::model::product::{Product, is_audience};
 use crate::model::{description, text};
@@ -23,21 +23,21 @@ pub struct ProductChange {
     /// Whether never-expiring tokens may carry it; default yes.
     pub never_expires_allowed: Member<bool>,
     /// Members that could not be read; reported together with the rules that the others break.
-    pub unread: Broken,
+    pub parse_errors: FieldErrors,
 }
 
 impl ProductChange {
     /// Reads the body of a request to create one: its code, and the other members.
     pub(crate) fn read_new(body: &Value) -> (Member<String>, Self) {
-        let ((id, change), unread) =
+        let ((id, change), parse_errors) =
             Fields::read(body, |fields| (fields.string("product"), Self::members(fields)));
-        (id, Self { unread, ..change })
+        (id, Self { parse_errors, ..change })
     }
 
     /// Reads the body of a request to change one.
     pub(crate) fn read(body: &Value) -> Self {
-        let (change, unread) = Fields::read(body, Self::members);
-        Self { unread, ..change }
+        let (change, parse_errors) = Fields::read(body, Self::members);
+        Self { parse_errors, ..change }
     }
 
     fn members(fields: &mut Fields<'_>) -> Self {
@@ -47,32 +47,32 @@ impl ProductChange {
             audience: fields.string("audience"),
             max_token_lifetime_seconds: fields.integer("max_token_lifetime_seconds"),
             never_expires_allowed: fields.boolean("never_expires_allowed"),
-            unread: Broken::default(),
+            parse_errors: FieldErrors::default(),
         }
     }
 
-    /// Applies the change. Members that break a rule are noted in `broken` and stay as they were.
-    pub(super) fn apply(&self, product: &mut Product, issuer: &str, broken: &mut Broken) {
-        text::apply_name("/name", &self.name, &mut product.name, broken);
-        description::apply(&self.description, &mut product.description, broken);
+    /// Applies the change. Members that break a rule are added to `errors` and stay as they were.
+    pub(super) fn apply(&self, product: &mut Product, issuer: &str, errors: &mut FieldErrors) {
+        text::apply_name("/name", &self.name, &mut product.name, errors);
+        description::apply(&self.description, &mut product.description, errors);
         match &self.audience {
             Member::Absent => {}
             Member::Null => product.audience = None,
             // The audience that is set already stays, even if the issuer has been renamed to it since.
             Member::Value(audience) if product.audience.as_ref() == Some(audience) => {}
-            Member::Value(audience) if !is_audience(audience) => broken.at(
+            Member::Value(audience) if !is_audience(audience) => errors.add(
                 "/audience",
                 "must be an absolute URI without a fragment, of at most 2000 characters, like https://api.example.com",
             ),
             Member::Value(audience) if audience == issuer => {
-                broken.at("/audience", "must not be the issuer: it is the audience of tokens for the management API");
+                errors.add("/audience", "must not be the issuer: it is the audience of tokens for the management API");
             }
             Member::Value(audience) => product.audience = Some(audience.clone()),
         }
         match self.max_token_lifetime_seconds {
             Member::Absent => {}
             Member::Null => product.max_token_lifetime_seconds = None,
-            Member::Value(seconds) if !LIFETIME_RANGE.contains(&seconds) => broken.at(
+            Member::Value(seconds) if !LIFETIME_RANGE.contains(&seconds) => errors.add(
                 "/max_token_lifetime_seconds",
                 format!("must be null or from {} to {}", LIFETIME_RANGE.start(), LIFETIME_RANGE.end()),
             ),

@@ -64,7 +64,7 @@ impl Tenants {
         save: Option<SaveReply<'_, Product>>,
     ) -> Result<Product, Error> {
         caller.must_manage_platform("products")?;
-        let mut broken = change.unread.clone();
+        let mut errors = change.parse_errors.clone();
         let now = self.kernel.clock.now();
         let mut product = Product {
             product: code.value().cloned().unwrap_or_default(),
@@ -82,19 +82,19 @@ impl Tenants {
         match code {
             Member::Value(code) if is_product_code(code) => {}
             Member::Value(code) if code.starts_with(PERMISSION_PREFIX) => {
-                broken.at("/product", format!("must not begin with {PERMISSION_PREFIX}, which is reserved"));
+                errors.add("/product", format!("must not begin with {PERMISSION_PREFIX}, which is reserved"));
             }
-            Member::Value(_) => broken.at(
+            Member::Value(_) => errors.add(
                 "/product",
                 "must have 1 to 64 characters of a-z, 0-9 and . _ : - and begin with a letter or digit",
             ),
-            Member::Absent | Member::Null => broken.at("/product", "is required"),
+            Member::Absent | Member::Null => errors.add("/product", "is required"),
         }
         if change.name.is_absent() {
-            broken.at("/name", "is required");
+            errors.add("/name", "is required");
         }
-        change.apply(&mut product, &self.kernel.policy.audiences.issuer, &mut broken);
-        Error::if_broken(broken)?;
+        change.apply(&mut product, &self.kernel.policy.audiences.issuer, &mut errors);
+        Error::if_any(errors)?;
         let mut tx = self.kernel.storage.begin().await?;
         if !tx.insert_product(&product).await? {
             return Err(Error::Conflict(format!(
@@ -131,9 +131,9 @@ impl Tenants {
         let before = tx.lock_product(code).await?.ok_or(Error::NotFound(WHAT))?;
         expected.check(before.version)?;
         let mut after = before.clone();
-        let mut broken = change.unread.clone();
-        change.apply(&mut after, &self.kernel.policy.audiences.issuer, &mut broken);
-        Error::if_broken(broken)?;
+        let mut errors = change.parse_errors.clone();
+        change.apply(&mut after, &self.kernel.policy.audiences.issuer, &mut errors);
+        Error::if_any(errors)?;
         if after == before {
             tx.rollback().await?;
             return Ok(before);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::kernel::Fields;
 use crate::model::clock::UnixSeconds;
-use crate::model::invalid::Broken;
+use crate::model::field_errors::FieldErrors;
 use crate::model::member::Member;
 use crate::model::workspace::Workspace;
 use crate::model::{description, text};
@@ -25,21 +25,21 @@ pub struct WorkspaceChange {
     /// The products its clients may be granted; default all.
     pub products_allowed: Member<Vec<String>>,
     /// Members that could not be read; reported together with the rules that the others break.
-    pub unread: Broken,
+    pub parse_errors: FieldErrors,
 }
 
 impl WorkspaceChange {
     /// Reads the body of a request to create one: the id it asks for, and the other members.
     pub(crate) fn read_new(body: &Value) -> (Member<String>, Self) {
-        let ((id, change), unread) =
+        let ((id, change), parse_errors) =
             Fields::read(body, |fields| (fields.string("workspace_id"), Self::members(fields)));
-        (id, Self { unread, ..change })
+        (id, Self { parse_errors, ..change })
     }
 
     /// Reads the body of a request to change one.
     pub(crate) fn read(body: &Value) -> Self {
-        let (change, unread) = Fields::read(body, Self::members);
-        Self { unread, ..change }
+        let (change, parse_errors) = Fields::read(body, Self::members);
+        Self { parse_errors, ..change }
     }
 
     fn members(fields: &mut Fields<'_>) -> Self {
@@ -49,26 +49,26 @@ impl WorkspaceChange {
             status: fields.string("status"),
             never_expires_allowed: fields.boolean("never_expires_allowed"),
             products_allowed: fields.strings("products_allowed"),
-            unread: Broken::default(),
+            parse_errors: FieldErrors::default(),
         }
     }
 
-    /// Applies the change. Members that break a rule are noted in `broken` and stay as they were. `products` are the
+    /// Applies the change. Members that break a rule are added to `errors` and stay as they were. `products` are the
     /// existing codes.
     pub(super) fn apply(
         &self,
         workspace: &mut Workspace,
         products: &BTreeSet<String>,
         now: UnixSeconds,
-        broken: &mut Broken,
+        errors: &mut FieldErrors,
     ) {
-        text::apply_name("/name", &self.name, &mut workspace.name, broken);
-        description::apply(&self.description, &mut workspace.description, broken);
+        text::apply_name("/name", &self.name, &mut workspace.name, errors);
+        description::apply(&self.description, &mut workspace.description, errors);
         match self.status.value().map(String::as_str) {
             None if self.status.is_absent() => {}
             None | Some("active") => workspace.suspended_at = None,
             Some("suspended") => workspace.suspended_at = workspace.suspended_at.or(Some(now)),
-            Some(_) => broken.at("/status", "must be active or suspended"),
+            Some(_) => errors.add("/status", "must be active or suspended"),
         }
         match self.never_expires_allowed {
             Member::Absent => {}
@@ -86,9 +86,9 @@ impl WorkspaceChange {
                     let pointer = format!("/products_allowed/{index}");
                     // A code that is listed already stays, even if its product has been deleted since.
                     if !products.contains(code) && !known.contains(code) {
-                        broken.at(pointer, "is not a product: create it first");
+                        errors.add(pointer, "is not a product: create it first");
                     } else if !allowed.insert(code.clone()) {
-                        broken.at(pointer, "is listed twice: list it once");
+                        errors.add(pointer, "is listed twice: list it once");
                     }
                 }
                 workspace.products_allowed = Some(allowed.into_iter().collect());

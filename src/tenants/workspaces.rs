@@ -55,13 +55,13 @@ impl Tenants {
         save: Option<SaveReply<'_, Workspace>>,
     ) -> Result<Workspace, Error> {
         caller.must_manage_platform("workspaces")?;
-        let mut broken = change.unread.clone();
+        let mut errors = change.parse_errors.clone();
         let now = self.kernel.clock.now();
         let workspace_id = match workspace_id {
             Member::Absent | Member::Null => ids::workspace_id(self.kernel.random.fill()?),
             Member::Value(id) => {
                 if !ids::is_workspace_id(id) {
-                    broken.at("/workspace_id", "must have 1 to 64 characters of A-Z, a-z, 0-9, _ and -");
+                    errors.add("/workspace_id", "must have 1 to 64 characters of A-Z, a-z, 0-9, _ and -");
                 }
                 id.clone()
             }
@@ -78,11 +78,11 @@ impl Tenants {
             version: 1,
         };
         if change.name.is_absent() {
-            broken.at("/name", "is required");
+            errors.add("/name", "is required");
         }
         let products = self.product_codes_for(change).await?;
-        change.apply(&mut workspace, &products, now, &mut broken);
-        Error::if_broken(broken)?;
+        change.apply(&mut workspace, &products, now, &mut errors);
+        Error::if_any(errors)?;
         let mut tx = self.kernel.storage.begin().await?;
         if !tx.insert_workspace(&workspace).await? {
             return Err(Error::Conflict(format!(
@@ -134,9 +134,9 @@ impl Tenants {
         }
         let now = self.kernel.clock.now();
         let mut after = before.clone();
-        let mut broken = change.unread.clone();
-        change.apply(&mut after, &products, now, &mut broken);
-        Error::if_broken(broken)?;
+        let mut errors = change.parse_errors.clone();
+        change.apply(&mut after, &products, now, &mut errors);
+        Error::if_any(errors)?;
         if after == before {
             tx.rollback().await?;
             return Ok(before);

@@ -39,7 +39,7 @@ impl Tokens {
         }))
     }
 
-    /// Records a token that an administrator generated, with its audit event, its mails and the kept reply. Unless the
+    /// Records a token that an administrator generated, with its audit event, its mails and the saved reply. Unless the
     /// result is [`Standing::Good`], nothing is written.
     ///
     /// # Errors

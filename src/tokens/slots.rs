@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use super::Tokens;
 use crate::kernel::Error;
 use crate::model::clock::UnixSeconds;
-use crate::model::slot_lease::{Holds, Lease};
+use crate::model::slot_lease::{Lease, ListKind};
 use crate::model::status::Slot;
 
 /// How many slots this process leases at once: at first, and at most. Those it does not use are lost.
@@ -35,51 +35,51 @@ pub(super) struct Leases {
 }
 
 impl Leases {
-    fn take(&self, holds: Holds<'_>, now: UnixSeconds) -> Option<Slot> {
+    fn take(&self, kind: ListKind<'_>, now: UnixSeconds) -> Option<Slot> {
         let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
-        let one = by_key.get_mut(&holds.kid().map(Box::from))?;
+        let one = by_key.get_mut(&kind.kid().map(Box::from))?;
         if one.until <= now { None } else { one.lease.next() }
     }
 
     /// How many to lease next: twice as many as before if those were used up in time, else as many as at first.
-    fn wanted(&self, holds: Holds<'_>, now: UnixSeconds) -> u32 {
+    fn wanted(&self, kind: ListKind<'_>, now: UnixSeconds) -> u32 {
         let by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
-        let used_up = by_key.get(&holds.kid().map(Box::from)).filter(|one| one.until > now);
+        let used_up = by_key.get(&kind.kid().map(Box::from)).filter(|one| one.until > now);
         used_up.map_or(LEASED_AT_FIRST, |one| one.count.saturating_mul(2).min(LEASED_AT_MOST))
     }
 
-    fn put(&self, holds: Holds<'_>, lease: Lease, count: u32, now: UnixSeconds) {
+    fn put(&self, kind: ListKind<'_>, lease: Lease, count: u32, now: UnixSeconds) {
         let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
         // What is left of the leases of deleted keys ends with their time.
         by_key.retain(|_, one| one.until > now);
         let until = now + LEASE_SECONDS;
-        by_key.insert(holds.kid().map(Box::from), LeasedSlots { lease, count, until });
+        by_key.insert(kind.kid().map(Box::from), LeasedSlots { lease, count, until });
     }
 }
 
 impl Tokens {
-    /// A slot for a recorded token, from those this process has leased or from newly leased ones. `holds` is not
-    /// [`Holds::Generations`], whose slots are leased one by one with the change of their client.
+    /// A slot for a recorded token, from those this process has leased or from newly leased ones. `kind` is not
+    /// [`ListKind::Generations`], whose slots are leased one by one with the change of their client.
     ///
     /// # Errors
     /// [`Error::Crypto`], [`Error::Storage`].
-    pub async fn slot_for_token(&self, holds: Holds<'_>) -> Result<Slot, Error> {
+    pub async fn slot_for_token(&self, kind: ListKind<'_>) -> Result<Slot, Error> {
         let now = self.kernel.clock.now();
-        if let Some(slot) = self.leases.take(holds, now) {
+        if let Some(slot) = self.leases.take(kind, now) {
             return Ok(slot);
         }
         let _leasing = self.leases.leasing.lock().await;
         loop {
             // Another request may have leased while this one waited.
-            if let Some(slot) = self.leases.take(holds, now) {
+            if let Some(slot) = self.leases.take(kind, now) {
                 return Ok(slot);
             }
             // A command that issues one token wastes no slots.
-            let count = if self.recorder.is_running() { self.leases.wanted(holds, now) } else { 1 };
+            let count = if self.recorder.is_running() { self.leases.wanted(kind, now) } else { 1 };
             let mut tx = self.kernel.storage.begin().await?;
-            let lease = tx.lease_slots(holds, count, self.kernel.random.fill()?, now).await?;
+            let lease = tx.lease_slots(kind, count, self.kernel.random.fill()?, now).await?;
             tx.commit().await?;
-            self.leases.put(holds, lease, count, now);
+            self.leases.put(kind, lease, count, now);
         }
     }
 }

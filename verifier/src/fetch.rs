@@ -104,7 +104,10 @@ pub enum Unavailable {
 pub(crate) async fn get(fetch: &dyn Fetch, request: Request<'_>) -> Result<Fetched, Unavailable> {
     let answer = fetch.get(request).await.map_err(|error| Unavailable::Unreachable(error.0))?;
     if answer.body.len() > MAX_BODY_BYTES {
-        return Err(Unavailable::InvalidAnswer { url: request.url.to_owned(), why: "it is longer than 256 KiB" });
+        return Err(Unavailable::InvalidAnswer {
+            url: request.url.to_owned(),
+            why: "it is longer than 256 KiB",
+        });
     }
     Ok(answer)
 }

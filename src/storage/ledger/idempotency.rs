@@ -1,4 +1,4 @@
-//! Replies kept for `Idempotency-Key`: rows of `idempotency_keys`, written with the change they answered.
+//! Replies saved for `Idempotency-Key`: rows of `idempotency_keys`, written with the change they answered.
 
 use crate::storage::engine::{on_read, on_tx, on_write, row, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
@@ -14,7 +14,7 @@ statements! {
 }
 
 row! {
-    /// A kept reply. Caller, method, path and key together name it.
+    /// A saved reply. Caller, method, path and key together name it.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct StoredReply {
         /// Who asked (a `client_id`).
@@ -35,8 +35,8 @@ row! {
 }
 
 impl Storage {
-    /// The kept reply to an earlier request of that name, if it has not expired at `now`.
-    pub async fn kept_reply(
+    /// The saved reply to an earlier request of that name, if it has not expired at `now`.
+    pub async fn saved_reply(
         &self,
         caller: &str,
         method: &str,
@@ -50,14 +50,14 @@ impl Storage {
     }
 
     /// Forgets replies that have expired at `now`.
-    pub async fn purge_kept_replies(&self, now: i64) -> Result<u64, StorageError> {
+    pub async fn purge_saved_replies(&self, now: i64) -> Result<u64, StorageError> {
         Ok(on_write!(self, pool => sqlx::query(PURGE).bind(now).execute(pool).await?.rows_affected()))
     }
 }
 
 impl Tx {
     /// Keeps a reply. `false` if another request of that name was first; the caller must then undo its change.
-    pub async fn keep_reply(&mut self, reply: &StoredReply, now: i64) -> Result<bool, StorageError> {
+    pub async fn save_reply(&mut self, reply: &StoredReply, now: i64) -> Result<bool, StorageError> {
         on_tx!(self.db, conn => sqlx::query(CLEAR)
             .bind(&reply.caller).bind(&reply.method).bind(&reply.path).bind(&reply.idempotency_key).bind(now)
             .execute(&mut *conn).await.map(|_| ()))?;

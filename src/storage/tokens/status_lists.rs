@@ -3,7 +3,7 @@
 //! Slots are given out by a cursor that only rises, so no slot is given out twice; a process that ends loses what it had
 //! leased and not used.
 
-use crate::model::slot_lease::{Holds, Lease};
+use crate::model::slot_lease::{Lease, ListKind};
 use crate::model::status::{LIST_BYTES, PART_BYTES, SLOTS_PER_LIST};
 use crate::storage::engine::{on_read, on_tx, statements};
 use crate::storage::{Change, Storage, StorageError, Tx};
@@ -17,7 +17,7 @@ statements! {
     // Taken before anything of a list is, and after the rows of clients and keys.
     TURN = "UPDATE turns SET number = number WHERE name = 'status_lists'";
     NEXT = "UPDATE turns SET number = number + $1 WHERE name = 'status_lists' RETURNING number";
-    INSERT = "INSERT INTO status_lists (list, holds, kid, seed, leased, created_at, last_exp)
+    INSERT = "INSERT INTO status_lists (list, kind, kid, seed, leased, created_at, last_exp)
         VALUES ($1, $2, $3, $4, 0, $5, 0)";
     FIND = "SELECT (SELECT change_seq FROM service_state WHERE id = 1) FROM status_lists WHERE list = $1";
     PARTS = "SELECT part, bits FROM status_bits WHERE list = $1 ORDER BY part";
@@ -95,17 +95,17 @@ impl Tx {
     /// has to be opened. Work that leases comes one after the other.
     pub async fn lease_slots(
         &mut self,
-        holds: Holds<'_>,
+        kind: ListKind<'_>,
         count: u32,
         seed: [u8; 16],
         now: i64,
     ) -> Result<Lease, StorageError> {
         self.serialise_status_lists().await?;
         let open: Option<i64> = on_tx!(self.db, conn => sqlx::query_scalar(OPEN)
-            .bind(holds.as_str()).bind(holds.kid().unwrap_or_default()).fetch_optional(&mut *conn).await)?;
+            .bind(kind.as_str()).bind(kind.kid().unwrap_or_default()).fetch_optional(&mut *conn).await)?;
         let list = match open {
             Some(list) => list,
-            None => self.open_status_list(holds, seed, now).await?,
+            None => self.open_status_list(kind, seed, now).await?,
         };
         let count = count.clamp(1, SLOTS_PER_LIST);
         let (leased, seed): (i64, Vec<u8>) = on_tx!(self.db, conn => sqlx::query_as(LEASE)
@@ -119,13 +119,13 @@ impl Tx {
 
     async fn open_status_list(
         &mut self,
-        holds: Holds<'_>,
+        kind: ListKind<'_>,
         seed: [u8; 16],
         now: i64,
     ) -> Result<i64, StorageError> {
         let list = self.skip_status_lists(1).await?;
         on_tx!(self.db, conn => sqlx::query(INSERT)
-            .bind(list).bind(holds.as_str()).bind(holds.kid()).bind(seed.as_slice()).bind(now)
+            .bind(list).bind(kind.as_str()).bind(kind.kid()).bind(seed.as_slice()).bind(now)
             .execute(&mut *conn).await.map(|_| ()))?;
         Ok(list)
     }

@@ -207,7 +207,7 @@ async fn what_is_kept_is_sealed(engine: Engine) {
     let body = json!({"label": "Canary label", "permissions": ["mintmark:read"]});
     let made = ok(&sent(post(&admin, path, "k", &body)).await, 201);
     let storage = app.database.open().await;
-    let kept = storage.kept_reply(&admin.client.client_id, "POST", path, "k", START).await.unwrap().unwrap();
+    let kept = storage.saved_reply(&admin.client.client_id, "POST", path, "k", START).await.unwrap().unwrap();
     let secret = made["client_secret"].as_str().unwrap();
     for bytes in [&kept.sealed_reply, &kept.body_hash] {
         for canary in ["Canary label", secret, &secret[4..12]] {

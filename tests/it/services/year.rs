@@ -15,7 +15,7 @@ use mintmark::model::expiry::TokenExpiry;
 use mintmark::model::ids;
 use mintmark::model::proof::Proof;
 use mintmark::model::secret::ClientSecret;
-use mintmark::model::slot_lease::Holds;
+use mintmark::model::slot_lease::ListKind;
 use mintmark_verifier::{AccessTokenClaims, Checks, Verifier};
 
 use super::{Place, START, admin};
@@ -60,7 +60,8 @@ async fn stock(place: &Place) -> Vec<String> {
         let mut tx = storage.begin().await.unwrap();
         for number in chunk * 10_000..(chunk + 1) * 10_000 {
             if slots.is_empty() {
-                slots = tx.lease_slots(Holds::Generations, 10_000, [7; 16], START).await.unwrap().collect();
+                slots =
+                    tx.lease_slots(ListKind::Generations, 10_000, [7; 16], START).await.unwrap().collect();
             }
             let mut random = [0; 16];
             random[..8].copy_from_slice(&(number as u64).to_be_bytes());

@@ -4,7 +4,7 @@ use crate::support::{
     AUDIENCE, FakeIssuer, LIST, TestClock, builder, good_claims, keys, list_claims, slots, with,
 };
 use actix_web::{App, HttpServer, web};
-use mintmark_verifier::actix::{Authorized, Requirement, Rejection};
+use mintmark_verifier::actix::{Authorized, Rejection, Requirement};
 use mintmark_verifier::{Fetched, Verifier};
 use serde_json::json;
 use std::net::SocketAddr;

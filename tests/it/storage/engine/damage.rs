@@ -209,7 +209,7 @@ async fn a_migration_in_another_form_is_refused(engine: Engine) {
 async fn a_missing_table_is_an_error_and_not_ready(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     database.execute("DROP TABLE idempotency_keys").await;
-    storage.kept_reply("cl_1", "POST", "/", "k", 0).await.unwrap_err();
+    storage.saved_reply("cl_1", "POST", "/", "k", 0).await.unwrap_err();
     database.execute("DROP TABLE _sqlx_migrations").await;
     storage.schema_is_current().await.unwrap_err();
 }

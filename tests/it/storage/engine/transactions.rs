@@ -54,7 +54,7 @@ async fn write_all(tx: &mut Tx) {
         sealed_reply: vec![2],
         expires_at: NOW + 1,
     };
-    assert!(tx.keep_reply(&reply, NOW).await.unwrap());
+    assert!(tx.save_reply(&reply, NOW).await.unwrap());
     tx.changed(Change::Client("cl_2".to_owned()));
 }
 
@@ -73,7 +73,7 @@ async fn there(storage: &Storage) -> Vec<&'static str> {
         ("root", storage.sealed_root().await.unwrap().is_some()),
         ("event", !events.items.is_empty()),
         ("mail", storage.count_unsent_mails().await.unwrap() > 0),
-        ("reply", storage.kept_reply("cl_1", "POST", "/", "k", NOW).await.unwrap().is_some()),
+        ("reply", storage.saved_reply("cl_1", "POST", "/", "k", NOW).await.unwrap().is_some()),
         ("counter", storage.change_seq().await.unwrap() > 0),
     ];
     checks.into_iter().filter_map(|(name, there)| there.then_some(name)).collect()

@@ -28,16 +28,16 @@ fn reply(path: &str) -> StoredReply {
 async fn a_reply_is_kept_under_its_whole_name(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
-    assert!(change!(storage, tx => tx.keep_reply(&reply("/v1/products"), NOW)));
+    assert!(change!(storage, tx => tx.save_reply(&reply("/v1/products"), NOW)));
     let found = async |caller: &str, method: &str, path: &str, key: &str| {
-        storage.kept_reply(caller, method, path, key, NOW).await.unwrap()
+        storage.saved_reply(caller, method, path, key, NOW).await.unwrap()
     };
     assert_eq!(found("cl_1", "POST", "/v1/products", "once").await, Some(reply("/v1/products")));
     assert_eq!(found("cl_2", "POST", "/v1/products", "once").await, None);
     assert_eq!(found("cl_1", "PUT", "/v1/products", "once").await, None);
     assert_eq!(found("cl_1", "POST", "/v1/workspaces", "once").await, None);
     assert_eq!(found("cl_1", "POST", "/v1/products", "twice").await, None);
-    assert!(change!(storage, tx => tx.keep_reply(&reply("/v1/workspaces"), NOW)));
+    assert!(change!(storage, tx => tx.save_reply(&reply("/v1/workspaces"), NOW)));
 }
 
 async fn a_reply_is_kept_once_until_it_expires(engine: Engine) {
@@ -45,12 +45,12 @@ async fn a_reply_is_kept_once_until_it_expires(engine: Engine) {
     let storage = database.open().await;
     let first = reply("/");
     let second = StoredReply { sealed_reply: vec![2], expires_at: NOW + 99, ..reply("/") };
-    assert!(change!(storage, tx => tx.keep_reply(&first, NOW)));
-    assert!(!change!(storage, tx => tx.keep_reply(&second, NOW + 9)));
-    let found = async |now| storage.kept_reply("cl_1", "POST", "/", "once", now).await.unwrap();
+    assert!(change!(storage, tx => tx.save_reply(&first, NOW)));
+    assert!(!change!(storage, tx => tx.save_reply(&second, NOW + 9)));
+    let found = async |now| storage.saved_reply("cl_1", "POST", "/", "once", now).await.unwrap();
     assert_eq!(found(NOW + 9).await, Some(first));
     assert_eq!(found(NOW + 10).await, None);
-    assert!(change!(storage, tx => tx.keep_reply(&second, NOW + 10)));
+    assert!(change!(storage, tx => tx.save_reply(&second, NOW + 10)));
     assert_eq!(found(NOW + 10).await, Some(second));
 }
 
@@ -58,19 +58,19 @@ async fn expired_replies_are_purged(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     for (path, expires_at) in [("/a", NOW), ("/b", NOW + 1)] {
-        assert!(change!(storage, tx => tx.keep_reply(&StoredReply { expires_at, ..reply(path) }, NOW - 1)));
+        assert!(change!(storage, tx => tx.save_reply(&StoredReply { expires_at, ..reply(path) }, NOW - 1)));
     }
-    assert_eq!(storage.purge_kept_replies(NOW).await.unwrap(), 1);
-    assert_eq!(storage.purge_kept_replies(NOW).await.unwrap(), 0);
-    assert!(storage.kept_reply("cl_1", "POST", "/b", "once", NOW).await.unwrap().is_some());
+    assert_eq!(storage.purge_saved_replies(NOW).await.unwrap(), 1);
+    assert_eq!(storage.purge_saved_replies(NOW).await.unwrap(), 0);
+    assert!(storage.saved_reply("cl_1", "POST", "/b", "once", NOW).await.unwrap().is_some());
 }
 
 async fn of_two_requests_at_once_one_keeps_its_reply(engine: Engine) {
     let database = TestDatabase::new(engine);
     let [storage, other] = [database.open().await, database.open().await];
     let mut tx = storage.begin().await.unwrap();
-    assert!(tx.keep_reply(&reply("/"), NOW).await.unwrap());
-    let theirs = async { change!(other, tx => tx.keep_reply(&reply("/"), NOW)) };
+    assert!(tx.save_reply(&reply("/"), NOW).await.unwrap());
+    let theirs = async { change!(other, tx => tx.save_reply(&reply("/"), NOW)) };
     let kept = outcome_after(&database, theirs, async { drop(tx.commit().await.unwrap()) }).await;
     assert!(!kept);
 }
@@ -79,8 +79,8 @@ async fn a_request_goes_on_when_the_one_before_it_is_undone(engine: Engine) {
     let database = TestDatabase::new(engine);
     let [storage, other] = [database.open().await, database.open().await];
     let mut tx = storage.begin().await.unwrap();
-    assert!(tx.keep_reply(&reply("/"), NOW).await.unwrap());
-    let theirs = async { change!(other, tx => tx.keep_reply(&reply("/"), NOW)) };
+    assert!(tx.save_reply(&reply("/"), NOW).await.unwrap());
+    let theirs = async { change!(other, tx => tx.save_reply(&reply("/"), NOW)) };
     let kept = outcome_after(&database, theirs, async { tx.rollback().await.unwrap() }).await;
     assert!(kept);
 }

@@ -1,4 +1,4 @@
-//! Audit events, mails, kept replies and the change counter.
+//! Audit events, mails, saved replies and the change counter.
 
 mod audit;
 mod changes;

@@ -1,6 +1,6 @@
 //! What a restored database no longer believes: every slot it cannot account for.
 
-use mintmark::model::slot_lease::Holds;
+use mintmark::model::slot_lease::ListKind;
 use mintmark::model::status::{Mark, SLOTS_PER_LIST, Slot, Status, status};
 use mintmark::model::token::RecordedToken;
 
@@ -12,7 +12,7 @@ on_both_engines!(every_slot_but_those_of_living_tokens_is_revoked);
 async fn every_slot_but_those_of_living_tokens_is_revoked(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let leased: Vec<Slot> =
-        change!(storage, tx => tx.lease_slots(Holds::Expiring, 4, [7; 16], NOW)).collect();
+        change!(storage, tx => tx.lease_slots(ListKind::Expiring, 4, [7; 16], NOW)).collect();
     let [living, suspended, dead, unused] = leased[..] else { panic!("{leased:?}") };
     for recorded in [
         RecordedToken { slot: Some(living), ..token("living") },
@@ -42,6 +42,6 @@ async fn every_slot_but_those_of_living_tokens_is_revoked(engine: Engine) {
     );
     let revoked = (0..SLOTS_PER_LIST).filter(|idx| status(&bits, *idx) == Some(Status::Invalid)).count();
     assert_eq!(revoked, SLOTS_PER_LIST as usize - 2, "whoever may hold them");
-    let mut next = change!(storage, tx => tx.lease_slots(Holds::Expiring, 1, [7; 16], NOW));
+    let mut next = change!(storage, tx => tx.lease_slots(ListKind::Expiring, 1, [7; 16], NOW));
     assert_eq!(next.next().unwrap().list, last + 1, "no more slots of the old list are given out");
 }

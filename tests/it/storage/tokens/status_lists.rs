@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use futures_util::future::join_all;
 use mintmark::model::client::ApiClient;
 use mintmark::model::key::{Phase, SigningKey};
-use mintmark::model::slot_lease::{Holds, Lease};
+use mintmark::model::slot_lease::{Lease, ListKind};
 use mintmark::model::status::{self, LIST_BYTES, Mark, SLOTS_PER_LIST, SLOTS_PER_PART, Slot, Status};
 use mintmark::model::token::RecordedToken;
 use mintmark::storage::{Change, Changes, Storage, StorageError};
@@ -39,13 +39,13 @@ async fn fresh(engine: Engine) -> (TestDatabase, Storage) {
     (database, storage)
 }
 
-async fn lease(storage: &Storage, holds: Holds<'_>, count: u32) -> Lease {
-    change!(storage, tx => tx.lease_slots(holds, count, SEED, NOW))
+async fn lease(storage: &Storage, kind: ListKind<'_>, count: u32) -> Lease {
+    change!(storage, tx => tx.lease_slots(kind, count, SEED, NOW))
 }
 
 /// A list of expiring tokens that has no slot left since [`NOW`].
-async fn full(storage: &Storage, holds: Holds<'_>) -> i64 {
-    lease(storage, holds, SLOTS_PER_LIST).await.next().unwrap().list
+async fn full(storage: &Storage, kind: ListKind<'_>) -> i64 {
+    lease(storage, kind, SLOTS_PER_LIST).await.next().unwrap().list
 }
 
 fn at(list: i64, idx: u32) -> Slot {
@@ -75,23 +75,23 @@ async fn statuses(storage: &Storage, list: i64, slots: &[u32]) -> Vec<Status> {
 
 async fn leases_follow_one_another(engine: Engine) {
     let (_database, storage) = fresh(engine).await;
-    assert_eq!(lease(&storage, Holds::Expiring, 10).await, Lease::new(1, SEED, 0, 10));
+    assert_eq!(lease(&storage, ListKind::Expiring, 10).await, Lease::new(1, SEED, 0, 10));
     // The order is the list's, not that of whoever asks.
-    let again = change!(storage, tx => tx.lease_slots(Holds::Expiring, 20, [7; 16], NOW + 9));
+    let again = change!(storage, tx => tx.lease_slots(ListKind::Expiring, 20, [7; 16], NOW + 9));
     assert_eq!(again, Lease::new(1, SEED, 10, 30));
-    assert_eq!(lease(&storage, Holds::Expiring, 0).await, Lease::new(1, SEED, 30, 31));
+    assert_eq!(lease(&storage, ListKind::Expiring, 0).await, Lease::new(1, SEED, 30, 31));
     // What was not committed was not given out.
     let mut tx = storage.begin().await.unwrap();
-    tx.lease_slots(Holds::Expiring, 5, SEED, NOW).await.unwrap();
+    tx.lease_slots(ListKind::Expiring, 5, SEED, NOW).await.unwrap();
     tx.rollback().await.unwrap();
-    assert_eq!(lease(&storage, Holds::Expiring, 1).await, Lease::new(1, SEED, 31, 32));
+    assert_eq!(lease(&storage, ListKind::Expiring, 1).await, Lease::new(1, SEED, 31, 32));
     assert_eq!(storage.status_lists().await.unwrap(), [1]);
 }
 
 async fn two_processes_lease_apart(engine: Engine) {
     let (database, storage) = fresh(engine).await;
     let other = database.open().await;
-    let turns = (0..24).map(|turn| lease([&storage, &other][turn % 2], Holds::Generations, 7));
+    let turns = (0..24).map(|turn| lease([&storage, &other][turn % 2], ListKind::Generations, 7));
     let slots: Vec<Slot> = join_all(turns).await.into_iter().flatten().collect();
     assert_eq!(slots.len(), 24 * 7);
     assert_eq!(slots.iter().collect::<HashSet<_>>().len(), slots.len());
@@ -101,25 +101,33 @@ async fn two_processes_lease_apart(engine: Engine) {
 
 async fn a_full_list_is_followed_by_the_next(engine: Engine) {
     let (database, storage) = fresh(engine).await;
-    let almost = lease(&storage, Holds::Expiring, SLOTS_PER_LIST - 5).await;
+    let almost = lease(&storage, ListKind::Expiring, SLOTS_PER_LIST - 5).await;
     assert_eq!(almost.count(), SLOTS_PER_LIST as usize - 5);
     let filled = "SELECT COUNT(*) FROM status_lists WHERE filled_at = 1790000000";
     assert_eq!(database.number(filled).await, 0);
     // What is left of the list, and no slot twice.
-    let rest: Vec<Slot> = lease(&storage, Holds::Expiring, 10).await.collect();
+    let rest: Vec<Slot> = lease(&storage, ListKind::Expiring, 10).await.collect();
     assert_eq!(rest, Lease::new(1, SEED, SLOTS_PER_LIST - 5, SLOTS_PER_LIST).collect::<Vec<_>>());
     assert_eq!(database.number(filled).await, 1);
-    assert_eq!(lease(&storage, Holds::Expiring, 10).await, Lease::new(2, SEED, 0, 10));
-    assert_eq!(lease(&storage, Holds::Generations, u32::MAX).await, Lease::new(3, SEED, 0, SLOTS_PER_LIST));
+    assert_eq!(lease(&storage, ListKind::Expiring, 10).await, Lease::new(2, SEED, 0, 10));
+    assert_eq!(
+        lease(&storage, ListKind::Generations, u32::MAX).await,
+        Lease::new(3, SEED, 0, SLOTS_PER_LIST)
+    );
     assert_eq!(storage.status_lists().await.unwrap(), [1, 2, 3]);
 }
 
 async fn each_kind_has_lists_of_its_own(engine: Engine) {
     let (_database, storage) = fresh(engine).await;
-    let kinds = [Holds::Generations, Holds::Expiring, Holds::NeverExpiring("k1"), Holds::NeverExpiring("k2")];
+    let kinds = [
+        ListKind::Generations,
+        ListKind::Expiring,
+        ListKind::NeverExpiring("k1"),
+        ListKind::NeverExpiring("k2"),
+    ];
     for start in [0, 3] {
-        for (list, holds) in (1..).zip(kinds) {
-            assert_eq!(lease(&storage, holds, 3).await, Lease::new(list, SEED, start, start + 3));
+        for (list, kind) in (1..).zip(kinds) {
+            assert_eq!(lease(&storage, kind, 3).await, Lease::new(list, SEED, start, start + 3));
         }
     }
     assert_eq!(storage.status_lists().await.unwrap(), [1, 2, 3, 4]);
@@ -127,8 +135,8 @@ async fn each_kind_has_lists_of_its_own(engine: Engine) {
 
 async fn a_mark_is_kept_and_tells_which_list_changed(engine: Engine) {
     let (_database, storage) = fresh(engine).await;
-    for holds in [Holds::Generations, Holds::Expiring] {
-        lease(&storage, holds, 1).await;
+    for kind in [ListKind::Generations, ListKind::Expiring] {
+        lease(&storage, kind, 1).await;
     }
     assert!(storage.status_list(9).await.unwrap().is_none());
     let empty = storage.status_list(1).await.unwrap().unwrap();
@@ -158,7 +166,7 @@ async fn a_mark_is_kept_and_tells_which_list_changed(engine: Engine) {
 
 async fn revoking_beats_suspending(engine: Engine) {
     let (_database, storage) = fresh(engine).await;
-    lease(&storage, Holds::Expiring, 1).await;
+    lease(&storage, ListKind::Expiring, 1).await;
     let (one, two, three) = (at(1, 1), at(1, 2), at(1, 3));
     assert_eq!(mark(&storage, &[one, two], Mark::Suspend).await, [1]);
     assert_eq!(mark(&storage, &[two], Mark::Revoke).await, [1]);
@@ -172,7 +180,7 @@ async fn revoking_beats_suspending(engine: Engine) {
 async fn marks_of_two_processes_lose_nothing(engine: Engine) {
     let (database, storage) = fresh(engine).await;
     let other = database.open().await;
-    lease(&storage, Holds::Expiring, 1).await;
+    lease(&storage, ListKind::Expiring, 1).await;
     // Neighbours in a byte, each by another process, some in a part that is not there yet.
     let marking = (0..40).map(async |turn: u32| {
         let slots = [at(1, turn), at(1, 100 * SLOTS_PER_PART / 10 + turn)];
@@ -187,8 +195,8 @@ async fn marks_of_two_processes_lose_nothing(engine: Engine) {
 
 async fn whoever_marks_waits_for_the_other(engine: Engine) {
     let (database, storage) = fresh(engine).await;
-    for holds in [Holds::Generations, Holds::Expiring] {
-        lease(&storage, holds, 1).await;
+    for kind in [ListKind::Generations, ListKind::Expiring] {
+        lease(&storage, kind, 1).await;
     }
     // Each wants what the other has: the second waits at its first mark, so that neither waits for ever.
     let mut first = storage.begin().await.unwrap();
@@ -210,7 +218,7 @@ async fn whoever_marks_waits_for_the_other(engine: Engine) {
 
 async fn a_list_is_read_as_the_counter_stood(engine: Engine) {
     let (_database, storage) = fresh(engine).await;
-    lease(&storage, Holds::Expiring, 1).await;
+    lease(&storage, ListKind::Expiring, 1).await;
     for idx in 0..5 {
         let mut tx = storage.begin().await.unwrap();
         tx.mark_slots(&[at(1, idx)], Mark::Revoke).await.unwrap();
@@ -238,18 +246,18 @@ async fn a_list_ends_when_nothing_in_it_can_live(engine: Engine) {
     // The client and the token of the samples point at the first lists.
     change!(storage, tx => tx.skip_status_lists(9));
 
-    let unfilled = lease(&storage, Holds::Generations, 1).await.next().unwrap().list;
-    let later = change!(storage, tx => tx.lease_slots(Holds::Expiring, SLOTS_PER_LIST, SEED, NOW + 1))
+    let unfilled = lease(&storage, ListKind::Generations, 1).await.next().unwrap().list;
+    let later = change!(storage, tx => tx.lease_slots(ListKind::Expiring, SLOTS_PER_LIST, SEED, NOW + 1))
         .next()
         .unwrap();
-    let outlived = full(&storage, Holds::Expiring).await;
-    let just_over = full(&storage, Holds::Expiring).await;
-    let generation = full(&storage, Holds::Expiring).await;
-    let living = full(&storage, Holds::Expiring).await;
-    let dead = full(&storage, Holds::Expiring).await;
-    let of_active = full(&storage, Holds::NeverExpiring("active")).await;
-    let of_retiring = full(&storage, Holds::NeverExpiring("retiring")).await;
-    let of_gone = full(&storage, Holds::NeverExpiring("gone")).await;
+    let outlived = full(&storage, ListKind::Expiring).await;
+    let just_over = full(&storage, ListKind::Expiring).await;
+    let generation = full(&storage, ListKind::Expiring).await;
+    let living = full(&storage, ListKind::Expiring).await;
+    let dead = full(&storage, ListKind::Expiring).await;
+    let of_active = full(&storage, ListKind::NeverExpiring("active")).await;
+    let of_retiring = full(&storage, ListKind::NeverExpiring("retiring")).await;
+    let of_gone = full(&storage, ListKind::NeverExpiring("gone")).await;
 
     let mut tx = storage.begin().await.unwrap();
     tx.status_list_outlives(outlived, NOW + 1).await.unwrap();
@@ -284,7 +292,7 @@ async fn a_list_ends_when_nothing_in_it_can_live(engine: Engine) {
 
 async fn an_ended_list_leaves_nothing_but_its_number(engine: Engine) {
     let (database, storage) = fresh(engine).await;
-    let list = full(&storage, Holds::Expiring).await;
+    let list = full(&storage, ListKind::Expiring).await;
     assert_eq!(mark(&storage, &[at(list, 1)], Mark::Revoke).await, [list]);
     assert_eq!(ended(&storage, NOW, 100).await, [list]);
     assert!(storage.status_list(list).await.unwrap().is_none());
@@ -292,12 +300,12 @@ async fn an_ended_list_leaves_nothing_but_its_number(engine: Engine) {
     // Whoever comes late marks nothing.
     assert_eq!(mark(&storage, &[at(list, 2)], Mark::Revoke).await, [0_i64; 0]);
     assert_eq!(database.number("SELECT COUNT(*) FROM status_bits").await, 0);
-    assert_eq!(full(&storage, Holds::Expiring).await, list + 1);
+    assert_eq!(full(&storage, ListKind::Expiring).await, list + 1);
 }
 
 async fn an_end_can_only_be_put_off(engine: Engine) {
     let (_database, storage) = fresh(engine).await;
-    let list = full(&storage, Holds::Expiring).await;
+    let list = full(&storage, ListKind::Expiring).await;
     for exp in [NOW + 10, NOW + 5] {
         change!(storage, tx => tx.status_list_outlives(list, exp));
     }
@@ -307,7 +315,7 @@ async fn an_end_can_only_be_put_off(engine: Engine) {
 
 async fn a_key_that_is_gone_has_no_open_list(engine: Engine) {
     let (_database, storage) = fresh(engine).await;
-    let of = |kid| Holds::NeverExpiring(kid);
+    let of = |kid| ListKind::NeverExpiring(kid);
     assert_eq!(lease(&storage, of("gone"), 3).await, Lease::new(1, SEED, 0, 3));
     assert_eq!(lease(&storage, of("kept"), 3).await, Lease::new(2, SEED, 0, 3));
     change!(storage, tx => tx.close_status_lists_of("gone", NOW + 7));
@@ -323,16 +331,16 @@ async fn a_key_that_is_gone_has_no_open_list(engine: Engine) {
 
 async fn numbers_can_be_skipped(engine: Engine) {
     let (_database, storage) = fresh(engine).await;
-    assert_eq!(full(&storage, Holds::Expiring).await, 1);
+    assert_eq!(full(&storage, ListKind::Expiring).await, 1);
     assert_eq!(change!(storage, tx => tx.skip_status_lists(1000)), 1001);
-    assert_eq!(full(&storage, Holds::Expiring).await, 1002);
+    assert_eq!(full(&storage, ListKind::Expiring).await, 1002);
     assert_eq!(change!(storage, tx => tx.skip_status_lists(0)), 1002);
     assert_eq!(storage.status_lists().await.unwrap(), [1, 1002]);
 }
 
 async fn a_part_of_another_length_is_damage(engine: Engine) {
     let (database, storage) = fresh(engine).await;
-    lease(&storage, Holds::Expiring, 1).await;
+    lease(&storage, ListKind::Expiring, 1).await;
     mark(&storage, &[at(1, SLOTS_PER_PART)], Mark::Revoke).await;
     database
         .execute(match engine {

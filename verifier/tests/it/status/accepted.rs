@@ -199,7 +199,8 @@ async fn an_answer_that_is_not_a_list_of_the_issuer_is_refused() {
         let (issuer, clock, verifier) = set_up();
         issuer.answer(LIST, body.clone());
         let error = verifier.verify(&token()).await.unwrap_err();
-        let refused = VerifyError::StatusUnavailable(Unavailable::InvalidAnswer { url: LIST.to_owned(), why });
+        let refused =
+            VerifyError::StatusUnavailable(Unavailable::InvalidAnswer { url: LIST.to_owned(), why });
         assert_eq!(error, refused, "{name}");
         assert_eq!(error.answer().status(), 503, "{name}");
 
