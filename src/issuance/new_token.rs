@@ -1,9 +1,11 @@
 //! What an administrator may request of a generated token, and the rules for each member.
 
+use serde_json::Value;
+
 use super::Refused;
 use super::grant;
-use crate::clients::Credentials;
-use crate::kernel::Error;
+use crate::clients::{Credentials, read_token_expiry};
+use crate::kernel::{Error, Fields};
 use crate::model::expiry::{LIFETIME_RANGE, TokenExpiry};
 use crate::model::field_errors::FieldErrors;
 use crate::model::grant::Grant;
@@ -20,6 +22,16 @@ pub struct NewToken {
 }
 
 impl NewToken {
+    /// Reads the body of a request.
+    pub(crate) fn read(body: &Value) -> Self {
+        let (wanted, parse_errors) = Fields::read(body, |fields| Self {
+            scope: fields.string("scope").value().cloned(),
+            token_expiry: read_token_expiry(fields).value().copied(),
+            parse_errors: FieldErrors::default(),
+        });
+        Self { parse_errors, ..wanted }
+    }
+
     /// Checks every member against the client's grant.
     pub(super) fn check(&self, client: &Credentials) -> Result<(), Error> {
         let mut errors = self.parse_errors.clone();

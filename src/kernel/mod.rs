@@ -8,6 +8,7 @@ mod fields;
 mod json;
 mod policy;
 mod precondition;
+mod problem;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ pub(crate) use fields::Fields;
 pub(crate) use json::to_json;
 pub use policy::Policy;
 pub use precondition::Precondition;
+pub use problem::{Kind as ProblemKind, Problem};
 
 /// What services share. Each of them holds it; no door does, so that a door reaches storage only through a service.
 #[derive(Debug)]

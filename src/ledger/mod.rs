@@ -3,6 +3,7 @@
 
 mod audit;
 mod clean_up;
+mod dto;
 mod follow;
 mod idempotency;
 mod memory;

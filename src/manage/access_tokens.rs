@@ -8,10 +8,8 @@ use super::auth::Authorized;
 use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
-use crate::clients::read_token_expiry;
 use crate::issuance::{GeneratedToken, NewToken};
-use crate::kernel::{Fields, to_json};
-use crate::model::field_errors::FieldErrors;
+use crate::kernel::to_json;
 use crate::services::Services;
 
 /// `GET /v1/api-clients/{client_id}/access-tokens`
@@ -28,12 +26,7 @@ pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResp
 pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let client_id: String = call.path()?;
     let body = call.optional_body().await?;
-    let (wanted, parse_errors) = Fields::read(&body.json, |fields| NewToken {
-        scope: fields.string("scope").value().cloned(),
-        token_expiry: read_token_expiry(fields).value().copied(),
-        parse_errors: FieldErrors::default(),
-    });
-    let wanted = NewToken { parse_errors, ..wanted };
+    let wanted = NewToken::read(&body.json);
     let reply = |made: &GeneratedToken| {
         let location = call.path_of(&format!("/v1/api-clients/{client_id}/access-tokens/{}", made.jti));
         Reply::created(location, None, &to_json(made))

@@ -2,14 +2,13 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde_json::{Value, json};
 
 use super::auth::Authorized;
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
+use crate::kernel::to_json;
 use crate::ledger::AuditFilter;
-use crate::model::audit::{Action, AuditEvent};
-use crate::model::clock::to_rfc3339;
+use crate::model::audit::Action;
 use crate::model::ids;
 use crate::services::Services;
 
@@ -27,20 +26,5 @@ pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResp
     };
     query.finish()?;
     let events = services.ledger.audit_events(&call.caller, &filter, &page.page).await?;
-    Ok(page.reply(services.subkeys(), events, json_of))
-}
-
-fn json_of(event: &AuditEvent) -> Value {
-    json!({
-        "event_id": event.event_id,
-        "at": to_rfc3339(event.at),
-        "actor": event.actor.name,
-        "action": event.action,
-        "workspace_id": event.workspace_id,
-        "client_id": event.client_id,
-        "target": event.target,
-        "request_id": event.actor.request_id,
-        "source_ip": event.actor.source_ip,
-        "detail": event.detail,
-    })
+    Ok(page.reply(services.subkeys(), events, to_json))
 }

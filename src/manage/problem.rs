@@ -8,102 +8,24 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
-use serde_json::json;
 
 use crate::http::retry_after;
-use crate::kernel::Error;
-use crate::model::field_errors::FieldError;
-use crate::model::scope::Permission;
+use crate::kernel::{self, Error};
 use crate::telemetry::request_id::RequestId;
 
-/// The base of every problem's `type`.
-const TYPE_BASE: &str = "https://mintmark.dev/problems/";
-
-/// What kind of problem it is: `type`, `title` and status follow from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// The body is no JSON, or not readable as such.
-    MalformedJson,
-    /// A query parameter or a header is malformed.
-    InvalidParameter,
-    /// Fields break their rules.
-    Validation,
-    /// Values that are lawful but not served yet.
-    NotSupportedYet,
-    /// No token, or none that holds.
-    Unauthorized,
-    /// The caller may not.
-    Forbidden,
-    /// No such thing within reach.
-    NotFound,
-    /// The path has other methods.
-    MethodNotAllowed,
-    /// The state of things does not allow it.
-    Conflict,
-    /// `If-Match` does not hold.
-    PreconditionFailed,
-    /// The body did not come in time.
-    RequestTimeout,
-    /// The body is over its limit.
-    PayloadTooLarge,
-    /// The body is of another type, or encoded.
-    UnsupportedMediaType,
-    /// The idempotency key came with another body.
-    IdempotencyKeyReused,
-    /// The request with this idempotency key is still running.
-    IdempotencyInProgress,
-    /// It cannot be known or done at present.
-    Unavailable,
-}
-
-impl Kind {
-    fn parts(self) -> (&'static str, &'static str, StatusCode) {
-        match self {
-            Self::MalformedJson => ("malformed-json", "The body is not JSON", StatusCode::BAD_REQUEST),
-            Self::InvalidParameter => {
-                ("invalid-parameter", "A parameter is not valid", StatusCode::BAD_REQUEST)
-            }
-            Self::Validation => ("validation", "Some fields are not valid", StatusCode::UNPROCESSABLE_ENTITY),
-            Self::NotSupportedYet => {
-                ("not-supported-yet", "Not supported yet", StatusCode::UNPROCESSABLE_ENTITY)
-            }
-            Self::Unauthorized => ("unauthorized", "An access token is needed", StatusCode::UNAUTHORIZED),
-            Self::Forbidden => ("forbidden", "Not allowed", StatusCode::FORBIDDEN),
-            Self::NotFound => ("not-found", "Not found", StatusCode::NOT_FOUND),
-            Self::MethodNotAllowed => {
-                ("method-not-allowed", "Method not allowed", StatusCode::METHOD_NOT_ALLOWED)
-            }
-            Self::Conflict => ("conflict", "Conflict", StatusCode::CONFLICT),
-            Self::PreconditionFailed => {
-                ("precondition-failed", "It has changed", StatusCode::PRECONDITION_FAILED)
-            }
-            Self::RequestTimeout => ("request-timeout", "Body too slow", StatusCode::REQUEST_TIMEOUT),
-            Self::PayloadTooLarge => ("payload-too-large", "Body too large", StatusCode::PAYLOAD_TOO_LARGE),
-            Self::UnsupportedMediaType => {
-                ("unsupported-media-type", "Media type not supported", StatusCode::UNSUPPORTED_MEDIA_TYPE)
-            }
-            Self::IdempotencyKeyReused => {
-                ("idempotency-key-reused", "Idempotency-Key reused", StatusCode::UNPROCESSABLE_ENTITY)
-            }
-            Self::IdempotencyInProgress => ("idempotency-in-progress", "Still running", StatusCode::CONFLICT),
-            Self::Unavailable => ("unavailable", "Temporarily unavailable", StatusCode::SERVICE_UNAVAILABLE),
-        }
-    }
-}
+pub use crate::kernel::ProblemKind as Kind;
 
 /// A refused request.
 #[derive(Debug)]
 pub struct Problem {
-    kind: Kind,
-    detail: String,
-    errors: Vec<FieldError>,
+    problem: kernel::Problem,
     headers: Vec<(HeaderName, String)>,
 }
 
 impl Problem {
     /// A problem of a kind; `detail` says what to do.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
+        kernel::Problem::new(kind, detail).into()
     }
 
     /// A query parameter or a header that is malformed.
@@ -118,61 +40,19 @@ impl Problem {
         self
     }
 
-    /// The caller's token lacks a permission (RFC 6750 §3.1 `insufficient_scope`).
-    fn lacks(permission: Permission) -> Self {
-        Self::new(
-            Kind::Forbidden,
-            format!(
-                "This needs the scope {permission}: ask for a token with it, from an API client that holds it"
-            ),
-        )
-        .with_header(
-            header::WWW_AUTHENTICATE,
-            format!(r#"Bearer realm="mintmark", error="insufficient_scope", scope="{permission}""#),
-        )
-    }
-
-    fn fields(kind: Kind, errors: Vec<FieldError>, what: &str) -> Self {
-        let detail = match errors.len() {
-            1 => format!(
-                "1 field {} {what}",
-                if kind == Kind::Validation { "is" } else { "has a value that is" }
-            ),
-            n => format!(
-                "{n} fields {} {what}",
-                if kind == Kind::Validation { "are" } else { "have values that are" }
-            ),
-        };
-        Self { errors, ..Self::new(kind, detail) }
-    }
-
-    fn unavailable() -> Self {
-        Self::new(Kind::Unavailable, "The service cannot reach its storage or confirm its state; try again")
-            .with_header(header::RETRY_AFTER, retry_after::SECONDS.to_string())
-    }
-
     /// The response, naming the request it answers.
     pub fn response(&self, request_id: Option<RequestId>) -> HttpResponse {
-        let (slug, title, status) = self.kind.parts();
-        let mut body = json!({
-            "type": format!("{TYPE_BASE}{slug}"),
-            "title": title,
-            "status": status.as_u16(),
-            "detail": self.detail,
-        });
-        if let Some(members) = body.as_object_mut() {
-            if let Some(id) = request_id {
-                members.insert("request_id".to_owned(), id.as_str().into());
-            }
-            if !self.errors.is_empty() {
-                let errors = self.errors.iter().map(|e| json!({"pointer": e.pointer, "detail": e.detail}));
-                members.insert("errors".to_owned(), errors.collect());
-            }
+        let mut body = self.problem.to_json();
+        if let (Some(members), Some(id)) = (body.as_object_mut(), request_id) {
+            members.insert("request_id".to_owned(), id.as_str().into());
         }
-        let mut response = HttpResponse::build(status);
+        let mut response = HttpResponse::build(self.status_code());
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
-        if matches!(self.kind, Kind::RequestTimeout | Kind::PayloadTooLarge | Kind::UnsupportedMediaType) {
+        if matches!(
+            self.problem.kind,
+            Kind::RequestTimeout | Kind::PayloadTooLarge | Kind::UnsupportedMediaType
+        ) {
             // What is left of the body is not read, so the connection cannot be used again.
             response.force_close();
         }
@@ -187,13 +67,14 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.detail)
+        f.write_str(&self.problem.detail)
     }
 }
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        self.kind.parts().2
+        let (_, _, status) = self.problem.kind.parts();
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     fn error_response(&self) -> HttpResponse {
@@ -201,42 +82,36 @@ impl ResponseError for Problem {
     }
 }
 
-impl From<Error> for Problem {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::NotFound(what) => {
-                Self::new(Kind::NotFound, format!("There is no such {what} within reach"))
-            }
-            Error::Conflict(why) => Self::new(Kind::Conflict, capitalised(&why)),
-            Error::Invalid(errors) => Self::fields(Kind::Validation, errors, "not valid"),
-            Error::NotSupportedYet(errors) => {
-                Self::fields(Kind::NotSupportedYet, errors, "not supported yet")
-            }
-            Error::Denied(why) => Self::new(Kind::Forbidden, capitalised(&why)),
-            Error::Lacks(permission) => Self::lacks(permission),
-            Error::Changed => Self::new(
-                Kind::PreconditionFailed,
-                "The resource has changed since; read it again and repeat with its ETag",
-            ),
-            Error::AlreadyAnswered => Self::new(
-                Kind::Conflict,
-                "Another request with this Idempotency-Key came first; repeat this one",
-            ),
-            Error::Stale => {
-                tracing::warn!(%error, "refused: what is in memory may be out of date");
-                Self::unavailable()
-            }
-            Error::Storage(_) | Error::SharedTransaction(_) | Error::Crypto(_) => {
-                tracing::error!(%error, "a request of the management API failed");
-                Self::unavailable()
-            }
-        }
+impl From<kernel::Problem> for Problem {
+    fn from(problem: kernel::Problem) -> Self {
+        Self { problem, headers: Vec::new() }
     }
 }
 
-fn capitalised(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let header = match &error {
+            // RFC 6750 §3.1
+            Error::Lacks(permission) => Some((
+                header::WWW_AUTHENTICATE,
+                format!(r#"Bearer realm="mintmark", error="insufficient_scope", scope="{permission}""#),
+            )),
+            Error::Stale => {
+                tracing::warn!(%error, "refused: what is in memory may be out of date");
+                Some((header::RETRY_AFTER, retry_after::SECONDS.to_string()))
+            }
+            Error::Storage(_) | Error::SharedTransaction(_) | Error::Crypto(_) => {
+                tracing::error!(%error, "a request of the management API failed");
+                Some((header::RETRY_AFTER, retry_after::SECONDS.to_string()))
+            }
+            _ => None,
+        };
+        let problem = Self::from(kernel::Problem::from(error));
+        match header {
+            Some((name, value)) => problem.with_header(name, value),
+            None => problem,
+        }
+    }
 }
 
 /// Answers what has no route.
@@ -255,9 +130,11 @@ pub fn method_not_allowed(allow: &str, request: &HttpRequest) -> HttpResponse {
 #[cfg(test)]
 mod tests {
     use actix_web::body::to_bytes;
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::model::field_errors::FieldError;
+    use crate::model::scope::Permission;
 
     async fn read(problem: Problem) -> (u16, Value, String) {
         let response = problem.error_response();

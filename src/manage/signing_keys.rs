@@ -9,7 +9,7 @@ use super::page::{PageRequest, Query};
 use super::problem::Problem;
 use super::record_or_304;
 use crate::http::conditional::version_tag;
-use crate::kernel::{Fields, to_json};
+use crate::kernel::to_json;
 use crate::services::Services;
 use crate::signing::{KeyRecord, NewSigningKey};
 
@@ -25,13 +25,7 @@ pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResp
 /// `POST /v1/signing-keys`
 pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let body = call.body().await?;
-    let (new, parse_errors) = Fields::read(&body.json, |fields| NewSigningKey {
-        alg: fields.string("alg"),
-        use_for: fields.string("use_for"),
-        private_key_pem: fields.string("private_key_pem"),
-        ..NewSigningKey::default()
-    });
-    let new = NewSigningKey { parse_errors, ..new };
+    let new = NewSigningKey::read(&body.json);
     let reply = |made: &KeyRecord| {
         let location = call.path_of(&format!("/v1/signing-keys/{}", made.key.kid));
         Reply::created(location, Some(version_tag(made.key.version)), &to_json(made))

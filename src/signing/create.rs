@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 use super::key::{KeyError, NewKey};
 use super::{KeyRecord, Signing, rotation};
-use crate::kernel::{Caller, Error};
+use crate::kernel::{Caller, Error, Fields};
 use crate::ledger::SaveReply;
 use crate::model::field_errors::FieldErrors;
 use crate::model::key::{Alg, UseFor};
@@ -34,6 +36,17 @@ impl fmt::Debug for NewSigningKey {
 }
 
 impl NewSigningKey {
+    /// Reads the body of a request.
+    pub(crate) fn read(body: &Value) -> Self {
+        let (new, parse_errors) = Fields::read(body, |fields| Self {
+            alg: fields.string("alg"),
+            use_for: fields.string("use_for"),
+            private_key_pem: fields.string("private_key_pem"),
+            parse_errors: FieldErrors::default(),
+        });
+        Self { parse_errors, ..new }
+    }
+
     /// Generates or parses the key.
     fn make(&self) -> Result<(UseFor, NewKey), Error> {
         let mut errors = self.parse_errors.clone();

@@ -1,0 +1,165 @@
+//! What a refused request reads: a problem (RFC 9457), the same in the management API and at the command line with `--json`.
+
+use serde_json::{Value, json};
+
+use super::Error;
+use crate::model::field_errors::FieldError;
+
+/// The base of every problem's `type`.
+const TYPE_BASE: &str = "https://mintmark.dev/problems/";
+
+/// What kind of problem it is: `type`, `title` and status follow from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The body is no JSON, or not readable as such.
+    MalformedJson,
+    /// A query parameter or a header is malformed.
+    InvalidParameter,
+    /// Fields break their rules.
+    Validation,
+    /// Values that are valid but not supported by this version.
+    NotSupportedYet,
+    /// No token, or none that is valid here.
+    Unauthorized,
+    /// The caller may not do this.
+    Forbidden,
+    /// No such record within reach.
+    NotFound,
+    /// The path has other methods.
+    MethodNotAllowed,
+    /// Other records do not allow it.
+    Conflict,
+    /// `If-Match` does not hold.
+    PreconditionFailed,
+    /// The body did not come in time.
+    RequestTimeout,
+    /// The body is over its limit.
+    PayloadTooLarge,
+    /// The body is of another type, or encoded.
+    UnsupportedMediaType,
+    /// The idempotency key came with another body.
+    IdempotencyKeyReused,
+    /// The request with this idempotency key is still running.
+    IdempotencyInProgress,
+    /// It cannot be known or done at present.
+    Unavailable,
+    /// The command line is not valid.
+    Usage,
+    /// The settings are not valid.
+    Settings,
+    /// A token is not valid, as `mintmark tokens verify` finds.
+    InvalidToken,
+    /// A command failed for a reason outside the service, such as a file that cannot be read.
+    Failed,
+}
+
+impl Kind {
+    /// The last part of `type`, the title, and the HTTP status.
+    pub(crate) fn parts(self) -> (&'static str, &'static str, u16) {
+        match self {
+            Self::MalformedJson => ("malformed-json", "The body is not JSON", 400),
+            Self::InvalidParameter => ("invalid-parameter", "A parameter is not valid", 400),
+            Self::Validation => ("validation", "Some fields are not valid", 422),
+            Self::NotSupportedYet => ("not-supported-yet", "Not supported yet", 422),
+            Self::Unauthorized => ("unauthorized", "An access token is needed", 401),
+            Self::Forbidden => ("forbidden", "Not allowed", 403),
+            Self::NotFound => ("not-found", "Not found", 404),
+            Self::MethodNotAllowed => ("method-not-allowed", "Method not allowed", 405),
+            Self::Conflict => ("conflict", "Conflict", 409),
+            Self::PreconditionFailed => ("precondition-failed", "It has changed", 412),
+            Self::RequestTimeout => ("request-timeout", "Body too slow", 408),
+            Self::PayloadTooLarge => ("payload-too-large", "Body too large", 413),
+            Self::UnsupportedMediaType => ("unsupported-media-type", "Media type not supported", 415),
+            Self::IdempotencyKeyReused => ("idempotency-key-reused", "Idempotency-Key reused", 422),
+            Self::IdempotencyInProgress => ("idempotency-in-progress", "Still running", 409),
+            Self::Unavailable => ("unavailable", "Temporarily unavailable", 503),
+            Self::Usage => ("usage", "The command line is not valid", 400),
+            Self::Settings => ("settings", "The settings are not valid", 400),
+            Self::InvalidToken => ("invalid-token", "The token is not valid", 401),
+            Self::Failed => ("failed", "The command failed", 500),
+        }
+    }
+}
+
+/// A problem, without what belongs to a protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Its kind.
+    pub kind: Kind,
+    /// What is wrong and what to do.
+    pub detail: String,
+    /// The fields that break a rule.
+    pub errors: Vec<FieldError>,
+}
+
+impl Problem {
+    /// A problem of a kind; `detail` says what to do.
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), errors: Vec::new() }
+    }
+
+    /// A problem of fields.
+    fn of_fields(kind: Kind, errors: Vec<FieldError>) -> Self {
+        let detail = match (kind, errors.len()) {
+            (Kind::NotSupportedYet, 1) => "1 field has a value that is not supported yet".to_owned(),
+            (Kind::NotSupportedYet, n) => format!("{n} fields have values that are not supported yet"),
+            (_, 1) => "1 field is not valid".to_owned(),
+            (_, n) => format!("{n} fields are not valid"),
+        };
+        Self { errors, ..Self::new(kind, detail) }
+    }
+
+    /// The JSON object of RFC 9457.
+    pub fn to_json(&self) -> Value {
+        let (slug, title, status) = self.kind.parts();
+        let mut body = json!({
+            "type": format!("{TYPE_BASE}{slug}"),
+            "title": title,
+            "status": status,
+            "detail": self.detail,
+        });
+        if let Some(members) = body.as_object_mut().filter(|_| !self.errors.is_empty()) {
+            let errors = self.errors.iter().map(|e| json!({"pointer": e.pointer, "detail": e.detail}));
+            members.insert("errors".to_owned(), errors.collect());
+        }
+        body
+    }
+}
+
+impl From<Error> for Problem {
+    /// Without the cause of what is unavailable: that is for the log, or for a person at the machine.
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NotFound(what) => {
+                Self::new(Kind::NotFound, format!("There is no such {what} within reach"))
+            }
+            Error::Conflict(why) => Self::new(Kind::Conflict, capitalised(&why)),
+            Error::Invalid(errors) => Self::of_fields(Kind::Validation, errors),
+            Error::NotSupportedYet(errors) => Self::of_fields(Kind::NotSupportedYet, errors),
+            Error::Denied(why) => Self::new(Kind::Forbidden, capitalised(&why)),
+            Error::Lacks(permission) => Self::new(
+                Kind::Forbidden,
+                format!(
+                    "This needs the scope {permission}: ask for a token with it, from an API client that holds it"
+                ),
+            ),
+            Error::Changed => Self::new(
+                Kind::PreconditionFailed,
+                "The resource has changed since; read it again and repeat with its ETag",
+            ),
+            Error::AlreadyAnswered => Self::new(
+                Kind::Conflict,
+                "Another request with this Idempotency-Key came first; repeat this one",
+            ),
+            Error::Stale | Error::Storage(_) | Error::SharedTransaction(_) | Error::Crypto(_) => Self::new(
+                Kind::Unavailable,
+                "The service cannot reach its storage or confirm its state; try again",
+            ),
+        }
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
