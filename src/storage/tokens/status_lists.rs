@@ -17,7 +17,7 @@ statements! {
     // Taken before anything of a list is, and after the rows of clients and keys.
     TURN = "UPDATE turns SET number = number WHERE name = 'status_lists'";
     NEXT = "UPDATE turns SET number = number + $1 WHERE name = 'status_lists' RETURNING number";
-    INSERT = "INSERT INTO status_lists (list, kind, kid, seed, leased, created_at, last_exp)
+    INSERT = "INSERT INTO status_lists (list, holds, kid, seed, leased, created_at, last_exp)
         VALUES ($1, $2, $3, $4, 0, $5, 0)";
     FIND = "SELECT (SELECT change_seq FROM service_state WHERE id = 1) FROM status_lists WHERE list = $1";
     PARTS = "SELECT part, bits FROM status_bits WHERE list = $1 ORDER BY part";
