@@ -95,7 +95,25 @@ enum Command {
 
 impl Cli {
     /// Runs the command. Errors go to standard error.
-    pub async fn run(self) -> ExitCode {
+    ///
+    /// The runtime is made here and not in `main`: async code is compiled where it is first polled, and so once.
+    pub fn run(self) -> ExitCode {
+        // Requests are served by the threads of actix-web, so few are needed for the rest.
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+            Ok(runtime) => {
+                let code = runtime.block_on(self.outcome());
+                // After a second signal, work may still be running: do not wait for it.
+                runtime.shutdown_background();
+                code
+            }
+            Err(error) => {
+                eprintln!("mintmark: cannot start threads: {error}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    async fn outcome(self) -> ExitCode {
         let global = &self.global;
         let outcome = match self.command.unwrap_or(Command::Serve(serve::Serve {})) {
             Command::Serve(command) => command.run(global).await,

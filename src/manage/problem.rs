@@ -144,7 +144,7 @@ mod tests {
         (status, serde_json::from_slice(&body).unwrap(), headers)
     }
 
-    #[actix_web::test]
+    #[tokio::test]
     async fn every_bad_field_is_listed() {
         let errors = vec![FieldError::new("/label", "is required"), FieldError::new("/a~1b", "is unknown")];
         let (status, body, headers) = read(Error::Invalid(errors).into()).await;
@@ -155,7 +155,7 @@ mod tests {
         assert!(headers.contains("application/problem+json"), "{headers}");
     }
 
-    #[actix_web::test]
+    #[tokio::test]
     async fn the_cause_of_a_503_does_not_leave() {
         let cause = Error::Crypto("secret cause".to_owned());
         let (status, body, headers) = read(cause.into()).await;
@@ -164,7 +164,7 @@ mod tests {
         assert!(headers.contains("retry-after"), "{headers}");
     }
 
-    #[actix_web::test]
+    #[tokio::test]
     async fn a_missing_scope_is_named() {
         let (status, _, headers) = read(Error::Lacks(Permission::Manage).into()).await;
         assert_eq!(status, 403);

@@ -145,7 +145,7 @@ mod tests {
         Checks { storage: check(storage), migrations: check(migrations), signing_keys: check(signing_keys) }
     }
 
-    #[actix_web::test]
+    #[tokio::test]
     async fn ready_only_if_every_check_passes() {
         let ready = web::Data::new(Readiness::new(|| async { checks(true, true, true) }));
         let fine = json!({"ok": true, "detail": "fine"});
@@ -163,7 +163,7 @@ mod tests {
         }
     }
 
-    #[actix_web::test]
+    #[tokio::test]
     async fn draining_is_not_ready_although_all_checks_pass() {
         let readiness = web::Data::new(Readiness::new(|| async { checks(true, true, true) }));
         readiness.drain();
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(body["checks"]["storage"]["ok"], true);
     }
 
-    #[actix_web::test]
+    #[tokio::test]
     async fn a_check_that_hangs_has_failed() {
         let readiness = Readiness::new(std::future::pending);
         let checks = readiness.check(Duration::ZERO).await;
@@ -181,7 +181,7 @@ mod tests {
         assert!(!checks.all_ok());
     }
 
-    #[actix_web::test]
+    #[tokio::test]
     async fn healthz_says_ok() {
         let response = healthz().await;
         assert_eq!(response.status().as_u16(), 200);

@@ -72,7 +72,7 @@ struct Reply {
     body: String,
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn every_response_carries_one_id_of_our_own() {
     let requests = vec![
         TestRequest::post().uri("/oauth2/token"),
@@ -92,7 +92,7 @@ async fn every_response_carries_one_id_of_our_own() {
     assert_eq!(replies[0].body, replies[0].id, "a handler sees the id its client sees");
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn one_line_a_request_with_nothing_the_caller_wrote() {
     let canary = |request: TestRequest| {
         request
@@ -142,7 +142,7 @@ async fn one_line_a_request_with_nothing_the_caller_wrote() {
     );
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn the_peer_is_the_client_behind_a_trusted_proxy() {
     let request =
         TestRequest::post().uri("/oauth2/token").insert_header(("x-forwarded-for", "10.0.0.1, 203.0.113.9"));
@@ -150,7 +150,7 @@ async fn the_peer_is_the_client_behind_a_trusted_proxy() {
     assert!(log.contains("peer=203.0.113.9"), "{log}");
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn ids_stay_on_errors_though_request_lines_are_turned_off() {
     let requests = vec![TestRequest::post().uri("/oauth2/token")];
     let (replies, log) = exchange("log.level = \"warn,mintmark::http=off\"", &Arc::default(), requests).await;
@@ -158,7 +158,7 @@ async fn ids_stay_on_errors_though_request_lines_are_turned_off() {
     assert!(log.contains("from the handler") && log.contains(&replies[0].id), "{log}");
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn probes_speak_up_only_when_something_is_wrong() {
     let requests = || vec![TestRequest::get().uri("/healthz"), TestRequest::get().uri("/readyz")];
     let (_, log) = exchange("", &Arc::default(), requests()).await;
@@ -167,7 +167,7 @@ async fn probes_speak_up_only_when_something_is_wrong() {
     assert!(log.contains("/healthz"), "{log}");
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn requests_are_counted_by_pattern_method_and_status() {
     let metrics = Arc::new(Metrics::new());
     let mut requests =
@@ -198,7 +198,7 @@ async fn requests_are_counted_by_pattern_method_and_status() {
     assert!(text.contains(durations), "{text}");
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn workers_do_not_repeat_each_others_ids() {
     let telemetry = Telemetry::new(Arc::default(), TrustedProxies::default(), [1; 16]);
     let seen = Mutex::new(HashSet::new());

@@ -87,7 +87,7 @@ async fn get(server: SocketAddr, path: &str, headers: &[&str]) -> (u16, Option<S
     (response[9..12].parse().unwrap(), field(&response, "www-authenticate"), body.to_owned())
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn a_good_token_reaches_the_handler() {
     let server = serve(Some(builder(&FakeIssuer::new(), &TestClock::new()).build().unwrap()));
     let token = keys().es256.token(&good_claims());
@@ -102,7 +102,7 @@ async fn a_good_token_reaches_the_handler() {
     }
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn a_request_without_a_bearer_token_gets_the_scheme_only() {
     let server = serve(Some(builder(&FakeIssuer::new(), &TestClock::new()).build().unwrap()));
     let token = keys().es256.token(&good_claims());
@@ -123,7 +123,7 @@ async fn a_request_without_a_bearer_token_gets_the_scheme_only() {
     }
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn the_answer_to_an_invalid_token_has_the_reason() {
     let server = serve(Some(builder(&FakeIssuer::new(), &TestClock::new()).build().unwrap()));
     let good = format!("Authorization: Bearer {}", keys().es256.token(&good_claims()));
@@ -146,7 +146,7 @@ async fn the_answer_to_an_invalid_token_has_the_reason() {
     }
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn the_answer_to_a_revoked_or_suspended_token_says_so() {
     for (value, says) in [(1, "the token was revoked"), (2, "the token is suspended")] {
         let issuer = FakeIssuer::new();
@@ -158,7 +158,7 @@ async fn the_answer_to_a_revoked_or_suspended_token_says_so() {
     }
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn a_token_whose_list_cannot_be_fetched_gets_503() {
     let issuer = FakeIssuer::new();
     issuer.respond(LIST, Fetched { status: 500, ..Fetched::default() });
@@ -167,7 +167,7 @@ async fn a_token_whose_list_cannot_be_fetched_gets_503() {
     assert_eq!(get(server, "/any", &[&token]).await, (503, None, String::new()));
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn a_missing_product_is_forbidden_and_named() {
     let server = serve(Some(builder(&FakeIssuer::new(), &TestClock::new()).build().unwrap()));
     let token = format!("Authorization: Bearer {}", keys().es256.token(&good_claims()));
@@ -181,7 +181,7 @@ async fn a_missing_product_is_forbidden_and_named() {
     }
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn a_token_that_cannot_be_checked_gets_503() {
     let issuer = FakeIssuer::new();
     issuer.set_down(true);
@@ -191,7 +191,7 @@ async fn a_token_that_cannot_be_checked_gets_503() {
     assert_eq!(field(&ask(server, "/any", &[&token]).await, "retry-after").as_deref(), Some("5"));
 }
 
-#[actix_web::test]
+#[tokio::test]
 async fn without_a_verifier_no_request_is_accepted() {
     let server = serve(None);
     let token = format!("Authorization: Bearer {}", keys().es256.token(&good_claims()));
