@@ -20,7 +20,7 @@ const REMEMBERED_CHANGES: usize = 4096;
 /// The memory of clients.
 #[derive(Debug)]
 pub(crate) struct CredentialCache {
-    entries: QuickCache<Box<str>, Option<Arc<Credentials>>>,
+    entries: QuickCache<Arc<str>, Option<Arc<Credentials>>>,
     invalidations: Mutex<Invalidations>,
 }
 
@@ -54,15 +54,15 @@ impl CredentialCache {
 
     /// Stores what was read at `seq` of the counter, unless it may have changed since. Stores and invalidations take
     /// one lock, so that a change between the check and the store cannot be missed.
-    pub(super) fn fill(&self, client_id: &str, entry: Option<Arc<Credentials>>, seq: i64) {
+    pub(super) fn fill(&self, client_id: Arc<str>, entry: Option<Arc<Credentials>>, seq: i64) {
         let invalidations = self.invalidations.lock().unwrap_or_else(PoisonError::into_inner);
         let outdated = seq < invalidations.floor
             || invalidations
                 .recent
                 .iter()
-                .any(|(at, change)| *at > seq && concerns(change, client_id, entry.as_deref()));
+                .any(|(at, change)| *at > seq && concerns(change, &client_id, entry.as_deref()));
         if !outdated {
-            self.entries.insert(client_id.into(), entry);
+            self.entries.insert(client_id, entry);
         }
     }
 }

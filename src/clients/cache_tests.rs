@@ -1,6 +1,6 @@
 //! Fills that were under way while something changed. Deterministic, since a fill is two steps: read, then store.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::*;
 use crate::model::client::ActiveTokens;
@@ -37,9 +37,8 @@ fn entry(client_id: &str) -> Option<Arc<Credentials>> {
         signing_alg: None,
         token_expiry: TokenExpiry::After { seconds: 3600 },
         expires_at: None,
-        offer: Offer::new(&[product], &[], &audiences),
+        offer: Arc::new(Offer::new(&[product], &[], &audiences)),
         permissions: [].into(),
-        usual_claims: OnceLock::new(),
         workspace_never_expires_allowed: true,
         disabled: false,
         workspace_suspended: false,
@@ -59,10 +58,10 @@ fn a_fill_paused_across_a_change_of_it_is_not_stored() {
         let cache = with_floor(10);
         // Read at 10; the change is the 11th; then the fill goes on.
         cache.invalidate(11, &change);
-        cache.fill("cl_a", entry("cl_a"), 10);
+        cache.fill("cl_a".into(), entry("cl_a"), 10);
         assert!(cache.get("cl_a").is_none(), "{change:?}");
         // Read anew, with the change in sight.
-        cache.fill("cl_a", entry("cl_a"), 11);
+        cache.fill("cl_a".into(), entry("cl_a"), 11);
         assert!(cache.get("cl_a").is_some(), "{change:?}");
         cache.invalidate(12, &change);
         assert!(cache.get("cl_a").is_none(), "{change:?}");
@@ -73,9 +72,9 @@ fn a_fill_paused_across_a_change_of_it_is_not_stored() {
 fn a_fill_of_an_unknown_client_paused_across_its_creation_is_not_stored() {
     let cache = with_floor(10);
     cache.invalidate(11, &Change::Client("cl_a".to_owned()));
-    cache.fill("cl_a", None, 10);
+    cache.fill("cl_a".into(), None, 10);
     assert!(cache.get("cl_a").is_none());
-    cache.fill("cl_b", None, 11);
+    cache.fill("cl_b".into(), None, 11);
     assert!(cache.get("cl_b").is_some_and(|entry| entry.is_none()));
 }
 
@@ -90,7 +89,7 @@ fn changes_of_others_let_a_fill_through() {
     ]) {
         cache.invalidate(seq, &change);
     }
-    cache.fill("cl_a", entry("cl_a"), 10);
+    cache.fill("cl_a".into(), entry("cl_a"), 10);
     assert!(cache.get("cl_a").is_some());
 }
 
@@ -102,14 +101,14 @@ fn a_fill_older_than_what_is_remembered_is_not_stored() {
         cache.invalidate(seq, &Change::Client(format!("cl_{seq}")));
     }
     // Changes 1 to 5 are dropped, so it is unknown whether they were of this client.
-    cache.fill("cl_a", entry("cl_a"), 4);
+    cache.fill("cl_a".into(), entry("cl_a"), 4);
     assert!(cache.get("cl_a").is_none());
-    cache.fill("cl_a", entry("cl_a"), 5);
+    cache.fill("cl_a".into(), entry("cl_a"), 5);
     assert!(cache.get("cl_a").is_some());
     cache.invalidate_all(remembered + 10);
     assert!(cache.get("cl_a").is_none());
-    cache.fill("cl_a", entry("cl_a"), remembered + 9);
+    cache.fill("cl_a".into(), entry("cl_a"), remembered + 9);
     assert!(cache.get("cl_a").is_none());
-    cache.fill("cl_a", entry("cl_a"), remembered + 10);
+    cache.fill("cl_a".into(), entry("cl_a"), remembered + 10);
     assert!(cache.get("cl_a").is_some());
 }

@@ -1,7 +1,7 @@
 //! Loads a client with its live secrets, from memory while what is there is up to date, and checks a secret against it.
 
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -27,9 +27,9 @@ use crate::storage::StoredCredentials;
 #[derive(Debug)]
 pub struct Credentials {
     /// The client.
-    pub client_id: Box<str>,
+    pub client_id: Arc<str>,
     /// Its workspace.
-    pub workspace_id: Box<str>,
+    pub workspace_id: Arc<str>,
     /// The generation that its stateless tokens belong to.
     pub generation: i64,
     /// Where the status of that generation is published.
@@ -43,31 +43,23 @@ pub struct Credentials {
     /// When the client itself expires.
     pub expires_at: Option<UnixSeconds>,
     /// What it may be granted.
-    pub offer: Offer,
+    pub offer: Arc<Offer>,
     /// Whether its workspace allows never-expiring tokens.
     pub workspace_never_expires_allowed: bool,
     /// Its permissions on Mintmark itself.
     pub permissions: Box<[Permission]>,
-    /// What `issuance` keeps of its usual tokens, from the first of them on.
-    pub(crate) usual_claims: OnceLock<Option<ClaimsAround>>,
     pub(super) disabled: bool,
     pub(super) workspace_suspended: bool,
     pub(super) allowed_ips: Box<[IpNet]>,
     pub(super) secrets: Box<[StoredSecret]>,
 }
 
-/// The claims that every stateless token of a client shares, as JSON before and after those that differ.
-#[derive(Debug)]
-pub(crate) struct ClaimsAround {
-    pub(crate) before: Box<str>,
-    pub(crate) after: Box<str>,
-}
-
 /// A secret as authentication needs it.
 #[derive(Debug)]
 pub(super) struct StoredSecret {
     secret_id: Arc<str>,
-    mac: Box<[u8]>,
+    /// HMAC-SHA-256 of the secret.
+    mac: [u8; 32],
     expires_at: Option<UnixSeconds>,
     last_use: LastUse,
 }
@@ -156,6 +148,7 @@ impl Clients {
     async fn read_credentials(&self, client_id: &str) -> Result<Option<Arc<Credentials>>, Error> {
         let (stored, seq) = self.kernel.storage.credentials(client_id).await?;
         let entry = stored.map(|stored| Arc::new(self.condense(stored)));
+        let client_id = entry.as_ref().map_or_else(|| client_id.into(), |entry| Arc::clone(&entry.client_id));
         self.cache.fill(client_id, entry.clone(), seq);
         Ok(entry)
     }
@@ -169,9 +162,13 @@ impl Clients {
             products,
         } = stored;
         Credentials {
-            offer: Offer::new(&products, &client.permissions, &self.kernel.policy.audiences),
+            offer: self.offers.share(Offer::new(
+                &products,
+                &client.permissions,
+                &self.kernel.policy.audiences,
+            )),
             client_id: client.client_id.into(),
-            workspace_id: client.workspace_id.into(),
+            workspace_id: self.workspace_ids.share(client.workspace_id),
             generation: client.generation,
             slot: client.slot,
             active_tokens: client.active_tokens,
@@ -179,18 +176,20 @@ impl Clients {
             token_expiry: client.token_expiry,
             expires_at: client.expires_at,
             permissions: client.permissions.into(),
-            usual_claims: OnceLock::new(),
             workspace_never_expires_allowed,
             disabled: client.disabled_at.is_some(),
             workspace_suspended: workspace_suspended_at.is_some(),
             allowed_ips: client.allowed_ips.into(),
             secrets: secrets
                 .into_iter()
-                .map(|secret| StoredSecret {
-                    secret_id: secret.secret_id.into(),
-                    mac: secret.mac.into(),
-                    expires_at: secret.expires_at,
-                    last_use: LastUse::default(),
+                .filter_map(|secret| {
+                    Some(StoredSecret {
+                        secret_id: secret.secret_id.into(),
+                        // One of another length matches no secret.
+                        mac: secret.mac.try_into().ok()?,
+                        expires_at: secret.expires_at,
+                        last_use: LastUse::default(),
+                    })
                 })
                 .collect(),
         }

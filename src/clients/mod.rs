@@ -16,18 +16,19 @@ mod read;
 mod reserved;
 mod rules;
 mod secrets;
+mod shared;
 mod update;
 
 use std::sync::Arc;
 
 use crate::kernel::Kernel;
 use crate::ledger::Ledger;
+use crate::model::grant::Offer;
 
 pub(crate) use cache::CredentialCache;
 pub use change::ClientChange;
 pub(crate) use change::read_token_expiry;
 pub use create::CreatedClient;
-pub(crate) use credentials::ClaimsAround;
 pub use credentials::{Credentials, Refusal};
 pub(crate) use generations::mark_revoked;
 pub(crate) use last_used::LastUsed;
@@ -35,6 +36,7 @@ pub(crate) use locking::lock_client;
 pub use read::ClientFilter;
 pub use reserved::ReservedChange;
 pub use secrets::{CreatedSecret, NewSecret};
+use shared::Shared;
 pub use update::ChangedClient;
 
 /// How errors name an API client.
@@ -47,11 +49,20 @@ pub struct Clients {
     ledger: Arc<Ledger>,
     cache: Arc<CredentialCache>,
     last_used: LastUsed,
+    offers: Shared<Offer>,
+    workspace_ids: Shared<str>,
 }
 
 impl Clients {
     pub(crate) fn new(kernel: Arc<Kernel>, ledger: Arc<Ledger>, cache: Arc<CredentialCache>) -> Self {
-        Self { kernel, ledger, cache, last_used: LastUsed::default() }
+        Self {
+            kernel,
+            ledger,
+            cache,
+            last_used: LastUsed::default(),
+            offers: Shared::default(),
+            workspace_ids: Shared::default(),
+        }
     }
 
     /// How many clients are held in memory.

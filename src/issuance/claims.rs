@@ -1,90 +1,176 @@
 //! The claims of an access token as JSON (RFC 9068 §2.2).
 //!
-//! Most tokens of a client differ in `iat`, `exp` and `jti` alone: stateless ones of everything it is granted. What they
-//! share is written once and kept with the client's credentials.
+//! The verifier's `ClaimsRef` owns their names and their order, and a test holds what is written here to it. Most of the
+//! text is the same in many tokens: what follows from the issuer is written once, what follows from a grant once for all
+//! clients that have it.
 
-use std::io::Write as _;
-
-use mintmark_verifier::claims::{ClaimsRef, Status, StatusList};
-
-use crate::clients::{ClaimsAround, Credentials};
 use crate::model::clock::UnixSeconds;
-use crate::model::grant::Grant;
+use crate::model::grant::GrantClaims;
 use crate::model::status::Slot;
 use crate::tokens::status_list_uri;
 
-/// The claims that differ from token to token.
+/// The claims that follow neither from the issuer nor from the grant.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Own<'a> {
+    pub(super) client_id: &'a str,
+    pub(super) workspace_id: &'a str,
     pub(super) iat: UnixSeconds,
     pub(super) exp: Option<UnixSeconds>,
     pub(super) jti: &'a str,
     pub(super) never_expires: bool,
+    /// Where its status is published.
+    pub(super) slot: Option<Slot>,
 }
 
-/// Bytes reserved for claims: enough for most tokens.
-const CAPACITY: usize = 1024;
-
-/// The claims of a token of `grant` whose status is published at `slot`.
-pub(super) fn claims(
-    issuer: &str,
-    client: &Credentials,
-    grant: &Grant,
-    slot: Option<Slot>,
-    own: Own<'_>,
-) -> serde_json::Result<Vec<u8>> {
-    // The status list is published below the issuer (draft-ietf-oauth-status-list-21 §6.1).
-    let uri = slot.map(|slot| status_list_uri(issuer, slot.list));
-    let claims = ClaimsRef {
-        iss: issuer,
-        sub: &client.client_id,
-        client_id: &client.client_id,
-        aud: &*grant.audiences,
-        iat: own.iat,
-        exp: own.exp,
-        jti: own.jti,
-        scope: &grant.scope,
-        workspace_id: &client.workspace_id,
-        products: &*grant.products,
-        never_expires: own.never_expires,
-        status: slot
-            .zip(uri.as_deref())
-            .map(|(slot, uri)| Status { status_list: StatusList { idx: u64::from(slot.idx), uri } }),
-        cnf: None,
-    };
-    let mut json = Vec::with_capacity(CAPACITY);
-    serde_json::to_writer(&mut json, &claims)?;
-    Ok(json)
+/// Writes the claims of one issuer's tokens.
+#[derive(Debug)]
+pub(super) struct ClaimsWriter {
+    /// `"…"`
+    iss: Box<str>,
+    /// The URI of a status list up to its number, with the quote before it.
+    status_list: Box<str>,
 }
 
-/// The claims of the usual token of `client`: of all it is granted, expiring, with the status of its generation.
-pub(super) fn usual_claims(
-    issuer: &str,
-    client: &Credentials,
-    iat: UnixSeconds,
-    exp: UnixSeconds,
-    jti: &str,
-) -> serde_json::Result<Vec<u8>> {
-    let own = Own { iat, exp: Some(exp), jti, never_expires: false };
-    match client.usual_claims.get_or_init(|| around(issuer, client)) {
-        Some(ClaimsAround { before, after }) => {
-            let mut json = Vec::with_capacity(before.len() + after.len() + 96);
-            json.extend_from_slice(before.as_bytes());
-            // Ids of tokens are base64url, which JSON takes as it is.
-            write!(json, "\"iat\":{iat},\"exp\":{exp},\"jti\":\"{jti}\"").map_err(serde_json::Error::io)?;
-            json.extend_from_slice(after.as_bytes());
-            Ok(json)
+/// Bytes that the names, the numbers and the `jti` take, rounded up.
+const FIXED: usize = 288;
+
+impl ClaimsWriter {
+    pub(super) fn new(issuer: &str) -> Self {
+        let json = |text: &str| serde_json::Value::from(text).to_string();
+        // The status lists are published below the issuer (draft-ietf-oauth-status-list-21 §6.1).
+        let status_list = json(&status_list_uri(issuer, 0));
+        let status_list = status_list.strip_suffix("0\"").unwrap_or(&status_list);
+        Self { iss: json(issuer).into(), status_list: status_list.into() }
+    }
+
+    /// The claims of one token.
+    pub(super) fn write(&self, grant: &GrantClaims, own: Own<'_>) -> Vec<u8> {
+        // Ids of clients, workspaces and tokens hold only characters that JSON takes as they are.
+        let Own { client_id, workspace_id, iat, exp, jti, never_expires, slot } = own;
+        let length = [&*self.iss, &*self.status_list, client_id, client_id, workspace_id, &*grant.aud];
+        let length = length.iter().map(|text| text.len()).sum::<usize>();
+        let mut json = Json(Vec::with_capacity(FIXED + length + grant.scope.len() + grant.products.len()));
+        json.text(&["{\"iss\":", &self.iss, ",\"sub\":\"", client_id, "\",\"client_id\":\"", client_id]);
+        json.text(&["\",\"aud\":", &grant.aud, ",\"iat\":"]).number(iat);
+        if let Some(exp) = exp {
+            json.text(&[",\"exp\":"]).number(exp);
         }
-        None => claims(issuer, client, &client.offer.whole, client.slot, own),
+        json.text(&[",\"jti\":\"", jti, "\",\"scope\":", &grant.scope]);
+        json.text(&[",\"workspace_id\":\"", workspace_id, "\",\"products\":", &grant.products]);
+        if never_expires {
+            json.text(&[",\"never_expires\":true"]);
+        }
+        if let Some(slot) = slot {
+            json.text(&[",\"status\":{\"status_list\":{\"idx\":"]).number(slot.idx);
+            json.text(&[",\"uri\":", &self.status_list]).number(slot.list).text(&["\"}}"]);
+        }
+        json.text(&["}"]);
+        json.0
     }
 }
 
-/// What [`claims`] writes around the claims of its own. `None` if they are not next to each other.
-fn around(issuer: &str, client: &Credentials) -> Option<ClaimsAround> {
-    // No string of JSON holds quotes that are not escaped, so this occurs once.
-    const OWN: &str = r#""iat":0,"exp":0,"jti":"""#;
-    let own = Own { iat: 0, exp: Some(0), jti: "", never_expires: false };
-    let json = claims(issuer, client, &client.offer.whole, client.slot, own).ok()?;
-    let (before, after) = std::str::from_utf8(&json).ok()?.split_once(OWN)?;
-    Some(ClaimsAround { before: before.into(), after: after.into() })
+/// JSON while it is written.
+struct Json(Vec<u8>);
+
+impl Json {
+    fn text(&mut self, texts: &[&str]) -> &mut Self {
+        for text in texts {
+            self.0.extend_from_slice(text.as_bytes());
+        }
+        self
+    }
+
+    fn number(&mut self, number: impl Into<i64>) -> &mut Self {
+        // A number is always written, and memory takes it.
+        let _ = serde_json::to_writer(&mut self.0, &number.into());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use mintmark_verifier::claims::{ClaimsRef, Status, StatusList};
+
+    use super::*;
+    use crate::model::grant::{Grant, Grantable};
+
+    fn part(scope: &str, audience: &str, is_permission: bool) -> Grantable {
+        let audience = Arc::from(audience);
+        Grantable {
+            scope: scope.into(),
+            audience,
+            is_permission,
+            lifetime_max: None,
+            never_expires_allowed: true,
+        }
+    }
+
+    #[test]
+    fn they_are_written_as_the_verifier_names_and_orders_them() {
+        let issuer = "https://h.example/a\"b";
+        let writer = ClaimsWriter::new(issuer);
+        let parts = [
+            part("gst", "https://é.example/\"\\", false),
+            part("e-invoicing", "https://b.example", false),
+            part("mintmark:read", issuer, true),
+        ];
+        for count in 0..=parts.len() {
+            let grant = Grant::of(&parts.iter().take(count));
+            for (exp, never_expires, slot) in [
+                (Some(2), false, Some(Slot { list: 3, idx: 131_071 })),
+                (Some(i64::MAX), true, Some(Slot { list: i64::MAX, idx: 0 })),
+                (None, true, None),
+            ] {
+                let own = Own {
+                    client_id: "cl_1",
+                    workspace_id: "acme-in",
+                    iat: 1,
+                    exp,
+                    jti: "8Yy-_",
+                    never_expires,
+                    slot,
+                };
+                let uri = slot.map(|slot| status_list_uri(issuer, slot.list));
+                let expected = ClaimsRef {
+                    iss: issuer,
+                    sub: own.client_id,
+                    client_id: own.client_id,
+                    aud: &*grant.audiences,
+                    iat: own.iat,
+                    exp,
+                    jti: own.jti,
+                    scope: &grant.scope,
+                    workspace_id: own.workspace_id,
+                    products: &*grant.products,
+                    never_expires,
+                    status: slot.zip(uri.as_deref()).map(|(slot, uri)| Status {
+                        status_list: StatusList { idx: u64::from(slot.idx), uri },
+                    }),
+                    cnf: None,
+                };
+                let json = writer.write(&GrantClaims::of(&grant), own);
+                assert_eq!(String::from_utf8(json).unwrap(), serde_json::to_string(&expected).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn the_room_for_them_is_reserved_once() {
+        let writer = ClaimsWriter::new("https://h.example");
+        let grant = GrantClaims { aud: "\"a\"".into(), scope: "\"s\"".into(), products: "[]".into() };
+        let own = Own {
+            client_id: "cl_1",
+            workspace_id: "w",
+            iat: i64::MIN,
+            exp: Some(i64::MIN),
+            jti: "1234567890123456789012",
+            never_expires: true,
+            slot: Some(Slot { list: i64::MIN, idx: u32::MAX }),
+        };
+        let json = writer.write(&grant, own);
+        let length = [&*writer.iss, &*writer.status_list, "cl_1cl_1w", "\"a\"\"s\"[]"].concat().len();
+        assert!(json.len() <= FIXED + length, "{} beside {}", json.len(), FIXED + length);
+    }
 }

@@ -27,7 +27,7 @@ use crate::ledger::Ledger;
 use crate::model::client::ActiveTokens;
 use crate::model::clock::UnixSeconds;
 use crate::model::expiry::TokenExpiry;
-use crate::model::grant::Grant;
+use crate::model::grant::{Grant, GrantClaims};
 use crate::model::key::UseFor;
 use crate::model::proof::Proof;
 use crate::model::slot_lease::ListKind;
@@ -38,7 +38,7 @@ use crate::signing::ring::KeyRing;
 use crate::storage::{IssueGuard, Standing};
 use crate::tokens::Tokens;
 
-use claims::Own;
+use claims::{ClaimsWriter, Own};
 pub use generate::GeneratedToken;
 use grant::Lifetime;
 pub use grant::Refused;
@@ -132,6 +132,7 @@ pub struct Issuer {
     recorded_ids: RecordedIds,
     policy: TokenPolicy,
     own_checks: OwnChecks,
+    claims: ClaimsWriter,
 }
 
 /// What a token carries besides its client and its grant.
@@ -169,6 +170,7 @@ impl Issuer {
             tokens,
             ring,
             recorded_ids: RecordedIds::default(),
+            claims: ClaimsWriter::new(&policy.issuer),
             policy,
             own_checks,
         })
@@ -292,7 +294,7 @@ impl Issuer {
         self.ring.for_signing(alg, use_for, now).ok_or(IssueError::NoKey)
     }
 
-    #[expect(clippy::ptr_arg, reason = "a borrowed grant is the whole one, whose claims are rendered once")]
+    #[expect(clippy::ptr_arg, reason = "a borrowed grant is the whole one, whose claims are written once")]
     fn sign(
         &self,
         client: &Credentials,
@@ -309,15 +311,20 @@ impl Issuer {
         };
         let failed =
             |error: &dyn std::fmt::Display| tracing::error!(%error, kid = key.kid(), "signing failed");
-        let issuer = &self.policy.issuer;
-        let own = Own { iat: now, exp, jti, never_expires: lifetime == Lifetime::Never };
-        let json = match (lifetime, grant) {
-            (Lifetime::Until(end), Cow::Borrowed(_)) if slot == client.slot => {
-                claims::usual_claims(issuer, client, now, end, jti)
-            }
-            _ => claims::claims(issuer, client, grant, slot, own),
+        let own = Own {
+            client_id: &client.client_id,
+            workspace_id: &client.workspace_id,
+            iat: now,
+            exp,
+            jti,
+            never_expires: lifetime == Lifetime::Never,
+            slot,
         };
-        key.sign_jwt(typ, &json.map_err(|error| failed(&error))?).map_err(|error| failed(&error))
+        let json = match grant {
+            Cow::Borrowed(_) => self.claims.write(&client.offer.whole_claims, own),
+            Cow::Owned(grant) => self.claims.write(&GrantClaims::of(grant), own),
+        };
+        key.sign_jwt(typ, &json).map_err(|error| failed(&error))
     }
 }
 

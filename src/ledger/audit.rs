@@ -1,7 +1,7 @@
 //! Reads the audit trail. [`super::record`] writes it, in the transaction of each change.
 
 use super::Ledger;
-use crate::kernel::{Error, Reader};
+use crate::kernel::{Caller, Error};
 use crate::model::audit::AuditEvent;
 use crate::model::page::{Items, Page};
 
@@ -12,13 +12,14 @@ impl Ledger {
     /// anyone else.
     ///
     /// # Errors
-    /// [`Error::Storage`].
+    /// [`Error::Lacks`], [`Error::Storage`].
     pub async fn audit_events(
         &self,
-        caller: &Reader,
+        caller: &Caller,
         filter: &AuditFilter,
         page: &Page,
     ) -> Result<Items<AuditEvent>, Error> {
+        caller.must_read()?;
         Ok(self.kernel.storage.audit_events(&caller.reach, filter, page).await?)
     }
 }

@@ -4,6 +4,7 @@
 //! who calls; what they may is what its scope and the client's permissions have in common *now*.
 
 use std::str::FromStr as _;
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -18,7 +19,8 @@ use super::problem::{Kind, Problem};
 use crate::http::bearer::{self, Bearer, CHALLENGE};
 use crate::http::conditional::IfMatch;
 use crate::http::peer;
-use crate::kernel::{Caller, Error, Precondition};
+use crate::kernel::Caller;
+use crate::kernel::Precondition;
 use crate::model::scope::Permission;
 use crate::services::Services;
 use crate::telemetry;
@@ -26,17 +28,17 @@ use crate::tokens::{InactiveReason, Validity};
 
 const ASK_ALONE: &str = "ask for a token with scope=mintmark:manage or scope=mintmark:read alone";
 
-/// A request whose caller is known and holds the permission that its handler asks for: `Authorized<Reader>` to read,
-/// `Authorized<Manager>` to change. Its body is still unread, so that a caller that may not is refused before any of it.
-pub struct Authorized<C> {
+/// A request whose caller is known and holds the permission its method needs: `mintmark:read` to look,
+/// `mintmark:manage` to change. Its body is still unread.
+pub struct Authorized {
     /// Who calls.
-    pub caller: C,
+    pub caller: Caller,
     /// The request.
     pub request: HttpRequest,
     payload: Payload,
 }
 
-impl<C> Authorized<C> {
+impl Authorized {
     /// The parts of the path, decoded.
     ///
     /// # Errors
@@ -78,6 +80,11 @@ impl<C> Authorized<C> {
         }
     }
 
+    /// The caller's own name, to bind to it what it is given.
+    pub fn caller_name(&self) -> &str {
+        self.caller.client_id.as_deref().unwrap_or(&self.caller.actor.name)
+    }
+
     /// The path of another resource, below the prefix this request came by.
     pub fn path_of(&self, resource: &str) -> String {
         let pattern = self.request.match_pattern().unwrap_or_default();
@@ -86,7 +93,7 @@ impl<C> Authorized<C> {
     }
 }
 
-impl<C: TryFrom<Caller, Error = Error> + 'static> FromRequest for Authorized<C> {
+impl FromRequest for Authorized {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
@@ -94,7 +101,12 @@ impl<C: TryFrom<Caller, Error = Error> + 'static> FromRequest for Authorized<C> 
         let request = request.clone();
         let payload = payload.take();
         Box::pin(async move {
-            let caller = C::try_from(caller(&request).await?)?;
+            let caller = caller(&request).await?;
+            if request.method().is_safe() {
+                caller.must_read()?;
+            } else {
+                caller.must_manage()?;
+            }
             Ok(Self { caller, request, payload })
         })
     }
@@ -131,7 +143,7 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
             }));
         }
     };
-    telemetry::http::authenticated(request, &client.client_id);
+    telemetry::http::authenticated(request, Arc::clone(&client.client_id));
     let in_scope = |permission: &Permission| {
         claims.scope.split(' ').any(|name| Permission::from_str(name) == Ok(*permission))
     };

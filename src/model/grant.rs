@@ -7,7 +7,7 @@ use super::product::Product;
 use super::scope::Permission;
 
 /// One scope token a client may be granted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Grantable {
     /// The scope token.
     pub scope: Box<str>,
@@ -22,7 +22,7 @@ pub struct Grantable {
 }
 
 /// A set of scope tokens that belongs together in one access token.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Grant {
     /// The scope tokens, space-separated.
     pub scope: Box<str>,
@@ -68,13 +68,46 @@ impl Grant {
     }
 }
 
+/// The values of the claims that say what a token grants, as JSON. Written once for all clients of the same offer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct GrantClaims {
+    /// `aud`: a string if there is one audience, otherwise an array (RFC 7519 §4.1.3).
+    pub aud: Box<str>,
+    /// `scope`, a string (RFC 9068 §2.2.3).
+    pub scope: Box<str>,
+    /// `products`, always an array.
+    pub products: Box<str>,
+}
+
+impl GrantClaims {
+    /// The claims of `grant`.
+    pub fn of(grant: &Grant) -> Self {
+        let aud = match &*grant.audiences {
+            [one] => json_string(one),
+            many => json_array(many.iter().map(|audience| &**audience)),
+        };
+        let products = json_array(grant.products.iter().map(|code| &**code));
+        Self { aud: aud.into(), scope: json_string(&grant.scope).into(), products: products.into() }
+    }
+}
+
+fn json_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn json_array<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    serde_json::Value::from_iter(texts).to_string()
+}
+
 /// Everything a client may be granted, and the grant of all of it, which is the default of a request without a scope.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Offer {
     /// Products by code, then permissions by name.
     pub parts: Box<[Grantable]>,
     /// All of them.
     pub whole: Grant,
+    /// Its claims.
+    pub whole_claims: GrantClaims,
 }
 
 /// The audiences that are not a product's own.
@@ -109,7 +142,8 @@ impl Offer {
         });
         let parts: Box<[Grantable]> = products.chain(permissions).collect();
         let whole = Grant::of(&parts.iter());
-        Self { parts, whole }
+        let whole_claims = GrantClaims::of(&whole);
+        Self { parts, whole, whole_claims }
     }
 
     /// The part with this scope token.

@@ -96,7 +96,7 @@ async fn claims(request: &HttpRequest, door: &Door) -> Result<AccessTokenClaims,
         tracing::info!(reason = reason.as_str(), "refused an access token");
         return Err(DOES_NOT_HOLD);
     }
-    telemetry::http::authenticated(request, &claims.client_id);
+    telemetry::http::authenticated(request, claims.client_id.as_str());
     let query = request.query_string();
     let opens = |member| product(member).is_some_and(|product| claims.has_product(&product));
     if query.is_empty() || query.split('&').all(opens) { Ok(claims) } else { Err(lacking(query)) }

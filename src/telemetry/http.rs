@@ -54,9 +54,9 @@ impl Telemetry {
 }
 
 /// Notes which client `request` authenticated as, for the log lines from here on.
-pub fn authenticated(request: &impl HttpMessage, client_id: &str) {
+pub fn authenticated(request: &impl HttpMessage, client_id: impl Into<Arc<str>>) {
     if let Some(current) = request.extensions().get::<Rc<Current>>() {
-        current.authenticated(client_id);
+        current.authenticated(client_id.into());
     }
 }
 

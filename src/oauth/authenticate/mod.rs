@@ -133,7 +133,7 @@ async fn authenticate<F: Form>(
     let source = telemetry::http::source_ip(request).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     match verify(services, presented.as_ref(), source).await? {
         Ok((credentials, proof)) => {
-            telemetry::http::authenticated(request, &credentials.client_id);
+            telemetry::http::authenticated(request, Arc::clone(&credentials.client_id));
             Ok(Authenticated { credentials, proof, memory, form })
         }
         Err(refusal) => {

@@ -6,6 +6,7 @@ use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::telemetry::request_id::RequestId;
 
@@ -18,7 +19,7 @@ thread_local! {
 pub(in crate::telemetry) struct Current {
     pub(super) id: RequestId,
     pub(super) peer: Option<IpAddr>,
-    client_id: OnceCell<Box<str>>,
+    client_id: OnceCell<Arc<str>>,
 }
 
 impl Current {
@@ -27,8 +28,8 @@ impl Current {
     }
 
     /// Notes which client authenticated. The first one counts.
-    pub(super) fn authenticated(&self, client_id: &str) {
-        self.client_id.get_or_init(|| client_id.into());
+    pub(super) fn authenticated(&self, client_id: Arc<str>) {
+        self.client_id.get_or_init(|| client_id);
     }
 
     /// Runs one step of this request.
