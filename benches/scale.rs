@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use mintmark::app::Core;
 use mintmark::config::Settings;
-use mintmark::kernel::Caller;
+use mintmark::kernel::Manager;
 use mintmark::model::client::{ActiveTokens, ApiClient};
 use mintmark::model::clock::{Clock as _, SystemClock};
 use mintmark::model::expiry::TokenExpiry;
@@ -92,7 +92,7 @@ impl Place {
 
     /// Asks [`ASKED`] times. Returns what each took, in microseconds.
     async fn ask(&self, question: Question) -> Vec<f64> {
-        let (services, caller) = (&self.core.services, Caller::command_line());
+        let (services, caller) = (&self.core.services, Manager::command_line());
         let mut micros = Vec::with_capacity(ASKED);
         for number in 0..ASKED {
             // A stride that is prime to all sizes here, so that neighbours are not asked one after the other.

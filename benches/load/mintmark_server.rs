@@ -9,7 +9,7 @@ use std::time::Instant;
 use mintmark::app::Core;
 use mintmark::clients::ClientChange;
 use mintmark::config::Settings;
-use mintmark::kernel::Caller;
+use mintmark::kernel::Manager;
 use mintmark::model::clock::SystemClock;
 use mintmark::model::expiry::TokenExpiry;
 use mintmark::model::member::Member;
@@ -111,7 +111,7 @@ fn make_clients(folder: &Path, count: usize) -> Vec<Client> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async move {
         let core = Core::open(&settings, Arc::new(SystemClock)).await.expect("a database");
-        let caller = Caller::command_line();
+        let caller = Manager::command_line();
         let services = &core.services;
         let text = |text: &str| Member::Value(text.to_owned());
         for code in ["e-invoicing", "gst"] {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Core, StartError};
 use crate::config::{MasterKey as MasterKeySetting, SecretText, Settings};
-use crate::kernel::Caller;
+use crate::kernel::Manager;
 use crate::storage::Storage;
 use crate::vault::master::{MasterKey, MasterKeyError, Origin};
 
@@ -30,7 +30,7 @@ pub async fn rewrap(settings: &Settings, core: &Core, file: &Path) -> Result<Ori
         MasterKeySetting::File { path, .. } => MasterKey::read(path)?,
     };
     let (to, origin) = MasterKey::ensure(file, &core.random)?;
-    core.services.signing.replace_master_key(&Caller::command_line(), &from, &to).await?;
+    core.services.signing.replace_master_key(&Manager::command_line(), &from, &to).await?;
     Ok(origin)
 }
 

@@ -8,7 +8,7 @@ use super::output::Format;
 use super::values::{Expiry, Given, Pair, member, members, metadata};
 use super::{Failure, Global};
 use crate::clients::{ClientChange, ClientFilter, NewSecret};
-use crate::kernel::{Caller, Precondition, to_json};
+use crate::kernel::{Manager, Precondition, to_json};
 use crate::model::member::Member;
 use crate::services::Services;
 
@@ -224,7 +224,7 @@ impl Clients {
     }
 
     async fn act(self, opened: &Opened) -> Result<(), Failure> {
-        let at = At { services: &opened.core.services, caller: Caller::command_line(), format: self.format };
+        let at = At { services: &opened.core.services, caller: Manager::command_line(), format: self.format };
         match self.verb {
             Verb::List { workspace_id, label, product, status } => {
                 at.list(&workspace_id, &ClientFilter { label, product, status }).await?;
@@ -255,7 +255,7 @@ impl Clients {
 /// What every command works with.
 struct At<'a> {
     services: &'a Services,
-    caller: Caller,
+    caller: Manager,
     format: Format,
 }
 

@@ -10,7 +10,7 @@ use super::opened::{Opened, all_pages};
 use super::output::Format;
 use super::{Failure, Global};
 use crate::app::rewrap;
-use crate::kernel::{Caller, Precondition, to_json};
+use crate::kernel::{Manager, Precondition, to_json};
 use crate::model::key::Alg;
 use crate::model::member::Member;
 use crate::signing::NewSigningKey;
@@ -118,7 +118,7 @@ impl Keys {
     }
 
     async fn act(self, opened: &Opened, pem: Option<String>) -> Result<(), Failure> {
-        let (services, caller, format) = (&opened.core.services, Caller::command_line(), self.format);
+        let (services, caller, format) = (&opened.core.services, Manager::command_line(), self.format);
         let create = async |alg: String, class: Class| -> Result<(), Failure> {
             let new = NewSigningKey {
                 alg: Member::Value(alg),

@@ -7,7 +7,7 @@ use super::opened::{Opened, all_pages};
 use super::output::Format;
 use super::values::{Given, member};
 use super::{Failure, Global};
-use crate::kernel::{Caller, Precondition, to_json};
+use crate::kernel::{Manager, Precondition, to_json};
 use crate::model::member::Member;
 use crate::services::Services;
 use crate::tenants::ProductChange;
@@ -117,7 +117,7 @@ impl Products {
     }
 
     async fn act(self, opened: &Opened) -> Result<(), Failure> {
-        let (services, caller) = (&opened.core.services, Caller::command_line());
+        let (services, caller) = (&opened.core.services, Manager::command_line());
         match self.verb {
             Verb::List => self.format.list(&list(services, &caller).await?, COLUMNS)?,
             Verb::Create { product, change } => {
@@ -145,7 +145,7 @@ impl Products {
     }
 }
 
-async fn list(services: &Services, caller: &Caller) -> Result<Vec<Value>, Failure> {
+async fn list(services: &Services, caller: &Manager) -> Result<Vec<Value>, Failure> {
     let products = all_pages(async |page| services.tenants.products(caller, &page).await).await?;
     Ok(products.iter().map(to_json).collect())
 }

@@ -10,7 +10,7 @@ use super::output::Format;
 use super::{Failure, Global};
 use crate::app;
 use crate::config::Settings;
-use crate::kernel::Caller;
+use crate::kernel::Manager;
 use crate::tokens::Restored;
 
 /// Restore a backup, and revoke the tokens it cannot vouch for
@@ -75,7 +75,10 @@ impl Restore {
     async fn make_safe(&self, settings: Settings) -> Result<Restored, Failure> {
         Opened::with_settings(settings, async |opened| {
             let services = &opened.core.services;
-            Ok(services.tokens.make_restored_safe(&Caller::command_line(), self.keep_recorded_tokens).await?)
+            Ok(services
+                .tokens
+                .make_restored_safe(&Manager::command_line(), self.keep_recorded_tokens)
+                .await?)
         })
         .await
     }

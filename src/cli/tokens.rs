@@ -8,7 +8,7 @@ use super::output::Format;
 use super::values::Expiry;
 use super::{Failure, Global};
 use crate::issuance::NewToken;
-use crate::kernel::{Caller, to_json};
+use crate::kernel::{Manager, to_json};
 
 const COLUMNS: &[&str] =
     &["jti", "scope", "issued_at", "expires_at", "revoked_at", "last_introspected_at", "issued_by"];
@@ -98,7 +98,7 @@ impl Tokens {
     }
 
     async fn act(self, opened: &Opened) -> Result<(), Failure> {
-        let (services, caller, format) = (&opened.core.services, Caller::command_line(), self.format);
+        let (services, caller, format) = (&opened.core.services, Manager::command_line(), self.format);
         match self.verb {
             Verb::List { client_id } => {
                 let read = async |page| services.tokens.access_tokens(&caller, &client_id, &page).await;

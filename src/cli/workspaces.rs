@@ -7,7 +7,7 @@ use super::opened::{Opened, all_pages};
 use super::output::Format;
 use super::values::{Given, member, members};
 use super::{Failure, Global};
-use crate::kernel::{Caller, Precondition, to_json};
+use crate::kernel::{Manager, Precondition, to_json};
 use crate::model::member::Member;
 use crate::tenants::WorkspaceChange;
 
@@ -139,7 +139,7 @@ impl Workspaces {
     }
 
     async fn act(self, opened: &Opened) -> Result<(), Failure> {
-        let (services, caller, format) = (&opened.core.services, Caller::command_line(), self.format);
+        let (services, caller, format) = (&opened.core.services, Manager::command_line(), self.format);
         let update = async |workspace_id: String, change: WorkspaceChange| -> Result<(), Failure> {
             let changed = services
                 .tenants

@@ -9,7 +9,7 @@ use super::change::ClientChange;
 use super::dto::{ClientSettings, in_the_clear};
 use super::locking::lock_workspace;
 use super::{Clients, rules};
-use crate::kernel::{Caller, Error, to_json};
+use crate::kernel::{Caller, Error, Manager, to_json};
 use crate::ledger::{SaveReply, Subject};
 use crate::model::audit::Action;
 use crate::model::client::{ActiveTokens, ApiClient, ClientRecord};
@@ -38,12 +38,11 @@ impl Clients {
     /// [`Error::Denied`] for a permission that the caller does not hold.
     pub async fn create_client(
         &self,
-        caller: &Caller,
+        caller: &Manager,
         workspace_id: &str,
         wanted: &ClientChange,
         save: Option<SaveReply<'_, CreatedClient>>,
     ) -> Result<CreatedClient, Error> {
-        caller.must_manage()?;
         let products = self.products_for(wanted).await?;
         let mut tx = self.kernel.storage.begin().await?;
         let workspace = lock_workspace(&mut tx, &caller.reach, workspace_id).await?;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::generations::mark_revoked;
 use super::{Clients, lock_client};
-use crate::kernel::{Caller, Error, Precondition};
+use crate::kernel::{Error, Manager, Precondition};
 use crate::ledger::Subject;
 use crate::model::audit::Action;
 use crate::model::mail::MailKind;
@@ -17,11 +17,10 @@ impl Clients {
     /// [`Error::NotFound`], [`Error::Denied`], and [`Error::Changed`] if `expected` does not hold.
     pub async fn delete_client(
         &self,
-        caller: &Caller,
+        caller: &Manager,
         client_id: &str,
         expected: &Precondition,
     ) -> Result<(), Error> {
-        caller.must_manage()?;
         let mut tx = self.kernel.storage.begin().await?;
         let client = lock_client(&mut tx, &caller.reach, client_id).await?;
         expected.check(client.version)?;

@@ -1,7 +1,7 @@
 //! Reads API clients with their live secrets. For the management API and the command line.
 
 use super::{API_CLIENT, Clients};
-use crate::kernel::{Caller, Error};
+use crate::kernel::{Error, Reader};
 use crate::model::client::ClientRecord;
 use crate::model::ids;
 use crate::model::page::{Items, Page};
@@ -11,8 +11,7 @@ pub use crate::storage::ClientFilter;
 
 impl Clients {
     /// A client within reach, with its live secrets.
-    pub async fn client(&self, caller: &Caller, client_id: &str) -> Result<ClientRecord, Error> {
-        caller.must_read()?;
+    pub async fn client(&self, caller: &Reader, client_id: &str) -> Result<ClientRecord, Error> {
         if !ids::is_client_id(client_id) {
             return Err(Error::NotFound(API_CLIENT));
         }
@@ -26,12 +25,11 @@ impl Clients {
     /// finds none.
     pub async fn clients(
         &self,
-        caller: &Caller,
+        caller: &Reader,
         workspace_id: &str,
         filter: &ClientFilter,
         page: &Page,
     ) -> Result<Items<ClientRecord>, Error> {
-        caller.must_read()?;
         if !ids::is_workspace_id(workspace_id)
             || self.kernel.storage.workspace(&caller.reach, workspace_id).await?.is_none()
         {

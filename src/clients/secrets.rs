@@ -8,7 +8,7 @@ use super::change::future;
 use super::dto::in_the_clear;
 use super::update::mark_changed;
 use super::{Clients, lock_client};
-use crate::kernel::{Caller, Error, Fields};
+use crate::kernel::{Error, Fields, Manager, Reader};
 use crate::ledger::{SaveReply, Subject};
 use crate::model::audit::Action;
 use crate::model::clock::{UnixSeconds, to_rfc3339};
@@ -54,12 +54,11 @@ impl Clients {
     /// [`Error::NotFound`], [`Error::Denied`].
     pub async fn add_secret(
         &self,
-        caller: &Caller,
+        caller: &Manager,
         client_id: &str,
         wanted: &NewSecret,
         save: Option<SaveReply<'_, CreatedSecret>>,
     ) -> Result<CreatedSecret, Error> {
-        caller.must_manage()?;
         let mut tx = self.kernel.storage.begin().await?;
         let mut client = lock_client(&mut tx, &caller.reach, client_id).await?;
         let now = self.kernel.clock.now();
@@ -107,10 +106,10 @@ impl Clients {
     /// A page of the live secrets of a client within reach, oldest first.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Lacks`], [`Error::Storage`].
+    /// [`Error::NotFound`], [`Error::Storage`].
     pub async fn secrets(
         &self,
-        caller: &Caller,
+        caller: &Reader,
         client_id: &str,
         page: &Page,
     ) -> Result<Items<ClientSecret>, Error> {
@@ -122,10 +121,10 @@ impl Clients {
     /// A live secret of a client within reach.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Lacks`], [`Error::Storage`].
+    /// [`Error::NotFound`], [`Error::Storage`].
     pub async fn secret(
         &self,
-        caller: &Caller,
+        caller: &Reader,
         client_id: &str,
         secret_id: &str,
     ) -> Result<ClientSecret, Error> {
@@ -142,12 +141,11 @@ impl Clients {
     /// [`Error::Conflict`] for the last live one, unless `force`; [`Error::NotFound`], [`Error::Denied`].
     pub async fn delete_secret(
         &self,
-        caller: &Caller,
+        caller: &Manager,
         client_id: &str,
         secret_id: &str,
         force: bool,
     ) -> Result<(), Error> {
-        caller.must_manage()?;
         if !ids::is_uuid(secret_id) {
             return Err(Error::NotFound("client secret"));
         }

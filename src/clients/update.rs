@@ -12,7 +12,7 @@ use super::dto::ClientSettings;
 use super::generations::mark_revoked;
 use super::locking::{lock_client, lock_workspace_of};
 use super::{Clients, rules};
-use crate::kernel::{Caller, Error, Precondition};
+use crate::kernel::{Caller, Error, Manager, Precondition};
 use crate::ledger::{Subject, differences};
 use crate::model::audit::Action;
 use crate::model::client::{ActiveTokens, ApiClient, ClientRecord};
@@ -43,12 +43,11 @@ impl Clients {
     /// As [`Clients::create_client`], and [`Error::Changed`] if `expected` does not hold.
     pub async fn change_client(
         &self,
-        caller: &Caller,
+        caller: &Manager,
         client_id: &str,
         expected: &Precondition,
         change: &ClientChange,
     ) -> Result<ChangedClient, Error> {
-        caller.must_manage()?;
         let products = self.products_for(change).await?;
         let mut tx = self.kernel.storage.begin().await?;
         let workspace = lock_workspace_of(&mut tx, &caller.reach, client_id).await?;

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::new_token::NewToken;
 use super::{IssueError, Issuer, TokenRequest, Wanted};
 use crate::clients::Credentials;
-use crate::kernel::{Caller, Error};
+use crate::kernel::{Caller, Error, Manager};
 use crate::ledger::SaveReply;
 use crate::model::grant::Grant;
 use crate::model::scope::Permission;
@@ -64,7 +64,7 @@ impl Issuer {
     /// [`Error::Invalid`]; [`Error::Denied`] for a permission that the caller does not hold.
     pub async fn generate(
         &self,
-        caller: &Caller,
+        caller: &Manager,
         client_id: &str,
         wanted: &NewToken,
         save: Option<SaveReply<'_, GeneratedToken>>,
@@ -90,7 +90,7 @@ impl Issuer {
     /// `None` if the key was retired between signing and recording.
     async fn generate_once(
         &self,
-        caller: &Caller,
+        caller: &Manager,
         client: &Credentials,
         wanted: Wanted<'_>,
         save: Option<&SaveReply<'_, GeneratedToken>>,

@@ -1,4 +1,10 @@
-//! The caller of a use case: the permissions and the reach of a management API client, or of the command line.
+//! The caller of a use case: the permissions and the reach of a management API client, or of the command line; and the
+//! proofs of what it may do.
+//!
+//! A permission is judged once, where a [`Caller`] becomes a [`Reader`] or a [`Manager`]. Use cases take these, so that
+//! none can be called by somebody who may not, and none judges again.
+
+use std::ops::Deref;
 
 use super::Error;
 use crate::model::audit::Actor;
@@ -20,7 +26,7 @@ pub struct Caller {
 
 impl Caller {
     /// A person at the command line, who has access to the database and so may do everything.
-    pub fn command_line() -> Self {
+    pub(crate) fn command_line() -> Self {
         Self {
             reach: Reach::Platform,
             permissions: Permission::ALL.to_vec(),
@@ -29,32 +35,19 @@ impl Caller {
         }
     }
 
+    /// What tells the caller from every other: its client id, or the name of the command line.
+    pub fn name(&self) -> &str {
+        self.client_id.as_deref().unwrap_or(&self.actor.name)
+    }
+
     /// Whether the caller holds a permission; `mintmark:manage` includes `mintmark:read`.
     pub fn holds(&self, permission: Permission) -> bool {
         self.permissions.contains(&permission)
             || (permission == Permission::Read && self.permissions.contains(&Permission::Manage))
     }
 
-    /// Refuses a caller that may not read.
-    pub fn must_read(&self) -> Result<(), Error> {
-        self.must(Permission::Read)
-    }
-
-    /// Refuses a caller that may not change records within its reach.
-    pub fn must_manage(&self) -> Result<(), Error> {
-        self.must(Permission::Manage)
-    }
-
-    /// Refuses a caller that may not change `what`, which only managers of the platform may.
-    pub fn must_manage_platform(&self, what: &str) -> Result<(), Error> {
-        self.must_manage()?;
-        self.must_be_platform(&format!("change {what}"))
-    }
-
-    /// Refuses a caller that may not read `what`, which only clients of the platform may.
-    pub fn must_read_platform(&self, what: &str) -> Result<(), Error> {
-        self.must_read()?;
-        self.must_be_platform(&format!("read {what}"))
+    fn with(self, permission: Permission) -> Result<Self, Error> {
+        if self.holds(permission) { Ok(self) } else { Err(Error::Lacks(permission)) }
     }
 
     fn must_be_platform(&self, action: &str) -> Result<(), Error> {
@@ -64,8 +57,99 @@ impl Caller {
             Err(Error::Denied(format!("only API clients of the workspace `platform` may {action}")))
         }
     }
+}
 
-    fn must(&self, permission: Permission) -> Result<(), Error> {
-        if self.holds(permission) { Ok(()) } else { Err(Error::Lacks(permission)) }
+/// A caller that may read within its reach. Made from a [`Caller`] that holds `mintmark:read`, and in no other way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reader(Caller);
+
+impl Reader {
+    /// Refuses a caller that may not read `what`, which only clients of the platform may.
+    pub(crate) fn must_read_platform(&self, what: &str) -> Result<(), Error> {
+        self.must_be_platform(&format!("read {what}"))
+    }
+}
+
+impl TryFrom<Caller> for Reader {
+    type Error = Error;
+
+    /// Refuses with [`Error::Lacks`].
+    fn try_from(caller: Caller) -> Result<Self, Error> {
+        caller.with(Permission::Read).map(Self)
+    }
+}
+
+impl Deref for Reader {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.0
+    }
+}
+
+/// A caller that may change records within its reach, and so may read them. Made from a [`Caller`] that holds
+/// `mintmark:manage`, and in no other way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manager(Reader);
+
+impl Manager {
+    /// A person at the command line, who has access to the database and so may do everything.
+    pub fn command_line() -> Self {
+        Self(Reader(Caller::command_line()))
+    }
+
+    /// Refuses a caller that may not change `what`, which only managers of the platform may.
+    pub(crate) fn must_manage_platform(&self, what: &str) -> Result<(), Error> {
+        self.must_be_platform(&format!("change {what}"))
+    }
+}
+
+impl TryFrom<Caller> for Manager {
+    type Error = Error;
+
+    /// Refuses with [`Error::Lacks`].
+    fn try_from(caller: Caller) -> Result<Self, Error> {
+        caller.with(Permission::Manage).map(|caller| Self(Reader(caller)))
+    }
+}
+
+impl Deref for Manager {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(permissions: &[Permission]) -> Caller {
+        Caller { permissions: permissions.to_vec(), ..Caller::command_line() }
+    }
+
+    #[test]
+    fn a_proof_needs_its_permission() {
+        for (permissions, reads, manages) in [
+            (&[][..], false, false),
+            (&[Permission::Introspect][..], false, false),
+            (&[Permission::Read], true, false),
+            (&[Permission::Manage], true, true),
+        ] {
+            assert_eq!(Reader::try_from(with(permissions)).is_ok(), reads, "{permissions:?}");
+            assert_eq!(Manager::try_from(with(permissions)).is_ok(), manages, "{permissions:?}");
+        }
+        let refused = Manager::try_from(with(&[Permission::Read]));
+        assert!(matches!(refused, Err(Error::Lacks(Permission::Manage))), "{refused:?}");
+    }
+
+    #[test]
+    fn some_things_are_of_the_platform() {
+        let own = Caller { reach: Reach::Workspace("acme-in".to_owned()), ..Caller::command_line() };
+        let own = Manager::try_from(own).unwrap();
+        assert!(own.must_manage_platform("products").is_err());
+        assert!(own.must_read_platform("signing keys").is_err());
+        assert!(Manager::command_line().must_manage_platform("products").is_ok());
     }
 }

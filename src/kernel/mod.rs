@@ -1,6 +1,7 @@
 //! What every service shares: storage, clock, random numbers, subkeys and the policy from the settings; and the types that
-//! services and doors have in common: who asks ([`Caller`]), what went wrong ([`Error`]), which version is expected
-//! ([`Precondition`]), how JSON objects are read (`Fields`) and written (`to_json`).
+//! services and doors have in common: who asks ([`Caller`]) and what
+//! they may ([`Reader`], [`Manager`]), what went wrong ([`Error`]), which version is expected ([`Precondition`]), how JSON
+//! objects are read (`Fields`) and written (`to_json`).
 
 mod access;
 mod error;
@@ -18,7 +19,7 @@ use crate::storage::Storage;
 use crate::vault::random::Random;
 use crate::vault::root::Subkeys;
 
-pub use access::Caller;
+pub use access::{Caller, Manager, Reader};
 pub use error::Error;
 pub(crate) use fields::Fields;
 pub(crate) use json::to_json;

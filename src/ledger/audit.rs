@@ -1,7 +1,7 @@
 //! Reads the audit trail. [`super::record`] writes it, in the transaction of each change.
 
 use super::Ledger;
-use crate::kernel::{Caller, Error};
+use crate::kernel::{Error, Reader};
 use crate::model::audit::AuditEvent;
 use crate::model::page::{Items, Page};
 
@@ -12,14 +12,13 @@ impl Ledger {
     /// anyone else.
     ///
     /// # Errors
-    /// [`Error::Lacks`], [`Error::Storage`].
+    /// [`Error::Storage`].
     pub async fn audit_events(
         &self,
-        caller: &Caller,
+        caller: &Reader,
         filter: &AuditFilter,
         page: &Page,
     ) -> Result<Items<AuditEvent>, Error> {
-        caller.must_read()?;
         Ok(self.kernel.storage.audit_events(&caller.reach, filter, page).await?)
     }
 }

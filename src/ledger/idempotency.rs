@@ -81,7 +81,7 @@ impl Ledger {
         body: &[u8],
     ) -> IdempotentRequest {
         IdempotentRequest {
-            caller: caller.client_id.as_deref().unwrap_or(&caller.actor.name).to_owned(),
+            caller: caller.name().to_owned(),
             method: method.to_owned(),
             path: path.to_owned(),
             key: key.to_owned(),

@@ -9,11 +9,11 @@ use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
 use crate::issuance::{GeneratedToken, NewToken};
-use crate::kernel::to_json;
+use crate::kernel::{Manager, Reader, to_json};
 use crate::services::Services;
 
 /// `GET /v1/api-clients/{client_id}/access-tokens`
-pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn list(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let client_id: String = call.path()?;
     let mut query = Query::of(&call.request)?;
     let page = PageRequest::take(&mut query, &call, services.subkeys())?;
@@ -23,7 +23,7 @@ pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResp
 }
 
 /// `POST /v1/api-clients/{client_id}/access-tokens`
-pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn post(mut call: Authorized<Manager>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let client_id: String = call.path()?;
     let body = call.optional_body().await?;
     let wanted = NewToken::read(&body.json);
@@ -38,21 +38,24 @@ pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<Http
 }
 
 /// `DELETE /v1/api-clients/{client_id}/access-tokens`
-pub async fn delete_all(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn delete_all(
+    call: Authorized<Manager>,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
     let client_id: String = call.path()?;
     services.tokens.revoke_tokens(&call.caller, &client_id).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 /// `GET /v1/api-clients/{client_id}/access-tokens/{jti}`
-pub async fn get(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn get(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let (client_id, jti): (String, String) = call.path()?;
     let token = services.tokens.access_token(&call.caller, &client_id, &jti).await?;
     Ok(HttpResponse::Ok().content_type("application/json").body(to_json(&token).to_string()))
 }
 
 /// `DELETE /v1/api-clients/{client_id}/access-tokens/{jti}`
-pub async fn delete(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn delete(call: Authorized<Manager>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let (client_id, jti): (String, String) = call.path()?;
     services.tokens.revoke_token(&call.caller, &client_id, &jti).await?;
     Ok(HttpResponse::NoContent().finish())

@@ -10,12 +10,12 @@ use super::problem::Problem;
 use super::{record, record_or_304};
 use crate::clients::{ClientChange, ClientFilter, CreatedClient};
 use crate::http::conditional::version_tag;
-use crate::kernel::to_json;
+use crate::kernel::{Manager, Reader, to_json};
 use crate::model::product::is_product_code;
 use crate::services::Services;
 
 /// `GET /v1/workspaces/{workspace_id}/api-clients`
-pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn list(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let workspace_id: String = call.path()?;
     let mut query = Query::of(&call.request)?;
     let page = PageRequest::take(&mut query, &call, services.subkeys())?;
@@ -32,7 +32,7 @@ pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResp
 }
 
 /// `POST /v1/workspaces/{workspace_id}/api-clients`
-pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn post(mut call: Authorized<Manager>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let workspace_id: String = call.path()?;
     let body = call.body().await?;
     let wanted = ClientChange::read(&body.json);
@@ -47,14 +47,14 @@ pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<Http
 }
 
 /// `GET /v1/api-clients/{client_id}`
-pub async fn get(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn get(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let id: String = call.path()?;
     let client = services.clients.client(&call.caller, &id).await?;
     Ok(record_or_304(&call.request, client.client.version, &to_json(&client)))
 }
 
 /// `PATCH /v1/api-clients/{client_id}`
-pub async fn patch(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn patch(mut call: Authorized<Manager>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let id: String = call.path()?;
     let expected = call.precondition()?;
     let body = call.body().await?;
@@ -64,7 +64,7 @@ pub async fn patch(mut call: Authorized, services: Data<Services>) -> Result<Htt
 }
 
 /// `DELETE /v1/api-clients/{client_id}`
-pub async fn delete(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn delete(call: Authorized<Manager>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let id: String = call.path()?;
     let expected = call.precondition()?;
     services.clients.delete_client(&call.caller, &id, &expected).await?;

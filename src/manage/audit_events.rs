@@ -6,14 +6,14 @@ use actix_web::web::Data;
 use super::auth::Authorized;
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
-use crate::kernel::to_json;
+use crate::kernel::{Reader, to_json};
 use crate::ledger::AuditFilter;
 use crate::model::audit::Action;
 use crate::model::ids;
 use crate::services::Services;
 
 /// `GET /v1/audit-events`
-pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn list(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&call.request)?;
     let page = PageRequest::take(&mut query, &call, services.subkeys())?;
     let is_action = |name: &str| Action::ALL.iter().any(|action| action.as_str() == name);

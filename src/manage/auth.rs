@@ -19,8 +19,7 @@ use super::problem::{Kind, Problem};
 use crate::http::bearer::{self, Bearer, CHALLENGE};
 use crate::http::conditional::IfMatch;
 use crate::http::peer;
-use crate::kernel::Caller;
-use crate::kernel::Precondition;
+use crate::kernel::{Caller, Error, Precondition};
 use crate::model::scope::Permission;
 use crate::services::Services;
 use crate::telemetry;
@@ -28,17 +27,17 @@ use crate::tokens::{InactiveReason, Validity};
 
 const ASK_ALONE: &str = "ask for a token with scope=mintmark:manage or scope=mintmark:read alone";
 
-/// A request whose caller is known and holds the permission its method needs: `mintmark:read` to look,
-/// `mintmark:manage` to change. Its body is still unread.
-pub struct Authorized {
+/// A request whose caller is known and holds the permission that its handler asks for: `Authorized<Reader>` to read,
+/// `Authorized<Manager>` to change. Its body is still unread, so that a caller that may not is refused before any of it.
+pub struct Authorized<C> {
     /// Who calls.
-    pub caller: Caller,
+    pub caller: C,
     /// The request.
     pub request: HttpRequest,
     payload: Payload,
 }
 
-impl Authorized {
+impl<C> Authorized<C> {
     /// The parts of the path, decoded.
     ///
     /// # Errors
@@ -80,11 +79,6 @@ impl Authorized {
         }
     }
 
-    /// The caller's own name, to bind to it what it is given.
-    pub fn caller_name(&self) -> &str {
-        self.caller.client_id.as_deref().unwrap_or(&self.caller.actor.name)
-    }
-
     /// The path of another resource, below the prefix this request came by.
     pub fn path_of(&self, resource: &str) -> String {
         let pattern = self.request.match_pattern().unwrap_or_default();
@@ -93,7 +87,7 @@ impl Authorized {
     }
 }
 
-impl FromRequest for Authorized {
+impl<C: TryFrom<Caller, Error = Error> + 'static> FromRequest for Authorized<C> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
@@ -101,12 +95,7 @@ impl FromRequest for Authorized {
         let request = request.clone();
         let payload = payload.take();
         Box::pin(async move {
-            let caller = caller(&request).await?;
-            if request.method().is_safe() {
-                caller.must_read()?;
-            } else {
-                caller.must_manage()?;
-            }
+            let caller = C::try_from(caller(&request).await?)?;
             Ok(Self { caller, request, payload })
         })
     }

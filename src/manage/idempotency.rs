@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::auth::Authorized;
 use super::problem::{Kind, Problem};
-use crate::kernel::Error;
+use crate::kernel::{Error, Manager};
 use crate::ledger::{IdempotentRequest, SaveReply, SavedReply};
 use crate::services::Services;
 
@@ -95,7 +95,7 @@ impl Drop for Turn {
 /// Those of `create`; 400 for a key that is none; 422 for a key that came with another body; 409 while a request of
 /// that name is running.
 pub async fn once<T>(
-    call: &Authorized,
+    call: &Authorized<Manager>,
     services: &Services,
     body: &[u8],
     render: impl Fn(&T) -> Reply,

@@ -1,7 +1,7 @@
 //! The management door: JSON under `/v1` (`docs/management-api.md`). One file per noun; what they share stands beside them.
 //!
-//! A handler takes [`auth::Authorized`], the only way to hold a caller; reads body ([`body`]), query and page
-//! ([`page`]), preconditions; calls one use case of the services; and writes JSON. Creating ones go through
+//! A handler takes [`auth::Authorized`], the only way to hold a caller that may read or change; reads body ([`body`]),
+//! query and page ([`page`]), preconditions; calls one use case of the services; and writes JSON. Creating ones go through
 //! [`idempotency::once`]. Whatever refuses becomes a [`problem`].
 
 pub mod access_tokens;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::auth::Authorized;
 use super::problem::Problem;
+use crate::kernel::Reader;
 use crate::model::clock::{UnixSeconds, from_rfc3339};
 use crate::model::page::{Items, Page};
 use crate::vault::root::Subkeys;
@@ -117,7 +118,7 @@ impl PageRequest {
     ///
     /// # Errors
     /// 400 for a `limit` that is none, and for a cursor that was not given out for this.
-    pub fn take(query: &mut Query, call: &Authorized, subkeys: &Subkeys) -> Result<Self, Problem> {
+    pub fn take(query: &mut Query, call: &Authorized<Reader>, subkeys: &Subkeys) -> Result<Self, Problem> {
         let limit = query.take("limit").map_or(Some(Page::DEFAULT_LIMIT), |text| {
             let digits = text.len() <= 3 && text.bytes().all(|b| b.is_ascii_digit());
             text.parse().ok().filter(|limit| digits && (1..=Page::MAX_LIMIT).contains(limit))
@@ -128,7 +129,7 @@ impl PageRequest {
         let cursor = query.take("cursor");
         let mut filters = query.pairs.clone();
         filters.sort_unstable();
-        let mut binding = vec![call.caller_name().to_owned(), call.request.path().to_owned()];
+        let mut binding = vec![call.caller.name().to_owned(), call.request.path().to_owned()];
         binding.extend(filters.into_iter().flat_map(|(name, value)| [name, value]));
         let after = cursor
             .map(|cursor| {

@@ -9,13 +9,13 @@ use super::page::{PageRequest, Query};
 use super::problem::Problem;
 use super::{record, record_or_304};
 use crate::http::conditional::version_tag;
-use crate::kernel::to_json;
+use crate::kernel::{Manager, Reader, to_json};
 use crate::model::product::Product;
 use crate::services::Services;
 use crate::tenants::ProductChange;
 
 /// `GET /v1/products`
-pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn list(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&call.request)?;
     let page = PageRequest::take(&mut query, &call, services.subkeys())?;
     query.finish()?;
@@ -24,7 +24,7 @@ pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResp
 }
 
 /// `POST /v1/products`
-pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn post(mut call: Authorized<Manager>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let body = call.body().await?;
     let (code, change) = ProductChange::read_new(&body.json);
     let reply = |created: &Product| {
@@ -38,14 +38,14 @@ pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<Http
 }
 
 /// `GET /v1/products/{product}`
-pub async fn get(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn get(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let code: String = call.path()?;
     let product = services.tenants.product(&call.caller, &code).await?;
     Ok(record_or_304(&call.request, product.version, &to_json(&product)))
 }
 
 /// `PATCH /v1/products/{product}`
-pub async fn patch(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn patch(mut call: Authorized<Manager>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let code: String = call.path()?;
     let expected = call.precondition()?;
     let body = call.body().await?;
@@ -55,7 +55,7 @@ pub async fn patch(mut call: Authorized, services: Data<Services>) -> Result<Htt
 }
 
 /// `DELETE /v1/products/{product}`
-pub async fn delete(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn delete(call: Authorized<Manager>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let code: String = call.path()?;
     let expected = call.precondition()?;
     services.tenants.delete_product(&call.caller, &code, &expected).await?;

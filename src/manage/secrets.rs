@@ -8,11 +8,11 @@ use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
 use crate::clients::{CreatedSecret, NewSecret};
-use crate::kernel::to_json;
+use crate::kernel::{Manager, Reader, to_json};
 use crate::services::Services;
 
 /// `GET /v1/api-clients/{client_id}/secrets`
-pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn list(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let client_id: String = call.path()?;
     let mut query = Query::of(&call.request)?;
     let page = PageRequest::take(&mut query, &call, services.subkeys())?;
@@ -22,7 +22,7 @@ pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResp
 }
 
 /// `POST /v1/api-clients/{client_id}/secrets`
-pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn post(mut call: Authorized<Manager>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let client_id: String = call.path()?;
     let body = call.optional_body().await?;
     let wanted = NewSecret::read(&body.json);
@@ -38,14 +38,14 @@ pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<Http
 }
 
 /// `GET /v1/api-clients/{client_id}/secrets/{secret_id}`
-pub async fn get(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn get(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let (client_id, secret_id): (String, String) = call.path()?;
     let secret = services.clients.secret(&call.caller, &client_id, &secret_id).await?;
     Ok(HttpResponse::Ok().content_type("application/json").body(to_json(&secret).to_string()))
 }
 
 /// `DELETE /v1/api-clients/{client_id}/secrets/{secret_id}`
-pub async fn delete(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn delete(call: Authorized<Manager>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let (client_id, secret_id): (String, String) = call.path()?;
     let mut query = Query::of(&call.request)?;
     let force = query.flag("force")?;

@@ -9,12 +9,12 @@ use super::page::{PageRequest, Query};
 use super::problem::Problem;
 use super::record_or_304;
 use crate::http::conditional::version_tag;
-use crate::kernel::to_json;
+use crate::kernel::{Manager, Reader, to_json};
 use crate::services::Services;
 use crate::signing::{KeyRecord, NewSigningKey};
 
 /// `GET /v1/signing-keys`
-pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn list(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&call.request)?;
     let page = PageRequest::take(&mut query, &call, services.subkeys())?;
     query.finish()?;
@@ -23,7 +23,7 @@ pub async fn list(call: Authorized, services: Data<Services>) -> Result<HttpResp
 }
 
 /// `POST /v1/signing-keys`
-pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn post(mut call: Authorized<Manager>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let body = call.body().await?;
     let new = NewSigningKey::read(&body.json);
     let reply = |made: &KeyRecord| {
@@ -37,14 +37,14 @@ pub async fn post(mut call: Authorized, services: Data<Services>) -> Result<Http
 }
 
 /// `GET /v1/signing-keys/{kid}`
-pub async fn get(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn get(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let kid: String = call.path()?;
     let key = services.signing.signing_key(&call.caller, &kid).await?;
     Ok(record_or_304(&call.request, key.key.version, &to_json(&key)))
 }
 
 /// `DELETE /v1/signing-keys/{kid}`
-pub async fn delete(call: Authorized, services: Data<Services>) -> Result<HttpResponse, Problem> {
+pub async fn delete(call: Authorized<Manager>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let kid: String = call.path()?;
     let mut query = Query::of(&call.request)?;
     let revoke_tokens = query.flag("revoke_tokens")?;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::key::{KeyError, NewKey};
 use super::{KeyRecord, Signing, rotation};
-use crate::kernel::{Caller, Error, Fields};
+use crate::kernel::{Error, Fields, Manager};
 use crate::ledger::SaveReply;
 use crate::model::field_errors::FieldErrors;
 use crate::model::key::{Alg, UseFor};
@@ -90,12 +90,12 @@ impl Signing {
     /// Generates or imports a key. The first of its algorithm and class signs at once; a later one is published first.
     ///
     /// # Errors
-    /// [`Error::Lacks`], [`Error::Denied`], [`Error::Invalid`]; [`Error::Conflict`] while another key of the same
+    /// [`Error::Denied`], [`Error::Invalid`]; [`Error::Conflict`] while another key of the same
     /// algorithm and class is pending, or for a private key that was imported before; [`Error::AlreadyAnswered`],
     /// [`Error::Storage`].
     pub async fn create_signing_key(
         &self,
-        caller: &Caller,
+        caller: &Manager,
         new: &NewSigningKey,
         save: Option<SaveReply<'_, KeyRecord>>,
     ) -> Result<KeyRecord, Error> {

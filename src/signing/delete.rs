@@ -8,7 +8,7 @@ use super::rotation::{self, NotDeletable, Placement};
 use super::store::facts;
 use super::{GENERATES_RSA, Signing};
 use crate::clients::mark_revoked;
-use crate::kernel::{Caller, Error, Precondition};
+use crate::kernel::{Caller, Error, Manager, Precondition};
 use crate::ledger::Subject;
 use crate::model::audit::Action;
 use crate::model::client::ApiClient;
@@ -25,11 +25,11 @@ impl Signing {
     /// tokens were revoked.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Lacks`], [`Error::Denied`], [`Error::Changed`]; [`Error::Conflict`]
+    /// [`Error::NotFound`], [`Error::Denied`], [`Error::Changed`]; [`Error::Conflict`]
     /// while tokens may depend on it; [`Error::Storage`].
     pub async fn delete_signing_key(
         &self,
-        caller: &Caller,
+        caller: &Manager,
         kid: &str,
         revoke_tokens: bool,
         expected: &Precondition,
@@ -46,7 +46,7 @@ impl Signing {
 
     async fn try_to_delete_signing_key(
         &self,
-        caller: &Caller,
+        caller: &Manager,
         kid: &str,
         revoke_tokens: bool,
         expected: &Precondition,

@@ -1,7 +1,7 @@
 //! Signing keys as an administrator sees them: a page of them, or one.
 
 use super::Signing;
-use crate::kernel::{Caller, Error};
+use crate::kernel::{Error, Reader};
 use crate::model::key::SigningKey;
 use crate::model::page::{Items, Page};
 
@@ -18,8 +18,8 @@ impl Signing {
     /// A page of the published keys, oldest first.
     ///
     /// # Errors
-    /// [`Error::Lacks`], [`Error::Denied`], [`Error::Storage`].
-    pub async fn signing_keys(&self, caller: &Caller, page: &Page) -> Result<Items<KeyRecord>, Error> {
+    /// [`Error::Denied`], [`Error::Storage`].
+    pub async fn signing_keys(&self, caller: &Reader, page: &Page) -> Result<Items<KeyRecord>, Error> {
         let mut keys = self.published_keys(caller).await?;
         // They are few and all read anyway. The place of a key that left since the page before is still known by its
         // instant.
@@ -33,14 +33,14 @@ impl Signing {
     /// One published key.
     ///
     /// # Errors
-    /// [`Error::NotFound`], also for a key that is no longer published; [`Error::Lacks`], [`Error::Denied`],
+    /// [`Error::NotFound`], also for a key that is no longer published; [`Error::Denied`],
     /// [`Error::Storage`].
-    pub async fn signing_key(&self, caller: &Caller, kid: &str) -> Result<KeyRecord, Error> {
+    pub async fn signing_key(&self, caller: &Reader, kid: &str) -> Result<KeyRecord, Error> {
         let keys = self.published_keys(caller).await?;
         keys.into_iter().find(|record| record.key.kid == kid).ok_or(Error::NotFound("signing key"))
     }
 
-    async fn published_keys(&self, caller: &Caller) -> Result<Vec<KeyRecord>, Error> {
+    async fn published_keys(&self, caller: &Reader) -> Result<Vec<KeyRecord>, Error> {
         caller.must_read_platform("signing keys")?;
         let (keys, _) = self.kernel.storage.signing_keys().await?;
         let live = self.kernel.storage.live_tokens_by_kid(self.kernel.clock.now()).await?;

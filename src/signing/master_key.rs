@@ -1,7 +1,7 @@
 //! Moves a database to another master key while it is served (`docs/keys.md`).
 
 use super::Signing;
-use crate::kernel::{Caller, Error};
+use crate::kernel::{Error, Manager};
 use crate::ledger::Subject;
 use crate::model::audit::Action;
 use crate::storage::{SealedRoot, StorageError};
@@ -17,7 +17,7 @@ impl Signing {
     /// [`Error::Crypto`], [`Error::Storage`].
     pub async fn replace_master_key(
         &self,
-        caller: &Caller,
+        caller: &Manager,
         from: &MasterKey,
         to: &MasterKey,
     ) -> Result<(), Error> {

@@ -6,7 +6,7 @@
 use super::Tenants;
 use super::dto::ProductSettings;
 use super::product_change::ProductChange;
-use crate::kernel::{Caller, Error, Precondition, to_json};
+use crate::kernel::{Error, Manager, Precondition, Reader, to_json};
 use crate::ledger::{SaveReply, Subject, differences};
 use crate::model::audit::Action;
 use crate::model::member::Member;
@@ -22,9 +22,8 @@ impl Tenants {
     /// A page of the products the caller may grant, by code.
     ///
     /// # Errors
-    /// [`Error::Lacks`], [`Error::Storage`].
-    pub async fn products(&self, caller: &Caller, page: &Page) -> Result<Items<Product>, Error> {
-        caller.must_read()?;
+    /// [`Error::Storage`].
+    pub async fn products(&self, caller: &Reader, page: &Page) -> Result<Items<Product>, Error> {
         let Some(allowed) = self.products_allowed_to(caller).await? else {
             return Ok(self.kernel.storage.products(page).await?);
         };
@@ -38,9 +37,8 @@ impl Tenants {
     /// A product the caller may grant.
     ///
     /// # Errors
-    /// [`Error::Lacks`], [`Error::NotFound`], [`Error::Storage`].
-    pub async fn product(&self, caller: &Caller, code: &str) -> Result<Product, Error> {
-        caller.must_read()?;
+    /// [`Error::NotFound`], [`Error::Storage`].
+    pub async fn product(&self, caller: &Reader, code: &str) -> Result<Product, Error> {
         if !is_product_code(code) {
             return Err(Error::NotFound(WHAT));
         }
@@ -54,11 +52,11 @@ impl Tenants {
     /// Creates a product.
     ///
     /// # Errors
-    /// [`Error::Lacks`], [`Error::Denied`]; [`Error::Invalid`] with every bad field; [`Error::Conflict`] if the code
+    /// [`Error::Denied`]; [`Error::Invalid`] with every bad field; [`Error::Conflict`] if the code
     /// exists; [`Error::AlreadyAnswered`], [`Error::Storage`].
     pub async fn create_product(
         &self,
-        caller: &Caller,
+        caller: &Manager,
         code: &Member<String>,
         change: &ProductChange,
         save: Option<SaveReply<'_, Product>>,
@@ -114,11 +112,11 @@ impl Tenants {
     /// Changes a product. A change that changes nothing writes nothing.
     ///
     /// # Errors
-    /// [`Error::Lacks`], [`Error::Denied`], [`Error::NotFound`], [`Error::Changed`]; [`Error::Invalid`] with every bad
+    /// [`Error::Denied`], [`Error::NotFound`], [`Error::Changed`]; [`Error::Invalid`] with every bad
     /// field; [`Error::Storage`].
     pub async fn change_product(
         &self,
-        caller: &Caller,
+        caller: &Manager,
         code: &str,
         expected: &Precondition,
         change: &ProductChange,
@@ -151,11 +149,11 @@ impl Tenants {
     /// Deletes a product that no API client is granted.
     ///
     /// # Errors
-    /// [`Error::Lacks`], [`Error::Denied`], [`Error::NotFound`], [`Error::Changed`], [`Error::Conflict`],
+    /// [`Error::Denied`], [`Error::NotFound`], [`Error::Changed`], [`Error::Conflict`],
     /// [`Error::Storage`].
     pub async fn delete_product(
         &self,
-        caller: &Caller,
+        caller: &Manager,
         code: &str,
         expected: &Precondition,
     ) -> Result<(), Error> {
@@ -194,7 +192,7 @@ impl Tenants {
     }
 
     /// The codes of the products the caller's workspace may be granted; `None` for all.
-    async fn products_allowed_to(&self, caller: &Caller) -> Result<Option<Vec<String>>, Error> {
+    async fn products_allowed_to(&self, caller: &Reader) -> Result<Option<Vec<String>>, Error> {
         match &caller.reach {
             Reach::Platform => Ok(None),
             Reach::Workspace(own) => {

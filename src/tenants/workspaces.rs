@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::Tenants;
 use super::dto::WorkspaceSettings;
 use super::workspace_change::WorkspaceChange;
-use crate::kernel::{Caller, Error, Precondition, to_json};
+use crate::kernel::{Error, Manager, Precondition, Reader, to_json};
 use crate::ledger::{SaveReply, Subject, differences};
 use crate::model::audit::Action;
 use crate::model::clock::UnixSeconds;
@@ -24,18 +24,16 @@ impl Tenants {
     /// A page of the workspaces within reach, by id.
     ///
     /// # Errors
-    /// [`Error::Lacks`], [`Error::Storage`].
-    pub async fn workspaces(&self, caller: &Caller, page: &Page) -> Result<Items<Workspace>, Error> {
-        caller.must_read()?;
+    /// [`Error::Storage`].
+    pub async fn workspaces(&self, caller: &Reader, page: &Page) -> Result<Items<Workspace>, Error> {
         Ok(self.kernel.storage.workspaces(&caller.reach, page).await?)
     }
 
     /// A workspace within reach.
     ///
     /// # Errors
-    /// [`Error::Lacks`], [`Error::NotFound`], [`Error::Storage`].
-    pub async fn workspace(&self, caller: &Caller, workspace_id: &str) -> Result<Workspace, Error> {
-        caller.must_read()?;
+    /// [`Error::NotFound`], [`Error::Storage`].
+    pub async fn workspace(&self, caller: &Reader, workspace_id: &str) -> Result<Workspace, Error> {
         if !ids::is_workspace_id(workspace_id) {
             return Err(Error::NotFound(WHAT));
         }
@@ -45,11 +43,11 @@ impl Tenants {
     /// Creates a workspace, under a generated id unless one is given.
     ///
     /// # Errors
-    /// [`Error::Lacks`], [`Error::Denied`]; [`Error::Invalid`] with every bad field; [`Error::Conflict`] if the id is
+    /// [`Error::Denied`]; [`Error::Invalid`] with every bad field; [`Error::Conflict`] if the id is
     /// or was in use; [`Error::AlreadyAnswered`], [`Error::Storage`], [`Error::Crypto`].
     pub async fn create_workspace(
         &self,
-        caller: &Caller,
+        caller: &Manager,
         workspace_id: &Member<String>,
         change: &WorkspaceChange,
         save: Option<SaveReply<'_, Workspace>>,
@@ -108,17 +106,16 @@ impl Tenants {
     /// Changes, suspends or resumes a workspace. A change that changes nothing writes nothing.
     ///
     /// # Errors
-    /// [`Error::Lacks`], [`Error::NotFound`], [`Error::Changed`]; [`Error::Denied`] for more than the name, if the caller
+    /// [`Error::NotFound`], [`Error::Changed`]; [`Error::Denied`] for more than the name, if the caller
     /// is not of the platform; [`Error::Invalid`] with every bad field; [`Error::Conflict`] for suspending `platform`
     /// and for taking away products that clients hold; [`Error::Storage`].
     pub async fn change_workspace(
         &self,
-        caller: &Caller,
+        caller: &Manager,
         workspace_id: &str,
         expected: &Precondition,
         change: &WorkspaceChange,
     ) -> Result<Workspace, Error> {
-        caller.must_manage()?;
         if !ids::is_workspace_id(workspace_id) {
             return Err(Error::NotFound(WHAT));
         }
@@ -165,11 +162,11 @@ impl Tenants {
     /// Deletes a workspace that has no API clients.
     ///
     /// # Errors
-    /// [`Error::Lacks`], [`Error::Denied`], [`Error::NotFound`], [`Error::Changed`]; [`Error::Conflict`] while it has
+    /// [`Error::Denied`], [`Error::NotFound`], [`Error::Changed`]; [`Error::Conflict`] while it has
     /// clients, and for `platform`; [`Error::Storage`].
     pub async fn delete_workspace(
         &self,
-        caller: &Caller,
+        caller: &Manager,
         workspace_id: &str,
         expected: &Precondition,
     ) -> Result<(), Error> {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Tokens;
 use crate::clients::{Credentials, Refusal, lock_client, mark_revoked};
-use crate::kernel::{Caller, Error};
+use crate::kernel::{Error, Manager};
 use crate::ledger::{SaveReply, Subject};
 use crate::model::audit::Action;
 use crate::model::client::ActiveTokens;
@@ -19,13 +19,12 @@ impl Tokens {
     /// The client within reach that an administrator generates a token for, if it may have tokens now.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Lacks`]; [`Error::Conflict`] with what to do first.
+    /// [`Error::NotFound`]; [`Error::Conflict`] with what to do first.
     pub async fn client_to_issue_for(
         &self,
-        caller: &Caller,
+        caller: &Manager,
         client_id: &str,
     ) -> Result<Arc<Credentials>, Error> {
-        caller.must_manage()?;
         let client = self.client_within_reach(caller, client_id).await?;
         let Err(refusal) = client.standing(self.kernel.clock.now()) else { return Ok(client) };
         Err(Error::Conflict(match refusal {
@@ -46,7 +45,7 @@ impl Tokens {
     /// [`Error::AlreadyAnswered`], [`Error::Storage`]; then nothing is recorded.
     pub async fn record_generated_token<T>(
         &self,
-        caller: &Caller,
+        caller: &Manager,
         token: &RecordedToken,
         active_tokens: ActiveTokens,
         save: Option<&SaveReply<'_, T>>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Tokens;
 use crate::clients::Credentials;
-use crate::kernel::{Caller, Error};
+use crate::kernel::{Caller, Error, Reader};
 use crate::model::ids;
 use crate::model::page::{Items, Page};
 use crate::model::token::RecordedToken;
@@ -13,14 +13,13 @@ impl Tokens {
     /// A page of the recorded tokens of a client within reach, newest first; those that ended, too, until they are deleted.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for the client, [`Error::Lacks`], [`Error::Storage`].
+    /// [`Error::NotFound`] for the client, [`Error::Storage`].
     pub async fn access_tokens(
         &self,
-        caller: &Caller,
+        caller: &Reader,
         client_id: &str,
         page: &Page,
     ) -> Result<Items<RecordedToken>, Error> {
-        caller.must_read()?;
         self.client_within_reach(caller, client_id).await?;
         let mut page = self.kernel.storage.recorded_tokens(&caller.reach, client_id, page).await?;
         for token in &mut page.items {
@@ -32,14 +31,13 @@ impl Tokens {
     /// A recorded token of a client within reach.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Lacks`], [`Error::Storage`].
+    /// [`Error::NotFound`], [`Error::Storage`].
     pub async fn access_token(
         &self,
-        caller: &Caller,
+        caller: &Reader,
         client_id: &str,
         jti: &str,
     ) -> Result<RecordedToken, Error> {
-        caller.must_read()?;
         self.client_within_reach(caller, client_id).await?;
         if !ids::is_jti(jti) {
             return Err(Error::NotFound("access token"));

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::Tokens;
-use crate::kernel::{Caller, Error};
+use crate::kernel::{Error, Manager};
 use crate::ledger::Subject;
 use crate::model::audit::Action;
 use crate::model::reach::Reach;
@@ -32,10 +32,10 @@ impl Tokens {
     /// backup. All of it is one transaction, and may be repeated.
     ///
     /// # Errors
-    /// [`Error::Lacks`], [`Error::Denied`], [`Error::Storage`]; then nothing was changed.
+    /// [`Error::Denied`], [`Error::Storage`]; then nothing was changed.
     pub async fn make_restored_safe(
         &self,
-        caller: &Caller,
+        caller: &Manager,
         keep_recorded_tokens: bool,
     ) -> Result<Restored, Error> {
         caller.must_manage_platform("the database")?;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::Tokens;
 use crate::clients::{lock_client, mark_revoked};
-use crate::kernel::{Caller, Error};
+use crate::kernel::{Caller, Error, Manager};
 use crate::ledger::Subject;
 use crate::model::audit::Action;
 use crate::model::ids;
@@ -62,9 +62,8 @@ impl Tokens {
     /// Revokes a recorded token of a client within reach, by its id. Revoking one that has ended changes nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Lacks`], [`Error::Storage`].
-    pub async fn revoke_token(&self, caller: &Caller, client_id: &str, jti: &str) -> Result<(), Error> {
-        caller.must_manage()?;
+    /// [`Error::NotFound`], [`Error::Storage`].
+    pub async fn revoke_token(&self, caller: &Manager, client_id: &str, jti: &str) -> Result<(), Error> {
         let mut tx = self.kernel.storage.begin().await?;
         let client = lock_client(&mut tx, &caller.reach, client_id).await?;
         let now = self.kernel.clock.now();
@@ -90,9 +89,8 @@ impl Tokens {
     /// ones were revoked.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Lacks`], [`Error::Storage`].
-    pub async fn revoke_tokens(&self, caller: &Caller, client_id: &str) -> Result<usize, Error> {
-        caller.must_manage()?;
+    /// [`Error::NotFound`], [`Error::Storage`].
+    pub async fn revoke_tokens(&self, caller: &Manager, client_id: &str) -> Result<usize, Error> {
         let mut tx = self.kernel.storage.begin().await?;
         let mut client = lock_client(&mut tx, &caller.reach, client_id).await?;
         let revoked = self.clients.revoke_all_tokens(&mut tx, &mut client, self.kernel.clock.now()).await?;

@@ -3,7 +3,7 @@
 use crate::cli::Failure;
 use crate::cli::opened::all_pages;
 use crate::clients::{ClientChange, ClientFilter, NewSecret};
-use crate::kernel::{Caller, Error, Precondition};
+use crate::kernel::{Error, Manager, Precondition};
 use crate::model::member::Member;
 use crate::model::secret::PlainSecret;
 use crate::services::Services;
@@ -26,7 +26,7 @@ pub(super) struct Demo {
 impl Demo {
     /// Creates what is missing.
     pub(super) async fn prepare(services: &Services) -> Result<Self, Failure> {
-        let caller = Caller::command_line();
+        let caller = Manager::command_line();
         make_products(services, &caller).await?;
         make_workspace(services, &caller).await?;
         let wanted = ClientChange {
@@ -47,7 +47,7 @@ impl Demo {
     }
 }
 
-async fn make_products(services: &Services, caller: &Caller) -> Result<(), Failure> {
+async fn make_products(services: &Services, caller: &Manager) -> Result<(), Failure> {
     for (code, name) in PRODUCTS.into_iter().zip(PRODUCT_NAMES) {
         match services.tenants.product(caller, code).await {
             Err(Error::NotFound(_)) => {
@@ -60,7 +60,7 @@ async fn make_products(services: &Services, caller: &Caller) -> Result<(), Failu
     Ok(())
 }
 
-async fn make_workspace(services: &Services, caller: &Caller) -> Result<(), Failure> {
+async fn make_workspace(services: &Services, caller: &Manager) -> Result<(), Failure> {
     match services.tenants.workspace(caller, WORKSPACE).await {
         Err(Error::NotFound(_)) => {
             let named = WorkspaceChange { name: text("Demo"), ..WorkspaceChange::default() };
@@ -76,7 +76,7 @@ async fn make_workspace(services: &Services, caller: &Caller) -> Result<(), Fail
 }
 
 /// The API client of an earlier run.
-async fn known_client(services: &Services, caller: &Caller) -> Result<Option<String>, Failure> {
+async fn known_client(services: &Services, caller: &Manager) -> Result<Option<String>, Failure> {
     let filter = ClientFilter { label: Some(LABEL.to_owned()), ..ClientFilter::default() };
     let found =
         all_pages(async |page| services.clients.clients(caller, WORKSPACE, &filter, &page).await).await?;

@@ -1,6 +1,6 @@
 //! Who gets in, and what they may: bearer tokens (RFC 6750), scopes, and what the caller's client is now.
 
-use mintmark::kernel::Caller;
+use mintmark::kernel::Manager;
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 
@@ -227,7 +227,7 @@ async fn a_token_that_was_killed_is_out_at_once(engine: Engine) {
         assert_eq!(sent(revoked).await.status, 200);
         refused(&Reply::of(one.get("/v1/products").await).await, INVALID_TOKEN);
         ok(&Reply::of(other.get("/v1/products").await).await, 200);
-        let caller = Caller::command_line();
+        let caller = Manager::command_line();
         app.core.services.tokens.revoke_tokens(&caller, &client.client_id).await.unwrap();
         refused(&Reply::of(other.get("/v1/products").await).await, INVALID_TOKEN);
         let new = app.administrator_as(&client, "mintmark:read").await;

@@ -1,6 +1,6 @@
 //! Token introspection (RFC 7662; `docs/conformance.md` I1–I8, I10): who is told what of which token.
 
-use mintmark::kernel::Caller;
+use mintmark::kernel::Manager;
 use mintmark::signing::handle::TokenTyp;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -280,7 +280,7 @@ async fn i8_whoever_kills_the_token_it_is_dead_at_once(engine: Engine) {
         }
         active(&told().await);
         inactive(&introspected(&app, &asker, &token).await);
-        app.core.services.tokens.revoke_tokens(&Caller::command_line(), &client.client_id).await.unwrap();
+        app.core.services.tokens.revoke_tokens(&Manager::command_line(), &client.client_id).await.unwrap();
         inactive(&told().await);
         let token = token_of(&app, &client).await.text;
         active(&introspected(&app, &client, &token).await);

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use flate2::read::ZlibDecoder;
-use mintmark::kernel::Caller;
+use mintmark::kernel::Manager;
 use reqwest::Method;
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use serde_json::{Value, json};
@@ -119,7 +119,7 @@ pub(super) async fn revoke(app: &TestApp, token: &Token) {
     app.core
         .services
         .tokens
-        .revoke_token(&Caller::command_line(), claim("client_id"), claim("jti"))
+        .revoke_token(&Manager::command_line(), claim("client_id"), claim("jti"))
         .await
         .unwrap();
 }

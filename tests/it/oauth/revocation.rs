@@ -1,7 +1,7 @@
 //! Token revocation (RFC 7009; `docs/conformance.md` R1–R7): a client gives up its own tokens, and 200 is the truth.
 
 use futures_util::future::join_all;
-use mintmark::kernel::Caller;
+use mintmark::kernel::Manager;
 use mintmark::model::status::{Status, status};
 use mintmark::signing::handle::TokenTyp;
 use reqwest::{Method, RequestBuilder};
@@ -122,7 +122,7 @@ async fn r2_what_is_dead_or_unknown_is_answered_alike(engine: Engine) {
     let old = [token_of(&app, &client).await.text, token_of(&app, &for_ever).await.text];
     let before = denied(&app).await;
     for (client, old) in [&client, &for_ever].into_iter().zip(&old) {
-        app.core.services.tokens.revoke_tokens(&Caller::command_line(), &client.client_id).await.unwrap();
+        app.core.services.tokens.revoke_tokens(&Manager::command_line(), &client.client_id).await.unwrap();
         given_up(&revoked(&app, client, old).await);
         inactive(&introspected(&app, client, old).await);
     }

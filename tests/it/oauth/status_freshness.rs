@@ -272,7 +272,7 @@ async fn a_withdrawn_key_has_its_lists_signed_anew(engine: Engine) {
     let theirs = list_at(&other, &path).await;
     assert_eq!(first.kid, theirs.kid);
     let manager = app.core.services.clone();
-    let caller = mintmark::kernel::Caller::command_line();
+    let caller = mintmark::kernel::Manager::command_line();
     let any = mintmark::kernel::Precondition::None;
     manager.signing.delete_signing_key(&caller, &first.kid, true, &any).await.unwrap();
     // Read by the keys that are published now.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use mintmark::clients::Credentials as Known;
 use mintmark::issuance::{IssueError, TokenRequest};
-use mintmark::kernel::{Caller, Precondition};
+use mintmark::kernel::{Manager, Precondition};
 use mintmark::model::proof::Proof;
 use mintmark::model::token::RecordedToken;
 use mintmark::storage::{IssueGuard, Standing};
@@ -55,7 +55,7 @@ async fn parked(app: &TestApp, client: &Credentials, change: &str) -> Reply {
     session.execute(change).await;
     let mut request = std::pin::pin!(Reply::to(post_as(app, client, GRANT)));
     let waits = async {
-        let caller = Caller::command_line();
+        let caller = Manager::command_line();
         let services = &app.core.services;
         let has_authenticated = async || {
             let client = services.clients.client(&caller, &client.client_id).await.unwrap();
@@ -271,7 +271,7 @@ async fn a_key_that_is_revoked_takes_along_what_was_under_way(engine: Engine) {
     tx.insert_recorded_token(&born).await.unwrap();
 
     let (services, caller, any) =
-        (Arc::clone(&app.core.services), Caller::command_line(), Precondition::None);
+        (Arc::clone(&app.core.services), Manager::command_line(), Precondition::None);
     let mut revoked = std::pin::pin!(services.signing.delete_signing_key(&caller, kid, true, &any));
     tokio::select! {
         biased;

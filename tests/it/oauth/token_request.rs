@@ -180,7 +180,7 @@ async fn t18_other_methods_issue_nothing(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let used_at = async || {
-        let caller = mintmark::kernel::Caller::command_line();
+        let caller = mintmark::kernel::Manager::command_line();
         app.core
             .services
             .clients

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use mintmark::app::Core;
 use mintmark::clients::{ClientChange, CreatedClient};
 use mintmark::config::Settings;
-use mintmark::kernel::Caller;
+use mintmark::kernel::Manager;
 use mintmark::model::clock::ManualClock;
 use mintmark::model::member::Member;
 use mintmark::model::product::Product;
@@ -99,8 +99,8 @@ fn product(code: &str) -> Product {
     }
 }
 
-fn admin() -> Caller {
-    Caller::command_line()
+fn admin() -> Manager {
+    Manager::command_line()
 }
 
 /// A change that names the label and the products.
