@@ -32,11 +32,14 @@ install_missing() {
     if [ "$1" != rust ] && [ "$1" != readme ]; then
         python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
     fi
-    # For the examples of verifying, and for forward-auth.
+    # For the examples of verifying, for forward-auth, and for generated clients.
     if [ "$1" = all ] || [ "$1" = interop ]; then
         has javac || missing+=(default-jdk-headless)
         has go || missing+=(golang-go)
         has_nginx || missing+=(nginx)
+        # What generated Java clients are compiled with.
+        [ -e /usr/share/java/httpmime.jar ] || missing+=(libhttpmime-java)
+        [ -e /usr/share/java/geronimo-annotation-1.3-spec.jar ] || missing+=(libgeronimo-annotation-1.3-spec-java)
     fi
     if ! has cargo; then
         echo 'Rust is missing: install it with rustup; rust-toolchain.toml names the version.' >&2

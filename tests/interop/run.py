@@ -1,4 +1,4 @@
-"""Runs a command against services that are set up for it: `run.py clients|examples|forward-auth|openapi sqlite|postgres -- COMMAND …`.
+"""Runs a command against services that are set up for it: `run.py clients|examples|forward-auth|generated|openapi sqlite|postgres -- COMMAND …`.
 
 The command finds in MINTMARK_WORLD the path of a JSON file that says what there is: issuers, clients, expected verdicts.
 Everything that was started is stopped, and its data removed, when the command ends. The exit code is the command's.
@@ -65,6 +65,17 @@ def forward_auth(engine: str, stack: ExitStack) -> dict:
     return {"issuer": service.issuer, "clients": clients, "database": str(service.folder / "data" / "mintmark.db")}
 
 
+def generated(engine: str, stack: ExitStack) -> dict:
+    """One service with a product and a workspace, and its first management client, for generated clients."""
+    service = stack.enter_context(running(database_urls(engine, stack)("generated")))
+    manager = world.Manager(service)
+    world.create_products(manager)
+    world.create_workspace(manager, world.WORKSPACE)
+    return {
+        "issuer": service.issuer, "client_id": manager.client_id, "client_secret": manager.client_secret, "audience": world.PRODUCTS["gst"],
+    }
+
+
 def openapi(engine: str, stack: ExitStack) -> dict:
     """One service with something of every kind in it, under the ids that the examples of openapi.yaml name."""
     create_database = database_urls(engine, stack)
@@ -118,7 +129,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mintmark-world-")))
-        facts = {"clients": clients, "examples": clients, "forward-auth": forward_auth, "openapi": openapi}[setting](engine, stack)
+        facts = {"clients": clients, "examples": clients, "forward-auth": forward_auth, "generated": generated, "openapi": openapi}[setting](engine, stack)
         (folder / "world.json").write_text(json.dumps(facts, indent=2))
         environment = {
             **os.environ, "MINTMARK_WORLD": str(folder / "world.json"), "MINTMARK_VERDICTS": str(folder / "verdicts"),

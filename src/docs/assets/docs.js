@@ -1,12 +1,18 @@
 // Sets up the API reference at /docs. Every URL is relative to the page, so it also works under an issuer's path.
 const reference = document.querySelector('rapi-doc');
 
-// The component takes server and token URLs from the origin; they belong to where this page is.
+// One box for credentials: id and secret, which the page exchanges for the access token that it then sends everywhere. The
+// addresses are those of this page, where the document has relative ones.
 reference.addEventListener('before-render', ({ detail: { spec } }) => {
   const base = new URL('.', document.baseURI).href.replace(/\/$/, '');
   spec.servers = [{ url: base }];
-  const flow = spec.components?.securitySchemes?.oauth2?.flows?.clientCredentials;
-  if (flow) flow.tokenUrl = base + new URL(flow.tokenUrl, 'http://localhost').pathname;
+  const scopes = {
+    'mintmark:manage': 'Change things; includes reading',
+    'mintmark:read': 'Read things',
+    'mintmark:introspect': 'Ask about any token within reach',
+  };
+  const clientCredentials = { tokenUrl: `${base}/oauth2/token`, scopes };
+  spec.components.securitySchemes = { bearer: { type: 'oauth2', flows: { clientCredentials } } };
 });
 
 // A refused id and secret is the component's to show; with credentials the browser would ask for a password of its own.

@@ -1,7 +1,8 @@
 //! The service and `openapi.yaml` say the same, both ways: its routes ([`routes`]); every reply that the document
 //! describes ([`replies`]); and every reply that any test sees, which is checked wherever a `TestApp` ends
-//! ([`judgement`]).
+//! ([`judgement`]). And client generators understand the document ([`generators`]).
 
+mod generators;
 mod judgement;
 mod presented;
 mod provoke;

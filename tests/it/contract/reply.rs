@@ -28,7 +28,7 @@ pub(super) fn faults(operation: &Operation, reply: &Reply) -> Vec<String> {
         None => faults.push("it has a body, and none is documented".to_owned()),
         Some(content) => match content.get(media_type(reply)) {
             None => faults.push(format!("the media type `{}` is not documented", media_type(reply))),
-            Some(content) => faults.extend(schema::faults(&content["schema"], &body(reply))),
+            Some(content) => faults.extend(schema::faults_of_body(content, &body(reply))),
         },
     }
     // What a person reads in the problem is what the log knows the request by.

@@ -20,7 +20,7 @@ const UNMATCHED: &str = "unmatched";
 
 /// The document.
 pub(crate) struct Contract {
-    root: Value,
+    pub(crate) root: Value,
     /// By path and method.
     pub(crate) operations: Vec<Operation>,
 }
