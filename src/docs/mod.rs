@@ -10,9 +10,10 @@ const PAGE: &str = include_str!("assets/index.html");
 const POLICY: &str = include_str!("assets/csp.txt");
 
 /// The files the page is made of, with their media types.
-const ASSETS: [(&str, &str, &[u8]); 4] = [
+const ASSETS: [(&str, &str, &[u8]); 5] = [
     ("docs.css", "text/css; charset=utf-8", include_bytes!("assets/docs.css")),
     ("docs.js", "text/javascript; charset=utf-8", include_bytes!("assets/docs.js")),
+    ("parts.css", "text/css; charset=utf-8", include_bytes!("assets/parts.css")),
     ("rapidoc-min.js", "text/javascript; charset=utf-8", include_bytes!("assets/rapidoc-min.js")),
     (
         "rapidoc-min.js.LICENSE.txt",
