@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::opened::{Opened, all_pages};
 use super::output::Format;
-use super::values::{Expiry, Given, Pair, member, members, metadata};
+use super::values::{Expiry, OptionValue, Pair, member, members, metadata};
 use super::{Failure, Global};
 use crate::clients::{ClientChange, ClientFilter, NewSecret};
 use crate::kernel::{Manager, Precondition, to_json};
@@ -151,10 +151,10 @@ enum Verb {
 struct Change {
     /// Its display name
     #[arg(long)]
-    label: Option<Given<String>>,
+    label: Option<OptionValue<String>>,
     /// Free text about it; '' for none
     #[arg(long, value_name = "TEXT")]
-    description: Option<Given<String>>,
+    description: Option<OptionValue<String>>,
     /// The products it is granted; '' for none
     #[arg(long, value_name = "CODES", value_delimiter = ',')]
     products: Option<Vec<String>>,
@@ -163,7 +163,7 @@ struct Change {
     permissions: Option<Vec<String>>,
     /// How long its tokens are valid: seconds, or never [default: tokens.default_lifetime_seconds]
     #[arg(long, value_name = "SECONDS|never", allow_negative_numbers = true)]
-    token_expiry: Option<Given<Expiry>>,
+    token_expiry: Option<OptionValue<Expiry>>,
     /// Contacts that get a mail when it changes; '' for none
     #[arg(long, value_name = "EMAILS", value_delimiter = ',')]
     notification_emails: Option<Vec<String>>,
@@ -172,16 +172,16 @@ struct Change {
     allowed_ips: Option<Vec<String>>,
     /// How many of its tokens are valid at a time: many, or replace for one [default: many]
     #[arg(long, value_name = "many|replace")]
-    active_tokens: Option<Given<String>>,
+    active_tokens: Option<OptionValue<String>>,
     /// How long a replaced token stays valid [default: 0]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
-    replace_grace_seconds: Option<Given<i64>>,
+    replace_grace_seconds: Option<OptionValue<i64>>,
     /// The algorithm that signs its tokens: ES256, EdDSA, RS256 or PS256 [default: tokens.signing_alg]
     #[arg(long, value_name = "ALG")]
-    signing_alg: Option<Given<String>>,
+    signing_alg: Option<OptionValue<String>>,
     /// When it expires, like 2027-01-31T00:00:00Z [default: never]
     #[arg(long, value_name = "INSTANT")]
-    expires_at: Option<Given<String>>,
+    expires_at: Option<OptionValue<String>>,
     /// A pair of metadata; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     metadata: Vec<Pair>,

@@ -8,7 +8,7 @@ use clap::Args;
 use super::{Failure, Global, output};
 
 /// How long the server may take to respond.
-const PATIENCE: Duration = Duration::from_secs(3);
+const WAIT_MAX: Duration = Duration::from_secs(3);
 
 /// Check that the server on this machine responds
 ///
@@ -25,7 +25,7 @@ impl Healthcheck {
         let url = format!("{scheme}://{}/healthz", reachable(settings.server.listen));
         let failed = |why: String| Failure::Fault(format!("{url}: {why}"));
         let client = reqwest::Client::builder()
-            .timeout(PATIENCE)
+            .timeout(WAIT_MAX)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .tls_danger_accept_invalid_certs(true)
@@ -52,7 +52,7 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 /// The innermost cause, which says what happened ("Connection refused").
 fn reason(error: &reqwest::Error) -> String {
     if error.is_timeout() {
-        return format!("no response within {} seconds", PATIENCE.as_secs());
+        return format!("no response within {} seconds", WAIT_MAX.as_secs());
     }
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::opened::{Opened, all_pages};
 use super::output::Format;
-use super::values::{Given, member};
+use super::values::{OptionValue, member};
 use super::{Failure, Global};
 use crate::kernel::{Manager, Precondition, to_json};
 use crate::model::member::Member;
@@ -83,19 +83,19 @@ enum Verb {
 struct Change {
     /// Its display name
     #[arg(long)]
-    name: Option<Given<String>>,
+    name: Option<OptionValue<String>>,
     /// Free text about it; '' for none
     #[arg(long, value_name = "TEXT")]
-    description: Option<Given<String>>,
+    description: Option<OptionValue<String>>,
     /// The `aud` of its tokens, an absolute URI [default: tokens.default_audience]
     #[arg(long, value_name = "URI")]
-    audience: Option<Given<String>>,
+    audience: Option<OptionValue<String>>,
     /// The longest lifetime of a token that carries it [default: no cap]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
-    max_token_lifetime_seconds: Option<Given<i64>>,
+    max_token_lifetime_seconds: Option<OptionValue<i64>>,
     /// Whether tokens that never expire may carry it [default: true]
     #[arg(long, value_name = "BOOL")]
-    never_expires_allowed: Option<Given<bool>>,
+    never_expires_allowed: Option<OptionValue<bool>>,
 }
 
 impl From<Change> for ProductChange {

@@ -8,12 +8,12 @@ use crate::model::member::Member;
 
 /// The value of an option; an empty string is the `null` of the management API.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Given<T> {
+pub(super) enum OptionValue<T> {
     Empty,
     Value(T),
 }
 
-impl<T: FromStr> FromStr for Given<T> {
+impl<T: FromStr> FromStr for OptionValue<T> {
     type Err = T::Err;
 
     fn from_str(text: &str) -> Result<Self, T::Err> {
@@ -22,11 +22,11 @@ impl<T: FromStr> FromStr for Given<T> {
 }
 
 /// The member that an option sets.
-pub(super) fn member<T>(given: Option<Given<T>>) -> Member<T> {
+pub(super) fn member<T>(given: Option<OptionValue<T>>) -> Member<T> {
     match given {
         None => Member::Absent,
-        Some(Given::Empty) => Member::Null,
-        Some(Given::Value(value)) => Member::Value(value),
+        Some(OptionValue::Empty) => Member::Null,
+        Some(OptionValue::Value(value)) => Member::Value(value),
     }
 }
 
@@ -80,9 +80,9 @@ mod tests {
     #[test]
     fn an_empty_string_resets_a_member() {
         assert_eq!(member::<i64>(None), Member::Absent);
-        assert_eq!(member("".parse::<Given<i64>>().ok()), Member::Null);
-        assert_eq!(member("7".parse::<Given<i64>>().ok()), Member::Value(7));
-        assert!("x".parse::<Given<i64>>().is_err());
+        assert_eq!(member("".parse::<OptionValue<i64>>().ok()), Member::Null);
+        assert_eq!(member("7".parse::<OptionValue<i64>>().ok()), Member::Value(7));
+        assert!("x".parse::<OptionValue<i64>>().is_err());
         assert_eq!(members(Some(vec![String::new()])), Member::Value(vec![]));
     }
 

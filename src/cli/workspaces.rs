@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::opened::{Opened, all_pages};
 use super::output::Format;
-use super::values::{Given, member, members};
+use super::values::{OptionValue, member, members};
 use super::{Failure, Global};
 use crate::kernel::{Manager, Precondition, to_json};
 use crate::model::member::Member;
@@ -98,13 +98,13 @@ enum Verb {
 struct Change {
     /// Its display name
     #[arg(long)]
-    name: Option<Given<String>>,
+    name: Option<OptionValue<String>>,
     /// Free text about it; '' for none
     #[arg(long, value_name = "TEXT")]
-    description: Option<Given<String>>,
+    description: Option<OptionValue<String>>,
     /// Whether its API clients may have tokens that never expire [default: true]
     #[arg(long, value_name = "BOOL")]
-    never_expires_allowed: Option<Given<bool>>,
+    never_expires_allowed: Option<OptionValue<bool>>,
     /// The only products its API clients may be granted; '' for none [default: all]
     #[arg(long, value_name = "CODES", value_delimiter = ',')]
     products_allowed: Option<Vec<String>>,

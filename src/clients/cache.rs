@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use quick_cache::sync::Cache as QuickCache;
 
 use super::Credentials;
-use crate::ledger::Memory;
+use crate::ledger::Cache;
 use crate::storage::Change;
 
 /// How many clients are kept in memory.
@@ -67,7 +67,7 @@ impl CredentialCache {
     }
 }
 
-impl Memory for CredentialCache {
+impl Cache for CredentialCache {
     fn invalidate(&self, seq: i64, change: &Change) {
         if matches!(change, Change::SigningKeys | Change::StatusList(_)) {
             return;

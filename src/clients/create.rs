@@ -94,7 +94,7 @@ impl Clients {
         // It may be created disabled, or in a suspended workspace.
         let workspace = tx.lock_workspace(&Reach::Platform, &client.workspace_id).await?;
         let suspended = workspace.is_some_and(|workspace| workspace.suspended_at.is_some());
-        self.align_slots(tx, &mut client, suspended, now).await?;
+        self.update_slots(tx, &mut client, suspended, now).await?;
         tx.insert_client(&client, &self.kernel.new_id()?).await?;
         let (secret, plain) = self.new_secret(&client.client_id, None)?;
         tx.insert_secret(&secret).await?;

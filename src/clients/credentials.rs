@@ -100,7 +100,7 @@ impl Refusal {
 
 impl Credentials {
     /// Whether the client may act at `now`, however it proves its identity.
-    pub fn standing(&self, now: UnixSeconds) -> Result<(), Refusal> {
+    pub fn may_act(&self, now: UnixSeconds) -> Result<(), Refusal> {
         if self.disabled {
             return Err(Refusal::ClientDisabled);
         }
@@ -147,13 +147,13 @@ impl Clients {
     #[cold]
     async fn read_credentials(&self, client_id: &str) -> Result<Option<Arc<Credentials>>, Error> {
         let (stored, seq) = self.kernel.storage.credentials(client_id).await?;
-        let entry = stored.map(|stored| Arc::new(self.condense(stored)));
+        let entry = stored.map(|stored| Arc::new(self.from_stored(stored)));
         let client_id = entry.as_ref().map_or_else(|| client_id.into(), |entry| Arc::clone(&entry.client_id));
         self.cache.fill(client_id, entry.clone(), seq);
         Ok(entry)
     }
 
-    fn condense(&self, stored: StoredCredentials) -> Credentials {
+    fn from_stored(&self, stored: StoredCredentials) -> Credentials {
         let StoredCredentials {
             client,
             workspace_suspended_at,
@@ -223,7 +223,7 @@ impl Clients {
         if secret.expires_at.is_some_and(|at| at <= now) {
             return Ok(Err(Refusal::ExpiredSecret));
         }
-        if let Err(refusal) = credentials.standing(now) {
+        if let Err(refusal) = credentials.may_act(now) {
             return Ok(Err(refusal));
         }
         if !credentials.allows(source) {

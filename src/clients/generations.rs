@@ -107,7 +107,7 @@ impl Clients {
 
     /// Suspends the slots of a locked client while it is disabled, has expired or its workspace is suspended, and resumes
     /// them when none of these holds. Returns whether they changed; then the caller writes the client.
-    pub(crate) async fn align_slots(
+    pub(crate) async fn update_slots(
         &self,
         tx: &mut Tx,
         client: &mut ApiClient,
@@ -127,13 +127,13 @@ impl Clients {
     }
 
     /// Suspends the slots of a client whose `expires_at` has passed.
-    pub(crate) async fn suspend_ended(&self, client_id: &str, now: UnixSeconds) -> Result<(), Error> {
+    pub(crate) async fn suspend_expired(&self, client_id: &str, now: UnixSeconds) -> Result<(), Error> {
         let mut tx = self.kernel.storage.begin().await?;
         let reach = Reach::Platform;
         if let Some(mut client) = tx.lock_client(&reach, client_id).await?
             // Its `expires_at` may have been moved meanwhile.
             && !client.is_active(now)
-            && self.align_slots(&mut tx, &mut client, false, now).await?
+            && self.update_slots(&mut tx, &mut client, false, now).await?
         {
             tx.update_client(&client).await?;
         }

@@ -66,7 +66,7 @@ impl Clients {
             return Ok(ChangedClient { record, revoked_tokens: None });
         }
         let revoked_tokens = self.revoke_withdrawn(&mut tx, &before, &mut after, now).await?;
-        self.align_slots(&mut tx, &mut after, workspace.suspended_at.is_some(), now).await?;
+        self.update_slots(&mut tx, &mut after, workspace.suspended_at.is_some(), now).await?;
         mark_changed(&mut after, now);
         self.write_change(&mut tx, caller, &before, &after, revoked_tokens).await?;
         self.ledger.commit(tx).await?;

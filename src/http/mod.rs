@@ -9,4 +9,4 @@ pub(crate) mod json;
 pub(crate) mod negotiate;
 pub(crate) mod peer;
 pub(crate) mod retry_after;
-pub(crate) mod unread;
+pub(crate) mod unread_body;

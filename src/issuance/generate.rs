@@ -104,11 +104,11 @@ impl Issuer {
                 scope: token.scope.clone(),
                 jti: token.jti.clone(),
             };
-            let standing =
+            let check =
                 self.tokens.record_generated_token(caller, token, client.active_tokens, save, &generated);
-            let standing = standing.await?;
+            let check = check.await?;
             made = Some(generated);
-            Ok(standing)
+            Ok(check)
         });
         let issued = issued.await.map_err(|error| self.refusal(error, client))?;
         Ok(issued.and(made))
@@ -129,7 +129,7 @@ impl Issuer {
                 })
             }
             // The fields were checked before, against the client as it was then.
-            IssueError::ClientChanged | IssueError::Refused(_) => Error::Conflict(
+            IssueError::ClientChanged | IssueError::Grant(_) => Error::Conflict(
                 "the API client or its workspace was changed at the same time: read it again, then repeat the request"
                     .to_owned(),
             ),

@@ -10,7 +10,7 @@ use crate::model::scope;
 
 /// Why a request gets no grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
+pub enum GrantError {
     /// The scope does not follow the grammar of RFC 6749 §3.3.
     MalformedScope,
     /// The client is not granted a scope token, or is granted nothing at all.
@@ -24,14 +24,14 @@ pub enum Refused {
 /// The grant for a requested `scope` and `resources`; either may be empty, which requests everything.
 ///
 /// # Errors
-/// [`Refused`]. A request is never narrowed silently.
+/// [`GrantError`]. A request is never narrowed silently.
 pub(super) fn select<'a>(
     offer: &'a Offer,
     scope: &str,
     resources: &[String],
-) -> Result<Cow<'a, Grant>, Refused> {
+) -> Result<Cow<'a, Grant>, GrantError> {
     if !scope::is_well_formed(scope) {
-        return Err(Refused::MalformedScope);
+        return Err(GrantError::MalformedScope);
     }
     let is_resource = |part: &&Grantable| resources.iter().any(|resource| **resource == *part.audience);
     let grant = if scope.is_empty() {
@@ -44,20 +44,20 @@ pub(super) fn select<'a>(
     } else {
         let asked = |part: &&Grantable| scope.split(' ').any(|token| *token == *part.scope);
         if scope.split(' ').any(|token| offer.part(token).is_none()) {
-            return Err(Refused::ScopeNotGranted);
+            return Err(GrantError::ScopeNotGranted);
         }
         let chosen: Vec<&Grantable> = offer.parts.iter().filter(asked).collect();
         if !resources.is_empty() && !chosen.iter().all(is_resource) {
-            return Err(Refused::TargetNotGranted);
+            return Err(GrantError::TargetNotGranted);
         }
         Cow::Owned(Grant::of(&chosen.into_iter()))
     };
     let served = |resource: &String| grant.audiences.iter().any(|audience| **audience == **resource);
     if !resources.iter().all(served) {
-        return Err(Refused::TargetNotGranted);
+        return Err(GrantError::TargetNotGranted);
     }
     if grant.scope.is_empty() {
-        return Err(Refused::ScopeNotGranted);
+        return Err(GrantError::ScopeNotGranted);
     }
     Ok(grant)
 }
@@ -74,20 +74,20 @@ pub(super) enum Lifetime {
 /// When a token of `grant` that is issued at `now` expires.
 ///
 /// # Errors
-/// [`Refused::NeverExpiresNotAllowed`].
+/// [`GrantError::NeverExpiresNotAllowed`].
 pub(super) fn lifetime(
     expiry: TokenExpiry,
     grant: &Grant,
     workspace_allows_never: bool,
     client_expires_at: Option<UnixSeconds>,
     now: UnixSeconds,
-) -> Result<Lifetime, Refused> {
+) -> Result<Lifetime, GrantError> {
     let seconds = match expiry {
         TokenExpiry::After { seconds } => Some(seconds),
         // A token with a permission always expires.
         TokenExpiry::Never {} if grant.has_permission => Some(PERMISSION_LIFETIME_MAX),
         TokenExpiry::Never {} if workspace_allows_never && grant.never_expires_allowed => None,
-        TokenExpiry::Never {} => return Err(Refused::NeverExpiresNotAllowed),
+        TokenExpiry::Never {} => return Err(GrantError::NeverExpiresNotAllowed),
     };
     // A cap that was set or lowered later shortens the lifetime; `expires_in` shows it.
     let seconds = match (seconds, grant.lifetime_max) {
@@ -136,7 +136,7 @@ mod tests {
         Offer::new(&products, &[Permission::Read], &audiences)
     }
 
-    fn scope_and_audience(scope: &str, resources: &[&str]) -> Result<(String, Vec<String>), Refused> {
+    fn scope_and_audience(scope: &str, resources: &[&str]) -> Result<(String, Vec<String>), GrantError> {
         let resources: Vec<String> = resources.iter().map(|r| (*r).to_owned()).collect();
         let offer = offer();
         let grant = select(&offer, scope, &resources)?;
@@ -159,9 +159,9 @@ mod tests {
 
     #[test]
     fn more_than_granted_is_refused() {
-        assert_eq!(scope_and_audience("gst other", &[]), Err(Refused::ScopeNotGranted));
-        assert_eq!(scope_and_audience("GST", &[]), Err(Refused::ScopeNotGranted));
-        assert_eq!(scope_and_audience(" gst", &[]), Err(Refused::MalformedScope));
+        assert_eq!(scope_and_audience("gst other", &[]), Err(GrantError::ScopeNotGranted));
+        assert_eq!(scope_and_audience("GST", &[]), Err(GrantError::ScopeNotGranted));
+        assert_eq!(scope_and_audience(" gst", &[]), Err(GrantError::MalformedScope));
     }
 
     #[test]
@@ -172,9 +172,12 @@ mod tests {
             "e-invoicing gst tax"
         );
         assert_eq!(scope_and_audience("gst", &["https://gst"]).unwrap().0, "gst");
-        assert_eq!(scope_and_audience("gst tax", &["https://gst"]), Err(Refused::TargetNotGranted));
-        assert_eq!(scope_and_audience("gst", &["https://gst", "https://h"]), Err(Refused::TargetNotGranted));
-        assert_eq!(scope_and_audience("", &["https://gst/"]), Err(Refused::TargetNotGranted));
+        assert_eq!(scope_and_audience("gst tax", &["https://gst"]), Err(GrantError::TargetNotGranted));
+        assert_eq!(
+            scope_and_audience("gst", &["https://gst", "https://h"]),
+            Err(GrantError::TargetNotGranted)
+        );
+        assert_eq!(scope_and_audience("", &["https://gst/"]), Err(GrantError::TargetNotGranted));
     }
 
     #[test]
@@ -189,8 +192,8 @@ mod tests {
             (hour, "e-invoicing", true, Some(1010), Ok(Lifetime::Until(1010))),
             (TokenExpiry::After { seconds: 86400 }, "mintmark:read", true, None, Ok(Lifetime::Until(4600))),
             (never, "e-invoicing", true, None, Ok(Lifetime::Never)),
-            (never, "e-invoicing", false, None, Err(Refused::NeverExpiresNotAllowed)),
-            (never, "tax", true, None, Err(Refused::NeverExpiresNotAllowed)),
+            (never, "e-invoicing", false, None, Err(GrantError::NeverExpiresNotAllowed)),
+            (never, "tax", true, None, Err(GrantError::NeverExpiresNotAllowed)),
             (never, "gst", true, None, Ok(Lifetime::Until(1600))),
             (never, "e-invoicing", true, Some(9000), Ok(Lifetime::Until(9000))),
             (never, "mintmark:read", true, None, Ok(Lifetime::Until(4600))),

@@ -15,7 +15,7 @@ pub(super) struct Jti([u8; 22]);
 
 impl Jti {
     /// A new one.
-    pub(super) fn draw(random: &Random) -> Result<Self, RandomUnavailable> {
+    pub(super) fn generate(random: &Random) -> Result<Self, RandomUnavailable> {
         let mut text = [0; 22];
         // The buffer has room for it, so this cannot fail.
         let _ = URL_SAFE_NO_PAD.encode_slice(random.fill_id::<16>()?, &mut text);
@@ -27,38 +27,37 @@ impl Jti {
     }
 }
 
-/// How many ids are kept at hand at most (about 1 MB).
-const AT_HAND: usize = 32_768;
+/// How many ids the pool has at most (about 1 MB).
+const POOL_MAX: usize = 32_768;
 
-/// Ids for recorded tokens, given out in an order that saves the database work.
+/// Ids for recorded tokens. They are random, but used in ascending order.
 ///
-/// Each is as random as any other; only their order is not. With random keys in random order, every row changes another
-/// page of the index, and writing these pages was the larger half of a commit. So ids are drawn ahead and given out as
-/// a lift serves floors: always the next one above the last, and from the bottom again after the top. The rows of one
-/// commit then share few pages.
+/// With ids in random order, each row changes another page of the index, and writing these pages was more than half of
+/// the time of a commit. So ids are generated ahead into a pool, and the next one is always the smallest that is greater
+/// than the last; after the greatest it begins again with the smallest. The rows of one commit then share few pages.
 #[derive(Debug, Default)]
-pub(super) struct RecordedIds(Mutex<Lift>);
+pub(super) struct RecordedIds(Mutex<Pool>);
 
 #[derive(Debug, Default)]
-struct Lift {
-    at_hand: BTreeSet<Jti>,
+struct Pool {
+    ids: BTreeSet<Jti>,
     last: Option<Jti>,
 }
 
 impl RecordedIds {
-    /// The next one. A new one takes its place, and one more is added until there are enough, so that a process that
-    /// issues few tokens keeps few ids.
+    /// Takes the next id from the pool and adds a new one; until the pool is full it adds two. So the pool of a process
+    /// that issues few tokens stays small.
     pub(super) fn next(&self, random: &Random) -> Result<Jti, RandomUnavailable> {
-        let mut lift = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lift.at_hand.insert(Jti::draw(random)?);
-        if lift.at_hand.len() < AT_HAND {
-            lift.at_hand.insert(Jti::draw(random)?);
+        let mut pool = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pool.ids.insert(Jti::generate(random)?);
+        if pool.ids.len() < POOL_MAX {
+            pool.ids.insert(Jti::generate(random)?);
         }
-        let from = lift.last.map_or(Bound::Unbounded, Bound::Excluded);
-        let above = lift.at_hand.range((from, Bound::Unbounded)).next();
-        let Some(next) = above.or_else(|| lift.at_hand.first()).copied() else { return Jti::draw(random) };
-        lift.at_hand.remove(&next);
-        lift.last = Some(next);
+        let from = pool.last.map_or(Bound::Unbounded, Bound::Excluded);
+        let above = pool.ids.range((from, Bound::Unbounded)).next();
+        let Some(next) = above.or_else(|| pool.ids.first()).copied() else { return Jti::generate(random) };
+        pool.ids.remove(&next);
+        pool.last = Some(next);
         Ok(next)
     }
 }
@@ -69,7 +68,7 @@ mod tests {
     use crate::model::ids::is_jti;
 
     #[test]
-    fn ids_are_given_out_once_each_and_upwards_but_for_few_turns() {
+    fn each_id_is_used_once_and_mostly_in_ascending_order() {
         let (ids, random) = (RecordedIds::default(), Random::new());
         let given: Vec<Jti> = (0..10_000).map(|_| ids.next(&random).unwrap()).collect();
         assert_eq!(given.iter().collect::<BTreeSet<_>>().len(), given.len());
@@ -80,11 +79,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_has_a_bound() {
+    fn the_pool_has_a_limit() {
         let (ids, random) = (RecordedIds::default(), Random::new());
-        for _ in 0..AT_HAND + 1_000 {
+        for _ in 0..POOL_MAX + 1_000 {
             ids.next(&random).unwrap();
         }
-        assert_eq!(ids.0.lock().unwrap().at_hand.len(), AT_HAND - 1);
+        assert_eq!(ids.0.lock().unwrap().ids.len(), POOL_MAX - 1);
     }
 }

@@ -10,7 +10,7 @@ mod grant;
 mod introspection;
 mod jti;
 mod new_token;
-mod own;
+mod own_tokens;
 mod status;
 
 use std::borrow::Cow;
@@ -35,16 +35,16 @@ use crate::model::status::Slot;
 use crate::model::token::RecordedToken;
 use crate::signing::handle::{SigningHandle, TokenTyp};
 use crate::signing::ring::KeyRing;
-use crate::storage::{IssueGuard, Standing};
+use crate::storage::{IssueCheck, IssueGuard};
 use crate::tokens::Tokens;
 
 use claims::{ClaimsWriter, Own};
 pub use generate::GeneratedToken;
+pub use grant::GrantError;
 use grant::Lifetime;
-pub use grant::Refused;
 use jti::{Jti, RecordedIds};
 pub use new_token::NewToken;
-use own::OwnChecks;
+use own_tokens::OwnChecks;
 pub use status::{SignedList, StatusListError, StatusLists};
 
 /// What the token endpoint asks for.
@@ -89,7 +89,7 @@ struct Wanted<'a> {
 #[derive(Debug)]
 pub enum IssueError {
     /// The client may not have what it requests.
-    Refused(Refused),
+    Grant(GrantError),
     /// The client changed during the request and may no longer have this token.
     ClientChanged,
     /// There is no active key of the algorithm and class that the token needs.
@@ -98,9 +98,9 @@ pub enum IssueError {
     Unavailable(RegistryError),
 }
 
-impl From<Refused> for IssueError {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
+impl From<GrantError> for IssueError {
+    fn from(error: GrantError) -> Self {
+        Self::Grant(error)
     }
 }
 
@@ -227,7 +227,7 @@ impl Issuer {
         &self,
         client: &'a Credentials,
         wanted: Wanted<'_>,
-        record: impl AsyncFnOnce(&RecordedToken, &Issued<'a>) -> Result<Standing, RegistryError>,
+        record: impl AsyncFnOnce(&RecordedToken, &Issued<'a>) -> Result<IssueCheck, RegistryError>,
     ) -> Result<Option<Issued<'a>>, IssueError> {
         let now = wanted.now;
         let grant = grant::select(&client.offer, wanted.request.scope, wanted.request.resources)?;
@@ -242,7 +242,7 @@ impl Issuer {
         let jti = if must_record {
             self.recorded_ids.next(&self.kernel.random)
         } else {
-            Jti::draw(&self.kernel.random)
+            Jti::generate(&self.kernel.random)
         };
         let jti = jti.map_err(RegistryError::from)?;
         let key = self.key_for(client, lifetime, now)?;
@@ -266,9 +266,9 @@ impl Issuer {
         let issued = Issued { access_token, expires_in, grant };
         let Some(token) = token else { return Ok(Some(issued)) };
         match Box::pin(record(&token, &issued)).await? {
-            Standing::Good => Ok(Some(issued)),
-            Standing::ClientMayNot => Err(IssueError::ClientChanged),
-            Standing::KeyMayNot => Ok(None),
+            IssueCheck::Allowed => Ok(Some(issued)),
+            IssueCheck::ClientNotAllowed => Err(IssueError::ClientChanged),
+            IssueCheck::KeyNotSigning => Ok(None),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Refused;
+use super::GrantError;
 use super::grant;
 use crate::clients::{Credentials, read_token_expiry};
 use crate::kernel::{Error, Fields};
@@ -38,7 +38,7 @@ impl NewToken {
         let scope = self.scope.as_deref().unwrap_or_default();
         let grant = match grant::select(&client.offer, scope, &[]) {
             Ok(grant) => Some(grant),
-            Err(Refused::MalformedScope) => {
+            Err(GrantError::MalformedScope) => {
                 errors.add("/scope", "must be scope tokens with single spaces between them");
                 None
             }

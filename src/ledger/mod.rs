@@ -2,11 +2,11 @@
 //! and the change counter by which every process keeps its memory in step with the database. For all other services.
 
 mod audit;
+mod cache;
+mod change_follower;
 mod clean_up;
 mod dto;
-mod follow;
 mod idempotency;
-mod memory;
 mod record;
 
 use std::sync::Arc;
@@ -14,31 +14,31 @@ use std::sync::Arc;
 use crate::kernel::{Error, Kernel};
 
 pub use audit::AuditFilter;
-pub use follow::{Confirmed, Freshness, POLL_MILLIS};
+pub(crate) use cache::Cache;
+pub use change_follower::{Confirmed, Freshness, POLL_MILLIS};
 pub use idempotency::{IdempotentRequest, SaveReply, SavedReply};
-pub(crate) use memory::Memory;
 pub(crate) use record::{Subject, differences};
 
-use follow::Follow;
+use change_follower::ChangeFollower;
 
 /// Writes audit events, mails and saved replies, commits changes, and follows the change counter.
 #[derive(Debug)]
 pub struct Ledger {
     kernel: Arc<Kernel>,
-    follow: Follow,
-    memories: Vec<Arc<dyn Memory>>,
+    follower: ChangeFollower,
+    caches: Vec<Arc<dyn Cache>>,
 }
 
 impl Ledger {
-    /// Starts following the change counter. Every change that is seen from now on invalidates `memories`.
+    /// Starts following the change counter. Every change that is seen from now on invalidates `caches`.
     ///
     /// # Errors
     /// [`Error::Storage`] if the change counter cannot be read.
-    pub(crate) async fn start(kernel: Arc<Kernel>, memories: Vec<Arc<dyn Memory>>) -> Result<Self, Error> {
-        let (follow, seq) = Follow::start(&kernel.storage, kernel.clock.as_ref()).await?;
-        for memory in &memories {
-            memory.invalidate_all(seq);
+    pub(crate) async fn start(kernel: Arc<Kernel>, caches: Vec<Arc<dyn Cache>>) -> Result<Self, Error> {
+        let (follower, seq) = ChangeFollower::start(&kernel.storage, kernel.clock.as_ref()).await?;
+        for cache in &caches {
+            cache.invalidate_all(seq);
         }
-        Ok(Self { kernel, follow, memories })
+        Ok(Self { kernel, follower, caches })
     }
 }

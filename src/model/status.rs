@@ -83,7 +83,7 @@ pub fn mark(bits: &mut [u8], first: u32, idx: u32, mark: Mark) -> bool {
 }
 
 /// A part of a list with every slot revoked except those in `kept` (sorted), which stay as they are in `before`.
-pub fn revoked_but(before: Option<&[u8]>, list: i64, part: u32, kept: &[Slot]) -> Vec<u8> {
+pub fn revoke_all_except(before: Option<&[u8]>, list: i64, part: u32, kept: &[Slot]) -> Vec<u8> {
     let first = part * SLOTS_PER_PART;
     let mut bits = vec![0b01_01_01_01; PART_BYTES];
     let begin = kept.partition_point(|slot| *slot < Slot { list, idx: first });
@@ -128,10 +128,10 @@ mod tests {
         let before = vec![0b10_00_00_00; PART_BYTES];
         let slot = |list, idx| Slot { list, idx };
         let kept = [slot(1, 4096), slot(2, 4095), slot(2, 4096), slot(2, 4103), slot(2, 8192)];
-        let bits = revoked_but(Some(&before), 2, 1, &kept);
+        let bits = revoke_all_except(Some(&before), 2, 1, &kept);
         assert_eq!(bits[..3], [0b01_01_01_00, 0b10_01_01_01, 0b01_01_01_01]);
         assert!(bits[2..].iter().all(|byte| *byte == 0b01_01_01_01));
-        assert_eq!(revoked_but(None, 2, 1, &kept)[..2], [0b01_01_01_00, 0b00_01_01_01]);
+        assert_eq!(revoke_all_except(None, 2, 1, &kept)[..2], [0b01_01_01_00, 0b00_01_01_01]);
     }
 
     #[test]

@@ -14,9 +14,9 @@ use serde::Serialize;
 use super::authenticate::Authenticated;
 use super::door::Door;
 use super::error::{OAuthError, no_store};
-use super::presented::PresentedToken;
+use super::presented_token::PresentedToken;
 use crate::clients::Credentials;
-use crate::http::{negotiate, unread};
+use crate::http::{negotiate, unread_body};
 use crate::ledger::Confirmed;
 use crate::model::scope::Permission;
 use crate::model::workspace::PLATFORM;
@@ -64,7 +64,7 @@ pub async fn post(
         Ok(caller) => answer(&request, caller, &door.services).await,
         Err(error) => Err(*error),
     };
-    answer.unwrap_or_else(|error| unread::close_with(&request, error.error_response()))
+    answer.unwrap_or_else(|error| unread_body::close_after(&request, error.error_response()))
 }
 
 async fn answer(
@@ -73,7 +73,7 @@ async fn answer(
     services: &Services,
 ) -> Result<HttpResponse, OAuthError> {
     let asker = caller.credentials();
-    let claims = active(caller.form().token(), asker, *caller.memory(), services).await?;
+    let claims = active(caller.form().token(), asker, *caller.confirmation(), services).await?;
     let reply = Reply { active: claims.is_some(), token: claims.as_ref().map(Active::new) };
     let mut response = HttpResponse::Ok();
     no_store(&mut response);
@@ -101,7 +101,7 @@ async fn active(
     confirmed: Confirmed,
     services: &Services,
 ) -> Result<Option<AccessTokenClaims>, OAuthError> {
-    let claims = match services.issuer.verify_for_anyone(confirmed, token) {
+    let claims = match services.issuer.verify_any_audience(confirmed, token) {
         Ok(claims) => claims,
         Err(error) => return Ok(inactive(error.code())),
     };

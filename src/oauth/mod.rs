@@ -9,7 +9,7 @@ mod form;
 pub mod introspect;
 pub mod jwks;
 pub mod metadata;
-pub mod presented;
+pub mod presented_token;
 pub mod revoke;
 pub mod status_lists;
 pub mod token;

@@ -8,8 +8,8 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use super::authenticate::Authenticated;
 use super::door::Door;
 use super::error::{OAuthError, no_store};
-use super::presented::PresentedToken;
-use crate::http::{peer, unread};
+use super::presented_token::PresentedToken;
+use crate::http::{peer, unread_body};
 use crate::kernel::Error;
 use crate::services::Services;
 
@@ -29,7 +29,7 @@ pub async fn post(
             no_store(&mut response);
             response.finish()
         }
-        Err(error) => unread::close_with(&request, error.error_response()),
+        Err(error) => unread_body::close_after(&request, error.error_response()),
     }
 }
 
@@ -39,7 +39,7 @@ async fn revoke(
     services: &Services,
 ) -> Result<(), OAuthError> {
     let (client, token) = (caller.credentials(), caller.form().token());
-    let claims = match services.issuer.verify_for_anyone(*caller.memory(), token) {
+    let claims = match services.issuer.verify_any_audience(*caller.confirmation(), token) {
         Ok(claims) => claims,
         Err(_) if services.issuer.is_other_kind(token) => return Err(OAuthError::UnsupportedTokenType),
         // It opens nothing, which is all that was asked for (RFC 7009 §2.2).

@@ -11,8 +11,8 @@ use super::authenticate::{Authenticated, Form};
 use super::door::Door;
 use super::error::{OAuthError, no_store};
 use super::form::Once;
-use crate::http::unread;
-use crate::issuance::{IssueError, Issued, Issuer, Refused, TokenRequest};
+use crate::http::unread_body;
+use crate::issuance::{GrantError, IssueError, Issued, Issuer, TokenRequest};
 use crate::kernel::Error;
 use crate::ledger::Ledger;
 use crate::telemetry::metrics::TokenOutcome;
@@ -35,7 +35,7 @@ enum GrantType {
 }
 
 impl Form for TokenForm {
-    type Memory = ();
+    type Confirmation = ();
 
     fn confirm(ledger: &Ledger) -> impl Future<Output = Result<(), Error>> {
         ledger.confirm_to_issue()
@@ -93,7 +93,7 @@ pub async fn post(
         }
         Err(error) => {
             door.metrics.token(outcome_of(error));
-            unread::close_with(&request, error.error_response())
+            unread_body::close_after(&request, error.error_response())
         }
     }
 }
@@ -106,14 +106,14 @@ async fn issue<'a>(caller: &'a Authenticated<TokenForm>, issuer: &Issuer) -> Res
     let request = TokenRequest { scope: form.scope.get().unwrap_or_default(), resources: &form.resources };
     let outcome = issuer.issue(caller.credentials(), caller.proof(), request).await;
     outcome.map_err(|error| match error {
-        IssueError::Refused(Refused::MalformedScope) => {
+        IssueError::Grant(GrantError::MalformedScope) => {
             OAuthError::InvalidScope("scope is malformed: send scope names with one space between them")
         }
-        IssueError::Refused(Refused::ScopeNotGranted) => OAuthError::InvalidScope(
+        IssueError::Grant(GrantError::ScopeNotGranted) => OAuthError::InvalidScope(
             "a requested scope is not granted to this client: leave scope out to get all that is granted",
         ),
-        IssueError::Refused(Refused::TargetNotGranted) => OAuthError::InvalidTarget,
-        IssueError::Refused(Refused::NeverExpiresNotAllowed) => OAuthError::UnauthorizedClient(
+        IssueError::Grant(GrantError::TargetNotGranted) => OAuthError::InvalidTarget,
+        IssueError::Grant(GrantError::NeverExpiresNotAllowed) => OAuthError::UnauthorizedClient(
             "tokens that never expire are no longer allowed for this client: an operator must give it a finite token_expiry",
         ),
         IssueError::ClientChanged => OAuthError::InvalidClient,

@@ -18,7 +18,7 @@ use super::error::no_store;
 use super::form;
 use crate::config::Settings;
 use crate::http::bearer::{self, Bearer, CHALLENGE};
-use crate::http::{retry_after, unread};
+use crate::http::{retry_after, unread_body};
 use crate::kernel::Error;
 use crate::model::product::is_product_code;
 use crate::telemetry;
@@ -67,13 +67,13 @@ const BOUND: Refusal =
 pub async fn any(request: HttpRequest, payload: web::Payload, door: Data<Door>) -> HttpResponse {
     let payload = payload.into_inner();
     if !matches!(payload, Payload::None) {
-        unread::keep(&request, payload);
+        unread_body::hold(&request, payload);
     }
     let passing = match claims(&request, &door).await {
         Ok(claims) => passed(claims),
         Err(refusal) => Err(refusal),
     };
-    unread::close_with(&request, passing.unwrap_or_else(refused))
+    unread_body::close_after(&request, passing.unwrap_or_else(refused))
 }
 
 /// The claims of the token that the request brings, if it lives and opens what is demanded.
@@ -82,7 +82,7 @@ async fn claims(request: &HttpRequest, door: &Door) -> Result<AccessTokenClaims,
     let token = presented(request.headers(), &door.token_headers.0)?;
     // Before the keys are asked: what is known of them may be out of date as well.
     let confirmed = services.ledger.confirm().await.map_err(|error| unknown(&error))?;
-    let claims = services.issuer.verify_for_anyone(confirmed, token).map_err(|error| {
+    let claims = services.issuer.verify_any_audience(confirmed, token).map_err(|error| {
         tracing::info!(reason = error.code(), "refused an access token");
         DOES_NOT_HOLD
     })?;

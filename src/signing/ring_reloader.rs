@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 
 use super::ring::KeyRing;
 use crate::kernel::{Error, Kernel};
-use crate::ledger::Memory;
+use crate::ledger::Cache;
 use crate::storage::Change;
 
 /// Reloads the key ring. For the ledger, which follows the change counter, and for the changes of keys made here.
@@ -59,7 +59,7 @@ impl RingReloader {
     }
 }
 
-impl Memory for RingReloader {
+impl Cache for RingReloader {
     fn invalidate(&self, _seq: i64, change: &Change) {
         if *change == Change::SigningKeys {
             self.changed.store(true, Ordering::Release);

@@ -15,7 +15,7 @@ pub use clients::{ClientFilter, StoredCredentials};
 pub use error::StorageError;
 pub use ledger::{AuditFilter, Change, ChangeWatch, Changes, StoredReply};
 pub use signing::SealedRoot;
-pub use tokens::{IssueGuard, Revoked, Standing, StoredStatusList, TokenState};
+pub use tokens::{IssueCheck, IssueGuard, Revoked, StoredStatusList, TokenState};
 
 use engine::{Db, DbTx};
 

@@ -145,7 +145,7 @@ impl Tenants {
         }
         must_not_be_granted(&mut tx, &before, &after).await?;
         if before.suspended_at.is_some() != after.suspended_at.is_some() {
-            self.align_slots_of_clients(&mut tx, &after, now).await?;
+            self.update_slots_of_clients(&mut tx, &after, now).await?;
         }
         after.updated_at = now;
         after.version += 1;
@@ -202,7 +202,7 @@ impl Tenants {
     }
 
     /// Suspends or resumes the tokens of all clients of a locked workspace.
-    async fn align_slots_of_clients(
+    async fn update_slots_of_clients(
         &self,
         tx: &mut Tx,
         workspace: &Workspace,
@@ -215,7 +215,7 @@ impl Tenants {
             clients.extend(tx.lock_client(&Reach::Platform, &client_id).await?);
         }
         for mut client in clients {
-            if self.clients.align_slots(tx, &mut client, workspace.suspended_at.is_some(), now).await? {
+            if self.clients.update_slots(tx, &mut client, workspace.suspended_at.is_some(), now).await? {
                 tx.update_client(&client).await?;
             }
         }

@@ -20,8 +20,8 @@ impl Tokens {
         for client_id in self.kernel.storage.clients_with_due_tokens(now, AT_ONCE).await? {
             self.revoke_due_tokens_of(&client_id, now).await?;
         }
-        for client_id in self.kernel.storage.clients_ended_unmarked(now, AT_ONCE).await? {
-            self.clients.suspend_ended(&client_id, now).await?;
+        for client_id in self.kernel.storage.expired_clients_not_suspended(now, AT_ONCE).await? {
+            self.clients.suspend_expired(&client_id, now).await?;
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::model::client::ActiveTokens;
 use crate::model::clock::to_rfc3339;
 use crate::model::mail::MailKind;
 use crate::model::token::RecordedToken;
-use crate::storage::{IssueGuard, Standing};
+use crate::storage::{IssueCheck, IssueGuard};
 
 impl Tokens {
     /// The client within reach that an administrator generates a token for, if it may have tokens now.
@@ -26,7 +26,7 @@ impl Tokens {
         client_id: &str,
     ) -> Result<Arc<Credentials>, Error> {
         let client = self.client_within_reach(caller, client_id).await?;
-        let Err(refusal) = client.standing(self.kernel.clock.now()) else { return Ok(client) };
+        let Err(refusal) = client.may_act(self.kernel.clock.now()) else { return Ok(client) };
         Err(Error::Conflict(match refusal {
             Refusal::ClientExpired => {
                 "the API client has expired: set its expires_at to a later time, or to null, first".to_owned()
@@ -39,7 +39,7 @@ impl Tokens {
     }
 
     /// Records a token that an administrator generated, with its audit event, its mails and the saved reply. Unless the
-    /// result is [`Standing::Good`], nothing is written.
+    /// result is [`IssueCheck::Allowed`], nothing is written.
     ///
     /// # Errors
     /// [`Error::AlreadyAnswered`], [`Error::Storage`]; then nothing is recorded.
@@ -50,15 +50,15 @@ impl Tokens {
         active_tokens: ActiveTokens,
         save: Option<&SaveReply<'_, T>>,
         made: &T,
-    ) -> Result<Standing, Error> {
+    ) -> Result<IssueCheck, Error> {
         let mut tx = self.kernel.storage.begin().await?;
         // `replaces` locks the client's row exclusively from the first statement on, since it is locked again below.
         let guard = IssueGuard { proof: None, now: token.issued_at, replaces: true };
         let mut replaced = Vec::new();
-        let standing = self.record_in(&mut tx, token, active_tokens, &guard, &mut replaced).await?;
-        if standing != Standing::Good {
+        let check = self.record_in(&mut tx, token, active_tokens, &guard, &mut replaced).await?;
+        if check != IssueCheck::Allowed {
             tx.rollback().await?;
-            return Ok(standing);
+            return Ok(check);
         }
         let client = lock_client(&mut tx, &caller.reach, &token.client_id).await?;
         mark_revoked(&mut tx, &replaced).await?;
@@ -72,6 +72,6 @@ impl Tokens {
         self.ledger.mail_contacts(&mut tx, &client, MailKind::TokenCreated, facts).await?;
         self.ledger.save_reply(&mut tx, save, made).await?;
         self.ledger.commit(tx).await?;
-        Ok(standing)
+        Ok(check)
     }
 }

@@ -13,7 +13,7 @@ use crate::clients::mark_revoked;
 use crate::kernel::Error;
 use crate::model::client::ActiveTokens;
 use crate::model::token::RecordedToken;
-use crate::storage::{IssueGuard, Revoked, Standing, Tx};
+use crate::storage::{IssueCheck, IssueGuard, Revoked, Tx};
 
 /// The most tokens that share a commit, so that those behind them do not wait too long.
 const GROUP_MAX: usize = 256;
@@ -23,7 +23,7 @@ struct Pending {
     token: RecordedToken,
     active_tokens: ActiveTokens,
     guard: IssueGuard,
-    outcome: oneshot::Sender<Result<Standing, Error>>,
+    outcome: oneshot::Sender<Result<IssueCheck, Error>>,
 }
 
 impl Pending {
@@ -48,7 +48,7 @@ impl Recorder {
         token: &RecordedToken,
         active_tokens: ActiveTokens,
         guard: &IssueGuard,
-    ) -> Option<oneshot::Receiver<Result<Standing, Error>>> {
+    ) -> Option<oneshot::Receiver<Result<IssueCheck, Error>>> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let (outcome, receiver) = oneshot::channel();
         let pending = Pending { token: token.clone(), active_tokens, guard: guard.clone(), outcome };
@@ -68,7 +68,7 @@ impl Recorder {
 }
 
 impl Tokens {
-    /// Records a token. The row is durable when this returns [`Standing::Good`], and missing when it returns anything
+    /// Records a token. The row is durable when this returns [`IssueCheck::Allowed`], and missing when it returns anything
     /// else. If the token replaces others (`guard.replaces`), these are revoked in the same transaction.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl Tokens {
         token: &RecordedToken,
         active_tokens: ActiveTokens,
         guard: &IssueGuard,
-    ) -> Result<Standing, Error> {
+    ) -> Result<IssueCheck, Error> {
         match self.recorder.queue(token, active_tokens, guard) {
             Some(outcome) => {
                 outcome.await.map_err(|_| Error::SharedTransaction("the service is closing".to_owned()))?
@@ -108,7 +108,7 @@ impl Tokens {
 
     /// Records a group in one transaction. A token that is not allowed does not keep the others from being recorded.
     /// Returns one outcome for each token, in order.
-    async fn record_group(&self, group: &[Pending]) -> Vec<Result<Standing, Error>> {
+    async fn record_group(&self, group: &[Pending]) -> Vec<Result<IssueCheck, Error>> {
         match self.record_together(group).await {
             Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
             // A group locks the rows of many clients, so it can deadlock with work that locks some of them too. The
@@ -117,7 +117,7 @@ impl Tokens {
                 let mut outcomes = Vec::with_capacity(group.len());
                 for Pending { token, active_tokens, guard, .. } in group {
                     let outcome = self.record_alone(token, *active_tokens, guard).await;
-                    self.count_commit(usize::from(matches!(outcome, Ok(Standing::Good))));
+                    self.count_commit(usize::from(matches!(outcome, Ok(IssueCheck::Allowed))));
                     outcomes.push(outcome);
                 }
                 outcomes
@@ -126,13 +126,13 @@ impl Tokens {
         }
     }
 
-    async fn record_together(&self, group: &[Pending]) -> Result<Vec<Standing>, Error> {
+    async fn record_together(&self, group: &[Pending]) -> Result<Vec<IssueCheck>, Error> {
         let outcomes = if self.record_all(group).await? {
-            vec![Standing::Good; group.len()]
+            vec![IssueCheck::Allowed; group.len()]
         } else {
             self.record_each(group).await?
         };
-        self.count_commit(outcomes.iter().filter(|standing| **standing == Standing::Good).count());
+        self.count_commit(outcomes.iter().filter(|check| **check == IssueCheck::Allowed).count());
         Ok(outcomes)
     }
 
@@ -149,7 +149,7 @@ impl Tokens {
         let mut replaced = Vec::new();
         for run in group.chunk_by(|a, b| a.replaces_none() && b.replaces_none()) {
             let are_good = match run {
-                [one] => self.record_pending(&mut tx, one, &mut replaced).await? == Standing::Good,
+                [one] => self.record_pending(&mut tx, one, &mut replaced).await? == IssueCheck::Allowed,
                 many => {
                     let many: Vec<_> = many.iter().map(|waiting| (&waiting.token, &waiting.guard)).collect();
                     tx.record_tokens(&many).await?
@@ -166,7 +166,7 @@ impl Tokens {
     }
 
     /// Records those that are allowed, one by one, which also says why the others are not.
-    async fn record_each(&self, group: &[Pending]) -> Result<Vec<Standing>, Error> {
+    async fn record_each(&self, group: &[Pending]) -> Result<Vec<IssueCheck>, Error> {
         let mut tx = self.kernel.storage.begin().await?;
         let (mut outcomes, mut replaced) = (Vec::with_capacity(group.len()), Vec::new());
         for pending in group {
@@ -182,7 +182,7 @@ impl Tokens {
         tx: &mut Tx,
         pending: &Pending,
         replaced: &mut Vec<Revoked>,
-    ) -> Result<Standing, Error> {
+    ) -> Result<IssueCheck, Error> {
         let Pending { token, active_tokens, guard, .. } = pending;
         self.record_in(tx, token, *active_tokens, guard, replaced).await
     }

@@ -5,7 +5,7 @@ use crate::clients::mark_revoked;
 use crate::kernel::Error;
 use crate::model::client::ActiveTokens;
 use crate::model::token::RecordedToken;
-use crate::storage::{IssueGuard, Revoked, Standing, Tx};
+use crate::storage::{IssueCheck, IssueGuard, Revoked, Tx};
 
 impl Tokens {
     /// Records a token in a transaction of its own.
@@ -17,20 +17,20 @@ impl Tokens {
         token: &RecordedToken,
         active_tokens: ActiveTokens,
         guard: &IssueGuard,
-    ) -> Result<Standing, Error> {
+    ) -> Result<IssueCheck, Error> {
         let mut tx = self.kernel.storage.begin().await?;
         let mut replaced = Vec::new();
-        let standing = self.record_in(&mut tx, token, active_tokens, guard, &mut replaced).await?;
-        if standing == Standing::Good {
+        let check = self.record_in(&mut tx, token, active_tokens, guard, &mut replaced).await?;
+        if check == IssueCheck::Allowed {
             mark_revoked(&mut tx, &replaced).await?;
             self.ledger.commit(tx).await?;
         } else {
             tx.rollback().await?;
         }
-        Ok(standing)
+        Ok(check)
     }
 
-    /// Records a token within a transaction, if the result is [`Standing::Good`]. The tokens it replaces at once are added
+    /// Records a token within a transaction, if the result is [`IssueCheck::Allowed`]. The tokens it replaces at once are added
     /// to `replaced`; the caller marks their slots when the rows of all its clients are locked.
     pub(super) async fn record_in(
         &self,
@@ -39,15 +39,15 @@ impl Tokens {
         active_tokens: ActiveTokens,
         guard: &IssueGuard,
         replaced: &mut Vec<Revoked>,
-    ) -> Result<Standing, Error> {
-        let standing = tx.record_token(token, guard).await?;
-        if standing != Standing::Good {
-            return Ok(standing);
+    ) -> Result<IssueCheck, Error> {
+        let check = tx.record_token(token, guard).await?;
+        if check != IssueCheck::Allowed {
+            return Ok(check);
         }
         if let ActiveTokens::Replace { grace_seconds } = active_tokens {
             let at = guard.now.saturating_add(grace_seconds);
             replaced.extend(tx.replace_tokens(&token.client_id, &token.jti, at, guard.now).await?);
         }
-        Ok(standing)
+        Ok(check)
     }
 }

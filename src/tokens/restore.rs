@@ -54,7 +54,7 @@ impl Tokens {
             }
         }
         let kept = tx.slots_of_live_tokens(now).await?;
-        tx.revoke_slots_but(&kept, now, now + STATELESS_LIFETIME_MAX).await?;
+        tx.revoke_slots_except(&kept, now, now + STATELESS_LIFETIME_MAX).await?;
         tx.skip_status_lists(SKIPPED_LISTS).await?;
         let restored = Restored { clients: clients.len(), revoked_tokens, kept_tokens: kept.len() };
         for mut client in clients {

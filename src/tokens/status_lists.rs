@@ -7,7 +7,7 @@ use mintmark_verifier::AccessTokenClaims;
 
 use super::Tokens;
 use crate::kernel::Error;
-use crate::ledger::Memory;
+use crate::ledger::Cache;
 use crate::model::status::Slot;
 use crate::storage::{Change, StoredStatusList};
 
@@ -29,7 +29,7 @@ impl StatusListChanges {
     }
 }
 
-impl Memory for StatusListChanges {
+impl Cache for StatusListChanges {
     fn invalidate(&self, seq: i64, change: &Change) {
         let Change::StatusList(list) = *change else { return };
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);

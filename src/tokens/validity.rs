@@ -61,7 +61,7 @@ impl Tokens {
         let Some(client) = self.clients.credentials(&claims.client_id).await? else {
             return Ok(Validity::Inactive(InactiveReason::ClientUnknown));
         };
-        if client.standing(now).is_err() || *client.workspace_id != *claims.workspace_id {
+        if client.may_act(now).is_err() || *client.workspace_id != *claims.workspace_id {
             return Ok(Validity::Inactive(InactiveReason::ClientInactive));
         }
         Ok(match self.kernel.storage.token_state(&claims.jti).await? {

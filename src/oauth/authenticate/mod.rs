@@ -23,7 +23,7 @@ use super::door::Door;
 use super::error::OAuthError;
 use super::form;
 use crate::clients::{Credentials, Refusal};
-use crate::http::unread;
+use crate::http::unread_body;
 use crate::kernel::Error;
 use crate::ledger::Ledger;
 use crate::model::ids;
@@ -50,17 +50,17 @@ pub trait Form: Default {
     fn complete(&self) -> Result<(), OAuthError>;
 
     /// What the endpoint needs to know of this process's memory before it believes it.
-    type Memory;
+    type Confirmation;
 
     /// Makes sure of it, once a request.
-    fn confirm(ledger: &Ledger) -> impl Future<Output = Result<Self::Memory, Error>>;
+    fn confirm(ledger: &Ledger) -> impl Future<Output = Result<Self::Confirmation, Error>>;
 }
 
 /// A client that has proved who it is, and the form it sent. Only this module makes one.
 pub struct Authenticated<F: Form> {
     credentials: Arc<Credentials>,
     proof: Proof,
-    memory: F::Memory,
+    confirmation: F::Confirmation,
     form: F,
 }
 
@@ -76,8 +76,8 @@ impl<F: Form> Authenticated<F> {
     }
 
     /// What is known of this process's memory.
-    pub fn memory(&self) -> &F::Memory {
-        &self.memory
+    pub fn confirmation(&self) -> &F::Confirmation {
+        &self.confirmation
     }
 
     /// What it sent.
@@ -104,7 +104,7 @@ impl<F: Form + 'static> FromRequest for Authenticated<F> {
         Box::pin(async move {
             let outcome = authenticate(&request, &mut payload).await;
             if outcome.is_err() {
-                unread::keep(&request, payload);
+                unread_body::hold(&request, payload);
             }
             outcome
         })
@@ -129,12 +129,12 @@ async fn authenticate<F: Form>(
     form.complete()?;
 
     let services = &door.services;
-    let memory = F::confirm(&services.ledger).await.map_err(|error| OAuthError::unavailable(&error))?;
+    let confirmation = F::confirm(&services.ledger).await.map_err(|error| OAuthError::unavailable(&error))?;
     let source = telemetry::http::source_ip(request).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     match verify(services, presented.as_ref(), source).await? {
         Ok((credentials, proof)) => {
             telemetry::http::authenticated(request, Arc::clone(&credentials.client_id));
-            Ok(Authenticated { credentials, proof, memory, form })
+            Ok(Authenticated { credentials, proof, confirmation, form })
         }
         Err(refusal) => {
             let claimed = presented.as_ref().map_or("", Presented::client_id);

@@ -9,7 +9,7 @@ statements! {
     IDS_OF_WORKSPACE = "SELECT client_id FROM api_clients WHERE workspace_id = $1 ORDER BY client_id";
     IDS_SIGNED_BY = "SELECT client_id FROM api_clients
         WHERE signing_alg IS NULL OR signing_alg = $1 OR updated_at > $2 ORDER BY client_id";
-    EXPIRED_UNMARKED = "SELECT client_id FROM api_clients
+    EXPIRED_NOT_SUSPENDED = "SELECT client_id FROM api_clients
         WHERE expires_at IS NOT NULL AND expires_at <= $1 AND slots_suspended_at IS NULL ORDER BY client_id LIMIT $2";
     WITHOUT_SLOT = "SELECT client_id FROM api_clients WHERE status_list IS NULL ORDER BY client_id LIMIT $1";
 }
@@ -21,8 +21,12 @@ impl Storage {
     }
 
     /// Up to `limit` clients that ended by `now` and whose slots do not say so yet.
-    pub async fn clients_ended_unmarked(&self, now: i64, limit: u32) -> Result<Vec<String>, StorageError> {
-        Ok(on_read!(self, pool => sqlx::query_scalar(EXPIRED_UNMARKED)
+    pub async fn expired_clients_not_suspended(
+        &self,
+        now: i64,
+        limit: u32,
+    ) -> Result<Vec<String>, StorageError> {
+        Ok(on_read!(self, pool => sqlx::query_scalar(EXPIRED_NOT_SUSPENDED)
             .bind(now).bind(i64::from(limit)).fetch_all(pool).await)?)
     }
 

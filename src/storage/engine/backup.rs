@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::PATIENCE;
+use super::WAIT_MAX;
 use super::sqlite::path as sqlite_path;
 use crate::storage::{Storage, StorageError};
 
@@ -24,7 +24,7 @@ impl Storage {
             return Err(StorageError::Backup(format!("there is no database at {}", database.display())));
         }
         let target = Target::create(file)?;
-        let options = SqliteConnectOptions::new().filename(&database).read_only(true).busy_timeout(PATIENCE);
+        let options = SqliteConnectOptions::new().filename(&database).read_only(true).busy_timeout(WAIT_MAX);
         let mut connection = options.connect().await?;
         // Absolute, since SQLite takes `file:…` for a URI.
         sqlx::query("VACUUM INTO $1").bind(target.name()?).execute(&mut connection).await?;

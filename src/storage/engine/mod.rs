@@ -23,13 +23,13 @@ pub(super) type Statements = &'static [(&'static str, &'static str)];
 
 /// A statement that the engines need in different forms.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pair {
+pub(super) struct EngineSql {
     pub(super) sqlite: &'static str,
     pub(super) postgres: &'static str,
 }
 
 /// How long a statement may wait for a connection or for another writer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The open database.
 #[derive(Debug, Clone)]
@@ -90,10 +90,10 @@ impl Db {
 
 impl DbTx {
     /// The form of a statement that this engine needs.
-    pub(super) fn choose(&self, pair: Pair) -> &'static str {
+    pub(super) fn choose(&self, sql: EngineSql) -> &'static str {
         match self {
-            Self::Sqlite(_) => pair.sqlite,
-            Self::Postgres(_) => pair.postgres,
+            Self::Sqlite(_) => sql.sqlite,
+            Self::Postgres(_) => sql.postgres,
         }
     }
 

@@ -13,7 +13,7 @@ impl Db {
         }
         // Processes that open one SQLite file take turns: while one of them makes a new file a WAL database, another fails
         // as "locked" whatever its timeout, and the driver's own lock for migrations does nothing on SQLite.
-        let _turn = sqlite::lock_beside(url).await?;
+        let _turn = sqlite::lock_opening(url).await?;
         let db = sqlite::connect(url, max_connections).await?;
         db.migrate().await?;
         if let Self::Sqlite { write, .. } = &db {

@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::open::open_error;
-use super::{Db, PATIENCE};
+use super::{Db, WAIT_MAX};
 use crate::storage::StorageError;
 
 /// Whether the URL names PostgreSQL; everything else is SQLite.
@@ -19,7 +19,7 @@ pub(super) async fn connect(url: &str, max_connections: u32) -> Result<Db, Stora
         .application_name("mintmark");
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(WAIT_MAX)
         .connect_with(options)
         .await
         .map_err(|error| {

@@ -10,7 +10,7 @@ use sqlx::sqlite::{
 };
 
 use super::open::open_error;
-use super::{Db, PATIENCE};
+use super::{Db, WAIT_MAX};
 use crate::storage::StorageError;
 
 /// Page cache of a reading connection, in KiB as SQLite writes it. What is read often is cached above in its own form,
@@ -29,11 +29,11 @@ pub(super) async fn connect(url: &str, max_connections: u32) -> Result<Db, Stora
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .busy_timeout(PATIENCE);
+        .busy_timeout(WAIT_MAX);
     let pool = SqlitePoolOptions::new()
         // A file does not go away as a server does.
         .test_before_acquire(false)
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(WAIT_MAX)
         .idle_timeout(None)
         .max_lifetime(None);
     let write = pool
@@ -122,7 +122,7 @@ impl DataVersion {
     }
 
     /// Whether anything was committed since the last call.
-    pub(in crate::storage) async fn moved(&mut self) -> Result<bool, StorageError> {
+    pub(in crate::storage) async fn has_changed(&mut self) -> Result<bool, StorageError> {
         let now: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut self.connection).await?;
         Ok(std::mem::replace(&mut self.seen, now) != now)
     }
@@ -146,7 +146,7 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 
 /// Takes the lock under which one process at a time opens and migrates a database, and creates the file of a new one. The
 /// lock is released with the file handle.
-pub(super) async fn lock_beside(url: &str) -> Result<File, StorageError> {
+pub(super) async fn lock_opening(url: &str) -> Result<File, StorageError> {
     let database = path(url)?;
     make_private(&database).map_err(|error| open_error(url, &format!("cannot create it: {error}")))?;
     let lock = move || {

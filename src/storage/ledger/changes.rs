@@ -98,7 +98,7 @@ impl Storage {
         };
         // Marked as seen before the counter is read, so that a commit in between is found by the next poll.
         if let Some(version) = &mut version {
-            version.moved().await?;
+            version.has_changed().await?;
         }
         let seen = self.change_seq().await?;
         Ok((ChangeWatch { version, seen, unread: false }, seen))
@@ -110,7 +110,7 @@ impl Storage {
         if let Some(version) = &mut watch.version {
             // Set before anything is awaited: this may fail, or the future may be dropped halfway.
             let was_unread = std::mem::replace(&mut watch.unread, true);
-            if !version.moved().await? && !was_unread {
+            if !version.has_changed().await? && !was_unread {
                 watch.unread = false;
                 return Ok(nothing);
             }

@@ -6,7 +6,7 @@ use crate::model::token::RecordedToken;
 use crate::storage::engine::{DbTx, on_tx, statements};
 use crate::storage::{StorageError, Tx, touched};
 
-/// What must still hold for a token to be recorded, read again under the lock of the inserting transaction.
+/// What must still be true when a token is recorded. The inserting transaction checks it again, with the rows locked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssueGuard {
     /// What the client authenticated with; `None` when an administrator issues.
@@ -29,16 +29,16 @@ impl IssueGuard {
 
 /// Whether a token may be recorded, by the rows that the inserting transaction has locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// Everything the token was issued on still holds.
-    Good,
+pub enum IssueCheck {
+    /// The token may be recorded.
+    Allowed,
     /// The client, its secret or its workspace no longer allows it.
-    ClientMayNot,
-    /// The key has stopped signing meanwhile; sign again with another one.
-    KeyMayNot,
+    ClientNotAllowed,
+    /// The key no longer signs; sign again with another one.
+    KeyNotSigning,
 }
 
-macro_rules! still_true {
+macro_rules! from_rows {
     ($secret:literal) => {
         // The order of the tables is the order in which their rows are locked: workspaces before clients, as everywhere.
         concat!(
@@ -52,28 +52,28 @@ macro_rules! still_true {
         )
     };
     (by_secret) => {
-        still_true!(
+        from_rows!(
             "JOIN client_secrets s ON s.client_id = c.client_id AND s.secret_id = $5
                 AND (s.expires_at IS NULL OR s.expires_at > $4)"
         )
     };
 }
 
-macro_rules! standing {
+macro_rules! check {
     ($($secret:tt)*) => {
-        concat!("SELECT k.phase, CASE WHEN c.generation = $2 THEN 1 ELSE 0 END", still_true!($($secret)*))
+        concat!("SELECT k.phase, CASE WHEN c.generation = $2 THEN 1 ELSE 0 END", from_rows!($($secret)*))
     };
 }
 
 // A form for each engine: SQLite has one writer, PostgreSQL must lock the rows.
-const BY_SECRET_SQLITE: &str = standing!(by_secret);
-const BY_SECRET_POSTGRES: &str = concat!(standing!(by_secret), " FOR SHARE");
+const BY_SECRET_SQLITE: &str = check!(by_secret);
+const BY_SECRET_POSTGRES: &str = concat!(check!(by_secret), " FOR SHARE");
 const BY_SECRET_ALONE_POSTGRES: &str =
-    concat!(standing!(by_secret), " FOR SHARE OF w FOR UPDATE OF c FOR SHARE OF k, s");
-const BY_ADMINISTRATOR_SQLITE: &str = standing!("");
-const BY_ADMINISTRATOR_POSTGRES: &str = concat!(standing!(""), " FOR SHARE");
+    concat!(check!(by_secret), " FOR SHARE OF w FOR UPDATE OF c FOR SHARE OF k, s");
+const BY_ADMINISTRATOR_SQLITE: &str = check!("");
+const BY_ADMINISTRATOR_POSTGRES: &str = concat!(check!(""), " FOR SHARE");
 const BY_ADMINISTRATOR_ALONE_POSTGRES: &str =
-    concat!(standing!(""), " FOR SHARE OF w FOR UPDATE OF c FOR SHARE OF k");
+    concat!(check!(""), " FOR SHARE OF w FOR UPDATE OF c FOR SHARE OF k");
 
 macro_rules! record {
     (($($secret:tt)*), $lock:literal) => {
@@ -83,14 +83,14 @@ macro_rules! record {
                     CAST($8 AS TEXT), CAST($9 AS BIGINT), CAST($10 AS BIGINT), CAST($11 AS BIGINT),
                     CAST($12 AS BIGINT), CAST($13 AS BIGINT), CAST($14 AS TEXT), CAST($15 AS BIGINT),
                     CAST($16 AS BIGINT) ",
-            still_true!($($secret)*),
+            from_rows!($($secret)*),
             " AND c.generation = $2 AND k.phase IN ('pending', 'active')",
             $lock
         )
     };
 }
 
-// One statement on the path of every recorded token: it asks, holds what it asked, and writes.
+// One statement for every recorded token: it checks, locks what it checked, and writes.
 const RECORD_SQLITE: &str = record!((by_secret), "");
 const RECORD_POSTGRES: &str = record!((by_secret), " FOR SHARE");
 const RECORD_ALONE_POSTGRES: &str = record!((by_secret), " FOR SHARE OF w FOR UPDATE OF c FOR SHARE OF k, s");
@@ -101,12 +101,12 @@ statements! {
 }
 
 impl Tx {
-    /// Whether the client of `token` may still be given it. The rows that say so stay locked until the end.
+    /// Whether the client may still get `token`. The rows that this depends on stay locked until the transaction ends.
     pub async fn may_issue(
         &mut self,
         token: &RecordedToken,
         guard: &IssueGuard,
-    ) -> Result<Standing, StorageError> {
+    ) -> Result<IssueCheck, StorageError> {
         let secret_id = guard.secret_id();
         let (on_sqlite, on_postgres) = match (secret_id, guard.replaces) {
             (Some(_), false) => (BY_SECRET_SQLITE, BY_SECRET_POSTGRES),
@@ -134,26 +134,27 @@ impl Tx {
             DbTx::Postgres(tx) => found!(on_postgres, tx),
         };
         Ok(match found {
-            // Before the generation: revoking a key opens new ones, and that alone takes no right from a client.
-            Some((phase, _)) if !matches!(phase.as_str(), "pending" | "active") => Standing::KeyMayNot,
-            None | Some((_, 0)) => Standing::ClientMayNot,
-            Some(_) => Standing::Good,
+            // Before the generation, since revoking a key also starts new generations, after which the client may still get
+            // tokens.
+            Some((phase, _)) if !matches!(phase.as_str(), "pending" | "active") => IssueCheck::KeyNotSigning,
+            None | Some((_, 0)) => IssueCheck::ClientNotAllowed,
+            Some(_) => IssueCheck::Allowed,
         })
     }
 
-    /// Adds a token that its client asked for with a secret, if it may still be given it. The rows that say so stay
-    /// locked until the end.
+    /// Adds a token that its client requested with a secret, if the client may still get it. The rows that this depends
+    /// on stay locked until the transaction ends.
     pub async fn record_token(
         &mut self,
         token: &RecordedToken,
         guard: &IssueGuard,
-    ) -> Result<Standing, StorageError> {
+    ) -> Result<IssueCheck, StorageError> {
         let Some(secret_id) = guard.secret_id() else {
-            let standing = self.may_issue(token, guard).await?;
-            if standing == Standing::Good {
+            let check = self.may_issue(token, guard).await?;
+            if check == IssueCheck::Allowed {
                 self.insert_recorded_token(token).await?;
             }
-            return Ok(standing);
+            return Ok(check);
         };
         let on_postgres = if guard.replaces { RECORD_ALONE_POSTGRES } else { RECORD_POSTGRES };
         macro_rules! record {
@@ -185,16 +186,16 @@ impl Tx {
             DbTx::Postgres(tx) => record!(on_postgres, tx),
         };
         if touched(rows) {
-            return Ok(Standing::Good);
+            return Ok(IssueCheck::Allowed);
         }
         // Rare, so the reason is looked up only now.
         Ok(match self.may_issue(token, guard).await? {
-            Standing::Good => Standing::ClientMayNot,
+            IssueCheck::Allowed => IssueCheck::ClientNotAllowed,
             other => other,
         })
     }
 
-    /// Adds a token, after [`Tx::may_issue`] has said that it may be.
+    /// Adds a token that [`Tx::may_issue`] allowed.
     pub async fn insert_recorded_token(&mut self, token: &RecordedToken) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(INSERT)
             .bind(&token.jti).bind(&token.client_id).bind(&token.workspace_id).bind(&token.kid)

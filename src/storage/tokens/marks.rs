@@ -52,7 +52,12 @@ impl Tx {
     /// Marks every slot of every list as revoked except those in `kept`, and gives out no more slots of these lists. For
     /// a restored database, which does not know which slots were given out since. Tokens of these lists may live until
     /// `exp`.
-    pub async fn revoke_slots_but(&mut self, kept: &[Slot], now: i64, exp: i64) -> Result<(), StorageError> {
+    pub async fn revoke_slots_except(
+        &mut self,
+        kept: &[Slot],
+        now: i64,
+        exp: i64,
+    ) -> Result<(), StorageError> {
         self.serialise_status_lists().await?;
         let mut kept = kept.to_vec();
         kept.sort_unstable();
@@ -60,7 +65,8 @@ impl Tx {
             let stored = self.status_parts(list).await?;
             for part in 0..SLOTS_PER_LIST / SLOTS_PER_PART {
                 let before = stored.iter().find(|(number, _)| *number == i64::from(part));
-                let bits = status::revoked_but(before.map(|(_, bits)| bits.as_slice()), list, part, &kept);
+                let bits =
+                    status::revoke_all_except(before.map(|(_, bits)| bits.as_slice()), list, part, &kept);
                 on_tx!(self.db, conn => sqlx::query(WRITE_ANY_PART)
                     .bind(list).bind(i64::from(part)).bind(bits).execute(&mut *conn).await.map(|_| ()))?;
             }

@@ -9,7 +9,7 @@ mod status_lists;
 
 use super::engine::Statements;
 
-pub use issuing::{IssueGuard, Standing};
+pub use issuing::{IssueCheck, IssueGuard};
 pub use recorded::TokenState;
 pub use revoking::Revoked;
 pub use status_lists::StoredStatusList;

@@ -4,7 +4,7 @@ use crate::model::page::{Items, Page};
 use crate::model::reach::Reach;
 use crate::model::status::Slot;
 use crate::model::token::RecordedToken;
-use crate::storage::engine::{Pair, on_read, on_tx, row, statements};
+use crate::storage::engine::{EngineSql, on_read, on_tx, row, statements};
 use crate::storage::{Storage, StorageError, Tx};
 
 /// What is on record of a token by its id.
@@ -30,7 +30,7 @@ pub(super) use columns;
 // SQLite is given the index, as in `revoking`: revoked tokens are kept for a long time.
 macro_rules! unrevoked {
     ($what:expr, $where:literal) => {
-        Pair {
+        EngineSql {
             sqlite: concat!(
                 "SELECT ", $what, " FROM access_tokens INDEXED BY access_tokens_unrevoked
                     WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
@@ -45,8 +45,8 @@ macro_rules! unrevoked {
     };
 }
 
-pub(super) const LIVE_OF_CLIENT: Pair = unrevoked!(columns!(), "");
-pub(super) const COUNT_LIVE: Pair = unrevoked!("COUNT(*)", " AND (revoke_at IS NULL OR revoke_at > $2)");
+pub(super) const LIVE_OF_CLIENT: EngineSql = unrevoked!(columns!(), "");
+pub(super) const COUNT_LIVE: EngineSql = unrevoked!("COUNT(*)", " AND (revoke_at IS NULL OR revoke_at > $2)");
 
 statements! {
     FIND = concat!("SELECT ", columns!(), " FROM access_tokens WHERE jti = $1");

@@ -2,7 +2,7 @@
 //! `denied_tokens`).
 
 use crate::model::status::Slot;
-use crate::storage::engine::{Pair, on_read, on_tx, on_write, statements};
+use crate::storage::engine::{EngineSql, on_read, on_tx, on_write, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
 
 /// A recorded token that this transaction revoked.
@@ -22,7 +22,7 @@ pub struct Revoked {
 // of unrevoked tokens the cost depends on these alone; SQLite refuses a statement that cannot use the index it names.
 macro_rules! unrevoked {
     ($set:literal, $where:expr) => {
-        Pair {
+        EngineSql {
             sqlite: concat!(
                 "UPDATE access_tokens INDEXED BY access_tokens_unrevoked SET ",
                 $set,
@@ -45,17 +45,18 @@ macro_rules! revoked_columns {
     };
 }
 
-const REVOKE_OF_CLIENT: Pair = unrevoked!("revoked_at = $2", revoked_columns!());
-const REPLACE_AT_ONCE: Pair = unrevoked!("revoked_at = $3", concat!(" AND jti <> $2", revoked_columns!()));
+const REVOKE_OF_CLIENT: EngineSql = unrevoked!("revoked_at = $2", revoked_columns!());
+const REPLACE_AT_ONCE: EngineSql =
+    unrevoked!("revoked_at = $3", concat!(" AND jti <> $2", revoked_columns!()));
 // A token that is to end sooner already keeps its end.
-const REPLACE_LATER: Pair =
+const REPLACE_LATER: EngineSql =
     unrevoked!("revoke_at = $3", " AND jti <> $2 AND (revoke_at IS NULL OR revoke_at > $3)");
-const REVOKE_DUE: Pair = unrevoked!(
+const REVOKE_DUE: EngineSql = unrevoked!(
     "revoked_at = revoke_at",
     concat!(" AND revoke_at IS NOT NULL AND revoke_at <= $2", revoked_columns!())
 );
 // `scope` is a list of words; each engine expands the array of scopes by a function of its own.
-const REVOKE_WITH_SCOPES: Pair = Pair {
+const REVOKE_WITH_SCOPES: EngineSql = EngineSql {
     sqlite: concat!(
         "UPDATE access_tokens INDEXED BY access_tokens_unrevoked SET revoked_at = $2
             WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)

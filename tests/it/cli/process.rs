@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::support::{Engine, TestDatabase};
 
 /// How long the program may take to say or do what it must before the test has failed.
-const PATIENCE: Duration = Duration::from_mins(1);
+const WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// A folder in which the program runs, with a database and settings from the environment.
 pub(super) struct Place {
@@ -214,7 +214,7 @@ impl Lines {
     /// The first line, from now on, that contains `text`.
     pub(super) fn wait_for(&mut self, text: &str) -> String {
         loop {
-            match self.coming.recv_timeout(PATIENCE) {
+            match self.coming.recv_timeout(WAIT_MAX) {
                 Ok(line) => {
                     self.read.push(line.clone());
                     if line.contains(text) {
@@ -228,7 +228,7 @@ impl Lines {
 
     fn wait_for_end(&mut self) {
         loop {
-            match self.coming.recv_timeout(PATIENCE) {
+            match self.coming.recv_timeout(WAIT_MAX) {
                 Ok(line) => self.read.push(line),
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => panic!("it does not end:\n{}", self.text()),

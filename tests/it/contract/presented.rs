@@ -7,7 +7,7 @@ use super::world::World;
 use crate::support::{Credentials, Operation, Reply};
 
 /// Failed attempts that are answered before the throttle steps in.
-const PATIENCE: usize = 60;
+const WAIT_MAX: usize = 60;
 
 /// What has a signed reply.
 const SIGNED: &str = "application/token-introspection+jwt";
@@ -60,7 +60,7 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
         429 => {
             let nobody = Credentials { client_id: operation.id.clone(), ..world.erp.clone() };
             let failed = || Reply::to(request(&nobody).form(&[("token", "x")]));
-            for _ in 0..PATIENCE {
+            for _ in 0..WAIT_MAX {
                 assert_eq!(failed().await.status, 401);
             }
             replies.push(failed().await);

@@ -7,7 +7,7 @@ use super::world::World;
 use crate::support::{Credentials, Operation, Reply};
 
 /// Failed attempts that are answered before the throttle steps in.
-const PATIENCE: usize = 60;
+const WAIT_MAX: usize = 60;
 
 /// The replies of `status`, but for those that time and storage make.
 pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -> Vec<Reply> {
@@ -44,7 +44,7 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
         ),
         429 => {
             let nobody = Credentials { client_id: "nobody".to_owned(), ..world.erp.clone() };
-            for _ in 0..PATIENCE {
+            for _ in 0..WAIT_MAX {
                 assert_eq!(world.app.token(&nobody, &[]).await.status(), 401);
             }
             replies.push(Reply::of(world.app.token(&nobody, &[]).await).await);

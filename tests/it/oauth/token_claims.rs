@@ -196,7 +196,7 @@ async fn resources_select_or_confirm(engine: Engine) {
         ("", vec![b, a], "gst gst-filing upper", json!([b, a])),
         ("", vec![a, a], "gst gst-filing", json!(a)),
         ("", vec![&*base], "mintmark:read", json!(base)),
-        // Given, the two must agree.
+        // OptionValue, the two must agree.
         ("gst", vec![a], "gst", json!(a)),
         ("gst upper", vec![a, b], "gst upper", json!([b, a])),
         ("mintmark:read", vec![&*base], "mintmark:read", json!(base)),

@@ -11,7 +11,7 @@ use mintmark::issuance::{IssueError, TokenRequest};
 use mintmark::kernel::{Manager, Precondition};
 use mintmark::model::proof::Proof;
 use mintmark::model::token::RecordedToken;
-use mintmark::storage::{IssueGuard, Standing};
+use mintmark::storage::{IssueCheck, IssueGuard};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -267,7 +267,7 @@ async fn a_key_that_is_revoked_takes_along_what_was_under_way(engine: Engine) {
     };
     let mut tx = elsewhere.begin().await.unwrap();
     let guard = IssueGuard { proof: Some(proof.clone()), now, replaces: false };
-    assert_eq!(tx.may_issue(&born, &guard).await.unwrap(), Standing::Good);
+    assert_eq!(tx.may_issue(&born, &guard).await.unwrap(), IssueCheck::Allowed);
     tx.insert_recorded_token(&born).await.unwrap();
 
     let (services, caller, any) =

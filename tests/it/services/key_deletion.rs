@@ -5,7 +5,7 @@ use mintmark::model::client::ActiveTokens;
 use mintmark::model::key::{Phase, SigningKey, UseFor};
 use mintmark::model::reach::Reach;
 use mintmark::model::token::RecordedToken;
-use mintmark::storage::{IssueGuard, Standing};
+use mintmark::storage::{IssueCheck, IssueGuard};
 
 use super::{Place, START, admin, erp};
 use crate::support::{Engine, on_both_engines, outcome_after};
@@ -46,7 +46,7 @@ async fn a_token_that_is_being_recorded_is_revoked_with_its_key(engine: Engine) 
     let (services, storage) = (place.services().await, place.storage().await);
     let token = token(&place, "being recorded").await;
     let mut tx = storage.begin().await.unwrap();
-    assert_eq!(tx.may_issue(&token, &GUARD).await.unwrap(), Standing::Good);
+    assert_eq!(tx.may_issue(&token, &GUARD).await.unwrap(), IssueCheck::Allowed);
     tx.insert_recorded_token(&token).await.unwrap();
 
     let (admin, any) = (admin(), Precondition::None);
@@ -63,7 +63,7 @@ async fn no_token_is_recorded_by_a_deleted_key(engine: Engine) {
     services.signing.delete_signing_key(&admin(), &token.kid, true, &Precondition::None).await.unwrap();
     assert_eq!(
         services.tokens.record_token(&token, ActiveTokens::Many, &GUARD).await.unwrap(),
-        Standing::KeyMayNot
+        IssueCheck::KeyNotSigning
     );
     let again = services.signing.delete_signing_key(&admin(), &token.kid, true, &Precondition::None).await;
     assert!(matches!(again, Err(Error::NotFound(_))), "{again:?}");
@@ -88,7 +88,7 @@ async fn a_deletion_that_lost_a_deadlock_is_repeated() {
     tx.commit().await.unwrap();
 
     let mut tx = storage.begin().await.unwrap();
-    assert_eq!(tx.may_issue(&second, &GUARD).await.unwrap(), Standing::Good);
+    assert_eq!(tx.may_issue(&second, &GUARD).await.unwrap(), IssueCheck::Allowed);
     tx.insert_recorded_token(&second).await.unwrap();
     let (admin, any) = (admin(), Precondition::None);
     let deleting = services.signing.delete_signing_key(&admin, &kid, true, &any);

@@ -10,7 +10,7 @@ use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use super::{Engine, TestDatabase};
 
 /// How long something may take before the test has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// `SQLITE_BUSY`.
 const BUSY: &str = "5";
@@ -50,7 +50,7 @@ pub(crate) async fn until(what: &str, has_come_about: impl AsyncFn() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+    tokio::time::timeout(WAIT_MAX, waiting).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
 }
 
 impl TestDatabase {
@@ -68,7 +68,7 @@ impl TestDatabase {
                 Engine::Postgres => self.until_a_lock_is_waited_for().await,
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.expect("nobody waits for another transaction");
+        tokio::time::timeout(WAIT_MAX, waiting).await.expect("nobody waits for another transaction");
     }
 
     async fn until_locked(&self) {

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::TestApp;
 
 /// How long a reply may take before the test has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// A reply, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,12 +89,12 @@ impl Wire {
 
     /// The next reply.
     pub(crate) async fn reply(&mut self) -> Reply {
-        timeout(PATIENCE, self.read_reply(true)).await.expect("a reply in time")
+        timeout(WAIT_MAX, self.read_reply(true)).await.expect("a reply in time")
     }
 
     /// The next reply, to a HEAD request: it has no body, although its Content-Length may say so.
     pub(crate) async fn reply_to_head(&mut self) -> Reply {
-        timeout(PATIENCE, self.read_reply(false)).await.expect("a reply in time")
+        timeout(WAIT_MAX, self.read_reply(false)).await.expect("a reply in time")
     }
 
     /// Says that nothing more will be sent, as a client does after `Connection: close`, and waits until the other
@@ -106,7 +106,7 @@ impl Wire {
 
     /// Waits until the other side closes by itself, without another byte.
     pub(crate) async fn must_be_closed(&mut self) {
-        let more = timeout(PATIENCE, self.read_some()).await.expect("the connection to be closed");
+        let more = timeout(WAIT_MAX, self.read_some()).await.expect("the connection to be closed");
         assert!(
             !more && self.unread.is_empty(),
             "more was sent: {:?}",
@@ -117,7 +117,7 @@ impl Wire {
     /// Everything that comes until the other side closes.
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         let all = async { while self.read_some().await {} };
-        timeout(PATIENCE, all).await.expect("the connection to be closed");
+        timeout(WAIT_MAX, all).await.expect("the connection to be closed");
         std::mem::take(&mut self.unread)
     }
 

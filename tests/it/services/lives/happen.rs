@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use mintmark::clients::ClientChange;
-use mintmark::issuance::{IssueError, NewToken, Refused, TokenRequest};
+use mintmark::issuance::{GrantError, IssueError, NewToken, TokenRequest};
 use mintmark::kernel::{Error, Precondition};
 use mintmark::model::clock::to_rfc3339;
 use mintmark::model::key::{Phase, SigningKey, UseFor};
@@ -71,7 +71,7 @@ impl World {
         let request = TokenRequest { scope, resources: &[] };
         let issued = services.issuer.issue(&credentials, &proof, request).await;
         if scope == "gst" && !client.has_gst {
-            assert!(matches!(issued, Err(IssueError::Refused(Refused::ScopeNotGranted))), "{issued:?}");
+            assert!(matches!(issued, Err(IssueError::Grant(GrantError::ScopeNotGranted))), "{issued:?}");
             return;
         }
         let jwt = issued.unwrap().access_token;
@@ -189,7 +189,7 @@ impl World {
         keys
     }
 
-    /// Refused if the class has a pending key already, or if one is made in this moment because its active one is old.
+    /// GrantError if the class has a pending key already, or if one is made in this moment because its active one is old.
     async fn rotate(&mut self, class: UseFor) {
         let (keys, now) = (self.keys().await, self.now());
         let of = |phase| keys.iter().find(|key| key.use_for == class && key.phase == phase);

@@ -335,7 +335,7 @@ async fn clients_that_ended_are_named_until_their_slots_say_so(engine: Engine) {
         (NOW + 10, 10, vec!["cl_B", "cl_a"]),
         (NOW + 10, 1, vec!["cl_B"]),
     ] {
-        assert_eq!(storage.clients_ended_unmarked(now, limit).await.unwrap(), expected, "at {now}");
+        assert_eq!(storage.expired_clients_not_suspended(now, limit).await.unwrap(), expected, "at {now}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use mintmark::model::key::{Alg, Phase, SigningKey, UseFor};
 use mintmark::model::token::RecordedToken;
-use mintmark::storage::{Change, Changes, IssueGuard, Standing};
+use mintmark::storage::{Change, Changes, IssueCheck, IssueGuard};
 
 use crate::storage::samples::{NOW, change, signing_key, stocked, token};
 use crate::support::{Engine, TestDatabase, on_both_engines, outcome_after};
@@ -165,7 +165,7 @@ async fn whoever_locks_a_key_sees_the_tokens_on_their_way(engine: Engine) {
     let other = database.open().await;
     let mut tx = storage.begin().await.unwrap();
     let guard = IssueGuard { proof: None, now: NOW, replaces: false };
-    assert_eq!(tx.may_issue(&token("t1"), &guard).await.unwrap(), Standing::Good);
+    assert_eq!(tx.may_issue(&token("t1"), &guard).await.unwrap(), IssueCheck::Allowed);
     tx.insert_recorded_token(&token("t1")).await.unwrap();
     let theirs = async {
         let mut tx = other.begin().await.unwrap();

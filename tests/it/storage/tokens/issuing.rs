@@ -7,7 +7,7 @@ use mintmark::model::reach::Reach;
 use mintmark::model::secret::ClientSecret;
 use mintmark::model::token::RecordedToken;
 use mintmark::model::workspace::Workspace;
-use mintmark::storage::{IssueGuard, Standing, Storage, StorageError, Tx};
+use mintmark::storage::{IssueCheck, IssueGuard, Storage, StorageError, Tx};
 
 use crate::storage::samples::{NOW, change, client, secret, signing_key, stocked, token, workspace};
 use crate::support::{Engine, TestDatabase, on_both_engines, outcome_after};
@@ -33,7 +33,7 @@ fn guard(secret_id: Option<&str>, now: i64) -> IssueGuard {
     IssueGuard { proof: secret_id.map(|id| Proof::Secret { secret_id: id.into() }), now, replaces: false }
 }
 
-async fn standing(storage: &Storage, secret_id: Option<&str>, now: i64) -> Standing {
+async fn may_issue(storage: &Storage, secret_id: Option<&str>, now: i64) -> IssueCheck {
     change!(storage, tx => tx.may_issue(&token("t"), &guard(secret_id, now)))
 }
 
@@ -83,7 +83,7 @@ impl Death {
     }
 
     /// Whether a token may be born five seconds later.
-    async fn standing(self, storage: &Storage) -> Standing {
+    async fn may_issue(self, storage: &Storage) -> IssueCheck {
         change!(storage, tx => tx.may_issue(&self.token(), &self.guard(NOW + 5)))
     }
 
@@ -118,8 +118,8 @@ impl Death {
         assert!(written.unwrap(), "{self:?}");
     }
 
-    fn refusal(self) -> Standing {
-        if self == Self::KeyRetired { Standing::KeyMayNot } else { Standing::ClientMayNot }
+    fn refusal(self) -> IssueCheck {
+        if self == Self::KeyRetired { IssueCheck::KeyNotSigning } else { IssueCheck::ClientNotAllowed }
     }
 }
 
@@ -190,35 +190,35 @@ async fn a_token_may_be_born(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let ending = ClientSecret { expires_at: Some(NOW + 10), ..secret("s2", "cl_1") };
     change!(storage, tx => tx.insert_secret(&ending));
-    assert_eq!(standing(&storage, Some("s1"), NOW).await, Standing::Good);
-    assert_eq!(standing(&storage, Some("s2"), NOW + 9).await, Standing::Good);
-    assert_eq!(standing(&storage, Some("s2"), NOW + 10).await, Standing::ClientMayNot);
-    assert_eq!(standing(&storage, Some("s1"), NOW + 999_999).await, Standing::Good);
-    assert_eq!(standing(&storage, Some("s1"), NOW + 1_000_000).await, Standing::ClientMayNot);
+    assert_eq!(may_issue(&storage, Some("s1"), NOW).await, IssueCheck::Allowed);
+    assert_eq!(may_issue(&storage, Some("s2"), NOW + 9).await, IssueCheck::Allowed);
+    assert_eq!(may_issue(&storage, Some("s2"), NOW + 10).await, IssueCheck::ClientNotAllowed);
+    assert_eq!(may_issue(&storage, Some("s1"), NOW + 999_999).await, IssueCheck::Allowed);
+    assert_eq!(may_issue(&storage, Some("s1"), NOW + 1_000_000).await, IssueCheck::ClientNotAllowed);
     for (phase, expected) in [
-        (Phase::Pending, Standing::Good),
-        (Phase::Active, Standing::Good),
-        (Phase::Retiring, Standing::KeyMayNot),
-        (Phase::Gone, Standing::KeyMayNot),
+        (Phase::Pending, IssueCheck::Allowed),
+        (Phase::Active, IssueCheck::Allowed),
+        (Phase::Retiring, IssueCheck::KeyNotSigning),
+        (Phase::Gone, IssueCheck::KeyNotSigning),
     ] {
         change!(storage, tx => tx.update_signing_key(&SigningKey { phase, ..signing_key("k1") }));
-        assert_eq!(standing(&storage, Some("s1"), NOW).await, expected, "{phase:?}");
+        assert_eq!(may_issue(&storage, Some("s1"), NOW).await, expected, "{phase:?}");
     }
     // Another client's secret is none of this client's.
     change!(storage, tx => tx.update_signing_key(&signing_key("k1")));
     change!(storage, tx => tx.insert_client(&client("cl_2"), "0002"));
     change!(storage, tx => tx.insert_secret(&secret("t1", "cl_2")));
-    assert_eq!(standing(&storage, Some("t1"), NOW).await, Standing::ClientMayNot);
+    assert_eq!(may_issue(&storage, Some("t1"), NOW).await, IssueCheck::ClientNotAllowed);
 }
 
 async fn no_token_is_born_after_its_death(engine: Engine) {
     let (_database, storage) = mortal(engine).await;
     for death in DEATHS {
-        assert_eq!(death.standing(&storage).await, Standing::Good, "before {death:?}");
+        assert_eq!(death.may_issue(&storage).await, IssueCheck::Allowed, "before {death:?}");
         let mut tx = storage.begin().await.unwrap();
         death.write(&mut tx).await;
         tx.commit().await.unwrap();
-        assert_eq!(death.standing(&storage).await, death.refusal(), "{death:?}");
+        assert_eq!(death.may_issue(&storage).await, death.refusal(), "{death:?}");
     }
 }
 
@@ -229,7 +229,11 @@ async fn recording_asks_and_writes_at_once(engine: Engine) {
         let alone = IssueGuard { replaces: true, ..guard.clone() };
         for (guard, jti) in [(&guard, "first"), (&alone, "second")] {
             let token = RecordedToken { jti: format!("{death:?} {jti}"), ..death.token() };
-            assert_eq!(change!(storage, tx => tx.record_token(&token, guard)), Standing::Good, "{death:?}");
+            assert_eq!(
+                change!(storage, tx => tx.record_token(&token, guard)),
+                IssueCheck::Allowed,
+                "{death:?}"
+            );
             let found = storage.recorded_token(&platform, &death.name(), &token.jti).await.unwrap();
             assert_eq!(found, Some(token));
         }
@@ -242,7 +246,7 @@ async fn recording_asks_and_writes_at_once(engine: Engine) {
     }
     // By an administrator, who has no secret to ask after.
     let (token, guard) = (token("t"), guard(None, NOW));
-    assert_eq!(change!(storage, tx => tx.record_token(&token, &guard)), Standing::Good);
+    assert_eq!(change!(storage, tx => tx.record_token(&token, &guard)), IssueCheck::Allowed);
     assert_eq!(change!(storage, tx => tx.recorded_token("t")), Some(token));
 }
 
@@ -255,8 +259,8 @@ async fn no_token_is_born_while_its_death_is_being_committed(engine: Engine) {
         death.write(&mut tx).await;
         let undone = async { tx.rollback().await.unwrap() };
         assert_eq!(
-            outcome_after(&database, death.standing(&other), undone).await,
-            Standing::Good,
+            outcome_after(&database, death.may_issue(&other), undone).await,
+            IssueCheck::Allowed,
             "{death:?}"
         );
 
@@ -264,7 +268,7 @@ async fn no_token_is_born_while_its_death_is_being_committed(engine: Engine) {
         death.write(&mut tx).await;
         let done = async { drop(tx.commit().await.unwrap()) };
         assert_eq!(
-            outcome_after(&database, death.standing(&other), done).await,
+            outcome_after(&database, death.may_issue(&other), done).await,
             death.refusal(),
             "{death:?}"
         );
@@ -276,7 +280,7 @@ async fn nothing_dies_between_the_check_and_the_commit(engine: Engine) {
     let other = database.open().await;
     for death in DEATHS {
         let mut tx = storage.begin().await.unwrap();
-        assert_eq!(tx.may_issue(&death.token(), &death.guard(NOW)).await.unwrap(), Standing::Good);
+        assert_eq!(tx.may_issue(&death.token(), &death.guard(NOW)).await.unwrap(), IssueCheck::Allowed);
         let dying = async {
             let mut tx = other.begin().await.unwrap();
             death.write(&mut tx).await;
@@ -295,14 +299,14 @@ async fn nothing_dies_between_the_check_and_the_commit(engine: Engine) {
 
 async fn an_administrator_may_issue_whatever_the_secrets(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
-    assert_eq!(standing(&storage, None, NOW).await, Standing::Good);
+    assert_eq!(may_issue(&storage, None, NOW).await, IssueCheck::Allowed);
     change!(storage, tx => tx.insert_secret(&secret("s2", "cl_1")));
-    assert_eq!(standing(&storage, None, NOW).await, Standing::Good);
+    assert_eq!(may_issue(&storage, None, NOW).await, IssueCheck::Allowed);
     for id in ["s1", "s2"] {
         assert!(change!(storage, tx => tx.delete_secret("cl_1", id)));
     }
-    assert_eq!(standing(&storage, None, NOW).await, Standing::Good);
-    assert_eq!(standing(&storage, Some("s1"), NOW).await, Standing::ClientMayNot);
+    assert_eq!(may_issue(&storage, None, NOW).await, IssueCheck::Allowed);
+    assert_eq!(may_issue(&storage, Some("s1"), NOW).await, IssueCheck::ClientNotAllowed);
 }
 
 async fn a_group_is_recorded_as_its_tokens_are(engine: Engine) {

@@ -30,7 +30,7 @@ async fn every_slot_but_those_of_living_tokens_is_revoked(engine: Engine) {
     expected.sort_unstable();
     assert_eq!(kept, expected);
     assert_eq!(tx.slots_of_live_tokens(NOW + 1_000_000).await.unwrap(), [suspended]);
-    tx.revoke_slots_but(&kept, NOW, NOW + 9).await.unwrap();
+    tx.revoke_slots_except(&kept, NOW, NOW + 9).await.unwrap();
     let last = tx.skip_status_lists(1_000).await.unwrap();
     tx.commit().await.unwrap();
 

@@ -25,7 +25,7 @@ impl PresentedToken {
 }
 
 impl Form for PresentedToken {
-    type Memory = Confirmed;
+    type Confirmation = Confirmed;
 
     fn confirm(ledger: &Ledger) -> impl Future<Output = Result<Confirmed, Error>> {
         ledger.confirm()

@@ -57,7 +57,7 @@ impl Issuer {
     ///
     /// # Errors
     /// Why the token is invalid.
-    pub fn verify_for_anyone(&self, _: Confirmed, token: &str) -> Result<AccessTokenClaims, VerifyError> {
+    pub fn verify_any_audience(&self, _: Confirmed, token: &str) -> Result<AccessTokenClaims, VerifyError> {
         self.own_checks.any_audience.verify(token, &self.ring.key_set(), self.kernel.clock.now())
     }
 

@@ -40,12 +40,12 @@ pub struct Confirmed(());
 
 /// The follower of the change counter.
 #[derive(Debug)]
-pub(super) struct Follow {
+pub(super) struct ChangeFollower {
     watch: Mutex<ChangeWatch>,
     confirmed_at_millis: AtomicI64,
 }
 
-impl Follow {
+impl ChangeFollower {
     /// Starts at the current value of the counter.
     pub(super) async fn start(storage: &Storage, clock: &dyn Clock) -> Result<(Self, i64), Error> {
         let confirmed_at_millis = AtomicI64::new(clock.now_millis());
@@ -60,19 +60,19 @@ impl Ledger {
     /// # Errors
     /// [`Error::Storage`] if the database does not answer; the last confirmation then stays as it was.
     pub async fn poll(&self) -> Result<(), Error> {
-        let mut watch = self.follow.watch.lock().await;
-        self.poll_holding(&mut watch).await
+        let mut watch = self.follower.watch.lock().await;
+        self.poll_locked(&mut watch).await
     }
 
-    async fn poll_holding(&self, watch: &mut ChangeWatch) -> Result<(), Error> {
+    async fn poll_locked(&self, watch: &mut ChangeWatch) -> Result<(), Error> {
         // When it was asked, not when the answer came: the answer confirms what was true then.
         let asked_at = self.kernel.clock.now_millis();
         let changes = self.kernel.storage.poll_changes(watch).await?;
         self.apply(&changes);
-        for memory in &self.memories {
-            memory.catch_up().await?;
+        for cache in &self.caches {
+            cache.catch_up().await?;
         }
-        self.follow.confirmed_at_millis.store(asked_at, Ordering::Release);
+        self.follower.confirmed_at_millis.store(asked_at, Ordering::Release);
         Ok(())
     }
 
@@ -81,7 +81,7 @@ impl Ledger {
         self.kernel
             .clock
             .now_millis()
-            .saturating_sub(self.follow.confirmed_at_millis.load(Ordering::Acquire))
+            .saturating_sub(self.follower.confirmed_at_millis.load(Ordering::Acquire))
             .max(0)
     }
 
@@ -106,7 +106,7 @@ impl Ledger {
     async fn refresh(&self, stale_millis: i64) -> Freshness {
         // Another request may be polling already. Its answer may miss a change made after it asked, so it counts only if
         // it is recent enough. Waiting without limit is only worth it for memory that is too old to use.
-        let waiting = self.follow.watch.lock();
+        let waiting = self.follower.watch.lock();
         let watch = if self.confirmed_millis_ago() <= stale_millis {
             tokio::time::timeout(POLL_WAIT, waiting).await.ok()
         } else {
@@ -114,7 +114,7 @@ impl Ledger {
         };
         let outcome = match watch {
             Some(mut watch) if self.confirmed_millis_ago() > FRESH_MILLIS => {
-                self.poll_holding(&mut watch).await
+                self.poll_locked(&mut watch).await
             }
             Some(_) | None => Ok(()),
         };
@@ -156,14 +156,14 @@ impl Ledger {
 
     /// Invalidates what this process holds in memory of the changed records.
     pub(super) fn apply(&self, changes: &Changes) {
-        for memory in &self.memories {
+        for cache in &self.caches {
             match changes {
                 Changes::These { changes, .. } => {
                     for (seq, change) in changes {
-                        memory.invalidate(*seq, change);
+                        cache.invalidate(*seq, change);
                     }
                 }
-                Changes::Everything { seq } => memory.invalidate_all(*seq),
+                Changes::Everything { seq } => cache.invalidate_all(*seq),
             }
         }
     }
