@@ -99,7 +99,7 @@ impl Place {
             let client = number * 7_919 % self.clients.len();
             let client_id = &self.clients[client];
             let claims = claims(client_id, client, number % TOKENS_A_CLIENT);
-            let page = Page { limit: 50, after: None };
+            let page = Page::first(50);
             let started = Instant::now();
             match question {
                 Question::IsItLive => {

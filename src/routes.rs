@@ -93,6 +93,9 @@ fn management(config: &mut ServiceConfig) {
                     .post(api_clients::post)
                     .done(),
             )
+            .service(at("/api-clients").get(api_clients::list_all).done())
+            // Before the route of one client, whose path it would match.
+            .service(at("/api-clients/batch").post(api_clients::batch).done())
             .service(
                 at("/api-clients/{client_id}")
                     .get(api_clients::get)
@@ -120,6 +123,7 @@ fn management(config: &mut ServiceConfig) {
                     .delete(access_tokens::delete)
                     .done(),
             )
+            .service(at("/access-tokens").get(access_tokens::list_all).done())
             .service(at("/signing-keys").get(signing_keys::list).post(signing_keys::post).done())
             .service(at("/signing-keys/{kid}").get(signing_keys::get).delete(signing_keys::delete).done())
             .service(at("/audit-events").get(audit_events::list).done()),

@@ -7,7 +7,7 @@ use super::opened::{Opened, all_pages};
 use super::output::Format;
 use super::values::{Expiry, OptionValue, Pair, member, members, metadata};
 use super::{Failure, Global};
-use crate::clients::{ClientChange, ClientFilter, NewSecret};
+use crate::clients::{ClientChange, ClientFilter, ClientSort, NewSecret};
 use crate::kernel::{Manager, Precondition, to_json};
 use crate::model::member::Member;
 use crate::services::Services;
@@ -29,6 +29,7 @@ const MEMBERS: &[&str] = &[
     "notification_emails",
     "expires_at",
     "metadata",
+    "last_used_at",
     "created_at",
     "updated_at",
 ];
@@ -227,7 +228,8 @@ impl Clients {
         let at = At { services: &opened.core.services, caller: Manager::command_line(), format: self.format };
         match self.verb {
             Verb::List { workspace_id, label, product, status } => {
-                at.list(&workspace_id, &ClientFilter { label, product, status }).await?;
+                at.list(&workspace_id, &ClientFilter { label, product, status, ..ClientFilter::default() })
+                    .await?;
             }
             Verb::Create { workspace_id, change } => at.create(&workspace_id, &change.into()).await?,
             Verb::Show { client_id } => at.show(&client_id).await?,
@@ -261,8 +263,12 @@ struct At<'a> {
 
 impl At<'_> {
     async fn list(&self, workspace_id: &str, filter: &ClientFilter) -> Result<(), Failure> {
-        let read =
-            async |page| self.services.clients.clients(&self.caller, workspace_id, filter, &page).await;
+        let read = async |page| {
+            self.services
+                .clients
+                .clients(&self.caller, Some(workspace_id), filter, ClientSort::default(), &page)
+                .await
+        };
         let records: Vec<_> = all_pages(read).await?.iter().map(to_json).collect();
         self.format.list(&records, COLUMNS)
     }

@@ -86,7 +86,7 @@ pub(super) async fn all_pages<T>(
     let mut all = Vec::new();
     let mut after = None;
     loop {
-        let page = read(Page { limit: Page::MAX_LIMIT, after }).await?;
+        let page = read(Page { after, ..Page::first(Page::MAX_LIMIT) }).await?;
         all.extend(page.items);
         after = page.next_after;
         if after.is_none() {

@@ -64,7 +64,13 @@ pub struct ClientChange {
 impl ClientChange {
     /// Reads the body of a request.
     pub(crate) fn read(body: &Value) -> Self {
-        let (change, parse_errors) = Fields::read(body, |fields| Self {
+        let (change, parse_errors) = Fields::read(body, Self::members);
+        Self { parse_errors, ..change }
+    }
+
+    /// Reads the members of a JSON object; what cannot be read is noted there.
+    pub(super) fn members(fields: &mut Fields<'_>) -> Self {
+        Self {
             label: fields.string("label"),
             description: fields.string("description"),
             products: fields.strings("products"),
@@ -80,8 +86,7 @@ impl ClientChange {
             replace_grace_seconds: fields.integer("replace_grace_seconds"),
             reserved: ReservedChange::read(fields),
             parse_errors: FieldErrors::default(),
-        });
-        Self { parse_errors, ..change }
+        }
     }
 
     /// Applies the change to `client`. Members that break a rule are added to `errors` and stay as they were.

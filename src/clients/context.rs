@@ -8,6 +8,15 @@ use crate::model::key::{Phase, SigningKey, UseFor};
 use crate::model::product::Product;
 use crate::model::workspace::Workspace;
 
+/// The records beside its workspace that the rules of a client depend on, as the changing transaction holds them.
+#[derive(Debug)]
+pub(super) struct Around {
+    /// The existing products that the client has or asks for, by code.
+    pub(super) products: BTreeMap<String, Product>,
+    /// The published signing keys.
+    pub(super) keys: Vec<SigningKey>,
+}
+
 /// The records around a client, as the changing transaction holds them.
 #[derive(Debug)]
 pub(super) struct RuleContext<'a> {

@@ -43,11 +43,11 @@ impl Clients {
         wanted: &ClientChange,
         save: Option<SaveReply<'_, CreatedClient>>,
     ) -> Result<CreatedClient, Error> {
-        let products = self.products_for(wanted).await?;
         let mut tx = self.kernel.storage.begin().await?;
         let workspace = lock_workspace(&mut tx, &caller.reach, workspace_id).await?;
         let mut client = self.new_client(&workspace.workspace_id)?;
-        self.apply_change(&mut tx, &products, &workspace, wanted, None, &mut client).await?;
+        let around = self.lock_around(&mut tx, wanted, &[]).await?;
+        self.apply_change(&workspace, &around, wanted, None, &mut client)?;
         rules::may_grant_permissions(caller, None, &client)?;
         let created = self.insert_client(&mut tx, caller, client).await?;
         self.ledger.save_reply(&mut tx, save.as_ref(), &created).await?;
@@ -111,6 +111,9 @@ impl Clients {
         self.ledger.mail_contacts(tx, &client, MailKind::ClientCreated, facts).await?;
         // A cache may hold that this id is unknown, if somebody guessed it.
         tx.changed(Change::Client(client.client_id.clone()));
-        Ok(CreatedClient { record: ClientRecord { client, secrets: vec![secret] }, secret: plain })
+        Ok(CreatedClient {
+            record: ClientRecord { client, secrets: vec![secret], last_used_at: None },
+            secret: plain,
+        })
     }
 }

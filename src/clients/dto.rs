@@ -63,6 +63,8 @@ struct ClientDto<'a> {
     reserved: ReservedMembers,
     generation: i64,
     secrets: &'a [ClientSecret],
+    #[serde(with = "rfc3339::option")]
+    last_used_at: Option<UnixSeconds>,
     #[serde(with = "rfc3339")]
     created_at: UnixSeconds,
     #[serde(with = "rfc3339")]
@@ -71,7 +73,7 @@ struct ClientDto<'a> {
 
 impl Serialize for ClientRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { client, secrets } = self;
+        let Self { client, secrets, last_used_at } = self;
         let dto = ClientDto {
             client_id: &client.client_id,
             workspace_id: &client.workspace_id,
@@ -79,6 +81,7 @@ impl Serialize for ClientRecord {
             reserved: ReservedMembers::default(),
             generation: client.generation,
             secrets,
+            last_used_at: *last_used_at,
             created_at: client.created_at,
             updated_at: client.updated_at,
         };

@@ -1,6 +1,8 @@
 //! API clients and their secrets: created, changed, deleted, and authenticated from memory. For the doors, for
 //! `issuance`, and for the services whose work ends the tokens of a client (`tokens`, `tenants`, `signing`).
 
+mod batch;
+mod batch_request;
 mod cache;
 mod change;
 mod context;
@@ -8,6 +10,7 @@ mod create;
 mod credentials;
 mod delete;
 mod dto;
+pub(crate) mod filter_rules;
 mod generations;
 mod last_used;
 mod lists;
@@ -25,6 +28,8 @@ use crate::kernel::Kernel;
 use crate::ledger::Ledger;
 use crate::model::grant::Offer;
 
+pub use batch::{Batch, BatchedClient};
+pub use batch_request::BatchChange;
 pub(crate) use cache::CredentialCache;
 pub use change::ClientChange;
 pub(crate) use change::read_token_expiry;
@@ -33,7 +38,7 @@ pub use credentials::{Credentials, Refusal};
 pub(crate) use generations::mark_revoked;
 pub(crate) use last_used::LastUsed;
 pub(crate) use locking::lock_client;
-pub use read::ClientFilter;
+pub use read::{ClientFilter, ClientOrder, ClientSort};
 pub use reserved::ReservedChange;
 pub use secrets::{CreatedSecret, NewSecret};
 use shared::Shared;

@@ -5,9 +5,8 @@ use crate::kernel::{Error, Reader};
 use crate::model::client::ClientRecord;
 use crate::model::ids;
 use crate::model::page::{Items, Page};
-use crate::model::product::is_product_code;
 
-pub use crate::storage::ClientFilter;
+pub use crate::storage::{ClientFilter, ClientOrder, ClientSort};
 
 impl Clients {
     /// A client within reach, with its live secrets.
@@ -17,36 +16,46 @@ impl Clients {
         }
         let record = self.kernel.storage.client(&caller.reach, client_id, self.kernel.clock.now()).await?;
         let mut record = record.ok_or(Error::NotFound(API_CLIENT))?;
-        self.add_pending_uses(&mut record.secrets);
+        self.add_pending_uses(&mut record);
         Ok(record)
     }
 
-    /// A page of a workspace's clients, newest first, each with its live secrets. A filter that no client can match
-    /// finds none.
+    /// A page of the clients of a workspace, or of all workspaces within reach, each with its live secrets. A filter that
+    /// no client can match finds none.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the workspace, [`Error::Storage`].
     pub async fn clients(
         &self,
         caller: &Reader,
-        workspace_id: &str,
+        workspace_id: Option<&str>,
         filter: &ClientFilter,
+        sort: ClientSort,
         page: &Page,
     ) -> Result<Items<ClientRecord>, Error> {
-        if !ids::is_workspace_id(workspace_id)
-            || self.kernel.storage.workspace(&caller.reach, workspace_id).await?.is_none()
+        if let Some(workspace_id) = workspace_id
+            && (!ids::is_workspace_id(workspace_id)
+                || self.kernel.storage.workspace(&caller.reach, workspace_id).await?.is_none())
         {
             return Err(Error::NotFound("workspace"));
         }
-        let can_match = filter.label.as_deref().is_none_or(|label| !label.contains('\0'))
-            && filter.product.as_deref().is_none_or(is_product_code)
-            && filter.status.as_deref().is_none_or(|status| status == "active" || status == "disabled");
-        if !can_match {
-            return Ok(Items { items: Vec::new(), next_after: None });
+        if filter.unused_since.is_some() || sort.by == ClientOrder::LastUsedAt {
+            self.write_uses_for_a_list().await;
         }
         let now = self.kernel.clock.now();
         let mut page =
-            self.kernel.storage.clients(&caller.reach, Some(workspace_id), filter, page, now).await?;
+            self.kernel.storage.clients(&caller.reach, workspace_id, filter, sort, page, now).await?;
         for record in &mut page.items {
-            self.add_pending_uses(&mut record.secrets);
+            self.add_pending_uses(record);
         }
         Ok(page)
+    }
+
+    /// Writes the uses that are only noted in this process, so that a list that goes by them has them. Without them the
+    /// list is half a minute old, as it is for the uses that other processes have noted.
+    pub(super) async fn write_uses_for_a_list(&self) {
+        if let Err(error) = self.write_last_used().await {
+            tracing::warn!(%error, "the last uses of client secrets could not be written before they were listed");
+        }
     }
 }

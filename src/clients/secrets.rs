@@ -11,6 +11,7 @@ use super::{Clients, lock_client};
 use crate::kernel::{Error, Fields, Manager, Reader};
 use crate::ledger::{SaveReply, Subject};
 use crate::model::audit::Action;
+use crate::model::client::ClientRecord;
 use crate::model::clock::{UnixSeconds, to_rfc3339};
 use crate::model::field_errors::FieldErrors;
 use crate::model::ids;
@@ -113,9 +114,8 @@ impl Clients {
         client_id: &str,
         page: &Page,
     ) -> Result<Items<ClientSecret>, Error> {
-        let mut secrets = self.client(caller, client_id).await?.secrets;
-        secrets.retain(|secret| page.after.as_ref().is_none_or(|after| secret.secret_id > *after));
-        Ok(Items::cut(secrets, page.limit, |secret| secret.secret_id.clone()))
+        let secrets = self.client(caller, client_id).await?.secrets;
+        Ok(Items::cut_whole(secrets, page, |secret| secret.secret_id.clone()))
     }
 
     /// A live secret of a client within reach.
@@ -204,9 +204,10 @@ impl Clients {
     }
 
     /// Adds uses that are noted but not stored yet.
-    pub(super) fn add_pending_uses(&self, secrets: &mut [ClientSecret]) {
-        for secret in secrets {
+    pub(super) fn add_pending_uses(&self, record: &mut ClientRecord) {
+        for secret in &mut record.secrets {
             secret.last_used_at = secret.last_used_at.max(self.last_used.pending(&secret.secret_id));
+            record.last_used_at = record.last_used_at.max(secret.last_used_at);
         }
     }
 }

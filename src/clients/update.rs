@@ -1,13 +1,11 @@
 //! Changes an API client, and revokes the tokens that carry what the change withdraws. For the management API and the
 //! command line.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::change::ClientChange;
-use super::context::RuleContext;
+use super::context::{Around, RuleContext};
 use super::dto::ClientSettings;
 use super::generations::mark_revoked;
 use super::locking::{lock_client, lock_workspace_of};
@@ -18,7 +16,7 @@ use crate::model::audit::Action;
 use crate::model::client::{ActiveTokens, ApiClient, ClientRecord};
 use crate::model::clock::UnixSeconds;
 use crate::model::mail::MailKind;
-use crate::model::product::Product;
+use crate::model::product::is_product_code;
 use crate::model::workspace::Workspace;
 use crate::storage::{Change, Tx};
 
@@ -48,29 +46,60 @@ impl Clients {
         expected: &Precondition,
         change: &ClientChange,
     ) -> Result<ChangedClient, Error> {
-        let products = self.products_for(change).await?;
         let mut tx = self.kernel.storage.begin().await?;
         let workspace = lock_workspace_of(&mut tx, &caller.reach, client_id).await?;
         let before = lock_client(&mut tx, &caller.reach, client_id).await?;
         expected.check(before.version)?;
-        let mut after = before.clone();
-        self.apply_change(&mut tx, &products, &workspace, change, Some(&before), &mut after).await?;
-        rules::may_grant_permissions(caller, Some(&before), &after)?;
+        let around = self.lock_around(&mut tx, change, &before.products).await?;
+        let mut after = self.judge_change(caller, &workspace, &around, change, &before)?;
         let now = self.kernel.clock.now();
         let mut secrets = tx.secrets(client_id).await?;
         secrets.retain(|secret| secret.is_live(now));
-        self.add_pending_uses(&mut secrets);
-        if after == before {
+        let last_used_at = tx.last_uses(&[client_id]).await?.remove(client_id);
+        let changed = after != before;
+        let mut revoked_tokens = None;
+        if changed {
+            revoked_tokens = self.write_change(&mut tx, caller, &workspace, &before, &mut after, now).await?;
+            self.ledger.commit(tx).await?;
+        } else {
             tx.rollback().await?;
-            let record = ClientRecord { client: before, secrets };
-            return Ok(ChangedClient { record, revoked_tokens: None });
         }
-        let revoked_tokens = self.revoke_withdrawn(&mut tx, &before, &mut after, now).await?;
-        self.update_slots(&mut tx, &mut after, workspace.suspended_at.is_some(), now).await?;
-        mark_changed(&mut after, now);
-        self.write_change(&mut tx, caller, &before, &after, revoked_tokens).await?;
-        self.ledger.commit(tx).await?;
-        Ok(ChangedClient { record: ClientRecord { client: after, secrets }, revoked_tokens })
+        let mut record = ClientRecord { client: after, secrets, last_used_at };
+        self.add_pending_uses(&mut record);
+        Ok(ChangedClient { record, revoked_tokens })
+    }
+
+    /// What a locked client becomes by a change, if every rule allows it and the caller may make it.
+    pub(super) fn judge_change(
+        &self,
+        caller: &Manager,
+        workspace: &Workspace,
+        around: &Around,
+        change: &ClientChange,
+        before: &ApiClient,
+    ) -> Result<ApiClient, Error> {
+        let mut after = before.clone();
+        self.apply_change(workspace, around, change, Some(before), &mut after)?;
+        rules::may_grant_permissions(caller, Some(before), &after)?;
+        Ok(after)
+    }
+
+    /// Writes what a client became by a change, and revokes the tokens that carry what the change withdraws. Returns how
+    /// many recorded ones it revoked; `None` if it withdraws nothing.
+    pub(super) async fn write_change(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        workspace: &Workspace,
+        before: &ApiClient,
+        after: &mut ApiClient,
+        now: UnixSeconds,
+    ) -> Result<Option<usize>, Error> {
+        let revoked_tokens = self.revoke_withdrawn(tx, before, after, now).await?;
+        self.update_slots(tx, after, workspace.suspended_at.is_some(), now).await?;
+        mark_changed(after, now);
+        self.write_members(tx, caller, before, after, revoked_tokens).await?;
+        Ok(revoked_tokens)
     }
 
     /// Revokes the tokens that carry what a change withdraws. Returns how many recorded ones it revoked; `None` if the
@@ -82,56 +111,50 @@ impl Clients {
         after: &mut ApiClient,
         now: UnixSeconds,
     ) -> Result<Option<usize>, Error> {
-        let withdrawn = withdrawn(before, after);
-        // From now on one token lives at a time, so all tokens issued before are revoked.
-        if before.active_tokens == ActiveTokens::Many && after.active_tokens != ActiveTokens::Many {
-            return Ok(Some(self.revoke_all_tokens(tx, after, now).await?));
+        match Withdrawn::by(before, after) {
+            Withdrawn::Nothing => Ok(None),
+            Withdrawn::All => Ok(Some(self.revoke_all_tokens(tx, after, now).await?)),
+            Withdrawn::Scopes(withdrawn) => {
+                self.new_generation(tx, after, now).await?;
+                let revoked = tx.revoke_tokens_with_scopes(&after.client_id, &withdrawn, now).await?;
+                Ok(Some(mark_revoked(tx, &revoked).await?))
+            }
         }
-        if withdrawn.is_empty() {
-            return Ok(None);
-        }
-        self.new_generation(tx, after, now).await?;
-        let revoked = tx.revoke_tokens_with_scopes(&after.client_id, &withdrawn, now).await?;
-        Ok(Some(mark_revoked(tx, &revoked).await?))
     }
 
-    /// The products that exist, if the change depends on them; read before the transaction, so that it holds no lock
-    /// meanwhile.
-    pub(super) async fn products_for(&self, change: &ClientChange) -> Result<Vec<Product>, Error> {
-        if change.products.is_absent() && change.token_expiry.is_absent() {
-            return Ok(Vec::new());
-        }
-        Ok(self.kernel.storage.all_products().await?)
-    }
-
-    /// Locks the products that a change depends on, applies the change to `after`, and checks every rule. `existing`
-    /// are the products from [`Clients::products_for`].
-    pub(super) async fn apply_change(
+    /// Locks the products that a change depends on, `granted` among them, and reads the signing keys.
+    pub(super) async fn lock_around(
         &self,
         tx: &mut Tx,
-        existing: &[Product],
+        change: &ClientChange,
+        granted: &[String],
+    ) -> Result<Around, Error> {
+        let mut products = Vec::new();
+        if !(change.products.is_absent() && change.token_expiry.is_absent()) {
+            let named = change.products.value().map(Vec::as_slice).unwrap_or_default();
+            let codes = named.iter().chain(granted).map(String::as_str);
+            let codes: Vec<&str> = codes.filter(|code| is_product_code(code)).collect();
+            products = tx.lock_products(&codes).await?;
+        }
+        let products = products.into_iter().map(|product| (product.product.clone(), product)).collect();
+        Ok(Around { products, keys: tx.signing_keys().await? })
+    }
+
+    /// Applies the change to `after`, and checks every rule.
+    pub(super) fn apply_change(
+        &self,
         workspace: &Workspace,
+        around: &Around,
         change: &ClientChange,
         before: Option<&ApiClient>,
         after: &mut ApiClient,
     ) -> Result<(), Error> {
-        let named = change.products.value().map(Vec::as_slice).unwrap_or_default();
-        let mut products = BTreeMap::new();
-        // In the order of their codes, so that two changes never wait for each other.
-        for code in existing.iter().map(|product| &product.product) {
-            if (named.contains(code) || after.products.contains(code))
-                && let Some(product) = tx.lock_product(code).await?
-            {
-                products.insert(code.clone(), product);
-            }
-        }
-        let keys = tx.signing_keys().await?;
         let context = RuleContext {
             policy: &self.kernel.policy,
             now: self.kernel.clock.now(),
             workspace,
-            products: &products,
-            keys: &keys,
+            products: &around.products,
+            keys: &around.keys,
         };
         let mut errors = change.parse_errors.clone();
         change.apply(after, &context, &mut errors);
@@ -140,7 +163,7 @@ impl Clients {
     }
 
     /// Writes a changed client, its audit event and the mails about it.
-    async fn write_change(
+    async fn write_members(
         &self,
         tx: &mut Tx,
         caller: &Caller,
@@ -149,12 +172,8 @@ impl Clients {
         revoked_tokens: Option<usize>,
     ) -> Result<(), Error> {
         tx.update_client(after).await?;
-        for product in before.products.iter().filter(|product| !after.products.contains(product)) {
-            tx.ungrant_product(&after.client_id, product).await?;
-        }
-        for product in after.products.iter().filter(|product| !before.products.contains(product)) {
-            tx.grant_product(&after.client_id, product).await?;
-        }
+        tx.ungrant_products(&after.client_id, &missing_in(&after.products, &before.products)).await?;
+        tx.grant_products(&after.client_id, &missing_in(&before.products, &after.products)).await?;
         let mut changed = differences(&ClientSettings::from(before), &ClientSettings::from(after));
         let members: Vec<&String> = changed
             .get("changed")
@@ -184,9 +203,31 @@ pub(super) fn mark_changed(client: &mut ApiClient, now: UnixSeconds) {
     client.updated_at = now;
 }
 
-/// The scope tokens of products and permissions that `before` has and `after` has not.
-fn withdrawn<'a>(before: &'a ApiClient, after: &ApiClient) -> Vec<&'a str> {
-    let products = before.products.iter().filter(|product| !after.products.contains(product));
-    let permissions = before.permissions.iter().filter(|permission| !after.permissions.contains(permission));
-    products.map(String::as_str).chain(permissions.map(|permission| permission.as_str())).collect()
+/// What a change withdraws from the tokens of a client.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Withdrawn<'a> {
+    Nothing,
+    /// Products and permissions, by their scopes.
+    Scopes(Vec<&'a str>),
+    /// Everything.
+    All,
+}
+
+impl<'a> Withdrawn<'a> {
+    pub(super) fn by(before: &'a ApiClient, after: &ApiClient) -> Self {
+        // From now on one token lives at a time, so all tokens issued before are revoked.
+        if before.active_tokens == ActiveTokens::Many && after.active_tokens != ActiveTokens::Many {
+            return Self::All;
+        }
+        let products = missing_in(&after.products, &before.products).into_iter().map(String::as_str);
+        let permissions = missing_in(&after.permissions, &before.permissions);
+        let permissions = permissions.into_iter().map(|permission| permission.as_str());
+        let scopes: Vec<&str> = products.chain(permissions).collect();
+        if scopes.is_empty() { Self::Nothing } else { Self::Scopes(scopes) }
+    }
+}
+
+/// The items of `wanted` that `there` does not have.
+fn missing_in<'a, T: PartialEq>(there: &[T], wanted: &'a [T]) -> Vec<&'a T> {
+    wanted.iter().filter(|item| !there.contains(item)).collect()
 }

@@ -14,6 +14,9 @@ pub enum Error {
     /// There is no such record within the caller's reach.
     #[error("{0} not found")]
     NotFound(&'static str),
+    /// Some of the records that a request names do not exist within the caller's reach; all of them are listed.
+    #[error("not found: {}", .0.iter().map(|i| format!("{} {}", i.pointer, i.detail)).collect::<Vec<_>>().join("; "))]
+    NotFoundAmong(Vec<FieldError>),
     /// Other records do not allow it; the text says what to do first.
     #[error("{0}")]
     Conflict(String),

@@ -17,6 +17,7 @@ pub(crate) struct Fields<'a> {
     object: Option<&'a Map<String, Value>>,
     at: String,
     known: BTreeSet<&'static str>,
+    known_prefix: Option<&'static str>,
     errors: &'a mut FieldErrors,
 }
 
@@ -32,6 +33,7 @@ impl Fields<'_> {
             object: body.as_object(),
             at: String::new(),
             known: BTreeSet::new(),
+            known_prefix: None,
             errors: &mut errors,
         };
         let taken = read(&mut fields);
@@ -96,6 +98,20 @@ impl Fields<'_> {
         Member::Value(pairs)
     }
 
+    /// The texts whose names begin with `prefix`, by the rest of their names.
+    pub(crate) fn strings_after(&mut self, prefix: &'static str) -> BTreeMap<String, String> {
+        self.known_prefix = Some(prefix);
+        let mut texts = BTreeMap::new();
+        for (name, value) in self.object.into_iter().flatten() {
+            let Some(rest) = name.strip_prefix(prefix) else { continue };
+            match value.as_str() {
+                Some(text) => drop(texts.insert(rest.to_owned(), text.to_owned())),
+                None => self.errors.add(format!("{}/{}", self.at, pointer_token(name)), "must be a string"),
+            }
+        }
+        texts
+    }
+
     /// An object: members that `read` does not ask for are refused. `None` from `read` means that it noted why.
     pub(crate) fn object<T>(
         &mut self,
@@ -111,6 +127,7 @@ impl Fields<'_> {
                     object: Some(inner),
                     at: format!("{}/{name}", self.at),
                     known: BTreeSet::new(),
+                    known_prefix: None,
                     errors: self.errors,
                 };
                 let value = read(&mut fields);
@@ -137,7 +154,8 @@ impl Fields<'_> {
 
     fn finish(self) {
         for name in self.object.into_iter().flat_map(Map::keys) {
-            if !self.known.contains(name.as_str()) {
+            let has_prefix = self.known_prefix.is_some_and(|prefix| name.starts_with(prefix));
+            if !has_prefix && !self.known.contains(name.as_str()) {
                 self.errors
                     .add(format!("{}/{}", self.at, pointer_token(name)), "is not a member of this request");
             }
@@ -186,7 +204,7 @@ mod tests {
     fn all_bad_members_are_noted_at_once() {
         let body = json!({
             "s": 1, "i": "1", "f": 1.5, "b": 0, "l": ["a", 1, null], "p": {"k": 1, "a/b": [], "n": null},
-            "o": {"in": [], "more": 1}, "x": 1, "a/b": 1
+            "o": {"in": [], "more": 1}, "x": 1, "a/b": 1, "t.k.l": "v", "t.": null
         });
         let ((), errors) = Fields::read(&body, |fields| {
             assert_eq!(fields.string("s"), Member::Absent);
@@ -197,11 +215,15 @@ mod tests {
             assert_eq!(fields.strings("l"), Member::Value(readable.into()));
             assert_eq!(fields.string_pairs("p"), Member::Value([("n".to_owned(), None)].into()));
             assert_eq!(fields.object("o", |inner| inner.boolean("in").value().copied()), Member::Absent);
+            assert_eq!(fields.strings_after("t."), BTreeMap::from([("k.l".to_owned(), "v".to_owned())]));
         });
         let pointers: Vec<String> = errors.into_vec().into_iter().map(|b| b.pointer).collect();
         assert_eq!(
             pointers,
-            ["/s", "/i", "/f", "/b", "/l/1", "/l/2", "/p/a~1b", "/p/k", "/o/in", "/o/more", "/a~1b", "/x"]
+            [
+                "/s", "/i", "/f", "/b", "/l/1", "/l/2", "/p/a~1b", "/p/k", "/o/in", "/o/more", "/t.",
+                "/a~1b", "/x"
+            ]
         );
     }
 

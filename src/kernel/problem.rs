@@ -133,6 +133,10 @@ impl From<Error> for Problem {
             Error::NotFound(what) => {
                 Self::new(Kind::NotFound, format!("There is no such {what} within reach"))
             }
+            Error::NotFoundAmong(errors) => Self {
+                errors,
+                ..Self::new(Kind::NotFound, "Some of the records that the request names are not within reach")
+            },
             Error::Conflict(why) => Self::new(Kind::Conflict, capitalised(&why)),
             Error::Invalid(errors) => Self::of_fields(Kind::Validation, errors),
             Error::NotSupportedYet(errors) => Self::of_fields(Kind::NotSupportedYet, errors),

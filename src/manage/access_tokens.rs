@@ -1,4 +1,4 @@
-//! `/v1/api-clients/{client_id}/access-tokens`: the recorded tokens of a client. A token itself leaves once, when it is
+//! `/v1/access-tokens` and `/v1/api-clients/{client_id}/access-tokens`: recorded tokens. A token itself leaves once, when it is
 //! generated.
 
 use actix_web::HttpResponse;
@@ -10,7 +10,29 @@ use super::page::{PageRequest, Query};
 use super::problem::Problem;
 use crate::issuance::{GeneratedToken, NewToken};
 use crate::kernel::{Manager, Reader, to_json};
+use crate::model::ids;
 use crate::services::Services;
+use crate::tokens::{ListedTokens, TokenFilter};
+
+/// `GET /v1/access-tokens`
+pub async fn list_all(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of(&call.request)?;
+    let page = PageRequest::take(&mut query, &call, services.subkeys())?;
+    let is_status = |text: &str| matches!(text, "live" | "revoked" | "all");
+    let filter = TokenFilter {
+        client_id: query.take_checked("client_id", "the id of an API client", ids::is_client_id)?,
+        expires_before: query.instant("expires_before")?,
+        never_expires: query.choice("never_expires")?,
+        status: match query.take_checked("status", "live, revoked or all", is_status)?.as_deref() {
+            Some("revoked") => ListedTokens::Revoked,
+            Some("all") => ListedTokens::All,
+            _ => ListedTokens::Live,
+        },
+    };
+    query.finish()?;
+    let tokens = services.tokens.all_access_tokens(&call.caller, &filter, &page.page).await?;
+    Ok(page.reply(services.subkeys(), tokens, to_json))
+}
 
 /// `GET /v1/api-clients/{client_id}/access-tokens`
 pub async fn list(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {

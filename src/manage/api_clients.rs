@@ -1,34 +1,110 @@
-//! `/v1/workspaces/{workspace_id}/api-clients` and `/v1/api-clients/{client_id}`: the clients that get tokens.
+//! `/v1/api-clients`, `/v1/workspaces/{workspace_id}/api-clients` and `/v1/api-clients/{client_id}`: the clients that get
+//! tokens.
+
+use std::collections::BTreeMap;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
+use serde_json::{Value, json};
 
 use super::auth::Authorized;
 use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
 use super::{record, record_or_304};
-use crate::clients::{ClientChange, ClientFilter, CreatedClient};
+use crate::clients::filter_rules::{self, FilterRule};
+use crate::clients::{
+    BatchChange, BatchedClient, ClientChange, ClientFilter, ClientOrder, ClientSort, CreatedClient,
+};
 use crate::http::conditional::version_tag;
 use crate::kernel::{Manager, Reader, to_json};
-use crate::model::product::is_product_code;
 use crate::services::Services;
+
+/// `GET /v1/api-clients`
+pub async fn list_all(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {
+    listed(&call, &services, None).await
+}
 
 /// `GET /v1/workspaces/{workspace_id}/api-clients`
 pub async fn list(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {
     let workspace_id: String = call.path()?;
+    listed(&call, &services, Some(&workspace_id)).await
+}
+
+async fn listed(
+    call: &Authorized<Reader>,
+    services: &Services,
+    workspace_id: Option<&str>,
+) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&call.request)?;
-    let page = PageRequest::take(&mut query, &call, services.subkeys())?;
-    let label = |text: &str| (1..=200).contains(&text.chars().count());
-    let status = |text: &str| matches!(text, "active" | "disabled");
-    let filter = ClientFilter {
-        label: query.take_checked("label", "1 to 200 characters", label)?,
-        product: query.take_checked("product", "a product code", is_product_code)?,
-        status: query.take_checked("status", "active or disabled", status)?,
-    };
+    let page = PageRequest::take(&mut query, call, services.subkeys())?;
+    let filter = filter(&mut query)?;
+    let sort = sort(&mut query)?;
     query.finish()?;
-    let clients = services.clients.clients(&call.caller, &workspace_id, &filter, &page.page).await?;
+    let clients = services.clients.clients(&call.caller, workspace_id, &filter, sort, &page.page).await?;
     Ok(page.reply(services.subkeys(), clients, to_json))
+}
+
+fn filter(query: &mut Query) -> Result<ClientFilter, Problem> {
+    let mut text = |name, rule: FilterRule| query.take_checked(name, rule.wanted, rule.is);
+    Ok(ClientFilter {
+        label: text("label", filter_rules::LABEL)?,
+        product: text("product", filter_rules::PRODUCT)?,
+        status: text("status", filter_rules::STATUS)?,
+        metadata: metadata(query)?,
+        secret_expires_before: query.instant("secret_expires_before")?,
+        unused_since: query.instant("unused_since")?,
+    })
+}
+
+fn metadata(query: &mut Query) -> Result<BTreeMap<String, String>, Problem> {
+    let pairs = query.take_after("metadata.", "metadata.KEY");
+    if pairs.iter().any(|(key, _)| !(1..=64).contains(&key.chars().count())) {
+        return Err(Problem::parameter("metadata.KEY must have a KEY of 1 to 64 characters"));
+    }
+    Ok(pairs.into_iter().collect())
+}
+
+fn sort(query: &mut Query) -> Result<ClientSort, Problem> {
+    let wanted = "label, created_at, last_used_at or expires_at, with - before it for descending order";
+    let read = |text: &str| {
+        let (descending, name) = text.strip_prefix('-').map_or((false, text), |name| (true, name));
+        let by = match name {
+            "label" => ClientOrder::Label,
+            "created_at" => ClientOrder::CreatedAt,
+            "last_used_at" => ClientOrder::LastUsedAt,
+            "expires_at" => ClientOrder::ExpiresAt,
+            _ => return None,
+        };
+        Some(ClientSort { by, descending })
+    };
+    match query.take("sort") {
+        None => Ok(ClientSort::default()),
+        Some(text) => read(&text).ok_or_else(|| Problem::parameter(format!("sort must be {wanted}"))),
+    }
+}
+
+/// `POST /v1/api-clients/batch`
+pub async fn batch(mut call: Authorized<Manager>, services: Data<Services>) -> Result<HttpResponse, Problem> {
+    let body = call.body().await?;
+    let wanted = BatchChange::read(&body.json);
+    let batch = services.clients.change_clients(&call.caller, &wanted).await?;
+    let items: Vec<Value> = batch.clients.iter().map(batched).collect();
+    let report = json!({
+        "matched": items.len(),
+        "changed": batch.changed,
+        "dry_run": batch.dry_run,
+        "items": items,
+    });
+    Ok(HttpResponse::Ok().content_type("application/json").body(report.to_string()))
+}
+
+fn batched(client: &BatchedClient) -> Value {
+    json!({
+        "client_id": client.client_id,
+        "etag": version_tag(client.version),
+        "revoked_tokens": client.revoked_tokens,
+    })
 }
 
 /// `POST /v1/workspaces/{workspace_id}/api-clients`

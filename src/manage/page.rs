@@ -3,6 +3,7 @@
 //! A cursor is the position after which the next page begins, with a MAC over it, the list, the filters and the
 //! caller: whoever has one can do nothing with it but go on reading what it was given for.
 
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -51,6 +52,15 @@ impl Query {
         Some(self.pairs.remove(index).1)
     }
 
+    /// Takes the parameters whose names begin with `prefix`, by the rest of their names. `shown` is how an error names
+    /// them.
+    pub fn take_after(&mut self, prefix: &str, shown: &'static str) -> Vec<(String, String)> {
+        self.known.push(shown);
+        let is_one = |(name, _): &mut (String, String)| name.starts_with(prefix);
+        let taken = self.pairs.extract_if(.., is_one);
+        taken.map(|(name, value)| (name.strip_prefix(prefix).unwrap_or_default().to_owned(), value)).collect()
+    }
+
     /// Takes a parameter that `is` must hold for; `wanted` says what it must be.
     ///
     /// # Errors
@@ -72,8 +82,16 @@ impl Query {
     /// # Errors
     /// 400 for anything else.
     pub fn flag(&mut self, name: &'static str) -> Result<bool, Problem> {
+        Ok(self.choice(name)?.unwrap_or_default())
+    }
+
+    /// Takes `true` or `false`, or neither.
+    ///
+    /// # Errors
+    /// 400 for anything else.
+    pub fn choice(&mut self, name: &'static str) -> Result<Option<bool>, Problem> {
         let value = self.take_checked(name, "true or false", |value| matches!(value, "true" | "false"))?;
-        Ok(value.as_deref() == Some("true"))
+        Ok(value.map(|value| value == "true"))
     }
 
     /// Takes an RFC 3339 instant.
@@ -110,15 +128,19 @@ pub struct PageRequest {
     /// Which part.
     pub page: Page,
     binding: Vec<String>,
+    path: String,
+    /// The query, without the cursor.
+    query: Vec<(String, String)>,
 }
 
 impl PageRequest {
-    /// Takes `limit` and `cursor` out of the query, which must hold the filters still, and binds the cursor to these,
-    /// to the list (its path) and to the caller.
+    /// Takes `limit`, `count` and `cursor` out of the query, which must hold the filters still, and binds the cursor to
+    /// these, to the list (its path) and to the caller.
     ///
     /// # Errors
-    /// 400 for a `limit` that is none, and for a cursor that was not given out for this.
+    /// 400 for a `limit` or `count` that is none, and for a cursor that was not given out for this.
     pub fn take(query: &mut Query, call: &Authorized<Reader>, subkeys: &Subkeys) -> Result<Self, Problem> {
+        let whole = query.pairs.iter().filter(|(name, _)| name != "cursor").cloned().collect();
         let limit = query.take("limit").map_or(Some(Page::DEFAULT_LIMIT), |text| {
             let digits = text.len() <= 3 && text.bytes().all(|b| b.is_ascii_digit());
             text.parse().ok().filter(|limit| digits && (1..=Page::MAX_LIMIT).contains(limit))
@@ -126,10 +148,12 @@ impl PageRequest {
         let limit = limit.ok_or_else(|| {
             Problem::parameter(format!("limit must be a number from 1 to {}", Page::MAX_LIMIT))
         })?;
+        let count = query.flag("count")?;
         let cursor = query.take("cursor");
         let mut filters = query.pairs.clone();
         filters.sort_unstable();
-        let mut binding = vec![call.caller.name().to_owned(), call.request.path().to_owned()];
+        let path = call.request.path().to_owned();
+        let mut binding = vec![call.caller.name().to_owned(), path.clone()];
         binding.extend(filters.into_iter().flat_map(|(name, value)| [name, value]));
         let after = cursor
             .map(|cursor| {
@@ -140,16 +164,31 @@ impl PageRequest {
                 })
             })
             .transpose()?;
-        Ok(Self { page: Page { limit, after }, binding })
+        Ok(Self { page: Page { limit, after, count }, binding, path, query: whole })
     }
 
-    /// The reply: `items`, each as `json` writes it, and the cursor of the next page.
+    /// The reply: `items`, each as `json` writes it, the cursor of the next page, and how many items there are in all if
+    /// they were counted. A `Link` leads to the next page (RFC 8288).
     pub fn reply<T>(&self, subkeys: &Subkeys, found: Items<T>, json: impl Fn(&T) -> Value) -> HttpResponse {
         let items: Vec<Value> = found.items.iter().map(json).collect();
         let next_cursor = found.next_after.map(|after| seal(subkeys, &self.binding, &after));
-        HttpResponse::Ok()
-            .content_type("application/json")
-            .body(json!({"items": items, "next_cursor": next_cursor}).to_string())
+        let mut response = HttpResponse::Ok();
+        response.content_type("application/json");
+        if let Some(cursor) = &next_cursor {
+            response.insert_header((header::LINK, format!("<{}>; rel=\"next\"", self.next(cursor))));
+        }
+        let mut body = json!({"items": items, "next_cursor": next_cursor});
+        if let (Some(total), Some(members)) = (found.total, body.as_object_mut()) {
+            members.insert("total".to_owned(), total.into());
+        }
+        response.body(body.to_string())
+    }
+
+    /// The next page, relative to the host of this one.
+    fn next(&self, cursor: &str) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(&self.query).append_pair("cursor", cursor);
+        format!("{}?{}", self.path, query.finish())
     }
 }
 

@@ -105,4 +105,6 @@ pub struct ClientRecord {
     pub client: ApiClient,
     /// Its secrets that have not expired, oldest first.
     pub secrets: Vec<ClientSecret>,
+    /// When it last authenticated or got a token.
+    pub last_used_at: Option<UnixSeconds>,
 }

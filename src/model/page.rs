@@ -1,12 +1,14 @@
-//! A page of a list: how many, and after which item.
+//! A page of a list: how many, after which item, and how many there are in all.
 
-/// What part of a list is asked for. Lists are ordered by an immutable, unique key.
+/// What part of a list is asked for. A list is ordered by a unique key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// At most this many items, 1 to 200.
     pub limit: u32,
     /// The ordering key of the last item of the page before; `None` for the first page.
     pub after: Option<String>,
+    /// Whether to count the items of all pages.
+    pub count: bool,
 }
 
 impl Page {
@@ -14,6 +16,11 @@ impl Page {
     pub const DEFAULT_LIMIT: u32 = 50;
     /// The largest number of items.
     pub const MAX_LIMIT: u32 = 200;
+
+    /// The first `limit` items, without a count.
+    pub fn first(limit: u32) -> Self {
+        Self { limit, after: None, count: false }
+    }
 }
 
 /// Items of a page, and the ordering key to go on after, if there are more.
@@ -23,6 +30,8 @@ pub struct Items<T> {
     pub items: Vec<T>,
     /// The ordering key of the last item when more follow.
     pub next_after: Option<String>,
+    /// How many items all pages have, if that was asked for.
+    pub total: Option<u64>,
 }
 
 impl<T> Items<T> {
@@ -32,11 +41,35 @@ impl<T> Items<T> {
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next_after = if more { rows.last().map(key) } else { None };
-        Self { items: rows, next_after }
+        Self { items: rows, next_after, total: None }
+    }
+
+    /// Cuts a page out of the whole list, which is in order of `key`.
+    pub fn cut_whole(mut all: Vec<T>, page: &Page, key: impl Fn(&T) -> String) -> Self {
+        let total = page.count.then(|| u64::try_from(all.len()).unwrap_or(u64::MAX));
+        if let Some(after) = &page.after {
+            all.retain(|item| key(item) > *after);
+        }
+        Self { total, ..Self::cut(all, page.limit, key) }
+    }
+
+    /// A list that has no items, whatever the page.
+    pub fn none(page: &Page) -> Self {
+        Self { items: Vec::new(), next_after: None, total: page.count.then_some(0) }
+    }
+
+    /// The same page with the count that the database gave, if one was asked for.
+    #[must_use]
+    pub fn counted(self, total: Option<i64>) -> Self {
+        Self { total: total.map(|total| u64::try_from(total).unwrap_or_default()), ..self }
     }
 
     /// Turns each item into another.
     pub fn map<U>(self, f: impl FnMut(T) -> U) -> Items<U> {
-        Items { items: self.items.into_iter().map(f).collect(), next_after: self.next_after }
+        Items {
+            items: self.items.into_iter().map(f).collect(),
+            next_after: self.next_after,
+            total: self.total,
+        }
     }
 }

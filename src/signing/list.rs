@@ -20,14 +20,9 @@ impl Signing {
     /// # Errors
     /// [`Error::Denied`], [`Error::Storage`].
     pub async fn signing_keys(&self, caller: &Reader, page: &Page) -> Result<Items<KeyRecord>, Error> {
-        let mut keys = self.published_keys(caller).await?;
         // They are few and all read anyway. The place of a key that left since the page before is still known by its
         // instant.
-        if let Some(after) = &page.after {
-            keys.retain(|record| place_in_list(record) > *after);
-        }
-        keys.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX).saturating_add(1));
-        Ok(Items::cut(keys, page.limit, place_in_list))
+        Ok(Items::cut_whole(self.published_keys(caller).await?, page, place_in_list))
     }
 
     /// One published key.

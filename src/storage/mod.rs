@@ -11,11 +11,11 @@ mod signing;
 mod tenants;
 mod tokens;
 
-pub use clients::{ClientFilter, StoredCredentials};
+pub use clients::{ClientFilter, ClientOrder, ClientSort, StoredCredentials};
 pub use error::StorageError;
 pub use ledger::{AuditFilter, Change, ChangeWatch, Changes, StoredReply};
 pub use signing::SealedRoot;
-pub use tokens::{IssueCheck, IssueGuard, Revoked, StoredStatusList, TokenState};
+pub use tokens::{IssueCheck, IssueGuard, ListedTokens, Revoked, StoredStatusList, TokenFilter, TokenState};
 
 use engine::{Db, DbTx};
 
@@ -50,21 +50,25 @@ impl Storage {
         self.db.close().await;
     }
 
-    /// Writes times of last use, which may be lost: `sql` takes an id and when it was used. On PostgreSQL each is a
+    /// Writes times of last use, which may be lost: each of `statements` takes an id and when it was used. On PostgreSQL each is a
     /// statement of its own, since a transaction that locks many rows can deadlock with one that locks them in another
     /// order.
-    async fn touch(&self, sql: &'static str, uses: &[(String, i64)]) -> Result<(), StorageError> {
+    async fn touch(&self, statements: &[&'static str], uses: &[(String, i64)]) -> Result<(), StorageError> {
         match &self.db {
             Db::Sqlite { write, .. } => {
                 let mut tx = write.begin_with("BEGIN IMMEDIATE").await?;
                 for (id, at) in uses {
-                    sqlx::query(sql).bind(id).bind(at).execute(&mut *tx).await?;
+                    for sql in statements {
+                        sqlx::query(*sql).bind(id).bind(at).execute(&mut *tx).await?;
+                    }
                 }
                 tx.commit().await?;
             }
             Db::Postgres(pool) => {
                 for (id, at) in uses {
-                    sqlx::query(sql).bind(id).bind(at).execute(pool).await?;
+                    for sql in statements {
+                        sqlx::query(*sql).bind(id).bind(at).execute(pool).await?;
+                    }
                 }
             }
         }

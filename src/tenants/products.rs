@@ -27,11 +27,9 @@ impl Tenants {
         let Some(allowed) = self.products_allowed_to(caller).await? else {
             return Ok(self.kernel.storage.products(page).await?);
         };
-        let after = page.after.as_deref();
-        let products = self.kernel.storage.all_products().await?.into_iter();
-        let products = products
-            .filter(|p| allowed.contains(&p.product) && after.is_none_or(|after| *p.product > *after));
-        Ok(Items::cut(products.collect(), page.limit, |product: &Product| product.product.clone()))
+        let mut products = self.kernel.storage.all_products().await?;
+        products.retain(|product| allowed.contains(&product.product));
+        Ok(Items::cut_whole(products, page, |product| product.product.clone()))
     }
 
     /// A product the caller may grant.

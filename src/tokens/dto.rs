@@ -8,6 +8,7 @@ use crate::model::token::RecordedToken;
 #[derive(Serialize)]
 struct TokenDto<'a> {
     jti: &'a str,
+    client_id: &'a str,
     scope: &'a str,
     products: Vec<&'a str>,
     kid: &'a str,
@@ -26,6 +27,7 @@ impl Serialize for RecordedToken {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let dto = TokenDto {
             jti: &self.jti,
+            client_id: &self.client_id,
             scope: &self.scope,
             products: self.products.split_ascii_whitespace().collect(),
             kid: &self.kid,

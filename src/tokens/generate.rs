@@ -62,6 +62,7 @@ impl Tokens {
         }
         let client = lock_client(&mut tx, &caller.reach, &token.client_id).await?;
         mark_revoked(&mut tx, &replaced).await?;
+        tx.touch_client(&token.client_id, token.issued_at).await?;
         let facts = json!({
             "label": client.label,
             "scope": token.scope,

@@ -9,6 +9,8 @@ use crate::model::ids;
 use crate::model::page::{Items, Page};
 use crate::model::token::RecordedToken;
 
+pub use crate::storage::{ListedTokens, TokenFilter};
+
 impl Tokens {
     /// A page of the recorded tokens of a client within reach, newest first; those that ended, too, until they are deleted.
     ///
@@ -21,7 +23,26 @@ impl Tokens {
         page: &Page,
     ) -> Result<Items<RecordedToken>, Error> {
         self.client_within_reach(caller, client_id).await?;
-        let mut page = self.kernel.storage.recorded_tokens(&caller.reach, client_id, page).await?;
+        let of_client = TokenFilter {
+            client_id: Some(client_id.to_owned()),
+            status: ListedTokens::All,
+            ..TokenFilter::default()
+        };
+        self.all_access_tokens(caller, &of_client, page).await
+    }
+
+    /// A page of the recorded tokens of all clients within reach, client by client, and of each the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn all_access_tokens(
+        &self,
+        caller: &Reader,
+        filter: &TokenFilter,
+        page: &Page,
+    ) -> Result<Items<RecordedToken>, Error> {
+        let now = self.kernel.clock.now();
+        let mut page = self.kernel.storage.recorded_tokens(&caller.reach, filter, page, now).await?;
         for token in &mut page.items {
             self.bring_up_to_date(token);
         }

@@ -20,6 +20,7 @@ use crate::clients::{Clients, LastUsed};
 use crate::kernel::Kernel;
 use crate::ledger::Ledger;
 
+pub use list::{ListedTokens, TokenFilter};
 pub use restore::Restored;
 pub use revoke::Revocation;
 pub use status_lists::STATUS_LISTS_PATH;

@@ -2,7 +2,7 @@
 
 use crate::cli::Failure;
 use crate::cli::opened::all_pages;
-use crate::clients::{ClientChange, ClientFilter, NewSecret};
+use crate::clients::{ClientChange, ClientFilter, ClientSort, NewSecret};
 use crate::kernel::{Error, Manager, Precondition};
 use crate::model::member::Member;
 use crate::model::secret::PlainSecret;
@@ -78,8 +78,10 @@ async fn make_workspace(services: &Services, caller: &Manager) -> Result<(), Fai
 /// The API client of an earlier run.
 async fn known_client(services: &Services, caller: &Manager) -> Result<Option<String>, Failure> {
     let filter = ClientFilter { label: Some(LABEL.to_owned()), ..ClientFilter::default() };
-    let found =
-        all_pages(async |page| services.clients.clients(caller, WORKSPACE, &filter, &page).await).await?;
+    let found = all_pages(async |page| {
+        services.clients.clients(caller, Some(WORKSPACE), &filter, ClientSort::default(), &page).await
+    })
+    .await?;
     // The filter also finds labels that contain this one. Of several with this label, the oldest is ours.
     Ok(found
         .into_iter()

@@ -3,13 +3,14 @@
 mod api_clients;
 mod credentials;
 mod ids;
+mod list;
 mod rows;
 mod secrets;
 
 use super::engine::Statements;
 
-pub use api_clients::ClientFilter;
 pub use credentials::StoredCredentials;
+pub use list::{ClientFilter, ClientOrder, ClientSort};
 
 /// The shared statements of this folder.
 pub(super) const STATEMENTS: &[Statements] =

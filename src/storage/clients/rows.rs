@@ -1,5 +1,7 @@
 //! A row of `api_clients` and the client it describes.
 
+use std::collections::BTreeMap;
+
 use crate::model::client::{ActiveTokens, ApiClient};
 use crate::model::expiry::TokenExpiry;
 use crate::model::key::Alg;
@@ -22,7 +24,7 @@ pub(super) use columns;
 
 row! {
     pub(super) struct ClientRow {
-        client_id: String,
+        pub(super) client_id: String,
         pub(super) ordinal: String,
         workspace_id: String,
         label: String,
@@ -100,8 +102,8 @@ pub(super) fn words<T: ToString>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
-pub(super) fn metadata_json(client: &ApiClient) -> String {
-    serde_json::json!(client.metadata).to_string()
+pub(super) fn metadata_json(metadata: &BTreeMap<String, String>) -> String {
+    serde_json::json!(metadata).to_string()
 }
 
 pub(super) fn signing_alg(client: &ApiClient) -> Option<&'static str> {

@@ -1,8 +1,10 @@
 //! Client secrets: rows of `client_secrets`. Only MACs come here; the plain secret cannot.
 
+use std::collections::HashMap;
+
 use crate::model::clock::UnixSeconds;
 use crate::model::secret::ClientSecret;
-use crate::storage::engine::{on_tx, row, statements};
+use crate::storage::engine::{EngineSql, json_array, on_tx, row, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
 
 macro_rules! columns {
@@ -20,7 +22,32 @@ statements! {
     DELETE_EXPIRED = "DELETE FROM client_secrets WHERE client_id = $1 AND expires_at <= $2";
     TOUCH = "UPDATE client_secrets SET last_used_at = $2
         WHERE secret_id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
+    TOUCH_CLIENT_OF = "INSERT INTO client_uses (client_id, last_used_at)
+        SELECT client_id, CAST($2 AS BIGINT) FROM client_secrets WHERE secret_id = $1
+        ON CONFLICT (client_id) DO UPDATE SET last_used_at = excluded.last_used_at
+            WHERE client_uses.last_used_at < excluded.last_used_at";
+    TOUCH_CLIENT = "INSERT INTO client_uses (client_id, last_used_at) VALUES ($1, $2)
+        ON CONFLICT (client_id) DO UPDATE SET last_used_at = excluded.last_used_at
+            WHERE client_uses.last_used_at < excluded.last_used_at";
 }
+
+const OF_CLIENTS: EngineSql = EngineSql {
+    sqlite: concat!(
+        "SELECT ",
+        columns!(),
+        " FROM client_secrets
+        WHERE client_id IN (SELECT value FROM json_each($1)) AND (expires_at IS NULL OR expires_at > $2)
+        ORDER BY secret_id"
+    ),
+    postgres: concat!(
+        "SELECT ",
+        columns!(),
+        " FROM client_secrets
+        WHERE client_id IN (SELECT jsonb_array_elements_text(CAST($1 AS JSONB)))
+            AND (expires_at IS NULL OR expires_at > $2)
+        ORDER BY secret_id"
+    ),
+};
 
 row! {
     struct SecretRow {
@@ -49,9 +76,9 @@ impl From<SecretRow> for ClientSecret {
 }
 
 impl Storage {
-    /// Notes when secrets were last accepted. Changes no version and no cache.
+    /// Notes when secrets, and so their clients, were last accepted. Changes no version and no cache.
     pub async fn touch_secrets(&self, uses: &[(String, UnixSeconds)]) -> Result<(), StorageError> {
-        self.touch(TOUCH, uses).await
+        self.touch(&[TOUCH, TOUCH_CLIENT_OF], uses).await
     }
 }
 
@@ -61,6 +88,29 @@ impl Tx {
         let rows: Vec<SecretRow> =
             on_tx!(self.db, conn => sqlx::query_as(OF_CLIENT).bind(client_id).fetch_all(&mut *conn).await)?;
         Ok(rows.into_iter().map(ClientSecret::from).collect())
+    }
+
+    /// The secrets of clients that have not expired at `now`, by client, oldest first.
+    pub(super) async fn secrets_of_clients(
+        &mut self,
+        client_ids: &[&str],
+        now: UnixSeconds,
+    ) -> Result<HashMap<String, Vec<ClientSecret>>, StorageError> {
+        let (sql, ids) = (self.db.choose(OF_CLIENTS), json_array(client_ids));
+        let rows: Vec<SecretRow> = on_tx!(self.db, conn => sqlx::query_as(sql)
+            .bind(&ids).bind(now).fetch_all(&mut *conn).await)?;
+        let mut by_client: HashMap<String, Vec<ClientSecret>> = HashMap::new();
+        for row in rows {
+            by_client.entry(row.client_id.clone()).or_default().push(row.into());
+        }
+        Ok(by_client)
+    }
+
+    /// Notes that a client got a token at `at` without authenticating.
+    pub async fn touch_client(&mut self, client_id: &str, at: UnixSeconds) -> Result<(), StorageError> {
+        on_tx!(self.db, conn => sqlx::query(TOUCH_CLIENT)
+            .bind(client_id).bind(at).execute(&mut *conn).await.map(|_| ()))?;
+        Ok(())
     }
 
     /// Adds a secret to a client.

@@ -28,6 +28,12 @@ pub(super) struct EngineSql {
     pub(super) postgres: &'static str,
 }
 
+/// Texts as one value of a statement, which expands them by the function of its engine (`json_each`,
+/// `jsonb_array_elements_text`).
+pub(super) fn json_array(texts: &[impl AsRef<str>]) -> String {
+    texts.iter().map(AsRef::as_ref).collect::<serde_json::Value>().to_string()
+}
+
 /// How long a statement may wait for a connection or for another writer.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 

@@ -12,15 +12,22 @@ macro_rules! columns {
     };
 }
 
-statements! {
-    INSERT = concat!("INSERT INTO audit_events (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
-    LIST = concat!("SELECT ", columns!(), " FROM audit_events
+macro_rules! matching {
+    () => {
+        " FROM audit_events
         WHERE (CAST($1 AS TEXT) IS NULL OR workspace_id = $1)
             AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2)
             AND (CAST($3 AS TEXT) IS NULL OR client_id = $3)
             AND (CAST($4 AS TEXT) IS NULL OR action = $4)
             AND (CAST($5 AS BIGINT) IS NULL OR at >= $5)
-            AND (CAST($6 AS BIGINT) IS NULL OR at < $6)
+            AND (CAST($6 AS BIGINT) IS NULL OR at < $6)"
+    };
+}
+
+statements! {
+    COUNT = concat!("SELECT COUNT(*)", matching!());
+    INSERT = concat!("INSERT INTO audit_events (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
+    LIST = concat!("SELECT ", columns!(), matching!(), "
             AND (CAST($7 AS TEXT) IS NULL OR event_id < $7)
         ORDER BY event_id DESC LIMIT $8");
 }
@@ -87,7 +94,7 @@ impl Storage {
             .any(|text| text.contains('\0'))
         {
             // PostgreSQL has no such text and would refuse the query.
-            return Ok(Items { items: Vec::new(), next_after: None });
+            return Ok(Items::none(page));
         }
         let rows: Vec<EventRow> = on_read!(self, pool => sqlx::query_as(LIST)
             .bind(reach.limit()).bind(filter.workspace_id.as_deref()).bind(filter.client_id.as_deref())
@@ -96,7 +103,14 @@ impl Storage {
             .fetch_all(pool).await)?;
         let cut = Items::cut(rows, page.limit, |row| row.event_id.clone());
         let items = cut.items.into_iter().map(AuditEvent::try_from).collect::<Result<_, _>>()?;
-        Ok(Items { items, next_after: cut.next_after })
+        let mut total = None;
+        if page.count {
+            total = Some(on_read!(self, pool => sqlx::query_scalar(COUNT)
+                .bind(reach.limit()).bind(filter.workspace_id.as_deref()).bind(filter.client_id.as_deref())
+                .bind(filter.action.as_deref()).bind(filter.since).bind(filter.until)
+                .fetch_one(pool).await)?);
+        }
+        Ok(Items { items, next_after: cut.next_after, total: None }.counted(total))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::model::page::{Items, Page};
 use crate::model::product::Product;
-use crate::storage::engine::{on_read, on_tx, row, statements};
+use crate::storage::engine::{EngineSql, json_array, on_read, on_tx, row, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
 
 macro_rules! columns {
@@ -26,8 +26,24 @@ statements! {
     UPDATE = "UPDATE products SET name = $2, audience = $3, max_token_lifetime_seconds = $4,
         never_expires_allowed = $5, updated_at = $6, version = $7, description = $8 WHERE product = $1";
     DELETE = "DELETE FROM products WHERE product = $1";
+    COUNT = "SELECT COUNT(*) FROM products";
     COUNT_GRANTS = "SELECT COUNT(*) FROM client_products WHERE product = $1";
 }
+
+// A writing transaction of SQLite has the whole database locked. On PostgreSQL the lock is the one that an UPDATE takes.
+const LOCK_SEVERAL: EngineSql = EngineSql {
+    sqlite: concat!(
+        "SELECT ",
+        columns!(),
+        " FROM products WHERE product IN (SELECT value FROM json_each($1)) ORDER BY product"
+    ),
+    postgres: concat!(
+        "SELECT ",
+        columns!(),
+        " FROM products WHERE product IN (SELECT jsonb_array_elements_text(CAST($1 AS JSONB))) ORDER BY product
+            FOR NO KEY UPDATE"
+    ),
+};
 
 row! {
     pub(super) struct ProductRow {
@@ -72,7 +88,11 @@ impl Storage {
         let rows: Vec<ProductRow> = on_read!(self, pool => sqlx::query_as(LIST)
             .bind(page.after.as_deref()).bind(i64::from(page.limit) + 1).fetch_all(pool).await)?;
         let products = rows.into_iter().map(Product::from).collect();
-        Ok(Items::cut(products, page.limit, |product: &Product| product.product.clone()))
+        let mut total = None;
+        if page.count {
+            total = Some(on_read!(self, pool => sqlx::query_scalar(COUNT).fetch_one(pool).await)?);
+        }
+        Ok(Items::cut(products, page.limit, |product: &Product| product.product.clone()).counted(total))
     }
 
     /// Every product, by code.
@@ -105,6 +125,15 @@ impl Tx {
         let row: Option<ProductRow> =
             on_tx!(self.db, conn => sqlx::query_as(LOCK).bind(code).fetch_optional(&mut *conn).await)?;
         Ok(row.map(Product::from))
+    }
+
+    /// Those of the products `codes` that exist, by code, locked until the end of the transaction. They are locked in
+    /// this order, so that two transactions never wait for each other.
+    pub async fn lock_products(&mut self, codes: &[&str]) -> Result<Vec<Product>, StorageError> {
+        let (sql, codes) = (self.db.choose(LOCK_SEVERAL), json_array(codes));
+        let rows: Vec<ProductRow> =
+            on_tx!(self.db, conn => sqlx::query_as(sql).bind(&codes).fetch_all(&mut *conn).await)?;
+        Ok(rows.into_iter().map(Product::from).collect())
     }
 
     /// Writes the changeable members of a product.

@@ -15,6 +15,8 @@ macro_rules! columns {
 
 statements! {
     FIND = concat!("SELECT ", columns!(), " FROM workspaces WHERE workspace_id = $1 AND deleted_at IS NULL");
+    COUNT = "SELECT COUNT(*) FROM workspaces
+        WHERE deleted_at IS NULL AND (CAST($1 AS TEXT) IS NULL OR workspace_id = $1)";
     LIST = concat!("SELECT ", columns!(), " FROM workspaces
         WHERE deleted_at IS NULL AND (CAST($1 AS TEXT) IS NULL OR workspace_id > $1)
             AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2)
@@ -89,7 +91,14 @@ impl Storage {
             .bind(page.after.as_deref()).bind(reach.limit()).bind(i64::from(page.limit) + 1)
             .fetch_all(pool).await)?;
         let workspaces = rows.into_iter().map(Workspace::from).collect();
-        Ok(Items::cut(workspaces, page.limit, |workspace: &Workspace| workspace.workspace_id.clone()))
+        let mut total = None;
+        if page.count {
+            let count =
+                on_read!(self, pool => sqlx::query_scalar(COUNT).bind(reach.limit()).fetch_one(pool).await)?;
+            total = Some(count);
+        }
+        let cut = Items::cut(workspaces, page.limit, |workspace: &Workspace| workspace.workspace_id.clone());
+        Ok(cut.counted(total))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod groups;
 mod issuing;
+mod list;
 mod marks;
 mod recorded;
 mod revoking;
@@ -10,6 +11,7 @@ mod status_lists;
 use super::engine::Statements;
 
 pub use issuing::{IssueCheck, IssueGuard};
+pub use list::{ListedTokens, TokenFilter};
 pub use recorded::TokenState;
 pub use revoking::Revoked;
 pub use status_lists::StoredStatusList;

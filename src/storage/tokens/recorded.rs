@@ -1,6 +1,5 @@
 //! Recorded access tokens as they are read: rows of `access_tokens`.
 
-use crate::model::page::{Items, Page};
 use crate::model::reach::Reach;
 use crate::model::status::Slot;
 use crate::model::token::RecordedToken;
@@ -52,17 +51,12 @@ statements! {
     FIND = concat!("SELECT ", columns!(), " FROM access_tokens WHERE jti = $1");
     FIND_OF_CLIENT = concat!("SELECT ", columns!(), " FROM access_tokens
         WHERE client_id = $1 AND jti = $2 AND (CAST($3 AS TEXT) IS NULL OR workspace_id = $3)");
-    LIST = concat!("SELECT ", columns!(), " FROM access_tokens
-        WHERE client_id = $1 AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2)
-            AND issued_at <= COALESCE(CAST($3 AS BIGINT), 9223372036854775807)
-            AND (CAST($3 AS BIGINT) IS NULL OR issued_at < $3 OR jti < $4)
-        ORDER BY issued_at DESC, jti DESC LIMIT $5");
     INTROSPECTED = "UPDATE access_tokens SET last_introspected_at = $2
         WHERE jti = $1 AND (last_introspected_at IS NULL OR last_introspected_at < $2)";
 }
 
 row! {
-    struct TokenRow {
+    pub(super) struct TokenRow {
         jti: String,
         client_id: String,
         workspace_id: String,
@@ -102,11 +96,6 @@ impl From<TokenRow> for RecordedToken {
     }
 }
 
-/// The place of a token in its list, for a cursor: newest first.
-fn place(token: &RecordedToken) -> String {
-    format!("{}:{}", token.issued_at, token.jti)
-}
-
 impl Storage {
     /// What is on record of the token `jti` of any client.
     pub async fn token_state(&self, jti: &str) -> Result<TokenState, StorageError> {
@@ -130,24 +119,9 @@ impl Storage {
         Ok(row.map(RecordedToken::from))
     }
 
-    /// A page of the recorded tokens of a client within reach, newest first, including ended and revoked ones that are still kept.
-    pub async fn recorded_tokens(
-        &self,
-        reach: &Reach,
-        client_id: &str,
-        page: &Page,
-    ) -> Result<Items<RecordedToken>, StorageError> {
-        let after = page.after.as_deref().and_then(|after| after.split_once(':'));
-        let after = after.and_then(|(at, jti)| Some((at.parse::<i64>().ok()?, jti)));
-        let rows: Vec<TokenRow> = on_read!(self, pool => sqlx::query_as(LIST)
-            .bind(client_id).bind(reach.limit()).bind(after.map(|(at, _)| at)).bind(after.map(|(_, jti)| jti))
-            .bind(i64::from(page.limit) + 1).fetch_all(pool).await)?;
-        Ok(Items::cut(rows.into_iter().map(RecordedToken::from).collect(), page.limit, place))
-    }
-
     /// Writes when recorded tokens were last introspected.
     pub async fn touch_tokens(&self, uses: &[(String, i64)]) -> Result<(), StorageError> {
-        self.touch(INTROSPECTED, uses).await
+        self.touch(&[INTROSPECTED], uses).await
     }
 }
 

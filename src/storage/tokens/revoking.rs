@@ -2,7 +2,7 @@
 //! `denied_tokens`).
 
 use crate::model::status::Slot;
-use crate::storage::engine::{EngineSql, on_read, on_tx, on_write, statements};
+use crate::storage::engine::{EngineSql, json_array, on_read, on_tx, on_write, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
 
 /// A recorded token that this transaction revoked.
@@ -71,6 +71,18 @@ const REVOKE_WITH_SCOPES: EngineSql = EngineSql {
                     WHERE STRPOS(' ' || scope || ' ', ' ' || wanted.value || ' ') > 0)",
         revoked_columns!()
     ),
+};
+
+// What `REVOKE_WITH_SCOPES` would revoke.
+const COUNT_WITH_SCOPES: EngineSql = EngineSql {
+    sqlite: "SELECT COUNT(*) FROM access_tokens INDEXED BY access_tokens_unrevoked
+        WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+            AND EXISTS (SELECT 1 FROM json_each($3) wanted
+                WHERE INSTR(' ' || scope || ' ', ' ' || wanted.value || ' ') > 0)",
+    postgres: "SELECT COUNT(*) FROM access_tokens
+        WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+            AND EXISTS (SELECT 1 FROM jsonb_array_elements_text(CAST($3 AS JSONB)) wanted
+                WHERE STRPOS(' ' || scope || ' ', ' ' || wanted.value || ' ') > 0)",
 };
 
 statements! {
@@ -159,11 +171,22 @@ impl Tx {
         scopes: &[&str],
         now: i64,
     ) -> Result<Vec<Revoked>, StorageError> {
-        let scopes = serde_json::to_string(scopes).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        let sql = self.db.choose(REVOKE_WITH_SCOPES);
+        let (sql, scopes) = (self.db.choose(REVOKE_WITH_SCOPES), json_array(scopes));
         let rows: Vec<RevokedRow> = on_tx!(self.db, conn => sqlx::query_as(sql)
             .bind(client_id).bind(now).bind(&scopes).fetch_all(&mut *conn).await)?;
         Ok(revoked(rows, now))
+    }
+
+    /// How many live recorded tokens of a client carry one of `scopes`.
+    pub async fn count_tokens_with_scopes(
+        &mut self,
+        client_id: &str,
+        scopes: &[&str],
+        now: i64,
+    ) -> Result<i64, StorageError> {
+        let (sql, scopes) = (self.db.choose(COUNT_WITH_SCOPES), json_array(scopes));
+        Ok(on_tx!(self.db, conn => sqlx::query_scalar(sql)
+            .bind(client_id).bind(now).bind(&scopes).fetch_one(&mut *conn).await)?)
     }
 
     /// Revokes every recorded token signed by a key that was not.
@@ -232,7 +255,14 @@ mod tests {
         let url = format!("sqlite://{}/mintmark.db", folder.path().display());
         let storage = Storage::open(&url, 2).await.unwrap();
         let Db::Sqlite { read, .. } = &storage.db else { panic!("a sqlite: URL opens SQLite") };
-        let changed = [REVOKE_OF_CLIENT, REPLACE_AT_ONCE, REPLACE_LATER, REVOKE_DUE, REVOKE_WITH_SCOPES];
+        let changed = [
+            REVOKE_OF_CLIENT,
+            REPLACE_AT_ONCE,
+            REPLACE_LATER,
+            REVOKE_DUE,
+            REVOKE_WITH_SCOPES,
+            COUNT_WITH_SCOPES,
+        ];
         for pair in changed.into_iter().chain([LIVE_OF_CLIENT, COUNT_LIVE]) {
             let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", pair.sqlite));
             let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).fetch_all(read).await.unwrap();

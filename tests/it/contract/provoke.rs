@@ -6,7 +6,7 @@ use futures_util::future::{Either, select};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use super::world::{World, nothing, path};
+use super::world::{Ids, World, nothing, path};
 use super::{presented, token};
 use crate::support::{Operation, Reply, rsa_private_key};
 
@@ -64,7 +64,7 @@ async fn success(world: &World, operation: &Operation) -> Vec<Reply> {
         Method::POST => {
             ids = world.fresh().await;
             for (_, example) in operation.examples() {
-                let (body, key) = (renamed(world, example), world.new_name());
+                let (body, key) = (renamed(world, &ids, example), world.new_name());
                 let request = || world.send(operation, &ids, &body).header("idempotency-key", &key);
                 requests.extend([request(), request()]);
             }
@@ -91,14 +91,23 @@ async fn success(world: &World, operation: &Operation) -> Vec<Reply> {
             let path = format!("{}{force}", path(operation, &ids));
             requests.push(world.ask_at(Some(&world.manage), operation, &path));
         }
-        _ => requests.push(world.ask(operation, &ids)),
+        _ => {
+            requests.push(world.ask(operation, &ids));
+            if operation.parameters.iter().any(|parameter| parameter["name"] == "cursor") {
+                let page = format!("{}?limit=1&count=true", path(operation, &ids));
+                requests.push(world.ask_at(Some(&world.manage), operation, &page));
+            }
+        }
     }
     all(requests).await
 }
 
-/// The example under a name that is not taken.
-fn renamed(world: &World, example: &Value) -> Value {
+/// The example under a name that is not taken, and for a client that exists.
+fn renamed(world: &World, ids: &Ids, example: &Value) -> Value {
     let mut body = example.clone();
+    if let Some(named) = body.get_mut("ids") {
+        *named = json!([ids["client_id"]]);
+    }
     for name in ["product", "workspace_id"] {
         if let Some(taken) = body.get_mut(name) {
             *taken = world.new_name().into();
@@ -153,6 +162,18 @@ async fn conflict(world: &World, operation: &Operation) -> Reply {
             let mut platform = world.ids.clone();
             platform.insert("workspace_id", "platform".to_owned());
             world.send(operation, &platform, &json!({"status": "suspended"}))
+        }
+        "changeApiClients" => {
+            let client_id = &world.fresh().await["client_id"];
+            let more_than_a_batch_revokes = format!(
+                "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10001)
+                 INSERT INTO access_tokens (jti, client_id, workspace_id, kid, generation, scope, products, issued_at,
+                    issued_by)
+                 SELECT 'many' || i, '{client_id}', 'acme-in', 'kid', 1, 'gst', 'gst', 1, 'client' FROM n"
+            );
+            world.app.database.session().await.execute(&more_than_a_batch_revokes).await;
+            let patch = json!({"products": ["e-invoicing"]});
+            send(&json!({"ids": [client_id], "patch": patch}))
         }
         "createApiClient" => return still_running(world, operation).await,
         "createSecret" | "createSigningKey" => {

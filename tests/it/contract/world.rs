@@ -54,6 +54,11 @@ impl World {
         let (erp, client) = admin.client("acme-in", json!({"products": ["e-invoicing", "gst"]})).await;
         let token =
             admin.create(&format!("/v1/api-clients/{}/access-tokens", erp.client_id), &json!({})).await;
+        // Of each list of the document there is a second page.
+        admin.client("acme-in", json!({"label": "Spare", "products": ["gst"]})).await;
+        for more in ["access-tokens", "secrets"] {
+            admin.create(&format!("/v1/api-clients/{}/{more}", erp.client_id), &json!({})).await;
+        }
         let keys = Reply::of(admin.get("/v1/signing-keys").await).await.json();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let ids = Ids::from([

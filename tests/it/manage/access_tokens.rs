@@ -94,7 +94,8 @@ async fn a_token_is_generated_and_seen_once(engine: Engine) {
     let (keys, _) = app.database.open().await.signing_keys().await.unwrap();
     let kid = &keys.iter().find(|key| key.use_for.as_str() == "never_expiring").unwrap().kid;
     let expected = json!({
-        "jti": jti, "scope": "e-invoicing gst", "products": ["e-invoicing", "gst"], "kid": kid,
+        "jti": jti, "client_id": client.client_id, "scope": "e-invoicing gst",
+        "products": ["e-invoicing", "gst"], "kid": kid,
         "issued_at": "2026-09-21T14:13:20Z", "expires_at": null, "revoked_at": null,
         // It was just asked about; that is shown before it is written.
         "last_introspected_at": "2026-09-21T14:13:20Z",
@@ -444,7 +445,7 @@ async fn a_key_that_is_not_there_is_named(engine: Engine) {
         app.core
             .services
             .tokens
-            .access_tokens(&caller, client_id, &mintmark::model::page::Page { limit: 5, after: None })
+            .access_tokens(&caller, client_id, &mintmark::model::page::Page::first(5))
             .await
             .unwrap()
             .items,

@@ -61,7 +61,7 @@ async fn the_example_of_the_contract(engine: Engine) {
         "notification_emails": ["finance-it@acme.example"], "allowed_ips": ["203.0.113.0/24", "127.0.0.1/32"],
         "active_tokens": "many", "replace_grace_seconds": 0, "daily_token_limit": null,
         "auth_method": "client_secret", "require_dpop": false, "signing_alg": null, "expires_at": null,
-        "metadata": {}, "generation": 1, "secrets": on_file,
+        "metadata": {}, "generation": 1, "secrets": on_file, "last_used_at": null,
         "created_at": "2026-09-21T14:13:20Z", "updated_at": "2026-09-21T14:13:20Z"
     });
     assert_eq!(made, expected);

@@ -5,7 +5,9 @@ mod api_client_rules;
 mod api_clients;
 mod audit_events;
 mod auth;
+mod batches;
 mod bodies;
+mod client_lists;
 mod descriptions;
 mod idempotency;
 mod pages;
@@ -13,6 +15,7 @@ mod preconditions;
 mod products;
 mod routes;
 mod secrets;
+mod token_lists;
 mod workspaces;
 
 use reqwest::{RequestBuilder, Response};

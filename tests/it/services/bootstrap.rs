@@ -51,7 +51,7 @@ async fn several_at_once_create_one_client(engine: Engine) {
 }
 
 async fn events(place: &Place) -> Vec<String> {
-    let page = Page { limit: 200, after: None };
+    let page = Page::first(200);
     let trail =
         place.storage().await.audit_events(&Reach::Platform, &AuditFilter::default(), &page).await.unwrap();
     trail.items.into_iter().map(|event| event.action).collect()

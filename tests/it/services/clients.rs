@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mintmark::clients::{ClientChange, ClientFilter};
+use mintmark::clients::{ClientChange, ClientFilter, ClientSort};
 use mintmark::kernel::{Error, Precondition};
 use mintmark::model::member::Member;
 use mintmark::model::page::Page;
@@ -22,7 +22,7 @@ fn contacts(addresses: &[&str]) -> ClientChange {
 
 async fn newest_event(place: &Place, client_id: &str) -> (String, Value) {
     let filter = AuditFilter { client_id: Some(client_id.to_owned()), ..AuditFilter::default() };
-    let page = Page { limit: 1, after: None };
+    let page = Page::first(1);
     let event = place.storage().await.audit_events(&Reach::Platform, &filter, &page).await.unwrap();
     let event = event.items.into_iter().next().unwrap();
     (event.action, Value::Object(event.detail))
@@ -96,7 +96,7 @@ async fn a_change_that_waited_sees_the_grants_as_they_became(engine: Engine) {
     let storage = place.storage().await;
     let mut first = storage.begin().await.unwrap();
     assert!(first.lock_client(&Reach::Platform, &id).await.unwrap().is_some());
-    first.ungrant_product(&id, "gst").await.unwrap();
+    first.ungrant_products(&id, &["gst"]).await.unwrap();
     first.changed(Change::Client(id.clone()));
 
     let (admin, change) =
@@ -134,7 +134,7 @@ async fn the_label_filter_folds_ascii_only_and_takes_signs_literally(engine: Eng
     for label in ["SAP 100%", "sap_x", "ÄRGER", "Straße!"] {
         services.clients.create_client(&admin(), "acme", &wanted(label, &["gst"]), None).await.unwrap();
     }
-    let page = Page { limit: 50, after: None };
+    let page = Page::first(50);
     for (text, found) in [
         ("sap", vec!["sap_x", "SAP 100%"]),
         ("%", vec!["SAP 100%"]),
@@ -145,7 +145,11 @@ async fn the_label_filter_folds_ascii_only_and_takes_signs_literally(engine: Eng
         ("\0", vec![]),
     ] {
         let filter = ClientFilter { label: Some(text.to_owned()), ..ClientFilter::default() };
-        let listed = services.clients.clients(&admin(), "acme", &filter, &page).await.unwrap();
+        let listed = services
+            .clients
+            .clients(&admin(), Some("acme"), &filter, ClientSort::default(), &page)
+            .await
+            .unwrap();
         let labels: Vec<&str> = listed.items.iter().map(|record| record.client.label.as_str()).collect();
         assert_eq!(labels.len(), found.len(), "{text}: {labels:?}");
         assert!(found.iter().all(|label| labels.contains(label)), "{text}: {labels:?}");

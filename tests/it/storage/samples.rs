@@ -32,7 +32,7 @@ macro_rules! change {
 pub(super) use change;
 
 pub(super) fn page(limit: u32, after: Option<&str>) -> Page {
-    Page { limit, after: after.map(str::to_owned) }
+    Page { after: after.map(str::to_owned), ..Page::first(limit) }
 }
 
 pub(super) fn product(code: &str) -> Product {

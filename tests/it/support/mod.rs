@@ -7,6 +7,7 @@ mod keys;
 mod outage;
 mod postgres;
 mod session;
+mod statements;
 mod waiting;
 mod wire;
 
@@ -14,5 +15,6 @@ pub(crate) use app::{Administrator, Credentials, START, TestApp};
 pub(crate) use contract::{CONTRACT, Operation, counted};
 pub(crate) use database::{Engine, TestDatabase, on_both_engines};
 pub(crate) use keys::{openssl, rsa_private_key};
+pub(crate) use statements::Statements;
 pub(crate) use waiting::{ended, outcome_after, until};
 pub(crate) use wire::{Reply, Wire};

@@ -8,7 +8,7 @@ use mintmark::model::reach::Reach;
 use mintmark::model::scope::Permission;
 use mintmark::model::secret::ClientSecret;
 use mintmark::model::status::Slot;
-use mintmark::storage::{ClientFilter, Storage, StorageError};
+use mintmark::storage::{ClientFilter, ClientSort, Storage, StorageError};
 
 use crate::storage::samples::{NOW, change, client, page, secret, stocked};
 use crate::support::{Engine, on_both_engines};
@@ -71,7 +71,10 @@ async fn a_client_comes_with_its_live_secrets(engine: Engine) {
     {
         let record = storage.client(&Reach::Platform, "cl_1", now).await.unwrap().unwrap();
         assert!(record.secrets == live, "at {now}");
-        let listed = storage.clients(&Reach::Platform, None, &all, &page(50, None), now).await.unwrap();
+        let listed = storage
+            .clients(&Reach::Platform, None, &all, ClientSort::default(), &page(50, None), now)
+            .await
+            .unwrap();
         assert_eq!(listed.items, [record]);
     }
 }
@@ -89,7 +92,12 @@ async fn a_reach_ends_at_its_workspace(engine: Engine) {
 
     let all = ClientFilter::default();
     let list = async |reach: &Reach, workspace: Option<&str>| {
-        storage.clients(reach, workspace, &all, &page(50, None), NOW).await.unwrap().items.len()
+        storage
+            .clients(reach, workspace, &all, ClientSort::default(), &page(50, None), NOW)
+            .await
+            .unwrap()
+            .items
+            .len()
     };
     assert_eq!(list(&Reach::Platform, None).await, 1);
     assert_eq!(list(&Reach::Platform, Some("acme")).await, 1);
@@ -145,14 +153,14 @@ async fn a_client_is_changed_under_its_lock(engine: Engine) {
 
 async fn products_are_granted_and_taken(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
-    change!(storage, tx => tx.ungrant_product("cl_1", "e-invoicing"));
-    change!(storage, tx => tx.ungrant_product("cl_1", "e-invoicing"));
+    change!(storage, tx => tx.ungrant_products("cl_1", &["e-invoicing"]));
+    change!(storage, tx => tx.ungrant_products("cl_1", &["e-invoicing"]));
     assert_eq!(found(&storage, "cl_1").await.products, ["gst"]);
-    change!(storage, tx => tx.grant_product("cl_1", "e-invoicing"));
-    change!(storage, tx => tx.grant_product("cl_1", "e-invoicing"));
+    change!(storage, tx => tx.grant_products("cl_1", &["e-invoicing"]));
+    change!(storage, tx => tx.grant_products("cl_1", &["e-invoicing"]));
     assert_eq!(found(&storage, "cl_1").await.products, ["e-invoicing", "gst"]);
     let mut tx = storage.begin().await.unwrap();
-    let unknown = tx.grant_product("cl_1", "none").await;
+    let unknown = tx.grant_products("cl_1", &["none"]).await;
     assert!(matches!(unknown, Err(StorageError::Conflict(_))), "{unknown:?}");
 }
 
@@ -176,8 +184,10 @@ async fn pages_go_from_new_to_old(engine: Engine) {
     let mut pages = Vec::new();
     let mut after = None;
     for _ in 0..20 {
-        let items =
-            storage.clients(&Reach::Platform, None, &all, &page(2, after.as_deref()), NOW).await.unwrap();
+        let items = storage
+            .clients(&Reach::Platform, None, &all, ClientSort::default(), &page(2, after.as_deref()), NOW)
+            .await
+            .unwrap();
         pages.push(ids(&items).join(" "));
         after = items.next_after;
         if after.is_none() {
@@ -193,9 +203,11 @@ async fn the_list_is_narrowed(engine: Engine) {
     change!(storage, tx => tx.insert_client(&disabled, "0002"));
     let listed = async |product: Option<&str>, status: Option<&str>| {
         let [product, status] = [product, status].map(|text| text.map(str::to_owned));
-        let filter = ClientFilter { label: None, product, status };
-        let items =
-            storage.clients(&Reach::Platform, Some("acme"), &filter, &page(50, None), NOW).await.unwrap();
+        let filter = ClientFilter { product, status, ..ClientFilter::default() };
+        let items = storage
+            .clients(&Reach::Platform, Some("acme"), &filter, ClientSort::default(), &page(50, None), NOW)
+            .await
+            .unwrap();
         ids(&items).join(" ")
     };
     assert_eq!(listed(None, None).await, "cl_2 cl_1");
@@ -232,7 +244,10 @@ async fn labels_are_found_by_any_part_of_them(engine: Engine) {
         ("a\u{0}b", ""),
     ] {
         let filter = ClientFilter { label: Some(part.to_owned()), ..ClientFilter::default() };
-        let items = storage.clients(&Reach::Platform, None, &filter, &page(50, None), NOW).await.unwrap();
+        let items = storage
+            .clients(&Reach::Platform, None, &filter, ClientSort::default(), &page(50, None), NOW)
+            .await
+            .unwrap();
         assert_eq!(ids(&items).join(" "), expected, "labels with {part:?}");
     }
 }

@@ -2,4 +2,5 @@
 
 mod api_clients;
 mod credentials;
+mod lists;
 mod secrets;

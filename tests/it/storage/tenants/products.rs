@@ -97,7 +97,7 @@ async fn a_granted_product_cannot_be_deleted(engine: Engine) {
     drop(tx);
     assert!(storage.product("gst").await.unwrap().is_some());
 
-    change!(storage, tx => tx.ungrant_product("cl_1", "gst"));
+    change!(storage, tx => tx.ungrant_products("cl_1", &["gst"]));
     assert!(change!(storage, tx => tx.delete_product("gst")));
     assert!(!change!(storage, tx => tx.delete_product("gst")));
     assert_eq!(storage.product("gst").await.unwrap(), None);
@@ -107,7 +107,7 @@ async fn a_granted_product_cannot_be_deleted(engine: Engine) {
 async fn grants_are_counted_and_listed(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     change!(storage, tx => tx.insert_client(&client("cl_2"), "0002"));
-    change!(storage, tx => tx.ungrant_product("cl_2", "e-invoicing"));
+    change!(storage, tx => tx.ungrant_products("cl_2", &["e-invoicing"]));
     let mut tx = storage.begin().await.unwrap();
     assert_eq!(tx.count_product_grants("gst").await.unwrap(), 2);
     assert_eq!(tx.count_product_grants("e-invoicing").await.unwrap(), 1);

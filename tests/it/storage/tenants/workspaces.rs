@@ -120,7 +120,7 @@ async fn clients_are_counted(engine: Engine) {
 async fn products_held_are_counted_by_client(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     change!(storage, tx => tx.insert_client(&client("cl_2"), "0002"));
-    change!(storage, tx => tx.ungrant_product("cl_2", "e-invoicing"));
+    change!(storage, tx => tx.ungrant_products("cl_2", &["e-invoicing"]));
     let elsewhere = ApiClient { workspace_id: "other".to_owned(), ..client("cl_3") };
     change!(storage, tx => tx.insert_client(&elsewhere, "0003"));
     let held = change!(storage, tx => tx.products_held("acme"));

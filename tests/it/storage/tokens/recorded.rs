@@ -3,7 +3,7 @@
 use mintmark::model::page::Items;
 use mintmark::model::reach::Reach;
 use mintmark::model::token::RecordedToken;
-use mintmark::storage::{Storage, TokenState};
+use mintmark::storage::{ListedTokens, Storage, TokenFilter, TokenState};
 
 use crate::storage::samples::{NOW, change, page, stocked, token};
 use crate::support::{Engine, on_both_engines, outcome_after};
@@ -20,6 +20,11 @@ async fn insert(storage: &Storage, tokens: impl IntoIterator<Item = RecordedToke
     for token in tokens {
         change!(storage, tx => tx.insert_recorded_token(&token));
     }
+}
+
+/// Every token of a client.
+fn of(client_id: &str) -> TokenFilter {
+    TokenFilter { client_id: Some(client_id.to_owned()), status: ListedTokens::All, ..TokenFilter::default() }
 }
 
 async fn found(storage: &Storage, jti: &str) -> RecordedToken {
@@ -74,7 +79,7 @@ async fn a_reach_ends_at_its_workspace(engine: Engine) {
         assert_eq!(found.is_some(), is_found, "{jti} of {client_id} for {reach:?}");
     }
     for (reach, count) in [(&Reach::Platform, 1), (&acme, 1), (&other, 0)] {
-        let listed = storage.recorded_tokens(reach, "cl_1", &page(50, None)).await.unwrap();
+        let listed = storage.recorded_tokens(reach, &of("cl_1"), &page(50, None), NOW).await.unwrap();
         assert_eq!(listed.items.len(), count, "{reach:?}");
     }
 }
@@ -100,8 +105,10 @@ async fn pages_go_from_new_to_old(engine: Engine) {
     let mut pages = Vec::new();
     let mut after = None;
     for _ in 0..20 {
-        let items =
-            storage.recorded_tokens(&Reach::Platform, "cl_1", &page(2, after.as_deref())).await.unwrap();
+        let items = storage
+            .recorded_tokens(&Reach::Platform, &of("cl_1"), &page(2, after.as_deref()), NOW)
+            .await
+            .unwrap();
         pages.push(jtis(&items));
         after = items.next_after;
         if after.is_none() {

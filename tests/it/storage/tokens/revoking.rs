@@ -92,8 +92,11 @@ async fn tokens_are_revoked_by_their_scopes(engine: Engine) {
     .await;
     let none = change!(storage, tx => tx.revoke_tokens_with_scopes("cl_1", &[], NOW + 1));
     assert_eq!(none, []);
+    let counted = change!(storage, tx =>
+        tx.count_tokens_with_scopes("cl_1", &["gst", "mintmark:read", "%"], NOW + 1));
     let all =
         change!(storage, tx => tx.revoke_tokens_with_scopes("cl_1", &["gst", "mintmark:read", "%"], NOW + 1));
+    assert_eq!(counted, i64::try_from(all.len()).unwrap());
     let expected = ["alone", "first", "last", "never expires"].map(|jti| revoked(jti, true));
     assert_eq!(sorted(all), expected);
     assert_eq!(found(&storage, "first").await.revoked_at, Some(NOW + 1));

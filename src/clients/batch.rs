@@ -1,0 +1,262 @@
+//! Changes many API clients in one transaction: all of them or none. For the management API.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::batch_request::{BATCH_MAX, BatchChange, Selected};
+use super::context::Around;
+use super::locking::{lock_client, lock_workspace};
+use super::update::Withdrawn;
+use super::{API_CLIENT, Clients};
+use crate::kernel::{Error, Manager};
+use crate::model::client::ApiClient;
+use crate::model::clock::UnixSeconds;
+use crate::model::field_errors::{FieldError, FieldErrors};
+use crate::model::ids;
+use crate::model::reach::Reach;
+use crate::model::workspace::Workspace;
+use crate::storage::Tx;
+
+/// How many tokens one batch revokes at most, since it is one transaction that others wait for.
+const REVOKED_MAX: i64 = 10_000;
+
+/// What a batch did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The clients that it found, in the order in which the request names them, else by id.
+    pub clients: Vec<BatchedClient>,
+    /// How many of them it changed.
+    pub changed: usize,
+    /// Whether nothing was written.
+    pub dry_run: bool,
+}
+
+/// A client of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchedClient {
+    /// Its id.
+    pub client_id: String,
+    /// Its version from now on; after a dry run the one that it has.
+    pub version: i64,
+    /// How many of its recorded tokens were revoked.
+    pub revoked_tokens: usize,
+}
+
+/// The locked clients of a batch, each with its place in the request, and their locked workspaces.
+struct Locked {
+    clients: Vec<(usize, ApiClient)>,
+    workspaces: BTreeMap<String, Workspace>,
+}
+
+/// A client before and after the change.
+struct Judged<'a> {
+    place: usize,
+    workspace: &'a Workspace,
+    before: &'a ApiClient,
+    after: ApiClient,
+}
+
+impl Clients {
+    /// Changes every client that the request names or that its filter finds, by the rules of
+    /// [`change_client`](Clients::change_client). If one of them breaks a rule, nothing is changed.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with `/ids/N` for each client that breaks a rule, and for more than 200 clients;
+    /// [`Error::NotFoundAmong`] for ids that are not within reach; [`Error::Conflict`] if more than 10,000 tokens would be
+    /// revoked; else as [`change_client`](Clients::change_client).
+    pub async fn change_clients(&self, caller: &Manager, wanted: &BatchChange) -> Result<Batch, Error> {
+        let selected = wanted.selected()?;
+        if let Selected::Filter(filter) = selected
+            && filter.unused_since.is_some()
+        {
+            self.write_uses_for_a_list().await;
+        }
+        match self.try_to_change_clients(caller, selected, wanted).await {
+            // A single change locks some of the same rows in an order of its own, and the two waited for each other.
+            Err(Error::Storage(error)) if error.is_deadlock() => {
+                self.try_to_change_clients(caller, selected, wanted).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn try_to_change_clients(
+        &self,
+        caller: &Manager,
+        selected: &Selected,
+        wanted: &BatchChange,
+    ) -> Result<Batch, Error> {
+        let mut tx = self.kernel.storage.begin().await?;
+        let now = self.kernel.clock.now();
+        let locked = self.lock_selected(&mut tx, &caller.reach, selected, now).await?;
+        let granted: BTreeSet<&String> =
+            locked.clients.iter().flat_map(|(_, client)| &client.products).collect();
+        let granted: Vec<String> = granted.into_iter().cloned().collect();
+        let around = self.lock_around(&mut tx, &wanted.patch, &granted).await?;
+        let judged = self.judge_all(caller, &locked, &around, selected, wanted)?;
+        let mut revoking = 0;
+        for Judged { before, after, .. } in &judged {
+            revoking += count_withdrawn(&mut tx, before, after, now).await?;
+            if revoking > REVOKED_MAX {
+                return Err(Error::Conflict(format!(
+                    "the batch would revoke more than {REVOKED_MAX} tokens: change {} by a PATCH of its own",
+                    before.client_id
+                )));
+            }
+        }
+        let mut batch = Batch { clients: Vec::new(), changed: 0, dry_run: wanted.dry_run };
+        let mut by_place = BTreeMap::new();
+        for Judged { place, workspace, before, mut after } in judged {
+            let mut revoked_tokens = 0;
+            if after != *before {
+                batch.changed += 1;
+                let revoked = self.write_change(&mut tx, caller, workspace, before, &mut after, now).await?;
+                revoked_tokens = revoked.unwrap_or_default();
+            }
+            let version = if wanted.dry_run { before.version } else { after.version };
+            let client_id = after.client_id;
+            by_place.insert(place, BatchedClient { client_id, version, revoked_tokens });
+        }
+        batch.clients = by_place.into_values().collect();
+        if wanted.dry_run || batch.changed == 0 {
+            tx.rollback().await?;
+        } else {
+            self.ledger.commit(tx).await?;
+        }
+        Ok(batch)
+    }
+
+    /// Locks the selected clients: their workspaces first, and all in the order of their ids.
+    async fn lock_selected(
+        &self,
+        tx: &mut Tx,
+        reach: &Reach,
+        selected: &Selected,
+        now: UnixSeconds,
+    ) -> Result<Locked, Error> {
+        let found;
+        let ids = match selected {
+            Selected::Ids(ids) => ids,
+            Selected::Filter(filter) => {
+                found = tx.client_ids_found(reach, filter, None, BATCH_MAX + 1, now).await?;
+                if found.len() > BATCH_MAX as usize {
+                    return Err(Error::invalid(
+                        "/filter",
+                        format!("finds more than {BATCH_MAX} API clients: narrow it down"),
+                    ));
+                }
+                &found
+            }
+        };
+        let named: Vec<&str> = ids.iter().map(String::as_str).filter(|id| ids::is_client_id(id)).collect();
+        let homes = tx.workspaces_of_clients(reach, &named).await?;
+        if matches!(selected, Selected::Ids(_)) {
+            all_found(ids, |id| homes.contains_key(id))?;
+        }
+        let mut workspaces = BTreeMap::new();
+        for workspace_id in homes.values().collect::<BTreeSet<_>>() {
+            let workspace = lock_workspace(tx, &Reach::Platform, workspace_id).await?;
+            workspaces.insert(workspace_id.clone(), workspace);
+        }
+        let mut in_order: Vec<(usize, &String)> = ids.iter().enumerate().collect();
+        in_order.sort_by_key(|(_, id)| *id);
+        let mut clients = Vec::with_capacity(in_order.len());
+        for (place, id) in in_order {
+            match lock_client(tx, reach, id).await {
+                Ok(client) => clients.push((place, client)),
+                // It was deleted since it was found.
+                Err(Error::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        match selected {
+            Selected::Ids(_) => {
+                let locked: HashSet<&str> = clients.iter().map(|(_, c)| c.client_id.as_str()).collect();
+                all_found(ids, |id| locked.contains(id))?;
+            }
+            Selected::Filter(filter) => {
+                // They may have changed while this transaction waited for their locks.
+                let among: Vec<&str> = clients.iter().map(|(_, client)| client.client_id.as_str()).collect();
+                let still = tx.client_ids_found(reach, filter, Some(&among), BATCH_MAX, now).await?;
+                clients.retain(|(_, client)| still.contains(&client.client_id));
+            }
+        }
+        Ok(Locked { clients, workspaces })
+    }
+
+    /// Judges the change of each client. All that break a rule are reported at once.
+    fn judge_all<'a>(
+        &self,
+        caller: &Manager,
+        locked: &'a Locked,
+        around: &Around,
+        selected: &Selected,
+        wanted: &BatchChange,
+    ) -> Result<Vec<Judged<'a>>, Error> {
+        let mut judged = Vec::with_capacity(locked.clients.len());
+        let mut errors = FieldErrors::default();
+        let mut refused = None;
+        for (place, before) in &locked.clients {
+            let workspace = locked.workspaces.get(&before.workspace_id);
+            let workspace = workspace.ok_or(Error::NotFound("workspace"))?;
+            match self.judge_change(caller, workspace, around, &wanted.patch, before) {
+                Ok(after) => judged.push(Judged { place: *place, workspace, before, after }),
+                Err(Error::Invalid(broken)) => {
+                    let broken: Vec<String> = broken
+                        .iter()
+                        .map(|error| format!("/patch{} {}", error.pointer, error.detail))
+                        .collect();
+                    let broken = broken.join("; ");
+                    match selected {
+                        Selected::Ids(_) => errors.add(
+                            format!("/ids/{place}"),
+                            format!("breaks a rule with this change: {broken}"),
+                        ),
+                        Selected::Filter(_) => errors.add(
+                            "/filter",
+                            format!(
+                                "finds {}, which breaks a rule with this change: {broken}",
+                                before.client_id
+                            ),
+                        ),
+                    }
+                }
+                Err(Error::NotSupportedYet(fields)) => {
+                    let of_patch = |error: FieldError| FieldError {
+                        pointer: format!("/patch{}", error.pointer),
+                        ..error
+                    };
+                    return Err(Error::NotSupportedYet(fields.into_iter().map(of_patch).collect()));
+                }
+                // A client whose change is not allowed to this caller.
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        Error::if_any(errors)?;
+        refused.map_or(Ok(judged), Err)
+    }
+}
+
+/// How many live recorded tokens a change would revoke.
+async fn count_withdrawn(
+    tx: &mut Tx,
+    before: &ApiClient,
+    after: &ApiClient,
+    now: UnixSeconds,
+) -> Result<i64, Error> {
+    Ok(match Withdrawn::by(before, after) {
+        Withdrawn::Nothing => 0,
+        Withdrawn::All => tx.count_live_tokens(&before.client_id, now).await?,
+        Withdrawn::Scopes(scopes) => tx.count_tokens_with_scopes(&before.client_id, &scopes, now).await?,
+    })
+}
+
+/// Refuses ids that were not found, each by its place.
+fn all_found(ids: &[String], is_found: impl Fn(&str) -> bool) -> Result<(), Error> {
+    let missing = ids.iter().enumerate().filter(|(_, id)| !is_found(id));
+    let missing: Vec<FieldError> = missing
+        .map(|(place, _)| {
+            FieldError::new(format!("/ids/{place}"), format!("is no {API_CLIENT} within reach"))
+        })
+        .collect();
+    if missing.is_empty() { Ok(()) } else { Err(Error::NotFoundAmong(missing)) }
+}

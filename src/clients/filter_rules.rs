@@ -1,0 +1,20 @@
+//! What the members of a filter of API clients may be, in a query as in a body.
+
+use crate::model::product::is_product_code;
+
+/// What a text of a filter must be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FilterRule {
+    /// In words that complete "must be".
+    pub(crate) wanted: &'static str,
+    /// Whether a text is that.
+    pub(crate) is: fn(&str) -> bool,
+}
+
+pub(crate) const LABEL: FilterRule =
+    FilterRule { wanted: "1 to 200 characters", is: |text| (1..=200).contains(&text.chars().count()) };
+
+pub(crate) const PRODUCT: FilterRule = FilterRule { wanted: "a product code", is: is_product_code };
+
+pub(crate) const STATUS: FilterRule =
+    FilterRule { wanted: "active or disabled", is: |text| matches!(text, "active" | "disabled") };

@@ -1,0 +1,117 @@
+//! Lists of recorded tokens: those of one client, or of every client within reach.
+//!
+//! As in the lists of clients, a statement is put together from fixed parts.
+
+use sqlx::AssertSqlSafe;
+
+use super::recorded::{TokenRow, columns};
+use crate::model::page::{Items, Page};
+use crate::model::reach::Reach;
+use crate::model::token::RecordedToken;
+use crate::storage::engine::on_tx;
+use crate::storage::{Storage, StorageError, Tx};
+
+/// Which recorded tokens to list, by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ListedTokens {
+    /// Neither revoked nor expired. Those of a client that is disabled count too: they are valid again with it.
+    #[default]
+    Live,
+    /// Revoked, as long as they are kept.
+    Revoked,
+    /// All that are kept.
+    All,
+}
+
+/// Which recorded tokens to list. What is not given does not narrow the list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TokenFilter {
+    /// Only this client's.
+    pub client_id: Option<String>,
+    /// Those that end before this instant; never-expiring ones do not.
+    pub expires_before: Option<i64>,
+    /// Whether they never expire.
+    pub never_expires: Option<bool>,
+    /// What became of them.
+    pub status: ListedTokens,
+}
+
+impl TokenFilter {
+    /// The conditions. `$1` is the client, `$2` the workspace, `$3` the instant before which they end, `$4` now.
+    fn conditions(&self, limited: bool) -> String {
+        // The tokens of a deleted client are kept for a while, but nobody can reach the client any more.
+        let mut sql = String::from(" WHERE client_id IN (SELECT c.client_id FROM api_clients c");
+        sql.push_str(if limited { " WHERE c.workspace_id = $2)" } else { ")" });
+        let mut when = |is_given: bool, part: &str| {
+            if is_given {
+                sql.push_str(part);
+            }
+        };
+        when(self.client_id.is_some(), " AND client_id = $1");
+        when(self.expires_before.is_some(), " AND expires_at < $3");
+        when(self.never_expires == Some(true), " AND expires_at IS NULL");
+        when(self.never_expires == Some(false), " AND expires_at IS NOT NULL");
+        when(
+            self.status == ListedTokens::Live,
+            " AND revoked_at IS NULL AND (revoke_at IS NULL OR revoke_at > $4)
+                AND (expires_at IS NULL OR expires_at > $4)",
+        );
+        when(self.status == ListedTokens::Revoked, " AND (revoked_at IS NOT NULL OR revoke_at <= $4)");
+        sql
+    }
+}
+
+/// The place of a token in its list, for a cursor.
+fn place(token: &RecordedToken) -> String {
+    format!("{}:{}:{}", token.client_id, token.issued_at, token.jti)
+}
+
+fn read_place(after: &str) -> Option<(&str, i64, &str)> {
+    let (client_id, rest) = after.split_once(':')?;
+    let (issued_at, jti) = rest.split_once(':')?;
+    Some((client_id, issued_at.parse().ok()?, jti))
+}
+
+impl Storage {
+    /// A page of the recorded tokens of the clients within reach, client by client, and of each the newest first. This is
+    /// the order of an index that is there already, so that no token costs more to record.
+    pub async fn recorded_tokens(
+        &self,
+        reach: &Reach,
+        filter: &TokenFilter,
+        page: &Page,
+        now: i64,
+    ) -> Result<Items<RecordedToken>, StorageError> {
+        if filter.client_id.as_deref().is_some_and(|client_id| client_id.contains('\0')) {
+            // PostgreSQL has no such text and would refuse the query.
+            return Ok(Items::none(page));
+        }
+        let after = page.after.as_deref().and_then(read_place);
+        let conditions = filter.conditions(reach.limit().is_some());
+        let sql = format!(
+            concat!(
+                "SELECT ",
+                columns!(),
+                " FROM access_tokens{}{} ORDER BY client_id DESC, issued_at DESC, jti DESC LIMIT $8"
+            ),
+            conditions,
+            if after.is_some() { " AND (client_id, issued_at, jti) < ($5, $6, $7)" } else { "" }
+        );
+        let mut tx = Tx { db: self.db.snapshot().await?, changes: Vec::new() };
+        let rows: Vec<TokenRow> = on_tx!(tx.db, conn => sqlx::query_as(AssertSqlSafe(sql))
+            .bind(filter.client_id.as_deref()).bind(reach.limit()).bind(filter.expires_before).bind(now)
+            .bind(after.map(|(client_id, ..)| client_id)).bind(after.map(|(_, at, _)| at)).bind(after.map(|(.., jti)| jti))
+            .bind(i64::from(page.limit) + 1).fetch_all(&mut *conn).await)?;
+        let total = if page.count {
+            let sql = AssertSqlSafe(format!("SELECT COUNT(*) FROM access_tokens{conditions}"));
+            on_tx!(tx.db, conn => sqlx::query_scalar(sql)
+                .bind(filter.client_id.as_deref()).bind(reach.limit()).bind(filter.expires_before).bind(now)
+                .fetch_one(&mut *conn).await.map(Some))?
+        } else {
+            None
+        };
+        tx.rollback().await?;
+        let tokens = rows.into_iter().map(RecordedToken::from).collect();
+        Ok(Items::cut(tokens, page.limit, place).counted(total))
+    }
+}

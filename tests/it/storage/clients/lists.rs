@@ -1,0 +1,288 @@
+//! Lists of API clients: each filter alone and all together, each order from page to page, counts, and how many statements
+//! a page takes.
+
+use std::collections::BTreeMap;
+
+use mintmark::model::client::{ApiClient, ClientRecord};
+use mintmark::model::page::{Items, Page};
+use mintmark::model::reach::Reach;
+use mintmark::model::secret::ClientSecret;
+use mintmark::storage::{ClientFilter, ClientOrder, ClientSort, Storage};
+
+use crate::storage::samples::{NOW, change, client, page, secret, stocked};
+use crate::support::{Engine, Statements, on_both_engines};
+
+on_both_engines!(
+    each_filter_narrows_the_list,
+    every_order_is_stable_from_page_to_page,
+    all_pages_are_counted,
+    clients_are_found_by_id_within_reach,
+    the_last_use_outlives_the_secret,
+);
+
+const ALL: fn() -> ClientFilter = ClientFilter::default;
+
+fn ids(items: &Items<ClientRecord>) -> String {
+    items.items.iter().map(|record| record.client.client_id.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+async fn listed(storage: &Storage, filter: &ClientFilter) -> String {
+    let sort = ClientSort { by: ClientOrder::CreatedAt, descending: false };
+    let items = storage.clients(&Reach::Platform, None, filter, sort, &page(50, None), NOW).await.unwrap();
+    ids(&items)
+}
+
+async fn insert(storage: &Storage, number: usize, client: &ApiClient) {
+    change!(storage, tx => tx.insert_client(client, &format!("000{number}")));
+}
+
+async fn each_filter_narrows_the_list(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let pairs = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>()
+    };
+    let plain = ApiClient { metadata: BTreeMap::new(), ..client("cl_1") };
+    assert!(change!(storage, tx => tx.update_client(&plain)));
+    let odd = "k.\"e\\y' %";
+    let sap = ApiClient {
+        label: "SAP".to_owned(),
+        metadata: pairs(&[("erp", "sap"), ("env", "prod"), (odd, "ä\"'\\")]),
+        ..client("cl_2")
+    };
+    insert(&storage, 2, &sap).await;
+    let tally = ApiClient {
+        products: vec!["gst".to_owned()],
+        metadata: pairs(&[("erp", "tally"), ("env", "prod")]),
+        disabled_at: Some(NOW),
+        ..client("cl_3")
+    };
+    insert(&storage, 3, &tally).await;
+    for (id, of, expires_at) in
+        [("s2", "cl_2", Some(NOW + 10)), ("s3", "cl_3", Some(NOW)), ("s4", "cl_3", None)]
+    {
+        change!(storage, tx => tx.insert_secret(&ClientSecret { expires_at, ..secret(id, of) }));
+    }
+    storage.touch_secrets(&[("s1".to_owned(), NOW - 5), ("s2".to_owned(), NOW - 9)]).await.unwrap();
+
+    let with = |pairs: BTreeMap<String, String>| ClientFilter { metadata: pairs, ..ALL() };
+    let ending = |at| ClientFilter { secret_expires_before: Some(at), ..ALL() };
+    let unused = |at| ClientFilter { unused_since: Some(at), ..ALL() };
+    let status = |status: &str| ClientFilter { status: Some(status.to_owned()), ..ALL() };
+    for (filter, found) in [
+        (ALL(), "cl_1 cl_2 cl_3"),
+        (ClientFilter { label: Some("s/4".to_owned()), ..ALL() }, "cl_1 cl_3"),
+        (ClientFilter { product: Some("e-invoicing".to_owned()), ..ALL() }, "cl_1 cl_2"),
+        (status("active"), "cl_1 cl_2"),
+        (status("disabled"), "cl_3"),
+        (status("other"), ""),
+        (with(pairs(&[("env", "prod")])), "cl_2 cl_3"),
+        (with(pairs(&[("env", "prod"), ("erp", "sap")])), "cl_2"),
+        (with(pairs(&[("env", "PROD")])), ""),
+        (with(pairs(&[("env", "pro")])), ""),
+        (with(pairs(&[("none", "prod")])), ""),
+        (with(pairs(&[(odd, "ä\"'\\")])), "cl_2"),
+        (with(pairs(&[("en%", "prod")])), ""),
+        (with(pairs(&[("a\0", "b")])), ""),
+        (ending(NOW + 10), ""),
+        (ending(NOW + 11), "cl_2"),
+        (ending(i64::MAX), "cl_2"),
+        (unused(NOW - 4), "cl_1 cl_2 cl_3"),
+        (unused(NOW - 5), "cl_2 cl_3"),
+        (unused(NOW - 9), "cl_3"),
+        (
+            ClientFilter {
+                label: Some("sap".to_owned()),
+                product: Some("gst".to_owned()),
+                status: Some("active".to_owned()),
+                metadata: pairs(&[("erp", "sap")]),
+                secret_expires_before: Some(NOW + 11),
+                unused_since: Some(NOW),
+            },
+            "cl_2",
+        ),
+    ] {
+        assert_eq!(listed(&storage, &filter).await, found, "{filter:?}");
+        let mut tx = storage.begin().await.unwrap();
+        let by_id = tx.client_ids_found(&Reach::Platform, &filter, None, 50, NOW).await.unwrap();
+        assert_eq!(by_id.join(" "), found, "{filter:?}");
+        tx.rollback().await.unwrap();
+    }
+}
+
+/// Every page of a list, with `limit` clients each.
+async fn pages(storage: &Storage, sort: ClientSort, limit: u32) -> Vec<String> {
+    let mut pages = Vec::new();
+    let mut after = None;
+    for _ in 0..20 {
+        let page = page(limit, after.as_deref());
+        let items = storage.clients(&Reach::Platform, None, &ALL(), sort, &page, NOW).await.unwrap();
+        pages.push(ids(&items));
+        after = items.next_after;
+        if after.is_none() {
+            return pages;
+        }
+    }
+    panic!("no last page after {pages:?}")
+}
+
+async fn every_order_is_stable_from_page_to_page(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    // In the order of creation: cl_1 "SAP S/4HANA ✓", which ends at NOW + 1,000,000.
+    for (number, label, expires_at) in [
+        (2, "b", None),
+        (3, "a:B", Some(NOW + 9)),
+        (4, "A:b", Some(NOW + 9)),
+        (5, "Ä", None),
+        (6, "B", Some(NOW + 8)),
+    ] {
+        let id = format!("cl_{number}");
+        insert(&storage, number, &ApiClient { label: label.to_owned(), expires_at, ..client(&id) }).await;
+        change!(storage, tx => tx.insert_secret(&secret(&format!("s{number}"), &id)));
+    }
+    let used = [("s2", NOW - 1), ("s4", NOW - 7), ("s5", NOW - 1)].map(|(id, at)| (id.to_owned(), at));
+    storage.touch_secrets(&used).await.unwrap();
+    for (by, ascending) in [
+        (ClientOrder::CreatedAt, ["cl_1", "cl_2", "cl_3", "cl_4", "cl_5", "cl_6"]),
+        (ClientOrder::Label, ["cl_3", "cl_4", "cl_2", "cl_6", "cl_1", "cl_5"]),
+        (ClientOrder::LastUsedAt, ["cl_1", "cl_3", "cl_6", "cl_4", "cl_2", "cl_5"]),
+        (ClientOrder::ExpiresAt, ["cl_6", "cl_3", "cl_4", "cl_1", "cl_2", "cl_5"]),
+    ] {
+        let descending: Vec<&str> = ascending.iter().rev().copied().collect();
+        for limit in [1, 2, 3, 4, 6, 50] {
+            for (expected, is_descending) in [(ascending.to_vec(), false), (descending.clone(), true)] {
+                let sort = ClientSort { by, descending: is_descending };
+                let expected: Vec<String> =
+                    expected.chunks(limit as usize).map(|page| page.join(" ")).collect();
+                assert_eq!(pages(&storage, sort, limit).await, expected, "{sort:?}, {limit} a page");
+            }
+        }
+    }
+}
+
+async fn all_pages_are_counted(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    for number in 2..6 {
+        insert(&storage, number, &client(&format!("cl_{number}"))).await;
+    }
+    let elsewhere = ApiClient { workspace_id: "other".to_owned(), ..client("cl_6") };
+    insert(&storage, 6, &elsewhere).await;
+    let disabled = ClientFilter { status: Some("disabled".to_owned()), ..ALL() };
+    let nul = ClientFilter { label: Some("\0".to_owned()), ..ALL() };
+    let [acme, none] = ["acme", "none"].map(|id| Reach::Workspace(id.to_owned()));
+    for (reach, workspace, filter, total) in [
+        (&Reach::Platform, None, ALL(), 6),
+        (&Reach::Platform, Some("other"), ALL(), 1),
+        (&acme, None, ALL(), 5),
+        (&acme, Some("other"), ALL(), 0),
+        (&none, None, ALL(), 0),
+        (&Reach::Platform, None, disabled, 0),
+        (&Reach::Platform, None, nul, 0),
+    ] {
+        let mut after = None;
+        loop {
+            let page = Page { after, count: true, ..Page::first(2) };
+            let sort = ClientSort::default();
+            let items = storage.clients(reach, workspace, &filter, sort, &page, NOW).await.unwrap();
+            assert_eq!(items.total, Some(total), "{reach:?} {workspace:?} {filter:?}");
+            after = items.next_after;
+            if after.is_none() {
+                break;
+            }
+        }
+        let (sort, page) = (ClientSort::default(), page(2, None));
+        let uncounted = storage.clients(reach, workspace, &filter, sort, &page, NOW).await.unwrap();
+        assert_eq!(uncounted.total, None);
+    }
+}
+
+async fn clients_are_found_by_id_within_reach(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    insert(&storage, 2, &ApiClient { workspace_id: "other".to_owned(), ..client("cl_2") }).await;
+    insert(&storage, 3, &client("cl_0")).await;
+    let acme = Reach::Workspace("acme".to_owned());
+    let mut tx = storage.begin().await.unwrap();
+    for (reach, among, limit, found) in [
+        (&Reach::Platform, None, 50, "cl_0 cl_1 cl_2"),
+        (&Reach::Platform, None, 2, "cl_0 cl_1"),
+        (&acme, None, 50, "cl_0 cl_1"),
+        (&Reach::Platform, Some(&["cl_2", "cl_1", "cl_9"][..]), 50, "cl_1 cl_2"),
+        (&acme, Some(&["cl_2", "cl_1"]), 50, "cl_1"),
+        (&acme, Some(&[]), 50, ""),
+    ] {
+        let ids = tx.client_ids_found(reach, &ALL(), among, limit, NOW).await.unwrap();
+        assert_eq!(ids.join(" "), found, "{reach:?} {among:?}");
+    }
+    let named = ["cl_2", "cl_9", "cl_1"];
+    let home = |id: &str, workspace: &str| (id.to_owned(), workspace.to_owned());
+    let homes = tx.workspaces_of_clients(&Reach::Platform, &named).await.unwrap();
+    assert_eq!(homes, BTreeMap::from([home("cl_1", "acme"), home("cl_2", "other")]));
+    let homes = tx.workspaces_of_clients(&acme, &named).await.unwrap();
+    assert_eq!(homes, BTreeMap::from([home("cl_1", "acme")]));
+    tx.rollback().await.unwrap();
+}
+
+async fn the_last_use_outlives_the_secret(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let used = async || {
+        let record = storage.client(&Reach::Platform, "cl_1", NOW).await.unwrap().unwrap();
+        let sort = ClientSort::default();
+        let items = storage.clients(&Reach::Platform, None, &ALL(), sort, &page(9, None), NOW).await.unwrap();
+        let last_used_at = record.last_used_at;
+        assert_eq!(items.items, [record]);
+        last_used_at
+    };
+    assert_eq!(used().await, None);
+    change!(storage, tx => tx.touch_client("cl_1", NOW + 3));
+    assert_eq!(used().await, Some(NOW + 3));
+    storage.touch_secrets(&[("s1".to_owned(), NOW + 5), ("gone".to_owned(), NOW + 6)]).await.unwrap();
+    change!(storage, tx => tx.touch_client("cl_1", NOW + 4));
+    assert!(change!(storage, tx => tx.delete_secret("cl_1", "s1")));
+    assert_eq!(used().await, Some(NOW + 5));
+    let found = change!(storage, tx => tx.last_uses(&["cl_1", "cl_9"]));
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), [("cl_1".to_owned(), NOW + 5)]);
+    assert!(change!(storage, tx => tx.delete_client("cl_1")));
+    assert!(change!(storage, tx => tx.last_uses(&["cl_1"])).is_empty());
+}
+
+/// The driver of PostgreSQL names each statement that it runs in the thread of the caller; the statements of SQLite are the
+/// same.
+#[tokio::test]
+async fn a_page_takes_as_many_statements_however_many_clients_it_has() {
+    let (_database, storage) = stocked(Engine::Postgres).await;
+    let list = async || {
+        let sort = ClientSort::default();
+        storage.clients(&Reach::Platform, None, &ALL(), sort, &page(200, None), NOW).await.unwrap().items
+    };
+    let (found, of_one) = Statements::during(list()).await;
+    assert_eq!(found.len(), 1);
+    for number in 2..40 {
+        let id = format!("cl_{number}");
+        change!(storage, tx => tx.insert_client(&client(&id), &format!("00{number:02}")));
+        change!(storage, tx => tx.insert_secret(&secret(&format!("s{number}"), &id)));
+    }
+    let (found, of_many) = Statements::during(list()).await;
+    assert_eq!(found.len(), 39);
+    assert!(found.iter().all(|record| record.secrets.len() == 1 && record.client.products.len() == 2));
+    assert!(of_one.iter().any(|sql| sql.contains("FROM client_secrets")), "{of_one:?}");
+    assert_eq!(of_many, of_one);
+}
+
+#[tokio::test]
+async fn the_grants_of_a_client_are_one_statement_however_many_there_are() {
+    let (_database, storage) = stocked(Engine::Postgres).await;
+    let codes: Vec<String> = (0..30).map(|number| format!("p{number:02}")).collect();
+    for code in &codes {
+        change!(storage, tx => tx.insert_product(&crate::storage::samples::product(code)));
+    }
+    let mut tx = storage.begin().await.unwrap();
+    let ((), statements) = Statements::during(async {
+        let all: Vec<&str> = codes.iter().map(String::as_str).chain(["none"]).collect();
+        let locked = tx.lock_products(&all).await.unwrap();
+        assert!(locked.iter().map(|product| &product.product).eq(&codes));
+        tx.grant_products("cl_1", &codes).await.unwrap();
+        tx.ungrant_products("cl_1", &codes).await.unwrap();
+    })
+    .await;
+    assert_eq!(statements.len(), 3, "{statements:?}");
+    tx.rollback().await.unwrap();
+}
