@@ -37,9 +37,11 @@ install_missing() {
         has javac || missing+=(default-jdk-headless)
         has go || missing+=(golang-go)
         has_nginx || missing+=(nginx)
-        # What generated Java clients are compiled with.
+        # What generated Java clients are compiled with, and a container for the servlet filter.
         [ -e /usr/share/java/httpmime.jar ] || missing+=(libhttpmime-java)
         [ -e /usr/share/java/geronimo-annotation-1.3-spec.jar ] || missing+=(libgeronimo-annotation-1.3-spec-java)
+        [ -e /usr/share/java/tomcat10-embed-core.jar ] || missing+=(libtomcat10-embed-java)
+        [ -e /usr/share/java/jakarta-annotation-api.jar ] || missing+=(libjakarta-annotation-api-java)
     fi
     if ! has cargo; then
         echo 'Rust is missing: install it with rustup; rust-toolchain.toml names the version.' >&2

@@ -1,10 +1,12 @@
-// Verifies a Mintmark access token with nothing but a JDK (17.0.3 or newer: older ones accept forged ES256 signatures):
+// Verifies Mintmark access tokens with nothing but a JDK (17.0.3 or newer: older ones accept forged ES256 signatures):
 //
 //   ISSUER=https://tokens.example.com AUDIENCE=https://api.example.com TOKEN=… java Verify.java
 //
-// PRODUCT (default gst) is what the token has to open. ALLOW_NEVER_EXPIRING=1 accepts tokens that have no end.
+// The token must include PRODUCT (default gst). ALLOW_NEVER_EXPIRING=1 accepts tokens that never expire. CHECK_STATUS=0 does
+// not read status lists: a revoked token is then accepted until its `exp`. Services make one Verify: see ../frameworks.
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import java.io.*;
 import java.math.BigInteger;
 import java.net.URI;
 import java.net.http.*;
@@ -12,36 +14,185 @@ import java.security.*;
 import java.security.spec.*;
 import java.time.*;
 import java.util.*;
+import java.util.concurrent.*;
 import java.util.regex.*;
+import java.util.zip.InflaterInputStream;
 
-/** `keys` are the issuer's, from discover(); in a service fetch them again every five minutes. */
-public record Verify(String issuer, String audience, String product, boolean allowNeverExpiring, List<Map<?, ?>> keys) {
-    Map<?, ?> verify(String token) throws GeneralSecurityException {
-        String[] parts = token.split("\\.", -1);
-        require(parts.length == 3, "it has not three parts");
-        Map<?, ?> header = Json.read(decode(parts[0]));
-        Map<?, ?> key = Map.of();
-        for (Map<?, ?> each : keys) if (each.get("kid").equals(header.get("kid"))) key = each;
-        byte[] text = (parts[0] + "." + parts[1]).getBytes(UTF_8);
-        require(key.containsKey("alg") && key.get("alg").equals(header.get("alg")) && !header.containsKey("crit")
-            && hasSigned(key, text, decode(parts[2])), "no key of the issuer has signed it");
+/** Verifies tokens of one issuer for one audience. Make one for the process: it keeps keys and status lists. */
+public final class Verify {
+    /** The token is not valid (401), does not include the product (403), or cannot be checked (503). */
+    public static final class Refused extends Exception {
+        private static final long serialVersionUID = 1;
+        public final int status;
+        /** The header of the reply that says so to the caller. */
+        public final String header, value;
 
-        Map<?, ?> claims = Json.read(decode(parts[1]));
-        require(issuer.equals(claims.get("iss")), "it is of another issuer");
-        require(list(claims.get("aud")).contains(audience), "it is for another audience");
-        checkKind(header, claims, Instant.now().getEpochSecond());
-        require(list(claims.get("products")).contains(product), "it does not open " + product);
+        Refused(int status, String header, String value, String reason) {
+            super(reason);
+            this.status = status;
+            this.header = header;
+            this.value = value;
+        }
+    }
+
+    static Refused refused(String reason) {
+        return new Refused(401, "WWW-Authenticate", "Bearer error=\"invalid_token\"", reason);
+    }
+
+    static Refused unavailable(String reason) {
+        return new Refused(503, "Retry-After", "5", reason);
+    }
+
+    static void require(boolean holds, String otherwise) throws Refused {
+        if (!holds) throw refused(otherwise);
+    }
+
+    private record Keys(Map<String, Map<?, ?>> byKid, Instant fetched) {}
+
+    private record StatusList(byte[] bits, Instant keptUntil) {}
+
+    private record Jwt(Map<?, ?> header, Map<?, ?> claims) {}
+
+    private final String issuer, audience;
+    private final boolean allowNeverExpiring, checkStatus;
+    private final Clock clock;
+    private final HttpClient http = HttpClient.newHttpClient();
+    private final Map<String, StatusList> lists = new ConcurrentHashMap<>();
+    private Keys keys = new Keys(Map.of(), Instant.EPOCH);
+
+    public Verify(String issuer, String audience, boolean allowNeverExpiring, boolean checkStatus) {
+        this(issuer, audience, allowNeverExpiring, checkStatus, Clock.systemUTC());
+    }
+
+    Verify(String issuer, String audience, boolean allowNeverExpiring, boolean checkStatus, Clock clock) {
+        this.clock = clock;
+        this.issuer = Objects.requireNonNull(issuer, "the issuer is missing");
+        this.audience = Objects.requireNonNull(audience, "the audience is missing");
+        this.allowNeverExpiring = allowNeverExpiring;
+        this.checkStatus = checkStatus;
+    }
+
+    /** The claims of a token that is valid and includes the product. */
+    public Map<?, ?> verify(String token, String product) throws Refused {
+        Map<?, ?> claims = valid(token);
+        if (!list(claims.get("products")).contains(product)) {
+            throw new Refused(403, "WWW-Authenticate", "Bearer error=\"insufficient_scope\"", "it does not include " + product);
+        }
         return claims;
     }
 
-    void checkKind(Map<?, ?> header, Map<?, ?> claims, double now) throws GeneralSecurityException {
+    private Map<?, ?> valid(String token) throws Refused {
+        try {
+            Jwt jwt = decode(token);
+            require(issuer.equals(jwt.claims.get("iss")), "it is of another issuer");
+            require(list(jwt.claims.get("aud")).contains(audience), "it is for another audience");
+            checkKind(jwt.header, jwt.claims, clock.instant().getEpochSecond());
+            require(!checkStatus || status(jwt.claims) == 0, "it was revoked or suspended");
+            return jwt.claims;
+        } catch (GeneralSecurityException | RuntimeException error) { // What is malformed ends here.
+            throw refused(Objects.requireNonNullElse(error.getMessage(), error.toString()));
+        }
+    }
+
+    /** Header and claims, signed by a key of the issuer. */
+    private Jwt decode(String token) throws Refused, GeneralSecurityException {
+        String[] parts = token.split("\\.", -1);
+        require(parts.length == 3, "it has not three parts");
+        Map<?, ?> header = Json.read(decoded(parts[0]));
+        Map<?, ?> key = key(String.valueOf(header.get("kid")));
+        byte[] text = (parts[0] + "." + parts[1]).getBytes(UTF_8);
+        require(key.get("alg").equals(header.get("alg")) && !header.containsKey("crit")
+            && hasSigned(key, text, decoded(parts[2])), "no key of the issuer has signed it");
+        return new Jwt(header, Json.read(decoded(parts[1])));
+    }
+
+    void checkKind(Map<?, ?> header, Map<?, ?> claims, double now) throws Refused {
         boolean never = Boolean.TRUE.equals(claims.get("never_expires")), endless = !claims.containsKey("exp");
         require(never ? allowNeverExpiring : !endless, "it never expires");
         require(endless || now < (double) claims.get("exp") + 5, "it has expired");
         require(!claims.containsKey("nbf") || (double) claims.get("nbf") <= now + 5, "it is not valid yet");
-        String typ = String.valueOf(header.get("typ")).toLowerCase(Locale.ROOT).replaceFirst("^application/", "");
-        require(typ.equals(endless ? "jwt" : "at+jwt"), "it is no access token");
+        require(typ(header).equals(endless ? "jwt" : "at+jwt"), "it is not an access token");
         require(!claims.containsKey("cnf"), "it needs a proof that is not checked here");
+    }
+
+    static String typ(Map<?, ?> header) {
+        return String.valueOf(header.get("typ")).toLowerCase(Locale.ROOT).replaceFirst("^application/", "");
+    }
+
+    /** 0: valid, 1: revoked, 2: suspended. */
+    private int status(Map<?, ?> claims) throws Refused, GeneralSecurityException {
+        Map<?, ?> place = claims.get("status") instanceof Map<?, ?> status ? (Map<?, ?>) status.get("status_list") : Map.of();
+        String uri = String.valueOf(place.get("uri"));
+        require(uri.startsWith(issuer + "/"), "it has no status list of its issuer");
+        StatusList list = lists.get(uri);
+        if (list == null || !clock.instant().isBefore(list.keptUntil)) lists.put(uri, list = fetchList(uri));
+        int idx = (int) (double) place.get("idx");
+        require(idx >= 0 && idx / 4 < list.bits.length, "it has no place in its status list");
+        return list.bits[idx / 4] >> (idx % 4 * 2) & 3;
+    }
+
+    /** A list is kept for its `ttl`, counted from the start of the fetch. */
+    private StatusList fetchList(String uri) throws Refused, GeneralSecurityException {
+        Instant started = clock.instant();
+        Jwt jwt = decode(new String(fetch(uri, "application/statuslist+jwt"), UTF_8));
+        require(typ(jwt.header).equals("statuslist+jwt") && uri.equals(jwt.claims.get("sub"))
+            && started.getEpochSecond() < (double) jwt.claims.get("exp") + 5, "this is not its status list, or no longer");
+        byte[] packed = decoded((String) ((Map<?, ?>) jwt.claims.get("status_list")).get("lst"));
+        try (InputStream bits = new InflaterInputStream(new ByteArrayInputStream(packed))) {
+            return new StatusList(bits.readNBytes(1 << 24), started.plusSeconds((long) (double) jwt.claims.get("ttl")));
+        } catch (IOException error) {
+            throw refused("its status list cannot be read");
+        }
+    }
+
+    /** The issuer's keys are kept for five minutes, and fetched again for an unknown `kid`, at most every 30 seconds. */
+    private synchronized Map<?, ?> key(String kid) throws Refused {
+        Duration age = Duration.between(keys.fetched, clock.instant());
+        if (age.toSeconds() > 300 || !keys.byKid.containsKey(kid) && age.toSeconds() > 30) {
+            keys = new Keys(discover(), clock.instant());
+        }
+        require(keys.byKid.containsKey(kid), "its key is not one of the issuer");
+        return keys.byKid.get(kid);
+    }
+
+    private Map<String, Map<?, ?>> discover() throws Refused {
+        Map<?, ?> metadata = json(issuer + "/.well-known/oauth-authorization-server");
+        if (!issuer.equals(metadata.get("issuer"))) throw unavailable("the metadata is that of " + metadata.get("issuer"));
+        Map<String, Map<?, ?>> found = new HashMap<>();
+        for (Object key : list(json((String) metadata.get("jwks_uri")).get("keys"))) {
+            found.put((String) ((Map<?, ?>) key).get("kid"), (Map<?, ?>) key);
+        }
+        return found;
+    }
+
+    private Map<?, ?> json(String url) throws Refused {
+        byte[] text = fetch(url, "application/json");
+        try {
+            return Json.read(text);
+        } catch (IllegalArgumentException error) {
+            throw unavailable(url + ": " + error.getMessage());
+        }
+    }
+
+    private byte[] fetch(String url, String mediaType) throws Refused {
+        HttpRequest request = HttpRequest.newBuilder(URI.create(url)).header("Accept", mediaType).timeout(Duration.ofSeconds(5)).build();
+        HttpResponse<byte[]> reply;
+        try {
+            reply = http.send(request, HttpResponse.BodyHandlers.ofByteArray());
+        } catch (IOException | InterruptedException error) {
+            throw unavailable(url + ": " + Objects.requireNonNullElse(error.getMessage(), error.toString()));
+        }
+        require(reply.statusCode() != 404 || !mediaType.equals("application/statuslist+jwt"),
+            "its status list is gone, and with it every token in it");
+        if (reply.statusCode() != 200) throw unavailable(url + ": " + reply.statusCode());
+        return reply.body();
+    }
+
+    /** The token of an `Authorization` header. */
+    public static String bearer(String authorization) throws Refused {
+        Matcher token = Pattern.compile("(?i)bearer +(\\S+)").matcher(Objects.requireNonNullElse(authorization, ""));
+        if (token.matches()) return token.group(1);
+        throw new Refused(401, "WWW-Authenticate", "Bearer", "send Authorization: Bearer and an access token");
     }
 
     /** Whether the key has signed the text, by the one algorithm that the key set names for it. */
@@ -68,7 +219,7 @@ public record Verify(String issuer, String audience, String product, boolean all
         }
         if (key.get("kty").equals("OKP")) { // An Ed25519 key in its X.509 form is this prefix and 32 bytes.
             byte[] whole = Arrays.copyOf(HexFormat.of().parseHex("302a300506032b6570032100"), 44);
-            System.arraycopy(decode((String) key.get("x")), 0, whole, 12, 32);
+            System.arraycopy(decoded((String) key.get("x")), 0, whole, 12, 32);
             return KeyFactory.getInstance("Ed25519").generatePublic(new X509EncodedKeySpec(whole));
         }
         AlgorithmParameters curve = AlgorithmParameters.getInstance("EC");
@@ -79,10 +230,10 @@ public record Verify(String issuer, String audience, String product, boolean all
     }
 
     static BigInteger number(Map<?, ?> key, String member) {
-        return new BigInteger(1, decode((String) key.get(member)));
+        return new BigInteger(1, decoded((String) key.get(member)));
     }
 
-    static byte[] decode(String part) {
+    static byte[] decoded(String part) {
         return Base64.getUrlDecoder().decode(part);
     }
 
@@ -91,34 +242,33 @@ public record Verify(String issuer, String audience, String product, boolean all
         return oneOrMany instanceof List<?> many ? many : Collections.singletonList(oneOrMany);
     }
 
-    static void require(boolean holds, String otherwise) throws SignatureException {
-        if (!holds) throw new SignatureException(otherwise);
+    private static final Map<String, String> SETTINGS = Map.of(
+        "ISSUER", "the address of Mintmark, such as https://tokens.example.com",
+        "AUDIENCE", "the audience of your product, such as https://api.example.com",
+        "TOKEN", "the access token to verify");
+
+    private static String mustBeSet(String name) {
+        String value = System.getenv(name);
+        if (value != null && (name.equals("TOKEN") || !value.isEmpty())) return value;
+        System.err.println(name + " is not set: it is " + SETTINGS.get(name));
+        System.exit(1);
+        return null;
     }
 
-    @SuppressWarnings("unchecked")
-    static List<Map<?, ?>> discover(String issuer) throws Exception {
-        Map<?, ?> metadata = fetch(issuer + "/.well-known/oauth-authorization-server");
-        require(issuer.equals(metadata.get("issuer")), "the metadata is that of " + metadata.get("issuer"));
-        return (List<Map<?, ?>>) fetch((String) metadata.get("jwks_uri")).get("keys");
+    /** A verifier by ISSUER, AUDIENCE, ALLOW_NEVER_EXPIRING and CHECK_STATUS. */
+    public static Verify fromEnvironment() {
+        return new Verify(mustBeSet("ISSUER"), mustBeSet("AUDIENCE"), "1".equals(System.getenv("ALLOW_NEVER_EXPIRING")),
+            !"0".equals(System.getenv("CHECK_STATUS")));
     }
 
-    static Map<?, ?> fetch(String url) throws Exception {
-        HttpRequest request = HttpRequest.newBuilder(URI.create(url)).timeout(Duration.ofSeconds(5)).build();
-        HttpResponse<byte[]> reply = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofByteArray());
-        require(reply.statusCode() == 200, url + ": " + reply.statusCode());
-        return Json.read(reply.body());
-    }
-
-    public static void main(String[] arguments) throws Exception {
-        Map<String, String> env = System.getenv();
+    public static void main(String[] arguments) {
+        Verify verifier = fromEnvironment();
         try {
-            Verify verifier = new Verify(env.get("ISSUER"), env.get("AUDIENCE"), env.getOrDefault("PRODUCT", "gst"),
-                "1".equals(env.get("ALLOW_NEVER_EXPIRING")), discover(env.get("ISSUER")));
-            Map<?, ?> claims = verifier.verify(env.get("TOKEN"));
+            Map<?, ?> claims = verifier.verify(mustBeSet("TOKEN"), System.getenv().getOrDefault("PRODUCT", "gst"));
             System.out.printf("client %s of workspace %s, products: %s%n", claims.get("client_id"),
                 claims.get("workspace_id"), String.join(" ", list(claims.get("products")).toArray(String[]::new)));
-        } catch (GeneralSecurityException | java.io.IOException | RuntimeException refusal) {
-            System.err.println("refused: " + Objects.requireNonNullElse(refusal.getMessage(), refusal.toString()));
+        } catch (Refused refusal) {
+            System.err.println("refused: " + refusal.getMessage() + " (answer " + refusal.status + ")");
             System.exit(1);
         }
     }

@@ -1,45 +1,155 @@
-// Verifies a Mintmark access token with jose 6, on Node 20 or newer: npm install jose, then
+// Verifies Mintmark access tokens with jose 6, on Node 20 or newer: npm install jose, then
 //
 //   ISSUER=https://tokens.example.com AUDIENCE=https://api.example.com TOKEN=… node verify.mjs
 //
-// PRODUCT (default gst) is what the token has to open. ALLOW_NEVER_EXPIRING=1 accepts tokens that have no end.
-import { createRemoteJWKSet, jwtVerify } from 'jose';
+// The token must include PRODUCT (default gst). ALLOW_NEVER_EXPIRING=1 accepts tokens that never expire. CHECK_STATUS=0 does
+// not read status lists: a revoked token is then accepted until its `exp`. Services import `Verifier`: see ../frameworks.
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { inflateSync } from 'node:zlib';
+import { createRemoteJWKSet, customFetch, jwtVerify } from 'jose';
 
 const algorithms = ['ES256', 'EdDSA', 'RS256', 'PS256'];
 const requiredClaims = ['iss', 'aud', 'sub', 'iat', 'jti', 'client_id', 'workspace_id', 'products'];
 
-/** The issuer's keys. Make one per process: it keeps them for five minutes, and looks again for an unknown `kid`. */
-async function discover(issuer) {
-  const reply = await fetch(`${issuer}/.well-known/oauth-authorization-server`, { signal: AbortSignal.timeout(5000) });
-  if (!reply.ok) throw new Error(`the metadata of ${issuer}: ${reply.status}`);
-  const metadata = await reply.json();
-  if (metadata.issuer !== issuer) throw new Error(`asked ${issuer}, but the metadata is that of ${metadata.issuer}`);
-  return createRemoteJWKSet(new URL(metadata.jwks_uri), { cacheMaxAge: 300_000 });
+/** The token is not valid (401), not for the product (403), or cannot be checked (503); `headers` are for the reply. */
+export class Refused extends Error {
+  constructor(message, status = 401, headers = { 'WWW-Authenticate': 'Bearer error="invalid_token"' }) {
+    super(message);
+    Object.assign(this, { status, headers });
+  }
 }
 
-async function verify(token, keys, { issuer, audience, product, allowNeverExpiring = false }) {
-  // jose takes the key of the token's `kid` only if the key set says the token's `alg` of it.
-  const rules = { issuer, audience, algorithms, requiredClaims, clockTolerance: 5 };
-  const { payload: claims, protectedHeader } = await jwtVerify(token, keys, rules);
-  checkKind(protectedHeader, claims, allowNeverExpiring);
-  if (!claims.products.includes(product)) throw new Error(`it does not open ${product}`);
-  return claims;
+const unavailable = (message) => new Refused(message, 503, { 'Retry-After': '5' });
+
+/** Verifies tokens of one issuer for one audience. Make one per process: it keeps keys and status lists. */
+export class Verifier {
+  #keys;
+  #lists = new Map();
+
+  constructor({ issuer, audience, allowNeverExpiring = false, checkStatus = true }) {
+    if (!issuer) throw new TypeError('the issuer is missing');
+    if (!audience) throw new TypeError('the audience is missing');
+    Object.assign(this, { issuer, audience, allowNeverExpiring, checkStatus });
+  }
+
+  /** The claims of a token that is valid and includes the product; any other throws `Refused`. */
+  async verify(token, product) {
+    const claims = await this.#verify(token).catch((error) => {
+      throw error instanceof Refused ? error : new Refused(error.message);
+    });
+    if (claims.products.includes(product)) return claims;
+    throw new Refused(`it does not include ${product}`, 403, { 'WWW-Authenticate': 'Bearer error="insufficient_scope"' });
+  }
+
+  async #verify(token) {
+    // jose takes the key of the token's `kid` only if the key set says the token's `alg` of it.
+    const rules = { issuer: this.issuer, audience: this.audience, algorithms, requiredClaims, clockTolerance: 5 };
+    const { payload: claims, protectedHeader } = await jwtVerify(token, await this.keys(), rules);
+    this.checkKind(protectedHeader, claims);
+    if (this.checkStatus && await this.status(claims) !== 0) throw new Refused('it was revoked or suspended');
+    return claims;
+  }
+
+  checkKind(header, claims) {
+    const [never, endless] = [Boolean(claims.never_expires), claims.exp === undefined];
+    if ((never && !this.allowNeverExpiring) || (endless && !never)) throw new Refused('it never expires');
+    const typ = String(header.typ).toLowerCase().replace(/^application\//, '');
+    if (typ !== (endless ? 'jwt' : 'at+jwt')) throw new Refused('it is not an access token');
+    if (claims.cnf) throw new Refused('it needs a proof that is not checked here');
+  }
+
+  /** 0: valid, 1: revoked, 2: suspended. */
+  async status(claims) {
+    const { uri, idx } = claims.status?.status_list ?? {};
+    if (typeof uri !== 'string' || !uri.startsWith(`${this.issuer}/`)) throw new Refused('it has no status list of its issuer');
+    let list = this.#lists.get(uri);
+    if (!list || performance.now() >= list.keptUntil) {
+      list = { keptUntil: Infinity, bits: this.#fetchList(uri).then((fetched) => { list.keptUntil = fetched.keptUntil; return fetched.bits; }) };
+      this.#lists.set(uri, list);
+      list.bits.catch(() => this.#lists.delete(uri));
+    }
+    const byte = (await list.bits)[Math.floor(idx / 4)];
+    if (byte === undefined) throw new Refused('it has no place in its status list');
+    return (byte >> ((idx % 4) * 2)) & 3;
+  }
+
+  async #fetchList(uri) {
+    // A list is kept for its `ttl`, counted from the start of the fetch.
+    const started = performance.now();
+    const rules = { algorithms, typ: 'statuslist+jwt', subject: uri, requiredClaims: ['exp', 'iat', 'sub'], clockTolerance: 5 };
+    const text = await (await fetchFrom(uri, { headers: { Accept: 'application/statuslist+jwt' } })).text();
+    const { payload } = await jwtVerify(text, await this.keys(), rules);
+    const bits = inflateSync(Buffer.from(payload.status_list.lst, 'base64url'), { maxOutputLength: 1 << 24 });
+    return { bits, keptUntil: started + payload.ttl * 1000 };
+  }
+
+  /** The issuer's keys: kept for five minutes, and fetched again for an unknown `kid`, at most every 30 seconds. */
+  async keys() {
+    this.#keys ??= this.#discover();
+    return this.#keys.catch((error) => {
+      this.#keys = undefined;
+      throw error;
+    });
+  }
+
+  async #discover() {
+    const reply = await fetchFrom(`${this.issuer}/.well-known/oauth-authorization-server`, {});
+    const metadata = await reply.json().catch(() => {
+      throw unavailable(`the metadata of ${this.issuer} is not JSON`);
+    });
+    if (metadata.issuer !== this.issuer) throw unavailable(`asked ${this.issuer}, but the metadata is that of ${metadata.issuer}`);
+    return createRemoteJWKSet(new URL(metadata.jwks_uri), { cacheMaxAge: 300_000, [customFetch]: fetchFrom });
+  }
 }
 
-function checkKind(header, claims, allowNeverExpiring) {
-  const [never, endless] = [Boolean(claims.never_expires), claims.exp === undefined];
-  if ((never && !allowNeverExpiring) || (endless && !never)) throw new Error('it never expires');
-  const typ = String(header.typ).toLowerCase().replace(/^application\//, '');
-  if (typ !== (endless ? 'jwt' : 'at+jwt')) throw new Error('it is no access token');
-  if (claims.cnf) throw new Error('it needs a proof that is not checked here');
+/** A document of the issuer. */
+async function fetchFrom(url, options) {
+  const reply = await fetch(url, { signal: AbortSignal.timeout(5000), ...options }).catch((error) => {
+    throw unavailable(`${url}: ${error.cause?.message ?? error.message}`);
+  });
+  if (reply.status === 404 && options.headers?.Accept === 'application/statuslist+jwt') {
+    throw new Refused('its status list is gone, and with it every token in it');
+  }
+  if (!reply.ok) throw unavailable(`${url}: ${reply.status}`);
+  return reply;
 }
 
-const { ISSUER: issuer, AUDIENCE: audience, TOKEN: token, PRODUCT: product = 'gst' } = process.env;
-const allowNeverExpiring = process.env.ALLOW_NEVER_EXPIRING === '1';
-try {
-  const claims = await verify(token, await discover(issuer), { issuer, audience, product, allowNeverExpiring });
-  console.log(`client ${claims.client_id} of workspace ${claims.workspace_id}, products: ${claims.products.join(' ')}`);
-} catch (refusal) {
-  console.error(`refused: ${refusal.message}`);
-  process.exitCode = 1;
+/** The token of an `Authorization` header. */
+export function bearer(authorization) {
+  const [, token] = /^bearer +(\S+)$/i.exec(authorization ?? '') ?? [];
+  if (!token) throw new Refused('send Authorization: Bearer and an access token', 401, { 'WWW-Authenticate': 'Bearer' });
+  return token;
+}
+
+const settings = {
+  ISSUER: 'the address of Mintmark, such as https://tokens.example.com',
+  AUDIENCE: 'the audience of your product, such as https://api.example.com',
+  TOKEN: 'the access token to verify',
+};
+
+function mustBeSet(...names) {
+  const missing = names.filter((name) => name === 'TOKEN' ? process.env[name] === undefined : !process.env[name]);
+  for (const name of missing) console.error(`${name} is not set: it is ${settings[name]}`);
+  if (missing.length) process.exit(1);
+}
+
+/** A verifier by ISSUER, AUDIENCE, ALLOW_NEVER_EXPIRING and CHECK_STATUS. */
+export function fromEnvironment() {
+  mustBeSet('ISSUER', 'AUDIENCE');
+  const { ISSUER: issuer, AUDIENCE: audience, ALLOW_NEVER_EXPIRING: never, CHECK_STATUS: check } = process.env;
+  return new Verifier({ issuer, audience, allowNeverExpiring: never === '1', checkStatus: check !== '0' });
+}
+
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  const verifier = fromEnvironment();
+  mustBeSet('TOKEN');
+  try {
+    const claims = await verifier.verify(process.env.TOKEN, process.env.PRODUCT ?? 'gst');
+    console.log(`client ${claims.client_id} of workspace ${claims.workspace_id}, products: ${claims.products.join(' ')}`);
+  } catch (refusal) {
+    if (!(refusal instanceof Refused)) throw refusal;
+    console.error(`refused: ${refusal.message} (answer ${refusal.status})`);
+    process.exitCode = 1;
+  }
 }

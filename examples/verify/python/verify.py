@@ -1,15 +1,18 @@
-"""Verifies a Mintmark access token with PyJWT 2.10 or newer: pip install 'PyJWT[crypto]', then
+"""Verifies Mintmark access tokens with PyJWT 2.10 or newer: pip install 'PyJWT[crypto]', then
 
     ISSUER=https://tokens.example.com AUDIENCE=https://api.example.com TOKEN=… python verify.py
 
-PRODUCT (default gst) is what the token has to open. ALLOW_NEVER_EXPIRING=1 accepts tokens that have no end. CHECK_STATUS=1
-asks the status list that the token names whether it was revoked.
+The token must include PRODUCT (default gst). ALLOW_NEVER_EXPIRING=1 accepts tokens that never expire. CHECK_STATUS=0 does not
+read status lists: a revoked token is then accepted until its `exp`. Services import `Verifier`: see ../frameworks.
 """
 
 import base64
 import json
 import os
 import sys
+import threading
+import time
+import urllib.error
 import zlib
 from urllib.request import Request, urlopen
 
@@ -19,68 +22,161 @@ ALGORITHMS = ["ES256", "EdDSA", "RS256", "PS256"]
 REQUIRED = ["iss", "aud", "sub", "iat", "jti", "client_id", "workspace_id", "products"]
 
 
-def discover(issuer: str) -> jwt.PyJWKClient:
-    """The issuer's keys. Make one per process: it keeps them for five minutes, and looks again for an unknown `kid`."""
-    with urlopen(f"{issuer}/.well-known/oauth-authorization-server", timeout=5) as reply:
-        metadata = json.load(reply)
-    if metadata["issuer"] != issuer:
-        raise ValueError(f"asked {issuer}, but the metadata is that of {metadata['issuer']}")
-    return jwt.PyJWKClient(metadata["jwks_uri"], timeout=5)
+class Refused(Exception):
+    """The token is not valid. `status` and `headers` are those of the reply to the caller."""
+
+    status, headers = 401, {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 
-def verify(token, keys, issuer, audience, product, allow_never_expiring=False):
-    key = keys.get_signing_key_from_jwt(token)
-    if key.algorithm_name not in ALGORITHMS:
-        raise jwt.InvalidAlgorithmError(key.algorithm_name)
-    rules = {"algorithms": [key.algorithm_name], "issuer": issuer, "audience": audience, "leeway": 5}
-    whole = jwt.decode_complete(token, key, **rules, options={"require": REQUIRED})
-    claims = whole["payload"]
-    check_kind(whole["header"], claims, allow_never_expiring)
-    if product not in claims["products"]:
-        raise PermissionError(f"it does not open {product}")
-    return claims
+class NotForProduct(Refused):
+    """The token is valid, but does not include the product."""
+
+    status, headers = 403, {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
 
 
-def check_kind(header, claims, allow_never_expiring):
-    never, endless = bool(claims.get("never_expires")), "exp" not in claims
-    if (never and not allow_never_expiring) or (endless and not never):
-        raise jwt.InvalidTokenError("it never expires")
-    typ = str(header.get("typ")).lower().removeprefix("application/")
-    if typ != ("jwt" if endless else "at+jwt"):
-        raise jwt.InvalidTokenError("it is no access token")
-    if "cnf" in claims:
-        raise jwt.InvalidTokenError("it needs a proof that is not checked here")
+class Unavailable(Refused):
+    """It cannot be known whether the token is valid: keys or status list cannot be fetched."""
+
+    status, headers = 503, {"Retry-After": "5"}
 
 
-def status(claims, keys, issuer):
-    """0: valid, 1: revoked, 2: suspended. A service keeps each list for its `ttl`, counted from the start of the fetch."""
-    place = claims["status"]["status_list"]
-    if not place["uri"].startswith(f"{issuer}/"):
-        raise jwt.InvalidTokenError("its status list is elsewhere")
-    request = Request(place["uri"], headers={"Accept": "application/statuslist+jwt"})
-    with urlopen(request, timeout=5) as reply:
-        text = reply.read().decode()
-    key = keys.get_signing_key_from_jwt(text)
-    if key.algorithm_name not in ALGORITHMS:
-        raise jwt.InvalidAlgorithmError(key.algorithm_name)
-    whole = jwt.decode_complete(text, key, algorithms=[key.algorithm_name], options={"require": ["exp", "iat", "sub"]})
-    if whole["header"]["typ"] != "statuslist+jwt" or whole["payload"]["sub"] != place["uri"]:
-        raise jwt.InvalidTokenError("this is not its status list")
-    packed = whole["payload"]["status_list"]["lst"]
-    bits = zlib.decompress(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
-    return bits[place["idx"] // 4] >> (place["idx"] % 4 * 2) & 3
+class Verifier:
+    """Verifies tokens of one issuer for one audience. Make one per process: it keeps keys and status lists."""
+
+    def __init__(self, issuer, audience, allow_never_expiring=False, check_status=True):
+        for name, value in [("issuer", issuer), ("audience", audience)]:
+            if not value:
+                raise ValueError(f"the {name} is missing")
+        self.issuer, self.audience = issuer, audience
+        self.allow_never_expiring, self.check_status = allow_never_expiring, check_status
+        self.keys = None
+        self.lists = {}  # by URI: until when it is kept, and its bytes
+        self.lock = threading.RLock()
+
+    def verify(self, token, product):
+        """The claims of a token that is valid and includes the product; any other raises `Refused`."""
+        try:
+            header, claims = self.decode(token, audience=self.audience, require=REQUIRED)
+            self.check_kind(header, claims)
+            if self.check_status and self.status(claims) != 0:
+                raise Refused("it was revoked or suspended")
+        except jwt.PyJWKClientConnectionError as error:
+            raise Unavailable(f"the keys cannot be fetched: {error}") from error
+        except (jwt.PyJWTError, LookupError, TypeError, ValueError) as error:
+            raise Refused(str(error)) from error
+        if product not in claims["products"]:
+            raise NotForProduct(f"it does not include {product}")
+        return claims
+
+    def check_kind(self, header, claims):
+        never, endless = bool(claims.get("never_expires")), "exp" not in claims
+        if (never and not self.allow_never_expiring) or (endless and not never):
+            raise Refused("it never expires")
+        typ = str(header.get("typ")).lower().removeprefix("application/")
+        if typ != ("jwt" if endless else "at+jwt"):
+            raise Refused("it is not an access token")
+        if "cnf" in claims:
+            raise Refused("it needs a proof that is not checked here")
+
+    def status(self, claims):
+        """0: valid, 1: revoked, 2: suspended."""
+        place = claims["status"]["status_list"]
+        uri, idx = place["uri"], place["idx"]
+        if not uri.startswith(f"{self.issuer}/"):
+            raise Refused("its status list is elsewhere")
+        with self.lock:
+            kept_until, bits = self.lists.get(uri, (0, b""))
+            if time.monotonic() >= kept_until:
+                kept_until, bits = self.lists[uri] = self.fetch_list(uri)
+        return bits[idx // 4] >> (idx % 4 * 2) & 3
+
+    def fetch_list(self, uri):
+        # A list is kept for its `ttl`, counted from the start of the fetch.
+        started = time.monotonic()
+        header, claims = self.decode(fetch(uri, "application/statuslist+jwt"), require=["exp", "iat", "sub"])
+        if header["typ"] != "statuslist+jwt" or claims["sub"] != uri:
+            raise Refused("this is not its status list")
+        packed = claims["status_list"]["lst"]
+        try:
+            bits = zlib.decompress(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
+        except zlib.error as error:
+            raise Refused("its status list cannot be read") from error
+        return started + claims["ttl"], bits
+
+    def decode(self, text, audience=None, require=()):
+        """Header and claims, signed by a key of the issuer with the algorithm that the key set names for it."""
+        key = self.discover().get_signing_key_from_jwt(text)
+        if key.algorithm_name not in ALGORITHMS:
+            raise jwt.InvalidAlgorithmError(key.algorithm_name)
+        rules = {"algorithms": [key.algorithm_name], "audience": audience, "leeway": 5}
+        if audience:
+            rules["issuer"] = self.issuer
+        whole = jwt.decode_complete(text, key, **rules, options={"require": list(require), "verify_aud": bool(audience)})
+        return whole["header"], whole["payload"]
+
+    def discover(self):
+        """The issuer's keys: kept for five minutes, and fetched again for an unknown `kid`, at most every 30 seconds."""
+        with self.lock:
+            if not self.keys:
+                text = fetch(f"{self.issuer}/.well-known/oauth-authorization-server", "application/json")
+                try:
+                    metadata = json.loads(text)
+                except ValueError as error:
+                    raise Unavailable(f"the metadata of {self.issuer} is not JSON") from error
+                if metadata["issuer"] != self.issuer:
+                    raise Unavailable(f"asked {self.issuer}, but the metadata is that of {metadata['issuer']}")
+                self.keys = jwt.PyJWKClient(metadata["jwks_uri"], timeout=5)
+            return self.keys
 
 
-def main() -> None:
-    issuer, audience, token = (os.environ[name] for name in ["ISSUER", "AUDIENCE", "TOKEN"])
-    product, never = os.environ.get("PRODUCT", "gst"), os.environ.get("ALLOW_NEVER_EXPIRING") == "1"
+def fetch(url, media_type):
+    """A document of the issuer."""
     try:
-        keys = discover(issuer)
-        claims = verify(token, keys, issuer, audience, product, never)
-        if os.environ.get("CHECK_STATUS") == "1" and status(claims, keys, issuer) != 0:
-            raise jwt.InvalidTokenError("it was revoked or suspended")
-    except (jwt.PyJWTError, LookupError, OSError, ValueError) as refusal:
-        sys.exit(f"refused: {refusal}")
+        with urlopen(Request(url, headers={"Accept": media_type}), timeout=5) as reply:
+            return reply.read().decode()
+    except urllib.error.HTTPError as error:
+        if error.code == 404 and media_type == "application/statuslist+jwt":
+            raise Refused("its status list is gone, and with it every token in it") from error
+        raise Unavailable(f"{url}: {error}") from error
+    except OSError as error:
+        raise Unavailable(f"{url}: {error}") from error
+
+
+def bearer(authorization):
+    """The token of an `Authorization` header."""
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        missing = Refused("send Authorization: Bearer and an access token")
+        missing.headers = {"WWW-Authenticate": "Bearer"}
+        raise missing
+    return token.strip()
+
+
+SETTINGS = {
+    "ISSUER": "the address of Mintmark, such as https://tokens.example.com",
+    "AUDIENCE": "the audience of your product, such as https://api.example.com",
+    "TOKEN": "the access token to verify",
+}
+
+
+def from_environment():
+    """A verifier by ISSUER, AUDIENCE, ALLOW_NEVER_EXPIRING and CHECK_STATUS."""
+    for name in ["ISSUER", "AUDIENCE"]:
+        if not os.environ.get(name):
+            sys.exit(f"{name} is not set: it is {SETTINGS[name]}")
+    return Verifier(
+        os.environ["ISSUER"], os.environ["AUDIENCE"], os.environ.get("ALLOW_NEVER_EXPIRING") == "1", os.environ.get("CHECK_STATUS") != "0",
+    )
+
+
+def main():
+    verifier = from_environment()
+    if "TOKEN" not in os.environ:
+        sys.exit(f"TOKEN is not set: it is {SETTINGS['TOKEN']}")
+    try:
+        claims = verifier.verify(os.environ["TOKEN"], os.environ.get("PRODUCT", "gst"))
+    except Refused as refusal:
+        sys.exit(f"refused: {refusal} (answer {refusal.status})")
     products = " ".join(claims["products"])
     print(f"client {claims['client_id']} of workspace {claims['workspace_id']}, products: {products}")
 

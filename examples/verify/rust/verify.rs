@@ -24,22 +24,35 @@ async fn verify(
     Ok(claims)
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let [issuer, audience, token] = ["ISSUER", "AUDIENCE", "TOKEN"].map(env::var);
+/// A setting, or what to set.
+fn setting(name: &str, what: &str) -> Result<String, String> {
+    env::var(name).map_err(|_| format!("{name} is not set: it is {what}"))
+}
+
+async fn run() -> Result<String, String> {
+    let issuer = setting("ISSUER", "the address of Mintmark, such as https://tokens.example.com")?;
+    let audience = setting("AUDIENCE", "the audience of your product, such as https://api.example.com")?;
+    let token = setting("TOKEN", "the access token to verify")?;
     let product = env::var("PRODUCT").unwrap_or_else(|_| "gst".to_owned());
-    let verifier = Verifier::builder(issuer?, audience?)
+    let verifier = Verifier::builder(issuer, audience)
         .allow_never_expiring(env::var("ALLOW_NEVER_EXPIRING").is_ok_and(|allow| allow == "1"))
-        .build()?;
-    match verify(&verifier, &token?, &product).await {
-        Ok(claims) => {
-            let AccessTokenClaims { client_id, workspace_id, products, .. } = &*claims;
-            println!("client {client_id} of workspace {workspace_id}, products: {}", products.join(" "));
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(error) => {
-            eprintln!("refused: {error} (answer {})", error.answer().status());
-            Ok(ExitCode::FAILURE)
+        .build()
+        .map_err(|error| error.to_string())?;
+    let claims = verify(&verifier, &token, &product)
+        .await
+        .map_err(|error| format!("refused: {error} (answer {})", error.answer().status()))?;
+    let AccessTokenClaims { client_id, workspace_id, products, .. } = &*claims;
+    Ok(format!("client {client_id} of workspace {workspace_id}, products: {}", products.join(" ")))
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(line) => println!("{line}"),
+        Err(line) => {
+            eprintln!("{line}");
+            return ExitCode::FAILURE;
         }
     }
+    ExitCode::SUCCESS
 }

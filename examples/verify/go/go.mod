@@ -1,0 +1,3 @@
+module mintmark.example/verify
+
+go 1.19

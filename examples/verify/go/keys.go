@@ -1,0 +1,162 @@
+package verify
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"math/big"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// now is the time; tests move it.
+var now = time.Now
+
+// How long keys are kept, and how soon they are fetched again for a `kid` that is not among them.
+const (
+	keysKept    = 5 * time.Minute
+	keysPatient = 30 * time.Second
+)
+
+type header struct {
+	Alg, Kid, Typ string
+	Crit          json.RawMessage
+}
+
+type jwk struct{ Kid, Alg, Crv, X, Y, N, E string }
+
+type keySet struct {
+	byKid   map[string]jwk
+	fetched time.Time
+}
+
+// decode reads a JWT that a key of the issuer has signed, with the algorithm that the key set names for it.
+func (v *Verifier) decode(token string, into any) (header, error) {
+	var h header
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 || json.Unmarshal(bytes(parts[0]), &h) != nil || h.Crit != nil {
+		return h, refused("it is not a token that is understood here")
+	}
+	key, err := v.key(h.Kid)
+	if err != nil {
+		return h, err
+	}
+	if key.Alg != h.Alg || !key.signed(parts[0]+"."+parts[1], bytes(parts[2])) {
+		return h, refused("no key of the issuer has signed it")
+	}
+	if json.Unmarshal(bytes(parts[1]), into) != nil {
+		return h, refused("its claims cannot be read")
+	}
+	return h, nil
+}
+
+// key is that of a `kid`.
+func (v *Verifier) key(kid string) (jwk, error) {
+	v.lock.Lock()
+	defer v.lock.Unlock()
+	key, known := v.keys.byKid[kid]
+	if age := now().Sub(v.keys.fetched); age > keysKept || !known && age > keysPatient {
+		keys, err := discover(v.issuer)
+		if err != nil {
+			return jwk{}, err
+		}
+		v.keys = keySet{keys, now()}
+		key, known = keys[kid]
+	}
+	if !known {
+		return jwk{}, refused("its key is not one of the issuer")
+	}
+	return key, nil
+}
+
+// discover fetches the issuer's keys.
+func discover(issuer string) (map[string]jwk, error) {
+	var metadata struct {
+		Issuer  string
+		JwksURI string `json:"jwks_uri"`
+	}
+	var set struct{ Keys []jwk }
+	if err := fetchJSON(issuer+"/.well-known/oauth-authorization-server", &metadata); err != nil {
+		return nil, err
+	}
+	if metadata.Issuer != issuer {
+		return nil, unavailable("asked %s, but the metadata is that of %s", issuer, metadata.Issuer)
+	}
+	if err := fetchJSON(metadata.JwksURI, &set); err != nil {
+		return nil, err
+	}
+	keys := map[string]jwk{}
+	for _, key := range set.Keys {
+		keys[key.Kid] = key
+	}
+	return keys, nil
+}
+
+func fetchJSON(url string, into any) error {
+	text, err := fetch(url, "application/json")
+	if err == nil && json.Unmarshal(text, into) != nil {
+		return unavailable("%s is not JSON", url)
+	}
+	return err
+}
+
+// fetch reads a document of the issuer.
+func fetch(url, mediaType string) ([]byte, error) {
+	request, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return nil, unavailable("%v", err)
+	}
+	request.Header.Set("Accept", mediaType)
+	reply, err := (&http.Client{Timeout: 5 * time.Second}).Do(request)
+	if err != nil {
+		return nil, unavailable("%v", err)
+	}
+	defer reply.Body.Close()
+	if reply.StatusCode == http.StatusNotFound && mediaType == "application/statuslist+jwt" {
+		return nil, refused("its status list is gone, and with it every token in it")
+	}
+	if reply.StatusCode != http.StatusOK {
+		return nil, unavailable("%s: %s", url, reply.Status)
+	}
+	text, err := io.ReadAll(http.MaxBytesReader(nil, reply.Body, 16<<20))
+	if err != nil {
+		return nil, unavailable("%s: %v", url, err)
+	}
+	return text, nil
+}
+
+// signed says whether the key has signed the text, by the one algorithm that the key set names for it.
+func (key jwk) signed(text string, signature []byte) bool {
+	sum := sha256.Sum256([]byte(text))
+	number := func(part string) *big.Int { return new(big.Int).SetBytes(bytes(part)) }
+	modulus := &rsa.PublicKey{N: number(key.N), E: int(number(key.E).Int64())}
+	switch {
+	case key.Alg == "ES256" && key.Crv == "P-256" && len(signature) == 64:
+		r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
+		return ecdsa.Verify(&ecdsa.PublicKey{Curve: elliptic.P256(), X: number(key.X), Y: number(key.Y)}, sum[:], r, s)
+	case key.Alg == "EdDSA" && key.Crv == "Ed25519" && len(bytes(key.X)) == ed25519.PublicKeySize:
+		return ed25519.Verify(bytes(key.X), []byte(text), signature)
+	case key.Alg == "RS256":
+		return rsa.VerifyPKCS1v15(modulus, crypto.SHA256, sum[:], signature) == nil
+	case key.Alg == "PS256":
+		options := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
+		return rsa.VerifyPSS(modulus, crypto.SHA256, sum[:], signature, options) == nil
+	}
+	return false
+}
+
+// bytes reads base64url, or nothing.
+func bytes(part string) []byte {
+	decoded, err := base64.RawURLEncoding.DecodeString(part)
+	if err != nil {
+		return nil
+	}
+	return decoded
+}

@@ -1,0 +1,72 @@
+package verify
+
+import (
+	"compress/zlib"
+	"io"
+	"strings"
+	"time"
+)
+
+type statusList struct {
+	bits      []byte
+	keptUntil time.Time
+}
+
+// checkStatus reads the place of a token in its status list: 0 is valid, 1 revoked, 2 suspended.
+func (v *Verifier) checkStatus(c Claims) error {
+	place := c.Status.List
+	if !strings.HasPrefix(place.URI, v.issuer+"/") {
+		return refused("it has no status list of its issuer")
+	}
+	v.lock.Lock()
+	list, known := v.lists[place.URI]
+	v.lock.Unlock()
+	if !known || !now().Before(list.keptUntil) {
+		fetched, err := v.fetchList(place.URI)
+		if err != nil {
+			return err
+		}
+		list = fetched
+		v.lock.Lock()
+		v.lists[place.URI] = list
+		v.lock.Unlock()
+	}
+	if place.Index < 0 || place.Index/4 >= len(list.bits) {
+		return refused("it has no place in its status list")
+	}
+	if list.bits[place.Index/4]>>(place.Index%4*2)&3 != 0 {
+		return refused("it was revoked or suspended")
+	}
+	return nil
+}
+
+// fetchList fetches a list, which is kept for its `ttl`, counted from the start of the fetch.
+func (v *Verifier) fetchList(uri string) (statusList, error) {
+	started := now()
+	text, err := fetch(uri, "application/statuslist+jwt")
+	if err != nil {
+		return statusList{}, err
+	}
+	var claims struct {
+		Subject string               `json:"sub"`
+		Expires int64                `json:"exp"`
+		Kept    int64                `json:"ttl"`
+		List    struct{ Lst string } `json:"status_list"`
+	}
+	header, err := v.decode(string(text), &claims)
+	if err != nil {
+		return statusList{}, err
+	}
+	if header.typ() != "statuslist+jwt" || claims.Subject != uri || started.Unix() >= claims.Expires+5 {
+		return statusList{}, refused("this is not its status list, or no longer")
+	}
+	packed, err := zlib.NewReader(strings.NewReader(string(bytes(claims.List.Lst))))
+	if err != nil {
+		return statusList{}, refused("its status list cannot be read")
+	}
+	bits, err := io.ReadAll(io.LimitReader(packed, 16<<20))
+	if err != nil {
+		return statusList{}, refused("its status list cannot be read")
+	}
+	return statusList{bits, started.Add(time.Duration(claims.Kept) * time.Second)}, nil
+}

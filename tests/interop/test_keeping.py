@@ -1,0 +1,95 @@
+"""What the verifiers of examples/verify keep, and for how long: keys and status lists, in one process whose clock is moved.
+`run.py examples sqlite -- pytest tests/interop/test_keeping.py`
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_examples import EXAMPLES, KEYS, ROOT, STATUS_LIST, Forger, forge, forger, status  # noqa: F401
+
+STEPS = ROOT / "tests/interop/frameworks"
+METADATA = "/.well-known/oauth-authorization-server"
+
+
+def build(language: str, folder: Path) -> list:
+    if language == "python":
+        return [sys.executable, STEPS / "step.py"]
+    if language == "node":
+        (folder / "node_modules").symlink_to(ROOT / "tests/interop/node_modules")
+        for part in [EXAMPLES / "node/verify.mjs", STEPS / "step.mjs"]:
+            (folder / part.parent.name).mkdir()
+            shutil.copy(part, folder / part.parent.name)
+        return ["node", folder / "frameworks/step.mjs"]
+    if language == "java":
+        subprocess.run(["javac", "-d", folder, EXAMPLES / "java/Verify.java", STEPS / "Step.java"], check=True)
+        return ["java", "-XX:TieredStopAtLevel=1", "-cp", folder, "Step"]
+    shutil.copytree(EXAMPLES / "go", folder / "go")
+    shutil.copy(STEPS / "step_test.go", folder / "go")
+    subprocess.run(["go", "test", "-c", "-o", folder / "step", "."], cwd=folder / "go", check=True, env={**os.environ, "GOTOOLCHAIN": "local"})
+    return [folder / "step"]
+
+
+class Process:
+    """A verifier that lives for a while."""
+
+    def __init__(self, command: list, by: Forger):
+        environment = {**os.environ, "ISSUER": by.issuer, "AUDIENCE": by.audience, "PYTHONPATH": str(EXAMPLES / "python")}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.process = subprocess.Popen(list(map(str, command)), env=environment, **pipes)
+
+    def answer(self, token: str) -> int:
+        self.say(token)
+        return int(self.process.stdout.readline())
+
+    def let_pass(self, seconds: int) -> None:
+        self.say(f"+{seconds}")
+
+    def say(self, line: str) -> None:
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture(params=["python", "node", "java", "go"])
+def process(request, tmp_path, forger):
+    forger.asked.clear()
+    process = Process(build(request.param, tmp_path), forger)
+    yield process
+    process.end()
+
+
+def test_a_list_is_kept_for_its_ttl(process, forger):
+    for seconds, times in [(0, 1), (50, 1), (15, 2), (50, 2), (15, 3)]:
+        process.let_pass(seconds)
+        assert process.answer(forge(forger)) == 200
+        assert process.answer(forge(forger, claims={"status": status(forger, 1)})) == 401
+        assert forger.asked[STATUS_LIST] == times
+
+
+def test_a_new_key_is_found_and_one_that_was_withdrawn_is_dropped(process, forger):
+    assert process.answer(forge(forger)) == 200
+    assert forger.asked["/jwks"] == 1
+    new = forge(forger, {"kid": "new"})
+    forger.published.append({**forger.published[0], "kid": "new"})
+    # Soon after a fetch nobody asks again, however many unknown keys are named.
+    for _ in range(3):
+        assert process.answer(new) == 401
+    assert forger.asked["/jwks"] == 1
+    process.let_pass(40)
+    assert process.answer(new) == 200
+    assert forger.asked["/jwks"] == 2
+    withdrawn = forger.published.pop()
+    assert withdrawn["kid"] == "new"
+    assert process.answer(new) == 200
+    process.let_pass(310)
+    assert process.answer(new) == 401
+    assert process.answer(forge(forger)) == 200
+    # The metadata is read once in the life of a process, or with the keys.
+    assert forger.asked[METADATA] <= forger.asked["/jwks"]
