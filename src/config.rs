@@ -67,19 +67,14 @@ pub struct ServerSettings {
     pub request_timeout: Duration,
     /// How long an idle connection stays open; zero: it is closed after the reply.
     pub keep_alive: Duration,
-    /// How long requests in flight are given after SIGTERM.
+    /// How long everything is still served after SIGTERM, while clients are sent elsewhere; zero: no longer.
+    pub drain: Duration,
+    /// How long requests in flight are given after that.
     pub shutdown_timeout: Duration,
-    /// Open connections over all workers.
+    /// Open connections of a listener.
     pub max_connections: usize,
     /// Certificate and key; `None` serves plain HTTP.
     pub tls: Option<TlsSettings>,
-}
-
-impl ServerSettings {
-    /// The share of `max_connections` of one worker, at least one.
-    pub fn connections_per_worker(&self) -> usize {
-        self.max_connections.div_ceil(self.workers.max(1))
-    }
 }
 
 /// PEM files for TLS.

@@ -1,5 +1,5 @@
 //! Background work of a serving process: follow the change counter, record tokens in groups, apply changes that are due,
-//! and housekeeping (rotate keys, write last uses, delete what is no longer needed).
+//! take up a new certificate, and housekeeping (rotate keys, write last uses, delete what is no longer needed).
 //!
 //! Each step fails on its own: the failure is logged, and the step runs again at the next interval.
 
@@ -10,8 +10,11 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::ledger::POLL_MILLIS;
 use crate::services::Services;
+use crate::tls::Certificate;
 
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
+/// How long a new certificate may lie in its file before it is used.
+const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(5);
 /// How late a status list may show that a token was revoked or suspended by a date set before.
 const DUE_CHANGES_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -54,6 +57,15 @@ pub async fn apply_due_changes(services: Arc<Services>) {
         if let Err(error) = services.tokens.apply_due_changes().await {
             tracing::warn!(%error, "tokens that are due could not be revoked or suspended; trying again");
         }
+    }
+}
+
+/// Reads the certificate again when its files have changed.
+pub(crate) async fn follow_certificate(certificate: Arc<Certificate>) {
+    let mut ticks = every(CERTIFICATE_INTERVAL);
+    loop {
+        ticks.tick().await;
+        certificate.reload_if_changed();
     }
 }
 

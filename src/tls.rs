@@ -1,18 +1,82 @@
-//! TLS for the listeners, without a proxy: certificate chain and key from PEM files.
+//! TLS for the listeners, without a proxy: certificate chain and key from PEM files, read again when they change.
 
-use std::sync::Arc;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::TlsSettings;
 
+/// The certificate in use, with its key. Connections that are open keep the one they began with.
+#[derive(Debug)]
+pub(crate) struct Certificate {
+    files: TlsSettings,
+    in_use: ArcSwap<ServerConfig>,
+    /// The files as they were when they were read last, usable or not.
+    seen: Mutex<Option<[Stamp; 2]>>,
+}
+
+/// What tells one state of a file from another: device, inode, size, and when it was changed.
+type Stamp = (u64, u64, u64, i64, i64);
+
+impl Certificate {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// The file and the problem, as text for the operator.
+    pub(crate) fn read(files: &TlsSettings) -> Result<Self, String> {
+        let seen = stamps(files);
+        let in_use = ArcSwap::from_pointee(server_config(files)?);
+        Ok(Self { files: files.clone(), in_use, seen: Mutex::new(seen) })
+    }
+
+    /// What a handshake uses.
+    pub(crate) fn in_use(&self) -> Arc<ServerConfig> {
+        self.in_use.load_full()
+    }
+
+    /// Reads the files again. If they cannot be used, the certificate in use stays, and the log says why.
+    pub(crate) fn reload(&self) {
+        // Before the files, so that what changes while they are read is seen as a change.
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = stamps(&self.files);
+        match server_config(&self.files) {
+            Ok(config) => {
+                self.in_use.store(Arc::new(config));
+                let file = self.files.cert_file.display();
+                tracing::info!(cert_file = %file, "the TLS certificate was read again; new connections use it");
+            }
+            Err(why) => {
+                tracing::warn!("the TLS certificate in use stays, because the new one cannot be used: {why}");
+            }
+        }
+    }
+
+    /// Reads the files again if they have changed. While one of them is missing, as between two steps of a renewal,
+    /// nothing is done.
+    pub(crate) fn reload_if_changed(&self) {
+        let now = stamps(&self.files);
+        if now.is_some() && *self.seen.lock().unwrap_or_else(PoisonError::into_inner) != now {
+            self.reload();
+        }
+    }
+}
+
+fn stamps(files: &TlsSettings) -> Option<[Stamp; 2]> {
+    Some([stamp(&files.cert_file)?, stamp(&files.key_file)?])
+}
+
+fn stamp(file: &Path) -> Option<Stamp> {
+    let data = fs::metadata(file).ok()?;
+    Some((data.dev(), data.ino(), data.size(), data.ctime(), data.ctime_nsec()))
+}
+
 /// TLS 1.2 and 1.3 with the defaults of rustls, and ring for the cryptography.
-///
-/// # Errors
-/// The file and the problem, as text for the operator.
-pub(crate) fn server_config(files: &TlsSettings) -> Result<ServerConfig, String> {
+fn server_config(files: &TlsSettings) -> Result<ServerConfig, String> {
     let chain = CertificateDer::pem_file_iter(&files.cert_file)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| format!("server.tls.cert_file {}: {error}", files.cert_file.display()))?;
@@ -24,10 +88,12 @@ pub(crate) fn server_config(files: &TlsSettings) -> Result<ServerConfig, String>
     }
     let key = PrivateKeyDer::from_pem_file(&files.key_file)
         .map_err(|error| format!("server.tls.key_file {}: {error}", files.key_file.display()))?;
-    ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_no_client_auth()
         .with_single_cert(chain, key)
-        .map_err(|error| format!("server.tls: the certificate does not belong to the key: {error}. Set server.tls.cert_file and server.tls.key_file to a pair"))
+        .map_err(|error| format!("server.tls: the certificate does not belong to the key: {error}. Set server.tls.cert_file and server.tls.key_file to a pair"))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
 }

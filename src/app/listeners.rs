@@ -2,8 +2,13 @@
 
 use std::net::{SocketAddr, TcpListener};
 
+use socket2::{Domain, Protocol, Socket, Type};
+
 use super::StartError;
 use crate::config::Settings;
+
+/// Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`).
+const BACKLOG: i32 = 4096;
 
 /// The sockets of the server.
 #[derive(Debug)]
@@ -43,7 +48,7 @@ impl Listeners {
 }
 
 fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).map_err(|error| {
+    listen(address).map_err(|error| {
         let hint = match error.kind() {
             std::io::ErrorKind::AddrInUse => {
                 "Another process uses this port: stop it, or choose another port"
@@ -60,4 +65,13 @@ fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, StartError> {
             format!("{setting} = {address}: {error}. {hint}, for example MINTMARK__{variable}={other}");
         StartError::Io(std::io::Error::new(error.kind(), text))
     })
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restart need not wait until the connections of the process before it are forgotten.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }

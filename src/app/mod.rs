@@ -6,12 +6,14 @@ mod core;
 mod gauges;
 mod listeners;
 mod maintenance;
+mod open_files;
 mod readiness;
 mod root_key;
 mod server;
 mod start_error;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::web::{Data, ServiceConfig};
 
@@ -23,10 +25,12 @@ use crate::routes::{self, Doors};
 use crate::telemetry::health::Readiness;
 use crate::telemetry::http::Telemetry;
 use crate::telemetry::metrics::Metrics;
+use crate::tls::Certificate;
 
 pub use core::Core;
 pub use listeners::Listeners;
 pub use maintenance::{back_up, discard_staged, migrate, put_in_place, rewrap, stage};
+pub use server::Ending;
 pub use start_error::StartError;
 
 /// The HTTP service: the core and what the doors share between requests.
@@ -38,14 +42,17 @@ pub struct App {
     readiness: Arc<Readiness>,
     oauth: Arc<oauth::Door>,
     running: Arc<Running>,
+    certificate: Option<Arc<Certificate>>,
 }
 
 impl App {
     /// Opens the core and prepares what the doors need. Nothing is served yet.
     ///
     /// # Errors
-    /// See [`Core::open`].
+    /// [`StartError::Tls`]; see also [`Core::open`].
     pub async fn build(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let certificate = settings.server.tls.as_ref().map(Certificate::read).transpose();
+        let certificate = certificate.map_err(StartError::Tls)?.map(Arc::new);
         let core = Core::open(&settings, clock).await?;
         let metrics = Arc::new(Metrics::new());
         gauges::register(&metrics, &core.services);
@@ -61,7 +68,22 @@ impl App {
             metrics,
             readiness: Arc::new(readiness),
             running: Arc::default(),
+            certificate,
         })
+    }
+
+    /// How long everything is still served after a signal to stop (`server.drain_seconds`).
+    pub fn drain(&self) -> Duration {
+        self.settings.server.drain
+    }
+
+    /// Reads the TLS certificate again, if there is one. The log says what came of it.
+    pub fn reload_certificate(&self) {
+        if let Some(certificate) = &self.certificate {
+            certificate.reload();
+        } else {
+            tracing::info!("there is no TLS certificate to read again: server.tls is not set");
+        }
     }
 
     /// The core, for callers that also use the services directly (`quickstart`, tests).

@@ -1,91 +1,112 @@
 //! Serves the app on its listeners until shutdown, and runs the background jobs.
+//!
+//! A listener has an acceptor and workers, each a thread: [`acceptor`], [`worker`]. The bytes of a connection go through a
+//! [`stream`] that keeps its times.
 
+mod acceptor;
+mod alarm;
+mod stop;
+mod stream;
+mod worker;
+
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use actix_web::{App as ActixApp, HttpServer};
-use tokio::sync::watch;
+use tokio::sync::mpsc::{Sender, channel};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::{App, Listeners, StartError};
+use crate::jobs;
 use crate::routes::Doors;
-use crate::{jobs, tls};
+use acceptor::Acceptor;
+use stream::Times;
+use worker::{Serving, Worker};
+
+/// How to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// So that no request is lost: for `server.drain_seconds` everything is served still, while `/readyz` and
+    /// `Connection: close` send clients elsewhere. Then requests in flight are finished.
+    Drained,
+    /// Without that wait: requests in flight are finished.
+    AtOnce,
+}
 
 impl App {
-    /// Serves until `shutdown` completes, then finishes the requests in flight and writes what is still in memory.
+    /// Serves until `shutdown` says how to stop, then finishes the requests in flight and writes what is still in memory.
     ///
     /// # Errors
-    /// [`StartError::Tls`], [`StartError::Io`], [`StartError::Random`].
+    /// [`StartError::Io`], [`StartError::Random`].
     pub async fn run(
         self,
         listeners: Listeners,
-        shutdown: impl Future<Output = ()> + Send + 'static,
+        shutdown: impl Future<Output = Ending> + Send + 'static,
     ) -> Result<(), StartError> {
-        let (stop, stopped) = watch::channel(());
-        let mut servers = Vec::new();
-        let split = listeners.management.is_some();
-        servers.push(self.server(
-            listeners.public,
-            if split { Doors::Public } else { Doors::All },
-            stopped.clone(),
-        )?);
+        super::open_files::ensure(&self.settings);
+        let (running, mut all_ended) = channel(1);
+        let public = if listeners.management.is_some() { Doors::Public } else { Doors::All };
+        let mut stops = vec![self.serve(listeners.public, public, &running).await?];
         if let Some(listener) = listeners.management {
-            servers.push(self.server(listener, Doors::Management, stopped.clone())?);
+            stops.push(self.serve(listener, Doors::Management, &running).await?);
         }
+        drop(running);
+        let services = &self.core.services;
         let mut background = JoinSet::new();
-        background.spawn(jobs::follow_changes(Arc::clone(&self.core.services)));
-        background.spawn(jobs::record_tokens(Arc::clone(&self.core.services)));
-        background.spawn(jobs::apply_due_changes(Arc::clone(&self.core.services)));
-        background.spawn(jobs::housekeeping(Arc::clone(&self.core.services)));
-        let readiness = Arc::clone(&self.readiness);
-        let mut waiting = JoinSet::new();
-        waiting.spawn(async move {
-            shutdown.await;
-            // First, so that no new requests arrive while the last ones are finished.
-            readiness.drain();
-            drop(stop);
-        });
-        let outcome = futures_util::future::try_join_all(servers).await;
+        background.spawn(jobs::follow_changes(Arc::clone(services)));
+        background.spawn(jobs::record_tokens(Arc::clone(services)));
+        background.spawn(jobs::apply_due_changes(Arc::clone(services)));
+        background.spawn(jobs::housekeeping(Arc::clone(services)));
+        if let Some(certificate) = &self.certificate {
+            background.spawn(jobs::follow_certificate(Arc::clone(certificate)));
+        }
+        let drain = self.settings.server.drain;
+        let ending = match shutdown.await {
+            Ending::Drained if drain.is_zero() => Ending::AtOnce,
+            ending => ending,
+        };
+        // First, so that no new requests arrive while the last ones are finished.
+        self.readiness.drain();
+        if ending == Ending::Drained {
+            tokio::time::sleep(drain).await;
+        }
+        for stop in stops {
+            let _ = stop.send(ending);
+        }
+        all_ended.recv().await;
         background.shutdown().await;
-        waiting.shutdown().await;
-        if let Err(error) = self.core.services.write_last_used().await {
+        if let Err(error) = services.write_last_used().await {
             tracing::warn!(%error, "the last uses of secrets and tokens could not be written");
         }
-        self.core.services.close().await;
-        outcome?;
+        services.close().await;
         Ok(())
     }
 
-    fn server(
+    /// Starts the threads of a listener. They end after the returned sender was used or dropped, and drop `running` then.
+    async fn serve(
         &self,
         listener: TcpListener,
         doors: Doors,
-        mut stopped: watch::Receiver<()>,
-    ) -> Result<actix_web::dev::Server, StartError> {
-        let telemetry = self.telemetry()?;
-        let app = self.clone();
-        let server = &self.settings.server;
-        let http = HttpServer::new(move || {
-            ActixApp::new().configure(|config| app.configure(config, doors)).wrap(telemetry.clone())
-        })
-        .workers(server.workers)
-        .max_connections(server.connections_per_worker())
-        .client_request_timeout(server.request_timeout)
-        .client_disconnect_timeout(server.request_timeout)
-        .keep_alive(server.keep_alive)
-        .shutdown_timeout(server.shutdown_timeout.as_secs())
-        .shutdown_signal(async move {
-            // An error means that the other end was dropped, which is the signal.
-            let _ = stopped.changed().await;
-        });
-        let http = match &server.tls {
-            None => http.listen(listener)?,
-            Some(files) => {
-                let config = tls::server_config(files).map_err(StartError::Tls)?;
-                http.listen_rustls_0_23(listener, config)?
-            }
+        running: &Sender<Infallible>,
+    ) -> Result<oneshot::Sender<Ending>, StartError> {
+        let settings = &self.settings.server;
+        let serving = Serving {
+            app: self.clone(),
+            doors,
+            telemetry: self.telemetry()?,
+            certificate: self.certificate.clone(),
+            times: Times { request: settings.request_timeout, keep_alive: settings.keep_alive },
+            shutdown_timeout: settings.shutdown_timeout,
         };
-        Ok(http.run())
+        let mut workers = Vec::with_capacity(settings.workers);
+        for number in 0..settings.workers {
+            workers.push(Worker::start(format!("http {number}"), serving.clone(), running.clone()).await?);
+        }
+        let (stop, stopped) = oneshot::channel();
+        let acceptor = Acceptor::new(listener, workers, settings.max_connections);
+        acceptor.start("accept".to_owned(), stopped, running.clone())?;
+        Ok(stop)
     }
 }

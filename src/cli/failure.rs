@@ -2,11 +2,16 @@
 
 use std::io;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use crate::app::StartError;
 use crate::config::SettingsError;
 use crate::kernel;
 use crate::model::field_errors::FieldError;
+
+/// How long a message may take to be read.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -26,7 +31,13 @@ impl Failure {
             Self::Fault(message) => (message, ExitCode::FAILURE),
             Self::OutputClosed => return ExitCode::SUCCESS,
         };
-        eprintln!("mintmark: {message}");
+        // By a thread: a reader of standard error who stalls does not keep the process.
+        let (written, is_written) = mpsc::channel();
+        std::thread::spawn(move || {
+            eprintln!("mintmark: {message}");
+            let _ = written.send(());
+        });
+        let _ = is_written.recv_timeout(PATIENCE);
         code
     }
 }

@@ -8,15 +8,16 @@ use tokio::sync::oneshot;
 
 use super::opened::{key_created, start_serving_log};
 use super::{Failure, Global};
-use crate::app::{App, Listeners};
+use crate::app::{App, Ending, Listeners};
 use crate::config::{self, Settings};
 use crate::model::clock::SystemClock;
 use crate::vault::master::Origin;
 
 /// Run the server until SIGTERM or Ctrl-C (the default command)
 ///
-/// It stops gracefully: requests in flight are finished, for up to server.shutdown_timeout_seconds. A second signal ends
-/// the process at once. With port 0 in server.listen the system chooses the port; the log shows it, and the issuer is
+/// It stops gracefully: after SIGTERM requests are still accepted for server.drain_seconds while /readyz sends clients
+/// elsewhere; then, and after Ctrl-C at once, requests in flight are finished, for up to server.shutdown_timeout_seconds. A
+/// second signal ends the process at once. SIGHUP reads the TLS certificate again, as a change of its file does. With port 0 in server.listen the system chooses the port; the log shows it, and the issuer is
 /// derived from it unless server.public_url is set.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -32,7 +33,7 @@ impl Serve {
         let signals = Signals::listen()?;
         let app = App::build(settings.clone(), Arc::new(SystemClock)).await?;
         announce(&settings, &listeners, &app).await?;
-        signals.serve(app, listeners, std::future::pending()).await
+        signals.serve(app, listeners, Ending::Drained, std::future::pending()).await
     }
 }
 
@@ -80,10 +81,32 @@ async fn announce(settings: &Settings, listeners: &Listeners, app: &App) -> Resu
     Ok(())
 }
 
-/// SIGTERM and SIGINT, which from now on no longer end the process by themselves.
+/// SIGTERM, SIGINT and SIGHUP, which from now on no longer end the process by themselves.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// SIGTERM: stop.
+    Terminate,
+    /// SIGINT, as Ctrl-C sends it: stop without sending clients elsewhere first.
+    Interrupt,
+    /// SIGHUP: read again what may change while serving.
+    Reload,
+}
+
+impl Asked {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Terminate => "SIGTERM",
+            Self::Interrupt => "SIGINT",
+            Self::Reload => "SIGHUP",
+        }
+    }
 }
 
 impl Signals {
@@ -91,30 +114,43 @@ impl Signals {
         let on = |kind| {
             signal(kind).map_err(|error| Failure::Fault(format!("cannot listen for signals: {error}")))
         };
-        Ok(Self { terminate: on(SignalKind::terminate())?, interrupt: on(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+            hang_up: on(SignalKind::hangup())?,
+        })
     }
 
-    /// Waits for the next signal and returns its name.
-    pub(super) async fn next(&mut self) -> &'static str {
+    async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => Asked::Terminate,
+            _ = self.interrupt.recv() => Asked::Interrupt,
+            _ = self.hang_up.recv() => Asked::Reload,
         }
     }
 
-    /// Serves until the first signal, or until `task` returns [`Next::Stop`] or an error; then finishes the requests
-    /// in flight, unless a second signal comes.
+    /// Waits for the next signal that asks to stop; until then does what the others ask for.
+    async fn stop(&mut self, app: &App) -> Asked {
+        loop {
+            match self.next().await {
+                Asked::Reload => app.reload_certificate(),
+                stop => return stop,
+            }
+        }
+    }
+
+    /// Serves until the first signal to stop, or until `task` returns [`Next::Stop`] or an error; then finishes the
+    /// requests in flight, unless a second signal comes. SIGTERM stops as `on_terminate` says.
     pub(super) async fn serve(
         mut self,
         app: App,
         listeners: Listeners,
+        on_terminate: Ending,
         task: impl Future<Output = Result<Next, Failure>>,
     ) -> Result<(), Failure> {
-        let (stop, stopped) = oneshot::channel::<()>();
-        let serving = app.run(listeners, async {
-            // An error means that the other end was dropped, which is the signal.
-            let _ = stopped.await;
-        });
+        let (stop, stopped) = oneshot::channel();
+        let drain = app.drain();
+        let serving = app.clone().run(listeners, async { stopped.await.unwrap_or(Ending::AtOnce) });
         let told_to_stop = async {
             match task.await {
                 Ok(Next::Serve) => std::future::pending().await,
@@ -123,22 +159,33 @@ impl Signals {
             }
         };
         tokio::pin!(serving);
-        let outcome = tokio::select! {
+        let (ending, outcome) = tokio::select! {
             ended = &mut serving => return Ok(ended?),
-            outcome = told_to_stop => outcome,
-            name = self.next() => {
-                tracing::info!("{name}: finishing requests in flight");
-                Ok(())
+            outcome = told_to_stop => (Ending::AtOnce, outcome),
+            asked = self.stop(&app) => {
+                let name = asked.name();
+                let ending = if asked == Asked::Terminate { on_terminate } else { Ending::AtOnce };
+                match ending {
+                    Ending::Drained if !drain.is_zero() => tracing::info!(
+                        "{name}: sending clients elsewhere for {} seconds, then finishing requests in flight",
+                        drain.as_secs()
+                    ),
+                    _ => tracing::info!("{name}: finishing requests in flight"),
+                }
+                (ending, Ok(()))
             }
         };
-        drop(stop);
+        let _ = stop.send(ending);
         tokio::select! {
             ended = &mut serving => {
                 ended?;
                 tracing::info!("stopped");
                 outcome
             }
-            name = self.next() => Err(Failure::Fault(format!("{name}: stopped at once, without waiting for requests in flight"))),
+            asked = self.stop(&app) => Err(Failure::Fault(format!(
+                "{}: stopped at once, without waiting for requests in flight",
+                asked.name()
+            ))),
         }
     }
 }

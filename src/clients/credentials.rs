@@ -124,10 +124,12 @@ impl Credentials {
         Caller { reach, permissions, actor, client_id: Some(self.client_id.to_string()) }
     }
 
-    /// Whether the client may authenticate from `source`. IPv4-mapped IPv6 counts as IPv4.
-    fn allows(&self, source: IpAddr) -> bool {
-        let source = source.to_canonical();
-        self.allowed_ips.is_empty() || self.allowed_ips.iter().any(|network| network.contains(&source))
+    /// Whether the client may authenticate from `source`. IPv4-mapped IPv6 counts as IPv4; an unknown source is in no
+    /// network, not even in the one of all addresses.
+    fn allows(&self, source: Option<IpAddr>) -> bool {
+        let source = source.map(|source| source.to_canonical());
+        let is_listed = |source| self.allowed_ips.iter().any(|network| network.contains(&source));
+        self.allowed_ips.is_empty() || source.is_some_and(is_listed)
     }
 }
 
@@ -196,7 +198,7 @@ impl Clients {
     }
 
     /// Checks a client secret (RFC 6749 §2.3.1). An unknown client takes about as much work as a wrong secret, so that
-    /// the time does not tell them apart.
+    /// the time does not tell them apart. `source` is where the request comes from, `None` if that is unknown.
     ///
     /// # Errors
     /// [`Error`] when the client cannot be read; `Ok(Err(refusal))` when it is refused.
@@ -204,7 +206,7 @@ impl Clients {
         &self,
         client_id: &str,
         plain: &str,
-        source: IpAddr,
+        source: impl Into<Option<IpAddr>>,
     ) -> Result<Result<(Arc<Credentials>, Proof), Refusal>, Error> {
         // No client has a secret of another form or with a wrong checksum: no lookup, no hash.
         if !secret::is_well_formed(plain) {
@@ -226,7 +228,7 @@ impl Clients {
         if let Err(refusal) = credentials.may_act(now) {
             return Ok(Err(refusal));
         }
-        if !credentials.allows(source) {
+        if !credentials.allows(source.into()) {
             return Ok(Err(Refusal::AddressNotAllowed));
         }
         let secret_id = Arc::clone(&secret.secret_id);

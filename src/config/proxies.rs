@@ -1,7 +1,9 @@
 //! The address of the client behind trusted proxies: the right hop of `X-Forwarded-For`, for `allowed_ips` and the log.
 //!
 //! Each proxy appends the address it was called from, so the list is read from the right, and only for as long as the
-//! entries are our own proxies. What a client writes into the header itself is further left and is never used.
+//! entries are our own proxies. What a client writes into the header itself is further left and is never used. An entry
+//! that cannot be read makes the address unknown: the proxy that wrote it is not the client. `Forwarded` (RFC 7239) is not
+//! read, since a proxy that does not set it passes on what the client wrote.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -25,22 +27,25 @@ impl TrustedProxies {
 
     /// The address a request came from: `peer` unless that is a trusted proxy; otherwise, from the right end of
     /// `X-Forwarded-For` (the values of all its header lines, in order of appearance), the first address that is not
-    /// a trusted proxy. An entry that is not an address ends the search at the proxy that added it. IPv4-mapped IPv6 is
-    /// folded to IPv4.
-    pub fn client_ip<'a>(&self, peer: IpAddr, forwarded_for: impl Iterator<Item = &'a str>) -> IpAddr {
+    /// a trusted proxy. `None`, the unknown address, if an entry on the way is not an address, such as an empty one or
+    /// `unknown`. IPv4-mapped IPv6 is folded to IPv4.
+    pub fn client_ip<'a>(
+        &self,
+        peer: IpAddr,
+        forwarded_for: impl Iterator<Item = &'a [u8]>,
+    ) -> Option<IpAddr> {
         let mut client = peer.to_canonical();
         if !self.trusts(client) {
-            return client;
+            return Some(client);
         }
-        let lines: Vec<&str> = forwarded_for.collect();
-        for entry in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
-            let Some(hop) = parse_hop(entry.trim_matches([' ', '\t'])) else { break };
-            client = hop;
+        let lines: Vec<&[u8]> = forwarded_for.collect();
+        for entry in lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b',')) {
+            client = parse_hop(entry)?;
             if !self.trusts(client) {
                 break;
             }
         }
-        client
+        Some(client)
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
@@ -64,7 +69,8 @@ fn fold_network(network: IpNet) -> IpNet {
 }
 
 /// An entry of the header: an address, which some proxies write with a port or, for IPv6, in brackets.
-fn parse_hop(entry: &str) -> Option<IpAddr> {
+fn parse_hop(entry: &[u8]) -> Option<IpAddr> {
+    let entry = std::str::from_utf8(entry).ok()?.trim_matches([' ', '\t']);
     let unbracketed = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let address = match unbracketed {
         Some(v6) => IpAddr::V6(v6.parse().ok()?),
@@ -77,9 +83,14 @@ fn parse_hop(entry: &str) -> Option<IpAddr> {
 mod tests {
     use super::*;
 
-    fn client(trusted: &[&str], peer: &str, lines: &[&str]) -> String {
+    fn client_of(trusted: &[&str], peer: &str, lines: &[&[u8]]) -> Option<String> {
         let proxies = TrustedProxies::new(trusted.iter().map(|text| parse_network(text).unwrap()));
-        proxies.client_ip(peer.parse().unwrap(), lines.iter().copied()).to_string()
+        proxies.client_ip(peer.parse().unwrap(), lines.iter().copied()).map(|ip| ip.to_string())
+    }
+
+    fn client(trusted: &[&str], peer: &str, lines: &[&str]) -> String {
+        let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
+        client_of(trusted, peer, &lines).unwrap()
     }
 
     #[test]
@@ -107,18 +118,43 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_no_address_is_not_passed_over() {
+    fn an_entry_that_cannot_be_read_leaves_the_address_unknown() {
         let ours = &["10.0.0.0/8"];
-        for bad in
-            ["", "unknown", "_hidden", "203.0.113.9/32", "203.0.113.9 x", "[203.0.113.9]", "0xCB007109", "ä"]
-        {
-            assert_eq!(client(ours, "10.0.0.1", &[&format!("203.0.113.9, {bad}")]), "10.0.0.1", "{bad}");
-            assert_eq!(
-                client(ours, "10.0.0.1", &[&format!("203.0.113.9, {bad}, 10.0.0.2")]),
-                "10.0.0.2",
-                "{bad}"
-            );
+        for bad in [
+            &b""[..],
+            b" ",
+            b"unknown",
+            b"_hidden",
+            b"203.0.113.9/32",
+            b"203.0.113.9 x",
+            b"[203.0.113.9]",
+            b"0xCB007109",
+            b"010.0.0.1",
+            b"fe80::1%eth0",
+            b"\"203.0.113.9\"",
+            b"for=203.0.113.9",
+            b"203.0.113.9\xff",
+            "ä".as_bytes(),
+        ] {
+            let alone: &[&[u8]] = &[bad];
+            let last = [b"203.0.113.9, ", bad].concat();
+            let behind_a_proxy = [b"203.0.113.9, ", bad, b", 10.0.0.2"].concat();
+            for lines in [alone, &[&last], &[&behind_a_proxy], &[b"203.0.113.9", bad], &[bad, b"10.0.0.2"]] {
+                assert_eq!(client_of(ours, "10.0.0.1", lines), None, "{lines:?}");
+            }
+            // To the left of the client's address is what the client wrote.
+            let further_left = [bad, b", 203.0.113.9"].concat();
+            assert_eq!(client_of(ours, "10.0.0.1", &[&further_left]).as_deref(), Some("203.0.113.9"));
+            // And who is no proxy of ours is asked for nothing.
+            assert_eq!(client_of(ours, "192.0.2.1", alone).as_deref(), Some("192.0.2.1"));
         }
+    }
+
+    #[test]
+    fn a_byte_of_the_client_does_not_hide_what_the_proxy_appended() {
+        let ours = &["10.0.0.0/8"];
+        assert_eq!(client_of(ours, "10.0.0.1", &[b"\xff, 203.0.113.9"]).as_deref(), Some("203.0.113.9"));
+        assert_eq!(client_of(ours, "10.0.0.1", &[b"\x80", b"203.0.113.9"]).as_deref(), Some("203.0.113.9"));
     }
 
     #[test]

@@ -6,6 +6,10 @@ use std::fmt;
 
 use reqwest::Url;
 
+/// The first parts of the paths that are served at the root, whatever the issuer is.
+const SERVED: [&str; 9] =
+    [".well-known", "console", "docs", "healthz", "metrics", "oauth2", "openapi.yaml", "readyz", "v1"];
+
 /// `server.public_url`, checked: `https` (or `http` on a loopback host), no userinfo, query, fragment or trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl {
@@ -52,6 +56,12 @@ impl PublicUrl {
                 "its path may contain only letters, digits and - . _ ~ between single slashes",
                 "Choose another path, or none",
             );
+        }
+        if let Some(first) = path.split('/').nth(1).filter(|first| SERVED.contains(first)) {
+            return Err((
+                format!("its path begins with /{first}, where Mintmark serves something of its own"),
+                "Choose another path, like /tenant, or none".to_owned(),
+            ));
         }
         let normal = url.as_str().trim_end_matches('/');
         if normal != text {
@@ -110,6 +120,8 @@ mod tests {
             ("https://tokens.example.com", "https://tokens.example.com", "", false),
             ("https://tokens.example.com:8443", "https://tokens.example.com:8443", "", false),
             ("https://h.example/a/b-1", "https://h.example", "/a/b-1", false),
+            ("https://h.example/v2", "https://h.example", "/v2", false),
+            ("https://h.example/tenant/v1", "https://h.example", "/tenant/v1", false),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080", "", true),
             ("http://127.8.9.1", "http://127.8.9.1", "", true),
             ("http://localhost:1/tenant", "http://localhost:1", "/tenant", true),
@@ -142,6 +154,10 @@ mod tests {
             ("https://h.example/a/", "slash"),
             ("https://h.example/a//b", "path"),
             ("https://h.example/{a}", "path"),
+            ("https://h.example/v1", "begins with /v1"),
+            ("https://h.example/v1/tenant", "begins with /v1"),
+            ("https://h.example/.well-known", "begins with /.well-known"),
+            ("https://h.example/openapi.yaml", "begins with /openapi.yaml"),
             ("https://h.example/a%20b", "path"),
             ("https://H.example", "byte for byte"),
             ("HTTPS://h.example", "byte for byte"),

@@ -24,6 +24,7 @@ pub(super) struct Server {
     pub(super) trusted_proxies: Vec<String>,
     pub(super) request_timeout_seconds: i64,
     pub(super) keep_alive_seconds: i64,
+    pub(super) drain_seconds: i64,
     pub(super) shutdown_timeout_seconds: i64,
     pub(super) max_connections: i64,
     pub(super) tls: Tls,

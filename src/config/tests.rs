@@ -145,6 +145,7 @@ fn ranges_are_inclusive() {
         ("server.workers", 0, 1024),
         ("server.request_timeout_seconds", 1, 300),
         ("server.keep_alive_seconds", 0, 3600),
+        ("server.drain_seconds", 0, 300),
         ("server.shutdown_timeout_seconds", 1, 3600),
         ("server.max_connections", 1, 1_000_000),
         ("database.max_connections", 1, 1000),

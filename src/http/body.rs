@@ -11,6 +11,8 @@ use actix_web::web::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
+use super::connection::{Left, PendingBody};
+
 /// Why a body was not read. Each door says it in its own words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyError {
@@ -26,6 +28,17 @@ pub(crate) enum BodyError {
 
 /// Reads a body of at most `limit` bytes that has `time` to arrive. What is refused by its headers alone is not read.
 pub(crate) async fn read(
+    headers: &HeaderMap,
+    body: &mut PendingBody,
+    limit: usize,
+    time: Duration,
+) -> Result<Bytes, BodyError> {
+    let whole = whole(headers, body.payload(), limit, time).await;
+    body.leave(if whole.is_ok() { Left::Nothing } else { Left::Rest });
+    whole
+}
+
+async fn whole(
     headers: &HeaderMap,
     payload: &mut Payload,
     limit: usize,
@@ -46,7 +59,7 @@ pub(crate) async fn read(
 }
 
 /// Polls `work` twice. In between the connection hands over what it has received after the head.
-async fn at_once<T>(mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
+pub(super) async fn at_once<T>(mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     let mut is_first = true;
     poll_fn(|context| match work.as_mut().poll(context) {
         Poll::Ready(done) => Poll::Ready(Some(done)),

@@ -18,6 +18,7 @@ use super::body::{self, Body};
 use super::problem::{Kind, Problem};
 use crate::http::bearer::{self, Bearer, CHALLENGE};
 use crate::http::conditional::IfMatch;
+use crate::http::connection::PendingBody;
 use crate::http::peer;
 use crate::kernel::{Caller, Error, Precondition};
 use crate::model::scope::Permission;
@@ -34,7 +35,7 @@ pub struct Authorized<C> {
     pub caller: C,
     /// The request.
     pub request: HttpRequest,
-    payload: Payload,
+    pending: PendingBody,
 }
 
 impl<C> Authorized<C> {
@@ -54,7 +55,7 @@ impl<C> Authorized<C> {
     /// # Errors
     /// See [`body::read`].
     pub(crate) async fn body(&mut self) -> Result<Body, Problem> {
-        body::read(&self.request, &mut self.payload, false).await
+        body::read(&self.request, &mut self.pending, false).await
     }
 
     /// The body, as JSON; a request without any counts as `{}`.
@@ -62,7 +63,7 @@ impl<C> Authorized<C> {
     /// # Errors
     /// See [`body::read`].
     pub(crate) async fn optional_body(&mut self) -> Result<Body, Problem> {
-        body::read(&self.request, &mut self.payload, true).await
+        body::read(&self.request, &mut self.pending, true).await
     }
 
     /// The versions of a record that the request is ready to change (`If-Match`, RFC 9110 §13.1.1).
@@ -79,6 +80,19 @@ impl<C> Authorized<C> {
         }
     }
 
+    /// The path of this resource, the same however the request wrote it: from `/v1` on, with its parts decoded as the
+    /// routes see them.
+    pub fn resource(&self) -> String {
+        let pattern = self.request.match_pattern().unwrap_or_default();
+        let pattern = pattern.rfind("/v1/").and_then(|at| pattern.get(at..)).unwrap_or(&pattern);
+        let parts = self.request.match_info();
+        let named = pattern.split('/').map(|segment| {
+            let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+            name.and_then(|name| parts.get(name)).unwrap_or(segment)
+        });
+        named.collect::<Vec<_>>().join("/")
+    }
+
     /// The path of another resource, below the prefix this request came by.
     pub fn path_of(&self, resource: &str) -> String {
         let pattern = self.request.match_pattern().unwrap_or_default();
@@ -93,10 +107,10 @@ impl<C: TryFrom<Caller, Error = Error> + 'static> FromRequest for Authorized<C> 
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let request = request.clone();
-        let payload = payload.take();
+        let pending = PendingBody::of(&request, payload);
         Box::pin(async move {
             let caller = C::try_from(caller(&request).await?)?;
-            Ok(Self { caller, request, payload })
+            Ok(Self { caller, request, pending })
         })
     }
 }

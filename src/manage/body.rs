@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderName};
 use actix_web::web::{Bytes, Data};
@@ -12,6 +11,7 @@ use serde_json::{Map, Value};
 use super::problem::{Kind, Problem};
 use crate::config::Settings;
 use crate::http::body::{BodyError, has_type};
+use crate::http::connection::PendingBody;
 use crate::http::{body, json};
 
 /// The largest body, in bytes.
@@ -38,7 +38,7 @@ pub(crate) struct Body {
 /// 415, 413 before more than the limit is read, 408 if the body does not arrive, and 400 for what is not JSON.
 pub(crate) async fn read(
     request: &HttpRequest,
-    payload: &mut Payload,
+    pending: &mut PendingBody,
     optional: bool,
 ) -> Result<Body, Problem> {
     let headers = request.headers();
@@ -51,7 +51,7 @@ pub(crate) async fn read(
         return Err(unsupported(request.method(), format!("Send Content-Type: {wanted} in UTF-8")));
     }
     let time = request.app_data::<Data<Settings>>().map_or(TIME, |settings| settings.server.request_timeout);
-    let bytes = body::read(headers, payload, LIMIT, time).await;
+    let bytes = body::read(headers, pending, LIMIT, time).await;
     let bytes = bytes.map_err(|error| refused(request.method(), error, time))?;
     if !has_content_type && !bytes.is_empty() {
         return Err(unsupported(request.method(), "Send Content-Type: application/json with a body"));

@@ -105,13 +105,8 @@ pub async fn once<T>(
     let Some(key) = key(request)? else {
         return Ok(render(&create(None).await?).response(false));
     };
-    let named = services.ledger.idempotent_request(
-        &call.caller,
-        request.method().as_str(),
-        request.path(),
-        key,
-        body,
-    );
+    let method = request.method().as_str();
+    let named = services.ledger.idempotent_request(&call.caller, method, &call.resource(), key, body);
     let (caller, method, path, key) = named.name();
     let name = (caller.to_owned(), method.to_owned(), path.to_owned(), key.to_owned());
     let running = request.app_data::<web::Data<Running>>();

@@ -17,6 +17,8 @@ use crate::model::page::{Items, Page};
 use crate::vault::root::Subkeys;
 
 const MAC_LEN: usize = 32;
+/// How many parameters a query may have. Each is compared with all others.
+const PARAMETERS_MAX: usize = 64;
 
 /// The query parameters of a request, to be taken by name. Each comes at most once.
 #[derive(Debug)]
@@ -29,8 +31,11 @@ impl Query {
     /// Reads the query.
     ///
     /// # Errors
-    /// 400 for a parameter given twice, and for control characters or bytes that are no UTF-8.
+    /// 400 for too many parameters or one given twice, and for control characters or bytes that are no UTF-8.
     pub fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        if request.query_string().split('&').count() > PARAMETERS_MAX {
+            return Err(Problem::parameter(format!("A query has at most {PARAMETERS_MAX} parameters")));
+        }
         let mut pairs: Vec<(String, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()).into_owned() {
             // The decoder puts U+FFFD where the bytes are no UTF-8.
@@ -153,7 +158,7 @@ impl PageRequest {
         let mut filters = query.pairs.clone();
         filters.sort_unstable();
         let path = call.request.path().to_owned();
-        let mut binding = vec![call.caller.name().to_owned(), path.clone()];
+        let mut binding = vec![call.caller.name().to_owned(), call.resource()];
         binding.extend(filters.into_iter().flat_map(|(name, value)| [name, value]));
         let after = cursor
             .map(|cursor| {
@@ -233,6 +238,12 @@ mod tests {
         taken.finish().unwrap();
         for bad in ["/?a=1&a=1", "/?a=%00", "/?a=%ff", "/?%0a=1"] {
             assert!(query(bad).is_err(), "{bad}");
+        }
+        let many = |count: usize| (0..count).map(|n| format!("p{n}=")).collect::<Vec<_>>().join("&");
+        query(&format!("/?{}", many(PARAMETERS_MAX))).unwrap();
+        for too_many in [many(PARAMETERS_MAX + 1), many(5_000), "&".repeat(60_000)] {
+            let error = query(&format!("/?{too_many}")).unwrap_err().to_string();
+            assert!(error.contains("at most 64 parameters"), "{error}");
         }
         let mut unknown = query("/?limits=1").unwrap();
         unknown.take("limit");

@@ -4,12 +4,12 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
 use actix_web::web::Bytes;
 
 use super::error::OAuthError;
 use crate::http::body;
+use crate::http::connection::PendingBody;
 
 /// The media type of a form.
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -26,12 +26,12 @@ const NOT_UTF8_FORM: OAuthError =
 /// 415, 413 and 408 as `invalid_request`, which is also for a body that is not a form.
 pub(super) async fn read(
     headers: &HeaderMap,
-    payload: &mut Payload,
+    pending: &mut PendingBody,
     time: Duration,
 ) -> Result<Bytes, OAuthError> {
     body::must_be_plain(headers)?;
     if body::has_type(headers, &[FORM]) {
-        return Ok(body::read(headers, payload, BODY_LIMIT, time).await?);
+        return Ok(body::read(headers, pending, BODY_LIMIT, time).await?);
     }
     Err(OAuthError::InvalidRequest("send Content-Type: application/x-www-form-urlencoded, in UTF-8"))
 }

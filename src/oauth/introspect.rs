@@ -16,7 +16,7 @@ use super::door::Door;
 use super::error::{OAuthError, no_store};
 use super::presented_token::PresentedToken;
 use crate::clients::Credentials;
-use crate::http::{negotiate, unread_body};
+use crate::http::negotiate;
 use crate::ledger::Confirmed;
 use crate::model::scope::Permission;
 use crate::model::workspace::PLATFORM;
@@ -64,7 +64,7 @@ pub async fn post(
         Ok(caller) => answer(&request, caller, &door.services).await,
         Err(error) => Err(*error),
     };
-    answer.unwrap_or_else(|error| unread_body::close_after(&request, error.error_response()))
+    answer.unwrap_or_else(|error| error.error_response())
 }
 
 async fn answer(

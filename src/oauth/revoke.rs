@@ -9,7 +9,7 @@ use super::authenticate::Authenticated;
 use super::door::Door;
 use super::error::{OAuthError, no_store};
 use super::presented_token::PresentedToken;
-use crate::http::{peer, unread_body};
+use crate::http::peer;
 use crate::kernel::Error;
 use crate::services::Services;
 
@@ -29,7 +29,7 @@ pub async fn post(
             no_store(&mut response);
             response.finish()
         }
-        Err(error) => unread_body::close_after(&request, error.error_response()),
+        Err(error) => error.error_response(),
     }
 }
 

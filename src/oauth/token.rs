@@ -5,13 +5,12 @@ use std::io::Write as _;
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
+use actix_web::{HttpResponse, ResponseError as _};
 
 use super::authenticate::{Authenticated, Form};
 use super::door::Door;
 use super::error::{OAuthError, no_store};
 use super::form::Once;
-use crate::http::unread_body;
 use crate::issuance::{GrantError, IssueError, Issued, Issuer, TokenRequest};
 use crate::kernel::Error;
 use crate::ledger::Ledger;
@@ -77,11 +76,7 @@ impl Form for TokenForm {
 }
 
 /// Answers a token request.
-pub async fn post(
-    request: HttpRequest,
-    caller: Result<Authenticated<TokenForm>, OAuthError>,
-    door: Data<Door>,
-) -> HttpResponse {
+pub async fn post(caller: Result<Authenticated<TokenForm>, OAuthError>, door: Data<Door>) -> HttpResponse {
     let response = match &caller {
         Ok(caller) => issue(caller, &door.services.issuer).await.and_then(|issued| success(&issued)),
         Err(error) => Err(*error),
@@ -93,7 +88,7 @@ pub async fn post(
         }
         Err(error) => {
             door.metrics.token(outcome_of(error));
-            unread_body::close_after(&request, error.error_response())
+            error.error_response()
         }
     }
 }

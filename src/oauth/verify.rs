@@ -6,10 +6,9 @@
 
 use std::borrow::Cow;
 
-use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::web::{self, Data};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use mintmark_verifier::AccessTokenClaims;
 
@@ -18,7 +17,7 @@ use super::error::no_store;
 use super::form;
 use crate::config::Settings;
 use crate::http::bearer::{self, Bearer, CHALLENGE};
-use crate::http::{retry_after, unread_body};
+use crate::http::retry_after;
 use crate::kernel::Error;
 use crate::model::product::is_product_code;
 use crate::telemetry;
@@ -64,16 +63,12 @@ const BOUND: Refusal =
     Refusal::InvalidToken("the token is bound to a key: it is good only with proof of that key");
 
 /// Answers whether the request may pass.
-pub async fn any(request: HttpRequest, payload: web::Payload, door: Data<Door>) -> HttpResponse {
-    let payload = payload.into_inner();
-    if !matches!(payload, Payload::None) {
-        unread_body::hold(&request, payload);
-    }
+pub async fn any(request: HttpRequest, door: Data<Door>) -> HttpResponse {
     let passing = match claims(&request, &door).await {
         Ok(claims) => passed(claims),
         Err(refusal) => Err(refusal),
     };
-    unread_body::close_after(&request, passing.unwrap_or_else(refused))
+    passing.unwrap_or_else(refused)
 }
 
 /// The claims of the token that the request brings, if it lives and opens what is demanded.

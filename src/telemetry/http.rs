@@ -60,7 +60,7 @@ pub fn authenticated(request: &impl HttpMessage, client_id: impl Into<Arc<str>>)
     }
 }
 
-/// The address that `request` was sent from; behind trusted proxies the one that they name.
+/// The address that `request` was sent from; behind trusted proxies the one that they name. `None` if it is unknown.
 pub fn source_ip(request: &impl HttpMessage) -> Option<IpAddr> {
     request.extensions().get::<Rc<Current>>().and_then(|current| current.peer)
 }
@@ -149,8 +149,8 @@ where
 impl<S> TelemetryService<S> {
     fn peer(&self, request: &ServiceRequest) -> Option<IpAddr> {
         let peer = request.head().peer_addr?.ip();
-        let lines = request.headers().get_all(X_FORWARDED_FOR).map(|line| line.to_str().unwrap_or_default());
-        Some(self.shared.proxies.client_ip(peer, lines))
+        let lines = request.headers().get_all(X_FORWARDED_FOR).map(HeaderValue::as_bytes);
+        self.shared.proxies.client_ip(peer, lines)
     }
 }
 
@@ -178,6 +178,18 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
+/// An address as a line of the log shows it.
+struct Peer(Option<IpAddr>);
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("unknown"),
+        }
+    }
+}
+
 /// What is logged and counted of an answer.
 struct Answer {
     method: &'static str,
@@ -188,7 +200,7 @@ struct Answer {
 impl Answer {
     fn log(&self, route: &Route, peer: Option<IpAddr>) {
         let Self { method, status, took } = *self;
-        let peer = peer.map(tracing::field::display);
+        let peer = tracing::field::display(Peer(peer));
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         macro_rules! line {
             ($level:ident) => {

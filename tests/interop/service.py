@@ -41,7 +41,7 @@ def running(database_url: str | None, **settings: str) -> Iterator[Service]:
     `database_url` None is the embedded default. Settings are named as in the environment: `TOKENS__SIGNING_ALG="EdDSA"`.
     """
     binary = os.environ["MINTMARK_BINARY"]
-    settings = {"SERVER__LISTEN": "127.0.0.1:0", "LOG__FORMAT": "json", **settings}
+    settings = {"SERVER__LISTEN": "127.0.0.1:0", "SERVER__DRAIN_SECONDS": "0", "LOG__FORMAT": "json", **settings}
     if database_url:
         settings["DATABASE__URL"] = database_url
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MINTMARK__")}

@@ -12,10 +12,12 @@
     reason = "a test fails by panicking, and so do the functions it is made of"
 )]
 
+mod app;
 mod architecture;
 mod cli;
 mod conformance;
 mod contract;
+mod http;
 mod manage;
 mod oauth;
 mod services;

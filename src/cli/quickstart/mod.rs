@@ -12,7 +12,7 @@ use super::opened::{key_created, quiet_log};
 use super::output::Format;
 use super::serve::{Next, Signals, bind};
 use super::{Failure, Global};
-use crate::app::{App, Listeners};
+use crate::app::{App, Ending, Listeners};
 use crate::config::Settings;
 use crate::model::clock::SystemClock;
 use crate::vault::master::Origin;
@@ -62,7 +62,7 @@ impl Quickstart {
             printed?;
             Ok(if self.once { Next::Stop } else { Next::Serve })
         };
-        Box::pin(signals.serve(app, listeners, show)).await
+        Box::pin(signals.serve(app, listeners, Ending::AtOnce, show)).await
     }
 }
 

@@ -31,6 +31,7 @@ impl Check {
         };
         let request = self.seconds("server.request_timeout_seconds", raw.request_timeout_seconds, 1..=300);
         let keep_alive = self.seconds("server.keep_alive_seconds", raw.keep_alive_seconds, 0..=3600);
+        let drain = self.seconds("server.drain_seconds", raw.drain_seconds, 0..=300);
         let shutdown =
             self.seconds("server.shutdown_timeout_seconds", raw.shutdown_timeout_seconds, 1..=3600);
         let max_connections = self.count("server.max_connections", raw.max_connections, 1..=1_000_000);
@@ -42,6 +43,7 @@ impl Check {
             trusted_proxies,
             request_timeout: request,
             keep_alive,
+            drain,
             shutdown_timeout: shutdown,
             max_connections,
             tls,

@@ -11,7 +11,7 @@ mod throttle;
 
 use std::fmt;
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
@@ -23,7 +23,7 @@ use super::door::Door;
 use super::error::OAuthError;
 use super::form;
 use crate::clients::{Credentials, Refusal};
-use crate::http::unread_body;
+use crate::http::connection::PendingBody;
 use crate::kernel::Error;
 use crate::ledger::Ledger;
 use crate::model::ids;
@@ -100,25 +100,19 @@ impl<F: Form + 'static> FromRequest for Authenticated<F> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let request = request.clone();
-        let mut payload = payload.take();
-        Box::pin(async move {
-            let outcome = authenticate(&request, &mut payload).await;
-            if outcome.is_err() {
-                unread_body::hold(&request, payload);
-            }
-            outcome
-        })
+        let mut body = PendingBody::of(&request, payload);
+        Box::pin(async move { authenticate(&request, &mut body).await })
     }
 }
 
 async fn authenticate<F: Form>(
     request: &HttpRequest,
-    payload: &mut Payload,
+    pending: &mut PendingBody,
 ) -> Result<Authenticated<F>, OAuthError> {
     refuse_credentials_in_query(request.query_string())?;
     // `App::configure` registers it.
     let door = request.app_data::<Data<Door>>().ok_or(OAuthError::Unavailable)?;
-    let body = form::read(request.headers(), payload, door.request_timeout).await?;
+    let body = form::read(request.headers(), pending, door.request_timeout).await?;
     let mut form = F::default();
     let mut in_body = InBody::default();
     form::each(&body, |name, value| match in_body.parameter(name) {
@@ -130,7 +124,7 @@ async fn authenticate<F: Form>(
 
     let services = &door.services;
     let confirmation = F::confirm(&services.ledger).await.map_err(|error| OAuthError::unavailable(&error))?;
-    let source = telemetry::http::source_ip(request).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let source = telemetry::http::source_ip(request);
     match verify(services, presented.as_ref(), source).await? {
         Ok((credentials, proof)) => {
             telemetry::http::authenticated(request, Arc::clone(&credentials.client_id));
@@ -143,7 +137,7 @@ async fn authenticate<F: Form>(
                 reason = if presented.is_some() { refusal.as_str() } else { "no_usable_credentials" },
                 // Anything that is not a client id may be a secret that was sent in its place.
                 client_id = if ids::is_client_id(claimed) { claimed } else { "none" },
-                %source,
+                source = source.map_or_else(|| "unknown".to_owned(), |source| source.to_string()),
                 "client authentication failed"
             );
             Err(door
@@ -158,7 +152,7 @@ async fn authenticate<F: Form>(
 async fn verify(
     services: &Services,
     presented: Option<&Presented>,
-    source: IpAddr,
+    source: Option<IpAddr>,
 ) -> Result<Result<(Arc<Credentials>, Proof), Refusal>, OAuthError> {
     let verified = match presented {
         Some(Presented::Secret(secret)) => {

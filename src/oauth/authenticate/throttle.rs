@@ -60,17 +60,17 @@ impl Throttle {
         Self { limiter, clock, hasher: RandomState::new() }
     }
 
-    /// Counts a failure. `Some(seconds)` after too many, for `Retry-After`.
-    pub(super) fn failed(&self, client_id: &str, source: IpAddr) -> Option<u32> {
+    /// Counts a failure; those of unknown sources together. `Some(seconds)` after too many, for `Retry-After`.
+    pub(super) fn failed(&self, client_id: &str, source: Option<IpAddr>) -> Option<u32> {
         let until = self.limiter.check_key(&self.bucket(client_id, source)).err()?.earliest_possible();
         let wait = Duration::from(until.duration_since(self.clock.now()));
         Some(u32::try_from(wait.as_secs().saturating_add(1)).unwrap_or(u32::MAX))
     }
 
-    fn bucket(&self, client_id: &str, source: IpAddr) -> u64 {
+    fn bucket(&self, client_id: &str, source: Option<IpAddr>) -> u64 {
         let mut hash = self.hasher.build_hasher();
         client_id.hash(&mut hash);
-        network(source).hash(&mut hash);
+        source.map(network).hash(&mut hash);
         hash.finish() % BUCKETS
     }
 }
@@ -93,15 +93,16 @@ mod tests {
     fn t24_failures_run_out_by_client_and_network_and_come_back() {
         let clock = Arc::new(ManualClock::at(1_790_000_000));
         let throttle = Throttle::new(clock.clone());
-        let here: IpAddr = "203.0.113.7".parse().unwrap();
-        let neighbour: IpAddr = "::ffff:203.0.113.9".parse().unwrap();
-        let elsewhere: IpAddr = "198.51.100.1".parse().unwrap();
+        let at = |address: &str| Some(address.parse().unwrap());
+        let (here, neighbour) = (at("203.0.113.7"), at("::ffff:203.0.113.9"));
+        let elsewhere = at("198.51.100.1");
         for _ in 0..FAILURES.get() {
             assert_eq!(throttle.failed("cl_a", here), None);
         }
         assert!(throttle.failed("cl_a", neighbour).is_some_and(|wait| (1..=60).contains(&wait)));
         assert_eq!(throttle.failed("cl_b", here), None);
         assert_eq!(throttle.failed("cl_a", elsewhere), None);
+        assert_eq!(throttle.failed("cl_a", None), None);
         clock.advance(60);
         assert_eq!(throttle.failed("cl_a", here), None);
     }
@@ -121,8 +122,8 @@ mod tests {
     #[test]
     fn t24_the_table_has_a_bound() {
         let throttle = Throttle::new(Arc::new(ManualClock::at(1_790_000_000)));
-        let buckets =
-            (0..1_000).map(|number| throttle.bucket(&format!("cl_{number}"), IpAddr::from([203, 0, 113, 7])));
+        let buckets = (0..1_000)
+            .map(|number| throttle.bucket(&format!("cl_{number}"), Some(IpAddr::from([203, 0, 113, 7]))));
         let buckets: std::collections::BTreeSet<u64> = buckets.collect();
         assert!(buckets.iter().all(|bucket| *bucket < BUCKETS));
         // Clients seldom share one.

@@ -148,6 +148,14 @@ async fn the_peer_is_the_client_behind_a_trusted_proxy() {
         TestRequest::post().uri("/oauth2/token").insert_header(("x-forwarded-for", "10.0.0.1, 203.0.113.9"));
     let (_, log) = exchange("server.trusted_proxies = [\"127.0.0.1\"]", &Arc::default(), vec![request]).await;
     assert!(log.contains("peer=203.0.113.9"), "{log}");
+    for unreadable in [&b"203.0.113.9, unknown"[..], b"203.0.113.9\xff", b"203.0.113.9,"] {
+        let request = TestRequest::post()
+            .uri("/oauth2/token")
+            .insert_header(("x-forwarded-for", HeaderValue::from_bytes(unreadable).unwrap()));
+        let (_, log) =
+            exchange("server.trusted_proxies = [\"127.0.0.1\"]", &Arc::default(), vec![request]).await;
+        assert!(log.contains("peer=unknown"), "{log}");
+    }
 }
 
 #[tokio::test]

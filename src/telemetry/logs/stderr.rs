@@ -17,6 +17,8 @@ const GATHER: Duration = Duration::from_millis(5);
 const ENOUGH: usize = 64 * 1024;
 /// Bytes from which on lines are dropped.
 const BOUND: usize = 4 * 1024 * 1024;
+/// How long the end waits for the reader of the last lines.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Writes each line at once.
 pub(super) struct Direct;
@@ -28,19 +30,28 @@ impl Output for Direct {
     }
 }
 
-/// Ends the log when it is dropped; everything that was logged is written by then. `main` holds it to its end.
+/// Ends the log when it is dropped; everything that was logged is written by then, unless its reader stalls, who does not
+/// keep the process. `main` holds it to its end.
 #[must_use = "the log ends when this is dropped"]
 #[derive(Debug)]
 pub struct LogGuard {
     queue: Arc<Queue>,
     thread: Option<JoinHandle<()>>,
+    patience: Duration,
 }
 
 impl Drop for LogGuard {
     fn drop(&mut self) {
-        self.queue.lock().closed = true;
+        let mut waiting = self.queue.lock();
+        waiting.closed = true;
         self.queue.changed.notify_one();
-        if let Some(thread) = self.thread.take() {
+        let (waiting, late) = self
+            .queue
+            .ended
+            .wait_timeout_while(waiting, self.patience, |waiting| !waiting.ended)
+            .unwrap_or_else(PoisonError::into_inner);
+        drop(waiting);
+        if let Some(thread) = self.thread.take().filter(|_| !late.timed_out()) {
             let _ = thread.join();
         }
     }
@@ -50,9 +61,12 @@ impl Drop for LogGuard {
 pub(super) fn start(to: impl Write + Send + 'static) -> io::Result<(Lines, LogGuard)> {
     let queue = Arc::new(Queue::default());
     let for_thread = Arc::clone(&queue);
-    let thread =
-        std::thread::Builder::new().name("log".to_owned()).spawn(move || for_thread.write_all(to))?;
-    Ok((Lines(Arc::clone(&queue)), LogGuard { queue, thread: Some(thread) }))
+    let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || {
+        for_thread.write_all(to);
+        for_thread.lock().ended = true;
+        for_thread.ended.notify_one();
+    })?;
+    Ok((Lines(Arc::clone(&queue)), LogGuard { queue, thread: Some(thread), patience: PATIENCE }))
 }
 
 /// Where lines are queued.
@@ -82,6 +96,7 @@ impl Output for Lines {
 struct Queue {
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    ended: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -89,6 +104,7 @@ struct Waiting {
     bytes: Vec<u8>,
     hurry: bool,
     closed: bool,
+    ended: bool,
     lost: u64,
 }
 
@@ -194,5 +210,17 @@ mod tests {
         drop(guard);
         assert_eq!(lost, 20);
         assert_eq!(batches.iter().map(|batch| batch.len()).sum::<usize>(), BOUND);
+    }
+
+    #[test]
+    fn a_reader_that_stalls_does_not_hold_the_end() {
+        let (go, batches, lines, mut guard) = slow();
+        guard.patience = Duration::ZERO;
+        lines.write_line("first\n", true);
+        assert_eq!(batches.recv().unwrap(), b"first\n");
+        lines.write_line("never read\n", true);
+        drop(guard);
+        // Only now the reader goes on.
+        drop(go);
     }
 }

@@ -15,6 +15,7 @@ mod restore;
 mod rewrap;
 mod secrecy;
 mod serve;
+mod signals;
 mod tokens;
 mod usage;
 mod workspaces;

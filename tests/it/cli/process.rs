@@ -38,6 +38,7 @@ impl Place {
         }
         .with("MINTMARK__SERVER__LISTEN", "127.0.0.1:0")
         .with("MINTMARK__SERVER__WORKERS", "1")
+        .with("MINTMARK__SERVER__DRAIN_SECONDS", "0")
         .with("MINTMARK__LOG__FORMAT", "json")
     }
 
@@ -93,10 +94,7 @@ impl Place {
 
     /// Starts a command without waiting for it.
     pub(super) fn start(&self, args: &[&str]) -> Running {
-        let mut child = self.program(args).stdin(Stdio::piped()).spawn().unwrap();
-        let stdout = Lines::of(child.stdout.take().unwrap());
-        let stderr = Lines::of(child.stderr.take().unwrap());
-        Running { child, stdout, stderr }
+        Running::of(&mut self.program(args))
     }
 
     /// Serves, and waits until it does.
@@ -106,6 +104,13 @@ impl Place {
         let start: Value = serde_json::from_str(&line).unwrap();
         let base = format!("http://{}", start["listen"].as_str().unwrap());
         Serving { running, start, base, http: client() }
+    }
+
+    /// Serves with the limits that `ulimit` sets by these options.
+    pub(super) fn serve_within(&self, limits: &str) -> Running {
+        let mut shell = self.shell();
+        shell.args(["-c", &format!("ulimit {limits} && exec \"$0\" serve"), env!("CARGO_BIN_EXE_mintmark")]);
+        Running::of(shell.stdout(Stdio::piped()).stderr(Stdio::piped()))
     }
 
     fn program(&self, args: &[&str]) -> Command {
@@ -162,6 +167,21 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// Starts a command whose output is piped.
+    fn of(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        let stdout = Lines::of(child.stdout.take().unwrap());
+        let stderr = Lines::of(child.stderr.take().unwrap());
+        Self { child, stdout, stderr }
+    }
+
+    /// The limit of open files that the process has now.
+    pub(super) fn open_files(&self) -> u64 {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        line.split_ascii_whitespace().nth(3).unwrap().parse().unwrap()
+    }
+
     /// Sends a signal, by its name.
     pub(super) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();

@@ -105,6 +105,28 @@ fn management_has_an_address_of_its_own_if_configured() {
     assert_eq!(serving.stop().code, 0);
 }
 
+#[test]
+fn the_limit_of_open_files_is_raised_or_reported() {
+    let place = Place::new(Engine::Sqlite).with("MINTMARK__SERVER__MAX_CONNECTIONS", "500");
+    // The soft limit may be raised up to the hard one.
+    let mut running = place.serve_within("-Sn 300");
+    running.stderr.wait_for("\"message\":\"serving\"");
+    running.stderr.wait_for("no API client may manage");
+    running.signal("HUP");
+    running.stderr.wait_for("no TLS certificate");
+    assert!(running.open_files() > 500, "{}", running.open_files());
+    running.signal("TERM");
+    let ran = running.wait();
+    assert!(ran.code == 0 && !ran.stderr.contains("may open fewer files"), "{ran:?}");
+    let mut running = place.serve_within("-n 300");
+    let line = running.stderr.wait_for("may open fewer files");
+    for part in ["WARN", "\"open_files\":300", "server.max_connections", "LimitNOFILE"] {
+        assert!(line.contains(part), "{line}");
+    }
+    running.signal("TERM");
+    assert_eq!(running.wait().code, 0);
+}
+
 /// A token request of which the head has been read and the body is still to come.
 struct HalfSent(TcpStream);
 

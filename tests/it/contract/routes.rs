@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use mintmark::config::Settings;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -42,6 +43,19 @@ async fn every_path_has_the_methods_of_the_document_and_no_other() {
     let answered: BTreeSet<&str> = counted(&metrics).map(|reply| reply.route).collect();
     assert_eq!(answered, CONTRACT.paths());
     app.stop().await;
+}
+
+/// An issuer whose path begins as one of these would hide it.
+#[test]
+fn no_issuer_has_the_path_of_a_route() {
+    for path in CONTRACT.paths() {
+        let first = path.split('/').nth(1).unwrap();
+        for path in [first.to_owned(), format!("{first}/tenant")] {
+            let layer = format!("server.public_url = \"https://tokens.example.com/{path}\"");
+            let error = Settings::from_toml_layers(&[&layer]).unwrap_err().to_string();
+            assert!(error.contains("server.public_url") && error.contains(&format!("/{first}")), "{error}");
+        }
+    }
 }
 
 /// The methods that the document has for a path; where there is GET there is HEAD.

@@ -104,6 +104,18 @@ async fn a_key_belongs_to_caller_and_path(engine: Engine) {
     // A new token of the same client is the same caller.
     let again = app.administrator_as(&admin.client, "mintmark:manage").await;
     replayed(&first, &sent(post(&again, "/v1/workspaces", "k", &body)).await);
+    // However the path is written, it is the same.
+    let clients = "/v1/workspaces/platform/api-clients";
+    let body = json!({"label": "ERP", "products": ["a"]});
+    let first = sent(post(&admin, clients, "p", &body)).await;
+    ok(&first, 201);
+    for other in ["/v1/workspaces/%70latform/api-clients", "/v1/workspaces/platfor%6D/api-clients"] {
+        replayed(&first, &sent(post(&admin, other, "p", &body)).await);
+    }
+    // And another workspace has another.
+    admin.workspace("acme", json!({})).await;
+    let reply = sent(post(&admin, "/v1/workspaces/acme/api-clients", "p", &body)).await;
+    assert_eq!(ok(&reply, 201)["workspace_id"], "acme");
     // Where nothing is created, the key means nothing.
     for _ in 0..2 {
         let patch = admin.request(Method::PATCH, "/v1/products/a").header("idempotency-key", "k");

@@ -81,9 +81,9 @@ async fn head_is_get_without_a_body(engine: Engine) {
 }
 
 async fn an_issuer_with_a_path_is_served_under_both(engine: Engine) {
-    let app = TestApp::start_with(engine, "server.public_url = \"http://127.0.0.1:1/v1/tenant\"").await;
+    let app = TestApp::start_with(engine, "server.public_url = \"http://127.0.0.1:1/tenant/v1\"").await;
     let admin = app.administrator().await;
-    for (n, prefix) in ["", "/v1/tenant"].into_iter().enumerate() {
+    for (n, prefix) in ["", "/tenant/v1"].into_iter().enumerate() {
         let body = json!({"product": format!("p{n}"), "name": "P"});
         let made = Reply::of(admin.post(&format!("{prefix}/v1/products"), &body).await).await;
         ok(&made, 201);
@@ -96,7 +96,7 @@ async fn an_issuer_with_a_path_is_served_under_both(engine: Engine) {
         admin
             .post(
                 "/v1/products",
-                &json!({"product": "a", "name": "A", "audience": "http://127.0.0.1:1/v1/tenant"}),
+                &json!({"product": "a", "name": "A", "audience": "http://127.0.0.1:1/tenant/v1"}),
             )
             .await,
     )

@@ -11,6 +11,7 @@ on_both_engines!(
     the_peer_counts,
     what_an_untrusted_peer_says_does_not_count,
     behind_a_trusted_proxy_the_right_hop_counts,
+    an_unreadable_hop_is_nobody,
     proxies_elsewhere_are_not_this_peer,
     a_changed_list_is_in_force_at_once,
 );
@@ -64,6 +65,7 @@ async fn what_an_untrusted_peer_says_does_not_count(engine: Engine) {
         ("x-forwarded-for", "203.0.113.7, 127.0.0.1"),
         ("x-forwarded-for", "127.0.0.1, 203.0.113.7"),
         ("forwarded", "for=203.0.113.7"),
+        ("forwarded", "for=203.0.113.7, for=127.0.0.1"),
         ("x-real-ip", "203.0.113.7"),
         ("true-client-ip", "203.0.113.7"),
         ("cf-connecting-ip", "203.0.113.7"),
@@ -121,8 +123,47 @@ async fn behind_a_trusted_proxy_the_right_hop_counts(engine: Engine) {
             lines.iter().fold(ask(&app, who), |request, line| request.header("x-forwarded-for", *line));
         invalid_client(&Reply::to(request).await);
     }
-    let unreadable = ask(&app, &v4).header("x-forwarded-for", b"203.0.113.7, \xff".as_slice());
-    invalid_client(&Reply::to(unreadable).await);
+    // A byte that is no ASCII in what the client wrote does not hide the address that the proxy appended to it.
+    let hidden = ask(&app, &v4).header("x-forwarded-for", b"\xff, 203.0.113.7".as_slice());
+    issued(&Reply::to(hidden).await);
+    let hidden = ask(&app, &proxy).header("x-forwarded-for", b"\xff, 203.0.113.7".as_slice());
+    invalid_client(&Reply::to(hidden).await);
+    app.stop().await;
+}
+
+async fn an_unreadable_hop_is_nobody(engine: Engine) {
+    let app = TestApp::start_with(engine, "server.trusted_proxies = [\"127.0.0.0/8\", \"10.0.0.0/8\"]").await;
+    let admin = stocked(&app).await;
+    let proxy = client(&admin, &["127.0.0.1", "10.0.0.0/8"]).await;
+    let all = client(&admin, &["0.0.0.0/0", "::/0"]).await;
+    let anywhere = client(&admin, &[]).await;
+    for unreadable in [
+        &b"\xff"[..],
+        b"203.0.113.7\xff",
+        b"203.0.113.7, \x80",
+        b"unknown",
+        b"_hidden",
+        b"203.0.113.7, _hidden, 10.1.2.3",
+        b"fe80::1%eth0",
+        b"203.0.113.7,",
+        b"203.0.113.7,,10.1.2.3",
+        b"",
+        b"for=203.0.113.7",
+    ] {
+        for listed in [&proxy, &all] {
+            let request = ask(&app, listed).header("x-forwarded-for", unreadable);
+            invalid_client(&Reply::to(request).await);
+        }
+        issued(&Reply::to(ask(&app, &anywhere).header("x-forwarded-for", unreadable)).await);
+    }
+    // The audit trail names nobody rather than the proxy.
+    let body = json!({"label": "Made from nowhere", "products": ["gst"]});
+    let made = admin.request(reqwest::Method::POST, "/v1/workspaces/platform/api-clients").json(&body);
+    let made = Reply::to(made.header("x-forwarded-for", "unknown")).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let id = made.json()["client_id"].as_str().unwrap().to_owned();
+    let events = Reply::of(admin.get(&format!("/v1/audit-events?client_id={id}")).await).await.json();
+    assert!(events["items"][0]["source_ip"].is_null(), "{events}");
     app.stop().await;
 }
 

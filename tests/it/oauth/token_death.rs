@@ -189,7 +189,7 @@ async fn without_a_successor_there_is_no_token(engine: Engine) {
 
 /// What a request holds after it has authenticated.
 async fn authenticated(app: &TestApp, client: &Credentials) -> (Arc<Known>, Proof) {
-    let source = "127.0.0.1".parse().unwrap();
+    let source: std::net::IpAddr = "127.0.0.1".parse().unwrap();
     let services = &app.core.services;
     services
         .clients

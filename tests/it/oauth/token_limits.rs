@@ -96,10 +96,9 @@ async fn t22_a_slow_body_ends_by_the_request_timeout(engine: Engine) {
         assert_eq!(reply.header("connection"), Some("close"));
         wire.must_be_closed().await;
     }
-    // A head that does not end is given no longer.
+    // A head that does not end is given no longer, and gets no reply, since it is no request yet.
     let mut wire = Wire::to(&app).await;
     wire.send(head(&client)).await;
-    assert_eq!(wire.reply().await.status, 408);
     wire.must_be_closed().await;
     app.stop().await;
 }

@@ -4,7 +4,7 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use mintmark::app::{App, Core, Listeners};
+use mintmark::app::{App, Core, Ending, Listeners};
 use mintmark::config::Settings;
 use mintmark::model::clock::ManualClock;
 use mintmark::telemetry::metrics::Metrics;
@@ -68,7 +68,7 @@ impl TestApp {
         let public = TcpListener::bind("127.0.0.1:0").unwrap();
         let base = format!("http://{}", public.local_addr().unwrap());
         let own = format!(
-            "server.public_url = {base:?}\nserver.workers = 1\ndatabase.url = {:?}\n\
+            "server.public_url = {base:?}\nserver.workers = 1\nserver.drain_seconds = 0\ndatabase.url = {:?}\n\
              keys.master_key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"\n",
             database.url()
         );
@@ -85,6 +85,7 @@ impl TestApp {
         let server = tokio::spawn(async move {
             let stopped = async {
                 let _ = stopped.await;
+                Ending::Drained
             };
             app.run(Listeners { public, management }, stopped).await.unwrap();
         });
@@ -106,6 +107,12 @@ impl TestApp {
     pub(crate) async fn stop(mut self) {
         drop(self.shutdown.take());
         self.server.take().unwrap().await.unwrap();
+    }
+
+    /// Tells it to stop; what is returned waits for the end.
+    pub(crate) fn begin_stop(mut self) -> impl Future<Output = ()> {
+        drop(self.shutdown.take());
+        async move { self.server.take().unwrap().await.unwrap() }
     }
 
     /// What it has counted, as `/metrics` writes it.

@@ -8,6 +8,7 @@ mod outage;
 mod postgres;
 mod session;
 mod statements;
+mod tls;
 mod waiting;
 mod wire;
 
@@ -16,5 +17,6 @@ pub(crate) use contract::{CONTRACT, Operation, counted};
 pub(crate) use database::{Engine, TestDatabase, on_both_engines};
 pub(crate) use keys::{openssl, rsa_private_key};
 pub(crate) use statements::Statements;
+pub(crate) use tls::{Pair, tls_app};
 pub(crate) use waiting::{ended, outcome_after, until};
 pub(crate) use wire::{Reply, Wire};

@@ -78,7 +78,11 @@ pub(crate) struct Wire {
 impl Wire {
     /// Connects.
     pub(crate) async fn to(app: &TestApp) -> Self {
-        let address = app.base.strip_prefix("http://").unwrap();
+        Self::at(app.base.strip_prefix("http://").unwrap()).await
+    }
+
+    /// Connects to an address.
+    pub(crate) async fn at(address: &str) -> Self {
         Self { stream: TcpStream::connect(address).await.unwrap(), unread: Vec::new() }
     }
 

@@ -1,0 +1,38 @@
+//! The limit of open files, held against `server.max_connections`: without it, connections are refused by the system before
+//! the setting is reached.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::config::Settings;
+
+/// Files that are open beside connections of clients: databases, logs, sockets of threads.
+const OTHERS: u64 = 256;
+
+/// Raises the limit as far as the settings need it. If the system does not allow that, the log says so.
+pub(super) fn ensure(settings: &Settings) {
+    let needed = needed(settings);
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let Some(current) = current.filter(|current| *current < needed) else { return };
+    let raised = maximum.map_or(needed, |maximum| needed.min(maximum));
+    let in_force = match setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum }) {
+        Ok(()) => raised,
+        Err(_) => current,
+    };
+    if in_force < needed {
+        tracing::warn!(
+            open_files = in_force,
+            needed,
+            max_connections = settings.server.max_connections,
+            "this process may open fewer files than server.max_connections needs: raise the limit (LimitNOFILE= in systemd, \
+             --ulimit nofile= in a container), or lower the setting"
+        );
+    }
+}
+
+fn needed(settings: &Settings) -> u64 {
+    let listeners = if settings.server.management_listen.is_some() { 2 } else { 1 };
+    let connections = settings.server.max_connections.saturating_mul(listeners);
+    // SQLite opens a log and an index beside the file.
+    let database = u64::from(settings.database.max_connections).saturating_mul(3);
+    u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(database).saturating_add(OTHERS)
+}

@@ -1,0 +1,32 @@
+//! How the connections of a worker learn that it stops.
+
+use std::cell::Cell;
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+use tokio::time::Instant;
+
+/// Whether a worker stops; one for each.
+#[derive(Debug, Default)]
+pub(super) struct Stop {
+    new_ones_until: Cell<Option<Instant>>,
+    told: Notify,
+}
+
+impl Stop {
+    /// Idle connections end now. Those that have asked for nothing yet may do so until `new_ones_until`.
+    pub(super) fn tell(&self, new_ones_until: Instant) {
+        self.new_ones_until.set(Some(new_ones_until));
+        self.told.notify_waiters();
+    }
+
+    /// Until when a new connection may send its request; `None` if the worker does not stop.
+    pub(super) fn new_ones_until(&self) -> Option<Instant> {
+        self.new_ones_until.get()
+    }
+
+    /// Completes when it is told to stop.
+    pub(super) fn told(&self) -> Notified<'_> {
+        self.told.notified()
+    }
+}

@@ -1,0 +1,138 @@
+//! A connection, as the server that reads its bytes and the layer that answers its requests both see it: what it is doing,
+//! and the body of the request that is being answered.
+//!
+//! The body stays here until somebody reads it. If nobody does, [`unread_body`](super::unread_body) deals with it, on every route.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use actix_web::HttpRequest;
+use actix_web::dev::Payload;
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Phase {
+    /// It waits for the first byte of a request.
+    #[default]
+    Idle,
+    /// A head has begun to arrive.
+    Head,
+    /// A request is being answered.
+    Answering,
+    /// The answer is there and is about to be sent.
+    Replying,
+    /// The same, and the connection ends with it, since a body was not read to its end.
+    Closing,
+}
+
+/// The state of a connection; one for each, made when it opens.
+#[derive(Default)]
+pub(crate) struct Connection {
+    phase: Cell<Phase>,
+    has_answered: Cell<bool>,
+    body: Cell<Body>,
+}
+
+/// The body of the request that is being answered.
+#[derive(Default)]
+pub(super) enum Body {
+    /// There is none, or somebody has read it.
+    #[default]
+    None,
+    /// Nobody has read it to its end.
+    Unread(Payload),
+    /// It is refused: too large, too slow, or broken. No more of it is waited for.
+    Refused(Payload),
+}
+
+impl Connection {
+    /// What it is doing.
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// Notes what it is doing.
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+    }
+
+    /// Whether a request has been answered on it.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.has_answered.get()
+    }
+
+    /// A request begins, with this body.
+    pub(super) fn begin(&self, body: Payload) {
+        self.phase.set(Phase::Answering);
+        self.body.set(if matches!(body, Payload::None) { Body::None } else { Body::Unread(body) });
+    }
+
+    /// The request has its answer.
+    pub(super) fn end(&self, phase: Phase) {
+        self.has_answered.set(true);
+        self.phase.set(phase);
+    }
+
+    pub(super) fn take_body(&self) -> Body {
+        self.body.take()
+    }
+
+    /// Keeps a body. While it is kept, the server does not read the rest of it, and ends the connection after the reply.
+    pub(super) fn keep_body(&self, body: Body) {
+        self.body.set(body);
+    }
+}
+
+/// The body of a request in the hands of who may read it. Dropped before its end, it goes back to the connection.
+pub(crate) struct PendingBody {
+    payload: Payload,
+    connection: Option<Rc<Connection>>,
+    left: Left,
+}
+
+/// What is left of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Nobody has asked for it.
+    All,
+    /// Reading it failed.
+    Rest,
+    /// It was read to its end.
+    Nothing,
+}
+
+impl PendingBody {
+    /// Takes the body of `request`. Without a connection, as in tests of a handler alone, it is `payload`.
+    pub(crate) fn of(request: &HttpRequest, payload: &mut Payload) -> Self {
+        let connection = request.conn_data::<Rc<Connection>>().map(Rc::clone);
+        let (payload, left) = match connection.as_ref().map(|connection| connection.take_body()) {
+            Some(Body::Unread(kept)) => (kept, Left::All),
+            Some(Body::Refused(kept)) => (kept, Left::Rest),
+            Some(Body::None) | None => (payload.take(), Left::All),
+        };
+        Self { payload, connection, left }
+    }
+
+    pub(super) fn payload(&mut self) -> &mut Payload {
+        &mut self.payload
+    }
+
+    pub(super) fn leave(&mut self, left: Left) {
+        self.left = left;
+    }
+}
+
+impl Drop for PendingBody {
+    fn drop(&mut self) {
+        let Some(connection) = &self.connection else { return };
+        let payload = self.payload.take();
+        if matches!(payload, Payload::None) {
+            return;
+        }
+        match self.left {
+            Left::All => connection.keep_body(Body::Unread(payload)),
+            Left::Rest => connection.keep_body(Body::Refused(payload)),
+            Left::Nothing => {}
+        }
+    }
+}

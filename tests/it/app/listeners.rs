@@ -1,0 +1,38 @@
+//! The sockets of the server.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use mintmark::app::Listeners;
+
+/// More than the 128 that the standard library asks for.
+const BURST: usize = 600;
+
+#[test]
+fn a_burst_of_connections_waits_to_be_accepted() {
+    let allowed: usize =
+        std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
+    assert!(allowed > BURST, "this system lets {allowed} connections wait: net.core.somaxconn");
+    let listener = Listeners::bind_public(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = listener.local_addr().unwrap();
+    // Without a place the system does not answer, and connecting takes a second or more.
+    let waiting: Vec<_> = (0..BURST)
+        .map(|n| {
+            TcpStream::connect_timeout(&address, Duration::from_millis(900))
+                .unwrap_or_else(|e| panic!("{n}: {e}"))
+        })
+        .collect();
+    for _ in &waiting {
+        listener.accept().unwrap();
+    }
+}
+
+#[test]
+fn an_address_is_taken_once() {
+    let first = Listeners::bind_public(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = first.local_addr().unwrap();
+    assert!(Listeners::bind_public(address).is_err());
+    assert!(TcpListener::bind(address).is_err());
+    drop(first);
+    Listeners::bind_public(address).unwrap();
+}
