@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use mintmark::cli::Cli;
 
 fn main() -> ExitCode {
@@ -11,5 +10,8 @@ fn main() -> ExitCode {
         eprintln!("mintmark: another rustls crypto provider is already installed");
         return ExitCode::FAILURE;
     }
-    Cli::parse().run()
+    match Cli::from_arguments() {
+        Ok(cli) => cli.run(),
+        Err(code) => code,
+    }
 }

@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::opened::{Opened, all_pages};
+use super::confirm::Confirm;
+use super::opened::Opened;
 use super::output::Format;
+use super::target::{Connection, List, OnKey, Target, UseCase};
+use super::values::Members;
 use super::{Failure, Global};
 use crate::app::rewrap;
-use crate::kernel::{Manager, Precondition, to_json};
-use crate::model::key::Alg;
-use crate::model::member::Member;
-use crate::signing::NewSigningKey;
 use crate::vault::master::Origin;
 
 const MEMBERS: &[&str] = &["kid", "alg", "use_for", "phase", "created_at", "activates_at", "live_tokens"];
@@ -26,23 +25,41 @@ const PEM_LIMIT: u64 = 64 * 1024;
 /// The first signing key for an algorithm and a kind of token (expiring or never expiring) signs at once. A later one is
 /// published for keys.pending_seconds before it replaces the one before it.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    disable_help_subcommand = true,
+    after_help = "\
 Examples:
   mintmark keys list
   mintmark keys create                         rotate the key for expiring tokens
   mintmark keys create --use-for never_expiring
   openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 | mintmark keys import - --alg RS256
   mintmark keys revoke KID
-  mintmark keys rewrap --new-master-key-file data/master-2.key")]
+  mintmark keys rewrap --new-master-key-file data/master-2.key"
+)]
 pub(super) struct Keys {
     #[command(subcommand)]
     verb: Verb,
+    #[command(flatten)]
+    connection: Connection,
     #[command(flatten)]
     format: Format,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    #[command(flatten)]
+    OnRecords(OnRecords),
+    /// Change the master key; the server may be running
+    #[command(after_help = "Example:\n  mintmark keys rewrap --new-master-key-file data/master-2.key")]
+    Rewrap {
+        /// The file with the new master key; created if it does not exist
+        #[arg(long, value_name = "FILE")]
+        new_master_key_file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum OnRecords {
     /// List the signing keys
     #[command(after_help = "Example:\n  mintmark keys list --json")]
     List,
@@ -50,7 +67,7 @@ enum Verb {
     #[command(visible_alias = "rotate")]
     #[command(after_help = "Example:\n  mintmark keys create --use-for never_expiring")]
     Create {
-        /// ES256 or EdDSA, or with the feature aws-lc RS256 or PS256 [default: tokens.signing_alg]
+        /// ES256 or EdDSA, or with the feature aws-lc RS256 or PS256 [default: tokens.signing_alg; required with --remote]
         #[arg(long)]
         alg: Option<String>,
         #[command(flatten)]
@@ -68,7 +85,7 @@ enum Verb {
         class: Class,
     },
     /// Show a signing key
-    #[command(after_help = "Example:\n  mintmark keys show KID")]
+    #[command(visible_alias = "get", after_help = "Example:\n  mintmark keys show KID")]
     Show {
         /// The `kid` of the signing key, see `mintmark keys list`
         #[arg(allow_hyphen_values = true)]
@@ -83,6 +100,8 @@ enum Verb {
         /// Delete it at once and revoke the tokens it signed; an active key is replaced by a new one
         #[arg(long)]
         revoke_tokens: bool,
+        #[command(flatten)]
+        confirm: Confirm,
     },
     /// Delete a stolen signing key at once and revoke the tokens it signed; an active key is replaced by a new one
     #[command(after_help = "Example:\n  mintmark keys revoke KID")]
@@ -90,98 +109,99 @@ enum Verb {
         /// The `kid` of the signing key, see `mintmark keys list`
         #[arg(allow_hyphen_values = true)]
         kid: String,
-    },
-    /// Change the master key; the server may be running
-    #[command(after_help = "Example:\n  mintmark keys rewrap --new-master-key-file data/master-2.key")]
-    Rewrap {
-        /// The file with the new master key; created if it does not exist
-        #[arg(long, value_name = "FILE")]
-        new_master_key_file: PathBuf,
+        #[command(flatten)]
+        confirm: Confirm,
     },
 }
 
 #[derive(Debug, Args)]
 struct Class {
     /// The tokens it signs: expiring or never_expiring
-    #[arg(long, default_value = "expiring")]
+    #[arg(long, value_name = "CLASS", default_value = "expiring")]
     use_for: String,
 }
 
 impl Keys {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
-        // Before the database is opened, so that a mistyped path is the only error.
-        let pem = match &self.verb {
-            Verb::Import { file, .. } => Some(read_pem(file)?),
-            _ => None,
-        };
-        Opened::with(global, async |opened| self.act(opened, pem).await).await
-    }
-
-    async fn act(self, opened: &Opened, pem: Option<String>) -> Result<(), Failure> {
-        let (services, caller, format) = (&opened.core.services, Manager::command_line(), self.format);
-        let create = async |alg: String, class: Class| -> Result<(), Failure> {
-            let new = NewSigningKey {
-                alg: Member::Value(alg),
-                use_for: Member::Value(class.use_for),
-                private_key_pem: pem.into(),
-                ..NewSigningKey::default()
-            };
-            let made = services.signing.create_signing_key(&caller, &new, None).await?;
-            format.record(&to_json(&made), MEMBERS)
-        };
-        match self.verb {
-            Verb::List => {
-                let keys =
-                    all_pages(async |page| services.signing.signing_keys(&caller, &page).await).await?;
-                let records: Vec<_> = keys.iter().map(to_json).collect();
-                format.list(&records, MEMBERS)?;
-            }
-            Verb::Create { alg, class } => {
-                let default: Alg = opened.settings.tokens.signing_alg;
-                create(alg.unwrap_or_else(|| default.as_str().to_owned()), class).await?;
-            }
-            Verb::Import { alg, class, .. } => create(alg, class).await?,
-            Verb::Show { kid } => {
-                format.record(&to_json(&services.signing.signing_key(&caller, &kid).await?), MEMBERS)?;
-            }
-            Verb::Delete { kid, revoke_tokens } => {
-                services
-                    .signing
-                    .delete_signing_key(&caller, &kid, revoke_tokens, &Precondition::None)
-                    .await?;
-                format.done(
-                    &json!({ "kid": kid, "deleted": true }),
-                    format_args!("signing key {kid} deleted"),
-                )?;
-            }
-            Verb::Revoke { kid } => {
-                let revoked =
-                    services.signing.delete_signing_key(&caller, &kid, true, &Precondition::None).await?;
-                format.done(
-                    &json!({ "kid": kid, "deleted": true, "revoked_tokens": revoked }),
-                    format_args!("signing key {kid} deleted, and {revoked} recorded tokens revoked"),
-                )?;
+        let Self { verb, connection, format } = self;
+        match verb {
+            Verb::OnRecords(verb) => {
+                // Before anything is opened, so that a mistyped path is the only error.
+                let pem = match &verb {
+                    OnRecords::Import { file, .. } => Some(read_pem(file)?),
+                    _ => None,
+                };
+                Target::with(global, &connection, async |target| act(verb, pem, target, format).await).await
             }
             Verb::Rewrap { new_master_key_file } => {
-                let origin = rewrap(&opened.settings, &opened.core, &new_master_key_file).await?;
-                let file = std::path::absolute(&new_master_key_file).unwrap_or(new_master_key_file);
-                let file = file.display();
-                format.done(
-                    &json!({
-                        "master_key_file": file.to_string(),
-                        "created": matches!(origin, Origin::Created(_)),
-                    }),
-                    format_args!("the database now needs the master key in {file}"),
-                )?;
-                eprintln!(
-                    "\nBefore the next start, set keys.master_key_file to this file, for example by \
-                     MINTMARK__KEYS__MASTER_KEY_FILE={file}, and remove keys.master_key. A running server does not need a \
-                     restart. Keep a copy of the new key apart from backups, and the old key for the backups made until now."
-                );
+                connection.must_be_local("mintmark keys rewrap")?;
+                let change =
+                    async |opened: &Opened| change_master_key(opened, new_master_key_file, format).await;
+                Opened::with(global, change).await
             }
         }
-        Ok(())
     }
+}
+
+async fn act(
+    verb: OnRecords,
+    pem: Option<String>,
+    target: &Target<'_>,
+    format: Format,
+) -> Result<(), Failure> {
+    let ask = async |on| target.ask(UseCase::SigningKey(on)).await;
+    let create = async |alg: Option<String>, class: Class| -> Result<(), Failure> {
+        let body = Members::default()
+            .with("alg", alg)
+            .with("use_for", Some(class.use_for))
+            .with("private_key_pem", pem)
+            .into_body();
+        format.record(&ask(OnKey::Create(body)).await?, MEMBERS)
+    };
+    match verb {
+        OnRecords::List => target.print(&List::SigningKeys, None, format, MEMBERS).await,
+        OnRecords::Create { alg, class } => create(alg, class).await,
+        OnRecords::Import { alg, class, .. } => create(Some(alg), class).await,
+        OnRecords::Show { kid } => format.record(&ask(OnKey::Show(kid)).await?, MEMBERS),
+        OnRecords::Delete { kid, revoke_tokens, confirm } => {
+            let tokens = if revoke_tokens { ", and revoke the tokens it signed" } else { "" };
+            confirm.ask(format_args!("Delete the signing key {kid}{tokens}"))?;
+            ask(OnKey::Delete { kid: kid.clone(), revoke_tokens }).await?;
+            let document = json!({ "kid": kid, "deleted": true });
+            format.done(&document, format_args!("signing key {kid} deleted"))
+        }
+        OnRecords::Revoke { kid, confirm } => {
+            confirm.ask(format_args!("Delete the signing key {kid}, and revoke the tokens it signed"))?;
+            let revoked = ask(OnKey::Delete { kid: kid.clone(), revoke_tokens: true }).await?;
+            let mut document = json!({ "kid": kid, "deleted": true });
+            let mut sentence = format!("signing key {kid} deleted, and the tokens it signed revoked");
+            // A server does not say how many there were.
+            if let Some(count) = revoked.as_u64() {
+                document = json!({ "kid": kid, "deleted": true, "revoked_tokens": count });
+                sentence = format!("signing key {kid} deleted, and {count} recorded tokens revoked");
+            }
+            format.done(&document, sentence)
+        }
+    }
+}
+
+async fn change_master_key(opened: &Opened, new_file: PathBuf, format: Format) -> Result<(), Failure> {
+    let origin = rewrap(&opened.settings, &opened.core, &new_file).await?;
+    let file = std::path::absolute(&new_file).unwrap_or(new_file);
+    let file = file.display();
+    format.done(
+        &json!({
+            "master_key_file": file.to_string(),
+            "created": matches!(origin, Origin::Created(_)),
+        }),
+        format_args!("the database now needs the master key in {file}"),
+    )?;
+    eprintln!(
+        "\nBefore the next start, set keys.master_key_file to this file, for example by \
+         MINTMARK__KEYS__MASTER_KEY_FILE={file}, and remove keys.master_key. A running server does not need a restart. \
+         Keep a copy of the new key apart from backups, and the old key for the backups made until now."
+    );
+    Ok(())
 }
 
 fn read_pem(path: &Path) -> Result<String, Failure> {

@@ -1,32 +1,40 @@
 //! The command line (`docs/command-line.md`), one file for each command. For operators, scripts and containers.
 //!
 //! Commands open the configured database themselves, whether a server is running or not; a running server applies their
-//! changes within a second. Results, including secrets, go to standard output, everything else to standard error.
+//! changes within a second. With `--remote`, commands on records work over the management API instead ([`target`]). Results,
+//! including secrets, go to standard output, everything else to standard error.
 
 #![expect(clippy::doc_markdown, reason = "the comments on commands and options are help, read on a terminal")]
 
+mod audit;
 mod backup;
 mod bootstrap;
 mod check;
 mod clients;
+mod completion;
+mod confirm;
 mod failure;
 mod healthcheck;
+mod http;
 mod keys;
 mod migrate;
 mod opened;
 mod output;
 mod products;
 mod quickstart;
+mod refusal;
 mod restore;
 mod serve;
+mod target;
 mod tokens;
 mod values;
+mod version;
 mod workspaces;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::config::{self, Settings, SettingsError};
 use failure::Failure;
@@ -35,7 +43,7 @@ use failure::Failure;
 ///
 /// Without a command it starts the server, like `mintmark serve`.
 #[derive(Debug, Parser)]
-#[command(version, after_help = AFTER_HELP, disable_help_subcommand = true)]
+#[command(version, after_help = AFTER_HELP)]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
@@ -44,23 +52,28 @@ pub struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Settings: built-in defaults, then --config FILE, then variables such as MINTMARK__SERVER__LISTEN=0.0.0.0:8080.
-`mintmark check` lists them.
+Settings: built-in defaults, then --config FILE, then variables such as
+MINTMARK__SERVER__LISTEN=0.0.0.0:8080. `mintmark check` lists them.
 
-Exit codes: 0 success, 1 failure, 2 invalid usage or settings. Results, including secrets, go to standard output,
-everything else to standard error. With --json a successful command prints one JSON document.
+Exit codes: 0 success, 1 failure, 2 invalid usage or settings. Results, including secrets, go to
+standard output, everything else to standard error. With --json a command prints one JSON document;
+an error is a problem object (RFC 9457), the last line on standard error.
 
 Examples:
-  mintmark quickstart                 try it on this machine: from an empty folder to a verified token
+  mintmark quickstart                 try it on this machine, from nothing to a verified token
   mintmark                            start the server on http://127.0.0.1:8080, data in ./data
   mintmark bootstrap                  create the first API client, which may manage Mintmark
-  mintmark --config prod.toml check   show and check the settings";
+  mintmark --config prod.toml check   show and check the settings
+  mintmark help clients               the commands on API clients";
+
+/// Over the options that many commands have, so that those of one command stand by themselves.
+const COMMON: &str = "Common options";
 
 /// Options of every command.
 #[derive(Debug, Args)]
 struct Global {
     /// Read settings from this TOML file
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = COMMON)]
     config: Option<PathBuf>,
 }
 
@@ -88,12 +101,30 @@ enum Command {
     Clients(clients::Clients),
     Tokens(tokens::Tokens),
     Keys(keys::Keys),
+    Audit(audit::Audit),
     Backup(backup::Backup),
     Restore(restore::Restore),
     Healthcheck(healthcheck::Healthcheck),
+    Completion(completion::Completion),
+    Version(version::Version),
 }
 
 impl Cli {
+    /// Reads the command line.
+    ///
+    /// # Errors
+    /// The exit code, after help, the version or an error was printed.
+    pub fn from_arguments() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            if error.use_stderr() && wants_json() {
+                return Failure::Usage(in_words(&error)).report(true);
+            }
+            // A closed output is no reason for another message.
+            let _ = error.print();
+            u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+        })
+    }
+
     /// Runs the command. Errors go to standard error.
     ///
     /// The runtime is made here and not in `main`: async code is compiled where it is first polled, and so once.
@@ -126,21 +157,36 @@ impl Cli {
             Command::Clients(command) => command.run(global).await,
             Command::Tokens(command) => command.run(global).await,
             Command::Keys(command) => command.run(global).await,
+            Command::Audit(command) => command.run(global).await,
             Command::Backup(command) => command.run(global).await,
             Command::Restore(command) => command.run(global).await,
             Command::Healthcheck(command) => command.run(global).await,
+            Command::Completion(command) => command.run(Self::command()),
+            Command::Version(command) => command.run(),
         };
         match outcome {
             Ok(()) => ExitCode::SUCCESS,
-            Err(failure) => failure.report(),
+            Err(failure) => failure.report(wants_json()),
         }
     }
 }
 
+/// Whether `--json` is among the arguments: also where they do not parse.
+fn wants_json() -> bool {
+    std::env::args_os().skip(1).take_while(|arg| arg != "--").any(|arg| arg == "--json")
+}
+
+/// What is wrong with the arguments, without the usage that follows it on a terminal.
+fn in_words(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let end = ["\n\nUsage:", "\n\nFor more information"].iter().filter_map(|mark| text.find(mark)).min();
+    let text = end.and_then(|end| text.get(..end)).unwrap_or(&text);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join(" ").trim_start_matches("error: ").to_owned()
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     /// The words of a line as a shell splits them, up to a pipe or a redirection.
@@ -154,7 +200,8 @@ mod tests {
                 c => words.last_mut().unwrap().push(c),
             }
         }
-        let end = words.iter().position(|word| word == "|" || word == ">").unwrap_or(words.len());
+        let end =
+            words.iter().position(|word| ["|", "<", ">"].contains(&word.as_str())).unwrap_or(words.len());
         words.truncate(end);
         words
     }
@@ -188,6 +235,8 @@ mod tests {
             "mintmark workspaces create -w --name W",
             "mintmark clients list -w --json",
             "mintmark clients create -w --label ERP",
+            "mintmark audit list --workspace -w",
+            "mintmark keys show -3abc --remote https://x.example --token-file t",
         ] {
             if let Err(error) = Cli::try_parse_from(words(line)) {
                 panic!("{line}: {error}");
@@ -210,12 +259,16 @@ mod tests {
                 .filter_map(|line| line.get(line.find("mintmark ")?..))
                 .collect();
             assert!(!examples.is_empty(), "`mintmark{path} --help` has no example");
+            // clap breaks longer lines, which then cannot be pasted.
+            let long: Vec<&str> = help.lines().filter(|line| line.chars().count() > 100).collect();
+            assert!(long.is_empty(), "`mintmark{path} --help`: {long:?}");
             for example in examples {
                 let example = example.split("   ").next().unwrap();
-                if let Err(error) = Cli::try_parse_from(words(example)) {
-                    panic!("{example}: {error}");
+                match Cli::try_parse_from(words(example)) {
+                    Err(error) if error.use_stderr() => panic!("{example}: {error}"),
+                    // `mintmark help …` prints help, which is not for standard error.
+                    _ => seen += 1,
                 }
-                seen += 1;
             }
         });
         assert!(seen > 30, "{seen}");

@@ -3,14 +3,11 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::opened::{Opened, all_pages};
+use super::confirm::Confirm;
 use super::output::Format;
-use super::values::{OptionValue, member};
+use super::target::{Connection, List, OnRecord, Target, UseCase};
+use super::values::{Duration, Members, OptionValue};
 use super::{Failure, Global};
-use crate::kernel::{Manager, Precondition, to_json};
-use crate::model::member::Member;
-use crate::services::Services;
-use crate::tenants::ProductChange;
 
 const COLUMNS: &[&str] =
     &["product", "name", "audience", "max_token_lifetime_seconds", "never_expires_allowed"];
@@ -25,24 +22,29 @@ const MEMBERS: &[&str] = &[
     "updated_at",
 ];
 
-/// List, create, show, update and delete products: what a token gives access to.
+/// List, create, show, change and delete products: what a token gives access to
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    disable_help_subcommand = true,
+    after_help = "\
 Examples:
   mintmark products create gst --name 'GST returns'
   mintmark products create e-invoicing --name E-Invoicing --audience https://einvoice.example.com
-  mintmark products update gst --max-token-lifetime-seconds 3600 --never-expires-allowed false
-  mintmark products update gst --max-token-lifetime-seconds ''")]
+  mintmark products update gst --max-token-lifetime 1h --never-expires-allowed false
+  mintmark products update gst --max-token-lifetime ''"
+)]
 pub(super) struct Products {
     #[command(subcommand)]
     verb: Verb,
+    #[command(flatten)]
+    connection: Connection,
     #[command(flatten)]
     format: Format,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// All products
+    /// List all products
     #[command(after_help = "Example:\n  mintmark products list --json")]
     List,
     /// Create a product; its code is also the scope that clients ask for
@@ -55,15 +57,15 @@ enum Verb {
         #[command(flatten)]
         change: Change,
     },
-    /// One product
-    #[command(after_help = "Example:\n  mintmark products show gst")]
+    /// Show a product
+    #[command(visible_alias = "get", after_help = "Example:\n  mintmark products show gst")]
     Show {
         /// The product code
         product: String,
     },
     /// Change the members given; an empty text ('') resets a member to its default
     #[command(
-        after_help = "Example:\n  mintmark products update gst --audience https://gst.example.com --max-token-lifetime-seconds ''"
+        after_help = "Example:\n  mintmark products update gst --audience https://gst.example.com --max-token-lifetime ''"
     )]
     Update {
         /// The product code
@@ -76,6 +78,8 @@ enum Verb {
     Delete {
         /// The product code
         product: String,
+        #[command(flatten)]
+        confirm: Confirm,
     },
 }
 
@@ -90,62 +94,56 @@ struct Change {
     /// The `aud` of its tokens, an absolute URI [default: tokens.default_audience]
     #[arg(long, value_name = "URI")]
     audience: Option<OptionValue<String>>,
-    /// The longest lifetime of a token that carries it [default: no cap]
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
-    max_token_lifetime_seconds: Option<OptionValue<i64>>,
+    /// The longest lifetime of a token that carries it, like 3600, 1h or 30d [default: no limit]
+    #[arg(
+        long,
+        alias = "max-token-lifetime-seconds",
+        value_name = "DURATION",
+        allow_negative_numbers = true
+    )]
+    max_token_lifetime: Option<OptionValue<Duration>>,
     /// Whether tokens that never expire may carry it [default: true]
-    #[arg(long, value_name = "BOOL")]
+    #[arg(long, value_name = "true|false")]
     never_expires_allowed: Option<OptionValue<bool>>,
 }
 
-impl From<Change> for ProductChange {
-    fn from(change: Change) -> Self {
-        Self {
-            name: member(change.name),
-            description: member(change.description),
-            audience: member(change.audience),
-            max_token_lifetime_seconds: member(change.max_token_lifetime_seconds),
-            never_expires_allowed: member(change.never_expires_allowed),
-            ..Self::default()
-        }
+impl Change {
+    /// The members of the request that sets these.
+    fn into_members(self) -> Members {
+        Members::default()
+            .with("name", self.name)
+            .with("description", self.description)
+            .with("audience", self.audience)
+            .with("max_token_lifetime_seconds", self.max_token_lifetime)
+            .with("never_expires_allowed", self.never_expires_allowed)
     }
 }
 
 impl Products {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
-        Opened::with(global, async |opened| self.act(opened).await).await
-    }
-
-    async fn act(self, opened: &Opened) -> Result<(), Failure> {
-        let (services, caller) = (&opened.core.services, Manager::command_line());
-        match self.verb {
-            Verb::List => self.format.list(&list(services, &caller).await?, COLUMNS)?,
-            Verb::Create { product, change } => {
-                let code = Member::Value(product);
-                let created = services.tenants.create_product(&caller, &code, &change.into(), None).await?;
-                self.format.record(&to_json(&created), MEMBERS)?;
-            }
-            Verb::Show { product } => {
-                self.format.record(&to_json(&services.tenants.product(&caller, &product).await?), MEMBERS)?;
-            }
-            Verb::Update { product, change } => {
-                let changed = services
-                    .tenants
-                    .change_product(&caller, &product, &Precondition::None, &change.into())
-                    .await?;
-                self.format.record(&to_json(&changed), MEMBERS)?;
-            }
-            Verb::Delete { product } => {
-                services.tenants.delete_product(&caller, &product, &Precondition::None).await?;
-                let document = json!({ "product": product, "deleted": true });
-                self.format.done(&document, format_args!("product {product} deleted"))?;
-            }
-        }
-        Ok(())
+        let Self { verb, connection, format } = self;
+        Target::with(global, &connection, async |target| act(verb, target, format).await).await
     }
 }
 
-async fn list(services: &Services, caller: &Manager) -> Result<Vec<Value>, Failure> {
-    let products = all_pages(async |page| services.tenants.products(caller, &page).await).await?;
-    Ok(products.iter().map(to_json).collect())
+async fn act(verb: Verb, target: &Target<'_>, format: Format) -> Result<(), Failure> {
+    let ask = async |on| target.ask(UseCase::Product(on)).await;
+    let record = |record: Value| format.record(&record, MEMBERS);
+    match verb {
+        Verb::List => target.print(&List::Products, None, format, COLUMNS).await,
+        Verb::Create { product, change } => {
+            let body = change.into_members().with("product", Some(product)).into_body();
+            record(ask(OnRecord::Create(body)).await?)
+        }
+        Verb::Show { product } => record(ask(OnRecord::Show(product)).await?),
+        Verb::Update { product, change } => {
+            record(ask(OnRecord::Change(product, change.into_members().into_body())).await?)
+        }
+        Verb::Delete { product, confirm } => {
+            confirm.ask(format_args!("Delete the product {product}"))?;
+            ask(OnRecord::Delete(product.clone())).await?;
+            let document = json!({ "product": product, "deleted": true });
+            format.done(&document, format_args!("product {product} deleted"))
+        }
+    }
 }

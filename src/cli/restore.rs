@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use super::confirm::Confirm;
 use super::opened::Opened;
 use super::output::Format;
 use super::{Failure, Global};
@@ -31,6 +32,8 @@ pub(super) struct Restore {
     #[arg(long)]
     keep_recorded_tokens: bool,
     #[command(flatten)]
+    confirm: Confirm,
+    #[command(flatten)]
     format: Format,
 }
 
@@ -38,7 +41,11 @@ impl Restore {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
         let settings = global.settings()?;
         let restored = match &self.file {
-            None => self.make_safe(settings).await?,
+            None => {
+                let tokens = if self.keep_recorded_tokens { "all short-lived tokens" } else { "all tokens" };
+                self.confirm.ask(format_args!("Revoke {tokens} in the database of the settings"))?;
+                self.make_safe(settings).await?
+            }
             Some(_) if settings.database.engine() != "SQLite" => {
                 return Err(Failure::Fault(
                     "the database is PostgreSQL, which has its own tools: run pg_restore first, then `mintmark restore` \

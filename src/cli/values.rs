@@ -1,12 +1,12 @@
-//! Values of options that set members of a record; an empty string resets a member to its default.
+//! Values of options: durations, dates, pairs; and the members of a request that options set.
 
-use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use crate::model::expiry::TokenExpiry;
-use crate::model::member::Member;
+use serde_json::{Map, Value, json};
 
-/// The value of an option; an empty string is the `null` of the management API.
+use crate::model::clock::{Clock as _, SystemClock, UnixSeconds, from_rfc3339, to_rfc3339};
+
+/// The value of an option; an empty text is the `null` of the management API, which resets a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum OptionValue<T> {
     Empty,
@@ -21,34 +21,156 @@ impl<T: FromStr> FromStr for OptionValue<T> {
     }
 }
 
-/// The member that an option sets.
-pub(super) fn member<T>(given: Option<OptionValue<T>>) -> Member<T> {
-    match given {
-        None => Member::Absent,
-        Some(OptionValue::Empty) => Member::Null,
-        Some(OptionValue::Value(value)) => Member::Value(value),
+/// A length of time, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Duration(pub(super) i64);
+
+impl FromStr for Duration {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const UNITS: [(char, i64); 5] = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400), ('w', 604_800)];
+        let found = UNITS.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(*unit)?, *seconds)));
+        let (number, seconds) = found.unwrap_or((text, 1));
+        let number: Option<i64> = number.parse().ok();
+        number
+            .and_then(|number| number.checked_mul(seconds))
+            .map(Self)
+            .ok_or("write seconds, or a duration like 90s, 15m, 1h, 30d or 2w")
     }
 }
 
-/// The member that a list option sets; an empty string is the empty list.
-pub(super) fn members(given: Option<Vec<String>>) -> Member<Vec<String>> {
-    Member::from(given.map(|items| items.into_iter().filter(|item| !item.is_empty()).collect()))
+impl From<Duration> for Value {
+    fn from(duration: Duration) -> Self {
+        duration.0.into()
+    }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Expiry(pub(super) TokenExpiry);
+/// The lifetime of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expiry {
+    Never,
+    After(Duration),
+}
 
 impl FromStr for Expiry {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "never" => Ok(Self(TokenExpiry::Never {})),
-            seconds => seconds
-                .parse()
-                .map(|seconds| Self(TokenExpiry::After { seconds }))
-                .map_err(|_| "write `never`, or a number of seconds like 3600"),
+        if text == "never" {
+            return Ok(Self::Never);
         }
+        text.parse().map(Self::After).map_err(|_| "write `never`, seconds, or a duration like 15m, 1h or 30d")
+    }
+}
+
+impl From<Expiry> for Value {
+    fn from(expiry: Expiry) -> Self {
+        match expiry {
+            Expiry::Never => json!({ "mode": "never" }),
+            Expiry::After(Duration(seconds)) => json!({ "mode": "after", "seconds": seconds }),
+        }
+    }
+}
+
+/// When one token ends: a lifetime, or the date on which it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TokenEnd(Expiry);
+
+impl TokenEnd {
+    fn parse(text: &str, now: UnixSeconds) -> Result<Self, &'static str> {
+        let at = instant(text).map(|at| Ok(Expiry::After(Duration(at.saturating_sub(now)))));
+        at.unwrap_or_else(|| text.parse())
+            .map(Self)
+            .map_err(|_| "write `never`, a duration like 3600, 1h or 30d, or a date like 2027-01-31")
+    }
+}
+
+impl FromStr for TokenEnd {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text, SystemClock.now())
+    }
+}
+
+impl From<TokenEnd> for Value {
+    fn from(TokenEnd(expiry): TokenEnd) -> Self {
+        expiry.into()
+    }
+}
+
+/// When something ends: `never`, a date, or a duration from now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End(Option<UnixSeconds>);
+
+impl End {
+    fn parse(text: &str, now: UnixSeconds) -> Result<Self, &'static str> {
+        if text == "never" {
+            return Ok(Self(None));
+        }
+        let span = || text.parse().ok().map(|Duration(seconds)| now.saturating_add(seconds));
+        instant(text).or_else(span).map(|at| Self(Some(at))).ok_or(
+            "write a date like 2027-01-31, an instant like 2027-01-31T18:00:00Z, a duration from now like 30d, or `never`",
+        )
+    }
+}
+
+impl FromStr for End {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text, SystemClock.now())
+    }
+}
+
+impl From<End> for Value {
+    fn from(End(at): End) -> Self {
+        at.map(to_rfc3339).into()
+    }
+}
+
+/// An instant in the past: a date, or how long ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Past(pub(super) UnixSeconds);
+
+impl Past {
+    fn parse(text: &str, now: UnixSeconds) -> Result<Self, &'static str> {
+        let span = || text.parse().ok().map(|Duration(seconds)| now.saturating_sub(seconds));
+        instant(text).or_else(span).map(Self).ok_or(
+            "write a date like 2026-11-23, an instant like 2026-11-23T08:00:00Z, or how long ago, like 24h or 7d",
+        )
+    }
+}
+
+impl FromStr for Past {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text, SystemClock.now())
+    }
+}
+
+/// An RFC 3339 instant, or the start of a day in UTC.
+fn instant(text: &str) -> Option<UnixSeconds> {
+    from_rfc3339(text).or_else(|| from_rfc3339(&format!("{text}T00:00:00Z")))
+}
+
+/// How many tokens are valid at a time: a number, or a word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Count(String);
+
+impl FromStr for Count {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl From<Count> for Value {
+    fn from(Count(text): Count) -> Self {
+        text.parse::<i64>().map_or_else(|_| Self::from(text), Self::from)
     }
 }
 
@@ -64,37 +186,119 @@ impl FromStr for Pair {
     }
 }
 
-/// Pairs to set and keys to remove, as a merge patch.
-pub(super) fn metadata(set: Vec<Pair>, removed: Vec<String>) -> Member<BTreeMap<String, Option<String>>> {
-    if set.is_empty() && removed.is_empty() {
-        return Member::Absent;
+/// The members of a request, by the names of the management API.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Members(Map<String, Value>);
+
+impl Members {
+    /// Adds a member if its option is given.
+    #[must_use]
+    pub(super) fn with(mut self, name: &str, given: Option<impl Into<Value>>) -> Self {
+        if let Some(value) = given {
+            self.0.insert(name.to_owned(), value.into());
+        }
+        self
     }
-    let removed = removed.into_iter().map(|key| (key, None));
-    Member::Value(removed.chain(set.into_iter().map(|Pair(key, value)| (key, Some(value)))).collect())
+
+    /// The same for a list; an empty text is the empty list.
+    #[must_use]
+    pub(super) fn with_list(self, name: &str, given: Option<Vec<String>>) -> Self {
+        let items = given.map(|items| items.into_iter().filter(|item| !item.is_empty()).collect::<Vec<_>>());
+        self.with(name, items)
+    }
+
+    /// The same for pairs to set and keys to remove, as a merge patch (RFC 7396).
+    #[must_use]
+    pub(super) fn with_pairs(self, name: &str, set: Vec<Pair>, removed: Vec<String>) -> Self {
+        let removed = removed.into_iter().map(|key| (key, Value::Null));
+        let set = set.into_iter().map(|Pair(key, value)| (key, Value::from(value)));
+        let pairs: Map<String, Value> = removed.chain(set).collect();
+        self.with(name, (!pairs.is_empty()).then_some(pairs))
+    }
+
+    pub(super) fn into_body(self) -> Value {
+        self.0.into()
+    }
+}
+
+impl<T: Into<Value>> From<OptionValue<T>> for Value {
+    fn from(given: OptionValue<T>) -> Self {
+        match given {
+            OptionValue::Empty => Self::Null,
+            OptionValue::Value(value) => value.into(),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const NOW: UnixSeconds = 1_800_000_000;
+
     #[test]
-    fn an_empty_string_resets_a_member() {
-        assert_eq!(member::<i64>(None), Member::Absent);
-        assert_eq!(member("".parse::<OptionValue<i64>>().ok()), Member::Null);
-        assert_eq!(member("7".parse::<OptionValue<i64>>().ok()), Member::Value(7));
-        assert!("x".parse::<OptionValue<i64>>().is_err());
-        assert_eq!(members(Some(vec![String::new()])), Member::Value(vec![]));
+    fn durations_have_units() {
+        for (text, seconds) in [
+            ("3600", 3600),
+            ("90s", 90),
+            ("15m", 900),
+            ("1h", 3600),
+            ("30d", 2_592_000),
+            ("2w", 1_209_600),
+            ("-5", -5),
+        ] {
+            assert_eq!(text.parse(), Ok(Duration(seconds)), "{text}");
+        }
+        for bad in
+            ["", "h", "1.5h", "1y", "1 h", "soon", "99999999999999999999", "9223372036854775807d", "1é"]
+        {
+            assert!(bad.parse::<Duration>().is_err(), "{bad}");
+        }
     }
 
     #[test]
-    fn expiry_and_pairs() {
-        assert_eq!("never".parse(), Ok(Expiry(TokenExpiry::Never {})));
-        assert_eq!("60".parse(), Ok(Expiry(TokenExpiry::After { seconds: 60 })));
-        assert!("soon".parse::<Expiry>().is_err());
-        assert_eq!("a=b=c".parse(), Ok(Pair("a".into(), "b=c".into())));
+    fn a_lifetime_is_never_or_a_duration() {
+        assert_eq!(Value::from("never".parse::<Expiry>().unwrap()), json!({"mode": "never"}));
+        assert_eq!(Value::from("1h".parse::<Expiry>().unwrap()), json!({"mode": "after", "seconds": 3600}));
+        assert!("2027-01-31".parse::<Expiry>().is_err());
+        let end = |text| TokenEnd::parse(text, NOW).map(Value::from);
+        assert_eq!(end("never"), Ok(json!({"mode": "never"})));
+        assert_eq!(end("60"), Ok(json!({"mode": "after", "seconds": 60})));
+        assert_eq!(end("2027-01-16"), Ok(json!({"mode": "after", "seconds": 57_600})));
+        assert!(end("tomorrow").is_err());
+    }
+
+    #[test]
+    fn dates_are_days_in_utc_instants_or_durations() {
+        let end = |text| End::parse(text, NOW).map(Value::from);
+        assert_eq!(end("2027-01-31"), Ok(json!("2027-01-31T00:00:00Z")));
+        assert_eq!(end("2027-01-31T05:30:00+05:30"), Ok(json!("2027-01-31T00:00:00Z")));
+        assert_eq!(end("1d"), Ok(json!("2027-01-16T08:00:00Z")));
+        assert_eq!(end("never"), Ok(json!(null)));
+        assert!(end("31.01.2027").is_err() && end("2027-02-30").is_err());
+        assert_eq!(Past::parse("1h", NOW), Ok(Past(NOW - 3600)));
+        assert_eq!(Past::parse("2027-01-15", NOW), Ok(Past(NOW - 28_800)));
+        assert!(Past::parse("never", NOW).is_err());
+    }
+
+    #[test]
+    fn members_are_left_out_null_or_set() {
+        let body = Members::default()
+            .with("absent", None::<i64>)
+            .with("null", Some("".parse::<OptionValue<Duration>>().unwrap()))
+            .with("set", Some("1m".parse::<OptionValue<Duration>>().unwrap()))
+            .with("many", Some("many".parse::<OptionValue<Count>>().unwrap()))
+            .with("five", Some("5".parse::<OptionValue<Count>>().unwrap()))
+            .with_list("empty", Some(vec![String::new()]))
+            .with_list("no_list", None)
+            .with_pairs("pairs", vec!["a=b=c".parse().unwrap()], vec!["d".to_owned()])
+            .with_pairs("no_pairs", vec![], vec![])
+            .into_body();
+        assert_eq!(
+            body,
+            json!({"null": null, "set": 60, "many": "many", "five": 5, "empty": [], "pairs": {"a": "b=c", "d": null}})
+        );
         assert!("a".parse::<Pair>().is_err());
-        let patch = metadata(vec!["a=".parse().unwrap()], vec!["b".to_owned()]);
-        let expected = BTreeMap::from([("a".to_owned(), Some(String::new())), ("b".to_owned(), None)]);
-        assert_eq!(patch.value(), Some(&expected));
+        assert!("x".parse::<OptionValue<Duration>>().is_err());
     }
 }

@@ -1,15 +1,13 @@
 //! `mintmark workspaces`: the tenants.
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::opened::{Opened, all_pages};
+use super::confirm::Confirm;
 use super::output::Format;
-use super::values::{OptionValue, member, members};
+use super::target::{Connection, List, OnRecord, Target, UseCase};
+use super::values::{Members, OptionValue};
 use super::{Failure, Global};
-use crate::kernel::{Manager, Precondition, to_json};
-use crate::model::member::Member;
-use crate::tenants::WorkspaceChange;
 
 const COLUMNS: &[&str] = &["workspace_id", "name", "status", "never_expires_allowed", "products_allowed"];
 const MEMBERS: &[&str] = &[
@@ -23,25 +21,30 @@ const MEMBERS: &[&str] = &[
     "updated_at",
 ];
 
-/// List, create, show, update, suspend, resume and delete workspaces: the tenants.
+/// List, create, show, change, suspend, resume and delete workspaces: the tenants
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    disable_help_subcommand = true,
+    after_help = "\
 Examples:
   mintmark workspaces create acme-in --name 'Acme India'
   mintmark workspaces update acme-in --products-allowed e-invoicing,gst
   mintmark workspaces update acme-in --all-products
   mintmark workspaces suspend acme-in
-  mintmark workspaces list --json")]
+  mintmark workspaces list --json"
+)]
 pub(super) struct Workspaces {
     #[command(subcommand)]
     verb: Verb,
+    #[command(flatten)]
+    connection: Connection,
     #[command(flatten)]
     format: Format,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// All workspaces
+    /// List all workspaces
     #[command(after_help = "Example:\n  mintmark workspaces list --json")]
     List,
     /// Create a workspace
@@ -53,8 +56,8 @@ enum Verb {
         #[command(flatten)]
         change: Change,
     },
-    /// One workspace
-    #[command(after_help = "Example:\n  mintmark workspaces show acme-in")]
+    /// Show a workspace
+    #[command(visible_alias = "get", after_help = "Example:\n  mintmark workspaces show acme-in")]
     Show {
         /// The workspace
         #[arg(allow_hyphen_values = true)]
@@ -71,14 +74,14 @@ enum Verb {
         #[command(flatten)]
         change: Change,
     },
-    /// Refuse all its API clients until it is resumed
+    /// Refuse all API clients of a workspace and suspend their tokens until it is resumed
     #[command(after_help = "Example:\n  mintmark workspaces suspend acme-in")]
     Suspend {
         /// The workspace
         #[arg(allow_hyphen_values = true)]
         workspace_id: String,
     },
-    /// Accept its API clients again
+    /// Accept the API clients of a workspace again
     #[command(after_help = "Example:\n  mintmark workspaces resume acme-in")]
     Resume {
         /// The workspace
@@ -91,6 +94,8 @@ enum Verb {
         /// The workspace
         #[arg(allow_hyphen_values = true)]
         workspace_id: String,
+        #[command(flatten)]
+        confirm: Confirm,
     },
 }
 
@@ -103,7 +108,7 @@ struct Change {
     #[arg(long, value_name = "TEXT")]
     description: Option<OptionValue<String>>,
     /// Whether its API clients may have tokens that never expire [default: true]
-    #[arg(long, value_name = "BOOL")]
+    #[arg(long, value_name = "true|false")]
     never_expires_allowed: Option<OptionValue<bool>>,
     /// The only products its API clients may be granted; '' for none [default: all]
     #[arg(long, value_name = "CODES", value_delimiter = ',')]
@@ -113,65 +118,47 @@ struct Change {
     all_products: bool,
 }
 
-impl From<Change> for WorkspaceChange {
-    fn from(change: Change) -> Self {
-        Self {
-            name: member(change.name),
-            description: member(change.description),
-            never_expires_allowed: member(change.never_expires_allowed),
-            products_allowed: if change.all_products {
-                Member::Null
-            } else {
-                members(change.products_allowed)
-            },
-            ..Self::default()
-        }
+impl Change {
+    /// The members of the request that sets these.
+    fn into_members(self) -> Members {
+        Members::default()
+            .with("name", self.name)
+            .with("description", self.description)
+            .with("never_expires_allowed", self.never_expires_allowed)
+            .with_list("products_allowed", self.products_allowed)
+            .with("products_allowed", self.all_products.then_some(Value::Null))
     }
-}
-
-fn status(status: &str) -> WorkspaceChange {
-    WorkspaceChange { status: Member::Value(status.to_owned()), ..WorkspaceChange::default() }
 }
 
 impl Workspaces {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
-        Opened::with(global, async |opened| self.act(opened).await).await
+        let Self { verb, connection, format } = self;
+        Target::with(global, &connection, async |target| act(verb, target, format).await).await
     }
+}
 
-    async fn act(self, opened: &Opened) -> Result<(), Failure> {
-        let (services, caller, format) = (&opened.core.services, Manager::command_line(), self.format);
-        let update = async |workspace_id: String, change: WorkspaceChange| -> Result<(), Failure> {
-            let changed = services
-                .tenants
-                .change_workspace(&caller, &workspace_id, &Precondition::None, &change)
-                .await?;
-            format.record(&to_json(&changed), MEMBERS)
-        };
-        match self.verb {
-            Verb::List => {
-                let workspaces =
-                    all_pages(async |page| services.tenants.workspaces(&caller, &page).await).await?;
-                let records: Vec<_> = workspaces.iter().map(to_json).collect();
-                format.list(&records, COLUMNS)?;
-            }
-            Verb::Create { workspace_id, change } => {
-                let id = Member::from(workspace_id);
-                let created = services.tenants.create_workspace(&caller, &id, &change.into(), None).await?;
-                format.record(&to_json(&created), MEMBERS)?;
-            }
-            Verb::Show { workspace_id } => {
-                format
-                    .record(&to_json(&services.tenants.workspace(&caller, &workspace_id).await?), MEMBERS)?;
-            }
-            Verb::Update { workspace_id, change } => update(workspace_id, change.into()).await?,
-            Verb::Suspend { workspace_id } => update(workspace_id, status("suspended")).await?,
-            Verb::Resume { workspace_id } => update(workspace_id, status("active")).await?,
-            Verb::Delete { workspace_id } => {
-                services.tenants.delete_workspace(&caller, &workspace_id, &Precondition::None).await?;
-                let document = json!({ "workspace_id": workspace_id, "deleted": true });
-                format.done(&document, format_args!("workspace {workspace_id} deleted"))?;
-            }
+async fn act(verb: Verb, target: &Target<'_>, format: Format) -> Result<(), Failure> {
+    let ask = async |on| target.ask(UseCase::Workspace(on)).await;
+    let record = |record: Value| format.record(&record, MEMBERS);
+    let set_status = async |id, status: &str| ask(OnRecord::Change(id, json!({ "status": status }))).await;
+    match verb {
+        Verb::List => target.print(&List::Workspaces, None, format, COLUMNS).await,
+        Verb::Create { workspace_id, change } => {
+            let body = change.into_members().with("workspace_id", workspace_id).into_body();
+            record(ask(OnRecord::Create(body)).await?)
         }
-        Ok(())
+        Verb::Show { workspace_id } => record(ask(OnRecord::Show(workspace_id)).await?),
+        Verb::Update { workspace_id, change } => {
+            record(ask(OnRecord::Change(workspace_id, change.into_members().into_body())).await?)
+        }
+        Verb::Suspend { workspace_id } => record(set_status(workspace_id, "suspended").await?),
+        Verb::Resume { workspace_id } => record(set_status(workspace_id, "active").await?),
+        Verb::Delete { workspace_id, confirm } => {
+            confirm
+                .ask(format_args!("Delete the workspace {workspace_id}, whose id is never given again"))?;
+            ask(OnRecord::Delete(workspace_id.clone())).await?;
+            let document = json!({ "workspace_id": workspace_id, "deleted": true });
+            format.done(&document, format_args!("workspace {workspace_id} deleted"))
+        }
     }
 }

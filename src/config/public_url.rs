@@ -19,10 +19,14 @@ pub struct PublicUrl {
 }
 
 /// Why a text is not an issuer: reason and remedy.
-pub(super) type Refusal = (String, String);
+pub(crate) type Refusal = (String, String);
 
 impl PublicUrl {
-    pub(super) fn parse(text: &str) -> Result<Self, Refusal> {
+    /// Reads an issuer.
+    ///
+    /// # Errors
+    /// Why it is not one.
+    pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
         let refuse = |reason: &str, remedy: &str| Err((reason.to_owned(), remedy.to_owned()));
         let Ok(url) = Url::parse(text) else {
             return refuse("it is not a URL", "Write it like https://tokens.example.com");

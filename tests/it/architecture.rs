@@ -24,6 +24,7 @@ const ROOMS: [(&str, &[&str]); 23] = [
             "tokens",
             "tenants",
             "clients",
+            "ledger",
             "kernel",
             "vault",
             "telemetry",
@@ -124,7 +125,7 @@ const CRATES: [(&str, &[&str]); 13] = [
     ("ring", &["signing", "vault"]),
     ("aws_lc_rs", &["signing"]),
     ("governor", &["oauth/authenticate"]),
-    ("clap", &["main", "cli"]),
+    ("clap", &["cli"]),
     ("prometheus_client", &["telemetry"]),
     ("reqwest", &["cli", "config"]),
 ];

@@ -8,6 +8,7 @@ use crate::support::{Engine, on_both_engines};
 on_both_engines!(
     the_first_run_prints_a_secret_and_the_second_none,
     of_runs_at_once_one_makes_the_client,
+    a_server_and_runs_started_together_wait_for_each_other,
     a_running_server_accepts_the_new_client,
 );
 
@@ -50,6 +51,24 @@ async fn of_runs_at_once_one_makes_the_client(engine: Engine) {
     let secrets = ran.iter().filter(|made| made.get("client_secret").is_some()).count();
     assert_eq!(secrets, 1, "{ran:?}");
     assert!(ran.iter().all(|made| made["client_id"] == ran[0]["client_id"]), "{ran:?}");
+}
+
+/// On nothing at all: the first of them makes database, master key and signing keys, the others find them.
+async fn a_server_and_runs_started_together_wait_for_each_other(engine: Engine) {
+    let place = Place::with_issuer(engine);
+    let running: Vec<_> = (0..3).map(|_| place.start(&["bootstrap", "--json"])).collect();
+    let serving = place.serve();
+    let ran: Vec<_> = running.into_iter().map(|running| running.wait().must_succeed()).collect();
+    let made: Vec<_> = ran.iter().map(super::process::Ran::json).collect();
+    let with_secret: Vec<_> = made.iter().filter(|made| made.get("client_secret").is_some()).collect();
+    assert_eq!(with_secret.len(), 1, "{made:?}");
+    let (id, secret) = (text(with_secret[0], "client_id"), text(with_secret[0], "client_secret"));
+    assert_eq!(serving.token(id, secret, "").await.status(), 200);
+    let served = serving.stop();
+    assert_eq!(served.code, 0);
+    let said = ran.iter().fold(served.stderr, |said, ran| said + &ran.stderr);
+    assert!(!said.contains("was there before") && !said.contains("ERROR"), "{said}");
+    assert_eq!(said.matches("NEW MASTER KEY").count(), 1, "{said}");
 }
 
 async fn a_running_server_accepts_the_new_client(engine: Engine) {

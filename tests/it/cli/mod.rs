@@ -1,9 +1,11 @@
 //! The command line, through the program itself.
 
+mod audit;
 mod backup;
 mod bootstrap;
 mod check;
 mod clients;
+mod confirm;
 mod damage;
 mod healthcheck;
 mod keys;
@@ -11,6 +13,7 @@ mod kills;
 mod process;
 mod products;
 mod quickstart;
+mod remote;
 mod restore;
 mod rewrap;
 mod secrecy;
@@ -18,4 +21,5 @@ mod serve;
 mod signals;
 mod tokens;
 mod usage;
+mod verify;
 mod workspaces;

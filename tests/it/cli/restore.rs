@@ -67,7 +67,7 @@ async fn everything_issued_before_is_revoked(engine: Engine) {
     let unknown = [issued(&serving, &never).await, issued(&serving, &hourly).await];
     assert_eq!(serving.stop().code, 0);
     if engine == Engine::Sqlite {
-        let refused = place.run(&command).must_fail(1, &["data/mintmark.db", "move it away"]);
+        let refused = place.run(&["restore", "copy.db"]).must_fail(1, &["data/mintmark.db", "move it away"]);
         assert!(!refused.stderr.contains("deleted"), "{refused:?}");
         std::fs::rename(place.path("data/mintmark.db"), place.path("old.db")).unwrap();
     }

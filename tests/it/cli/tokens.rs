@@ -82,8 +82,8 @@ async fn what_is_wrong_is_said(engine: Engine) {
     for verb in ["show", "revoke"] {
         tokens(&[verb, &id, &nothing]).must_fail(1, &["access token not found", "mintmark tokens list"]);
     }
-    tokens(&["create", &id, "--scope", "tax"]).must_fail(2, &["scope must be"]);
-    tokens(&["create", &id, "--token-expiry", "59"]).must_fail(2, &["token_expiry.seconds must be"]);
+    tokens(&["create", &id, "--scope", "tax"]).must_fail(2, &["--scope must be"]);
+    tokens(&["create", &id, "--token-expiry", "59"]).must_fail(2, &["--token-expiry (seconds) must be"]);
     tokens(&["create", &id, "--token-expiry", "soon"]).must_fail(2, &["never"]);
     place.run(&["clients", "disable", &id]).must_succeed();
     tokens(&["create", &id]).must_fail(1, &["disabled", "active"]);
@@ -124,7 +124,7 @@ async fn a_leaked_secret_takes_the_tokens_along(engine: Engine) {
     assert_eq!(update(&["--active-tokens", "replace"])["revoked_tokens"], 1);
     place
         .run(&["clients", "update", &id, "--active-tokens", "few"])
-        .must_fail(2, &["active_tokens must be many or replace"]);
+        .must_fail(2, &["--active-tokens must be many or replace"]);
     assert_eq!(live(), 0);
 }
 

@@ -46,7 +46,7 @@ async fn made_changed_and_deleted(engine: Engine) {
     assert!(shown.contains("description            The tenant / in India\n"), "{shown}");
     assert_eq!(described(""), json!(null));
     workspaces(&["update", "acme", "--products-allowed", "gst,nothing"])
-        .must_fail(2, &["products_allowed.1 is not a product"]);
+        .must_fail(2, &["--products-allowed (value 2) is not a product"]);
 
     let status = |verb: &str| workspaces(&[verb, "acme", "--json"]).must_succeed().json()["status"].clone();
     assert_eq!(status("suspend"), "suspended");
@@ -59,5 +59,5 @@ async fn made_changed_and_deleted(engine: Engine) {
     assert_eq!(deleted, json!({ "workspace_id": drawn, "deleted": true }));
     workspaces(&["create", drawn, "--name", "Again"]).must_fail(1, &["never used again"]);
     workspaces(&["show", drawn]).must_fail(1, &["workspace not found", "mintmark workspaces list"]);
-    workspaces(&["create", "no space", "--name", "x"]).must_fail(2, &["workspace_id must"]);
+    workspaces(&["create", "no space", "--name", "x"]).must_fail(2, &["WORKSPACE_ID must"]);
 }

@@ -1,0 +1,269 @@
+//! `mintmark clients`: the API clients of a workspace and their secrets. A secret is printed once, when it is created.
+
+mod change;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::confirm::Confirm;
+use super::output::{Format, Listing, line};
+use super::target::{ClientList, Connection, List, OnClient, Target, UseCase};
+use super::values::{Duration, End, Members};
+use super::{Failure, Global};
+use change::Change;
+
+const COLUMNS: &[&str] = &["client_id", "label", "status", "products", "permissions", "token_expiry"];
+const MEMBERS: &[&str] = &[
+    "client_id",
+    "workspace_id",
+    "label",
+    "description",
+    "status",
+    "products",
+    "permissions",
+    "token_expiry",
+    "active_tokens",
+    "replace_grace_seconds",
+    "signing_alg",
+    "allowed_ips",
+    "notification_emails",
+    "expires_at",
+    "metadata",
+    "last_used_at",
+    "created_at",
+    "updated_at",
+];
+const SECRET_COLUMNS: &[&str] = &["secret_id", "last_four", "created_at", "expires_at", "last_used_at"];
+const SHOWN_ONCE: &str = "\nKeep the secret: it is not shown again.";
+const NOT_MAILED: &str = "\nThe contacts are stored. This version sends no mail yet.";
+
+/// List, create, show, change, enable, disable and delete API clients, and add and delete their secrets
+#[derive(Debug, Args)]
+#[command(
+    disable_help_subcommand = true,
+    after_help = "\
+Examples:
+  mintmark clients create acme-in --label SAP --products e-invoicing,gst --token-expiry never
+  mintmark clients create acme-in --label Trial --products gst --token-expiry 1h --expires-at 30d
+  mintmark clients update CLIENT_ID --allowed-ips 203.0.113.0/24 --metadata owner=finance
+  mintmark clients update CLIENT_ID --allowed-ips ''
+  mintmark clients add-secret CLIENT_ID --expire-others-after 1d
+  mintmark clients add-secret CLIENT_ID --expire-others-after 0 --revoke-tokens
+  mintmark clients update CLIENT_ID --active-tokens replace --replace-grace 60
+  mintmark clients disable CLIENT_ID
+  mintmark clients list platform --json
+  mintmark clients get CLIENT_ID --remote https://tokens.example.com"
+)]
+pub(super) struct Clients {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    connection: Connection,
+    #[command(flatten)]
+    format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// List the API clients of a workspace, newest first
+    #[command(after_help = "Example:\n  mintmark clients list acme-in --product gst --status active")]
+    List {
+        /// The workspace
+        #[arg(allow_hyphen_values = true)]
+        workspace_id: String,
+        /// Only those whose label contains this
+        #[arg(long)]
+        label: Option<String>,
+        /// Only those that are granted this product
+        #[arg(long)]
+        product: Option<String>,
+        /// Only those that are active, or disabled
+        #[arg(long, value_parser = ["active", "disabled"])]
+        status: Option<String>,
+        /// At most this many [default: all]
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+        limit: Option<u32>,
+    },
+    /// Create an API client with a first secret
+    #[command(
+        after_help = "Example:\n  mintmark clients create acme-in --label 'SAP production' --products gst --token-expiry never"
+    )]
+    Create {
+        /// The workspace it belongs to
+        #[arg(allow_hyphen_values = true)]
+        workspace_id: String,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Show an API client with its live secrets
+    #[command(visible_alias = "get", after_help = "Example:\n  mintmark clients show CLIENT_ID")]
+    Show {
+        /// The API client
+        client_id: String,
+    },
+    /// Change the members given; an empty text ('') resets a member to its default
+    #[command(
+        after_help = "Example:\n  mintmark clients update CLIENT_ID --allowed-ips 203.0.113.0/24 --expires-at never"
+    )]
+    Update {
+        /// The API client
+        client_id: String,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Enable an API client again
+    #[command(after_help = "Example:\n  mintmark clients enable CLIENT_ID")]
+    Enable {
+        /// The API client
+        client_id: String,
+    },
+    /// Refuse an API client and suspend its tokens until it is enabled
+    #[command(after_help = "Example:\n  mintmark clients disable CLIENT_ID")]
+    Disable {
+        /// The API client
+        client_id: String,
+    },
+    /// Delete an API client with its secrets, and revoke its tokens
+    #[command(after_help = "Example:\n  mintmark clients delete CLIENT_ID")]
+    Delete {
+        /// The API client
+        client_id: String,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
+    /// Add a secret; an API client may have up to five
+    #[command(after_help = "Example:\n  mintmark clients add-secret CLIENT_ID --expire-others-after 1d")]
+    AddSecret {
+        /// The API client
+        client_id: String,
+        /// When the new secret expires: a date like 2027-01-31 (00:00 UTC), an instant, or a duration from now
+        /// [default: never]
+        #[arg(long, value_name = "DATE", allow_negative_numbers = true)]
+        expires_at: Option<End>,
+        /// Expire every other secret after this time, like 3600 or 1d; 0 for at once [default: leave them]
+        #[arg(
+            long,
+            alias = "expire-others-after-seconds",
+            value_name = "DURATION",
+            allow_negative_numbers = true
+        )]
+        expire_others_after: Option<Duration>,
+        /// Revoke all of its tokens too, as after a leak
+        #[arg(long)]
+        revoke_tokens: bool,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
+    /// Delete a secret
+    #[command(after_help = "Example:\n  mintmark clients delete-secret CLIENT_ID SECRET_ID --force")]
+    DeleteSecret {
+        /// The API client
+        client_id: String,
+        /// The secret, as `mintmark clients show` names it
+        secret_id: String,
+        /// Even if it is the last one
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        confirm: Confirm,
+    },
+}
+
+impl Clients {
+    pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
+        let Self { verb, connection, format } = self;
+        Target::with(global, &connection, async |target| act(verb, target, format).await).await
+    }
+}
+
+async fn act(verb: Verb, target: &Target<'_>, format: Format) -> Result<(), Failure> {
+    let set_status = async |client_id: String, status: &str| {
+        update(target, format, client_id, json!({ "status": status })).await
+    };
+    match verb {
+        Verb::List { workspace_id, label, product, status, limit } => {
+            let list = List::Clients(ClientList { workspace_id, label, product, status });
+            target.print(&list, limit, format, COLUMNS).await
+        }
+        Verb::Create { workspace_id, change } => {
+            let names_contacts = change.names_contacts();
+            let body = change.into_body();
+            let made = target.ask(UseCase::Client(OnClient::Create { workspace_id, body })).await?;
+            let (first, rest) = MEMBERS.split_at(1);
+            format.record(&made, &[first, &["client_secret"], rest].concat())?;
+            eprintln!("{SHOWN_ONCE}");
+            if names_contacts {
+                eprintln!("{NOT_MAILED}");
+            }
+            Ok(())
+        }
+        Verb::Show { client_id } => show(target, format, client_id).await,
+        Verb::Update { client_id, change } => {
+            let names_contacts = change.names_contacts();
+            update(target, format, client_id, change.into_body()).await?;
+            if names_contacts {
+                eprintln!("{NOT_MAILED}");
+            }
+            Ok(())
+        }
+        Verb::Enable { client_id } => set_status(client_id, "active").await,
+        Verb::Disable { client_id } => set_status(client_id, "disabled").await,
+        Verb::Delete { client_id, confirm } => {
+            let which = named(target, confirm, &client_id).await?;
+            confirm.ask(format_args!("Delete {which} with its secrets, and revoke all of its tokens"))?;
+            target.ask(UseCase::Client(OnClient::Delete(client_id.clone()))).await?;
+            let document = json!({ "client_id": client_id, "deleted": true });
+            format.done(&document, format_args!("API client {client_id} deleted"))
+        }
+        Verb::AddSecret { client_id, expires_at, expire_others_after, revoke_tokens, confirm } => {
+            if revoke_tokens {
+                let which = named(target, confirm, &client_id).await?;
+                confirm.ask(format_args!("Revoke all tokens of {which}"))?;
+            }
+            let body = Members::default()
+                .with("expires_at", expires_at)
+                .with("expire_others_after_seconds", expire_others_after)
+                .with("revoke_tokens", Some(revoke_tokens))
+                .into_body();
+            let made = target.ask(UseCase::Client(OnClient::AddSecret(client_id, body))).await?;
+            format.record(&made, &["client_secret", "secret_id", "created_at", "expires_at"])?;
+            eprintln!("{SHOWN_ONCE}");
+            Ok(())
+        }
+        Verb::DeleteSecret { client_id, secret_id, force, confirm } => {
+            let which = named(target, confirm, &client_id).await?;
+            confirm.ask(format_args!("Delete the secret {secret_id} of {which}"))?;
+            let document = json!({ "client_id": client_id, "secret_id": secret_id, "deleted": true });
+            let sentence = format!("client secret {secret_id} deleted");
+            target.ask(UseCase::Client(OnClient::DeleteSecret { client_id, secret_id, force })).await?;
+            format.done(&document, sentence)
+        }
+    }
+}
+
+async fn show(target: &Target<'_>, format: Format, client_id: String) -> Result<(), Failure> {
+    let record = target.ask(UseCase::Client(OnClient::Show(client_id))).await?;
+    format.record(&record, MEMBERS)?;
+    if !format.json {
+        line("")?;
+        let secrets = record.get("secrets").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        Listing::new(format, SECRET_COLUMNS).page(secrets)?;
+    }
+    Ok(())
+}
+
+async fn update(target: &Target<'_>, format: Format, client_id: String, body: Value) -> Result<(), Failure> {
+    let changed = target.ask(UseCase::Client(OnClient::Change(client_id, body))).await?;
+    let more: &[&str] = if changed.get("revoked_tokens").is_some() { &["revoked_tokens"] } else { &[] };
+    format.record(&changed, &[MEMBERS, more].concat())
+}
+
+/// The API client as a person knows it, for a question; its id where nobody is asked.
+pub(super) async fn named(target: &Target<'_>, confirm: Confirm, client_id: &str) -> Result<String, Failure> {
+    if !confirm.asks() {
+        return Ok(client_id.to_owned());
+    }
+    let record = target.ask(UseCase::Client(OnClient::Show(client_id.to_owned()))).await?;
+    let member = |name| record.get(name).and_then(Value::as_str).unwrap_or_default();
+    Ok(format!("the API client \"{}\" of the workspace {}", member("label"), member("workspace_id")))
+}

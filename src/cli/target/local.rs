@@ -1,0 +1,152 @@
+//! Use cases answered by the services, over the configured database.
+
+use serde_json::Value;
+
+use super::use_case::{AuditList, ClientList, List, OnClient, OnKey, OnRecord, OnToken, UseCase};
+use crate::clients::{ClientChange, ClientFilter, ClientSort, NewSecret};
+use crate::issuance::NewToken;
+use crate::kernel::{Error, Manager, Precondition, to_json};
+use crate::ledger::AuditFilter;
+use crate::model::member::Member;
+use crate::model::page::{Items, Page};
+use crate::services::Services;
+use crate::signing::NewSigningKey;
+use crate::tenants::{ProductChange, WorkspaceChange};
+
+/// A page of a list.
+pub(super) async fn page(services: &Services, list: &List, page: &Page) -> Result<Items<Value>, Error> {
+    let caller = &Manager::command_line();
+    Ok(match list {
+        List::Workspaces => json_of(services.tenants.workspaces(caller, page).await?),
+        List::Products => json_of(services.tenants.products(caller, page).await?),
+        List::Clients(wanted) => {
+            let ClientList { workspace_id, label, product, status } = wanted.clone();
+            let filter = ClientFilter { label, product, status, ..ClientFilter::default() };
+            json_of(
+                services
+                    .clients
+                    .clients(caller, Some(&workspace_id), &filter, ClientSort::default(), page)
+                    .await?,
+            )
+        }
+        List::Tokens { client_id } => json_of(services.tokens.access_tokens(caller, client_id, page).await?),
+        List::SigningKeys => json_of(services.signing.signing_keys(caller, page).await?),
+        List::AuditEvents(wanted) => {
+            let AuditList { workspace_id, client_id, action, since, until } = wanted.clone();
+            let filter = AuditFilter { workspace_id, client_id, action, since, until };
+            json_of(services.ledger.audit_events(caller, &filter, page).await?)
+        }
+    })
+}
+
+fn json_of<T: serde::Serialize>(items: Items<T>) -> Items<Value> {
+    items.map(|item| to_json(&item))
+}
+
+/// The answer to a use case: the record, or the number of tokens that a change revoked.
+pub(super) async fn answer(services: &Services, use_case: UseCase) -> Result<Value, Error> {
+    match use_case {
+        UseCase::Workspace(on) => workspace(services, on).await,
+        UseCase::Product(on) => product(services, on).await,
+        UseCase::Client(on) => client(services, on).await,
+        UseCase::Token(on) => token(services, on).await,
+        UseCase::SigningKey(on) => signing_key(services, on).await,
+    }
+}
+
+async fn workspace(services: &Services, on: OnRecord) -> Result<Value, Error> {
+    let (caller, tenants) = (&Manager::command_line(), &services.tenants);
+    Ok(match on {
+        OnRecord::Create(body) => {
+            let (id, change) = WorkspaceChange::read_new(&body);
+            to_json(&tenants.create_workspace(caller, &id, &change, None).await?)
+        }
+        OnRecord::Show(id) => to_json(&tenants.workspace(caller, &id).await?),
+        OnRecord::Change(id, body) => {
+            let change = WorkspaceChange::read(&body);
+            to_json(&tenants.change_workspace(caller, &id, &Precondition::None, &change).await?)
+        }
+        OnRecord::Delete(id) => {
+            tenants.delete_workspace(caller, &id, &Precondition::None).await?;
+            Value::Null
+        }
+    })
+}
+
+async fn product(services: &Services, on: OnRecord) -> Result<Value, Error> {
+    let (caller, tenants) = (&Manager::command_line(), &services.tenants);
+    Ok(match on {
+        OnRecord::Create(body) => {
+            let (code, change) = ProductChange::read_new(&body);
+            to_json(&tenants.create_product(caller, &code, &change, None).await?)
+        }
+        OnRecord::Show(code) => to_json(&tenants.product(caller, &code).await?),
+        OnRecord::Change(code, body) => {
+            let change = ProductChange::read(&body);
+            to_json(&tenants.change_product(caller, &code, &Precondition::None, &change).await?)
+        }
+        OnRecord::Delete(code) => {
+            tenants.delete_product(caller, &code, &Precondition::None).await?;
+            Value::Null
+        }
+    })
+}
+
+async fn client(services: &Services, on: OnClient) -> Result<Value, Error> {
+    let (caller, clients) = (&Manager::command_line(), &services.clients);
+    Ok(match on {
+        OnClient::Create { workspace_id, body } => {
+            let wanted = ClientChange::read(&body);
+            to_json(&clients.create_client(caller, &workspace_id, &wanted, None).await?)
+        }
+        OnClient::Show(id) => to_json(&clients.client(caller, &id).await?),
+        OnClient::Change(id, body) => {
+            let change = ClientChange::read(&body);
+            to_json(&clients.change_client(caller, &id, &Precondition::None, &change).await?)
+        }
+        OnClient::Delete(id) => {
+            clients.delete_client(caller, &id, &Precondition::None).await?;
+            Value::Null
+        }
+        OnClient::AddSecret(id, body) => {
+            to_json(&clients.add_secret(caller, &id, &NewSecret::read(&body), None).await?)
+        }
+        OnClient::DeleteSecret { client_id, secret_id, force } => {
+            clients.delete_secret(caller, &client_id, &secret_id, force).await?;
+            Value::Null
+        }
+    })
+}
+
+async fn token(services: &Services, on: OnToken) -> Result<Value, Error> {
+    let (caller, tokens) = (&Manager::command_line(), &services.tokens);
+    Ok(match on {
+        OnToken::Create { client_id, body } => {
+            let wanted = NewToken::read(&body);
+            to_json(&services.issuer.generate(caller, &client_id, &wanted, None).await?)
+        }
+        OnToken::Show { client_id, jti } => to_json(&tokens.access_token(caller, &client_id, &jti).await?),
+        OnToken::Revoke { client_id, jti } => {
+            tokens.revoke_token(caller, &client_id, &jti).await?;
+            Value::Null
+        }
+        OnToken::RevokeAll { client_id } => tokens.revoke_tokens(caller, &client_id).await?.into(),
+    })
+}
+
+async fn signing_key(services: &Services, on: OnKey) -> Result<Value, Error> {
+    let (caller, signing) = (&Manager::command_line(), &services.signing);
+    Ok(match on {
+        OnKey::Create(body) => {
+            let mut new = NewSigningKey::read(&body);
+            if new.alg.is_absent() {
+                new.alg = Member::Value(services.policy().signing_alg.as_str().to_owned());
+            }
+            to_json(&signing.create_signing_key(caller, &new, None).await?)
+        }
+        OnKey::Show(kid) => to_json(&signing.signing_key(caller, &kid).await?),
+        OnKey::Delete { kid, revoke_tokens } => {
+            signing.delete_signing_key(caller, &kid, revoke_tokens, &Precondition::None).await?.into()
+        }
+    })
+}

@@ -1,0 +1,118 @@
+//! What commands on records work on: the configured database, or a server (`--remote`). The commands do not see which.
+
+mod local;
+mod remote;
+mod routes;
+mod use_case;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::opened::Opened;
+use super::output::{Format, Listing};
+use super::{Failure, Global};
+use crate::model::page::Page;
+use remote::Remote;
+
+pub(super) use remote::Address;
+pub(super) use use_case::{AuditList, ClientList, List, OnClient, OnKey, OnRecord, OnToken, UseCase};
+
+/// Where a command on records works.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Connection {
+    /// Work on a running server, over its management API; the access token comes from MINTMARK_TOKEN
+    #[arg(long, global = true, value_name = "URL", help_heading = super::COMMON)]
+    remote: Option<String>,
+    /// Read the access token for --remote from this file
+    #[arg(long, global = true, value_name = "FILE", help_heading = super::COMMON)]
+    token_file: Option<PathBuf>,
+}
+
+impl Connection {
+    /// The server, if one is named.
+    pub(super) fn address(&self) -> Result<Option<Address>, Failure> {
+        self.remote.as_deref().map(Address::parse).transpose()
+    }
+
+    /// Refuses `--remote` for a command that needs the database itself.
+    pub(super) fn must_be_local(&self, command: &str) -> Result<(), Failure> {
+        match self.remote {
+            None => Ok(()),
+            Some(_) => Err(Failure::Usage(format!(
+                "{command} works on the database itself: run it where the server runs, without --remote"
+            ))),
+        }
+    }
+}
+
+/// The database or a server.
+pub(super) enum Target<'a> {
+    Local(&'a Opened),
+    Remote(Box<Remote>),
+}
+
+impl Target<'_> {
+    /// Connects, runs `act`, and closes a database even after an error.
+    pub(super) async fn with(
+        global: &Global,
+        connection: &Connection,
+        act: impl AsyncFnOnce(&Target<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let Some(address) = connection.address()? else {
+            if connection.token_file.is_some() {
+                return Err(Failure::Usage("--token-file belongs to --remote URL".to_owned()));
+            }
+            return Opened::with(global, async |opened| act(&Target::Local(opened)).await).await;
+        };
+        let remote = Remote::new(address, connection.token_file.as_deref())?;
+        act(&Target::Remote(Box::new(remote))).await
+    }
+
+    /// Runs a use case; the answer is the record, `null` if there is none to show, or how many tokens were revoked.
+    pub(super) async fn ask(&self, use_case: UseCase) -> Result<Value, Failure> {
+        match self {
+            Self::Local(opened) => Ok(local::answer(&opened.core.services, use_case).await?),
+            Self::Remote(remote) => remote.answer(use_case).await,
+        }
+    }
+
+    /// Prints a list page by page, at most `limit` items of it.
+    pub(super) async fn print(
+        &self,
+        list: &List,
+        limit: Option<u32>,
+        format: Format,
+        columns: &[&str],
+    ) -> Result<(), Failure> {
+        let mut listing = Listing::new(format, columns);
+        let mut left = limit.unwrap_or(u32::MAX);
+        let mut after = None;
+        loop {
+            let (items, next) = self.page(list, left.min(Page::MAX_LIMIT), after).await?;
+            listing.page(&items)?;
+            left = left.saturating_sub(u32::try_from(items.len()).unwrap_or(u32::MAX));
+            after = next;
+            if after.is_none() || left == 0 {
+                return listing.end();
+            }
+        }
+    }
+
+    async fn page(
+        &self,
+        list: &List,
+        limit: u32,
+        after: Option<String>,
+    ) -> Result<(Vec<Value>, Option<String>), Failure> {
+        match self {
+            Self::Local(opened) => {
+                let page =
+                    local::page(&opened.core.services, list, &Page { after, ..Page::first(limit) }).await?;
+                Ok((page.items, page.next_after))
+            }
+            Self::Remote(remote) => remote.page(list, limit, after).await,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Where a server answers each use case: method, path, query and body (`openapi.yaml`).
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::use_case::{AuditList, ClientList, List, OnClient, OnKey, OnRecord, OnToken, UseCase};
+use crate::model::clock::to_rfc3339;
+
+/// A request below `/v1`.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) method: Method,
+    /// The segments of the path, not encoded.
+    pub(super) path: Vec<String>,
+    pub(super) query: Vec<(&'static str, String)>,
+    pub(super) body: Option<Value>,
+}
+
+impl Route {
+    fn new<const N: usize>(method: Method, path: [&str; N]) -> Self {
+        let path = path.map(str::to_owned).to_vec();
+        Self { method, path, query: Vec::new(), body: None }
+    }
+
+    fn get<const N: usize>(path: [&str; N]) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    fn with(mut self, name: &'static str, value: Option<String>) -> Self {
+        self.query.extend(value.map(|value| (name, value)));
+        self
+    }
+
+    fn with_body(self, body: Value) -> Self {
+        Self { body: Some(body), ..self }
+    }
+}
+
+/// The route of a page of a list.
+pub(super) fn of_list(list: &List, limit: u32, cursor: Option<String>) -> Route {
+    let route = match list {
+        List::Workspaces => Route::get(["workspaces"]),
+        List::Products => Route::get(["products"]),
+        List::Clients(wanted) => {
+            let ClientList { workspace_id, label, product, status } = wanted.clone();
+            Route::get(["workspaces", &workspace_id, "api-clients"])
+                .with("label", label)
+                .with("product", product)
+                .with("status", status)
+        }
+        List::Tokens { client_id } => Route::get(["api-clients", client_id, "access-tokens"]),
+        List::SigningKeys => Route::get(["signing-keys"]),
+        List::AuditEvents(wanted) => {
+            let AuditList { workspace_id, client_id, action, since, until } = wanted.clone();
+            Route::get(["audit-events"])
+                .with("workspace_id", workspace_id)
+                .with("client_id", client_id)
+                .with("action", action)
+                .with("since", since.map(to_rfc3339))
+                .with("until", until.map(to_rfc3339))
+        }
+    };
+    route.with("limit", Some(limit.to_string())).with("cursor", cursor)
+}
+
+/// The route of a use case.
+pub(super) fn of(use_case: UseCase) -> Route {
+    match use_case {
+        UseCase::Workspace(on) => of_record("workspaces", on),
+        UseCase::Product(on) => of_record("products", on),
+        UseCase::Client(on) => of_client(on),
+        UseCase::Token(on) => of_token(on),
+        UseCase::SigningKey(on) => of_key(on),
+    }
+}
+
+fn of_record(noun: &str, on: OnRecord) -> Route {
+    match on {
+        OnRecord::Create(body) => Route::new(Method::POST, [noun]).with_body(body),
+        OnRecord::Show(id) => Route::get([noun, &id]),
+        OnRecord::Change(id, body) => Route::new(Method::PATCH, [noun, &id]).with_body(body),
+        OnRecord::Delete(id) => Route::new(Method::DELETE, [noun, &id]),
+    }
+}
+
+fn of_client(on: OnClient) -> Route {
+    const NOUN: &str = "api-clients";
+    match on {
+        OnClient::Create { workspace_id, body } => {
+            Route::new(Method::POST, ["workspaces", &workspace_id, NOUN]).with_body(body)
+        }
+        OnClient::Show(id) => Route::get([NOUN, &id]),
+        OnClient::Change(id, body) => Route::new(Method::PATCH, [NOUN, &id]).with_body(body),
+        OnClient::Delete(id) => Route::new(Method::DELETE, [NOUN, &id]),
+        OnClient::AddSecret(id, body) => Route::new(Method::POST, [NOUN, &id, "secrets"]).with_body(body),
+        OnClient::DeleteSecret { client_id, secret_id, force } => {
+            Route::new(Method::DELETE, [NOUN, &client_id, "secrets", &secret_id])
+                .with("force", force.then(|| "true".to_owned()))
+        }
+    }
+}
+
+fn of_token(on: OnToken) -> Route {
+    const NOUN: &str = "api-clients";
+    const LIST: &str = "access-tokens";
+    match on {
+        OnToken::Create { client_id, body } => {
+            Route::new(Method::POST, [NOUN, &client_id, LIST]).with_body(body)
+        }
+        OnToken::Show { client_id, jti } => Route::get([NOUN, &client_id, LIST, &jti]),
+        OnToken::Revoke { client_id, jti } => Route::new(Method::DELETE, [NOUN, &client_id, LIST, &jti]),
+        OnToken::RevokeAll { client_id } => Route::new(Method::DELETE, [NOUN, &client_id, LIST]),
+    }
+}
+
+fn of_key(on: OnKey) -> Route {
+    const NOUN: &str = "signing-keys";
+    match on {
+        OnKey::Create(body) => Route::new(Method::POST, [NOUN]).with_body(body),
+        OnKey::Show(kid) => Route::get([NOUN, &kid]),
+        OnKey::Delete { kid, revoke_tokens } => Route::new(Method::DELETE, [NOUN, &kid])
+            .with("revoke_tokens", revoke_tokens.then(|| "true".to_owned())),
+    }
+}

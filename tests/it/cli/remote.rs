@@ -1,0 +1,196 @@
+//! `--remote`: the same commands over the management API of a running server, from a machine without its database.
+
+use serde_json::{Value, json};
+
+use super::process::{Place, Ran, Serving, client, text};
+use crate::support::{Engine, on_both_engines};
+
+on_both_engines!(every_noun_works_as_at_the_server);
+
+/// A server, and another machine that has a token of it.
+struct Office {
+    server: Place,
+    serving: Serving,
+    office: Place,
+    token: String,
+}
+
+impl Office {
+    async fn open(engine: Engine) -> Self {
+        let mut server = Place::new(engine);
+        let serving = server.serve();
+        server.set("MINTMARK__SERVER__PUBLIC_URL", &serving.base);
+        let made = server.json(&["bootstrap", "--json"]);
+        let (id, secret) = (text(&made, "client_id"), text(&made, "client_secret"));
+        let reply: Value = serving.token(id, secret, "mintmark:manage").await.json().await.unwrap();
+        let token = text(&reply, "access_token").to_owned();
+        // Settings that are no settings: whatever reads them fails.
+        let office = Place::new(Engine::Sqlite)
+            .with("MINTMARK__SERVER__LISTEN", "nowhere")
+            .with("MINTMARK_TOKEN", &token);
+        Self { server, serving, office, token }
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        self.office.run(&[args, &["--remote", &self.serving.base]].concat())
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        self.run(&[args, &["--json"]].concat()).must_succeed().json()
+    }
+
+    /// What a command prints here and at the server.
+    fn same(&self, args: &[&str]) -> Value {
+        let here = self.json(args);
+        assert_eq!(here, self.server.json(&[args, &["--json"]].concat()), "{args:?}");
+        assert_eq!(
+            self.run(args).must_succeed().stdout,
+            self.server.run(args).must_succeed().stdout,
+            "{args:?}"
+        );
+        here
+    }
+}
+
+async fn every_noun_works_as_at_the_server(engine: Engine) {
+    let at = Office::open(engine).await;
+    at.json(&["products", "create", "gst", "--name", "GST", "--max-token-lifetime", "30d"]);
+    at.json(&["products", "update", "gst", "--max-token-lifetime", ""]);
+    assert_eq!(at.same(&["products", "show", "gst"])["max_token_lifetime_seconds"], json!(null));
+    at.json(&["workspaces", "create", "acme", "--name", "Acme", "--products-allowed", "gst"]);
+    at.json(&["workspaces", "update", "acme", "--all-products"]);
+    assert_eq!(at.same(&["workspaces", "get", "acme"])["products_allowed"], json!(null));
+    assert_eq!(at.json(&["workspaces", "suspend", "acme"])["status"], "suspended");
+    assert_eq!(at.json(&["workspaces", "resume", "acme"])["status"], "active");
+
+    let wanted =
+        ["--label", "ERP", "--products", "gst", "--token-expiry", "never", "--expires-at", "2099-01-31"];
+    let made = at.run(&[&["clients", "create", "acme", "--json"], &wanted[..]].concat()).must_succeed();
+    assert!(made.stderr.contains("Keep the secret"), "{made:?}");
+    let made = made.json();
+    let id = text(&made, "client_id");
+    assert_eq!(text(&made, "expires_at"), "2099-01-31T00:00:00Z");
+    let changed = at.json(&["clients", "update", id, "--metadata", "a=b", "--expires-at", "never"]);
+    assert_eq!((&changed["metadata"], &changed["expires_at"]), (&json!({"a": "b"}), &json!(null)));
+    assert_eq!(at.json(&["clients", "disable", id])["status"], "disabled");
+    assert_eq!(at.json(&["clients", "enable", id])["status"], "active");
+    at.same(&["clients", "show", id]);
+    assert_eq!(at.same(&["clients", "list", "acme", "--label", "er"])["items"].as_array().unwrap().len(), 1);
+    let secret = at.json(&["clients", "add-secret", id, "--expire-others-after", "1h"]);
+    let secret_id = text(&secret, "secret_id");
+    let deleted = at.json(&["clients", "delete-secret", id, secret_id, "--force"]);
+    assert_eq!(deleted, json!({"client_id": id, "secret_id": secret_id, "deleted": true}));
+
+    // From now on the server has a last use in memory that it has not written yet.
+    assert_eq!(at.serving.token(id, text(&made, "client_secret"), "").await.status(), 200);
+    let token = at.json(&["tokens", "create", id, "--token-expiry", "1d"]);
+    let jti = text(&token, "jti");
+    assert_eq!(token["expires_in"], 86_400);
+    at.same(&["tokens", "show", id, jti]);
+    // The token that the client got by itself, and this one.
+    assert_eq!(at.same(&["tokens", "list", id])["items"].as_array().unwrap().len(), 2);
+    assert_eq!(at.json(&["tokens", "revoke", id, jti])["revoked"], true);
+    let all = at.run(&["tokens", "revoke-all", id]).must_succeed().stdout;
+    assert_eq!(all, format!("all tokens of the API client {id} revoked\n"));
+    assert!(text(&at.json(&["tokens", "show", id, jti]), "revoked_at").starts_with("20"));
+
+    let key = at.json(&["keys", "create", "--alg", "EdDSA"]);
+    let kid = text(&key, "kid");
+    at.same(&["keys", "show", kid]);
+    at.same(&["keys", "list"]);
+    at.run(&["keys", "delete", kid]).must_fail(1, &["signs tokens", "--revoke-tokens"]);
+
+    assert_eq!(at.json(&["clients", "delete", id]), json!({"client_id": id, "deleted": true}));
+    at.run(&["clients", "get", id]).must_fail(1, &["API client not found", "mintmark clients list"]);
+    at.run(&["workspaces", "delete", "acme"]).must_succeed();
+    at.run(&["products", "delete", "gst"]).must_succeed();
+    let events = at.same(&["audit", "list", "--since", "1h"]);
+    assert!(text(&events["items"][0], "actor").starts_with("client:cl_"), "{events}");
+    // The last one, since it ends the token of this test too.
+    let revoked = at.run(&["keys", "revoke", kid]).must_succeed().stdout;
+    assert_eq!(revoked, format!("signing key {kid} deleted, and the tokens it signed revoked\n"));
+    assert!(!at.office.path("data").exists());
+    assert_eq!(at.serving.stop().code, 0);
+}
+
+#[tokio::test]
+async fn a_long_list_comes_in_pages() {
+    let at = Office::open(Engine::Sqlite).await;
+    let http = client();
+    for n in 0..205 {
+        let body = json!({"product": format!("p{n:03}"), "name": "P"}).to_string();
+        let request = http.post(format!("{}/v1/products", at.serving.base)).bearer_auth(&at.token);
+        let reply = request.header("content-type", "application/json").body(body).send().await.unwrap();
+        assert_eq!(reply.status(), 201);
+    }
+    let list = at.same(&["products", "list"]);
+    assert_eq!(list["items"].as_array().unwrap().len(), 205);
+    assert_eq!(at.run(&["products", "list"]).must_succeed().stdout.lines().count(), 206);
+    let events = at.same(&["audit", "list", "--action", "product.created", "--limit", "203"]);
+    assert_eq!(events["items"].as_array().unwrap().len(), 203);
+    assert_eq!(at.serving.stop().code, 0);
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_as_at_the_server() {
+    let mut at = Office::open(Engine::Sqlite).await;
+    at.run(&["clients", "create", "nowhere", "--label", "x"])
+        .must_fail(1, &["mintmark: workspace not found", "mintmark workspaces list"]);
+    let wrong = ["products", "create", "GST", "--max-token-lifetime", "1"];
+    at.run(&wrong).must_fail(
+        2,
+        &[
+            "mintmark: invalid:\n",
+            "\n  PRODUCT must",
+            "\n  --name is required",
+            "\n  --max-token-lifetime must",
+        ],
+    );
+    let refused = at.run(&[&wrong[..], &["--json"]].concat());
+    let problem: Value = serde_json::from_str(&refused.stderr).unwrap();
+    assert_eq!((refused.code, problem["status"].as_i64(), refused.stdout.as_str()), (2, Some(422), ""));
+    assert!(problem["request_id"].is_string(), "{problem}");
+    let errors = problem["errors"].as_array().unwrap();
+    let cap = errors.iter().find(|error| error["pointer"] == "/max_token_lifetime_seconds").unwrap();
+    assert_eq!(cap["option"], "--max-token-lifetime");
+    at.run(&["keys", "create"]).must_fail(2, &["--alg must"]);
+    // An id is one segment of a path, whatever it is made of.
+    for id in ["a/b", "a?b", "..", ".", "%2e%2e"] {
+        at.run(&["workspaces", "show", id]).must_fail(1, &["mintmark: "]);
+    }
+    at.run(&["keys", "rewrap", "--new-master-key-file", "k"]).must_fail(2, &["without --remote"]);
+    at.run(&["migrate"]).must_fail(2, &["--remote"]);
+    let base = at.serving.base.clone();
+    let elsewhere = format!("{base}/nowhere");
+    at.office.run(&["products", "list", "--remote", &elsewhere]).must_fail(1, &["mintmark: "]);
+    for url in ["tokens.example.com", "http://tokens.example.com", "https://a:b@tokens.example.com"] {
+        at.office.run(&["products", "list", "--remote", url]).must_fail(2, &["https URL of the server"]);
+    }
+    at.office.run(&["products", "list", "--token-file", "t"]).must_fail(2, &["--remote"]);
+
+    at.office.set("MINTMARK_TOKEN", "");
+    at.run(&["products", "list"]).must_fail(2, &["MINTMARK_TOKEN", "--token-file", "scope=mintmark:manage"]);
+    at.run(&["products", "list", "--token-file", "none"]).must_fail(2, &["--token-file none"]);
+    at.office.write("token", format!("{}\n", at.token));
+    at.run(&["products", "list", "--token-file", "token"]).must_succeed();
+    at.office.set("MINTMARK_TOKEN", "eyJ.a.b");
+    at.run(&["products", "list"]).must_fail(1, &["mintmark: ", "scope=mintmark:manage"]);
+    at.office.set("MINTMARK_TOKEN", &at.token);
+    assert_eq!(at.serving.stop().code, 0);
+    at.office.run(&["products", "list", "--remote", &base]).must_fail(1, &[&base, "refused"]);
+}
+
+#[test]
+fn the_certificate_is_checked() {
+    let server = Place::new(Engine::Sqlite)
+        .with("MINTMARK__SERVER__PUBLIC_URL", "https://tokens.example.com")
+        .with("MINTMARK__SERVER__TLS__CERT_FILE", "cert.pem")
+        .with("MINTMARK__SERVER__TLS__KEY_FILE", "key.pem");
+    server.write("cert.pem", include_str!("tls/cert.pem"));
+    server.write("key.pem", include_str!("tls/key.pem"));
+    let serving = server.serve();
+    let office = Place::new(Engine::Sqlite).with("MINTMARK_TOKEN", "eyJ.a.b");
+    let url = format!("https://{}", serving.address());
+    office.run(&["products", "list", "--remote", &url]).must_fail(1, &[&url, "certificate"]);
+    assert_eq!(serving.stop().code, 0);
+}
