@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::clients::credentials::Secrets;
 use crate::model::client::ActiveTokens;
 use crate::model::expiry::TokenExpiry;
 use crate::model::grant::{Audiences, Offer};
@@ -43,7 +44,7 @@ fn entry(client_id: &str) -> Option<Arc<Credentials>> {
         disabled: false,
         workspace_suspended: false,
         allowed_ips: [].into(),
-        secrets: [].into(),
+        secrets: Secrets::default(),
     }))
 }
 

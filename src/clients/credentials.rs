@@ -51,7 +51,27 @@ pub struct Credentials {
     pub(super) disabled: bool,
     pub(super) workspace_suspended: bool,
     pub(super) allowed_ips: Box<[IpNet]>,
-    pub(super) secrets: Box<[StoredSecret]>,
+    pub(super) secrets: Secrets,
+}
+
+/// The live secrets of a client. Most have one, which is held in place, so that reading it is no further step.
+#[derive(Debug, Default)]
+pub(super) struct Secrets {
+    first: Option<StoredSecret>,
+    others: Box<[StoredSecret]>,
+}
+
+impl Secrets {
+    fn iter(&self) -> impl Iterator<Item = &StoredSecret> {
+        self.first.iter().chain(&*self.others)
+    }
+}
+
+impl FromIterator<StoredSecret> for Secrets {
+    fn from_iter<I: IntoIterator<Item = StoredSecret>>(secrets: I) -> Self {
+        let mut secrets = secrets.into_iter();
+        Self { first: secrets.next(), others: secrets.collect() }
+    }
 }
 
 /// A secret as authentication needs it.

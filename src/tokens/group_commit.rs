@@ -95,6 +95,14 @@ impl Tokens {
         *self.recorder.queue.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
         let mut group = Vec::with_capacity(GROUP_MAX);
         while queue.recv_many(&mut group, GROUP_MAX).await > 0 {
+            // Where cores are few, requests that can go on now go first, so that their tokens still join this group: a
+            // group has a cost of its own, whatever its size.
+            std::thread::yield_now();
+            while group.len() < GROUP_MAX
+                && let Ok(pending) = queue.try_recv()
+            {
+                group.push(pending);
+            }
             // In the order in which clients are locked everywhere. The tokens of one client stay in the order of their requests.
             group.sort_by(|a, b| a.token.client_id.cmp(&b.token.client_id));
             let outcomes = self.record_group(&group).await;

@@ -203,7 +203,9 @@ mod tests {
         let options: Vec<String> =
             sqlx::query_scalar("PRAGMA compile_options").fetch_all(&read).await.unwrap();
         let why = "cargo reads .cargo/config.toml only when it runs in the repository";
-        assert!(options.iter().any(|option| option == "DEFAULT_MEMSTATUS=0"), "{why}: {options:?}");
+        for flag in ["DEFAULT_MEMSTATUS=0", "STMTJRNL_SPILL=1048576"] {
+            assert!(options.iter().any(|option| option == flag), "{why}: {options:?}");
+        }
         assert!(!options.iter().any(|option| option.starts_with("ENABLE_FTS")), "{why}: {options:?}");
         close(&read, &write).await;
     }
