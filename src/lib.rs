@@ -2,7 +2,7 @@
 //!
 //! How a token is issued: [`routes`] names the function of `POST /oauth2/token`, [`oauth::token::post`]. It takes an
 //! [`oauth::authenticate::Authenticated`] client, which [`clients`] has in memory, and asks [`issuance`] for a token:
-//! `grant` decides scope, audience and lifetime, a key of [`signing::ring`] signs, and a token that lives long is recorded
+//! `grant` decides scope, audience and lifetime, a key of [`signing::ring`] signs, and a token that is valid for long is recorded
 //! by [`tokens`] before it leaves.
 //!
 //! The rooms, from the outside in; each uses only those below it:

@@ -20,7 +20,7 @@ use crate::telemetry::{health, metrics};
 pub enum Doors {
     /// All on one address.
     All,
-    /// What is for everyone; management has an address of its own.
+    /// The OAuth endpoints and health; management has an address of its own.
     Public,
     /// `/v1` and `/metrics`.
     Management,
@@ -40,7 +40,7 @@ pub fn configure(config: &mut ServiceConfig, doors: Doors, issuer_path: &str) {
 }
 
 fn endpoints(config: &mut ServiceConfig, doors: Doors) {
-    // Tried in this order, so what is asked for most comes first.
+    // Matched in this order, so the most frequent ones come first.
     if doors != Doors::Management {
         config
             .service(form("/oauth2/token", token::post))
@@ -48,7 +48,7 @@ fn endpoints(config: &mut ServiceConfig, doors: Doors) {
             .service(form("/oauth2/revoke", revoke::post))
             .service(at("/oauth2/status-lists").get(status_lists::aggregate).done())
             .service(at("/oauth2/status-lists/{list}").get(status_lists::get).done())
-            // Any method: proxies ask with that of the request they hold.
+            // Any method: a proxy uses the method of the request that it checks.
             .service(web::resource("/oauth2/verify").to(verify::any))
             .service(at("/.well-known/jwks.json").get(jwks::get).done())
             .service(at("/.well-known/oauth-authorization-server").get(metadata::get).done())
@@ -130,7 +130,7 @@ fn management(config: &mut ServiceConfig) {
     );
 }
 
-/// An endpoint that takes a form by POST and answers in the words of RFC 6749 §5.2.
+/// An endpoint that takes a form by POST; its errors have the form of RFC 6749 §5.2.
 fn form<F, Args>(path: &str, handler: F) -> Resource
 where
     F: Handler<Args>,

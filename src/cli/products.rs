@@ -94,7 +94,7 @@ struct Change {
     /// The `aud` of its tokens, an absolute URI [default: tokens.default_audience]
     #[arg(long, value_name = "URI")]
     audience: Option<OptionValue<String>>,
-    /// The longest lifetime of a token that carries it, like 3600, 1h or 30d [default: no limit]
+    /// The longest lifetime of a token that includes it, like 3600, 1h or 30d [default: no limit]
     #[arg(
         long,
         alias = "max-token-lifetime-seconds",
@@ -102,7 +102,7 @@ struct Change {
         allow_negative_numbers = true
     )]
     max_token_lifetime: Option<OptionValue<Duration>>,
-    /// Whether tokens that never expire may carry it [default: true]
+    /// Whether tokens that never expire may include it [default: true]
     #[arg(long, value_name = "true|false")]
     never_expires_allowed: Option<OptionValue<bool>>,
 }

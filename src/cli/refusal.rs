@@ -150,7 +150,7 @@ fn named(pointer: &str) -> (String, String) {
 
 /// What to say of a record that was not found: which command lists those there are.
 fn not_found(detail: &str) -> Option<String> {
-    let what = detail.strip_prefix("There is no such ")?.strip_suffix(" within reach")?;
+    let what = detail.strip_prefix("There is no such ")?.strip_suffix(" that you can access")?;
     let command = match what {
         "workspace" => "mintmark workspaces list",
         "product" => "mintmark products list",

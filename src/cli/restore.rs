@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::kernel::Manager;
 use crate::tokens::Restored;
 
-/// Restore a backup, and revoke the tokens it cannot vouch for
+/// Restore a backup, and revoke all tokens
 ///
 /// With FILE, a copy made by `mintmark backup` becomes the SQLite database; there must be no database yet. Without FILE, it
 /// works on the database as it is: run it after pg_restore, before the first `mintmark serve`. No server may be running.

@@ -151,7 +151,7 @@ impl Signals {
         let (stop, stopped) = oneshot::channel();
         let drain = app.drain();
         let serving = app.clone().run(listeners, async { stopped.await.unwrap_or(Ending::AtOnce) });
-        let told_to_stop = async {
+        let stopped = async {
             match task.await {
                 Ok(Next::Serve) => std::future::pending().await,
                 Ok(Next::Stop) => Ok(()),
@@ -161,7 +161,7 @@ impl Signals {
         tokio::pin!(serving);
         let (ending, outcome) = tokio::select! {
             ended = &mut serving => return Ok(ended?),
-            outcome = told_to_stop => (Ending::AtOnce, outcome),
+            outcome = stopped => (Ending::AtOnce, outcome),
             asked = self.stop(&app) => {
                 let name = asked.name();
                 let ending = if asked == Asked::Terminate { on_terminate } else { Ending::AtOnce };

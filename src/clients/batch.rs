@@ -16,7 +16,7 @@ use crate::model::reach::Reach;
 use crate::model::workspace::Workspace;
 use crate::storage::Tx;
 
-/// How many tokens one batch revokes at most, since it is one transaction that others wait for.
+/// How many tokens one batch revokes at most, since others wait for its transaction.
 const REVOKED_MAX: i64 = 10_000;
 
 /// What a batch did, or would do.
@@ -35,7 +35,7 @@ pub struct Batch {
 pub struct BatchedClient {
     /// Its id.
     pub client_id: String,
-    /// Its version from now on; after a dry run the one that it has.
+    /// Its new version; after a dry run the present one.
     pub version: i64,
     /// How many of its recorded tokens were revoked.
     pub revoked_tokens: usize,
@@ -71,7 +71,7 @@ impl Clients {
             self.write_uses_for_a_list().await;
         }
         match self.try_to_change_clients(caller, selected, wanted).await {
-            // A single change locks some of the same rows in an order of its own, and the two waited for each other.
+            // A change of one client locks some of the same rows in another order, so the two deadlocked.
             Err(Error::Storage(error)) if error.is_deadlock() => {
                 self.try_to_change_clients(caller, selected, wanted).await
             }
@@ -163,7 +163,7 @@ impl Clients {
         for (place, id) in in_order {
             match lock_client(tx, reach, id).await {
                 Ok(client) => clients.push((place, client)),
-                // It was deleted since it was found.
+                // It was deleted in the meantime.
                 Err(Error::NotFound(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -183,7 +183,7 @@ impl Clients {
         Ok(Locked { clients, workspaces })
     }
 
-    /// Judges the change of each client. All that break a rule are reported at once.
+    /// Checks the change of each client. All errors are reported at once.
     fn judge_all<'a>(
         &self,
         caller: &Manager,
@@ -227,7 +227,7 @@ impl Clients {
                     };
                     return Err(Error::NotSupportedYet(fields.into_iter().map(of_patch).collect()));
                 }
-                // A client whose change is not allowed to this caller.
+                // The caller may not make this change.
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
@@ -250,12 +250,12 @@ async fn count_withdrawn(
     })
 }
 
-/// Refuses ids that were not found, each by its place.
+/// Refuses ids that were not found, each with its index.
 fn all_found(ids: &[String], is_found: impl Fn(&str) -> bool) -> Result<(), Error> {
     let missing = ids.iter().enumerate().filter(|(_, id)| !is_found(id));
     let missing: Vec<FieldError> = missing
         .map(|(place, _)| {
-            FieldError::new(format!("/ids/{place}"), format!("is no {API_CLIENT} within reach"))
+            FieldError::new(format!("/ids/{place}"), format!("is not an {API_CLIENT} that you can access"))
         })
         .collect();
     if missing.is_empty() { Ok(()) } else { Err(Error::NotFoundAmong(missing)) }

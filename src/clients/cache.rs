@@ -17,7 +17,7 @@ const CAPACITY: usize = 200_000;
 /// How many recent changes are kept to check reads against; a read that began before the oldest of them is not stored.
 const REMEMBERED_CHANGES: usize = 4096;
 
-/// The memory of clients.
+/// The cache of clients.
 #[derive(Debug)]
 pub(crate) struct CredentialCache {
     entries: QuickCache<Arc<str>, Option<Arc<Credentials>>>,

@@ -61,7 +61,7 @@ fn a_fill_paused_across_a_change_of_it_is_not_stored() {
         cache.invalidate(11, &change);
         cache.fill("cl_a".into(), entry("cl_a"), 10);
         assert!(cache.get("cl_a").is_none(), "{change:?}");
-        // Read anew, with the change in sight.
+        // Read again, with the change in sight.
         cache.fill("cl_a".into(), entry("cl_a"), 11);
         assert!(cache.get("cl_a").is_some(), "{change:?}");
         cache.invalidate(12, &change);

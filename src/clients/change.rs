@@ -37,7 +37,7 @@ pub struct ClientChange {
     pub products: Member<Vec<String>>,
     /// Permissions on Mintmark itself, by name.
     pub permissions: Member<Vec<String>>,
-    /// How long its tokens live; default `tokens.default_lifetime_seconds`.
+    /// How long its tokens are valid; default `tokens.default_lifetime_seconds`.
     pub token_expiry: Member<TokenExpiry>,
     /// Who is mailed about it.
     pub notification_emails: Member<Vec<String>>,

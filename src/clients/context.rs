@@ -1,4 +1,4 @@
-//! What the rules of an API client depend on beside its own members: its workspace, the products, the keys, the policy.
+//! What the rules of an API client depend on besides its own members: its workspace, the products, the keys, the policy.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ impl RuleContext<'_> {
     /// Whether a client of this workspace may be granted the product.
     pub(super) fn may_grant(&self, code: &str) -> Result<(), String> {
         if !self.products.contains_key(code) {
-            return Err("is not a product: GET /v1/products lists those there are".to_owned());
+            return Err("is not a product: GET /v1/products lists the products".to_owned());
         }
         if !self.workspace.allows_product(code) {
             return Err("is not in the products_allowed of this workspace: add it there first".to_owned());

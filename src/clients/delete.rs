@@ -14,7 +14,7 @@ impl Clients {
     /// Deletes a client within reach with its secrets. Its recorded tokens are revoked.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Denied`], and [`Error::Changed`] if `expected` does not hold.
+    /// [`Error::NotFound`], [`Error::Denied`], and [`Error::Changed`] if the version of the client is not one of `expected`.
     pub async fn delete_client(
         &self,
         caller: &Manager,

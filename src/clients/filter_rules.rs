@@ -1,13 +1,13 @@
-//! What the members of a filter of API clients may be, in a query as in a body.
+//! The rules for the members of a filter of API clients, in a query or a body.
 
 use crate::model::product::is_product_code;
 
-/// What a text of a filter must be.
+/// The rule for a text in a filter.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FilterRule {
     /// In words that complete "must be".
     pub(crate) wanted: &'static str,
-    /// Whether a text is that.
+    /// Whether a text satisfies the rule.
     pub(crate) is: fn(&str) -> bool,
 }
 

@@ -9,22 +9,22 @@ use crate::kernel::Error;
 use crate::model::clock::UnixSeconds;
 use crate::storage::StorageError;
 
-/// Uses that are not written yet, by what was used.
+/// Uses that are not written yet, by the id of the secret or token.
 #[derive(Debug, Default)]
 pub(crate) struct LastUsed(Mutex<HashMap<Arc<str>, Vec<LastUse>>>);
 
-/// The last use of one thing, shared by the code that notes it and by [`LastUsed`] while it is not written; 0 if there is
+/// The last use of a secret or token, shared by the cached record and, until it is written, by [`LastUsed`]; 0 if there is
 /// nothing to write.
 ///
-/// Something that is read from the database again gets a second one, while uses of the first are still noted. So there
-/// may be several for one id, and the latest counts.
+/// When a record is read from the database again, it gets a second one, while requests may still write to the first. So
+/// there may be several for one id, and the latest is used.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct LastUse(Arc<AtomicI64>);
 
 impl LastUse {
-    /// Whether this is the first use since the last writing.
+    /// Notes a use. Returns whether it is the first since the last write.
     fn note(&self, now: UnixSeconds) -> bool {
-        // Most uses are of the second that is noted already.
+        // Most uses are in the same second as the last one.
         self.at() < now && self.0.fetch_max(now, Ordering::Relaxed) == 0
     }
 
@@ -38,14 +38,14 @@ impl LastUse {
 }
 
 impl LastUsed {
-    /// Notes a use of what holds its own `last_use`. Takes a lock only for the first use since the last writing.
+    /// Notes a use in the `last_use` of a cached record. Takes a lock only for the first use since the last write.
     pub(crate) fn note_in(&self, last_use: &LastUse, id: &Arc<str>, now: UnixSeconds) {
         if last_use.note(now) {
             self.lock().entry(Arc::clone(id)).or_default().push(last_use.clone());
         }
     }
 
-    /// Notes a use of what nothing is held of in memory.
+    /// Notes a use of a record that is not cached.
     pub(crate) fn note(&self, id: &Arc<str>, now: UnixSeconds) {
         let mut uses = self.lock();
         let uses = uses.entry(Arc::clone(id)).or_default();
@@ -62,7 +62,7 @@ impl LastUsed {
         self.lock().get(id).and_then(|uses| uses.iter().map(LastUse::at).max())
     }
 
-    /// Hands what is noted to `store`; what it cannot store is noted again.
+    /// Calls `store` with the uses that are not written yet. Those that it cannot store are noted again.
     pub(crate) async fn write(
         &self,
         store: impl AsyncFnOnce(&[(String, UnixSeconds)]) -> Result<(), StorageError>,
@@ -71,7 +71,7 @@ impl LastUsed {
         if uses.is_empty() {
             return Ok(());
         }
-        // A use that is noted from here on enters its thing anew, so none is lost between the two.
+        // A later use adds its `LastUse` again, so none is lost between the two steps.
         let rows: Vec<(Arc<str>, UnixSeconds)> = uses
             .into_iter()
             .filter_map(|(id, uses)| uses.iter().map(LastUse::take).max().map(|at| (id, at)))

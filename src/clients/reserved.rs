@@ -7,7 +7,7 @@ use crate::kernel::{Error, Fields};
 use crate::model::field_errors::{FieldError, FieldErrors};
 use crate::model::member::Member;
 
-/// How a client proves itself (RFC 7591 §2, with our shorter name for the usual one).
+/// The authentication methods of a client (RFC 7591 §2, with a shorter name for the usual one).
 const AUTH_METHODS: [&str; 4] =
     ["client_secret", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"];
 
@@ -36,12 +36,12 @@ impl Default for ReservedMembers {
     }
 }
 
-/// What a change says of the reserved members. `null` and the default are always accepted.
+/// The reserved members in a change. `null` and the default are always accepted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReservedChange {
     /// Tokens a day; default no limit.
     pub daily_token_limit: Member<i64>,
-    /// Whether `DPoP` (RFC 9449) is demanded; default no.
+    /// Whether `DPoP` (RFC 9449) is required; default no.
     pub require_dpop: Member<bool>,
     /// How it authenticates; default `client_secret`.
     pub auth_method: Member<String>,
@@ -63,7 +63,7 @@ impl ReservedChange {
         }
     }
 
-    /// Notes values that no version accepts.
+    /// Reports values that no version accepts.
     pub(super) fn check(&self, errors: &mut FieldErrors) {
         if self.daily_token_limit.value().is_some_and(|limit| *limit < 1) {
             errors.add("/daily_token_limit", "must be null or at least 1");
@@ -73,8 +73,8 @@ impl ReservedChange {
         }
     }
 
-    /// Refuses valid values that are not supported yet. Beside other errors they are reported like them, so that the
-    /// reply lists all at once.
+    /// Refuses valid values that are not supported yet. If there are other errors, they are reported together,
+    /// so that the reply lists all of them.
     pub(super) fn must_be_supported(&self, mut errors: FieldErrors) -> Result<(), Error> {
         let unsupported = self.unsupported();
         if errors.is_empty() {

@@ -68,11 +68,11 @@ fn beyond_cap(expiry: TokenExpiry, product: &Product) -> Option<(&'static str, S
             Some(("mode", format!("the product {code} does not allow tokens that never expire")))
         }
         (TokenExpiry::Never {}, Some(cap)) => {
-            Some(("mode", format!("tokens for the product {code} live at most {cap} seconds")))
+            Some(("mode", format!("tokens for the product {code} are valid for at most {cap} seconds")))
         }
         (TokenExpiry::After { seconds }, Some(cap)) if seconds > cap => Some((
             "seconds",
-            format!("tokens for the product {code} live at most {cap} seconds, not {seconds}"),
+            format!("tokens for the product {code} are valid for at most {cap} seconds, not {seconds}"),
         )),
         _ => None,
     }
@@ -123,8 +123,8 @@ pub(super) fn may_grant_permissions(
     {
         None => Ok(()),
         Some(permission) => Err(Error::Denied(format!(
-            "you do not hold the permission {permission} and so cannot grant it: request a token with \
-             scope={permission} too, from an API client that holds it"
+            "you do not have the permission {permission} and so cannot grant it: request a token with \
+             scope={permission} too, from an API client that has it"
         ))),
     }
 }

@@ -20,7 +20,7 @@ use crate::model::page::{Items, Page};
 use crate::model::secret::{ClientSecret, MAX_LIVE_SECRETS, PlainSecret};
 use crate::storage::Change;
 
-/// How long the other secrets may stay valid beside a new one, in seconds: up to thirty days.
+/// How long the other secrets may stay valid after a new one is created, in seconds: up to thirty days.
 const OVERLAP_RANGE: std::ops::RangeInclusive<i64> = 0..=2_592_000;
 
 /// What a request says of a new secret.
@@ -71,7 +71,7 @@ impl Clients {
         if live.len() >= MAX_LIVE_SECRETS && others_end_at != Some(now) {
             return Err(Error::Conflict(format!(
                 "the client has {MAX_LIVE_SECRETS} live secrets, which is the maximum: delete one, or repeat with \
-                 \"expire_others_after_seconds\": 0 to end them all at once"
+                 \"expire_others_after_seconds\": 0 to let them all expire immediately"
             )));
         }
         let (record, secret) = self.new_secret(client_id, expires_at)?;

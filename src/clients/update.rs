@@ -38,7 +38,7 @@ impl Clients {
     /// the recorded tokens that carry what was withdrawn.
     ///
     /// # Errors
-    /// As [`Clients::create_client`], and [`Error::Changed`] if `expected` does not hold.
+    /// As [`Clients::create_client`], and [`Error::Changed`] if the version of the client is not one of `expected`.
     pub async fn change_client(
         &self,
         caller: &Manager,
@@ -215,7 +215,7 @@ pub(super) enum Withdrawn<'a> {
 
 impl<'a> Withdrawn<'a> {
     pub(super) fn by(before: &'a ApiClient, after: &ApiClient) -> Self {
-        // From now on one token lives at a time, so all tokens issued before are revoked.
+        // From now on one token is valid at a time, so all tokens issued before are revoked.
         if before.active_tokens == ActiveTokens::Many && after.active_tokens != ActiveTokens::Many {
             return Self::All;
         }

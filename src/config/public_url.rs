@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_issuers_are_told_why() {
+    fn bad_issuers_are_refused_with_the_reason() {
         for (text, reason) in [
             ("", "not a URL"),
             ("tokens.example.com", "not a URL"),

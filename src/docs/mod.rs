@@ -1,5 +1,5 @@
-//! The API's own description: `/openapi.yaml`, and `/docs`, which shows it to people. Everything is embedded; nothing
-//! comes from elsewhere, and the content security policy keeps it so.
+//! The description of the API: `/openapi.yaml`, and `/docs`, which shows it as a web page. All files are embedded, and the
+//! content security policy allows no others.
 
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::Path;
@@ -9,7 +9,7 @@ const OPENAPI: &str = include_str!("../../openapi.yaml");
 const PAGE: &str = include_str!("assets/index.html");
 const POLICY: &str = include_str!("assets/csp.txt");
 
-/// The files the page is made of, with their media types.
+/// The files of the web page, with their media types.
 const ASSETS: [(&str, &str, &[u8]); 5] = [
     ("docs.css", "text/css; charset=utf-8", include_bytes!("assets/docs.css")),
     ("docs.js", "text/javascript; charset=utf-8", include_bytes!("assets/docs.js")),
@@ -22,7 +22,7 @@ const ASSETS: [(&str, &str, &[u8]); 5] = [
     ),
 ];
 
-/// How long a browser may keep these, in seconds; they change only with the version of the service.
+/// How long a browser may cache these, in seconds; they change only with the version of the service.
 const MAX_AGE: &str = "public, max-age=3600";
 
 /// `GET /openapi.yaml`: the contract of the API (`OpenAPI` 3.1).
@@ -30,7 +30,7 @@ pub async fn openapi() -> HttpResponse {
     found("application/yaml; charset=utf-8").body(OPENAPI)
 }
 
-/// `GET /docs`: the contract for people.
+/// `GET /docs`: the contract as a web page.
 pub async fn page() -> HttpResponse {
     let mut response = found("text/html; charset=utf-8");
     if let Ok(policy) = HeaderValue::from_str(POLICY.trim()) {
@@ -42,7 +42,7 @@ pub async fn page() -> HttpResponse {
         .body(PAGE)
 }
 
-/// `GET /docs/assets/{file}`: what the page is made of.
+/// `GET /docs/assets/{file}`: the files of the web page.
 pub async fn asset(file: Path<String>) -> HttpResponse {
     match ASSETS.iter().find(|(name, ..)| *name == file.as_str()) {
         Some((_, media_type, bytes)) => found(media_type).body(*bytes),

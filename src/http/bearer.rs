@@ -12,7 +12,7 @@ pub(crate) enum Bearer<'a> {
     Missing,
     /// A token; it may be empty.
     Token(&'a str),
-    /// Bytes that no token can have.
+    /// It has bytes that no token can have.
     Malformed,
     /// More than one header.
     Repeated,
@@ -33,13 +33,13 @@ impl<'a> Bearer<'a> {
     }
 }
 
-/// What follows the scheme `Bearer` in any case of letters (RFC 9110 §11.1); `None` for another scheme.
+/// The token after the scheme `Bearer`, whose case is ignored (RFC 9110 §11.1); `None` for another scheme.
 pub(crate) fn token(line: &str) -> Option<&str> {
     let (scheme, token) = line.split_once(' ').unwrap_or((line, ""));
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
 }
 
-/// Whether a query carries a token (RFC 6750 §2.3), which would end in logs and histories.
+/// Whether a query has a token (RFC 6750 §2.3), which would end up in logs and browser histories.
 pub(crate) fn is_in_query(query: &str) -> bool {
     query.split('&').any(|pair| pair.split('=').next() == Some("access_token"))
 }

@@ -1,4 +1,4 @@
-//! Reads the body of a request: whole, up to a limit and within a time, in a media type and charset that are not guessed.
+//! Reads the body of a request up to a limit of size and time, and checks its media type and charset.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -13,20 +13,20 @@ use tokio::time::timeout;
 
 use super::connection::{Left, PendingBody};
 
-/// Why a body was not read. Each door says it in its own words.
+/// Why a body was not read. Each door has its own text for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyError {
-    /// It has a `Content-Encoding`, which is not undone here.
+    /// It has a `Content-Encoding`, which is not supported.
     Encoded,
     /// It is larger than the limit.
     TooLarge,
     /// It did not arrive in time.
     TooSlow,
-    /// The connection failed in the middle.
+    /// The connection ended before the body.
     Incomplete,
 }
 
-/// Reads a body of at most `limit` bytes that has `time` to arrive. What is refused by its headers alone is not read.
+/// Reads a body of at most `limit` bytes that has `time` to arrive. A body that its headers show to be too large is not read.
 pub(crate) async fn read(
     headers: &HeaderMap,
     body: &mut PendingBody,
@@ -51,14 +51,14 @@ async fn whole(
         return Err(BodyError::TooLarge);
     }
     let mut body = pin!(collect(payload, limit));
-    // Most bodies arrive with their head, so a timer is set only for those that do not.
+    // Most bodies arrive together with the headers, so a timer is set only for those that do not.
     if let Some(body) = at_once(body.as_mut()).await {
         return body;
     }
     timeout(time, body).await.unwrap_or(Err(BodyError::TooSlow))
 }
 
-/// Polls `work` twice. In between the connection hands over what it has received after the head.
+/// Polls `work` twice. In between the connection passes on what it received after the headers.
 pub(super) async fn at_once<T>(mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     let mut is_first = true;
     poll_fn(|context| match work.as_mut().poll(context) {
@@ -87,7 +87,7 @@ async fn collect(payload: &mut Payload, limit: usize) -> Result<Bytes, BodyError
             return Err(BodyError::TooLarge);
         }
         if body.is_empty() {
-            // Usually there is one chunk, which is then not copied.
+            // Usually there is one chunk, which needs no copy.
             body = BytesMut::from(chunk);
         } else {
             body.extend_from_slice(&chunk);
@@ -96,8 +96,8 @@ async fn collect(payload: &mut Payload, limit: usize) -> Result<Bytes, BodyError
     Ok(body.freeze())
 }
 
-/// Whether the body is of one of `media_types`, named in one `Content-Type` header, in UTF-8. Another charset is refused
-/// rather than misread.
+/// Whether the body is of one of `media_types`, named in one `Content-Type` header, in UTF-8. Another charset is refused,
+/// since the text would be misread.
 pub(crate) fn has_type(headers: &HeaderMap, media_types: &[&str]) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE);
     let (Some(only), None) = (types.next(), types.next()) else { return false };

@@ -1,5 +1,5 @@
 //! Entity tags and conditional requests (RFC 9110 §8.8.3, §13.1): the version of a record as `ETag`, preconditions on it,
-//! and public replies that may be cached, with 304 for who has them already (RFC 9111).
+//! and public replies that may be cached, with 304 if the client has them already (RFC 9111).
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -10,12 +10,12 @@ pub(crate) fn version_tag(version: i64) -> String {
     format!("\"v{version}\"")
 }
 
-/// What `If-Match` asks for.
+/// The content of `If-Match`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum IfMatch {
     /// Any version.
     Any,
-    /// One of these versions. A weak tag names none, since the comparison is strong.
+    /// One of these versions. A weak tag matches no version, since the comparison is strong.
     Versions(Vec<i64>),
     /// The header is not a list of entity tags.
     Malformed,
@@ -48,7 +48,7 @@ impl Cacheable {
         Self::new(request, etag, &format!("public, max-age={max_age}"))
     }
 
-    /// A reply with the strong `etag` (quotes included) that may be stored, but not used without asking again.
+    /// A reply with the strong `etag` (quotes included) that may be stored, but must be revalidated.
     pub(crate) fn revalidated(request: &HttpRequest, etag: &str) -> Self {
         Self::new(request, etag, "no-cache")
     }
@@ -65,14 +65,14 @@ impl Cacheable {
         if let Ok(etag) = HeaderValue::from_str(etag) {
             builder.insert_header((header::ETAG, etag));
         }
-        // Browsers may read it too: it is public and holds nothing of the reader's.
+        // Browsers of any origin may read it: it is public and the same for everyone.
         builder.insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")));
         Self { builder, is_not_modified }
     }
 }
 
-/// Whether `If-None-Match` says that the caller has this version. A header that is none is passed over: the worst that
-/// follows is a reply in full.
+/// Whether `If-None-Match` says that the client has this version. A malformed header is ignored: then the client gets the
+/// full reply.
 pub(crate) fn none_match(request: &HttpRequest, version: i64) -> bool {
     match Tags::of(request, header::IF_NONE_MATCH) {
         Tags::Absent | Tags::Unreadable => false,
@@ -114,7 +114,7 @@ impl Tags {
             }
             let weak = rest.starts_with("W/");
             let quoted = rest.strip_prefix("W/").unwrap_or(rest).strip_prefix('"')?;
-            // A comma may stand within the quotes, a quote may not.
+            // There may be a comma within the quotes, but no quote.
             let (opaque, after) = quoted.split_once('"')?;
             if !opaque.bytes().all(|b| b == 0x21 || (0x23..=0x7e).contains(&b)) {
                 return None;
@@ -135,11 +135,11 @@ struct Tag {
 }
 
 impl Tag {
-    /// The version it names, if it is a tag of ours.
+    /// The version in it, if it is a tag that Mintmark creates.
     fn version(&self) -> Option<i64> {
         let digits = self.opaque.strip_prefix('v')?;
         let version = digits.parse().ok()?;
-        // `v01` and `v+1` are no tags we gave.
+        // Mintmark does not create tags like `v01` and `v+1`.
         (version_tag(version) == format!("\"{}\"", self.opaque)).then_some(version)
     }
 }

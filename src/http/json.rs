@@ -1,4 +1,4 @@
-//! Reads JSON strictly (RFC 8259): what two readers could read differently is refused, such as a member named twice.
+//! Parses JSON strictly (RFC 8259): refuses what parsers may read differently, such as a member that occurs twice.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 /// Reads a JSON text.
 ///
 /// # Errors
-/// What is wrong and where, in words that quote nothing of the text, since it may hold a secret.
+/// What is wrong and where. The text is not quoted, since it may contain a secret.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
     let mut reader = serde_json::Deserializer::from_str(text);
@@ -21,7 +21,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, String> {
     })
 }
 
-/// Reads any JSON value, but no object that names a member twice.
+/// Any JSON value without an object in which a member occurs twice.
 struct Strict;
 
 impl<'de> DeserializeSeed<'de> for Strict {

@@ -1,16 +1,15 @@
-//! What an asker takes, by `Accept` and `Accept-Encoding` (RFC 9110 §12.4, §12.5): how much it wants a thing, in
-//! thousandths.
+//! Content negotiation by `Accept` and `Accept-Encoding` (RFC 9110 §12.4, §12.5). Weights are in thousandths.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderName};
 
-/// How much the asker wants `media_type`; 0 if not at all. Without the header everything is wanted. Parameters of media
-/// types are passed over, as is what cannot be read.
+/// The weight of `media_type`; 0 if it is not acceptable. Without the header everything is acceptable. Parameters of media
+/// types and malformed members are ignored.
 pub(crate) fn wants_media_type(request: &HttpRequest, media_type: &str) -> u16 {
     wanted(&listed(request, &header::ACCEPT), media_type)
 }
 
-/// Whether the asker names `media_type` itself, and wants it no less than `other`.
+/// Whether the client names `media_type` itself, with at least the weight of `other`.
 pub(crate) fn names_media_type(request: &HttpRequest, media_type: &str, other: &str) -> bool {
     let listed = listed(request, &header::ACCEPT);
     weight(&listed, media_type).is_some_and(|named| named > 0 && named >= wanted(&listed, other))
@@ -25,7 +24,7 @@ fn wanted(listed: &[(String, u16)], media_type: &str) -> u16 {
         .unwrap_or(if listed.is_empty() { 1000 } else { 0 })
 }
 
-/// Whether the asker takes gzip, and would not rather have what is not encoded.
+/// Whether the client accepts gzip, with at least the weight of `identity`.
 pub(crate) fn takes_gzip(request: &HttpRequest) -> bool {
     let listed = listed(request, &header::ACCEPT_ENCODING);
     let gzip = ["gzip", "x-gzip", "*"].iter().find_map(|coding| weight(&listed, coding)).unwrap_or(0);
@@ -50,7 +49,7 @@ fn weight(listed: &[(String, u16)], thing: &str) -> Option<u16> {
     listed.iter().find(|(name, _)| name == thing).map(|(_, weight)| *weight)
 }
 
-/// `qvalue` of RFC 9110 §12.4.2; what is none counts as 1.
+/// `qvalue` of RFC 9110 §12.4.2; a malformed one counts as 1.
 fn thousandths(q: &str) -> u16 {
     let digits = |text: &str| text.len() <= 3 && text.bytes().all(|b| b.is_ascii_digit());
     match q.split_once('.').unwrap_or((q, "")) {

@@ -1,4 +1,4 @@
-//! Who sent a request, as the audit trail names it.
+//! The sender of a request, as the audit trail names it.
 
 use actix_web::HttpMessage;
 

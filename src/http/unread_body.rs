@@ -149,7 +149,7 @@ async fn after_the_rest<B>(
 ) -> ServiceResponse<B> {
     let has_ended = {
         let mut rest = pin!(ends(&mut body));
-        // Most bodies arrive with their head, so a timer is set only for those that do not.
+        // Most bodies arrive together with the headers, so a timer is set only for those that do not.
         match at_once(rest.as_mut()).await {
             Some(has_ended) => has_ended,
             None => timeout(UNREAD_TIME, rest).await.unwrap_or(false),

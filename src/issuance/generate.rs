@@ -143,8 +143,8 @@ fn may_generate(caller: &Caller, grant: &Grant) -> Result<(), Error> {
     match permissions.into_iter().find(|permission| !caller.holds(*permission)) {
         None => Ok(()),
         Some(permission) => Err(Error::Denied(format!(
-            "you do not hold the permission {permission} and so cannot generate a token with it: leave it out of the scope, \
-             or request your own token with scope={permission} too, from an API client that holds it"
+            "you do not have the permission {permission} and so cannot generate a token with it: leave it out of the scope, \
+             or request your own token with scope={permission} too, from an API client that has it"
         ))),
     }
 }

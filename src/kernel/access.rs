@@ -1,8 +1,8 @@
 //! The caller of a use case: the permissions and the reach of a management API client, or of the command line; and the
 //! proofs of what it may do.
 //!
-//! A permission is judged once, where a [`Caller`] becomes a [`Reader`] or a [`Manager`]. Use cases take these, so that
-//! none can be called by somebody who may not, and none judges again.
+//! A permission is checked once, where a [`Caller`] becomes a [`Reader`] or a [`Manager`]. Use cases take these, so that
+//! they cannot be called without the permission and need not check it again.
 
 use std::ops::Deref;
 
@@ -35,7 +35,7 @@ impl Caller {
         }
     }
 
-    /// What tells the caller from every other: its client id, or the name of the command line.
+    /// The unique name of the caller: its client id, or the name of the command line.
     pub fn name(&self) -> &str {
         self.client_id.as_deref().unwrap_or(&self.actor.name)
     }

@@ -29,8 +29,8 @@ pub enum Error {
     /// The caller may not do this.
     #[error("{0}")]
     Denied(String),
-    /// The caller does not hold a permission that this needs.
-    #[error("this needs the permission {0}: request a token with scope={0} from an API client that holds it")]
+    /// The caller does not have a permission that this needs.
+    #[error("this needs the permission {0}: request a token with scope={0} from an API client that has it")]
     Lacks(Permission),
     /// The record changed since the caller read it (`If-Match`).
     #[error("the record has changed since it was read: read it again and repeat the change")]

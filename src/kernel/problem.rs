@@ -29,7 +29,7 @@ pub enum Kind {
     MethodNotAllowed,
     /// Other records do not allow it.
     Conflict,
-    /// `If-Match` does not hold.
+    /// The condition of `If-Match` is false.
     PreconditionFailed,
     /// The body did not come in time.
     RequestTimeout,
@@ -131,11 +131,14 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::NotFound(what) => {
-                Self::new(Kind::NotFound, format!("There is no such {what} within reach"))
+                Self::new(Kind::NotFound, format!("There is no such {what} that you can access"))
             }
             Error::NotFoundAmong(errors) => Self {
                 errors,
-                ..Self::new(Kind::NotFound, "Some of the records that the request names are not within reach")
+                ..Self::new(
+                    Kind::NotFound,
+                    "Some of the records in the request do not exist, or you cannot access them",
+                )
             },
             Error::Conflict(why) => Self::new(Kind::Conflict, capitalised(&why)),
             Error::Invalid(errors) => Self::of_fields(Kind::Validation, errors),
@@ -144,20 +147,20 @@ impl From<Error> for Problem {
             Error::Lacks(permission) => Self::new(
                 Kind::Forbidden,
                 format!(
-                    "This needs the scope {permission}: ask for a token with it, from an API client that holds it"
+                    "This needs the scope {permission}: request a token with it, from an API client that has this permission"
                 ),
             ),
             Error::Changed => Self::new(
                 Kind::PreconditionFailed,
-                "The resource has changed since; read it again and repeat with its ETag",
+                "The resource has changed since you read it: read it again and repeat with its ETag",
             ),
             Error::AlreadyAnswered => Self::new(
                 Kind::Conflict,
-                "Another request with this Idempotency-Key came first; repeat this one",
+                "Another request with this Idempotency-Key came first: repeat this one",
             ),
             Error::Stale | Error::Storage(_) | Error::SharedTransaction(_) | Error::Crypto(_) => Self::new(
                 Kind::Unavailable,
-                "The service cannot reach its storage or confirm its state; try again",
+                "The service cannot reach its database or confirm its state: try again",
             ),
         }
     }

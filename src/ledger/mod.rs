@@ -1,4 +1,4 @@
-//! The ledger: what a change writes in its own transaction beside the change itself (audit event, mails, the saved reply),
+//! The ledger: what is written together with a change, in its transaction (audit event, mails, the saved reply),
 //! and the change counter by which every process keeps its memory in step with the database. For all other services.
 
 mod audit;

@@ -1,7 +1,7 @@
-//! Who calls the management API, and what they may: the one way to hold a caller (RFC 6750).
+//! Authenticates and authorises the caller of the management API by its bearer token (RFC 6750).
 //!
-//! Only Mintmark's own tokens open it, those whose sole audience is the issuer, and only while they live. A token proves
-//! who calls; what they may is what its scope and the client's permissions have in common *now*.
+//! Only valid tokens of Mintmark whose sole audience is the issuer are accepted. The caller has the permissions that are
+//! both in the scope of the token and, *now*, among those of its client.
 
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -26,10 +26,10 @@ use crate::services::Services;
 use crate::telemetry;
 use crate::tokens::{InactiveReason, Validity};
 
-const ASK_ALONE: &str = "ask for a token with scope=mintmark:manage or scope=mintmark:read alone";
+const REQUEST_ONE: &str = "request one with scope=mintmark:manage or scope=mintmark:read and no other scope";
 
-/// A request whose caller is known and holds the permission that its handler asks for: `Authorized<Reader>` to read,
-/// `Authorized<Manager>` to change. Its body is still unread, so that a caller that may not is refused before any of it.
+/// A request whose caller has the permission that its handler needs: `Authorized<Reader>` to read, `Authorized<Manager>`
+/// to change. The body is not read yet, so that other callers are refused before it is.
 pub struct Authorized<C> {
     /// Who calls.
     pub caller: C,
@@ -42,12 +42,12 @@ impl<C> Authorized<C> {
     /// The parts of the path, decoded.
     ///
     /// # Errors
-    /// 404 for what cannot be part of a path here.
+    /// 404 if a part of the path cannot be decoded.
     pub fn path<T: DeserializeOwned + 'static>(&self) -> Result<T, Problem> {
         web::Path::<T>::from_request(&self.request, &mut Payload::None)
             .into_inner()
             .map(web::Path::into_inner)
-            .map_err(|_| Problem::new(Kind::NotFound, "There is nothing at this path"))
+            .map_err(|_| Problem::new(Kind::NotFound, "This path does not exist"))
     }
 
     /// The body, as JSON.
@@ -58,7 +58,7 @@ impl<C> Authorized<C> {
         body::read(&self.request, &mut self.pending, false).await
     }
 
-    /// The body, as JSON; a request without any counts as `{}`.
+    /// The body, as JSON; a request without a body counts as `{}`.
     ///
     /// # Errors
     /// See [`body::read`].
@@ -66,16 +66,16 @@ impl<C> Authorized<C> {
         body::read(&self.request, &mut self.pending, true).await
     }
 
-    /// The versions of a record that the request is ready to change (`If-Match`, RFC 9110 §13.1.1).
+    /// The versions of a record that the request may change (`If-Match`, RFC 9110 §13.1.1).
     ///
     /// # Errors
-    /// 400 for a malformed header: it was meant as a guard and must not be ignored.
+    /// 400 for a malformed header: to ignore it could change another version than the caller expects.
     pub(crate) fn precondition(&self) -> Result<Precondition, Problem> {
         match IfMatch::of(&self.request) {
             IfMatch::Any => Ok(Precondition::None),
             IfMatch::Versions(versions) => Ok(Precondition::Versions(versions)),
             IfMatch::Malformed => Err(Problem::parameter(
-                "If-Match must be `*` or entity tags as they came in ETag, quotes included, with commas between",
+                "If-Match must be `*` or entity tags as in ETag, with their quotes, separated by commas",
             )),
         }
     }
@@ -93,7 +93,7 @@ impl<C> Authorized<C> {
         named.collect::<Vec<_>>().join("/")
     }
 
-    /// The path of another resource, below the prefix this request came by.
+    /// The path of another resource, with the same prefix as this request.
     pub fn path_of(&self, resource: &str) -> String {
         let pattern = self.request.match_pattern().unwrap_or_default();
         let prefix = pattern.rfind("/v1/").and_then(|at| pattern.get(..at)).unwrap_or_default();
@@ -125,7 +125,7 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
         tracing::info!(reason = error.code(), "refused an access token");
         match error {
             VerifyError::WrongAudience => not_for_us_alone(),
-            _ => invalid_token("The token does not hold here: get a new one from this service"),
+            _ => invalid_token("The token is not valid here: get a new one from this service"),
         }
     })?;
     if claims.aud != [&*services.policy().audiences.issuer] {
@@ -138,7 +138,7 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
             tracing::info!(reason = reason.as_str(), "refused an access token");
             return Err(invalid_token(match reason {
                 InactiveReason::ClientUnknown | InactiveReason::ClientInactive => {
-                    "The API client of the token may no longer call"
+                    "The API client of the token is no longer active"
                 }
                 InactiveReason::Revoked | InactiveReason::GenerationEnded | InactiveReason::NotRecorded => {
                     "The token was revoked: get a new one from this service"
@@ -170,7 +170,7 @@ fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
 fn no_token() -> Problem {
     Problem::new(
         Kind::Unauthorized,
-        format!("Send an access token of this service as a bearer token: {ASK_ALONE}"),
+        format!("Send an access token of this service as a bearer token: {REQUEST_ONE}"),
     )
     .with_header(header::WWW_AUTHENTICATE, CHALLENGE)
 }
@@ -181,7 +181,7 @@ fn invalid_token(detail: impl Into<String>) -> Problem {
 }
 
 fn not_for_us_alone() -> Problem {
-    invalid_token(format!("The token is not for this service alone: {ASK_ALONE}"))
+    invalid_token(format!("The token's audience must be this service and no other: {REQUEST_ONE}"))
 }
 
 fn invalid_request(detail: &str) -> Problem {

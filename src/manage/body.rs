@@ -16,26 +16,26 @@ use crate::http::{body, json};
 
 /// The largest body, in bytes.
 const LIMIT: usize = 256 * 1024;
-/// How long a body may take where no setting says it.
+/// How long a body may take to arrive if there is no setting.
 const TIME: Duration = Duration::from_secs(10);
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
-/// What PATCH takes (RFC 5789 §3.1).
+/// The media types that PATCH takes (RFC 5789 §3.1).
 const ACCEPT_PATCH: &str = "application/merge-patch+json, application/json";
 
-/// A body as it was sent and as it was read.
+/// A body as bytes and as JSON.
 #[derive(Debug)]
 pub(crate) struct Body {
-    /// The bytes, to tell one request from another.
+    /// The bytes, to recognise the same request.
     pub(crate) bytes: Bytes,
-    /// The JSON they hold.
+    /// The JSON value.
     pub(crate) json: Value,
 }
 
 /// Reads the body of `request`. With `optional`, a request without a body counts as `{}`.
 ///
 /// # Errors
-/// 415, 413 before more than the limit is read, 408 if the body does not arrive, and 400 for what is not JSON.
+/// 415; 413 before more than the limit is read; 408 if the body does not arrive in time; 400 if it is not JSON.
 pub(crate) async fn read(
     request: &HttpRequest,
     pending: &mut PendingBody,
@@ -44,7 +44,7 @@ pub(crate) async fn read(
     let headers = request.headers();
     let media_types: &[&str] = if request.method() == Method::PATCH { &[MERGE_PATCH, JSON] } else { &[JSON] };
     let has_content_type = headers.contains_key(header::CONTENT_TYPE);
-    // Before the type, as RFC 9110 §8.4 has the encoding outside it.
+    // Before the type, since the encoding is applied last (RFC 9110 §8.4).
     body::must_be_plain(headers).map_err(|error| refused(request.method(), error, TIME))?;
     if has_content_type && !has_type(headers, media_types) || !has_content_type && !optional {
         let wanted = if request.method() == Method::PATCH { ACCEPT_PATCH } else { JSON };
@@ -72,9 +72,9 @@ fn refused(method: &Method, error: BodyError, time: Duration) -> Problem {
         }
         BodyError::TooSlow => Problem::new(
             Kind::RequestTimeout,
-            format!("The body did not arrive within {} seconds: send it at once", time.as_secs()),
+            format!("The body did not arrive within {} seconds: send it without pauses", time.as_secs()),
         ),
-        BodyError::Incomplete => malformed("The body could not be read to its end"),
+        BodyError::Incomplete => malformed("The body ended too early: send all of it"),
     }
 }
 

@@ -1,7 +1,8 @@
-//! `Idempotency-Key`: a creating POST sent again gives the first one's reply, secret included (`docs/management-api.md`).
+//! `Idempotency-Key`: a POST that creates something and is repeated gets the reply to the first request, with the secret
+//! (`docs/management-api.md`).
 //!
-//! Within this process a key that is being worked on is refused as running; between processes the database decides, in
-//! the creating transaction, and the one that loses answers with the winner's reply.
+//! While a request is running in this process, another one with its key is refused. Between processes the database
+//! decides, in the transaction that creates; the one that comes second answers with the reply of the first.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,13 +18,13 @@ use crate::kernel::{Error, Manager};
 use crate::ledger::{IdempotentRequest, SaveReply, SavedReply};
 use crate::services::Services;
 
-/// The header that names a request.
+/// The header with the key.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// The header of a reply that is given again.
+/// The header that marks a replayed reply.
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const KEY_MAX: usize = 255;
 
-/// The reply to a creating request: all of it that is given again.
+/// The reply to a request that creates something, with everything that a replay needs.
 #[derive(Serialize, Deserialize)]
 pub struct Reply {
     status: u16,
@@ -33,13 +34,13 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// 201 with the thing made, where it is and which version of it this is.
+    /// 201 with the new record, its location and its entity tag.
     pub fn created(location: String, etag: Option<String>, body: &serde_json::Value) -> Self {
         Self { status: StatusCode::CREATED.as_u16(), location: Some(location), etag, body: body.to_string() }
     }
 
     fn bytes(&self) -> Vec<u8> {
-        // Strings and a number: this cannot fail, and were it to, the reply would not be found again.
+        // Strings and a number, so this cannot fail; an empty reply could not be replayed.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
@@ -61,7 +62,7 @@ impl Reply {
     }
 }
 
-/// The named requests that are being worked on in this process.
+/// The requests with a key that are running in this process.
 #[derive(Debug, Default)]
 pub struct Running(Mutex<HashSet<Name>>);
 
@@ -69,14 +70,14 @@ pub struct Running(Mutex<HashSet<Name>>);
 type Name = (String, String, String, String);
 
 impl Running {
-    /// Enters a request. `None` if one of its name is in already.
+    /// Adds a request. `None` if one with the same name is running already.
     fn enter(self: &Arc<Self>, name: Name) -> Option<Turn> {
         let entered = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
         entered.then(|| Turn { running: Arc::clone(self), name })
     }
 }
 
-/// A request that is in; dropping it, however the request ends, lets the next one in.
+/// A running request. When it is dropped, another one with the same name may run.
 struct Turn {
     running: Arc<Running>,
     name: Name,
@@ -88,12 +89,12 @@ impl Drop for Turn {
     }
 }
 
-/// Creates once: runs `create`, unless a request of the same name was answered before. `body` is the request's body as
-/// it came; `render` makes the reply to what was made; `create` hands what it is given to the use case.
+/// Runs `create`, unless the same request was answered before; then its saved reply is sent again. `body` is the body of
+/// the request, `render` makes the reply for the new record, and `create` passes its argument to the use case.
 ///
 /// # Errors
-/// Those of `create`; 400 for a key that is none; 422 for a key that came with another body; 409 while a request of
-/// that name is running.
+/// Those of `create`; 400 for an invalid key; 422 for a key that was used with another body; 409 while a request with the
+/// same name is running.
 pub async fn once<T>(
     call: &Authorized<Manager>,
     services: &Services,
@@ -114,7 +115,7 @@ pub async fn once<T>(
         Some(None) => {
             return Err(Problem::new(
                 Kind::IdempotencyInProgress,
-                "A request with this Idempotency-Key is still running; repeat it later",
+                "A request with this Idempotency-Key is still running: repeat it later",
             ));
         }
         entered => entered.flatten(),
@@ -125,7 +126,7 @@ pub async fn once<T>(
     let save = SaveReply { request: &named, render: &|made: &T| render(made).bytes() };
     match create(Some(save)).await {
         Ok(made) => Ok(render(&made).response(false)),
-        // Another process may have answered the same request meanwhile: then this was its conflict with itself.
+        // Another process may have answered the same request in the meantime, and the conflict is with that.
         Err(lost @ (Error::AlreadyAnswered | Error::Conflict(_))) => {
             replay(services, &named).await?.ok_or_else(|| lost.into())
         }
@@ -133,13 +134,13 @@ pub async fn once<T>(
     }
 }
 
-/// The reply to an earlier request of that name, if there was one.
+/// The saved reply to the same request, if there is one.
 async fn replay(services: &Services, named: &IdempotentRequest) -> Result<Option<HttpResponse>, Problem> {
     match services.ledger.saved_reply(named).await? {
         SavedReply::None => Ok(None),
         SavedReply::OtherBody => Err(Problem::new(
             Kind::IdempotencyKeyReused,
-            "This Idempotency-Key came with another body; use a new one",
+            "This Idempotency-Key was used with another body: use a new one",
         )),
         SavedReply::Reply(bytes) => match serde_json::from_slice::<Reply>(&bytes) {
             Ok(reply) => Ok(Some(reply.response(true))),
@@ -158,7 +159,7 @@ fn key(request: &HttpRequest) -> Result<Option<&str>, Problem> {
         || !text.bytes().all(|b| b.is_ascii_graphic())
     {
         return Err(Problem::parameter(format!(
-            "Idempotency-Key must come once and have 1 to {KEY_MAX} visible ASCII characters"
+            "Idempotency-Key must be sent once and have 1 to {KEY_MAX} visible ASCII characters"
         )));
     }
     Ok(Some(text))
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_in_until_it_ends_however_it_ends() {
+    fn a_key_is_in_use_until_its_request_ends() {
         let running = Arc::new(Running::default());
         let name =
             |key: &str| ("cl_a".to_owned(), "POST".to_owned(), "/v1/products".to_owned(), key.to_owned());

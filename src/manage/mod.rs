@@ -1,8 +1,8 @@
-//! The management door: JSON under `/v1` (`docs/management-api.md`). One file per noun; what they share stands beside them.
+//! The management API: JSON under `/v1` (`docs/management-api.md`). One file per noun, and files for what they share.
 //!
-//! A handler takes [`auth::Authorized`], the only way to hold a caller that may read or change; reads body ([`body`]),
-//! query and page ([`page`]), preconditions; calls one use case of the services; and writes JSON. Creating ones go through
-//! [`idempotency::once`]. Whatever refuses becomes a [`problem`].
+//! A handler takes [`auth::Authorized`], which has a caller that may read or change; reads the body ([`body`]), query and
+//! page ([`page`]) and preconditions; calls one use case of the services; and writes JSON. Handlers that create something
+//! call [`idempotency::once`]. Errors become a [`problem`].
 
 pub mod access_tokens;
 pub mod api_clients;
@@ -28,7 +28,8 @@ use crate::http::conditional::{none_match, version_tag};
 use crate::telemetry::request_id::RequestId;
 use problem::Problem;
 
-/// Stands around every route of `/v1`: names the request in each problem, and keeps replies out of shared caches.
+/// Middleware of `/v1`: adds the request id to problems, and `Cache-Control` to replies, so that shared caches do not
+/// store them.
 ///
 /// # Errors
 /// None of its own.
@@ -45,7 +46,7 @@ pub async fn finish(
         }
         None => response,
     };
-    // What is read may be kept by the reader, if it asks each time whether it still holds.
+    // The client may cache a reply, but must revalidate it each time.
     let headers = response.headers_mut();
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
@@ -61,7 +62,7 @@ fn record(version: i64, body: &Value) -> HttpResponse {
         .body(body.to_string())
 }
 
-/// The same for a reader who may have it already (RFC 9110 §13.1.2).
+/// The same, or 304 if the client has this version (RFC 9110 §13.1.2).
 fn record_or_304(request: &HttpRequest, version: i64, body: &Value) -> HttpResponse {
     if none_match(request, version) {
         HttpResponse::NotModified().insert_header((header::ETAG, version_tag(version))).finish()

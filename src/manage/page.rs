@@ -1,7 +1,7 @@
 //! Query parameters, and lists cut into pages (`docs/management-api.md`).
 //!
 //! A cursor is the position after which the next page begins, with a MAC over it, the list, the filters and the
-//! caller: whoever has one can do nothing with it but go on reading what it was given for.
+//! caller. So it works only for the same list, filters and caller.
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
@@ -20,7 +20,7 @@ const MAC_LEN: usize = 32;
 /// How many parameters a query may have. Each is compared with all others.
 const PARAMETERS_MAX: usize = 64;
 
-/// The query parameters of a request, to be taken by name. Each comes at most once.
+/// The query parameters of a request, to be taken by name. Each may be sent once.
 #[derive(Debug)]
 pub struct Query {
     pairs: Vec<(String, String)>,
@@ -38,12 +38,15 @@ impl Query {
         }
         let mut pairs: Vec<(String, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()).into_owned() {
-            // The decoder puts U+FFFD where the bytes are no UTF-8.
+            // The decoder replaces bytes that are not UTF-8 by U+FFFD.
             if name.chars().chain(value.chars()).any(|c| c.is_control() || c == '\u{fffd}') {
                 return Err(Problem::parameter("The query must be UTF-8 without control characters"));
             }
             if pairs.iter().any(|(known, _)| *known == name) {
-                return Err(Problem::parameter(format!("Give the parameter {} once", shown(&name))));
+                return Err(Problem::parameter(format!(
+                    "The parameter {} was sent twice: send it once",
+                    shown(&name)
+                )));
             }
             pairs.push((name, value));
         }
@@ -66,7 +69,7 @@ impl Query {
         taken.map(|(name, value)| (name.strip_prefix(prefix).unwrap_or_default().to_owned(), value)).collect()
     }
 
-    /// Takes a parameter that `is` must hold for; `wanted` says what it must be.
+    /// Takes a parameter for which `is` must be true; `wanted` says what it must be.
     ///
     /// # Errors
     /// 400 with `wanted`.
@@ -111,26 +114,29 @@ impl Query {
         })
     }
 
-    /// Refuses parameters that nobody took. Call it last.
+    /// Refuses parameters that were not taken. Call it last.
     ///
     /// # Errors
-    /// 400 naming one and what there is.
+    /// 400 with the name of one of them and of the parameters that there are.
     pub fn finish(self) -> Result<(), Problem> {
         let Some((name, _)) = self.pairs.first() else { return Ok(()) };
         let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
-        Err(Problem::parameter(format!("There is no parameter {} here; there is {known}", shown(name))))
+        Err(Problem::parameter(format!(
+            "{} is not a parameter of this request; the parameters are: {known}",
+            shown(name)
+        )))
     }
 }
 
-/// The start of a name the caller chose, for the caller to know it again.
+/// The start of a name that the caller sent, in backticks.
 fn shown(name: &str) -> String {
     format!("`{}`", name.chars().take(40).collect::<String>())
 }
 
-/// A page of a list that is asked for.
+/// The page of a list that a request asks for.
 #[derive(Debug)]
 pub struct PageRequest {
-    /// Which part.
+    /// Which page.
     pub page: Page,
     binding: Vec<String>,
     path: String,
@@ -139,11 +145,11 @@ pub struct PageRequest {
 }
 
 impl PageRequest {
-    /// Takes `limit`, `count` and `cursor` out of the query, which must hold the filters still, and binds the cursor to
-    /// these, to the list (its path) and to the caller.
+    /// Takes `limit`, `count` and `cursor` from the query, which must still have the filters, and binds the cursor to the
+    /// filters, the list (its path) and the caller.
     ///
     /// # Errors
-    /// 400 for a `limit` or `count` that is none, and for a cursor that was not given out for this.
+    /// 400 for an invalid `limit` or `count`, and for a cursor of another list, other filters or another caller.
     pub fn take(query: &mut Query, call: &Authorized<Reader>, subkeys: &Subkeys) -> Result<Self, Problem> {
         let whole = query.pairs.iter().filter(|(name, _)| name != "cursor").cloned().collect();
         let limit = query.take("limit").map_or(Some(Page::DEFAULT_LIMIT), |text| {
@@ -164,7 +170,7 @@ impl PageRequest {
             .map(|cursor| {
                 open(subkeys, &binding, &cursor).ok_or_else(|| {
                     Problem::parameter(
-                        "cursor is not one given out for this list, these filters and this caller; begin without it",
+                        "cursor belongs to another list, other filters or another caller: begin without a cursor",
                     )
                 })
             })

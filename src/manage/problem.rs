@@ -1,7 +1,6 @@
-//! What a refused request of the management API reads: a problem (RFC 9457), with the headers its status asks for.
+//! The error replies of the management API: problems (RFC 9457), with the headers that their status needs.
 //!
-//! The one place where errors of the core become HTTP. What a problem says helps the caller; the cause of a 503 goes to
-//! the log, once, and never onto the wire.
+//! Errors of the services become HTTP here. A problem helps the caller; the cause of a 503 is only in the log, once.
 
 use std::fmt;
 
@@ -15,7 +14,7 @@ use crate::telemetry::request_id::RequestId;
 
 pub use crate::kernel::ProblemKind as Kind;
 
-/// A refused request.
+/// An error reply.
 #[derive(Debug)]
 pub struct Problem {
     problem: kernel::Problem,
@@ -33,14 +32,14 @@ impl Problem {
         Self::new(Kind::InvalidParameter, detail)
     }
 
-    /// The same with a header of its own.
+    /// The same with another header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    /// The response, naming the request it answers.
+    /// The response, with the id of the request.
     pub fn response(&self, request_id: Option<RequestId>) -> HttpResponse {
         let mut body = self.problem.to_json();
         if let (Some(members), Some(id)) = (body.as_object_mut(), request_id) {
@@ -53,7 +52,7 @@ impl Problem {
             self.problem.kind,
             Kind::RequestTimeout | Kind::PayloadTooLarge | Kind::UnsupportedMediaType
         ) {
-            // What is left of the body is not read, so the connection cannot be used again.
+            // The rest of the body is not read, so the connection cannot be used again.
             response.force_close();
         }
         for (name, value) in &self.headers {
@@ -114,15 +113,15 @@ impl From<Error> for Problem {
     }
 }
 
-/// Answers what has no route.
+/// The reply to a path without a route.
 pub async fn not_found(request: HttpRequest) -> HttpResponse {
-    Problem::new(Kind::NotFound, "There is nothing at this path; /docs lists what there is")
+    Problem::new(Kind::NotFound, "This path does not exist: /docs lists the paths")
         .response(Some(RequestId::of(&request)))
 }
 
-/// Answers methods that a path does not have; `allow` lists those it has (RFC 9110 §15.5.6).
+/// The reply to a method that a path does not have; `allow` lists those it has (RFC 9110 §15.5.6).
 pub fn method_not_allowed(allow: &str, request: &HttpRequest) -> HttpResponse {
-    Problem::new(Kind::MethodNotAllowed, format!("This path has {allow}"))
+    Problem::new(Kind::MethodNotAllowed, format!("This path takes only {allow}"))
         .with_header(header::ALLOW, allow)
         .response(Some(RequestId::of(request)))
 }

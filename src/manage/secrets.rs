@@ -1,4 +1,4 @@
-//! `/v1/api-clients/{client_id}/secrets`: what a client authenticates with. The secret itself is shown once, when it is created.
+//! `/v1/api-clients/{client_id}/secrets`: the secrets of a client. A secret itself is in one reply only, when it is created.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

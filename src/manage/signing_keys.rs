@@ -1,4 +1,4 @@
-//! `/v1/signing-keys`: what signs tokens. The private half comes in on import and never goes out.
+//! `/v1/signing-keys`: the keys that sign tokens. A private key can be imported, but no reply contains one.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

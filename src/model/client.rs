@@ -26,7 +26,7 @@ pub struct ApiClient {
     pub products: Vec<String>,
     /// Granted permissions on Mintmark itself, sorted.
     pub permissions: Vec<Permission>,
-    /// How long its tokens live.
+    /// How long its tokens are valid.
     pub token_expiry: TokenExpiry,
     /// Who is mailed about it.
     pub notification_emails: Vec<String>,
@@ -34,19 +34,19 @@ pub struct ApiClient {
     pub allowed_ips: Vec<IpNet>,
     /// Its own signing algorithm; `None` for the platform's.
     pub signing_alg: Option<Alg>,
-    /// From this instant on it may no longer authenticate and no token of it lives.
+    /// From this instant on it may no longer authenticate, and none of its tokens is valid.
     pub expires_at: Option<UnixSeconds>,
     /// Free string pairs of the administrator's.
     pub metadata: BTreeMap<String, String>,
     /// When it was disabled; `None` while active.
     pub disabled_at: Option<UnixSeconds>,
-    /// How many of its tokens live at a time.
+    /// How many of its tokens are valid at a time.
     pub active_tokens: ActiveTokens,
-    /// Raised to kill all its tokens at once.
+    /// Raised to revoke all its stateless tokens.
     pub generation: i64,
     /// Where the status of its stateless tokens of this generation is published.
     pub slot: Option<Slot>,
-    /// Since when its slots stand at "suspended"; `None` while they do not.
+    /// When its slots were marked as suspended; `None` if they are not.
     pub slots_suspended_at: Option<UnixSeconds>,
     /// When it was created.
     pub created_at: UnixSeconds,
@@ -56,14 +56,14 @@ pub struct ApiClient {
     pub version: i64,
 }
 
-/// How many tokens of a client live at a time.
+/// How many tokens of a client are valid at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActiveTokens {
     /// Any number.
     Many,
     /// One: a new token revokes the one before it, after this many seconds.
     Replace {
-        /// For how long the replaced token lives on, in seconds.
+        /// For how long a replaced token stays valid, in seconds.
         grace_seconds: i64,
     },
 }

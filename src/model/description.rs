@@ -6,7 +6,7 @@ use super::text;
 
 const MAX: usize = 500;
 
-/// Applies what a change says of a description. An empty text removes it. A text that breaks a rule is added to `errors`.
+/// Applies a change to a description. An empty text removes it. A text that breaks a rule is added to `errors`.
 pub(crate) fn apply(change: &Member<String>, description: &mut Option<String>, errors: &mut FieldErrors) {
     match change {
         Member::Absent => {}

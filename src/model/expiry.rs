@@ -12,7 +12,7 @@ pub const PERMISSION_LIFETIME_MAX: i64 = 3600;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "lowercase", deny_unknown_fields)]
 pub enum TokenExpiry {
-    /// Tokens live this many seconds.
+    /// Tokens are valid for this many seconds.
     After {
         /// Lifetime in seconds, within [`LIFETIME_RANGE`].
         seconds: i64,

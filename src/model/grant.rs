@@ -11,13 +11,13 @@ use super::scope::Permission;
 pub struct Grantable {
     /// The scope token.
     pub scope: Box<str>,
-    /// The audience of tokens that carry it.
+    /// The audience of tokens that include it.
     pub audience: Arc<str>,
     /// Whether it is a permission on Mintmark itself rather than a product.
     pub is_permission: bool,
     /// The product's cap on token lifetime, in seconds.
     pub lifetime_max: Option<i64>,
-    /// Whether a never-expiring token may carry it.
+    /// Whether a never-expiring token may include it.
     pub never_expires_allowed: bool,
 }
 
@@ -34,7 +34,7 @@ pub struct Grant {
     pub has_permission: bool,
     /// The smallest cap on lifetime among them, in seconds.
     pub lifetime_max: Option<i64>,
-    /// Whether all of them may be carried by a never-expiring token.
+    /// Whether a never-expiring token may include all of them.
     pub never_expires_allowed: bool,
 }
 

@@ -66,7 +66,7 @@ impl OrderedIds {
     pub fn next(&self, now_millis: i64, mut random: [u8; 10]) -> String {
         let now = u64::try_from(now_millis).unwrap_or(0) << 12;
         let after = |last: u64| now.max(last.saturating_add(1));
-        // The update always happens, since the closure never declines.
+        // The closure always returns a value, so the update always happens.
         let last = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(after(last)));
         let ticks = after(last.unwrap_or_else(|last| last));
         let ([first, second, ..], [.., high, low]) = (&mut random, (ticks & 0xfff).to_be_bytes());

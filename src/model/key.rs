@@ -85,7 +85,7 @@ impl FromStr for UseFor {
     }
 }
 
-/// The phase of a key's life, in this order; a key never goes back.
+/// The phase of a key. A key passes through them in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {

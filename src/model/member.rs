@@ -21,14 +21,14 @@ impl<T> Member<T> {
         }
     }
 
-    /// Whether the change leaves the member alone.
+    /// Whether the change does not mention the member.
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
 }
 
 impl<T> From<Option<T>> for Member<T> {
-    /// `None` leaves the member alone.
+    /// `None` is a member that the change does not mention.
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Absent, Self::Value)
     }

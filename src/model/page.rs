@@ -23,7 +23,7 @@ impl Page {
     }
 }
 
-/// Items of a page, and the ordering key to go on after, if there are more.
+/// Items of a page, and the ordering key after which the next page starts, if there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Items<T> {
     /// The items.

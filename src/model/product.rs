@@ -1,4 +1,4 @@
-//! A product: what a token opens. Its code is also the OAuth scope token (RFC 6749 §3.3).
+//! A product: what a token gives access to. Its code is also the OAuth scope token (RFC 6749 §3.3).
 
 use super::clock::UnixSeconds;
 

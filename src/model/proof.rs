@@ -1,7 +1,7 @@
 //! What a client proved its identity with (RFC 6749 §2.3).
 //!
-//! A recorded token is written only while the proof it was requested with still holds, so the proof travels with the
-//! request down to the row.
+//! A recorded token is written only if the proof it was requested with is still valid, so the proof is passed on to the
+//! statement that writes it.
 
 use std::sync::Arc;
 

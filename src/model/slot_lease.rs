@@ -10,7 +10,7 @@ pub enum ListKind<'a> {
     Generations,
     /// Recorded tokens that expire.
     Expiring,
-    /// Never-expiring tokens signed by the key of this `kid`; the list lives as long as the key.
+    /// Never-expiring tokens signed by the key of this `kid`; the list exists as long as the key.
     NeverExpiring(&'a str),
 }
 

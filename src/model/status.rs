@@ -49,7 +49,7 @@ pub enum Status {
 /// A change of a slot's status. Revoking overrides suspending, and is never undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
-    /// To [`Status::Invalid`], whatever it was.
+    /// To [`Status::Invalid`].
     Revoke,
     /// From [`Status::Valid`] to [`Status::Suspended`].
     Suspend,

@@ -14,7 +14,7 @@ const LOCAL_PART_MAX: usize = 64;
 /// How long a name or a label may be, in characters.
 const NAME_LENGTH: RangeInclusive<usize> = 1..=200;
 
-/// Applies what a change says of a name or a label, which is required and stands at `pointer`. A name that breaks a rule
+/// Applies a change to a name or a label, which is required and has the JSON pointer `pointer`. A name that breaks a rule
 /// is added to `errors`.
 pub(crate) fn apply_name(
     pointer: &'static str,

@@ -1,4 +1,4 @@
-//! What the functions of this door work with. Held in one piece, so that a request looks up one thing.
+//! The state of the OAuth endpoints, in one struct, so that a request needs one lookup.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::config::Settings;
 use crate::services::Services;
 use crate::telemetry::metrics::Metrics;
 
-/// The state of the door; one an app.
+/// The state of the OAuth endpoints; one for each app.
 #[derive(Debug)]
 pub struct Door {
     pub(super) services: Arc<Services>,
@@ -23,7 +23,7 @@ pub struct Door {
 }
 
 impl Door {
-    /// The door to `services` as `settings` want it; `metrics` counts the tokens.
+    /// The state for `services` with these settings; `metrics` counts the tokens.
     pub fn new(services: Arc<Services>, metrics: Arc<Metrics>, settings: &Settings) -> Self {
         let issuer = settings.server.public_url.as_str();
         let metadata =

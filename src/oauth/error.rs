@@ -1,6 +1,6 @@
 //! The errors of RFC 6749 §5.2, RFC 8707 §2 and RFC 7009 §2.2.1, and nothing else: code, fixed description, status, headers.
 //!
-//! Descriptions are constants, so that no byte of a request is ever echoed (§5.2 allows only some characters).
+//! Descriptions are constants, so that no part of a request is echoed (§5.2 allows only some characters).
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -11,15 +11,15 @@ use crate::http::body::BodyError;
 use crate::http::retry_after;
 use crate::kernel::Error;
 
-/// The realm named in every challenge.
+/// The realm in every challenge.
 const BASIC_CHALLENGE: &str = "Basic realm=\"mintmark\", charset=\"UTF-8\"";
 
-/// An answer of the protocol that is not a success.
+/// An error reply of an OAuth endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OAuthError {
-    /// 400 `invalid_request`, with what is wrong and how to mend it.
+    /// 400 `invalid_request`, with what is wrong and what to send instead.
     InvalidRequest(&'static str),
-    /// 401 `invalid_client`, the same bytes whatever the reason.
+    /// 401 `invalid_client`; the reply is the same for every reason.
     InvalidClient,
     /// 400 `unsupported_grant_type`.
     UnsupportedGrantType,
@@ -33,15 +33,15 @@ pub enum OAuthError {
     UnsupportedTokenType,
     /// 405 with `Allow: POST`.
     MethodNotAllowed,
-    /// 408: the body did not come in time.
+    /// 408: the body did not arrive in time.
     TooSlow,
     /// 413.
     TooLarge,
-    /// 415: a `Content-Encoding` we do not undo.
+    /// 415: a `Content-Encoding` that is not supported.
     EncodedBody,
     /// 429 after this many seconds: too many failures.
     TooManyFailures(u32),
-    /// 503: storage does not answer, or there is no key to sign with.
+    /// 503: the database does not answer, or there is no key to sign with.
     Unavailable,
 }
 
@@ -78,23 +78,25 @@ impl OAuthError {
             }
             Self::UnsupportedGrantType => "only grant_type=client_credentials is supported",
             Self::InvalidTarget => {
-                "each resource must equal an audience of the requested scope, byte for byte; leave resource out to get all audiences"
+                "each resource must be exactly an audience of the requested scope; leave resource out to get all audiences"
             }
             Self::UnsupportedTokenType => {
                 "only access tokens can be revoked: this is a token of another kind"
             }
             Self::MethodNotAllowed => "use POST",
-            Self::TooSlow => "the body did not arrive in time: send it at once",
+            Self::TooSlow => "the body did not arrive in time: send it without pauses",
             Self::TooLarge => "the body is larger than 64 KiB",
             Self::EncodedBody => "send the body without Content-Encoding",
             Self::TooManyFailures(_) => {
-                "too many failed attempts from this address: wait as Retry-After says"
+                "too many failed attempts from this address: wait for the seconds in Retry-After"
             }
-            Self::Unavailable => "the service cannot answer at the moment: try again as Retry-After says",
+            Self::Unavailable => {
+                "the service cannot answer at the moment: wait for the seconds in Retry-After"
+            }
         }
     }
 
-    /// Storage and the like failed: logged here, once, and told to nobody else.
+    /// The database or the like failed. The cause is logged here, once, and is not in the reply.
     pub fn unavailable(error: &Error) -> Self {
         tracing::error!(%error, "the request could not be served");
         Self::Unavailable
@@ -107,7 +109,7 @@ impl From<BodyError> for OAuthError {
             BodyError::Encoded => Self::EncodedBody,
             BodyError::TooLarge => Self::TooLarge,
             BodyError::TooSlow => Self::TooSlow,
-            BodyError::Incomplete => Self::InvalidRequest("the body could not be read to its end"),
+            BodyError::Incomplete => Self::InvalidRequest("the body ended too early: send all of it"),
         }
     }
 }
@@ -155,7 +157,7 @@ impl ResponseError for OAuthError {
             Self::Unavailable => {
                 retry_after::insert(&mut response);
             }
-            // What is left of the body is not read, so the connection cannot be used again.
+            // The rest of the body is not read, so the connection cannot be used again.
             Self::TooSlow | Self::TooLarge | Self::EncodedBody => {
                 response.force_close();
             }
@@ -165,12 +167,12 @@ impl ResponseError for OAuthError {
     }
 }
 
-/// Answers any method but the one an endpoint has (RFC 9110 §15.5.6).
+/// The reply to any method but POST (RFC 9110 §15.5.6).
 pub async fn method_not_allowed() -> HttpResponse {
     OAuthError::MethodNotAllowed.error_response()
 }
 
-/// The two headers every reply of these endpoints carries (RFC 6749 §5.1).
+/// Adds the two headers that every reply of these endpoints has (RFC 6749 §5.1).
 pub(super) fn no_store(response: &mut HttpResponseBuilder) {
     response
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))

@@ -1,5 +1,5 @@
-//! Reads an `application/x-www-form-urlencoded` body as RFC 6749 §3.2 and appendix B want it: strictly, so that nothing
-//! is misread. Known parameters come at most once, empty ones count as absent, unknown ones are ignored.
+//! Reads an `application/x-www-form-urlencoded` body as RFC 6749 §3.2 and appendix B require: strictly, so that nothing
+//! is misread. A known parameter may be sent once, an empty one counts as absent, an unknown one is ignored.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub(super) async fn read(
     Err(OAuthError::InvalidRequest("send Content-Type: application/x-www-form-urlencoded, in UTF-8"))
 }
 
-/// Undoes form encoding (RFC 6749 appendix B). `None` for a broken escape, for what is not UTF-8, and for NUL.
+/// Decodes form encoding (RFC 6749 appendix B). `None` for a malformed escape, text that is not UTF-8, and NUL.
 pub(super) fn decode(encoded: &str) -> Option<Cow<'_, str>> {
     if !encoded.bytes().any(|b| matches!(b, b'+' | b'%' | 0)) {
         return Some(Cow::Borrowed(encoded));
@@ -61,10 +61,10 @@ pub(super) fn decode(encoded: &str) -> Option<Cow<'_, str>> {
     String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
-/// Goes through the parameters of a body. Empty values are passed over (RFC 6749 §3.2).
+/// Calls `take` for each parameter of a body that has a value (RFC 6749 §3.2).
 ///
 /// # Errors
-/// `invalid_request` for what is not a form, or what `take` refuses.
+/// `invalid_request` for a body that is not a form, or the error of `take`.
 pub(super) fn each(
     body: &[u8],
     mut take: impl FnMut(&str, Cow<'_, str>) -> Result<(), OAuthError>,
@@ -79,7 +79,7 @@ pub(super) fn each(
     Ok(())
 }
 
-/// A parameter that comes at most once. An empty value counts as absent, yet as an occurrence.
+/// A parameter that may be sent once. An empty value counts as absent, but also as sent.
 #[derive(Debug, Default)]
 pub(super) struct Once {
     seen: bool,
@@ -87,7 +87,7 @@ pub(super) struct Once {
 }
 
 impl Once {
-    /// Takes a value; a second one is refused, equal or not.
+    /// Stores a value; a second one is refused, even if it is equal.
     pub(super) fn put(&mut self, value: Cow<'_, str>, repeated: &'static str) -> Result<(), OAuthError> {
         if self.seen {
             return Err(OAuthError::InvalidRequest(repeated));
@@ -97,7 +97,7 @@ impl Once {
         Ok(())
     }
 
-    /// The value, if it came and was not empty.
+    /// The value, if one was sent that is not empty.
     pub(super) fn get(&self) -> Option<&str> {
         self.value.as_deref()
     }

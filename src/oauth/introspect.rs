@@ -1,8 +1,8 @@
-//! `POST /oauth2/introspect`: whether a token lives and what it carries (RFC 7662), signed if the client asks for a JWT
+//! `POST /oauth2/introspect`: whether a token is valid, and its claims (RFC 7662); signed if the client asks for a JWT
 //! (RFC 9701).
 //!
-//! Clients see their own tokens; those with `mintmark:introspect` all within reach. Whatever is not to be seen and
-//! whatever does not live is told in the same words: it is not active.
+//! A client may introspect its own tokens, and with `mintmark:introspect` those of its workspace. For a token that is not
+//! valid, or that the client may not introspect, the reply is the same: it is not active.
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
@@ -26,7 +26,7 @@ use crate::tokens::Validity;
 const JSON: &str = "application/json";
 const SIGNED: &str = "application/token-introspection+jwt";
 
-/// The reply: of a token that is not active that alone is told.
+/// The reply. For a token that is not active it has no other member.
 #[derive(Serialize)]
 struct Reply<'a> {
     active: bool,
@@ -34,7 +34,7 @@ struct Reply<'a> {
     token: Option<Active<'a>>,
 }
 
-/// RFC 7662 §2.2, and the claims of our own.
+/// The members of RFC 7662 §2.2, and Mintmark's own claims.
 #[derive(Serialize)]
 struct Active<'a> {
     token_type: &'static str,
@@ -45,7 +45,7 @@ struct Active<'a> {
 impl<'a> Active<'a> {
     fn new(claims: &'a AccessTokenClaims) -> Self {
         let is_dpop = claims.cnf.as_ref().is_some_and(|cnf| cnf.jkt.is_some());
-        // The year 9999 of the `far` form is for verifiers that insist on an end. Here the truth can be told.
+        // The `exp` of the `far` form is only for verifiers that require one, so it is left out here.
         let exp = claims.exp.filter(|_| !claims.never_expires);
         Self {
             token_type: if is_dpop { "DPoP" } else { "Bearer" },
@@ -54,7 +54,7 @@ impl<'a> Active<'a> {
     }
 }
 
-/// Answers what is asked of a token.
+/// `POST /oauth2/introspect`
 pub async fn post(
     request: HttpRequest,
     caller: Result<Authenticated<PresentedToken>, OAuthError>,
@@ -77,7 +77,7 @@ async fn answer(
     let reply = Reply { active: claims.is_some(), token: claims.as_ref().map(Active::new) };
     let mut response = HttpResponse::Ok();
     no_store(&mut response);
-    // Who names the signed form gets it (RFC 9701 §4), unless JSON is wanted more.
+    // A request that names the signed form gets it (RFC 9701 §4), unless JSON has a higher weight.
     if negotiate::names_media_type(request, SIGNED, JSON) {
         let signed = services.issuer.sign_introspection(&asker.client_id, &reply).map_err(|_| {
             tracing::error!("no active signing key of the platform's algorithm");
@@ -94,7 +94,7 @@ async fn answer(
     Ok(response.body(body))
 }
 
-/// The claims of `token` if it lives and is for `asker` to see.
+/// The claims of `token`, if it is valid and `asker` may introspect it.
 async fn active(
     token: &str,
     asker: &Credentials,
@@ -120,11 +120,12 @@ async fn active(
 }
 
 fn inactive(reason: &'static str) -> Option<AccessTokenClaims> {
-    tracing::debug!(reason, "a token that was asked about is not active");
+    tracing::debug!(reason, "the introspected token is not active");
     None
 }
 
-/// One's own tokens, and with `mintmark:introspect` those of one's workspace; of all workspaces for the platform's.
+/// A client may introspect its own tokens; with `mintmark:introspect` those of its workspace, and if it belongs to the
+/// workspace `platform`, those of all workspaces.
 fn may_see(asker: &Credentials, claims: &AccessTokenClaims) -> bool {
     *claims.client_id == *asker.client_id
         || (asker.permissions.contains(&Permission::Introspect)

@@ -1,5 +1,5 @@
-//! `GET /.well-known/jwks.json`: the keys that verify tokens (RFC 7517 §5), with an `ETag` and the max-age that says how
-//! long a verifier may keep them.
+//! `GET /.well-known/jwks.json`: the keys that verify tokens (RFC 7517 §5), with an `ETag` and
+//! the time for which a verifier may cache them.
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::door::Door;
 use crate::http::conditional::Cacheable;
 
-/// Answers with the key set.
+/// `GET /.well-known/jwks.json`
 pub async fn get(request: HttpRequest, door: Data<Door>) -> HttpResponse {
     let document = door.services.ring.jwks();
     let max_age = door.services.policy().jwks_max_age_seconds;

@@ -1,6 +1,6 @@
-//! Authorization server metadata (RFC 8414), at both well-known paths. It names what works and nothing else.
+//! Authorization server metadata (RFC 8414), at both well-known paths. It names only what is supported.
 //!
-//! No `id_token_…` member: some verifiers take it for an allow-list of algorithms. The issuer comes from the settings,
+//! There is no `id_token_…` member, since some verifiers use it as a list of allowed algorithms. The issuer comes from the settings,
 //! never from the request.
 
 use actix_web::http::header::{self, HeaderValue};
@@ -14,7 +14,7 @@ use crate::model::key::Alg;
 use crate::model::scope::Permission;
 use crate::tokens::STATUS_LISTS_PATH;
 
-/// The document, made once.
+/// The document. It is rendered once, at start.
 #[derive(Debug)]
 pub struct Metadata {
     body: Bytes,
@@ -22,7 +22,7 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// The metadata of `issuer`, which signs by `alg` what it tells of tokens; `tag` makes the strong `ETag` of a body.
+    /// The metadata of `issuer`, which signs introspection responses with `alg`. `tag` gives the strong `ETag` of a body.
     pub fn new(issuer: &str, alg: Alg, tag: impl Fn(&[u8]) -> String) -> Self {
         let methods = ["client_secret_basic", "client_secret_post"];
         let document = json!({
@@ -47,7 +47,7 @@ impl Metadata {
     }
 }
 
-/// Answers with the metadata.
+/// `GET /.well-known/oauth-authorization-server` and `GET /.well-known/openid-configuration`
 pub async fn get(request: HttpRequest, door: Data<Door>) -> HttpResponse {
     let metadata = &door.metadata;
     let mut response =

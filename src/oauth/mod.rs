@@ -1,6 +1,5 @@
-//! The protocol door: tokens are given, judged and given up here; key set, status lists and metadata are read here. Read
-//! `authenticate` first: it is the only way to hold a client, and every endpoint that asks who is calling takes what it
-//! gives.
+//! The OAuth endpoints: issue, introspect, verify and revoke tokens; key set, status lists and metadata. Read
+//! `authenticate` first: every endpoint that needs a client takes an `Authenticated` from it.
 
 pub mod authenticate;
 mod door;

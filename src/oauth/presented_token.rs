@@ -33,8 +33,8 @@ impl Form for PresentedToken {
 
     fn take(&mut self, name: &str, value: Cow<'_, str>) -> Result<(), OAuthError> {
         match name {
-            "token" => self.token.put(value, "token was sent twice"),
-            "token_type_hint" => self.hint.put(value, "token_type_hint was sent twice"),
+            "token" => self.token.put(value, "token was sent twice: send it once"),
+            "token_type_hint" => self.hint.put(value, "token_type_hint was sent twice: send it once"),
             _ => Ok(()),
         }
     }
@@ -42,7 +42,7 @@ impl Form for PresentedToken {
     fn complete(&self) -> Result<(), OAuthError> {
         match self.token.get() {
             Some(_) => Ok(()),
-            None => Err(OAuthError::InvalidRequest("token is missing")),
+            None => Err(OAuthError::InvalidRequest("token is missing: send the token in this parameter")),
         }
     }
 }

@@ -1,6 +1,7 @@
-//! `POST /oauth2/revoke`: a client gives up one of its own tokens (RFC 7009).
+//! `POST /oauth2/revoke`: a client revokes one of its own tokens (RFC 7009).
 //!
-//! 200 says that the token is dead, whoever killed it and whenever; it is not said before that is durable.
+//! 200 means that the token is not valid any more, whether or not this request revoked it. A revocation is stored before
+//! the reply is sent.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
@@ -13,7 +14,7 @@ use crate::http::peer;
 use crate::kernel::Error;
 use crate::services::Services;
 
-/// Answers a revocation.
+/// `POST /oauth2/revoke`
 pub async fn post(
     request: HttpRequest,
     caller: Result<Authenticated<PresentedToken>, OAuthError>,
@@ -44,17 +45,17 @@ async fn revoke(
         Err(_) if services.issuer.is_other_kind(token) => return Err(OAuthError::UnsupportedTokenType),
         // It opens nothing, which is all that was asked for (RFC 7009 §2.2).
         Err(error) => {
-            tracing::debug!(reason = error.code(), "a token to be revoked is dead already");
+            tracing::debug!(reason = error.code(), "the token to revoke is not valid");
             return Ok(());
         }
     };
     if *claims.client_id != *client.client_id {
         return Err(OAuthError::InvalidRequest("the token was issued to another client"));
     }
-    // The client itself, without any permission: it may revoke its own tokens.
+    // A client may revoke its own tokens without any permission.
     let caller = client.caller(Vec::new(), peer::actor(request, &client.client_id));
     match services.tokens.revoke_presented_token(&caller, &claims).await {
-        // A client that was deleted meanwhile took its tokens along.
+        // The client was deleted in the meantime, and its tokens were revoked with it.
         Ok(_) | Err(Error::NotFound(_)) => Ok(()),
         Err(error) => Err(OAuthError::unavailable(&error)),
     }

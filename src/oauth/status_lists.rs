@@ -1,5 +1,5 @@
 //! `GET /oauth2/status-lists/{list}`: the statuses of tokens, for verifiers that work offline; and
-//! `GET /oauth2/status-lists`, which names all lists (draft-ietf-oauth-status-list-21 §8, §9). Open to everyone.
+//! `GET /oauth2/status-lists`, which names all lists (draft-ietf-oauth-status-list-21 §8, §9). They need no token.
 
 use std::sync::Arc;
 
@@ -14,19 +14,19 @@ use crate::http::conditional::Cacheable;
 use crate::http::{negotiate, retry_after};
 use crate::issuance::StatusListError;
 
-/// What a list is sent as.
+/// The media type of a list.
 const MEDIA_TYPE: &str = "application/statuslist+jwt";
 
-/// Why there is no list in the answer.
+/// Why the reply has no list.
 #[derive(Debug, Clone, Copy)]
 enum Refusal {
-    /// There is none of that number, or no more.
+    /// There is no list of that number, or it was removed.
     NoSuchList,
-    /// The asker takes no JWT.
+    /// The `Accept` header excludes the media type of a list.
     NotAcceptable,
-    /// It asks for a list of the past (§8.4).
+    /// The request asks for an earlier version of the list (§8.4).
     NoHistory,
-    /// No word from storage, or no key to sign with.
+    /// The database does not answer, or there is no key to sign with.
     Unavailable,
 }
 
@@ -42,17 +42,17 @@ impl Refusal {
             Self::NotAcceptable => (
                 StatusCode::NOT_ACCEPTABLE,
                 bad,
-                "status lists are application/statuslist+jwt: allow that in Accept",
+                "a status list is application/statuslist+jwt: allow this media type in Accept",
             ),
             Self::NoHistory => (
                 StatusCode::NOT_IMPLEMENTED,
                 bad,
-                "status lists of the past are not kept: leave the parameter time out",
+                "earlier versions of a status list are not stored: leave out the parameter time",
             ),
             Self::Unavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "temporarily_unavailable",
-                "the statuses cannot be known at the moment: try again as Retry-After says",
+                "the statuses cannot be read at the moment: wait for the seconds in Retry-After",
             ),
         }
     }
@@ -76,13 +76,13 @@ impl From<StatusListError> for Refusal {
             StatusListError::NoKey => {
                 tracing::error!("a status list cannot be signed: there is no active key for it");
             }
-            StatusListError::Unavailable(error) => tracing::error!(%error, "a status list cannot be had"),
+            StatusListError::Unavailable(error) => tracing::error!(%error, "a status list cannot be read"),
         }
         Self::Unavailable
     }
 }
 
-/// Answers with a list.
+/// `GET /oauth2/status-lists/{list}`
 pub async fn get(request: HttpRequest, number: Path<String>, door: Data<Door>) -> HttpResponse {
     if form_urlencoded::parse(request.query_string().as_bytes()).any(|(name, _)| name == "time") {
         return Refusal::NoHistory.response();
@@ -90,7 +90,7 @@ pub async fn get(request: HttpRequest, number: Path<String>, door: Data<Door>) -
     if negotiate::wants_media_type(&request, MEDIA_TYPE) == 0 {
         return Refusal::NotAcceptable.response();
     }
-    // One list has one name: no sign, no leading zero.
+    // Each list has one URI, so a sign or a leading zero is refused.
     let list = number.parse::<i64>().ok().filter(|list| list.to_string() == *number);
     let found = match list {
         Some(list) => door.services.status_lists.get(list).await,
@@ -117,7 +117,7 @@ pub async fn get(request: HttpRequest, number: Path<String>, door: Data<Door>) -
         .body(Bytes::from_owner(Arc::clone(body)))
 }
 
-/// Answers with the URIs of all lists (§9.3).
+/// `GET /oauth2/status-lists`: the URIs of all lists (§9.3).
 pub async fn aggregate(request: HttpRequest, door: Data<Door>) -> HttpResponse {
     let uris = match door.services.status_lists.uris().await {
         Ok(uris) => uris,

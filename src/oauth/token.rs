@@ -24,7 +24,7 @@ pub struct TokenForm {
     resources: Vec<String>,
 }
 
-/// The value of `grant_type`, as far as the endpoint tells them apart.
+/// The value of `grant_type`, as far as the endpoint distinguishes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum GrantType {
     /// Sent without a value, which counts as not sent (RFC 6749 §3.2).

@@ -1,8 +1,8 @@
-//! `/oauth2/verify`, any method: whether a request may pass, asked by a proxy in front of another service (forward-auth:
-//! nginx `auth_request`, Traefik, Caddy, Envoy). `docs/forward-auth.md`.
+//! `/oauth2/verify`, any method: checks the token of a request for a proxy in front of another service (forward-auth with
+//! nginx `auth_request`, Traefik, Caddy, Envoy; `docs/forward-auth.md`).
 //!
-//! 200, 401, 403 or 503, and nothing else: nginx turns the rest into 500. So nothing of the request is refused but its
-//! token and its query, no body is read, and none is sent. The words of a refusal are those of RFC 6750 §3.
+//! The status is 200, 401, 403 or 503, because nginx turns any other into 500. So only the token and the query are
+//! checked; no body is read, and the reply has none. Errors have the form of RFC 6750 §3.
 
 use std::borrow::Cow;
 
@@ -29,40 +29,40 @@ const PRODUCTS: HeaderName = HeaderName::from_static("x-mintmark-products");
 const SCOPE: HeaderName = HeaderName::from_static("x-mintmark-scope");
 const TOKEN_ID: HeaderName = HeaderName::from_static("x-mintmark-token-id");
 
-/// The headers that may carry a token beside `Authorization` (`verify.token_headers`).
+/// The headers besides `Authorization` in which a token is accepted (`verify.token_headers`).
 #[derive(Debug, Default)]
 pub struct TokenHeaders(Box<[HeaderName]>);
 
 impl TokenHeaders {
-    /// Those that the settings name, which has seen that they are names of headers.
+    /// The headers in the settings, which were checked to be header names.
     pub fn new(settings: &Settings) -> Self {
         let names = settings.verify.token_headers.iter();
         Self(names.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect())
     }
 }
 
-/// Why a request may not pass.
+/// Why a request is refused.
 #[derive(Debug, PartialEq, Eq)]
 enum Refusal {
-    /// It brings no token.
+    /// It has no token.
     NoToken,
-    /// It brings none that holds; the text says what to do.
+    /// Its token is not valid; the text says what to do.
     InvalidToken(&'static str),
-    /// Its token does not open these products.
+    /// Its token does not include all of these products.
     LacksProducts(String),
-    /// The check itself is put wrongly.
+    /// The proxy sent a query that is not one of products.
     MalformedQuery,
-    /// It cannot be known.
-    CannotKnow,
+    /// The state of the token cannot be read.
+    Unavailable,
 }
 
-const DOES_NOT_HOLD: Refusal = Refusal::InvalidToken("the token does not hold: get a new one");
-const MALFORMED: Refusal = Refusal::InvalidToken("the token is malformed");
-const TWO_TOKENS: Refusal = Refusal::InvalidToken("send one token, in one place");
+const NOT_VALID: Refusal = Refusal::InvalidToken("the token is not valid: get a new one");
+const MALFORMED: Refusal = Refusal::InvalidToken("the token is malformed: send it as it was issued");
+const TWO_TOKENS: Refusal = Refusal::InvalidToken("more than one token was sent: send one");
 const BOUND: Refusal =
-    Refusal::InvalidToken("the token is bound to a key: it is good only with proof of that key");
+    Refusal::InvalidToken("the token is bound to a key, and no proof of that key was sent");
 
-/// Answers whether the request may pass.
+/// Any method on `/oauth2/verify`.
 pub async fn any(request: HttpRequest, door: Data<Door>) -> HttpResponse {
     let passing = match claims(&request, &door).await {
         Ok(claims) => passed(claims),
@@ -71,33 +71,33 @@ pub async fn any(request: HttpRequest, door: Data<Door>) -> HttpResponse {
     passing.unwrap_or_else(refused)
 }
 
-/// The claims of the token that the request brings, if it lives and opens what is demanded.
+/// The claims of the token in the request, if it is valid and includes the required products.
 async fn claims(request: &HttpRequest, door: &Door) -> Result<AccessTokenClaims, Refusal> {
     let services = &door.services;
     let token = presented(request.headers(), &door.token_headers.0)?;
-    // Before the keys are asked: what is known of them may be out of date as well.
-    let confirmed = services.ledger.confirm().await.map_err(|error| unknown(&error))?;
+    // Before the token is verified, since the keys in memory may be out of date as well.
+    let confirmed = services.ledger.confirm().await.map_err(|error| unavailable(&error))?;
     let claims = services.issuer.verify_any_audience(confirmed, token).map_err(|error| {
         tracing::info!(reason = error.code(), "refused an access token");
-        DOES_NOT_HOLD
+        NOT_VALID
     })?;
     if claims.cnf.is_some() {
-        tracing::info!(reason = "proof_required", "refused an access token");
+        tracing::info!(reason = "bound_refused", "refused an access token");
         return Err(BOUND);
     }
     if let Validity::Inactive(reason) =
-        services.tokens.validity(confirmed, &claims).await.map_err(|error| unknown(&error))?
+        services.tokens.validity(confirmed, &claims).await.map_err(|error| unavailable(&error))?
     {
         tracing::info!(reason = reason.as_str(), "refused an access token");
-        return Err(DOES_NOT_HOLD);
+        return Err(NOT_VALID);
     }
     telemetry::http::authenticated(request, claims.client_id.as_str());
     let query = request.query_string();
-    let opens = |member| product(member).is_some_and(|product| claims.has_product(&product));
-    if query.is_empty() || query.split('&').all(opens) { Ok(claims) } else { Err(lacking(query)) }
+    let included = |member| product(member).is_some_and(|product| claims.has_product(&product));
+    if query.is_empty() || query.split('&').all(included) { Ok(claims) } else { Err(lacking(query)) }
 }
 
-/// The one token of a request.
+/// The token of a request, which must be the only one.
 fn presented<'a>(headers: &'a HeaderMap, elsewhere: &[HeaderName]) -> Result<&'a str, Refusal> {
     let mut found = match Bearer::of(headers) {
         Bearer::Token(token) => Some(token),
@@ -114,30 +114,30 @@ fn presented<'a>(headers: &'a HeaderMap, elsewhere: &[HeaderName]) -> Result<&'a
     found.ok_or(Refusal::NoToken)
 }
 
-/// The product that a member of the query demands; `None` if it is no such member.
+/// The product that a member of the query requires; `None` if it is another parameter.
 fn product(member: &str) -> Option<Cow<'_, str>> {
     let (name, value) = member.split_once('=')?;
     if form::decode(name)? == "product" { form::decode(value) } else { None }
 }
 
-/// What of the query does not hold: it names products that the token has not, or is no demand at all.
+/// Why the query is refused: the token does not include all of its products, or it is not a query of products.
 #[cold]
 fn lacking(query: &str) -> Refusal {
     let products: Option<Vec<_>> =
         query.split('&').map(|member| product(member).filter(|product| is_product_code(product))).collect();
     let Some(products) = products else {
-        tracing::warn!("the proxy asks with a query that is none of ?product=CODE: correct its settings");
+        tracing::warn!("the query of a proxy is not one of products: use ?product=CODE in its settings");
         return Refusal::MalformedQuery;
     };
     Refusal::LacksProducts(products.join(" "))
 }
 
-fn unknown(error: &Error) -> Refusal {
+fn unavailable(error: &Error) -> Refusal {
     tracing::error!(%error, "the request could not be served");
-    Refusal::CannotKnow
+    Refusal::Unavailable
 }
 
-/// 200, and who it is that passes.
+/// 200 with the headers that describe the token.
 fn passed(claims: AccessTokenClaims) -> Result<HttpResponse, Refusal> {
     let mut response = HttpResponse::Ok();
     no_store(&mut response);
@@ -149,8 +149,8 @@ fn passed(claims: AccessTokenClaims) -> Result<HttpResponse, Refusal> {
         (TOKEN_ID, claims.jti),
     ] {
         let value = HeaderValue::try_from(text).map_err(|error| {
-            tracing::error!(%error, "a claim of a token of our own cannot stand in a header");
-            Refusal::CannotKnow
+            tracing::error!(%error, "a claim of a token cannot be written to a header");
+            Refusal::Unavailable
         })?;
         response.insert_header((name, value));
     }
@@ -175,9 +175,9 @@ fn refused(refusal: Refusal) -> HttpResponse {
         }
         Refusal::MalformedQuery => challenged(
             StatusCode::FORBIDDEN,
-            r#", error="insufficient_scope", error_description="what is demanded here cannot be granted""#,
+            r#", error="insufficient_scope", error_description="the query is not one of products: use ?product=CODE""#,
         ),
-        Refusal::CannotKnow => {
+        Refusal::Unavailable => {
             let mut response = HttpResponse::ServiceUnavailable();
             retry_after::insert(&mut response);
             response
@@ -192,8 +192,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_demands_products_or_nothing_that_can_be_granted() {
-        for (query, demanded) in [
+    fn a_query_requires_products_and_nothing_else() {
+        for (query, required) in [
             ("product=gst", Some("gst")),
             ("product=gst&product=e-invoicing", Some("gst e-invoicing")),
             ("product=a%3Ab", Some("a:b")),
@@ -216,7 +216,7 @@ mod tests {
             ("access_token=x", None),
         ] {
             let expected =
-                demanded.map_or(Refusal::MalformedQuery, |codes| Refusal::LacksProducts(codes.into()));
+                required.map_or(Refusal::MalformedQuery, |codes| Refusal::LacksProducts(codes.into()));
             assert_eq!(lacking(query), expected, "{query}");
         }
     }

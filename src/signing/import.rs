@@ -52,21 +52,21 @@ pub enum ImportFault {
     NotPem,
     /// Two or more blocks.
     #[error(
-        "holds more than one block: send one private key and nothing else; \
+        "contains more than one block: send one private key and nothing else; \
          `openssl pkey -in FILE -out pkcs8.pem` picks it from a file"
     )]
     Several,
     /// Text before or after the block.
-    #[error("holds text outside its one block: send the lines from BEGIN to END and nothing else")]
+    #[error("contains text outside its block: send the lines from BEGIN to END and nothing else")]
     Surrounded,
     /// Another kind of block.
     #[error("{0}")]
     Label(Label),
     /// The block holds no PKCS#8, or more than it.
-    #[error("holds no PKCS#8 private key: convert the key with `openssl pkey -in FILE -out pkcs8.pem`")]
+    #[error("contains no PKCS#8 private key: convert the key with `openssl pkey -in FILE -out pkcs8.pem`")]
     NotPkcs8,
     /// A key for another algorithm.
-    #[error("holds {found}, which alg {alg} cannot use: {alg} needs {}", needs(*alg))]
+    #[error("contains {found}, which alg {alg} cannot use: {alg} needs {}", needs(*alg))]
     OtherKind {
         /// The algorithm asked for.
         alg: Alg,
@@ -79,10 +79,10 @@ pub enum ImportFault {
     )]
     EcWithoutPublic,
     /// An RSA key of a size that is not accepted.
-    #[error("holds an RSA key of {0} bits: use 2048 to 4096 bits, in steps of 512")]
+    #[error("contains an RSA key of {0} bits: use 2048 to 4096 bits, in steps of 512")]
     RsaSize(usize),
     /// The numbers of the key do not belong together.
-    #[error("holds a key that cannot be used ({0}): generate a new one, {new}", new = needs(*.1))]
+    #[error("contains a key that cannot be used ({0}): generate a new one, {new}", new = needs(*.1))]
     Rejected(String, Alg),
 }
 
@@ -138,8 +138,8 @@ impl fmt::Display for Label {
             Self::OpenSsh => {
                 "is in OpenSSH format: convert a copy of it with `ssh-keygen -p -m PKCS8 -f COPY` and send that"
             }
-            Self::Public => "holds no private key: send the private half, in a block that begins -----BEGIN PRIVATE KEY-----",
-            Self::Unknown => "holds another kind of block: it must begin -----BEGIN PRIVATE KEY-----",
+            Self::Public => "contains no private key: send the private half, in a block that begins -----BEGIN PRIVATE KEY-----",
+            Self::Unknown => "contains another kind of block: it must begin -----BEGIN PRIVATE KEY-----",
         })
     }
 }

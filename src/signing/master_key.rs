@@ -32,7 +32,7 @@ impl Signing {
         }
         let mut tx = self.kernel.storage.begin().await?;
         let stored = self.kernel.storage.sealed_root().await?;
-        let stored = stored.ok_or_else(|| StorageError::Damaged("the root key is gone".to_owned()))?;
+        let stored = stored.ok_or_else(|| StorageError::Damaged("the root key is missing".to_owned()))?;
         let moved = || {
             Error::Conflict(
                 "the database was moved to another master key at the same time: set keys.master_key_file to the file of that key"

@@ -80,10 +80,10 @@ impl Tokens {
         guard: &IssueGuard,
     ) -> Result<IssueCheck, Error> {
         match self.recorder.queue(token, active_tokens, guard) {
-            Some(outcome) => {
-                outcome.await.map_err(|_| Error::SharedTransaction("the service is closing".to_owned()))?
-            }
-            // No groups: at the command line, and when the service is closing.
+            Some(outcome) => outcome
+                .await
+                .map_err(|_| Error::SharedTransaction("the service is shutting down".to_owned()))?,
+            // No groups: at the command line, and when the service is shutting down.
             None => self.record_alone(token, active_tokens, guard).await,
         }
     }

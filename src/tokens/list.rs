@@ -12,7 +12,7 @@ use crate::model::token::RecordedToken;
 pub use crate::storage::{ListedTokens, TokenFilter};
 
 impl Tokens {
-    /// A page of the recorded tokens of a client within reach, newest first; those that ended, too, until they are deleted.
+    /// A page of the recorded tokens of a client within reach, newest first; including those that ended, until they are deleted.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the client, [`Error::Storage`].
@@ -87,7 +87,7 @@ impl Tokens {
         self.introspected.write(async |rows| self.kernel.storage.touch_tokens(rows).await).await
     }
 
-    /// Shows what is not written yet: the last introspection, and a grace period that is over.
+    /// Adds what is not written yet: the last introspection, and the end of a grace period.
     fn bring_up_to_date(&self, token: &mut RecordedToken) {
         token.last_introspected_at = token.last_introspected_at.max(self.introspected.pending(&token.jti));
         let now = self.kernel.clock.now();

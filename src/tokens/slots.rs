@@ -1,4 +1,4 @@
-//! Status slots for recorded tokens: each has one of its own, taken from slots that this process leases ahead
+//! Status slots for recorded tokens: each has one of its own, taken from slots that this process leases in advance
 //! (`docs/revocation.md`). The stateless tokens of a client share the slot of its generation.
 
 use std::collections::HashMap;
@@ -30,7 +30,7 @@ struct LeasedSlots {
 pub(super) struct Leases {
     /// By key for never-expiring tokens; `None` for those that expire.
     by_key: Mutex<HashMap<Option<Box<str>>, LeasedSlots>>,
-    /// Held by the request that leases more.
+    /// Locked by the request that leases more.
     leasing: tokio::sync::Mutex<()>,
 }
 
@@ -41,7 +41,7 @@ impl Leases {
         if one.until <= now { None } else { one.lease.next() }
     }
 
-    /// How many to lease next: twice as many as before if those were used up in time, else as many as at first.
+    /// How many to lease next: twice as many as before if those were used up in time, else the initial number.
     fn wanted(&self, kind: ListKind<'_>, now: UnixSeconds) -> u32 {
         let by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
         let used_up = by_key.get(&kind.kid().map(Box::from)).filter(|one| one.until > now);
@@ -50,7 +50,7 @@ impl Leases {
 
     fn put(&self, kind: ListKind<'_>, lease: Lease, count: u32, now: UnixSeconds) {
         let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
-        // What is left of the leases of deleted keys ends with their time.
+        // Leases of deleted keys are dropped when their time is over.
         by_key.retain(|_, one| one.until > now);
         let until = now + LEASE_SECONDS;
         by_key.insert(kind.kid().map(Box::from), LeasedSlots { lease, count, until });
@@ -74,7 +74,7 @@ impl Tokens {
             if let Some(slot) = self.leases.take(kind, now) {
                 return Ok(slot);
             }
-            // A command that issues one token wastes no slots.
+            // A command issues one token, so it leases one slot.
             let count = if self.recorder.is_running() { self.leases.wanted(kind, now) } else { 1 };
             let mut tx = self.kernel.storage.begin().await?;
             let lease = tx.lease_slots(kind, count, self.kernel.random.fill()?, now).await?;

@@ -56,7 +56,7 @@ def forward_auth(engine: str, stack: ExitStack) -> dict:
     manager = world.Manager(service)
     world.create_products(manager)
     world.create_workspace(manager, world.WORKSPACE)
-    wanted = {"gst": (["gst"], HOUR), "e-invoicing": (["e-invoicing"], HOUR), "both": (["gst", "e-invoicing"], HOUR), "gst for ever": (["gst"], NEVER)}
+    wanted = {"gst": (["gst"], HOUR), "e-invoicing": (["e-invoicing"], HOUR), "both": (["gst", "e-invoicing"], HOUR), "gst never expiring": (["gst"], NEVER)}
     made = {
         name: manager.post(f"/v1/workspaces/{world.WORKSPACE}/api-clients", {"label": name, "products": products, "token_expiry": expiry})
         for name, (products, expiry) in wanted.items()
@@ -107,7 +107,7 @@ def openapi(engine: str, stack: ExitStack) -> dict:
     kept_clients = [manager.client_id, kept_client["client_id"]]
     return {
         "workspace_id": world.WORKSPACE, "client_id": client["client_id"], "secret_id": secret_id,
-        # What the run stands on → what may be changed in its place.
+        # A record that the run depends on → one of its kind that may be changed instead.
         "kept": {
             **dict.fromkeys(first_keys, key["kid"]), **dict.fromkeys(kept_clients, client["client_id"]),
             **dict.fromkeys(["platform", "kept"], world.WORKSPACE),
@@ -125,7 +125,7 @@ def still_managing(manager: world.Manager) -> Iterator[world.Manager]:
 def main() -> int:
     setting, engine, dashes, *command = sys.argv[1:]
     assert dashes == "--" and command, __doc__
-    # So that what was started is stopped when this is told to stop.
+    # So that the processes that it started are stopped when it is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mintmark-world-")))

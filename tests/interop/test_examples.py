@@ -37,7 +37,7 @@ def source(language: str) -> Path:
 
 @dataclass(frozen=True)
 class Issuer:
-    """What a service knows of whoever it takes tokens from."""
+    """What a service knows of the issuer of its tokens."""
 
     issuer: str
     audience: str
@@ -350,7 +350,7 @@ def test_code_in_the_documentation_is_code_that_runs(page):
     assert page == "README.md" or {language for language, _ in blocks} == set(FILES)
     for language, block in blocks:
         files = [unindented(file.read_text()) for file in EXAMPLES.rglob("*" + source(language).suffix)]
-        # A line with an ellipsis stands for what was left out.
+        # A line with an ellipsis marks lines that are left out.
         for piece in block.split("…\n"):
             assert any(unindented(piece) in text for text in files), f"{language}: {piece}"
 

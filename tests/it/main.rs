@@ -23,3 +23,4 @@ mod oauth;
 mod services;
 mod storage;
 mod support;
+mod wording;

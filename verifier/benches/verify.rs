@@ -155,7 +155,7 @@ fn main() {
             black_box(now(verifier.verify(black_box(token))).unwrap());
         }
     };
-    // In turn, so that other load affects all three alike.
+    // In turn, so that other load affects all three equally.
     let rounds: [&dyn Fn(); 3] = [&bare, &|| all_by(&full), &|| all_by(&remembering)];
     let mut best = [Duration::MAX; 3];
     for _ in 0..ROUNDS {

@@ -10,14 +10,14 @@ use tokio::time::Instant;
 #[derive(Debug, Default)]
 pub(super) struct Stop {
     new_ones_until: Cell<Option<Instant>>,
-    told: Notify,
+    signal: Notify,
 }
 
 impl Stop {
     /// Idle connections end now. Those that have asked for nothing yet may do so until `new_ones_until`.
     pub(super) fn tell(&self, new_ones_until: Instant) {
         self.new_ones_until.set(Some(new_ones_until));
-        self.told.notify_waiters();
+        self.signal.notify_waiters();
     }
 
     /// Until when a new connection may send its request; `None` if the worker does not stop.
@@ -25,8 +25,8 @@ impl Stop {
         self.new_ones_until.get()
     }
 
-    /// Completes when it is told to stop.
-    pub(super) fn told(&self) -> Notified<'_> {
-        self.told.notified()
+    /// Completes when a stop is requested.
+    pub(super) fn requested(&self) -> Notified<'_> {
+        self.signal.notified()
     }
 }

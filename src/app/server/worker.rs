@@ -176,7 +176,7 @@ async fn next(given: &mut UnboundedReceiver<Work>, stops_by: Option<Instant>) ->
 
 /// Drives a connection to its end. When the worker stops, it is polled once more, to see that.
 async fn until_ended<T>(mut served: Pin<&mut impl Future<Output = T>>, stop: &Stop) {
-    let mut told = pin!(stop.told());
+    let mut requested = pin!(stop.requested());
     let mut listens = false;
     poll_fn(|cx| {
         if served.as_mut().poll(cx).is_ready() {
@@ -185,7 +185,7 @@ async fn until_ended<T>(mut served: Pin<&mut impl Future<Output = T>>, stop: &St
         // Once is enough, since the task stays the same.
         if !listens {
             listens = true;
-            if told.as_mut().poll(cx).is_ready() {
+            if requested.as_mut().poll(cx).is_ready() {
                 cx.waker().wake_by_ref();
             }
         }
@@ -210,9 +210,9 @@ async fn open_stream(stream: Accepted, certificate: Option<&Certificate>, stop: 
 
 /// Completes when a connection that is still new is not waited for any longer.
 async fn no_longer_new(stop: &Stop) {
-    let told = stop.told();
+    let requested = stop.requested();
     if stop.new_ones_until().is_none() {
-        told.await;
+        requested.await;
     }
     if let Some(until) = stop.new_ones_until() {
         tokio::time::sleep_until(until).await;

@@ -156,7 +156,7 @@ impl StatusLists {
         }
         let changed_at = self.tokens.status_list_changed_at(list);
         let compressed = match before {
-            // Nothing changed: the same statuses are signed anew.
+            // Nothing changed: the same statuses are signed again.
             Some(before) if before.compressed.as_of >= changed_at => Arc::clone(&before.compressed),
             _ => {
                 let Some(stored) = self.tokens.status_list(list).await? else {

@@ -9,11 +9,11 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::presented::{ClientSecret, Presented};
 use crate::oauth::form;
 
-/// The longest base64 that is decoded: more than a client id and secret take with each byte percent-encoded.
+/// The longest base64 that is decoded. A client id and secret are shorter even if each byte is percent-encoded.
 const LONGEST: usize = 684;
 
 /// Reads the header: the scheme in any case, base64, split at the first colon, both halves form-decoded. `None` for
-/// what is malformed, which is then answered as any wrong credential is.
+/// a malformed header, which is then refused like a wrong secret.
 pub(super) fn read(header: &[u8]) -> Option<Presented> {
     let (scheme, encoded) = header.split_at_checked(header.iter().position(|b| *b == b' ')?)?;
     let encoded = encoded.trim_ascii();

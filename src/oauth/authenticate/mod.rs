@@ -1,8 +1,8 @@
-//! Client authentication (RFC 6749 §2.3): [`Authenticated`] is the only way to hold a verified client.
+//! Client authentication (RFC 6749 §2.3). A handler that takes [`Authenticated`] gets a client that has authenticated.
 //!
-//! A request presents exactly one thing (`Presented`), which is verified against the client and leaves a [`Proof`].
-//! Each method of reading it has a file of its own. The body is read once, here, since a client may authenticate in it.
-//! An endpoint names the form it wants and cannot forget to authenticate.
+//! A request has exactly one kind of credentials (`Presented`). They are verified against the client, and the result is a
+//! [`Proof`]. Each authentication method has a file of its own. The body is read here, once, since credentials may be in
+//! it. An endpoint names the form that it takes and cannot forget to authenticate.
 
 mod basic;
 mod post;
@@ -35,7 +35,7 @@ pub use throttle::Throttle;
 
 use presented::{InBody, Presented};
 
-/// The parameters of one endpoint, beside those of client authentication.
+/// The parameters of an endpoint, without those of client authentication.
 pub trait Form: Default {
     /// Takes a parameter; ignores one it does not know (RFC 6749 §3.2).
     ///
@@ -43,20 +43,20 @@ pub trait Form: Default {
     /// `invalid_request` for a known parameter that is sent twice.
     fn take(&mut self, name: &str, value: std::borrow::Cow<'_, str>) -> Result<(), OAuthError>;
 
-    /// Whether everything required was sent.
+    /// Checks that all required parameters were sent.
     ///
     /// # Errors
-    /// `invalid_request` naming what is missing.
+    /// `invalid_request` that names a missing parameter.
     fn complete(&self) -> Result<(), OAuthError>;
 
-    /// What the endpoint needs to know of this process's memory before it believes it.
+    /// The confirmation that the endpoint needs that the caches of this process are up to date.
     type Confirmation;
 
-    /// Makes sure of it, once a request.
+    /// Gets the confirmation, once for each request.
     fn confirm(ledger: &Ledger) -> impl Future<Output = Result<Self::Confirmation, Error>>;
 }
 
-/// A client that has proved who it is, and the form it sent. Only this module makes one.
+/// A client that has authenticated, and the form that it sent. Only this module creates one.
 pub struct Authenticated<F: Form> {
     credentials: Arc<Credentials>,
     proof: Proof,
@@ -70,17 +70,17 @@ impl<F: Form> Authenticated<F> {
         &self.credentials
     }
 
-    /// What it proved its identity with.
+    /// The proof of its identity.
     pub fn proof(&self) -> &Proof {
         &self.proof
     }
 
-    /// What is known of this process's memory.
+    /// The confirmation that the caches are up to date.
     pub fn confirmation(&self) -> &F::Confirmation {
         &self.confirmation
     }
 
-    /// What it sent.
+    /// The form that it sent.
     pub fn form(&self) -> &F {
         &self.form
     }
@@ -110,7 +110,7 @@ async fn authenticate<F: Form>(
     pending: &mut PendingBody,
 ) -> Result<Authenticated<F>, OAuthError> {
     refuse_credentials_in_query(request.query_string())?;
-    // `App::configure` registers it.
+    // `App::configure` adds it.
     let door = request.app_data::<Data<Door>>().ok_or(OAuthError::Unavailable)?;
     let body = form::read(request.headers(), pending, door.request_timeout).await?;
     let mut form = F::default();
@@ -135,7 +135,7 @@ async fn authenticate<F: Form>(
             tracing::info!(
                 target: "mintmark::authenticate",
                 reason = if presented.is_some() { refusal.as_str() } else { "no_usable_credentials" },
-                // Anything that is not a client id may be a secret that was sent in its place.
+                // Anything but a client id could be a secret that was sent in its place.
                 client_id = if ids::is_client_id(claimed) { claimed } else { "none" },
                 source = source.map_or_else(|| "unknown".to_owned(), |source| source.to_string()),
                 "client authentication failed"
@@ -148,7 +148,7 @@ async fn authenticate<F: Form>(
     }
 }
 
-/// Verifies what a request presents against the client as it is known here.
+/// Verifies the credentials of a request.
 async fn verify(
     services: &Services,
     presented: Option<&Presented>,
@@ -163,7 +163,7 @@ async fn verify(
     verified.map_err(|error| OAuthError::unavailable(&error))
 }
 
-/// Credentials in a URI end in logs and histories, so they are refused rather than ignored (RFC 6749 §2.3.1).
+/// Credentials in a URI end up in logs and browser histories, so they are refused rather than ignored (RFC 6749 §2.3.1).
 fn refuse_credentials_in_query(query: &str) -> Result<(), OAuthError> {
     let names = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
     for name in names {

@@ -3,7 +3,7 @@
 use super::presented::{ClientSecret, Presented};
 use crate::oauth::error::OAuthError;
 
-/// What the parameters `client_id` and `client_secret` present.
+/// The credentials in `client_id` and `client_secret`.
 ///
 /// # Errors
 /// `invalid_request` for a secret that does not say whose it is.

@@ -1,4 +1,4 @@
-//! What a client presents to prove who it is. A request presents exactly one thing: more than one method is refused
+//! The credentials that a client presents. A request uses exactly one authentication method: more than one is refused
 //! even if each would succeed (RFC 6749 §2.3).
 
 use std::fmt;
@@ -10,7 +10,7 @@ use super::{basic, post};
 use crate::oauth::error::OAuthError;
 use crate::oauth::form::Once;
 
-/// The credentials of a request, not yet verified. One variant for each kind of proof.
+/// The credentials of a request, not yet verified. One variant for each authentication method.
 #[derive(Debug)]
 pub(super) enum Presented {
     /// A client secret, in the `Authorization` header or in the body.
@@ -18,10 +18,10 @@ pub(super) enum Presented {
 }
 
 impl Presented {
-    /// Reads the one method that a request uses. `None` if it uses none, or one that no client can have used.
+    /// Reads the credentials of a request. `None` if there are none, or if they cannot be those of any client.
     ///
     /// # Errors
-    /// `invalid_request` for more than one method, or for parts of one that contradict each other.
+    /// `invalid_request` for more than one method, or for client ids that differ.
     pub(super) fn read(headers: &HeaderMap, in_body: InBody) -> Result<Option<Self>, OAuthError> {
         let mut headers = headers.get_all(header::AUTHORIZATION);
         let authorization = headers.next();
@@ -46,7 +46,7 @@ impl Presented {
                 }
                 Ok(presented)
             }
-            // The metadata offers no assertions, so an assertion proves nothing.
+            // Assertions are not supported, as the metadata says.
             (None, None, _) => Ok(None),
             _ => Err(OAuthError::InvalidRequest(
                 "more than one client authentication method was used: send the secret either in the Authorization header or in the body",
@@ -66,7 +66,7 @@ impl Presented {
 pub(super) struct ClientSecret {
     /// `client_id:client_secret`
     text: Zeroizing<String>,
-    /// Where the client id ends; it may hold a colon itself.
+    /// Where the client id ends; it may contain a colon itself.
     colon: usize,
 }
 
@@ -102,7 +102,7 @@ pub(super) struct InBody {
 }
 
 impl InBody {
-    /// Where a parameter of that name goes, and what is wrong if it was sent before.
+    /// Where to store the parameter `name`, and the error if it is sent twice.
     pub(super) fn parameter(&mut self, name: &str) -> Option<(&mut Once, &'static str)> {
         match name {
             "client_id" => Some((&mut self.id, "client_id was sent twice: send it once")),

@@ -18,14 +18,14 @@ use governor::{Quota, RateLimiter};
 
 use crate::model::clock::Clock;
 
-/// Failures that a client id and a network may have at once, and how many they regain in a minute.
+/// How many failures a client id and a network may have, and how many of them are forgiven in a minute.
 const FAILURES: NonZeroU32 = match NonZeroU32::new(60) {
     Some(failures) => failures,
     None => NonZeroU32::MIN,
 };
 const BUCKETS: u64 = 1 << 16;
 
-/// Our clock in the form that the limiter takes.
+/// Our clock as the limiter needs it.
 #[derive(Debug, Clone)]
 struct Ticks(Arc<dyn Clock>);
 
@@ -75,7 +75,7 @@ impl Throttle {
     }
 }
 
-/// The network that is taken to be one attacker: IPv4 /24, IPv6 /56.
+/// The network that counts as one attacker: IPv4 /24, IPv6 /56.
 fn network(source: IpAddr) -> u64 {
     match source.to_canonical() {
         IpAddr::V4(v4) => u64::from(v4.to_bits() >> 8),
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(of("2001:db8:1:2300::1"), of("2001:db8:1:23ff:ffff::2"));
         assert_ne!(of("2001:db8:1:2300::1"), of("2001:db8:1:2400::1"));
         assert_ne!(of("2001:db8:1:2300::1"), of("2001:db9:1:2300::1"));
-        // Its upper bits are 203.0.113, and yet it is another network.
+        // Its upper bits are 203.0.113, but it is another network.
         assert_ne!(of("203.0.113.7"), of("0:0:cb00:71ff::1"));
     }
 
@@ -126,7 +126,7 @@ mod tests {
             .map(|number| throttle.bucket(&format!("cl_{number}"), Some(IpAddr::from([203, 0, 113, 7]))));
         let buckets: std::collections::BTreeSet<u64> = buckets.collect();
         assert!(buckets.iter().all(|bucket| *bucket < BUCKETS));
-        // Clients seldom share one.
+        // Clients rarely share one.
         assert!(buckets.len() > 900, "{}", buckets.len());
     }
 }

@@ -44,6 +44,6 @@ pub(in crate::signing) enum NotDeletable {
     #[error("live recorded tokens depend on this key: {0}")]
     LiveTokens(i64),
     /// Stateless tokens may depend on it until then.
-    #[error("tokens signed by this key may be live until {}. Wait until then: it is removed automatically", to_rfc3339(*.0))]
+    #[error("tokens signed by this key may be valid until {}. Wait until then: it is removed automatically", to_rfc3339(*.0))]
     MayBeLive(UnixSeconds),
 }

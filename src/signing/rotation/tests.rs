@@ -177,7 +177,7 @@ fn one_pending_key_a_pair() {
 }
 
 #[test]
-fn a_new_key_waits_for_the_caches_even_if_told_less() {
+fn a_new_key_waits_for_the_caches_even_if_a_shorter_time_is_set() {
     let policy = Policy { pending_seconds: 10, ..POLICY };
     let active = [key("a", Alg::ES256, UseFor::Expiring, Phase::Active, START)];
     assert_eq!(
@@ -221,7 +221,7 @@ fn never_by_schedule() {
 }
 
 #[test]
-fn a_retired_key_stays_until_the_last_token_it_may_have_signed_is_dead() {
+fn a_retired_key_stays_until_the_last_token_it_may_have_signed_has_expired() {
     let mut keys = [
         key("e", Alg::ES256, UseFor::Expiring, Phase::Retiring, START),
         key("n", Alg::ES256, UseFor::NeverExpiring, Phase::Retiring, START),

@@ -100,7 +100,7 @@ impl Tx {
             .bind(client_id).bind(reach.limit()).fetch_optional(&mut *conn).await)?;
         let Some(row) = row else { return Ok(None) };
         let mut client = ApiClient::try_from(row)?;
-        // Read anew, since a statement that waited for the lock may have the grants from before the wait.
+        // Read again, since a statement that waited for the lock may have the grants from before the wait.
         client.products =
             self.granted_products(client_id).await?.into_iter().map(|product| product.product).collect();
         Ok(Some(client))

@@ -23,7 +23,7 @@ pub struct StoredCredentials {
     pub workspace_suspended_at: Option<i64>,
     /// Whether clients of its workspace may have never-expiring tokens.
     pub workspace_never_expires_allowed: bool,
-    /// All its secrets; whether one is live is for the moment of use to say.
+    /// All its secrets; whether one has expired is checked when it is used.
     pub secrets: Vec<ClientSecret>,
     /// The granted products, by code.
     pub products: Vec<Product>,

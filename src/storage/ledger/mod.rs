@@ -1,4 +1,4 @@
-//! What is written beside a change, in its transaction: audit event, mail, saved reply and change counter.
+//! What is written together with a change, in its transaction: audit event, mail, saved reply and change counter.
 
 mod audit;
 mod changes;

@@ -86,7 +86,7 @@ impl Storage {
         row.map(SigningKey::try_from).transpose()
     }
 
-    /// How many recorded tokens live at `now`, by kid.
+    /// How many recorded tokens are valid at `now`, by kid.
     pub async fn live_tokens_by_kid(&self, now: i64) -> Result<Vec<(String, i64)>, StorageError> {
         Ok(on_read!(self, pool => sqlx::query_as(LIVE_TOKENS).bind(now).fetch_all(pool).await)?)
     }
@@ -113,12 +113,12 @@ impl Tx {
         row.map(SigningKey::try_from).transpose()
     }
 
-    /// How many recorded tokens live at `now`, by kid.
+    /// How many recorded tokens are valid at `now`, by kid.
     pub async fn live_tokens_by_kid(&mut self, now: i64) -> Result<Vec<(String, i64)>, StorageError> {
         Ok(on_tx!(self.db, conn => sqlx::query_as(LIVE_TOKENS).bind(now).fetch_all(&mut *conn).await)?)
     }
 
-    /// Whether a recorded token that a key signed lives at `now`.
+    /// Whether a recorded token that a key signed is valid at `now`.
     pub async fn key_has_live_tokens(&mut self, kid: &str, now: i64) -> Result<bool, StorageError> {
         let found: i32 = on_tx!(self.db, conn => sqlx::query_scalar(HAS_LIVE_TOKENS)
             .bind(kid).bind(now).fetch_one(&mut *conn).await)?;

@@ -50,7 +50,7 @@ impl Tx {
     }
 
     /// Marks every slot of every list as revoked except those in `kept`, and gives out no more slots of these lists. For
-    /// a restored database, which does not know which slots were given out since. Tokens of these lists may live until
+    /// a restored database, which does not know which slots were given out since. Tokens of these lists may be valid until
     /// `exp`.
     pub async fn revoke_slots_except(
         &mut self,
@@ -76,7 +76,7 @@ impl Tx {
         Ok(())
     }
 
-    /// The slots of recorded tokens that live at `now`.
+    /// The slots of recorded tokens that are valid at `now`.
     pub async fn slots_of_live_tokens(&mut self, now: i64) -> Result<Vec<Slot>, StorageError> {
         let rows: Vec<(Option<i64>, Option<i64>)> =
             on_tx!(self.db, conn => sqlx::query_as(HELD).bind(now).fetch_all(&mut *conn).await)?;

@@ -145,7 +145,7 @@ impl Tx {
         Ok(rows.into_iter().map(RecordedToken::from).collect())
     }
 
-    /// How many recorded tokens of a client live at `now`.
+    /// How many recorded tokens of a client are valid at `now`.
     pub async fn count_live_tokens(&mut self, client_id: &str, now: i64) -> Result<i64, StorageError> {
         let sql = self.db.choose(COUNT_LIVE);
         Ok(

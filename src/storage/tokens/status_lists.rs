@@ -35,7 +35,7 @@ statements! {
     REMOVE = "DELETE FROM status_lists WHERE list = $1";
 }
 
-/// The statuses of one list, as they were when the change counter stood at `as_of`.
+/// The statuses of one list, as they were when the change counter was `as_of`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredStatusList {
     /// Two bits a slot, as draft-21 §4.1 packs them; always whole.
@@ -136,13 +136,13 @@ impl Tx {
         Ok(on_tx!(self.db, conn => sqlx::query_scalar(NEXT).bind(count).fetch_one(&mut *conn).await)?)
     }
 
-    /// Notes that tokens of a list may live until `exp`, though nothing points at their slot any more.
+    /// Notes that tokens of a list may be valid until `exp`, although no row names their slot any more.
     pub async fn status_list_outlives(&mut self, list: i64, exp: i64) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(OUTLIVES).bind(list).bind(exp).execute(&mut *conn).await.map(|_| ()))?;
         Ok(())
     }
 
-    /// Gives out no more slots for tokens of a key that is gone.
+    /// Leases no more slots for tokens of a key that is no longer published.
     pub async fn close_status_lists_of(&mut self, kid: &str, now: i64) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(CLOSE).bind(kid).bind(now).execute(&mut *conn).await.map(|_| ()))?;
         Ok(())

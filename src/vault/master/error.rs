@@ -15,7 +15,7 @@ pub enum MasterKeyFault {
     #[error("it is neither base64url nor hex of 32 bytes")]
     NotEncoded,
     /// Bytes, but not 32.
-    #[error("it holds {0} bytes instead of 32")]
+    #[error("it has {0} bytes instead of 32")]
     Length(usize),
     /// All bytes the same.
     #[error("all its bytes are the same, so it is not random")]
@@ -33,7 +33,7 @@ pub enum MasterKeyError {
     Text(MasterKeyFault),
     /// The file holds no key.
     #[error(
-        "{} (keys.master_key_file) holds no master key: {fault}. Restore the file from your copy of it; only if no \
+        "{} (keys.master_key_file) does not contain a master key: {fault}. Restore the file from your copy of it; only if no \
          database has been set up with it yet, delete it and start again: a new one is generated",
         path.display()
     )]

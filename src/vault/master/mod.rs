@@ -1,6 +1,6 @@
 //! The master key: 32 bytes that are kept outside the database and seal the root key inside it.
 //!
-//! For the start of the service and the command line. OptionValue in the settings or in a file, as base64url, base64, hex or (in
+//! For the start of the service and the command line. It is in the settings or in a file, as base64url, base64, hex or (in
 //! a file) 32 raw bytes. A file that every user can read is refused.
 
 mod encoding;

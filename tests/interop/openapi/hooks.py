@@ -24,7 +24,7 @@ def before_call(context, case, kwargs) -> None:
     path = case.path_parameters or {}
     method = case.method.upper()
     for name, value in path.items():
-        # Without what the run stands on every reply is 401: what would change it changes something else of its kind.
+        # Without the records that the run depends on, every reply is 401; so a request that would change them changes others.
         if method not in ("GET", "HEAD", "OPTIONS") and value in WORLD["kept"]:
             path[name] = WORLD["kept"][value]
     # The examples are needed to the end: what would delete one deletes another of its kind.

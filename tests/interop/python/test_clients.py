@@ -54,7 +54,7 @@ def test_a_wrong_secret_is_invalid_client_to_a_library(cells, metadata):
         session.fetch_token(metadata(cell)["token_endpoint"], auth=HTTPBasicAuth(cell["client_id"], cells[1]["client_secret"]))
 
 
-# RFC 6749 appendix B allows a percent-encoding wherever a character may stand, and either case of its digits.
+# RFC 6749 appendix B allows a percent-encoding for any character, and either case of its digits.
 ENCODINGS = {
     "raw": lambda text: text,
     "all encoded, capital digits": lambda text: "".join(f"%{ord(letter):02X}" for letter in text),

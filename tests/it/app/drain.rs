@@ -81,7 +81,7 @@ async fn exchange(mut stream: TcpStream, request: &str, counts: &Counts, stoppin
         if head.to_ascii_lowercase().contains("connection: close") {
             return;
         }
-        // Were it to end after this, a client that keeps connections would have been told.
+        // If the connection ended after this reply, the reply would have said `Connection: close`.
     }
 }
 

@@ -53,7 +53,7 @@ async fn of_runs_at_once_one_makes_the_client(engine: Engine) {
     assert!(ran.iter().all(|made| made["client_id"] == ran[0]["client_id"]), "{ran:?}");
 }
 
-/// On nothing at all: the first of them makes database, master key and signing keys, the others find them.
+/// Without a database: the first of them creates database, master key and signing keys, the others use them.
 async fn a_server_and_runs_started_together_wait_for_each_other(engine: Engine) {
     let place = Place::with_issuer(engine);
     let running: Vec<_> = (0..3).map(|_| place.start(&["bootstrap", "--json"])).collect();
@@ -79,7 +79,7 @@ async fn a_running_server_accepts_the_new_client(engine: Engine) {
     let (id, secret) = (text(&made, "client_id"), text(&made, "client_secret"));
     assert_eq!(serving.token(id, secret, "").await.status(), 200);
 
-    // The server has the client in memory now, and follows the change counter.
+    // The server has cached the client, and follows the change counter.
     let added = place.json(&["clients", "add-secret", id, "--json"]);
     comes_to(200, &serving, id, text(&added, "client_secret")).await;
     assert_eq!(serving.token(id, secret, "").await.status(), 200);
@@ -88,9 +88,9 @@ async fn a_running_server_accepts_the_new_client(engine: Engine) {
     assert_eq!(serving.stop().code, 0);
 }
 
-/// Asks for tokens until the answer is `status`.
+/// Requests tokens until the status is `status`.
 async fn comes_to(status: u16, serving: &Serving, id: &str, secret: &str) {
     let asking = async { while serving.token(id, secret, "").await.status().as_u16() != status {} };
-    // A second is promised; the rest is for a machine that is busy with other tests.
+    // It takes at most a second; the rest is for a machine that is busy with other tests.
     tokio::time::timeout(Duration::from_secs(10), asking).await.expect("in force in time");
 }

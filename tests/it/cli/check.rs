@@ -1,4 +1,4 @@
-//! `mintmark check`: what is in force, what is wrong, what is worth a second thought.
+//! `mintmark check`: the settings in force, errors and warnings.
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,4 +1,4 @@
-//! `mintmark clients`, and that it prints what the management API answers.
+//! `mintmark clients`, and that it prints what the management API replies.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What deletes or revokes asks a person at a terminal, and nobody else. `script` gives the program a terminal.
+//! Commands that delete or revoke ask for confirmation at a terminal only. `script` gives the program a terminal.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -6,7 +6,7 @@ use std::process::Stdio;
 use super::process::{Place, text};
 use crate::support::Engine;
 
-/// Runs a command at a terminal where somebody types `answer`. Returns the exit code, and all that was printed.
+/// Runs a command at a terminal at which `answer` is typed. Returns the exit code, and all that was printed.
 fn at_a_terminal(place: &Place, command: &str, answer: &str) -> (i32, String) {
     let line = format!("'{}' {command}", env!("CARGO_BIN_EXE_mintmark"));
     let mut shell = place.shell();
@@ -62,7 +62,7 @@ fn a_person_is_asked_and_a_script_is_not() {
     let id = client();
     let ran = place.run(&["clients", "delete", &id]).must_succeed();
     assert_eq!(ran.stderr, "");
-    // What can be undone is not asked about.
+    // Changes that can be undone need no confirmation.
     let id = client();
     let (code, said) = at_a_terminal(&place, &format!("clients disable {id}"), "");
     assert!(code == 0 && said.contains("disabled"), "{said}");

@@ -1,4 +1,4 @@
-//! Database, key file and settings damaged in turn: each is a clear error, and nothing is lost or made anew.
+//! Database, key file and settings damaged in turn: each is a clear error, and nothing is lost or made again.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -54,7 +54,7 @@ async fn a_damaged_key_file_is_reported_and_nothing_is_changed(engine: Engine) {
     assert_eq!(place.json(&show), before);
 }
 
-/// Only the master key shows that there was a database before.
+/// The master key shows that there was a database before.
 #[test]
 fn a_lost_database_is_noticed_by_its_key() {
     let place = Place::with_issuer(Engine::Sqlite);
@@ -77,7 +77,7 @@ fn a_lost_database_is_noticed_by_its_key() {
     }
 }
 
-/// What is written to a file without a name is gone when it is closed.
+/// Writes to a deleted file are lost when it is closed.
 #[tokio::test]
 async fn a_database_that_is_moved_while_it_is_served_takes_no_more() {
     let place = Place::with_issuer(Engine::Sqlite);
@@ -92,7 +92,7 @@ async fn a_database_that_is_moved_while_it_is_served_takes_no_more() {
     let (database, away) = (place.path("data/mintmark.db"), place.path("data/away.db"));
     std::fs::rename(&database, &away).unwrap();
     assert_eq!((recorded().await.as_u16(), ready().await.as_u16()), (503, 503));
-    // Another in its place is not the one that is open.
+    // A new file at the same path is not the open one.
     place.write("data/mintmark.db", "");
     assert_eq!((recorded().await.as_u16(), ready().await.as_u16()), (503, 503));
     std::fs::rename(&away, &database).unwrap();

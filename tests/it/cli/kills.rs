@@ -23,7 +23,7 @@ struct Held {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Revoked {
     No,
-    /// Requested without a response: it may have happened or not.
+    /// Requested without a response: it may be stored or not.
     Perhaps,
     Acknowledged,
 }
@@ -59,7 +59,7 @@ async fn nothing_acknowledged_is_lost(engine: Engine, kills: usize) {
     let held = RefCell::new(Vec::new());
     for kill in 0..kills {
         let serving = place.serve();
-        // Another number of answers before each kill, so that it falls into another moment.
+        // Another number of replies before each kill, so that it happens at another moment.
         let answers = Cell::new(3 + kill * 7 % 23);
         let worker = |number: usize| work(&http, &serving, &erp, &held, &answers, number + kill);
         join_all((0..AT_ONCE).map(worker)).await;
@@ -115,7 +115,7 @@ async fn issue_one(
     let request = http.post(format!("{}/oauth2/token", serving.base)).basic_auth(&erp.0, Some(&erp.1));
     let Ok(reply) = request.form(&[("grant_type", "client_credentials")]).send().await else { return false };
     assert_eq!(reply.status(), 200);
-    // The head may have come and the rest not.
+    // The headers may have arrived without the body.
     let Ok(body) = reply.json::<Value>().await else { return false };
     let access_token = text(&body, "access_token").to_owned();
     held.borrow_mut().push(Held { access_token, revoked: Cell::new(Revoked::No) });

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::support::{Engine, TestDatabase};
 
-/// How long the program may take to say or do what it must before the test has failed.
+/// How long a test waits for output or the end of the program before it fails.
 const WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// A folder in which the program runs, with a database and settings from the environment.
@@ -24,7 +24,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// An empty folder. On SQLite nothing is configured, so that the defaults are what is tested.
+    /// An empty folder. On SQLite nothing is configured, so that the defaults are tested.
     pub(super) fn new(engine: Engine) -> Self {
         let database = match engine {
             Engine::Sqlite => None,
@@ -42,7 +42,7 @@ impl Place {
         .with("MINTMARK__LOG__FORMAT", "json")
     }
 
-    /// A folder in which something was served at `http://127.0.0.1:8080`, for commands that want to know the issuer.
+    /// A folder in which something was served at `http://127.0.0.1:8080`, for commands that need the issuer.
     pub(super) fn with_issuer(engine: Engine) -> Self {
         Self::new(engine).with("MINTMARK__SERVER__PUBLIC_URL", "http://127.0.0.1:8080")
     }
@@ -122,7 +122,7 @@ impl Place {
     fn environed(&self, mut command: Command) -> Command {
         command.current_dir(self.folder.path()).env_clear().envs(self.env.iter().cloned());
         command.env("PATH", std::env::var_os("PATH").unwrap());
-        // A proxy for the world outside is not to be asked about this machine. (curl takes the name in lower case only.)
+        // Requests to this machine must not go through a proxy. (curl takes the name in lower case only.)
         command.env("HTTP_PROXY", "http://127.0.0.1:9");
         command
     }
@@ -137,13 +137,13 @@ pub(super) struct Ran {
 }
 
 impl Ran {
-    /// It did its work.
+    /// Checks that it succeeded.
     pub(super) fn must_succeed(self) -> Self {
         assert_eq!(self.code, 0, "{self:?}");
         self
     }
 
-    /// It did not: nothing is on standard output, and one message on standard error says all of this.
+    /// Checks that it failed, with nothing on standard output and one message on standard error that contains all of this.
     pub(super) fn must_fail(self, code: i32, says: &[&str]) -> Self {
         assert_eq!((self.code, self.stdout.as_str()), (code, ""), "{self:?}");
         assert!(self.stderr.starts_with("mintmark: ") || self.stderr.starts_with("error: "), "{self:?}");
@@ -210,7 +210,7 @@ impl Drop for Running {
     }
 }
 
-/// What a process prints, line by line with their line feeds, as it comes.
+/// The output of a process, line by line, as it is written.
 pub(super) struct Lines {
     coming: Receiver<String>,
     read: Vec<String>,
@@ -262,9 +262,9 @@ impl Lines {
     }
 }
 
-/// A client that asks no proxy.
+/// A client that uses no proxy.
 pub(super) fn client() -> Client {
-    // Only plain HTTP is spoken here, but the client wants to know how it would speak TLS.
+    // Only plain HTTP is used here, but the client needs a TLS provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().no_proxy().build().unwrap()
 }
@@ -297,7 +297,7 @@ impl Serving {
         request.form(&form).send().await.unwrap()
     }
 
-    /// What the management API answers to a GET.
+    /// The reply of the management API to a GET.
     pub(super) async fn managed(&self, access_token: &str, path: &str) -> Value {
         let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(access_token);
         let reply = request.send().await.unwrap();

@@ -83,7 +83,7 @@ async fn a_second_run_replaces_the_secret(engine: Engine) {
     running.signal("TERM");
     assert_eq!(running.wait().code, 0);
 
-    // What was taken from the demo since is given back.
+    // Grants that were removed from the demo client since are restored.
     place.run(&["clients", "update", id, "--products", "gst"]).must_succeed();
     place.run(&["clients", "disable", id]).must_succeed();
     place.run(&["workspaces", "suspend", "demo"]).must_succeed();
@@ -97,7 +97,7 @@ async fn every_printed_command_works_as_printed(engine: Engine) {
     for run in ["first", "with a manager there"] {
         place.set("MINTMARK__SERVER__PUBLIC_URL", "");
         let (running, printed) = started(&place);
-        // The other terminal has the same settings; the port, which the system chose, is one of them.
+        // The other terminal has the same settings, and the port that the system chose.
         place.set("MINTMARK__SERVER__PUBLIC_URL", &base(&printed));
         let commands: Vec<&str> = printed
             .lines()

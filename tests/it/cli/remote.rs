@@ -7,7 +7,7 @@ use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(every_noun_works_as_at_the_server);
 
-/// A server, and another machine that has a token of it.
+/// A server, and another machine with a token for it.
 struct Office {
     server: Place,
     serving: Serving,
@@ -24,7 +24,7 @@ impl Office {
         let (id, secret) = (text(&made, "client_id"), text(&made, "client_secret"));
         let reply: Value = serving.token(id, secret, "mintmark:manage").await.json().await.unwrap();
         let token = text(&reply, "access_token").to_owned();
-        // Settings that are no settings: whatever reads them fails.
+        // Invalid settings, so that every command that reads them fails.
         let office = Place::new(Engine::Sqlite)
             .with("MINTMARK__SERVER__LISTEN", "nowhere")
             .with("MINTMARK_TOKEN", &token);
@@ -81,7 +81,7 @@ async fn every_noun_works_as_at_the_server(engine: Engine) {
     let deleted = at.json(&["clients", "delete-secret", id, secret_id, "--force"]);
     assert_eq!(deleted, json!({"client_id": id, "secret_id": secret_id, "deleted": true}));
 
-    // From now on the server has a last use in memory that it has not written yet.
+    // From now on the server has noted a last use that is not written yet.
     assert_eq!(at.serving.token(id, text(&made, "client_secret"), "").await.status(), 200);
     let token = at.json(&["tokens", "create", id, "--token-expiry", "1d"]);
     let jti = text(&token, "jti");
@@ -106,7 +106,7 @@ async fn every_noun_works_as_at_the_server(engine: Engine) {
     at.run(&["products", "delete", "gst"]).must_succeed();
     let events = at.same(&["audit", "list", "--since", "1h"]);
     assert!(text(&events["items"][0], "actor").starts_with("client:cl_"), "{events}");
-    // The last one, since it ends the token of this test too.
+    // This one is last, since it also revokes the token of this test.
     let revoked = at.run(&["keys", "revoke", kid]).must_succeed().stdout;
     assert_eq!(revoked, format!("signing key {kid} deleted, and the tokens it signed revoked\n"));
     assert!(!at.office.path("data").exists());
@@ -154,7 +154,7 @@ async fn what_is_wrong_is_said_as_at_the_server() {
     let cap = errors.iter().find(|error| error["pointer"] == "/max_token_lifetime_seconds").unwrap();
     assert_eq!(cap["option"], "--max-token-lifetime");
     at.run(&["keys", "create"]).must_fail(2, &["--alg must"]);
-    // An id is one segment of a path, whatever it is made of.
+    // An id is one segment of a path, for any characters in it.
     for id in ["a/b", "a?b", "..", ".", "%2e%2e"] {
         at.run(&["workspaces", "show", id]).must_fail(1, &["mintmark: "]);
     }

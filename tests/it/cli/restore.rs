@@ -1,4 +1,4 @@
-//! `mintmark restore`: what the backup does not know is not believed.
+//! `mintmark restore`: tokens that were issued after the backup are not valid.
 
 use serde_json::Value;
 
@@ -87,7 +87,7 @@ async fn everything_issued_before_is_revoked(engine: Engine) {
     for erp in [&never, &hourly] {
         let token = issued(&serving, erp).await;
         assert!(is_active(&serving, erp, &token).await);
-        assert!(list_of(&serving, erp, &token).await > list + 1000, "lists begin anew");
+        assert!(list_of(&serving, erp, &token).await > list + 1000, "lists start again");
     }
     assert_eq!(serving.stop().code, 0);
 }
@@ -137,7 +137,7 @@ fn what_is_no_backup_is_refused_and_nothing_is_put_in_place() {
     assert!(bytes(&place.path("data.txt")).starts_with(b"this is no database"));
 }
 
-/// A backup that cannot be made safe, here since its master key is another, is not left where it would be served.
+/// A backup that cannot be made safe, here because its master key is another one, is not put in place.
 #[tokio::test]
 async fn what_cannot_be_made_safe_is_not_put_in_place() {
     let place = Place::with_issuer(Engine::Sqlite);

@@ -1,4 +1,4 @@
-//! `mintmark keys rewrap`: the master key is changed while tokens are issued, and afterwards only the new one opens the
+//! `mintmark keys rewrap`: the master key is changed while tokens are issued, and afterwards only the new one decrypts the
 //! database.
 
 use futures_util::future::join_all;
@@ -17,7 +17,7 @@ const NEW: &str = "keys/new.key";
 
 /// A place with a client of stateless tokens and one of recorded ones, each as its id and secret.
 fn furnished(engine: Engine) -> (Place, Vec<(String, String)>) {
-    // Of a fixed issuer, so that the tokens of one start are those of the next.
+    // With a fixed issuer, so that tokens are valid after a restart.
     let place = Place::with_issuer(engine);
     place.run(&["products", "create", "gst", "--name", "GST"]).must_succeed();
     let clients = ["600", "never"].map(|expiry| {
@@ -51,12 +51,12 @@ async fn a_new_master_key_without_a_pause(engine: Engine) {
     let file = place.path(NEW).canonicalize().unwrap();
     assert_eq!(printed.json(), json!({"master_key_file": file, "created": true}));
     assert!(printed.stderr.contains("MINTMARK__KEYS__MASTER_KEY_FILE="), "{printed:?}");
-    // What serves has no need of either key.
+    // A running server needs neither key.
     tokens.extend(issue(&serving, &clients).await);
     let keys: Value = serving.get("/.well-known/jwks.json").await.json().await.unwrap();
     serving.stop();
 
-    // With the old key nothing starts, and what to do is said. No key is made in its place.
+    // With the old key no server starts, and the error says what to do. No new key is created.
     let old = std::fs::read(place.path("data/master.key")).unwrap();
     for command in [&["serve"][..], &["keys", "list"]] {
         place
@@ -74,7 +74,7 @@ async fn a_new_master_key_without_a_pause(engine: Engine) {
     assert_eq!(keys, same, "the keys that sign are the same");
     tokens.extend(issue(&serving, &clients).await);
     serving.stop();
-    // Nothing that was recorded meanwhile is lost.
+    // Tokens that were recorded meanwhile are kept.
     let listed = place.json(&["tokens", "list", &clients[1].0, "--json"]);
     assert_eq!(listed["items"].as_array().unwrap().len(), tokens.len() / 2);
     let storage = place.json(&["keys", "rewrap", "--new-master-key-file", "keys/third.key", "--json"]);
@@ -92,7 +92,7 @@ async fn one_of_the_two_keys_opens_after_a_kill_at_any_moment(engine: Engine) {
         let new = format!("keys/{kill}.key");
         let rewrap = ["keys", "rewrap", "--new-master-key-file", &new];
         let mut rewrapping = place.start(&rewrap);
-        // From the new key being made to the end of the command, each time some tokens later.
+        // From the creation of the new key to the end of the command, each time some tokens later.
         while kill > 0 && !place.path(&new).exists() && !rewrapping.has_ended() {
             tokens.extend(issue(&serving, &clients).await);
         }
@@ -100,7 +100,7 @@ async fn one_of_the_two_keys_opens_after_a_kill_at_any_moment(engine: Engine) {
             tokens.extend(issue(&serving, &clients).await);
         }
         drop(rewrapping);
-        // If it had not happened yet, the key that was made for it serves when it is asked for again.
+        // If the database was not moved yet, the new key file is used when the command is repeated.
         if place.run(&["keys", "list"]).code == 0 {
             place.run(&rewrap).must_succeed();
         }
@@ -124,7 +124,7 @@ async fn what_cannot_be_done_changes_nothing(engine: Engine) {
     rewrap("exposed.key").must_fail(1, &["exposed.key", "chmod 0600"]);
     rewrap("data/master.key/new.key").must_fail(1, &["data/master.key/new.key"]);
     place.run(&["keys", "list"]).must_succeed();
-    // One that is there and good is taken.
+    // An existing valid key file is used.
     std::fs::set_permissions(place.path("exposed.key"), std::os::unix::fs::PermissionsExt::from_mode(0o600))
         .unwrap();
     assert!(rewrap("exposed.key").must_succeed().stdout.contains("exposed.key"));

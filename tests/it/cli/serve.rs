@@ -1,4 +1,4 @@
-//! `mintmark serve`: what it says when it starts, and how it stops.
+//! `mintmark serve`: its output when it starts, and how it stops.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -143,7 +143,7 @@ impl HalfSent {
             Self::BODY.len()
         )
         .unwrap();
-        // The server says so once it has taken the request up.
+        // The server sends this when it has accepted the request.
         let mut go_on = [0; 25];
         stream.read_exact(&mut go_on).unwrap();
         assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");

@@ -1,4 +1,4 @@
-//! What signals do to a server: SIGTERM, SIGINT and SIGHUP, and a log that nobody reads.
+//! Signals to a server: SIGTERM, SIGINT and SIGHUP; also while its log is not read.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use reqwest::Client;
 use super::process::{Place, Running};
 use crate::support::{Engine, Pair};
 
-/// A time to drain that no test waits for.
+/// A drain time that is too long for a test to wait for.
 const LONG: &str = "300";
 
 fn place() -> Place {
@@ -126,8 +126,8 @@ fn a_log_that_nobody_reads_does_not_hold_the_exit() {
     }
 }
 
-/// A server whose log was read to the line that says it serves, and no further; by now more of it was written than a pipe
-/// holds.
+/// A server whose log was read only up to the line that says that it serves; more was written since than a pipe can
+/// hold.
 fn serve_unread(place: &Place) -> Child {
     let mut command = place.shell();
     command.args(["-c", "exec \"$0\" serve", env!("CARGO_BIN_EXE_mintmark")]);

@@ -1,4 +1,4 @@
-//! What every command has in common: help, usage errors, exit codes, output that may be cut off.
+//! What every command has in common: help, usage errors, exit codes, output whose reader closes.
 
 use std::process::Stdio;
 
@@ -134,7 +134,7 @@ fn a_reader_that_goes_away_is_no_failure() {
     place.run(&["migrate"]).must_succeed();
     let mut shell = place.shell();
     let program = env!("CARGO_BIN_EXE_mintmark");
-    // The reader has ended before anything is written; the shell tells how the program ended.
+    // The reader ends before anything is written; the shell prints the exit code of the program.
     let script = format!("exec 3>&1; {{ '{program}' check; echo $? >&3; }} | true");
     let output = shell.args(["-c", &script]).stdin(Stdio::null()).output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "0\n");

@@ -1,4 +1,4 @@
-//! `mintmark tokens verify`: by the database, and from outside by what a server publishes.
+//! `mintmark tokens verify`: with the database, and from outside with what a server publishes.
 
 use serde_json::json;
 
@@ -20,7 +20,7 @@ async fn a_token_is_valid_until_it_is_not(engine: Engine) {
     let (token, jti) = (text(&token, "access_token"), text(&token, "jti"));
     place.write("token.txt", format!("{token}\n"));
 
-    // From outside no settings, no database and no token of one's own are needed.
+    // From outside it needs no settings, no database and no token of the caller.
     let outside = Place::new(Engine::Sqlite);
     outside.write("token.txt", token);
     let from_outside = |args: &[&str]| {

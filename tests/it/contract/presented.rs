@@ -25,8 +25,8 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
             let mut requests: Vec<RequestBuilder> =
                 operation.examples().into_iter().map(|(_, form)| request(&world.erp).form(form)).collect();
             let never = json!({"products": ["gst"], "token_expiry": {"mode": "never"}});
-            let (for_ever, _) = world.admin().client("acme-in", never).await;
-            for client in [&world.erp, &for_ever] {
+            let (never_expiring, _) = world.admin().client("acme-in", never).await;
+            for client in [&world.erp, &never_expiring] {
                 let token = world.app.access_token(client, &[]).await;
                 requests.push(request(client).form(&[("token", &token)]));
             }

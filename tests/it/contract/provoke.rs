@@ -1,4 +1,4 @@
-//! How each reply of the document is had, by status; operations whose reply needs more stand first.
+//! The requests that get each reply of the document, by status; operations that need more preparation come first.
 
 use std::pin::pin;
 
@@ -13,7 +13,7 @@ use crate::support::{Operation, Reply, rsa_private_key};
 /// One byte more than a body may have.
 const TOO_LONG: usize = 256 * 1024 + 1;
 
-/// A few requests that `operation` answers with `status`. Those for 503 ask a world that lost its storage.
+/// A few requests that `operation` answers with `status`. Those for 503 are sent while the database does not answer.
 pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -> Vec<Reply> {
     let ids = &world.ids;
     let request = match (operation.id.as_str(), status) {
@@ -56,7 +56,7 @@ async fn all(requests: Vec<RequestBuilder>) -> Vec<Reply> {
     replies
 }
 
-/// Every example of a body is served, twice where it may be repeated; what is deleted was made for it.
+/// Every example of a body is served, twice if it may be repeated; records to delete are created first.
 async fn success(world: &World, operation: &Operation) -> Vec<Reply> {
     let mut requests = Vec::new();
     let mut ids = world.ids.clone();
@@ -77,7 +77,7 @@ async fn success(world: &World, operation: &Operation) -> Vec<Reply> {
         Method::DELETE => {
             ids = world.fresh().await;
             if operation.id == "deleteSigningKey" {
-                // Of this class, since one that may have signed stateless tokens takes those of this world along.
+                // Of this class, since a key that may have signed stateless tokens would revoke those of this app.
                 let pem = rsa_private_key();
                 let new = json!({"alg": "PS256", "use_for": "never_expiring", "private_key_pem": pem});
                 let key = world.admin().create("/v1/signing-keys", &new).await;
@@ -102,7 +102,7 @@ async fn success(world: &World, operation: &Operation) -> Vec<Reply> {
     all(requests).await
 }
 
-/// The example under a name that is not taken, and for a client that exists.
+/// The example with a name that is not used yet, and for a client that exists.
 fn renamed(world: &World, ids: &Ids, example: &Value) -> Value {
     let mut body = example.clone();
     if let Some(named) = body.get_mut("ids") {
@@ -126,7 +126,7 @@ async fn all_files(world: &World, operation: &Operation) -> Vec<Reply> {
     all(asks.collect()).await
 }
 
-/// A token where none belongs, and a body that is no JSON.
+/// A token in the query, and a body that is not JSON.
 async fn unreadable(world: &World, operation: &Operation) -> Vec<Reply> {
     let path = format!("{}?access_token=x", path(operation, &world.ids));
     let mut requests = vec![world.ask_at(None, operation, &path)];
@@ -136,7 +136,7 @@ async fn unreadable(world: &World, operation: &Operation) -> Vec<Reply> {
     all(requests).await
 }
 
-/// What breaks a rule, what is not served yet, and a name that was given to another request.
+/// A value that breaks a rule, one that is not supported yet, and an idempotency key that was used with another body.
 async fn invalid(world: &World, operation: &Operation) -> Vec<Reply> {
     let send = |body: &Value| world.send(operation, &world.ids, body);
     let mut requests = vec![send(&json!({"unknown": 1}))];
@@ -152,7 +152,7 @@ async fn invalid(world: &World, operation: &Operation) -> Vec<Reply> {
     all(requests).await
 }
 
-/// What is there stands in the way.
+/// Existing records do not allow it.
 async fn conflict(world: &World, operation: &Operation) -> Reply {
     let send = |body: &Value| world.send(operation, &world.ids, body);
     let request = match operation.id.as_str() {
@@ -207,9 +207,9 @@ async fn still_running(world: &World, operation: &Operation) -> Reply {
     let elsewhere = world.app.database.open().await;
     let blocking = elsewhere.begin().await.unwrap();
     let (one, two) = (pin!(Reply::to(request())), pin!(Reply::to(request())));
-    let (Either::Left((told, waiting)) | Either::Right((told, waiting))) = select(one, two).await;
+    let (Either::Left((answered, waiting)) | Either::Right((answered, waiting))) = select(one, two).await;
     blocking.rollback().await.unwrap();
     assert_eq!(waiting.await.status, 201);
     elsewhere.close().await;
-    told
+    answered
 }

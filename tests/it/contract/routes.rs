@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{CONTRACT, Engine, Operation, Reply, TestApp, counted};
 
-/// Methods that anybody might try on any path.
+/// The methods that are tried on every path.
 const TRIED: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"];
 
 #[test]
@@ -21,13 +21,13 @@ fn the_paths_of_the_source_are_those_of_the_document() {
 #[tokio::test]
 async fn every_path_has_the_methods_of_the_document_and_no_other() {
     let app = TestApp::start(Engine::Sqlite).await;
-    // With the first client there is a status list.
+    // The first client also opens a status list.
     app.bootstrap().await;
     for path in CONTRACT.paths() {
         let allowed = methods_of(path);
         let sample = sample(CONTRACT.of_path(path).next().unwrap());
         for method in TRIED {
-            // Nobody in particular asks: what a path has is no secret, and what it does is for those with a token.
+            // Without a token: which methods a path has is public.
             let reply = Reply::to(app.request(Method::from_bytes(method.as_bytes()).unwrap(), &sample)).await;
             if allowed.contains(method) || CONTRACT.takes_any_method(path) {
                 assert!(!matches!(reply.status, 404 | 405), "{method} {path}: {reply:?}");
@@ -38,7 +38,7 @@ async fn every_path_has_the_methods_of_the_document_and_no_other() {
             assert_eq!(said, allowed, "{method} {path}");
         }
     }
-    // Each was answered by the route that the document names, none by another whose pattern matches too.
+    // Each request reached the route that the document names, not another one whose pattern also matches.
     let metrics = app.metrics();
     let answered: BTreeSet<&str> = counted(&metrics).map(|reply| reply.route).collect();
     assert_eq!(answered, CONTRACT.paths());
@@ -58,7 +58,7 @@ fn no_issuer_has_the_path_of_a_route() {
     }
 }
 
-/// The methods that the document has for a path; where there is GET there is HEAD.
+/// The methods that the document has for a path. Every path with GET also has HEAD.
 fn methods_of(path: &str) -> BTreeSet<&str> {
     let mut methods: BTreeSet<&str> =
         CONTRACT.of_path(path).map(|operation| operation.method.as_str()).collect();
@@ -83,7 +83,7 @@ fn sample(operation: &Operation) -> String {
 }
 
 /// The paths written down in the source: the literals of `at("…")`, `form("…")` and `web::resource("…")`, below that of the
-/// `web::scope("…")` of their function. The prefix of an issuer with a path is no literal.
+/// `web::scope("…")` of their function. The prefix of an issuer with a path is not a literal.
 fn registered(source: &str) -> BTreeSet<String> {
     let mut paths = BTreeSet::new();
     let mut scope = "";

@@ -1,4 +1,4 @@
-//! What the replies are had from: an app with one of everything in it, and requests for it by operation.
+//! An app with one record of every kind, and requests to it for each operation.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use crate::support::{Administrator, Credentials, Engine, Operation, Reply, TestA
 /// A value for each parameter of a path.
 pub(super) type Ids = BTreeMap<&'static str, String>;
 
-/// A value for each that names nothing.
+/// A value for each parameter that names no record.
 pub(super) fn nothing() -> Ids {
     Ids::from([
         ("product", "nothing".to_owned()),
@@ -25,23 +25,23 @@ pub(super) fn nothing() -> Ids {
     ])
 }
 
-/// The app and who asks it.
+/// The app and its callers.
 pub(super) struct World {
     pub(super) app: TestApp,
-    /// One of everything, named as in the examples of the document.
+    /// One record of every kind, with the ids of the examples in the document.
     pub(super) ids: Ids,
     /// The API client among them.
     pub(super) erp: Credentials,
-    /// A token that may do everything, and one that may neither read nor change anything.
+    /// A token with all permissions, and one that may neither read nor change anything.
     pub(super) manage: String,
     pub(super) powerless: String,
-    /// Who holds them.
+    /// The client of these tokens.
     pub(super) operator: Credentials,
     made: Cell<u32>,
 }
 
 impl World {
-    /// A world whose app has these settings.
+    /// Starts an app with these settings.
     pub(super) async fn with(settings: &str) -> Self {
         let app = TestApp::start_with(Engine::Sqlite, settings).await;
         let operator = app.bootstrap().await;
@@ -54,7 +54,7 @@ impl World {
         let (erp, client) = admin.client("acme-in", json!({"products": ["e-invoicing", "gst"]})).await;
         let token =
             admin.create(&format!("/v1/api-clients/{}/access-tokens", erp.client_id), &json!({})).await;
-        // Of each list of the document there is a second page.
+        // Every list has a second page.
         admin.client("acme-in", json!({"label": "Spare", "products": ["gst"]})).await;
         for more in ["access-tokens", "secrets"] {
             admin.create(&format!("/v1/api-clients/{}/{more}", erp.client_id), &json!({})).await;
@@ -69,7 +69,7 @@ impl World {
             ("kid", text(&keys["items"][0]["kid"])),
             ("jti", text(&token["jti"])),
             ("file", "docs.css".to_owned()),
-            // The first, in which clients have their slots.
+            // The first list, which has the slots of clients.
             ("list", "1".to_owned()),
         ]);
         Self { app, ids, erp, manage, powerless, operator, made: Cell::default() }
@@ -80,13 +80,13 @@ impl World {
         Administrator { app: &self.app, token: self.manage.clone(), client: self.operator.clone() }
     }
 
-    /// A name that nothing has yet.
+    /// A name that is not used yet.
     pub(super) fn new_name(&self) -> String {
         self.made.set(self.made.get() + 1);
         format!("new-{}", self.made.get())
     }
 
-    /// One of everything, newly made, that nothing else depends on.
+    /// A new record of every kind, on which nothing depends.
     pub(super) async fn fresh(&self) -> Ids {
         let admin = self.admin();
         let (product, workspace_id) = (self.new_name(), self.new_name());
@@ -116,7 +116,7 @@ impl World {
         }
     }
 
-    /// A request for an operation by one who may do everything.
+    /// A request for an operation with all permissions.
     pub(super) fn ask(&self, operation: &Operation, ids: &Ids) -> RequestBuilder {
         self.ask_at(Some(&self.manage), operation, &path(operation, ids))
     }
@@ -127,7 +127,7 @@ impl World {
         self.ask(operation, ids).header("content-type", media_type).body(body.to_string())
     }
 
-    /// A request that would be served: with the first example of a body, if the operation takes any.
+    /// A request that succeeds: with the first example of a body, if the operation takes one.
     pub(super) fn sound(&self, operation: &Operation, ids: &Ids) -> RequestBuilder {
         match operation.examples().first() {
             Some((_, body)) => self.send(operation, ids, body),
@@ -135,7 +135,7 @@ impl World {
         }
     }
 
-    /// The reply to a request that says its body has `length` bytes and then does not send it.
+    /// The reply to a request that announces a body of `length` bytes and does not send it.
     pub(super) async fn promise_body(&self, operation: &Operation, length: usize) -> Reply {
         let (method, path) = (&operation.method, path(operation, &self.ids));
         let (media_type, _) = operation.takes.iter().next().unwrap();
@@ -157,15 +157,15 @@ impl World {
         self.app.request(Method::PUT, &path(operation, &self.ids))
     }
 
-    /// From now on the database does not answer, and has not for so long that what is in memory no longer counts; that
-    /// of the status lists counts longest.
+    /// Stops the database, and moves the clock until all caches are too old to be used; status lists may be used the
+    /// longest.
     pub(super) async fn lose_storage(&self) {
         self.app.core.services.close().await;
         self.app.clock.advance(61);
     }
 }
 
-/// The path of an operation on what `ids` name.
+/// The path of an operation on the records with these ids.
 pub(super) fn path(operation: &Operation, ids: &Ids) -> String {
     operation.path_with(|name| ids[name].clone())
 }

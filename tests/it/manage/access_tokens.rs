@@ -14,7 +14,7 @@ on_both_engines!(
     a_token_is_generated_and_seen_once,
     an_expiry_is_at_most_the_clients_and_within_every_cap,
     a_scope_is_a_subset_and_a_permission_is_the_callers_own,
-    whoever_may_have_no_token_is_given_none_by_others,
+    no_token_is_generated_for_a_client_that_may_have_none,
     a_token_asked_for_again_is_the_same,
     tokens_are_listed_newest_first_in_pages,
     one_is_revoked_and_all_are,
@@ -23,7 +23,7 @@ on_both_engines!(
     a_key_that_is_not_there_is_named,
 );
 
-/// A client in `acme` whose tokens never expire, its path, and who manages the platform.
+/// A client in `acme` whose tokens never expire, its path, and an administrator of the platform.
 async fn furnished(app: &TestApp) -> (Administrator<'_>, Credentials, String) {
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -33,7 +33,7 @@ async fn furnished(app: &TestApp) -> (Administrator<'_>, Credentials, String) {
     (admin, client, path)
 }
 
-/// A client of `acme` with both products and tokens that never expire, unless told otherwise; and the path of its tokens.
+/// A client of `acme` with both products and tokens that never expire, unless `members` say otherwise; and the path of its tokens.
 async fn client(admin: &Administrator<'_>, more: Value) -> (Credentials, String) {
     let mut wanted = json!({
         "products": ["gst", "e-invoicing"], "token_expiry": {"mode": "never"},
@@ -65,7 +65,7 @@ async fn judged(app: &TestApp, claims: &AccessTokenClaims) -> Result<(), Inactiv
     }
 }
 
-/// What is published of a token.
+/// The published status of a token.
 async fn published(app: &TestApp, claims: &AccessTokenClaims) -> Status {
     let place = &claims.status.as_ref().unwrap().status_list;
     let list = place.uri.rsplit('/').next().unwrap().parse().unwrap();
@@ -97,13 +97,13 @@ async fn a_token_is_generated_and_seen_once(engine: Engine) {
         "jti": jti, "client_id": client.client_id, "scope": "e-invoicing gst",
         "products": ["e-invoicing", "gst"], "kid": kid,
         "issued_at": "2026-09-21T14:13:20Z", "expires_at": null, "revoked_at": null,
-        // It was just asked about; that is shown before it is written.
+        // It was just introspected; that is shown before it is written.
         "last_introspected_at": "2026-09-21T14:13:20Z",
         "issued_by": format!("client:{}", admin.client.client_id),
     });
     assert_eq!(record, expected);
 
-    // One that would be stateless from the token endpoint is recorded too. Without a body nothing special is asked for.
+    // A token that would be stateless from the token endpoint is recorded too. A request without a body gets the defaults.
     let (_, short) = self::client(&admin, json!({"token_expiry": {"mode": "after", "seconds": 600}})).await;
     let made = ok(&Reply::to(admin.request(Method::POST, &short)).await, 201);
     assert_eq!(made["expires_in"], 600);
@@ -141,7 +141,7 @@ async fn an_expiry_is_at_most_the_clients_and_within_every_cap(engine: Engine) {
         (&hour, after(3600), json!(3600)),
         (&hour, after(60), json!(60)),
         (&capped_path, after(300), json!(300)),
-        // An end of the client is one of all of its tokens.
+        // No token is valid after the `expires_at` of its client.
         (&ending, json!({"mode": "never"}), json!(100)),
         (&ending, after(3600), json!(100)),
     ] {
@@ -166,7 +166,7 @@ async fn an_expiry_is_at_most_the_clients_and_within_every_cap(engine: Engine) {
         &["/scope", seconds, "/x"],
     );
 
-    // What was lawful for the client once and is no longer: what is asked for is refused, and not shortened.
+    // What the client was allowed before and is not any more: the request is refused, and the lifetime is not shortened.
     let client_path = format!("/v1/api-clients/{}", capped.client_id);
     let wider = json!({"products": ["gst", "finite"], "token_expiry": after(86_400)});
     assert_eq!(admin.patch(&client_path, &wider).await.status(), 200);
@@ -178,10 +178,10 @@ async fn an_expiry_is_at_most_the_clients_and_within_every_cap(engine: Engine) {
         &post(&admin, &capped_path, json!({"scope": "finite", "token_expiry": after(601)})).await,
         &[seconds],
     );
-    // Nothing asked for is the client's own, as short as the caps make it.
+    // The default is the client's own expiry, shortened by the caps.
     assert_eq!(ok(&post(&admin, &capped_path, json!({"scope": "finite"})).await, 201)["expires_in"], 600);
     assert_eq!(ok(&post(&admin, &capped_path, json!({"scope": "gst"})).await, 201)["expires_in"], 86_400);
-    // A token with a permission lives an hour, and never for ever.
+    // A token with a permission is valid for at most an hour.
     broken(
         &post(&admin, &capped_path, json!({"scope": "mintmark:read", "token_expiry": after(3601)})).await,
         &[seconds],
@@ -233,7 +233,7 @@ async fn a_scope_is_a_subset_and_a_permission_is_the_callers_own(engine: Engine)
     let (_, path) = client(&all, permissions).await;
     for (caller, scope, status) in [
         (&admin, "mintmark:manage", 201),
-        // Its client holds it, this token does not.
+        // The client has it, but it is not in the scope of this token.
         (&admin, "mintmark:introspect", 403),
         (&admin, "", 403),
         (&all, "mintmark:introspect", 201),
@@ -242,11 +242,11 @@ async fn a_scope_is_a_subset_and_a_permission_is_the_callers_own(engine: Engine)
         let reply = post(caller, &path, json!({"scope": scope})).await;
         assert_eq!(reply.status, status, "{scope}: {}", reply.text());
         if status == 403 {
-            let told = problem(&reply, 403, "forbidden");
-            assert!(told["detail"].as_str().unwrap().contains("mintmark:introspect"), "{told}");
+            let refused = problem(&reply, 403, "forbidden");
+            assert!(refused["detail"].as_str().unwrap().contains("mintmark:introspect"), "{refused}");
         }
     }
-    // Reading is not enough.
+    // `mintmark:read` does not suffice.
     let reader = app.administrator_as(&admin.client, "mintmark:read").await;
     problem(&post(&reader, &path, json!({})).await, 403, "forbidden");
     problem(&Reply::of(reader.delete(&path).await).await, 403, "forbidden");
@@ -254,17 +254,17 @@ async fn a_scope_is_a_subset_and_a_permission_is_the_callers_own(engine: Engine)
     app.stop().await;
 }
 
-async fn whoever_may_have_no_token_is_given_none_by_others(engine: Engine) {
+async fn no_token_is_generated_for_a_client_that_may_have_none(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, client, path) = furnished(&app).await;
     let client_path = format!("/v1/api-clients/{}", client.client_id);
-    for (at, change, undo, told) in [
+    for (at, change, undo, text) in [
         (client_path.as_str(), json!({"status": "disabled"}), json!({"status": "active"}), "disabled"),
         ("/v1/workspaces/acme", json!({"status": "suspended"}), json!({"status": "active"}), "suspended"),
     ] {
         assert_eq!(admin.patch(at, &change).await.status(), 200);
         let refused = problem(&post(&admin, &path, json!({})).await, 409, "conflict");
-        assert!(refused["detail"].as_str().unwrap().contains(told), "{refused}");
+        assert!(refused["detail"].as_str().unwrap().contains(text), "{refused}");
         assert_eq!(admin.patch(at, &undo).await.status(), 200);
         ok(&post(&admin, &path, json!({})).await, 201);
     }
@@ -344,7 +344,7 @@ async fn one_is_revoked_and_all_are(engine: Engine) {
         let reply = Reply::of(admin.delete(&one).await).await;
         assert_eq!((reply.status, reply.text()), (204, ""));
     }
-    // One that ended by itself is dead already, and its contacts are told nothing.
+    // One that expired by itself is not valid already, and its contacts get no mail.
     assert_eq!(admin.delete(&format!("{path}/{}", ends["jti"].as_str().unwrap())).await.status(), 204);
     assert_eq!(judged(&app, first).await, Err(InactiveReason::Revoked));
     assert_eq!(published(&app, first).await, Status::Invalid);
@@ -373,7 +373,7 @@ async fn one_is_revoked_and_all_are(engine: Engine) {
     }
     assert_eq!(judged(&app, &stateless).await, Err(InactiveReason::GenerationEnded));
     assert_eq!(published(&app, &stateless).await, Status::Invalid);
-    // It goes on getting new ones.
+    // It can still get new ones.
     let new = claims(&app, &json!({"access_token": app.access_token(&client, &[]).await}));
     assert_eq!((judged(&app, &new).await, published(&app, &new).await), (Ok(()), Status::Valid));
     let record = ok(&Reply::of(admin.get(&format!("/v1/api-clients/{}", client.client_id)).await).await, 200);
@@ -398,7 +398,7 @@ async fn another_workspaces_tokens_do_not_exist(engine: Engine) {
     ] {
         problem(&Reply::to(rival.request(method, path)).await, 404, "not-found");
     }
-    // Nor do one client's tokens under another.
+    // Nor are tokens of one client found under another.
     let (_, other) = client(&admin, json!({})).await;
     let elsewhere = format!("{other}/{}", made["jti"].as_str().unwrap());
     for method in [Method::GET, Method::DELETE] {

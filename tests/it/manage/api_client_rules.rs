@@ -1,4 +1,4 @@
-//! The rules of an API client: which are told, which wait for later versions, and which hang on workspace, products, keys
+//! The rules of an API client: those of its own members, those of later versions, and those of workspace, products, keys
 //! and the caller.
 
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::api_clients::{CLIENTS, complaint, furnished, read};
 use crate::support::{Engine, TestApp, on_both_engines};
 
-/// A body in which every member is wrong.
+/// A body in which every member is invalid.
 fn all_wrong() -> Value {
     json!({
         "label": "", "products": ["gst", "nope", "gst", 1], "permissions": ["mintmark:read", "mintmark:root"],
@@ -140,7 +140,7 @@ async fn values_that_come_later_are_refused_and_not_ignored(engine: Engine) {
             assert_eq!(complaint(&problem), ("not-supported-yet", vec![pointer.as_str()]), "{problem}");
         }
     }
-    // Beside others that are wrong, they are told at once with them.
+    // They are reported together with other errors.
     let wanted =
         json!({"label": "", "products": ["nope"], "daily_token_limit": 3, "require_dpop": true, "jwks": {}});
     let (status, problem) = read(admin.post(CLIENTS, &wanted).await).await;
@@ -149,7 +149,7 @@ async fn values_that_come_later_are_refused_and_not_ignored(engine: Engine) {
     assert_eq!(read(admin.get(&path).await).await.1["updated_at"], made["updated_at"]);
 }
 
-/// The mode and its grace are two members of one thing; each stays as it was while it is not named.
+/// The mode and its grace period are two members; each stays unchanged if it is left out.
 async fn the_mode_of_active_tokens_and_its_grace(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
@@ -219,7 +219,7 @@ async fn lifetimes_keep_the_caps_of_workspace_and_products(engine: Engine) {
     let (_, made) = admin.client("acme-in", json!({"products": ["short"], "token_expiry": after(600)})).await;
     let path = format!("/v1/api-clients/{}", made["client_id"].as_str().unwrap());
 
-    // A cap lowered later is no matter of the client's other members, only of its expiry and of new products.
+    // A cap that was lowered later is checked only if the change has `token_expiry` or new products.
     let lowered = admin.patch("/v1/products/short", &json!({"max_token_lifetime_seconds": 300})).await;
     assert_eq!(lowered.status(), 200);
     let (status, renamed) =
@@ -248,7 +248,7 @@ async fn a_signing_algorithm_needs_its_keys(engine: Engine) {
     assert_eq!(admin.patch(&path, &change).await.status(), 422);
     admin.create("/v1/signing-keys", &json!({"alg": "EdDSA"})).await;
     assert_eq!(admin.patch(&path, &change).await.status(), 200);
-    // Its tokens would now need a key of the other class.
+    // Its tokens would need a key of the other class.
     let (status, problem) = read(admin.patch(&path, &json!({"token_expiry": {"mode": "never"}})).await).await;
     assert_eq!((status, complaint(&problem).1), (422, vec!["/signing_alg"]), "{problem}");
     assert!(problem["errors"][0]["detail"].as_str().unwrap().contains("never_expiring"), "{problem}");
@@ -266,7 +266,7 @@ async fn nobody_grants_a_permission_they_do_not_hold(engine: Engine) {
         (&manager_of_acme, "mintmark:manage", 201),
         (&manager_of_acme, "mintmark:read", 201),
         (&manager_of_acme, "mintmark:introspect", 403),
-        // The client holds it, but this token does not.
+        // The client has it, but it is not in the scope of this token.
         (&admin, "mintmark:introspect", 403),
     ] {
         let wanted = json!({"label": "L", "permissions": [permission]});
@@ -277,7 +277,7 @@ async fn nobody_grants_a_permission_they_do_not_hold(engine: Engine) {
     let full = app.administrator_as(&admin.client, all).await;
     let (_, made) =
         full.client("acme-in", json!({"permissions": ["mintmark:introspect", "mintmark:read"]})).await;
-    // What is there may stay or go; it is granting anew that needs it.
+    // A granted permission may stay or be removed; to grant it again needs the permission.
     let path = format!("/v1/api-clients/{}", made["client_id"].as_str().unwrap());
     let same = json!({"label": "R", "permissions": ["mintmark:read", "mintmark:introspect"]});
     assert_eq!(manager_of_acme.patch(&path, &same).await.status(), 200);

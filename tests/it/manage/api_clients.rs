@@ -1,4 +1,4 @@
-//! `/v1/…/api-clients`: the record, its changes, its lists, and whom it is hidden from.
+//! `/v1/…/api-clients`: the record, its changes, its lists, and the callers that cannot access it.
 
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::support::{Administrator, Engine, TestApp, on_both_engines};
 
 pub(super) const CLIENTS: &str = "/v1/workspaces/acme-in/api-clients";
 
-/// A workspace with two products, and who manages the platform.
+/// A workspace with two products, and an administrator of the platform.
 pub(super) async fn furnished(app: &TestApp) -> Administrator<'_> {
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -66,7 +66,7 @@ async fn the_example_of_the_contract(engine: Engine) {
     });
     assert_eq!(made, expected);
 
-    // Read again, it is the same but for the secret; and the client gets its token.
+    // The record is the same without the secret, and the client gets its token.
     let response = admin.get(&location).await;
     assert_eq!(header(&response, "etag"), etag);
     let (status, record) = read(response).await;
@@ -79,7 +79,7 @@ async fn the_example_of_the_contract(engine: Engine) {
     app.access_token(&credentials, &[]).await;
 }
 
-/// RFC 7396 `null`, defaults written out, and nothing at all come to the same record.
+/// `null` (RFC 7396), explicit defaults and members that are left out give the same record.
 async fn null_and_default_values_are_accepted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
@@ -109,7 +109,7 @@ async fn null_and_default_values_are_accepted(engine: Engine) {
         assert_eq!(records[0][member], *default, "{member}");
     }
 
-    // To a client that has something else everywhere, `null` brings the defaults back.
+    // `null` resets every member of a client to its default.
     let (_, made) = admin
         .client(
             "acme-in",
@@ -209,7 +209,7 @@ async fn what_is_taken_away_is_gone_at_once(engine: Engine) {
     app.access_token(&client, &gst).await;
     app.clock.advance(60);
     assert_eq!(app.token(&client, &gst).await.status(), 401);
-    // What has passed may be said again, and moved.
+    // A past `expires_at` may be sent again or changed.
     assert_eq!(admin.patch(&path, &end).await.status(), 200);
     assert_eq!(admin.patch(&path, &json!({"expires_at": null})).await.status(), 200);
     app.access_token(&client, &gst).await;
@@ -260,7 +260,7 @@ async fn lists_filter_and_page(engine: Engine) {
     let cursor = page["next_cursor"].as_str().unwrap();
     let (_, rest) = read(admin.get(&format!("{CLIENTS}?label=sap&limit=2&cursor={cursor}")).await).await;
     assert_eq!((labels(&rest), &rest["next_cursor"]), (vec!["SAP one".to_owned()], &Value::Null));
-    // An item is the record, as it is read alone.
+    // An item is the same as the record.
     let path = format!("/v1/api-clients/{}", rest["items"][0]["client_id"].as_str().unwrap());
     assert_eq!(rest["items"][0], read(admin.get(&path).await).await.1);
     for bad in [
@@ -281,7 +281,7 @@ fn to_owned(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|&text| text.to_owned()).collect()
 }
 
-/// Every verb on every path, from a manager of another workspace: nothing there, as with an id that nobody has.
+/// Every method on every path, from a manager of another workspace: 404, as with an unknown id.
 async fn another_workspaces_things_do_not_exist(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
@@ -319,7 +319,7 @@ async fn another_workspaces_things_do_not_exist(engine: Engine) {
         }
         assert_eq!(read(admin.get(&client).await).await.1["label"], record["label"]);
     }
-    // Reading is no changing.
+    // `mintmark:read` does not allow changes.
     let reader = app.administrator_as(&admin.client, "mintmark:read").await;
     let client = format!("/v1/api-clients/{}", of_acme["client_id"].as_str().unwrap());
     assert_eq!(reader.get(&client).await.status(), 200);
@@ -348,8 +348,8 @@ async fn a_creation_sent_again_gives_the_same_secret(engine: Engine) {
     assert_eq!(read(admin.get(CLIENTS).await).await.1["items"].as_array().unwrap().len(), 1);
 }
 
-/// Changes of clients, their secrets, their workspace and their products, all at once: each is done or refused for a
-/// reason that is the caller's, and none waits for another for ever.
+/// Concurrent changes of clients, their secrets, their workspace and their products: each succeeds or is refused with a
+/// client error, and none waits for another without end.
 async fn a_crowd_of_changes_gets_its_answers(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;

@@ -1,4 +1,4 @@
-//! `/v1/audit-events`: each change leaves one event, each caller sees those within reach.
+//! `/v1/audit-events`: each change has one event, and each caller gets those of its workspaces.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -124,7 +124,7 @@ async fn filters_are_joined_by_and(engine: Engine) {
         ("action=workspace.created&workspace_id=beta".into(), &["workspace.created"]),
         (format!("{of_one}&workspace_id=beta"), &[]),
         (format!("{of_one}&action=client.created"), &["client.created"]),
-        // `since` counts, `until` does not: 14:13:20 + 200 s.
+        // `since` is inclusive, `until` exclusive: 14:13:20 + 200 s.
         ("since=2026-09-21T14:16:40Z".into(), &["client.updated", "client.created"]),
         ("since=2026-09-21T14:16:41Z".into(), &[]),
         (
@@ -210,7 +210,7 @@ async fn the_newest_come_first_page_by_page(engine: Engine) {
         let page = ok(&Reply::of(admin.get(&format!("/v1/audit-events{next}")).await).await, 200);
         assert_eq!(page["items"].as_array().unwrap().len(), expected);
         walked.extend(page["items"].as_array().unwrap().clone());
-        // Events that come while somebody reads do not shift the pages.
+        // New events do not shift the pages.
         admin.workspace(&format!("late{}", walked.len()), json!({})).await;
         next = format!(
             "?action=workspace.created&limit=3&cursor={}",

@@ -1,4 +1,4 @@
-//! Who gets in, and what they may: bearer tokens (RFC 6750), scopes, and what the caller's client is now.
+//! Access to the management API: bearer tokens (RFC 6750), scopes, and the present state of the caller's client.
 
 use mintmark::kernel::Manager;
 use reqwest::{Method, RequestBuilder};
@@ -172,7 +172,7 @@ async fn a_scope_opens_what_it_says(engine: Engine) {
         "mintmark:manage",
     );
     lacks(&Reply::of(reader.delete("/v1/workspaces/platform").await).await, "mintmark:manage");
-    // Whether the thing is there, and whether the body can be read, is not told to one who may not.
+    // A caller without the permission does not learn whether the record exists or whether the body is valid.
     lacks(&Reply::of(reader.delete("/v1/products/absent").await).await, "mintmark:manage");
     lacks(&sent(reader.request(Method::POST, "/v1/products").body("{")).await, "mintmark:manage");
     let introspector = app.administrator_as(&client, "mintmark:introspect").await;
@@ -187,21 +187,21 @@ async fn a_scope_opens_what_it_says(engine: Engine) {
 
 async fn what_the_client_may_now_is_what_counts(engine: Engine) {
     let app = TestApp::start(engine).await;
-    // One grants only what one holds.
+    // A caller grants only permissions that it has.
     let admin = app.administrator_as(&app.bootstrap().await, "mintmark:introspect mintmark:manage").await;
     let both = json!({"permissions": ["mintmark:manage", "mintmark:read"]});
     let (client, _) = admin.client("platform", both.clone()).await;
     let caller = app.administrator_as(&client, "mintmark:manage mintmark:read").await;
     ok(&Reply::of(caller.post("/v1/products", &json!({"product": "a", "name": "A"})).await).await, 201);
     let path = format!("/v1/api-clients/{}", client.client_id);
-    // What is taken away takes along the tokens that carry it.
+    // Removing a permission revokes the tokens that include it.
     ok(&Reply::of(admin.patch(&path, &json!({"permissions": ["mintmark:read"]})).await).await, 200);
     refused(&Reply::of(caller.get("/v1/products").await).await, INVALID_TOKEN);
     let reader = app.administrator_as(&client, "").await;
     ok(&Reply::of(reader.get("/v1/products").await).await, 200);
     let attempt = json!({"product": "b", "name": "B"});
     lacks(&Reply::of(reader.post("/v1/products", &attempt).await).await, "mintmark:manage");
-    // What is given counts no further than the token's scope says, and brings no token back.
+    // A new permission has no effect on tokens without it in their scope, and makes no revoked token valid.
     ok(&Reply::of(admin.patch(&path, &both).await).await, 200);
     lacks(&Reply::of(reader.post("/v1/products", &attempt).await).await, "mintmark:manage");
     refused(&Reply::of(caller.post("/v1/products", &attempt).await).await, INVALID_TOKEN);
@@ -213,7 +213,7 @@ async fn what_the_client_may_now_is_what_counts(engine: Engine) {
 async fn a_token_that_was_killed_is_out_at_once(engine: Engine) {
     let app = TestApp::start_with(engine, "tokens.record_above_seconds = 600").await;
     let admin = app.administrator().await;
-    // One is recorded, the other is not.
+    // One token is recorded, the other is stateless.
     for expiry in [3600, 600] {
         let expiry = json!({"mode": "after", "seconds": expiry});
         let granted = json!({"permissions": ["mintmark:read"], "token_expiry": expiry});
@@ -280,7 +280,7 @@ async fn a_database_that_does_not_answer_is_503(engine: Engine) {
     let admin = app.administrator().await;
     ok(&Reply::of(admin.get("/v1/products").await).await, 200);
     app.core.services.close().await;
-    // The client is in memory still, but nobody may rely on that for long.
+    // The client is still cached, but the cache is too old to be used.
     app.clock.advance(6);
     for request in [
         admin.request(Method::GET, "/v1/products"),

@@ -33,7 +33,7 @@ fn path_of(client: &Credentials) -> String {
     format!("/v1/api-clients/{}", client.client_id)
 }
 
-/// Three clients with both products, two in `acme` and one in `other`, and who manages the platform.
+/// Three clients with both products, two in `acme` and one in `other`, and an administrator of the platform.
 async fn furnished(app: &TestApp) -> (Administrator<'_>, Vec<Credentials>) {
     let admin = app.administrator().await;
     for code in ["gst", "e-invoicing"] {
@@ -69,7 +69,7 @@ async fn clients_are_changed_by_their_ids(engine: Engine) {
     let already = json!({"products": ["e-invoicing"]});
     assert_eq!(admin.patch(&path_of(&clients[1]), &already).await.status(), 200);
     let events = rows(&app, "audit_events").await;
-    // In the order of the request, whatever that of their ids.
+    // In the order of the request, not of the ids.
     let named = [&clients[2], &clients[0], &clients[1]].map(|client| client.client_id.clone());
     let report = ok(&post(&admin, &json!({"ids": named, "patch": already})).await, 200);
     let etag = |client: &Credentials| {
@@ -90,7 +90,7 @@ async fn clients_are_changed_by_their_ids(engine: Engine) {
     for client in &clients {
         assert_eq!(get(&admin, &path_of(client)).await["products"], json!(["e-invoicing"]));
     }
-    // Each that was changed has its event; an entity tag of the report is good for the next change.
+    // Each changed client has an audit event; the entity tag in the reply works for the next change.
     assert_eq!(rows(&app, "audit_events").await, events + 2);
     let tag = report["items"][0]["etag"].as_str().unwrap();
     let next = admin.request(Method::PATCH, &path_of(&clients[2])).header("if-match", tag);
@@ -114,7 +114,7 @@ async fn clients_are_changed_by_a_filter(engine: Engine) {
     for (client, status) in clients.iter().zip(["disabled", "disabled", "active"]) {
         assert_eq!(get(&admin, &path_of(client)).await["status"], status);
     }
-    // The members of the query, each under its name there too.
+    // The same filters as in the query.
     app.clock.advance(100);
     app.access_token(&clients[2], &[]).await;
     for (filter, matched) in [
@@ -174,7 +174,7 @@ async fn one_that_breaks_a_rule_stops_all(engine: Engine) {
     let refused = post(&admin, &json!({"filter": {"product": "gst"}, "patch": never})).await;
     broken(&refused, &["/filter"]);
     assert!(refused.text().contains(&all[0].client_id), "{}", refused.text());
-    // A rule that all of them break is told of each.
+    // A rule that all of them break is reported for each.
     let long = json!({"label": "x".repeat(201), "products": ["none"]});
     let refused = post(&admin, &json!({"ids": ids(&all[..2]), "patch": long})).await;
     broken(&refused, &["/ids/0", "/ids/1"]);
@@ -212,7 +212,7 @@ async fn ids_that_are_out_of_reach_are_named(engine: Engine) {
     app.stop().await;
 }
 
-/// Recorded tokens of a client, as many as are said.
+/// Records `count` tokens of a client.
 async fn record(app: &TestApp, client: &Credentials, scope: &str, count: usize) {
     let (id, scope_id) = (&client.client_id, scope.replace(' ', "_"));
     let mut session = app.database.session().await;
@@ -244,7 +244,7 @@ async fn a_batch_that_revokes_too_much_is_refused(engine: Engine) {
         }
     }
     assert_eq!(live().await, 30_001);
-    // One fewer, and it is done at once.
+    // With one token fewer it is allowed.
     let one = format!("{} gst_e-invoicing 1", clients[1].client_id);
     app.database
         .session()
@@ -343,9 +343,9 @@ async fn the_rules_of_access_are_those_of_a_single_change(engine: Engine) {
     let (admin, clients) = furnished(&app).await;
     let reader = app.administrator_as(&admin.client, "mintmark:read").await;
     let body = json!({"ids": ids(&clients), "patch": {"permissions": ["mintmark:introspect"]}});
-    // Before anything of the body is read.
+    // It is refused before the body is read.
     problem(&Reply::to(reader.request(Method::POST, BATCH).body("{")).await, 403, "forbidden");
-    // A caller grants only what its own token carries.
+    // A caller grants only permissions in its own token.
     problem(&post(&admin, &body).await, 403, "forbidden");
     for client in &clients {
         assert_eq!(get(&admin, &path_of(client)).await["permissions"], json!([]));

@@ -1,4 +1,4 @@
-//! What a body may be: its type, its size, its JSON, and every bad member told at once.
+//! Request bodies: type, its size, its JSON, and every bad member reported at once.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ on_both_engines!(
     a_body_has_a_limit,
     a_body_that_is_refused_is_not_waited_for,
     what_is_no_json_is_malformed,
-    every_bad_member_is_told_at_once,
+    every_bad_member_is_reported_at_once,
     texts_hold_nothing_that_breaks_lines_or_direction,
     a_refused_body_changes_nothing,
 );
@@ -98,7 +98,7 @@ async fn a_body_has_a_limit(engine: Engine) {
     ok(&sent(post().body(padded("a", LIMIT))).await, 201);
     problem(&sent(post().body(padded("b", LIMIT + 1))).await, 413, "payload-too-large");
     problem(&sent(post().body(padded("b", 4 * LIMIT))).await, 413, "payload-too-large");
-    // The next request is answered as if nothing had been.
+    // The next request works.
     ok(&Reply::of(admin.get("/v1/products/a").await).await, 200);
     problem(&Reply::of(admin.get("/v1/products/b").await).await, 404, "not-found");
     app.stop().await;
@@ -126,21 +126,21 @@ async fn a_body_that_is_refused_is_not_waited_for(engine: Engine) {
     let json = "Content-Type: application/json\r\n";
     let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
     for (request, status) in [
-        // Nothing of the body is sent: the headers say enough.
+        // The headers suffice, so the body is not sent.
         (head(&format!("{json}Content-Encoding: br\r\nContent-Length: 850")), "415"),
         (head("Content-Type: text/plain\r\nContent-Length: 100000"), "415"),
         (head(&format!("{json}Content-Length: 262145")), "413"),
         (head(&format!("{json}Content-Length: 99999999999")), "413"),
-        // No length is told, and there is no end: it ends at the limit.
+        // It has no Content-Length and no end: reading stops at the limit.
         (head(&format!("{json}Transfer-Encoding: chunked")) + &chunk.repeat(5), "413"),
-        // It never comes: the sender has its time and no more.
+        // The body does not arrive within the time limit.
         (head(&format!("{json}Content-Length: 100")) + "{", "408"),
         (head(&format!("{json}Transfer-Encoding: chunked")), "408"),
     ] {
         let answer = raw(&app, &request).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{status}: {answer}");
         assert!(answer.contains("content-type: application/problem+json"), "{answer}");
-        // What may still come of the body is no next request.
+        // Later bytes of the body are not read as a request.
         assert!(answer.contains("connection: close"), "{answer}");
     }
     let body = r#"{"product":"slow","name":"Slow"}"#;
@@ -198,7 +198,7 @@ async fn what_is_no_json_is_malformed(engine: Engine) {
     app.stop().await;
 }
 
-async fn every_bad_member_is_told_at_once(engine: Engine) {
+async fn every_bad_member_is_reported_at_once(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -225,7 +225,7 @@ async fn every_bad_member_is_told_at_once(engine: Engine) {
             "/__proto__",
         ],
     );
-    // Wrong types and broken rules in one answer.
+    // Wrong types and broken rules are in one reply.
     let mixed = json!({"product": "GST", "name": "", "audience": 1, "max_token_lifetime_seconds": 59, "never_expires_allowed": 0});
     broken(
         &Reply::of(admin.post("/v1/products", &mixed).await).await,

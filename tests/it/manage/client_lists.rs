@@ -1,5 +1,5 @@
 //! `GET /v1/api-clients`: the clients of every workspace within reach, by filters, in any order, counted; and what every list
-//! has beside its items.
+//! has besides its items.
 
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ async fn listed(admin: &Administrator<'_>, query: &str) -> String {
     labels(&get(admin, &format!("/v1/api-clients?{query}")).await)
 }
 
-/// Products, the workspaces `acme` and `other`, and who manages the platform.
+/// Products, the workspaces `acme` and `other`, and an administrator of the platform.
 async fn furnished(app: &TestApp) -> Administrator<'_> {
     let admin = app.administrator().await;
     for code in ["gst", "e-invoicing"] {
@@ -53,7 +53,7 @@ async fn a_list_spans_the_workspaces_within_reach(engine: Engine) {
     let tenant = app.administrator_as(&own, "mintmark:read").await;
     let page = get(&tenant, "/v1/api-clients?count=true").await;
     assert_eq!((labels(&page).as_str(), &page["total"]), ("two", &json!(1)));
-    // An item is the record, as it is read by itself, and used a moment ago.
+    // An item is the same as the record, and its last use is a moment ago.
     let path = format!("/v1/api-clients/{}", own.client_id);
     assert_eq!(page["items"][0], get(&tenant, &path).await);
     assert_eq!(page["items"][0]["last_used_at"], "2026-09-21T14:13:20Z");
@@ -94,11 +94,11 @@ async fn filters_are_joined_by_and(engine: Engine) {
     ] {
         assert_eq!(listed(&admin, query).await, found, "{query}");
     }
-    // The list of a workspace takes the same.
+    // The list of a workspace takes the same filters.
     let path = "/v1/workspaces/other/api-clients?sort=label&metadata.env=test";
     assert_eq!(labels(&get(&admin, path).await), "sap two");
     assert_eq!(labels(&get(&admin, "/v1/workspaces/other/api-clients?sort=-label").await), "tally, sap two");
-    // A secret that has ended is about to end no more.
+    // An expired secret does not count as about to expire.
     app.clock.advance(40 * 86_400);
     let admin = app.administrator_as(&admin.client, "mintmark:read").await;
     assert_eq!(listed(&admin, "secret_expires_before=2027-01-01T00:00:00Z").await, "tally");
@@ -116,11 +116,11 @@ async fn a_list_goes_by_the_last_use(engine: Engine) {
         app.clock.advance(seconds);
         app.access_token(client, &[]).await;
     }
-    // Noted in memory only, and listed all the same.
+    // The use is only noted in memory, but listed.
     assert_eq!(listed(&admin, "sort=last_used_at").await, "never, bootstrap, second, first, third");
     assert_eq!(listed(&admin, "sort=-last_used_at").await, "third, first, second, bootstrap, never");
     assert_eq!(listed(&admin, "unused_since=2026-09-21T14:13:40Z").await, "never, second, bootstrap");
-    // A token that an administrator generates for it is one, too, and a use outlives its secret.
+    // A token that an administrator generates counts as a use too, and a use stays when its secret is deleted.
     let first = format!("/v1/api-clients/{}", clients[1].client_id);
     app.clock.advance(10);
     admin.create(&format!("{first}/access-tokens"), &json!({})).await;
@@ -245,7 +245,7 @@ async fn every_list_is_counted_on_demand(engine: Engine) {
             assert_eq!(next_of(&reply).is_some(), total > 1, "{path}");
             let cursor = page["next_cursor"].as_str();
             if let Some(cursor) = cursor {
-                // The cursor is of the list, counted or not, and the total is that of all pages.
+                // The cursor works with and without the count, and the total is that of all pages.
                 let next = get(caller, &format!("{path}?cursor={cursor}")).await;
                 assert_eq!(next["items"].as_array().unwrap().len(), total - 1, "{path}");
                 assert_eq!(next.get("total"), None, "{path}");
@@ -265,18 +265,18 @@ async fn what_is_no_filter_is_named(engine: Engine) {
         ("sort=name", "sort must be label, created_at, last_used_at or expires_at"),
         ("sort=--label", "sort must be"),
         ("sort=", "sort must be"),
-        ("sort=label&sort=label", "Give the parameter `sort` once"),
+        ("sort=label&sort=label", "The parameter `sort` was sent twice: send it once"),
         ("status=gone", "status must be active or disabled"),
         ("product=GST", "product must be a product code"),
         ("label=", "label must be 1 to 200 characters"),
         ("secret_expires_before=soon", "secret_expires_before must be an RFC 3339 instant"),
         ("unused_since=1", "unused_since must be an RFC 3339 instant"),
-        ("metadata=x", "There is no parameter `metadata` here; there is"),
-        ("metadata.a=1&metadata.a=1", "Give the parameter `metadata.a` once"),
+        ("metadata=x", "`metadata` is not a parameter of this request; the parameters are"),
+        ("metadata.a=1&metadata.a=1", "The parameter `metadata.a` was sent twice: send it once"),
         ("metadata.=1", "metadata.KEY must have a KEY of 1 to 64 characters"),
         ("workspace=acme", "metadata.KEY"),
         ("count=yes", "count must be true or false"),
-        ("cursor=x", "cursor is not one given out"),
+        ("cursor=x", "cursor belongs to another list"),
     ] {
         let reply = Reply::of(admin.get(&format!("/v1/api-clients?{query}")).await).await;
         let problem = problem(&reply, 400, "invalid-parameter");
@@ -297,7 +297,7 @@ async fn a_cursor_belongs_to_its_filters_and_order(engine: Engine) {
     let query = "label=c&metadata.a=b&sort=label";
     let cursor = get(&admin, &format!("/v1/api-clients?{query}&limit=1")).await["next_cursor"].clone();
     let cursor = cursor.as_str().unwrap();
-    // Another size of pages, a count and another order of parameters are the same list.
+    // Another page size, a count and another order of parameters do not change the list.
     let same = format!("count=true&sort=label&limit=2&cursor={cursor}&metadata.a=b&label=c");
     assert_eq!(listed(&admin, &same).await, "c1, c2");
     let other = app.administrator_as(&manager.unwrap(), "mintmark:read").await;

@@ -24,7 +24,7 @@ async fn a_description_is_set_kept_and_removed(engine: Engine) {
     ] {
         assert_eq!(made["description"], text, "{path}");
         let patched = async |change: Value| Reply::of(admin.patch(path, &change).await).await;
-        // A change of another member leaves it; the same text again changes nothing.
+        // A change of another member does not change it; the same text again changes nothing.
         let renamed = patched(json!({name: "Renamed"})).await;
         assert_eq!(ok(&renamed, 200)["description"], text);
         let again = patched(json!({"description": text})).await;

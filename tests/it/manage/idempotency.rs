@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: sent again, a creating request gives the same reply and creates nothing.
+//! `Idempotency-Key`: a repeated request gets the same reply and creates nothing.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -18,7 +18,7 @@ on_both_engines!(
     refusals_are_not_kept,
     replies_are_kept_for_a_day,
     keys_are_visible_ascii,
-    a_running_request_is_told_from_an_answered_one,
+    a_running_request_differs_from_an_answered_one,
     what_is_kept_is_sealed,
     parallel_requests_create_once,
     parallel_requests_to_two_replicas_create_once,
@@ -35,7 +35,7 @@ async fn sent(request: RequestBuilder) -> Reply {
 
 async fn workspaces(admin: &Administrator<'_>) -> usize {
     let body = ok(&Reply::of(admin.get("/v1/workspaces?limit=200").await).await, 200);
-    // The operator's own is always there.
+    // The operator's workspace always exists.
     body["items"].as_array().unwrap().len() - 1
 }
 
@@ -56,7 +56,7 @@ async fn the_same_request_gives_the_same_reply(engine: Engine) {
     let id = ok(&first, 201)["workspace_id"].as_str().unwrap().to_owned();
     assert_eq!(first.header("location"), format!("/v1/workspaces/{id}"));
     app.clock.advance(600);
-    // Though the thing has changed since, the reply is the first one's.
+    // The reply is the first one, although the record has changed since.
     ok(&Reply::of(admin.patch(&format!("/v1/workspaces/{id}"), &json!({"name": "Other"})).await).await, 200);
     replayed(&first, &sent(post(&admin, "/v1/workspaces", "key-1", &body)).await);
     replayed(&first, &sent(post(&admin, "/v1/workspaces", "key-1", &body)).await);
@@ -101,10 +101,10 @@ async fn a_key_belongs_to_caller_and_path(engine: Engine) {
     assert_ne!(ok(&first, 201)["workspace_id"], ok(&second, 201)["workspace_id"]);
     assert_eq!(second.header("idempotency-replayed"), "");
     ok(&sent(post(&admin, "/v1/products", "k", &json!({"product": "a", "name": "A"}))).await, 201);
-    // A new token of the same client is the same caller.
+    // The same client with a new token is the same caller.
     let again = app.administrator_as(&admin.client, "mintmark:manage").await;
     replayed(&first, &sent(post(&again, "/v1/workspaces", "k", &body)).await);
-    // However the path is written, it is the same.
+    // Another spelling of the path is the same path.
     let clients = "/v1/workspaces/platform/api-clients";
     let body = json!({"label": "ERP", "products": ["a"]});
     let first = sent(post(&admin, clients, "p", &body)).await;
@@ -112,11 +112,11 @@ async fn a_key_belongs_to_caller_and_path(engine: Engine) {
     for other in ["/v1/workspaces/%70latform/api-clients", "/v1/workspaces/platfor%6D/api-clients"] {
         replayed(&first, &sent(post(&admin, other, "p", &body)).await);
     }
-    // And another workspace has another.
+    // Another workspace has another path.
     admin.workspace("acme", json!({})).await;
     let reply = sent(post(&admin, "/v1/workspaces/acme/api-clients", "p", &body)).await;
     assert_eq!(ok(&reply, 201)["workspace_id"], "acme");
-    // Where nothing is created, the key means nothing.
+    // Requests that create nothing ignore the key.
     for _ in 0..2 {
         let patch = admin.request(Method::PATCH, "/v1/products/a").header("idempotency-key", "k");
         let reply = sent(patch.json(&json!({"name": "B"}))).await;
@@ -140,7 +140,7 @@ async fn refusals_are_not_kept(engine: Engine) {
     let taken = json!({"product": "taken", "name": "Taken"});
     problem(&sent(post(&admin, "/v1/products", "k", &taken)).await, 409, "conflict");
     assert_eq!(admin.delete("/v1/products/taken").await.status(), 204);
-    // The same request again is tried again.
+    // The same request is executed again.
     let first = sent(post(&admin, "/v1/products", "k", &taken)).await;
     ok(&first, 201);
     replayed(&first, &sent(post(&admin, "/v1/products", "k", &taken)).await);
@@ -158,7 +158,7 @@ async fn replies_are_kept_for_a_day(engine: Engine) {
     let again = app.administrator_as(&admin.client, "mintmark:manage").await;
     replayed(&first, &sent(post(&again, "/v1/workspaces", "k", &body)).await);
     app.clock.advance(1);
-    // Forgotten at its time, whether or not anyone has tidied up.
+    // The reply expires at its time, whether or not the clean-up has run.
     let second = sent(post(&again, "/v1/workspaces", "k", &json!({"name": "Another"}))).await;
     ok(&second, 201);
     app.core.services.clean_up().await.unwrap();
@@ -188,10 +188,10 @@ async fn keys_are_visible_ascii(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_running_request_is_told_from_an_answered_one(engine: Engine) {
+async fn a_running_request_differs_from_an_answered_one(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
-    // Somebody else is about to make the same workspace, so whoever comes first must wait for them.
+    // Another transaction is about to create the same workspace, so the first request must wait for it.
     let elsewhere = app.database.open().await;
     let mut blocking = elsewhere.begin().await.unwrap();
     let mut workspace = elsewhere.workspace(&Reach::Platform, "platform").await.unwrap().unwrap();
@@ -200,8 +200,8 @@ async fn a_running_request_is_told_from_an_answered_one(engine: Engine) {
     let body = json!({"workspace_id": "acme", "name": "Acme"});
     let one = pin!(sent(post(&admin, "/v1/workspaces", "k", &body)));
     let two = pin!(sent(post(&admin, "/v1/workspaces", "k", &body)));
-    let (Either::Left((told, waiting)) | Either::Right((told, waiting))) = select(one, two).await;
-    problem(&told, 409, "idempotency-in-progress");
+    let (Either::Left((answered, waiting)) | Either::Right((answered, waiting))) = select(one, two).await;
+    problem(&answered, 409, "idempotency-in-progress");
     let other = json!({"workspace_id": "other", "name": "Other"});
     problem(&sent(post(&admin, "/v1/workspaces", "k", &other)).await, 409, "idempotency-in-progress");
     blocking.rollback().await.unwrap();
@@ -292,7 +292,7 @@ async fn one_who_may_no_longer_create_gets_no_old_reply(engine: Engine) {
     ok(&sent(post(&caller, "/v1/workspaces", "k", &body)).await, 201);
     let path = format!("/v1/api-clients/{}", client.client_id);
     ok(&Reply::of(admin.patch(&path, &json!({"permissions": ["mintmark:read"]})).await).await, 200);
-    // The token that carried what was taken is dead; one that does not carry it may not create.
+    // The token that carried what was taken was revoked; one without it may not create.
     problem(&sent(post(&caller, "/v1/workspaces", "k", &body)).await, 401, "unauthorized");
     let caller = app.administrator_as(&client, "mintmark:read").await;
     problem(&sent(post(&caller, "/v1/workspaces", "k", &body)).await, 403, "forbidden");

@@ -1,4 +1,4 @@
-//! The management API over real HTTP, on both engines: a file for each noun, and for what they share.
+//! The management API over real HTTP, on both engines: a file for each noun, and files for what they share.
 
 mod access_tokens;
 mod api_client_rules;
@@ -41,7 +41,7 @@ impl Reply {
         Self { status, headers, text: response.text().await.unwrap() }
     }
 
-    /// What a request is answered.
+    /// Sends a request and reads the reply.
     pub(crate) async fn to(request: RequestBuilder) -> Self {
         Self::of(request.send().await.unwrap()).await
     }
@@ -67,7 +67,7 @@ impl Reply {
     }
 }
 
-/// A reply that succeeds with a JSON body.
+/// Checks that a reply succeeds, and returns its JSON body.
 #[track_caller]
 pub(crate) fn ok(reply: &Reply, status: u16) -> Value {
     assert_eq!(reply.status, status, "{}", reply.text);
@@ -76,7 +76,7 @@ pub(crate) fn ok(reply: &Reply, status: u16) -> Value {
     reply.json()
 }
 
-/// A reply that refuses as a problem of that status and kind; returns its body.
+/// Checks that a reply is a problem of that status and kind, and returns its body.
 #[track_caller]
 pub(crate) fn problem(reply: &Reply, status: u16, slug: &str) -> Value {
     assert_eq!(reply.status, status, "{}", reply.text);
@@ -92,7 +92,7 @@ pub(crate) fn problem(reply: &Reply, status: u16, slug: &str) -> Value {
     body
 }
 
-/// The same for broken fields, at exactly these pointers in any order.
+/// The same for invalid fields, with exactly these pointers in any order.
 #[track_caller]
 pub(crate) fn broken(reply: &Reply, pointers: &[&str]) {
     problem(reply, 422, "validation");

@@ -136,7 +136,7 @@ async fn a_cursor_is_good_for_what_it_was_given_for(engine: Engine) {
     some_products(&admin, 1).await;
     let (_, cursor) = page(&admin, "/v1/products?limit=2").await;
     let cursor = cursor.unwrap();
-    // Another page size is the same list.
+    // Another page size does not change the list.
     assert_eq!(page(&admin, &format!("/v1/products?limit=1&cursor={cursor}")).await.0.len(), 1);
 
     let mut bad = vec![
@@ -199,7 +199,7 @@ async fn a_list_that_changes_repeats_and_skips_nothing_that_stays(engine: Engine
     }
     let (first, cursor) = page(&admin, "/v1/products?limit=2").await;
     assert_eq!(first, ["b", "d"]);
-    // The item the cursor stands on goes, one before it and one after it come.
+    // The item of the cursor is deleted, and one before and one after it are created.
     assert_eq!(admin.delete("/v1/products/d").await.status(), 204);
     admin.product("a", json!({})).await;
     admin.product("e", json!({})).await;

@@ -40,7 +40,7 @@ async fn a_reader_who_has_it_gets_304(engine: Engine) {
         ok(&reply, 200);
         assert_eq!(reply.header("etag"), tag(2));
     }
-    // What is not there or not to be seen is not hidden behind a 304.
+    // A missing or inaccessible record is 404, not 304.
     problem(
         &sent(admin.request(Method::GET, "/v1/products/none").header("if-none-match", "*")).await,
         404,
@@ -74,7 +74,7 @@ async fn a_change_happens_only_to_the_version_expected(engine: Engine) {
         problem(&sent(patch(&v1, path, "Third")).await, 412, "precondition-failed");
         ok(&sent(patch(&format!("{v1}, {v2}"), path, "Third")).await, 200);
         assert_eq!(sent(patch("*", path, "Fourth")).await.header("etag"), tag(4));
-        // A stale version counts before the body does, a missing thing before either.
+        // A missing record is reported first, then a stale version, then an invalid body.
         let bad = admin.request(Method::PATCH, path).header("if-match", v1);
         problem(
             &sent(bad.header("content-type", "application/json").body("{\"name\":1}")).await,

@@ -50,7 +50,7 @@ async fn a_product_from_creation_to_deletion(engine: Engine) {
     assert_eq!(after["never_expires_allowed"], true);
     assert_eq!(after["updated_at"], "2026-09-21T14:14:20Z");
 
-    // `null` takes the default; a member left out stays.
+    // `null` sets the default; a member that is left out does not change.
     let undone =
         json!({"audience": null, "max_token_lifetime_seconds": null, "never_expires_allowed": false});
     let undone = Reply::of(admin.patch("/v1/products/gst", &undone).await).await;
@@ -93,7 +93,7 @@ async fn a_code_is_a_scope_token_of_its_own(engine: Engine) {
     for good in ["a", "0", "e-invoicing", "a.b_c:d-e", "mintmark", "mintmark-x:y", &longest] {
         assert_eq!(admin.product(good, json!({})).await["product"], good);
     }
-    // The code never changes: it is no member of a change.
+    // The code cannot be changed, so it is not a member of a change.
     broken(&Reply::of(admin.patch("/v1/products/a", &json!({"product": "b"})).await).await, &["/product"]);
     app.stop().await;
 }
@@ -188,7 +188,7 @@ async fn a_code_is_given_once(engine: Engine) {
     let mut statuses: Vec<u16> = race.iter().map(|reply| reply.status().as_u16()).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [&[201][..], &[409; 9]].concat());
-    // A product that is deleted may come again.
+    // A deleted product can be created again.
     assert_eq!(admin.delete("/v1/products/gst").await.status(), 204);
     admin.product("gst", json!({})).await;
     app.stop().await;
@@ -255,7 +255,7 @@ async fn only_the_platform_writes_products(engine: Engine) {
     for reply in refused {
         let reply = Reply::of(reply).await;
         problem(&reply, 403, "forbidden");
-        // Another scope would not help, so none is asked for.
+        // Another scope would not help, so the challenge names none.
         assert_eq!(reply.header("www-authenticate"), "");
     }
     ok(&Reply::of(admin.get("/v1/products/gst").await).await, 200);

@@ -1,4 +1,4 @@
-//! `/v1/api-clients/{client_id}/secrets`: rotation, limits, and that a secret is seen once and nowhere again.
+//! `/v1/api-clients/{client_id}/secrets`: rotation, limits, and that a secret is in one reply only.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::api_clients::{complaint, read};
 use crate::support::{Administrator, Credentials, Engine, TestApp, on_both_engines};
 
-/// A client with the product `gst`, the path of its secrets, and who manages the platform.
+/// A client with the product `gst`, the path of its secrets, and an administrator of the platform.
 async fn furnished(app: &TestApp) -> (Administrator<'_>, Credentials, String) {
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -61,7 +61,7 @@ async fn a_secret_is_rotated_with_overlap(engine: Engine) {
         assert_eq!(response.status(), 404);
     }
 
-    // Three mails: the client, the secret; and one more for the next, which ends the others at once.
+    // Three mails: for the client, for the secret, and for the next secret, which expires the others at once.
     let (_, newest) = read(admin.post(&path, &json!({"expire_others_after_seconds": 0})).await).await;
     assert_eq!(status_with(&app, &client, &new).await, 401);
     assert_eq!(status_with(&app, &client, &newest).await, 200);
@@ -95,7 +95,7 @@ async fn five_live_secrets_are_the_most(engine: Engine) {
     assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next_cursor"]), (2, &Value::Null));
     let (_, problem) = read(admin.post(&path, &empty).await).await;
     assert!(problem["detail"].as_str().unwrap().contains("expire_others_after_seconds"), "{problem}");
-    // The way out that it names.
+    // As the error suggests.
     let (status, newest) = read(admin.post(&path, &json!({"expire_others_after_seconds": 0})).await).await;
     assert_eq!(status, 201);
     assert_eq!(
@@ -113,7 +113,7 @@ async fn the_last_live_secret_is_kept_unless_forced(engine: Engine) {
     assert_eq!((status, complaint(&problem).0), (409, "conflict"));
     assert_eq!(admin.delete(&format!("{first}?force=yes")).await.status(), 400);
     assert_eq!(app.token(&client, &[]).await.status(), 200);
-    // One that has ended is no help.
+    // An expired secret does not count.
     admin.create(&path, &json!({"expires_at": "2026-09-21T14:13:30Z"})).await;
     app.clock.advance(10);
     assert_eq!(admin.delete(&first).await.status(), 409);
@@ -125,7 +125,7 @@ async fn the_last_live_secret_is_kept_unless_forced(engine: Engine) {
     assert_eq!(admin.delete(&format!("{second_path}?force=true")).await.status(), 204);
     assert_eq!(status_with(&app, &client, &second).await, 401);
     assert_eq!(read(admin.get(&path).await).await.1["items"], json!([]));
-    // A client left without one is given one again.
+    // A client without a secret can get a new one.
     let third = admin.create(&path, &json!({})).await;
     assert_eq!(status_with(&app, &client, &third).await, 200);
 
@@ -163,11 +163,11 @@ async fn what_breaks_a_rule_is_named(engine: Engine) {
     ] {
         admin.create(&path, &wanted).await;
     }
-    // No body at all asks for nothing special.
+    // A request without a body gets the defaults.
     assert_eq!(admin.request(Method::POST, &path).send().await.unwrap().status(), 201);
 }
 
-/// Reads a secret as a scanner elsewhere would, by the published format alone.
+/// Reads a secret as a secret scanner does, by the published format.
 async fn a_secret_has_the_published_form(engine: Engine) {
     const ALPHABET: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let app = TestApp::start(engine).await;
@@ -223,7 +223,7 @@ async fn seen_once(engine: Engine) {
     assert!(log.contains(&client.client_id), "the log was watched: it names the client");
     shown.push(log);
     for secret in [&client.client_secret, &second, &wrong.client_secret] {
-        // Neither whole nor in part: the last four characters are all that may be told.
+        // Neither whole nor in part, except the last four characters.
         let basic = STANDARD.encode(format!("{}:{secret}", client.client_id));
         for text in &shown {
             assert!(!text.contains(&secret[4..44]) && !text.contains(&basic), "{text}");
@@ -243,7 +243,7 @@ async fn a_secret_asked_for_again_is_the_same(engine: Engine) {
     assert_eq!((first.0, &first), (201, &again));
     assert_eq!(status_with(&app, &client, &again.1).await, 200);
     assert_eq!(read(send("k1", json!({"revoke_tokens": false})).await.unwrap()).await.0, 422);
-    // A refusal is not kept: after it, the same request may succeed.
+    // A refusal is not saved, so the same request may succeed later.
     for _ in 0..3 {
         admin.create(&path, &json!({})).await;
     }
@@ -267,7 +267,7 @@ fn watch_the_log() {
     LOG.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default();
 }
 
-/// What was logged since, and no more of it is kept.
+/// Returns what was logged since, and clears it.
 fn logged() -> String {
     let log = LOG.lock().unwrap_or_else(PoisonError::into_inner).take();
     String::from_utf8_lossy(&log.expect("somebody watched")).into_owned()

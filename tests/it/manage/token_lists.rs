@@ -68,7 +68,7 @@ async fn tokens_of_all_clients_are_listed(engine: Engine) {
         query = format!("limit=4&cursor={cursor}");
     }
     assert!(seen.iter().eq(all));
-    // An item is the record of the token, as it is read by itself.
+    // An item is the same as the record of the token.
     let (id, _, tokens) = &of_client[0];
     let path = format!("/v1/api-clients/{id}/access-tokens/{}", tokens[0]);
     let alone = ok(&Reply::of(admin.get(&path).await).await, 200);
@@ -117,7 +117,7 @@ async fn filters_are_joined_by_and(engine: Engine) {
     check(&format!("expires_before=2030-01-01T00:00:00Z&client_id={id}"), &[&hour]).await;
     app.clock.advance(60);
     check("", &[&never, &hour]).await;
-    // Those of a disabled client are valid again with it.
+    // Tokens of a disabled client are valid again when it is enabled.
     let client = format!("/v1/api-clients/{id}");
     assert_eq!(admin.patch(&client, &json!({"status": "disabled"})).await.status(), 200);
     check("", &[&never, &hour]).await;
@@ -135,7 +135,7 @@ async fn what_is_no_filter_is_named(engine: Engine) {
         ("never_expires=1", "never_expires must be true or false"),
         ("expires_before=tomorrow", "expires_before must be an RFC 3339 instant"),
         ("client_id=acme", "client_id must be the id of an API client"),
-        ("jti=x", "There is no parameter `jti` here"),
+        ("jti=x", "`jti` is not a parameter of this request"),
     ] {
         let reply = Reply::of(admin.get(&format!("/v1/access-tokens?{query}")).await).await;
         let problem = problem(&reply, 400, "invalid-parameter");

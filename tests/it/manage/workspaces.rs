@@ -204,7 +204,7 @@ async fn products_allowed_names_products_that_exist(engine: Engine) {
         (ok(&reordered, 200)["products_allowed"].clone(), reordered.header("etag")),
         (json!(["a", "c"]), "\"v1\"")
     );
-    // A product that went since may stay listed, but one cannot be added after it went.
+    // A product that was deleted since may stay listed, but a deleted product cannot be added.
     assert_eq!(admin.delete("/v1/products/c").await.status(), 204);
     let kept =
         Reply::of(admin.patch("/v1/workspaces/acme", &json!({"products_allowed": ["a", "b", "c"]})).await)
@@ -237,7 +237,7 @@ async fn a_product_that_clients_hold_cannot_be_disallowed(engine: Engine) {
     let detail = problem(&reply, 409, "conflict")["detail"].as_str().unwrap().to_owned();
     assert!(detail.ends_with(": b (2)"), "{detail}");
     assert_eq!(Reply::of(admin.get("/v1/workspaces/acme").await).await.header("etag"), "\"v1\"");
-    // What nobody there holds may go.
+    // A product that no client is granted may be removed.
     ok(
         &Reply::of(admin.patch("/v1/workspaces/acme", &json!({"products_allowed": ["a", "b"]})).await).await,
         200,
@@ -263,7 +263,7 @@ async fn its_own_manager_may_rename_it_and_no_more(engine: Engine) {
     let (manager, _) = with_scope(&app, &admin, "acme", "mintmark:manage").await;
     let renamed = Reply::of(manager.patch("/v1/workspaces/acme", &json!({"name": "Renamed"})).await).await;
     assert_eq!((ok(&renamed, 200)["name"].as_str(), renamed.header("etag")), (Some("Renamed"), "\"v2\""));
-    // What equals the present value is no change, and so is allowed.
+    // A value that equals the present one is not a change, so it is allowed.
     let same = json!({
         "name": "Again", "description": "Ours", "status": "active", "never_expires_allowed": true,
         "products_allowed": ["gst"]

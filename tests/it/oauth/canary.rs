@@ -1,6 +1,6 @@
-//! No secret comes to light (`docs/keys.md`; `docs/conformance.md` O6): the program itself runs with the wordiest log there is,
-//! is sent secrets in every place that takes or might take one, and is made to fail; then its log, its metrics, its
-//! errors and its database are searched for them.
+//! No secret leaks (`docs/keys.md`; `docs/conformance.md` O6): the program runs with the log level `trace`, gets secrets in
+//! every place where a client may put one, and is made to fail; then its log, its metrics, its errors and its database are
+//! searched for them.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
@@ -19,7 +19,7 @@ on_both_engines!(no_secret_comes_to_light);
 
 const MASTER_KEY: &str = "Y2FuYXJ5LW1hc3Rlci1rZXktb2YtMzItYnl0ZXMtLi4";
 
-/// Where something secret was put, and what.
+/// A secret, and where it was put.
 const CANARY: &str = "mms_CanaryInTheCoalMine";
 
 /// The program as an operator runs it.
@@ -66,7 +66,7 @@ impl Program {
         Self { child, base: format!("http://127.0.0.1:{port}"), log: Some(log) }
     }
 
-    /// Stops it as a service manager does, and gives all that it said.
+    /// Stops it as a service manager does, and returns its output.
     fn stop(mut self) -> String {
         let stopped = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(stopped.success());
@@ -77,13 +77,13 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // A test that failed half-way must not leave it running; one that has ended cannot be killed.
+        // A failed test must not leave it running; a process that has ended cannot be killed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Every way in which `secret` could be written down.
+/// The encodings in which `secret` could be written.
 fn spellings(secret: &str) -> Vec<String> {
     let hex: String = secret.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     // Three of them, since base64 depends on where in the text the secret begins.
@@ -98,9 +98,9 @@ fn spellings(secret: &str) -> Vec<String> {
 struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// The first that `text` holds in any spelling, and the text from there.
+    /// The first secret in `text`, in any encoding, and the text from there.
     fn shown_by<'a>(&self, text: &'a str) -> Option<(&str, &'a str)> {
-        // Of ASCII only, so that positions stay what they are.
+        // Only ASCII, so that positions do not change.
         let lower = text.to_ascii_lowercase();
         self.0.iter().find_map(|secret| {
             let found =
@@ -144,7 +144,7 @@ fn requests_with_canaries(http: &Client, base: &str, client_id: &str, manager: &
         |method: Method, path: &str| http.request(method, format!("{base}{path}")).bearer_auth(manager);
     let mut requests = vec![
         token().header("authorization", basic(format!("{client_id}:{CANARY}"))).body(GRANT),
-        // In the place of the id, where it would be logged.
+        // Instead of the client id, which is logged.
         token().header("authorization", basic(format!("{CANARY}:{client_id}"))).body(GRANT),
         token().header("authorization", basic(format!("{CANARY}:"))).body(GRANT),
         token().body(format!("{GRANT}&client_id={CANARY}&client_secret={client_id}")),
@@ -233,7 +233,7 @@ async fn no_secret_comes_to_light(engine: Engine) {
         let manage =
             |method: Method, path: &str| http.request(method, format!("{base}{path}")).bearer_auth(&manager);
 
-        // Secrets as they come and go in daily work.
+        // Secrets in normal use.
         let product = json!({"product": "gst", "name": "GST"});
         assert_eq!(Reply::to(manage(Method::POST, "/v1/products").json(&product)).await.status, 201);
         let wanted = json!({
@@ -247,27 +247,28 @@ async fn no_secret_comes_to_light(engine: Engine) {
         let another = manage(Method::POST, &format!("/v1/api-clients/{erp}/secrets")).json(&json!({}));
         let another = Reply::to(another.header("idempotency-key", "two")).await;
         assert_eq!(another.status, 201, "{another:?}");
-        let for_ever = http.post(format!("{base}/oauth2/token")).header("content-type", FORM);
-        let for_ever = for_ever.body(format!("{GRANT}&client_id={erp}&client_secret={erp_secret}"));
-        let for_ever = issued(&Reply::to(for_ever).await).text;
+        let never_expiring = http.post(format!("{base}/oauth2/token")).header("content-type", FORM);
+        let never_expiring =
+            never_expiring.body(format!("{GRANT}&client_id={erp}&client_secret={erp_secret}"));
+        let never_expiring = issued(&Reply::to(never_expiring).await).text;
         let pem = crate::support::rsa_private_key();
         let key = json!({"alg": "RS256", "private_key_pem": pem});
         let key = Reply::to(manage(Method::POST, "/v1/signing-keys").json(&key)).await;
         assert_eq!(key.status, 201, "{key:?}");
         secrets.must_not_be_in("the reply to an import", &key.text());
-        // Of a token its signature is the secret, of a key any line.
+        // The secret part of a token is its signature; of a key it is any line.
         let signature = |token: &str| token.rsplit('.').next().unwrap().to_owned();
         secrets.0.extend([
             erp_secret,
             text(&another.json()["client_secret"]),
             signature(&manager),
-            signature(&for_ever),
+            signature(&never_expiring),
         ]);
         secrets.0.extend(pem.lines().filter(|line| line.len() > 60).map(str::to_owned));
 
         for path in ["introspect", "revoke"] {
             let ask = http.post(format!("{base}/oauth2/{path}")).basic_auth(&client_id, Some(&client_secret));
-            let reply = Reply::to(ask.form(&[("token", &for_ever)])).await;
+            let reply = Reply::to(ask.form(&[("token", &never_expiring)])).await;
             assert_eq!(reply.status, if path == "introspect" { 200 } else { 400 }, "{reply:?}");
             secrets.must_not_be_in("a reply", &reply.text());
         }
@@ -280,7 +281,7 @@ async fn no_secret_comes_to_light(engine: Engine) {
         let metrics = Reply::to(http.get(format!("{base}/metrics"))).await.text();
         assert!(metrics.contains("mintmark_tokens_total{outcome=\"invalid_client\"}"));
         secrets.must_not_be_in("/metrics", &metrics);
-        // The database stops answering: errors are where such things slip out.
+        // The database stops answering, since errors are where secrets may leak.
         database.go_away().await;
         for request in requests_with_canaries(&http, &base, &erp, &manager) {
             secrets.must_not_be_in("a reply", &Reply::to(request).await.text());

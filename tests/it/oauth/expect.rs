@@ -1,5 +1,5 @@
-//! What every reply of the token endpoint must be, whatever it answers (RFC 6749 §5.1, §5.2), so that no test can
-//! forget to look: `docs/conformance.md` T1, T2, T6, T23 and T27 hold wherever one of these is used.
+//! What every reply of the token endpoint must have (RFC 6749 §5.1, §5.2): each use of these functions checks
+//! `docs/conformance.md` T1, T2, T6, T23 and T27.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -17,7 +17,7 @@ pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 /// The shortest body that asks for a token.
 pub(super) const GRANT: &str = "grant_type=client_credentials";
 
-/// A token as it was answered.
+/// A token from a reply.
 #[derive(Debug, Clone)]
 pub(super) struct Token {
     pub(super) text: String,
@@ -62,8 +62,8 @@ pub(super) fn refused(reply: &Reply, status: u16, code: &str) {
     let members = body.as_object().unwrap();
     assert!(members.keys().all(|name| name == "error" || name == "error_description"), "{body}");
     // %x20-21 / %x23-5B / %x5D-7E
-    let lawful = |b: u8| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-    assert!(body["error_description"].as_str().unwrap().bytes().all(lawful), "{body}");
+    let allowed = |b: u8| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    assert!(body["error_description"].as_str().unwrap().bytes().all(allowed), "{body}");
     match status {
         401 => {
             assert_eq!(reply.header("www-authenticate"), Some("Basic realm=\"mintmark\", charset=\"UTF-8\""));
@@ -80,26 +80,26 @@ pub(super) fn refused(reply: &Reply, status: u16, code: &str) {
     }
 }
 
-/// The one answer to whoever does not prove to be a client that may act.
+/// The reply to a request that does not authenticate a client that may act.
 #[track_caller]
 pub(super) fn invalid_client(reply: &Reply) {
     refused(reply, 401, "invalid_client");
 }
 
-/// What is wrong is the request, whoever sends it.
+/// The request is wrong, for every client.
 #[track_caller]
 pub(super) fn invalid_request(reply: &Reply) {
     refused(reply, 400, "invalid_request");
 }
 
-/// What every reply of these endpoints with a body of JSON has.
+/// Checks what every JSON reply of these endpoints has.
 #[track_caller]
 pub(super) fn always(reply: &Reply) {
     assert_eq!(reply.header("content-type"), Some("application/json"), "{reply:?}");
     uncached(reply);
 }
 
-/// What every reply of these endpoints has, whatever its body is.
+/// Checks what every reply of these endpoints has.
 #[track_caller]
 pub(super) fn uncached(reply: &Reply) {
     assert_eq!(reply.header("cache-control"), Some("no-store"), "{reply:?}");

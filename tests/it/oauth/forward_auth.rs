@@ -1,5 +1,5 @@
-//! Forward-auth (`docs/forward-auth.md`; `docs/conformance.md` B1–B8): who passes and as whom, and that a proxy gets
-//! 200, 401, 403 or 503 whatever it sends.
+//! Forward-auth (`docs/forward-auth.md`; `docs/conformance.md` B1–B8): which requests pass and with which headers, and that
+//! the status is always 200, 401, 403 or 503.
 
 use mintmark::signing::handle::TokenTyp;
 use reqwest::{Method, RequestBuilder};
@@ -13,14 +13,14 @@ use crate::support::{Engine, Reply, START, TestApp, Wire, on_both_engines};
 
 on_both_engines!(
     a_token_that_lives_passes_as_who_it_is,
-    any_method_is_answered_alike,
+    any_method_gets_the_same_reply,
     products_are_demanded_by_the_query,
     without_a_token_there_is_no_error_to_tell,
     a_token_that_does_not_hold_is_invalid,
     a_token_comes_once,
     other_headers_are_read_if_named,
     a_bound_token_needs_its_proof,
-    a_killed_token_is_out_at_once,
+    a_revoked_token_is_refused_immediately,
     what_cannot_be_known_is_503,
     bodies_are_not_read,
     nothing_else_is_ever_answered,
@@ -28,7 +28,7 @@ on_both_engines!(
 
 const VERIFY: &str = "/oauth2/verify";
 const CHALLENGE: &str = r#"Bearer realm="mintmark""#;
-/// What tells a proxy and the service behind it who passes.
+/// The headers that describe the token to a proxy and the service behind it.
 const IDENTITY: [&str; 5] = [
     "x-mintmark-client-id",
     "x-mintmark-products",
@@ -37,7 +37,7 @@ const IDENTITY: [&str; 5] = [
     "x-mintmark-workspace-id",
 ];
 
-/// A question with this query and this token.
+/// A request with this query and this token.
 fn ask(app: &TestApp, query: &str, token: &str) -> RequestBuilder {
     app.request(Method::GET, &format!("{VERIFY}{query}")).bearer_auth(token)
 }
@@ -53,7 +53,7 @@ fn passes(reply: &Reply) {
     assert_eq!(reply.header("www-authenticate"), None);
 }
 
-/// What every reply but 200 is.
+/// Checks what every reply but 200 has.
 #[track_caller]
 fn stopped(reply: &Reply, status: u16) {
     assert_eq!((reply.status, reply.body.as_slice()), (status, &b""[..]), "{reply:?}");
@@ -69,8 +69,8 @@ fn invalid_token(reply: &Reply) {
     let challenge = reply.header("www-authenticate").unwrap();
     let begins = format!(r#"{CHALLENGE}, error="invalid_token", error_description=""#);
     assert!(challenge.starts_with(&begins), "{challenge}");
-    let lawful = |b: u8| matches!(b, 0x20..=0x7e) && b != b'\\';
-    assert!(challenge.bytes().all(lawful) && challenge.matches('"').count() == 6, "{challenge}");
+    let allowed = |b: u8| matches!(b, 0x20..=0x7e) && b != b'\\';
+    assert!(challenge.bytes().all(allowed) && challenge.matches('"').count() == 6, "{challenge}");
 }
 
 #[track_caller]
@@ -95,11 +95,11 @@ async fn a_token_that_lives_passes_as_who_it_is(engine: Engine) {
             let token = token_of(&app, &client).await;
             let reply = asked(&app, "", &token.text).await;
             passes(&reply);
-            let told = IDENTITY.map(|name| reply.header(name).unwrap());
+            let answer = IDENTITY.map(|name| reply.header(name).unwrap());
             let jti = token.claims["jti"].as_str().unwrap();
-            assert_eq!(told, [&*client.client_id, "e-invoicing gst", "e-invoicing gst", jti, "acme"]);
+            assert_eq!(answer, [&*client.client_id, "e-invoicing gst", "e-invoicing gst", jti, "acme"]);
         }
-        // One without products passes where none is demanded.
+        // A token without products passes where none is required.
         let reply = asked(&app, "", &admin.token).await;
         passes(&reply);
         assert_eq!(reply.header("x-mintmark-products"), Some(""));
@@ -110,7 +110,7 @@ async fn a_token_that_lives_passes_as_who_it_is(engine: Engine) {
     }
 }
 
-async fn any_method_is_answered_alike(engine: Engine) {
+async fn any_method_gets_the_same_reply(engine: Engine) {
     let app = TestApp::start_with(engine, "server.public_url = \"{base}/tenant\"").await;
     let admin = app.administrator().await;
     let client = client_in(&admin, "acme", json!({})).await;
@@ -153,7 +153,7 @@ async fn products_are_demanded_by_the_query(engine: Engine) {
         passes(&asked(&app, query, &whole).await);
     }
     for (query, scope) in [
-        // There is one of that code, and there is none.
+        // A product that exists, and one that does not.
         ("?product=other", "other"),
         ("?product=nothing", "nothing"),
         ("?product=gst&product=other", "gst other"),
@@ -185,11 +185,11 @@ async fn products_are_demanded_by_the_query(engine: Engine) {
     ] {
         lacks(&asked(&app, query, &whole).await, None);
     }
-    // What counts is what the token carries, not what its client is granted.
+    // The products in the token count, not those of its client.
     let part = app.access_token(&client, &[("scope", "gst")]).await;
     passes(&asked(&app, "?product=gst", &part).await);
     lacks(&asked(&app, "?product=e-invoicing", &part).await, Some("e-invoicing"));
-    // Who he is comes first.
+    // The token is checked first.
     invalid_token(&asked(&app, "?x=y", "x").await);
     app.stop().await;
 }
@@ -322,14 +322,14 @@ async fn a_bound_token_needs_its_proof(engine: Engine) {
     for cnf in [json!({"x5t#S256": "A".repeat(43)}), json!({"jkt": "B".repeat(43)}), json!({})] {
         let bound = signed(&app, TokenTyp::AccessToken, &with(&claims, json!({"cnf": cnf})));
         invalid_token(&asked(&app, "", &bound).await);
-        // Whatever the header says, nobody has checked it.
+        // A header with a certificate is not proof, since nothing has checked it.
         let request = ask(&app, "", &bound).header("x-client-cert", "x").header("dpop", "x.y.z");
         invalid_token(&Reply::to(request).await);
     }
     app.stop().await;
 }
 
-async fn a_killed_token_is_out_at_once(engine: Engine) {
+async fn a_revoked_token_is_refused_immediately(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     for expiry in [stateless(), recorded(), never()] {
@@ -374,7 +374,7 @@ async fn bodies_are_not_read(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let token = token_of(&app, &client).await.text;
-    // One connection serves many questions.
+    // One connection is used for many requests.
     let mut wire = Wire::to(&app).await;
     for _ in 0..3 {
         let head = format!("GET {VERIFY} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n");
@@ -383,7 +383,7 @@ async fn bodies_are_not_read(engine: Engine) {
         wire.send(format!("{head}Content-Length: 0\r\n\r\n")).await;
         passes(&wire.reply().await);
     }
-    // Whatever is said of a body, and whether or not it comes.
+    // For any headers about a body, with or without a body.
     for body in [
         "Content-Length: 5\r\n\r\n",
         "Content-Length: 5\r\n\r\nhello",
@@ -398,7 +398,7 @@ async fn bodies_are_not_read(engine: Engine) {
             let head = format!("POST {VERIFY} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n");
             wire.send(format!("{head}{body}")).await;
             assert_eq!(wire.reply().await.status, status, "{body}");
-            // What may still come is not taken for a request.
+            // Later bytes are not read as a request.
             wire.must_close().await;
         }
     }
@@ -409,7 +409,7 @@ async fn nothing_else_is_ever_answered(engine: Engine) {
     let app = TestApp::start_with(engine, "verify.token_headers = [\"x-access-token\"]").await;
     let client = app.bootstrap().await;
     let token = token_of(&app, &client).await.text;
-    // The same bytes in every run; what matters is that there are many, and odd ones.
+    // The same bytes in every run; there are many of them, and unusual ones.
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = |below: u64| {
         state ^= state << 13;
@@ -420,7 +420,7 @@ async fn nothing_else_is_ever_answered(engine: Engine) {
     let mut seen = std::collections::BTreeSet::new();
     for round in 0..400 {
         let mut odd = |length: u64| -> Vec<u8> {
-            // Whatever may stand in a header: no controls but the tab.
+            // Any bytes that a header may have: no controls but the tab.
             (0..next(length))
                 .map(|_| match next(4) {
                     0 => u8::try_from(0x80 + next(0x80)).unwrap(),

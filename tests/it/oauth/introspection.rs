@@ -1,4 +1,4 @@
-//! Token introspection (RFC 7662; `docs/conformance.md` I1–I8, I10): who is told what of which token.
+//! Token introspection (RFC 7662; `docs/conformance.md` I1–I8, I10): what each client learns of which token.
 
 use mintmark::kernel::Manager;
 use mintmark::signing::handle::TokenTyp;
@@ -13,23 +13,23 @@ use super::presenting::{
 use crate::support::{Credentials, Engine, Reply, START, TestApp, on_both_engines};
 
 on_both_engines!(
-    i1_whoever_asks_must_prove_who_he_is,
+    i1_the_caller_must_authenticate,
     i2_one_token_is_asked_about,
     i3_what_does_not_live_is_inactive_and_nothing_else,
     i3_other_kinds_of_tokens_are_no_access_tokens,
-    i4_a_token_that_lives_is_told_as_it_is,
+    i4_a_valid_token_is_described_by_its_claims,
     i4_a_token_that_never_expires_has_no_end,
     i4_a_bound_token_tells_its_key,
     i5_a_hint_changes_nothing,
     i6_a_token_does_not_belong_in_a_url,
-    i8_whoever_kills_the_token_it_is_dead_at_once,
+    i8_every_revocation_takes_effect_immediately,
     i10_an_ordinary_client_sees_its_own_tokens,
     i10_a_permission_opens_the_workspace_and_for_the_platform_all,
     what_cannot_be_known_is_not_guessed,
     asking_about_a_recorded_token_is_noted,
 );
 
-async fn i1_whoever_asks_must_prove_who_he_is(engine: Engine) {
+async fn i1_the_caller_must_authenticate(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let client = client_in(&admin, "acme", json!({})).await;
@@ -47,7 +47,7 @@ async fn i1_whoever_asks_must_prove_who_he_is(engine: Engine) {
         by(&[("token", &token), ("client_id", id), ("client_secret", "wrong")]),
         by(&asked).basic_auth(id, Some("wrong")),
         by(&asked).basic_auth("cl_0000000000000000000000", Some(secret)),
-        // Neither the token asked about nor that of one who may ask is a proof here.
+        // Neither the introspected token nor an access token of a client that may introspect authenticates here.
         by(&asked).bearer_auth(&token),
         by(&asked).bearer_auth(&admin.token),
         by(&[("token", &token), ("access_token", &admin.token)]),
@@ -141,7 +141,7 @@ async fn i3_what_does_not_live_is_inactive_and_nothing_else(engine: Engine) {
         &forged(json!({"sub": "cl_0000000000000000000000"})),
         &forged(json!({"sub": "cl_0000000000000000000000", "client_id": "cl_0000000000000000000000"})),
         &forged(json!({"workspace_id": "platform"})),
-        // It says that it is recorded, and is not.
+        // It has a slot of a recorded token, but no row.
         &forged(json!({"exp": 253_402_300_799_i64, "never_expires": true, "status": elsewhere})),
         &forged(json!({"status": elsewhere})),
         &forged(json!({"status": null})),
@@ -172,12 +172,12 @@ async fn i3_other_kinds_of_tokens_are_no_access_tokens(engine: Engine) {
     app.stop().await;
 }
 
-/// What is told of a token with these claims.
-fn told(claims: &Value) -> Value {
+/// The reply about a token with these claims.
+fn answer(claims: &Value) -> Value {
     with(claims, json!({"active": true, "token_type": "Bearer"}))
 }
 
-async fn i4_a_token_that_lives_is_told_as_it_is(engine: Engine) {
+async fn i4_a_valid_token_is_described_by_its_claims(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let own = json!({"audience": "https://own.example"});
@@ -187,13 +187,13 @@ async fn i4_a_token_that_lives_is_told_as_it_is(engine: Engine) {
         let token = token_of(&app, &one).await;
         assert!(token.claims["aud"].is_string() && token.claims["exp"].is_i64());
         assert!(token.claims["status"]["status_list"]["idx"].is_u64());
-        assert_eq!(active(&introspected(&app, &one, &token.text).await), told(&token.claims));
+        assert_eq!(active(&introspected(&app, &one, &token.text).await), answer(&token.claims));
     }
     let many = json!({"products": ["gst", "own"], "permissions": ["mintmark:introspect"]});
     let many = client_in(&admin, "acme", many).await;
     let token = token_of(&app, &many).await;
     assert_eq!(token.claims["aud"].as_array().unwrap().len(), 3);
-    assert_eq!(active(&introspected(&app, &many, &token.text).await), told(&token.claims));
+    assert_eq!(active(&introspected(&app, &many, &token.text).await), answer(&token.claims));
     let without_products = token_of_scope(&app, &many, "mintmark:introspect").await;
     let body = active(&introspected(&app, &many, &without_products.text).await);
     assert_eq!((&body["products"], &body["scope"]), (&json!([]), &json!("mintmark:introspect")));
@@ -207,7 +207,7 @@ async fn i4_a_token_that_never_expires_has_no_end(engine: Engine) {
         let client = client_in(&admin, "acme", never()).await;
         let token = token_of(&app, &client).await;
         let body = active(&introspected(&app, &client, &token.text).await);
-        assert_eq!(body, told(&with(&token.claims, json!({"exp": null}))));
+        assert_eq!(body, answer(&with(&token.claims, json!({"exp": null}))));
         assert_eq!(body["never_expires"], true);
         app.clock.advance(10 * 365 * 86_400);
         assert_eq!(active(&introspected(&app, &client, &token.text).await), body);
@@ -253,13 +253,13 @@ async fn i6_a_token_does_not_belong_in_a_url(engine: Engine) {
         let path = format!("{INTROSPECT}?token={token}");
         refused(&Reply::to(by(app.request(method, &path))).await, 405, "invalid_request");
     }
-    // What stands there is not read.
+    // Its value is ignored.
     let post = by(app.request(Method::POST, &format!("{INTROSPECT}?token={token}")));
     invalid_request(&Reply::to(post.header("content-type", FORM).body("x=y")).await);
     app.stop().await;
 }
 
-async fn i8_whoever_kills_the_token_it_is_dead_at_once(engine: Engine) {
+async fn i8_every_revocation_takes_effect_immediately(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let asker = client_in(&admin, "acme", json!({"permissions": ["mintmark:introspect"]})).await;
@@ -267,21 +267,21 @@ async fn i8_whoever_kills_the_token_it_is_dead_at_once(engine: Engine) {
         let workspace = format!("w{}", expiry["token_expiry"]["seconds"].as_i64().unwrap_or_default());
         let client = client_in(&admin, &workspace, expiry).await;
         let token = token_of(&app, &client).await.text;
-        // The platform's own sees it whoever is disabled.
-        let told = async || introspected(&app, &admin.client, &token).await;
+        // A client of the platform may introspect it even if the client is disabled.
+        let answer = async || introspected(&app, &admin.client, &token).await;
         let path = format!("/v1/api-clients/{}", client.client_id);
         let workspace = format!("/v1/workspaces/{workspace}");
         for (path, back) in [(&path, "active"), (&workspace, "active")] {
-            active(&told().await);
+            active(&answer().await);
             let away = if path.contains("workspaces") { "suspended" } else { "disabled" };
             assert_eq!(admin.patch(path, &json!({"status": away})).await.status(), 200);
-            inactive(&told().await);
+            inactive(&answer().await);
             assert_eq!(admin.patch(path, &json!({"status": back})).await.status(), 200);
         }
-        active(&told().await);
+        active(&answer().await);
         inactive(&introspected(&app, &asker, &token).await);
         app.core.services.tokens.revoke_tokens(&Manager::command_line(), &client.client_id).await.unwrap();
-        inactive(&told().await);
+        inactive(&answer().await);
         let token = token_of(&app, &client).await.text;
         active(&introspected(&app, &client, &token).await);
         assert_eq!(admin.delete(&path).await.status(), 204);
@@ -296,7 +296,7 @@ async fn i10_an_ordinary_client_sees_its_own_tokens(engine: Engine) {
     for expiry in [stateless(), recorded(), never()] {
         let one = client_in(&admin, "acme", expiry.clone()).await;
         let other = client_in(&admin, "acme", expiry).await;
-        // Even one that may manage.
+        // Also a client with `mintmark:manage`.
         let manager = client_in(&admin, "acme", json!({"permissions": ["mintmark:manage"]})).await;
         let token = token_of(&app, &one).await.text;
         active(&introspected(&app, &one, &token).await);
@@ -331,7 +331,7 @@ async fn i10_a_permission_opens_the_workspace_and_for_the_platform_all(engine: E
             inactive(&of(&plain_of_platform).await);
         }
     }
-    // What counts is what the client may now.
+    // The present permissions of the client apply.
     let watched = token_of(&app, &client_in(&admin, "acme", json!({})).await).await.text;
     let path = format!("/v1/api-clients/{}", ours.client_id);
     for (permissions, may) in [(json!([]), false), (json!(["mintmark:introspect"]), true)] {
@@ -363,7 +363,7 @@ async fn what_cannot_be_known_is_not_guessed(engine: Engine) {
     };
     unavailable(&tokens[0], &clients[0]).await;
     unavailable(&tokens[1], &clients[1]).await;
-    // What needs no database is told while the keys are known to be the right ones.
+    // A reply that needs no database is sent while the keys are known to be current.
     inactive(&introspected(&app, &clients[0], "x").await);
     app.clock.advance_millis(5001);
     unavailable("x", &clients[0]).await;
@@ -396,7 +396,7 @@ async fn asking_about_a_recorded_token_is_noted(engine: Engine) {
     app.stop().await;
 }
 
-/// A dead token is not noted.
+/// The introspection of a token that is not valid is not noted.
 async fn given_up_then_untouched(app: &TestApp, client: &Credentials, token: &str, at: &str) {
     let before = app.database.number(at).await;
     super::presenting::given_up(&revoked(app, client, token).await);

@@ -1,5 +1,5 @@
-//! Signed introspection replies (RFC 9701; `docs/conformance.md` I9): who gets one, what it says, and that it passes for
-//! nothing else.
+//! Signed introspection replies (RFC 9701; `docs/conformance.md` I9): which requests get one, its claims, and that no
+//! verifier accepts it as an access token.
 
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation};
@@ -27,7 +27,7 @@ async fn asked(app: &TestApp, client: &Credentials, token: &str, accept: &str) -
     Reply::to(form(app, INTROSPECT, client, &[("token", token)]).header("accept", accept)).await
 }
 
-/// Header and claims of a signed reply, once its signature was found good by the published keys.
+/// Header and claims of a signed reply, after its signature was verified with the published keys.
 async fn opened(app: &TestApp, reply: &Reply) -> (Value, Value) {
     assert_eq!(reply.status, 200, "{reply:?}");
     uncached(reply);
@@ -59,7 +59,7 @@ async fn i9_the_reply_is_signed_for_the_one_who_asked(engine: Engine) {
                 let plain = if lives { active(&plain) } else { json!({"active": false}) };
                 let (header, claims) = opened(&app, &asked(&app, asker, token, SIGNED).await).await;
                 assert_eq!(header["typ"], "token-introspection+jwt");
-                // No `sub`, no `exp`: nothing here may be taken for the token's own.
+                // No `sub` and no `exp`, which could be mistaken for those of the token.
                 let expected = json!({
                     "iss": app.base, "aud": asker.client_id, "iat": START, "token_introspection": plain,
                 });
@@ -67,7 +67,7 @@ async fn i9_the_reply_is_signed_for_the_one_who_asked(engine: Engine) {
             }
         }
     }
-    // Who does not prefer it gets JSON.
+    // A request that does not prefer it gets JSON.
     for accept in ["*/*", "application/json", "application/json, application/token-introspection+jwt;q=0.5"] {
         inactive(&asked(&app, &asker, "x", accept).await);
     }

@@ -1,5 +1,5 @@
-//! The published keys (RFC 7517, RFC 7638; `docs/conformance.md` K1–K4, O5): what verifies every token, for as long as
-//! one may live, and nothing that signs.
+//! The published keys (RFC 7517, RFC 7638; `docs/conformance.md` K1–K4, O5): they verify every token as long as
+//! it may be valid, and have no private member.
 
 use std::collections::HashSet;
 
@@ -42,7 +42,7 @@ async fn kids(app: &TestApp) -> Vec<String> {
     keys(app).await.iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A key of every sort there is.
+/// A key of every algorithm and class.
 async fn all_sorts(app: &TestApp) -> Administrator<'_> {
     let admin = app.administrator().await;
     for use_for in ["expiring", "never_expiring"] {
@@ -126,8 +126,8 @@ async fn k3_numbers_have_their_proper_length(engine: Engine) {
     app.stop().await;
 }
 
-/// `reply` to a GET of `path` is one that caches may keep, for `max_age` seconds; so is that to a HEAD, and who has it
-/// already is told so.
+/// `reply` to a GET of `path` may be cached for `max_age` seconds; so may the reply to a HEAD, and a
+/// client that has it already gets 304.
 pub(super) async fn may_be_kept(app: &TestApp, path: &str, reply: &Reply, max_age: i64) {
     let etag = reply.header("etag").unwrap().to_owned();
     assert!(etag.starts_with('"') && etag.ends_with('"') && etag.len() > 20, "{etag}");
@@ -194,7 +194,7 @@ async fn the_default_algorithm_comes_first(engine: Engine) {
     }
 }
 
-/// A platform with a product, a client of it whose tokens live for `seconds`, and a second replica.
+/// A platform with a product, a client whose tokens are valid for `seconds`, and a second replica.
 async fn two_replicas(engine: Engine, settings: &str) -> (TestApp, TestApp) {
     let app = TestApp::start_with(engine, settings).await;
     let other = app.replica(&format!("server.public_url = {:?}\n{settings}", app.base)).await;
@@ -219,13 +219,13 @@ async fn a_new_key_is_published_before_it_signs(engine: Engine) {
     assert_eq!((&next["phase"], &next["use_for"]), (&json!("pending"), &json!("expiring")));
     let next = next["kid"].as_str().unwrap();
     assert_ne!(before.header["kid"], next);
-    // There at once, on the other replica within a second.
+    // It is published at once, and on the other replica within a second.
     assert!(kids(&app).await.contains(&next.to_owned()));
     app.clock.advance(1);
     token(&other, &client).await;
     assert!(kids(&other).await.contains(&next.to_owned()));
-    // `keys.pending_seconds` is 900: until then the old one signs, from then on the new one, to the second and with
-    // no job having run.
+    // `keys.pending_seconds` is 900: until then the old one signs, from then on the new one, to the second and
+    // before any job has run.
     app.clock.advance(898);
     for replica in [&app, &other] {
         assert_eq!(token(replica, &client).await.header["kid"], before.header["kid"]);
@@ -276,13 +276,13 @@ async fn a_retired_key_stays_for_as_long_as_a_token_may_live(engine: Engine) {
     assert_ne!(next["kid"], old.as_str());
     app.clock.advance(1);
     jobs::housekeeping_once(&app.core.services).await;
-    // The last stateless token lives a day and no longer, which the key covers.
+    // The last stateless token is valid for at most a day, and the key is published longer.
     app.clock.advance(86_398);
     jobs::housekeeping_once(&app.core.services).await;
     accepted(&app, &last).await;
     app.clock.advance(600);
     verified(&app, &last).await.unwrap_err();
-    // A recorded token lives on, and the key with it, on every replica.
+    // A recorded token stays valid, and its key published, on every replica.
     for days in [1, 10, 17] {
         app.clock.advance(days * 86_400);
         jobs::housekeeping_once(&app.core.services).await;
@@ -290,7 +290,7 @@ async fn a_retired_key_stays_for_as_long_as_a_token_may_live(engine: Engine) {
         issued(&reply_as(&other, &day, GRANT).await);
         assert!(kids(&other).await.contains(&old));
     }
-    // When it is dead too, the key goes.
+    // When it has expired too, the key is removed.
     app.clock.advance(86_400);
     verified(&app, &recorded).await.unwrap_err();
     jobs::housekeeping_once(&app.core.services).await;
@@ -306,8 +306,8 @@ async fn a_key_of_never_expiring_tokens_stays_for_as_long_as_one_lives(engine: E
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let client = client_for(&admin, json!({"mode": "never"})).await;
-    let for_ever = token(&app, &client).await;
-    let old = for_ever.header["kid"].as_str().unwrap().to_owned();
+    let never_expiring = token(&app, &client).await;
+    let old = never_expiring.header["kid"].as_str().unwrap().to_owned();
     let wanted = json!({"alg": "ES256", "use_for": "never_expiring"});
     let next = admin.create("/v1/signing-keys", &wanted).await;
     app.clock.advance(900);
@@ -318,9 +318,9 @@ async fn a_key_of_never_expiring_tokens_stays_for_as_long_as_one_lives(engine: E
     for years in [1, 9, 40] {
         app.clock.advance(years * 366 * 86_400);
         jobs::housekeeping_once(&app.core.services).await;
-        accepted(&app, &for_ever).await;
+        accepted(&app, &never_expiring).await;
     }
-    // With its last token it goes, and only then.
+    // It is removed when its last token has ended, and not before.
     let admin = app.administrator_as(&admin.client, "mintmark:manage").await;
     let refused = admin.delete(&format!("/v1/signing-keys/{old}")).await;
     assert_eq!(refused.status(), 409);
@@ -354,7 +354,7 @@ async fn keys_rotate_by_the_schedule(engine: Engine) {
     for token in [&last, &new] {
         accepted(&app, token).await;
     }
-    // The key of never-expiring tokens is replaced by hand alone.
+    // The key of never-expiring tokens is replaced only on request.
     jobs::housekeeping_once(&app.core.services).await;
     app.clock.advance(2 * 86_400);
     jobs::housekeeping_once(&app.core.services).await;

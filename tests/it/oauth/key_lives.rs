@@ -1,5 +1,5 @@
-//! Keys and long lives: a key stays published while a live token depends on it, through any number of rotations; and a
-//! stolen one is killed with its tokens (`docs/revocation.md`).
+//! Keys of long-lived tokens: a key stays published while a live token depends on it, through any number of rotations; a
+//! stolen one is revoked with its tokens (`docs/revocation.md`).
 
 use mintmark::model::key::{Phase, UseFor};
 use mintmark::storage::Storage;
@@ -7,14 +7,14 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::expect::Token;
-use super::listed::{for_ever, revoke, status_of};
+use super::listed::{never_expiring, revoke, status_of};
 use super::presenting::{client_in, introspected, recorded, stateless, token_of};
 use super::verifying::{accepted, verified};
 use crate::support::{Administrator, Engine, Reply, TestApp, on_both_engines};
 
 on_both_engines!(
     old_tokens_outlive_ten_rotations,
-    a_stolen_key_dies_with_its_tokens,
+    a_stolen_key_is_revoked_with_its_tokens,
     a_stolen_key_of_the_other_class_takes_nothing_else_along,
     a_key_that_is_needed_says_by_whom,
 );
@@ -46,12 +46,12 @@ async fn published(app: &TestApp) -> Vec<String> {
 async fn old_tokens_outlive_ten_rotations(engine: Engine) {
     let app = TestApp::start(engine).await;
     let mut admin = app.administrator().await;
-    let client = for_ever(&admin).await;
+    let client = never_expiring(&admin).await;
     let storage = app.database.open().await;
     let mut tokens = vec![token_of(&app, &client).await];
     for _ in 0..10 {
         rotate(&app, &admin).await;
-        // The administrator's token lives an hour.
+        // The administrator's token is valid for an hour.
         app.clock.advance(7 * DAY);
         admin = app.administrator_as(&admin.client, "mintmark:manage").await;
         let before = tokens.last().unwrap();
@@ -64,7 +64,7 @@ async fn old_tokens_outlive_ten_rotations(engine: Engine) {
         let kids = published(&app).await;
         for token in &tokens {
             assert!(kids.contains(&kid(token)));
-            // By the published keys and nothing else, as any other service does.
+            // With the published keys only, as any other service does.
             accepted(&app, token).await;
             assert_eq!(status_of(&app, token).await, 0);
         }
@@ -72,7 +72,7 @@ async fn old_tokens_outlive_ten_rotations(engine: Engine) {
         assert_eq!(refused.status, 409, "{refused:?}");
     }
 
-    // When the last live token of a key dies, the key goes by itself; the others stay.
+    // When the last live token of a key ends, the key is removed by itself; the others stay.
     revoke(&app, &tokens[3]).await;
     app.core.services.signing.advance_signing_keys().await.unwrap();
     let gone = kid(&tokens[3]);
@@ -86,7 +86,7 @@ async fn old_tokens_outlive_ten_rotations(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_stolen_key_dies_with_its_tokens(engine: Engine) {
+async fn a_stolen_key_is_revoked_with_its_tokens(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let contact = json!({"notification_emails": ["it@acme.example"]});
@@ -105,7 +105,7 @@ async fn a_stolen_key_dies_with_its_tokens(engine: Engine) {
 
     let reply = admin.request(Method::DELETE, &format!("{path}?revoke_tokens=true")).send().await.unwrap();
     assert_eq!(reply.status(), 204);
-    // The caller's own token was by that key too.
+    // That key also signed the caller's own token.
     assert_eq!(admin.get("/v1/signing-keys").await.status(), 401);
     let admin = app.administrator_as(&admin.client, "mintmark:manage").await;
     assert!(!published(&app).await.contains(&stolen));
@@ -117,7 +117,7 @@ async fn a_stolen_key_dies_with_its_tokens(engine: Engine) {
         assert_ne!(kid(&next), stolen);
         accepted(&app, &next).await;
     }
-    // Tokens of the other class, and whoever has only these, are as they were.
+    // Tokens of the other class, and clients that have only these, are unchanged.
     accepted(&app, &of_ever).await;
     assert_eq!((status_of(&app, &of_ever).await, kid(&token_of(&app, &ever).await)), (0, kid(&of_ever)));
     let storage = app.database.open().await;
@@ -156,7 +156,7 @@ async fn a_stolen_key_of_the_other_class_takes_nothing_else_along(engine: Engine
             admin.get(&format!("/v1/api-clients/{}", client.client_id)).await.json().await.unwrap();
         assert_eq!(record["generation"], generation);
     }
-    // One mail for each contact of the one who lost tokens.
+    // One mail for each contact of the client whose tokens were revoked.
     let mails = "SELECT COUNT(*) FROM outbox WHERE kind = 'key_revoked'";
     assert_eq!(app.database.number(mails).await, 2);
     let (keys, _) = app.database.open().await.signing_keys().await.unwrap();
@@ -174,7 +174,7 @@ async fn a_stolen_key_of_the_other_class_takes_nothing_else_along(engine: Engine
 async fn a_key_that_is_needed_says_by_whom(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
-    let client = for_ever(&admin).await;
+    let client = never_expiring(&admin).await;
     let other = super::listed::client(&admin, json!({"token_expiry": {"mode": "never"}})).await;
     let tokens = [token_of(&app, &client).await, token_of(&app, &client).await, token_of(&app, &other).await];
     let path = format!("/v1/signing-keys/{}", kid(&tokens[0]));
@@ -187,23 +187,23 @@ async fn a_key_that_is_needed_says_by_whom(engine: Engine) {
         "3 live recorded tokens depend on this key: {} (2), {} (1)",
         client.client_id, other.client_id
     );
-    let told = detail().await;
-    assert!(told.contains("signs tokens") && told.contains(&whose), "{told}");
+    let answer = detail().await;
+    assert!(answer.contains("signs tokens") && answer.contains(&whose), "{answer}");
     rotate(&app, &admin).await;
-    let told = detail().await;
-    assert!(told.starts_with(&whose) && told.contains("?revoke_tokens=true"), "{told}");
+    let answer = detail().await;
+    assert!(answer.starts_with(&whose) && answer.contains("?revoke_tokens=true"), "{answer}");
     for token in &tokens[..2] {
         revoke(&app, token).await;
     }
-    let told = detail().await;
+    let answer = detail().await;
     assert!(
-        told.starts_with(&format!("1 live recorded token depends on this key: {} (1)", other.client_id)),
-        "{told}"
+        answer.starts_with(&format!("1 live recorded token depends on this key: {} (1)", other.client_id)),
+        "{answer}"
     );
     let record: Value = admin.get(&path).await.json().await.unwrap();
     assert_eq!((&record["live_tokens"], &record["phase"]), (&json!(1), &json!("retiring")));
     revoke(&app, &tokens[2]).await;
-    // Nothing depends on it any more: when no list that it signed is about either, it goes by itself.
+    // Nothing depends on it any more. When the last list that it signed has expired, it is removed by itself.
     app.clock.advance(2 * DAY);
     app.core.services.signing.advance_signing_keys().await.unwrap();
     assert!(!published(&app).await.contains(&kid(&tokens[0])));

@@ -1,4 +1,4 @@
-//! A status list read as the draft says to read it (draft-ietf-oauth-status-list-21 §8.3), by nothing of Mintmark's.
+//! A status list read as the draft says to read it (draft-ietf-oauth-status-list-21 §8.3), without code of Mintmark.
 
 use std::io::Read as _;
 
@@ -16,7 +16,7 @@ use crate::support::{Administrator, Credentials, Reply, TestApp};
 /// The media type of a list.
 pub(super) const MEDIA_TYPE: &str = "application/statuslist+jwt";
 
-/// A list whose signature was found good by a key that is published.
+/// A list whose signature was verified with a published key.
 #[derive(Debug)]
 pub(super) struct List {
     pub(super) reply: Reply,
@@ -26,7 +26,7 @@ pub(super) struct List {
 }
 
 impl List {
-    /// What stands in a slot.
+    /// The status in a slot.
     pub(super) fn status(&self, idx: u64) -> u8 {
         let idx = usize::try_from(idx).unwrap();
         (self.bits[idx / 4] >> ((idx % 4) * 2)) & 0b11
@@ -85,7 +85,7 @@ pub(super) async fn list_at(app: &TestApp, path: &str) -> List {
     List { reply, claims, kid, bits }
 }
 
-/// What the list of a token says of it.
+/// The status of a token in its list.
 pub(super) async fn status_of(app: &TestApp, token: &Token) -> u8 {
     list_at(app, &path_of(token)).await.status(idx_of(token))
 }
@@ -102,8 +102,8 @@ pub(super) async fn client(admin: &Administrator<'_>, more: Value) -> Credential
     admin.client("platform", members).await.0
 }
 
-/// A client whose tokens never expire, beside the product it is granted.
-pub(super) async fn for_ever(admin: &Administrator<'_>) -> Credentials {
+/// A client with the product `gst` whose tokens never expire.
+pub(super) async fn never_expiring(admin: &Administrator<'_>) -> Credentials {
     admin.product("gst", json!({})).await;
     client(admin, json!({"token_expiry": {"mode": "never"}})).await
 }

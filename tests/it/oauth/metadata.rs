@@ -1,5 +1,5 @@
-//! Authorization server metadata (RFC 8414; `docs/conformance.md` M1–M7): what it says is true, for every client and by
-//! whatever name, and it says nothing else.
+//! Authorization server metadata (RFC 8414; `docs/conformance.md` M1–M7): it is true for every client and every
+//! host name, and lists only what is supported.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ async fn the_document_exactly(engine: Engine) {
         assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")));
         let document = reply.json();
         assert_eq!(document, expected);
-        // Some verifiers take such a member for the algorithms that they may expect.
+        // Some verifiers use such a member as a list of allowed algorithms.
         assert!(document.as_object().unwrap().keys().all(|name| !name.starts_with("id_token")));
     }
     let client = app.bootstrap().await;
@@ -56,7 +56,7 @@ async fn an_issuer_with_a_path_is_found_at_every_place(engine: Engine) {
     let issuer = format!("{}/tenant/a", app.base);
     let mut bodies = Vec::new();
     for path in [
-        // RFC 8414 §3.1, then what OpenID Connect Discovery §4 makes of a path, then for whoever ignores it.
+        // RFC 8414 §3.1, then what OpenID Connect Discovery §4 makes of a path, then for clients that ignore it.
         "/.well-known/oauth-authorization-server/tenant/a",
         "/tenant/a/.well-known/openid-configuration",
         "/tenant/a/.well-known/oauth-authorization-server",
@@ -137,8 +137,8 @@ async fn what_is_listed_works_and_what_is_not_is_not_there(engine: Engine) {
     }
     // RFC 6749 §3.3 for each.
     for scope in document["scopes_supported"].as_array().unwrap() {
-        let lawful = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-        assert!(scope.as_str().unwrap().bytes().all(lawful));
+        let allowed = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+        assert!(scope.as_str().unwrap().bytes().all(allowed));
     }
     for (member, path) in [
         ("introspection_endpoint", "/oauth2/introspect"),

@@ -1,7 +1,6 @@
-//! The protocol door, over HTTP.
+//! The OAuth endpoints, over HTTP.
 
 mod canary;
-mod death_matrix;
 mod expect;
 mod forward_auth;
 mod introspection;
@@ -14,6 +13,7 @@ mod operations;
 mod outage;
 mod presenting;
 mod revocation;
+mod revocation_matrix;
 mod status_freshness;
 mod status_lists;
 mod suspension;
@@ -21,11 +21,11 @@ mod tls;
 mod token_addresses;
 mod token_authentication;
 mod token_claims;
-mod token_death;
 mod token_fuzz;
 mod token_groups;
 mod token_lifetime;
 mod token_limits;
+mod token_races;
 mod token_records;
 mod token_replacement;
 mod token_request;

@@ -1,5 +1,5 @@
-//! What an operator watches (`docs/operations.md`): is it alive, can it serve, what does it count; and what happens to
-//! requests under way when it is told to stop.
+//! What an operator watches (`docs/operations.md`): health, readiness and metrics; and what happens to
+//! requests under way when it is stopped.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -48,14 +48,14 @@ async fn a_request_under_way_is_finished_when_the_service_stops(engine: Engine) 
         GRANT.len()
     ))
     .await;
-    // From here on it is under way.
+    // From here on the request is in flight.
     assert_eq!(wire.reply().await.status, 100);
     let address = app.base.clone();
     let meanwhile = async {
         let address = address.strip_prefix("http://").unwrap();
         let refuses = async || tokio::net::TcpStream::connect(address).await.is_err();
         until("new connections are refused", refuses).await;
-        // Nobody is let in any more; whoever is in is not told that all is well.
+        // New connections are refused, and `/readyz` on an open one is not ready.
         idle.must_be_closed().await;
         wire.send(GRANT).await;
         let reply = wire.reply().await;
@@ -95,7 +95,7 @@ async fn each_outcome_is_counted_as_itself(engine: Engine) {
     admin.product("gst", json!({})).await;
     let (client, _) = admin.client("platform", json!({"products": ["gst"]})).await;
     let never = json!({"products": ["gst"], "token_expiry": {"mode": "never"}});
-    let (for_ever, _) = admin.client("platform", never).await;
+    let (never_expiring, _) = admin.client("platform", never).await;
     let changed = admin.patch("/v1/products/gst", &json!({"never_expires_allowed": false})).await;
     assert_eq!(changed.status(), 200);
     let wrong = Credentials { client_secret: "wrong".to_owned(), ..client.clone() };
@@ -109,7 +109,7 @@ async fn each_outcome_is_counted_as_itself(engine: Engine) {
         (&client, "grant_type=password", "unsupported_grant_type"),
         (&client, "grant_type=client_credentials&scope=nothing", "invalid_scope"),
         (&client, "grant_type=client_credentials&resource=nowhere", "invalid_target"),
-        (&for_ever, GRANT, "unauthorized_client"),
+        (&never_expiring, GRANT, "unauthorized_client"),
     ] {
         reply_as(&app, who, body).await;
         *expected.get_mut(outcome).unwrap() += 1;
@@ -162,7 +162,7 @@ async fn labels_are_bounded(engine: Engine) {
     let before: HashSet<String> = samples(&app).await.into_keys().collect();
     hostile(2).await;
     let after: HashSet<String> = samples(&app).await.into_keys().collect();
-    // That of /metrics itself is the only one that may have come.
+    // Only the request for /metrics itself may have been added.
     let new: Vec<&String> = after.difference(&before).filter(|name| !name.contains("\"/metrics\"")).collect();
     assert!(new.is_empty(), "{new:?}");
     for name in &after {

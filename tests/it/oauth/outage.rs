@@ -1,5 +1,5 @@
-//! The database is gone for a while (`docs/revocation.md`): what is in memory is believed for five seconds, and for
-//! stateless tokens as much longer as the operator allows; then the answer is that it cannot be known.
+//! The database does not answer for a while (`docs/revocation.md`): caches are used for five seconds, and to issue
+//! stateless tokens as much longer as the operator allows; then the reply is 503.
 
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ async fn stateless_tokens_stop_after_five_seconds(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let client = client(&admin, json!({})).await;
-    // What was changed so far has fallen on the caches; client and list are in memory from here on.
+    // The changes so far have invalidated the caches; client and list are cached from here on.
     app.core.services.ledger.poll().await.unwrap();
     accepted(&app, &issued(&reply_as(&app, &client, GRANT).await)).await;
     app.database.go_away().await;
@@ -49,11 +49,11 @@ async fn stateless_tokens_stop_after_five_seconds(engine: Engine) {
     }
     app.clock.advance_millis(1);
     unavailable(&reply_as(&app, &client, GRANT).await);
-    // Whoever it is: nobody is told that he is nobody.
+    // No client is refused as unknown.
     unavailable(&Reply::to(post(&app, GRANT)).await);
     app.clock.advance(3600);
     unavailable(&reply_as(&app, &client, GRANT).await);
-    // What needs no database is answered.
+    // Requests that need no database are answered.
     assert_eq!(app.get("/.well-known/jwks.json").await.status(), 200);
     assert_eq!(app.get("/.well-known/oauth-authorization-server").await.status(), 200);
     assert_eq!(app.get("/healthz").await.status(), 200);
@@ -89,7 +89,7 @@ async fn what_is_not_in_memory_cannot_be_known(engine: Engine) {
     unavailable(&reply_as(&app, &unknown, GRANT).await);
     let nobody = Credentials { client_id: "cl_0000000000000000000000".to_owned(), ..known.clone() };
     unavailable(&reply_as(&app, &nobody, GRANT).await);
-    // What can be known without asking is told.
+    // Replies that need no database are sent.
     let wrong = Credentials { client_secret: unknown.client_secret.clone(), ..known.clone() };
     invalid_client(&reply_as(&app, &wrong, GRANT).await);
     app.database.come_back().await;
@@ -101,12 +101,12 @@ async fn what_is_not_in_memory_cannot_be_known(engine: Engine) {
 async fn recorded_tokens_stop_at_once(engine: Engine) {
     let app = TestApp::start_with(engine, "tokens.serve_stale_seconds = 60").await;
     let admin = stocked(&app).await;
-    let for_ever = client(&admin, json!({"token_expiry": {"mode": "never"}})).await;
-    issued(&reply_as(&app, &for_ever, GRANT).await);
+    let never_expiring = client(&admin, json!({"token_expiry": {"mode": "never"}})).await;
+    issued(&reply_as(&app, &never_expiring, GRANT).await);
     app.database.go_away().await;
-    unavailable(&reply_as(&app, &for_ever, GRANT).await);
+    unavailable(&reply_as(&app, &never_expiring, GRANT).await);
     app.database.come_back().await;
-    issued(&reply_as(&app, &for_ever, GRANT).await);
+    issued(&reply_as(&app, &never_expiring, GRANT).await);
     assert_eq!(app.database.number("SELECT COUNT(*) FROM access_tokens").await, 2);
     app.stop().await;
 }
@@ -130,14 +130,14 @@ async fn ready_says_what_is_missing(engine: Engine) {
     assert_eq!(body["checks"]["storage"]["ok"], false);
     assert!(body["checks"]["storage"]["detail"].as_str().unwrap().contains("does not answer"), "{body}");
     assert_eq!(body["checks"]["signing_keys"]["ok"], true);
-    // Open to everyone, so no more than that.
+    // It is public, so it says no more.
     let text = body.to_string();
     for private in [app.database.url(), "postgres://", "sqlite://", "/tmp", "no such table", "mintmark.db"] {
         assert!(!text.contains(private), "{body}");
     }
     app.database.come_back().await;
     assert_eq!(ready(&app).await.0, 200);
-    // It answers, but what changes in it cannot be followed: requests would be refused, so none should be sent.
+    // The database answers, but its changes cannot be followed: requests would be refused, so it is not ready.
     let away = "ALTER TABLE change_log RENAME TO change_log_away";
     app.database.session().await.execute(away).await;
     app.clock.advance_millis(5001);
@@ -159,7 +159,7 @@ async fn a_change_by_another_replica_is_in_force_within_a_second(engine: Engine)
         issued(&reply_as(&other, &admin.client, format!("{GRANT}&scope=mintmark:read")).await);
         let changed = admin.patch(&path, &json!({"status": change})).await;
         assert_eq!(changed.status(), 200);
-        // Where it was acknowledged it is in force at once.
+        // On the replica that acknowledged it, it takes effect at once.
         assert_eq!(reply_as(&app, &client, GRANT).await.status == 200, is_served);
         app.clock.advance(1);
         assert_eq!(reply_as(&other, &client, GRANT).await.status == 200, is_served, "{change}");
@@ -177,7 +177,7 @@ async fn a_change_during_the_outage_is_in_force_after_it(engine: Engine) {
     app.clock.advance_millis(5001);
     unavailable(&reply_as(&app, &client, GRANT).await);
     app.database.come_back().await;
-    // By whoever could reach it before we can.
+    // By another process that could reach it first.
     app.database
         .session()
         .await

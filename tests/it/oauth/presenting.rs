@@ -1,4 +1,4 @@
-//! Tokens as clients present them: asked about, given up, and forged with keys that are right.
+//! Tokens that clients introspect and revoke, and tokens forged with the right keys.
 
 use mintmark::model::clock::Clock as _;
 use mintmark::model::key::{Alg, UseFor};
@@ -12,7 +12,7 @@ use crate::support::{Administrator, Credentials, Reply, TestApp};
 pub(super) const INTROSPECT: &str = "/oauth2/introspect";
 pub(super) const REVOKE: &str = "/oauth2/revoke";
 
-/// What has a signed reply (RFC 9701 §4).
+/// The `Accept` header for a signed reply (RFC 9701 §4).
 pub(super) const SIGNED: &str = "application/token-introspection+jwt";
 
 /// A form to `path` by this client, which authenticates by Basic.
@@ -26,17 +26,17 @@ pub(super) fn form(
     request.basic_auth(&client.client_id, Some(&client.client_secret)).form(parameters)
 }
 
-/// The reply to this client's question about a token.
+/// The reply to the introspection of a token by this client.
 pub(super) async fn introspected(app: &TestApp, client: &Credentials, token: &str) -> Reply {
     Reply::to(form(app, INTROSPECT, client, &[("token", token)])).await
 }
 
-/// The reply to this client's wish that a token be dead.
+/// The reply to a revocation by this client.
 pub(super) async fn revoked(app: &TestApp, client: &Credentials, token: &str) -> Reply {
     Reply::to(form(app, REVOKE, client, &[("token", token)])).await
 }
 
-/// What is told of a token that lives.
+/// The reply about a valid token.
 #[track_caller]
 pub(super) fn active(reply: &Reply) -> Value {
     assert_eq!(reply.status, 200, "{reply:?}");
@@ -46,7 +46,7 @@ pub(super) fn active(reply: &Reply) -> Value {
     body
 }
 
-/// That a token does not live is told, and nothing else.
+/// The reply says that the token is not active, and nothing else.
 #[track_caller]
 pub(super) fn inactive(reply: &Reply) {
     assert_eq!(reply.status, 200, "{reply:?}");
@@ -54,7 +54,7 @@ pub(super) fn inactive(reply: &Reply) {
     assert_eq!(reply.json(), json!({"active": false}));
 }
 
-/// The one reply to a revocation that was done or needs not be done.
+/// Checks the reply to a successful revocation.
 #[track_caller]
 pub(super) fn given_up(reply: &Reply) {
     assert_eq!((reply.status, reply.body.as_slice()), (200, &b""[..]), "{reply:?}");
@@ -67,7 +67,7 @@ pub(super) async fn administrator(app: &TestApp) -> Administrator<'_> {
     app.administrator_as(&app.bootstrap().await, "mintmark:introspect mintmark:manage").await
 }
 
-/// A client with the product `gst` and these members, in a workspace; both are made if they are not there.
+/// A client with the product `gst` and these members, in a workspace; both are created if they do not exist.
 pub(super) async fn client_in(admin: &Administrator<'_>, workspace: &str, more: Value) -> Credentials {
     if admin.get(&format!("/v1/workspaces/{workspace}")).await.status() == 404 {
         admin.workspace(workspace, json!({})).await;
@@ -80,17 +80,17 @@ pub(super) async fn client_in(admin: &Administrator<'_>, workspace: &str, more: 
     admin.client(workspace, members).await.0
 }
 
-/// The `token_expiry` of each of these is recorded or not as its name says.
+/// Members of a client whose tokens are stateless.
 pub(super) fn stateless() -> Value {
     json!({"token_expiry": {"mode": "after", "seconds": 3600}})
 }
 
-/// See [`stateless`].
+/// Members of a client whose tokens are recorded and expire.
 pub(super) fn recorded() -> Value {
     json!({"token_expiry": {"mode": "after", "seconds": 86_401}})
 }
 
-/// See [`stateless`].
+/// Members of a client whose tokens never expire.
 pub(super) fn never() -> Value {
     json!({"token_expiry": {"mode": "never"}})
 }
@@ -100,13 +100,13 @@ pub(super) async fn token_of(app: &TestApp, client: &Credentials) -> Token {
     issued(&reply_as(app, client, GRANT).await)
 }
 
-/// A JWT of these claims that the service itself might have signed, had it wanted to.
+/// A JWT with these claims, signed with a key of the service.
 pub(super) fn signed(app: &TestApp, typ: TokenTyp, claims: &Value) -> String {
     let key = app.core.services.ring.for_signing(Alg::ES256, UseFor::Expiring, app.clock.now()).unwrap();
     key.sign_jwt(typ, claims.to_string().as_bytes()).unwrap()
 }
 
-/// The claims with some members in place of their own; `null` takes one away.
+/// The claims with some members replaced; `null` removes one.
 pub(super) fn with(claims: &Value, changes: Value) -> Value {
     let mut claims = claims.as_object().unwrap().clone();
     let Value::Object(changes) = changes else { panic!("{changes}") };

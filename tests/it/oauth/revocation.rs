@@ -1,4 +1,4 @@
-//! Token revocation (RFC 7009; `docs/conformance.md` R1–R7): a client gives up its own tokens, and 200 is the truth.
+//! Token revocation (RFC 7009; `docs/conformance.md` R1–R7): a client revokes its own tokens, and after 200 they are not valid.
 
 use futures_util::future::join_all;
 use mintmark::kernel::Manager;
@@ -15,9 +15,9 @@ use super::presenting::{
 use crate::support::{Engine, Reply, START, TestApp, on_both_engines};
 
 on_both_engines!(
-    r1_a_token_of_ones_own_is_dead_at_once,
-    r1_whoever_gives_up_must_prove_who_he_is,
-    r2_what_is_dead_or_unknown_is_answered_alike,
+    r1_a_client_revokes_its_own_token,
+    r1_the_client_must_authenticate,
+    r2_an_invalid_or_unknown_token_gets_the_same_reply,
     r3_the_token_of_another_stays_alive,
     r4_the_token_is_what_counts,
     r4_other_kinds_cannot_be_revoked,
@@ -28,7 +28,7 @@ on_both_engines!(
     it_is_in_force_on_every_replica,
 );
 
-async fn r1_a_token_of_ones_own_is_dead_at_once(engine: Engine) {
+async fn r1_a_client_revokes_its_own_token(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     for (n, expiry) in [stateless(), recorded(), never()].into_iter().enumerate() {
@@ -37,9 +37,9 @@ async fn r1_a_token_of_ones_own_is_dead_at_once(engine: Engine) {
         active(&introspected(&app, &client, &one).await);
         given_up(&revoked(&app, &client, &one).await);
         inactive(&introspected(&app, &client, &one).await);
-        // It alone.
+        // Only this token.
         active(&introspected(&app, &client, &other.text).await);
-        // By post too.
+        // Also with credentials in the form.
         let (id, secret) = (client.client_id.as_str(), client.client_secret.as_str());
         let post = [("token", other.text.as_str()), ("client_id", id), ("client_secret", secret)];
         given_up(&Reply::to(app.request(Method::POST, REVOKE).form(&post)).await);
@@ -57,14 +57,14 @@ async fn r1_a_token_of_ones_own_is_dead_at_once(engine: Engine) {
             expected
         );
         assert!(event["request_id"].is_string());
-        // Neither the token nor its signature is anywhere.
+        // Neither the token nor its signature is stored.
         let all = app.database.session().await.everything().await;
         assert!(!all.contains(other.text.rsplit('.').next().unwrap()));
     }
     app.stop().await;
 }
 
-async fn r1_whoever_gives_up_must_prove_who_he_is(engine: Engine) {
+async fn r1_the_client_must_authenticate(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let client = client_in(&admin, "acme", json!({})).await;
@@ -84,11 +84,11 @@ async fn r1_whoever_gives_up_must_prove_who_he_is(engine: Engine) {
     app.stop().await;
 }
 
-async fn r2_what_is_dead_or_unknown_is_answered_alike(engine: Engine) {
+async fn r2_an_invalid_or_unknown_token_gets_the_same_reply(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let client = client_in(&admin, "acme", json!({})).await;
-    let for_ever = client_in(&admin, "acme", never()).await;
+    let never_expiring = client_in(&admin, "acme", never()).await;
     let token = token_of(&app, &client).await;
     let other = TestApp::start(engine).await;
     let foreign = token_of(&other, &other.bootstrap().await).await.text;
@@ -107,21 +107,21 @@ async fn r2_what_is_dead_or_unknown_is_answered_alike(engine: Engine) {
         &"x".repeat(20_000),
         &forged(json!({"exp": START})),
         &forged(json!({"nbf": START + 60})),
-        // Recorded, by its slot, and yet not on record.
+        // It has a slot of a recorded token, but no row.
         &forged(json!({"jti": "unrecorded", "status": elsewhere})),
     ] {
         given_up(&revoked(&app, &client, unknown).await);
     }
     for _ in 0..2 {
         given_up(&revoked(&app, &client, &token.text).await);
-        let recorded = token_of(&app, &for_ever).await.text;
-        given_up(&revoked(&app, &for_ever, &recorded).await);
-        given_up(&revoked(&app, &for_ever, &recorded).await);
+        let recorded = token_of(&app, &never_expiring).await.text;
+        given_up(&revoked(&app, &never_expiring, &recorded).await);
+        given_up(&revoked(&app, &never_expiring, &recorded).await);
     }
     // Of a generation that has ended.
-    let old = [token_of(&app, &client).await.text, token_of(&app, &for_ever).await.text];
+    let old = [token_of(&app, &client).await.text, token_of(&app, &never_expiring).await.text];
     let before = denied(&app).await;
-    for (client, old) in [&client, &for_ever].into_iter().zip(&old) {
+    for (client, old) in [&client, &never_expiring].into_iter().zip(&old) {
         app.core.services.tokens.revoke_tokens(&Manager::command_line(), &client.client_id).await.unwrap();
         given_up(&revoked(&app, client, old).await);
         inactive(&introspected(&app, client, old).await);
@@ -130,7 +130,7 @@ async fn r2_what_is_dead_or_unknown_is_answered_alike(engine: Engine) {
     let last = token_of(&app, &client).await.text;
     app.clock.advance(3600);
     given_up(&revoked(&app, &client, &last).await);
-    assert_eq!(denied(&app).await, before, "what is dead needs no row");
+    assert_eq!(denied(&app).await, before, "a token that is not valid needs no row");
     app.stop().await;
 }
 
@@ -147,7 +147,7 @@ async fn r3_the_token_of_another_stays_alive(engine: Engine) {
         let token = token_of(&app, &client).await.text;
         let neighbour = client_in(&admin, "acme", expiry.clone()).await;
         let stranger = client_in(&admin, "other", expiry).await;
-        // Nor one that may do everything: there is `/v1` for that.
+        // Nor can a client with all permissions: it uses `/v1` for that.
         for other in [&neighbour, &stranger, &operator] {
             let reply = revoked(&app, other, &token).await;
             invalid_request(&reply);
@@ -199,7 +199,7 @@ async fn r4_other_kinds_cannot_be_revoked(engine: Engine) {
     for other in [&reply, &list] {
         refused(&revoked(&app, &client, other).await, 400, "unsupported_token_type");
     }
-    // What another has signed is no kind of ours.
+    // A JWT that another issuer signed is not one of Mintmark's kinds.
     let (_, rest) = list.split_once('.').unwrap();
     let header = r#"{"alg":"ES256","kid":"of-another","typ":"statuslist+jwt"}"#;
     let encoded = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, header);
@@ -240,12 +240,12 @@ async fn r5_what_is_not_on_record_is_not_acknowledged(engine: Engine) {
         app.clock.advance_millis(5001);
         unavailable().await;
         app.database.come_back().await;
-        // Nothing was said to be dead, and nothing is.
+        // No revocation was acknowledged, and none was stored.
         active(&introspected(&app, &client, &token).await);
         given_up(&revoked(&app, &client, &token).await);
         inactive(&introspected(&app, &client, &token).await);
     }
-    // It fails where the rows are already changed: at the last of the writes.
+    // It fails at the last write, when the other rows are already changed.
     let client = client_in(&admin, "acme", never()).await;
     let token = token_of(&app, &client).await.text;
     let mut session = app.database.session().await;
@@ -271,7 +271,7 @@ async fn r6_the_status_list_says_so(engine: Engine) {
     let admin = app.administrator().await;
     let never_again = json!({"products": ["gst"]});
     for (expiry, afterwards) in
-        // A stateless one shares its slot with others that live; it dies offline by its end.
+        // A stateless one shares its slot with other valid tokens; offline it is valid until its `exp`.
         [(stateless(), Status::Valid), (recorded(), Status::Invalid), (never(), Status::Invalid)]
     {
         let client = client_in(&admin, "acme", with(&never_again, expiry)).await;
@@ -316,7 +316,7 @@ async fn it_is_in_force_on_every_replica(engine: Engine) {
         app.clock.advance(1);
         active(&introspected(&other, &client, &token).await);
         given_up(&revoked(&app, &client, &token).await);
-        // Where it was not acknowledged too: the database is asked each time.
+        // Also on the other replica: the database is read each time.
         inactive(&introspected(&other, &client, &token).await);
         given_up(&revoked(&other, &client, &token).await);
     }

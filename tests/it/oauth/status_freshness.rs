@@ -1,5 +1,5 @@
 //! When a status list is made again (`docs/revocation.md`): never later than a revocation is acknowledged, than half of
-//! its life, or than its key is withdrawn; otherwise it comes from memory.
+//! its lifetime, or than its key is withdrawn; otherwise it is served from memory.
 
 use std::time::Duration;
 
@@ -11,32 +11,32 @@ use tokio::time::timeout;
 
 use super::expect::Token;
 use super::listed::{
-    List, ask, client, for_ever, idx_of, list_at, made, path_of, replica, revoke, status_of, token,
+    List, ask, client, idx_of, list_at, made, never_expiring, path_of, replica, revoke, status_of, token,
 };
 use crate::support::{Engine, Reply, START, TestApp, on_both_engines};
 
 on_both_engines!(
     a_revocation_shows_before_it_is_acknowledged,
-    whoever_asks_meanwhile_keeps_nothing_old,
+    a_request_during_a_change_caches_nothing_old,
     what_did_not_change_comes_from_memory,
     a_list_is_made_once_for_all_who_ask,
     a_list_is_made_ahead_of_who_asks,
     a_list_is_signed_again_before_half_of_its_life,
     signing_again_needs_no_database,
     a_revocation_is_in_the_list_of_another_replica_within_a_second,
-    what_cannot_be_told_makes_every_list_anew,
+    a_gap_in_the_change_log_rebuilds_every_list,
     lists_are_served_for_the_ttl_after_the_last_word_of_the_database,
     a_list_that_is_known_to_be_old_is_not_served,
-    a_withdrawn_key_has_its_lists_signed_anew,
+    a_withdrawn_key_has_its_lists_signed_again,
     a_key_stays_published_for_as_long_as_its_last_list,
     without_a_key_there_is_no_list,
 );
 
-/// An app with two tokens that never expire, in the same list, which has been asked for.
+/// An app with two tokens that never expire, in the same list, which has been requested.
 async fn two_tokens(engine: Engine, settings: &str) -> (TestApp, Token, Token) {
     let app = TestApp::start_with(engine, settings).await;
     let admin = app.administrator().await;
-    let client = for_ever(&admin).await;
+    let client = never_expiring(&admin).await;
     let (one, other) = (token(&app, &client).await, token(&app, &client).await);
     assert_eq!(path_of(&one), path_of(&other));
     assert_eq!(status_of(&app, &one).await, 0);
@@ -46,7 +46,7 @@ async fn two_tokens(engine: Engine, settings: &str) -> (TestApp, Token, Token) {
 async fn a_revocation_shows_before_it_is_acknowledged(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
-    let client = for_ever(&admin).await;
+    let client = never_expiring(&admin).await;
     let mut etags = Vec::new();
     for _ in 0..20 {
         let token = token(&app, &client).await;
@@ -63,10 +63,10 @@ async fn a_revocation_shows_before_it_is_acknowledged(engine: Engine) {
     app.stop().await;
 }
 
-async fn whoever_asks_meanwhile_keeps_nothing_old(engine: Engine) {
+async fn a_request_during_a_change_caches_nothing_old(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
-    let client = for_ever(&admin).await;
+    let client = never_expiring(&admin).await;
     let mut tokens = Vec::new();
     for _ in 0..15 {
         tokens.push(token(&app, &client).await);
@@ -111,7 +111,7 @@ async fn what_did_not_change_comes_from_memory(engine: Engine) {
 async fn a_list_is_made_once_for_all_who_ask(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
-    let client = for_ever(&admin).await;
+    let client = never_expiring(&admin).await;
     let list = path_of(&token(&app, &client).await);
     for times in 1..4 {
         let replies = join_all((0..30).map(|_| ask(&app, &list))).await;
@@ -128,12 +128,12 @@ async fn a_list_is_made_ahead_of_who_asks(engine: Engine) {
     let (app, one, other) = two_tokens(engine, "").await;
     assert_eq!(made(&app), (1, 1));
     revoke(&app, &one).await;
-    // The background work does it too, and whoever comes second finds it done.
+    // The background work does it too; the second one finds it done.
     app.core.services.status_lists.refresh().await.unwrap();
     assert_eq!(made(&app), (2, 2));
     assert_eq!(status_of(&app, &one).await, 1);
     assert_eq!(made(&app), (2, 2));
-    // Of itself, without anybody asking.
+    // By the background work, without a request.
     revoke(&app, &other).await;
     let ahead = async {
         while made(&app) == (2, 2) {
@@ -164,7 +164,7 @@ async fn a_list_is_signed_again_before_half_of_its_life(engine: Engine) {
     // Signed, but not read again.
     assert_eq!(lst(&second), lst(&first));
     assert_eq!(made(&app), (1, 2));
-    // A clock that was set back brings none from the future.
+    // After the clock is set back, no list is used that was signed later.
     app.clock.advance(-60);
     assert_eq!(list_at(&app, &path).await.iat(), START + 1740);
     app.stop().await;
@@ -197,11 +197,11 @@ async fn a_revocation_is_in_the_list_of_another_replica_within_a_second(engine: 
     app.stop().await;
 }
 
-async fn what_cannot_be_told_makes_every_list_anew(engine: Engine) {
+async fn a_gap_in_the_change_log_rebuilds_every_list(engine: Engine) {
     let (app, one, _) = two_tokens(engine, "").await;
     revoke(&app, &one).await;
     assert_eq!(status_of(&app, &one).await, 1);
-    // Somebody wrote to a list and raised the counter, and what it was raised for is no longer on record.
+    // Another process wrote to a list and raised the counter, and the change log no longer has the reason.
     let cleared = match engine {
         Engine::Sqlite => "UPDATE status_bits SET bits = zeroblob(1024)",
         Engine::Postgres => "UPDATE status_bits SET bits = decode(repeat('00', 1024), 'hex')",
@@ -236,7 +236,7 @@ async fn lists_are_served_for_the_ttl_after_the_last_word_of_the_database(engine
             assert_eq!(ask(&app, &path).await.comparable(), first.clone().comparable());
             assert_eq!(Reply::to(known()).await.status, 304);
         }
-        // What is not in memory cannot be known.
+        // A list that is not cached is 503.
         unavailable(&ask(&app, "/oauth2/status-lists/1").await);
         unavailable(&ask(&app, "/oauth2/status-lists").await);
         app.clock.advance_millis(1);
@@ -252,7 +252,7 @@ async fn a_list_that_is_known_to_be_old_is_not_served(engine: Engine) {
     let (app, one, _) = two_tokens(engine, "").await;
     revoke(&app, &one).await;
     app.database.go_away().await;
-    // Unless it was made in between, it cannot be had.
+    // Unless it was built in between, it is 503.
     let reply = ask(&app, &path_of(&one)).await;
     if reply.status == 200 {
         assert_eq!(status_of(&app, &one).await, 1);
@@ -264,7 +264,7 @@ async fn a_list_that_is_known_to_be_old_is_not_served(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_withdrawn_key_has_its_lists_signed_anew(engine: Engine) {
+async fn a_withdrawn_key_has_its_lists_signed_again(engine: Engine) {
     let (app, one, _) = two_tokens(engine, "").await;
     let path = path_of(&one);
     let other = replica(&app, "").await;
@@ -288,7 +288,7 @@ async fn a_withdrawn_key_has_its_lists_signed_anew(engine: Engine) {
 async fn a_key_stays_published_for_as_long_as_its_last_list(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
-    let never = for_ever(&admin).await;
+    let never = never_expiring(&admin).await;
     let path = path_of(&token(&app, &never).await);
     admin.create("/v1/signing-keys", &json!({"alg": "ES256"})).await;
     app.clock.advance(899);
@@ -300,7 +300,7 @@ async fn a_key_stays_published_for_as_long_as_its_last_list(engine: Engine) {
         let keys = Reply::of(app.get("/.well-known/jwks.json").await).await.json();
         keys["keys"].as_array().unwrap().iter().any(|key| key["kid"] == kid)
     };
-    // The old key's list holds on; the next one is by the new key.
+    // The list signed by the old key is still valid; the next one is signed by the new key.
     assert_eq!(list_at(&app, &path).await.kid, last.kid);
     app.clock.advance(1799);
     let next = list_at(&app, &path).await;
@@ -310,7 +310,7 @@ async fn a_key_stays_published_for_as_long_as_its_last_list(engine: Engine) {
     let end = last.claims["exp"].as_i64().unwrap();
     assert_eq!(app.core.services.clock().now(), end - 1);
     assert!(published(&last.kid).await);
-    // When nothing it signed can be believed any more, it goes.
+    // When nothing it signed is valid any more, it is removed.
     app.clock.advance(2 * 86_400);
     jobs::housekeeping_once(&app.core.services).await;
     assert!(!published(&last.kid).await);
@@ -321,7 +321,7 @@ async fn a_key_stays_published_for_as_long_as_its_last_list(engine: Engine) {
 async fn without_a_key_there_is_no_list(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
-    let never = for_ever(&admin).await;
+    let never = never_expiring(&admin).await;
     let hour = client(&admin, json!({})).await;
     let (known, unknown) = (path_of(&token(&app, &never).await), path_of(&token(&app, &hour).await));
     let first = list_at(&app, &known).await;
@@ -334,7 +334,7 @@ async fn without_a_key_there_is_no_list(engine: Engine) {
         )
         .await;
     app.clock.advance(1);
-    // What was signed is good for as long as its key is published, and no longer than half of its life.
+    // A signed list is used while its key is published, and for at most half of its lifetime.
     assert_eq!(list_at(&app, &known).await.reply.body, first.reply.body);
     unavailable(&ask(&app, &unknown).await);
     app.clock.advance(1799);

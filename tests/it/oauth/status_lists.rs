@@ -1,5 +1,5 @@
 //! Status lists over HTTP (draft-ietf-oauth-status-list-21; `docs/conformance.md` L1–L9), as a verifier in any language
-//! meets them.
+//! reads them.
 
 use std::collections::HashSet;
 use std::io::Read as _;
@@ -9,7 +9,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 
 use super::listed::{
-    MEDIA_TYPE, ask, client, for_ever, idx_of, list_at, path_of, replica, revoke, status_of, token,
+    MEDIA_TYPE, ask, client, idx_of, list_at, never_expiring, path_of, replica, revoke, status_of, token,
 };
 use super::verifying::{setting_up, verifier};
 use crate::support::{Engine, Reply, TestApp, Wire, on_both_engines};
@@ -18,12 +18,12 @@ on_both_engines!(
     l1_every_token_names_its_slot,
     l2_the_list_comes_as_asked_for,
     l2_the_smaller_form_has_a_tag_of_its_own,
-    l2_who_has_it_already_is_told_so,
+    l2_a_client_that_has_the_list_gets_304,
     l3_the_claims_are_those_of_the_draft,
     l5_a_slot_says_what_is_the_matter,
     l6_slots_are_random_and_each_is_given_once,
     l8_the_past_is_not_kept,
-    l9_a_revoked_token_is_dead_to_an_offline_verifier_within_the_ttl,
+    l9_an_offline_verifier_refuses_a_revoked_token_within_the_ttl,
     what_is_no_list_is_not_found,
     the_aggregation_names_every_list,
     an_issuer_with_a_path_has_its_lists_below_it,
@@ -33,7 +33,7 @@ on_both_engines!(
 async fn l1_every_token_names_its_slot(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
-    let never = for_ever(&admin).await;
+    let never = never_expiring(&admin).await;
     let hour = client(&admin, json!({})).await;
     let month = json!({"token_expiry": {"mode": "after", "seconds": 2_592_000}});
     let month = client(&admin, month).await;
@@ -49,12 +49,12 @@ async fn l1_every_token_names_its_slot(engine: Engine) {
         assert_eq!(list.status(idx_of(&token)), 0);
         paths.insert(path_of(&token));
     }
-    // Generations, recorded ones that end, and those that do not: each kind in a list of its own.
+    // Generations, expiring recorded tokens, never-expiring ones: each kind has lists of its own.
     assert_eq!(paths.len(), 3);
     app.stop().await;
 }
 
-/// An app with a list, and the path of that.
+/// An app with a list, and the path of the list.
 async fn with_list(engine: Engine) -> (TestApp, String) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
@@ -120,7 +120,7 @@ async fn l2_the_smaller_form_has_a_tag_of_its_own(engine: Engine) {
         let reply = Reply::to(get(&app, &path, &[("accept-encoding", encoding)])).await;
         assert_eq!(reply.comparable(), plain.clone().comparable(), "{encoding}");
     }
-    // A tag is that of one form.
+    // Each form has its own entity tag.
     for (encoding, known, status) in
         [("gzip", small_tag, 304), ("gzip", tag, 200), ("identity", tag, 304), ("identity", small_tag, 200)]
     {
@@ -130,7 +130,7 @@ async fn l2_the_smaller_form_has_a_tag_of_its_own(engine: Engine) {
     app.stop().await;
 }
 
-async fn l2_who_has_it_already_is_told_so(engine: Engine) {
+async fn l2_a_client_that_has_the_list_gets_304(engine: Engine) {
     let (app, path) = with_list(engine).await;
     let first = Reply::to(get(&app, &path, &[])).await;
     let tag = first.header("etag").unwrap();
@@ -173,7 +173,7 @@ async fn l3_the_claims_are_those_of_the_draft(engine: Engine) {
 async fn l5_a_slot_says_what_is_the_matter(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
-    let never = for_ever(&admin).await;
+    let never = never_expiring(&admin).await;
     let hour = client(&admin, json!({})).await;
     let (recorded, other) = (token(&app, &never).await, token(&app, &never).await);
     let stateless = token(&app, &hour).await;
@@ -208,7 +208,7 @@ async fn l5_a_slot_says_what_is_the_matter(engine: Engine) {
 async fn l6_slots_are_random_and_each_is_given_once(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
-    let never = for_ever(&admin).await;
+    let never = never_expiring(&admin).await;
     let other = replica(&app, "").await;
     let mut slots = Vec::new();
     for turn in 0..60 {
@@ -216,7 +216,7 @@ async fn l6_slots_are_random_and_each_is_given_once(engine: Engine) {
     }
     let distinct: HashSet<_> = slots.iter().map(|token| (path_of(token), idx_of(token))).collect();
     assert_eq!(distinct.len(), slots.len());
-    // Of two tokens of a replica, one after the other, hardly any two lie side by side.
+    // Tokens that one replica issues one after the other rarely get neighbouring slots.
     let near = slots.windows(3).filter(|three| idx_of(&three[0]).abs_diff(idx_of(&three[2])) < 100).count();
     assert!(near < 5, "{near} of 58");
     other.stop().await;
@@ -234,15 +234,15 @@ async fn l8_the_past_is_not_kept(engine: Engine) {
         );
         assert_eq!(refused.json()["error"], "invalid_request");
     }
-    // Whatever else is asked is passed over.
+    // Other query parameters are ignored.
     assert_eq!(ask(&app, &format!("{path}?at=1&times=2")).await.status, 200);
     app.stop().await;
 }
 
-async fn l9_a_revoked_token_is_dead_to_an_offline_verifier_within_the_ttl(engine: Engine) {
+async fn l9_an_offline_verifier_refuses_a_revoked_token_within_the_ttl(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
-    let never = for_ever(&admin).await;
+    let never = never_expiring(&admin).await;
     let (token, other) = (token(&app, &never).await, token(&app, &never).await);
     let (issuer, audience) = (&app.base, token.claims["aud"].as_str().unwrap());
     let offline = verifier(&app, issuer, audience, true);
@@ -252,7 +252,7 @@ async fn l9_a_revoked_token_is_dead_to_an_offline_verifier_within_the_ttl(engine
     let dead = offline.verify(&token.text).await.unwrap_err();
     assert!(matches!(dead, mintmark_verifier::VerifyError::Revoked), "{dead:?}");
     offline.verify(&other.text).await.unwrap();
-    // Who does not look, does not know.
+    // A service that does not read the list accepts it.
     let careless = setting_up(&app, issuer, audience).allow_never_expiring(true).check_status(false).build();
     careless.unwrap().verify(&token.text).await.unwrap();
     app.stop().await;
@@ -295,7 +295,7 @@ async fn the_aggregation_names_every_list(engine: Engine) {
     let app = TestApp::start(engine).await;
     assert!(aggregated(&app).await.is_empty());
     let admin = app.administrator().await;
-    let never = for_ever(&admin).await;
+    let never = never_expiring(&admin).await;
     let named = |token: &super::expect::Token| token.claims["status"]["status_list"]["uri"].clone();
     let mut expected = vec![named(&token(&app, &admin.client).await)];
     assert_eq!(json!(aggregated(&app).await), json!(expected));
@@ -327,7 +327,7 @@ async fn an_ended_list_is_gone_and_its_number_with_it(engine: Engine) {
     let month = client(&admin, month).await;
     let first = token(&app, &month).await;
     let (path, expiry) = (path_of(&first), first.claims["exp"].as_i64().unwrap());
-    // Full, so that nothing more is dealt from it.
+    // It is full, so that no more slots are leased from it.
     app.database.execute("UPDATE status_lists SET filled_at = 0").await;
     assert_eq!(list_at(&app, &path).await.status(idx_of(&first)), 0);
     let remove_before = async |before: i64| -> Vec<i64> {
@@ -341,12 +341,12 @@ async fn an_ended_list_is_gone_and_its_number_with_it(engine: Engine) {
     assert_eq!(remove_before(expiry - 1).await, [0_i64; 0]);
     assert_eq!(list_at(&app, &path).await.status(idx_of(&first)), 0);
     let number: i64 = path.rsplit('/').next().unwrap().parse().unwrap();
-    // By another replica, as far as this one can tell.
+    // As if another replica had done it.
     assert_eq!(remove_before(expiry).await, [number]);
     app.clock.advance(1);
     assert_eq!(ask(&app, &path).await.status, 404);
     assert!(!aggregated(&app).await.iter().any(|uri| uri.ends_with(&path)));
-    // What comes after it has other numbers.
+    // Later lists have other numbers.
     app.clock.advance(3600);
     let later = token(&app, &month).await;
     let later_number: i64 = path_of(&later).rsplit('/').next().unwrap().parse().unwrap();

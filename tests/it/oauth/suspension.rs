@@ -1,5 +1,5 @@
-//! Disabled clients and suspended workspaces: their tokens are suspended, and live again when all that suspended them is
-//! lifted (`docs/revocation.md`). Revoking beats it.
+//! Disabled clients and suspended workspaces: their tokens are suspended, and valid again when no reason is
+//! left (`docs/revocation.md`). Revoking beats it.
 
 use reqwest::Method;
 use serde_json::json;
@@ -12,7 +12,7 @@ use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both
 on_both_engines!(
     what_is_suspended_comes_back,
     it_comes_back_only_when_all_is_lifted,
-    a_token_revoked_meanwhile_stays_dead,
+    a_token_revoked_in_the_meantime_stays_revoked,
     an_end_that_is_put_off_brings_back,
     a_secret_is_what_it_was,
 );
@@ -40,8 +40,7 @@ async fn patch(admin: &Administrator<'_>, path: &str, body: serde_json::Value) {
     assert_eq!(reply.status(), 200, "{path} {body}: {}", reply.text().await.unwrap());
 }
 
-/// What the list says of a token, which is what else is to be seen: whether it is active for another who asks, and whether
-/// its client gets a new one.
+/// What the list says of a token. Introspection by another client, and whether its client gets a new token, must agree.
 async fn must_be(
     app: &TestApp,
     admin: &Administrator<'_>,
@@ -49,8 +48,8 @@ async fn must_be(
     status: u8,
 ) {
     assert_eq!(status_of(app, token).await, status, "{}", token.claims);
-    let told = introspected(app, &admin.client, &token.text).await.json();
-    assert_eq!(told["active"], status == 0, "{told}");
+    let answer = introspected(app, &admin.client, &token.text).await.json();
+    assert_eq!(answer["active"], status == 0, "{answer}");
     let reply = reply_as(app, client, GRANT).await;
     if status == SUSPENDED { invalid_client(&reply) } else { assert_eq!(reply.status, 200, "{reply:?}") }
 }
@@ -110,7 +109,7 @@ async fn it_comes_back_only_when_all_is_lifted(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_token_revoked_meanwhile_stays_dead(engine: Engine) {
+async fn a_token_revoked_in_the_meantime_stays_revoked(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, [(stateless, shared), (recorded, one)]) = holders(&app).await;
     let other = token_of(&app, &recorded).await;
@@ -129,7 +128,7 @@ async fn a_token_revoked_meanwhile_stays_dead(engine: Engine) {
     for (token, status) in [(&one, 1), (&other, 0), (&shared, 1)] {
         assert_eq!(status_of(&app, token).await, status);
     }
-    // The generation that was opened while it was disabled is one to be in.
+    // The generation that started while it was disabled is valid.
     let new = token_of(&app, &stateless).await;
     must_be(&app, &admin, &(stateless, new), 0).await;
     app.stop().await;
@@ -144,7 +143,7 @@ async fn an_end_that_is_put_off_brings_back(engine: Engine) {
     app.clock.advance(60);
     app.core.services.tokens.apply_due_changes().await.unwrap();
     must_be(&app, &admin, &holder, SUSPENDED).await;
-    // Beside another reason, which outlasts it.
+    // With another reason, which lasts longer.
     patch(&admin, "/v1/workspaces/acme", json!({"status": "suspended"})).await;
     patch(&admin, &path, json!({"expires_at": null})).await;
     must_be(&app, &admin, &holder, SUSPENDED).await;
@@ -154,14 +153,14 @@ async fn an_end_that_is_put_off_brings_back(engine: Engine) {
     app.stop().await;
 }
 
-/// Suspending takes nothing away: secrets, their ends and what is granted are what they were.
+/// Suspending changes neither secrets nor their expiry nor what is granted.
 async fn a_secret_is_what_it_was(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, [_, (client, _)]) = holders(&app).await;
     let read = async || -> serde_json::Value { admin.get(&path(&client)).await.json().await.unwrap() };
     let before = read().await;
     patch(&admin, &path(&client), json!({"status": "disabled"})).await;
-    // A secret may be added meanwhile; it is of use afterwards, and so is the one before it.
+    // A secret may be added meanwhile; afterwards both work.
     let added = admin.create(&format!("{}/secrets", path(&client)), &json!({})).await;
     patch(&admin, &path(&client), json!({"status": "active"})).await;
     let client_secret = added["client_secret"].as_str().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! TLS (RFC 6749 §3.2; `docs/conformance.md` T25): spoken where certificate and key are set, and nothing else is there.
+//! TLS (RFC 6749 §3.2; `docs/conformance.md` T25): served if certificate and key are set, and then without plain HTTP.
 
 use mintmark::config::Settings;
 

@@ -39,7 +39,7 @@ async fn the_peer_counts(engine: Engine) {
         &["127.0.0.0/8"],
         &["0.0.0.0/0"],
         &["203.0.113.7", "2001:db8::/32", "127.0.0.1"],
-        // IPv4 in the clothes of IPv6.
+        // IPv4-mapped IPv6.
         &["::ffff:127.0.0.1"],
         &["::ffff:127.0.0.0/104"],
     ] {
@@ -88,17 +88,17 @@ async fn behind_a_trusted_proxy_the_right_hop_counts(engine: Engine) {
         (&v4, &["203.0.113.7"][..]),
         (&v4, &["203.0.113.7:4711"]),
         (&v4, &["::ffff:203.0.113.7"]),
-        // What stands further left is the client's own word.
+        // What is further left was written by the client.
         (&v4, &["198.51.100.1, 203.0.113.7"]),
         (&v4, &["unknown, 203.0.113.7"]),
-        // The proxies before this one are ours too.
+        // The proxies before this one are trusted too.
         (&v4, &["203.0.113.7, 10.1.2.3"]),
         (&v4, &["203.0.113.7,10.1.2.3 , 127.0.0.9"]),
-        // Several lines are one list.
+        // Several header lines are one list.
         (&v4, &["198.51.100.1", "203.0.113.7", "10.1.2.3"]),
         (&v6, &["2001:db8::1"]),
         (&v6, &["[2001:db8::1]:443"]),
-        // Nobody else is named.
+        // No other address is named.
         (&proxy, &[]),
     ] {
         let request =

@@ -1,5 +1,5 @@
-//! Who is calling (RFC 6749 §2.3, §5.2; `docs/conformance.md` T5–T9, T12, T13, T24): whoever does not prove to be a client
-//! that may act is told the same, whatever the reason.
+//! Client authentication (RFC 6749 §2.3, §5.2; `docs/conformance.md` T5–T9, T12, T13, T24): a request that does not authenticate a
+//! client that may act gets the same reply for every reason.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
@@ -107,7 +107,7 @@ async fn t05_a_secret_ends_at_its_instant(engine: Engine) {
     admin.product("gst", json!({})).await;
     let (client, _) = admin.client("platform", json!({"products": ["gst"]})).await;
     let path = format!("/v1/api-clients/{}/secrets", client.client_id);
-    // The others, here the first, end in a minute; nothing but a use of it will notice.
+    // The other secret expires in a minute; only its use shows that.
     admin.create(&path, &json!({"expire_others_after_seconds": 60})).await;
     app.clock.advance(59);
     issued(&reply_as(&app, &client, GRANT).await);
@@ -156,7 +156,7 @@ async fn t06_wrong_credentials_in_the_body(engine: Engine) {
         (client.client_secret.as_str(), client.client_id.as_str()),
     ] {
         let reply = Reply::to(post(&app, format!("{GRANT}&client_id={id}&client_secret={secret}"))).await;
-        // With the challenge that a 401 must have, which `invalid_client` looks for.
+        // `invalid_client` checks that the 401 has its challenge.
         invalid_client(&reply);
     }
     app.stop().await;
@@ -177,7 +177,7 @@ async fn t07_a_client_id_alone_proves_nothing(engine: Engine) {
     for credentials in [format!("{id}:"), format!("{id}:+"), format!("{id}:%20")] {
         invalid_client(&Reply::to(post(&app, GRANT).header("authorization", basic(credentials))).await);
     }
-    // A secret without the id that it belongs to is an incomplete request, and proves nothing either.
+    // A secret without its client id is an incomplete request.
     let body = format!("{GRANT}&client_secret={}", client.client_secret);
     invalid_request(&Reply::to(post(&app, body)).await);
     let of_nobody = basic(format!(":{}", client.client_secret));
@@ -200,7 +200,7 @@ async fn t08_two_ways_at_once_are_refused_even_if_right(engine: Engine) {
         format!("{GRANT}&client_assertion_type=x"),
     ] {
         invalid_request(&reply_as(&app, &client, body.clone()).await);
-        // So it is whatever the header is worth.
+        // Also with a header that does not authenticate a client.
         invalid_request(&Reply::to(post(&app, body).header("authorization", "Bearer x")).await);
     }
     let body = format!("{GRANT}&client_id={id}&client_secret={secret}&{assertion}");
@@ -210,7 +210,7 @@ async fn t08_two_ways_at_once_are_refused_even_if_right(engine: Engine) {
         let two = post(&app, GRANT).header("authorization", &header).header("authorization", second);
         invalid_request(&Reply::to(two).await);
     }
-    // An assertion alone is a way that is not offered.
+    // Assertions are not supported.
     for body in [format!("{GRANT}&{assertion}"), format!("{GRANT}&client_id={id}&{assertion}")] {
         invalid_client(&Reply::to(post(&app, body)).await);
     }
@@ -265,7 +265,7 @@ async fn t12_malformed_basic(engine: Engine) {
         format!("{right}!"),
         format!("{right}, {right}"),
         right.replace("Basic ", ""),
-        // Of the two alphabets the one that RFC 7617 names.
+        // Of the two base64 alphabets the one that RFC 7617 names.
         basic("~~~:???>>>").replace('+', "-").replace('/', "_"),
         basic(id),
         basic(format!("{id}{secret}")),
@@ -337,7 +337,7 @@ async fn t24_failures_are_slowed_and_the_right_secret_is_not(engine: Engine) {
     }
     let slowed = slowed.expect("somewhere below 200 failures an end");
     refused(&slowed, 429, "temporarily_unavailable");
-    // However often, and whichever way they fail.
+    // For any number and any kind of failures.
     for request in both_ways(&app, &wrong) {
         refused(&Reply::to(request).await, 429, "temporarily_unavailable");
     }
@@ -347,7 +347,7 @@ async fn t24_failures_are_slowed_and_the_right_secret_is_not(engine: Engine) {
     }
     let other = Credentials { client_id: "cl_0000000000000000000000".to_owned(), ..wrong.clone() };
     invalid_client(&reply_as(&app, &other, GRANT).await);
-    // Retry-After is the truth.
+    // After Retry-After it works again.
     let seconds: i64 = slowed.header("retry-after").unwrap().parse().unwrap();
     app.clock.advance(seconds);
     invalid_client(&reply_as(&app, &wrong, GRANT).await);
@@ -358,7 +358,7 @@ async fn t24_failures_are_slowed_and_the_right_secret_is_not(engine: Engine) {
 async fn a_secret_of_wrong_form_costs_no_lookup(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
-    // What has been looked up is in memory, known or not.
+    // Clients that were looked up are cached, also unknown ones.
     assert_eq!(app.core.services.clients.cached(), 0);
     let (body, last) = client.client_secret.split_at(client.client_secret.len() - 1);
     let other_checksum = format!("{body}{}", if last == "0" { "1" } else { "0" });

@@ -1,4 +1,4 @@
-//! What a token says (RFC 9068, RFC 8707, `docs/tokens.md`; `docs/conformance.md` J1–J10, A1): every claim exactly, and that
+//! The claims of a token (RFC 9068, RFC 8707, `docs/tokens.md`; `docs/conformance.md` J1–J10, A1): their exact values, and that
 //! scope, products and audience always describe the same set.
 
 use reqwest::Method;
@@ -20,7 +20,7 @@ on_both_engines!(
     a_token_never_opens_what_was_taken_away,
 );
 
-/// Products of every sort of audience, and a client that has them all and may read.
+/// Products with every kind of audience, and a client that has all of them and `mintmark:read`.
 async fn client_of_all(admin: &Administrator<'_>) -> Credentials {
     admin.product("e-invoicing", json!({})).await;
     admin.product("gst", json!({"audience": "https://gst.example/a"})).await;
@@ -49,7 +49,7 @@ async fn every_claim_exactly(engine: Engine) {
     let key = app.get("/.well-known/jwks.json").await.json::<Value>().await.unwrap()["keys"][0].clone();
     assert_eq!(token.header, json!({"alg": "ES256", "kid": key["kid"], "typ": "at+jwt"}));
     let now = START + 12_345;
-    // The first list there is.
+    // The first list.
     let list = format!("{}/oauth2/status-lists/1", app.base);
     let expected = json!({
         "iss": app.base,
@@ -136,7 +136,7 @@ async fn permissions_are_for_the_issuer_and_in_scope_only(engine: Engine) {
     let both = token(&app, &client, "&scope=mintmark:read+gst").await;
     assert_eq!(both.claims["products"], json!(["gst"]));
     assert_eq!(both.claims["scope"], "gst mintmark:read");
-    // The management API takes only a token that is for it alone.
+    // The management API accepts only a token without other audiences.
     let status = async |token: &Token| {
         app.request(Method::GET, "/v1/products").bearer_auth(&token.text).send().await.unwrap().status()
     };
@@ -167,7 +167,7 @@ async fn a_scope_is_a_subset_or_refused(engine: Engine) {
         assert_eq!(token.claims["scope"], words.join(" "));
         assert_eq!(token.reply["scope"], words.join(" "));
     }
-    // Of another client, of nobody, of the management API: nothing is narrowed silently.
+    // A scope of another client, of no client, of the management API: the request is refused as a whole.
     for scope in ["c", "a c", "A", "a b c d", "mintmark:read", "a mintmark:manage", "openid", "a-b"] {
         let body = format!("{GRANT}&scope={}", scope.replace(' ', "+"));
         refused(&reply_as(&app, &client, body).await, 400, "invalid_scope");
@@ -190,13 +190,13 @@ async fn resources_select_or_confirm(engine: Engine) {
         form.finish()
     };
     for (scope, resources, granted, audience) in [
-        // Left out, the scope is what the resources stand for.
+        // Without a scope, the resources select it.
         ("", vec![a], "gst gst-filing", json!(a)),
         ("", vec![&*default], "e-invoicing same-as-default", json!(default)),
         ("", vec![b, a], "gst gst-filing upper", json!([b, a])),
         ("", vec![a, a], "gst gst-filing", json!(a)),
         ("", vec![&*base], "mintmark:read", json!(base)),
-        // OptionValue, the two must agree.
+        // With both, the two must agree.
         ("gst", vec![a], "gst", json!(a)),
         ("gst upper", vec![a, b], "gst upper", json!([b, a])),
         ("mintmark:read", vec![&*base], "mintmark:read", json!(base)),
@@ -216,7 +216,7 @@ async fn resources_select_or_confirm(engine: Engine) {
         ("gst", vec![a, "https://nowhere.example"]),
         ("", vec!["https://nowhere.example"]),
         ("", vec![a, "https://nowhere.example"]),
-        // Byte for byte, and absolute.
+        // Compared exactly, and absolute.
         ("", vec!["https://gst.example/a/"]),
         ("", vec!["https://GST.example/a"]),
         ("", vec!["https://gst.example:443/a"]),
@@ -254,15 +254,15 @@ async fn each_client_has_its_algorithm(engine: Engine) {
         let path = "platform";
         let (client, _) = admin.client(path, json!({"products": ["gst"], "signing_alg": alg})).await;
         let never = json!({"products": ["gst"], "signing_alg": alg, "token_expiry": {"mode": "never"}});
-        let (for_ever, _) = admin.client(path, never).await;
-        for (client, use_for) in [(client, "expiring"), (for_ever, "never_expiring")] {
+        let (never_expiring, _) = admin.client(path, never).await;
+        for (client, use_for) in [(client, "expiring"), (never_expiring, "never_expiring")] {
             let token = token(&app, &client, "").await;
             let kid = &kids[&(alg, use_for)];
             assert_eq!(token.header, json!({"alg": alg, "kid": kid, "typ": "at+jwt"}));
             accepted(&app, &token).await;
         }
     }
-    // The platform's own is as it was.
+    // The platform's algorithm is unchanged.
     let (client, _) = admin.client("platform", json!({"products": ["gst"]})).await;
     assert_eq!(token(&app, &client, "").await.header["alg"], "ES256");
     app.stop().await;

@@ -1,5 +1,5 @@
-//! Requests put together by chance out of right, nearly right and absurd parts (`docs/conformance.md` F1): each
-//! is answered by the rules, none by a fault of ours, and a token only to whoever has proved to be its client.
+//! Requests made at random from valid, nearly valid and absurd parts (`docs/conformance.md` F1): each gets a reply
+//! by the rules, none a server error, and a token only to a client that has authenticated.
 
 use super::expect::{FORM, GRANT, TOKEN, basic, issued, pair, refused};
 use crate::support::{Engine, Reply, TestApp, Wire, on_both_engines};
@@ -8,7 +8,7 @@ on_both_engines!(any_request_is_answered_by_the_rules);
 
 const REQUESTS: usize = 600;
 
-/// The same in each run, so that what fails can be looked at.
+/// The same in each run, so that a failure can be repeated.
 struct Dice(u64);
 
 impl Dice {
@@ -23,7 +23,7 @@ impl Dice {
         choices[self.throw(choices.len())]
     }
 
-    /// Breaks a text at a chance place, in one case of eight.
+    /// Damages a text at a random place, in one case of eight.
     fn damaged(&mut self, mut text: Vec<u8>) -> Vec<u8> {
         if self.throw(8) == 0 && !text.is_empty() {
             let at = self.throw(text.len());
@@ -80,7 +80,7 @@ async fn any_request_is_answered_by_the_rules(engine: Engine) {
                     shown.contains(&client.client_secret) || shown.contains(right.trim_end_matches('='));
                 assert!(proved && shown.contains(GRANT), "{shown}");
             }
-            // Control characters in a header are not HTTP; that is answered before anything of ours.
+            // Control characters in a header are not HTTP; the server answers before our code.
             400 if reply.body.is_empty() => assert!(shown.contains("Authorization"), "{shown}"),
             status => {
                 assert!([400, 401, 429].contains(&status), "{shown}: {reply:?}");
@@ -88,7 +88,7 @@ async fn any_request_is_answered_by_the_rules(engine: Engine) {
             }
         }
     }
-    // Of each sort enough that the dice were not loaded.
+    // There are enough requests of each kind.
     assert!(given >= 20 && statuses[&400] >= 100 && statuses[&401] >= 20, "{statuses:?}");
     app.clock.advance(60);
     issued(&Reply::to(super::expect::post_as(&app, &client, GRANT)).await);

@@ -11,12 +11,12 @@ use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both
 
 on_both_engines!(
     tokens_asked_for_at_once_share_a_commit,
-    one_that_may_not_be_born_keeps_no_other_from_it,
+    a_token_that_is_not_allowed_does_not_block_others,
     those_that_replace_share_a_commit_with_those_that_do_not,
     a_group_that_fails_fails_for_all_and_records_none,
 );
 
-/// A client of `platform` whose tokens never expire, with one token issued, so that slots are at hand.
+/// A client of `platform` whose tokens never expire, with one token issued, so that slots are leased.
 async fn never_expiring(app: &TestApp, admin: &Administrator<'_>) -> Credentials {
     let more = json!({"products": ["gst"], "token_expiry": {"mode": "never"}});
     let (client, _) = admin.client("platform", more).await;
@@ -53,7 +53,7 @@ async fn tokens_asked_for_at_once_share_a_commit(engine: Engine) {
     for reply in &replies {
         issued(reply);
     }
-    // The first to come is on its way when the others queue behind it.
+    // The first request is being recorded when the others queue.
     let (tokens_now, commits_now) = app.core.services.tokens.recorded_tokens_and_commits();
     assert_eq!(tokens_now - tokens, 40);
     assert!(commits_now - commits <= 2, "{} commits", commits_now - commits);
@@ -66,7 +66,7 @@ async fn tokens_asked_for_at_once_share_a_commit(engine: Engine) {
     app.stop().await;
 }
 
-async fn one_that_may_not_be_born_keeps_no_other_from_it(engine: Engine) {
+async fn a_token_that_is_not_allowed_does_not_block_others(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -82,7 +82,7 @@ async fn one_that_may_not_be_born_keeps_no_other_from_it(engine: Engine) {
         join_all(asking).await
     };
     let killing = async {
-        // The living one's may be recorded already where only the other's row is held.
+        // The token of the valid client may be recorded already where only the other's row is locked.
         until_waiting(&app, 10).await;
         tx.update_client(&ApiClient { disabled_at: Some(START), ..row }).await.unwrap();
         tx.changed(Change::Client(dying.client_id.clone()));
@@ -115,7 +115,7 @@ async fn those_that_replace_share_a_commit_with_those_that_do_not(engine: Engine
     let (tx, _) = hold(&storage, first).await;
     let asking = join_all((0..15).map(|n| reply_as(&app, &clients[n % 5], GRANT)));
     let holding = async {
-        // All of them, or those behind a first one that was not held.
+        // All of them, or those behind a first one that did not wait.
         until_waiting(&app, 3).await;
         tx.commit().await.unwrap();
     };
@@ -124,16 +124,16 @@ async fn those_that_replace_share_a_commit_with_those_that_do_not(engine: Engine
         issued(reply);
     }
     assert!(app.core.services.tokens.recorded_tokens_and_commits().1 - commits < 15);
-    // Four of each that keeps them all, one of each that replaces.
+    // Four tokens of each client with `many`, one of each with `replace`.
     let living = "SELECT COUNT(*) FROM access_tokens WHERE revoked_at IS NULL";
     assert_eq!(app.database.session().await.number(living).await, 3 * 4 + 2);
     app.stop().await;
 }
 
-/// A group holds the row of one client and wants that of another, which is held by work that wants the first. PostgreSQL
-/// undoes the group, which has waited longer; what was asked for is issued all the same.
+/// A group has locked the row of one client and waits for that of another, which is locked by work that waits for the
+/// first. PostgreSQL rolls back the group, which has waited longer; the tokens are issued all the same.
 #[tokio::test]
-async fn a_group_that_stands_in_the_way_is_recorded_one_by_one() {
+async fn a_group_that_deadlocks_is_recorded_one_by_one() {
     let app = TestApp::start(Engine::Postgres).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;

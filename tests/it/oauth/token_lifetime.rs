@@ -1,5 +1,5 @@
-//! How long a token lives (`docs/tokens.md`; `docs/conformance.md` O4): by the client, within the caps as they are now, or
-//! for ever in one of two forms.
+//! How long a token is valid (`docs/tokens.md`; `docs/conformance.md` O4): by the client, within the caps as they are now, or
+//! without end in one of two forms.
 
 use mintmark_verifier::VerifyError;
 use mintmark_verifier::claims::FAR_EXP;
@@ -53,7 +53,7 @@ async fn each_client_has_its_lifetime(engine: Engine) {
         assert_eq!(lifetime(&token), seconds);
         accepted(&app, &token).await;
     }
-    // It dies by itself, to the second.
+    // It expires by itself, to the second.
     let client = with_expiry(&admin, json!(["gst"]), json!({"mode": "after", "seconds": 60})).await;
     let token = token(&app, &client, "").await;
     app.clock.advance(59);
@@ -80,14 +80,14 @@ async fn a_cap_lowered_later_shortens(engine: Engine) {
     admin.product("tax", json!({})).await;
     let hours = json!({"mode": "after", "seconds": 7200});
     let client = with_expiry(&admin, json!(["gst", "tax"]), hours).await;
-    let for_ever = with_expiry(&admin, json!(["gst"]), json!({"mode": "never"})).await;
+    let never_expiring = with_expiry(&admin, json!(["gst"]), json!({"mode": "never"})).await;
     assert_eq!(lifetime(&token(&app, &client, "").await), 7200);
     patch(&admin, "/v1/products/gst", json!({"max_token_lifetime_seconds": 600})).await;
-    // The shortest of what a token opens counts.
+    // The shortest cap of its products applies.
     assert_eq!(lifetime(&token(&app, &client, "").await), 600);
     assert_eq!(lifetime(&token(&app, &client, "gst").await), 600);
     assert_eq!(lifetime(&token(&app, &client, "tax").await), 7200);
-    assert_eq!(lifetime(&token(&app, &for_ever, "").await), 600);
+    assert_eq!(lifetime(&token(&app, &never_expiring, "").await), 600);
     patch(&admin, "/v1/products/gst", json!({"max_token_lifetime_seconds": null})).await;
     assert_eq!(lifetime(&token(&app, &client, "").await), 7200);
     app.stop().await;
@@ -159,7 +159,7 @@ async fn t04_never_expiring_no_longer_allowed(engine: Engine) {
     patch(&admin, "/v1/workspaces/acme", json!({"never_expires_allowed": false})).await;
     refusal("").await;
     refusal("tax").await;
-    // What never expires is no grant of its own: with a finite expiry the client goes on.
+    // The refusal is only about tokens that never expire: with a finite expiry the client gets tokens again.
     let path = format!("/v1/api-clients/{}", client.client_id);
     patch(&admin, &path, json!({"token_expiry": {"mode": "after", "seconds": 3600}})).await;
     assert_eq!(lifetime(&token(&app, &client, "").await), 3600);
@@ -187,11 +187,11 @@ async fn never_expiring(engine: Engine, settings: &str, exp: Option<i64>, typ: &
     assert_ne!(kid, key_of_class(&admin, "expiring").await);
     assert_eq!(token.header, json!({"alg": "ES256", "kid": kid, "typ": typ}));
     accepted(&app, &token).await;
-    // Only where it was opted in to.
+    // Only services that opted in accept it.
     let audience = token.claims["aud"].as_str().unwrap();
     let strict = verifier(&app, &app.base, audience, false);
     assert_eq!(strict.verify(&token.text).await.unwrap_err(), refusal);
-    // For ever is long.
+    // A token that never expires is valid in a distant year.
     app.clock.advance(100 * 366 * 86_400);
     accepted(&app, &token).await;
     app.stop().await;
@@ -210,7 +210,7 @@ async fn expiring_tokens_have_an_end_in_either_form(engine: Engine) {
     let app = TestApp::start_with(engine, "tokens.never_expires.exp = \"omit\"").await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
-    // Expiring tokens of a service that omits `exp` have one all the same.
+    // Expiring tokens have an `exp` also with the setting `omit`.
     let client = with_expiry(&admin, json!(["gst"]), json!({"mode": "after", "seconds": 3600})).await;
     let token = token(&app, &client, "").await;
     assert_eq!(lifetime(&token), 3600);

@@ -1,5 +1,5 @@
-//! What is too much, too slow, or meant to be read in two ways (`docs/conformance.md` T21, T22): refused early
-//! and cheaply, with nothing left over that a next request could be confused by.
+//! Requests that are too large, too slow or ambiguous (`docs/conformance.md` T21, T22): refused early and at low
+//! cost, with no bytes left on the connection that could be read as a next request.
 
 use super::expect::{
     FORM, GRANT, basic, invalid_client, invalid_request, issued, pair, post, refused, reply_as,
@@ -117,7 +117,7 @@ async fn t21_heads_too_large(engine: Engine) {
         assert_eq!(wire.reply().await.status, 431);
         wire.must_close().await;
     }
-    // A header that fits a head but no credentials of ours: refused without a look at what it holds.
+    // A header that is too long for credentials: refused without decoding it.
     let long = basic(format!("{}:{}", client.client_id, "s".repeat(50_000)));
     invalid_client(&Reply::to(post(&app, GRANT).header("authorization", long)).await);
     app.stop().await;
@@ -154,7 +154,7 @@ async fn t22_encoded_bodies_are_refused_unread(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     for encoding in ["gzip", "br", "zstd", "deflate", "x-gzip", "GZIP", "identity, gzip", "unknown", ""] {
-        // Of the announced body nothing is ever sent.
+        // The announced body is not sent.
         let mut wire = Wire::to(&app).await;
         wire.send(format!("{}Content-Encoding: {encoding}\r\nContent-Length: 850\r\n\r\n", head(&client)))
             .await;

@@ -1,5 +1,5 @@
-//! What issuing leaves behind (`docs/tokens.md`): a stateless token nothing at all, a recorded one a row that is durable
-//! before the token is out.
+//! What issuing writes (`docs/tokens.md`): nothing for a stateless token, and for a recorded one a row that is durable
+//! before the token is sent.
 
 use serde_json::json;
 
@@ -71,11 +71,11 @@ async fn a_recorded_token_is_on_record_before_the_reply(engine: Engine) {
         let expected =
             format!("{} acme {kid} 1 {scope} {scope} {START} {expires_at} - client", client.client_id);
         assert_eq!(row, [expected]);
-        // The token itself is nowhere; who reads the database holds none.
+        // The token itself is not in the database.
         let all = session.everything().await;
         assert!(all.contains(jti) && !all.contains(token.text.rsplit('.').next().unwrap()));
     }
-    // Nothing else came of it: no audit event, no change that caches would have to hear of.
+    // There is no audit event, and no change that would invalidate caches.
     let events = session.number("SELECT COUNT(*) FROM audit_events").await;
     let changes = session.number("SELECT change_seq FROM service_state").await;
     let never = json!({"products": ["gst"], "token_expiry": {"mode": "never"}});
@@ -95,7 +95,7 @@ async fn the_threshold_is_a_setting(engine: Engine) {
     let app = TestApp::start_with(engine, "tokens.record_above_seconds = 600").await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
-    // The administrator's own token lives longer than that, and so is the first.
+    // The administrator's own token is valid for longer than that, so it is the first record.
     let mut recorded = app.database.number("SELECT COUNT(*) FROM access_tokens").await;
     assert_eq!(recorded, 1);
     for (seconds, is_recorded) in [(600, false), (601, true)] {
@@ -106,7 +106,7 @@ async fn the_threshold_is_a_setting(engine: Engine) {
         recorded += i64::from(is_recorded);
         assert_eq!(app.database.number("SELECT COUNT(*) FROM access_tokens").await, recorded, "{seconds}");
     }
-    // It is the token's life that counts, not what the client might have.
+    // The lifetime of the token counts, not that of the client's usual tokens.
     let more =
         json!({"products": ["gst"], "token_expiry": {"mode": "never"}, "expires_at": "2026-09-21T14:23:20Z"});
     let (client, _) = admin.client("platform", more).await;

@@ -1,5 +1,5 @@
-//! `active_tokens: "replace"`: a new token revokes the one before it, exactly, however many are asked for at once, on
-//! whatever replica, and by whomever.
+//! `active_tokens: "replace"`: a new token revokes exactly the previous one, for any number of requests at the same
+//! time, on any replica.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -17,12 +17,12 @@ on_both_engines!(
     a_grace_ends_when_it_was_said_to,
     a_second_replacement_lengthens_nothing,
     an_administrators_token_replaces_and_is_replaced,
-    switching_to_it_kills_and_switching_back_does_not,
+    switching_to_replace_revokes_and_switching_back_does_not,
 );
 
 const AT_ONCE: usize = 50;
 
-/// A client with one live token at a time, of an hour each, so that none would be recorded but for that.
+/// A client with one live token at a time, of an hour each, so that they are recorded only because of that.
 async fn replacing(app: &TestApp, grace: i64) -> (Administrator<'_>, Credentials) {
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -30,11 +30,11 @@ async fn replacing(app: &TestApp, grace: i64) -> (Administrator<'_>, Credentials
     (admin, client)
 }
 
-/// Whether a token lives, by introspection and by its status list, which must agree.
+/// Whether a token is valid, by introspection and by its status list, which must agree.
 async fn lives(app: &TestApp, client: &Credentials, token: &Token) -> bool {
-    let told = introspected(app, client, &token.text).await.json()["active"].as_bool().unwrap();
-    assert_eq!(status_of(app, token).await, u8::from(!told), "{}", token.claims);
-    told
+    let answer = introspected(app, client, &token.text).await.json()["active"].as_bool().unwrap();
+    assert_eq!(status_of(app, token).await, u8::from(!answer), "{}", token.claims);
+    answer
 }
 
 async fn living(app: &TestApp, client: &Credentials, tokens: &[Token]) -> usize {
@@ -99,7 +99,7 @@ async fn a_grace_ends_when_it_was_said_to(engine: Engine) {
     app.core.services.tokens.apply_due_changes().await.unwrap();
     assert!(lives(&app, &client, &old).await && lives(&app, &client, &new).await);
     app.clock.advance(1);
-    // Whoever asks learns it at once, whether or not the list says so yet.
+    // Introspection shows it immediately, whether or not the list does yet.
     assert_eq!(introspected(&app, &client, &old.text).await.json(), json!({"active": false}));
     app.core.services.tokens.apply_due_changes().await.unwrap();
     assert!(!lives(&app, &client, &old).await && lives(&app, &client, &new).await);
@@ -124,7 +124,7 @@ async fn a_second_replacement_lengthens_nothing(engine: Engine) {
     assert_eq!(of(all).await, [false, true, true]);
     app.clock.advance(40);
     assert_eq!(of(all).await, [false, false, true]);
-    // Without a grace the next one ends what has some left.
+    // Without a grace period the next token also ends one that is in its grace period.
     let fourth = token(&app, &client).await;
     let path = format!("/v1/api-clients/{}", client.client_id);
     assert_eq!(admin.patch(&path, &json!({"replace_grace_seconds": 0})).await.status(), 200);
@@ -144,7 +144,7 @@ async fn an_administrators_token_replaces_and_is_replaced(engine: Engine) {
     assert!(!lives(&app, &client, &own).await && is_active(by_hand).await);
     let next = token(&app, &client).await;
     assert!(!is_active(by_hand).await && lives(&app, &client, &next).await);
-    // Both at once, in whatever order they come.
+    // Both at the same time, in either order.
     let by_hand = async {
         let requests = (0..10).map(|_| admin.request(Method::POST, &path).json(&json!({})).send());
         join_all(requests).await
@@ -164,7 +164,7 @@ async fn an_administrators_token_replaces_and_is_replaced(engine: Engine) {
     app.stop().await;
 }
 
-async fn switching_to_it_kills_and_switching_back_does_not(engine: Engine) {
+async fn switching_to_replace_revokes_and_switching_back_does_not(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -184,7 +184,7 @@ async fn switching_to_it_kills_and_switching_back_does_not(engine: Engine) {
     let text = generated["access_token"].as_str().unwrap();
     assert_eq!(introspected(&app, &client, text).await.json()["active"], false);
     let one = token(&app, &client).await;
-    // Of the many from now on, none replaces another, nor the one.
+    // From now on no token replaces another.
     let changed = change("many").await;
     assert_eq!((&changed["generation"], changed.get("revoked_tokens")), (&json!(2), None));
     let many = [one, token(&app, &client).await, token(&app, &client).await];

@@ -1,5 +1,5 @@
-//! Requests that are no token requests (RFC 6749 §3.2, §4.4.2, §5.2): refused before anybody is authenticated, with
-//! an error that names what to mend and repeats nothing of what was sent (`docs/conformance.md` T2, T4, T14, T16–T20,
+//! Malformed token requests (RFC 6749 §3.2, §4.4.2, §5.2): refused before the client is authenticated, with
+//! an error that names what to correct and repeats nothing of what was sent (`docs/conformance.md` T2, T4, T14, T16–T20,
 //! T23, T26, T27).
 
 use reqwest::Method;
@@ -140,15 +140,15 @@ async fn t17_scopes(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let reply = async |scope: &str| reply_as(&app, &client, format!("{GRANT}&scope={scope}")).await;
-    for (lawful, granted) in [
+    for (valid, granted) in [
         ("mintmark:read", "mintmark:read"),
         ("mintmark:read+mintmark:manage", "mintmark:manage mintmark:read"),
         ("mintmark:manage%20mintmark:read", "mintmark:manage mintmark:read"),
         ("mintmark:read+mintmark:read", "mintmark:read"),
     ] {
-        assert_eq!(issued(&reply(lawful).await).reply["scope"], granted, "{lawful}");
+        assert_eq!(issued(&reply(valid).await).reply["scope"], granted, "{valid}");
     }
-    for (why, unlawful) in [
+    for (why, invalid) in [
         ("not granted", "gst"),
         ("not granted", "mintmark:read+gst"),
         ("of other case", "Mintmark:read"),
@@ -169,7 +169,7 @@ async fn t17_scopes(engine: Engine) {
         ("no-break space", "mintmark:read%C2%A0mintmark:manage"),
         ("long", &"x".repeat(20_000)),
     ] {
-        let reply = reply(unlawful).await;
+        let reply = reply(invalid).await;
         refused(&reply, 400, "invalid_scope");
         assert_eq!(reply.json()["error"], "invalid_scope", "{why}");
     }
@@ -279,7 +279,7 @@ async fn t20_bodies_that_are_no_form(engine: Engine) {
         let reply = reply_as(&app, &client, in_scope).await;
         assert_eq!(reply.status, 400, "{:?}: {reply:?}", String::from_utf8_lossy(bad));
     }
-    // Such bytes in credentials are no client's, and no fault of ours.
+    // Credentials with such bytes are those of no client, and cause no server error.
     let in_secret = format!("{GRANT}&client_id={}&client_secret=%00", client.client_id);
     invalid_request(&Reply::to(post(&app, in_secret)).await);
     let control = format!("{GRANT}&client_id=%01%7F%0D%0A&client_secret={}", client.client_secret);
@@ -323,15 +323,15 @@ async fn t26_parse_then_authenticate_then_grant(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let wrong = crate::support::Credentials { client_secret: "wrong".to_owned(), ..client.clone() };
-    // What cannot be read is refused whoever sends it.
+    // A malformed request is refused for every client.
     invalid_request(&reply_as(&app, &wrong, "grant_type=client_credentials&x=%zz").await);
     invalid_request(&reply_as(&app, &wrong, "scope=mintmark:read").await);
-    // Who has not proved who he is learns nothing of grants and scopes.
+    // A client that has not authenticated learns nothing about grants and scopes.
     invalid_client(&reply_as(&app, &wrong, "grant_type=password").await);
     invalid_client(&reply_as(&app, &wrong, format!("{GRANT}&scope=nothing")).await);
     invalid_client(&reply_as(&app, &wrong, format!("{GRANT}&scope=%22")).await);
     invalid_client(&reply_as(&app, &wrong, format!("{GRANT}&resource=https://nowhere.example")).await);
-    // The grant comes before what is granted by it, the scope before its targets.
+    // The grant type is checked before the scope, and the scope before the resources.
     let all_wrong = "grant_type=password&scope=nothing&resource=nowhere";
     refused(&reply_as(&app, &client, all_wrong).await, 400, "unsupported_grant_type");
     let both_wrong = format!("{GRANT}&scope=nothing&resource=nowhere");
@@ -349,7 +349,7 @@ async fn t27_no_cors(engine: Engine) {
         .header("origin", "https://evil.example")
         .header("access-control-request-method", "POST")
         .header("access-control-request-headers", "authorization");
-    // That no reply of this endpoint allows another origin anything, `refused` and `issued` check.
+    // `refused` and `issued` check that no reply of this endpoint has CORS headers.
     refused(&Reply::to(preflight).await, 405, "invalid_request");
     issued(&Reply::to(post_as(&app, &client, GRANT).header("origin", "https://evil.example")).await);
     invalid_client(&Reply::to(post(&app, GRANT).header("origin", "https://evil.example")).await);

@@ -1,4 +1,4 @@
-//! The token endpoint when all is well (RFC 6749 §4.4, §5.1), and every lawful way to say the same
+//! Successful requests to the token endpoint (RFC 6749 §4.4, §5.1), and every valid form of the same request
 //! (`docs/conformance.md` T1, T3, T9–T11, T13, T15, T16, T19, T22).
 
 use super::expect::{FORM, GRANT, basic, fully_encoded, issued, pair, post, post_as, reply_as};
@@ -178,7 +178,7 @@ async fn t22_chunked_expect_and_pipelined(engine: Engine) {
     );
     assert_eq!(issued(&wire.reply().await).reply["scope"], "mintmark:read");
 
-    // HTTP/1.0, as old ERPs speak it.
+    // HTTP/1.0, as old ERPs use it.
     let old = short.replace("HTTP/1.1", "HTTP/1.0");
     wire.send(old).await;
     issued(&wire.reply().await);

@@ -1,4 +1,4 @@
-//! Accepts a token only as any other service would: by `mintmark_verifier`, from the app's own published metadata,
+//! Verifies tokens as any other service does: with `mintmark_verifier`, from the app's own published metadata,
 //! keys and status lists, at the time the app's clock shows.
 
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use serde_json::Value;
 use super::expect::Token;
 use crate::support::TestApp;
 
-/// A verifier for one audience. It allows no leeway, and never-expiring tokens only if it is told to.
+/// A verifier for one audience. It allows no leeway, and never-expiring tokens only if `never` is set.
 pub(super) fn verifier(app: &TestApp, issuer: &str, audience: &str, never_expiring: bool) -> Verifier {
     setting_up(app, issuer, audience).allow_never_expiring(never_expiring).build().unwrap()
 }
 
-/// The same, still to be set up.
+/// Its builder.
 pub(super) fn setting_up(app: &TestApp, issuer: &str, audience: &str) -> VerifierBuilder {
     let clock = Arc::clone(&app.clock);
     Verifier::builder(issuer, audience).clock(move || clock.now()).leeway_seconds(0)
 }
 
-/// What a service of each audience of the token makes of it.
+/// The result of a service of each audience of the token.
 pub(super) async fn verified(app: &TestApp, token: &Token) -> Result<Arc<AccessTokenClaims>, VerifyError> {
     let issuer = token.claims["iss"].as_str().unwrap();
     let audiences = match &token.claims["aud"] {
@@ -36,7 +36,7 @@ pub(super) async fn verified(app: &TestApp, token: &Token) -> Result<Arc<AccessT
     Ok(claims.expect("a token has an audience"))
 }
 
-/// The token is accepted wherever it is meant for, and nowhere else.
+/// The token is accepted by the services of its audiences, and by no other.
 pub(super) async fn accepted(app: &TestApp, token: &Token) {
     let claims = verified(app, token).await.unwrap();
     assert_eq!(serde_json::to_value(&*claims).unwrap(), token.claims);

@@ -122,8 +122,7 @@ async fn a_request_polls_itself_when_the_last_poll_is_a_second_old(engine: Engin
     assert_eq!(refusal(&there, id, secret).await, Some(Refusal::UnknownClient));
 }
 
-/// Cache fills race with changes of the same client. Whatever the interleaving, the cache holds the last change
-/// afterwards.
+/// Cache fills race with changes of the same client. In any interleaving, the cache has the last change afterwards.
 async fn no_fill_outlives_a_change_it_did_not_see(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;

@@ -1,4 +1,4 @@
-//! What a change of a client leaves behind, and what happens to two at once.
+//! What a change of a client writes, and two concurrent changes.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ async fn no_change_writes_nothing(engine: Engine) {
     assert_eq!(storage.unsent_mails(&id).await.unwrap().len(), 1);
 }
 
-/// The second change waits for the first, and then sees what it did to the grants.
+/// The second change waits for the first, and then sees its grants.
 async fn a_change_that_waited_sees_the_grants_as_they_became(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;

@@ -1,4 +1,4 @@
-//! The rules and records below the doors: what cannot be seen, or not be timed, over HTTP.
+//! The services, where a test needs more than HTTP: their records, or the exact order of steps.
 
 mod bootstrap;
 mod cache;
@@ -23,10 +23,10 @@ use mintmark::storage::{Change, Storage};
 
 use crate::support::{Engine, TestDatabase};
 
-/// When every test begins.
+/// The time at which every test starts.
 const START: i64 = 1_790_000_000;
 
-/// A database with a clock, on which any number of processes may work.
+/// A database with a clock, for any number of processes.
 struct Place {
     database: TestDatabase,
     clock: Arc<ManualClock>,
@@ -37,7 +37,7 @@ impl Place {
         Self { database: TestDatabase::new(engine), clock: Arc::new(ManualClock::at(START)) }
     }
 
-    /// One process on it.
+    /// Starts a process on it.
     async fn core(&self) -> Core {
         let own = format!(
             "server.public_url = \"http://127.0.0.1:1\"\ndatabase.url = {:?}\n\
@@ -48,12 +48,12 @@ impl Place {
         Core::open(&settings, self.clock.clone()).await.unwrap()
     }
 
-    /// What one process holds of it.
+    /// The services of one process.
     async fn services(&self) -> Arc<Services> {
         self.core().await.services
     }
 
-    /// The database behind the back of every process.
+    /// The database itself, without a process.
     async fn storage(&self) -> Storage {
         self.database.open().await
     }

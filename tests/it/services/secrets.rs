@@ -1,4 +1,4 @@
-//! Secrets against the clock and against each other.
+//! Secrets that expire, and concurrent changes of them.
 
 use std::net::IpAddr;
 
@@ -34,7 +34,7 @@ async fn ten_at_once_never_make_more_than_five(engine: Engine) {
     assert_eq!(record.client.version, 1 + i64::try_from(made).unwrap());
 }
 
-/// No job runs here: the expiry is what the request finds.
+/// No job runs here: the request itself checks the expiry.
 async fn expiry_is_checked_at_use(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
@@ -63,7 +63,7 @@ async fn expiry_is_checked_at_use(engine: Engine) {
     assert_eq!(refusal(&services, id, new.expose()).await, None);
     assert_eq!(services.clients.client(&admin(), id).await.unwrap().secrets.len(), 1);
 
-    // Ended at once, and their records cleared by the next.
+    // They expire at once, and the next creation deletes their records.
     let at_once = NewSecret { expire_others_after_seconds: Some(0), ..NewSecret::default() };
     let last = services.clients.add_secret(&admin(), id, &at_once, None).await.unwrap().secret;
     assert_eq!(refusal(&services, id, new.expose()).await, Some(Refusal::ExpiredSecret));
@@ -92,7 +92,7 @@ async fn the_last_use_shows_at_once_and_is_written_later(engine: Engine) {
         Some(START + 5)
     );
     assert_eq!(services.clients.client(&admin(), id).await.unwrap(), shown, "no version, no other change");
-    // A refused secret is no use of it.
+    // A refused request is not a use of the secret.
     place.clock.advance(5);
     assert_eq!(refusal(&elsewhere, id, made.secret.expose()).await, None);
     let wrong = mintmark::model::secret::PlainSecret::from_random(&[1; 32]);

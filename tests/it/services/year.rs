@@ -1,8 +1,8 @@
 //! A year of an installation with 100,000 clients, on a clock that the test moves: what has ended is deleted, so every
-//! table stays as large as it was after a season, but for those that say why they may grow.
+//! table stays as large as after a quarter, except those that are listed with a reason to grow.
 //!
 //! How many tokens a day brings makes no difference to that, as long as each kind is among them: a table that keeps a row
-//! too long has three times as many after a year as after a season, however few they are.
+//! too long has several times as many after a year as after a quarter, for any number of tokens.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ on_both_engines!(the_tables_stay_flat);
 
 const DAY: i64 = 86_400;
 const CLIENTS: usize = 100_000;
-/// So many of them get tokens; the others weigh on the tables all the same.
+/// How many of them get tokens; the others only fill the tables.
 const BUSY: usize = 450;
 /// Tokens a day, of each of three kinds.
 const A_DAY: usize = 5;
@@ -126,7 +126,7 @@ impl Year {
         self.checks.verify(&issued.access_token, &self.core.services.ring.key_set(), now).unwrap()
     }
 
-    /// The tokens of a day, which die on the next one or are revoked then.
+    /// The tokens of a day, which expire on the next one or are revoked then.
     async fn day(&self, day: usize, yesterdays: &[AccessTokenClaims]) -> Vec<AccessTokenClaims> {
         let first = day * 3 * A_DAY % BUSY;
         let tokens = join_all((0..3 * A_DAY).map(|n| self.issue((first + n) % BUSY))).await;

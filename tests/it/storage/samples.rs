@@ -1,4 +1,4 @@
-//! Nouns to store, with every member set to something that would be missed, and a database that holds a few.
+//! Sample records in which every member has a value, and a database with a few of them.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use mintmark::storage::Storage;
 
 use crate::support::{Engine, TestDatabase};
 
-/// When everything here was made.
+/// When the samples were created.
 pub(super) const NOW: i64 = 1_790_000_000;
 
 /// Does something in a transaction of its own and commits it.

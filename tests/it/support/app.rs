@@ -63,7 +63,7 @@ impl TestApp {
         clock: Arc<ManualClock>,
         settings: &str,
     ) -> Self {
-        // Only plain HTTP is spoken here, but the client wants to know how it would speak TLS.
+        // Only plain HTTP is used here, but the client needs a TLS provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let public = TcpListener::bind("127.0.0.1:0").unwrap();
         let base = format!("http://{}", public.local_addr().unwrap());

@@ -1,5 +1,5 @@
-//! `openapi.yaml` as the tests read it: every operation with every reply it names, and whether it names those that an
-//! app gave.
+//! `openapi.yaml` as the tests read it: every operation with its replies, and whether it names the replies that an app
+//! sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -15,7 +15,7 @@ pub(crate) static CONTRACT: LazyLock<Contract> =
 /// The members of a path that are operations (`OpenAPI` 3.1 §4.8.9).
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
-/// What a request is counted under that no route matched.
+/// The label of a request without a route in `/metrics`.
 const UNMATCHED: &str = "unmatched";
 
 /// The document.
@@ -32,11 +32,11 @@ pub(crate) struct Operation {
     /// With its parameters in braces.
     pub(crate) path: String,
     pub(crate) method: Method,
-    /// Of the operation and of its path.
+    /// The parameters of the operation and of its path.
     pub(crate) parameters: Vec<Value>,
     /// Media types of the request, with schema and examples.
     pub(crate) takes: Map<String, Value>,
-    /// Whether it asks for an access token.
+    /// Whether it needs an access token.
     pub(crate) is_for_bearers: bool,
     /// The replies by status.
     pub(crate) replies: BTreeMap<u16, Value>,
@@ -79,7 +79,7 @@ impl Contract {
         }
     }
 
-    /// What a `$ref` refers to; any other value as it is.
+    /// The target of a `$ref`; any other value unchanged.
     pub(crate) fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
         value.get("$ref").map_or(value, |reference| self.resolved(self.target(reference.as_str().unwrap())))
     }
@@ -116,12 +116,12 @@ impl Contract {
     }
 
     fn names(&self, reply: &Counted<'_>, issuer_path: &str) -> bool {
-        // The one reply that belongs to no operation.
+        // The only reply without an operation.
         if reply.route == UNMATCHED {
             return reply.status == 404;
         }
         let Some(path) = self.path_of(reply.route, issuer_path) else { return false };
-        // HEAD is GET without the body (RFC 9110 §9.3.2), so it is not written down once more.
+        // HEAD is GET without the body (RFC 9110 §9.3.2), so the document does not repeat it.
         let method = if reply.method == "HEAD" || self.takes_any_method(path) { "GET" } else { reply.method };
         match self.of_path(path).find(|operation| operation.method == method) {
             Some(operation) => reply.status != 405 && operation.replies.contains_key(&reply.status),

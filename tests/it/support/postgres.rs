@@ -1,7 +1,7 @@
 //! A throw-away PostgreSQL cluster for the process of the tests, and databases cloned from a migrated template.
 //!
-//! The cluster lives in a temporary folder and listens on a unix socket there. A shell (`cluster.sh`) starts it and
-//! holds a pipe from this process: when the pipe closes, for whatever reason, it stops the cluster and removes all.
+//! The cluster is in a temporary folder and listens on a unix socket there. A shell (`cluster.sh`) starts it and
+//! holds a pipe from this process: when the pipe closes, for any reason, it stops the cluster and removes its files.
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
@@ -100,11 +100,11 @@ impl Cluster {
             .args([temporary.path(), &programs])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Ctrl-C reaches a process group: the keeper has one of its own, so that it lives to clean up.
+            // Ctrl-C reaches a process group: the shell has a group of its own, so that it can clean up.
             .process_group(0)
             .spawn()
             .map_err(|error| format!("cannot start a shell: {error}"))?;
-        // From here on it is the keeper who removes it.
+        // From here on the shell removes it.
         let folder = temporary.keep();
         let mut said = String::new();
         for line in BufReader::new(keeper.stdout.take().ok_or("no pipe from the shell")?).lines() {
@@ -142,7 +142,7 @@ impl Cluster {
     }
 }
 
-/// Where the cluster lives: in memory if there is room, since each test makes a database of 300 files and drops it again.
+/// The folder of the cluster: in memory if there is room, since each test makes a database of 300 files and drops it again.
 fn fastest_place() -> PathBuf {
     const MEMORY: &str = "/dev/shm";
     const ROOM_MB: u64 = 3_000;
@@ -152,7 +152,7 @@ fn fastest_place() -> PathBuf {
     if free.is_some_and(|free| free >= ROOM_MB) { MEMORY.into() } else { std::env::temp_dir() }
 }
 
-/// Where `initdb` and its like are: the newest version of Debian's layout, else what `pg_config` says.
+/// The folder of `initdb` and the other programs: the newest version in Debian's layout, else what `pg_config` says.
 fn programs() -> Option<PathBuf> {
     let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     installed

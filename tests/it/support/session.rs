@@ -1,5 +1,4 @@
-//! A connection to the database of a test, beside those of the app: to do what another program might do, to hold
-//! locks, and to read what was written.
+//! A separate connection to the database of a test: acts as another program, holds locks, and reads what was written.
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 
@@ -62,7 +61,7 @@ impl Session {
         on_session!(self, connection => sqlx::query_scalar(sql).fetch_all(connection).await.unwrap())
     }
 
-    /// Every table there is, by name.
+    /// The names of all tables.
     pub(crate) async fn tables(&mut self) -> Vec<String> {
         self.texts(match self {
             Self::Sqlite(_) => "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",

@@ -14,7 +14,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 pub(crate) struct Statements(Arc<Mutex<Vec<String>>>);
 
 impl Statements {
-    /// What a future gives, and the statements that it ran on PostgreSQL, in order. It has to run them in its own task.
+    /// The result of a future, and the statements that it ran on PostgreSQL, in order. It has to run them in its own task.
     pub(crate) async fn during<T>(work: impl Future<Output = T>) -> (T, Vec<String>) {
         let seen = Self::default();
         let outcome = work.with_subscriber(seen.clone()).await;

@@ -1,4 +1,4 @@
-//! Two transactions at once: proves that one waits for the other, by looking rather than by the clock.
+//! Two concurrent transactions: proves that one waits for the other, by asking the database instead of sleeping.
 
 use std::pin::Pin;
 use std::task::Poll;
@@ -16,10 +16,10 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 const BUSY: &str = "5";
 
 /// Runs `later` until it has to wait for a transaction that is open already, then `first`, which ends that transaction;
-/// returns what `later` comes to.
+/// returns the result of `later`.
 ///
 /// # Panics
-/// When `later` ends without having waited.
+/// If `later` ends without waiting.
 pub(crate) async fn outcome_after<T>(
     database: &TestDatabase,
     later: impl Future<Output = T>,
@@ -35,32 +35,32 @@ pub(crate) async fn outcome_after<T>(
     later.await
 }
 
-/// Lets `work` go one step further; whether it has ended with that.
+/// Polls `work` once; returns whether it has ended.
 pub(crate) async fn ended<T>(mut work: Pin<&mut impl Future<Output = T>>) -> bool {
     std::future::poll_fn(|context| Poll::Ready(work.as_mut().poll(context).is_ready())).await
 }
 
-/// Lets other work go on until something has come about, as `what` says.
+/// Lets other work run until the condition that `what` names is true.
 ///
 /// # Panics
-/// When it does not.
+/// If it does not become true in time.
 pub(crate) async fn until(what: &str, has_come_about: impl AsyncFn() -> bool) {
     let waiting = async {
         while !has_come_about().await {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(WAIT_MAX, waiting).await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
+    tokio::time::timeout(WAIT_MAX, waiting).await.unwrap_or_else(|_| panic!("waited too long until {what}"));
 }
 
 impl TestDatabase {
-    /// Comes back when work that has begun and wants to write must wait.
+    /// Returns when other work waits for this transaction.
     ///
-    /// PostgreSQL says so of the connection that waits. SQLite says nothing of those who wait, but has one lock for all
-    /// who write: when a transaction of ours is refused that lock, all others wait that want it too.
+    /// PostgreSQL shows which connections wait. SQLite does not, but has one lock for all writers: when another transaction
+    /// is refused that lock, all others that need it wait too.
     ///
     /// # Panics
-    /// When that does not come about.
+    /// If no work waits.
     pub(crate) async fn someone_waits(&self) {
         let waiting = async {
             match self.engine() {

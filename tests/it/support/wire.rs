@@ -1,4 +1,4 @@
-//! HTTP as bytes: requests that no client library would send, and replies as they came.
+//! HTTP as bytes: requests that no client library would send, and raw replies.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::TestApp;
 /// How long a reply may take before the test has failed.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// A reply, whole.
+/// A complete reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -60,7 +60,7 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The reply without what differs between any two: the time and the id of the request.
+    /// The reply without the headers that differ between any two: the time and the request id.
     pub(crate) fn comparable(mut self) -> Self {
         self.headers.retain(|(name, _)| name != "date" && name != "x-request-id");
         self.headers.sort();
@@ -86,7 +86,7 @@ impl Wire {
         Self { stream: TcpStream::connect(address).await.unwrap(), unread: Vec::new() }
     }
 
-    /// Sends bytes as they are. If the other side has closed meanwhile, reading the reply shows it.
+    /// Sends raw bytes. If the other side has closed the connection, reading the reply shows it.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref()).await;
     }
@@ -101,8 +101,8 @@ impl Wire {
         timeout(WAIT_MAX, self.read_reply(false)).await.expect("a reply in time")
     }
 
-    /// Says that nothing more will be sent, as a client does after `Connection: close`, and waits until the other
-    /// side closes too, without another byte.
+    /// Closes the sending side, as a client does after `Connection: close`, and waits until the other side closes without
+    /// another byte.
     pub(crate) async fn must_close(&mut self) {
         let _ = self.stream.shutdown().await;
         self.must_be_closed().await;
@@ -156,7 +156,7 @@ impl Wire {
         reply
     }
 
-    /// Whether anything came; `false` at the end of the stream and after an error.
+    /// Whether bytes arrived; `false` at the end of the stream and after an error.
     async fn read_some(&mut self) -> bool {
         let mut buffer = [0_u8; 4096];
         let count = self.stream.read(&mut buffer).await.unwrap_or(0);

@@ -6,7 +6,7 @@ use mintmark::tokens::Validity;
 use super::world::{Token, World};
 
 impl World {
-    /// Everything is as the model says, whether or not due changes have been applied.
+    /// Compares everything with the model, whether or not due changes have been applied.
     pub(super) async fn check(&self) {
         let keys = self.core.services.ring.key_set();
         for token in &self.tokens {
@@ -42,7 +42,7 @@ impl World {
             Status::Suspended
         };
         let shown = status(&stored.bits, u32::try_from(place.idx).unwrap()).unwrap();
-        // That a client has ended is shown when due changes are applied.
+        // The expiry of a client is shown when due changes are applied.
         let has_just_ended = client.ends_at.is_some_and(|at| self.applied_at < at && at <= self.now());
         let is_late = has_just_ended && expected == Status::Suspended && shown == Status::Valid;
         assert!(shown == expected || is_late, "{shown:?} instead of {expected:?}: {token:?}");

@@ -5,14 +5,14 @@ use std::ops::Range;
 use mintmark::model::key::UseFor;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 
-/// From none on, so that a failing sequence can be shortened to what it takes.
+/// The length starts at 0, so that a failing sequence can be shortened to the events that are needed.
 const LENGTH: Range<usize> = 0..80;
 pub(super) const DAY: i64 = 86_400;
 
-/// An event. Numbers name a client or a token by its place, round and round.
+/// An event. Numbers select a client or a token by its index, modulo their count.
 #[derive(Debug, Clone)]
 pub(super) enum Event {
-    /// A client requests a token for all it is granted.
+    /// A client requests a token for everything that it is granted.
     Issue(usize),
     /// A client requests a token for `gst`.
     IssueGst(usize),

@@ -1,4 +1,4 @@
-//! Lets events happen, in the service and in the model, and compares what each comes to.
+//! Applies events to the service and to the model, and compares the results.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -23,7 +23,7 @@ const ROTATION: i64 = 90 * DAY;
 const LEAD: i64 = 900;
 
 impl World {
-    /// Lets an event happen; what it comes to must be what the model says.
+    /// Applies an event; the result must be that of the model.
     pub(super) async fn happen(&mut self, event: Event) {
         let at = |place: usize| place % self.clients.len();
         match event {
@@ -105,7 +105,7 @@ impl World {
         let state = storage.token_state(&claims.jti).await.unwrap();
         storage.close().await;
         let is_recorded = matches!(state, TokenState::Recorded(_));
-        // The client's own end may make a short token of a long one.
+        // The `expires_at` of the client may shorten a long token.
         let is_short = claims.exp.is_some_and(|exp| exp - claims.iat <= DAY);
         assert_eq!(is_recorded, is_generated || !is_short || client.replaces, "{client:?}: {claims:?}");
         let generation = (!is_recorded).then_some(client.generation);
@@ -116,7 +116,7 @@ impl World {
         self.tokens.push(Token { jwt, claims, client: index, generation, kid, revoked: false });
     }
 
-    /// A token is presented to be revoked. One that does not verify is refused before.
+    /// A client revokes a token. A token that does not verify is refused first.
     async fn revoke(&mut self, index: usize) {
         let token = &self.tokens[index];
         if self.checks.verify(&token.jwt, &self.core.services.ring.key_set(), self.now()).is_err() {
@@ -137,7 +137,7 @@ impl World {
         self.revoke_where(|token| token.client == index);
     }
 
-    /// Changes a client; returns how many recorded tokens were revoked with it, if it takes something away.
+    /// Changes a client; returns how many recorded tokens were revoked with it, if it removes a grant.
     async fn change(&self, index: usize, change: ClientChange) -> Option<usize> {
         let (clients, id) = (&self.core.services.clients, &self.clients[index].id);
         clients.change_client(&admin(), id, &Precondition::None, &change).await.unwrap().revoked_tokens
@@ -181,7 +181,7 @@ impl World {
         self.suspended = suspended;
     }
 
-    /// The keys that are not gone.
+    /// The keys that are published.
     async fn keys(&self) -> Vec<SigningKey> {
         let storage = self.place.storage().await;
         let (keys, _) = storage.signing_keys().await.unwrap();
@@ -189,7 +189,7 @@ impl World {
         keys
     }
 
-    /// GrantError if the class has a pending key already, or if one is made in this moment because its active one is old.
+    /// Refused if the class has a pending key, or if one is created at this moment because the active one is old.
     async fn rotate(&mut self, class: UseFor) {
         let (keys, now) = (self.keys().await, self.now());
         let of = |phase| keys.iter().find(|key| key.use_for == class && key.phase == phase);

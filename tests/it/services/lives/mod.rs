@@ -1,9 +1,9 @@
-//! No order of events revives a token that is over, and none ends one that should be live: random sequences of issuing,
-//! revoking, disabling, rotating, deleting and restarting, compared with a model that a person can check by reading it
+//! No order of events makes a token valid that has ended, or ends one that should be valid: random sequences of issuing,
+//! revoking, disabling, rotating, deleting and restarting, compared with a simple model
 //! (`world.rs`).
 //!
-//! Each run draws fresh sequences and prints the seed of each. One that fails is shortened to the events that it takes.
-//! To repeat it: `LIVES_SEED=<seed> cargo test --test it -- services::lives`. A seed that found a fault is added to
+//! Each run draws fresh sequences and prints the seed of each. One that fails is shortened to the events that are needed.
+//! To repeat it: `LIVES_SEED=<seed> cargo test --test it -- services::lives`. A seed that found a bug is added to
 //! [`KEPT`].
 
 mod check;
@@ -28,7 +28,7 @@ on_both_engines!(every_token_is_what_the_model_says);
 const KEPT: [u64; 3] = [1, 2, 3];
 /// How many fresh sequences a run draws.
 const FRESH: usize = 6;
-/// How many shorter sequences are tried of one that fails.
+/// How many shorter sequences are tried after a failure.
 const SHORTENINGS: usize = 300;
 
 async fn every_token_is_what_the_model_says(engine: Engine) {
@@ -43,7 +43,7 @@ async fn every_token_is_what_the_model_says(engine: Engine) {
 fn seeds() -> Vec<u64> {
     match std::env::var("LIVES_SEED") {
         Ok(seed) => vec![seed.parse().expect("LIVES_SEED is a number that an earlier run printed")],
-        // The standard library seeds each `RandomState` anew.
+        // The standard library seeds each `RandomState` again.
         Err(_) => {
             KEPT.into_iter().chain((0..FRESH).map(|_| std::hash::RandomState::new().hash_one(()))).collect()
         }
@@ -76,7 +76,7 @@ async fn judge(seed: u64, play: impl AsyncFn(&[Event]) -> Result<(), String>) ->
     Err(format!("LIVES_SEED={seed} fails, in {} events: {shortest:#?}\n{failure}", shortest.len()))
 }
 
-/// Plays events in a new world, which is compared with the model after each; what differs, in words.
+/// Plays events in a new world, which is compared with the model after each. The error is the difference.
 async fn play(engine: Engine, events: &[Event]) -> Result<(), String> {
     let playing = async {
         let mut world = World::new(engine).await;

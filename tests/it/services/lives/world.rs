@@ -1,4 +1,4 @@
-//! A world of four clients and their tokens, and the model of it: what is known of each, and which tokens are live.
+//! Four clients and their tokens, with a model of them: their state, and which tokens are live.
 
 use mintmark::app::Core;
 use mintmark::clients::ClientChange;
@@ -10,7 +10,7 @@ use super::event::DAY;
 use crate::services::{Place, START, admin, wanted};
 use crate::support::Engine;
 
-/// What the model knows of a client.
+/// A client in the model.
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) id: String,
@@ -22,13 +22,13 @@ pub(super) struct Client {
     pub(super) ends_at: Option<i64>,
 }
 
-/// What the model knows of a token.
+/// A token in the model.
 #[derive(Debug)]
 pub(super) struct Token {
     pub(super) jwt: String,
     pub(super) claims: AccessTokenClaims,
     pub(super) client: usize,
-    /// The client's generation at the time, if the token is stateless: it ends with that.
+    /// The client's generation when it was issued, if the token is stateless.
     pub(super) generation: Option<u32>,
     pub(super) kid: String,
     pub(super) revoked: bool,
@@ -41,7 +41,7 @@ pub(super) struct World {
     pub(super) clients: Vec<Client>,
     pub(super) tokens: Vec<Token>,
     pub(super) suspended: bool,
-    /// When due changes were applied last.
+    /// When due changes were last applied.
     pub(super) applied_at: i64,
 }
 
@@ -92,19 +92,19 @@ impl World {
         !self.suspended && !client.disabled && client.ends_at.is_none_or(|at| at > self.now())
     }
 
-    /// Whether nothing has ended the token itself.
+    /// Whether the token itself has not ended.
     pub(super) fn holds(&self, token: &Token) -> bool {
         !token.revoked
             && token.claims.exp.is_none_or(|at| at > self.now())
             && token.generation.is_none_or(|generation| generation == self.clients[token.client].generation)
     }
 
-    /// Whether the token is live: the model's answer to everything.
+    /// Whether the token is live according to the model.
     pub(super) fn lives(&self, token: &Token) -> bool {
         self.holds(token) && self.may_act(&self.clients[token.client])
     }
 
-    /// How many recorded tokens hold of those that `concerned` picks.
+    /// How many of the recorded tokens that `concerned` selects have not ended.
     pub(super) fn recorded(&self, concerned: impl Fn(&Token) -> bool) -> usize {
         let recorded = self.tokens.iter().filter(|token| token.generation.is_none());
         recorded.filter(|token| self.holds(token) && concerned(token)).count()

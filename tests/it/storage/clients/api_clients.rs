@@ -1,4 +1,4 @@
-//! API clients: stored whole, found by those who may, listed newest first.
+//! API clients: stored with every member, found within the reach of a caller, listed newest first.
 
 use mintmark::model::client::{ActiveTokens, ApiClient, ClientRecord};
 use mintmark::model::expiry::TokenExpiry;
@@ -325,7 +325,7 @@ async fn who_may_hold_tokens_by_an_algorithm_is_named(engine: Engine) {
         (Alg::EdDSA, NOW + 1, vec!["cl_0", "cl_1", "cl_a"]),
         (Alg::RS256, NOW + 1, vec!["cl_0", "cl_2"]),
         (Alg::ES256, NOW + 1, vec!["cl_0"]),
-        // Whoever was changed since may have had another algorithm before.
+        // A client that was changed since may have had another algorithm before.
         (Alg::ES256, NOW, vec!["cl_0", "cl_1", "cl_2", "cl_a"]),
     ] {
         let found = change!(storage, tx => tx.client_ids_signed_by(alg, since));

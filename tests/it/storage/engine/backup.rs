@@ -1,4 +1,4 @@
-//! Copies of a SQLite database: whole, made beside a writer, private, and never over another file.
+//! Copies of a SQLite database: complete, made while it is written, private, and never over another file.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -21,7 +21,7 @@ async fn products_in(file: &Path) -> usize {
 async fn a_copy_is_whole_and_private_and_made_beside_a_writer() {
     let (database, storage) = stocked(Engine::Sqlite).await;
     let copy = database.file().with_file_name("copy.db");
-    // What is committed is in the copy, though only the log beside the file has it yet; what is not, is not.
+    // Committed changes are in the copy, even if only the log has them yet; others are not.
     change!(storage, tx => tx.insert_product(&product("committed")));
     let mut tx = storage.begin().await.unwrap();
     tx.insert_product(&product("open")).await.unwrap();
@@ -88,7 +88,7 @@ async fn a_database_is_neither_made_nor_migrated_by_copying_it() {
     assert!(matches!(server, StorageError::Open { .. } | StorageError::Backup(_)), "{server:?}");
 }
 
-/// What a database leaves behind may be all there is of what happened since the backup.
+/// Files left by another database may have the only record of what happened since the backup.
 #[tokio::test]
 async fn a_copy_is_put_where_there_is_nothing_to_lose() {
     let (database, storage) = stocked(Engine::Sqlite).await;
@@ -100,7 +100,7 @@ async fn a_copy_is_put_where_there_is_nothing_to_lose() {
     let url = format!("sqlite://{}", target.display());
     let refused = |why: &str| {
         let error = Storage::stage(&url, &copy).unwrap_err();
-        assert!(matches!(&error, StorageError::Restore(told) if told.contains(why)), "{why}: {error}");
+        assert!(matches!(&error, StorageError::Restore(text) if text.contains(why)), "{why}: {error}");
     };
     let restore = || {
         assert_eq!(Storage::stage(&url, &copy).unwrap(), format!("{url}.restoring"));
@@ -118,7 +118,7 @@ async fn a_copy_is_put_where_there_is_nothing_to_lose() {
     refused("mintmark.db-wal is there");
     fs::write(&log, "").unwrap();
     fs::write(target.with_file_name("mintmark.db-shm"), "of the old one").unwrap();
-    // One that was begun and not finished is in nobody's way, and can be taken back.
+    // An unfinished copy does not get in the way, and can be discarded.
     Storage::stage(&url, &copy).unwrap();
     restore();
     assert_eq!(products_in(&target).await, 2);

@@ -1,4 +1,4 @@
-//! Databases that cannot be served: each is refused with what to do about it, and left as it was.
+//! Databases that cannot be served: each is refused with the next step, and not changed.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -84,7 +84,7 @@ async fn garbage_in_the_tables_is_damage_when_it_is_read() {
 
 #[tokio::test]
 async fn a_truncated_file_is_damaged() {
-    // Of one byte the engine thinks that it is none: an empty file is a new database.
+    // SQLite treats a file of one byte as empty, so it is a new database.
     for keep in [2, 50, 99, 100, 4095, 4096, 5000, 20_000] {
         let database = closed_database().await;
         let bytes = fs::read(database.file()).unwrap();
@@ -108,7 +108,7 @@ async fn a_place_where_no_file_can_be_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "a file").unwrap();
-    // Not even root makes a file in /proc, nor a folder in a file.
+    // Not even root can create a file in /proc, or a folder in a file.
     for place in [Path::new("/proc/mintmark.db"), &file.join("mintmark.db"), folder.path()] {
         let error = Storage::open(&format!("sqlite://{}", place.display()), 2).await.unwrap_err();
         assert!(matches!(error, StorageError::Open { .. }), "{error:?}");
@@ -136,7 +136,7 @@ async fn a_file_that_may_not_be_written_is_refused_at_once() {
     }
 }
 
-/// Root may write every file. If this is root, runs the named test as nobody, and says that it is done.
+/// Root may write every file. If this is root, runs the named test as the user nobody and returns true.
 fn run_by_nobody(test: &str) -> bool {
     const NOBODY: u32 = 65534;
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Opening and closing: first start, several at once, what an engine must be told, and what is left behind.
+//! Opening and closing: first start, several at once, the settings of an engine, and what is left behind.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -72,7 +72,7 @@ async fn a_file_is_made_with_its_folders_and_holds_everything_once_closed() {
     change!(storage, tx => tx.insert_product(&product("gst")));
     storage.close().await;
 
-    // A copy of the file alone, without what lay beside it, is a whole database.
+    // A copy of the file without its log is a complete database.
     let copy = folder.path().join("copy.db");
     fs::copy(&file, &copy).unwrap();
     let storage = Storage::open(&format!("sqlite:{}", copy.display()), 2).await.unwrap();
@@ -91,7 +91,7 @@ async fn files_and_folders_are_their_owners_alone() {
     assert_eq!(mode(file.parent().unwrap()), 0o700);
     assert_eq!(mode(&folder.path().join("deep")), 0o700);
     storage.close().await;
-    // What an operator has set stays.
+    // The mode that an operator has set is not changed.
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
     Storage::open(&format!("sqlite://{}", file.display()), 2).await.unwrap().close().await;
     assert_eq!(mode(&file), 0o640);

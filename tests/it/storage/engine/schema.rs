@@ -10,7 +10,7 @@ use crate::support::{Engine, TestDatabase};
 
 /// The SHA-256 of each migration: its name, then the file of SQLite and the file of PostgreSQL.
 ///
-/// A migration that a release has carried is never edited: databases remember the form they applied and are refused by a
+/// A migration of a release is never edited: databases remember the form they applied and are refused by a
 /// program with another. Write a new one and add its line here. (Until the first release, 0001 may change: then
 /// replace its hashes by what the failing test prints.)
 const APPLIED: [(&str, &str, &str); 5] = [

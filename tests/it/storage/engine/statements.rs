@@ -1,4 +1,4 @@
-//! The statements and the methods that run them: each statement is understood by both engines, each method is called.
+//! The statements and the methods that run them: both engines accept each statement, and each method is called.
 
 use std::fmt::Write as _;
 use std::fs;

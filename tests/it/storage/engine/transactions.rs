@@ -1,4 +1,4 @@
-//! All or nothing: what a transaction writes is seen by nobody until it commits, and never if it does not.
+//! All or nothing: what a transaction writes is visible to others only after it commits.
 
 use mintmark::model::audit::{Actor, AuditEvent};
 use mintmark::model::mail::{Mail, MailKind};
@@ -16,7 +16,7 @@ on_both_engines!(
     changes_of_one_row_come_one_after_the_other,
 );
 
-/// Writes something of every kind.
+/// Writes a record of every kind.
 async fn write_all(tx: &mut Tx) {
     tx.insert_product(&product("new")).await.unwrap();
     tx.insert_workspace(&workspace("new")).await.unwrap();
@@ -58,7 +58,7 @@ async fn write_all(tx: &mut Tx) {
     tx.changed(Change::Client("cl_2".to_owned()));
 }
 
-/// What of [`write_all`] is there, one name for each.
+/// The names of the records of [`write_all`] that exist.
 async fn there(storage: &Storage) -> Vec<&'static str> {
     let everyone = Reach::Platform;
     let events = storage.audit_events(&everyone, &AuditFilter::default(), &page(9, None)).await.unwrap();
@@ -102,7 +102,7 @@ async fn dropping_undoes_everything(engine: Engine) {
     let mut tx = storage.begin().await.unwrap();
     write_all(&mut tx).await;
     drop(tx);
-    // The next transaction takes the connection up again and must find it clean.
+    // The next transaction uses the same connection, which must be clean.
     let tx = storage.begin().await.unwrap();
     assert_eq!(tx.commit().await.unwrap(), Changes::These { seq: 0, changes: Vec::new() });
     assert_eq!(there(&storage).await, [""; 0]);
@@ -150,7 +150,7 @@ async fn changes_of_one_row_come_one_after_the_other(engine: Engine) {
     }
 }
 
-/// Cancelling a request drops its transaction wherever it stands.
+/// Cancelling a request drops its transaction at any point.
 #[tokio::test]
 async fn a_writer_that_went_away_does_not_hold_up_the_next() {
     let database = TestDatabase::new(Engine::Sqlite);

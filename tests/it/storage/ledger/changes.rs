@@ -1,4 +1,4 @@
-//! The change counter and its log: how caches of other processes learn what fell.
+//! The change counter and its log: how the caches of other processes learn of changes.
 
 use std::collections::HashSet;
 
@@ -9,9 +9,9 @@ use crate::storage::samples::{NOW, change, product, stocked};
 use crate::support::{Engine, TestDatabase, ended, on_both_engines};
 
 on_both_engines!(
-    every_kind_of_change_is_told,
+    every_kind_of_change_is_reported,
     a_change_noted_twice_is_one,
-    what_is_undone_is_not_told,
+    a_rollback_is_not_reported,
     another_process_learns_of_changes,
     changes_by_others_without_a_note_are_nothing,
     a_purged_log_means_everything,
@@ -44,15 +44,15 @@ async fn watched(database: &TestDatabase) -> (Storage, ChangeWatch, i64) {
     (storage, watch, seq)
 }
 
-async fn every_kind_of_change_is_told(engine: Engine) {
+async fn every_kind_of_change_is_reported(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     let (other, mut watch, seq) = watched(&database).await;
     assert_eq!(seq, 0);
     let [client, workspace] = [Change::Client("cl_1".to_owned()), Change::Workspace("acme".to_owned())];
     let all = [(1, client), (2, workspace), (3, product_change(1)), (4, Change::SigningKeys)];
-    let told = commit(&storage, all.iter().map(|(_, change)| change.clone())).await;
-    assert_eq!(told, these(4, &all));
+    let reported = commit(&storage, all.iter().map(|(_, change)| change.clone())).await;
+    assert_eq!(reported, these(4, &all));
     assert_eq!(storage.change_seq().await.unwrap(), 4);
     assert_eq!(other.poll_changes(&mut watch).await.unwrap(), these(4, &all));
 }
@@ -60,11 +60,11 @@ async fn every_kind_of_change_is_told(engine: Engine) {
 async fn a_change_noted_twice_is_one(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
-    let told = commit(&storage, [product_change(1), product_change(2), product_change(1)]).await;
-    assert_eq!(told, these(2, &[(1, product_change(1)), (2, product_change(2))]));
+    let reported = commit(&storage, [product_change(1), product_change(2), product_change(1)]).await;
+    assert_eq!(reported, these(2, &[(1, product_change(1)), (2, product_change(2))]));
 }
 
-async fn what_is_undone_is_not_told(engine: Engine) {
+async fn a_rollback_is_not_reported(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     let mut tx = storage.begin().await.unwrap();
@@ -89,7 +89,7 @@ async fn another_process_learns_of_changes(engine: Engine) {
     let both = [(2, product_change(1)), (3, product_change(2))];
     assert_eq!(other.poll_changes(&mut watch).await.unwrap(), these(3, &both));
     assert_eq!(other.poll_changes(&mut watch).await.unwrap(), these(3, &[]));
-    // A process also meets its own commits here, after it has acted on them already.
+    // A process also reads its own commits here, after it has applied them.
     commit(&other, [product_change(3)]).await;
     assert_eq!(other.poll_changes(&mut watch).await.unwrap(), these(4, &[(4, product_change(3))]));
 }
@@ -133,7 +133,7 @@ async fn a_reader_far_behind_drops_everything(engine: Engine) {
     let (other, mut watch, _) = watched(&database).await;
     commit(&storage, (1..=999).map(product_change)).await;
     let Changes::These { seq: 999, changes } = other.poll_changes(&mut watch).await.unwrap() else {
-        panic!("999 changes can be told one by one")
+        panic!("999 changes can be listed one by one")
     };
     assert_eq!(changes.len(), 999);
     commit(&storage, (1..=1200).map(product_change)).await;
@@ -182,7 +182,7 @@ async fn sixteen_writers_number_their_changes_in_the_order_of_commit(engine: Eng
     });
     let mut writing = std::pin::pin!(futures_util::future::join_all(writers));
 
-    // Polled in between, every commit is met once, in order and without a gap that would drop everything.
+    // With polls in between, every commit is read once, in order and without a gap that would invalidate everything.
     let mut seen = 0;
     let mut met = HashSet::new();
     let mut done = false;

@@ -1,4 +1,4 @@
-//! Replies kept for `Idempotency-Key`.
+//! Replies saved for `Idempotency-Key`.
 
 use mintmark::storage::StoredReply;
 

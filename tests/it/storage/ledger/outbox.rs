@@ -1,4 +1,4 @@
-//! Mails that wait.
+//! Queued mails.
 
 use mintmark::model::mail::{Mail, MailKind};
 

@@ -9,13 +9,13 @@ use crate::support::{Engine, TestDatabase, on_both_engines, outcome_after};
 
 on_both_engines!(
     a_key_is_stored_whole,
-    a_kid_exists_once_for_ever,
+    a_kid_is_never_used_twice,
     a_key_moves_on_and_loses_its_private_half,
     keys_come_oldest_first_with_the_counter,
     live_tokens_are_counted_by_key,
     the_clients_with_most_tokens_of_a_key_are_named,
     work_on_keys_takes_turns,
-    whoever_locks_a_key_sees_the_tokens_on_their_way,
+    a_lock_on_a_key_waits_for_tokens_being_recorded,
 );
 
 async fn a_key_is_stored_whole(engine: Engine) {
@@ -41,7 +41,7 @@ async fn a_key_is_stored_whole(engine: Engine) {
     assert!(storage.signing_key("none").await.unwrap().is_none());
 }
 
-async fn a_kid_exists_once_for_ever(engine: Engine) {
+async fn a_kid_is_never_used_twice(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let again = SigningKey { alg: Alg::EdDSA, ..signing_key("k1") };
     assert!(!change!(storage, tx => tx.insert_signing_key(&again)));
@@ -113,7 +113,7 @@ async fn live_tokens_are_counted_by_key(engine: Engine) {
 async fn the_clients_with_most_tokens_of_a_key_are_named(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let mut tx = storage.begin().await.unwrap();
-    // Of client number n, n live tokens; one dead in each way that a token can be.
+    // Of client number n, n live tokens; and one that ended in each way that a token can end.
     for client in 1..=11 {
         for number in 0..client {
             let client_id = format!("cl_{client:02}");
@@ -123,12 +123,12 @@ async fn the_clients_with_most_tokens_of_a_key_are_named(engine: Engine) {
         }
     }
     let client_id = "cl_00".to_owned();
-    for dead in [
+    for ended in [
         RecordedToken { revoked_at: Some(NOW), ..token("revoked") },
         RecordedToken { expires_at: Some(NOW), ..token("over") },
         RecordedToken { kid: "k2".to_owned(), ..token("by another key") },
     ] {
-        tx.insert_recorded_token(&RecordedToken { client_id: client_id.clone(), ..dead }).await.unwrap();
+        tx.insert_recorded_token(&RecordedToken { client_id: client_id.clone(), ..ended }).await.unwrap();
     }
     let expected: Vec<_> = (2..=11).rev().map(|client| (format!("cl_{client:02}"), client)).collect();
     assert_eq!(tx.holders_of_key("k1", NOW).await.unwrap(), expected);
@@ -160,7 +160,7 @@ async fn work_on_keys_takes_turns(engine: Engine) {
     assert_eq!(outcome_after(&database, theirs, ours).await, 2, "the second must see what the first did");
 }
 
-async fn whoever_locks_a_key_sees_the_tokens_on_their_way(engine: Engine) {
+async fn a_lock_on_a_key_waits_for_tokens_being_recorded(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     let other = database.open().await;
     let mut tx = storage.begin().await.unwrap();

@@ -1,4 +1,4 @@
-//! Workspaces, and how far a reach goes.
+//! Workspaces, and which of them a reach includes.
 
 use mintmark::model::client::ApiClient;
 use mintmark::model::reach::Reach;

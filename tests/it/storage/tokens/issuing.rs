@@ -1,4 +1,4 @@
-//! Recorded tokens, and that none is born after its death.
+//! Recorded tokens, and that none is recorded after its right to exist has ended.
 
 use mintmark::model::client::ApiClient;
 use mintmark::model::key::{Phase, SigningKey};
@@ -14,18 +14,18 @@ use crate::support::{Engine, TestDatabase, on_both_engines, outcome_after};
 
 on_both_engines!(
     a_group_is_recorded_as_its_tokens_are,
-    no_group_is_born_after_a_death,
-    no_group_is_born_while_a_death_is_being_committed,
-    nothing_dies_between_a_group_and_its_commit,
+    no_group_is_recorded_after_an_ending,
+    no_group_is_recorded_while_an_ending_is_being_committed,
+    nothing_ends_between_a_group_and_its_commit,
     a_token_is_counted_while_it_lives,
     all_tokens_of_a_client_are_revoked,
     all_tokens_of_a_key_are_revoked,
     a_jti_exists_once,
-    a_token_may_be_born,
-    no_token_is_born_after_its_death,
+    a_token_may_be_recorded,
+    no_token_is_recorded_after_its_right_has_ended,
     recording_asks_and_writes_at_once,
-    no_token_is_born_while_its_death_is_being_committed,
-    nothing_dies_between_the_check_and_the_commit,
+    no_token_is_recorded_while_the_end_of_its_right_is_being_committed,
+    nothing_ends_between_the_check_and_the_commit,
     an_administrator_may_issue_whatever_the_secrets,
 );
 
@@ -37,9 +37,9 @@ async fn may_issue(storage: &Storage, secret_id: Option<&str>, now: i64) -> Issu
     change!(storage, tx => tx.may_issue(&token("t"), &guard(secret_id, now)))
 }
 
-/// What kills the right to a token, between authentication and issuing.
+/// What ends the right to a token between authentication and issuing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Death {
+enum Ending {
     ClientDisabled,
     ClientDeleted,
     ClientEnds,
@@ -51,20 +51,20 @@ enum Death {
     KeyRetired,
 }
 
-const DEATHS: [Death; 9] = [
-    Death::ClientDisabled,
-    Death::ClientDeleted,
-    Death::ClientEnds,
-    Death::NewGeneration,
-    Death::WorkspaceSuspended,
-    Death::WorkspaceDeleted,
-    Death::SecretDeleted,
-    Death::SecretEnds,
-    Death::KeyRetired,
+const DEATHS: [Ending; 9] = [
+    Ending::ClientDisabled,
+    Ending::ClientDeleted,
+    Ending::ClientEnds,
+    Ending::NewGeneration,
+    Ending::WorkspaceSuspended,
+    Ending::WorkspaceDeleted,
+    Ending::SecretDeleted,
+    Ending::SecretEnds,
+    Ending::KeyRetired,
 ];
 
-/// Each death has a workspace, a client, a secret and a key of its own, all of its name.
-impl Death {
+/// Each ending has a workspace, a client, a secret and a key of its own, all of its name.
+impl Ending {
     fn name(self) -> String {
         format!("{self:?}")
     }
@@ -82,12 +82,12 @@ impl Death {
         guard(Some(&self.name()), now)
     }
 
-    /// Whether a token may be born five seconds later.
+    /// Whether a token may be recorded five seconds later.
     async fn may_issue(self, storage: &Storage) -> IssueCheck {
         change!(storage, tx => tx.may_issue(&self.token(), &self.guard(NOW + 5)))
     }
 
-    /// Writes it as the rules do: the row that is changed, or the client it belongs to, is locked first.
+    /// Writes it as the services do: the row that is changed, or its client, is locked first.
     async fn write(self, tx: &mut Tx) {
         let name = self.name();
         let written = match self {
@@ -123,14 +123,14 @@ impl Death {
     }
 }
 
-/// A database in which every death may come.
+/// A database with the records for every ending.
 async fn mortal(engine: Engine) -> (TestDatabase, Storage) {
     let (database, storage) = stocked(engine).await;
     let mut tx = storage.begin().await.unwrap();
-    for death in DEATHS {
-        let name = death.name();
+    for ending in DEATHS {
+        let name = ending.name();
         assert!(tx.insert_workspace(&workspace(&name)).await.unwrap());
-        tx.insert_client(&death.client(), &name).await.unwrap();
+        tx.insert_client(&ending.client(), &name).await.unwrap();
         tx.insert_secret(&secret(&name, &name)).await.unwrap();
         assert!(tx.insert_signing_key(&signing_key(&name)).await.unwrap());
     }
@@ -186,7 +186,7 @@ async fn a_jti_exists_once(engine: Engine) {
     assert!(matches!(again, Err(StorageError::Conflict(_))), "{again:?}");
 }
 
-async fn a_token_may_be_born(engine: Engine) {
+async fn a_token_may_be_recorded(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let ending = ClientSecret { expires_at: Some(NOW + 10), ..secret("s2", "cl_1") };
     change!(storage, tx => tx.insert_secret(&ending));
@@ -204,96 +204,96 @@ async fn a_token_may_be_born(engine: Engine) {
         change!(storage, tx => tx.update_signing_key(&SigningKey { phase, ..signing_key("k1") }));
         assert_eq!(may_issue(&storage, Some("s1"), NOW).await, expected, "{phase:?}");
     }
-    // Another client's secret is none of this client's.
+    // A secret of another client is not a secret of this client.
     change!(storage, tx => tx.update_signing_key(&signing_key("k1")));
     change!(storage, tx => tx.insert_client(&client("cl_2"), "0002"));
     change!(storage, tx => tx.insert_secret(&secret("t1", "cl_2")));
     assert_eq!(may_issue(&storage, Some("t1"), NOW).await, IssueCheck::ClientNotAllowed);
 }
 
-async fn no_token_is_born_after_its_death(engine: Engine) {
+async fn no_token_is_recorded_after_its_right_has_ended(engine: Engine) {
     let (_database, storage) = mortal(engine).await;
-    for death in DEATHS {
-        assert_eq!(death.may_issue(&storage).await, IssueCheck::Allowed, "before {death:?}");
+    for ending in DEATHS {
+        assert_eq!(ending.may_issue(&storage).await, IssueCheck::Allowed, "before {ending:?}");
         let mut tx = storage.begin().await.unwrap();
-        death.write(&mut tx).await;
+        ending.write(&mut tx).await;
         tx.commit().await.unwrap();
-        assert_eq!(death.may_issue(&storage).await, death.refusal(), "{death:?}");
+        assert_eq!(ending.may_issue(&storage).await, ending.refusal(), "{ending:?}");
     }
 }
 
 async fn recording_asks_and_writes_at_once(engine: Engine) {
     let (_database, storage) = mortal(engine).await;
-    for death in DEATHS {
-        let (guard, platform) = (death.guard(NOW), Reach::Platform);
+    for ending in DEATHS {
+        let (guard, platform) = (ending.guard(NOW), Reach::Platform);
         let alone = IssueGuard { replaces: true, ..guard.clone() };
         for (guard, jti) in [(&guard, "first"), (&alone, "second")] {
-            let token = RecordedToken { jti: format!("{death:?} {jti}"), ..death.token() };
+            let token = RecordedToken { jti: format!("{ending:?} {jti}"), ..ending.token() };
             assert_eq!(
                 change!(storage, tx => tx.record_token(&token, guard)),
                 IssueCheck::Allowed,
-                "{death:?}"
+                "{ending:?}"
             );
-            let found = storage.recorded_token(&platform, &death.name(), &token.jti).await.unwrap();
+            let found = storage.recorded_token(&platform, &ending.name(), &token.jti).await.unwrap();
             assert_eq!(found, Some(token));
         }
         let mut tx = storage.begin().await.unwrap();
-        death.write(&mut tx).await;
+        ending.write(&mut tx).await;
         tx.commit().await.unwrap();
-        let (token, guard) = (death.token(), death.guard(NOW + 5));
-        assert_eq!(change!(storage, tx => tx.record_token(&token, &guard)), death.refusal(), "{death:?}");
-        assert_eq!(storage.recorded_token(&platform, &death.name(), &token.jti).await.unwrap(), None);
+        let (token, guard) = (ending.token(), ending.guard(NOW + 5));
+        assert_eq!(change!(storage, tx => tx.record_token(&token, &guard)), ending.refusal(), "{ending:?}");
+        assert_eq!(storage.recorded_token(&platform, &ending.name(), &token.jti).await.unwrap(), None);
     }
-    // By an administrator, who has no secret to ask after.
+    // An administrator issues it, so there is no secret to check.
     let (token, guard) = (token("t"), guard(None, NOW));
     assert_eq!(change!(storage, tx => tx.record_token(&token, &guard)), IssueCheck::Allowed);
     assert_eq!(change!(storage, tx => tx.recorded_token("t")), Some(token));
 }
 
-async fn no_token_is_born_while_its_death_is_being_committed(engine: Engine) {
+async fn no_token_is_recorded_while_the_end_of_its_right_is_being_committed(engine: Engine) {
     let (database, storage) = mortal(engine).await;
     let other = database.open().await;
-    for death in DEATHS {
-        // A death that is undone was none.
+    for ending in DEATHS {
+        // An ending that is rolled back has no effect.
         let mut tx = storage.begin().await.unwrap();
-        death.write(&mut tx).await;
+        ending.write(&mut tx).await;
         let undone = async { tx.rollback().await.unwrap() };
         assert_eq!(
-            outcome_after(&database, death.may_issue(&other), undone).await,
+            outcome_after(&database, ending.may_issue(&other), undone).await,
             IssueCheck::Allowed,
-            "{death:?}"
+            "{ending:?}"
         );
 
         let mut tx = storage.begin().await.unwrap();
-        death.write(&mut tx).await;
+        ending.write(&mut tx).await;
         let done = async { drop(tx.commit().await.unwrap()) };
         assert_eq!(
-            outcome_after(&database, death.may_issue(&other), done).await,
-            death.refusal(),
-            "{death:?}"
+            outcome_after(&database, ending.may_issue(&other), done).await,
+            ending.refusal(),
+            "{ending:?}"
         );
     }
 }
 
-async fn nothing_dies_between_the_check_and_the_commit(engine: Engine) {
+async fn nothing_ends_between_the_check_and_the_commit(engine: Engine) {
     let (database, storage) = mortal(engine).await;
     let other = database.open().await;
-    for death in DEATHS {
+    for ending in DEATHS {
         let mut tx = storage.begin().await.unwrap();
-        assert_eq!(tx.may_issue(&death.token(), &death.guard(NOW)).await.unwrap(), IssueCheck::Allowed);
+        assert_eq!(tx.may_issue(&ending.token(), &ending.guard(NOW)).await.unwrap(), IssueCheck::Allowed);
         let dying = async {
             let mut tx = other.begin().await.unwrap();
-            death.write(&mut tx).await;
-            // What revokes everything sees the token that came before it.
-            let revoked = tx.revoke_tokens_of_client(&death.name(), NOW).await.unwrap();
+            ending.write(&mut tx).await;
+            // A revocation of all tokens includes the token that was recorded before it.
+            let revoked = tx.revoke_tokens_of_client(&ending.name(), NOW).await.unwrap();
             tx.commit().await.unwrap();
             revoked.len()
         };
         let issuing = async {
-            tx.insert_recorded_token(&death.token()).await.unwrap();
+            tx.insert_recorded_token(&ending.token()).await.unwrap();
             tx.commit().await.unwrap();
         };
-        assert_eq!(outcome_after(&database, dying, issuing).await, 1, "{death:?}");
+        assert_eq!(outcome_after(&database, dying, issuing).await, 1, "{ending:?}");
     }
 }
 
@@ -326,30 +326,30 @@ async fn a_group_is_recorded_as_its_tokens_are(engine: Engine) {
     }
 }
 
-/// Whether a token that may be born and two that stand or fall with `death` are recorded together.
-async fn group_is_born(storage: &Storage, death: Death) -> bool {
+/// Whether an allowed token and two that depend on `ending` are recorded together.
+async fn group_is_recorded(storage: &Storage, ending: Ending) -> bool {
     let mut tx = storage.begin().await.unwrap();
-    let outcome = tx.record_tokens(&group_of(death).each_ref().map(|(token, guard)| (token, guard))).await;
+    let outcome = tx.record_tokens(&group_of(ending).each_ref().map(|(token, guard)| (token, guard))).await;
     tx.rollback().await.unwrap();
     outcome.unwrap()
 }
 
-fn group_of(death: Death) -> [(RecordedToken, IssueGuard); 3] {
-    let of = |death: Death, jti: &str, now| {
-        (RecordedToken { jti: jti.to_owned(), ..death.token() }, death.guard(now))
+fn group_of(ending: Ending) -> [(RecordedToken, IssueGuard); 3] {
+    let of = |ending: Ending, jti: &str, now| {
+        (RecordedToken { jti: jti.to_owned(), ..ending.token() }, ending.guard(now))
     };
-    [of(Death::ClientDisabled, "living", NOW), of(death, "one", NOW + 5), of(death, "other", NOW + 5)]
+    [of(Ending::ClientDisabled, "living", NOW), of(ending, "one", NOW + 5), of(ending, "other", NOW + 5)]
 }
 
-async fn no_group_is_born_after_a_death(engine: Engine) {
+async fn no_group_is_recorded_after_an_ending(engine: Engine) {
     let (_database, storage) = mortal(engine).await;
-    // The first is that of the living one.
-    for death in DEATHS.into_iter().rev() {
-        assert!(group_is_born(&storage, death).await, "before {death:?}");
+    // The first token is that of the valid client.
+    for ending in DEATHS.into_iter().rev() {
+        assert!(group_is_recorded(&storage, ending).await, "before {ending:?}");
         let mut tx = storage.begin().await.unwrap();
-        death.write(&mut tx).await;
+        ending.write(&mut tx).await;
         tx.commit().await.unwrap();
-        assert!(!group_is_born(&storage, death).await, "{death:?}");
+        assert!(!group_is_recorded(&storage, ending).await, "{ending:?}");
     }
     let (token, by_administrator) = (token("t"), guard(None, NOW));
     let mut tx = storage.begin().await.unwrap();
@@ -359,27 +359,27 @@ async fn no_group_is_born_after_a_death(engine: Engine) {
     );
 }
 
-async fn no_group_is_born_while_a_death_is_being_committed(engine: Engine) {
+async fn no_group_is_recorded_while_an_ending_is_being_committed(engine: Engine) {
     let (database, storage) = mortal(engine).await;
     let other = database.open().await;
-    for death in DEATHS.into_iter().rev() {
+    for ending in DEATHS.into_iter().rev() {
         let mut tx = storage.begin().await.unwrap();
-        death.write(&mut tx).await;
+        ending.write(&mut tx).await;
         let undone = async { tx.rollback().await.unwrap() };
-        assert!(outcome_after(&database, group_is_born(&other, death), undone).await, "{death:?}");
+        assert!(outcome_after(&database, group_is_recorded(&other, ending), undone).await, "{ending:?}");
 
         let mut tx = storage.begin().await.unwrap();
-        death.write(&mut tx).await;
+        ending.write(&mut tx).await;
         let done = async { drop(tx.commit().await.unwrap()) };
-        assert!(!outcome_after(&database, group_is_born(&other, death), done).await, "{death:?}");
+        assert!(!outcome_after(&database, group_is_recorded(&other, ending), done).await, "{ending:?}");
     }
 }
 
-async fn nothing_dies_between_a_group_and_its_commit(engine: Engine) {
+async fn nothing_ends_between_a_group_and_its_commit(engine: Engine) {
     let (database, storage) = mortal(engine).await;
     let other = database.open().await;
-    for (number, death) in DEATHS.into_iter().rev().enumerate() {
-        let mut group = group_of(death);
+    for (number, ending) in DEATHS.into_iter().rev().enumerate() {
+        let mut group = group_of(ending);
         for (token, _) in &mut group {
             token.jti.push_str(&number.to_string());
         }
@@ -387,13 +387,13 @@ async fn nothing_dies_between_a_group_and_its_commit(engine: Engine) {
         assert!(tx.record_tokens(&group.each_ref().map(|(token, guard)| (token, guard))).await.unwrap());
         let dying = async {
             let mut tx = other.begin().await.unwrap();
-            death.write(&mut tx).await;
-            let revoked = tx.revoke_tokens_of_client(&death.name(), NOW).await.unwrap();
+            ending.write(&mut tx).await;
+            let revoked = tx.revoke_tokens_of_client(&ending.name(), NOW).await.unwrap();
             tx.commit().await.unwrap();
             revoked.iter().filter(|token| token.jti.starts_with('o')).count()
         };
         let issuing = async { drop(tx.commit().await.unwrap()) };
-        // What revokes everything sees the tokens that came before it.
-        assert_eq!(outcome_after(&database, dying, issuing).await, 2, "{death:?}");
+        // A revocation of all tokens includes the tokens that were recorded before it.
+        assert_eq!(outcome_after(&database, dying, issuing).await, 2, "{ending:?}");
     }
 }

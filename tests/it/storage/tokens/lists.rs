@@ -1,4 +1,4 @@
-//! Lists of the recorded tokens of all clients: what became of them, when they end, and whose they are.
+//! Lists of the recorded tokens of all clients: by state, expiry and client.
 
 use mintmark::model::client::ApiClient;
 use mintmark::model::page::{Items, Page};

@@ -1,4 +1,4 @@
-//! What a restored database no longer believes: every slot it cannot account for.
+//! The slots that are revoked in a restored database: all except those it knows to be in use.
 
 use mintmark::model::slot_lease::ListKind;
 use mintmark::model::status::{Mark, SLOTS_PER_LIST, Slot, Status, status};
@@ -41,7 +41,7 @@ async fn every_slot_but_those_of_living_tokens_is_revoked(engine: Engine) {
         [Status::Valid, Status::Suspended, Status::Invalid, Status::Invalid]
     );
     let revoked = (0..SLOTS_PER_LIST).filter(|idx| status(&bits, *idx) == Some(Status::Invalid)).count();
-    assert_eq!(revoked, SLOTS_PER_LIST as usize - 2, "whoever may hold them");
+    assert_eq!(revoked, SLOTS_PER_LIST as usize - 2, "whichever tokens have them");
     let mut next = change!(storage, tx => tx.lease_slots(ListKind::Expiring, 1, [7; 16], NOW));
     assert_eq!(next.next().unwrap().list, last + 1, "no more slots of the old list are given out");
 }

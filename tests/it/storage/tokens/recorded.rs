@@ -1,4 +1,4 @@
-//! Recorded tokens as they are read: by id, of a client, a page at a time, and when they were last asked about.
+//! Recorded tokens as they are read: by id, of a client, a page at a time, and when they were last introspected.
 
 use mintmark::model::page::Items;
 use mintmark::model::reach::Reach;
@@ -86,7 +86,7 @@ async fn a_reach_ends_at_its_workspace(engine: Engine) {
 
 async fn pages_go_from_new_to_old(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
-    // Two of the same second come in the order of their ids; what is dead is listed too.
+    // Two of the same second come in the order of their ids; ended tokens are listed too.
     insert(
         &storage,
         [
@@ -122,7 +122,7 @@ async fn the_last_time_it_was_asked_about_is_kept(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     insert(&storage, [token("t1"), token("t2")]).await;
     let touch = async |jti: &str, at: i64| {
-        // One that is gone meanwhile holds up nobody.
+        // A token that was deleted meanwhile is ignored.
         storage.touch_tokens(&[("gone".to_owned(), at), (jti.to_owned(), at)]).await.unwrap();
     };
     touch("t1", NOW + 5).await;
@@ -134,14 +134,14 @@ async fn the_last_time_it_was_asked_about_is_kept(engine: Engine) {
     assert_eq!(found(&storage, "t2").await.last_introspected_at, None);
 }
 
-/// What is only noted waits for a revocation, and a revocation never for what is only noted.
+/// Writing last uses waits for a revocation, but a revocation does not wait for it.
 #[tokio::test]
-async fn noting_uses_stands_in_the_way_of_no_revocation() {
+async fn noting_uses_does_not_block_a_revocation() {
     let (database, storage) = stocked(Engine::Postgres).await;
     insert(&storage, [token("t1"), token("t2")]).await;
     let other = database.open().await;
     let mut tx = other.begin().await.unwrap();
-    // In the other order than that of the notes.
+    // In the opposite order.
     assert!(tx.revoke_token("t2", NOW + 1).await.unwrap().is_some());
     let uses = ["t1", "t2"].map(|jti| (jti.to_owned(), NOW + 5));
     let revoking = async {

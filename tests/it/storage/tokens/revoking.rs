@@ -1,4 +1,4 @@
-//! How recorded tokens end: revoked, replaced, or forgotten once they are dead.
+//! How recorded tokens end: revoked, replaced, or deleted after they have ended.
 
 use mintmark::model::reach::Reach;
 use mintmark::model::status::Slot;
@@ -17,7 +17,7 @@ on_both_engines!(
     a_replaced_token_may_have_its_grace,
     a_grace_is_never_lengthened,
     what_was_denied_is_forgotten_when_it_ended,
-    dead_tokens_are_forgotten_in_batches,
+    ended_tokens_are_deleted_in_batches,
 );
 
 async fn insert(storage: &Storage, tokens: impl IntoIterator<Item = RecordedToken>) {
@@ -30,7 +30,7 @@ async fn found(storage: &Storage, jti: &str) -> RecordedToken {
     storage.recorded_token(&Reach::Platform, "cl_1", jti).await.unwrap().unwrap()
 }
 
-/// What revoking a sample token tells of it.
+/// The result of revoking a sample token.
 fn revoked(jti: &str, was_live: bool) -> Revoked {
     let slot = Some(Slot { list: 2, idx: 4711 });
     Revoked { jti: jti.to_owned(), client_id: "cl_1".to_owned(), slot, was_live }
@@ -109,7 +109,7 @@ async fn the_live_tokens_of_a_client(engine: Engine) {
         &storage,
         [
             token("alive"),
-            RecordedToken { expires_at: None, ..token("for ever") },
+            RecordedToken { expires_at: None, ..token("never") },
             RecordedToken { revoked_at: Some(NOW), ..token("revoked") },
             RecordedToken { expires_at: Some(NOW), ..token("ended") },
             RecordedToken { client_id: "cl_2".to_owned(), ..token("theirs") },
@@ -118,7 +118,7 @@ async fn the_live_tokens_of_a_client(engine: Engine) {
     .await;
     let mut live = change!(storage, tx => tx.live_tokens_of_client("cl_1", NOW));
     live.sort_by(|a, b| a.jti.cmp(&b.jti));
-    assert_eq!(live, [token("alive"), RecordedToken { expires_at: None, ..token("for ever") }]);
+    assert_eq!(live, [token("alive"), RecordedToken { expires_at: None, ..token("never") }]);
 }
 
 async fn a_new_token_replaces_the_others_at_once(engine: Engine) {
@@ -154,11 +154,11 @@ async fn a_replaced_token_may_have_its_grace(engine: Engine) {
     }
     assert_eq!(change!(storage, tx => tx.revoke_due_tokens("cl_1", NOW + 59)), []);
     assert_eq!(change!(storage, tx => tx.revoke_due_tokens("cl_2", NOW + 70)), []);
-    // On record it died when its grace was over, not when that was noticed.
+    // Its record says that it ended when its grace period was over, not when that was noticed.
     assert_eq!(
         change!(storage, tx => tx.revoke_due_tokens("cl_1", NOW + 70)),
         [revoked("old", false)],
-        "it had been dead for ten seconds"
+        "it had ended ten seconds before"
     );
     assert_eq!(found(&storage, "old").await.revoked_at, Some(NOW + 60));
     assert_eq!(storage.clients_with_due_tokens(NOW + 70, 10).await.unwrap(), [""; 0]);
@@ -198,19 +198,19 @@ async fn what_was_denied_is_forgotten_when_it_ended(engine: Engine) {
     assert_eq!(storage.token_state("c").await.unwrap(), TokenState::Denied);
 }
 
-async fn dead_tokens_are_forgotten_in_batches(engine: Engine) {
+async fn ended_tokens_are_deleted_in_batches(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let ends = |jti: &str, at: i64| RecordedToken { expires_at: Some(at), ..token(jti) };
-    let died = |jti: &str, at: i64| RecordedToken { expires_at: None, revoked_at: Some(at), ..token(jti) };
+    let revoked = |jti: &str, at: i64| RecordedToken { expires_at: None, revoked_at: Some(at), ..token(jti) };
     insert(
         &storage,
         [
             ends("e1", NOW - 3),
             ends("e2", NOW - 2),
             ends("e3", NOW + 1),
-            died("r1", NOW - 3),
-            died("r2", NOW - 2),
-            died("r3", NOW + 1),
+            revoked("r1", NOW - 3),
+            revoked("r2", NOW - 2),
+            revoked("r3", NOW + 1),
             RecordedToken { expires_at: None, ..token("alive") },
         ],
     )

@@ -1,4 +1,4 @@
-//! Status lists: how slots are dealt, what is marked in them, and when a list ends.
+//! Status lists: how slots are leased and marked, and when a list ends.
 
 use std::collections::HashSet;
 
@@ -21,8 +21,8 @@ on_both_engines!(
     a_mark_is_kept_and_tells_which_list_changed,
     revoking_beats_suspending,
     marks_of_two_processes_lose_nothing,
-    whoever_marks_waits_for_the_other,
-    a_list_is_read_as_the_counter_stood,
+    one_mark_waits_for_the_other,
+    a_list_is_read_as_of_the_counter,
     a_list_ends_when_nothing_in_it_can_live,
     an_ended_list_leaves_nothing_but_its_number,
     an_end_can_only_be_put_off,
@@ -52,7 +52,7 @@ fn at(list: i64, idx: u32) -> Slot {
     Slot { list, idx }
 }
 
-/// Marks slots and commits; which lists changed.
+/// Marks slots and commits; returns which lists changed.
 async fn mark(storage: &Storage, slots: &[Slot], mark: Mark) -> Vec<i64> {
     let mut tx = storage.begin().await.unwrap();
     tx.mark_slots(slots, mark).await.unwrap();
@@ -76,11 +76,11 @@ async fn statuses(storage: &Storage, list: i64, slots: &[u32]) -> Vec<Status> {
 async fn leases_follow_one_another(engine: Engine) {
     let (_database, storage) = fresh(engine).await;
     assert_eq!(lease(&storage, ListKind::Expiring, 10).await, Lease::new(1, SEED, 0, 10));
-    // The order is the list's, not that of whoever asks.
+    // The order is that of the list, not of the requests.
     let again = change!(storage, tx => tx.lease_slots(ListKind::Expiring, 20, [7; 16], NOW + 9));
     assert_eq!(again, Lease::new(1, SEED, 10, 30));
     assert_eq!(lease(&storage, ListKind::Expiring, 0).await, Lease::new(1, SEED, 30, 31));
-    // What was not committed was not given out.
+    // Slots of a transaction that was rolled back are leased again.
     let mut tx = storage.begin().await.unwrap();
     tx.lease_slots(ListKind::Expiring, 5, SEED, NOW).await.unwrap();
     tx.rollback().await.unwrap();
@@ -105,7 +105,7 @@ async fn a_full_list_is_followed_by_the_next(engine: Engine) {
     assert_eq!(almost.count(), SLOTS_PER_LIST as usize - 5);
     let filled = "SELECT COUNT(*) FROM status_lists WHERE filled_at = 1790000000";
     assert_eq!(database.number(filled).await, 0);
-    // What is left of the list, and no slot twice.
+    // The rest of the list, and no slot twice.
     let rest: Vec<Slot> = lease(&storage, ListKind::Expiring, 10).await.collect();
     assert_eq!(rest, Lease::new(1, SEED, SLOTS_PER_LIST - 5, SLOTS_PER_LIST).collect::<Vec<_>>());
     assert_eq!(database.number(filled).await, 1);
@@ -153,7 +153,7 @@ async fn a_mark_is_kept_and_tells_which_list_changed(engine: Engine) {
             assert_eq!(status::status(&stored.bits, idx), Some(expected), "{list} {idx}");
         }
     }
-    // What stands as it stood is no change, and neither is nothing.
+    // A status that stays the same is not a change, and neither is an empty list of marks.
     assert_eq!(mark(&storage, &slots, Mark::Revoke).await, [0_i64; 0]);
     assert_eq!(mark(&storage, &slots, Mark::Suspend).await, [0_i64; 0]);
     assert_eq!(mark(&storage, &[], Mark::Revoke).await, [0_i64; 0]);
@@ -181,7 +181,7 @@ async fn marks_of_two_processes_lose_nothing(engine: Engine) {
     let (database, storage) = fresh(engine).await;
     let other = database.open().await;
     lease(&storage, ListKind::Expiring, 1).await;
-    // Neighbours in a byte, each by another process, some in a part that is not there yet.
+    // Neighbours in a byte, each marked by another process, some in a part that does not exist yet.
     let marking = (0..40).map(async |turn: u32| {
         let slots = [at(1, turn), at(1, 100 * SLOTS_PER_PART / 10 + turn)];
         mark([&storage, &other][turn as usize % 2], &slots, Mark::Revoke).await
@@ -193,12 +193,12 @@ async fn marks_of_two_processes_lose_nothing(engine: Engine) {
     assert!(statuses(&other, 1, &slots).await.iter().all(|status| *status == Status::Invalid));
 }
 
-async fn whoever_marks_waits_for_the_other(engine: Engine) {
+async fn one_mark_waits_for_the_other(engine: Engine) {
     let (database, storage) = fresh(engine).await;
     for kind in [ListKind::Generations, ListKind::Expiring] {
         lease(&storage, kind, 1).await;
     }
-    // Each wants what the other has: the second waits at its first mark, so that neither waits for ever.
+    // Each waits for a row of the other: the second waits at its first mark, so that neither waits without end.
     let mut first = storage.begin().await.unwrap();
     first.mark_slots(&[at(1, 1)], Mark::Revoke).await.unwrap();
     let second = async {
@@ -216,7 +216,7 @@ async fn whoever_marks_waits_for_the_other(engine: Engine) {
     assert_eq!(statuses(&storage, 2, &[1, 2]).await, [Status::Invalid, Status::Invalid]);
 }
 
-async fn a_list_is_read_as_the_counter_stood(engine: Engine) {
+async fn a_list_is_read_as_of_the_counter(engine: Engine) {
     let (_database, storage) = fresh(engine).await;
     lease(&storage, ListKind::Expiring, 1).await;
     for idx in 0..5 {
@@ -273,13 +273,13 @@ async fn a_list_ends_when_nothing_in_it_can_live(engine: Engine) {
     tx.commit().await.unwrap();
 
     assert_eq!(ended(&storage, NOW - 1, 100).await, [0_i64; 0]);
-    // The oldest first, as many as are asked for.
+    // The oldest first, up to the limit.
     assert_eq!(ended(&storage, NOW, 2).await, [just_over, dead]);
     assert_eq!(ended(&storage, NOW, 100).await, [of_gone]);
     assert_eq!(ended(&storage, NOW, 100).await, [0_i64; 0]);
     let left = [unfilled, later.list, outlived, generation, living, of_active, of_retiring];
     assert_eq!(storage.status_lists().await.unwrap(), left);
-    // A second later what had one more second is over too.
+    // A second later the next one has ended too.
     assert_eq!(ended(&storage, NOW + 1, 100).await, [later.list, outlived, living]);
     change!(storage, tx => tx.delete_client("cl_2"));
     let gone = |kid| SigningKey { phase: Phase::Gone, ..signing_key(kid) };
@@ -297,7 +297,7 @@ async fn an_ended_list_leaves_nothing_but_its_number(engine: Engine) {
     assert_eq!(ended(&storage, NOW, 100).await, [list]);
     assert!(storage.status_list(list).await.unwrap().is_none());
     assert_eq!(database.number("SELECT COUNT(*) FROM status_bits").await, 0);
-    // Whoever comes late marks nothing.
+    // A late mark has no effect.
     assert_eq!(mark(&storage, &[at(list, 2)], Mark::Revoke).await, [0_i64; 0]);
     assert_eq!(database.number("SELECT COUNT(*) FROM status_bits").await, 0);
     assert_eq!(full(&storage, ListKind::Expiring).await, list + 1);
@@ -320,9 +320,9 @@ async fn a_key_that_is_gone_has_no_open_list(engine: Engine) {
     assert_eq!(lease(&storage, of("kept"), 3).await, Lease::new(2, SEED, 0, 3));
     change!(storage, tx => tx.close_status_lists_of("gone", NOW + 7));
     assert_eq!(lease(&storage, of("kept"), 3).await, Lease::new(2, SEED, 3, 6));
-    // Nothing comes from the closed one any more.
+    // No more slots are leased from the closed list.
     assert_eq!(lease(&storage, of("gone"), 3).await, Lease::new(3, SEED, 0, 3));
-    // It stays for as long as it was closed, the key being gone.
+    // It stays until the time that was set when it was closed.
     let gone = SigningKey { phase: Phase::Gone, ..signing_key("gone") };
     assert!(change!(storage, tx => tx.insert_signing_key(&gone)));
     assert_eq!(ended(&storage, NOW + 6, 100).await, [0_i64; 0]);

@@ -1,8 +1,8 @@
-//! No token is born after its death (`docs/revocation.md`): a recorded token whose right to exist ends between authentication
-//! and commit is not recorded and not given out.
+//! No token is issued after its right to exist has ended (`docs/revocation.md`): one whose right ends between authentication
+//! and commit is not recorded and not returned.
 //!
-//! Each request is parked there, over HTTP, by a transaction that has taken the right away and is not yet committed:
-//! the request cannot know of it when it authenticates, and must wait for it before it records.
+//! Each request is held there by a transaction that takes the right away and is not committed yet: the request does not
+//! see it when it authenticates, and must wait for it before it records.
 
 use std::sync::Arc;
 
@@ -20,10 +20,10 @@ use super::verifying::accepted;
 use crate::support::{Administrator, Credentials, Engine, Reply, TestApp, on_both_engines, until};
 
 on_both_engines!(
-    whoever_may_no_longer_is_refused_before_the_row,
+    a_client_that_may_no_longer_is_refused_before_the_row,
     a_key_that_retired_meanwhile_is_followed_by_its_successor,
     without_a_successor_there_is_no_token,
-    what_an_administrator_does_meanwhile_holds,
+    what_an_administrator_does_meanwhile_takes_effect,
     a_key_that_is_revoked_takes_along_what_was_under_way,
     a_key_that_is_revoked_takes_no_right_from_a_client,
     a_parked_request_is_issued_if_nothing_changed,
@@ -31,7 +31,7 @@ on_both_engines!(
 
 const COUNT: &str = "SELECT COUNT(*) FROM access_tokens";
 
-/// The right to never-expiring tokens of one product, in a workspace of its own.
+/// A client with never-expiring tokens of one product, in a workspace of its own.
 async fn client_in(admin: &Administrator<'_>, workspace: &str) -> Credentials {
     admin.workspace(workspace, json!({})).await;
     admin.client(workspace, json!({"products": ["gst"], "token_expiry": {"mode": "never"}})).await.0
@@ -43,11 +43,11 @@ async fn stocked(app: &TestApp) -> Administrator<'_> {
     admin
 }
 
-/// The reply to a token request of `client` that stands between authentication and commit while `change` is committed.
+/// The reply to a token request of `client` that waits between authentication and commit while `change` is committed.
 async fn parked(app: &TestApp, client: &Credentials, change: &str) -> Reply {
-    // In memory from here on, so that authentication does not ask the database.
+    // The client is cached from here on, so that authentication does not read the database.
     issued(&reply_as(app, client, GRANT).await);
-    // So that the next use of the secret is told from that one.
+    // So that the next use of the secret has another time.
     app.clock.advance(1);
     let now = app.core.services.clock().now();
     let mut session = app.database.session().await;
@@ -73,7 +73,7 @@ async fn parked(app: &TestApp, client: &Credentials, change: &str) -> Reply {
     request.await
 }
 
-async fn whoever_may_no_longer_is_refused_before_the_row(engine: Engine) {
+async fn a_client_that_may_no_longer_is_refused_before_the_row(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     for (n, change) in [
@@ -91,7 +91,7 @@ async fn whoever_may_no_longer_is_refused_before_the_row(engine: Engine) {
         let workspace = format!("w{n}");
         let client = client_in(&admin, &workspace).await;
         let before = app.database.number(COUNT).await;
-        // The second at which the request will be.
+        // The time of the request.
         let now = app.core.services.clock().now() + 1;
         let change = change.replace("{client}", &client.client_id).replace("{workspace}", &workspace);
         let reply = parked(&app, &client, &change.replace("{now}", &now.to_string())).await;
@@ -112,7 +112,7 @@ async fn a_parked_request_is_issued_if_nothing_changed(engine: Engine) {
     app.stop().await;
 }
 
-/// Ends the active never-expiring key; what others do when they rotate.
+/// Retires the active never-expiring key, as another process does when it rotates.
 fn retire(successor: &str) -> String {
     format!(
         "UPDATE signing_keys SET phase = 'retiring', sealed_private = NULL, retired_at = 1
@@ -140,8 +140,8 @@ async fn a_key_that_retired_meanwhile_is_followed_by_its_successor(engine: Engin
     app.stop().await;
 }
 
-/// Revoking a key opens new generations, so that stateless tokens die. Whoever was being given a recorded one is signed
-/// for again and not turned away.
+/// Revoking a key opens new generations, so that stateless tokens become invalid. A recorded one that is being issued is signed
+/// again and not refused.
 async fn a_key_that_is_revoked_takes_no_right_from_a_client(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
@@ -175,7 +175,7 @@ async fn without_a_successor_there_is_no_token(engine: Engine) {
     let reply = parked(&app, &client, &retire("none")).await;
     refused(&reply, 503, "temporarily_unavailable");
     assert_eq!(app.database.number(COUNT).await, 1);
-    // So it is said where it is looked for.
+    // `/readyz` and the log name the missing key.
     let ready = Reply::of(app.get("/readyz").await).await;
     assert_eq!(ready.status, 503);
     let check = ready.json()["checks"]["signing_keys"].clone();
@@ -187,7 +187,7 @@ async fn without_a_successor_there_is_no_token(engine: Engine) {
     app.stop().await;
 }
 
-/// What a request holds after it has authenticated.
+/// What a request has after it has authenticated.
 async fn authenticated(app: &TestApp, client: &Credentials) -> (Arc<Known>, Proof) {
     let source: std::net::IpAddr = "127.0.0.1".parse().unwrap();
     let services = &app.core.services;
@@ -199,7 +199,7 @@ async fn authenticated(app: &TestApp, client: &Credentials) -> (Arc<Known>, Proo
         .unwrap()
 }
 
-async fn what_an_administrator_does_meanwhile_holds(engine: Engine) {
+async fn what_an_administrator_does_meanwhile_takes_effect(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     admin.product("tax", json!({})).await;
@@ -227,7 +227,7 @@ async fn what_an_administrator_does_meanwhile_holds(engine: Engine) {
         assert!(matches!(outcome, Err(IssueError::ClientChanged)), "{path} {body}: {outcome:?}");
         assert_eq!(app.database.number(COUNT).await, before, "{path}");
     }
-    // A secret that ends, and a client, while the request is under way.
+    // A secret and a client that expire during the request.
     let client = client_in(&admin, "ending").await;
     let path = format!("/v1/api-clients/{}/secrets", client.client_id);
     admin.create(&path, &json!({"expire_others_after_seconds": 60})).await;
@@ -249,8 +249,8 @@ async fn a_key_that_is_revoked_takes_along_what_was_under_way(engine: Engine) {
     // Another replica records a token, and has not committed yet.
     let now = app.core.services.clock().now();
     let elsewhere = app.database.open().await;
-    let born = RecordedToken {
-        jti: "born".to_owned(),
+    let late = RecordedToken {
+        jti: "late".to_owned(),
         client_id: client.client_id.clone(),
         workspace_id: "acme".to_owned(),
         kid: kid.to_owned(),
@@ -267,8 +267,8 @@ async fn a_key_that_is_revoked_takes_along_what_was_under_way(engine: Engine) {
     };
     let mut tx = elsewhere.begin().await.unwrap();
     let guard = IssueGuard { proof: Some(proof.clone()), now, replaces: false };
-    assert_eq!(tx.may_issue(&born, &guard).await.unwrap(), IssueCheck::Allowed);
-    tx.insert_recorded_token(&born).await.unwrap();
+    assert_eq!(tx.may_issue(&late, &guard).await.unwrap(), IssueCheck::Allowed);
+    tx.insert_recorded_token(&late).await.unwrap();
 
     let (services, caller, any) =
         (Arc::clone(&app.core.services), Manager::command_line(), Precondition::None);

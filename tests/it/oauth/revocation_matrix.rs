@@ -1,5 +1,5 @@
 //! Every row of the table in `docs/revocation.md` against every place that answers about a token: introspection, forward-auth, the
-//! published status list, and a service that verifies by itself and is told by that list, by the `mintmark-verifier`
+//! published status list, and a service that verifies offline with that list, by the `mintmark-verifier`
 //! crate. Each row for tokens that are stateless, recorded, and never expire.
 
 use std::sync::Arc;
@@ -30,22 +30,22 @@ on_both_engines!(
     a_signing_key_is_revoked,
     all_three_must_be_lifted,
     one_beats_two,
-    what_kills_nothing,
+    what_revokes_nothing,
 );
 
-/// `status_lists.ttl_seconds`, and how long a verifier may believe in a token that was killed.
+/// `status_lists.ttl_seconds`, and how long a verifier may accept a revoked token.
 const TTL: i64 = 60;
 const VALID: u8 = 0;
 const INVALID: u8 = 1;
 const SUSPENDED: u8 = 2;
 
-/// What everybody says of a token.
+/// What each place says about a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Verdicts {
     introspect: bool,
     verify: bool,
     listed: u8,
-    /// Of a service that had accepted the token before and holds the list it did so by, once the `ttl` has passed.
+    /// A service that accepted the token before and has cached its list, after the `ttl` of the list.
     offline: &'static str,
 }
 
@@ -53,14 +53,14 @@ const LIVES: Verdicts = Verdicts { introspect: true, verify: true, listed: VALID
 const REVOKED: Verdicts = Verdicts { introspect: false, verify: false, listed: INVALID, offline: "revoked" };
 const AWAY: Verdicts = Verdicts { introspect: false, verify: false, listed: SUSPENDED, offline: "suspended" };
 
-/// A token, and a service that verifies it by itself.
+/// A token, and a service that verifies it offline.
 struct Watched {
     token: Token,
     service: Verifier,
 }
 
 impl Watched {
-    /// Watches a token that lives, which everybody says.
+    /// Watches a valid token, which all places accept.
     async fn new(app: &TestApp, admin: &Administrator<'_>, token: Token) -> Self {
         let clock = Arc::clone(&app.clock);
         let audience = token.claims["aud"].as_str().unwrap();
@@ -75,15 +75,15 @@ impl Watched {
         watched
     }
 
-    /// What is said of it now, and by the service when the `ttl` has passed, which it then has.
+    /// What each place says now, and the service after the `ttl`, which this waits for with the manual clock.
     async fn judged(&self, app: &TestApp, admin: &Administrator<'_>) -> Verdicts {
         let text = &self.token.text;
-        let told = introspected(app, &admin.client, text).await;
-        let introspect = told.json()["active"] == true;
+        let answer = introspected(app, &admin.client, text).await;
+        let introspect = answer.json()["active"] == true;
         if introspect {
-            active(&told);
+            active(&answer);
         } else {
-            inactive(&told);
+            inactive(&answer);
         }
         let passing = Reply::to(app.request(Method::GET, "/oauth2/verify").bearer_auth(text)).await;
         assert!([200, 401].contains(&passing.status), "{passing:?}");
@@ -143,7 +143,7 @@ async fn one_token_is_revoked(engine: Engine) {
         let case = Case::new(&app, &admin, &kind).await;
         given_up(&revoked(&app, &case.client, &case.one.token.text).await);
         if kind == stateless() {
-            // It shares its slot with others that live. Whoever verifies by himself is told by its end.
+            // It shares its slot with other valid tokens. An offline verifier accepts it until its `exp`.
             let expected = Verdicts { listed: VALID, offline: "accepted", ..REVOKED };
             assert_eq!(case.one.judged(&app, &admin).await, expected);
             assert_eq!(case.other.judged(&app, &admin).await, LIVES);
@@ -171,7 +171,7 @@ async fn all_tokens_of_a_client_are_revoked(engine: Engine) {
         done(admin.delete(&format!("{}/access-tokens", case.path()))).await;
         case.both(&app, &admin, REVOKED).await;
         bystander.both(&app, &admin, LIVES).await;
-        // The client itself goes on.
+        // The client itself still gets tokens.
         Watched::new(&app, &admin, token_of(&app, &case.client).await).await;
     }
     app.stop().await;
@@ -220,10 +220,10 @@ async fn a_product_is_taken_from_a_client(engine: Engine) {
         let path = format!("/v1/api-clients/{}", client.client_id);
         done(admin.patch(&path, &json!({"products": ["gst"]}))).await;
         assert_eq!(carries.judged(&app, &admin).await, REVOKED);
-        // Nobody knows which stateless tokens carry it, so they all die.
+        // It is not stored which stateless tokens include it, so all of them are revoked.
         let expected = if kind == stateless() { REVOKED } else { LIVES };
         assert_eq!(does_not.judged(&app, &admin).await, expected);
-        // To give it back brings none back.
+        // Granting it again makes none of them valid again.
         done(admin.patch(&path, &json!({"products": ["gst", "e-invoicing"]}))).await;
         assert_eq!(carries.judged(&app, &admin).await, REVOKED);
         Watched::new(&app, &admin, token_of(&app, &client).await).await;
@@ -232,7 +232,7 @@ async fn a_product_is_taken_from_a_client(engine: Engine) {
 }
 
 async fn a_permission_is_taken_from_a_client(engine: Engine) {
-    // None of these never expires; by the second setting they are recorded.
+    // These tokens always expire; with the second setting they are recorded.
     for settings in ["", "tokens.record_above_seconds = 600"] {
         let app = TestApp::start_with(engine, settings).await;
         let admin = administrator(&app).await;
@@ -291,11 +291,11 @@ async fn the_end_of_a_client_passes(engine: Engine) {
         done(admin.patch(&case.path(), &soon)).await;
         case.both(&app, &admin, LIVES).await;
         app.clock.advance(600);
-        // By the clock alone, whatever has been noticed of it.
+        // At the instant itself, before the background job has run.
         inactive(&introspected(&app, &admin.client, &case.one.token.text).await);
         app.core.services.tokens.apply_due_changes().await.unwrap();
         case.both(&app, &admin, AWAY).await;
-        // Put off, it is as if it had not been. The administrator's own token may have ended meanwhile.
+        // With a later `expires_at` its tokens are valid again. The administrator's own token may have expired meanwhile.
         let manager = app.administrator_as(&admin.client, "mintmark:manage").await;
         done(manager.patch(&case.path(), &json!({"expires_at": null}))).await;
         case.both(&app, &admin, LIVES).await;
@@ -321,12 +321,12 @@ async fn a_signing_key_is_revoked(engine: Engine) {
         done(admin.delete(&format!("/v1/signing-keys/{kid}?revoke_tokens=true"))).await;
         for watched in [&case.one, &case.other] {
             let judged = watched.judged(&app, &admin).await;
-            // Whichever the service learns first: of the list or of the key.
+            // The service may fetch the list or the key set first.
             assert!(["revoked", "unknown_key"].contains(&judged.offline), "{judged:?}");
             assert_eq!(Verdicts { offline: "revoked", ..judged }, REVOKED);
         }
         other_key.both(&app, &admin, LIVES).await;
-        // Once its keys have had their time, the key is what it misses.
+        // After the max-age of the key set, the key is missing from it.
         app.clock.advance(300);
         assert_eq!(case.one.judged(&app, &admin).await.offline, "unknown_key");
         Watched::new(&app, &admin, token_of(&app, &case.client).await).await;
@@ -375,7 +375,7 @@ async fn one_beats_two(engine: Engine) {
         case.both(&app, &admin, REVOKED).await;
         done(manager.patch(&case.path(), &enable)).await;
         case.both(&app, &admin, REVOKED).await;
-        // The new generation is none of these.
+        // The new generation is valid.
         Watched::new(&app, &admin, token_of(&app, &case.client).await).await;
 
         // Suspended when revoked already, and back.
@@ -403,7 +403,7 @@ async fn one_beats_two(engine: Engine) {
     app.stop().await;
 }
 
-async fn what_kills_nothing(engine: Engine) {
+async fn what_revokes_nothing(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     admin.product("e-invoicing", json!({})).await;
@@ -411,7 +411,7 @@ async fn what_kills_nothing(engine: Engine) {
         let case = Case::new(&app, &admin, &kind).await;
         let manager = app.administrator_as(&admin.client, "mintmark:manage").await;
         let secrets = format!("{}/secrets", case.path());
-        // The secret that the tokens were had with ends soon after.
+        // The secret that the tokens were requested with expires soon after.
         manager.create(&secrets, &json!({"expire_others_after_seconds": 1})).await;
         app.clock.advance(1);
         case.both(&app, &admin, LIVES).await;
