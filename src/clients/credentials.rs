@@ -169,13 +169,13 @@ impl Clients {
     #[cold]
     async fn read_credentials(&self, client_id: &str) -> Result<Option<Arc<Credentials>>, Error> {
         let (stored, seq) = self.kernel.storage.credentials(client_id).await?;
-        let entry = stored.map(|stored| Arc::new(self.from_stored(stored)));
+        let entry = stored.map(|stored| Arc::new(self.credentials_from(stored)));
         let client_id = entry.as_ref().map_or_else(|| client_id.into(), |entry| Arc::clone(&entry.client_id));
         self.cache.fill(client_id, entry.clone(), seq);
         Ok(entry)
     }
 
-    fn from_stored(&self, stored: StoredCredentials) -> Credentials {
+    fn credentials_from(&self, stored: StoredCredentials) -> Credentials {
         let StoredCredentials {
             client,
             workspace_suspended_at,

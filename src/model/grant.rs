@@ -96,7 +96,7 @@ fn json_string(text: &str) -> String {
 }
 
 fn json_array<'a>(texts: impl Iterator<Item = &'a str>) -> String {
-    serde_json::Value::from_iter(texts).to_string()
+    texts.collect::<serde_json::Value>().to_string()
 }
 
 /// Everything a client may be granted, and the grant of all of it, which is the default of a request without a scope.

@@ -158,8 +158,8 @@ impl ClientFilter {
         when(!self.metadata.is_empty(), db.choose(METADATA));
         when(
             self.secret_expires_before.is_some(),
-            " AND EXISTS (SELECT 1 FROM client_secrets s WHERE s.client_id = api_clients.client_id
-                AND s.expires_at < $5 AND s.expires_at > $6)",
+            " AND client_id IN
+                (SELECT s.client_id FROM client_secrets s WHERE s.expires_at < $5 AND s.expires_at > $6)",
         );
         when(
             self.unused_since.is_some(),

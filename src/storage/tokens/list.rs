@@ -37,11 +37,24 @@ pub struct TokenFilter {
 }
 
 impl TokenFilter {
-    /// The conditions. `$1` is the client, `$2` the workspace, `$3` the instant before which they end, `$4` now.
-    fn conditions(&self, limited: bool) -> String {
-        // The tokens of a deleted client are kept for a while, but nobody can reach the client any more.
-        let mut sql = String::from(" WHERE client_id IN (SELECT c.client_id FROM api_clients c");
-        sql.push_str(if limited { " WHERE c.workspace_id = $2)" } else { ")" });
+    /// The conditions. `$1` is the client, `$2` the workspace, `$3` the instant before which they end, `$4` now; with a
+    /// cursor, `$5`, `$6` and `$7` are the place after which the page begins.
+    fn conditions(&self, limited: bool, has_cursor: bool) -> String {
+        // The tokens of a deleted client are kept for a while, but nobody can reach the client any more. Those of a
+        // workspace are found by its clients, so that the tokens of others cost nothing; the others in the order of the
+        // list, so that a page costs what it shows.
+        let mut sql = String::from(match (limited, has_cursor) {
+            (false, _) => {
+                " WHERE EXISTS (SELECT 1 FROM api_clients c WHERE c.client_id = access_tokens.client_id)"
+            }
+            (true, false) => {
+                " WHERE client_id IN (SELECT c.client_id FROM api_clients c WHERE c.workspace_id = $2)"
+            }
+            (true, true) => {
+                " WHERE client_id IN
+                    (SELECT c.client_id FROM api_clients c WHERE c.workspace_id = $2 AND c.client_id <= $5)"
+            }
+        });
         let mut when = |is_given: bool, part: &str| {
             if is_given {
                 sql.push_str(part);
@@ -57,7 +70,25 @@ impl TokenFilter {
                 AND (expires_at IS NULL OR expires_at > $4)",
         );
         when(self.status == ListedTokens::Revoked, " AND (revoked_at IS NOT NULL OR revoke_at <= $4)");
+        when(has_cursor, " AND (client_id, issued_at, jti) < ($5, $6, $7)");
         sql
+    }
+
+    /// The statement of a page.
+    fn page(&self, limited: bool, has_cursor: bool) -> String {
+        format!(
+            concat!(
+                "SELECT ",
+                columns!(),
+                " FROM access_tokens{} ORDER BY client_id DESC, issued_at DESC, jti DESC LIMIT $8"
+            ),
+            self.conditions(limited, has_cursor)
+        )
+    }
+
+    /// The statement that counts all pages.
+    fn count(&self, limited: bool) -> String {
+        format!("SELECT COUNT(*) FROM access_tokens{}", self.conditions(limited, false))
     }
 }
 
@@ -87,23 +118,15 @@ impl Storage {
             return Ok(Items::none(page));
         }
         let after = page.after.as_deref().and_then(read_place);
-        let conditions = filter.conditions(reach.limit().is_some());
-        let sql = format!(
-            concat!(
-                "SELECT ",
-                columns!(),
-                " FROM access_tokens{}{} ORDER BY client_id DESC, issued_at DESC, jti DESC LIMIT $8"
-            ),
-            conditions,
-            if after.is_some() { " AND (client_id, issued_at, jti) < ($5, $6, $7)" } else { "" }
-        );
+        let limited = reach.limit().is_some();
+        let sql = filter.page(limited, after.is_some());
         let mut tx = Tx { db: self.db.snapshot().await?, changes: Vec::new() };
         let rows: Vec<TokenRow> = on_tx!(tx.db, conn => sqlx::query_as(AssertSqlSafe(sql))
             .bind(filter.client_id.as_deref()).bind(reach.limit()).bind(filter.expires_before).bind(now)
             .bind(after.map(|(client_id, ..)| client_id)).bind(after.map(|(_, at, _)| at)).bind(after.map(|(.., jti)| jti))
             .bind(i64::from(page.limit) + 1).fetch_all(&mut *conn).await)?;
         let total = if page.count {
-            let sql = AssertSqlSafe(format!("SELECT COUNT(*) FROM access_tokens{conditions}"));
+            let sql = AssertSqlSafe(filter.count(limited));
             on_tx!(tx.db, conn => sqlx::query_scalar(sql)
                 .bind(filter.client_id.as_deref()).bind(reach.limit()).bind(filter.expires_before).bind(now)
                 .fetch_one(&mut *conn).await.map(Some))?
@@ -113,5 +136,36 @@ impl Storage {
         tx.rollback().await?;
         let tokens = rows.into_iter().map(RecordedToken::from).collect();
         Ok(Items::cut(tokens, page.limit, place).counted(total))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::engine::Db;
+
+    /// A later page must not read the pages before it, nor sort the tokens of all clients.
+    #[tokio::test]
+    async fn a_page_reads_what_it_shows() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/mintmark.db", folder.path().display());
+        let storage = Storage::open(&url, 2).await.unwrap();
+        let Db::Sqlite { read, .. } = &storage.db else { panic!("a sqlite: URL opens SQLite") };
+        for status in [ListedTokens::Live, ListedTokens::Revoked, ListedTokens::All] {
+            for limited in [false, true] {
+                for has_cursor in [false, true] {
+                    let sql = TokenFilter { status, ..TokenFilter::default() }.page(limited, has_cursor);
+                    let sql = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+                    let plan: Vec<(i64, i64, i64, String)> =
+                        sqlx::query_as(sql).fetch_all(read).await.unwrap();
+                    let steps: Vec<&str> = plan.iter().map(|(.., step)| step.as_str()).collect();
+                    let of_tokens = steps.iter().find(|step| step.contains("access_tokens")).unwrap();
+                    let by = if limited || has_cursor { "(client_id" } else { "USING INDEX" };
+                    assert!(of_tokens.contains(by), "{status:?} {limited} {has_cursor}: {steps:?}");
+                    assert!(!steps.contains(&"USE TEMP B-TREE FOR ORDER BY"), "{steps:?}");
+                }
+            }
+        }
+        storage.close().await;
     }
 }
