@@ -166,6 +166,8 @@ fn plain(value: &Value) -> String {
             text.split(['\r', '\n']).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" / ")
         }
         Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "(none)".to_owned(),
+        Value::Object(members) if members.is_empty() => "(none)".to_owned(),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
         Value::Object(members) => {
             match (
@@ -238,6 +240,11 @@ mod tests {
             ("metadata", json!({"a": "1", "b": "2"}), "a=1 b=2"),
             ("detail", json!({"a": "1", "b": null, "c": [], "d": {}}), "a=1"),
             ("detail", json!({"changed": {"name": {"old": "a", "new": null}}}), "name=a -> -"),
+            (
+                "detail",
+                json!({"changed": {"metadata": {"old": {}, "new": {"a": "b"}}}}),
+                "metadata=(none) -> a=b",
+            ),
         ] {
             assert_eq!(shown(name, Some(&value)), text);
         }

@@ -154,7 +154,7 @@ fn not_found(detail: &str) -> Option<String> {
     let command = match what {
         "workspace" => "mintmark workspaces list",
         "product" => "mintmark products list",
-        "API client" => "mintmark clients list WORKSPACE_ID",
+        "API client" => "mintmark clients list",
         "access token" => "mintmark tokens list CLIENT_ID",
         "client secret" => "mintmark clients show CLIENT_ID",
         "signing key" => "mintmark keys list",

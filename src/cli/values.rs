@@ -102,7 +102,7 @@ impl From<TokenEnd> for Value {
 
 /// When something ends: `never`, a date, or a duration from now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct End(Option<UnixSeconds>);
+pub(super) struct End(pub(super) Option<UnixSeconds>);
 
 impl End {
     fn parse(text: &str, now: UnixSeconds) -> Result<Self, &'static str> {
@@ -175,7 +175,7 @@ impl From<Count> for Value {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pair(String, String);
+pub(super) struct Pair(pub(super) String, pub(super) String);
 
 impl FromStr for Pair {
     type Err = &'static str;

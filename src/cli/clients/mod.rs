@@ -7,12 +7,15 @@ use serde_json::{Value, json};
 
 use super::confirm::Confirm;
 use super::output::{Format, Listing, line};
-use super::target::{ClientList, Connection, List, OnClient, Target, UseCase};
-use super::values::{Duration, End, Members};
+use super::target::{ClientList, Connection, List, OnClient, Sort, Target, UseCase};
+use super::values::{Duration, End, Members, Pair, Past};
 use super::{Failure, Global};
 use change::Change;
 
 const COLUMNS: &[&str] = &["client_id", "label", "status", "products", "permissions", "token_expiry"];
+/// Those of a list over all workspaces.
+const COLUMNS_OF_ALL: &[&str] =
+    &["client_id", "workspace_id", "label", "status", "products", "token_expiry", "last_used_at"];
 const MEMBERS: &[&str] = &[
     "client_id",
     "workspace_id",
@@ -65,12 +68,16 @@ pub(super) struct Clients {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// List the API clients of a workspace, newest first
-    #[command(after_help = "Example:\n  mintmark clients list acme-in --product gst --status active")]
+    /// List the API clients of a workspace, or of all of them, newest first
+    #[command(after_help = "\
+Examples:
+  mintmark clients list acme-in --product gst --status active
+  mintmark clients list --secret-expires-before 30d
+  mintmark clients list --unused-since 90d --sort last_used_at")]
     List {
-        /// The workspace
+        /// The workspace [default: all]
         #[arg(allow_hyphen_values = true)]
-        workspace_id: String,
+        workspace_id: Option<String>,
         /// Only those whose label contains this
         #[arg(long)]
         label: Option<String>,
@@ -80,6 +87,18 @@ enum Verb {
         /// Only those that are active, or disabled
         #[arg(long, value_parser = ["active", "disabled"])]
         status: Option<String>,
+        /// Only those that have this pair in their metadata; may be repeated
+        #[arg(long, value_name = "KEY=VALUE")]
+        metadata: Vec<Pair>,
+        /// Only those with a secret that expires before then: a date, or a duration from now like 30d
+        #[arg(long, value_name = "DATE")]
+        secret_expires_before: Option<End>,
+        /// Only those that got no token since then: a date, or how long ago, like 90d
+        #[arg(long, value_name = "DATE")]
+        unused_since: Option<Past>,
+        /// The order, descending with a - before it [default: -created_at]
+        #[arg(long, value_name = "MEMBER", allow_hyphen_values = true)]
+        sort: Option<Sort>,
         /// At most this many [default: all]
         #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
         limit: Option<u32>,
@@ -181,9 +200,29 @@ async fn act(verb: Verb, target: &Target<'_>, format: Format) -> Result<(), Fail
         update(target, format, client_id, json!({ "status": status })).await
     };
     match verb {
-        Verb::List { workspace_id, label, product, status, limit } => {
-            let list = List::Clients(ClientList { workspace_id, label, product, status });
-            target.print(&list, limit, format, COLUMNS).await
+        Verb::List {
+            workspace_id,
+            label,
+            product,
+            status,
+            metadata,
+            secret_expires_before,
+            unused_since,
+            sort,
+            limit,
+        } => {
+            let columns = if workspace_id.is_some() { COLUMNS } else { COLUMNS_OF_ALL };
+            let list = List::Clients(ClientList {
+                workspace_id,
+                label,
+                product,
+                status,
+                metadata: metadata.into_iter().map(|Pair(key, value)| (key, value)).collect(),
+                secret_expires_before: secret_expires_before.and_then(|End(at)| at),
+                unused_since: unused_since.map(|Past(at)| at),
+                sort,
+            });
+            target.print(&list, limit, format, columns).await
         }
         Verb::Create { workspace_id, change } => {
             let names_contacts = change.names_contacts();

@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
-use super::use_case::{AuditList, ClientList, List, OnClient, OnKey, OnRecord, OnToken, UseCase};
-use crate::clients::{ClientChange, ClientFilter, ClientSort, NewSecret};
+use super::use_case::{
+    AuditList, ClientList, List, OnClient, OnKey, OnRecord, OnToken, Sort, TokenList, TokenStatus, UseCase,
+};
+use crate::clients::{ClientChange, ClientFilter, ClientOrder, ClientSort, NewSecret};
 use crate::issuance::NewToken;
 use crate::kernel::{Error, Manager, Precondition, to_json};
 use crate::ledger::AuditFilter;
@@ -12,6 +14,7 @@ use crate::model::page::{Items, Page};
 use crate::services::Services;
 use crate::signing::NewSigningKey;
 use crate::tenants::{ProductChange, WorkspaceChange};
+use crate::tokens::{ListedTokens, TokenFilter};
 
 /// A page of a list.
 pub(super) async fn page(services: &Services, list: &List, page: &Page) -> Result<Items<Value>, Error> {
@@ -20,16 +23,18 @@ pub(super) async fn page(services: &Services, list: &List, page: &Page) -> Resul
         List::Workspaces => json_of(services.tenants.workspaces(caller, page).await?),
         List::Products => json_of(services.tenants.products(caller, page).await?),
         List::Clients(wanted) => {
-            let ClientList { workspace_id, label, product, status } = wanted.clone();
-            let filter = ClientFilter { label, product, status, ..ClientFilter::default() };
-            json_of(
-                services
-                    .clients
-                    .clients(caller, Some(&workspace_id), &filter, ClientSort::default(), page)
-                    .await?,
-            )
+            let ClientList { workspace_id, label, product, status, metadata, sort, .. } = wanted.clone();
+            let (secret_expires_before, unused_since) = (wanted.secret_expires_before, wanted.unused_since);
+            let metadata = metadata.into_iter().collect();
+            let filter =
+                ClientFilter { label, product, status, metadata, secret_expires_before, unused_since };
+            let sort = sort.map_or_else(ClientSort::default, order);
+            json_of(services.clients.clients(caller, workspace_id.as_deref(), &filter, sort, page).await?)
         }
-        List::Tokens { client_id } => json_of(services.tokens.access_tokens(caller, client_id, page).await?),
+        List::Tokens(wanted) => match wanted.of_client() {
+            Some(client_id) => json_of(services.tokens.access_tokens(caller, client_id, page).await?),
+            None => json_of(services.tokens.all_access_tokens(caller, &filter(wanted), page).await?),
+        },
         List::SigningKeys => json_of(services.signing.signing_keys(caller, page).await?),
         List::AuditEvents(wanted) => {
             let AuditList { workspace_id, client_id, action, since, until } = wanted.clone();
@@ -37,6 +42,33 @@ pub(super) async fn page(services: &Services, list: &List, page: &Page) -> Resul
             json_of(services.ledger.audit_events(caller, &filter, page).await?)
         }
     })
+}
+
+fn filter(wanted: &TokenList) -> TokenFilter {
+    TokenFilter {
+        client_id: wanted.client_id.clone(),
+        expires_before: wanted.expires_before,
+        never_expires: wanted.never_expires,
+        status: match wanted.status() {
+            TokenStatus::Live => ListedTokens::Live,
+            TokenStatus::Revoked => ListedTokens::Revoked,
+            TokenStatus::All => ListedTokens::All,
+        },
+    }
+}
+
+fn order(sort: Sort) -> ClientSort {
+    let (by, descending) = match sort {
+        Sort::Label => (ClientOrder::Label, false),
+        Sort::LabelDescending => (ClientOrder::Label, true),
+        Sort::CreatedAt => (ClientOrder::CreatedAt, false),
+        Sort::CreatedAtDescending => (ClientOrder::CreatedAt, true),
+        Sort::LastUsedAt => (ClientOrder::LastUsedAt, false),
+        Sort::LastUsedAtDescending => (ClientOrder::LastUsedAt, true),
+        Sort::ExpiresAt => (ClientOrder::ExpiresAt, false),
+        Sort::ExpiresAtDescending => (ClientOrder::ExpiresAt, true),
+    };
+    ClientSort { by, descending }
 }
 
 fn json_of<T: serde::Serialize>(items: Items<T>) -> Items<Value> {

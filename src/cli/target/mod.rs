@@ -17,7 +17,9 @@ use crate::model::page::Page;
 use remote::Remote;
 
 pub(super) use remote::Address;
-pub(super) use use_case::{AuditList, ClientList, List, OnClient, OnKey, OnRecord, OnToken, UseCase};
+pub(super) use use_case::{
+    AuditList, ClientList, List, OnClient, OnKey, OnRecord, OnToken, Sort, TokenList, TokenStatus, UseCase,
+};
 
 /// Where a command on records works.
 #[derive(Debug, Clone, Args)]

@@ -1,5 +1,8 @@
 //! Where a server answers each use case: method, path, query and body (`openapi.yaml`).
 
+use std::borrow::Cow;
+
+use clap::ValueEnum;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -12,7 +15,7 @@ pub(super) struct Route {
     pub(super) method: Method,
     /// The segments of the path, not encoded.
     pub(super) path: Vec<String>,
-    pub(super) query: Vec<(&'static str, String)>,
+    pub(super) query: Vec<(Cow<'static, str>, String)>,
     pub(super) body: Option<Value>,
 }
 
@@ -27,7 +30,7 @@ impl Route {
     }
 
     fn with(mut self, name: &'static str, value: Option<String>) -> Self {
-        self.query.extend(value.map(|value| (name, value)));
+        self.query.extend(value.map(|value| (name.into(), value)));
         self
     }
 
@@ -42,13 +45,29 @@ pub(super) fn of_list(list: &List, limit: u32, cursor: Option<String>) -> Route 
         List::Workspaces => Route::get(["workspaces"]),
         List::Products => Route::get(["products"]),
         List::Clients(wanted) => {
-            let ClientList { workspace_id, label, product, status } = wanted.clone();
-            Route::get(["workspaces", &workspace_id, "api-clients"])
+            let ClientList { workspace_id, label, product, status, metadata, sort, .. } = wanted.clone();
+            let mut route = match workspace_id {
+                Some(id) => Route::get(["workspaces", &id, "api-clients"]),
+                None => Route::get(["api-clients"]),
+            };
+            let pairs = metadata.into_iter().map(|(key, value)| (format!("metadata.{key}").into(), value));
+            route.query.extend(pairs);
+            route
                 .with("label", label)
                 .with("product", product)
                 .with("status", status)
+                .with("secret_expires_before", wanted.secret_expires_before.map(to_rfc3339))
+                .with("unused_since", wanted.unused_since.map(to_rfc3339))
+                .with("sort", sort.map(name_of))
         }
-        List::Tokens { client_id } => Route::get(["api-clients", client_id, "access-tokens"]),
+        List::Tokens(wanted) => match wanted.of_client() {
+            Some(client_id) => Route::get(["api-clients", client_id, "access-tokens"]),
+            None => Route::get(["access-tokens"])
+                .with("client_id", wanted.client_id.clone())
+                .with("expires_before", wanted.expires_before.map(to_rfc3339))
+                .with("never_expires", wanted.never_expires.map(|never| never.to_string()))
+                .with("status", Some(name_of(wanted.status()))),
+        },
         List::SigningKeys => Route::get(["signing-keys"]),
         List::AuditEvents(wanted) => {
             let AuditList { workspace_id, client_id, action, since, until } = wanted.clone();
@@ -61,6 +80,11 @@ pub(super) fn of_list(list: &List, limit: u32, cursor: Option<String>) -> Route 
         }
     };
     route.with("limit", Some(limit.to_string())).with("cursor", cursor)
+}
+
+/// The name of a choice, the same at the command line and in a query.
+fn name_of(choice: impl ValueEnum) -> String {
+    choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
 /// The route of a use case.

@@ -1,5 +1,6 @@
 //! What commands ask of Mintmark, as data: answered by the services over the database, or by a server over HTTP.
 
+use clap::ValueEnum;
 use serde_json::Value;
 
 /// A list, read page by page.
@@ -8,18 +9,76 @@ pub(in crate::cli) enum List {
     Workspaces,
     Products,
     Clients(ClientList),
-    Tokens { client_id: String },
+    Tokens(TokenList),
     SigningKeys,
     AuditEvents(AuditList),
 }
 
-/// Which API clients.
+/// Which API clients, and in which order. Instants are Unix seconds.
 #[derive(Debug, Clone)]
 pub(in crate::cli) struct ClientList {
-    pub(in crate::cli) workspace_id: String,
+    /// `None` for those of all workspaces.
+    pub(in crate::cli) workspace_id: Option<String>,
     pub(in crate::cli) label: Option<String>,
     pub(in crate::cli) product: Option<String>,
     pub(in crate::cli) status: Option<String>,
+    pub(in crate::cli) metadata: Vec<(String, String)>,
+    pub(in crate::cli) secret_expires_before: Option<i64>,
+    pub(in crate::cli) unused_since: Option<i64>,
+    pub(in crate::cli) sort: Option<Sort>,
+}
+
+/// The order of API clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Sort {
+    #[value(name = "label")]
+    Label,
+    #[value(name = "-label")]
+    LabelDescending,
+    #[value(name = "created_at")]
+    CreatedAt,
+    #[value(name = "-created_at")]
+    CreatedAtDescending,
+    #[value(name = "last_used_at")]
+    LastUsedAt,
+    #[value(name = "-last_used_at")]
+    LastUsedAtDescending,
+    #[value(name = "expires_at")]
+    ExpiresAt,
+    #[value(name = "-expires_at")]
+    ExpiresAtDescending,
+}
+
+/// Which recorded tokens. Instants are Unix seconds.
+#[derive(Debug, Clone)]
+pub(in crate::cli) struct TokenList {
+    /// `None` for those of all API clients.
+    pub(in crate::cli) client_id: Option<String>,
+    pub(in crate::cli) expires_before: Option<i64>,
+    pub(in crate::cli) never_expires: Option<bool>,
+    /// `None` for those that are valid if no API client is named, and for all of a named one.
+    pub(in crate::cli) status: Option<TokenStatus>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum TokenStatus {
+    Live,
+    Revoked,
+    All,
+}
+
+impl TokenList {
+    /// The client all of whose tokens are listed, if nothing else is asked.
+    pub(super) fn of_client(&self) -> Option<&str> {
+        let plain = self.expires_before.is_none() && self.never_expires.is_none() && self.status.is_none();
+        self.client_id.as_deref().filter(|_| plain)
+    }
+
+    /// Which tokens by their status.
+    pub(super) fn status(&self) -> TokenStatus {
+        let default = if self.client_id.is_some() { TokenStatus::All } else { TokenStatus::Live };
+        self.status.unwrap_or(default)
+    }
 }
 
 /// Which audit events. Instants are Unix seconds.

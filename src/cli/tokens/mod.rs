@@ -8,15 +8,18 @@ use serde_json::{Value, json};
 use super::clients::named;
 use super::confirm::Confirm;
 use super::output::Format;
-use super::target::{Connection, List, OnToken, Target, UseCase};
-use super::values::{Members, TokenEnd};
+use super::target::{Connection, List, OnToken, Target, TokenList, TokenStatus, UseCase};
+use super::values::{End, Members, TokenEnd};
 use super::{Failure, Global};
 use verify::Verify;
 
 const COLUMNS: &[&str] =
     &["jti", "scope", "issued_at", "expires_at", "revoked_at", "last_introspected_at", "issued_by"];
+/// Those of a list over all API clients.
+const COLUMNS_OF_ALL: &[&str] = &["client_id", "jti", "scope", "issued_at", "expires_at", "issued_by"];
 const MEMBERS: &[&str] = &[
     "jti",
+    "client_id",
     "scope",
     "products",
     "kid",
@@ -63,11 +66,24 @@ enum Verb {
 
 #[derive(Debug, Subcommand)]
 enum OnRecords {
-    /// List the recorded tokens of an API client, newest first
-    #[command(after_help = "Example:\n  mintmark tokens list CLIENT_ID --json")]
+    /// List the recorded tokens of an API client, newest first, or the valid ones of all API clients
+    #[command(after_help = "\
+Examples:
+  mintmark tokens list CLIENT_ID --json
+  mintmark tokens list --never-expires true
+  mintmark tokens list --expires-before 7d")]
     List {
-        /// The API client
-        client_id: String,
+        /// The API client [default: all]
+        client_id: Option<String>,
+        /// Only those that expire before then: a date, or a duration from now like 7d
+        #[arg(long, value_name = "DATE")]
+        expires_before: Option<End>,
+        /// Only those that never expire, or only those that do
+        #[arg(long, value_name = "true|false")]
+        never_expires: Option<bool>,
+        /// Which of them [default: all of an API client, else live]
+        #[arg(long)]
+        status: Option<TokenStatus>,
         /// At most this many [default: all]
         #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
         limit: Option<u32>,
@@ -131,8 +147,11 @@ impl Tokens {
 
 async fn act(verb: OnRecords, target: &Target<'_>, format: Format) -> Result<(), Failure> {
     match verb {
-        OnRecords::List { client_id, limit } => {
-            target.print(&List::Tokens { client_id }, limit, format, COLUMNS).await
+        OnRecords::List { client_id, expires_before, never_expires, status, limit } => {
+            let columns = if client_id.is_some() { COLUMNS } else { COLUMNS_OF_ALL };
+            let expires_before = expires_before.and_then(|End(at)| at);
+            let list = List::Tokens(TokenList { client_id, expires_before, never_expires, status });
+            target.print(&list, limit, format, columns).await
         }
         OnRecords::Create { client_id, scope, token_expiry } => {
             let members = Members::default().with("scope", scope).with("token_expiry", token_expiry);

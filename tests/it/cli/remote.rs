@@ -76,7 +76,17 @@ async fn every_noun_works_as_at_the_server(engine: Engine) {
     assert_eq!(at.json(&["clients", "enable", id])["status"], "active");
     at.same(&["clients", "show", id]);
     assert_eq!(at.same(&["clients", "list", "acme", "--label", "er"])["items"].as_array().unwrap().len(), 1);
+    // Not `same`: the server has a use of this test's own token in memory.
+    let found =
+        |args: &[&str]| at.json(&[&["clients", "list"], args].concat())["items"].as_array().unwrap().len();
+    assert_eq!((found(&[]), found(&["platform"]), found(&["--sort", "-label", "--limit", "1"])), (2, 1, 1));
+    assert_eq!((found(&["--metadata", "a=b"]), found(&["--metadata", "a=c"])), (1, 0));
     let secret = at.json(&["clients", "add-secret", id, "--expire-others-after", "1h"]);
+    assert_eq!(
+        (found(&["--secret-expires-before", "2h"]), found(&["--secret-expires-before", "1m"])),
+        (1, 0)
+    );
+    assert_eq!((found(&["acme", "--unused-since", "1d"]), found(&["acme", "--product", "gst"])), (1, 1));
     let secret_id = text(&secret, "secret_id");
     let deleted = at.json(&["clients", "delete-secret", id, secret_id, "--force"]);
     assert_eq!(deleted, json!({"client_id": id, "secret_id": secret_id, "deleted": true}));
@@ -89,7 +99,14 @@ async fn every_noun_works_as_at_the_server(engine: Engine) {
     at.same(&["tokens", "show", id, jti]);
     // The token that the client got by itself, and this one.
     assert_eq!(at.same(&["tokens", "list", id])["items"].as_array().unwrap().len(), 2);
+    let tokens =
+        |args: &[&str]| at.same(&[&["tokens", "list"], args].concat())["items"].as_array().unwrap().len();
+    assert_eq!(
+        (tokens(&[]), tokens(&["--never-expires", "true"]), tokens(&[id, "--expires-before", "2d"])),
+        (2, 1, 1)
+    );
     assert_eq!(at.json(&["tokens", "revoke", id, jti])["revoked"], true);
+    assert_eq!((tokens(&["--status", "revoked"]), tokens(&[]), tokens(&["--status", "all"])), (1, 1, 2));
     let all = at.run(&["tokens", "revoke-all", id]).must_succeed().stdout;
     assert_eq!(all, format!("all tokens of the API client {id} revoked\n"));
     assert!(text(&at.json(&["tokens", "show", id, jti]), "revoked_at").starts_with("20"));
