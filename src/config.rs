@@ -144,12 +144,14 @@ pub struct TokenSettings {
     pub serve_stale_seconds: i64,
     /// How the `exp` of a token that never expires is written.
     pub never_expires_exp: NeverExpiresExp,
+    /// `expires_in` of token responses with such a token, in seconds; `None` leaves it out.
+    pub never_expires_in: Option<i64>,
 }
 
 /// `tokens.never_expires.exp`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NeverExpiresExp {
-    /// `exp` is the last second of the year 9999.
+    /// `exp` is the first second of the year 2200.
     Far,
     /// There is no `exp`, and the header says `typ: JWT`.
     Omit,

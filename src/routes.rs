@@ -6,7 +6,7 @@
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder};
 
 use crate::docs;
 use crate::manage::{
@@ -36,7 +36,12 @@ pub fn configure(config: &mut ServiceConfig, doors: Doors, issuer_path: &str) {
         config.service(web::scope(issuer_path).configure(|config| endpoints(config, doors)));
     }
     endpoints(config, doors);
-    config.default_service(web::to(problem::not_found));
+    config.default_service(web::to(no_route));
+}
+
+/// Answers what has no route: with a hint where one helps, else 404.
+async fn no_route(request: HttpRequest) -> HttpResponse {
+    oauth::answer_nearby(&request).unwrap_or_else(|| problem::not_found(&request))
 }
 
 fn endpoints(config: &mut ServiceConfig, doors: Doors) {
@@ -52,7 +57,7 @@ fn endpoints(config: &mut ServiceConfig, doors: Doors) {
             .service(web::resource("/oauth2/verify").to(verify::any))
             .service(at("/.well-known/jwks.json").get(jwks::get).done())
             .service(at("/.well-known/oauth-authorization-server").get(metadata::get).done())
-            .service(at("/.well-known/openid-configuration").get(metadata::get).done());
+            .service(at("/.well-known/openid-configuration").get(metadata::get_openid).done());
     }
     config
         .service(at("/healthz").get(health::healthz).done())

@@ -41,9 +41,11 @@ pub(super) fn register(metrics: &Metrics, services: &Arc<Services>) {
         "Status lists signed; all other responses came from the cache",
         move || lists.read_and_signed().1,
     );
-    let ring = Arc::clone(&services.ring);
+    let (ring, clock) = (Arc::clone(&services.ring), Arc::clone(services.clock()));
     metrics.gauges_read_by("signing_keys", "Published signing keys by phase", ["phase"], move || {
-        let count = |phase: Phase| ([phase.as_str()], i64::try_from(ring.count(phase)).unwrap_or(i64::MAX));
+        let now = clock.now();
+        let count =
+            |phase: Phase| ([phase.as_str()], i64::try_from(ring.count(phase, now)).unwrap_or(i64::MAX));
         [Phase::Pending, Phase::Active, Phase::Retiring].map(count).to_vec()
     });
 }

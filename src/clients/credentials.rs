@@ -18,7 +18,7 @@ use crate::model::key::Alg;
 use crate::model::proof::Proof;
 use crate::model::reach::Reach;
 use crate::model::scope::Permission;
-use crate::model::secret;
+use crate::model::secret::{self, SecretFault};
 use crate::model::status::Slot;
 use crate::model::workspace::PLATFORM;
 use crate::storage::StoredCredentials;
@@ -89,6 +89,8 @@ pub(super) struct StoredSecret {
 pub enum Refusal {
     /// There is no such client.
     UnknownClient,
+    /// What was sent was meant to be a secret, and is none of anybody's.
+    MalformedSecret(SecretFault),
     /// The client has no such secret.
     WrongSecret,
     /// The secret has expired.
@@ -108,6 +110,10 @@ impl Refusal {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::UnknownClient => "unknown_client",
+            Self::MalformedSecret(SecretFault::WhiteSpace) => "white_space_around_secret",
+            Self::MalformedSecret(SecretFault::Length) => "secret_of_wrong_length",
+            Self::MalformedSecret(SecretFault::Alphabet) => "secret_with_wrong_characters",
+            Self::MalformedSecret(SecretFault::Checksum) => "secret_of_wrong_checksum",
             Self::WrongSecret => "wrong_secret",
             Self::ExpiredSecret => "expired_secret",
             Self::ClientDisabled => "client_disabled",
@@ -144,6 +150,17 @@ impl Credentials {
         Caller { reach, permissions, actor, client_id: Some(self.client_id.to_string()) }
     }
 
+    /// Why the client may not act with `secret` from `source` at `now`.
+    fn refusal(&self, secret: &StoredSecret, source: Option<IpAddr>, now: UnixSeconds) -> Option<Refusal> {
+        if secret.expires_at.is_some_and(|at| at <= now) {
+            return Some(Refusal::ExpiredSecret);
+        }
+        if let Err(refusal) = self.may_act(now) {
+            return Some(refusal);
+        }
+        (!self.allows(source)).then_some(Refusal::AddressNotAllowed)
+    }
+
     /// Whether the client may authenticate from `source`. IPv4-mapped IPv6 counts as IPv4; an unknown source is in no
     /// network, not even in the one of all addresses.
     fn allows(&self, source: Option<IpAddr>) -> bool {
@@ -173,6 +190,29 @@ impl Clients {
         let client_id = entry.as_ref().map_or_else(|| client_id.into(), |entry| Arc::clone(&entry.client_id));
         self.cache.fill(client_id, entry.clone(), seq);
         Ok(entry)
+    }
+
+    /// Checks again, after a client has changed, what a request authenticated with: `proof`, and that it may come from
+    /// `source`. The client is read from the database, so that nothing is judged by what was in memory.
+    ///
+    /// # Errors
+    /// [`Error`] when the client cannot be read; `Ok(Err(refusal))` when it is refused.
+    pub(crate) async fn authenticate_again(
+        &self,
+        client_id: &str,
+        proof: &Proof,
+        source: Option<IpAddr>,
+    ) -> Result<Result<Arc<Credentials>, Refusal>, Error> {
+        let now = self.kernel.clock.now();
+        let Some(credentials) = self.read_credentials(client_id).await? else {
+            return Ok(Err(Refusal::UnknownClient));
+        };
+        let Proof::Secret { secret_id } = proof;
+        let refusal = match credentials.secrets.iter().find(|secret| secret.secret_id == *secret_id) {
+            None => Some(Refusal::WrongSecret),
+            Some(secret) => credentials.refusal(secret, source, now),
+        };
+        Ok(refusal.map_or(Ok(credentials), Err))
     }
 
     fn credentials_from(&self, stored: StoredCredentials) -> Credentials {
@@ -230,7 +270,7 @@ impl Clients {
     ) -> Result<Result<(Arc<Credentials>, Proof), Refusal>, Error> {
         // No client has a secret of another form or with a wrong checksum: no lookup, no hash.
         if !secret::is_well_formed(plain) {
-            return Ok(Err(Refusal::WrongSecret));
+            return Ok(Err(secret::fault(plain).map_or(Refusal::WrongSecret, Refusal::MalformedSecret)));
         }
         let now = self.kernel.clock.now();
         let Some(credentials) = self.credentials(client_id).await? else {
@@ -242,14 +282,8 @@ impl Clients {
         else {
             return Ok(Err(Refusal::WrongSecret));
         };
-        if secret.expires_at.is_some_and(|at| at <= now) {
-            return Ok(Err(Refusal::ExpiredSecret));
-        }
-        if let Err(refusal) = credentials.may_act(now) {
+        if let Some(refusal) = credentials.refusal(secret, source.into(), now) {
             return Ok(Err(refusal));
-        }
-        if !credentials.allows(source.into()) {
-            return Ok(Err(Refusal::AddressNotAllowed));
         }
         let secret_id = Arc::clone(&secret.secret_id);
         self.last_used.note_in(&secret.last_use, &secret_id, now);

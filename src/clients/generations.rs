@@ -70,6 +70,7 @@ impl Clients {
     ) -> Result<(), Error> {
         self.end_generation(tx, client, now).await?;
         client.generation += 1;
+        tx.generation_began(&client.client_id, now).await?;
         self.assign_slot(tx, client, now).await?;
         if client.slots_suspended_at.is_some() {
             tx.mark_slots(client.slot.as_slice(), Mark::Suspend).await?;

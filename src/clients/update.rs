@@ -17,6 +17,7 @@ use crate::model::client::{ActiveTokens, ApiClient, ClientRecord};
 use crate::model::clock::UnixSeconds;
 use crate::model::mail::MailKind;
 use crate::model::product::is_product_code;
+use crate::model::scope::Permission;
 use crate::model::workspace::Workspace;
 use crate::storage::{Change, Tx};
 
@@ -220,9 +221,16 @@ impl<'a> Withdrawn<'a> {
             return Self::All;
         }
         let products = missing_in(&after.products, &before.products).into_iter().map(String::as_str);
-        let permissions = missing_in(&after.permissions, &before.permissions);
-        let permissions = permissions.into_iter().map(|permission| permission.as_str());
-        let scopes: Vec<&str> = products.chain(permissions).collect();
+        let mut scopes: Vec<&str> = products.collect();
+        for permission in Permission::ALL {
+            // Also what a permission included: a token for `mintmark:read` alone ends with `mintmark:manage`.
+            let is_named =
+                before.permissions.contains(&permission) && !after.permissions.contains(&permission);
+            if is_named || permission.is_held(&before.permissions) && !permission.is_held(&after.permissions)
+            {
+                scopes.push(permission.as_str());
+            }
+        }
         if scopes.is_empty() { Self::Nothing } else { Self::Scopes(scopes) }
     }
 }

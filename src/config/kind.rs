@@ -44,6 +44,20 @@ impl Kind {
     }
 }
 
+/// The value without white space at its end, wherever it comes from: a line end comes along when a file is read, a space
+/// when a line is copied, and neither can be seen.
+pub(super) fn trimmed(value: ValueKind) -> ValueKind {
+    match value {
+        ValueKind::String(text) => ValueKind::String(text.trim_ascii_end().to_owned()),
+        ValueKind::Array(items) => {
+            let trimmed =
+                |item: Value| Value::new(item.origin().map(str::to_owned).as_ref(), self::trimmed(item.kind));
+            ValueKind::Array(items.into_iter().map(trimmed).collect())
+        }
+        other => other,
+    }
+}
+
 fn is_text(value: &Value) -> bool {
     matches!(value.kind, ValueKind::String(_))
 }

@@ -148,9 +148,8 @@ impl Layers {
                             remedy: "Keep one of the two variables".to_owned(),
                         });
                     }
-                    match std::fs::read_to_string(text) {
+                    match std::fs::read_to_string(text.trim_end()) {
                         Ok(text) => {
-                            let text = text.trim_end_matches(['\r', '\n']).to_owned();
                             self.set(&mut layer, stem, Kind::Text, ValueKind::String(text), &name);
                         }
                         Err(why) => self.problems.push(unreadable(&name, &format!("{text}: {why}"))),
@@ -183,6 +182,7 @@ impl Layers {
 
     /// Takes a value into a layer if it has the type of its key.
     fn set(&mut self, layer: &mut Layer, key: &str, kind: Kind, value: ValueKind, set_by: &str) {
+        let value = kind::trimmed(value);
         if Kind::of(&value) == Some(kind) {
             layer.0.insert(key.to_owned(), Value::new(Some(&set_by.to_owned()), value));
             return;

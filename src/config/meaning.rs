@@ -23,6 +23,7 @@ use crate::model::expiry::LIFETIME_RANGE;
 use crate::model::key::Alg;
 
 const DAY: i64 = 86_400;
+const YEAR: i64 = 365 * DAY;
 
 /// Merges the layers and checks the values in force.
 pub(super) fn of(layers: Layers) -> Result<Settings, SettingsError> {
@@ -217,6 +218,8 @@ impl Check {
             &raw.never_expires.exp,
             &[("far", NeverExpiresExp::Far), ("omit", NeverExpiresExp::Omit)],
         );
+        let never_expires_in =
+            self.within("tokens.never_expires.expires_in", raw.never_expires.expires_in, 0..=YEAR);
         Some(TokenSettings {
             signing_alg: signing_alg?,
             default_audience: default_audience?,
@@ -224,6 +227,7 @@ impl Check {
             record_above_seconds,
             serve_stale_seconds,
             never_expires_exp: never_expires_exp?,
+            never_expires_in: (never_expires_in > 0).then_some(never_expires_in),
         })
     }
 

@@ -69,6 +69,7 @@ pub(super) struct Tokens {
 #[serde(deny_unknown_fields)]
 pub(super) struct NeverExpires {
     pub(super) exp: String,
+    pub(super) expires_in: i64,
 }
 
 #[derive(Deserialize)]

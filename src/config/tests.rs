@@ -48,6 +48,7 @@ fn the_defaults() {
     assert_eq!(settings.tokens.serve_stale_seconds, 0);
     assert_eq!(settings.status_lists.ttl_seconds, 60);
     assert_eq!(settings.tokens.never_expires_exp, NeverExpiresExp::Far);
+    assert_eq!(settings.tokens.never_expires_in, Some(31_536_000));
     assert_eq!(settings.verify.token_headers, [""; 0]);
     assert_eq!(settings.log.format, LogFormat::Text);
     assert_eq!(settings.log.level.to_string(), "info");
@@ -289,4 +290,28 @@ fn a_file_that_cannot_be_used_is_named() {
     assert!(missing.to_string().contains("/nowhere/my.toml: it cannot be read"), "{missing}");
     let broken = problem("server.listen = 1\nserver.listen = 2");
     assert!(broken.0.ends_with("mintmark.toml") && broken.1.contains("line 2"), "{broken:?}");
+}
+
+#[test]
+fn white_space_at_the_end_of_a_value_does_not_count() {
+    let file = "[server]\nlisten = \"127.0.0.1:9000 \"\npublic_url = \"https://tokens.example.com\\n\"\n\
+                trusted_proxies = [\"10.0.0.0/8\\r\\n\"]\n[tokens]\nsigning_alg = \"EdDSA\\t \"\n";
+    let secret = std::env::temp_dir().join(format!("mintmark-url-{}", std::process::id()));
+    std::fs::write(&secret, "sqlite://data/other.db \r\n").unwrap();
+    let env = [
+        ("MINTMARK__SERVER__WORKERS", "5\n"),
+        ("MINTMARK__LOG__FORMAT", "json\r\n"),
+        ("MINTMARK__VERIFY__TOKEN_HEADERS", "X-Token \n"),
+        ("MINTMARK__DATABASE__URL_FILE", &format!("{}\n", secret.display())),
+    ];
+    let settings = load(file, &env).unwrap();
+    std::fs::remove_file(&secret).unwrap();
+    assert_eq!(settings.server.listen.to_string(), "127.0.0.1:9000");
+    assert_eq!(settings.server.public_url.as_str(), "https://tokens.example.com");
+    assert_ne!(settings.server.trusted_proxies, TrustedProxies::default());
+    assert_eq!(settings.tokens.signing_alg, Alg::EdDSA);
+    assert_eq!(settings.server.workers, 5);
+    assert_eq!(settings.log.format, LogFormat::Json);
+    assert_eq!(settings.verify.token_headers, ["x-token"]);
+    assert_eq!(settings.database.url.expose(), "sqlite://data/other.db");
 }

@@ -10,6 +10,8 @@ pub(crate) const CHALLENGE: &str = r#"Bearer realm="mintmark""#;
 pub(crate) enum Bearer<'a> {
     /// No header, or another scheme, which counts as no token (RFC 6750 §3).
     Missing,
+    /// What looks like a token, without the scheme before it.
+    WithoutScheme,
     /// A token; it may be empty.
     Token(&'a str),
     /// It has bytes that no token can have.
@@ -27,7 +29,11 @@ impl<'a> Bearer<'a> {
             (Some(_), Some(_)) => Self::Repeated,
             (Some(line), None) => match line.to_str() {
                 Err(_) => Self::Malformed,
-                Ok(line) => token(line).map_or(Self::Missing, Self::Token),
+                Ok(line) => match token(line) {
+                    Some(token) => Self::Token(token),
+                    None if is_jwt(line.trim_matches(' ')) => Self::WithoutScheme,
+                    None => Self::Missing,
+                },
             },
         }
     }
@@ -39,7 +45,20 @@ pub(crate) fn token(line: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
 }
 
-/// Whether a query has a token (RFC 6750 §2.3), which would end up in logs and browser histories.
+/// Whether a text looks like a JWT: three parts in base64url, of which the first is a JSON object (RFC 7519 §3).
+fn is_jwt(text: &str) -> bool {
+    let is_base64url = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    text.starts_with("ey")
+        && text.split('.').count() == 3
+        && text.split('.').all(|part| part.bytes().all(is_base64url))
+}
+
+/// What to say of a token that may be cut: the length tells, since it is shown where a token is made.
+pub(crate) fn cut(token: &str) -> String {
+    format!("it may have been cut when pasted; it has {} characters", token.chars().count())
+}
+
+/// Whether a query carries a token (RFC 6750 §2.3), which would end in logs and histories.
 pub(crate) fn is_in_query(query: &str) -> bool {
     query.split('&').any(|pair| pair.split('=').next() == Some("access_token"))
 }
@@ -64,6 +83,12 @@ mod tests {
             (&[b"bEARER   a.b.c "], Bearer::Token("a.b.c")),
             (&[b"Bearer"], Bearer::Token("")),
             (&[b"Basic YTpi"], Bearer::Missing),
+            (&[b"eyJh.b.c-_"], Bearer::WithoutScheme),
+            (&[b"eyJh.b."], Bearer::WithoutScheme),
+            (&[b"eyJh.b"], Bearer::Missing),
+            (&[b"a.b.c"], Bearer::Missing),
+            (&[b"eyJh.b.c="], Bearer::Missing),
+            (&[b"DPoP eyJh.b.c"], Bearer::Missing),
             (&[b"Bearer a\xff"], Bearer::Malformed),
             (&[b"Bearer a", b"Bearer a"], Bearer::Repeated),
             (&[b"Bearer a", b"Basic YTpi"], Bearer::Repeated),

@@ -96,27 +96,53 @@ async fn collect(payload: &mut Payload, limit: usize) -> Result<Bytes, BodyError
     Ok(body.freeze())
 }
 
-/// Whether the body is of one of `media_types`, named in one `Content-Type` header, in UTF-8. Another charset is refused,
-/// since the text would be misread.
-pub(crate) fn has_type(headers: &HeaderMap, media_types: &[&str]) -> bool {
-    let mut types = headers.get_all(header::CONTENT_TYPE);
-    let (Some(only), None) = (types.next(), types.next()) else { return false };
-    is_type(only.to_str().unwrap_or_default(), media_types)
+/// The type of a body, as its one `Content-Type` header names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MediaType<'a> {
+    /// The one of those that were asked for.
+    pub(crate) name: &'a str,
+    /// Whether it is in UTF-8: no other charset is named.
+    pub(crate) is_utf8: bool,
 }
 
-fn is_type(content_type: &str, media_types: &[&str]) -> bool {
-    let mut parts = content_type.split(';').map(str::trim);
-    let essence = parts.next().unwrap_or_default();
-    media_types.iter().any(|media_type| essence.eq_ignore_ascii_case(media_type))
-        && parts.filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
+impl<'a> MediaType<'a> {
+    /// The type of a body, if it is one of `media_types`.
+    pub(crate) fn of(headers: &HeaderMap, media_types: &[&'a str]) -> Option<Self> {
+        let mut types = headers.get_all(header::CONTENT_TYPE);
+        let (Some(only), None) = (types.next(), types.next()) else { return None };
+        Self::read(only.to_str().ok()?, media_types)
+    }
+
+    fn read(content_type: &str, media_types: &[&'a str]) -> Option<Self> {
+        let mut parts = content_type.split(';').map(str::trim);
+        let essence = parts.next().unwrap_or_default();
+        let name = media_types.iter().find(|media_type| essence.eq_ignore_ascii_case(media_type))?;
+        let is_utf8 = parts.filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
             !name.trim().eq_ignore_ascii_case("charset")
                 || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
-        })
+        });
+        Some(Self { name, is_utf8 })
+    }
+}
+
+/// Whether the body is of one of `media_types`, in UTF-8. Another charset is refused rather than misread.
+pub(crate) fn has_type(headers: &HeaderMap, media_types: &[&str]) -> bool {
+    MediaType::of(headers, media_types).is_some_and(|media_type| media_type.is_utf8)
+}
+
+/// The body without the byte order mark that some programs write before UTF-8.
+pub(crate) fn without_mark(mut body: Bytes) -> Bytes {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    if body.starts_with(MARK) { body.split_off(MARK.len()) } else { body }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_type;
+    use super::*;
+
+    fn is_type(content_type: &str, media_types: &[&str]) -> bool {
+        MediaType::read(content_type, media_types).is_some_and(|media_type| media_type.is_utf8)
+    }
 
     #[test]
     fn t19_media_types() {
@@ -153,5 +179,19 @@ mod tests {
             assert!(!is_type(bad, &json), "{bad}");
         }
         assert!(!is_type("application/merge-patch+json", &json[..1]));
+        for other in ["iso-8859-1", "utf-16", "", "utf-8; charset=us-ascii"] {
+            let named = format!("Application/X-WWW-Form-Urlencoded; charset={other}");
+            let read = MediaType::read(&named, &form);
+            assert_eq!(read, Some(MediaType { name: form[0], is_utf8: false }), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_once_and_at_the_beginning() {
+        for (body, rest) in
+            [("\u{feff}a=b", "a=b"), ("\u{feff}\u{feff}", "\u{feff}"), ("a\u{feff}", "a\u{feff}"), ("", "")]
+        {
+            assert_eq!(without_mark(Bytes::copy_from_slice(body.as_bytes())), rest);
+        }
     }
 }

@@ -15,7 +15,8 @@ pub(crate) fn version_tag(version: i64) -> String {
 pub(crate) enum IfMatch {
     /// Any version.
     Any,
-    /// One of these versions. A weak tag matches no version, since the comparison is strong.
+    /// One of these versions. A weak tag names its version too, although the comparison is strong by the RFC (RFC 9110
+    /// §13.1.1): a proxy that compresses replies makes tags weak, and a version is the same however it was encoded.
     Versions(Vec<i64>),
     /// The header is not a list of entity tags.
     Malformed,
@@ -26,9 +27,7 @@ impl IfMatch {
     pub(crate) fn of(request: &HttpRequest) -> Self {
         match Tags::of(request, header::IF_MATCH) {
             Tags::Absent | Tags::Any => Self::Any,
-            Tags::These(tags) => {
-                Self::Versions(tags.iter().filter(|tag| !tag.weak).filter_map(Tag::version).collect())
-            }
+            Tags::These(tags) => Self::Versions(tags.iter().filter_map(Tag::version).collect()),
             Tags::Unreadable => Self::Malformed,
         }
     }
@@ -112,14 +111,13 @@ impl Tags {
             if rest.is_empty() {
                 return (!tags.is_empty()).then_some(Self::These(tags));
             }
-            let weak = rest.starts_with("W/");
             let quoted = rest.strip_prefix("W/").unwrap_or(rest).strip_prefix('"')?;
             // There may be a comma within the quotes, but no quote.
             let (opaque, after) = quoted.split_once('"')?;
             if !opaque.bytes().all(|b| b == 0x21 || (0x23..=0x7e).contains(&b)) {
                 return None;
             }
-            tags.push(Tag { weak, opaque: opaque.to_owned() });
+            tags.push(Tag { opaque: opaque.to_owned() });
             rest = after.trim_start_matches([' ', '\t']);
             if !rest.is_empty() && !rest.starts_with(',') {
                 return None;
@@ -130,7 +128,6 @@ impl Tags {
 
 #[derive(Debug, PartialEq, Eq)]
 struct Tag {
-    weak: bool,
     opaque: String,
 }
 
@@ -158,15 +155,16 @@ mod tests {
     }
 
     #[test]
-    fn if_match_is_strong() {
+    fn if_match_names_versions() {
         let versions = |versions: &[i64]| IfMatch::Versions(versions.to_vec());
         for (lines, expected) in [
             (&[][..], IfMatch::Any),
             (&["*"][..], IfMatch::Any),
             (&[r#""v3""#][..], versions(&[3])),
-            (&[r#""v3", W/"v4" ,"v5","x,y""#][..], versions(&[3, 5])),
+            (&[r#""v3", W/"v4" ,"v5","x,y""#][..], versions(&[3, 4, 5])),
             (&[r#""v3""#, r#""v4""#][..], versions(&[3, 4])),
-            (&[r#"W/"v3""#][..], versions(&[])),
+            (&[r#"W/"v3""#][..], versions(&[3])),
+            (&[r#"W/"v03""#][..], versions(&[])),
             (&[r#""v03","v+3","v","3","""#][..], versions(&[])),
         ] {
             assert_eq!(IfMatch::of(&request(lines)), expected, "{lines:?}");

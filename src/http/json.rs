@@ -5,20 +5,51 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+/// What is wrong with a JSON text, and where. It quotes nothing of the text, since that may hold a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JsonError {
+    /// It is not UTF-8.
+    NotUtf8,
+    /// An object names a member twice, found at this line and column.
+    Twice(usize, usize),
+    /// It is not JSON, or is nested deeper than any reader takes, found at this line and column.
+    NotJson(usize, usize),
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotUtf8 => f.write_str("is not UTF-8"),
+            Self::Twice(line, column) => write!(f, "names a member twice at line {line} column {column}"),
+            Self::NotJson(line, column) => {
+                write!(f, "is not valid JSON, or is nested too deep, at line {line} column {column}")
+            }
+        }
+    }
+}
+
 /// Reads a JSON text.
 ///
 /// # Errors
-/// What is wrong and where. The text is not quoted, since it may contain a secret.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Value, String> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
+/// [`JsonError`].
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| JsonError::NotUtf8)?;
     let mut reader = serde_json::Deserializer::from_str(text);
-    Strict.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value)).map_err(|error| {
-        let what = match error.classify() {
-            serde_json::error::Category::Data => "names a member twice",
-            _ => "is not valid JSON, or is nested too deep,",
-        };
-        format!("{what} at line {} column {}", error.line(), error.column())
-    })
+    Strict.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value)).map_err(
+        |error| match error.classify() {
+            serde_json::error::Category::Data => JsonError::Twice(error.line(), error.column()),
+            _ => JsonError::NotJson(error.line(), error.column()),
+        },
+    )
+}
+
+/// How many objects and arrays `value` has inside one another; 0 for a value that is neither.
+pub(crate) fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// Any JSON value without an object in which a member occurs twice.
@@ -117,8 +148,15 @@ mod tests {
     }
 
     #[test]
+    fn depth_counts_what_is_inside_one_another() {
+        for (text, expected) in [("1", 0), ("{}", 1), ("[[],{}]", 2), (r#"{"a":[{"b":1}],"c":[]}"#, 3)] {
+            assert_eq!(depth(&parse(text.as_bytes()).unwrap()), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn an_error_quotes_nothing() {
-        let error = parse(br#"{"client_secret":"mms_x","client_secret":"mms_y"}"#).unwrap_err();
+        let error = parse(br#"{"client_secret":"mms_x","client_secret":"mms_y"}"#).unwrap_err().to_string();
         assert!(error.starts_with("names a member twice at line 1"), "{error}");
     }
 }

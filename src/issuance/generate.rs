@@ -71,23 +71,29 @@ impl Issuer {
     ) -> Result<GeneratedToken, Error> {
         let client = self.tokens.client_to_issue_for(caller, client_id).await?;
         wanted.check(&client)?;
-        let request = TokenRequest { scope: wanted.scope.as_deref().unwrap_or_default(), resources: &[] };
-        let token = Wanted {
-            request,
+        let now = self.kernel.clock.now();
+        let token = |client: &Credentials| Wanted {
+            request: TokenRequest {
+                scope: wanted.scope.as_deref().unwrap_or_default(),
+                ..TokenRequest::default()
+            },
             token_expiry: wanted.token_expiry.unwrap_or(client.token_expiry),
             issued_by: &caller.actor.name,
             is_recorded: true,
-            now: self.kernel.clock.now(),
+            now,
         };
-        if let Some(made) = self.generate_once(caller, &client, token, save.as_ref()).await? {
+        if let Some(made) = self.generate_once(caller, &client, token(&client), save.as_ref()).await? {
             return Ok(made);
         }
-        let client = self.after_key_change(&client).await.map_err(|error| self.refusal(error, &client))?;
-        let made = self.generate_once(caller, &client, token, save.as_ref()).await?;
-        made.ok_or_else(|| self.refusal(IssueError::NoKey, &client))
+        // The client's generation or the key ended meanwhile: judged again, once.
+        self.ledger.poll().await?;
+        let client = self.tokens.client_to_issue_for(caller, client_id).await?;
+        wanted.check(&client)?;
+        let made = self.generate_once(caller, &client, token(&client), save.as_ref()).await?;
+        made.ok_or(Error::ChangedAgain)
     }
 
-    /// `None` if the key was retired between signing and recording.
+    /// `None` if the client's generation or the key ended between signing and recording.
     async fn generate_once(
         &self,
         caller: &Manager,
@@ -128,6 +134,7 @@ impl Issuer {
                     missing.join("; ")
                 })
             }
+            IssueError::ChangedAgain => Error::ChangedAgain,
             // The fields were checked before, against the client as it was then.
             IssueError::ClientChanged | IssueError::Grant(_) => Error::Conflict(
                 "the API client or its workspace was changed at the same time: read it again, then repeat the request"

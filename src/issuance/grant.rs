@@ -9,12 +9,13 @@ use crate::model::grant::{Grant, Grantable, Offer};
 use crate::model::scope;
 
 /// Why a request gets no grant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GrantError {
     /// The scope does not follow the grammar of RFC 6749 §3.3.
     MalformedScope,
-    /// The client is not granted a scope token, or is granted nothing at all.
-    ScopeNotGranted,
+    /// The client is not granted these scope tokens, with a space between them; empty if they cannot be named, or if the
+    /// client is granted nothing at all.
+    ScopeNotGranted(Box<str>),
     /// A resource is not an audience of the scope, or an audience of the scope is not among the resources.
     TargetNotGranted,
     /// Never-expiring tokens are no longer allowed by the workspace or a product.
@@ -34,7 +35,8 @@ pub(super) fn select<'a>(
         return Err(GrantError::MalformedScope);
     }
     let is_resource = |part: &&Grantable| resources.iter().any(|resource| **resource == *part.audience);
-    let grant = if scope.is_empty() {
+    let asked = scope::tokens(scope);
+    let grant = if asked.clone().next().is_none() {
         if resources.is_empty() {
             Cow::Borrowed(&offer.whole)
         } else {
@@ -42,11 +44,12 @@ pub(super) fn select<'a>(
             Cow::Owned(Grant::of(&chosen.into_iter()))
         }
     } else {
-        let asked = |part: &&Grantable| scope.split(' ').any(|token| *token == *part.scope);
-        if scope.split(' ').any(|token| offer.part(token).is_none()) {
-            return Err(GrantError::ScopeNotGranted);
+        let refused = asked.clone().filter(|token| offer.part(token).is_none());
+        if refused.clone().next().is_some() {
+            return Err(GrantError::ScopeNotGranted(named(refused)));
         }
-        let chosen: Vec<&Grantable> = offer.parts.iter().filter(asked).collect();
+        let is_asked = |part: &&Grantable| asked.clone().any(|token| *token == *part.scope);
+        let chosen: Vec<&Grantable> = offer.all().filter(is_asked).collect();
         if !resources.is_empty() && !chosen.iter().all(is_resource) {
             return Err(GrantError::TargetNotGranted);
         }
@@ -57,9 +60,29 @@ pub(super) fn select<'a>(
         return Err(GrantError::TargetNotGranted);
     }
     if grant.scope.is_empty() {
-        return Err(GrantError::ScopeNotGranted);
+        return Err(GrantError::ScopeNotGranted(Box::default()));
     }
     Ok(grant)
+}
+
+/// The scope tokens that are refused, as far as an error can name them: those of a length that a scope token here has.
+fn named<'a>(refused: impl Iterator<Item = &'a str>) -> Box<str> {
+    const LONGEST: usize = 64;
+    const IN_ALL: usize = 256;
+    let mut names = String::new();
+    for token in refused.filter(|token| token.len() <= LONGEST) {
+        if names.split(' ').any(|name| name == token) {
+            continue;
+        }
+        if names.len() + 1 + token.len() > IN_ALL {
+            break;
+        }
+        if !names.is_empty() {
+            names.push(' ');
+        }
+        names.push_str(token);
+    }
+    names.into_boxed_str()
 }
 
 /// When a token expires.
@@ -159,9 +182,30 @@ mod tests {
 
     #[test]
     fn more_than_granted_is_refused() {
-        assert_eq!(scope_and_audience("gst other", &[]), Err(GrantError::ScopeNotGranted));
-        assert_eq!(scope_and_audience("GST", &[]), Err(GrantError::ScopeNotGranted));
-        assert_eq!(scope_and_audience(" gst", &[]), Err(GrantError::MalformedScope));
+        let refused = |names: &str| Err(GrantError::ScopeNotGranted(names.into()));
+        assert_eq!(scope_and_audience("gst other", &[]), refused("other"));
+        assert_eq!(scope_and_audience("b GST gst a b", &[]), refused("b GST a"));
+        assert_eq!(scope_and_audience("gst\t", &[]), Err(GrantError::MalformedScope));
+        // What is longer than any name here is not repeated, and not without end.
+        assert_eq!(scope_and_audience(&"x".repeat(65), &[]), refused(""));
+        let many: Vec<String> = (0..100).map(|n| format!("scope-{n:02}")).collect();
+        let Err(GrantError::ScopeNotGranted(names)) = scope_and_audience(&many.join(" "), &[]) else {
+            panic!("{many:?} granted");
+        };
+        assert!((200..=256).contains(&names.len()) && many.join(" ").starts_with(&*names), "{names}");
+    }
+
+    #[test]
+    fn who_manages_may_ask_to_read_and_does_not_get_it_unasked() {
+        let audiences =
+            Audiences { default: Arc::from("https://h/products"), issuer: Arc::from("https://h") };
+        let offer = Offer::new(&[], &[Permission::Manage], &audiences);
+        let scope = |asked| select(&offer, asked, &[]).map(|grant| grant.scope.to_string());
+        assert_eq!(scope("").unwrap(), "mintmark:manage");
+        assert_eq!(scope("mintmark:read").unwrap(), "mintmark:read");
+        assert_eq!(scope("mintmark:read mintmark:manage").unwrap(), "mintmark:manage mintmark:read");
+        let offer = Offer::new(&[], &[Permission::Introspect], &audiences);
+        assert!(select(&offer, "mintmark:read", &[]).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! expires soon is stateless: issuing it writes nothing. Any other is recorded, and its row is durable before the token
 //! is returned.
 
+mod again;
 mod claims;
 mod generate;
 mod grant;
@@ -14,6 +15,7 @@ mod own_tokens;
 mod status;
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use mintmark_verifier::claims::FAR_EXP;
@@ -54,6 +56,8 @@ pub struct TokenRequest<'a> {
     pub scope: &'a str,
     /// Resource indicators (RFC 8707); empty for none.
     pub resources: &'a [String],
+    /// Where it comes from, if that is known; checked again if the client changes meanwhile.
+    pub source: Option<IpAddr>,
 }
 
 /// A signed token, recorded if it has to be.
@@ -92,6 +96,8 @@ pub enum IssueError {
     Grant(GrantError),
     /// The client changed during the request and may no longer have this token.
     ClientChanged,
+    /// The client's generation or its key changed twice during the request: it may be repeated.
+    ChangedAgain,
     /// There is no active key of the algorithm and class that the token needs.
     NoKey,
     /// The database does not answer.
@@ -205,24 +211,17 @@ impl Issuer {
         }
         // Boxed, as are the steps of a recorded token, so that the future of a stateless one stays small.
         Box::pin(async {
-            let client = self.after_key_change(client).await?;
+            let client = self.judge_again(&client.client_id, proof, request.source).await?;
             // The proof is checked again where the row is written, so this one is recorded in any case.
-            let wanted = Wanted { is_recorded: true, ..wanted };
+            let wanted = Wanted { is_recorded: true, token_expiry: client.token_expiry, ..wanted };
             let second = self.attempt(&client, wanted, async |token, _| record(&client, token).await).await?;
-            Ok(second.ok_or(IssueError::NoKey)?.into_owned())
+            Ok(second.ok_or(IssueError::ChangedAgain)?.into_owned())
         })
         .await
     }
 
-    /// Takes over that another process retired a key, or revoked it and moved its clients to a new generation. Returns
-    /// the client as it is now, to sign for with the next key.
-    async fn after_key_change(&self, client: &Credentials) -> Result<Arc<Credentials>, IssueError> {
-        self.ledger.poll().await?;
-        self.clients.credentials(&client.client_id).await?.ok_or(IssueError::ClientChanged)
-    }
-
-    /// Signs a token and records it if it has to be. `None` if the key was retired between the two: then there is no
-    /// row. Keys do not rotate twice within one request, so a second attempt is enough, and a third would hide a fault.
+    /// Signs a token and records it if it has to be. `None` if the client's generation or the key ended between the two:
+    /// then there is no row. That hardly happens twice within one request, so a second attempt is enough.
     async fn attempt<'a>(
         &self,
         client: &'a Credentials,
@@ -268,7 +267,7 @@ impl Issuer {
         match Box::pin(record(&token, &issued)).await? {
             IssueCheck::Allowed => Ok(Some(issued)),
             IssueCheck::ClientNotAllowed => Err(IssueError::ClientChanged),
-            IssueCheck::KeyNotSigning => Ok(None),
+            IssueCheck::GenerationEnded | IssueCheck::KeyNotSigning => Ok(None),
         }
     }
 

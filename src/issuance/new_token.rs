@@ -39,7 +39,7 @@ impl NewToken {
         let grant = match grant::select(&client.offer, scope, &[]) {
             Ok(grant) => Some(grant),
             Err(GrantError::MalformedScope) => {
-                errors.add("/scope", "must be scope tokens with single spaces between them");
+                errors.add("/scope", "must be scope tokens with spaces between them");
                 None
             }
             Err(_) => {

@@ -42,6 +42,22 @@ struct Header<'a> {
     typ: &'a str,
 }
 
+/// The part of a published key that its signatures are as long as; only RSA keys have it.
+#[derive(Deserialize)]
+struct Modulus<'a> {
+    kid: &'a str,
+    n: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct Moduli<'a> {
+    #[serde(borrow)]
+    keys: Vec<Modulus<'a>>,
+}
+
+/// How long the signatures of ES256 and `EdDSA` are in base64url: 64 bytes.
+const SIGNATURE_CHARACTERS: usize = 86;
+
 impl Issuer {
     /// The claims of a valid access token of ours whose audience is this service (`aud` contains the issuer). Whether it
     /// was revoked is not checked.
@@ -59,6 +75,28 @@ impl Issuer {
     /// Why the token is invalid.
     pub fn verify_any_audience(&self, _: Confirmed, token: &str) -> Result<AccessTokenClaims, VerifyError> {
         self.own_checks.any_audience.verify(token, &self.ring.key_set(), self.kernel.clock.now())
+    }
+
+    /// Whether a token that did not verify has lost its end: it has not three parts, or its signature is shorter than those
+    /// of the key that it names.
+    #[cold]
+    pub fn is_cut(&self, token: &str) -> bool {
+        let mut parts = token.split('.');
+        let (Some(header), Some(_), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return true;
+        };
+        if token.len() > MAX_TOKEN_BYTES {
+            return false;
+        }
+        let Ok(json) = URL_SAFE_NO_PAD.decode(header) else { return false };
+        let Ok(Header { kid, .. }) = serde_json::from_slice(&json) else { return false };
+        let jwks = self.ring.jwks();
+        let Ok(Moduli { keys }) = serde_json::from_str(&jwks.body) else { return false };
+        let key = keys.iter().find(|key| key.kid == kid);
+        // Base64url of as many bytes as the modulus has (RFC 8017 §8).
+        key.is_some_and(|key| signature.len() < key.n.map_or(SIGNATURE_CHARACTERS, str::len))
     }
 
     /// Whether `token` claims to be another kind of JWT that is signed here: a status list or an introspection response.

@@ -42,8 +42,7 @@ impl Caller {
 
     /// Whether the caller holds a permission; `mintmark:manage` includes `mintmark:read`.
     pub fn holds(&self, permission: Permission) -> bool {
-        self.permissions.contains(&permission)
-            || (permission == Permission::Read && self.permissions.contains(&Permission::Manage))
+        permission.is_held(&self.permissions)
     }
 
     fn with(self, permission: Permission) -> Result<Self, Error> {

@@ -35,6 +35,9 @@ pub enum Error {
     /// The record changed since the caller read it (`If-Match`).
     #[error("the record has changed since it was read: read it again and repeat the change")]
     Changed,
+    /// The API client's tokens or its key were revoked twice during the request.
+    #[error("the API client or its signing key was changed at the same time, twice: repeat the request")]
+    ChangedAgain,
     /// Another request with the same idempotency key was first.
     #[error("another request with this idempotency key came first")]
     AlreadyAnswered,

@@ -158,6 +158,10 @@ impl From<Error> for Problem {
                 Kind::Conflict,
                 "Another request with this Idempotency-Key came first: repeat this one",
             ),
+            Error::ChangedAgain => Self::new(
+                Kind::Unavailable,
+                "The API client or its signing key was changed at the same time, twice; repeat the request",
+            ),
             Error::Stale | Error::Storage(_) | Error::SharedTransaction(_) | Error::Crypto(_) => Self::new(
                 Kind::Unavailable,
                 "The service cannot reach its database or confirm its state: try again",

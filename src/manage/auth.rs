@@ -125,6 +125,9 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
         tracing::info!(reason = error.code(), "refused an access token");
         match error {
             VerifyError::WrongAudience => not_for_us_alone(),
+            _ if services.issuer.is_cut(token) => {
+                invalid_token(format!("The token is not valid: {}", bearer::cut(token)))
+            }
             _ => invalid_token("The token is not valid here: get a new one from this service"),
         }
     })?;
@@ -150,7 +153,8 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
     let in_scope = |permission: &Permission| {
         claims.scope.split(' ').any(|name| Permission::from_str(name) == Ok(*permission))
     };
-    let permissions = client.permissions.iter().copied().filter(in_scope).collect();
+    let held = |permission: &Permission| permission.is_held(&client.permissions);
+    let permissions = Permission::ALL.into_iter().filter(held).filter(in_scope).collect();
     Ok(client.caller(permissions, peer::actor(request, &client.client_id)))
 }
 
@@ -161,18 +165,18 @@ fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
     }
     match Bearer::of(request.headers()) {
         Bearer::Token(token) => Ok(token),
-        Bearer::Missing => Err(no_token()),
+        Bearer::Missing => Err(no_token("Send an access token of this service as a bearer token")),
+        Bearer::WithoutScheme => Err(no_token(
+            "The Authorization header lacks the word Bearer before the token: send Authorization: Bearer TOKEN",
+        )),
         Bearer::Malformed => Err(invalid_token("The token is malformed: send it as it was issued")),
         Bearer::Repeated => Err(invalid_request("Send one Authorization header")),
     }
 }
 
-fn no_token() -> Problem {
-    Problem::new(
-        Kind::Unauthorized,
-        format!("Send an access token of this service as a bearer token: {REQUEST_ONE}"),
-    )
-    .with_header(header::WWW_AUTHENTICATE, CHALLENGE)
+fn no_token(why: &str) -> Problem {
+    Problem::new(Kind::Unauthorized, format!("{why}; {REQUEST_ONE}"))
+        .with_header(header::WWW_AUTHENTICATE, CHALLENGE)
 }
 
 fn invalid_token(detail: impl Into<String>) -> Problem {

@@ -52,7 +52,7 @@ pub(crate) async fn read(
     }
     let time = request.app_data::<Data<Settings>>().map_or(TIME, |settings| settings.server.request_timeout);
     let bytes = body::read(headers, pending, LIMIT, time).await;
-    let bytes = bytes.map_err(|error| refused(request.method(), error, time))?;
+    let bytes = body::without_mark(bytes.map_err(|error| refused(request.method(), error, time))?);
     if !has_content_type && !bytes.is_empty() {
         return Err(unsupported(request.method(), "Send Content-Type: application/json with a body"));
     }

@@ -95,6 +95,7 @@ impl From<Error> for Problem {
                 header::WWW_AUTHENTICATE,
                 format!(r#"Bearer realm="mintmark", error="insufficient_scope", scope="{permission}""#),
             )),
+            Error::ChangedAgain => Some((header::RETRY_AFTER, retry_after::AT_ONCE.to_string())),
             Error::Stale => {
                 tracing::warn!(%error, "refused: what is in memory may be out of date");
                 Some((header::RETRY_AFTER, retry_after::SECONDS.to_string()))
@@ -113,10 +114,10 @@ impl From<Error> for Problem {
     }
 }
 
-/// The reply to a path without a route.
-pub async fn not_found(request: HttpRequest) -> HttpResponse {
+/// Answers what has no route.
+pub fn not_found(request: &HttpRequest) -> HttpResponse {
     Problem::new(Kind::NotFound, "This path does not exist: /docs lists the paths")
-        .response(Some(RequestId::of(&request)))
+        .response(Some(RequestId::of(request)))
 }
 
 /// The reply to a method that a path does not have; `allow` lists those it has (RFC 9110 §15.5.6).

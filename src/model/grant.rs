@@ -108,6 +108,9 @@ pub struct Offer {
     pub whole: Grant,
     /// Its claims.
     pub whole_claims: GrantClaims,
+    /// `mintmark:read` of a client that holds `mintmark:manage` without it: granted to who asks for it, and not by
+    /// default.
+    pub included: Option<Grantable>,
 }
 
 /// The audiences that are not a product's own.
@@ -133,21 +136,27 @@ impl Offer {
             lifetime_max: product.max_token_lifetime_seconds,
             never_expires_allowed: product.never_expires_allowed,
         });
-        let permissions = permissions.iter().map(|permission| Grantable {
+        let grantable = |permission: Permission| Grantable {
             scope: permission.as_str().into(),
             audience: Arc::clone(&audiences.issuer),
             is_permission: true,
             lifetime_max: Some(super::expiry::PERMISSION_LIFETIME_MAX),
             never_expires_allowed: false,
-        });
-        let parts: Box<[Grantable]> = products.chain(permissions).collect();
+        };
+        let is_included = !permissions.contains(&Permission::Read) && Permission::Read.is_held(permissions);
+        let parts: Box<[Grantable]> = products.chain(permissions.iter().copied().map(grantable)).collect();
         let whole = Grant::of(&parts.iter());
         let whole_claims = GrantClaims::of(&whole);
-        Self { parts, whole, whole_claims }
+        Self { parts, whole, whole_claims, included: is_included.then(|| grantable(Permission::Read)) }
     }
 
-    /// The part with this scope token.
+    /// Everything that may be asked for by name.
+    pub fn all(&self) -> impl Iterator<Item = &Grantable> + Clone {
+        self.parts.iter().chain(&self.included)
+    }
+
+    /// What has this scope token.
     pub fn part(&self, scope: &str) -> Option<&Grantable> {
-        self.parts.iter().find(|part| *part.scope == *scope)
+        self.all().find(|part| *part.scope == *scope)
     }
 }

@@ -26,6 +26,11 @@ impl Permission {
     /// Every permission, in the order of their names.
     pub const ALL: [Self; 3] = [Self::Introspect, Self::Manage, Self::Read];
 
+    /// Whether a holder of the permissions `held` holds this one: `mintmark:manage` includes `mintmark:read`.
+    pub fn is_held(self, held: &[Self]) -> bool {
+        held.contains(&self) || (self == Self::Read && held.contains(&Self::Manage))
+    }
+
     /// The scope token.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -50,26 +55,37 @@ impl FromStr for Permission {
     }
 }
 
-/// Whether `scope` follows the grammar of RFC 6749 §3.3: scope tokens of `%x21 / %x23-5B / %x5D-7E` with single spaces
-/// between them. An empty scope is allowed and means that none was requested (RFC 6749 §3.2).
+/// The scope tokens of `scope`. Spaces that separate nothing are ignored; without any token, none was requested (RFC 6749
+/// §3.2).
+pub fn tokens(scope: &str) -> impl Iterator<Item = &str> + Clone {
+    scope.split(' ').filter(|token| !token.is_empty())
+}
+
+/// Whether `scope` has only scope tokens as RFC 6749 §3.3 writes them (`%x21 / %x23-5B / %x5D-7E`), with spaces between.
 pub fn is_well_formed(scope: &str) -> bool {
-    scope.is_empty()
-        || scope.split(' ').all(|token| {
-            !token.is_empty() && token.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
-        })
+    scope.bytes().all(|b| matches!(b, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_well_formed;
+    use super::{is_well_formed, tokens};
 
     #[test]
     fn grammar() {
-        for good in ["", "gst", "gst e-invoicing", "!#[]~"] {
+        for good in ["", "gst", "gst e-invoicing", "!#[]~", " gst", "gst ", "a  b"] {
             assert!(is_well_formed(good), "{good:?}");
         }
-        for bad in [" gst", "gst ", "a  b", "a\tb", "a\nb", "a\"", "a\\", "ä"] {
+        for bad in ["a\tb", "a\nb", "a\"", "a\\", "ä"] {
             assert!(!is_well_formed(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn spaces_that_separate_nothing_are_ignored() {
+        for (scope, expected) in
+            [("", &[][..]), (" ", &[]), ("a", &["a"]), ("  b  a ", &["b", "a"]), ("a b", &["a", "b"])]
+        {
+            assert_eq!(tokens(scope).collect::<Vec<_>>(), expected, "{scope:?}");
         }
     }
 }

@@ -59,6 +59,34 @@ pub fn is_well_formed(text: &str) -> bool {
         && from_base62(checksum) == Some(expected)
 }
 
+/// What is wrong with a text that was meant to be a secret of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretFault {
+    /// There is white space at an end.
+    WhiteSpace,
+    /// It is shorter or longer than a secret is.
+    Length,
+    /// It has a character that no secret has.
+    Alphabet,
+    /// Its checksum is not that of the rest: a character is wrong.
+    Checksum,
+}
+
+/// What is wrong with `text`. `None` for a well-formed secret, and for what does not begin like one.
+pub fn fault(text: &str) -> Option<SecretFault> {
+    let trimmed = text.trim();
+    let rest = trimmed.strip_prefix(PREFIX)?;
+    if trimmed.len() != text.len() {
+        Some(SecretFault::WhiteSpace)
+    } else if !rest.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        Some(SecretFault::Alphabet)
+    } else if text.len() != LEN {
+        Some(SecretFault::Length)
+    } else {
+        (!is_well_formed(text)).then_some(SecretFault::Checksum)
+    }
+}
+
 /// A client secret as stored. The plain one cannot be recovered from it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientSecret {
@@ -108,6 +136,22 @@ mod tests {
             let mut other = text.as_bytes().to_vec();
             other[position] = if other[position] == b'A' { b'B' } else { b'A' };
             assert!(!is_well_formed(std::str::from_utf8(&other).unwrap()), "changed at {position}");
+        }
+        for (fault_of, expected) in [
+            (text.to_owned(), None),
+            ("secret".to_owned(), None),
+            (String::new(), None),
+            (" mms".to_owned(), None),
+            (format!("{text}\n"), Some(SecretFault::WhiteSpace)),
+            (format!("\u{a0}{text}"), Some(SecretFault::WhiteSpace)),
+            ("mms_".to_owned(), Some(SecretFault::Length)),
+            (text[..52].to_owned(), Some(SecretFault::Length)),
+            (format!("{text}x"), Some(SecretFault::Length)),
+            (text.replace('_', "_-"), Some(SecretFault::Alphabet)),
+            (format!("{text}:"), Some(SecretFault::Alphabet)),
+            (format!("mms_{}", "0".repeat(49)), Some(SecretFault::Checksum)),
+        ] {
+            assert_eq!(fault(&fault_of), expected, "{fault_of}");
         }
         assert!(!is_well_formed(""));
         assert!(!is_well_formed(&"ä".repeat(27)));

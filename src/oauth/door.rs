@@ -18,6 +18,8 @@ pub struct Door {
     pub(super) throttle: Throttle,
     pub(super) metadata: Metadata,
     pub(super) token_headers: TokenHeaders,
+    /// `expires_in` of a token that never expires, in seconds.
+    pub(super) never_expires_in: Option<i64>,
     /// How long a body may take to arrive.
     pub(super) request_timeout: Duration,
 }
@@ -32,6 +34,7 @@ impl Door {
             throttle: Throttle::new(Arc::clone(services.clock())),
             metadata,
             token_headers: TokenHeaders::new(settings),
+            never_expires_in: settings.tokens.never_expires_in,
             request_timeout: settings.server.request_timeout,
             services,
             metrics,

@@ -1,6 +1,9 @@
 //! The errors of RFC 6749 §5.2, RFC 8707 §2 and RFC 7009 §2.2.1, and nothing else: code, fixed description, status, headers.
 //!
-//! Descriptions are constants, so that no part of a request is echoed (§5.2 allows only some characters).
+//! Descriptions are constants, so that no byte of a request is echoed (§5.2 allows only some characters), but for the names
+//! of scopes, whose characters were checked.
+
+use std::borrow::Cow;
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -15,18 +18,23 @@ use crate::kernel::Error;
 const BASIC_CHALLENGE: &str = "Basic realm=\"mintmark\", charset=\"UTF-8\"";
 
 /// An error reply of an OAuth endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OAuthError {
     /// 400 `invalid_request`, with what is wrong and what to send instead.
     InvalidRequest(&'static str),
     /// 401 `invalid_client`; the reply is the same for every reason.
     InvalidClient,
+    /// 401 `invalid_client` for what cannot be anybody's credentials, with what is wrong with it. Never depends on the
+    /// client.
+    MalformedCredentials(&'static str),
     /// 400 `unsupported_grant_type`.
     UnsupportedGrantType,
     /// 400 `unauthorized_client`, with what is not allowed.
     UnauthorizedClient(&'static str),
     /// 400 `invalid_scope`.
     InvalidScope(&'static str),
+    /// 400 `invalid_scope`, with the names that are not granted, as far as they can be named.
+    ScopeNotGranted(Box<str>),
     /// 400 `invalid_target` (RFC 8707).
     InvalidTarget,
     /// 400 `unsupported_token_type` (RFC 7009 §2.2.1).
@@ -43,36 +51,49 @@ pub enum OAuthError {
     TooManyFailures(u32),
     /// 503: the database does not answer, or there is no key to sign with.
     Unavailable,
+    /// 503: the client or its key changed twice during the request.
+    ChangedAgain,
 }
 
 #[derive(Serialize)]
-struct Body {
+struct Body<'a> {
     error: &'static str,
-    error_description: &'static str,
+    error_description: &'a str,
 }
 
 impl OAuthError {
     /// The error code on the wire.
-    pub fn code(self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::InvalidRequest(_)
             | Self::MethodNotAllowed
             | Self::TooSlow
             | Self::TooLarge
             | Self::EncodedBody => "invalid_request",
-            Self::InvalidClient => "invalid_client",
+            Self::InvalidClient | Self::MalformedCredentials(_) => "invalid_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnauthorizedClient(_) => "unauthorized_client",
-            Self::InvalidScope(_) => "invalid_scope",
+            Self::InvalidScope(_) | Self::ScopeNotGranted(_) => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::UnsupportedTokenType => "unsupported_token_type",
-            Self::TooManyFailures(_) | Self::Unavailable => "temporarily_unavailable",
+            Self::TooManyFailures(_) | Self::Unavailable | Self::ChangedAgain => "temporarily_unavailable",
         }
     }
 
-    fn description(self) -> &'static str {
-        match self {
-            Self::InvalidRequest(why) | Self::UnauthorizedClient(why) | Self::InvalidScope(why) => why,
+    fn description(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::ScopeNotGranted(names) if !names.is_empty() => {
+                return Cow::Owned(format!(
+                    "not granted to this client: {names}; leave scope out to get all that is granted"
+                ));
+            }
+            Self::ScopeNotGranted(_) => {
+                "a requested scope is not granted to this client: leave scope out to get all that is granted"
+            }
+            Self::InvalidRequest(why)
+            | Self::MalformedCredentials(why)
+            | Self::UnauthorizedClient(why)
+            | Self::InvalidScope(why) => why,
             Self::InvalidClient => {
                 "client authentication failed: check the client id and secret, and that the client is active; the operator finds the reason under the X-Request-Id of this response"
             }
@@ -93,7 +114,8 @@ impl OAuthError {
             Self::Unavailable => {
                 "the service cannot answer at the moment: wait for the seconds in Retry-After"
             }
-        }
+            Self::ChangedAgain => "the client or its signing key was changed during the request: try again",
+        })
     }
 
     /// The database or the like failed. The cause is logged here, once, and is not in the reply.
@@ -129,15 +151,16 @@ impl ResponseError for OAuthError {
             | Self::UnsupportedGrantType
             | Self::UnauthorizedClient(_)
             | Self::InvalidScope(_)
+            | Self::ScopeNotGranted(_)
             | Self::InvalidTarget
             | Self::UnsupportedTokenType => StatusCode::BAD_REQUEST,
-            Self::InvalidClient => StatusCode::UNAUTHORIZED,
+            Self::InvalidClient | Self::MalformedCredentials(_) => StatusCode::UNAUTHORIZED,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::EncodedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyFailures(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable | Self::ChangedAgain => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -145,7 +168,7 @@ impl ResponseError for OAuthError {
         let mut response = HttpResponse::build(self.status_code());
         no_store(&mut response);
         match self {
-            Self::InvalidClient => {
+            Self::InvalidClient | Self::MalformedCredentials(_) => {
                 response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static(BASIC_CHALLENGE)));
             }
             Self::MethodNotAllowed => {
@@ -157,13 +180,16 @@ impl ResponseError for OAuthError {
             Self::Unavailable => {
                 retry_after::insert(&mut response);
             }
-            // The rest of the body is not read, so the connection cannot be used again.
+            Self::ChangedAgain => {
+                response.insert_header((header::RETRY_AFTER, retry_after::AT_ONCE));
+            }
+            // What is left of the body is not read, so the connection cannot be used again.
             Self::TooSlow | Self::TooLarge | Self::EncodedBody => {
                 response.force_close();
             }
             _ => {}
         }
-        response.json(Body { error: self.code(), error_description: self.description() })
+        response.json(Body { error: self.code(), error_description: &self.description() })
     }
 }
 
@@ -196,6 +222,9 @@ mod tests {
             OAuthError::EncodedBody,
             OAuthError::TooManyFailures(1),
             OAuthError::Unavailable,
+            OAuthError::ChangedAgain,
+            OAuthError::ScopeNotGranted("gst [a] {b}~!#".into()),
+            OAuthError::ScopeNotGranted(Box::default()),
         ];
         for error in all {
             assert!(

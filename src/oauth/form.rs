@@ -1,5 +1,6 @@
-//! Reads an `application/x-www-form-urlencoded` body as RFC 6749 §3.2 and appendix B require: strictly, so that nothing
-//! is misread. A known parameter may be sent once, an empty one counts as absent, an unknown one is ignored.
+//! Reads an `application/x-www-form-urlencoded` body as RFC 6749 §3.2 and appendix B want it: strictly, so that nothing
+//! is misread. Known parameters come at most once, empty ones count as absent, unknown ones are ignored. A body may be
+//! JSON instead ([`super::json_form`]).
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -8,11 +9,13 @@ use actix_web::http::header::HeaderMap;
 use actix_web::web::Bytes;
 
 use super::error::OAuthError;
-use crate::http::body;
+use crate::http::body::{self, MediaType};
 use crate::http::connection::PendingBody;
 
 /// The media type of a form.
 const FORM: &str = "application/x-www-form-urlencoded";
+/// The other media type that is taken.
+const JSON: &str = "application/json";
 
 /// The largest body of an OAuth request, in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -20,20 +23,34 @@ const BODY_LIMIT: usize = 64 * 1024;
 const NOT_UTF8_FORM: OAuthError =
     OAuthError::InvalidRequest("the body is not a UTF-8 form: check percent-encoding, without NUL bytes");
 
-/// Reads the body of a form, which has `time` to arrive.
+/// A body as its media type says it is to be read.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// A form.
+    Form(Bytes),
+    /// JSON.
+    Json(Bytes),
+}
+
+/// Reads the body of a request, which has `time` to arrive.
 ///
 /// # Errors
-/// 415, 413 and 408 as `invalid_request`, which is also for a body that is not a form.
+/// 415, 413 and 408 as `invalid_request`, which is also for a body of another type.
 pub(super) async fn read(
     headers: &HeaderMap,
     pending: &mut PendingBody,
     time: Duration,
-) -> Result<Bytes, OAuthError> {
+) -> Result<Body, OAuthError> {
     body::must_be_plain(headers)?;
-    if body::has_type(headers, &[FORM]) {
-        return Ok(body::read(headers, pending, BODY_LIMIT, time).await?);
+    let media_type = MediaType::of(headers, &[FORM, JSON]).ok_or(OAuthError::InvalidRequest(
+        "send Content-Type: application/x-www-form-urlencoded with a form, or application/json",
+    ))?;
+    let bytes = body::without_mark(body::read(headers, pending, BODY_LIMIT, time).await?);
+    // What is ASCII reads the same in UTF-8, whatever charset a client names out of habit.
+    if !media_type.is_utf8 && !bytes.is_ascii() {
+        return Err(OAuthError::InvalidRequest("the body is not in UTF-8: send it in UTF-8"));
     }
-    Err(OAuthError::InvalidRequest("send Content-Type: application/x-www-form-urlencoded, in UTF-8"))
+    Ok(if media_type.name == FORM { Body::Form(bytes) } else { Body::Json(bytes) })
 }
 
 /// Decodes form encoding (RFC 6749 appendix B). `None` for a malformed escape, text that is not UTF-8, and NUL.
@@ -70,6 +87,10 @@ pub(super) fn each(
     mut take: impl FnMut(&str, Cow<'_, str>) -> Result<(), OAuthError>,
 ) -> Result<(), OAuthError> {
     let body = std::str::from_utf8(body).map_err(|_| NOT_UTF8_FORM)?;
+    // It would be read as part of the last value, of the secret or the grant type for example.
+    if body.ends_with(['\n', '\r']) {
+        return Err(OAuthError::InvalidRequest("the form ends with a line end: send it without"));
+    }
     for pair in body.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = decode(name).ok_or(NOT_UTF8_FORM)?;

@@ -62,7 +62,7 @@ pub async fn post(
 ) -> HttpResponse {
     let answer = match &caller {
         Ok(caller) => answer(&request, caller, &door.services).await,
-        Err(error) => Err(*error),
+        Err(error) => Err(error.clone()),
     };
     answer.unwrap_or_else(|error| error.error_response())
 }

@@ -6,8 +6,10 @@ mod door;
 pub mod error;
 mod form;
 pub mod introspect;
+mod json_form;
 pub mod jwks;
 pub mod metadata;
+mod nearby;
 pub mod presented_token;
 pub mod revoke;
 pub mod status_lists;
@@ -15,3 +17,4 @@ pub mod token;
 pub mod verify;
 
 pub use door::Door;
+pub(crate) use nearby::answer as answer_nearby;

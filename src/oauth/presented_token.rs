@@ -6,6 +6,7 @@ use std::future::Future;
 use super::authenticate::Form;
 use super::error::OAuthError;
 use super::form::Once;
+use super::json_form::Member;
 use crate::kernel::Error;
 use crate::ledger::{Confirmed, Ledger};
 
@@ -36,6 +37,14 @@ impl Form for PresentedToken {
             "token" => self.token.put(value, "token was sent twice: send it once"),
             "token_type_hint" => self.hint.put(value, "token_type_hint was sent twice: send it once"),
             _ => Ok(()),
+        }
+    }
+
+    fn member(name: &str) -> Option<Member> {
+        match name {
+            "token" => Some(Member::string("token must be a string")),
+            "token_type_hint" => Some(Member::string("token_type_hint must be a string")),
+            _ => None,
         }
     }
 

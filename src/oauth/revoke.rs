@@ -22,7 +22,7 @@ pub async fn post(
 ) -> HttpResponse {
     let outcome = match &caller {
         Ok(caller) => revoke(&request, caller, &door.services).await,
-        Err(error) => Err(*error),
+        Err(error) => Err(error.clone()),
     };
     match outcome {
         Ok(()) => {

@@ -11,6 +11,7 @@ use super::authenticate::{Authenticated, Form};
 use super::door::Door;
 use super::error::{OAuthError, no_store};
 use super::form::Once;
+use super::json_form::Member;
 use crate::issuance::{GrantError, IssueError, Issued, Issuer, TokenRequest};
 use crate::kernel::Error;
 use crate::ledger::Ledger;
@@ -65,6 +66,19 @@ impl Form for TokenForm {
         }
     }
 
+    fn member(name: &str) -> Option<Member> {
+        match name {
+            "grant_type" => Some(Member::string("grant_type must be a string")),
+            "scope" => Some(Member::string(
+                "scope must be a string: the names with a space between them, not a list",
+            )),
+            "resource" => {
+                Some(Member { must_be: "resource must be a string or a list of strings", repeats: true })
+            }
+            _ => None,
+        }
+    }
+
     fn complete(&self) -> Result<(), OAuthError> {
         match self.grant_type {
             Some(GrantType::ClientCredentials | GrantType::Other) => Ok(()),
@@ -78,8 +92,11 @@ impl Form for TokenForm {
 /// Answers a token request.
 pub async fn post(caller: Result<Authenticated<TokenForm>, OAuthError>, door: Data<Door>) -> HttpResponse {
     let response = match &caller {
-        Ok(caller) => issue(caller, &door.services.issuer).await.and_then(|issued| success(&issued)),
-        Err(error) => Err(*error),
+        Ok(caller) => {
+            let issued = issue(caller, &door.services.issuer).await;
+            issued.and_then(|issued| success(&issued, door.never_expires_in))
+        }
+        Err(error) => Err(error.clone()),
     };
     match response {
         Ok(response) => {
@@ -87,7 +104,7 @@ pub async fn post(caller: Result<Authenticated<TokenForm>, OAuthError>, door: Da
             response
         }
         Err(error) => {
-            door.metrics.token(outcome_of(error));
+            door.metrics.token(outcome_of(&error));
             error.error_response()
         }
     }
@@ -98,20 +115,23 @@ async fn issue<'a>(caller: &'a Authenticated<TokenForm>, issuer: &Issuer) -> Res
     if form.grant_type != Some(GrantType::ClientCredentials) {
         return Err(OAuthError::UnsupportedGrantType);
     }
-    let request = TokenRequest { scope: form.scope.get().unwrap_or_default(), resources: &form.resources };
+    let request = TokenRequest {
+        scope: form.scope.get().unwrap_or_default(),
+        resources: &form.resources,
+        source: caller.source(),
+    };
     let outcome = issuer.issue(caller.credentials(), caller.proof(), request).await;
     outcome.map_err(|error| match error {
         IssueError::Grant(GrantError::MalformedScope) => {
-            OAuthError::InvalidScope("scope is malformed: send scope names with one space between them")
+            OAuthError::InvalidScope("scope is malformed: send scope names with spaces between them")
         }
-        IssueError::Grant(GrantError::ScopeNotGranted) => OAuthError::InvalidScope(
-            "a requested scope is not granted to this client: leave scope out to get all that is granted",
-        ),
+        IssueError::Grant(GrantError::ScopeNotGranted(names)) => OAuthError::ScopeNotGranted(names),
         IssueError::Grant(GrantError::TargetNotGranted) => OAuthError::InvalidTarget,
         IssueError::Grant(GrantError::NeverExpiresNotAllowed) => OAuthError::UnauthorizedClient(
             "tokens that never expire are no longer allowed for this client: an operator must give it a finite token_expiry",
         ),
         IssueError::ClientChanged => OAuthError::InvalidClient,
+        IssueError::ChangedAgain => OAuthError::ChangedAgain,
         IssueError::NoKey => {
             tracing::error!("no active signing key of the needed algorithm and class");
             OAuthError::Unavailable
@@ -120,8 +140,8 @@ async fn issue<'a>(caller: &'a Authenticated<TokenForm>, issuer: &Issuer) -> Res
     })
 }
 
-fn success(issued: &Issued<'_>) -> Result<HttpResponse, OAuthError> {
-    let body = reply(issued).map_err(|error| {
+fn success(issued: &Issued<'_>, never_expires_in: Option<i64>) -> Result<HttpResponse, OAuthError> {
+    let body = reply(issued, never_expires_in).map_err(|error| {
         tracing::error!(%error, "a token response could not be written");
         OAuthError::Unavailable
     })?;
@@ -132,14 +152,14 @@ fn success(issued: &Issued<'_>) -> Result<HttpResponse, OAuthError> {
         .body(body))
 }
 
-/// RFC 6749 §5.1. A never-expiring token has no `expires_in`.
-fn reply(issued: &Issued<'_>) -> std::io::Result<Vec<u8>> {
+/// RFC 6749 §5.1. Clients keep a token for as long as `expires_in` says, so one that never expires has it too.
+fn reply(issued: &Issued<'_>, never_expires_in: Option<i64>) -> std::io::Result<Vec<u8>> {
     let Issued { access_token, expires_in, grant } = issued;
     // The names and the number take less than 128 bytes.
     let mut body = Vec::with_capacity(access_token.len() + grant.scope.len() + 128);
     // A JWT is base64url and dots, which JSON takes as they are; so it is not searched for characters to escape.
     write!(body, r#"{{"access_token":"{access_token}","token_type":"Bearer","#)?;
-    if let Some(expires_in) = expires_in {
+    if let Some(expires_in) = expires_in.or(never_expires_in) {
         write!(body, r#""expires_in":{expires_in},"#)?;
     }
     body.extend_from_slice(br#""scope":"#);
@@ -148,15 +168,15 @@ fn reply(issued: &Issued<'_>) -> std::io::Result<Vec<u8>> {
     Ok(body)
 }
 
-fn outcome_of(error: OAuthError) -> TokenOutcome {
+fn outcome_of(error: &OAuthError) -> TokenOutcome {
     match error {
-        OAuthError::InvalidClient => TokenOutcome::InvalidClient,
+        OAuthError::InvalidClient | OAuthError::MalformedCredentials(_) => TokenOutcome::InvalidClient,
         OAuthError::UnsupportedGrantType => TokenOutcome::UnsupportedGrantType,
         OAuthError::UnauthorizedClient(_) => TokenOutcome::UnauthorizedClient,
-        OAuthError::InvalidScope(_) => TokenOutcome::InvalidScope,
+        OAuthError::InvalidScope(_) | OAuthError::ScopeNotGranted(_) => TokenOutcome::InvalidScope,
         OAuthError::InvalidTarget => TokenOutcome::InvalidTarget,
         OAuthError::TooManyFailures(_) => TokenOutcome::Throttled,
-        OAuthError::Unavailable => TokenOutcome::Unavailable,
+        OAuthError::Unavailable | OAuthError::ChangedAgain => TokenOutcome::Unavailable,
         OAuthError::InvalidRequest(_)
         | OAuthError::UnsupportedTokenType
         | OAuthError::MethodNotAllowed

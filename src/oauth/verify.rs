@@ -1,8 +1,9 @@
 //! `/oauth2/verify`, any method: checks the token of a request for a proxy in front of another service (forward-auth with
 //! nginx `auth_request`, Traefik, Caddy, Envoy; `docs/forward-auth.md`).
 //!
-//! The status is 200, 401, 403 or 503, because nginx turns any other into 500. So only the token and the query are
-//! checked; no body is read, and the reply has none. Errors have the form of RFC 6750 §3.
+//! 200, 401, 403 or 503, and nothing else: nginx turns the rest into 500. So nothing of the request is refused but its
+//! token and its query, no body is read, and none is sent. (A head that HTTP itself does not take never gets here.) The
+//! headers of a reply are bounded by the length of a token, [`mintmark_verifier::MAX_TOKEN_BYTES`]. The words of a refusal are those of RFC 6750 §3.
 
 use std::borrow::Cow;
 
@@ -46,9 +47,9 @@ impl TokenHeaders {
 enum Refusal {
     /// It has no token.
     NoToken,
-    /// Its token is not valid; the text says what to do.
-    InvalidToken(&'static str),
-    /// Its token does not include all of these products.
+    /// It brings none that holds; the text says what to do.
+    InvalidToken(Cow<'static, str>),
+    /// Its token does not open these products.
     LacksProducts(String),
     /// The proxy sent a query that is not one of products.
     MalformedQuery,
@@ -56,11 +57,15 @@ enum Refusal {
     Unavailable,
 }
 
-const NOT_VALID: Refusal = Refusal::InvalidToken("the token is not valid: get a new one");
-const MALFORMED: Refusal = Refusal::InvalidToken("the token is malformed: send it as it was issued");
-const TWO_TOKENS: Refusal = Refusal::InvalidToken("more than one token was sent: send one");
+const NOT_VALID: Refusal = Refusal::InvalidToken(Cow::Borrowed("the token is not valid: get a new one"));
+const MALFORMED: Refusal =
+    Refusal::InvalidToken(Cow::Borrowed("the token is malformed: send it as it was issued"));
+const TWO_TOKENS: Refusal = Refusal::InvalidToken(Cow::Borrowed("more than one token was sent: send one"));
+const WITHOUT_SCHEME: Refusal = Refusal::InvalidToken(Cow::Borrowed(
+    "the Authorization header lacks the word Bearer before the token: send Authorization: Bearer TOKEN",
+));
 const BOUND: Refusal =
-    Refusal::InvalidToken("the token is bound to a key, and no proof of that key was sent");
+    Refusal::InvalidToken(Cow::Borrowed("the token is bound to a key, and no proof of that key was sent"));
 
 /// Any method on `/oauth2/verify`.
 pub async fn any(request: HttpRequest, door: Data<Door>) -> HttpResponse {
@@ -79,6 +84,12 @@ async fn claims(request: &HttpRequest, door: &Door) -> Result<AccessTokenClaims,
     let confirmed = services.ledger.confirm().await.map_err(|error| unavailable(&error))?;
     let claims = services.issuer.verify_any_audience(confirmed, token).map_err(|error| {
         tracing::info!(reason = error.code(), "refused an access token");
+        if services.issuer.is_cut(token) {
+            return Refusal::InvalidToken(Cow::Owned(format!(
+                "the token is not valid: {}",
+                bearer::cut(token)
+            )));
+        }
         NOT_VALID
     })?;
     if claims.cnf.is_some() {
@@ -99,9 +110,10 @@ async fn claims(request: &HttpRequest, door: &Door) -> Result<AccessTokenClaims,
 
 /// The token of a request, which must be the only one.
 fn presented<'a>(headers: &'a HeaderMap, elsewhere: &[HeaderName]) -> Result<&'a str, Refusal> {
-    let mut found = match Bearer::of(headers) {
+    let bearer = Bearer::of(headers);
+    let mut found = match bearer {
         Bearer::Token(token) => Some(token),
-        Bearer::Missing => None,
+        Bearer::Missing | Bearer::WithoutScheme => None,
         Bearer::Malformed => return Err(MALFORMED),
         Bearer::Repeated => return Err(TWO_TOKENS),
     };
@@ -111,7 +123,7 @@ fn presented<'a>(headers: &'a HeaderMap, elsewhere: &[HeaderName]) -> Result<&'a
             return Err(TWO_TOKENS);
         }
     }
-    found.ok_or(Refusal::NoToken)
+    found.ok_or(if bearer == Bearer::WithoutScheme { WITHOUT_SCHEME } else { Refusal::NoToken })
 }
 
 /// The product that a member of the query requires; `None` if it is another parameter.

@@ -1,5 +1,7 @@
 //! Deletes a signing key before the schedule does, on demand with every token that it signed.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::key::NewKey;
@@ -18,6 +20,13 @@ use crate::model::mail::MailKind;
 use crate::model::reach::Reach;
 use crate::model::token::STATELESS_LIFETIME_MAX;
 use crate::storage::{Change, Tx};
+
+/// A client that may hold tokens signed by a key.
+struct Holder {
+    client: ApiClient,
+    /// Whether some may be stateless ones, of its current generation.
+    by_generation: bool,
+}
 
 impl Signing {
     /// Deletes a key. With `revoke_tokens` every token it signed is revoked with it, and an active key gets a successor
@@ -132,20 +141,22 @@ impl Signing {
 
     /// The clients that may hold tokens signed by a key, locked: those with recorded ones and, for a key of the
     /// expiring class, those that may have been issued stateless ones.
-    async fn lock_holders(&self, tx: &mut Tx, kid: &str, now: UnixSeconds) -> Result<Vec<ApiClient>, Error> {
+    async fn lock_holders(&self, tx: &mut Tx, kid: &str, now: UnixSeconds) -> Result<Vec<Holder>, Error> {
         let keys = tx.signing_keys().await?;
         let Some(key) = keys.iter().find(|key| key.kid == kid) else { return Ok(Vec::new()) };
-        let mut ids = tx.clients_with_tokens_of_key(kid, now).await?;
+        let with_recorded = tx.clients_with_tokens_of_key(kid, now).await?;
+        let mut holders: BTreeMap<String, bool> = with_recorded.into_iter().map(|id| (id, false)).collect();
         if rotation::may_have_live_stateless_tokens(key, now) {
-            ids.extend(tx.client_ids_signed_by(key.alg, now - STATELESS_LIFETIME_MAX).await?);
-            ids.sort_unstable();
-            ids.dedup();
+            let (since, until) = (now - STATELESS_LIFETIME_MAX, rotation::signed_until(key));
+            let of_generation = tx.client_ids_signed_by(key.alg, since, until).await?;
+            holders.extend(of_generation.into_iter().map(|id| (id, true)));
         }
-        let mut clients = Vec::with_capacity(ids.len());
-        for client_id in ids {
-            clients.extend(tx.lock_client(&Reach::Platform, &client_id).await?);
+        let mut locked = Vec::with_capacity(holders.len());
+        for (client_id, by_generation) in holders {
+            let client = tx.lock_client(&Reach::Platform, &client_id).await?;
+            locked.extend(client.map(|client| Holder { client, by_generation }));
         }
-        Ok(clients)
+        Ok(locked)
     }
 
     /// Revokes every token that a key signed. Its row must say before that it no longer signs: until then another token
@@ -154,14 +165,14 @@ impl Signing {
         &self,
         tx: &mut Tx,
         key: &SigningKey,
-        holders: &mut [ApiClient],
+        holders: &mut [Holder],
         now: UnixSeconds,
     ) -> Result<usize, Error> {
         let revoked = tx.revoke_tokens_of_key(&key.kid, now).await?;
-        for client in holders {
+        for Holder { client, by_generation } in holders {
             let of_client =
                 revoked.iter().filter(|token| token.was_live && token.client_id == client.client_id).count();
-            if rotation::may_have_live_stateless_tokens(key, now) {
+            if *by_generation {
                 self.clients.new_generation(tx, client, now).await?;
                 tx.update_client(client).await?;
                 tx.changed(Change::Client(client.client_id.clone()));

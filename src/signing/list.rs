@@ -1,6 +1,6 @@
 //! Signing keys as an administrator sees them: a page of them, or one.
 
-use super::Signing;
+use super::{Signing, rotation};
 use crate::kernel::{Error, Reader};
 use crate::model::key::SigningKey;
 use crate::model::page::{Items, Page};
@@ -38,8 +38,10 @@ impl Signing {
     async fn published_keys(&self, caller: &Reader) -> Result<Vec<KeyRecord>, Error> {
         caller.must_read_platform("signing keys")?;
         let (keys, _) = self.kernel.storage.signing_keys().await?;
-        let live = self.kernel.storage.live_tokens_by_kid(self.kernel.clock.now()).await?;
-        Ok(keys
+        let now = self.kernel.clock.now();
+        let live = self.kernel.storage.live_tokens_by_kid(now).await?;
+        // The step that is due may be taken a moment later; the keys sign by it at once.
+        Ok(rotation::in_force(keys, now)
             .into_iter()
             .map(|key| KeyRecord { live_tokens: live_tokens_of(&live, &key.kid), key })
             .collect())

@@ -62,6 +62,14 @@ pub struct Published {
     pub use_for: UseFor,
     /// Its phase as stored.
     pub phase: Phase,
+    /// When it signs from.
+    pub activates_at: UnixSeconds,
+}
+
+impl Published {
+    fn is_due(&self, now: UnixSeconds) -> bool {
+        self.phase == Phase::Pending && self.activates_at <= now
+    }
 }
 
 impl KeyRing {
@@ -145,9 +153,19 @@ impl KeyRing {
         Arc::clone(&self.snapshot.load().jwks)
     }
 
-    /// How many published keys are in `phase`.
-    pub fn count(&self, phase: Phase) -> usize {
-        self.snapshot.load().published.values().filter(|key| key.phase == phase).count()
+    /// How many published keys are in `phase` at `now`, whether or not the steps that are due have been taken.
+    pub fn count(&self, phase: Phase, now: UnixSeconds) -> usize {
+        let snapshot = self.snapshot.load();
+        let is_followed = |key: &Published| {
+            let mut others = snapshot.published.values();
+            others.any(|other| other.is_due(now) && (other.alg, other.use_for) == (key.alg, key.use_for))
+        };
+        let in_force = |key: &Published| match key.phase {
+            Phase::Pending if key.is_due(now) => Phase::Active,
+            Phase::Active if is_followed(key) => Phase::Retiring,
+            stored => stored,
+        };
+        snapshot.published.values().filter(|key| in_force(key) == phase).count()
     }
 
     /// The parsed key of a stored one that may sign: the one of the last snapshot, or a new one.
@@ -184,7 +202,8 @@ impl Snapshot {
         let published = publish
             .iter()
             .map(|(key, _)| {
-                (key.kid.clone(), Published { alg: key.alg, use_for: key.use_for, phase: key.phase })
+                let SigningKey { alg, use_for, phase, activates_at, .. } = **key;
+                (key.kid.clone(), Published { alg, use_for, phase, activates_at })
             })
             .collect();
         #[expect(

@@ -87,12 +87,14 @@ fn the_key_set_lists_the_default_algorithm_first_and_nothing_that_is_gone() {
     let expected = [5, 4, 3, 2, 0, 6].map(|i: usize| keys[i].kid.clone());
     assert_eq!(kids(&jwks), expected);
     assert_eq!(f.ring.key_set().len(), 6, "our own verifier takes every key");
-    assert_eq!(
-        [Phase::Pending, Phase::Active, Phase::Retiring, Phase::Gone].map(|p| f.ring.count(p)),
-        [1, 4, 1, 0]
-    );
+    // As they are stored, and from the instant on at which the pending one signs.
+    for (now, counts) in [(8, [1, 4, 1, 0]), (9, [0, 4, 2, 0])] {
+        let phases = [Phase::Pending, Phase::Active, Phase::Retiring, Phase::Gone];
+        assert_eq!(phases.map(|phase| f.ring.count(phase, now)), counts, "{now}");
+    }
     assert_eq!(f.ring.published(&keys[1].kid), None);
-    let retiring = Published { alg: Alg::EdDSA, use_for: UseFor::Expiring, phase: Phase::Retiring };
+    let (alg, use_for, phase) = (Alg::EdDSA, UseFor::Expiring, Phase::Retiring);
+    let retiring = Published { alg, use_for, phase, activates_at: keys[2].activates_at };
     assert_eq!(f.ring.published(&keys[2].kid), Some(retiring));
     assert!(jwks.etag.starts_with('"') && jwks.etag.ends_with('"') && jwks.etag.len() == 45, "{}", jwks.etag);
 }

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ALGORITHMS = ["ES256", "EdDSA", "RS256"]
-# An hour; never by `exp` in the year 9999; never by no `exp` at all.
+# An hour; never by `exp` in the year 2200; never by no `exp` at all.
 KINDS = ["normal", "far", "omit"]
 CELLS = [f"{alg} {kind}" for alg in ALGORITHMS for kind in KINDS]
 

@@ -149,7 +149,7 @@ def run_quickstart(folder: Path) -> None:
 
 def anonymous(text: str) -> str:
     """A text without what is another in each run."""
-    for pattern, name in {r"\bcl_[0-9A-Za-z]{22}\b": "CLIENT_ID", r"\bmms_[0-9A-Za-z]{49}\b": "SECRET", r"\beyJ[\w.-]+…?": "TOKEN"}.items():
+    for pattern, name in {r"\bcl_[0-9A-Za-z]{22}\b": "CLIENT_ID", r"\bmms_[0-9A-Za-z]{49}\b": "SECRET", r"\beyJ[\w.-]+…?": "TOKEN", r"\b\d+ characters": "LENGTH"}.items():
         text = re.sub(pattern, name, text)
     return text
 

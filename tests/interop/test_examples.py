@@ -183,7 +183,7 @@ KEYS = {
     "PS256": rsa.generate_private_key(65537, 2048),
 }
 STRANGER = ec.generate_private_key(ec.SECP256R1())
-FAR = 253402300799
+FAR = 7258118400
 CLIENT = "cl_AAAAAAAAAAAAAAAAAAAAAA"
 STATUS_LIST = "/oauth2/status-lists/0"
 

@@ -138,8 +138,8 @@ impl Checks {
         typ: Typ,
     ) -> Result<Validity, VerifyError> {
         let ends = match (claims.never_expires, claims.exp, typ) {
-            // The two forms of a token that never expires: `exp` in the year 9999, or none.
-            (true, Some(FAR_EXP), Typ::AccessToken) | (true, None, Typ::Jwt) => {
+            // The two forms of a token that never expires: `exp` in the year 2200 or later, or none.
+            (true, Some(FAR_EXP..), Typ::AccessToken) | (true, None, Typ::Jwt) => {
                 if !self.never_expiring {
                     return Err(VerifyError::NeverExpiresRefused);
                 }

@@ -11,9 +11,13 @@ use std::marker::PhantomData;
 
 use crate::VerifyError;
 
-/// The `exp` of a never-expiring token in its `far` form: 9999-12-31T23:59:59Z, in Unix seconds. A token with a
-/// later instant is refused.
-pub const FAR_EXP: i64 = 253_402_300_799;
+/// The `exp` of a never-expiring token in its `far` form: 2200-01-01T00:00:00Z, in Unix seconds. Clocks of 64-bit
+/// nanoseconds end in 2262 and read a later instant as one in the past. Tokens from before this value have a later one,
+/// up to [`LAST_DATE`]: both are far.
+pub const FAR_EXP: i64 = 7_258_118_400;
+
+/// The last instant that a claim may have: 9999-12-31T23:59:59Z, in Unix seconds. A token with a later one is refused.
+pub const LAST_DATE: i64 = 253_402_300_799;
 
 /// The claims of a verified access token.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -30,7 +34,7 @@ pub struct AccessTokenClaims {
     /// When it was issued, Unix seconds.
     #[serde(deserialize_with = "numeric_date")]
     pub iat: i64,
-    /// When it expires, Unix seconds; [`FAR_EXP`] or absent for a never-expiring token.
+    /// When it expires, Unix seconds; [`FAR_EXP`], a later instant or absent for a never-expiring token.
     #[serde(default, deserialize_with = "present_date")]
     pub exp: Option<i64>,
     /// The token's own id.
@@ -254,7 +258,7 @@ pub(crate) fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserialize
 /// year 9999.
 pub(crate) fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     let seconds = i64::deserialize(deserializer)?;
-    if (0..=FAR_EXP).contains(&seconds) { Ok(seconds) } else { Err(D::Error::custom("time out of range")) }
+    if (0..=LAST_DATE).contains(&seconds) { Ok(seconds) } else { Err(D::Error::custom("time out of range")) }
 }
 
 pub(crate) fn present_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {

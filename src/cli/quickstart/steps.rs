@@ -54,8 +54,8 @@ impl Steps<'_> {
         let endpoint = token_endpoint(self.settings);
         let claims = &self.claims;
         let lasts = match self.exchanged.expires_in {
-            Some(seconds) => format!("expires in {seconds} seconds"),
-            None => "never expires".to_owned(),
+            Some(seconds) if !claims.never_expires => format!("expires in {seconds} seconds"),
+            _ => "never expires".to_owned(),
         };
         let end = if once { "" } else { "\n\nServing until Ctrl-C." };
         format!(
@@ -72,7 +72,7 @@ Each step has just been done. Its command repeats it in another terminal.
 
      curl -s -u {client_id}:{secret} {endpoint} -d grant_type=client_credentials
 
-     scope \"{scope}\", {lasts}
+     scope \"{scope}\", {lasts}, {length} characters
      {token}
 
 3. Another service verifies the token by itself, from the published keys.
@@ -93,6 +93,7 @@ The API is described at {issuer}/docs, every command at `{program} --help`.{end}
             secret = client_secret.expose(),
             scope = self.exchanged.scope,
             token = self.exchanged.access_token,
+            length = self.exchanged.access_token.len(),
             sub = claims.sub,
             workspace = claims.workspace_id,
             products = claims.products.join(" and "),

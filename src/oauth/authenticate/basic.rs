@@ -6,27 +6,41 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::presented::{ClientSecret, Presented};
+use super::presented::{ClientSecret, Presented, Unusable};
 use crate::oauth::form;
 
 /// The longest base64 that is decoded. A client id and secret are shorter even if each byte is percent-encoded.
 const LONGEST: usize = 684;
 
-/// Reads the header: the scheme in any case, base64, split at the first colon, both halves form-decoded. `None` for
-/// a malformed header, which is then refused like a wrong secret.
-pub(super) fn read(header: &[u8]) -> Option<Presented> {
-    let (scheme, encoded) = header.split_at_checked(header.iter().position(|b| *b == b' ')?)?;
-    let encoded = encoded.trim_ascii();
-    if !scheme.eq_ignore_ascii_case(b"basic") || encoded.len() > LONGEST {
-        return None;
-    }
+/// Reads the header: the scheme in any case, base64, split at the first colon, both halves form-decoded.
+///
+/// # Errors
+/// [`Unusable`] for what is malformed, which is then answered as any wrong credential is, unless what went wrong is known.
+pub(super) fn read(header: &[u8]) -> Result<Presented, Unusable> {
+    let encoded = value(header).ok_or(Unusable::Nothing)?;
+    decode(encoded).ok_or_else(|| match encoded {
+        _ if encoded.contains(&b':') => Unusable::BasicNotEncoded,
+        _ if encoded.contains(&b' ') => Unusable::BasicWithSpaces,
+        _ => Unusable::Nothing,
+    })
+}
+
+/// What follows the scheme.
+fn value(header: &[u8]) -> Option<&[u8]> {
+    let (scheme, value) = header.split_at_checked(header.iter().position(|b| *b == b' ')?)?;
+    let value = value.trim_ascii();
+    (scheme.eq_ignore_ascii_case(b"basic") && value.len() <= LONGEST).then_some(value)
+}
+
+fn decode(encoded: &[u8]) -> Option<Presented> {
     let mut decoded = Zeroizing::new(Vec::with_capacity(encoded.len()));
     STANDARD.decode_vec(encoded, &mut decoded).ok()?;
     let text = std::str::from_utf8(&decoded).ok()?;
     let (client_id, client_secret) = text.split_once(':')?;
     let client_id = form::decode(client_id)?;
     let client_secret = form::decode(client_secret)?;
-    let presented = (is_printable(&client_id) && is_printable(&client_secret))
+    // White space at an end is read, so that the answer can say that it is there.
+    let presented = (is_printable(&client_id) && is_printable(client_secret.trim()))
         .then(|| Presented::Secret(ClientSecret::new(&client_id, &client_secret)));
     if let Cow::Owned(mut escaped) = client_secret {
         escaped.zeroize();
@@ -44,10 +58,8 @@ mod tests {
 
     fn basic(credentials: &[u8]) -> Option<(String, String)> {
         let header = format!("Basic {}", STANDARD.encode(credentials));
-        read(header.as_bytes()).map(|found| {
-            let Presented::Secret(found) = found;
-            (found.client_id().to_owned(), found.client_secret().to_owned())
-        })
+        let Presented::Secret(found) = read(header.as_bytes()).ok()?;
+        Some((found.client_id().to_owned(), found.client_secret().to_owned()))
     }
 
     #[test]
@@ -74,7 +86,24 @@ mod tests {
         for bad in
             [&b"Basic"[..], b"Basic ", b"Basic !!!", b"Basic aWQ6c2VjcmV0!", b"Bearer aWQ6c2VjcmV0", b""]
         {
-            assert!(read(bad).is_none(), "{bad:?}");
+            assert_eq!(read(bad).unwrap_err(), Unusable::Nothing, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn t12_what_went_wrong_is_known_of_some() {
+        for (value, expected) in [
+            ("Basic id:secret", Unusable::BasicNotEncoded),
+            ("Basic id: secret", Unusable::BasicNotEncoded),
+            ("Basic aWQ6 c2VjcmV0", Unusable::BasicWithSpaces),
+            ("Basic id secret", Unusable::BasicWithSpaces),
+            ("Bearer id:secret", Unusable::Nothing),
+        ] {
+            assert_eq!(read(value.as_bytes()).unwrap_err(), expected, "{value}");
+        }
+        for white in ["\n", " ", "\t", "%0A", "+", "\r\n"] {
+            let (_, secret) = basic(format!("id:secret{white}").as_bytes()).unwrap();
+            assert!(secret.len() > 6 && secret.trim() == "secret", "{secret:?}");
         }
     }
 
@@ -89,7 +118,7 @@ mod tests {
     #[test]
     fn t13_the_scheme_is_of_any_case() {
         for scheme in ["basic", "BASIC", "bAsIc"] {
-            assert!(read(format!("{scheme} aWQ6c2VjcmV0").as_bytes()).is_some());
+            assert!(read(format!("{scheme} aWQ6c2VjcmV0").as_bytes()).is_ok());
         }
     }
 }

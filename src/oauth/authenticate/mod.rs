@@ -7,8 +7,11 @@
 mod basic;
 mod post;
 mod presented;
+mod refused;
+mod tally;
 mod throttle;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
@@ -21,19 +24,19 @@ use futures_util::future::LocalBoxFuture;
 
 use super::door::Door;
 use super::error::OAuthError;
-use super::form;
-use crate::clients::{Credentials, Refusal};
+use super::form::{self, Body};
+use super::json_form::{self, Member};
+use crate::clients::Credentials;
 use crate::http::connection::PendingBody;
 use crate::kernel::Error;
 use crate::ledger::Ledger;
-use crate::model::ids;
 use crate::model::proof::Proof;
-use crate::services::Services;
 use crate::telemetry;
 
 pub use throttle::Throttle;
 
 use presented::{InBody, Presented};
+use refused::Why;
 
 /// The parameters of an endpoint, without those of client authentication.
 pub trait Form: Default {
@@ -41,7 +44,10 @@ pub trait Form: Default {
     ///
     /// # Errors
     /// `invalid_request` for a known parameter that is sent twice.
-    fn take(&mut self, name: &str, value: std::borrow::Cow<'_, str>) -> Result<(), OAuthError>;
+    fn take(&mut self, name: &str, value: Cow<'_, str>) -> Result<(), OAuthError>;
+
+    /// What a member of that name must be in a body of JSON; `None` for one that `take` ignores.
+    fn member(name: &str) -> Option<Member>;
 
     /// Checks that all required parameters were sent.
     ///
@@ -60,6 +66,7 @@ pub trait Form: Default {
 pub struct Authenticated<F: Form> {
     credentials: Arc<Credentials>,
     proof: Proof,
+    source: Option<IpAddr>,
     confirmation: F::Confirmation,
     form: F,
 }
@@ -75,7 +82,12 @@ impl<F: Form> Authenticated<F> {
         &self.proof
     }
 
-    /// The confirmation that the caches are up to date.
+    /// The address it came from, if that is known.
+    pub fn source(&self) -> Option<IpAddr> {
+        self.source
+    }
+
+    /// What is known of this process's memory.
     pub fn confirmation(&self) -> &F::Confirmation {
         &self.confirmation
     }
@@ -115,55 +127,43 @@ async fn authenticate<F: Form>(
     let body = form::read(request.headers(), pending, door.request_timeout).await?;
     let mut form = F::default();
     let mut in_body = InBody::default();
-    form::each(&body, |name, value| match in_body.parameter(name) {
+    let take = |name: &str, value: Cow<'_, str>| match in_body.parameter(name) {
         Some((parameter, repeated)) => parameter.put(value, repeated),
         None => form.take(name, value),
-    })?;
+    };
+    match &body {
+        Body::Form(body) => form::each(body, take)?,
+        Body::Json(body) => {
+            json_form::each(body, |name| InBody::member(name).or_else(|| F::member(name)), take)?;
+        }
+    }
     let presented = Presented::read(request.headers(), in_body)?;
     form.complete()?;
 
     let services = &door.services;
     let confirmation = F::confirm(&services.ledger).await.map_err(|error| OAuthError::unavailable(&error))?;
     let source = telemetry::http::source_ip(request);
-    match verify(services, presented.as_ref(), source).await? {
+    let verified = match &presented {
+        Ok(Presented::Secret(secret)) => {
+            let verified =
+                services.clients.authenticate_secret(secret.client_id(), secret.client_secret(), source);
+            verified.await.map_err(|error| OAuthError::unavailable(&error))?.map_err(Why::Refused)
+        }
+        Err(unusable) => Err(Why::Unusable(*unusable)),
+    };
+    match verified {
         Ok((credentials, proof)) => {
             telemetry::http::authenticated(request, Arc::clone(&credentials.client_id));
-            Ok(Authenticated { credentials, proof, confirmation, form })
+            Ok(Authenticated { credentials, proof, source, confirmation, form })
         }
-        Err(refusal) => {
+        Err(why) => {
             let claimed = presented.as_ref().map_or("", Presented::client_id);
-            tracing::info!(
-                target: "mintmark::authenticate",
-                reason = if presented.is_some() { refusal.as_str() } else { "no_usable_credentials" },
-                // Anything but a client id could be a secret that was sent in its place.
-                client_id = if ids::is_client_id(claimed) { claimed } else { "none" },
-                source = source.map_or_else(|| "unknown".to_owned(), |source| source.to_string()),
-                "client authentication failed"
-            );
-            Err(door
-                .throttle
-                .failed(claimed, source)
-                .map_or(OAuthError::InvalidClient, OAuthError::TooManyFailures))
+            Err(refused::error(&door.throttle, why, claimed, source))
         }
     }
 }
 
-/// Verifies the credentials of a request.
-async fn verify(
-    services: &Services,
-    presented: Option<&Presented>,
-    source: Option<IpAddr>,
-) -> Result<Result<(Arc<Credentials>, Proof), Refusal>, OAuthError> {
-    let verified = match presented {
-        Some(Presented::Secret(secret)) => {
-            services.clients.authenticate_secret(secret.client_id(), secret.client_secret(), source).await
-        }
-        None => return Ok(Err(Refusal::WrongSecret)),
-    };
-    verified.map_err(|error| OAuthError::unavailable(&error))
-}
-
-/// Credentials in a URI end up in logs and browser histories, so they are refused rather than ignored (RFC 6749 §2.3.1).
+/// Credentials in a URI end in logs and histories, so they are refused rather than ignored (RFC 6749 §2.3.1).
 fn refuse_credentials_in_query(query: &str) -> Result<(), OAuthError> {
     let names = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
     for name in names {

@@ -1,5 +1,5 @@
-//! The credentials that a client presents. A request uses exactly one authentication method: more than one is refused
-//! even if each would succeed (RFC 6749 §2.3).
+//! What a client presents to prove who it is. A request presents exactly one thing: more than one method is refused
+//! even if each would succeed (RFC 6749 §2.3). The same id and secret in two places, byte for byte, are one thing.
 
 use std::fmt;
 
@@ -9,6 +9,11 @@ use zeroize::Zeroizing;
 use super::{basic, post};
 use crate::oauth::error::OAuthError;
 use crate::oauth::form::Once;
+use crate::oauth::json_form::Member;
+
+const MORE_THAN_ONE: OAuthError = OAuthError::InvalidRequest(
+    "more than one client authentication method was used: send the secret either in the Authorization header or in the body",
+);
 
 /// The credentials of a request, not yet verified. One variant for each authentication method.
 #[derive(Debug)]
@@ -17,12 +22,23 @@ pub(super) enum Presented {
     Secret(ClientSecret),
 }
 
+/// Why a request presents nothing that can be verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unusable {
+    /// It uses no method, or one that no client can have used.
+    Nothing,
+    /// The value of `Basic` is the credentials themselves instead of base64 of them.
+    BasicNotEncoded,
+    /// The value of `Basic` has spaces inside.
+    BasicWithSpaces,
+}
+
 impl Presented {
-    /// Reads the credentials of a request. `None` if there are none, or if they cannot be those of any client.
+    /// Reads the one method that a request uses.
     ///
     /// # Errors
-    /// `invalid_request` for more than one method, or for client ids that differ.
-    pub(super) fn read(headers: &HeaderMap, in_body: InBody) -> Result<Option<Self>, OAuthError> {
+    /// `invalid_request` for more than one method, or for parts of one that contradict each other.
+    pub(super) fn read(headers: &HeaderMap, in_body: InBody) -> Result<Result<Self, Unusable>, OAuthError> {
         let mut headers = headers.get_all(header::AUTHORIZATION);
         let authorization = headers.next();
         if headers.next().is_some() {
@@ -33,11 +49,24 @@ impl Presented {
         let assertion = in_body.assertion.take().or(in_body.assertion_type.take());
         match (authorization, client_secret, assertion) {
             (None, Some(client_secret), None) => {
-                post::read(client_id.as_deref(), &Zeroizing::new(client_secret)).map(Some)
+                post::read(client_id.as_deref(), &Zeroizing::new(client_secret)).map(Ok)
+            }
+            (Some(authorization), Some(client_secret), None) => {
+                let (presented, client_secret) =
+                    (basic::read(authorization.as_bytes()), Zeroizing::new(client_secret));
+                match (&presented, client_id) {
+                    // Some clients send the same in both places, which leaves no doubt.
+                    (Ok(Self::Secret(secret)), Some(client_id))
+                        if secret.client_id() == client_id && secret.client_secret() == &**client_secret =>
+                    {
+                        Ok(presented)
+                    }
+                    _ => Err(MORE_THAN_ONE),
+                }
             }
             (Some(authorization), None, None) => {
                 let presented = basic::read(authorization.as_bytes());
-                if let (Some(presented), Some(in_body)) = (&presented, &client_id)
+                if let (Ok(presented), Some(in_body)) = (&presented, &client_id)
                     && presented.client_id() != in_body
                 {
                     return Err(OAuthError::InvalidRequest(
@@ -46,11 +75,9 @@ impl Presented {
                 }
                 Ok(presented)
             }
-            // Assertions are not supported, as the metadata says.
-            (None, None, _) => Ok(None),
-            _ => Err(OAuthError::InvalidRequest(
-                "more than one client authentication method was used: send the secret either in the Authorization header or in the body",
-            )),
+            // The metadata offers no assertions, so an assertion proves nothing.
+            (None, None, _) => Ok(Err(Unusable::Nothing)),
+            _ => Err(MORE_THAN_ONE),
         }
     }
 
@@ -102,7 +129,18 @@ pub(super) struct InBody {
 }
 
 impl InBody {
-    /// Where to store the parameter `name`, and the error if it is sent twice.
+    /// What a parameter of that name must be in JSON.
+    pub(super) fn member(name: &str) -> Option<Member> {
+        Some(Member::string(match name {
+            "client_id" => "client_id must be a string",
+            "client_secret" => "client_secret must be a string",
+            "client_assertion" => "client_assertion must be a string",
+            "client_assertion_type" => "client_assertion_type must be a string",
+            _ => return None,
+        }))
+    }
+
+    /// Where a parameter of that name goes, and what is wrong if it was sent before.
     pub(super) fn parameter(&mut self, name: &str) -> Option<(&mut Once, &'static str)> {
         match name {
             "client_id" => Some((&mut self.id, "client_id was sent twice: send it once")),

@@ -16,6 +16,7 @@ use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
+use super::tally::Tally;
 use crate::model::clock::Clock;
 
 /// How many failures a client id and a network may have, and how many of them are forgiven in a minute.
@@ -43,6 +44,19 @@ pub struct Throttle {
     limiter: RateLimiter<u64, DashMapStateStore<u64>, Ticks, NoOpMiddleware<Nanos>>,
     clock: Ticks,
     hasher: RandomState,
+    /// Throttled failures by bucket.
+    throttled: Tally,
+    /// Malformed credentials by source.
+    malformed: Tally,
+}
+
+/// A failure beyond the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Throttled {
+    /// For `Retry-After`.
+    pub(super) seconds: u32,
+    /// How many failures a line in the log counts, if one is due: one a bucket and second.
+    pub(super) line: Option<u32>,
 }
 
 impl std::fmt::Debug for Throttle {
@@ -57,14 +71,29 @@ impl Throttle {
         let clock = Ticks(clock);
         let limiter =
             RateLimiter::new(Quota::per_minute(FAILURES), DashMapStateStore::default(), clock.clone());
-        Self { limiter, clock, hasher: RandomState::new() }
+        Self {
+            limiter,
+            clock,
+            hasher: RandomState::new(),
+            throttled: Tally::default(),
+            malformed: Tally::default(),
+        }
     }
 
-    /// Counts a failure; those of unknown sources together. `Some(seconds)` after too many, for `Retry-After`.
-    pub(super) fn failed(&self, client_id: &str, source: Option<IpAddr>) -> Option<u32> {
-        let until = self.limiter.check_key(&self.bucket(client_id, source)).err()?.earliest_possible();
+    /// Counts a failure; those of unknown sources together. [`Throttled`] after too many.
+    pub(super) fn failed(&self, client_id: &str, source: Option<IpAddr>) -> Option<Throttled> {
+        let bucket = self.bucket(client_id, source);
+        let until = self.limiter.check_key(&bucket).err()?.earliest_possible();
         let wait = Duration::from(until.duration_since(self.clock.now()));
-        Some(u32::try_from(wait.as_secs().saturating_add(1)).unwrap_or(u32::MAX))
+        let seconds = u32::try_from(wait.as_secs().saturating_add(1)).unwrap_or(u32::MAX);
+        Some(Throttled { seconds, line: self.throttled.count(bucket, self.clock.0.now()) })
+    }
+
+    /// Notes what cannot be a credential, which is not limited. `Some` with how many of them a line in the log counts,
+    /// if one is due: one a source and second.
+    pub(super) fn malformed(&self, source: Option<IpAddr>) -> Option<u32> {
+        self.malformed
+            .count(self.hasher.hash_one(source.map(|source| source.to_canonical())), self.clock.0.now())
     }
 
     fn bucket(&self, client_id: &str, source: Option<IpAddr>) -> u64 {
@@ -99,7 +128,13 @@ mod tests {
         for _ in 0..FAILURES.get() {
             assert_eq!(throttle.failed("cl_a", here), None);
         }
-        assert!(throttle.failed("cl_a", neighbour).is_some_and(|wait| (1..=60).contains(&wait)));
+        let throttled = throttle.failed("cl_a", neighbour).unwrap();
+        assert!((1..=60).contains(&throttled.seconds));
+        // One line a bucket and second.
+        assert_eq!(throttled.line, Some(1));
+        assert_eq!(throttle.failed("cl_a", here).unwrap().line, None);
+        clock.advance_millis(999);
+        assert_eq!(throttle.failed("cl_a", here).unwrap().line, None);
         assert_eq!(throttle.failed("cl_b", here), None);
         assert_eq!(throttle.failed("cl_a", elsewhere), None);
         assert_eq!(throttle.failed("cl_a", None), None);

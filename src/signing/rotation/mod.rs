@@ -23,7 +23,7 @@ use crate::model::key::{Alg, Phase, SigningKey, UseFor};
 pub(super) use deletion::{NotDeletable, deleted};
 #[cfg(test)]
 pub(super) use phases::signing_key;
-pub(super) use phases::{gone, may_have_live_stateless_tokens};
+pub(super) use phases::{gone, in_force, may_have_live_stateless_tokens, signed_until};
 pub(super) use step::{ManualStep, Step};
 
 const DAY: i64 = 86_400;

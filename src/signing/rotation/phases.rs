@@ -39,6 +39,24 @@ pub(super) fn gone_at(key: &SigningKey) -> Option<UnixSeconds> {
     key.retired_at.filter(|_| key.phase == Phase::Retiring).map(|at| at + lifetime + REPLICA_MARGIN)
 }
 
+/// The keys as they are in force at `now`: where a pending one is due, as they will be stored when that step is taken.
+pub(in crate::signing) fn in_force(keys: Vec<SigningKey>, now: UnixSeconds) -> Vec<SigningKey> {
+    let is_due = |key: &SigningKey| key.phase == Phase::Pending && key.activates_at <= now;
+    let due: Vec<(Alg, UseFor)> =
+        keys.iter().filter(|key| is_due(key)).map(|key| (key.alg, key.use_for)).collect();
+    let as_in_force = |key: SigningKey| match key.phase {
+        Phase::Pending if is_due(&key) => activated(&key, now),
+        Phase::Active if due.contains(&(key.alg, key.use_for)) => retired(&key, now),
+        _ => key,
+    };
+    keys.into_iter().map(as_in_force).collect()
+}
+
+/// Until when a generation of a client must have begun to hold tokens that the key signed.
+pub(in crate::signing) fn signed_until(key: &SigningKey) -> UnixSeconds {
+    key.retired_at.map_or(UnixSeconds::MAX, |at| at.saturating_add(REPLICA_MARGIN))
+}
+
 /// Whether a stateless token that the key signed may be live.
 pub(in crate::signing) fn may_have_live_stateless_tokens(key: &SigningKey, now: UnixSeconds) -> bool {
     key.use_for == UseFor::Expiring

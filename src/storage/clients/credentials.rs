@@ -8,9 +8,9 @@ use crate::storage::engine::{on_tx, statements};
 use crate::storage::{Storage, StorageError, Tx};
 
 statements! {
-    SNAPSHOT = "SELECT w.suspended_at, w.never_expires_allowed, (SELECT change_seq FROM service_state WHERE id = 1)
-        FROM api_clients c JOIN workspaces w ON w.workspace_id = c.workspace_id WHERE c.client_id = $1";
-    SEQ = "SELECT change_seq FROM service_state WHERE id = 1";
+    SNAPSHOT = "SELECT s.change_seq, w.suspended_at, w.never_expires_allowed FROM service_state s
+        LEFT JOIN api_clients c ON c.client_id = $1 LEFT JOIN workspaces w ON w.workspace_id = c.workspace_id
+        WHERE s.id = 1";
     FIND = concat!("SELECT ", columns!(), " FROM api_clients WHERE client_id = $1");
 }
 
@@ -31,26 +31,23 @@ pub struct StoredCredentials {
 
 impl Storage {
     /// Everything about a client that authentication and issuing need, by `client_id` alone, with the value of the
-    /// change counter at which it was true. The only read of a tenant's noun without a reach.
+    /// change counter at which it was true. The only read of a tenant's noun without a reach. The same statements run
+    /// whether the client exists or not, so that the time they take does not tell.
     pub async fn credentials(
         &self,
         client_id: &str,
     ) -> Result<(Option<StoredCredentials>, i64), StorageError> {
         let mut tx = Tx { db: self.db.snapshot().await?, changes: Vec::new() };
-        let found: Option<(Option<i64>, i64, i64)> =
-            on_tx!(tx.db, conn => sqlx::query_as(SNAPSHOT).bind(client_id).fetch_optional(&mut *conn).await)?;
-        let Some((workspace_suspended_at, never_expires_allowed, change_seq)) = found else {
-            let change_seq = on_tx!(tx.db, conn => sqlx::query_scalar(SEQ).fetch_one(&mut *conn).await)?;
-            tx.rollback().await?;
-            return Ok((None, change_seq));
-        };
-        let row: ClientRow = on_tx!(tx.db, conn => sqlx::query_as(FIND)
-            .bind(client_id).fetch_one(&mut *conn).await)?;
+        let (change_seq, workspace_suspended_at, never_expires_allowed): (i64, Option<i64>, Option<i64>) =
+            on_tx!(tx.db, conn => sqlx::query_as(SNAPSHOT).bind(client_id).fetch_one(&mut *conn).await)?;
+        let row: Option<ClientRow> = on_tx!(tx.db, conn => sqlx::query_as(FIND)
+            .bind(client_id).fetch_optional(&mut *conn).await)?;
         let secrets = tx.secrets(client_id).await?;
         let products = tx.granted_products(client_id).await?;
         tx.rollback().await?;
+        let Some(row) = row else { return Ok((None, change_seq)) };
         let client = row.try_into()?;
-        let workspace_never_expires_allowed = never_expires_allowed != 0;
+        let workspace_never_expires_allowed = never_expires_allowed.is_some_and(|allowed| allowed != 0);
         let stored = StoredCredentials {
             client,
             workspace_suspended_at,

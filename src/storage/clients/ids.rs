@@ -8,7 +8,10 @@ statements! {
     ALL_IDS = "SELECT client_id FROM api_clients ORDER BY client_id";
     IDS_OF_WORKSPACE = "SELECT client_id FROM api_clients WHERE workspace_id = $1 ORDER BY client_id";
     IDS_SIGNED_BY = "SELECT client_id FROM api_clients
-        WHERE signing_alg IS NULL OR signing_alg = $1 OR updated_at > $2 ORDER BY client_id";
+        WHERE (signing_alg IS NULL OR signing_alg = $1 OR updated_at > $2)
+            AND COALESCE(generation_began_at, CASE WHEN generation = 1 THEN created_at END, 0) <= $3
+        ORDER BY client_id";
+    GENERATION_BEGAN = "UPDATE api_clients SET generation_began_at = $2 WHERE client_id = $1";
     EXPIRED_NOT_SUSPENDED = "SELECT client_id FROM api_clients
         WHERE expires_at IS NOT NULL AND expires_at <= $1 AND slots_suspended_at IS NULL ORDER BY client_id LIMIT $2";
     WITHOUT_SLOT = "SELECT client_id FROM api_clients WHERE status_list IS NULL ORDER BY client_id LIMIT $1";
@@ -44,10 +47,22 @@ impl Tx {
             .bind(workspace_id).fetch_all(&mut *conn).await)?)
     }
 
-    /// The clients that may hold tokens by `alg`, in the order in which to lock them: by their algorithm, by that of the
-    /// platform, or by one they had until after `since`.
-    pub async fn client_ids_signed_by(&mut self, alg: Alg, since: i64) -> Result<Vec<String>, StorageError> {
+    /// The clients that may hold stateless tokens by `alg`, in the order in which to lock them: by their algorithm, by that
+    /// of the platform, or by one they had until after `since`; of a generation that began no later than `until`.
+    pub async fn client_ids_signed_by(
+        &mut self,
+        alg: Alg,
+        since: i64,
+        until: i64,
+    ) -> Result<Vec<String>, StorageError> {
         Ok(on_tx!(self.db, conn => sqlx::query_scalar(IDS_SIGNED_BY)
-            .bind(alg.as_str()).bind(since).fetch_all(&mut *conn).await)?)
+            .bind(alg.as_str()).bind(since).bind(until).fetch_all(&mut *conn).await)?)
+    }
+
+    /// Notes when the generation of a client began.
+    pub async fn generation_began(&mut self, client_id: &str, at: i64) -> Result<(), StorageError> {
+        on_tx!(self.db, conn => sqlx::query(GENERATION_BEGAN)
+            .bind(client_id).bind(at).execute(&mut *conn).await.map(|_| ()))?;
+        Ok(())
     }
 }

@@ -30,6 +30,7 @@ migrations! {
     3, "token indexes", "0003_token_indexes.sql";
     4, "descriptions", "0004_descriptions.sql";
     7, "client uses", "0007_client_uses.sql";
+    9, "generation began", "0009_generation_began.sql";
 }
 
 /// `sqlx::migrate!` would do this at build time, at the price of compiling sqlx and SQLite a second time for the macro.

@@ -34,7 +34,9 @@ pub enum IssueCheck {
     Allowed,
     /// The client, its secret or its workspace no longer allows it.
     ClientNotAllowed,
-    /// The key no longer signs; sign again with another one.
+    /// The client's generation has ended meanwhile, which alone takes no right from it: sign again in the next one.
+    GenerationEnded,
+    /// The key has stopped signing meanwhile; sign again with another one.
     KeyNotSigning,
 }
 
@@ -134,10 +136,9 @@ impl Tx {
             DbTx::Postgres(tx) => found!(on_postgres, tx),
         };
         Ok(match found {
-            // Before the generation, since revoking a key also starts new generations, after which the client may still get
-            // tokens.
+            None => IssueCheck::ClientNotAllowed,
             Some((phase, _)) if !matches!(phase.as_str(), "pending" | "active") => IssueCheck::KeyNotSigning,
-            None | Some((_, 0)) => IssueCheck::ClientNotAllowed,
+            Some((_, 0)) => IssueCheck::GenerationEnded,
             Some(_) => IssueCheck::Allowed,
         })
     }
@@ -190,7 +191,8 @@ impl Tx {
         }
         // Rare, so the reason is looked up only now.
         Ok(match self.may_issue(token, guard).await? {
-            IssueCheck::Allowed => IssueCheck::ClientNotAllowed,
+            // It changed back between the two statements.
+            IssueCheck::Allowed => IssueCheck::GenerationEnded,
             other => other,
         })
     }

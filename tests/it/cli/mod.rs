@@ -13,6 +13,7 @@ mod kills;
 mod process;
 mod products;
 mod quickstart;
+mod refusals;
 mod remote;
 mod restore;
 mod rewrap;

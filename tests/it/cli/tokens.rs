@@ -32,8 +32,13 @@ async fn made_listed_and_revoked(engine: Engine) {
     let (place, id) = with_client(engine, &[]);
     let tokens = |args: &[&str]| place.run(&[&["tokens"], args].concat());
     let made = tokens(&["create", &id, "--json"]).must_succeed();
-    assert!(made.stderr.contains("Store the token safely"), "{made:?}");
+    let stderr = made.stderr.clone();
     let made = made.json();
+    let length = format!(
+        "Store the token safely: it is not shown again. It has {} characters.",
+        text(&made, "access_token").len()
+    );
+    assert!(stderr.contains(&length), "{stderr}");
     assert_eq!(
         (text(&made, "token_type"), text(&made, "scope"), &made["expires_in"]),
         ("Bearer", "gst", &Value::Null)

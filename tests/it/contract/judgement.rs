@@ -21,6 +21,8 @@ fn only_replies_of_the_document_pass() {
         (true, "/v1/products/{product}", "other", 405),
         (true, "/oauth2/token", "HEAD", 405),
         (true, "unmatched", "GET", 404),
+        (true, "unmatched", "GET", 303),
+        (false, "unmatched", "POST", 303),
         (false, "/v1/products/{product}", "GET", 201),
         (false, "/v1/products/{product}", "GET", 405),
         (false, "/v1/products/{product}", "PUT", 404),

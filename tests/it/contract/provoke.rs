@@ -24,6 +24,11 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
         ("introspectToken" | "revokeToken", _) => return presented::provoke(world, operation, status).await,
         ("verifyToken", _) => return presented::provoke_verify(world, operation, status).await,
         ("getDocsAsset", 200) => return all_files(world, operation).await,
+        ("getJwks", 200) => {
+            let accepts = ["*/*", "application/json"];
+            return all(accepts.map(|accept| world.ask(operation, ids).header("accept", accept)).into())
+                .await;
+        }
         (_, 409) => return vec![conflict(world, operation).await],
         (_, 200 | 201 | 204) => return success(world, operation).await,
         (_, 304) => {

@@ -79,6 +79,23 @@ async fn a_token_that_does_not_hold_is_invalid(engine: Engine) {
             app.request(Method::GET, "/v1/products").header("authorization", format!("Bearer {bad}"));
         refused(&sent(request).await, INVALID_TOKEN);
     }
+    // One that lost its end says so, with a length to compare.
+    for cut in
+        [&token[..token.len() - 1], &token[..40], signed, &token[..signed.len() - 5], &format!("{token}.x")]
+    {
+        let request =
+            app.request(Method::GET, "/v1/products").header("authorization", format!("Bearer {cut}"));
+        let detail = sent(request).await.json()["detail"].as_str().unwrap().to_owned();
+        let expected = format!("it may have been cut when pasted; it has {} characters", cut.len());
+        assert!(detail.ends_with(&expected), "{detail}");
+    }
+    let whole = format!("{signed}.{flipped}");
+    let request = app.request(Method::GET, "/v1/products").bearer_auth(&whole);
+    assert!(!sent(request).await.text().contains("cut when pasted"));
+    // Without the word before it.
+    let reply = sent(app.request(Method::GET, "/v1/products").header("authorization", &token)).await;
+    refused(&reply, CHALLENGE);
+    assert!(reply.json()["detail"].as_str().unwrap().contains("lacks the word Bearer"));
     refused(
         &sent(app.request(Method::GET, "/v1/products").header("authorization", "Bearer")).await,
         INVALID_TOKEN,

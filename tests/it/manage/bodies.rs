@@ -68,6 +68,12 @@ async fn other_media_types_are_refused(engine: Engine) {
         ok(&sent(patch().header("content-type", content_type)).await, 200);
     }
     ok(&sent(patch().header("content-type", "application/merge-patch+json")).await, 200);
+    // A byte order mark before UTF-8 is skipped.
+    let marked = |request: RequestBuilder, body: &str| {
+        sent(request.header("content-type", "application/json").body(format!("\u{feff}{body}")))
+    };
+    ok(&marked(post("x"), r#"{"product":"marked","name":"ä"}"#).await, 201);
+    ok(&marked(patch(), r#"{"name":"N"}"#).await, 200);
     app.stop().await;
 }
 
@@ -166,7 +172,8 @@ async fn what_is_no_json_is_malformed(engine: Engine) {
         "{\"a\":\"\\ud800\"}",
         "{\"a\":1e999}",
         "{\"a\":\"\u{1}\"}",
-        "\u{feff}{}",
+        "\u{feff}",
+        "\u{feff}\u{feff}{}",
         "product=a&name=A",
         "<product/>",
         &deep,

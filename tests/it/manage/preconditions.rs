@@ -61,7 +61,7 @@ async fn a_change_happens_only_to_the_version_expected(engine: Engine) {
         let tag = |n: i64| format!("\"v{}\"", first + n - 1);
         let (v1, v2) = (tag(1), tag(2));
         let stale =
-            [v2.clone(), format!("W/{v1}"), format!("{}, {}", tag(0), tag(3)), v1.replace("\"v", "\"v0")];
+            [v2.clone(), format!("W/{v2}"), format!("{}, {}", tag(0), tag(3)), v1.replace("\"v", "\"v0")];
         for stale in stale.iter().map(String::as_str).chain(["\"x\"", "\"\""]) {
             problem(&sent(patch(stale, path, "Lost")).await, 412, "precondition-failed");
         }
@@ -69,7 +69,8 @@ async fn a_change_happens_only_to_the_version_expected(engine: Engine) {
             problem(&sent(patch(malformed, path, "Lost")).await, 400, "invalid-parameter");
         }
         assert_eq!(Reply::of(admin.get(path).await).await.header("etag"), v1);
-        let reply = sent(patch(&v1, path, "Second")).await;
+        // A proxy that compressed the reply has made the tag weak; it is the same version.
+        let reply = sent(patch(&format!("W/{v1}"), path, "Second")).await;
         assert_eq!((ok(&reply, 200)["name"].as_str(), reply.header("etag")), (Some("Second"), v2.as_str()));
         problem(&sent(patch(&v1, path, "Third")).await, 412, "precondition-failed");
         ok(&sent(patch(&format!("{v1}, {v2}"), path, "Third")).await, 200);

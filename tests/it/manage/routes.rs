@@ -8,6 +8,7 @@ use crate::support::{Engine, TestApp, on_both_engines};
 
 on_both_engines!(
     what_is_not_there_is_a_problem,
+    near_the_token_endpoint_it_is_named,
     other_methods_are_405_with_allow,
     head_is_get_without_a_body,
     an_issuer_with_a_path_is_served_under_both,
@@ -27,13 +28,57 @@ async fn what_is_not_there_is_a_problem(engine: Engine) {
         "/v2/products",
         "/v1/Products",
         "/nothing",
-        "/",
+        "/token/more",
+        "/oauth2",
     ] {
         problem(&Reply::of(admin.get(path).await).await, 404, "not-found");
         problem(&Reply::of(app.get(path).await).await, 404, "not-found");
         problem(&Reply::of(admin.post(path, &json!({})).await).await, 404, "not-found");
     }
     app.stop().await;
+}
+
+async fn near_the_token_endpoint_it_is_named(engine: Engine) {
+    let with_path = "server.public_url = \"{base}/tenant\"";
+    for (settings, prefixes) in [("", &[""][..]), (with_path, &["", "/tenant"])] {
+        let app = TestApp::start_with(engine, settings).await;
+        let issuer = format!("{}{}", app.base, prefixes.last().unwrap());
+        for prefix in prefixes {
+            for path in ["/", "/token", "/token/", "/oauth/token", "/oauth/token/", "/oauth2/token/"] {
+                let path = format!("{prefix}{path}");
+                let request = app.request(Method::POST, &path).body("grant_type=client_credentials");
+                let reply = Reply::of(request.send().await.unwrap()).await;
+                assert_eq!(reply.status, 404, "{path}");
+                assert_eq!(
+                    reply.json(),
+                    json!({
+                        "error": "invalid_request",
+                        "error_description": format!("the token endpoint is {issuer}/oauth2/token"),
+                    })
+                );
+                assert_eq!(
+                    (reply.header("content-type"), reply.header("cache-control")),
+                    ("application/json", "no-store")
+                );
+                for method in [Method::PUT, Method::DELETE] {
+                    let other = app.request(method, &path).send().await.unwrap();
+                    problem(&Reply::of(other).await, 404, "not-found");
+                }
+                if !path.ends_with("token") && !path.ends_with("token/") {
+                    continue;
+                }
+                problem(&Reply::of(app.get(&path).await).await, 404, "not-found");
+            }
+            for method in [Method::GET, Method::HEAD] {
+                let reply = app.request(method, &format!("{prefix}/")).send().await.unwrap();
+                assert_eq!(reply.status(), 303);
+                let location = reply.headers()["location"].to_str().unwrap().to_owned();
+                assert_eq!(location, format!("{prefix}/docs"));
+                assert_eq!(app.get(&location).await.status(), 200);
+            }
+        }
+        app.stop().await;
+    }
 }
 
 async fn other_methods_are_405_with_allow(engine: Engine) {

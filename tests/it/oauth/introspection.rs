@@ -39,6 +39,8 @@ async fn i1_the_caller_must_authenticate(engine: Engine) {
     let post = [("token", token.as_str()), ("client_id", id), ("client_secret", secret)];
     active(&Reply::to(by(&post)).await);
     active(&introspected(&app, &client, &token).await);
+    // The same in two places, byte for byte, is one proof.
+    active(&Reply::to(by(&post).basic_auth(id, Some(secret))).await);
 
     let asked = [("token", token.as_str())];
     for request in [
@@ -55,7 +57,7 @@ async fn i1_the_caller_must_authenticate(engine: Engine) {
         invalid_client(&Reply::to(request).await);
     }
     for request in [
-        by(&post).basic_auth(id, Some(secret)),
+        by(&post).basic_auth(id, Some("another")),
         form(&app, INTROSPECT, &client, &asked).bearer_auth(&token),
         app.request(Method::POST, &format!("{INTROSPECT}?client_secret={secret}")).form(&asked),
     ] {
@@ -90,9 +92,9 @@ async fn i2_one_token_is_asked_about(engine: Engine) {
         let request = app.request(Method::POST, INTROSPECT).header("content-type", media_type);
         request.basic_auth(&client.client_id, Some(&client.client_secret))
     };
-    invalid_request(
-        &Reply::to(other_type("application/json").body(json!({"token": token}).to_string())).await,
-    );
+    let in_json = json!({"token": token}).to_string();
+    active(&Reply::to(other_type("application/json").body(in_json.clone())).await);
+    invalid_request(&Reply::to(other_type("text/plain").body(in_json)).await);
     invalid_request(&Reply::to(other_type(FORM).body(format!("token={token}&x=%zz"))).await);
     active(&Reply::to(form(&app, INTROSPECT, &client, &[("token", &token), ("x", "y"), ("x", "z")])).await);
     app.stop().await;

@@ -133,7 +133,10 @@ pub(super) async fn may_be_kept(app: &TestApp, path: &str, reply: &Reply, max_ag
     assert!(etag.starts_with('"') && etag.ends_with('"') && etag.len() > 20, "{etag}");
     assert_eq!(reply.header("cache-control"), Some(format!("public, max-age={max_age}").as_str()));
     assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
-    assert_eq!((reply.header("set-cookie"), reply.header("vary")), (None, None));
+    assert_eq!(
+        (reply.header("set-cookie"), reply.header("vary")),
+        (None, (path == PATH).then_some("accept"))
+    );
     let ask = |tags: &str| app.request(Method::GET, path).header("if-none-match", tags);
     for known in [etag.clone(), format!("W/{etag}"), format!("\"other\", {etag}"), "*".to_owned()] {
         let kept = Reply::to(ask(&known)).await;
@@ -170,6 +173,25 @@ async fn k4_it_may_be_kept_for_a_while(engine: Engine) {
     let second = Reply::of(app.get(PATH).await).await;
     assert_ne!(second.header("etag"), first.header("etag"));
     may_be_kept(&app, PATH, &second, 120).await;
+    // Who takes plain JSON alone gets it, under a tag of its own.
+    let ask = |accept: &str| app.request(Method::GET, PATH).header("accept", accept);
+    let plain = Reply::to(ask("application/json")).await;
+    assert_eq!((plain.status, plain.header("content-type")), (200, Some("application/json")));
+    assert_eq!((plain.text(), plain.header("vary")), (second.text(), Some("accept")));
+    let etag = plain.header("etag").unwrap();
+    assert_ne!(Some(etag), second.header("etag"));
+    let kept = Reply::to(ask("application/json").header("if-none-match", etag)).await;
+    assert_eq!((kept.status, kept.header("etag")), (304, Some(etag)));
+    assert_eq!(Reply::to(ask("*/*").header("if-none-match", etag)).await.status, 200);
+    for (accept, media_type) in [
+        ("application/json;q=0.9, text/plain", "application/json"),
+        ("application/json, text/plain, */*", "application/jwk-set+json"),
+        ("application/json, application/jwk-set+json;q=0.1", "application/jwk-set+json"),
+        ("application/*", "application/jwk-set+json"),
+        ("text/html", "application/jwk-set+json"),
+    ] {
+        assert_eq!(Reply::to(ask(accept)).await.header("content-type"), Some(media_type), "{accept}");
+    }
     other.stop().await;
     app.stop().await;
 }
@@ -230,15 +252,33 @@ async fn a_new_key_is_published_before_it_signs(engine: Engine) {
     for replica in [&app, &other] {
         assert_eq!(token(replica, &client).await.header["kid"], before.header["kid"]);
     }
+    let old = before.header["kid"].as_str().unwrap();
+    let shown = async |kid: &str| {
+        let reply = Reply::of(admin.get(&format!("/v1/signing-keys/{kid}")).await).await;
+        (reply.json()["phase"].as_str().unwrap().to_owned(), reply.header("etag").unwrap().to_owned())
+    };
+    let (pending, active) = (shown(next).await, shown(old).await);
+    assert_eq!((pending.0.as_str(), active.0.as_str()), ("pending", "active"));
     app.clock.advance(1);
+    // What is shown is what is in force, and so another version.
+    let listed = Reply::of(admin.get("/v1/signing-keys").await).await.json();
+    for (kid, phase, before) in [(next, "active", &pending), (old, "retiring", &active)] {
+        let now = shown(kid).await;
+        assert_eq!(now.0, phase);
+        assert_ne!(now.1, before.1);
+        let of_list = listed["items"].as_array().unwrap().iter().find(|key| key["kid"] == kid).unwrap();
+        assert_eq!(of_list["phase"], phase);
+    }
     for replica in [&app, &other] {
         let after = token(replica, &client).await;
         assert_eq!(after.header["kid"], next);
         accepted(&app, &after).await;
         accepted(&app, &before).await;
     }
+    let by_time = (shown(next).await, shown(old).await);
     // When the job has run, the old one is without its private half.
     jobs::housekeeping_once(&app.core.services).await;
+    assert_eq!((shown(next).await, shown(old).await), by_time, "stored as it was shown");
     let private = format!(
         "SELECT COUNT(*) FROM signing_keys WHERE kid = {} AND sealed_private IS NULL",
         quoted(&before)

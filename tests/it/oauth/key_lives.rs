@@ -10,12 +10,13 @@ use super::expect::Token;
 use super::listed::{never_expiring, revoke, status_of};
 use super::presenting::{client_in, introspected, recorded, stateless, token_of};
 use super::verifying::{accepted, verified};
-use crate::support::{Administrator, Engine, Reply, TestApp, on_both_engines};
+use crate::support::{Administrator, Credentials, Engine, Reply, TestApp, on_both_engines};
 
 on_both_engines!(
     old_tokens_outlive_ten_rotations,
     a_stolen_key_is_revoked_with_its_tokens,
     a_stolen_key_of_the_other_class_takes_nothing_else_along,
+    a_retired_key_that_was_stolen_spares_who_came_after_it,
     a_key_that_is_needed_says_by_whom,
 );
 
@@ -209,5 +210,52 @@ async fn a_key_that_is_needed_says_by_whom(engine: Engine) {
     assert!(!published(&app).await.contains(&kid(&tokens[0])));
     let admin = app.administrator_as(&admin.client, "mintmark:manage").await;
     assert_eq!(admin.delete(&path).await.status(), 404);
+    app.stop().await;
+}
+
+/// A key that has retired signed nothing for a generation that began later.
+async fn a_retired_key_that_was_stolen_spares_who_came_after_it(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    let before = client_in(&admin, "before", stateless()).await;
+    let renewed = client_in(&admin, "renewed", stateless()).await;
+    let retired = kid(&token_of(&app, &before).await);
+    assert_eq!(admin.post("/v1/signing-keys", &json!({"alg": "ES256"})).await.status(), 201);
+    app.clock.advance(900);
+    app.core.services.signing.advance_signing_keys().await.unwrap();
+    // For a minute another replica may still sign with it.
+    app.clock.advance(60);
+    let within = client_in(&admin, "within", stateless()).await;
+    app.clock.advance(1);
+    let after = client_in(&admin, "after", stateless()).await;
+    let path = format!("/v1/api-clients/{}/access-tokens", renewed.client_id);
+    assert_eq!(admin.delete(&path).await.status(), 204);
+
+    let admin = app.administrator_as(&admin.client, "mintmark:manage").await;
+    let mut tokens = Vec::new();
+    for client in [&before, &within, &renewed, &after] {
+        let token = token_of(&app, client).await;
+        assert_ne!(kid(&token), retired);
+        tokens.push(token);
+    }
+    let path = format!("/v1/signing-keys/{retired}?revoke_tokens=true");
+    assert_eq!(admin.delete(&path).await.status(), 204);
+    assert!(!published(&app).await.contains(&retired));
+    let admin = app.administrator_as(&admin.client, "mintmark:manage").await;
+    let generation = async |client: &Credentials| {
+        let path = format!("/v1/api-clients/{}", client.client_id);
+        Reply::of(admin.get(&path).await).await.json()["generation"].clone()
+    };
+    for (client, token, expected, is_spared) in [
+        (&before, &tokens[0], 2, false),
+        (&within, &tokens[1], 2, false),
+        (&renewed, &tokens[2], 2, true),
+        (&after, &tokens[3], 1, true),
+    ] {
+        assert_eq!(generation(client).await, expected, "{}", client.client_id);
+        let reply = introspected(&app, client, &token.text).await;
+        assert_eq!(reply.json()["active"], is_spared, "{reply:?}");
+        assert_eq!(status_of(&app, token).await, u8::from(!is_spared));
+    }
     app.stop().await;
 }

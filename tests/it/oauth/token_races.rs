@@ -17,10 +17,14 @@ use serde_json::{Value, json};
 
 use super::expect::{GRANT, invalid_client, issued, post_as, refused, reply_as};
 use super::verifying::accepted;
-use crate::support::{Administrator, Credentials, Engine, Reply, TestApp, on_both_engines, until};
+use crate::support::{
+    Administrator, Credentials, Engine, Reply, TestApp, on_both_engines, outcome_after, until,
+};
 
 on_both_engines!(
     a_client_that_may_no_longer_is_refused_before_the_row,
+    a_generation_that_ended_meanwhile_is_followed_by_the_next,
+    a_generation_that_ended_meanwhile_takes_no_token_from_an_administrator,
     a_key_that_retired_meanwhile_is_followed_by_its_successor,
     without_a_successor_there_is_no_token,
     what_an_administrator_does_meanwhile_takes_effect,
@@ -79,7 +83,6 @@ async fn a_client_that_may_no_longer_is_refused_before_the_row(engine: Engine) {
     for (n, change) in [
         "UPDATE api_clients SET disabled_at = 1 WHERE client_id = '{client}'",
         "DELETE FROM api_clients WHERE client_id = '{client}'",
-        "UPDATE api_clients SET generation = generation + 1 WHERE client_id = '{client}'",
         "UPDATE api_clients SET expires_at = {now} WHERE client_id = '{client}'",
         "DELETE FROM client_secrets WHERE client_id = '{client}'",
         "UPDATE client_secrets SET expires_at = {now} WHERE client_id = '{client}'",
@@ -98,6 +101,78 @@ async fn a_client_that_may_no_longer_is_refused_before_the_row(engine: Engine) {
         invalid_client(&reply);
         assert_eq!(app.database.number(COUNT).await, before + 1, "{change}");
     }
+    app.stop().await;
+}
+
+/// Where only the generation has ended, the request is judged again as the client is now.
+async fn a_generation_that_ended_meanwhile_is_followed_by_the_next(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = stocked(&app).await;
+    admin.product("tax", json!({})).await;
+    const NEXT: &str = "UPDATE api_clients SET generation = generation + 1";
+    for (n, (change, products)) in [
+        ("", json!(["gst"])),
+        // A product that is taken away takes its tokens along, and leaves the others.
+        (
+            ", version = version + 1 WHERE client_id = '{client}';
+             UPDATE client_products SET product = 'tax'",
+            json!(["tax"]),
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let client = client_in(&admin, &format!("w{n}")).await;
+        let change = format!("{NEXT}{change} WHERE client_id = '{{client}}'");
+        let token = issued(&parked(&app, &client, &change.replace("{client}", &client.client_id)).await);
+        assert_eq!(token.claims["products"], products);
+        accepted(&app, &token).await;
+        let of_it = format!(
+            "SELECT COUNT(*) FROM access_tokens WHERE generation = 2 AND jti = {}",
+            quoted(&token.claims)
+        );
+        assert_eq!(app.database.number(&of_it).await, 1);
+    }
+    // What no longer holds is found by the second judgement: its other conditions changed too.
+    for (n, change) in [
+        ", disabled_at = 1 WHERE client_id = '{client}'",
+        ", allowed_ips = '203.0.113.7/32' WHERE client_id = '{client}'",
+        " WHERE client_id = '{client}'; DELETE FROM client_secrets WHERE client_id = '{client}'",
+        " WHERE client_id = '{client}';
+          UPDATE workspaces SET suspended_at = 1 WHERE workspace_id = '{workspace}'",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let workspace = format!("x{n}");
+        let client = client_in(&admin, &workspace).await;
+        let change = format!("{NEXT}{change}").replace("{client}", &client.client_id);
+        invalid_client(&parked(&app, &client, &change.replace("{workspace}", &workspace)).await);
+    }
+    app.stop().await;
+}
+
+/// The same for a token that an administrator generates.
+async fn a_generation_that_ended_meanwhile_takes_no_token_from_an_administrator(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = stocked(&app).await;
+    let client = client_in(&admin, "acme").await;
+    let path = format!("/v1/api-clients/{}/access-tokens", client.client_id);
+    admin.create(&path, &json!({})).await;
+    let mut session = app.database.session().await;
+    session.begin().await;
+    let change = "UPDATE api_clients SET generation = generation + 1 WHERE client_id = '{client}';
+        UPDATE service_state SET change_seq = change_seq + 1;
+        INSERT INTO change_log (seq, kind, id) SELECT change_seq, 'client', '{client}' FROM service_state";
+    session.execute(&change.replace("{client}", &client.client_id)).await;
+    let everything = json!({});
+    let committing = async { session.execute("COMMIT").await };
+    let made = outcome_after(&app.database, admin.create(&path, &everything), committing).await;
+    let by_it = format!(
+        "SELECT COUNT(*) FROM access_tokens WHERE generation = 2 AND jti = '{}'",
+        made["jti"].as_str().unwrap()
+    );
+    assert_eq!(app.database.number(&by_it).await, 1);
     app.stop().await;
 }
 
@@ -205,7 +280,6 @@ async fn what_an_administrator_does_meanwhile_takes_effect(engine: Engine) {
     admin.product("tax", json!({})).await;
     for (n, (method, path, body)) in [
         (Method::PATCH, "/v1/api-clients/{client}", json!({"status": "disabled"})),
-        (Method::PATCH, "/v1/api-clients/{client}", json!({"products": ["tax"]})),
         (Method::PATCH, "/v1/workspaces/{workspace}", json!({"status": "suspended"})),
         (Method::POST, "/v1/api-clients/{client}/secrets", json!({"expire_others_after_seconds": 0})),
         (Method::DELETE, "/v1/api-clients/{client}/secrets/{secret}?force=true", Value::Null),
@@ -227,7 +301,27 @@ async fn what_an_administrator_does_meanwhile_takes_effect(engine: Engine) {
         assert!(matches!(outcome, Err(IssueError::ClientChanged)), "{path} {body}: {outcome:?}");
         assert_eq!(app.database.number(COUNT).await, before, "{path}");
     }
-    // A secret and a client that expire during the request.
+    // What ends a generation alone takes no right from the client: it gets what it may have now.
+    for (n, (method, path, body, scope)) in [
+        (Method::PATCH, "/v1/api-clients/{client}", json!({"products": ["tax"]}), "tax"),
+        (Method::PATCH, "/v1/api-clients/{client}", json!({"active_tokens": "replace"}), "gst"),
+        (Method::DELETE, "/v1/api-clients/{client}/access-tokens", Value::Null, "gst"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let client = client_in(&admin, &format!("g{n}")).await;
+        let (known, proof) = authenticated(&app, &client).await;
+        let request = admin.request(method, &path.replace("{client}", &client.client_id));
+        let done = if body.is_null() { request } else { request.json(&body) }.send().await.unwrap();
+        assert!(done.status().is_success(), "{path}: {}", done.text().await.unwrap());
+        let issued = app.core.services.issuer.issue(&known, &proof, TokenRequest::default()).await.unwrap();
+        assert_eq!(&*issued.grant.scope, scope, "{path} {body}");
+        let old = TokenRequest { scope: "gst", ..TokenRequest::default() };
+        let asked = app.core.services.issuer.issue(&known, &proof, old).await;
+        assert_eq!(asked.is_ok(), scope == "gst", "{path} {body}: {asked:?}");
+    }
+    // A secret that ends, and a client, while the request is under way.
     let client = client_in(&admin, "ending").await;
     let path = format!("/v1/api-clients/{}/secrets", client.client_id);
     admin.create(&path, &json!({"expire_others_after_seconds": 60})).await;

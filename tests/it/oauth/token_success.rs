@@ -1,19 +1,27 @@
 //! Successful requests to the token endpoint (RFC 6749 §4.4, §5.1), and every valid form of the same request
 //! (`docs/conformance.md` T1, T3, T9–T11, T13, T15, T16, T19, T22).
 
-use super::expect::{FORM, GRANT, basic, fully_encoded, issued, pair, post, post_as, reply_as};
+use reqwest::RequestBuilder;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use serde_json::{Value, json};
+
+use super::expect::{
+    FORM, GRANT, TOKEN, basic, fully_encoded, invalid_request, issued, pair, post, post_as, reply_as,
+};
 use crate::support::{Engine, Reply, TestApp, Wire, on_both_engines};
 
 on_both_engines!(
     t01_a_token_by_basic,
     t01_a_token_by_form_post,
     t03_the_scope_is_always_in_the_reply,
+    t08_the_same_credentials_in_header_and_body,
     t09_an_equal_client_id_in_the_body,
     t10_both_halves_of_basic_are_form_decoded,
     t13_the_scheme_and_its_spelling,
     t15_empty_parameters_count_as_absent,
     t16_unknown_parameters_are_ignored,
     t19_media_types_of_a_form,
+    t19_a_request_in_json,
     t22_chunked_expect_and_pipelined,
     two_tokens_of_one_instant_differ,
 );
@@ -136,14 +144,117 @@ async fn t19_media_types_of_a_form(engine: Engine) {
         "application/x-www-form-urlencoded; charset=UTF-8",
         "application/x-www-form-urlencoded;charset=\"utf-8\"",
         "application/x-www-form-urlencoded ; CharSet=utf-8",
+        // What is ASCII is the same in all of them.
+        "application/x-www-form-urlencoded; charset=ISO-8859-1",
+        "application/x-www-form-urlencoded; charset=windows-1252",
+        "application/x-www-form-urlencoded; charset=utf-16",
+        "application/x-www-form-urlencoded; charset=utf-8; charset=us-ascii",
+        "application/x-www-form-urlencoded; charset=",
     ] {
-        let request =
-            app.request(reqwest::Method::POST, super::expect::TOKEN).header("content-type", media_type);
-        issued(
-            &Reply::to(request.basic_auth(&client.client_id, Some(&client.client_secret)).body(GRANT)).await,
-        );
+        for mark in ["", "\u{feff}"] {
+            let request =
+                app.request(reqwest::Method::POST, super::expect::TOKEN).header("content-type", media_type);
+            let request = request.basic_auth(&client.client_id, Some(&client.client_secret));
+            issued(&Reply::to(request.body(format!("{mark}{GRANT}&scope=mintmark:read"))).await);
+        }
+    }
+    // In UTF-8 a form may hold more than ASCII.
+    issued(&reply_as(&app, &client, format!("{GRANT}&x=ä")).await);
+    app.stop().await;
+}
+
+async fn t08_the_same_credentials_in_header_and_body(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    for (id, secret) in [
+        (client.client_id.clone(), client.client_secret.clone()),
+        (fully_encoded(&client.client_id), fully_encoded(&client.client_secret)),
+    ] {
+        let twice = format!("{GRANT}&client_id={id}&client_secret={secret}");
+        issued(&reply_as(&app, &client, twice).await);
+    }
+    let json = json!({
+        "grant_type": "client_credentials", "client_id": client.client_id, "client_secret": client.client_secret,
+    });
+    issued(&Reply::to(sent_json(&app, TOKEN, &json).header("authorization", basic(pair(&client)))).await);
+    app.stop().await;
+}
+
+fn sent_json(app: &TestApp, path: &str, body: &Value) -> RequestBuilder {
+    app.request(reqwest::Method::POST, path).header("content-type", "application/json").body(body.to_string())
+}
+
+async fn t19_a_request_in_json(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let client = app.bootstrap().await;
+    let (id, secret) = (&client.client_id, &client.client_secret);
+    let grant = json!({"grant_type": "client_credentials", "client_id": id, "client_secret": secret});
+    let with = |more: Value| {
+        let mut body = grant.clone();
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let all = "mintmark:introspect mintmark:manage mintmark:read";
+    for (more, scope) in [
+        (json!({}), all),
+        (json!({"scope": "mintmark:read"}), "mintmark:read"),
+        (json!({"scope": "", "resource": ""}), all),
+        (json!({"scope": null, "resource": null, "client_assertion": null}), all),
+        (json!({"resource": []}), all),
+        (json!({"resource": app.base}), all),
+        (json!({"resource": [app.base], "scope": "mintmark:read"}), "mintmark:read"),
+        (json!({"audience": 5, "x": {"y": [1, {"z": null}]}}), all),
+    ] {
+        let token = issued(&Reply::to(sent_json(&app, TOKEN, &with(more.clone()))).await);
+        assert_eq!(token.reply["scope"], scope, "{more}");
+        assert_eq!(token.claims["sub"], id.as_str());
+    }
+    // By Basic, in any charset label, after a byte order mark.
+    for (media_type, mark) in
+        [("application/json; charset=utf-8", "\u{feff}"), ("Application/JSON; charset=ISO-8859-1", "")]
+    {
+        let request = app.request(reqwest::Method::POST, TOKEN).header("content-type", media_type);
+        let body = format!("{mark} {}\n", json!({"grant_type": "client_credentials"}));
+        issued(&Reply::to(request.basic_auth(id, Some(secret)).body(body)).await);
+    }
+    // What is wrong is named, and nothing is taken for left out.
+    for (more, named) in [
+        (json!({"scope": ["mintmark:read"]}), "scope must be a string"),
+        (json!({"grant_type": 5}), "grant_type must be a string"),
+        (json!({"client_secret": true}), "client_secret must be a string"),
+        (json!({"client_id": {"a": 1}}), "client_id must be a string"),
+        (json!({"resource": [null]}), "resource must be a string or a list of strings"),
+        (json!({"grant_type": null}), "grant_type is missing"),
+    ] {
+        let reply = Reply::to(sent_json(&app, TOKEN, &with(more.clone()))).await;
+        invalid_request(&reply);
+        assert!(reply.text().contains(named), "{more}: {reply:?}");
+    }
+    for bad in ["", "[]", "null", "{", r#"{"scope":"a","scope":"a"}"#, r#"{"x":{"y":1,"y":1}}"#] {
+        let request = post_as(&app, &client, bad).headers(json_type());
+        invalid_request(&Reply::to(request).await);
+    }
+    // Introspection and revocation take the same.
+    let token = issued(&reply_as(&app, &client, GRANT).await).text;
+    let presented = json!({
+        "token": token, "token_type_hint": null, "client_id": id, "client_secret": secret, "more": [1],
+    });
+    let reply = Reply::to(sent_json(&app, "/oauth2/introspect", &presented)).await;
+    assert_eq!((reply.status, &reply.json()["active"]), (200, &json!(true)), "{reply:?}");
+    assert_eq!(Reply::to(sent_json(&app, "/oauth2/revoke", &presented)).await.status, 200);
+    let reply = Reply::to(sent_json(&app, "/oauth2/introspect", &presented)).await;
+    assert_eq!(reply.json(), json!({"active": false}));
+    for path in ["/oauth2/introspect", "/oauth2/revoke"] {
+        let list = json!({"token": [token], "client_id": id, "client_secret": secret});
+        let reply = Reply::to(sent_json(&app, path, &list)).await;
+        invalid_request(&reply);
+        assert!(reply.text().contains("token must be a string"), "{reply:?}");
     }
     app.stop().await;
+}
+
+fn json_type() -> HeaderMap {
+    HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))])
 }
 
 async fn t22_chunked_expect_and_pipelined(engine: Engine) {

@@ -116,9 +116,9 @@ impl Contract {
     }
 
     fn names(&self, reply: &Counted<'_>, issuer_path: &str) -> bool {
-        // The only reply without an operation.
+        // What belongs to no operation: nothing is there, or the root leads to the documentation.
         if reply.route == UNMATCHED {
-            return reply.status == 404;
+            return reply.status == 404 || reply.status == 303 && matches!(reply.method, "GET" | "HEAD");
         }
         let Some(path) = self.path_of(reply.route, issuer_path) else { return false };
         // HEAD is GET without the body (RFC 9110 §9.3.2), so the document does not repeat it.

@@ -4,7 +4,7 @@ use mintmark_verifier::claims::{AccessTokenClaims, ClaimsRef, Confirmation, FAR_
 use std::sync::Arc;
 
 const PLAIN: &str = r#"{"iss":"https://tokens.example.com","sub":"cl_1","client_id":"cl_1","aud":"https://api.example.com","iat":1790000000,"exp":1790003600,"jti":"j1","scope":"e-invoicing gst","workspace_id":"acme-in","products":["e-invoicing","gst"],"status":{"status_list":{"idx":4711,"uri":"https://tokens.example.com/oauth2/status-lists/3"}}}"#;
-const EVERYTHING: &str = r#"{"iss":"https://tokens.example.com","sub":"cl_1","client_id":"cl_1","aud":["a:1","a:2"],"iat":1790000000,"exp":253402300799,"jti":"j1","scope":"gst","workspace_id":"acme-in","products":["gst"],"never_expires":true,"status":{"status_list":{"idx":0,"uri":"u"}},"cnf":{"x5t#S256":"t","jkt":"k"}}"#;
+const EVERYTHING: &str = r#"{"iss":"https://tokens.example.com","sub":"cl_1","client_id":"cl_1","aud":["a:1","a:2"],"iat":1790000000,"exp":7258118400,"jti":"j1","scope":"gst","workspace_id":"acme-in","products":["gst"],"never_expires":true,"status":{"status_list":{"idx":0,"uri":"u"}},"cnf":{"x5t#S256":"t","jkt":"k"}}"#;
 const LEAST: &str = r#"{"iss":"i","sub":"cl_1","client_id":"cl_1","aud":[],"iat":0,"jti":"j","scope":"mintmark:read","workspace_id":"platform","products":[]}"#;
 
 fn plain<'a, A, P>(aud: A, products: P) -> ClaimsRef<'a, A, P> {

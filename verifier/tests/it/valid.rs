@@ -3,7 +3,7 @@
 use crate::support::{
     AUDIENCE, FakeIssuer, ISSUER, NOW, TestClock, builder, good_claims, keys, with, without,
 };
-use mintmark_verifier::claims::FAR_EXP;
+use mintmark_verifier::claims::{FAR_EXP, LAST_DATE};
 use mintmark_verifier::{Clock as _, KeySet, SystemClock, Verifier, VerifyError};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -26,11 +26,14 @@ async fn every_algorithm_in_every_form_of_expiry() {
     let verifier = permissive();
     for key in keys().published() {
         let jwt = with(key.header(), "typ", json!("JWT"));
-        let far = never(with(good_claims(), "exp", json!(FAR_EXP)));
+        let far = |exp: i64| key.token(&never(with(good_claims(), "exp", json!(exp))));
         let omit = never(without(good_claims(), "exp"));
         for (form, token, exp) in [
             ("expiring", key.token(&good_claims()), Some(NOW + 3600)),
-            ("far", key.token(&far), Some(FAR_EXP)),
+            ("far", far(FAR_EXP), Some(7_258_118_400)),
+            // Every instant from the far one on: an issuer of another version may write another.
+            ("far by a second more", far(FAR_EXP + 1), Some(FAR_EXP + 1)),
+            ("far as it was at first", far(LAST_DATE), Some(253_402_300_799)),
             ("omit", key.token_with(&jwt, &omit), None),
         ] {
             let claims = verifier.verify(&token).await.unwrap_or_else(|e| panic!("{} {form}: {e}", key.alg));

@@ -68,10 +68,10 @@ impl World {
         let known = services.clients.authenticate_secret(&client.id, &client.secret, SOURCE).await.unwrap();
         assert_eq!(known.is_ok(), self.may_act(client), "{client:?}: {:?}", known.err());
         let Ok((credentials, proof)) = known else { return };
-        let request = TokenRequest { scope, resources: &[] };
+        let request = TokenRequest { scope, ..TokenRequest::default() };
         let issued = services.issuer.issue(&credentials, &proof, request).await;
         if scope == "gst" && !client.has_gst {
-            assert!(matches!(issued, Err(IssueError::Grant(GrantError::ScopeNotGranted))), "{issued:?}");
+            assert!(matches!(issued, Err(IssueError::Grant(GrantError::ScopeNotGranted(_)))), "{issued:?}");
             return;
         }
         let jwt = issued.unwrap().access_token;

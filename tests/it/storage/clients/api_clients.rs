@@ -328,8 +328,26 @@ async fn who_may_hold_tokens_by_an_algorithm_is_named(engine: Engine) {
         // A client that was changed since may have had another algorithm before.
         (Alg::ES256, NOW, vec!["cl_0", "cl_1", "cl_2", "cl_a"]),
     ] {
-        let found = change!(storage, tx => tx.client_ids_signed_by(alg, since));
+        let found = change!(storage, tx => tx.client_ids_signed_by(alg, since, i64::MAX));
         assert_eq!(found, expected, "{alg} since {since}");
+    }
+    // Whose generation began after the key had retired holds no token by it. Of a first generation the client's own
+    // beginning counts; of a later one that began before that was noted, nothing is known.
+    let generation = client("cl_1").generation;
+    assert!(generation > 1);
+    for (client_id, generation) in [("cl_0", 1), ("cl_a", generation)] {
+        let signing_alg = if client_id == "cl_0" { None } else { Some(Alg::EdDSA) };
+        let changed = ApiClient { generation, signing_alg, ..client(client_id) };
+        assert!(change!(storage, tx => tx.update_client(&changed)));
+    }
+    change!(storage, tx => tx.generation_began("cl_a", NOW + 100));
+    for (until, expected) in [
+        (NOW + 100, vec!["cl_0", "cl_1", "cl_a"]),
+        (NOW + 99, vec!["cl_0", "cl_1"]),
+        (client("cl_0").created_at - 1, vec!["cl_1"]),
+    ] {
+        let found = change!(storage, tx => tx.client_ids_signed_by(Alg::EdDSA, NOW + 1, until));
+        assert_eq!(found, expected, "until {until}");
     }
 }
 

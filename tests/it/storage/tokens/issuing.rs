@@ -119,7 +119,11 @@ impl Ending {
     }
 
     fn refusal(self) -> IssueCheck {
-        if self == Self::KeyRetired { IssueCheck::KeyNotSigning } else { IssueCheck::ClientNotAllowed }
+        match self {
+            Self::KeyRetired => IssueCheck::KeyNotSigning,
+            Self::NewGeneration => IssueCheck::GenerationEnded,
+            _ => IssueCheck::ClientNotAllowed,
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use super::{CLAIM, Row, claim, key, row};
 use crate::support::{AUDIENCE, ISSUER, LIST, NOW, good_claims, with, without};
 use mintmark_verifier::VerifyError;
-use mintmark_verifier::claims::FAR_EXP;
+use mintmark_verifier::claims::{FAR_EXP, LAST_DATE};
 use serde_json::{Value, json};
 
 pub(super) fn rows() -> Vec<Row> {
@@ -57,16 +57,17 @@ fn times() -> Vec<Row> {
     let early = |name: &'static str, instant: &str, at: i64| {
         row("RFC 7519 §4.1.5", name, claim(instant, json!(at)), VerifyError::NotYetValid)
     };
-    let escaped = with(good_claims(), "nbf", json!(FAR_EXP)).to_string().replace("\"nbf\"", r#""\u006ebf""#);
+    let escaped =
+        with(good_claims(), "nbf", json!(LAST_DATE)).to_string().replace("\"nbf\"", r#""\u006ebf""#);
     let escaped = key().token_of(key().header().to_string(), escaped);
     vec![
         expired("expired at this very second", NOW),
         expired("expired a second ago", NOW - 1),
         expired("expired in 1970", 0),
         early("issued in a second", "iat", NOW + 1),
-        early("issued in 9999", "iat", FAR_EXP),
+        early("issued in 9999", "iat", LAST_DATE),
         early("not valid before a second from now", "nbf", NOW + 1),
-        early("not valid before 9999", "nbf", FAR_EXP),
+        early("not valid before 9999", "nbf", LAST_DATE),
         row("RFC 7519 §4.1.5", "nbf written with an escape", escaped, VerifyError::NotYetValid),
     ]
 }

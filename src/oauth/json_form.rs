@@ -1,0 +1,143 @@
+//! Reads a request whose parameters are the members of a JSON object, since ERPs without a form encoder send them so. No
+//! RFC asks for it. It is as strict as [`super::form`]: what could be read in two ways is refused.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::error::OAuthError;
+use crate::http::json::{self, JsonError};
+
+/// How deep a body may be nested.
+const DEPTH: usize = 8;
+
+/// A member that has a meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    /// The error if it has a value of another type.
+    pub must_be: &'static str,
+    /// Whether an array of strings is taken too, which repeats the parameter.
+    pub repeats: bool,
+}
+
+impl Member {
+    /// One that is a string.
+    pub const fn string(must_be: &'static str) -> Self {
+        Self { must_be, repeats: false }
+    }
+}
+
+/// Goes through the members of a body that `known` knows. `null` counts as an empty value, and so as left out.
+///
+/// # Errors
+/// `invalid_request` for what is not such an object, for a known member of another type, or what `take` refuses.
+pub(super) fn each(
+    body: &[u8],
+    known: impl Fn(&str) -> Option<Member>,
+    mut take: impl FnMut(&str, Cow<'_, str>) -> Result<(), OAuthError>,
+) -> Result<(), OAuthError> {
+    let body = json::parse(body).map_err(|error| {
+        OAuthError::InvalidRequest(match error {
+            JsonError::NotUtf8 => "the body is not UTF-8",
+            JsonError::Twice(..) => "the body names a member twice: send each once",
+            JsonError::NotJson(..) => {
+                "the body is not valid JSON: send an object, or a form as application/x-www-form-urlencoded"
+            }
+        })
+    })?;
+    if json::depth(&body) > DEPTH {
+        return Err(OAuthError::InvalidRequest("the body is nested deeper than 8 levels"));
+    }
+    let Value::Object(members) = body else {
+        return Err(OAuthError::InvalidRequest(
+            "the body must be a JSON object with the parameters as members",
+        ));
+    };
+    for (name, value) in members {
+        let Some(member) = known(&name) else { continue };
+        let wrong = OAuthError::InvalidRequest(member.must_be);
+        match value {
+            Value::Null => take(&name, Cow::Borrowed(""))?,
+            Value::String(value) => take(&name, text(value)?)?,
+            Value::Array(items) if member.repeats => {
+                for item in items {
+                    let Value::String(item) = item else { return Err(wrong) };
+                    take(&name, text(item)?)?;
+                }
+            }
+            _ => return Err(wrong),
+        }
+    }
+    Ok(())
+}
+
+fn text(value: String) -> Result<Cow<'static, str>, OAuthError> {
+    if value.contains('\0') {
+        return Err(OAuthError::InvalidRequest("a value has a NUL character"));
+    }
+    Ok(Cow::Owned(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Result<Vec<(String, String)>, OAuthError> {
+        let known = |name: &str| match name {
+            "one" => Some(Member::string("one must be a string")),
+            "many" => Some(Member { must_be: "many must be strings", repeats: true }),
+            _ => None,
+        };
+        let mut taken = Vec::new();
+        each(body.as_bytes(), known, |name, value| {
+            taken.push((name.to_owned(), value.into_owned()));
+            Ok(())
+        })?;
+        Ok(taken)
+    }
+
+    #[test]
+    fn t19_members_are_parameters() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        for (body, expected) in [
+            ("{}", vec![]),
+            (r#" {"one":"a b+c%20"} "#, vec![pair("one", "a b+c%20")]),
+            (r#"{"one":null,"many":["x","y"]}"#, vec![pair("many", "x"), pair("many", "y"), pair("one", "")]),
+            (r#"{"many":"x","other":5,"more":{"one":[1]}}"#, vec![pair("many", "x")]),
+            (r#"{"many":[]}"#, vec![]),
+            (r#"{"x":{"x":{"x":{"x":{"x":{"x":{"x":{"x":1}}}}}}}}"#, vec![]),
+        ] {
+            let mut taken = read(body).unwrap();
+            taken.sort();
+            assert_eq!(taken, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn t20_what_is_not_such_an_object_is_refused() {
+        for bad in [
+            "",
+            " ",
+            "null",
+            "[]",
+            "\"one\"",
+            "grant_type=client_credentials",
+            "{",
+            r#"{"one":"a"} {}"#,
+            r#"{"one":"a","one":"a"}"#,
+            r#"{"x":{"y":1,"y":2}}"#,
+            r#"{"one":5}"#,
+            r#"{"one":true}"#,
+            r#"{"one":["a"]}"#,
+            r#"{"one":{}}"#,
+            r#"{"many":{}}"#,
+            r#"{"many":[null]}"#,
+            r#"{"many":[["x"]]}"#,
+            r#"{"one":"a\u0000"}"#,
+            r#"{"x":{"x":{"x":{"x":{"x":{"x":{"x":{"x":{"x":1}}}}}}}}}"#,
+        ] {
+            assert!(matches!(read(bad), Err(OAuthError::InvalidRequest(_))), "{bad}");
+        }
+        assert_eq!(read(r#"{"one":5}"#), Err(OAuthError::InvalidRequest("one must be a string")));
+    }
+}

@@ -1,0 +1,59 @@
+//! What the log says of clients that cannot authenticate: a line for each failure that counts, and one a second for those
+//! that come in a flood.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::process::{Place, client};
+use crate::support::Engine;
+
+const GRANT: &str = "grant_type=client_credentials";
+
+/// The lines of a reason, and how many failures they stand for.
+fn told(log: &str, reason: &str, message: &str) -> (usize, u64) {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let lines: Vec<Value> =
+        lines.filter(|line| line["reason"] == reason && line["message"] == message).collect();
+    for line in &lines {
+        assert!(line["source"].as_str() == Some("127.0.0.1") && line["client_id"].is_string(), "{line}");
+    }
+    (lines.len(), lines.iter().map(|line| line["count"].as_u64().unwrap()).sum())
+}
+
+#[tokio::test]
+async fn a_flood_of_refusals_writes_few_lines() {
+    let place = Place::new(Engine::Sqlite);
+    let serving = place.serve();
+    let started = Instant::now();
+    let statuses = async |secret: &str| {
+        let mut statuses = Vec::new();
+        for _ in 0..150 {
+            let form = format!("{GRANT}&client_id=cl_0000000000000000000000&client_secret={secret}");
+            let request = client().post(format!("{}/oauth2/token", serving.base)).body(form);
+            let request = request.header("content-type", "application/x-www-form-urlencoded");
+            statuses.push(request.send().await.unwrap().status().as_u16());
+        }
+        statuses
+    };
+    let malformed = statuses("mms_cut").await;
+    assert!(malformed.iter().all(|status| *status == 401), "{malformed:?}");
+    let wrong = statuses("wrong").await;
+    let seconds = usize::try_from(started.elapsed().as_secs()).unwrap() + 2;
+    let counted = wrong.iter().filter(|status| **status == 401).count();
+    assert!((60..140).contains(&counted), "{wrong:?}");
+
+    let log = serving.stop().stderr;
+    let message = "client authentication failed: what was sent is no credential";
+    let (lines, stands_for) = told(&log, "secret_of_wrong_length", message);
+    assert!(
+        (1..=seconds).contains(&lines) && stands_for <= 150,
+        "{lines} lines for {stands_for} in {seconds} s"
+    );
+    // Each one that counts has its line.
+    assert_eq!(told(&log, "wrong_secret", "client authentication failed").0, counted);
+    let (lines, stands_for) = told(&log, "wrong_secret", "client authentication failed too often");
+    assert!((1..=seconds).contains(&lines), "{lines} lines in {seconds} s");
+    assert!(stands_for >= 1 && stands_for <= 150 - counted as u64, "{stands_for}");
+    assert!(!log.contains("mms_cut"), "{log}");
+}
