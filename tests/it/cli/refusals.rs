@@ -10,8 +10,8 @@ use crate::support::Engine;
 
 const GRANT: &str = "grant_type=client_credentials";
 
-/// The lines of a reason, and how many failures they stand for.
-fn told(log: &str, reason: &str, message: &str) -> (usize, u64) {
+/// The lines of a reason, and how many failures they count.
+fn logged(log: &str, reason: &str, message: &str) -> (usize, u64) {
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let lines: Vec<Value> =
         lines.filter(|line| line["reason"] == reason && line["message"] == message).collect();
@@ -45,15 +45,15 @@ async fn a_flood_of_refusals_writes_few_lines() {
 
     let log = serving.stop().stderr;
     let message = "client authentication failed: what was sent is no credential";
-    let (lines, stands_for) = told(&log, "secret_of_wrong_length", message);
+    let (lines, events) = logged(&log, "secret_of_wrong_length", message);
     assert!(
-        (1..=seconds).contains(&lines) && stands_for <= 150,
-        "{lines} lines for {stands_for} in {seconds} s"
+        (1..=seconds).contains(&lines) && events <= 150,
+        "{lines} lines for {events} failures in {seconds} s"
     );
     // Each one that counts has its line.
-    assert_eq!(told(&log, "wrong_secret", "client authentication failed").0, counted);
-    let (lines, stands_for) = told(&log, "wrong_secret", "client authentication failed too often");
+    assert_eq!(logged(&log, "wrong_secret", "client authentication failed").0, counted);
+    let (lines, events) = logged(&log, "wrong_secret", "client authentication failed too often");
     assert!((1..=seconds).contains(&lines), "{lines} lines in {seconds} s");
-    assert!(stands_for >= 1 && stands_for <= 150 - counted as u64, "{stands_for}");
+    assert!(events >= 1 && events <= 150 - counted as u64, "{events}");
     assert!(!log.contains("mms_cut"), "{log}");
 }
