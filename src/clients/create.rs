@@ -35,7 +35,7 @@ impl Clients {
     ///
     /// # Errors
     /// [`Error::NotFound`] for the workspace, [`Error::Invalid`] with every bad member, [`Error::NotSupportedYet`],
-    /// [`Error::Denied`] for a permission that the caller does not hold.
+    /// [`Error::LacksSome`] for a permission that the caller does not hold.
     pub async fn create_client(
         &self,
         caller: &Manager,
@@ -48,7 +48,7 @@ impl Clients {
         let mut client = self.new_client(&workspace.workspace_id)?;
         let around = self.lock_around(&mut tx, wanted, &[]).await?;
         self.apply_change(&workspace, &around, wanted, None, &mut client)?;
-        rules::may_grant_permissions(caller, None, &client)?;
+        rules::may_change(caller, None, &client)?;
         let created = self.insert_client(&mut tx, caller, client).await?;
         self.ledger.save_reply(&mut tx, save.as_ref(), &created).await?;
         self.ledger.commit(tx).await?;

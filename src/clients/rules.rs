@@ -5,10 +5,12 @@ use super::change::ClientChange;
 use super::context::RuleContext;
 use crate::kernel::{Caller, Error};
 use crate::model::client::ApiClient;
+use crate::model::clock::UnixSeconds;
 use crate::model::expiry::TokenExpiry;
 use crate::model::field_errors::FieldErrors;
 use crate::model::key::UseFor;
 use crate::model::product::Product;
+use crate::model::scope::Permission;
 
 /// Checks `after`, which is `before` with `change` applied, by the rules that join several members. `before` is `None`
 /// for a new client.
@@ -112,19 +114,29 @@ fn check_signing_alg(
     }
 }
 
-/// A caller grants only permissions that it holds. Permissions that the client has already are not granted again.
-pub(super) fn may_grant_permissions(
+/// A caller grants only permissions that it holds, and opens no way to those of a client that has more than the caller
+/// (docs/management-api.md, *No step up through another*). Permissions that the client has already are not granted again,
+/// and taking some away opens nothing.
+pub(super) fn may_change(
     caller: &Caller,
     before: Option<&ApiClient>,
     after: &ApiClient,
 ) -> Result<(), Error> {
-    let held_before = |permission| before.is_some_and(|before| before.permissions.contains(permission));
-    match after.permissions.iter().find(|permission| !held_before(permission) && !caller.holds(**permission))
-    {
-        None => Ok(()),
-        Some(permission) => Err(Error::Denied(format!(
-            "you do not have the permission {permission} and so cannot grant it: request a token with \
-             scope={permission} too, from an API client that has it"
-        ))),
+    let held = before.map(|before| before.permissions.as_slice()).unwrap_or_default();
+    let granted = after.permissions.iter().filter(|permission| !held.contains(permission));
+    let granted: Vec<Permission> = granted.copied().collect();
+    match before.filter(|before| opens_a_way(before, after)) {
+        Some(before) => caller.must_not_step_up(&[before.permissions.as_slice(), &granted].concat()),
+        None => caller.must_hold_all(&granted, "you cannot grant a permission that your token does not carry"),
     }
+}
+
+/// Whether a change may let somebody act as the client who could not before. The members that say how a client
+/// authenticates belong here as soon as they can be changed.
+fn opens_a_way(before: &ApiClient, after: &ApiClient) -> bool {
+    let end = |client: &ApiClient| client.expires_at.unwrap_or(UnixSeconds::MAX);
+    after.permissions.iter().any(|permission| !before.permissions.contains(permission))
+        || before.allowed_ips != after.allowed_ips
+        || end(after) > end(before)
+        || (before.disabled_at.is_some() && after.disabled_at.is_none())
 }

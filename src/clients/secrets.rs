@@ -52,7 +52,7 @@ impl Clients {
     ///
     /// # Errors
     /// [`Error::Conflict`] if it would be the sixth live one, [`Error::Invalid`], [`Error::NotSupportedYet`],
-    /// [`Error::NotFound`], [`Error::Denied`].
+    /// [`Error::NotFound`], [`Error::Lacks`]; [`Error::LacksSome`] if the client has more permissions than the caller.
     pub async fn add_secret(
         &self,
         caller: &Manager,
@@ -62,6 +62,7 @@ impl Clients {
     ) -> Result<CreatedSecret, Error> {
         let mut tx = self.kernel.storage.begin().await?;
         let mut client = lock_client(&mut tx, &caller.reach, client_id).await?;
+        caller.must_not_step_up(&client.permissions)?;
         let now = self.kernel.clock.now();
         let expires_at = wanted.check(now)?;
         let others_end_at = wanted.expire_others_after_seconds.map(|seconds| now.saturating_add(seconds));

@@ -81,7 +81,7 @@ impl Clients {
     ) -> Result<ApiClient, Error> {
         let mut after = before.clone();
         self.apply_change(workspace, around, change, Some(before), &mut after)?;
-        rules::may_grant_permissions(caller, Some(before), &after)?;
+        rules::may_change(caller, Some(before), &after)?;
         Ok(after)
     }
 

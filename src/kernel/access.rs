@@ -49,6 +49,31 @@ impl Caller {
         if self.holds(permission) { Ok(self) } else { Err(Error::Lacks(permission)) }
     }
 
+    /// Refuses a caller that would act with a permission of another API client that it does not hold itself: with a secret
+    /// or a token of a client that has `permissions`.
+    pub fn must_not_step_up(&self, permissions: &[Permission]) -> Result<(), Error> {
+        self.must_hold_all(
+            permissions,
+            "the API client holds a permission that your token does not carry, and this would let you use it",
+        )
+    }
+
+    /// Refuses a caller that lacks one of `permissions`. The error names the whole scope to ask for, since a token that
+    /// is asked for anew must still be good for what this one is.
+    pub(crate) fn must_hold_all(&self, permissions: &[Permission], why: &'static str) -> Result<(), Error> {
+        if permissions.iter().all(|permission| self.holds(*permission)) {
+            return Ok(());
+        }
+        let mut needed = vec![Permission::Manage];
+        for permission in permissions.iter().chain(&self.permissions) {
+            // Managing includes reading.
+            if !needed.contains(permission) && *permission != Permission::Read {
+                needed.push(*permission);
+            }
+        }
+        Err(Error::LacksSome { why, needed })
+    }
+
     fn must_be_platform(&self, action: &str) -> Result<(), Error> {
         if self.reach == Reach::Platform {
             Ok(())

@@ -32,6 +32,14 @@ pub enum Error {
     /// The caller does not have a permission that this needs.
     #[error("this needs the permission {0}: request a token with scope={0} from an API client that has it")]
     Lacks(Permission),
+    /// The caller does not hold every permission of the API client that it acts on, or one that it grants.
+    #[error("{why}: request a token with scope=\"{}\" from an API client that holds these permissions", scope(.needed))]
+    LacksSome {
+        /// What the caller may not do, in words.
+        why: &'static str,
+        /// The permissions that the caller's token needs for it.
+        needed: Vec<Permission>,
+    },
     /// The record changed since the caller read it (`If-Match`).
     #[error("the record has changed since it was read: read it again and repeat the change")]
     Changed,
@@ -53,6 +61,11 @@ pub enum Error {
     /// There are no random numbers, or something sealed does not open.
     #[error("{0}")]
     Crypto(String),
+}
+
+/// Permissions as a `scope` (RFC 6749 §3.3).
+pub(crate) fn scope(permissions: &[Permission]) -> String {
+    permissions.iter().map(|permission| permission.as_str()).collect::<Vec<_>>().join(" ")
 }
 
 impl From<StorageError> for Error {

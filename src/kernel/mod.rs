@@ -21,6 +21,7 @@ use crate::vault::root::Subkeys;
 
 pub use access::{Caller, Manager, Reader};
 pub use error::Error;
+pub(crate) use error::scope;
 pub(crate) use fields::Fields;
 pub(crate) use json::to_json;
 pub use policy::Policy;

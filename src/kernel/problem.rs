@@ -150,6 +150,7 @@ impl From<Error> for Problem {
                     "This needs the scope {permission}: request a token with it, from an API client that has this permission"
                 ),
             ),
+            Error::LacksSome { .. } => Self::new(Kind::Forbidden, capitalised(&error.to_string())),
             Error::Changed => Self::new(
                 Kind::PreconditionFailed,
                 "The resource has changed since you read it: read it again and repeat with its ETag",

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use super::auth::Authorized;
 use super::problem::{Kind, Problem};
-use crate::kernel::{Error, Manager};
+use crate::kernel::{Caller, Error, Manager};
 use crate::ledger::{IdempotentRequest, SaveReply, SavedReply};
+use crate::model::scope::Permission;
 use crate::services::Services;
 
 /// The header with the key.
@@ -31,12 +32,20 @@ pub struct Reply {
     location: Option<String>,
     etag: Option<String>,
     body: String,
+    /// The permissions of the token that it was first given to.
+    #[serde(default)]
+    permissions: Vec<Permission>,
 }
 
 impl Reply {
     /// 201 with the new record, its location and its entity tag.
     pub fn created(location: String, etag: Option<String>, body: &serde_json::Value) -> Self {
-        Self { status: StatusCode::CREATED.as_u16(), location: Some(location), etag, body: body.to_string() }
+        Self { status: StatusCode::CREATED.as_u16(), location: Some(location), etag, body: body.to_string(), permissions: Vec::new() }
+    }
+
+    /// The same, saved for tokens that carry at least what that of `caller` does.
+    fn for_equals_of(self, caller: &Caller) -> Self {
+        Self { permissions: caller.permissions.clone(), ..self }
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -120,22 +129,26 @@ pub async fn once<T>(
         }
         entered => entered.flatten(),
     };
-    if let Some(reply) = replay(services, &named).await? {
+    if let Some(reply) = replay(call, services, &named).await? {
         return Ok(reply);
     }
-    let save = SaveReply { request: &named, render: &|made: &T| render(made).bytes() };
+    let save = SaveReply { request: &named, render: &|made: &T| render(made).for_equals_of(&call.caller).bytes() };
     match create(Some(save)).await {
         Ok(made) => Ok(render(&made).response(false)),
         // Another process may have answered the same request in the meantime, and the conflict is with that.
         Err(lost @ (Error::AlreadyAnswered | Error::Conflict(_))) => {
-            replay(services, &named).await?.ok_or_else(|| lost.into())
+            replay(call, services, &named).await?.ok_or_else(|| lost.into())
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// The saved reply to the same request, if there is one.
-async fn replay(services: &Services, named: &IdempotentRequest) -> Result<Option<HttpResponse>, Problem> {
+/// The reply to an earlier request of that name, if there was one.
+async fn replay(
+    call: &Authorized,
+    services: &Services,
+    named: &IdempotentRequest,
+) -> Result<Option<HttpResponse>, Problem> {
     match services.ledger.saved_reply(named).await? {
         SavedReply::None => Ok(None),
         SavedReply::OtherBody => Err(Problem::new(
@@ -143,7 +156,14 @@ async fn replay(services: &Services, named: &IdempotentRequest) -> Result<Option
             "This Idempotency-Key was used with another body: use a new one",
         )),
         SavedReply::Reply(bytes) => match serde_json::from_slice::<Reply>(&bytes) {
-            Ok(reply) => Ok(Some(reply.response(true))),
+            Ok(reply) => {
+                // It may hold a secret or a token that this one could not have asked for.
+                call.caller.must_hold_all(
+                    &reply.permissions,
+                    "this request was first answered to a token with more permissions than yours",
+                )?;
+                Ok(Some(reply.response(true)))
+            }
             Err(_) => Err(Error::Crypto("a saved reply cannot be read".to_owned()).into()),
         },
     }

@@ -64,6 +64,11 @@ impl Problem {
     }
 }
 
+/// The challenge to a token that carries too little; `scope` is what to ask for.
+fn insufficient_scope(scope: &str) -> String {
+    format!(r#"Bearer realm="mintmark", error="insufficient_scope", scope="{scope}""#)
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.problem.detail)
@@ -91,10 +96,12 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let header = match &error {
             // RFC 6750 §3.1
-            Error::Lacks(permission) => Some((
-                header::WWW_AUTHENTICATE,
-                format!(r#"Bearer realm="mintmark", error="insufficient_scope", scope="{permission}""#),
-            )),
+            Error::Lacks(permission) => {
+                Some((header::WWW_AUTHENTICATE, insufficient_scope(permission.as_str())))
+            }
+            Error::LacksSome { needed, .. } => {
+                Some((header::WWW_AUTHENTICATE, insufficient_scope(&kernel::scope(needed))))
+            }
             Error::ChangedAgain => Some((header::RETRY_AFTER, retry_after::AT_ONCE.to_string())),
             Error::Stale => {
                 tracing::warn!(%error, "refused: what is in memory may be out of date");

@@ -19,13 +19,15 @@ impl Tokens {
     /// The client within reach that an administrator generates a token for, if it may have tokens now.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] with what to do first.
+    /// [`Error::NotFound`]; [`Error::LacksSome`] if the client has more permissions than the caller; [`Error::Conflict`]
+    /// with what to do first.
     pub async fn client_to_issue_for(
         &self,
         caller: &Manager,
         client_id: &str,
     ) -> Result<Arc<Credentials>, Error> {
         let client = self.client_within_reach(caller, client_id).await?;
+        caller.must_not_step_up(&client.permissions)?;
         let Err(refusal) = client.may_act(self.kernel.clock.now()) else { return Ok(client) };
         Err(Error::Conflict(match refusal {
             Refusal::ClientExpired => {
@@ -61,6 +63,8 @@ impl Tokens {
             return Ok(check);
         }
         let client = lock_client(&mut tx, &caller.reach, &token.client_id).await?;
+        // Again, by the row: it may have been given more permissions meanwhile.
+        caller.must_not_step_up(&client.permissions)?;
         mark_revoked(&mut tx, &replaced).await?;
         tx.touch_client(&token.client_id, token.issued_at).await?;
         let facts = json!({

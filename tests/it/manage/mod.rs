@@ -15,6 +15,7 @@ mod preconditions;
 mod products;
 mod routes;
 mod secrets;
+mod step_up;
 mod token_lists;
 mod workspaces;
 
