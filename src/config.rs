@@ -43,6 +43,8 @@ pub struct Settings {
     pub tokens: TokenSettings,
     /// `status_lists.*`
     pub status_lists: StatusListSettings,
+    /// `audit.*`
+    pub audit: AuditSettings,
     /// `verify.*`
     pub verify: VerifySettings,
     /// `log.*`
@@ -162,6 +164,13 @@ pub enum NeverExpiresExp {
 pub struct StatusListSettings {
     /// How long a verifier may keep a list, in seconds.
     pub ttl_seconds: i64,
+}
+
+/// The audit trail.
+#[derive(Debug, Clone)]
+pub struct AuditSettings {
+    /// Days for which its events are kept; `None`: all are.
+    pub keep_days: Option<i64>,
 }
 
 /// Forward authentication (`/oauth2/verify`).

@@ -83,6 +83,9 @@ pub async fn housekeeping_once(services: &Services) {
     if let Err(error) = services.signing.advance_signing_keys().await {
         tracing::error!(%error, "signing keys could not be rotated; trying again");
     }
+    if let Err(error) = services.tokens.finish_suspensions().await {
+        tracing::warn!(%error, "a workspace could not be suspended or resumed to its end; trying again");
+    }
     if let Err(error) = services.write_last_used().await {
         tracing::warn!(%error, "the last uses of secrets and tokens could not be written; trying again");
     }

@@ -68,5 +68,6 @@ fn policy(settings: &Settings) -> Policy {
         key_rotate_every_days: settings.keys.rotate_every_days,
         serve_stale_seconds: settings.tokens.serve_stale_seconds,
         status_list_ttl_seconds: settings.status_lists.ttl_seconds,
+        audit_keep_days: settings.audit.keep_days,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::batch_request::{BATCH_MAX, BatchChange, Selected};
 use super::context::Around;
-use super::locking::{lock_client, lock_workspace};
+use super::locking::{hold_workspace, lock_client};
 use super::update::Withdrawn;
 use super::{API_CLIENT, Clients};
 use crate::kernel::{Error, Manager};
@@ -109,7 +109,8 @@ impl Clients {
             let mut revoked_tokens = 0;
             if after != *before {
                 batch.changed += 1;
-                let revoked = self.write_change(&mut tx, caller, workspace, before, &mut after, now).await?;
+                let revoked =
+                    self.write_change(&mut tx, caller, workspace, before, &mut after, 0, now).await?;
                 revoked_tokens = revoked.unwrap_or_default();
             }
             let version = if wanted.dry_run { before.version } else { after.version };
@@ -154,7 +155,7 @@ impl Clients {
         }
         let mut workspaces = BTreeMap::new();
         for workspace_id in homes.values().collect::<BTreeSet<_>>() {
-            let workspace = lock_workspace(tx, &Reach::Platform, workspace_id).await?;
+            let workspace = hold_workspace(tx, &Reach::Platform, workspace_id).await?;
             workspaces.insert(workspace_id.clone(), workspace);
         }
         let mut in_order: Vec<(usize, &String)> = ids.iter().enumerate().collect();
@@ -244,7 +245,7 @@ async fn count_withdrawn(
     now: UnixSeconds,
 ) -> Result<i64, Error> {
     Ok(match Withdrawn::by(before, after) {
-        Withdrawn::Nothing => 0,
+        Withdrawn::Nothing | Withdrawn::Stateless => 0,
         Withdrawn::All => tx.count_live_tokens(&before.client_id, now).await?,
         Withdrawn::Scopes(scopes) => tx.count_tokens_with_scopes(&before.client_id, &scopes, now).await?,
     })

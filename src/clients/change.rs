@@ -16,7 +16,7 @@ use crate::model::clock::{UnixSeconds, YEAR_9999, from_rfc3339};
 use crate::model::expiry::{LIFETIME_RANGE, TokenExpiry};
 use crate::model::field_errors::{FieldErrors, pointer_token};
 use crate::model::key::Alg;
-use crate::model::member::Member;
+use crate::model::member::{Member, WordOrNumber};
 use crate::model::scope::Permission;
 use crate::model::{description, networks, text};
 
@@ -51,8 +51,9 @@ pub struct ClientChange {
     pub metadata: Member<BTreeMap<String, Option<String>>>,
     /// `active` (default) or `disabled`.
     pub status: Member<String>,
-    /// `many` (default), or `replace`: a new token revokes the one before it.
-    pub active_tokens: Member<String>,
+    /// `many`; `replace`: a new token revokes the one before it; or a number: a token beyond it revokes the oldest. For
+    /// the default see [`ActiveTokens::default_for`].
+    pub active_tokens: Member<WordOrNumber>,
     /// For how many seconds a replaced token stays valid; default 0.
     pub replace_grace_seconds: Member<i64>,
     /// Members of which only the defaults are supported yet.
@@ -82,7 +83,7 @@ impl ClientChange {
             expires_at: fields.string("expires_at"),
             metadata: fields.string_pairs("metadata"),
             status: fields.string("status"),
-            active_tokens: fields.string("active_tokens"),
+            active_tokens: fields.word_or_number("active_tokens"),
             replace_grace_seconds: fields.integer("replace_grace_seconds"),
             reserved: ReservedChange::read(fields),
             parse_errors: FieldErrors::default(),
@@ -90,7 +91,14 @@ impl ClientChange {
     }
 
     /// Applies the change to `client`. Members that break a rule are added to `errors` and stay as they were.
-    pub(super) fn apply(&self, client: &mut ApiClient, context: &RuleContext<'_>, errors: &mut FieldErrors) {
+    /// `is_new` says that the client is being created, so that what is left out takes its default.
+    pub(super) fn apply(
+        &self,
+        client: &mut ApiClient,
+        is_new: bool,
+        context: &RuleContext<'_>,
+        errors: &mut FieldErrors,
+    ) {
         text::apply_name("/label", &self.label, &mut client.label, errors);
         description::apply(&self.description, &mut client.description, errors);
         let granted = std::mem::take(&mut client.products);
@@ -117,6 +125,7 @@ impl ClientChange {
             Member::Value(expiry) => client.token_expiry = *expiry,
         }
         if let Some(emails) = list(&self.notification_emails, EMAILS, errors, |address| {
+            let address = address.trim();
             text::check_address(address).map(|()| address.to_owned()).map_err(str::to_owned)
         }) {
             client.notification_emails = emails;
@@ -128,41 +137,56 @@ impl ClientChange {
             client.allowed_ips = networks;
         }
         self.apply_single_values(client, context.now, errors);
-        self.apply_active_tokens(client, errors);
+        self.apply_active_tokens(client, is_new, errors);
         self.apply_metadata(&mut client.metadata, errors);
         self.reserved.check(errors);
     }
 
-    /// Applies the mode and its grace; the one that the change does not name stays as it was.
-    fn apply_active_tokens(&self, client: &mut ApiClient, errors: &mut FieldErrors) {
-        let replaces = match &self.active_tokens {
-            Member::Absent => Some(client.active_tokens != ActiveTokens::Many),
-            Member::Null => Some(false),
-            Member::Value(mode) => match mode.as_str() {
-                "many" => Some(false),
-                "replace" => Some(true),
+    /// Applies the mode and its grace; the one that the change does not name stays as it was. The default depends on the
+    /// expiry, which has been applied before.
+    fn apply_active_tokens(&self, client: &mut ApiClient, is_new: bool, errors: &mut FieldErrors) {
+        let grace_seconds = client.active_tokens.grace_seconds();
+        let wanted = match &self.active_tokens {
+            Member::Absent if !is_new => Some(client.active_tokens),
+            Member::Absent | Member::Null => Some(ActiveTokens::default_for(client.token_expiry)),
+            Member::Value(WordOrNumber::Word(word)) => match word.as_str() {
+                "many" => Some(ActiveTokens::Many),
+                "replace" => Some(ActiveTokens::Replace { grace_seconds }),
                 _ => None,
             },
+            Member::Value(WordOrNumber::Number(max)) => {
+                Some(ActiveTokens::AtMost(*max)).filter(|_| ActiveTokens::RANGE.contains(max))
+            }
         };
-        if replaces.is_none() {
-            errors.add("/active_tokens", "must be many or replace");
+        if wanted.is_none() {
+            let (min, max) = (ActiveTokens::RANGE.start(), ActiveTokens::RANGE.end());
+            errors.add(
+                "/active_tokens",
+                format!("must be many, replace or a whole number from {min} to {max}"),
+            );
         }
+        let replaces = wanted.map(|wanted| matches!(wanted, ActiveTokens::Replace { .. }));
         let grace_seconds = match self.replace_grace_seconds {
-            Member::Absent => client.active_tokens.grace_seconds(),
+            Member::Absent => grace_seconds,
             Member::Null => 0,
             Member::Value(seconds) if !GRACE_RANGE.contains(&seconds) => {
                 let range = format!("must be from {} to {}", GRACE_RANGE.start(), GRACE_RANGE.end());
                 return errors.add("/replace_grace_seconds", range);
             }
             Member::Value(seconds) if replaces == Some(false) && seconds != 0 => {
-                return errors
-                    .add("/replace_grace_seconds", "belongs to active_tokens \"replace\", not to \"many\"");
+                let mode = wanted.map(|wanted| wanted.to_string()).unwrap_or_default();
+                return errors.add(
+                    "/replace_grace_seconds",
+                    format!("belongs to active_tokens \"replace\", not to {mode}"),
+                );
             }
             Member::Value(seconds) => seconds,
         };
-        match replaces {
-            Some(true) => client.active_tokens = ActiveTokens::Replace { grace_seconds },
-            Some(false) => client.active_tokens = ActiveTokens::Many,
+        match wanted {
+            Some(ActiveTokens::Replace { .. }) => {
+                client.active_tokens = ActiveTokens::Replace { grace_seconds }
+            }
+            Some(other) => client.active_tokens = other,
             None => {}
         }
     }
@@ -209,7 +233,7 @@ impl ClientChange {
                         continue;
                     };
                     let key_rule =
-                        text::check(key, METADATA_KEY_LENGTH).map_err(|why| format!("its key {why}"));
+                        text::check_name(key, METADATA_KEY_LENGTH).map_err(|why| format!("its key {why}"));
                     match key_rule.and_then(|()| text::check(value, METADATA_VALUE_LENGTH)) {
                         Ok(()) => {
                             metadata.insert(key.clone(), value.clone());

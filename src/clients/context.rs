@@ -32,13 +32,13 @@ pub(super) struct RuleContext<'a> {
 impl RuleContext<'_> {
     /// Whether a client of this workspace may be granted the product.
     pub(super) fn may_grant(&self, code: &str) -> Result<(), String> {
-        if !self.products.contains_key(code) {
-            return Err("is not a product: GET /v1/products lists the products".to_owned());
+        if self.products.contains_key(code) && self.workspace.allows_product(code) {
+            return Ok(());
         }
-        if !self.workspace.allows_product(code) {
-            return Err("is not in the products_allowed of this workspace: add it there first".to_owned());
-        }
-        Ok(())
+        // One text for both, since a workspace must not learn which products others have.
+        Err("is not a product that this workspace may grant: GET /v1/products lists those. Create the product first, or \
+             add it to the products_allowed of the workspace"
+            .to_owned())
     }
 
     /// Whether a key of the algorithm signs tokens of the class now.

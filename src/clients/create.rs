@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::change::ClientChange;
 use super::dto::{ClientSettings, in_the_clear};
-use super::locking::lock_workspace;
+use super::locking::hold_workspace;
 use super::{Clients, rules};
 use crate::kernel::{Caller, Error, Manager, to_json};
 use crate::ledger::{SaveReply, Subject};
@@ -44,7 +44,7 @@ impl Clients {
         save: Option<SaveReply<'_, CreatedClient>>,
     ) -> Result<CreatedClient, Error> {
         let mut tx = self.kernel.storage.begin().await?;
-        let workspace = lock_workspace(&mut tx, &caller.reach, workspace_id).await?;
+        let workspace = hold_workspace(&mut tx, &caller.reach, workspace_id).await?;
         let mut client = self.new_client(&workspace.workspace_id)?;
         let around = self.lock_around(&mut tx, wanted, &[]).await?;
         self.apply_change(&workspace, &around, wanted, None, &mut client)?;
@@ -92,7 +92,7 @@ impl Clients {
         let now = self.kernel.clock.now();
         self.assign_slot(tx, &mut client, now).await?;
         // It may be created disabled, or in a suspended workspace.
-        let workspace = tx.lock_workspace(&Reach::Platform, &client.workspace_id).await?;
+        let workspace = tx.share_workspace(&Reach::Platform, &client.workspace_id).await?;
         let suspended = workspace.is_some_and(|workspace| workspace.suspended_at.is_some());
         self.update_slots(tx, &mut client, suspended, now).await?;
         tx.insert_client(&client, &self.kernel.new_id()?).await?;

@@ -2,11 +2,13 @@
 
 use serde_json::json;
 
+use super::Clients;
+use super::ahead::Ahead;
 use super::generations::mark_revoked;
-use super::{Clients, lock_client};
 use crate::kernel::{Error, Manager, Precondition};
 use crate::ledger::Subject;
 use crate::model::audit::Action;
+use crate::model::client::ApiClient;
 use crate::model::mail::MailKind;
 use crate::storage::Change;
 
@@ -21,13 +23,13 @@ impl Clients {
         client_id: &str,
         expected: &Precondition,
     ) -> Result<(), Error> {
-        let mut tx = self.kernel.storage.begin().await?;
-        let client = lock_client(&mut tx, &caller.reach, client_id).await?;
-        expected.check(client.version)?;
+        let mut ahead = Ahead::default();
+        let check = |client: &ApiClient| expected.check(client.version);
+        let (mut tx, client) = self.lock_to_revoke_all(caller, client_id, &mut ahead, check).await?;
         let now = self.kernel.clock.now();
         self.end_generation(&mut tx, &client, now).await?;
         let revoked = tx.revoke_tokens_of_client(client_id, now).await?;
-        let revoked = mark_revoked(&mut tx, &revoked).await?;
+        let revoked = mark_revoked(&mut tx, &revoked).await? + ahead.revoked;
         tx.delete_client(client_id).await?;
         let facts = json!({ "label": client.label, "revoked_tokens": revoked });
         self.ledger

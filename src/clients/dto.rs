@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
 use super::reserved::ReservedMembers;
-use crate::model::client::{ApiClient, ClientRecord};
+use crate::model::client::{ActiveTokens, ApiClient, ClientRecord};
 use crate::model::clock::{UnixSeconds, rfc3339};
 use crate::model::expiry::TokenExpiry;
 use crate::model::key::Alg;
@@ -25,7 +25,7 @@ pub(super) struct ClientSettings<'a> {
     token_expiry: TokenExpiry,
     notification_emails: &'a [String],
     allowed_ips: &'a [IpNet],
-    active_tokens: &'static str,
+    active_tokens: ActiveTokens,
     replace_grace_seconds: i64,
     #[serde(with = "rfc3339::option")]
     expires_at: Option<UnixSeconds>,
@@ -44,7 +44,7 @@ impl<'a> From<&'a ApiClient> for ClientSettings<'a> {
             token_expiry: client.token_expiry,
             notification_emails: &client.notification_emails,
             allowed_ips: &client.allowed_ips,
-            active_tokens: client.active_tokens.as_str(),
+            active_tokens: client.active_tokens,
             replace_grace_seconds: client.active_tokens.grace_seconds(),
             expires_at: client.expires_at,
             signing_alg: client.signing_alg,
@@ -69,6 +69,16 @@ struct ClientDto<'a> {
     created_at: UnixSeconds,
     #[serde(with = "rfc3339")]
     updated_at: UnixSeconds,
+}
+
+/// A word or a number.
+impl Serialize for ActiveTokens {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::AtMost(max) => serializer.serialize_i64(*max),
+            word => serializer.collect_str(word),
+        }
+    }
 }
 
 impl Serialize for ClientRecord {

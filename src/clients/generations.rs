@@ -14,6 +14,9 @@ use crate::storage::{Change, Revoked, Tx};
 /// How many clients one transaction handles.
 const AT_ONCE: u32 = 1_000;
 
+/// How many clients share a transaction that suspends or resumes them.
+const ALIGNED_AT_ONCE: usize = 20;
+
 impl Clients {
     /// Gives a slot to every client from before there were slots.
     ///
@@ -119,19 +122,60 @@ impl Clients {
         if suspend == client.slots_suspended_at.is_some() {
             return Ok(false);
         }
-        let recorded = tx.live_tokens_of_client(&client.client_id, now).await?;
-        let slots: Vec<Slot> = recorded.iter().filter_map(|token| token.slot).chain(client.slot).collect();
+        let mut slots = tx.live_slots_of_client(&client.client_id, now).await?;
+        slots.extend(client.slot);
         let mark = if suspend { Mark::Suspend } else { Mark::Resume };
         tx.mark_slots(&slots, mark).await?;
         client.slots_suspended_at = suspend.then_some(now);
         Ok(true)
     }
 
+    /// Makes the slots of every client of a workspace say whether they are suspended. A few clients share a transaction, so
+    /// that nobody waits long behind them; what is interrupted is done by [`Clients::update_slots_left_behind`].
+    ///
+    /// # Errors
+    /// [`Error::Storage`]; what was done before it stays.
+    pub(crate) async fn update_slots_of_workspace(&self, workspace_id: &str) -> Result<(), Error> {
+        let clients = self.kernel.storage.client_ids_of_workspace(workspace_id).await?;
+        for some in clients.chunks(ALIGNED_AT_ONCE) {
+            let mut tx = self.kernel.storage.begin().await?;
+            let Some(workspace) = tx.share_workspace(&Reach::Platform, workspace_id).await? else {
+                return Ok(tx.rollback().await?);
+            };
+            let mut locked = Vec::with_capacity(some.len());
+            for client_id in some {
+                // The tokens of one that is deleted meanwhile are revoked.
+                locked.extend(tx.lock_client(&Reach::Platform, client_id).await?);
+            }
+            let now = self.kernel.clock.now();
+            for mut client in locked {
+                if self.update_slots(&mut tx, &mut client, workspace.suspended_at.is_some(), now).await? {
+                    tx.update_client(&client).await?;
+                }
+            }
+            self.ledger.commit(tx).await?;
+        }
+        Ok(())
+    }
+
+    /// Does the same for the workspaces of clients that a change of their workspace has left behind, since it was
+    /// interrupted.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub(crate) async fn update_slots_left_behind(&self) -> Result<(), Error> {
+        let now = self.kernel.clock.now();
+        for workspace_id in self.kernel.storage.workspaces_left_behind(now).await? {
+            self.update_slots_of_workspace(&workspace_id).await?;
+        }
+        Ok(())
+    }
+
     /// Suspends the slots of a client whose `expires_at` has passed.
     pub(crate) async fn suspend_expired(&self, client_id: &str, now: UnixSeconds) -> Result<(), Error> {
         let mut tx = self.kernel.storage.begin().await?;
-        let reach = Reach::Platform;
-        if let Some(mut client) = tx.lock_client(&reach, client_id).await?
+        // One that is held is left for the next time.
+        if let Some(mut client) = tx.lock_client_unless_held(client_id).await?
             // Its `expires_at` may have been moved meanwhile.
             && !client.is_active(now)
             && self.update_slots(&mut tx, &mut client, false, now).await?

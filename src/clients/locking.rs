@@ -17,8 +17,8 @@ pub(crate) async fn lock_client(tx: &mut Tx, reach: &Reach, client_id: &str) -> 
     tx.lock_client(reach, client_id).await?.ok_or(Error::NotFound(API_CLIENT))
 }
 
-/// A workspace within reach, locked, or "not found".
-pub(super) async fn lock_workspace(
+/// A workspace within reach that stays as it is until the end of the transaction, or "not found".
+pub(super) async fn hold_workspace(
     tx: &mut Tx,
     reach: &Reach,
     workspace_id: &str,
@@ -26,11 +26,11 @@ pub(super) async fn lock_workspace(
     if !ids::is_workspace_id(workspace_id) {
         return Err(Error::NotFound("workspace"));
     }
-    tx.lock_workspace(reach, workspace_id).await?.ok_or(Error::NotFound("workspace"))
+    tx.share_workspace(reach, workspace_id).await?.ok_or(Error::NotFound("workspace"))
 }
 
-/// The workspace of a client within reach, locked, or "not found". Workspaces are locked before their clients.
-pub(super) async fn lock_workspace_of(
+/// The same for the workspace of a client within reach. Workspaces are held before their clients.
+pub(super) async fn hold_workspace_of(
     tx: &mut Tx,
     reach: &Reach,
     client_id: &str,
@@ -39,5 +39,5 @@ pub(super) async fn lock_workspace_of(
         return Err(Error::NotFound(API_CLIENT));
     }
     let workspace_id = tx.workspace_of_client(reach, client_id).await?.ok_or(Error::NotFound(API_CLIENT))?;
-    lock_workspace(tx, &Reach::Platform, &workspace_id).await
+    hold_workspace(tx, &Reach::Platform, &workspace_id).await
 }

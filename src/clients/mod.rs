@@ -1,6 +1,7 @@
 //! API clients and their secrets: created, changed, deleted, and authenticated from memory. For the doors, for
 //! `issuance`, and for the services whose work ends the tokens of a client (`tokens`, `tenants`, `signing`).
 
+mod ahead;
 mod batch;
 mod batch_request;
 mod cache;
@@ -28,6 +29,7 @@ use crate::kernel::Kernel;
 use crate::ledger::Ledger;
 use crate::model::grant::Offer;
 
+pub(crate) use ahead::{Ahead, ENDED_AT_ONCE};
 pub use batch::{Batch, BatchedClient};
 pub use batch_request::BatchChange;
 pub(crate) use cache::CredentialCache;

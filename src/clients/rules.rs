@@ -127,7 +127,9 @@ pub(super) fn may_change(
     let granted: Vec<Permission> = granted.copied().collect();
     match before.filter(|before| opens_a_way(before, after)) {
         Some(before) => caller.must_not_step_up(&[before.permissions.as_slice(), &granted].concat()),
-        None => caller.must_hold_all(&granted, "you cannot grant a permission that your token does not carry"),
+        None => {
+            caller.must_hold_all(&granted, "you cannot grant a permission that your token does not carry")
+        }
     }
 }
 

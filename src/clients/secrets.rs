@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::ahead::Ahead;
 use super::change::future;
 use super::dto::in_the_clear;
 use super::update::mark_changed;
@@ -11,7 +12,7 @@ use super::{Clients, lock_client};
 use crate::kernel::{Error, Fields, Manager, Reader};
 use crate::ledger::{SaveReply, Subject};
 use crate::model::audit::Action;
-use crate::model::client::ClientRecord;
+use crate::model::client::{ApiClient, ClientRecord};
 use crate::model::clock::{UnixSeconds, to_rfc3339};
 use crate::model::field_errors::FieldErrors;
 use crate::model::ids;
@@ -60,8 +61,18 @@ impl Clients {
         wanted: &NewSecret,
         save: Option<SaveReply<'_, CreatedSecret>>,
     ) -> Result<CreatedSecret, Error> {
-        let mut tx = self.kernel.storage.begin().await?;
-        let mut client = lock_client(&mut tx, &caller.reach, client_id).await?;
+        let mut ahead = Ahead::default();
+        let (mut tx, mut client) = if wanted.revoke_tokens == Some(true) {
+            let check = |client: &ApiClient| {
+                caller.must_not_step_up(&client.permissions)?;
+                wanted.check(self.kernel.clock.now()).map(|_| ())
+            };
+            self.lock_to_revoke_all(caller, client_id, &mut ahead, check).await?
+        } else {
+            let mut tx = self.kernel.storage.begin().await?;
+            let client = lock_client(&mut tx, &caller.reach, client_id).await?;
+            (tx, client)
+        };
         caller.must_not_step_up(&client.permissions)?;
         let now = self.kernel.clock.now();
         let expires_at = wanted.check(now)?;
@@ -81,7 +92,7 @@ impl Clients {
             tx.expire_other_secrets(client_id, &record.secret_id, at).await?;
         }
         let revoked_tokens = match wanted.revoke_tokens {
-            Some(true) => Some(self.revoke_all_tokens(&mut tx, &mut client, now).await?),
+            Some(true) => Some(self.revoke_all_tokens(&mut tx, &mut client, now).await? + ahead.revoked),
             Some(false) | None => None,
         };
         mark_changed(&mut client, now);

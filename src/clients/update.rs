@@ -4,11 +4,12 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::ahead::Ahead;
 use super::change::ClientChange;
 use super::context::{Around, RuleContext};
 use super::dto::ClientSettings;
 use super::generations::mark_revoked;
-use super::locking::{lock_client, lock_workspace_of};
+use super::locking::{hold_workspace_of, lock_client};
 use super::{Clients, rules};
 use crate::kernel::{Caller, Error, Manager, Precondition};
 use crate::ledger::{Subject, differences};
@@ -19,7 +20,7 @@ use crate::model::mail::MailKind;
 use crate::model::product::is_product_code;
 use crate::model::scope::Permission;
 use crate::model::workspace::Workspace;
-use crate::storage::{Change, Tx};
+use crate::storage::{Change, Ending, Tx};
 
 /// A changed client.
 #[derive(Debug, Serialize)]
@@ -33,10 +34,20 @@ pub struct ChangedClient {
     pub revoked_tokens: Option<usize>,
 }
 
+/// A change that every rule allows, in the transaction that holds what it was judged by.
+#[derive(Debug)]
+struct Judged {
+    tx: Tx,
+    workspace: Workspace,
+    before: ApiClient,
+    after: ApiClient,
+}
+
 impl Clients {
     /// Changes a client within reach. A member that has the value already is no change; if nothing changes, nothing is
-    /// written. Withdrawing a product or a permission, or switching to `replace`, opens a new generation and revokes
-    /// the recorded tokens that carry what was withdrawn.
+    /// written. Withdrawing a product or a permission opens a new generation and revokes the recorded tokens that carry
+    /// what was withdrawn, in bounded steps before the change if they are many. Switching to `replace` revokes all;
+    /// from `many` to a number opens a new generation.
     ///
     /// # Errors
     /// As [`Clients::create_client`], and [`Error::Changed`] if the version of the client is not one of `expected`.
@@ -47,12 +58,13 @@ impl Clients {
         expected: &Precondition,
         change: &ClientChange,
     ) -> Result<ChangedClient, Error> {
-        let mut tx = self.kernel.storage.begin().await?;
-        let workspace = lock_workspace_of(&mut tx, &caller.reach, client_id).await?;
-        let before = lock_client(&mut tx, &caller.reach, client_id).await?;
-        expected.check(before.version)?;
-        let around = self.lock_around(&mut tx, change, &before.products).await?;
-        let mut after = self.judge_change(caller, &workspace, &around, change, &before)?;
+        let mut ahead = Ahead::default();
+        let Judged { mut tx, workspace, before, mut after } = loop {
+            let judged = self.lock_and_judge(caller, client_id, expected, change).await?;
+            if let Some(judged) = self.with_few_withdrawn(caller, judged, &mut ahead).await? {
+                break judged;
+            }
+        };
         let now = self.kernel.clock.now();
         let mut secrets = tx.secrets(client_id).await?;
         secrets.retain(|secret| secret.is_live(now));
@@ -60,7 +72,9 @@ impl Clients {
         let changed = after != before;
         let mut revoked_tokens = None;
         if changed {
-            revoked_tokens = self.write_change(&mut tx, caller, &workspace, &before, &mut after, now).await?;
+            let revoked = ahead.revoked;
+            revoked_tokens =
+                self.write_change(&mut tx, caller, &workspace, &before, &mut after, revoked, now).await?;
             self.ledger.commit(tx).await?;
         } else {
             tx.rollback().await?;
@@ -68,6 +82,52 @@ impl Clients {
         let mut record = ClientRecord { client: after, secrets, last_used_at };
         self.add_pending_uses(&mut record);
         Ok(ChangedClient { record, revoked_tokens })
+    }
+
+    /// Locks a client within reach, and judges what it becomes by a change.
+    async fn lock_and_judge(
+        &self,
+        caller: &Manager,
+        client_id: &str,
+        expected: &Precondition,
+        change: &ClientChange,
+    ) -> Result<Judged, Error> {
+        let mut tx = self.kernel.storage.begin().await?;
+        let workspace = hold_workspace_of(&mut tx, &caller.reach, client_id).await?;
+        let before = lock_client(&mut tx, &caller.reach, client_id).await?;
+        expected.check(before.version)?;
+        let around = self.lock_around(&mut tx, change, &before.products).await?;
+        let after = self.judge_change(caller, &workspace, &around, change, &before)?;
+        Ok(Judged { tx, workspace, before, after })
+    }
+
+    /// Gives back a change that ends few tokens. If it ends many, undoes it and ends them first; then it is to be judged
+    /// again.
+    async fn with_few_withdrawn(
+        &self,
+        caller: &Caller,
+        judged: Judged,
+        ahead: &mut Ahead,
+    ) -> Result<Option<Judged>, Error> {
+        let Judged { mut tx, workspace, before, after } = judged;
+        let withdrawn = Withdrawn::by(&before, &after);
+        let mut endings = Vec::new();
+        match &withdrawn {
+            Withdrawn::Nothing | Withdrawn::Stateless => {}
+            Withdrawn::Scopes(scopes) => endings.push(Ending::WithScopes(scopes)),
+            Withdrawn::All => endings.push(Ending::All),
+        }
+        // What is beyond ends with the next token, but not in one transaction if it is much.
+        if let (ActiveTokens::Many, ActiveTokens::AtMost(max)) = (before.active_tokens, after.active_tokens) {
+            endings.push(Ending::Beyond(max));
+        }
+        for ending in endings {
+            match self.with_few_to_end(tx, caller, &before, ending, ahead).await? {
+                Some(same) => tx = same,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(Judged { tx, workspace, before, after }))
     }
 
     /// What a locked client becomes by a change, if every rule allows it and the caller may make it.
@@ -86,7 +146,8 @@ impl Clients {
     }
 
     /// Writes what a client became by a change, and revokes the tokens that carry what the change withdraws. Returns how
-    /// many recorded ones it revoked; `None` if it withdraws nothing.
+    /// many recorded ones were revoked, with those that were `ahead` of it; `None` if it withdraws nothing.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of one change")]
     pub(super) async fn write_change(
         &self,
         tx: &mut Tx,
@@ -94,9 +155,11 @@ impl Clients {
         workspace: &Workspace,
         before: &ApiClient,
         after: &mut ApiClient,
+        ahead: usize,
         now: UnixSeconds,
     ) -> Result<Option<usize>, Error> {
         let revoked_tokens = self.revoke_withdrawn(tx, before, after, now).await?;
+        let revoked_tokens = revoked_tokens.map(|revoked| revoked + ahead);
         self.update_slots(tx, after, workspace.suspended_at.is_some(), now).await?;
         mark_changed(after, now);
         self.write_members(tx, caller, before, after, revoked_tokens).await?;
@@ -115,6 +178,10 @@ impl Clients {
         match Withdrawn::by(before, after) {
             Withdrawn::Nothing => Ok(None),
             Withdrawn::All => Ok(Some(self.revoke_all_tokens(tx, after, now).await?)),
+            Withdrawn::Stateless => {
+                self.new_generation(tx, after, now).await?;
+                Ok(Some(0))
+            }
             Withdrawn::Scopes(withdrawn) => {
                 self.new_generation(tx, after, now).await?;
                 let revoked = tx.revoke_tokens_with_scopes(&after.client_id, &withdrawn, now).await?;
@@ -123,7 +190,7 @@ impl Clients {
         }
     }
 
-    /// Locks the products that a change depends on, `granted` among them, and reads the signing keys.
+    /// Holds the products that a change depends on, `granted` among them, and reads the signing keys.
     pub(super) async fn lock_around(
         &self,
         tx: &mut Tx,
@@ -135,7 +202,7 @@ impl Clients {
             let named = change.products.value().map(Vec::as_slice).unwrap_or_default();
             let codes = named.iter().chain(granted).map(String::as_str);
             let codes: Vec<&str> = codes.filter(|code| is_product_code(code)).collect();
-            products = tx.lock_products(&codes).await?;
+            products = tx.share_products(&codes).await?;
         }
         let products = products.into_iter().map(|product| (product.product.clone(), product)).collect();
         Ok(Around { products, keys: tx.signing_keys().await? })
@@ -158,7 +225,7 @@ impl Clients {
             keys: &around.keys,
         };
         let mut errors = change.parse_errors.clone();
-        change.apply(after, &context, &mut errors);
+        change.apply(after, before.is_none(), &context, &mut errors);
         rules::check(change, before, after, &context, &mut errors);
         change.reserved.must_be_supported(errors)
     }
@@ -208,6 +275,8 @@ pub(super) fn mark_changed(client: &mut ApiClient, now: UnixSeconds) {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Withdrawn<'a> {
     Nothing,
+    /// Stateless tokens, which cannot be counted. Recorded ones are, when the next token is issued.
+    Stateless,
     /// Products and permissions, by their scopes.
     Scopes(Vec<&'a str>),
     /// Everything.
@@ -216,8 +285,9 @@ pub(super) enum Withdrawn<'a> {
 
 impl<'a> Withdrawn<'a> {
     pub(super) fn by(before: &'a ApiClient, after: &ApiClient) -> Self {
-        // From now on one token is valid at a time, so all tokens issued before are revoked.
-        if before.active_tokens == ActiveTokens::Many && after.active_tokens != ActiveTokens::Many {
+        let replaces = |client: &ApiClient| matches!(client.active_tokens, ActiveTokens::Replace { .. });
+        // From now on one token is active at a time, so all tokens issued before are revoked.
+        if replaces(after) && !replaces(before) {
             return Self::All;
         }
         let products = missing_in(&after.products, &before.products).into_iter().map(String::as_str);
@@ -231,7 +301,13 @@ impl<'a> Withdrawn<'a> {
                 scopes.push(permission.as_str());
             }
         }
-        if scopes.is_empty() { Self::Nothing } else { Self::Scopes(scopes) }
+        if !scopes.is_empty() {
+            Self::Scopes(scopes)
+        } else if before.active_tokens == ActiveTokens::Many && after.active_tokens != ActiveTokens::Many {
+            Self::Stateless
+        } else {
+            Self::Nothing
+        }
     }
 }
 

@@ -16,8 +16,8 @@ use super::public_url::PublicUrl;
 use super::raw;
 use super::secret::{REDACTED, SecretText, redact_url};
 use super::{
-    DatabaseSettings, Effective, KeySettings, LogFormat, LogSettings, MasterKey, NeverExpiresExp,
-    ServerSettings, Settings, StatusListSettings, TokenSettings, VerifySettings,
+    AuditSettings, DatabaseSettings, Effective, KeySettings, LogFormat, LogSettings, MasterKey,
+    NeverExpiresExp, ServerSettings, Settings, StatusListSettings, TokenSettings, VerifySettings,
 };
 use crate::model::expiry::LIFETIME_RANGE;
 use crate::model::key::Alg;
@@ -40,10 +40,11 @@ pub(super) fn of(layers: Layers) -> Result<Settings, SettingsError> {
     let log = check.log(&raw.log);
     let tokens = check.tokens(&raw.tokens, server.as_ref().map(|server| &server.public_url));
     let status_lists = check.status_lists(&raw.status_lists);
+    let audit = check.audit(&raw.audit);
     match (server, tokens, log) {
         (Some(server), Some(tokens), Some(log)) if check.merged.problems.is_empty() => {
             let effective = check.effective(&server, &tokens);
-            Ok(Settings { server, database, keys, tokens, status_lists, verify, log, effective })
+            Ok(Settings { server, database, keys, tokens, status_lists, audit, verify, log, effective })
         }
         _ => Err(refused(check.merged.problems, None)),
     }
@@ -254,6 +255,11 @@ impl Check {
     fn status_lists(&mut self, raw: &raw::StatusLists) -> StatusListSettings {
         let ttl_seconds = self.within("status_lists.ttl_seconds", raw.ttl_seconds, 1..=3600);
         StatusListSettings { ttl_seconds }
+    }
+
+    fn audit(&mut self, raw: &raw::Audit) -> AuditSettings {
+        let keep_days = self.within("audit.keep_days", raw.keep_days, 0..=3650);
+        AuditSettings { keep_days: Some(keep_days).filter(|days| *days > 0) }
     }
 
     fn verify(&mut self, raw: &raw::Verify) -> VerifySettings {

@@ -10,6 +10,7 @@ pub(super) struct Raw {
     pub(super) keys: Keys,
     pub(super) tokens: Tokens,
     pub(super) status_lists: StatusLists,
+    pub(super) audit: Audit,
     pub(super) verify: Verify,
     pub(super) log: Log,
 }
@@ -76,6 +77,12 @@ pub(super) struct NeverExpires {
 #[serde(deny_unknown_fields)]
 pub(super) struct StatusLists {
     pub(super) ttl_seconds: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Audit {
+    pub(super) keep_days: i64,
 }
 
 #[derive(Deserialize)]

@@ -47,6 +47,7 @@ fn the_defaults() {
     assert_eq!(settings.tokens.record_above_seconds, 86_400);
     assert_eq!(settings.tokens.serve_stale_seconds, 0);
     assert_eq!(settings.status_lists.ttl_seconds, 60);
+    assert_eq!(settings.audit.keep_days, None);
     assert_eq!(settings.tokens.never_expires_exp, NeverExpiresExp::Far);
     assert_eq!(settings.tokens.never_expires_in, Some(31_536_000));
     assert_eq!(settings.verify.token_headers, [""; 0]);
@@ -155,6 +156,7 @@ fn ranges_are_inclusive() {
         ("tokens.record_above_seconds", 60, 86_400),
         ("tokens.serve_stale_seconds", 0, 86_400),
         ("status_lists.ttl_seconds", 1, 3600),
+        ("audit.keep_days", 0, 3650),
     ] {
         for good in [from, to] {
             assert!(load(&format!("{key} = {good}"), &[]).is_ok(), "{key} = {good}");

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::new_token::NewToken;
 use super::{IssueError, Issuer, TokenRequest, Wanted};
 use crate::clients::Credentials;
-use crate::kernel::{Caller, Error, Manager};
+use crate::kernel::{Error, Manager};
 use crate::ledger::SaveReply;
 use crate::model::token::RecordedToken;
 

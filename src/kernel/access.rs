@@ -59,7 +59,7 @@ impl Caller {
     }
 
     /// Refuses a caller that lacks one of `permissions`. The error names the whole scope to ask for, since a token that
-    /// is asked for anew must still be good for what this one is.
+    /// replaces this one must still allow what this one does.
     pub(crate) fn must_hold_all(&self, permissions: &[Permission], why: &'static str) -> Result<(), Error> {
         if permissions.iter().all(|permission| self.holds(*permission)) {
             return Ok(());

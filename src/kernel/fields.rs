@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use crate::model::field_errors::{FieldErrors, pointer_token};
-use crate::model::member::Member;
+use crate::model::member::{Member, WordOrNumber};
 
 /// Reads members of a JSON object by type and notes all that is wrong. A member that cannot be read counts as left out;
 /// the others are passed on, so that the rules they break are reported in the same reply.
@@ -49,6 +49,14 @@ impl Fields<'_> {
     /// A whole number.
     pub(crate) fn integer(&mut self, name: &'static str) -> Member<i64> {
         self.take(name, "must be a whole number", whole)
+    }
+
+    /// A word, or a whole number.
+    pub(crate) fn word_or_number(&mut self, name: &'static str) -> Member<WordOrNumber> {
+        self.take(name, "must be a string or a whole number", |value| match value.as_str() {
+            Some(word) => Some(WordOrNumber::Word(word.to_owned())),
+            None => whole(value).map(WordOrNumber::Number),
+        })
     }
 
     /// `true` or `false`.

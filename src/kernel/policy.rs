@@ -23,6 +23,8 @@ pub struct Policy {
     pub serve_stale_seconds: i64,
     /// How long verifiers may keep a status list, in seconds.
     pub status_list_ttl_seconds: i64,
+    /// For how many days audit events are kept; `None` for all.
+    pub audit_keep_days: Option<i64>,
 }
 
 impl Policy {

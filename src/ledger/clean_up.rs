@@ -2,18 +2,39 @@
 
 use super::Ledger;
 use crate::kernel::Error;
+use crate::model::ids;
 
 /// How many changes the log keeps. A replica further behind than this drops everything it holds in memory.
 const KEPT_CHANGES: i64 = 10_000;
 
+/// How long a mail is kept after it was sent, in seconds: a week.
+const SENT_MAILS_KEPT: i64 = 7 * DAY;
+
+/// How long a mail is kept that could not be sent, in seconds: thirty days.
+const MAILS_KEPT: i64 = 30 * DAY;
+
+const DAY: i64 = 86_400;
+
+/// How many rows are deleted at once.
+const BATCH: u32 = 500;
+
 impl Ledger {
-    /// Deletes replies that were kept for their day and the old end of the change log.
+    /// Deletes, in small batches, replies that were saved for their day, the old end of the change log, mails that were
+    /// sent or have become pointless, and audit events older than `audit.keep_days`.
     ///
     /// # Errors
-    /// [`Error::Storage`].
+    /// [`Error::Storage`]; what was deleted before it stays deleted.
     pub(crate) async fn clean_up(&self) -> Result<(), Error> {
-        self.kernel.storage.purge_saved_replies(self.kernel.clock.now()).await?;
-        self.kernel.storage.purge_changes(KEPT_CHANGES).await?;
+        let (storage, now) = (&self.kernel.storage, self.kernel.clock.now());
+        while storage.purge_saved_replies(now, BATCH).await? >= u64::from(BATCH) {}
+        storage.purge_changes(KEPT_CHANGES).await?;
+        while storage.purge_mails(now - SENT_MAILS_KEPT, now - MAILS_KEPT, BATCH).await? >= u64::from(BATCH) {
+        }
+        if let Some(days) = self.kernel.policy.audit_keep_days {
+            // Events are named by their time, so the oldest are the first.
+            let before = ids::ordered_id_floor((now - days * DAY).saturating_mul(1_000));
+            while storage.purge_audit_events(&before, BATCH).await? >= u64::from(BATCH) {}
+        }
         Ok(())
     }
 }

@@ -76,18 +76,18 @@ impl Ledger {
         facts: Value,
     ) -> Result<(), Error> {
         let facts = object(facts);
+        let mut mails = Vec::with_capacity(client.notification_emails.len());
         for recipient in &client.notification_emails {
-            let mail = Mail {
+            mails.push(Mail {
                 mail_id: self.kernel.new_id()?,
                 queued_at: self.kernel.clock.now(),
                 kind,
                 recipient: recipient.clone(),
                 client_id: client.client_id.clone(),
                 facts: facts.clone(),
-            };
-            tx.enqueue(&mail).await?;
+            });
         }
-        Ok(())
+        Ok(tx.enqueue(&mails).await?)
     }
 
     /// Commits a change, and invalidates this process's caches before the caller replies.

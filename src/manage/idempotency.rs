@@ -40,7 +40,13 @@ pub struct Reply {
 impl Reply {
     /// 201 with the new record, its location and its entity tag.
     pub fn created(location: String, etag: Option<String>, body: &serde_json::Value) -> Self {
-        Self { status: StatusCode::CREATED.as_u16(), location: Some(location), etag, body: body.to_string(), permissions: Vec::new() }
+        Self {
+            status: StatusCode::CREATED.as_u16(),
+            location: Some(location),
+            etag,
+            body: body.to_string(),
+            permissions: Vec::new(),
+        }
     }
 
     /// The same, saved for tokens that carry at least what that of `caller` does.
@@ -132,7 +138,8 @@ pub async fn once<T>(
     if let Some(reply) = replay(call, services, &named).await? {
         return Ok(reply);
     }
-    let save = SaveReply { request: &named, render: &|made: &T| render(made).for_equals_of(&call.caller).bytes() };
+    let save =
+        SaveReply { request: &named, render: &|made: &T| render(made).for_equals_of(&call.caller).bytes() };
     match create(Some(save)).await {
         Ok(made) => Ok(render(&made).response(false)),
         // Another process may have answered the same request in the meantime, and the conflict is with that.
@@ -145,7 +152,7 @@ pub async fn once<T>(
 
 /// The reply to an earlier request of that name, if there was one.
 async fn replay(
-    call: &Authorized,
+    call: &Authorized<Manager>,
     services: &Services,
     named: &IdempotentRequest,
 ) -> Result<Option<HttpResponse>, Problem> {

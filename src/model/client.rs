@@ -1,6 +1,8 @@
 //! An API client: a confidential OAuth client of a workspace, and what it is allowed.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
 
@@ -56,32 +58,47 @@ pub struct ApiClient {
     pub version: i64,
 }
 
-/// How many tokens of a client are valid at a time.
+/// How many tokens of a client are active at a time. Tokens that an administrator generates do not count towards a number,
+/// and are not revoked by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActiveTokens {
     /// Any number.
     Many,
     /// One: a new token revokes the one before it, after this many seconds.
     Replace {
-        /// For how long a replaced token stays valid, in seconds.
+        /// For how long the replaced token stays valid, in seconds.
         grace_seconds: i64,
     },
+    /// This many: a token beyond it revokes the oldest, at once.
+    AtMost(i64),
 }
 
 impl ActiveTokens {
-    /// `many` or `replace`, as on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Many => "many",
-            Self::Replace { .. } => "replace",
-        }
+    /// The numbers that [`ActiveTokens::AtMost`] may have.
+    pub const RANGE: RangeInclusive<i64> = 1..=1_000;
+
+    /// What a client has that does not say otherwise. Tokens that never expire pile up if their client asks at every
+    /// call, so these have a number.
+    pub fn default_for(expiry: TokenExpiry) -> Self {
+        if expiry.is_never() { Self::AtMost(20) } else { Self::Many }
     }
 
-    /// The grace of `replace`; 0 for `many`, which replaces nothing.
+    /// The grace of `replace`; 0 for the others, which have none.
     pub fn grace_seconds(self) -> i64 {
         match self {
-            Self::Many => 0,
+            Self::Many | Self::AtMost(_) => 0,
             Self::Replace { grace_seconds } => grace_seconds,
+        }
+    }
+}
+
+/// `many`, `replace` or the number.
+impl fmt::Display for ActiveTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Many => f.write_str("many"),
+            Self::Replace { .. } => f.write_str("replace"),
+            Self::AtMost(max) => write!(f, "{max}"),
         }
     }
 }

@@ -6,13 +6,13 @@ use super::text;
 
 const MAX: usize = 500;
 
-/// Applies a change to a description. An empty text removes it. A text that breaks a rule is added to `errors`.
+/// Applies a change to a description. A text that shows nothing removes it. A text that breaks a rule is added to `errors`.
 pub(crate) fn apply(change: &Member<String>, description: &mut Option<String>, errors: &mut FieldErrors) {
     match change {
         Member::Absent => {}
         Member::Null => *description = None,
         Member::Value(text) => match text::check_lines(text, MAX) {
-            Ok(()) => *description = Some(text.clone()).filter(|text| !text.is_empty()),
+            Ok(()) => *description = Some(text.clone()).filter(|text| text::has_visible(text)),
             Err(why) => errors.add("/description", why),
         },
     }
@@ -35,6 +35,7 @@ mod tests {
             (Member::Absent, Some("old")),
             (Member::Null, None),
             (text(""), None),
+            (text(" \n\u{a0}"), None),
             (text("Nightly run\r\nOwner: finance"), Some("Nightly run\r\nOwner: finance")),
         ] {
             let (applied, errors) = applied(&change);

@@ -75,6 +75,12 @@ impl OrderedIds {
     }
 }
 
+/// A text that every id of [`OrderedIds`] from this instant on sorts after, and every earlier one before.
+pub fn ordered_id_floor(millis: i64) -> String {
+    let millis = u64::try_from(millis).unwrap_or(0);
+    format!("{:08x}-{:04x}", millis >> 16 & 0xffff_ffff, millis & 0xffff)
+}
+
 /// Whether `text` is a UUID in its usual hyphenated form, as our own ids are.
 pub fn is_uuid(text: &str) -> bool {
     text.len() == 36 && Uuid::try_parse(text).is_ok()
@@ -128,6 +134,9 @@ mod tests {
         // A millisecond has room for 4096; more run ahead of the clock by as little as they must.
         let ahead = Uuid::parse_str(&last).unwrap().get_timestamp().unwrap().to_unix().1;
         assert!(ahead <= 5_000_000 + 3_000_000, "{ahead}");
+        let (before, at) = (uuid_v7(1_790_000_000_999, [255; 10]), uuid_v7(1_790_000_001_000, [0; 10]));
+        let floor = ordered_id_floor(1_790_000_001_000);
+        assert!(before < floor && floor < at, "{before} {floor} {at}");
         let later = ids.next(1_790_000_001_000, [0; 10]);
         assert_eq!(later, uuid_v7(1_790_000_001_000, [0; 10]));
     }

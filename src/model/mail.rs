@@ -25,6 +25,8 @@ pub enum MailKind {
     TokensRevoked,
     /// The tokens signed by a key were revoked with it.
     KeyRevoked,
+    /// More happened than there are mails about: one row for all of it, which counts.
+    Summary,
 }
 
 impl MailKind {
@@ -40,6 +42,7 @@ impl MailKind {
             Self::TokenRevoked => "token_revoked",
             Self::TokensRevoked => "tokens_revoked",
             Self::KeyRevoked => "key_revoked",
+            Self::Summary => "summary",
         }
     }
 }

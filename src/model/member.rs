@@ -12,6 +12,15 @@ pub enum Member<T> {
     Value(T),
 }
 
+/// A value of a member that takes words and whole numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WordOrNumber {
+    /// A word; whether it is one that the member takes is for its rule to say.
+    Word(String),
+    /// A whole number.
+    Number(i64),
+}
+
 impl<T> Member<T> {
     /// The value, if one is given.
     pub fn value(&self) -> Option<&T> {

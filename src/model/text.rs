@@ -14,8 +14,8 @@ const LOCAL_PART_MAX: usize = 64;
 /// How long a name or a label may be, in characters.
 const NAME_LENGTH: RangeInclusive<usize> = 1..=200;
 
-/// Applies a change to a name or a label, which is required and has the JSON pointer `pointer`. A name that breaks a rule
-/// is added to `errors`.
+/// Applies a change to a name or a label, which is required and has the JSON pointer `pointer`. White space at its ends is
+/// cut off. A name that breaks a rule is added to `errors`.
 pub(crate) fn apply_name(
     pointer: &'static str,
     change: &Member<String>,
@@ -25,11 +25,40 @@ pub(crate) fn apply_name(
     match change {
         Member::Absent => {}
         Member::Null => errors.add(pointer, "is required"),
-        Member::Value(new) => match check(new, NAME_LENGTH) {
-            Ok(()) => name.clone_from(new),
+        Member::Value(new) => match check_name(new.trim(), NAME_LENGTH) {
+            Ok(()) => new.trim().clone_into(name),
             Err(why) => errors.add(pointer, why),
         },
     }
+}
+
+/// Whether `text` can be read and distinguished from others: the rule of [`check`], at least one visible character, and none that
+/// hides.
+pub(crate) fn check_name(text: &str, length: RangeInclusive<usize>) -> Result<(), String> {
+    check(text, length)?;
+    if !has_visible(text) {
+        return Err("must have at least 1 visible character".to_owned());
+    }
+    let (mut before, mut rest) = (None, text.chars().peekable());
+    while let Some(c) = rest.next() {
+        if is_zero_width(c) && !(is_joiner(c) && is_joined(before) && is_joined(rest.peek().copied())) {
+            return Err(
+                "must have no zero-width characters, except joiners within Indic or Arabic words and emoji"
+                    .to_owned(),
+            );
+        }
+        before = Some(c);
+    }
+    Ok(())
+}
+
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
+}
+
+/// Whether a joiner can be about this neighbour of it: nothing of ASCII is joined.
+fn is_joined(neighbour: Option<char>) -> bool {
+    neighbour.is_some_and(|c| !c.is_ascii() && !c.is_whitespace() && !is_zero_width(c))
 }
 
 /// Whether `text` has a length (in characters) within `length` and no control, line-breaking or bidirectional
@@ -38,7 +67,7 @@ pub(crate) fn check(text: &str, length: RangeInclusive<usize>) -> Result<(), Str
     let (min, max) = (*length.start(), *length.end());
     let count = text.chars().count();
     if count < min {
-        return Err(format!("must have at least {min} character{}", if min == 1 { "" } else { "s" }));
+        return Err(format!("must have at least {min} visible character{}", if min == 1 { "" } else { "s" }));
     }
     if count > max {
         return Err(format!("must have at most {max} characters; it has {count}"));
@@ -47,6 +76,29 @@ pub(crate) fn check(text: &str, length: RangeInclusive<usize>) -> Result<(), Str
         return Err("must have no control, line-breaking or bidirectional formatting characters".to_owned());
     }
     Ok(())
+}
+
+/// Whether something of `text` shows: a character that is no white space, no mark of format, and none of those that are
+/// drawn as nothing.
+pub(crate) fn has_visible(text: &str) -> bool {
+    text.chars().any(|c| {
+        !c.is_whitespace()
+            && !is_unprintable(c)
+            && !is_zero_width(c)
+            // Fillers of Hangul, the empty pattern of Braille, vowels of Khmer that are not written, and selectors of forms.
+            && !matches!(c,
+                '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180d}' | '\u{180f}' | '\u{2800}'
+                | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0100}'..='\u{e01ef}')
+    })
+}
+
+/// Characters without width that hide in a name: joiners and spaces, the soft hyphen, marks of format and of tags
+/// (Unicode, `Default_Ignorable_Code_Point`).
+fn is_zero_width(c: char) -> bool {
+    matches!(c,
+        '\u{00ad}' | '\u{034f}' | '\u{180e}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}'
+        | '\u{206a}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}')
 }
 
 /// Whether `text` may have several lines: at most `max` characters, line ends (LF, CR LF, CR) among them, and otherwise
@@ -137,6 +189,63 @@ mod tests {
             &"x".repeat(201),
         ] {
             assert!(check(bad, 1..=200).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_shows_something_and_hides_nothing() {
+        let applied = |text: &str| {
+            let (mut name, mut errors) = ("old".to_owned(), FieldErrors::default());
+            apply_name("/name", &Member::Value(text.to_owned()), &mut name, &mut errors);
+            assert_eq!(name == "old", errors.has("/name"), "{text:?}: {name:?}");
+            (name != "old").then_some(name)
+        };
+        for (text, name) in [
+            ("ERP", "ERP"),
+            ("  SAP  S/4HANA\t", "SAP  S/4HANA"),
+            ("\u{3000}\u{a0}ERP\r\n", "ERP"),
+            ("जीएसटी", "जीएसटी"),
+            ("❤\u{fe0f}", "❤\u{fe0f}"),
+            ("👩\u{200d}💻", "👩\u{200d}💻"),
+            ("क्\u{200d}ष", "क्\u{200d}ष"),
+            ("می\u{200c}خواهم", "می\u{200c}خواهم"),
+            ("\u{115f}\u{1161}", "\u{115f}\u{1161}"),
+            (".", "."),
+            (&format!(" {} ", "ä".repeat(200)), &"ä".repeat(200)),
+        ] {
+            assert_eq!(applied(text).as_deref(), Some(name), "{text:?}");
+        }
+        for text in [
+            "",
+            " ",
+            "\t\r\n",
+            "\u{a0}",
+            "\u{3000}",
+            "\u{2028}",
+            "\u{200b}",
+            "\u{feff}",
+            "\u{200d}\u{200d}",
+            "\u{ad}",
+            "\u{2800}",
+            "\u{3164}",
+            "\u{115f} \u{1160}",
+            "\u{ffa0}",
+            "\u{fe0f}",
+            "\u{e0061}",
+            "a\u{200b}b",
+            "a\u{200c}",
+            "ER\u{200d}P",
+            "ä\u{200d}",
+            "ä\u{200d}\u{200d}ä",
+            "\u{feff}ERP",
+            "a\u{ad}b",
+            "a\u{2060}b",
+            "a\u{e0061}",
+            "a\u{202e}b",
+            "a\u{0}b",
+            &"ä".repeat(201),
+        ] {
+            assert_eq!(applied(text), None, "{text:?}");
         }
     }
 

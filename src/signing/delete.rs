@@ -43,11 +43,12 @@ impl Signing {
         revoke_tokens: bool,
         expected: &Precondition,
     ) -> Result<usize, Error> {
-        match self.try_to_delete_signing_key(caller, kid, revoke_tokens, expected).await {
+        let ahead = if revoke_tokens { Some(self.revoke_ahead(caller, kid, expected).await?) } else { None };
+        match self.try_to_delete_signing_key(caller, kid, ahead.as_ref(), expected).await {
             // A client whose first token of this key was being recorded was not among the locked ones, and the two
             // transactions waited for each other. By now that token is on record.
             Err(Error::Storage(error)) if error.is_deadlock() => {
-                self.try_to_delete_signing_key(caller, kid, revoke_tokens, expected).await
+                self.try_to_delete_signing_key(caller, kid, ahead.as_ref(), expected).await
             }
             outcome => outcome,
         }
@@ -57,7 +58,7 @@ impl Signing {
         &self,
         caller: &Manager,
         kid: &str,
-        revoke_tokens: bool,
+        ahead: Option<&BTreeMap<String, usize>>,
         expected: &Precondition,
     ) -> Result<usize, Error> {
         caller.must_manage_platform("signing keys")?;
@@ -65,8 +66,10 @@ impl Signing {
         let now = self.kernel.clock.now();
         tx.serialise_key_changes().await?;
         // Clients are locked before keys, as when a token is recorded.
-        let mut holders =
-            if revoke_tokens { self.lock_holders(&mut tx, kid, now).await? } else { Vec::new() };
+        let mut holders = match ahead {
+            Some(ahead) => self.lock_holders(&mut tx, kid, ahead, now).await?,
+            None => Vec::new(),
+        };
         self.take_due_steps(&mut tx, now).await?;
         let key = tx.lock_signing_key(kid).await?.ok_or(Error::NotFound("signing key"))?;
         expected.check(key.version)?;
@@ -74,15 +77,14 @@ impl Signing {
         let gone = match rotation::deleted(&key, live, now) {
             Ok(gone) => gone,
             Err(NotDeletable::Gone) => return Err(Error::NotFound("signing key")),
-            Err(_) if revoke_tokens => rotation::gone(&key, now),
+            Err(_) if ahead.is_some() => rotation::gone(&key, now),
             Err(refused) => return Err(self.refusal(&mut tx, refused, kid, live, now).await?),
         };
         tx.update_signing_key(&gone).await?;
         tx.close_status_lists_of(kid, now).await?;
-        let revoked = if revoke_tokens {
-            self.revoke_tokens_of_key(&mut tx, &key, &mut holders, now).await?
-        } else {
-            0
+        let revoked = match ahead {
+            Some(ahead) => self.revoke_tokens_of_key(&mut tx, &key, &mut holders, ahead, now).await?,
+            None => 0,
         };
         let facts = json!({"phase": key.phase.as_str(), "revoked_tokens": revoked});
         self.ledger.audit(&mut tx, caller, Action::KeyDeleted, Subject::platform(kid), facts).await?;
@@ -141,11 +143,18 @@ impl Signing {
 
     /// The clients that may hold tokens signed by a key, locked: those with recorded ones and, for a key of the
     /// expiring class, those that may have been issued stateless ones.
-    async fn lock_holders(&self, tx: &mut Tx, kid: &str, now: UnixSeconds) -> Result<Vec<Holder>, Error> {
+    async fn lock_holders(
+        &self,
+        tx: &mut Tx,
+        kid: &str,
+        ahead: &BTreeMap<String, usize>,
+        now: UnixSeconds,
+    ) -> Result<Vec<Holder>, Error> {
         let keys = tx.signing_keys().await?;
         let Some(key) = keys.iter().find(|key| key.kid == kid) else { return Ok(Vec::new()) };
         let with_recorded = tx.clients_with_tokens_of_key(kid, now).await?;
         let mut holders: BTreeMap<String, bool> = with_recorded.into_iter().map(|id| (id, false)).collect();
+        holders.extend(ahead.keys().map(|id| (id.clone(), false)));
         if rotation::may_have_live_stateless_tokens(key, now) {
             let (since, until) = (now - STATELESS_LIFETIME_MAX, rotation::signed_until(key));
             let of_generation = tx.client_ids_signed_by(key.alg, since, until).await?;
@@ -166,12 +175,14 @@ impl Signing {
         tx: &mut Tx,
         key: &SigningKey,
         holders: &mut [Holder],
+        ahead: &BTreeMap<String, usize>,
         now: UnixSeconds,
     ) -> Result<usize, Error> {
         let revoked = tx.revoke_tokens_of_key(&key.kid, now).await?;
         for Holder { client, by_generation } in holders {
             let of_client =
-                revoked.iter().filter(|token| token.was_live && token.client_id == client.client_id).count();
+                revoked.iter().filter(|token| token.was_live && token.client_id == client.client_id).count()
+                    + ahead.get(&client.client_id).copied().unwrap_or_default();
             if *by_generation {
                 self.clients.new_generation(tx, client, now).await?;
                 tx.update_client(client).await?;
@@ -182,7 +193,7 @@ impl Signing {
             let facts = json!({ "label": client.label, "kid": key.kid, "revoked_tokens": of_client });
             self.ledger.mail_contacts(tx, client, MailKind::KeyRevoked, facts).await?;
         }
-        mark_revoked(tx, &revoked).await
+        Ok(mark_revoked(tx, &revoked).await? + ahead.values().sum::<usize>())
     }
 
     /// How many live recorded tokens depend on a key, and of which clients they are.

@@ -7,6 +7,7 @@
 
 mod create;
 mod delete;
+mod delete_ahead;
 mod der;
 mod dto;
 pub mod handle;

@@ -15,7 +15,9 @@ pub use clients::{ClientFilter, ClientOrder, ClientSort, StoredCredentials};
 pub use error::StorageError;
 pub use ledger::{AuditFilter, Change, ChangeWatch, Changes, StoredReply};
 pub use signing::SealedRoot;
-pub use tokens::{IssueCheck, IssueGuard, ListedTokens, Revoked, StoredStatusList, TokenFilter, TokenState};
+pub use tokens::{
+    Ending, IssueCheck, IssueGuard, ListedTokens, Revoked, StoredStatusList, TokenFilter, TokenState,
+};
 
 use engine::{Db, DbTx};
 

@@ -10,7 +10,6 @@ use super::workspace_change::WorkspaceChange;
 use crate::kernel::{Error, Manager, Precondition, Reader, to_json};
 use crate::ledger::{SaveReply, Subject, differences};
 use crate::model::audit::Action;
-use crate::model::clock::UnixSeconds;
 use crate::model::ids;
 use crate::model::member::Member;
 use crate::model::page::{Items, Page};
@@ -136,6 +135,10 @@ impl Tenants {
         Error::if_any(errors)?;
         if after == before {
             tx.rollback().await?;
+            // Said again after it was interrupted.
+            if !change.status.is_absent() {
+                self.clients.update_slots_of_workspace(workspace_id).await?;
+            }
             return Ok(before);
         }
         if workspace_id == PLATFORM && after.suspended_at.is_some() {
@@ -144,9 +147,6 @@ impl Tenants {
             ));
         }
         must_not_be_granted(&mut tx, &before, &after).await?;
-        if before.suspended_at.is_some() != after.suspended_at.is_some() {
-            self.update_slots_of_clients(&mut tx, &after, now).await?;
-        }
         after.updated_at = now;
         after.version += 1;
         tx.update_workspace(&after).await?;
@@ -156,6 +156,10 @@ impl Tenants {
             .await?;
         tx.changed(Change::Workspace(workspace_id.to_owned()));
         self.ledger.commit(tx).await?;
+        // Introspection and the API know it from now on. What verifiers read offline follows client by client, before the reply.
+        if before.suspended_at.is_some() != after.suspended_at.is_some() {
+            self.clients.update_slots_of_workspace(workspace_id).await?;
+        }
         Ok(after)
     }
 
@@ -199,27 +203,6 @@ impl Tenants {
             )
             .await?;
         self.ledger.commit(tx).await
-    }
-
-    /// Suspends or resumes the tokens of all clients of a locked workspace.
-    async fn update_slots_of_clients(
-        &self,
-        tx: &mut Tx,
-        workspace: &Workspace,
-        now: UnixSeconds,
-    ) -> Result<(), Error> {
-        // Lock all of them before the first slot is marked: everywhere, slots are locked after the rows of clients.
-        let mut clients = Vec::new();
-        for client_id in tx.client_ids_of_workspace(&workspace.workspace_id).await? {
-            // The tokens of one that is deleted meanwhile are revoked.
-            clients.extend(tx.lock_client(&Reach::Platform, &client_id).await?);
-        }
-        for mut client in clients {
-            if self.clients.update_slots(tx, &mut client, workspace.suspended_at.is_some(), now).await? {
-                tx.update_client(&client).await?;
-            }
-        }
-        Ok(())
     }
 
     /// The codes of the existing products; read only for a change of `products_allowed`.

@@ -1,10 +1,9 @@
 //! Changes that are due at an instant: replaced tokens whose grace is over, and clients that have ended.
 
 use super::Tokens;
-use crate::clients::mark_revoked;
+use crate::clients::{ENDED_AT_ONCE, mark_revoked};
 use crate::kernel::Error;
 use crate::model::clock::UnixSeconds;
-use crate::model::reach::Reach;
 
 /// The most clients that one run changes.
 const AT_ONCE: u32 = 1_000;
@@ -26,13 +25,29 @@ impl Tokens {
         Ok(())
     }
 
+    /// Finishes what an interrupted suspension of a workspace left undone.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]; what was done before it stays.
+    pub async fn finish_suspensions(&self) -> Result<(), Error> {
+        self.clients.update_slots_left_behind().await
+    }
+
+    /// In transactions of so many tokens as any change ends at once. A client that another transaction holds is left for
+    /// the next time, so that it does not hold up the others.
     async fn revoke_due_tokens_of(&self, client_id: &str, now: UnixSeconds) -> Result<(), Error> {
-        let mut tx = self.kernel.storage.begin().await?;
-        // A deleted client's tokens were revoked with it.
-        if tx.lock_client(&Reach::Platform, client_id).await?.is_some() {
-            let revoked = tx.revoke_due_tokens(client_id, now).await?;
-            mark_revoked(&mut tx, &revoked).await?;
+        loop {
+            let mut tx = self.kernel.storage.begin().await?;
+            // A deleted client's tokens were revoked with it.
+            let mut revoked = Vec::new();
+            if tx.lock_client_unless_held(client_id).await?.is_some() {
+                revoked = tx.revoke_due_tokens(client_id, now, ENDED_AT_ONCE).await?;
+                mark_revoked(&mut tx, &revoked).await?;
+            }
+            self.ledger.commit(tx).await?;
+            if revoked.len() < ENDED_AT_ONCE {
+                return Ok(());
+            }
         }
-        self.ledger.commit(tx).await
     }
 }

@@ -1,8 +1,10 @@
 //! Group commit: tokens that are recorded at the same time share one durable transaction. For `issuance`.
 //!
 //! While one group is written to disk the next one queues, so the busier the service, the more tokens share a commit; a
-//! single token does not wait. No token is returned before its group is durable.
+//! single token does not wait. No token is returned before its group is durable. A group waits for no row: what it could not
+//! record is recorded apart ([`super::by_client`]).
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -16,13 +18,14 @@ use crate::model::token::RecordedToken;
 use crate::storage::{IssueCheck, IssueGuard, Revoked, Tx};
 
 /// The most tokens that share a commit, so that those behind them do not wait too long.
-const GROUP_MAX: usize = 256;
+pub(super) const GROUP_MAX: usize = 256;
 
 /// A token that waits to be recorded, and where its outcome is sent.
-struct Pending {
-    token: RecordedToken,
-    active_tokens: ActiveTokens,
-    guard: IssueGuard,
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) token: RecordedToken,
+    pub(super) active_tokens: ActiveTokens,
+    pub(super) guard: IssueGuard,
     outcome: oneshot::Sender<Result<IssueCheck, Error>>,
 }
 
@@ -67,6 +70,10 @@ impl Recorder {
     }
 }
 
+fn with_guards<'a>(some: &[&'a Pending]) -> Vec<(&'a RecordedToken, &'a IssueGuard)> {
+    some.iter().map(|pending| (&pending.token, &pending.guard)).collect()
+}
+
 impl Tokens {
     /// Records a token. The row is durable when this returns [`IssueCheck::Allowed`], and missing when it returns anything
     /// else. If the token replaces others (`guard.replaces`), these are revoked in the same transaction.
@@ -93,106 +100,103 @@ impl Tokens {
     pub async fn record_in_groups(&self) {
         let (sender, mut queue) = mpsc::unbounded_channel();
         *self.recorder.queue.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
-        let mut group = Vec::with_capacity(GROUP_MAX);
-        while queue.recv_many(&mut group, GROUP_MAX).await > 0 {
-            // Where cores are few, requests that can go on now go first, so that their tokens still join this group: a
-            // group has a cost of its own, whatever its size.
-            std::thread::yield_now();
-            while group.len() < GROUP_MAX
-                && let Ok(pending) = queue.try_recv()
-            {
-                group.push(pending);
-            }
-            // In the order in which clients are locked everywhere. The tokens of one client stay in the order of their requests.
-            group.sort_by(|a, b| a.token.client_id.cmp(&b.token.client_id));
-            let outcomes = self.record_group(&group).await;
-            for (pending, outcome) in group.drain(..).zip(outcomes) {
-                // The request may have been cancelled; the token is recorded all the same.
-                let _ = pending.outcome.send(outcome);
-                self.recorder.waiting.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// Records a group in one transaction. A token that is not allowed does not keep the others from being recorded.
-    /// Returns one outcome for each token, in order.
-    async fn record_group(&self, group: &[Pending]) -> Vec<Result<IssueCheck, Error>> {
-        match self.record_together(group).await {
-            Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
-            // A group locks the rows of many clients, so it can deadlock with work that locks some of them too. The
-            // engine has rolled it back; a single token cannot deadlock.
-            Err(Error::Storage(error)) if error.is_deadlock() => {
-                let mut outcomes = Vec::with_capacity(group.len());
-                for Pending { token, active_tokens, guard, .. } in group {
-                    let outcome = self.record_alone(token, *active_tokens, guard).await;
-                    self.count_commit(usize::from(matches!(outcome, Ok(IssueCheck::Allowed))));
-                    outcomes.push(outcome);
+        let (aside, set_aside) = mpsc::unbounded_channel();
+        let groups = async {
+            let aside = aside;
+            let mut group = Vec::with_capacity(GROUP_MAX);
+            while queue.recv_many(&mut group, GROUP_MAX).await > 0 {
+                // Where cores are few, requests that can go on now go first, so that their tokens still join this group: a
+                // group has a cost of its own, whatever its size.
+                std::thread::yield_now();
+                while group.len() < GROUP_MAX
+                    && let Ok(pending) = queue.try_recv()
+                {
+                    group.push(pending);
                 }
-                outcomes
+                // The tokens of one client stay in the order of their requests.
+                group.sort_by(|a, b| a.token.client_id.cmp(&b.token.client_id));
+                let outcomes = self.record_group(&group).await;
+                for (pending, outcome) in group.drain(..).zip(outcomes) {
+                    match outcome {
+                        Some(outcome) => self.answer(pending, outcome),
+                        // Received until this sender is dropped.
+                        None => drop(aside.send(pending)),
+                    }
+                }
             }
-            Err(error) => group.iter().map(|_| Err(Error::SharedTransaction(error.to_string()))).collect(),
+        };
+        tokio::join!(groups, self.record_by_client(set_aside));
+    }
+
+    /// Records a group in one transaction. Returns one outcome for each token, in order; `None` for those that have to be
+    /// recorded apart, since they may not be issued, or another transaction holds a row of theirs.
+    async fn record_group(&self, group: &[Pending]) -> Vec<Option<Result<IssueCheck, Error>>> {
+        match self.record_together(group).await {
+            Ok(recorded) => group
+                .iter()
+                .map(|pending| recorded.contains(&pending.token.jti).then_some(Ok(IssueCheck::Allowed)))
+                .collect(),
+            // The engine has rolled the group back; the tokens of a single client cannot deadlock with it.
+            Err(Error::Storage(error)) if error.is_deadlock() => group.iter().map(|_| None).collect(),
+            Err(error) => {
+                group.iter().map(|_| Some(Err(Error::SharedTransaction(error.to_string())))).collect()
+            }
         }
     }
 
-    async fn record_together(&self, group: &[Pending]) -> Result<Vec<IssueCheck>, Error> {
-        let outcomes = if self.record_all(group).await? {
-            vec![IssueCheck::Allowed; group.len()]
-        } else {
-            self.record_each(group).await?
-        };
-        self.count_commit(outcomes.iter().filter(|check| **check == IssueCheck::Allowed).count());
-        Ok(outcomes)
+    /// Records those that may be issued and whose rows no other transaction holds, with few statements. Returns their ids.
+    async fn record_together(&self, group: &[Pending]) -> Result<HashSet<String>, Error> {
+        let (free, mut bounded): (Vec<&Pending>, Vec<&Pending>) =
+            group.iter().partition(|pending| pending.replaces_none());
+        let mut tx = self.kernel.storage.begin().await?;
+        let mut recorded = tx.record_tokens(&with_guards(&free), false).await?;
+        let alone = tx.record_tokens(&with_guards(&bounded), true).await?;
+        bounded.retain(|pending| alone.contains(&pending.token.jti));
+        let ended = self.end_older_tokens(&mut tx, &bounded).await?;
+        recorded.extend(alone);
+        if recorded.is_empty() {
+            tx.rollback().await?;
+            return Ok(recorded);
+        }
+        mark_revoked(&mut tx, &ended).await?;
+        self.ledger.commit(tx).await?;
+        self.count_commit(recorded.len());
+        Ok(recorded)
     }
 
-    fn count_commit(&self, recorded: usize) {
+    /// Ends the tokens that those just recorded replace or leave no room for. Of several tokens of one client the last
+    /// one decides.
+    async fn end_older_tokens(&self, tx: &mut Tx, recorded: &[&Pending]) -> Result<Vec<Revoked>, Error> {
+        let last: BTreeMap<&str, &Pending> =
+            recorded.iter().map(|pending| (pending.token.client_id.as_str(), *pending)).collect();
+        let (mut ended, mut bounds) = (Vec::new(), Vec::new());
+        for (client_id, Pending { token, active_tokens, guard, .. }) in &last {
+            match *active_tokens {
+                ActiveTokens::Many => {}
+                ActiveTokens::Replace { grace_seconds } => {
+                    let at = guard.now.saturating_add(grace_seconds);
+                    ended.extend(tx.replace_tokens(client_id, &token.jti, at, guard.now).await?);
+                }
+                ActiveTokens::AtMost(max) => bounds.push((*client_id, max)),
+            }
+        }
+        if let Some(now) = last.values().map(|pending| pending.guard.now).max() {
+            ended.extend(tx.revoke_beyond(&bounds, now).await?);
+        }
+        Ok(ended)
+    }
+
+    /// Passes on what became of a token. Its request may have been cancelled; then it is recorded all the same.
+    pub(super) fn answer(&self, pending: Pending, outcome: Result<IssueCheck, Error>) {
+        drop(pending.outcome.send(outcome));
+        self.recorder.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_commit(&self, recorded: usize) {
         if recorded > 0 {
             self.recorder.tokens.fetch_add(u64::try_from(recorded).unwrap_or_default(), Ordering::Relaxed);
             self.recorder.commits.fetch_add(1, Ordering::Relaxed);
         }
-    }
-
-    /// Records all of them with as few statements as possible, or none. Returns whether they were recorded.
-    async fn record_all(&self, group: &[Pending]) -> Result<bool, Error> {
-        let mut tx = self.kernel.storage.begin().await?;
-        let mut replaced = Vec::new();
-        for run in group.chunk_by(|a, b| a.replaces_none() && b.replaces_none()) {
-            let are_good = match run {
-                [one] => self.record_pending(&mut tx, one, &mut replaced).await? == IssueCheck::Allowed,
-                many => {
-                    let many: Vec<_> = many.iter().map(|waiting| (&waiting.token, &waiting.guard)).collect();
-                    tx.record_tokens(&many).await?
-                }
-            };
-            if !are_good {
-                tx.rollback().await?;
-                return Ok(false);
-            }
-        }
-        mark_revoked(&mut tx, &replaced).await?;
-        self.ledger.commit(tx).await?;
-        Ok(true)
-    }
-
-    /// Records those that are allowed, one by one, which also says why the others are not.
-    async fn record_each(&self, group: &[Pending]) -> Result<Vec<IssueCheck>, Error> {
-        let mut tx = self.kernel.storage.begin().await?;
-        let (mut outcomes, mut replaced) = (Vec::with_capacity(group.len()), Vec::new());
-        for pending in group {
-            outcomes.push(self.record_pending(&mut tx, pending, &mut replaced).await?);
-        }
-        mark_revoked(&mut tx, &replaced).await?;
-        self.ledger.commit(tx).await?;
-        Ok(outcomes)
-    }
-
-    async fn record_pending(
-        &self,
-        tx: &mut Tx,
-        pending: &Pending,
-        replaced: &mut Vec<Revoked>,
-    ) -> Result<IssueCheck, Error> {
-        let Pending { token, active_tokens, guard, .. } = pending;
-        self.record_in(tx, token, *active_tokens, guard, replaced).await
     }
 
     /// How many tokens wait for their group to be durable.

@@ -1,6 +1,7 @@
 //! Access tokens after they are signed: recorded, checked, listed, revoked, and marked in status lists
 //! (`docs/revocation.md`). For `issuance` and the doors.
 
+mod by_client;
 mod clean_up;
 mod dto;
 mod due;

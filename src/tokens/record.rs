@@ -44,9 +44,17 @@ impl Tokens {
         if check != IssueCheck::Allowed {
             return Ok(check);
         }
-        if let ActiveTokens::Replace { grace_seconds } = active_tokens {
-            let at = guard.now.saturating_add(grace_seconds);
-            replaced.extend(tx.replace_tokens(&token.client_id, &token.jti, at, guard.now).await?);
+        match active_tokens {
+            ActiveTokens::Many => {}
+            ActiveTokens::Replace { grace_seconds } => {
+                let at = guard.now.saturating_add(grace_seconds);
+                replaced.extend(tx.replace_tokens(&token.client_id, &token.jti, at, guard.now).await?);
+            }
+            // A token that an administrator generates does not count.
+            ActiveTokens::AtMost(_) if guard.proof.is_none() => {}
+            ActiveTokens::AtMost(max) => {
+                replaced.extend(tx.revoke_beyond(&[(token.client_id.as_str(), max)], guard.now).await?);
+            }
         }
         Ok(check)
     }

@@ -4,7 +4,7 @@ use mintmark_verifier::AccessTokenClaims;
 use serde_json::json;
 
 use super::Tokens;
-use crate::clients::{lock_client, mark_revoked};
+use crate::clients::{Ahead, lock_client, mark_revoked};
 use crate::kernel::{Caller, Error, Manager};
 use crate::ledger::Subject;
 use crate::model::audit::Action;
@@ -91,9 +91,11 @@ impl Tokens {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Storage`].
     pub async fn revoke_tokens(&self, caller: &Manager, client_id: &str) -> Result<usize, Error> {
-        let mut tx = self.kernel.storage.begin().await?;
-        let mut client = lock_client(&mut tx, &caller.reach, client_id).await?;
+        let mut ahead = Ahead::default();
+        let (mut tx, mut client) =
+            self.clients.lock_to_revoke_all(caller, client_id, &mut ahead, |_| Ok(())).await?;
         let revoked = self.clients.revoke_all_tokens(&mut tx, &mut client, self.kernel.clock.now()).await?;
+        let revoked = revoked + ahead.revoked;
         tx.update_client(&client).await?;
         let facts = json!({
             "label": client.label, "generation": client.generation, "revoked_tokens": revoked,

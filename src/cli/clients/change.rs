@@ -29,8 +29,9 @@ pub(super) struct Change {
     /// Addresses and networks it may authenticate from; '' for any
     #[arg(long, value_name = "NETWORKS", value_delimiter = ',')]
     allowed_ips: Option<Vec<String>>,
-    /// How many of its tokens are valid at a time: many, or replace for one [default: many]
-    #[arg(long, value_name = "many|replace")]
+    /// How many of its tokens are active at a time: many; replace for one; or a number from 1 to 1000, beyond which the
+    /// oldest is revoked [default: many, and 20 for tokens that never expire]
+    #[arg(long, value_name = "many|replace|NUMBER", allow_negative_numbers = true)]
     active_tokens: Option<OptionValue<Count>>,
     /// How long a replaced token stays valid, like 10m [default: 0]
     #[arg(long, alias = "replace-grace-seconds", value_name = "DURATION", allow_negative_numbers = true)]

@@ -52,6 +52,7 @@ Examples:
   mintmark clients update CLIENT_ID --allowed-ips ''
   mintmark clients add-secret CLIENT_ID --expire-others-after 1d
   mintmark clients add-secret CLIENT_ID --expire-others-after 0 --revoke-tokens
+  mintmark clients update CLIENT_ID --active-tokens 5
   mintmark clients update CLIENT_ID --active-tokens replace --replace-grace 60
   mintmark clients disable CLIENT_ID
   mintmark clients list platform --json

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use super::rows::{ClientRow, columns, metadata_json, signing_alg, words};
 use crate::model::client::{ApiClient, ClientRecord};
 use crate::model::reach::Reach;
-use crate::storage::engine::{EngineSql, json_array, on_tx, statements};
+use crate::storage::engine::{DbTx, EngineSql, json_array, on_tx, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
+
+const FREE_POSTGRES: &str = "SELECT client_id FROM api_clients WHERE client_id = $1 FOR UPDATE SKIP LOCKED";
 
 statements! {
     FIND = concat!("SELECT ", columns!(), " FROM api_clients
@@ -80,7 +82,7 @@ impl Tx {
             .bind(words(&client.permissions)).bind(client.token_expiry.seconds())
             .bind(client.notification_emails.join("\n")).bind(words(&client.allowed_ips))
             .bind(signing_alg(client)).bind(client.expires_at).bind(metadata_json(&client.metadata)).bind(client.disabled_at)
-            .bind(client.active_tokens.as_str()).bind(client.active_tokens.grace_seconds())
+            .bind(client.active_tokens.to_string()).bind(client.active_tokens.grace_seconds())
             .bind(client.generation).bind(client.slot.map(|slot| slot.list))
             .bind(client.slot.map(|slot| i64::from(slot.idx))).bind(client.slots_suspended_at)
             .bind(client.created_at).bind(client.updated_at).bind(client.version)
@@ -104,6 +106,21 @@ impl Tx {
         client.products =
             self.granted_products(client_id).await?.into_iter().map(|product| product.product).collect();
         Ok(Some(client))
+    }
+
+    /// The same for any client, but `None` too while another transaction holds it: for work that can be done later.
+    pub async fn lock_client_unless_held(
+        &mut self,
+        client_id: &str,
+    ) -> Result<Option<ApiClient>, StorageError> {
+        if let DbTx::Postgres(tx) = &mut self.db {
+            let free: Option<String> =
+                sqlx::query_scalar(FREE_POSTGRES).bind(client_id).fetch_optional(&mut **tx).await?;
+            if free.is_none() {
+                return Ok(None);
+            }
+        }
+        self.lock_client(&Reach::Platform, client_id).await
     }
 
     /// The workspace of a client within reach; it never changes. Lock the workspace before the client.
@@ -142,7 +159,7 @@ impl Tx {
             .bind(client.token_expiry.seconds()).bind(client.notification_emails.join("\n"))
             .bind(words(&client.allowed_ips)).bind(signing_alg(client)).bind(client.expires_at)
             .bind(metadata_json(&client.metadata)).bind(client.disabled_at)
-            .bind(client.active_tokens.as_str()).bind(client.active_tokens.grace_seconds())
+            .bind(client.active_tokens.to_string()).bind(client.active_tokens.grace_seconds())
             .bind(client.generation).bind(client.slot.map(|slot| slot.list))
             .bind(client.slot.map(|slot| i64::from(slot.idx))).bind(client.slots_suspended_at)
             .bind(client.updated_at).bind(client.version)

@@ -7,6 +7,15 @@ use crate::storage::{Storage, StorageError, Tx};
 statements! {
     ALL_IDS = "SELECT client_id FROM api_clients ORDER BY client_id";
     IDS_OF_WORKSPACE = "SELECT client_id FROM api_clients WHERE workspace_id = $1 ORDER BY client_id";
+    // Slots that say nothing while the workspace is suspended, or still do when nothing suspends the client any more.
+    LEFT_BEHIND = "SELECT w.workspace_id FROM workspaces w
+        WHERE w.suspended_at IS NOT NULL AND EXISTS (SELECT 1 FROM api_clients c
+            WHERE c.workspace_id = w.workspace_id AND c.slots_suspended_at IS NULL)
+        UNION
+        SELECT w.workspace_id FROM api_clients c JOIN workspaces w ON w.workspace_id = c.workspace_id
+        WHERE c.slots_suspended_at IS NOT NULL AND w.suspended_at IS NULL AND c.disabled_at IS NULL
+            AND (c.expires_at IS NULL OR c.expires_at > $1)
+        ORDER BY 1";
     IDS_SIGNED_BY = "SELECT client_id FROM api_clients
         WHERE (signing_alg IS NULL OR signing_alg = $1 OR updated_at > $2)
             AND COALESCE(generation_began_at, CASE WHEN generation = 1 THEN created_at END, 0) <= $3
@@ -33,6 +42,17 @@ impl Storage {
             .bind(now).bind(i64::from(limit)).fetch_all(pool).await)?)
     }
 
+    /// The clients of a workspace, in the order in which to lock them.
+    pub async fn client_ids_of_workspace(&self, workspace_id: &str) -> Result<Vec<String>, StorageError> {
+        Ok(on_read!(self, pool => sqlx::query_scalar(IDS_OF_WORKSPACE)
+            .bind(workspace_id).fetch_all(pool).await)?)
+    }
+
+    /// The workspaces with clients whose slots do not say at `now` whether they are suspended.
+    pub async fn workspaces_left_behind(&self, now: i64) -> Result<Vec<String>, StorageError> {
+        Ok(on_read!(self, pool => sqlx::query_scalar(LEFT_BEHIND).bind(now).fetch_all(pool).await)?)
+    }
+
     /// Up to `limit` clients that were made before there were slots.
     pub async fn clients_without_slot(&self, limit: u32) -> Result<Vec<String>, StorageError> {
         Ok(on_read!(self, pool => sqlx::query_scalar(WITHOUT_SLOT)
@@ -41,12 +61,6 @@ impl Storage {
 }
 
 impl Tx {
-    /// The clients of a workspace, in the order in which to lock them.
-    pub async fn client_ids_of_workspace(&mut self, workspace_id: &str) -> Result<Vec<String>, StorageError> {
-        Ok(on_tx!(self.db, conn => sqlx::query_scalar(IDS_OF_WORKSPACE)
-            .bind(workspace_id).fetch_all(&mut *conn).await)?)
-    }
-
     /// The clients that may hold stateless tokens by `alg`, in the order in which to lock them: by their algorithm, by that
     /// of the platform, or by one they had until after `since`; of a generation that began no later than `until`.
     pub async fn client_ids_signed_by(

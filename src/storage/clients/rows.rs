@@ -82,10 +82,13 @@ impl TryFrom<ClientRow> for ApiClient {
             active_tokens: match row.active_tokens.as_str() {
                 "many" => ActiveTokens::Many,
                 "replace" => ActiveTokens::Replace { grace_seconds: row.replace_grace_seconds },
-                other => {
-                    let other = other.escape_debug();
-                    return Err(StorageError::Damaged(format!("api_clients.active_tokens is `{other}`")));
-                }
+                other => match other.parse() {
+                    Ok(max) if ActiveTokens::RANGE.contains(&max) => ActiveTokens::AtMost(max),
+                    _ => {
+                        let other = other.escape_debug();
+                        return Err(StorageError::Damaged(format!("api_clients.active_tokens is `{other}`")));
+                    }
+                },
             },
             generation: row.generation,
             slot: Slot::from_columns(row.status_list, row.status_idx),

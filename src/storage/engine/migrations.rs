@@ -29,6 +29,7 @@ migrations! {
     2, "status", "0002_status.sql";
     3, "token indexes", "0003_token_indexes.sql";
     4, "descriptions", "0004_descriptions.sql";
+    5, "live tokens and mails", "0005_live_tokens_and_mails.sql";
     7, "client uses", "0007_client_uses.sql";
     9, "generation began", "0009_generation_began.sql";
 }

@@ -203,7 +203,7 @@ mod tests {
         let options: Vec<String> =
             sqlx::query_scalar("PRAGMA compile_options").fetch_all(&read).await.unwrap();
         let why = "cargo reads .cargo/config.toml only when it runs in the repository";
-        for flag in ["DEFAULT_MEMSTATUS=0", "STMTJRNL_SPILL=1048576"] {
+        for flag in ["DEFAULT_MEMSTATUS=0", "STMTJRNL_SPILL=122880"] {
             assert!(options.iter().any(|option| option == flag), "{why}: {options:?}");
         }
         assert!(!options.iter().any(|option| option.starts_with("ENABLE_FTS")), "{why}: {options:?}");

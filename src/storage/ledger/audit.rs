@@ -3,7 +3,7 @@
 use crate::model::audit::{Actor, AuditEvent};
 use crate::model::page::{Items, Page};
 use crate::model::reach::Reach;
-use crate::storage::engine::{on_read, on_tx, row, statements};
+use crate::storage::engine::{on_read, on_tx, on_write, row, statements};
 use crate::storage::{Storage, StorageError, Tx};
 
 macro_rules! columns {
@@ -30,6 +30,8 @@ statements! {
     LIST = concat!("SELECT ", columns!(), matching!(), "
             AND (CAST($7 AS TEXT) IS NULL OR event_id < $7)
         ORDER BY event_id DESC LIMIT $8");
+    PURGE = "DELETE FROM audit_events WHERE event_id IN
+        (SELECT event_id FROM audit_events WHERE event_id < $1 ORDER BY event_id LIMIT $2)";
 }
 
 /// Which events to list.
@@ -111,6 +113,14 @@ impl Storage {
                 .fetch_one(pool).await)?);
         }
         Ok(Items { items, next_after: cut.next_after, total: None }.counted(total))
+    }
+}
+
+impl Storage {
+    /// Deletes up to `limit` of the oldest events whose id sorts before `before`. Returns how many.
+    pub async fn purge_audit_events(&self, before: &str, limit: u32) -> Result<u64, StorageError> {
+        Ok(on_write!(self, pool => sqlx::query(PURGE)
+            .bind(before).bind(i64::from(limit)).execute(pool).await?.rows_affected()))
     }
 }
 

@@ -10,7 +10,9 @@ statements! {
         WHERE caller = $1 AND method = $2 AND path = $3 AND idempotency_key = $4 AND expires_at <= $5";
     INSERT = "INSERT INTO idempotency_keys (caller, method, path, idempotency_key, body_hash, sealed_reply, expires_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
-    PURGE = "DELETE FROM idempotency_keys WHERE expires_at <= $1";
+    PURGE = "DELETE FROM idempotency_keys WHERE (caller, method, path, idempotency_key) IN
+        (SELECT caller, method, path, idempotency_key FROM idempotency_keys
+            WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
 }
 
 row! {
@@ -49,9 +51,10 @@ impl Storage {
             .fetch_optional(pool).await)?)
     }
 
-    /// Forgets replies that have expired at `now`.
-    pub async fn purge_saved_replies(&self, now: i64) -> Result<u64, StorageError> {
-        Ok(on_write!(self, pool => sqlx::query(PURGE).bind(now).execute(pool).await?.rows_affected()))
+    /// Forgets up to `limit` replies that have expired at `now`. Returns how many.
+    pub async fn purge_saved_replies(&self, now: i64, limit: u32) -> Result<u64, StorageError> {
+        Ok(on_write!(self, pool => sqlx::query(PURGE)
+            .bind(now).bind(i64::from(limit)).execute(pool).await?.rows_affected()))
     }
 }
 

@@ -30,8 +30,8 @@ statements! {
     COUNT_GRANTS = "SELECT COUNT(*) FROM client_products WHERE product = $1";
 }
 
-// A writing transaction of SQLite has the whole database locked. On PostgreSQL the lock is the one that an UPDATE takes.
-const LOCK_SEVERAL: EngineSql = EngineSql {
+// A writing transaction of SQLite has the whole database locked. On PostgreSQL others may hold the rows in the same way.
+const SHARE_SEVERAL: EngineSql = EngineSql {
     sqlite: concat!(
         "SELECT ",
         columns!(),
@@ -41,7 +41,7 @@ const LOCK_SEVERAL: EngineSql = EngineSql {
         "SELECT ",
         columns!(),
         " FROM products WHERE product IN (SELECT jsonb_array_elements_text(CAST($1 AS JSONB))) ORDER BY product
-            FOR NO KEY UPDATE"
+            FOR SHARE"
     ),
 };
 
@@ -127,10 +127,10 @@ impl Tx {
         Ok(row.map(Product::from))
     }
 
-    /// Those of the products `codes` that exist, by code, locked until the end of the transaction. They are locked in
-    /// this order, so that two transactions never wait for each other.
-    pub async fn lock_products(&mut self, codes: &[&str]) -> Result<Vec<Product>, StorageError> {
-        let (sql, codes) = (self.db.choose(LOCK_SEVERAL), json_array(codes));
+    /// Those of the products `codes` that exist, by code. They stay as they are until the end of the transaction; others may
+    /// hold them in this way at the same time, so that clients that are granted them do not hold each other up.
+    pub async fn share_products(&mut self, codes: &[&str]) -> Result<Vec<Product>, StorageError> {
+        let (sql, codes) = (self.db.choose(SHARE_SEVERAL), json_array(codes));
         let rows: Vec<ProductRow> =
             on_tx!(self.db, conn => sqlx::query_as(sql).bind(&codes).fetch_all(&mut *conn).await)?;
         Ok(rows.into_iter().map(Product::from).collect())

@@ -3,7 +3,7 @@
 use crate::model::page::{Items, Page};
 use crate::model::reach::Reach;
 use crate::model::workspace::Workspace;
-use crate::storage::engine::{on_read, on_tx, row, statements};
+use crate::storage::engine::{EngineSql, on_read, on_tx, row, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
 
 macro_rules! columns {
@@ -33,6 +33,16 @@ statements! {
     HELD = "SELECT g.product, COUNT(*) FROM client_products g JOIN api_clients c ON c.client_id = g.client_id
         WHERE c.workspace_id = $1 GROUP BY g.product ORDER BY g.product";
 }
+
+// A form for each engine: SQLite has one writer, PostgreSQL must lock the row.
+const SHARE: EngineSql = EngineSql {
+    sqlite: FIND,
+    postgres: concat!(
+        "SELECT ",
+        columns!(),
+        " FROM workspaces WHERE workspace_id = $1 AND deleted_at IS NULL FOR SHARE"
+    ),
+};
 
 row! {
     struct WorkspaceRow {
@@ -123,6 +133,22 @@ impl Tx {
             return Ok(None);
         }
         let row: Option<WorkspaceRow> = on_tx!(self.db, conn => sqlx::query_as(LOCK).bind(workspace_id).fetch_optional(&mut *conn).await)?;
+        Ok(row.map(Workspace::from))
+    }
+
+    /// A workspace within reach that stays as it is until the end of the transaction. Others may hold it in this way at the
+    /// same time, so that work on one client does not hold up the other clients of its workspace.
+    pub async fn share_workspace(
+        &mut self,
+        reach: &Reach,
+        workspace_id: &str,
+    ) -> Result<Option<Workspace>, StorageError> {
+        if !reach.covers(workspace_id) {
+            return Ok(None);
+        }
+        let sql = self.db.choose(SHARE);
+        let row: Option<WorkspaceRow> =
+            on_tx!(self.db, conn => sqlx::query_as(sql).bind(workspace_id).fetch_optional(&mut *conn).await)?;
         Ok(row.map(Workspace::from))
     }
 

@@ -1,6 +1,8 @@
 //! Many recorded tokens in one statement: what a statement costs is mostly the way to the database and back, so tokens
 //! that are recorded together go there together.
 
+use std::collections::HashSet;
+
 use crate::model::token::RecordedToken;
 use crate::storage::engine::DbTx;
 use crate::storage::{IssueGuard, StorageError, Tx};
@@ -32,7 +34,8 @@ macro_rules! record_group {
 
 // A form for each engine, since each expands an array by a function of its own. `CROSS` makes SQLite look up each token by
 // key, and `OR FAIL` saves it the journal of a single statement, since the caller rolls back the whole transaction.
-// PostgreSQL must lock the rows, and locks them token by token in the order given.
+// PostgreSQL must lock the rows. A row that another transaction holds is skipped: who waits for one client must not hold
+// up all others.
 const RECORD_GROUP_SQLITE: &str = record_group!(
     "INSERT OR FAIL",
     "FROM jsonb_each($1) t
@@ -41,29 +44,46 @@ const RECORD_GROUP_SQLITE: &str = record_group!(
         CROSS JOIN signing_keys k ON k.kid = t.value ->> 3
         CROSS JOIN client_secrets s ON s.secret_id = t.value ->> 5 AND s.client_id = c.client_id
     WHERE ",
-    still_true!()
-);
-const RECORD_GROUP_POSTGRES: &str = record_group!(
-    "INSERT",
-    "FROM jsonb_array_elements(CAST($1 AS JSONB)) t CROSS JOIN LATERAL (
-        SELECT c.client_id, c.workspace_id, c.generation FROM workspaces w
-            JOIN api_clients c ON c.workspace_id = w.workspace_id
-            JOIN signing_keys k ON k.kid = t.value ->> 3
-            JOIN client_secrets s ON s.secret_id = t.value ->> 5 AND s.client_id = c.client_id
-        WHERE ",
     still_true!(),
-    " FOR SHARE) c"
+    " RETURNING jti"
+);
+
+macro_rules! record_group_on_postgres {
+    ($locks:literal) => {
+        record_group!(
+            "INSERT",
+            "FROM jsonb_array_elements(CAST($1 AS JSONB)) t CROSS JOIN LATERAL (
+                SELECT c.client_id, c.workspace_id, c.generation FROM workspaces w
+                    JOIN api_clients c ON c.workspace_id = w.workspace_id
+                    JOIN signing_keys k ON k.kid = t.value ->> 3
+                    JOIN client_secrets s ON s.secret_id = t.value ->> 5 AND s.client_id = c.client_id
+                WHERE ",
+            still_true!(),
+            $locks,
+            ") c RETURNING jti"
+        )
+    };
+}
+
+const RECORD_GROUP_POSTGRES: &str = record_group_on_postgres!(" FOR SHARE SKIP LOCKED");
+const RECORD_GROUP_ALONE_POSTGRES: &str = record_group_on_postgres!(
+    " FOR SHARE OF w SKIP LOCKED FOR UPDATE OF c SKIP LOCKED FOR SHARE OF k, s SKIP LOCKED"
 );
 
 impl Tx {
-    /// Adds tokens that their clients asked for with a secret and that replace no others, as [`Tx::record_token`] does
-    /// for one. The rows that allow it are locked in the order of `tokens`.
+    /// Adds tokens that their clients requested with a secret, as [`Tx::record_token`] does for one, in this order. With
+    /// `alone` their clients' rows are then held by this transaction alone.
     ///
-    /// Returns whether all were added. If not, some were: undo, and ask for each by itself.
+    /// Returns the ids of those that were added. The others may not be issued, or another transaction holds a row that
+    /// says whether they may: ask for each by itself.
     pub async fn record_tokens(
         &mut self,
         tokens: &[(&RecordedToken, &IssueGuard)],
-    ) -> Result<bool, StorageError> {
+        alone: bool,
+    ) -> Result<HashSet<String>, StorageError> {
+        if tokens.is_empty() {
+            return Ok(HashSet::new());
+        }
         let group: Vec<_> = tokens
             .iter()
             .map(|(token, guard)| {
@@ -85,14 +105,15 @@ impl Tx {
             })
             .collect();
         let group = serde_json::to_string(&group).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        let rows = match &mut self.db {
+        let added: Vec<String> = match &mut self.db {
             DbTx::Sqlite(tx) => {
-                sqlx::query(RECORD_GROUP_SQLITE).bind(group).execute(&mut **tx).await?.rows_affected()
+                sqlx::query_scalar(RECORD_GROUP_SQLITE).bind(group).fetch_all(&mut **tx).await?
             }
             DbTx::Postgres(tx) => {
-                sqlx::query(RECORD_GROUP_POSTGRES).bind(group).execute(&mut **tx).await?.rows_affected()
+                let sql = if alone { RECORD_GROUP_ALONE_POSTGRES } else { RECORD_GROUP_POSTGRES };
+                sqlx::query_scalar(sql).bind(group).fetch_all(&mut **tx).await?
             }
         };
-        Ok(usize::try_from(rows).ok() == Some(tokens.len()))
+        Ok(added.into_iter().collect())
     }
 }

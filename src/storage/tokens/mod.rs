@@ -3,7 +3,9 @@
 mod groups;
 mod issuing;
 mod list;
+mod live;
 mod marks;
+mod plans;
 mod recorded;
 mod revoking;
 mod status_lists;
@@ -12,6 +14,7 @@ use super::engine::Statements;
 
 pub use issuing::{IssueCheck, IssueGuard};
 pub use list::{ListedTokens, TokenFilter};
+pub use live::Ending;
 pub use recorded::TokenState;
 pub use revoking::Revoked;
 pub use status_lists::StoredStatusList;
@@ -19,6 +22,7 @@ pub use status_lists::StoredStatusList;
 /// The shared statements of this folder.
 pub(super) const STATEMENTS: &[Statements] = &[
     issuing::STATEMENTS,
+    live::STATEMENTS,
     marks::STATEMENTS,
     recorded::STATEMENTS,
     revoking::STATEMENTS,

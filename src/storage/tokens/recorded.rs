@@ -3,7 +3,7 @@
 use crate::model::reach::Reach;
 use crate::model::status::Slot;
 use crate::model::token::RecordedToken;
-use crate::storage::engine::{EngineSql, on_read, on_tx, row, statements};
+use crate::storage::engine::{on_read, on_tx, row, statements};
 use crate::storage::{Storage, StorageError, Tx};
 
 /// What is on record of a token by its id.
@@ -25,27 +25,6 @@ macro_rules! columns {
 }
 
 pub(super) use columns;
-
-// SQLite is given the index, as in `revoking`: revoked tokens are kept for a long time.
-macro_rules! unrevoked {
-    ($what:expr, $where:literal) => {
-        EngineSql {
-            sqlite: concat!(
-                "SELECT ", $what, " FROM access_tokens INDEXED BY access_tokens_unrevoked
-                    WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
-                $where
-            ),
-            postgres: concat!(
-                "SELECT ", $what, " FROM access_tokens
-                    WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
-                $where
-            ),
-        }
-    };
-}
-
-pub(super) const LIVE_OF_CLIENT: EngineSql = unrevoked!(columns!(), "");
-pub(super) const COUNT_LIVE: EngineSql = unrevoked!("COUNT(*)", " AND (revoke_at IS NULL OR revoke_at > $2)");
 
 statements! {
     FIND = concat!("SELECT ", columns!(), " FROM access_tokens WHERE jti = $1");
@@ -131,25 +110,5 @@ impl Tx {
         let row: Option<TokenRow> =
             on_tx!(self.db, conn => sqlx::query_as(FIND).bind(jti).fetch_optional(&mut *conn).await)?;
         Ok(row.map(RecordedToken::from))
-    }
-
-    /// The recorded tokens of a client that are neither revoked nor ended at `now`.
-    pub async fn live_tokens_of_client(
-        &mut self,
-        client_id: &str,
-        now: i64,
-    ) -> Result<Vec<RecordedToken>, StorageError> {
-        let sql = self.db.choose(LIVE_OF_CLIENT);
-        let rows: Vec<TokenRow> = on_tx!(self.db, conn => sqlx::query_as(sql)
-            .bind(client_id).bind(now).fetch_all(&mut *conn).await)?;
-        Ok(rows.into_iter().map(RecordedToken::from).collect())
-    }
-
-    /// How many recorded tokens of a client are valid at `now`.
-    pub async fn count_live_tokens(&mut self, client_id: &str, now: i64) -> Result<i64, StorageError> {
-        let sql = self.db.choose(COUNT_LIVE);
-        Ok(
-            on_tx!(self.db, conn => sqlx::query_scalar(sql).bind(client_id).bind(now).fetch_one(&mut *conn).await)?,
-        )
     }
 }

@@ -1,6 +1,7 @@
 //! Recorded tokens that are revoked or replaced, and stateless ones that are revoked one by one (rows of
 //! `denied_tokens`).
 
+use super::live::{CLOCKS_DIFFER, of_live};
 use crate::model::status::Slot;
 use crate::storage::engine::{EngineSql, json_array, on_read, on_tx, on_write, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
@@ -18,72 +19,98 @@ pub struct Revoked {
     pub was_live: bool,
 }
 
-// By itself SQLite chooses the index of all tokens of a client, and revoked ones are kept for a long time. With the index
-// of unrevoked tokens the cost depends on these alone; SQLite refuses a statement that cannot use the index it names.
-macro_rules! unrevoked {
-    ($set:literal, $where:expr) => {
-        EngineSql {
-            sqlite: concat!(
-                "UPDATE access_tokens INDEXED BY access_tokens_unrevoked SET ",
-                $set,
-                " WHERE client_id = $1 AND revoked_at IS NULL",
-                $where
-            ),
-            postgres: concat!(
-                "UPDATE access_tokens SET ",
-                $set,
-                " WHERE client_id = $1 AND revoked_at IS NULL",
-                $where
-            ),
-        }
-    };
-}
-
 macro_rules! revoked_columns {
     () => {
-        " RETURNING jti, client_id, status_list, status_idx, expires_at, revoke_at"
+        "RETURNING jti, client_id, status_list, status_idx, expires_at, revoke_at"
     };
 }
 
-const REVOKE_OF_CLIENT: EngineSql = unrevoked!("revoked_at = $2", revoked_columns!());
-const REPLACE_AT_ONCE: EngineSql =
-    unrevoked!("revoked_at = $3", concat!(" AND jti <> $2", revoked_columns!()));
+pub(super) const REVOKE_OF_CLIENT: EngineSql = of_live!("UPDATE", "SET revoked_at = $3", revoked_columns!());
+pub(super) const REPLACE_AT_ONCE: EngineSql =
+    of_live!("UPDATE", "SET revoked_at = $4", concat!("AND jti <> $3 ", revoked_columns!()));
 // A token that is to end sooner already keeps its end.
-const REPLACE_LATER: EngineSql =
-    unrevoked!("revoke_at = $3", " AND jti <> $2 AND (revoke_at IS NULL OR revoke_at > $3)");
-const REVOKE_DUE: EngineSql = unrevoked!(
-    "revoked_at = revoke_at",
-    concat!(" AND revoke_at IS NOT NULL AND revoke_at <= $2", revoked_columns!())
-);
-// `scope` is a list of words; each engine expands the array of scopes by a function of its own.
-const REVOKE_WITH_SCOPES: EngineSql = EngineSql {
+pub(super) const REPLACE_LATER: EngineSql =
+    of_live!("UPDATE", "SET revoke_at = $4", "AND jti <> $3 AND (revoke_at IS NULL OR revoke_at > $4)");
+// At most as many as one transaction is to end.
+pub(super) const REVOKE_DUE: EngineSql = EngineSql {
     sqlite: concat!(
-        "UPDATE access_tokens INDEXED BY access_tokens_unrevoked SET revoked_at = $2
-            WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
-                AND EXISTS (SELECT 1 FROM json_each($3) wanted
-                    WHERE INSTR(' ' || scope || ' ', ' ' || wanted.value || ' ') > 0)",
+        "UPDATE access_tokens SET revoked_at = revoke_at WHERE jti IN
+            (SELECT jti FROM access_tokens INDEXED BY access_tokens_live
+            WHERE client_id = $1 AND revoked_at IS NULL AND COALESCE(expires_at, 9223372036854775807) > $2
+                AND revoke_at IS NOT NULL AND revoke_at <= $3 LIMIT $4) ",
+        revoked_columns!()
+    ),
+    postgres: concat!(
+        "UPDATE access_tokens SET revoked_at = revoke_at WHERE jti = ANY (ARRAY
+            (SELECT jti FROM access_tokens
+            WHERE client_id = $1 AND revoked_at IS NULL AND COALESCE(expires_at, 9223372036854775807) > $2
+                AND revoke_at IS NOT NULL AND revoke_at <= $3
+            ORDER BY COALESCE(expires_at, 9223372036854775807) LIMIT $4)) ",
+        revoked_columns!()
+    ),
+};
+// `scope` is a list of words; each engine expands the array of scopes by a function of its own.
+pub(super) const REVOKE_WITH_SCOPES: EngineSql = of_live!(
+    "UPDATE",
+    "SET revoked_at = $3",
+    sqlite: concat!(
+        "AND EXISTS (SELECT 1 FROM json_each($4) wanted
+            WHERE INSTR(' ' || scope || ' ', ' ' || wanted.value || ' ') > 0) ",
+        revoked_columns!()
+    ),
+    postgres: concat!(
+        "AND EXISTS (SELECT 1 FROM jsonb_array_elements_text(CAST($4 AS JSONB)) wanted
+            WHERE STRPOS(' ' || scope || ' ', ' ' || wanted.value || ' ') > 0) ",
+        revoked_columns!()
+    )
+);
+const REVOKE_THESE: EngineSql = EngineSql {
+    sqlite: concat!(
+        "UPDATE access_tokens SET revoked_at = $2
+            WHERE jti IN (SELECT value FROM json_each($1)) AND revoked_at IS NULL ",
         revoked_columns!()
     ),
     postgres: concat!(
         "UPDATE access_tokens SET revoked_at = $2
-            WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
-                AND EXISTS (SELECT 1 FROM jsonb_array_elements_text(CAST($3 AS JSONB)) wanted
-                    WHERE STRPOS(' ' || scope || ' ', ' ' || wanted.value || ' ') > 0)",
+            WHERE jti = ANY (ARRAY(SELECT jsonb_array_elements_text(CAST($1 AS JSONB)))) AND revoked_at IS NULL ",
+        revoked_columns!()
+    ),
+};
+// Of each client in `$1`, an array of arrays, the newest tokens that it requested are kept, so many as the array says.
+pub(super) const REVOKE_BEYOND: EngineSql = EngineSql {
+    sqlite: concat!(
+        "UPDATE access_tokens SET revoked_at = $2 WHERE jti IN
+            (SELECT jti FROM
+                (SELECT t.jti AS jti, CAST(w.value ->> 1 AS BIGINT) AS kept,
+                    ROW_NUMBER() OVER (PARTITION BY t.client_id ORDER BY t.rowid DESC) AS place
+                FROM jsonb_each($1) w CROSS JOIN access_tokens t INDEXED BY access_tokens_live
+                WHERE t.client_id = w.value ->> 0 AND t.revoked_at IS NULL
+                    AND COALESCE(t.expires_at, 9223372036854775807) > $2 AND t.issued_by = 'client')
+            WHERE place > kept) ",
+        revoked_columns!()
+    ),
+    // Each client by itself, and the ids as an array, so that the plan does not depend on how many are expected.
+    postgres: concat!(
+        "UPDATE access_tokens SET revoked_at = $2 WHERE jti = ANY (ARRAY
+            (SELECT old.jti FROM jsonb_array_elements(CAST($1 AS JSONB)) w CROSS JOIN LATERAL
+                (SELECT t.jti FROM access_tokens t
+                WHERE t.client_id = w.value ->> 0 AND t.revoked_at IS NULL
+                    AND COALESCE(t.expires_at, 9223372036854775807) > $2 AND t.issued_by = 'client'
+                ORDER BY t.place DESC NULLS LAST, t.issued_at DESC, t.jti DESC
+                OFFSET CAST(w.value ->> 1 AS BIGINT)) old)) ",
         revoked_columns!()
     ),
 };
 
 // What `REVOKE_WITH_SCOPES` would revoke.
-const COUNT_WITH_SCOPES: EngineSql = EngineSql {
-    sqlite: "SELECT COUNT(*) FROM access_tokens INDEXED BY access_tokens_unrevoked
-        WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
-            AND EXISTS (SELECT 1 FROM json_each($3) wanted
-                WHERE INSTR(' ' || scope || ' ', ' ' || wanted.value || ' ') > 0)",
-    postgres: "SELECT COUNT(*) FROM access_tokens
-        WHERE client_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
-            AND EXISTS (SELECT 1 FROM jsonb_array_elements_text(CAST($3 AS JSONB)) wanted
-                WHERE STRPOS(' ' || scope || ' ', ' ' || wanted.value || ' ') > 0)",
-};
+pub(super) const COUNT_WITH_SCOPES: EngineSql = of_live!(
+    "SELECT COUNT(*) FROM",
+    "",
+    sqlite: "AND EXISTS (SELECT 1 FROM json_each($3) wanted
+        WHERE INSTR(' ' || scope || ' ', ' ' || wanted.value || ' ') > 0)",
+    postgres: "AND EXISTS (SELECT 1 FROM jsonb_array_elements_text(CAST($3 AS JSONB)) wanted
+        WHERE STRPOS(' ' || scope || ' ', ' ' || wanted.value || ' ') > 0)"
+);
 
 statements! {
     REVOKE = "UPDATE access_tokens SET revoked_at = $2 WHERE jti = $1 AND revoked_at IS NULL
@@ -152,7 +179,7 @@ impl Tx {
         Ok(revoked(rows, now).pop())
     }
 
-    /// Revokes every recorded token of a client that was not.
+    /// Revokes every recorded token of a client that has not ended.
     pub async fn revoke_tokens_of_client(
         &mut self,
         client_id: &str,
@@ -160,7 +187,32 @@ impl Tx {
     ) -> Result<Vec<Revoked>, StorageError> {
         let sql = self.db.choose(REVOKE_OF_CLIENT);
         let rows: Vec<RevokedRow> = on_tx!(self.db, conn => sqlx::query_as(sql)
-            .bind(client_id).bind(now).fetch_all(&mut *conn).await)?;
+            .bind(client_id).bind(now - CLOCKS_DIFFER).bind(now).fetch_all(&mut *conn).await)?;
+        Ok(revoked(rows, now))
+    }
+
+    /// Revokes those of these recorded tokens that are not. Their clients are locked.
+    pub async fn revoke_these(&mut self, jtis: &[String], now: i64) -> Result<Vec<Revoked>, StorageError> {
+        let jtis = serde_json::to_string(jtis).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        let sql = self.db.choose(REVOKE_THESE);
+        let rows: Vec<RevokedRow> = on_tx!(self.db, conn => sqlx::query_as(sql)
+            .bind(&jtis).bind(now).fetch_all(&mut *conn).await)?;
+        Ok(revoked(rows, now))
+    }
+
+    /// Revokes the oldest tokens that these locked clients requested, until so many of each are live as is said of it.
+    pub async fn revoke_beyond(
+        &mut self,
+        clients: &[(&str, i64)],
+        now: i64,
+    ) -> Result<Vec<Revoked>, StorageError> {
+        if clients.is_empty() {
+            return Ok(Vec::new());
+        }
+        let clients = serde_json::to_string(clients).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        let sql = self.db.choose(REVOKE_BEYOND);
+        let rows: Vec<RevokedRow> = on_tx!(self.db, conn => sqlx::query_as(sql)
+            .bind(&clients).bind(now).fetch_all(&mut *conn).await)?;
         Ok(revoked(rows, now))
     }
 
@@ -173,7 +225,7 @@ impl Tx {
     ) -> Result<Vec<Revoked>, StorageError> {
         let (sql, scopes) = (self.db.choose(REVOKE_WITH_SCOPES), json_array(scopes));
         let rows: Vec<RevokedRow> = on_tx!(self.db, conn => sqlx::query_as(sql)
-            .bind(client_id).bind(now).bind(&scopes).fetch_all(&mut *conn).await)?;
+            .bind(client_id).bind(now - CLOCKS_DIFFER).bind(now).bind(&scopes).fetch_all(&mut *conn).await)?;
         Ok(revoked(rows, now))
     }
 
@@ -208,24 +260,25 @@ impl Tx {
         if at > now {
             let sql = self.db.choose(REPLACE_LATER);
             on_tx!(self.db, conn => sqlx::query(sql)
-                .bind(client_id).bind(jti).bind(at).execute(&mut *conn).await.map(|_| ()))?;
+                .bind(client_id).bind(now).bind(jti).bind(at).execute(&mut *conn).await.map(|_| ()))?;
             return Ok(Vec::new());
         }
         let sql = self.db.choose(REPLACE_AT_ONCE);
         let rows: Vec<RevokedRow> = on_tx!(self.db, conn => sqlx::query_as(sql)
-            .bind(client_id).bind(jti).bind(now).fetch_all(&mut *conn).await)?;
+            .bind(client_id).bind(now - CLOCKS_DIFFER).bind(jti).bind(now).fetch_all(&mut *conn).await)?;
         Ok(revoked(rows, now))
     }
 
-    /// Puts on record that the replaced tokens of a client whose grace is over at `now` are revoked.
+    /// Puts on record that the replaced tokens of a client whose grace is over at `now` are revoked, at most `limit` of them.
     pub async fn revoke_due_tokens(
         &mut self,
         client_id: &str,
         now: i64,
+        limit: usize,
     ) -> Result<Vec<Revoked>, StorageError> {
         let sql = self.db.choose(REVOKE_DUE);
         let rows: Vec<RevokedRow> = on_tx!(self.db, conn => sqlx::query_as(sql)
-            .bind(client_id).bind(now).fetch_all(&mut *conn).await)?;
+            .bind(client_id).bind(now - CLOCKS_DIFFER).bind(now).bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(&mut *conn).await)?;
         Ok(revoked(rows, now))
     }
 
@@ -239,45 +292,5 @@ impl Tx {
         let rows = on_tx!(self.db, conn => sqlx::query(DENY)
             .bind(jti).bind(client_id).bind(expires_at).execute(&mut *conn).await?.rows_affected());
         Ok(touched(rows))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::recorded::{COUNT_LIVE, LIVE_OF_CLIENT};
-    use super::*;
-    use crate::storage::engine::Db;
-
-    /// Revoked tokens are kept for a long time, so work on the live ones must not read them.
-    #[tokio::test]
-    async fn work_on_the_tokens_of_a_client_reads_no_revoked_ones() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}/mintmark.db", folder.path().display());
-        let storage = Storage::open(&url, 2).await.unwrap();
-        let Db::Sqlite { read, .. } = &storage.db else { panic!("a sqlite: URL opens SQLite") };
-        let changed = [
-            REVOKE_OF_CLIENT,
-            REPLACE_AT_ONCE,
-            REPLACE_LATER,
-            REVOKE_DUE,
-            REVOKE_WITH_SCOPES,
-            COUNT_WITH_SCOPES,
-        ];
-        for pair in changed.into_iter().chain([LIVE_OF_CLIENT, COUNT_LIVE]) {
-            let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", pair.sqlite));
-            let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql).fetch_all(read).await.unwrap();
-            let steps: Vec<&str> = plan
-                .iter()
-                .map(|(.., step)| step.as_str())
-                .filter(|step| step.contains("access_tokens"))
-                .collect();
-            assert_eq!(
-                steps,
-                ["SEARCH access_tokens USING INDEX access_tokens_unrevoked (client_id=?)"],
-                "{}",
-                pair.sqlite
-            );
-        }
-        storage.close().await;
     }
 }

@@ -129,8 +129,17 @@ async fn a_leaked_secret_takes_the_tokens_along(engine: Engine) {
     assert_eq!(update(&["--active-tokens", "replace"])["revoked_tokens"], 1);
     place
         .run(&["clients", "update", &id, "--active-tokens", "few"])
-        .must_fail(2, &["--active-tokens must be many or replace"]);
+        .must_fail(2, &["--active-tokens must be many, replace or a whole number from 1 to 1000"]);
     assert_eq!(live(), 0);
+    for (given, stored) in [("5", json!(5)), ("many", json!("many")), ("1000", json!(1000)), ("", json!(20))]
+    {
+        assert_eq!(update(&["--active-tokens", given])["active_tokens"], stored, "{given}");
+    }
+    for refused in ["0", "1001", "-1", "1.5", "20x"] {
+        place
+            .run(&["clients", "update", &id, "--active-tokens", refused])
+            .must_fail(2, &["--active-tokens must be many, replace or a whole number from 1 to 1000"]);
+    }
 }
 
 async fn a_stolen_key_takes_its_tokens_along(engine: Engine) {

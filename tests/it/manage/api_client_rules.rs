@@ -166,17 +166,35 @@ async fn the_mode_of_active_tokens_and_its_grace(engine: Engine) {
         (json!({"active_tokens": "many", "replace_grace_seconds": 0}), "many", 0),
         (json!({"active_tokens": "replace", "replace_grace_seconds": 5}), "replace", 5),
         (json!({"active_tokens": null}), "many", 0),
-    ] {
+    ]
+    .map(|(change, mode, grace)| (change, json!(mode), grace))
+    .into_iter()
+    .chain([
+        (json!({"active_tokens": 1}), json!(1), 0),
+        (json!({"active_tokens": 1000, "replace_grace_seconds": 0}), json!(1000), 0),
+        (json!({"active_tokens": 2e1}), json!(20), 0),
+        (json!({"label": "S"}), json!(20), 0),
+        (json!({"active_tokens": "replace", "replace_grace_seconds": 7}), json!("replace"), 7),
+        (json!({"active_tokens": 3}), json!(3), 0),
+        (json!({"active_tokens": 4, "replace_grace_seconds": null}), json!(4), 0),
+    ]) {
         let (status, record) = read(admin.patch(&path, &change).await).await;
         assert_eq!(status, 200, "{record}");
         assert_eq!(
             (&record["active_tokens"], &record["replace_grace_seconds"]),
-            (&json!(mode), &json!(grace)),
+            (&mode, &json!(grace)),
             "{change}"
         );
     }
     for (broken, pointer) in [
         (json!({"active_tokens": true}), "/active_tokens"),
+        (json!({"active_tokens": 0}), "/active_tokens"),
+        (json!({"active_tokens": 1001}), "/active_tokens"),
+        (json!({"active_tokens": -3}), "/active_tokens"),
+        (json!({"active_tokens": 1.5}), "/active_tokens"),
+        (json!({"active_tokens": "20"}), "/active_tokens"),
+        (json!({"active_tokens": "Many"}), "/active_tokens"),
+        (json!({"active_tokens": 5, "replace_grace_seconds": 60}), "/replace_grace_seconds"),
         (json!({"replace_grace_seconds": 60}), "/replace_grace_seconds"),
         (json!({"active_tokens": "many", "replace_grace_seconds": 1}), "/replace_grace_seconds"),
         (json!({"active_tokens": "replace", "replace_grace_seconds": 86_401}), "/replace_grace_seconds"),

@@ -14,6 +14,7 @@ on_both_engines!(
     a_workspace_sees_its_own_events,
     the_newest_come_first_page_by_page,
     the_source_is_the_client_behind_trusted_proxies,
+    events_are_kept_for_as_long_as_the_setting_says,
 );
 
 async fn events(admin: &Administrator<'_>, query: &str) -> Vec<Value> {
@@ -235,6 +236,34 @@ async fn the_source_is_the_client_behind_trusted_proxies(engine: Engine) {
             Reply::of(request.json(&json!({"product": "gst", "name": "GST"})).send().await.unwrap()).await;
         ok(&made, 201);
         assert_eq!(events(&admin, "?action=product.created").await[0]["source_ip"], source);
+        app.stop().await;
+    }
+}
+
+async fn events_are_kept_for_as_long_as_the_setting_says(engine: Engine) {
+    const DAY: i64 = 86_400;
+    for (setting, kept_after) in
+        [("", [true, true]), ("audit.keep_days = 0", [true, true]), ("audit.keep_days = 30", [true, false])]
+    {
+        let app = TestApp::start_with(engine, setting).await;
+        let admin = app.administrator().await;
+        // More than are deleted at once, where they are.
+        let changes = if kept_after[1] { 3 } else { 600 };
+        for n in 0..changes {
+            assert_eq!(
+                admin.patch("/v1/workspaces/platform", &json!({"name": format!("P{n}")})).await.status(),
+                200
+            );
+        }
+        let old = format!("SELECT COUNT(*) FROM audit_events WHERE at <= {}", crate::support::START);
+        let whole = app.database.number(&old).await;
+        assert!(whole > changes, "{whole}");
+        for (days, kept) in [30, 1].into_iter().zip(kept_after) {
+            // To the last second of the thirtieth day, and beyond it.
+            app.clock.advance(if days == 1 { 2 } else { days * DAY - 1 });
+            mintmark::jobs::housekeeping_once(&app.core.services).await;
+            assert_eq!(app.database.number(&old).await, if kept { whole } else { 0 }, "{setting}");
+        }
         app.stop().await;
     }
 }

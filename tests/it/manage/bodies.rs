@@ -15,7 +15,7 @@ on_both_engines!(
     a_body_that_is_refused_is_not_waited_for,
     what_is_no_json_is_malformed,
     every_bad_member_is_reported_at_once,
-    texts_hold_nothing_that_breaks_lines_or_direction,
+    names_show_something_and_break_no_line_or_direction,
     a_refused_body_changes_nothing,
 );
 
@@ -268,12 +268,23 @@ async fn every_bad_member_is_reported_at_once(engine: Engine) {
     app.stop().await;
 }
 
-async fn texts_hold_nothing_that_breaks_lines_or_direction(engine: Engine) {
+async fn names_show_something_and_break_no_line_or_direction(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let (longest, too_long) = ("ä".repeat(200), "ä".repeat(201));
     let bad = [
         "",
+        " ",
+        "\t\r\n",
+        "\u{a0}\u{3000}",
+        "\u{200b}",
+        "\u{200d}",
+        "\u{feff}",
+        "\u{2800}",
+        "\u{3164}",
+        "a\u{200b}b",
+        "a\u{2060}",
+        "G\u{200d}ST",
         "a\nb",
         "a\r\nBcc: x@y",
         "\0",
@@ -305,7 +316,7 @@ async fn texts_hold_nothing_that_breaks_lines_or_direction(engine: Engine) {
     }
     let good = [
         "a",
-        " ",
+        " \ta  b\u{a0}\n",
         "SAP S/4HANA – Produktion",
         "जीएसटी",
         "<script>alert(1)</script>",
@@ -316,6 +327,7 @@ async fn texts_hold_nothing_that_breaks_lines_or_direction(engine: Engine) {
     ];
     for (n, name) in good.into_iter().enumerate() {
         let made = admin.create("/v1/products", &json!({"product": format!("p{n}"), "name": name})).await;
+        let name = name.trim();
         assert_eq!(made["name"], name);
         let read = ok(&Reply::of(admin.get(&format!("/v1/products/p{n}")).await).await, 200);
         assert_eq!(read["name"], name);

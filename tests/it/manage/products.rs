@@ -16,6 +16,7 @@ on_both_engines!(
     a_granted_product_is_not_deleted,
     a_cap_lowered_later_is_allowed_and_takes_effect,
     only_the_platform_writes_products,
+    a_product_of_others_is_refused_like_none,
     a_workspace_sees_what_it_may_grant,
 );
 
@@ -259,6 +260,39 @@ async fn only_the_platform_writes_products(engine: Engine) {
         assert_eq!(reply.header("www-authenticate"), "");
     }
     ok(&Reply::of(admin.get("/v1/products/gst").await).await, 200);
+    app.stop().await;
+}
+
+/// What others have is not to be learned from how it is refused.
+async fn a_product_of_others_is_refused_like_none(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    for code in ["own", "theirs"] {
+        admin.product(code, json!({})).await;
+    }
+    admin.workspace("acme", json!({"products_allowed": ["own"]})).await;
+    let (manager, made) = admin.client("acme", json!({"permissions": ["mintmark:manage"]})).await;
+    let manager = app.administrator_as(&manager, "mintmark:manage").await;
+    let own = format!("/v1/api-clients/{}", made["client_id"].as_str().unwrap());
+    let answered = async |code: &str| {
+        let wanted = json!({"label": "L", "products": ["own", code]});
+        let mut texts = Vec::new();
+        for reply in [
+            Reply::of(manager.post("/v1/workspaces/acme/api-clients", &wanted).await).await,
+            Reply::of(manager.patch(&own, &json!({"products": [code]})).await).await,
+        ] {
+            let mut body = problem(&reply, 422, "validation");
+            body["request_id"] = Value::Null;
+            texts.push(body);
+        }
+        for path in ["/v1/products/", "/v1/workspaces/acme/api-clients?product="] {
+            let mut body = Reply::of(manager.get(&format!("{path}{code}")).await).await.json();
+            body["request_id"] = Value::Null;
+            texts.push(body);
+        }
+        texts
+    };
+    assert_eq!(answered("theirs").await, answered("nobodys").await);
     app.stop().await;
 }
 

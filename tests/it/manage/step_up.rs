@@ -13,6 +13,7 @@ on_both_engines!(
     what_only_takes_away_does_not,
     a_token_that_was_narrowed_gets_nothing_back_through_its_own_client,
     a_workspace_is_no_way_around,
+    a_batch_is_no_way_around,
     a_reply_is_repeated_only_to_a_token_that_carries_as_much,
 );
 
@@ -147,8 +148,8 @@ async fn sent(caller: &Administrator<'_>, write: &Write, path: &str) -> Reply {
 
 #[track_caller]
 fn refused(reply: &Reply, write: &Write) {
-    let told = problem(reply, 403, "forbidden");
-    assert!(told["detail"].as_str().unwrap().contains(ALL), "{write:?}: {told}");
+    let answered = problem(reply, 403, "forbidden");
+    assert!(answered["detail"].as_str().unwrap().contains(ALL), "{write:?}: {answered}");
     let challenge = format!(r#"Bearer realm="mintmark", error="insufficient_scope", scope="{ALL}""#);
     assert_eq!(reply.header("www-authenticate"), challenge, "{write:?}");
 }
@@ -167,7 +168,8 @@ async fn what_opens_a_way_needs_all_that_the_client_holds(engine: Engine) {
         assert!(matches!(done.status, 200 | 201), "{write:?}: {}", done.text());
     }
     // The same is free where the client holds no more than the token.
-    let (client, _) = full.client("acme", json!({"products": ["gst"], "permissions": ["mintmark:read"]})).await;
+    let (client, _) =
+        full.client("acme", json!({"products": ["gst"], "permissions": ["mintmark:read"]})).await;
     for write in opening() {
         if write.0.is_none() && !write.3.to_string().contains("introspect") {
             let path = write.2.replace("{client_id}", &client.client_id);
@@ -219,6 +221,28 @@ async fn a_workspace_is_no_way_around(engine: Engine) {
     let wanted = json!({"label": "peer", "permissions": ["mintmark:introspect"]});
     let reply = Reply::of(manager.post("/v1/workspaces/acme/api-clients", &wanted).await).await;
     refused(&reply, &patch(wanted));
+    app.stop().await;
+}
+
+async fn a_batch_is_no_way_around(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (narrow, full) = furnished(&app).await;
+    let changes = opening().into_iter().map(|write| (write, true));
+    let changes = changes.chain(harmless().into_iter().map(|write| (write, false)));
+    for (write, opens) in changes.filter(|(write, _)| write.1 == Method::PATCH) {
+        let (record, _) = target(&full, &write).await;
+        let id = record.rsplit('/').next().unwrap();
+        let body = json!({"ids": [id], "patch": write.3});
+        let sent = async |caller: &Administrator<'_>| {
+            Reply::of(caller.post("/v1/api-clients/batch", &body).await).await
+        };
+        if opens {
+            refused(&sent(&narrow).await, &write);
+            ok(&sent(&full).await, 200);
+        } else {
+            ok(&sent(&narrow).await, 200);
+        }
+    }
     app.stop().await;
 }
 

@@ -53,10 +53,12 @@ async fn tokens_asked_for_at_once_share_a_commit(engine: Engine) {
     for reply in &replies {
         issued(reply);
     }
-    // The first request is being recorded when the others queue.
+    // The first to come is on its way when the others queue behind it. On PostgreSQL it is set aside and does not hold up
+    // the queue, so the others are recorded in as many groups as they come in.
     let (tokens_now, commits_now) = app.core.services.tokens.recorded_tokens_and_commits();
     assert_eq!(tokens_now - tokens, 40);
-    assert!(commits_now - commits <= 2, "{} commits", commits_now - commits);
+    let most = if engine == Engine::Sqlite { 2 } else { 10 };
+    assert!(commits_now - commits <= most, "{} commits", commits_now - commits);
     let text = app.metrics();
     assert!(text.contains(&format!("mintmark_recorded_tokens_total {tokens_now}\n")), "{text}");
     assert!(text.contains(&format!("mintmark_recorded_token_commits_total {commits_now}\n")), "{text}");
@@ -130,10 +132,10 @@ async fn those_that_replace_share_a_commit_with_those_that_do_not(engine: Engine
     app.stop().await;
 }
 
-/// A group has locked the row of one client and waits for that of another, which is locked by work that waits for the
-/// first. PostgreSQL rolls back the group, which has waited longer; the tokens are issued all the same.
+/// Work holds the row of one client and wants that of another, while tokens of both are requested. No group holds the row
+/// of one client while it waits for that of another, so nobody has to be undone.
 #[tokio::test]
-async fn a_group_that_deadlocks_is_recorded_one_by_one() {
+async fn a_group_delays_nobody() {
     let app = TestApp::start(Engine::Postgres).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;

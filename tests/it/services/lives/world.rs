@@ -3,7 +3,7 @@
 use mintmark::app::Core;
 use mintmark::clients::ClientChange;
 use mintmark::model::expiry::TokenExpiry;
-use mintmark::model::member::Member;
+use mintmark::model::member::{Member, WordOrNumber};
 use mintmark_verifier::{AccessTokenClaims, Checks, Verifier};
 
 use super::event::DAY;
@@ -61,7 +61,7 @@ impl World {
         ] {
             let change = ClientChange {
                 token_expiry: Member::Value(expiry),
-                active_tokens: Member::Value(mode.to_owned()),
+                active_tokens: Member::Value(WordOrNumber::Word(mode.to_owned())),
                 ..wanted("ERP", &["gst", "e-invoicing"])
             };
             let made = core.services.clients.create_client(&admin(), "acme", &change, None).await.unwrap();

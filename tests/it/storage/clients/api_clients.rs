@@ -296,9 +296,34 @@ async fn a_client_is_found_by_its_workspace_and_back(engine: Engine) {
     for (other, ordinal) in [(client("cl_a"), "0002"), (client("cl_B"), "0003"), (elsewhere, "0004")] {
         change!(storage, tx => tx.insert_client(&other, ordinal));
     }
-    assert_eq!(change!(storage, tx => tx.client_ids_of_workspace("acme")), ["cl_1", "cl_B", "cl_a"]);
-    assert_eq!(change!(storage, tx => tx.client_ids_of_workspace("other")), ["cl_0"]);
-    assert_eq!(change!(storage, tx => tx.client_ids_of_workspace("none")), [""; 0]);
+    assert_eq!(storage.client_ids_of_workspace("acme").await.unwrap(), ["cl_1", "cl_B", "cl_a"]);
+    assert_eq!(storage.client_ids_of_workspace("other").await.unwrap(), ["cl_0"]);
+    assert_eq!(storage.client_ids_of_workspace("none").await.unwrap(), [""; 0]);
+    assert_eq!(
+        change!(storage, tx => tx.lock_client_unless_held("cl_a")).unwrap(),
+        found(&storage, "cl_a").await
+    );
+    assert_eq!(change!(storage, tx => tx.lock_client_unless_held("cl_9")), None);
+    // A workspace that is suspended with a client whose slots do not say so, and one that is not with one whose do.
+    let left = async || storage.workspaces_left_behind(NOW).await.unwrap();
+    let marked = async |client_id: &str, slots_suspended_at: Option<i64>| {
+        let client = ApiClient { slots_suspended_at, ..found(&storage, client_id).await };
+        change!(storage, tx => tx.update_client(&client))
+    };
+    for client_id in ["cl_1", "cl_B", "cl_a", "cl_0"] {
+        marked(client_id, None).await;
+    }
+    assert_eq!(left().await, [""; 0]);
+    marked("cl_B", Some(NOW)).await;
+    assert_eq!(left().await, ["acme"]);
+    let mut suspended = storage.workspace(&Reach::Platform, "other").await.unwrap().unwrap();
+    suspended.suspended_at = Some(NOW);
+    change!(storage, tx => tx.update_workspace(&suspended));
+    assert_eq!(left().await, ["acme", "other"]);
+    marked("cl_0", Some(NOW)).await;
+    let disabled = ApiClient { disabled_at: Some(NOW), ..found(&storage, "cl_B").await };
+    change!(storage, tx => tx.update_client(&disabled));
+    assert_eq!(left().await, [""; 0]);
     let [acme, other] = ["acme", "other"].map(|id| Reach::Workspace(id.to_owned()));
     for (reach, client_id, workspace) in [
         (&Reach::Platform, "cl_1", Some("acme")),

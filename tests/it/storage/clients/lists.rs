@@ -277,7 +277,7 @@ async fn the_grants_of_a_client_are_one_statement_however_many_there_are() {
     let mut tx = storage.begin().await.unwrap();
     let ((), statements) = Statements::during(async {
         let all: Vec<&str> = codes.iter().map(String::as_str).chain(["none"]).collect();
-        let locked = tx.lock_products(&all).await.unwrap();
+        let locked = tx.share_products(&all).await.unwrap();
         assert!(locked.iter().map(|product| &product.product).eq(&codes));
         tx.grant_products("cl_1", &codes).await.unwrap();
         tx.ungrant_products("cl_1", &codes).await.unwrap();

@@ -44,7 +44,7 @@ async fn write_all(tx: &mut Tx) {
         client_id: "cl_2".to_owned(),
         facts: serde_json::Map::new(),
     };
-    tx.enqueue(&mail).await.unwrap();
+    tx.enqueue(&[mail]).await.unwrap();
     let reply = StoredReply {
         caller: "cl_1".to_owned(),
         method: "POST".to_owned(),

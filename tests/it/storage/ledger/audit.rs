@@ -11,6 +11,7 @@ use crate::support::{Engine, TestDatabase, on_both_engines};
 on_both_engines!(
     an_event_is_stored_whole,
     events_come_newest_first_in_pages,
+    the_oldest_events_are_deleted_in_batches,
     the_trail_is_narrowed,
     a_reach_ends_at_its_workspace,
 );
@@ -78,6 +79,15 @@ async fn events_come_newest_first_in_pages(engine: Engine) {
     assert_eq!((ids(&first).as_str(), first.next_after.as_deref()), ("e4 e3 e2", Some("e2")));
     let last = storage.audit_events(&Reach::Platform, &all, &page(3, Some("e2"))).await.unwrap();
     assert_eq!((ids(&last).as_str(), last.next_after), ("e1", None));
+}
+
+async fn the_oldest_events_are_deleted_in_batches(engine: Engine) {
+    let (_database, storage) = trail(engine).await;
+    assert_eq!(storage.purge_audit_events("e1", 10).await.unwrap(), 0);
+    assert_eq!(storage.purge_audit_events("e4", 2).await.unwrap(), 2);
+    assert_eq!(storage.purge_audit_events("e4", 2).await.unwrap(), 1);
+    let rest = storage.audit_events(&Reach::Platform, &AuditFilter::default(), &page(9, None)).await.unwrap();
+    assert_eq!(ids(&rest), "e4");
 }
 
 async fn the_trail_is_narrowed(engine: Engine) {

@@ -60,8 +60,8 @@ async fn expired_replies_are_purged(engine: Engine) {
     for (path, expires_at) in [("/a", NOW), ("/b", NOW + 1)] {
         assert!(change!(storage, tx => tx.save_reply(&StoredReply { expires_at, ..reply(path) }, NOW - 1)));
     }
-    assert_eq!(storage.purge_saved_replies(NOW).await.unwrap(), 1);
-    assert_eq!(storage.purge_saved_replies(NOW).await.unwrap(), 0);
+    assert_eq!(storage.purge_saved_replies(NOW, 500).await.unwrap(), 1);
+    assert_eq!(storage.purge_saved_replies(NOW, 500).await.unwrap(), 0);
     assert!(storage.saved_reply("cl_1", "POST", "/b", "once", NOW).await.unwrap().is_some());
 }
 

@@ -68,6 +68,7 @@ async fn pages_go_by_the_bytes_of_the_code(engine: Engine) {
 
 async fn a_product_is_changed_under_its_lock(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
+    assert_eq!(change!(storage, tx => tx.share_products(&["none", "gst"])), [product("gst")]);
     let mut tx = storage.begin().await.unwrap();
     assert_eq!(tx.lock_product("none").await.unwrap(), None);
     let found = tx.lock_product("gst").await.unwrap().unwrap();

@@ -47,6 +47,9 @@ async fn a_reach_ends_at_its_workspace(engine: Engine) {
     let mut tx = storage.begin().await.unwrap();
     assert_eq!(tx.lock_workspace(&own("acme"), "other").await.unwrap(), None);
     assert_eq!(tx.lock_workspace(&own("acme"), "acme").await.unwrap(), Some(workspace("acme")));
+    assert_eq!(tx.share_workspace(&own("acme"), "other").await.unwrap(), None);
+    assert_eq!(tx.share_workspace(&own("acme"), "acme").await.unwrap(), Some(workspace("acme")));
+    assert_eq!(tx.share_workspace(&Reach::Platform, "none").await.unwrap(), None);
     tx.rollback().await.unwrap();
 }
 

@@ -3,7 +3,7 @@
 use mintmark::model::reach::Reach;
 use mintmark::model::status::Slot;
 use mintmark::model::token::RecordedToken;
-use mintmark::storage::{Revoked, Storage, TokenState};
+use mintmark::storage::{Ending, Revoked, Storage, TokenState};
 
 use crate::storage::samples::{NOW, change, stocked, token};
 use crate::support::{Engine, on_both_engines};
@@ -13,6 +13,8 @@ on_both_engines!(
     revoking_tells_what_had_been_alive,
     tokens_are_revoked_by_their_scopes,
     the_live_tokens_of_a_client,
+    work_on_the_tokens_of_a_client_reads_the_live_ones_alone,
+    the_oldest_beyond_a_number_are_revoked_in_the_order_in_which_they_came,
     a_new_token_replaces_the_others_at_once,
     a_replaced_token_may_have_its_grace,
     a_grace_is_never_lengthened,
@@ -85,6 +87,7 @@ async fn tokens_are_revoked_by_their_scopes(engine: Engine) {
             with_scope("empty", ""),
             RecordedToken { expires_at: None, ..with_scope("never expires", "gst") },
             RecordedToken { expires_at: Some(NOW + 1), ..with_scope("ended", "gst") },
+            RecordedToken { expires_at: Some(NOW - 119), ..with_scope("long ended", "gst") },
             RecordedToken { revoked_at: Some(NOW), ..with_scope("revoked", "gst") },
             RecordedToken { client_id: "cl_2".to_owned(), ..with_scope("theirs", "gst") },
         ],
@@ -96,9 +99,11 @@ async fn tokens_are_revoked_by_their_scopes(engine: Engine) {
         tx.count_tokens_with_scopes("cl_1", &["gst", "mintmark:read", "%"], NOW + 1));
     let all =
         change!(storage, tx => tx.revoke_tokens_with_scopes("cl_1", &["gst", "mintmark:read", "%"], NOW + 1));
-    assert_eq!(counted, i64::try_from(all.len()).unwrap());
-    let expected = ["alone", "first", "last", "never expires"].map(|jti| revoked(jti, true));
-    assert_eq!(sorted(all), expected);
+    // One that has just ended is revoked too, and not counted.
+    assert_eq!(counted + 1, i64::try_from(all.len()).unwrap());
+    // One that has just ended by this clock may be live by another.
+    let expected = ["alone", "ended", "first", "last", "never expires"];
+    assert_eq!(sorted(all), expected.map(|jti| revoked(jti, jti != "ended")));
     assert_eq!(found(&storage, "first").await.revoked_at, Some(NOW + 1));
     assert_eq!(found(&storage, "longer").await.revoked_at, None);
 }
@@ -116,9 +121,107 @@ async fn the_live_tokens_of_a_client(engine: Engine) {
         ],
     )
     .await;
-    let mut live = change!(storage, tx => tx.live_tokens_of_client("cl_1", NOW));
-    live.sort_by(|a, b| a.jti.cmp(&b.jti));
-    assert_eq!(live, [token("alive"), RecordedToken { expires_at: None, ..token("never") }]);
+    let slot = Slot { list: 2, idx: 4711 };
+    assert_eq!(change!(storage, tx => tx.live_slots_of_client("cl_1", NOW)), [slot, slot]);
+    assert_eq!(change!(storage, tx => tx.count_live_tokens("cl_1", NOW)), 2);
+    for (limit, more) in [(2, false), (1, true), (0, true)] {
+        assert_eq!(change!(storage, tx => tx.ends_more_than(limit, "cl_1", Ending::All, NOW + 120)), more);
+    }
+}
+
+/// Rows of revoked and of ended tokens are kept for a long time, so work on the live ones of a client must not read them.
+async fn work_on_the_tokens_of_a_client_reads_the_live_ones_alone(engine: Engine) {
+    let (database, storage) = stocked(engine).await;
+    insert(
+        &storage,
+        [
+            token("live"),
+            RecordedToken { revoked_at: Some(NOW - 9), ..token("revoked") },
+            RecordedToken { expires_at: Some(NOW - 999), ..token("ended") },
+        ],
+    )
+    .await;
+    let numbers = match engine {
+        Engine::Sqlite => {
+            "(WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 20000) SELECT n FROM n) n"
+        }
+        Engine::Postgres => "generate_series(1, 20000) AS n (n)",
+    };
+    let multiplied = format!(
+        "INSERT INTO access_tokens (jti, client_id, workspace_id, kid, generation, scope, products, issued_at, expires_at,
+            revoked_at, issued_by)
+        SELECT t.jti || n.n, CASE WHEN n.n % 20 = 0 THEN t.client_id ELSE 'other' || (n.n % 97) END,
+            t.workspace_id, t.kid, t.generation, t.scope, t.products, t.issued_at, t.expires_at, t.revoked_at, t.issued_by
+        FROM access_tokens t, {numbers} WHERE t.jti IN ('revoked', 'ended')"
+    );
+    database.session().await.execute(&multiplied).await;
+    database.execute("ANALYZE").await;
+    let plans = storage.plans_for_live_tokens("cl_1", NOW).await.unwrap();
+    assert_eq!(plans.len(), 12);
+    for (name, steps) in plans {
+        let steps: Vec<&str> = steps.iter().map(|step| step.trim()).collect();
+        let whole = steps.join("\n");
+        if engine == Engine::Sqlite {
+            // The client, and from which end on.
+            let read = "INDEX access_tokens_live (client_id=? AND <expr>>?)";
+            assert!(whole.contains(read), "{name}:\n{whole}");
+            // Suspending many tokens reads no rows at all.
+            assert!(name != "slots" || whole.contains("COVERING INDEX access_tokens_live"), "{whole}");
+            assert!(!whole.contains("SCAN access_tokens") && !whole.contains("SCAN t\n"), "{name}:\n{whole}");
+        } else {
+            // What is due has an index of its own, which holds nothing else.
+            let due = name == "revoke due" && whole.contains("access_tokens_due");
+            assert!(due || whole.contains("access_tokens_live"), "{name}:\n{whole}");
+            assert!(!whole.contains("Seq Scan on access_tokens"), "{name}:\n{whole}");
+        }
+        assert!(!whole.contains("access_tokens_client"), "{name}:\n{whole}");
+    }
+}
+
+async fn the_oldest_beyond_a_number_are_revoked_in_the_order_in_which_they_came(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let by_client = |jti: &str, client_id: &str| RecordedToken {
+        issued_by: "client".to_owned(),
+        client_id: client_id.to_owned(),
+        ..token(jti)
+    };
+    // The order is that of the records, whatever the clock of who issued them said.
+    for (jti, at) in [("d", NOW + 5), ("a", NOW + 9), ("c", NOW), ("b", NOW)] {
+        insert(&storage, [RecordedToken { issued_at: at, ..by_client(jti, "cl_1") }]).await;
+    }
+    insert(
+        &storage,
+        [
+            RecordedToken { issued_by: "cli".to_owned(), ..token("by hand") },
+            RecordedToken { expires_at: Some(NOW), ..by_client("ended", "cl_1") },
+            by_client("theirs", "cl_2"),
+        ],
+    )
+    .await;
+    let beyond = storage.ending_tokens("cl_1", Ending::Beyond(3), NOW).await.unwrap();
+    assert_eq!(beyond, ["d"]);
+    let ended = change!(storage, tx => tx.revoke_beyond(&[("cl_1", 2), ("cl_2", 1), ("cl_3", 1)], NOW));
+    assert_eq!(sorted(ended), [revoked("a", true), revoked("d", true)]);
+    assert_eq!(change!(storage, tx => tx.revoke_beyond(&[("cl_1", 2)], NOW)), []);
+    assert_eq!(change!(storage, tx => tx.revoke_beyond(&[("cl_1", 1)], NOW)), [revoked("c", true)]);
+    assert_eq!(change!(storage, tx => tx.revoke_beyond(&[], NOW)), []);
+    assert_eq!(change!(storage, tx => tx.count_live_tokens("cl_1", NOW)), 2);
+    // Of a key, each with its client, in their order.
+    let of_key = storage.ending_tokens_of_key("k1", NOW).await.unwrap();
+    let mut ids: Vec<&str> = of_key.iter().map(|(_, jti)| jti.as_str()).collect();
+    ids.sort_unstable();
+    assert_eq!(
+        ids,
+        ["b", "by hand", "ended", "theirs"],
+        "what has just ended here may be live by another clock"
+    );
+    assert!(of_key.is_sorted_by_key(|(client_id, _)| client_id.clone()), "{of_key:?}");
+    assert_eq!(storage.ending_tokens_of_key("k9", NOW).await.unwrap(), []);
+    // By their ids, of any client, and each once.
+    let both = ["b", "theirs", "a", "none"].map(str::to_owned);
+    let ended = change!(storage, tx => tx.revoke_these(&both, NOW));
+    let theirs = Revoked { client_id: "cl_2".to_owned(), ..revoked("theirs", true) };
+    assert_eq!(sorted(ended), [revoked("b", true), theirs]);
 }
 
 async fn a_new_token_replaces_the_others_at_once(engine: Engine) {
@@ -152,11 +255,11 @@ async fn a_replaced_token_may_have_its_grace(engine: Engine) {
         assert_eq!(change!(storage, tx => tx.count_live_tokens("cl_1", now)), living, "at {now}");
         assert_eq!(storage.clients_with_due_tokens(now, 10).await.unwrap(), due, "at {now}");
     }
-    assert_eq!(change!(storage, tx => tx.revoke_due_tokens("cl_1", NOW + 59)), []);
-    assert_eq!(change!(storage, tx => tx.revoke_due_tokens("cl_2", NOW + 70)), []);
-    // Its record says that it ended when its grace period was over, not when that was noticed.
+    assert_eq!(change!(storage, tx => tx.revoke_due_tokens("cl_1", NOW + 59, 10)), []);
+    assert_eq!(change!(storage, tx => tx.revoke_due_tokens("cl_2", NOW + 70, 10)), []);
+    // On record it died when its grace was over, not when that was noticed.
     assert_eq!(
-        change!(storage, tx => tx.revoke_due_tokens("cl_1", NOW + 70)),
+        change!(storage, tx => tx.revoke_due_tokens("cl_1", NOW + 70, 10)),
         [revoked("old", false)],
         "it had ended ten seconds before"
     );

@@ -1,0 +1,83 @@
+//! Ends many recorded tokens of a client in bounded steps, ahead of the change that ends them: a single transaction would
+//! hold up everybody else for as long as it takes.
+//!
+//! Each step is a transaction of its own: rows, slots and an audit event. If a step or the change after it fails, the
+//! tokens that were revoked stay revoked, and none is live that the change would have ended and acknowledged.
+
+use serde_json::json;
+
+use super::generations::mark_revoked;
+use super::{Clients, lock_client};
+use crate::kernel::{Caller, Error};
+use crate::ledger::Subject;
+use crate::model::audit::Action;
+use crate::model::client::ApiClient;
+use crate::storage::{Ending, Tx};
+
+/// The most recorded tokens that one transaction ends.
+pub(crate) const ENDED_AT_ONCE: usize = 1_000;
+
+/// How often a change that ends many tokens is begun again. What is issued meanwhile ends with the change itself.
+const ROUNDS: u32 = 3;
+
+/// What was done ahead of a change.
+#[derive(Debug, Default)]
+pub(crate) struct Ahead {
+    /// How many live tokens were revoked.
+    pub(crate) revoked: usize,
+    rounds: u32,
+}
+
+impl Clients {
+    /// A transaction that holds a client within reach and can revoke all its tokens, after most of them were if there are
+    /// many. `check` refuses before that.
+    pub(crate) async fn lock_to_revoke_all(
+        &self,
+        caller: &Caller,
+        client_id: &str,
+        ahead: &mut Ahead,
+        check: impl Fn(&ApiClient) -> Result<(), Error>,
+    ) -> Result<(Tx, ApiClient), Error> {
+        loop {
+            let mut tx = self.kernel.storage.begin().await?;
+            let client = lock_client(&mut tx, &caller.reach, client_id).await?;
+            check(&client)?;
+            if let Some(tx) = self.with_few_to_end(tx, caller, &client, Ending::All, ahead).await? {
+                return Ok((tx, client));
+            }
+        }
+    }
+
+    /// Gives back the transaction of a change that ends few tokens of a locked client. If it ends many, rolls it back and
+    /// ends them first; then the caller begins again.
+    pub(crate) async fn with_few_to_end(
+        &self,
+        mut tx: Tx,
+        caller: &Caller,
+        client: &ApiClient,
+        ending: Ending<'_>,
+        ahead: &mut Ahead,
+    ) -> Result<Option<Tx>, Error> {
+        let now = self.kernel.clock.now();
+        let client_id = &client.client_id;
+        if ahead.rounds >= ROUNDS || !tx.ends_more_than(ENDED_AT_ONCE, client_id, ending, now).await? {
+            return Ok(Some(tx));
+        }
+        tx.rollback().await?;
+        ahead.rounds += 1;
+        let tokens = self.kernel.storage.ending_tokens(client_id, ending, now).await?;
+        for some in tokens.chunks(ENDED_AT_ONCE) {
+            let mut tx = self.kernel.storage.begin().await?;
+            let client = lock_client(&mut tx, &caller.reach, client_id).await?;
+            let revoked = tx.revoke_these(some, now).await?;
+            let revoked = mark_revoked(&mut tx, &revoked).await?;
+            let facts = json!({ "label": client.label, "revoked_tokens": revoked, "part": true });
+            self.ledger
+                .audit(&mut tx, caller, Action::TokensRevoked, Subject::client(&client), facts)
+                .await?;
+            self.ledger.commit(tx).await?;
+            ahead.revoked += revoked;
+        }
+        Ok(None)
+    }
+}

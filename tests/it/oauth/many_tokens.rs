@@ -1,0 +1,243 @@
+//! A client with very many tokens stops nobody else: what ends them works in bounded steps, and what waits for one client
+//! does not hold up the others.
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::expect::{GRANT, issued, reply_as};
+use super::listed::{client, list_at};
+use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both_engines, until};
+
+on_both_engines!(
+    what_ends_many_tokens_does_so_in_steps,
+    a_key_with_many_tokens_is_revoked_in_steps,
+    from_many_to_a_number_ends_most_of_what_is_beyond,
+    a_workspace_is_suspended_client_by_client,
+);
+
+/// More than two steps of 1,000.
+const MANY: i64 = 2_500;
+
+async fn furnished(app: &TestApp) -> Administrator<'_> {
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    admin.product("tax", json!({})).await;
+    admin
+}
+
+/// A client with `MANY` recorded tokens beside the one it requested, all with slots in the list of that one.
+async fn with_many_tokens(app: &TestApp, admin: &Administrator<'_>, name: &str) -> (Credentials, String) {
+    let more =
+        json!({"products": ["gst", "tax"], "token_expiry": {"mode": "never"}, "active_tokens": "many"});
+    let client = client(admin, more).await;
+    let list = super::listed::path_of(&issued(&reply_as(app, &client, GRANT).await));
+    let numbers = match app.database.engine() {
+        Engine::Sqlite => {
+            format!(
+                "(WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {MANY}) SELECT n FROM n)"
+            )
+        }
+        Engine::Postgres => format!("generate_series(1, {MANY}) AS n (n)"),
+    };
+    let mut session = app.database.session().await;
+    session
+        .execute(&format!(
+            "INSERT INTO access_tokens (jti, client_id, workspace_id, kid, generation, scope, products, issued_at,
+                issued_by, status_list, status_idx)
+            SELECT '{name}' || n.n, t.client_id, t.workspace_id, t.kid, t.generation, t.scope, t.products, {START},
+                'client', t.status_list, 100000 + n.n
+            FROM access_tokens t, {numbers}{} WHERE t.client_id = '{}'",
+            if app.database.engine() == Engine::Sqlite { " n" } else { "" },
+            client.client_id
+        ))
+        .await;
+    (client, list)
+}
+
+/// How many tokens of the client are live, and what its steps have said: how many tokens each of them revoked.
+async fn left_and_steps(app: &TestApp, client: &Credentials) -> (i64, Vec<i64>) {
+    let mut session = app.database.session().await;
+    let id = &client.client_id;
+    let live = format!("SELECT COUNT(*) FROM access_tokens WHERE client_id = '{id}' AND revoked_at IS NULL");
+    let steps = "SELECT detail FROM audit_events WHERE action = 'access_tokens.revoked' ORDER BY event_id";
+    let live = session.number(&live).await;
+    let steps = session.texts(steps).await.into_iter().filter_map(|detail| {
+        let detail: Value = serde_json::from_str(&detail).unwrap();
+        (detail["part"] == true).then(|| detail["revoked_tokens"].as_i64().unwrap())
+    });
+    (live, steps.collect())
+}
+
+/// Whether every slot of the added tokens says revoked.
+async fn all_marked(app: &TestApp, list: &str) -> bool {
+    let list = list_at(app, list).await;
+    (1..=MANY).all(|n| list.status(u64::try_from(100_000 + n).unwrap()) == 1)
+}
+
+async fn what_ends_many_tokens_does_so_in_steps(engine: Engine) {
+    let record = "/v1/api-clients/{client_id}";
+    for (name, method, path, body) in [
+        ("withdraw", Method::PATCH, record.to_owned(), json!({"products": ["tax"]})),
+        ("replace", Method::PATCH, record.to_owned(), json!({"active_tokens": "replace"})),
+        ("all", Method::DELETE, format!("{record}/access-tokens"), json!({})),
+        ("leak", Method::POST, format!("{record}/secrets"), json!({"revoke_tokens": true})),
+        ("delete", Method::DELETE, record.to_owned(), json!({})),
+    ] {
+        let app = TestApp::start(engine).await;
+        let admin = furnished(&app).await;
+        let (client, list) = with_many_tokens(&app, &admin, name).await;
+        let path = path.replace("{client_id}", &client.client_id);
+        let reply = admin.request(method, &path).json(&body).send().await.unwrap();
+        assert!(reply.status().is_success(), "{name}: {}", reply.text().await.unwrap());
+        if name == "withdraw" || name == "replace" {
+            assert_eq!(reply.json::<Value>().await.unwrap()["revoked_tokens"], MANY + 1, "{name}");
+        }
+        assert_eq!(left_and_steps(&app, &client).await, (0, vec![1_000, 1_000, 501]), "{name}");
+        assert!(all_marked(&app, &list).await, "{name}");
+        // The event of the change itself has the whole number, once.
+        let facts = admin.get(&format!("/v1/audit-events?client_id={}", client.client_id)).await;
+        let facts: Value = facts.json().await.unwrap();
+        assert_eq!(facts["items"][0]["detail"].get("part"), None, "{name}");
+        assert!(facts["items"][0]["detail"].to_string().contains(&(MANY + 1).to_string()), "{name}: {facts}");
+        app.stop().await;
+    }
+}
+
+async fn a_key_with_many_tokens_is_revoked_in_steps(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnished(&app).await;
+    let (one, list) = with_many_tokens(&app, &admin, "one").await;
+    let other = client(&admin, json!({"token_expiry": {"mode": "never"}})).await;
+    issued(&reply_as(&app, &other, GRANT).await);
+    let kid = "SELECT kid FROM signing_keys WHERE use_for = 'never_expiring'";
+    let kid = app.database.session().await.texts(kid).await.remove(0);
+    let stale = admin
+        .request(Method::DELETE, &format!("/v1/signing-keys/{kid}?revoke_tokens=true"))
+        .header("if-match", "\"v999\"");
+    assert_eq!(stale.send().await.unwrap().status(), 412);
+    assert_eq!(left_and_steps(&app, &one).await, (MANY + 1, vec![]));
+    let reply = admin.delete(&format!("/v1/signing-keys/{kid}?revoke_tokens=true")).await;
+    assert_eq!(reply.status(), 204);
+    let (left, steps) = left_and_steps(&app, &one).await;
+    assert_eq!((left, steps), (0, vec![1_000, 1_000, 502]));
+    assert_eq!(left_and_steps(&app, &other).await.0, 0);
+    assert!(all_marked(&app, &list).await);
+    app.stop().await;
+}
+
+async fn from_many_to_a_number_ends_most_of_what_is_beyond(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnished(&app).await;
+    let (client, _) = with_many_tokens(&app, &admin, "beyond").await;
+    let reply =
+        admin.patch(&format!("/v1/api-clients/{}", client.client_id), &json!({"active_tokens": 4})).await;
+    assert_eq!(reply.json::<Value>().await.unwrap()["revoked_tokens"], MANY + 1 - 4);
+    assert_eq!(left_and_steps(&app, &client).await, (4, vec![1_000, 1_000, 497]));
+    issued(&reply_as(&app, &client, GRANT).await);
+    assert_eq!(left_and_steps(&app, &client).await.0, 4);
+    app.stop().await;
+}
+
+async fn a_workspace_is_suspended_client_by_client(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnished(&app).await;
+    admin.workspace("acme", json!({})).await;
+    // More than share a transaction.
+    for _ in 0..25 {
+        admin.client("acme", json!({"products": ["gst"]})).await;
+    }
+    let marked =
+        "SELECT COUNT(*) FROM api_clients WHERE workspace_id = 'acme' AND slots_suspended_at IS NOT NULL";
+    for (status, count) in [("suspended", 25), ("active", 0)] {
+        assert_eq!(admin.patch("/v1/workspaces/acme", &json!({"status": status})).await.status(), 200);
+        assert_eq!(app.database.number(marked).await, count);
+    }
+    // A process that ended between the two: saying it again does the rest, and so does time.
+    for by_time in [false, true] {
+        let mut session = app.database.session().await;
+        session
+            .execute(&format!("UPDATE workspaces SET suspended_at = {START} WHERE workspace_id = 'acme'"))
+            .await;
+        if by_time {
+            app.core.services.tokens.finish_suspensions().await.unwrap();
+        } else {
+            assert_eq!(
+                admin.patch("/v1/workspaces/acme", &json!({"status": "suspended"})).await.status(),
+                200
+            );
+        }
+        assert_eq!(app.database.number(marked).await, 25);
+        session.execute("UPDATE workspaces SET suspended_at = NULL WHERE workspace_id = 'acme'").await;
+        app.core.services.tokens.finish_suspensions().await.unwrap();
+        assert_eq!(app.database.number(marked).await, 0);
+    }
+    app.stop().await;
+}
+
+/// On SQLite a writer has the whole database, so only PostgreSQL can tell.
+#[tokio::test]
+async fn a_client_that_is_held_delays_only_itself() {
+    let app = TestApp::start(Engine::Postgres).await;
+    let admin = furnished(&app).await;
+    let never = json!({"token_expiry": {"mode": "never"}});
+    let (held, other) = (client(&admin, never.clone()).await, client(&admin, never).await);
+    for client in [&held, &other] {
+        issued(&reply_as(&app, client, GRANT).await);
+    }
+    let mut session = app.database.session().await;
+    session.begin().await;
+    session
+        .execute(&format!("UPDATE api_clients SET version = version WHERE client_id = '{}'", held.client_id))
+        .await;
+    let waiting = join_all((0..5).map(|_| reply_as(&app, &held, GRANT)));
+    let others = async {
+        let tokens = &app.core.services.tokens;
+        until("the tokens of the held client wait", async || tokens.tokens_being_recorded() >= 5).await;
+        for _ in 0..3 {
+            for reply in join_all((0..5).map(|_| reply_as(&app, &other, GRANT))).await {
+                issued(&reply);
+            }
+        }
+        // So does a change of another client of its workspace, which shares its products.
+        let path = format!("/v1/api-clients/{}", other.client_id);
+        assert_eq!(admin.patch(&path, &json!({"products": ["gst", "tax"]})).await.status(), 200);
+        assert_eq!(tokens.tokens_being_recorded(), 5);
+        session.execute("COMMIT").await;
+    };
+    let (replies, ()) = tokio::join!(waiting, others);
+    for reply in &replies {
+        issued(reply);
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_held_does_not_hold_up_what_is_due() {
+    let app = TestApp::start(Engine::Postgres).await;
+    let admin = furnished(&app).await;
+    let replacing = json!({"active_tokens": "replace", "replace_grace_seconds": 60});
+    let (held, other) = (client(&admin, replacing.clone()).await, client(&admin, replacing).await);
+    for client in [&held, &held, &other, &other] {
+        issued(&reply_as(&app, client, GRANT).await);
+    }
+    let mut session = app.database.session().await;
+    session.begin().await;
+    session
+        .execute(&format!("UPDATE api_clients SET version = version WHERE client_id = '{}'", held.client_id))
+        .await;
+    // The service looks for what is due by itself, too.
+    app.clock.advance(60);
+    let revoked = async |client: &Credentials| {
+        let id = &client.client_id;
+        let sql =
+            format!("SELECT COUNT(*) FROM access_tokens WHERE client_id = '{id}' AND revoked_at IS NOT NULL");
+        app.database.number(&sql).await
+    };
+    app.core.services.tokens.apply_due_changes().await.unwrap();
+    assert_eq!((revoked(&held).await, revoked(&other).await), (0, 1));
+    session.execute("COMMIT").await;
+    app.core.services.tokens.apply_due_changes().await.unwrap();
+    assert_eq!((revoked(&held).await, revoked(&other).await), (1, 1));
+    app.stop().await;
+}

@@ -1,0 +1,228 @@
+//! A number of `active_tokens`: a token beyond it revokes the oldest, exactly, however many are requested at once, on
+//! whatever replica. Only tokens from the token endpoint count.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use super::expect::{GRANT, Token, issued, reply_as};
+use super::listed::{client, replica, status_of, token};
+use super::presenting::introspected;
+use crate::support::{Administrator, Credentials, Engine, TestApp, on_both_engines};
+
+on_both_engines!(
+    the_oldest_goes_when_one_too_many_comes,
+    of_fifty_at_once_so_many_are_active_as_were_said,
+    of_fifty_on_two_replicas_so_many_are_active_as_were_said,
+    a_client_that_requests_a_token_at_every_call_leaves_no_trail,
+    what_has_expired_does_not_count,
+    an_administrators_token_neither_counts_nor_goes,
+    a_lower_number_takes_effect_at_the_next_token,
+    from_many_to_a_number_ends_what_cannot_be_counted,
+    from_a_number_to_replace_ends_all,
+    the_default_depends_on_the_expiry_when_it_is_set,
+);
+
+const AT_ONCE: usize = 50;
+
+/// A client with so many active tokens at a time, of an hour each, so that none would be recorded but for that.
+async fn bounded(app: &TestApp, max: i64) -> (Administrator<'_>, Credentials) {
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    let client = client(&admin, json!({"active_tokens": max})).await;
+    (admin, client)
+}
+
+/// Which of these tokens are active, by introspection and by their status list, which must agree.
+async fn active(app: &TestApp, client: &Credentials, tokens: &[Token]) -> Vec<bool> {
+    let mut active = Vec::new();
+    for token in tokens {
+        let answered = introspected(app, client, &token.text).await.json()["active"].as_bool().unwrap();
+        assert_eq!(status_of(app, token).await, u8::from(!answered), "{}", token.claims);
+        active.push(answered);
+    }
+    active
+}
+
+async fn some(app: &TestApp, client: &Credentials, count: usize) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    for _ in 0..count {
+        tokens.push(token(app, client).await);
+    }
+    tokens
+}
+
+async fn patched(admin: &Administrator<'_>, client: &Credentials, change: Value) -> Value {
+    let reply = admin.patch(&format!("/v1/api-clients/{}", client.client_id), &change).await;
+    assert_eq!(reply.status(), 200, "{change}");
+    reply.json().await.unwrap()
+}
+
+async fn the_oldest_goes_when_one_too_many_comes(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (_, client) = bounded(&app, 3).await;
+    // All within one second, and then in others.
+    let mut tokens = some(&app, &client, 3).await;
+    assert_eq!(active(&app, &client, &tokens).await, [true; 3]);
+    tokens.extend(some(&app, &client, 2).await);
+    assert_eq!(active(&app, &client, &tokens).await, [false, false, true, true, true]);
+    for _ in 0..2 {
+        app.clock.advance(1);
+        tokens.push(token(&app, &client).await);
+    }
+    assert_eq!(active(&app, &client, &tokens[2..]).await, [false, false, true, true, true]);
+    app.stop().await;
+}
+
+async fn of_fifty_at_once_so_many_are_active_as_were_said(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (_, client) = bounded(&app, 7).await;
+    let replies = join_all((0..AT_ONCE).map(|_| reply_as(&app, &client, GRANT))).await;
+    let tokens: Vec<Token> = replies.iter().map(issued).collect();
+    let of_all = active(&app, &client, &tokens).await;
+    assert_eq!(of_all.iter().filter(|active| **active).count(), 7);
+    assert_eq!(app.database.number("SELECT COUNT(*) FROM access_tokens").await, 50);
+    app.stop().await;
+}
+
+async fn of_fifty_on_two_replicas_so_many_are_active_as_were_said(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (_, client) = bounded(&app, 7).await;
+    let other = replica(&app, "").await;
+    let both = [&app, &other];
+    let replies = join_all((0..AT_ONCE).map(|n| reply_as(both[n % 2], &client, GRANT))).await;
+    let tokens: Vec<Token> = replies.iter().map(issued).collect();
+    for app in both {
+        app.core.services.ledger.poll().await.unwrap();
+        let of_all = active(app, &client, &tokens).await;
+        assert_eq!(of_all.iter().filter(|active| **active).count(), 7);
+    }
+    other.stop().await;
+    app.stop().await;
+}
+
+async fn a_client_that_requests_a_token_at_every_call_leaves_no_trail(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    let client = client(&admin, json!({"token_expiry": {"mode": "never"}})).await;
+    let mut tokens = Vec::new();
+    for _ in 0..101 {
+        tokens.push(token(&app, &client).await);
+    }
+    let live = "SELECT COUNT(*) FROM access_tokens WHERE revoked_at IS NULL";
+    assert_eq!(app.database.number(live).await, 20);
+    assert_eq!(active(&app, &client, &tokens[79..83]).await, [false, false, true, true]);
+    app.stop().await;
+}
+
+async fn what_has_expired_does_not_count(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (admin, client) = bounded(&app, 2).await;
+    patched(&admin, &client, json!({"token_expiry": {"mode": "after", "seconds": 60}})).await;
+    some(&app, &client, 2).await;
+    app.clock.advance(61);
+    let tokens = some(&app, &client, 2).await;
+    assert_eq!(active(&app, &client, &tokens).await, [true, true]);
+    let revoked = "SELECT COUNT(*) FROM access_tokens WHERE revoked_at IS NOT NULL";
+    assert_eq!(app.database.number(revoked).await, 0);
+    app.stop().await;
+}
+
+async fn an_administrators_token_neither_counts_nor_goes(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (admin, client) = bounded(&app, 2).await;
+    let path = format!("/v1/api-clients/{}/access-tokens", client.client_id);
+    let mut own = some(&app, &client, 2).await;
+    let made: Value = admin.create(&path, &json!({})).await;
+    assert_eq!(active(&app, &client, &own).await, [true, true]);
+    own.extend(some(&app, &client, 3).await);
+    assert_eq!(active(&app, &client, &own).await, [false, false, false, true, true]);
+    let by_hand = made["access_token"].as_str().unwrap();
+    assert_eq!(introspected(&app, &client, by_hand).await.json()["active"], true);
+    app.stop().await;
+}
+
+async fn a_lower_number_takes_effect_at_the_next_token(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (admin, client) = bounded(&app, 5).await;
+    let mut tokens = some(&app, &client, 5).await;
+    let changed = patched(&admin, &client, json!({"active_tokens": 2})).await;
+    assert_eq!((&changed["generation"], changed.get("revoked_tokens")), (&json!(1), None));
+    assert_eq!(active(&app, &client, &tokens).await, [true; 5]);
+    tokens.push(token(&app, &client).await);
+    assert_eq!(active(&app, &client, &tokens).await, [false, false, false, false, true, true]);
+    // A higher one ends nothing, and back to many neither.
+    for more in [json!(3), json!("many")] {
+        patched(&admin, &client, json!({"active_tokens": more})).await;
+        tokens.push(token(&app, &client).await);
+        assert!(active(&app, &client, &tokens[4..]).await.iter().all(|active| *active), "{more}");
+    }
+    app.stop().await;
+}
+
+async fn from_many_to_a_number_ends_what_cannot_be_counted(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (admin, client) = bounded(&app, 1).await;
+    patched(&admin, &client, json!({"active_tokens": "many"})).await;
+    let stateless = token(&app, &client).await;
+    let day = json!({"token_expiry": {"mode": "after", "seconds": 86_401}});
+    patched(&admin, &client, day).await;
+    let mut recorded = some(&app, &client, 3).await;
+    let changed = patched(&admin, &client, json!({"active_tokens": 2})).await;
+    assert_eq!((&changed["generation"], &changed["revoked_tokens"]), (&json!(2), &json!(0)));
+    assert_eq!(active(&app, &client, std::slice::from_ref(&stateless)).await, [false]);
+    assert_eq!(active(&app, &client, &recorded).await, [true; 3]);
+    recorded.push(token(&app, &client).await);
+    assert_eq!(active(&app, &client, &recorded).await, [false, false, true, true]);
+    app.stop().await;
+}
+
+async fn from_a_number_to_replace_ends_all(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (admin, client) = bounded(&app, 5).await;
+    let tokens = some(&app, &client, 2).await;
+    let changed = patched(&admin, &client, json!({"active_tokens": "replace"})).await;
+    assert_eq!((&changed["generation"], &changed["revoked_tokens"]), (&json!(2), &json!(2)));
+    assert_eq!(active(&app, &client, &tokens).await, [false, false]);
+    app.stop().await;
+}
+
+async fn the_default_depends_on_the_expiry_when_it_is_set(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    let (never, hour) = (json!({"mode": "never"}), json!({"mode": "after", "seconds": 3600}));
+    for (more, default) in [
+        (json!({}), json!("many")),
+        (json!({"token_expiry": hour}), json!("many")),
+        (json!({"token_expiry": never}), json!(20)),
+        (json!({"token_expiry": never, "active_tokens": null}), json!(20)),
+        (json!({"token_expiry": never, "active_tokens": "many"}), json!("many")),
+        (json!({"token_expiry": never, "active_tokens": 1000}), json!(1000)),
+    ] {
+        let mut members = json!({"products": ["gst"]});
+        members.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let (_, made) = admin.client("platform", members).await;
+        assert_eq!(made["active_tokens"], default, "{more}");
+    }
+    let client = client(&admin, json!({})).await;
+    for (change, active_tokens) in [
+        // A change of the expiry alone leaves it as it is.
+        (json!({"token_expiry": never}), json!("many")),
+        (json!({"active_tokens": null}), json!(20)),
+        (json!({"token_expiry": hour}), json!(20)),
+        (json!({"active_tokens": null}), json!("many")),
+        (json!({"token_expiry": never, "active_tokens": null}), json!(20)),
+    ] {
+        assert_eq!(
+            patched(&admin, &client, change.clone()).await["active_tokens"],
+            active_tokens,
+            "{change}"
+        );
+    }
+    // What the example of the API reads can be sent back as it is.
+    let record = patched(&admin, &client, json!({"label": "R"})).await;
+    let same = json!({"active_tokens": record["active_tokens"], "replace_grace_seconds": record["replace_grace_seconds"]});
+    assert_eq!(patched(&admin, &client, same).await["updated_at"], record["updated_at"]);
+    app.stop().await;
+}
