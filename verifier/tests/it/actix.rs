@@ -42,23 +42,25 @@ async fn by_call(token: Authorized) -> Result<String, Rejection> {
 /// A server on a free port, with or without a verifier.
 fn serve(verifier: Option<Verifier>) -> SocketAddr {
     let verifier = verifier.map(web::Data::new);
-    let server = HttpServer::new(move || {
-        let app = App::new()
-            .route("/any", web::get().to(any))
-            .route("/gst", web::get().to(gst))
-            .route("/both", web::get().to(both))
-            .route("/by-call", web::get().to(by_call));
-        match &verifier {
-            Some(verifier) => app.app_data(verifier.clone()),
-            None => app,
-        }
-    })
-    .workers(1)
-    .disable_signals()
-    .bind(("127.0.0.1", 0))
-    .unwrap();
-    let address = server.addrs()[0];
-    actix_web::rt::spawn(server.run());
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let run = move || {
+        let app = move || {
+            let app = App::new()
+                .route("/any", web::get().to(any))
+                .route("/gst", web::get().to(gst))
+                .route("/both", web::get().to(both))
+                .route("/by-call", web::get().to(by_call));
+            match &verifier {
+                Some(verifier) => app.app_data(verifier.clone()),
+                None => app,
+            }
+        };
+        let server = HttpServer::new(app).workers(1).disable_signals().listen(listener).unwrap();
+        actix_web::rt::System::new().block_on(server.run()).unwrap();
+    };
+    // A thread with the runtime of actix; it ends with the process.
+    std::thread::spawn(run);
     address
 }
 
