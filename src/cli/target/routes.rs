@@ -58,7 +58,7 @@ pub(super) fn of_list(list: &List, limit: u32, cursor: Option<String>) -> Route 
                 .with("status", status)
                 .with("secret_expires_before", wanted.secret_expires_before.map(to_rfc3339))
                 .with("unused_since", wanted.unused_since.map(to_rfc3339))
-                .with("sort", sort.map(name_of))
+                .with("sort", sort.as_ref().map(name_of))
         }
         List::Tokens(wanted) => match wanted.of_client() {
             Some(client_id) => Route::get(["api-clients", client_id, "access-tokens"]),
@@ -66,7 +66,7 @@ pub(super) fn of_list(list: &List, limit: u32, cursor: Option<String>) -> Route 
                 .with("client_id", wanted.client_id.clone())
                 .with("expires_before", wanted.expires_before.map(to_rfc3339))
                 .with("never_expires", wanted.never_expires.map(|never| never.to_string()))
-                .with("status", Some(name_of(wanted.status()))),
+                .with("status", Some(name_of(&wanted.status()))),
         },
         List::SigningKeys => Route::get(["signing-keys"]),
         List::AuditEvents(wanted) => {
@@ -83,7 +83,7 @@ pub(super) fn of_list(list: &List, limit: u32, cursor: Option<String>) -> Route 
 }
 
 /// The name of a choice, the same at the command line and in a query.
-fn name_of(choice: impl ValueEnum) -> String {
+fn name_of(choice: &impl ValueEnum) -> String {
     choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 

@@ -138,8 +138,8 @@ async fn from_outside(
         .allow_bound(true)
         .build()
         .map_err(|error| Failure::Usage(format!("--remote: {error}")))?;
-    let verified = verifier.verify(token).await;
-    verified.map(std::sync::Arc::unwrap_or_clone).map_err(|error| invalid(&error, token))
+    let outcome = verifier.verify(token).await;
+    outcome.map(std::sync::Arc::unwrap_or_clone).map_err(|error| invalid(&error, token))
 }
 
 /// The payload of a token, not verified.

@@ -11,7 +11,7 @@ on_both_engines!(every_noun_works_as_at_the_server);
 struct Office {
     server: Place,
     serving: Serving,
-    office: Place,
+    place: Place,
     token: String,
 }
 
@@ -25,14 +25,14 @@ impl Office {
         let reply: Value = serving.token(id, secret, "mintmark:manage").await.json().await.unwrap();
         let token = text(&reply, "access_token").to_owned();
         // Invalid settings, so that every command that reads them fails.
-        let office = Place::new(Engine::Sqlite)
+        let place = Place::new(Engine::Sqlite)
             .with("MINTMARK__SERVER__LISTEN", "nowhere")
             .with("MINTMARK_TOKEN", &token);
-        Self { server, serving, office, token }
+        Self { server, serving, place, token }
     }
 
     fn run(&self, args: &[&str]) -> Ran {
-        self.office.run(&[args, &["--remote", &self.serving.base]].concat())
+        self.place.run(&[args, &["--remote", &self.serving.base]].concat())
     }
 
     fn json(&self, args: &[&str]) -> Value {
@@ -126,7 +126,7 @@ async fn every_noun_works_as_at_the_server(engine: Engine) {
     // This one is last, since it also revokes the token of this test.
     let revoked = at.run(&["keys", "revoke", kid]).must_succeed().stdout;
     assert_eq!(revoked, format!("signing key {kid} deleted, and the tokens it signed revoked\n"));
-    assert!(!at.office.path("data").exists());
+    assert!(!at.place.path("data").exists());
     assert_eq!(at.serving.stop().code, 0);
 }
 
@@ -179,22 +179,22 @@ async fn what_is_wrong_is_said_as_at_the_server() {
     at.run(&["migrate"]).must_fail(2, &["--remote"]);
     let base = at.serving.base.clone();
     let elsewhere = format!("{base}/nowhere");
-    at.office.run(&["products", "list", "--remote", &elsewhere]).must_fail(1, &["mintmark: "]);
+    at.place.run(&["products", "list", "--remote", &elsewhere]).must_fail(1, &["mintmark: "]);
     for url in ["tokens.example.com", "http://tokens.example.com", "https://a:b@tokens.example.com"] {
-        at.office.run(&["products", "list", "--remote", url]).must_fail(2, &["https URL of the server"]);
+        at.place.run(&["products", "list", "--remote", url]).must_fail(2, &["https URL of the server"]);
     }
-    at.office.run(&["products", "list", "--token-file", "t"]).must_fail(2, &["--remote"]);
+    at.place.run(&["products", "list", "--token-file", "t"]).must_fail(2, &["--remote"]);
 
-    at.office.set("MINTMARK_TOKEN", "");
+    at.place.set("MINTMARK_TOKEN", "");
     at.run(&["products", "list"]).must_fail(2, &["MINTMARK_TOKEN", "--token-file", "scope=mintmark:manage"]);
     at.run(&["products", "list", "--token-file", "none"]).must_fail(2, &["--token-file none"]);
-    at.office.write("token", format!("{}\n", at.token));
+    at.place.write("token", format!("{}\n", at.token));
     at.run(&["products", "list", "--token-file", "token"]).must_succeed();
-    at.office.set("MINTMARK_TOKEN", "eyJ.a.b");
+    at.place.set("MINTMARK_TOKEN", "eyJ.a.b");
     at.run(&["products", "list"]).must_fail(1, &["mintmark: ", "scope=mintmark:manage"]);
-    at.office.set("MINTMARK_TOKEN", &at.token);
+    at.place.set("MINTMARK_TOKEN", &at.token);
     assert_eq!(at.serving.stop().code, 0);
-    at.office.run(&["products", "list", "--remote", &base]).must_fail(1, &[&base, "refused"]);
+    at.place.run(&["products", "list", "--remote", &base]).must_fail(1, &[&base, "refused"]);
 }
 
 #[test]
@@ -206,8 +206,8 @@ fn the_certificate_is_checked() {
     server.write("cert.pem", include_str!("tls/cert.pem"));
     server.write("key.pem", include_str!("tls/key.pem"));
     let serving = server.serve();
-    let office = Place::new(Engine::Sqlite).with("MINTMARK_TOKEN", "eyJ.a.b");
+    let place = Place::new(Engine::Sqlite).with("MINTMARK_TOKEN", "eyJ.a.b");
     let url = format!("https://{}", serving.address());
-    office.run(&["products", "list", "--remote", &url]).must_fail(1, &[&url, "certificate"]);
+    place.run(&["products", "list", "--remote", &url]).must_fail(1, &[&url, "certificate"]);
     assert_eq!(serving.stop().code, 0);
 }

@@ -106,10 +106,10 @@ async fn a_client_that_may_no_longer_is_refused_before_the_row(engine: Engine) {
 
 /// Where only the generation has ended, the request is judged again as the client is now.
 async fn a_generation_that_ended_meanwhile_is_followed_by_the_next(engine: Engine) {
+    const NEXT: &str = "UPDATE api_clients SET generation = generation + 1";
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     admin.product("tax", json!({})).await;
-    const NEXT: &str = "UPDATE api_clients SET generation = generation + 1";
     for (n, (change, products)) in [
         ("", json!(["gst"])),
         // A product that is taken away takes its tokens along, and leaves the others.

@@ -197,10 +197,10 @@ async fn t17_what_is_refused_is_named(engine: Engine) {
         let said = reply.json()["error_description"].as_str().unwrap().to_owned();
         match named {
             Some(named) => {
-                assert!(said.starts_with(&format!("not granted to this client: {named};")), "{said}")
+                assert!(said.starts_with(&format!("not granted to this client: {named};")), "{said}");
             }
             None => {
-                assert!(said.contains("a requested scope is not granted") && !said.contains("xx"), "{said}")
+                assert!(said.contains("a requested scope is not granted") && !said.contains("xx"), "{said}");
             }
         }
     }
