@@ -52,6 +52,9 @@ async fn nothing_acknowledged_is_lost(engine: Engine, kills: usize) {
         "gst",
         "--token-expiry",
         "never",
+        // None of them ends another.
+        "--active-tokens",
+        "many",
         "--json",
     ]);
     let erp = (text(&made, "client_id").to_owned(), text(&made, "client_secret").to_owned());

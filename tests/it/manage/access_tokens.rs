@@ -219,13 +219,7 @@ async fn a_scope_is_a_subset_and_a_permission_is_the_callers_own(engine: Engine)
         assert_eq!(made["scope"], granted);
         assert_eq!(claims(&app, &made).scope, granted);
     }
-    for scope in [
-        json!("tax"),
-        json!("gst tax"),
-        json!("GST"),
-        json!("mintmark:read"),
-        json!(7),
-    ] {
+    for scope in [json!("tax"), json!("gst tax"), json!("GST"), json!("mintmark:read"), json!(7)] {
         broken(&post(&admin, &path, json!({"scope": scope})).await, &["/scope"]);
     }
     let permissions = json!({"permissions": ["mintmark:manage", "mintmark:introspect"], "products": []});
