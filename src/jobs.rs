@@ -1,5 +1,6 @@
-//! Background work of a serving process: follow the change counter, record tokens in groups, apply changes that are due,
-//! take up a new certificate, and housekeeping (rotate keys, write last uses, delete what is no longer needed).
+//! Background work of a serving process: follow the change counter, see that writing works, record tokens in groups, apply
+//! changes that are due, take up a new certificate, and housekeeping (rotate keys, write last uses, delete what is no longer
+//! needed).
 //!
 //! Each step fails on its own: the failure is logged, and the step runs again at the next interval.
 
@@ -8,7 +9,8 @@ use std::time::Duration;
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::ledger::POLL_MILLIS;
+use crate::kernel::Error;
+use crate::ledger::{BEAT_MILLIS, POLL_MILLIS};
 use crate::services::Services;
 use crate::tls::Certificate;
 
@@ -33,13 +35,35 @@ pub async fn follow_changes(services: Arc<Services>) {
             // Logged once per outage, not twice a second.
             Err(error) if !failing => {
                 failing = true;
-                tracing::error!(%error, "the database does not answer; trying again until it does");
+                let failure = error.kind();
+                tracing::error!(failure, %error, "the database does not answer; trying again until it does");
             }
             Ok(()) | Err(_) => {}
         }
         // A list that is not built here is built by the request that asks for it, which reports the error.
         if !failing && let Err(error) = services.status_lists.refresh().await {
             tracing::debug!(?error, "a status list could not be built ahead of requests");
+        }
+    }
+}
+
+/// Sees every few seconds that writing works, for `/readyz` and for the log.
+pub async fn see_that_writing_works(services: Arc<Services>) {
+    let mut ticks = every(Duration::from_millis(BEAT_MILLIS));
+    let mut failing = false;
+    loop {
+        ticks.tick().await;
+        match services.ledger.beat().await {
+            Ok(()) if failing => {
+                failing = false;
+                tracing::info!("the database takes writes again");
+            }
+            Err(error) if !failing => {
+                failing = true;
+                let failure = error.kind();
+                tracing::error!(failure, %error, "the database takes no writes; trying again until it does");
+            }
+            Ok(()) | Err(_) => {}
         }
     }
 }
@@ -54,8 +78,8 @@ pub async fn apply_due_changes(services: Arc<Services>) {
     let mut ticks = every(DUE_CHANGES_INTERVAL);
     loop {
         ticks.tick().await;
-        if let Err(error) = services.tokens.apply_due_changes().await {
-            tracing::warn!(%error, "tokens that are due could not be revoked or suspended; trying again");
+        if let Err(error) = unless_the_clock_is_doubtful(services.tokens.apply_due_changes().await) {
+            tracing::warn!(failure = error.kind(), %error, "tokens that are due could not be revoked or suspended; trying again");
         }
     }
 }
@@ -80,17 +104,25 @@ pub async fn housekeeping(services: Arc<Services>) {
 
 /// Rotates signing keys that are due, writes the last uses held in memory, and deletes records past their retention.
 pub async fn housekeeping_once(services: &Services) {
-    if let Err(error) = services.signing.advance_signing_keys().await {
-        tracing::error!(%error, "signing keys could not be rotated; trying again");
+    if let Err(error) = unless_the_clock_is_doubtful(services.signing.advance_signing_keys().await) {
+        tracing::error!(failure = error.kind(), %error, "signing keys could not be rotated; trying again");
     }
     if let Err(error) = services.tokens.finish_suspensions().await {
         tracing::warn!(%error, "a workspace could not be suspended or resumed to its end; trying again");
     }
     if let Err(error) = services.write_last_used().await {
-        tracing::warn!(%error, "the last uses of secrets and tokens could not be written; trying again");
+        tracing::warn!(failure = error.kind(), %error, "the last uses of secrets and tokens could not be written; trying again");
     }
-    if let Err(error) = services.clean_up().await {
-        tracing::warn!(%error, "expired records could not be deleted; trying again");
+    if let Err(error) = unless_the_clock_is_doubtful(services.clean_up().await) {
+        tracing::warn!(failure = error.kind(), %error, "expired records could not be deleted; trying again");
+    }
+}
+
+/// Work that waits for a clock it can trust has not failed; that was logged when the clock became doubtful.
+fn unless_the_clock_is_doubtful(outcome: Result<(), Error>) -> Result<(), Error> {
+    match outcome {
+        Err(Error::Clock(_)) => Ok(()),
+        outcome => outcome,
     }
 }
 

@@ -108,14 +108,6 @@ impl Services {
         &self.kernel.subkeys
     }
 
-    /// Whether the database answers and has the schema of this program.
-    ///
-    /// # Errors
-    /// [`Error::Storage`].
-    pub async fn schema_is_current(&self) -> Result<bool, Error> {
-        Ok(self.kernel.storage.schema_is_current().await?)
-    }
-
     /// Writes the last uses of secrets and tokens that are only noted in memory yet.
     ///
     /// # Errors
@@ -128,10 +120,13 @@ impl Services {
     /// Deletes what is no longer needed, in small batches, so that nothing waits long behind them.
     ///
     /// # Errors
-    /// [`Error::Storage`]; what was deleted before it stays deleted.
+    /// [`Error::Storage`]; what was deleted before it stays deleted. [`Error::Clock`] while the clock is doubtful.
     pub async fn clean_up(&self) -> Result<(), Error> {
+        self.ledger.clock_must_be_settled()?;
         self.ledger.clean_up().await?;
-        self.tokens.clean_up().await
+        self.tokens.clean_up().await?;
+        while self.kernel.storage.give_back_space().await? {}
+        Ok(())
     }
 
     /// Closes the database; the last thing a process does with it.

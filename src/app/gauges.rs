@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::model::key::Phase;
+use crate::model::key::{Phase, UseFor};
 use crate::services::Services;
+use crate::telemetry::logs;
 use crate::telemetry::metrics::Metrics;
 
 pub(super) fn register(metrics: &Metrics, services: &Arc<Services>) {
@@ -12,11 +13,20 @@ pub(super) fn register(metrics: &Metrics, services: &Arc<Services>) {
         i64::try_from(source.clients.cached()).unwrap_or(i64::MAX)
     });
     let source = Arc::clone(services);
-    metrics.gauge_read_by(
-        "change_counter_age_milliseconds",
-        "Milliseconds since the change counter was last confirmed; above 5000 requests are refused",
+    metrics.seconds_read_by(
+        "change_counter_age",
+        "Since the change counter was last confirmed; above 5 seconds requests are refused",
         move || source.ledger.confirmed_millis_ago(),
     );
+    let source = Arc::clone(services);
+    metrics.seconds_read_by(
+        "clock_skew",
+        "How far the clock of this machine is ahead of that of the database; beyond 30 either way nothing is issued",
+        move || source.ledger.clock_skew_millis(),
+    );
+    let source = Arc::clone(services);
+    metrics
+        .counter_read_by("db_write_failures", "Commits that failed", move || source.ledger.failed_writes());
     let source = Arc::clone(services);
     metrics.gauge_read_by("tokens_being_recorded", "Tokens waiting for their commit", move || {
         i64::try_from(source.tokens.tokens_being_recorded()).unwrap_or(i64::MAX)
@@ -40,6 +50,71 @@ pub(super) fn register(metrics: &Metrics, services: &Arc<Services>) {
         "status_lists_signed",
         "Status lists signed; all other responses came from the cache",
         move || lists.read_and_signed().1,
+    );
+    let source = Arc::clone(services);
+    metrics.counter_read_by("credential_cache_hits", "Requests whose client was in memory", move || {
+        source.clients.cache_hits_and_misses().0
+    });
+    let source = Arc::clone(services);
+    metrics.counter_read_by("credential_cache_misses", "Requests whose client was read", move || {
+        source.clients.cache_hits_and_misses().1
+    });
+    let source = Arc::clone(services);
+    metrics.gauges_read_by("db_pool_connections", "Open connections to the database", ["state"], move || {
+        let (used, idle) = source.ledger.connections();
+        vec![(["in_use"], used), (["idle"], idle)]
+    });
+    let source = Arc::clone(services);
+    metrics.gauges_read_by(
+        "signing_key_age_seconds",
+        "How long the present key of the default algorithm has signed",
+        ["use_for"],
+        move || {
+            let now = source.clock().now();
+            let age = |class: UseFor| Some(([class.as_str()], now - source.ring.signs_since(class, now)?));
+            UseFor::ALL.into_iter().filter_map(age).collect()
+        },
+    );
+    let source = Arc::clone(services);
+    metrics.gauges_read_by(
+        "secrets_expiring",
+        "Client secrets that will expire within this time, as counted in the last minute",
+        ["within"],
+        move || {
+            let (week, month) = source.ledger.secrets_expiring();
+            vec![(["7d"], week), (["30d"], month)]
+        },
+    );
+    let source = Arc::clone(services);
+    metrics.histograms_read_by("db", "How long the database took", "operation", move || {
+        source.ledger.database_timings().into()
+    });
+    let source = Arc::clone(services);
+    metrics.histograms_read_by("signing", "How long signing an access token took", "alg", move || {
+        source.ring.signing_timings()
+    });
+    let source = Arc::clone(services);
+    metrics.counters_read_by(
+        "db_retries",
+        "Transactions that were repeated after a deadlock",
+        "operation",
+        move || {
+            vec![
+                ("record_tokens", source.tokens.repeated_groups()),
+                ("delete_key", source.signing.repeated_deletions()),
+            ]
+        },
+    );
+    metrics.counter_read_by(
+        "log_lines_dropped",
+        "Log lines that were not read fast enough",
+        logs::dropped_lines,
+    );
+    let source = Arc::clone(services);
+    metrics.gauge_read_by(
+        "backup_last_success_timestamp_seconds",
+        "When `mintmark backup` last copied this SQLite database, in Unix seconds; 0 if it is not known",
+        move || source.ledger.last_backup(),
     );
     let (ring, clock) = (Arc::clone(&services.ring), Arc::clone(services.clock()));
     metrics.gauges_read_by("signing_keys", "Published signing keys by phase", ["phase"], move || {

@@ -1,6 +1,9 @@
 //! Commands on the database as a whole: migrate it, change its master key, back it up, restore it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Core, StartError};
 use crate::config::{MasterKey as MasterKeySetting, SecretText, Settings};
@@ -34,12 +37,63 @@ pub async fn rewrap(settings: &Settings, core: &Core, file: &Path) -> Result<Ori
     Ok(origin)
 }
 
-/// Copies the SQLite database to a file that must not exist; see [`Storage::back_up`]. Returns its size in bytes.
+/// A backup, and the master key that opens it.
+#[derive(Debug)]
+pub struct BackedUp {
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The key that is to be kept with it, in another place.
+    pub key: BackupKey,
+}
+
+/// Where the master key of a backup is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BackupKey {
+    /// It is the configured one: the setting or the file.
+    Configured(String),
+    /// It is another one, as after `keys rewrap` while the settings still name the key before.
+    Other {
+        /// Its fingerprint, in base64url.
+        fingerprint: String,
+        /// The file in the folder of the configured one that holds it.
+        file: Option<PathBuf>,
+    },
+    /// The database was never served, and has none.
+    None,
+}
+
+/// Copies the SQLite database to a file that must not exist; see [`Storage::back_up`]. With `verify` the copy is read to its
+/// last page.
 ///
 /// # Errors
 /// [`StartError::Storage`].
-pub async fn back_up(settings: &Settings, file: &Path) -> Result<u64, StartError> {
-    Ok(Storage::back_up(settings.database.url.expose(), file).await?)
+pub async fn back_up(settings: &Settings, file: &Path, verify: bool) -> Result<BackedUp, StartError> {
+    let backup = Storage::back_up(settings.database.url.expose(), file).await?;
+    if verify {
+        Storage::verify_backup(file).await?;
+    }
+    Ok(BackedUp { bytes: backup.bytes, key: backup_key(settings, backup.master_fingerprint.as_deref()) })
+}
+
+fn backup_key(settings: &Settings, fingerprint: Option<&[u8]>) -> BackupKey {
+    let Some(fingerprint) = fingerprint else { return BackupKey::None };
+    let fits = |key: &MasterKey| key.fingerprint() == fingerprint;
+    let is_in = |path: &Path| MasterKey::read(path).is_ok_and(|key| fits(&key));
+    let beside = match &settings.keys.master_key {
+        MasterKeySetting::Inline(text) if MasterKey::parse(text.expose()).is_ok_and(|key| fits(&key)) => {
+            return BackupKey::Configured("keys.master_key".to_owned());
+        }
+        MasterKeySetting::File { path, .. } if is_in(path) => {
+            return BackupKey::Configured(path.display().to_string());
+        }
+        MasterKeySetting::Inline(_) => None,
+        MasterKeySetting::File { path, .. } => path.parent().and_then(|folder| {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            let files = std::fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+            files.filter(|file| file.is_file()).find(|file| is_in(file))
+        }),
+    };
+    BackupKey::Other { fingerprint: URL_SAFE_NO_PAD.encode(fingerprint), file: beside }
 }
 
 /// Copies a backup next to the path of the SQLite database; see [`Storage::stage`]. Returns the settings that open the copy.

@@ -4,6 +4,7 @@
 
 mod core;
 mod gauges;
+mod inspect;
 mod listeners;
 mod maintenance;
 mod open_files;
@@ -28,8 +29,9 @@ use crate::telemetry::metrics::Metrics;
 use crate::tls::Certificate;
 
 pub use core::Core;
+pub use inspect::{Finding, inspect};
 pub use listeners::Listeners;
-pub use maintenance::{back_up, discard_staged, migrate, put_in_place, rewrap, stage};
+pub use maintenance::{BackedUp, BackupKey, back_up, discard_staged, migrate, put_in_place, rewrap, stage};
 pub use server::Ending;
 pub use start_error::StartError;
 
@@ -57,10 +59,7 @@ impl App {
         let metrics = Arc::new(Metrics::new());
         gauges::register(&metrics, &core.services);
         let services = Arc::clone(&core.services);
-        let readiness = Readiness::new(move || {
-            let services = Arc::clone(&services);
-            async move { readiness::checks(&services).await }
-        });
+        let readiness = Readiness::new(move || readiness::checks(&services));
         Ok(Self {
             oauth: Arc::new(oauth::Door::new(Arc::clone(&core.services), Arc::clone(&metrics), &settings)),
             core,

@@ -1,31 +1,29 @@
-//! The checks of `/readyz`: whether this process can serve requests now.
+//! The checks of `/readyz`: whether this process can serve requests now, as far as its jobs know. The database is not asked,
+//! so that a probe cannot hang with it nor wear it out.
 
-use crate::ledger::Freshness;
+use crate::ledger::Unwell;
 use crate::services::Services;
 use crate::telemetry::health::{Check, Checks};
 
-/// Checks the database, the change counter and the signing keys.
-pub(super) async fn checks(services: &Services) -> Checks {
-    let (mut storage, migrations) = match services.schema_is_current().await {
-        Ok(true) => (Check::pass("the database answers"), Check::pass("the schema is current")),
-        Ok(false) => (
-            Check::pass("the database answers"),
-            Check::fail(
-                "the schema is not the one this program needs: run `mintmark migrate`, or use the version that updated it",
-            ),
-        ),
-        Err(error) => {
-            tracing::warn!(%error, "not ready: the database does not answer");
-            (
-                Check::fail("the database does not answer: see the log"),
-                Check::fail("unknown while the database does not answer"),
-            )
+/// Checks the database, its schema and the signing keys.
+pub(super) fn checks(services: &Services) -> Checks {
+    let storage = match services.ledger.unwell() {
+        None => Check::pass("the database answers and takes writes"),
+        Some(Unwell::Unanswered) => Check::fail("the database does not answer: see the log"),
+        // While changes are not followed, every request is refused.
+        Some(Unwell::Stale) => Check::fail("changes in the database cannot be followed: see the log"),
+        Some(Unwell::NotWritten) => Check::fail("the database takes no writes: see the log"),
+        Some(Unwell::WriterTaken) => {
+            Check::fail("another process has been writing to the database for too long: see the log")
         }
     };
-    // While changes are not followed, every request is refused.
-    if storage.ok && services.ledger.freshness().await != Freshness::Confirmed {
-        storage = Check::fail("changes in the database cannot be followed: see the log");
-    }
+    let migrations = if services.ledger.schema_was_current() {
+        Check::pass("the schema is current")
+    } else {
+        Check::fail(
+            "the schema is not the one this program needs: run `mintmark migrate`, or use the version that updated it",
+        )
+    };
     let signing_keys = match services.signing.missing_signing_keys() {
         None => Check::pass("all kinds of tokens have an active key"),
         Some(missing) => Check::fail(missing),

@@ -71,9 +71,36 @@ fn master_key(
             MasterKey::obtain(Some(text.expose()), "".as_ref(), fingerprint, random)
         }
         // A configured file must exist: creating it would hide a mistyped path.
-        MasterKeySetting::File { path, explicit: true } if !path.exists() => {
-            Err(MasterKeyError::Missing(path.clone()))
-        }
+        MasterKeySetting::File { path, explicit: true } if !path.exists() => Err(match fingerprint {
+            Some(_) => MasterKeyError::Missing(path.clone()),
+            None => MasterKeyError::NamedMissing(path.clone()),
+        }),
         MasterKeySetting::File { path, .. } => MasterKey::obtain(None, path, fingerprint, random),
+    }
+}
+
+/// The configured master key, if it is that of this fingerprint. None is created.
+pub(super) fn configured_key(
+    settings: &Settings,
+    fingerprint: Option<&[u8]>,
+) -> Result<MasterKey, MasterKeyError> {
+    let key = match &settings.keys.master_key {
+        MasterKeySetting::Inline(text) => MasterKey::parse(text.expose()).map_err(MasterKeyError::Text)?,
+        MasterKeySetting::File { path, .. } => match MasterKey::read(path) {
+            Err(MasterKeyError::Missing(path)) if fingerprint.is_none() => {
+                return Err(MasterKeyError::NamedMissing(path));
+            }
+            found => found?,
+        },
+    };
+    match fingerprint {
+        Some(expected) if expected != key.fingerprint() => {
+            let origin = match &settings.keys.master_key {
+                MasterKeySetting::Inline(_) => "keys.master_key".to_owned(),
+                MasterKeySetting::File { path, .. } => path.display().to_string(),
+            };
+            Err(key.is_other_than(expected, origin))
+        }
+        _ => Ok(key),
     }
 }

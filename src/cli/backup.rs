@@ -8,8 +8,7 @@ use serde_json::json;
 use super::opened::quiet_log;
 use super::output::Format;
 use super::{Failure, Global};
-use crate::app;
-use crate::config::MasterKey;
+use crate::app::{self, BackupKey};
 
 /// Copy the SQLite database to a file; the server may be running
 ///
@@ -17,10 +16,13 @@ use crate::config::MasterKey;
 /// keep a copy of the key in another place, because each is useless without the other. The database is neither changed nor
 /// migrated, so run this before an upgrade.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  mintmark backup /backups/mintmark-2027-01-31.db")]
+#[command(after_help = "Example:\n  mintmark backup --verify /backups/mintmark-2027-01-31.db")]
 pub(super) struct Backup {
     /// The file to write
     file: PathBuf,
+    /// Read the copy from its first to its last page, and fail if it is not whole
+    #[arg(long)]
+    verify: bool,
     #[command(flatten)]
     format: Format,
 }
@@ -36,16 +38,44 @@ impl Backup {
                  DATABASE_URL, or continuous archiving"
             )));
         }
-        let bytes = app::back_up(&settings, &self.file).await?;
-        self.format
-            .done(&json!({ "file": self.file, "bytes": bytes }), format_args!("{file}: {bytes} bytes"))?;
-        let key = match &settings.keys.master_key {
-            MasterKey::Inline(_) => "keys.master_key".to_owned(),
-            MasterKey::File { path, .. } => path.display().to_string(),
+        let made = app::back_up(&settings, &self.file, self.verify).await?;
+        let (key, fingerprint, advice) = match made.key {
+            BackupKey::Configured(key) => {
+                let advice = format!(
+                    "The backup does not contain the master key ({key}). Keep a copy of that too, in another place."
+                );
+                (Some(key), None, advice)
+            }
+            BackupKey::Other { fingerprint, file: Some(key) } => {
+                let key = key.display().to_string();
+                let advice = format!(
+                    "The backup does not contain the master key, which is in {key}, not where the settings say: set \
+                     keys.master_key_file to {key} before the next start. Keep a copy of that file too, in another place."
+                );
+                (Some(key), Some(fingerprint), advice)
+            }
+            BackupKey::Other { fingerprint, file: None } => {
+                let advice = format!(
+                    "The backup does not contain the master key, and the configured key does not open it: it needs the \
+                     one with the fingerprint {fingerprint} (after `mintmark keys rewrap`, the new one). Keep a copy of \
+                     that too, in another place."
+                );
+                (None, Some(fingerprint), advice)
+            }
+            BackupKey::None => {
+                (None, None, "The database was never served, so it has no master key.".to_owned())
+            }
         };
-        eprintln!(
-            "The backup does not contain the master key ({key}). Keep a copy of that too, in another place."
-        );
+        let bytes = made.bytes;
+        let verified = if self.verify { ", read again and whole" } else { "" };
+        self.format.done(
+            &json!({
+                "file": self.file, "bytes": bytes, "verified": self.verify,
+                "master_key": key, "master_key_fingerprint": fingerprint,
+            }),
+            format_args!("{file}: {bytes} bytes{verified}"),
+        )?;
+        eprintln!("{advice}");
         Ok(())
     }
 }

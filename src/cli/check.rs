@@ -5,36 +5,47 @@ use serde_json::{Value, json};
 
 use super::output::{self, Format};
 use super::{Failure, Global};
+use crate::app::{Finding, inspect};
 use crate::config::{MasterKey as MasterKeySetting, Problem, Settings, SettingsError, Source};
+use crate::model::clock::SystemClock;
+use crate::telemetry::metrics::max_open_files;
 use crate::vault::master::{MasterKey, MasterKeyError};
 
 /// Show and check the settings, secrets redacted
 ///
 /// If settings are invalid, it lists all problems and exits with code 2. It reads the master key if there is one, and does
-/// not open the database.
+/// not open the database unless --connect is given. Then it looks whether the database answers, has a schema that this
+/// program can serve, is opened by the master key, and has the same time, and how many files may be open; nothing is created
+/// or changed. If something is not good, it exits with code 1.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   mintmark --config prod.toml check
+  mintmark --config prod.toml check --connect
   mintmark check --json | jq .settings")]
 pub(super) struct Check {
+    /// Look at the database and its master key too
+    #[arg(long)]
+    connect: bool,
     #[command(flatten)]
     format: Format,
 }
 
 impl Check {
-    pub(super) fn run(self, global: &Global) -> Result<(), Failure> {
+    pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
         let settings = global.settings_or_problems().and_then(|settings| {
             master_key_problem(&settings)
                 .map_or(Ok(settings), |problem| Err(SettingsError { problems: vec![problem] }))
         });
         match settings {
-            Ok(settings) if self.format.json => {
-                let document =
-                    json!({ "ok": true, "settings": settings.effective(), "warnings": warnings(&settings) });
-                Ok(output::json(&document)?)
+            Ok(settings) => {
+                let findings = if self.connect { Some(look(&settings).await) } else { None };
+                self.print(&settings, findings.as_deref())?;
+                match findings.iter().flatten().find(|found| !found.ok) {
+                    Some(found) => Err(Failure::Fault(format!("{}: {}", found.what, found.detail))),
+                    None => Ok(()),
+                }
             }
-            Ok(settings) => Ok(print(&settings)?),
             Err(error) if self.format.json => {
                 output::json(&json!({ "ok": false, "problems": error.problems }))?;
                 Err(error.into())
@@ -42,6 +53,51 @@ impl Check {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+impl Check {
+    fn print(&self, settings: &Settings, findings: Option<&[Finding]>) -> std::io::Result<()> {
+        if !self.format.json {
+            print(settings)?;
+            for Finding { what, ok, detail } in findings.unwrap_or_default() {
+                output::line(format_args!("{:10}  {what}: {detail}", if *ok { "ok" } else { "NOT GOOD" }))?;
+            }
+            return Ok(());
+        }
+        let ok = findings.unwrap_or_default().iter().all(|found| found.ok);
+        let mut document =
+            json!({ "ok": ok, "settings": settings.effective(), "warnings": warnings(settings) });
+        if let (Some(findings), Some(members)) = (findings, document.as_object_mut()) {
+            let found =
+                |Finding { what, ok, detail }: &Finding| json!({ "check": what, "ok": ok, "detail": detail });
+            members.insert("connected".to_owned(), findings.iter().map(found).collect());
+        }
+        output::json(&document)
+    }
+}
+
+/// What `--connect` looks at.
+async fn look(settings: &Settings) -> Vec<Finding> {
+    let mut findings = inspect(settings, &SystemClock).await;
+    findings.extend(open_files(settings));
+    findings
+}
+
+/// Files beside connections: the database, the log, sockets that listen.
+const OTHER_FILES: f64 = 64.0;
+
+fn open_files(settings: &Settings) -> Option<Finding> {
+    let (_, limit) = max_open_files()?;
+    let connections = u32::try_from(settings.server.max_connections).unwrap_or(u32::MAX);
+    let needed = f64::from(connections) + f64::from(settings.database.max_connections) + OTHER_FILES;
+    // The service works with less, with fewer connections at a time.
+    let advice = if limit >= needed {
+        ""
+    } else {
+        ": raise the limit (`ulimit -n`, LimitNOFILE= of systemd), or lower server.max_connections"
+    };
+    let detail = format!("{limit} may be open, and {needed} may be needed{advice}");
+    Some(Finding { what: "open_files", ok: true, detail })
 }
 
 fn print(settings: &Settings) -> std::io::Result<()> {
@@ -74,7 +130,12 @@ fn master_key_problem(settings: &Settings) -> Option<Problem> {
             ("keys.master_key", MasterKey::parse(text.expose()).map_err(MasterKeyError::Text).err()?)
         }
         MasterKeySetting::File { path, explicit } if *explicit || path.exists() => {
-            ("keys.master_key_file", MasterKey::read(path).err()?)
+            let error = match MasterKey::read(path).err()? {
+                // The database is not asked, so it is not known whether it needs one.
+                MasterKeyError::Missing(path) => MasterKeyError::NamedMissing(path),
+                error => error,
+            };
+            ("keys.master_key_file", error)
         }
         MasterKeySetting::File { .. } => return None,
     };

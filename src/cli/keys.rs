@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::confirm::Confirm;
+use super::generate_master::GenerateMaster;
 use super::opened::Opened;
 use super::output::Format;
 use super::target::{Connection, List, OnKey, Target, UseCase};
@@ -56,6 +57,11 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         new_master_key_file: PathBuf,
     },
+    /// Generate a master key for a new database; no database is opened
+    #[command(
+        after_help = "Examples:\n  mintmark keys generate-master data/master.key\n  mintmark keys generate-master | vault kv put secret/mintmark key=-"
+    )]
+    GenerateMaster(GenerateMaster),
 }
 
 #[derive(Debug, Subcommand)]
@@ -133,6 +139,7 @@ impl Keys {
                 };
                 Target::with(global, &connection, async |target| act(verb, pem, target, format).await).await
             }
+            Verb::GenerateMaster(generate) => generate.run(format),
             Verb::Rewrap { new_master_key_file } => {
                 connection.must_be_local("mintmark keys rewrap")?;
                 let change =

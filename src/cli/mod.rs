@@ -14,6 +14,7 @@ mod clients;
 mod completion;
 mod confirm;
 mod failure;
+mod generate_master;
 mod healthcheck;
 mod http;
 mod keys;
@@ -149,7 +150,7 @@ impl Cli {
         let outcome = match self.command.unwrap_or(Command::Serve(serve::Serve {})) {
             Command::Serve(command) => command.run(global).await,
             Command::Quickstart(command) => Box::pin(command.run(global)).await,
-            Command::Check(command) => command.run(global),
+            Command::Check(command) => command.run(global).await,
             Command::Migrate(command) => command.run(global).await,
             Command::Bootstrap(command) => command.run(global).await,
             Command::Workspaces(command) => command.run(global).await,

@@ -30,8 +30,15 @@ impl Serve {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
         let (settings, listeners) = bind(global)?;
         let _log = start_serving_log(&settings.log);
-        let signals = Signals::listen()?;
-        let app = App::build(settings.clone(), Arc::new(SystemClock)).await?;
+        let mut signals = Signals::listen()?;
+        let app = tokio::select! {
+            app = App::build(settings.clone(), Arc::new(SystemClock)) => app?,
+            // It may have to wait for another process to open the database.
+            asked = signals.stop_before_serving() => {
+                tracing::info!("{}: stopped before anything was served", asked.name());
+                return Ok(());
+            }
+        };
         announce(&settings, &listeners, &app).await?;
         signals.serve(app, listeners, Ending::Drained, std::future::pending()).await
     }
@@ -126,6 +133,16 @@ impl Signals {
             _ = self.terminate.recv() => Asked::Terminate,
             _ = self.interrupt.recv() => Asked::Interrupt,
             _ = self.hang_up.recv() => Asked::Reload,
+        }
+    }
+
+    /// Waits for the next signal that asks to stop. There is nothing to read again yet.
+    async fn stop_before_serving(&mut self) -> Asked {
+        loop {
+            match self.next().await {
+                Asked::Reload => {}
+                stop => return stop,
+            }
         }
     }
 

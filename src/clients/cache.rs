@@ -4,6 +4,7 @@
 //! was under way during a change is thrown away.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quick_cache::sync::Cache as QuickCache;
@@ -22,6 +23,8 @@ const REMEMBERED_CHANGES: usize = 4096;
 pub(crate) struct CredentialCache {
     entries: QuickCache<Arc<str>, Option<Arc<Credentials>>>,
     invalidations: Mutex<Invalidations>,
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -36,6 +39,8 @@ impl Default for CredentialCache {
         Self {
             entries: QuickCache::new(CAPACITY),
             invalidations: Mutex::new(Invalidations { floor: 0, recent: VecDeque::new() }),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
         }
     }
 }
@@ -44,7 +49,15 @@ impl CredentialCache {
     /// `Some(None)` for a client that is known not to exist.
     #[expect(clippy::option_option, reason = "not in memory and known not to exist are two things")]
     pub(super) fn get(&self, client_id: &str) -> Option<Option<Arc<Credentials>>> {
-        self.entries.get(client_id)
+        let found = self.entries.get(client_id);
+        let counter = if found.is_some() { &self.hits } else { &self.misses };
+        counter.fetch_add(1, Ordering::Relaxed);
+        found
+    }
+
+    /// How often a client was in memory, and how often not.
+    pub(super) fn hits_and_misses(&self) -> (u64, u64) {
+        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
     }
 
     /// How many clients are in memory.

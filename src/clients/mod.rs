@@ -72,6 +72,11 @@ impl Clients {
         }
     }
 
+    /// How often a client that was asked for was in memory, and how often not.
+    pub fn cache_hits_and_misses(&self) -> (u64, u64) {
+        self.cache.hits_and_misses()
+    }
+
     /// How many clients are held in memory.
     pub fn cached(&self) -> usize {
         self.cache.len()

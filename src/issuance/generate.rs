@@ -59,7 +59,8 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Error::NotFound`] for the client; [`Error::Conflict`] while the client may not have tokens, or no key signs them;
-    /// [`Error::Invalid`]; [`Error::LacksSome`] if the client has more permissions than the caller.
+    /// [`Error::Invalid`]; [`Error::LacksSome`] if the client has more permissions than the caller;
+    /// [`Error::Clock`] while the clock is too far from that of the database.
     pub async fn generate(
         &self,
         caller: &Manager,
@@ -68,6 +69,7 @@ impl Issuer {
         save: Option<SaveReply<'_, GeneratedToken>>,
     ) -> Result<GeneratedToken, Error> {
         let client = self.tokens.client_to_issue_for(caller, client_id).await?;
+        self.ledger.clock_must_agree()?;
         wanted.check(&client)?;
         let now = self.kernel.clock.now();
         let token = |client: &Credentials| Wanted {

@@ -308,8 +308,7 @@ impl Issuer {
             // RFC 9068 requires `exp`, so a token without it is not `at+jwt`.
             (Lifetime::Never, NeverExpiresExp::Omit) => (None, TokenTyp::Jwt),
         };
-        let failed =
-            |error: &dyn std::fmt::Display| tracing::error!(%error, kid = key.kid(), "signing failed");
+        let failed = |error: &dyn std::fmt::Display| tracing::error!(failure = "signing", %error, kid = key.kid(), "signing failed");
         let own = Own {
             client_id: &client.client_id,
             workspace_id: &client.workspace_id,
@@ -323,7 +322,7 @@ impl Issuer {
             Cow::Borrowed(_) => self.claims.write(&client.offer.whole_claims, own),
             Cow::Owned(grant) => self.claims.write(&GrantClaims::of(grant), own),
         };
-        key.sign_jwt(typ, &json).map_err(|error| failed(&error))
+        self.ring.sign(key, typ, &json).map_err(|error| failed(&error))
     }
 }
 

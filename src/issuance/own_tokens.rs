@@ -17,7 +17,15 @@ pub(super) struct OwnChecks {
     own_audience: Checks,
     /// Tokens of any audience.
     any_audience: Checks,
+    /// Tokens of any audience that are to be revoked.
+    to_revoke: Checks,
 }
+
+/// How far in the future a token may begin, in seconds: the clock of the replica that issued it may be ahead of ours.
+const START_LEEWAY: i64 = 60;
+
+/// For how long after its end a token is still revoked, in seconds: by the clock of another replica it may be live.
+const REVOKED_AFTER_END: u32 = 60;
 
 impl OwnChecks {
     /// The checks of tokens issued by `issuer`.
@@ -27,10 +35,14 @@ impl OwnChecks {
     pub(super) fn new(issuer: &str) -> Result<Self, String> {
         let failed = |error: BuildError| error.to_string();
         let builder = || Verifier::builder(issuer, issuer).leeway_seconds(0);
-        let all_forms = builder().allow_never_expiring(true).allow_bound(true);
+        let all_forms = || builder().allow_never_expiring(true).allow_bound(true);
+        let any_audience = all_forms().checks().map_err(failed)?.any_audience();
+        let to_revoke =
+            all_forms().leeway_seconds(REVOKED_AFTER_END).checks().map_err(failed)?.any_audience();
         Ok(Self {
-            own_audience: builder().checks().map_err(failed)?,
-            any_audience: all_forms.checks().map_err(failed)?.any_audience(),
+            own_audience: builder().checks().map_err(failed)?.start_leeway_seconds(START_LEEWAY),
+            any_audience: any_audience.start_leeway_seconds(START_LEEWAY),
+            to_revoke: to_revoke.start_leeway_seconds(i64::MAX),
         })
     }
 }
@@ -69,7 +81,7 @@ impl Issuer {
     }
 
     /// The same for an access token of any audience, including never-expiring ones in both forms and bound ones: the
-    /// caller checks the proof that `cnf` asks for. For introspection, revocation and forward-auth.
+    /// caller checks the proof that `cnf` asks for. For introspection and forward-auth.
     ///
     /// # Errors
     /// Why the token is invalid.
@@ -97,6 +109,15 @@ impl Issuer {
         let key = keys.iter().find(|key| key.kid == kid);
         // Base64url of as many bytes as the modulus has (RFC 8017 §8).
         key.is_some_and(|key| signature.len() < key.n.map_or(SIGNATURE_CHARACTERS, str::len))
+    }
+
+    /// The same for a token that is to be revoked: whatever carries our signature, whenever it begins by this clock, until
+    /// a minute after its end. What is not recorded now would be live again when the clock is set right.
+    ///
+    /// # Errors
+    /// Why the token opens nothing, by no clock.
+    pub fn verify_to_revoke(&self, _: Confirmed, token: &str) -> Result<AccessTokenClaims, VerifyError> {
+        self.own_checks.to_revoke.verify(token, &self.ring.key_set(), self.kernel.clock.now())
     }
 
     /// Whether `token` claims to be another kind of JWT that is signed here: a status list or an introspection response.

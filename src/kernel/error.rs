@@ -52,6 +52,9 @@ pub enum Error {
     /// The change counter was not confirmed for too long; answers might be out of date.
     #[error("the database has not answered for too long: repeat the request later")]
     Stale,
+    /// The clock of this machine cannot be trusted with this; the text says why.
+    #[error("{0}")]
+    Clock(&'static str),
     /// The transaction that a token shared with others failed; the text is the reason.
     #[error("{0}")]
     SharedTransaction(String),
@@ -94,6 +97,17 @@ impl From<SealError> for Error {
 }
 
 impl Error {
+    /// Which kind of failure it is, for the log: silence of the database (`stall`) is not a refusal.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Storage(error) => error.kind(),
+            Self::Stale => "stale",
+            Self::Clock(_) => "clock",
+            Self::Crypto(_) => "crypto",
+            _ => "other",
+        }
+    }
+
     /// An error of one field.
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::Invalid(vec![FieldError::new(pointer, detail)])

@@ -163,6 +163,7 @@ impl From<Error> for Problem {
                 Kind::Unavailable,
                 "The API client or its signing key was changed at the same time, twice; repeat the request",
             ),
+            Error::Clock(why) => Self::new(Kind::Unavailable, capitalised(why)),
             Error::Stale | Error::Storage(_) | Error::SharedTransaction(_) | Error::Crypto(_) => Self::new(
                 Kind::Unavailable,
                 "The service cannot reach its database or confirm its state: try again",

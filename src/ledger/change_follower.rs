@@ -3,9 +3,10 @@
 //!
 //! A background job polls every [`POLL_MILLIS`]. A request that finds the last confirmation older than [`FRESH_MILLIS`]
 //! polls by itself, so a change made in another process takes effect within a second even if the background job is late.
-//! After [`STALE_MILLIS`] without an answer, memory is no longer trusted.
+//! After [`STALE_MILLIS`] without an answer, memory is no longer trusted. A poll has [`POLL_LIMIT`]; when it fails, all
+//! requests that wait for it are answered by that failure, so that a database that hangs does not make a queue.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -13,10 +14,12 @@ use tokio::sync::Mutex;
 use super::Ledger;
 use crate::kernel::Error;
 use crate::model::clock::Clock;
-use crate::storage::{ChangeWatch, Changes, Storage};
+use crate::storage::{ChangeWatch, Changes, Storage, StorageError};
 
 /// How often the counter is polled in the background.
 pub const POLL_MILLIS: u64 = 400;
+/// How long a poll may take.
+const POLL_LIMIT: Duration = Duration::from_millis(1_500);
 /// How old a confirmation may be before a request polls by itself.
 const FRESH_MILLIS: i64 = 900;
 /// How long a request waits for a poll of another one before it uses what is in memory.
@@ -42,15 +45,37 @@ pub struct Confirmed(());
 #[derive(Debug)]
 pub(super) struct ChangeFollower {
     watch: Mutex<ChangeWatch>,
+    /// Of the wall clock, which also goes on while the machine is suspended.
     confirmed_at_millis: AtomicI64,
+    /// Of monotonic time, which is never set back.
+    confirmed_at_monotonic: AtomicI64,
+    /// How many polls failed, and whether the last one did.
+    failed_polls: AtomicU64,
+    last_poll_failed: AtomicBool,
 }
 
 impl ChangeFollower {
     /// Starts at the current value of the counter.
     pub(super) async fn start(storage: &Storage, clock: &dyn Clock) -> Result<(Self, i64), Error> {
-        let confirmed_at_millis = AtomicI64::new(clock.now_millis());
+        let (now, monotonic) = clock.both_millis();
         let (watch, seq) = storage.watch_changes().await?;
-        Ok((Self { watch: Mutex::new(watch), confirmed_at_millis }, seq))
+        let follow = Self {
+            watch: Mutex::new(watch),
+            confirmed_at_millis: AtomicI64::new(now),
+            confirmed_at_monotonic: AtomicI64::new(monotonic),
+            failed_polls: AtomicU64::new(0),
+            last_poll_failed: AtomicBool::new(false),
+        };
+        Ok((follow, seq))
+    }
+
+    /// Whether the last poll failed.
+    pub(super) fn last_poll_failed(&self) -> bool {
+        self.last_poll_failed.load(Ordering::Acquire)
+    }
+
+    fn failed_polls(&self) -> u64 {
+        self.failed_polls.load(Ordering::Acquire)
     }
 }
 
@@ -65,24 +90,53 @@ impl Ledger {
     }
 
     async fn poll_locked(&self, watch: &mut ChangeWatch) -> Result<(), Error> {
+        let outcome = match tokio::time::timeout(POLL_LIMIT, self.ask(watch)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Error::Storage(StorageError::Stalled("it was asked what changed".to_owned()))),
+        };
+        self.follower.last_poll_failed.store(outcome.is_err(), Ordering::Release);
+        if outcome.is_err() {
+            self.follower.failed_polls.fetch_add(1, Ordering::AcqRel);
+        }
+        outcome
+    }
+
+    /// The first poll, at the start, which may take its time.
+    pub(super) async fn look_first(&self) -> Result<(), Error> {
+        let mut watch = self.follower.watch.lock().await;
+        self.ask(&mut watch).await
+    }
+
+    async fn ask(&self, watch: &mut ChangeWatch) -> Result<(), Error> {
+        let clock = self.kernel.clock.as_ref();
+        self.clocks.look(clock);
         // When it was asked, not when the answer came: the answer confirms what was true then.
-        let asked_at = self.kernel.clock.now_millis();
+        let (asked_at, asked_at_monotonic) = clock.both_millis();
         let changes = self.kernel.storage.poll_changes(watch).await?;
+        self.clocks.compare(clock, watch.database_millis(), asked_at);
         self.apply(&changes);
         for cache in &self.caches {
             cache.catch_up().await?;
         }
         self.follower.confirmed_at_millis.store(asked_at, Ordering::Release);
+        self.follower.confirmed_at_monotonic.store(asked_at_monotonic, Ordering::Release);
         Ok(())
     }
 
-    /// How many milliseconds ago the counter was last confirmed.
+    /// How many milliseconds ago the counter was last confirmed: by the clock that says more, since one may have been set
+    /// back, and the other does not move while the machine is suspended.
     pub fn confirmed_millis_ago(&self) -> i64 {
-        self.kernel
-            .clock
-            .now_millis()
-            .saturating_sub(self.follower.confirmed_at_millis.load(Ordering::Acquire))
-            .max(0)
+        let (now, monotonic) = self.kernel.clock.both_millis();
+        let by_wall = now.saturating_sub(self.follower.confirmed_at_millis.load(Ordering::Acquire));
+        let by_monotonic =
+            monotonic.saturating_sub(self.follower.confirmed_at_monotonic.load(Ordering::Acquire));
+        by_wall.max(by_monotonic).max(0)
+    }
+
+    /// How fresh memory is, without asking.
+    pub(super) fn freshness_as_known(&self) -> Freshness {
+        let age = self.confirmed_millis_ago();
+        if age <= STALE_MILLIS { Freshness::Confirmed } else { Freshness::Stale(age) }
     }
 
     /// Makes sure that memory is at most a second behind, polling if it must. On the hot path this is one atomic load.
@@ -106,6 +160,7 @@ impl Ledger {
     async fn refresh(&self, stale_millis: i64) -> Freshness {
         // Another request may be polling already. Its answer may miss a change made after it asked, so it counts only if
         // it is recent enough. Waiting without limit is only worth it for memory that is too old to use.
+        let failed_before = self.follower.failed_polls();
         let waiting = self.follower.watch.lock();
         let watch = if self.confirmed_millis_ago() <= stale_millis {
             tokio::time::timeout(POLL_WAIT, waiting).await.ok()
@@ -113,13 +168,15 @@ impl Ledger {
             Some(waiting.await)
         };
         let outcome = match watch {
+            // What was waited for has failed: asking again, one after the other, would fail as late.
+            Some(_) if self.follower.failed_polls() != failed_before => Ok(()),
             Some(mut watch) if self.confirmed_millis_ago() > FRESH_MILLIS => {
                 self.poll_locked(&mut watch).await
             }
             Some(_) | None => Ok(()),
         };
         if let Err(error) = outcome {
-            tracing::warn!(%error, "the change counter could not be confirmed");
+            tracing::warn!(failure = error.kind(), %error, "the change counter could not be confirmed");
         }
         let age = self.confirmed_millis_ago();
         if age <= stale_millis { Freshness::Confirmed } else { Freshness::Stale(age) }
@@ -141,8 +198,9 @@ impl Ledger {
     /// longer.
     ///
     /// # Errors
-    /// [`Error::Stale`].
+    /// [`Error::Stale`]; [`Error::Clock`] while the clock is too far from that of the database.
     pub async fn confirm_to_issue(&self) -> Result<(), Error> {
+        self.clock_must_agree()?;
         match self.freshness().await {
             Freshness::Confirmed => Ok(()),
             Freshness::Stale(age)

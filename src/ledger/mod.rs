@@ -5,9 +5,11 @@ mod audit;
 mod cache;
 mod change_follower;
 mod clean_up;
+mod clocks;
 mod dto;
 mod idempotency;
 mod record;
+mod vitals;
 
 use std::sync::Arc;
 
@@ -18,14 +20,19 @@ pub(crate) use cache::Cache;
 pub use change_follower::{Confirmed, Freshness, POLL_MILLIS};
 pub use idempotency::{IdempotentRequest, SaveReply, SavedReply};
 pub(crate) use record::{Subject, differences};
+pub use vitals::{BEAT_MILLIS, Unwell};
 
 use change_follower::ChangeFollower;
+use clocks::Clocks;
+use vitals::Vitals;
 
 /// Writes audit events, mails and saved replies, commits changes, and follows the change counter.
 #[derive(Debug)]
 pub struct Ledger {
     kernel: Arc<Kernel>,
     follower: ChangeFollower,
+    clocks: Clocks,
+    vitals: Vitals,
     caches: Vec<Arc<dyn Cache>>,
 }
 
@@ -35,10 +42,16 @@ impl Ledger {
     /// # Errors
     /// [`Error::Storage`] if the change counter cannot be read.
     pub(crate) async fn start(kernel: Arc<Kernel>, caches: Vec<Arc<dyn Cache>>) -> Result<Self, Error> {
-        let (follower, seq) = ChangeFollower::start(&kernel.storage, kernel.clock.as_ref()).await?;
+        let clock = kernel.clock.as_ref();
+        let (follower, seq) = ChangeFollower::start(&kernel.storage, clock).await?;
+        let clocks = Clocks::start(clock, kernel.storage.last_instant().await?);
+        let vitals = Vitals::start(clock);
         for cache in &caches {
             cache.invalidate_all(seq);
         }
-        Ok(Self { kernel, follower, caches })
+        let ledger = Self { kernel, follower, clocks, vitals, caches };
+        // Compares the clock with that of the database before anything is made by it.
+        ledger.look_first().await?;
+        Ok(ledger)
     }
 }

@@ -104,11 +104,15 @@ impl From<Error> for Problem {
             }
             Error::ChangedAgain => Some((header::RETRY_AFTER, retry_after::AT_ONCE.to_string())),
             Error::Stale => {
-                tracing::warn!(%error, "refused: what is in memory may be out of date");
+                tracing::warn!(failure = error.kind(), %error, "refused: what is in memory may be out of date");
+                Some((header::RETRY_AFTER, retry_after::SECONDS.to_string()))
+            }
+            Error::Clock(why) => {
+                tracing::warn!(failure = error.kind(), "refused: {why}");
                 Some((header::RETRY_AFTER, retry_after::SECONDS.to_string()))
             }
             Error::Storage(_) | Error::SharedTransaction(_) | Error::Crypto(_) => {
-                tracing::error!(%error, "a request of the management API failed");
+                tracing::error!(failure = error.kind(), %error, "a request of the management API failed");
                 Some((header::RETRY_AFTER, retry_after::SECONDS.to_string()))
             }
             _ => None,

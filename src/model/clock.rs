@@ -1,8 +1,9 @@
 //! Time as an input: the service reads a [`Clock`] that is passed in, so that tests can set the time.
 
 use std::fmt::Debug;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -18,6 +19,21 @@ pub trait Clock: Send + Sync + Debug {
     /// Milliseconds since the Unix epoch.
     fn now_millis(&self) -> i64;
 
+    /// Milliseconds since some moment of this process. Unlike [`Clock::now_millis`] it never goes back and is never set,
+    /// so durations are measured by it.
+    fn monotonic_millis(&self) -> i64;
+
+    /// [`Clock::now_millis`] and [`Clock::monotonic_millis`] of one moment.
+    fn both_millis(&self) -> (i64, i64) {
+        (self.now_millis(), self.monotonic_millis())
+    }
+
+    /// By how many milliseconds this clock is ahead of another (behind: negative), which showed `theirs` at some moment
+    /// since this one showed `asked_at`. How long the answer took is not taken for a difference.
+    fn ahead_of(&self, theirs: i64, asked_at: i64) -> i64 {
+        if theirs < asked_at { asked_at - theirs } else { (self.now_millis() - theirs).min(0) }
+    }
+
     /// Whole seconds since the Unix epoch, rounded down, so that `iat` is never ahead of the clock.
     fn now(&self) -> UnixSeconds {
         self.now_millis().div_euclid(1000)
@@ -28,6 +44,10 @@ pub trait Clock: Send + Sync + Debug {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
+/// A moment of this process, from which monotonic time is counted.
+#[expect(clippy::disallowed_methods, reason = "this is the one place where the machine's clock is read")]
+static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
+
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place where the machine's clock is read")]
     fn now_millis(&self) -> i64 {
@@ -36,32 +56,90 @@ impl Clock for SystemClock {
             Err(_) => 0,
         }
     }
+
+    fn monotonic_millis(&self) -> i64 {
+        i64::try_from(BEGINNING.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+/// Measures how long something takes, for the metrics. Nothing is decided by it.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Begins now.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a duration is measured here, and nothing is decided by it"
+    )]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// The time since the beginning.
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
 }
 
 /// A clock that moves only when it is moved. For tests, benches and simulations.
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    monotonic_millis: AtomicI64,
+    /// What it shows beyond its monotonic time.
+    offset_millis: AtomicI64,
+    /// By how much it is ahead of the clock of the database.
+    ahead_millis: AtomicI64,
+}
 
 impl ManualClock {
     /// A clock at `now` (Unix seconds).
     pub fn at(now: UnixSeconds) -> Self {
-        Self(AtomicI64::new(now.saturating_mul(1000)))
+        Self {
+            monotonic_millis: AtomicI64::new(0),
+            offset_millis: AtomicI64::new(now.saturating_mul(1000)),
+            ahead_millis: AtomicI64::new(0),
+        }
     }
 
-    /// Moves the clock forward by `seconds` (backward if negative).
+    /// Lets `seconds` pass.
     pub fn advance(&self, seconds: i64) {
-        self.0.fetch_add(seconds.saturating_mul(1000), Ordering::SeqCst);
+        self.advance_millis(seconds.saturating_mul(1000));
     }
 
-    /// Moves the clock forward by `millis` (backward if negative).
+    /// Lets `millis` pass.
     pub fn advance_millis(&self, millis: i64) {
-        self.0.fetch_add(millis, Ordering::SeqCst);
+        self.monotonic_millis.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// Sets the clock forward by `seconds` (back if negative), while no time passes.
+    pub fn leap(&self, seconds: i64) {
+        self.offset_millis.fetch_add(seconds.saturating_mul(1000), Ordering::SeqCst);
+    }
+
+    /// From now on the clock of the database is `seconds` behind this one (ahead if negative). Until then they agree:
+    /// that of the database shows the present, and this one what a test set.
+    pub fn be_ahead_of_database(&self, seconds: i64) {
+        self.ahead_millis.store(seconds.saturating_mul(1000), Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now_millis(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
+        self.both_millis().0
+    }
+
+    fn monotonic_millis(&self) -> i64 {
+        self.both_millis().1
+    }
+
+    fn both_millis(&self) -> (i64, i64) {
+        let monotonic = self.monotonic_millis.load(Ordering::SeqCst);
+        (monotonic + self.offset_millis.load(Ordering::SeqCst), monotonic)
+    }
+
+    fn ahead_of(&self, _theirs: i64, _asked_at: i64) -> i64 {
+        self.ahead_millis.load(Ordering::SeqCst)
     }
 }
 

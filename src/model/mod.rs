@@ -9,6 +9,7 @@ pub(crate) mod description;
 pub mod expiry;
 pub mod field_errors;
 pub mod grant;
+pub mod histogram;
 pub mod ids;
 pub mod key;
 pub mod mail;

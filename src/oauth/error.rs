@@ -120,7 +120,7 @@ impl OAuthError {
 
     /// The database or the like failed. The cause is logged here, once, and is not in the reply.
     pub fn unavailable(error: &Error) -> Self {
-        tracing::error!(%error, "the request could not be served");
+        tracing::error!(failure = error.kind(), %error, "the request could not be served");
         Self::Unavailable
     }
 }

@@ -80,7 +80,7 @@ async fn answer(
     // A request that names the signed form gets it (RFC 9701 §4), unless JSON has a higher weight.
     if negotiate::names_media_type(request, SIGNED, JSON) {
         let signed = services.issuer.sign_introspection(&asker.client_id, &reply).map_err(|_| {
-            tracing::error!("no active signing key of the platform's algorithm");
+            tracing::error!(failure = "no_key", "no active signing key of the platform's algorithm");
             OAuthError::Unavailable
         })?;
         response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(SIGNED)));

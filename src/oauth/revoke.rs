@@ -40,7 +40,7 @@ async fn revoke(
     services: &Services,
 ) -> Result<(), OAuthError> {
     let (client, token) = (caller.credentials(), caller.form().token());
-    let claims = match services.issuer.verify_any_audience(*caller.confirmation(), token) {
+    let claims = match services.issuer.verify_to_revoke(*caller.confirmation(), token) {
         Ok(claims) => claims,
         Err(_) if services.issuer.is_other_kind(token) => return Err(OAuthError::UnsupportedTokenType),
         // It opens nothing, which is all that was asked for (RFC 7009 §2.2).

@@ -74,9 +74,14 @@ impl From<StatusListError> for Refusal {
     fn from(why: StatusListError) -> Self {
         match why {
             StatusListError::NoKey => {
-                tracing::error!("a status list cannot be signed: there is no active key for it");
+                tracing::error!(
+                    failure = "no_key",
+                    "a status list cannot be signed: there is no active key for it"
+                );
             }
-            StatusListError::Unavailable(error) => tracing::error!(%error, "a status list cannot be read"),
+            StatusListError::Unavailable(error) => {
+                tracing::error!(failure = error.kind(), %error, "a status list cannot be had");
+            }
         }
         Self::Unavailable
     }

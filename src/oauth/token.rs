@@ -133,7 +133,7 @@ async fn issue<'a>(caller: &'a Authenticated<TokenForm>, issuer: &Issuer) -> Res
         IssueError::ClientChanged => OAuthError::InvalidClient,
         IssueError::ChangedAgain => OAuthError::ChangedAgain,
         IssueError::NoKey => {
-            tracing::error!("no active signing key of the needed algorithm and class");
+            tracing::error!(failure = "no_key", "no active signing key of the needed algorithm and class");
             OAuthError::Unavailable
         }
         IssueError::Unavailable(error) => OAuthError::unavailable(&error),

@@ -145,7 +145,7 @@ fn lacking(query: &str) -> Refusal {
 }
 
 fn unavailable(error: &Error) -> Refusal {
-    tracing::error!(%error, "the request could not be served");
+    tracing::error!(failure = error.kind(), %error, "the request could not be served");
     Refusal::Unavailable
 }
 

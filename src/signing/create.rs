@@ -91,8 +91,8 @@ impl Signing {
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::Invalid`]; [`Error::Conflict`] while another key of the same
-    /// algorithm and class is pending, or for a private key that was imported before; [`Error::AlreadyAnswered`],
-    /// [`Error::Storage`].
+    /// algorithm and class is pending, or for a private key that was imported before; [`Error::Clock`] while the clock is
+    /// doubtful; [`Error::AlreadyAnswered`], [`Error::Storage`].
     pub async fn create_signing_key(
         &self,
         caller: &Manager,
@@ -100,6 +100,7 @@ impl Signing {
         save: Option<SaveReply<'_, KeyRecord>>,
     ) -> Result<KeyRecord, Error> {
         caller.must_manage_platform("signing keys")?;
+        self.ledger.clock_must_be_settled()?;
         // Generating or parsing a key takes the processor, so it is done before the transaction begins.
         let (use_for, made) = new.make()?;
         let mut tx = self.kernel.storage.begin().await?;

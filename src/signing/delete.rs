@@ -1,6 +1,7 @@
 //! Deletes a signing key before the schedule does, on demand with every token that it signed.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use serde_json::json;
 
@@ -48,6 +49,7 @@ impl Signing {
             // A client whose first token of this key was being recorded was not among the locked ones, and the two
             // transactions waited for each other. By now that token is on record.
             Err(Error::Storage(error)) if error.is_deadlock() => {
+                self.repeated_deletions.fetch_add(1, Ordering::Relaxed);
                 self.try_to_delete_signing_key(caller, kid, ahead.as_ref(), expected).await
             }
             outcome => outcome,

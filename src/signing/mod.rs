@@ -28,6 +28,7 @@ mod sample;
 mod store;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clients::Clients;
 use crate::kernel::Kernel;
@@ -51,6 +52,7 @@ pub struct Signing {
     clients: Arc<Clients>,
     ring: Arc<KeyRing>,
     reloader: Arc<RingReloader>,
+    repeated_deletions: AtomicU64,
 }
 
 impl Signing {
@@ -61,6 +63,11 @@ impl Signing {
         ring: Arc<KeyRing>,
         reloader: Arc<RingReloader>,
     ) -> Self {
-        Self { kernel, ledger, clients, ring, reloader }
+        Self { kernel, ledger, clients, ring, reloader, repeated_deletions: AtomicU64::new(0) }
+    }
+
+    /// How many deletions of a key were repeated after a deadlock.
+    pub fn repeated_deletions(&self) -> u64 {
+        self.repeated_deletions.load(Ordering::Relaxed)
     }
 }

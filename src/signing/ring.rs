@@ -12,11 +12,13 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mintmark_verifier::KeySet;
 
-use super::handle::SigningHandle;
+use super::handle::{SigningHandle, TokenTyp};
 use super::jwk::PublicJwk;
 use super::key::{KeyError, KeyPair};
 use super::missing_key::MissingKey;
-use crate::model::clock::UnixSeconds;
+use super::private_key::SignError;
+use crate::model::clock::{Stopwatch, UnixSeconds};
+use crate::model::histogram::{Counted, Histogram};
 use crate::model::key::{Alg, Phase, SigningKey, UseFor};
 use crate::vault::root::Subkeys;
 
@@ -36,6 +38,8 @@ pub struct KeyRing {
     snapshot: ArcSwap<Snapshot>,
     /// Held while a snapshot is made, so that an older one never replaces a newer.
     loading: Mutex<()>,
+    /// How long signing took, in the order of [`Alg::ALL`].
+    signing: [Histogram; Alg::ALL.len()],
 }
 
 struct Snapshot {
@@ -49,7 +53,10 @@ struct Snapshot {
 }
 
 struct Signer {
+    /// From when it may sign; an active one whatever the clock says.
     from: UnixSeconds,
+    /// When it began, as stored.
+    since: UnixSeconds,
     handle: Arc<SigningHandle>,
 }
 
@@ -76,7 +83,7 @@ impl KeyRing {
     /// A ring without keys. `default_alg` is `tokens.signing_alg`.
     pub fn new(subkeys: Arc<Subkeys>, default_alg: Alg) -> Self {
         let snapshot = ArcSwap::from_pointee(Snapshot::new(i64::MIN, Vec::new(), &[]));
-        Self { subkeys, default_alg, snapshot, loading: Mutex::new(()) }
+        Self { subkeys, default_alg, snapshot, loading: Mutex::new(()), signing: Default::default() }
     }
 
     /// Replaces the snapshot by the stored keys as read when the change counter had the value `as_of`. Only keys that are
@@ -104,7 +111,8 @@ impl KeyRing {
                 }
             }
             match self.handle(key, &last) {
-                Ok(Some(handle)) => signers.push((key.phase, Signer { from: signs_from(key), handle })),
+                Ok(Some(handle)) => signers
+                    .push((key.phase, Signer { from: signs_from(key), since: key.activates_at, handle })),
                 Ok(None) => {}
                 Err(fault) => faults.push(fault),
             }
@@ -118,6 +126,32 @@ impl KeyRing {
         let signers = signers.into_iter().map(|(_, signer)| signer).collect();
         self.snapshot.store(Arc::new(Snapshot::new(as_of, signers, &publish)));
         faults
+    }
+
+    /// Signs by `key`, and counts how long it took.
+    pub fn sign(&self, key: &SigningHandle, typ: TokenTyp, claims: &[u8]) -> Result<String, SignError> {
+        let began = Stopwatch::start();
+        let signed = key.sign_jwt(typ, claims);
+        let place = Alg::ALL.iter().position(|alg| *alg == key.alg());
+        if let Some(times) = place.and_then(|place| self.signing.get(place)) {
+            times.observe(began.elapsed());
+        }
+        signed
+    }
+
+    /// How long signing access tokens took, by algorithm.
+    pub fn signing_timings(&self) -> Vec<(&'static str, Counted)> {
+        Alg::ALL.iter().zip(&self.signing).map(|(alg, times)| (alg.as_str(), times.counted())).collect()
+    }
+
+    /// Since when the key has signed that signs tokens of this class by the default algorithm at `now`.
+    pub fn signs_since(&self, use_for: UseFor, now: UnixSeconds) -> Option<UnixSeconds> {
+        let signs = |signer: &&Signer| {
+            signer.handle.alg() == self.default_alg
+                && signer.handle.use_for() == use_for
+                && signer.from <= now
+        };
+        self.snapshot.load().signers.iter().find(signs).map(|signer| signer.since)
     }
 
     /// The key that signs tokens of this class by this algorithm at `now`: a pending one from the instant it is due,

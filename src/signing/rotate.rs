@@ -18,8 +18,9 @@ impl Signing {
     /// Takes the steps that are due by the rotation schedule. Also creates the first keys, at the first start.
     ///
     /// # Errors
-    /// [`Error::Crypto`], [`Error::Storage`]; then nothing is changed.
+    /// [`Error::Crypto`], [`Error::Storage`]; then nothing is changed. [`Error::Clock`] while the clock is doubtful.
     pub async fn advance_signing_keys(&self) -> Result<(), Error> {
+        self.ledger.clock_must_be_settled()?;
         let mut tx = self.kernel.storage.begin().await?;
         let manual = self.take_due_steps(&mut tx, self.kernel.clock.now()).await?;
         self.commit_keys(tx).await?;
@@ -44,14 +45,17 @@ impl Signing {
         (!missing.is_empty()).then(|| missing.join("; "))
     }
 
-    /// Takes the due steps under the lock on key changes, which is held until the transaction ends. Returns the steps
-    /// that are left to a person.
+    /// Takes the due steps under the lock on key changes, which is held until the transaction ends; none while the clock is
+    /// doubtful. Returns the steps that are left to a person.
     pub(super) async fn take_due_steps(
         &self,
         tx: &mut Tx,
         now: UnixSeconds,
     ) -> Result<Vec<ManualStep>, Error> {
         tx.serialise_key_changes().await?;
+        if self.ledger.clock_must_be_settled().is_err() {
+            return Ok(Vec::new());
+        }
         let keys = tx.signing_keys().await?;
         let mut in_use = Vec::new();
         // Only a retiring key waits for its tokens.

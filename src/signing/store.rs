@@ -16,7 +16,8 @@ impl Signing {
     /// Seals and stores a new key, with its audit event.
     ///
     /// # Errors
-    /// [`Error::Conflict`] for a private key that was imported before; [`Error::Storage`].
+    /// [`Error::Clock`] while the clock is doubtful, since a key begins by it; [`Error::Conflict`] for a private key that
+    /// was imported before; [`Error::Storage`].
     pub(super) async fn store_new_key(
         &self,
         tx: &mut Tx,
@@ -26,6 +27,7 @@ impl Signing {
         placement: Placement,
         now: UnixSeconds,
     ) -> Result<SigningKey, Error> {
+        self.ledger.clock_must_be_settled()?;
         let Placement { phase, activates_at } = placement;
         let (subkeys, random) = (&self.kernel.subkeys, &self.kernel.random);
         let key = new.into_record(use_for, phase, now, activates_at, subkeys, random)?;

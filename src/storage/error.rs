@@ -8,6 +8,9 @@ pub enum StorageError {
     /// The database did not answer or refused; trying again may help.
     #[error("the database is unavailable: {0}")]
     Unavailable(#[source] sqlx::Error),
+    /// The database gave no answer in time: it hangs, is overloaded, or another writer holds what is needed.
+    #[error("the database does not answer in time: {0}")]
+    Stalled(String),
     /// Another change was first: a row exists already, is still referred to, or refers to one that was deleted.
     #[error("the change conflicts with another: {0}")]
     Conflict(String),
@@ -30,6 +33,18 @@ pub enum StorageError {
          what is there now"
     )]
     Moved(String),
+    /// A file that belongs to the open SQLite database is gone.
+    #[error(
+        "{log} was removed or replaced while {database} is served: what was committed last is in the open file alone. Stop \
+         the service in order (SIGTERM), which writes it into the database, and start it again; never remove files beside a \
+         database that is in use"
+    )]
+    LogGone {
+        /// The file.
+        log: String,
+        /// The database.
+        database: String,
+    },
     /// The copy could not be made.
     #[error("no backup was made: {0}")]
     Backup(String),
@@ -49,6 +64,28 @@ impl StorageError {
     }
 }
 
+impl StorageError {
+    /// Whether it is silence, and not a refusal.
+    pub fn is_stall(&self) -> bool {
+        matches!(self, Self::Stalled(_))
+    }
+
+    /// Whether a file of the open SQLite database is gone.
+    pub fn is_file_gone(&self) -> bool {
+        matches!(self, Self::Moved(_) | Self::LogGone { .. })
+    }
+
+    /// Which kind of failure it is, for the log: `stall`, `refusal`, …
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Stalled(_) => "stall",
+            Self::Damaged(_) => "damage",
+            error if error.is_file_gone() => "file_gone",
+            _ => "refusal",
+        }
+    }
+}
+
 impl From<sqlx::Error> for StorageError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
@@ -59,11 +96,24 @@ impl From<sqlx::Error> for StorageError {
             sqlx::Error::Database(db) if is_sqlite_damage(db.as_ref()) => {
                 Self::Damaged(db.message().to_owned())
             }
+            sqlx::Error::PoolTimedOut => Self::Stalled("no connection was free".to_owned()),
+            sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::TimedOut => Self::Stalled(io.to_string()),
+            sqlx::Error::Database(db) if is_wait(db.as_ref()) => Self::Stalled(db.message().to_owned()),
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => {
                 Self::Damaged(error.to_string())
             }
             _ => Self::Unavailable(error),
         }
+    }
+}
+
+/// Whether the engine gave up waiting: SQLite for another writer (`SQLITE_BUSY`), PostgreSQL for a lock, or for the end
+/// of a statement (`lock_not_available`, `query_canceled`).
+fn is_wait(error: &dyn sqlx::error::DatabaseError) -> bool {
+    let Some(code) = error.code() else { return false };
+    match error.try_downcast_ref::<sqlx::sqlite::SqliteError>() {
+        Some(_) => code.parse::<i64>().is_ok_and(|code| code & 0xff == 5),
+        None => matches!(&*code, "55P03" | "57014"),
     }
 }
 

@@ -11,6 +11,8 @@ mod signing;
 mod tenants;
 mod tokens;
 
+use std::sync::Arc;
+
 pub use clients::{ClientFilter, ClientOrder, ClientSort, StoredCredentials};
 pub use error::StorageError;
 pub use ledger::{AuditFilter, Change, ChangeWatch, Changes, StoredReply};
@@ -19,12 +21,16 @@ pub use tokens::{
     Ending, IssueCheck, IssueGuard, ListedTokens, Revoked, StoredStatusList, TokenFilter, TokenState,
 };
 
+use crate::model::clock::Stopwatch;
+pub use engine::{Backup, Inspection, SchemaState, Timings, Writes};
 use engine::{Db, DbTx};
 
 /// The database, opened and migrated. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Storage {
     db: Db,
+    writes: Arc<Writes>,
+    timings: Arc<Timings>,
 }
 
 impl Storage {
@@ -34,17 +40,63 @@ impl Storage {
     /// # Errors
     /// [`StorageError::Open`], [`StorageError::Migrate`] or [`StorageError::Damaged`], each saying what to do.
     pub async fn open(url: &str, max_connections: u32) -> Result<Self, StorageError> {
-        Ok(Self { db: Db::open(url, max_connections).await? })
+        Ok(Self {
+            db: Db::open(url, max_connections).await?,
+            writes: Arc::default(),
+            timings: Arc::default(),
+        })
     }
 
     /// Begins a transaction for a change.
     pub async fn begin(&self) -> Result<Tx, StorageError> {
-        Ok(Tx { db: self.db.begin().await?, changes: Vec::new() })
+        let began = Stopwatch::start();
+        let begun = self.db.begin().await;
+        self.timings.begin.observe(began.elapsed());
+        match begun {
+            Ok(db) => Ok(self.tx(db)),
+            // There is nothing to commit to.
+            Err(error) if error.is_file_gone() => self.writes.note(Err(error), true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Begins a transaction in which all reads see one state of the database.
+    async fn snapshot(&self) -> Result<Tx, StorageError> {
+        Ok(self.tx(self.db.snapshot().await?))
+    }
+
+    fn tx(&self, db: DbTx) -> Tx {
+        Tx { db, changes: Vec::new(), has_written: false, storage: self.clone() }
+    }
+
+    /// How long the database took.
+    pub fn timings(&self) -> &Timings {
+        &self.timings
+    }
+
+    /// How the commits of this process went.
+    pub fn writes(&self) -> &Writes {
+        &self.writes
     }
 
     /// Whether the database answers and has the schema this program was built with.
     pub async fn schema_is_current(&self) -> Result<bool, StorageError> {
         self.db.schema_is_current().await
+    }
+
+    /// Gives a bounded part of the space of deleted rows back to the file system. Returns whether there is more.
+    pub async fn give_back_space(&self) -> Result<bool, StorageError> {
+        self.db.give_back_space().await
+    }
+
+    /// How many connections are in use, and how many are idle.
+    pub fn connections(&self) -> (i64, i64) {
+        self.db.connections()
+    }
+
+    /// When this SQLite database was last backed up by [`Storage::back_up`], in Unix seconds; `None` if that is not known.
+    pub fn last_backup(&self) -> Option<i64> {
+        self.db.last_backup()
     }
 
     /// Closes all connections.
@@ -64,7 +116,7 @@ impl Storage {
                         sqlx::query(*sql).bind(id).bind(at).execute(&mut *tx).await?;
                     }
                 }
-                tx.commit().await?;
+                self.writes.note_failure(tx.commit().await)?;
             }
             Db::Postgres(pool) => {
                 for (id, at) in uses {
@@ -111,6 +163,9 @@ fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
 pub struct Tx {
     db: DbTx,
     changes: Vec<Change>,
+    /// Whether it has certainly written something, also if that raises no counter.
+    has_written: bool,
+    storage: Storage,
 }
 
 impl Tx {
@@ -123,10 +178,23 @@ impl Tx {
 
     /// Makes the change durable. Returns what it invalidates, with the values of the counter, for the caches of this
     /// process.
+    ///
+    /// # Errors
+    /// [`StorageError`]. [`StorageError::Moved`] and [`StorageError::LogGone`] may come after the commit, into a file that
+    /// nobody else can open: then it must not be acknowledged.
     pub async fn commit(mut self) -> Result<Changes, StorageError> {
-        let changes = self.record_changes().await?;
-        self.db.commit().await?;
-        Ok(changes)
+        let has_written = self.has_written || !self.changes.is_empty();
+        let storage = self.storage.clone();
+        let began = Stopwatch::start();
+        let commit = async {
+            let changes = self.record_changes().await?;
+            self.db.commit().await?;
+            storage.db.check_in_place()?;
+            Ok(changes)
+        };
+        let committed = commit.await;
+        storage.timings.commit.observe(began.elapsed());
+        storage.writes.note(committed, has_written)
     }
 
     /// Rolls back.

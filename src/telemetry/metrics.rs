@@ -1,21 +1,25 @@
-//! The metrics at `/metrics` (Prometheus text): requests, tokens, and the figures that `app::gauges` registers.
+//! The metrics at `/metrics` (Prometheus text, or OpenMetrics for who asks for it): requests, tokens, and the figures that `app::gauges` registers.
 //!
 //! Labels take only values that this program defines: route patterns, known methods, outcomes. Nothing a caller sends
 //! becomes a label. Each app has a registry of its own, so that two in one process do not add up.
 
-use std::fmt;
+mod collectors;
+mod process;
+mod prometheus;
+
 use std::sync::{Mutex, PoisonError};
 
-use actix_web::{HttpResponse, web};
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+
+use crate::model::histogram::Counted;
+use collectors::{Collected, CountedBy, CountedOnce, Durations, Read, Seconds};
 
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -151,7 +155,7 @@ impl Metrics {
     /// nor return less than before. `help` is one line without a full stop.
     pub fn counter_read_by(&self, name: &str, help: &str, read: impl Fn() -> u64 + Send + Sync + 'static) {
         let help = format!("{help}.");
-        let collected = Counted { name: name.to_owned(), help, read: Box::new(read) };
+        let collected = CountedOnce { name: name.to_owned(), help, read: Box::new(read) };
         self.registry().register_collector(Box::new(collected));
     }
 
@@ -175,17 +179,54 @@ impl Metrics {
         self.collect(name, help, Box::new(move || read().into_iter().map(with_names).collect()));
     }
 
+    /// Adds the gauge `mintmark_<name>_seconds`, of which `read` returns milliseconds.
+    pub fn seconds_read_by(&self, name: &str, help: &str, read: impl Fn() -> i64 + Send + Sync + 'static) {
+        let collected = Seconds { name: name.to_owned(), help: format!("{help}."), read: Box::new(read) };
+        self.registry().register_collector(Box::new(collected));
+    }
+
+    /// Adds the histogram `mintmark_<name>_seconds` with a label, of which `read` returns what was counted for each value.
+    pub fn histograms_read_by(
+        &self,
+        name: &str,
+        help: &str,
+        label: &'static str,
+        read: impl Fn() -> Vec<(&'static str, Counted)> + Send + Sync + 'static,
+    ) {
+        let help = format!("{help}.");
+        let collected = Durations { name: name.to_owned(), help, label, read: Box::new(read) };
+        self.registry().register_collector(Box::new(collected));
+    }
+
+    /// Adds the counter `mintmark_<name>_total` with a label.
+    pub fn counters_read_by(
+        &self,
+        name: &str,
+        help: &str,
+        label: &'static str,
+        read: impl Fn() -> Vec<(&'static str, u64)> + Send + Sync + 'static,
+    ) {
+        let help = format!("{help}.");
+        let collected = CountedBy { name: name.to_owned(), help, label, read: Box::new(read) };
+        self.registry().register_collector(Box::new(collected));
+    }
+
     fn collect(&self, name: &str, help: &str, read: Read) {
         let collected = Collected { name: name.to_owned(), help: format!("{help}."), read };
         self.registry().register_collector(Box::new(collected));
     }
 
-    /// All metrics as Prometheus text ([`CONTENT_TYPE`]).
+    /// All metrics as OpenMetrics text ([`CONTENT_TYPE`]).
     pub fn encode(&self) -> String {
         let mut text = String::with_capacity(4096);
         if let Err(why) = prometheus_client::encoding::text::encode(&mut text, &self.registry()) {
             tracing::error!(target: "mintmark::metrics", %why, "the metrics could not be encoded");
         }
+        // These have names without our prefix.
+        let end = text.strip_suffix(END).map_or(text.len(), str::len);
+        text.truncate(end);
+        process::write(&mut text);
+        text.push_str(END);
         text
     }
 
@@ -194,59 +235,29 @@ impl Metrics {
     }
 }
 
+/// The last line of OpenMetrics.
+const END: &str = "# EOF\n";
+
 /// `GET /metrics`
-pub async fn get(metrics: web::Data<Metrics>) -> HttpResponse {
-    HttpResponse::Ok().content_type(CONTENT_TYPE).body(metrics.encode())
-}
-
-type Labels = Vec<(&'static str, &'static str)>;
-type Read = Box<dyn Fn() -> Vec<(Labels, i64)> + Send + Sync>;
-
-/// Gauges whose values are read at each request for the metrics.
-struct Collected {
-    name: String,
-    help: String,
-    read: Read,
-}
-
-impl fmt::Debug for Collected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Collected").field("name", &self.name).finish_non_exhaustive()
+pub async fn get(request: HttpRequest, metrics: web::Data<Metrics>) -> HttpResponse {
+    let accept = request.headers().get_all(header::ACCEPT).filter_map(|line| line.to_str().ok());
+    let accept = accept.collect::<Vec<_>>().join(",");
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::VARY, "accept"));
+    if prometheus::prefers_openmetrics(&accept) {
+        response.content_type(CONTENT_TYPE).body(metrics.encode())
+    } else {
+        let text = prometheus::from_openmetrics(&metrics.encode());
+        response.content_type(prometheus::CONTENT_TYPE).body(text)
     }
 }
 
-impl Collector for Collected {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut metric = encoder.encode_descriptor(&self.name, &self.help, None, MetricType::Gauge)?;
-        for (labels, value) in (self.read)() {
-            let gauge = ConstGauge::new(value);
-            if labels.is_empty() {
-                return gauge.encode(metric);
-            }
-            gauge.encode(metric.encode_family(&labels)?)?;
-        }
-        Ok(())
-    }
-}
-
-/// A counter whose value is read at each request for the metrics.
-struct Counted {
-    name: String,
-    help: String,
-    read: Box<dyn Fn() -> u64 + Send + Sync>,
-}
-
-impl fmt::Debug for Counted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Counted").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-impl Collector for Counted {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let metric = encoder.encode_descriptor(&self.name, &self.help, None, MetricType::Counter)?;
-        ConstCounter::new((self.read)()).encode(metric)
-    }
+/// How many files this process may have open, and up to how many it may raise that, if the system says so.
+pub fn max_open_files() -> Option<(f64, f64)> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    let mut numbers = line.split_ascii_whitespace().map(|limit| limit.parse().unwrap_or(f64::INFINITY));
+    Some((numbers.next()?, numbers.next()?))
 }
 
 #[cfg(test)]

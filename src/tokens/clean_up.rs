@@ -7,6 +7,10 @@ use crate::kernel::Error;
 /// How long the row of a token is kept after the token has ended, in seconds: thirty days.
 const ENDED_TOKENS_KEPT: i64 = 30 * 86_400;
 
+/// How long a stateless token stays denied after its end, in seconds: the clock of another replica, by which it may still
+/// be live, differs by at most half of that.
+const DENIED_OUTLIVE: i64 = 120;
+
 /// How long a status list is kept after the last token in it has ended, in seconds: a day, which is longer than a lease
 /// of its slots.
 const LISTS_OUTLIVE: i64 = 86_400;
@@ -23,7 +27,7 @@ impl Tokens {
     /// [`Error::Storage`]; what was deleted before it stays deleted.
     pub(crate) async fn clean_up(&self) -> Result<(), Error> {
         let (storage, now) = (&self.kernel.storage, self.kernel.clock.now());
-        while storage.purge_denied_tokens(now, BATCH).await? >= u64::from(BATCH) {}
+        while storage.purge_denied_tokens(now - DENIED_OUTLIVE, BATCH).await? >= u64::from(BATCH) {}
         while storage.purge_recorded_tokens(now - ENDED_TOKENS_KEPT, BATCH).await? >= u64::from(BATCH) {}
         let mut tx = storage.begin().await?;
         let ended = tx.remove_ended_status_lists(now - LISTS_OUTLIVE, BATCH).await?;

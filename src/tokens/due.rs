@@ -13,8 +13,10 @@ impl Tokens {
     /// `expires_at` as suspended. One transaction per client.
     ///
     /// # Errors
-    /// [`Error::Storage`]; what was done before it stays.
+    /// [`Error::Storage`]; what was done before it stays. [`Error::Clock`] while the clock is doubtful: what it would
+    /// revoke too early stays revoked.
     pub async fn apply_due_changes(&self) -> Result<(), Error> {
+        self.ledger.clock_must_be_settled()?;
         let now = self.kernel.clock.now();
         for client_id in self.kernel.storage.clients_with_due_tokens(now, AT_ONCE).await? {
             self.revoke_due_tokens_of(&client_id, now).await?;

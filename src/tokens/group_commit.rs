@@ -42,6 +42,8 @@ pub(super) struct Recorder {
     waiting: AtomicU64,
     tokens: AtomicU64,
     commits: AtomicU64,
+    /// Groups whose tokens were recorded one by one after a deadlock.
+    repeated: AtomicU64,
 }
 
 impl Recorder {
@@ -137,7 +139,10 @@ impl Tokens {
                 .map(|pending| recorded.contains(&pending.token.jti).then_some(Ok(IssueCheck::Allowed)))
                 .collect(),
             // The engine has rolled the group back; the tokens of a single client cannot deadlock with it.
-            Err(Error::Storage(error)) if error.is_deadlock() => group.iter().map(|_| None).collect(),
+            Err(Error::Storage(error)) if error.is_deadlock() => {
+                self.recorder.repeated.fetch_add(1, Ordering::Relaxed);
+                group.iter().map(|_| None).collect()
+            }
             Err(error) => {
                 group.iter().map(|_| Some(Err(Error::SharedTransaction(error.to_string())))).collect()
             }
@@ -202,6 +207,11 @@ impl Tokens {
     /// How many tokens wait for their group to be durable.
     pub fn tokens_being_recorded(&self) -> u64 {
         self.recorder.waiting.load(Ordering::Relaxed)
+    }
+
+    /// How many groups were recorded token by token, after a deadlock.
+    pub fn repeated_groups(&self) -> u64 {
+        self.recorder.repeated.load(Ordering::Relaxed)
     }
 
     /// How many tokens were recorded in groups since the start, and in how many commits.

@@ -90,7 +90,7 @@ const ROOMS: [(&str, &[&str]); 23] = [
     ("docs", &[]),
     // What the doors share.
     ("http", &["telemetry", "model"]),
-    ("jobs", &["services", "ledger", "tls"]),
+    ("jobs", &["services", "ledger", "kernel", "tls"]),
     (
         "services",
         &["issuance", "signing", "tokens", "tenants", "clients", "ledger", "kernel", "vault", "model"],

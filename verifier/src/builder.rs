@@ -62,6 +62,7 @@ impl VerifierBuilder {
                 audience,
                 any_audience: false,
                 leeway_seconds: 5,
+                start_leeway_seconds: None,
                 never_expiring: false,
                 bound: false,
                 products: Vec::new(),

@@ -20,6 +20,8 @@ pub struct Checks {
     /// If true, `audience` is not checked.
     pub(crate) any_audience: bool,
     pub(crate) leeway_seconds: i64,
+    /// For `iat` and `nbf`, if it differs from `leeway_seconds`.
+    pub(crate) start_leeway_seconds: Option<i64>,
     pub(crate) never_expiring: bool,
     pub(crate) bound: bool,
     pub(crate) products: Vec<String>,
@@ -52,9 +54,14 @@ pub(crate) struct Validity {
 impl Validity {
     /// Whether the token is valid at `now`, if the issuer's clock may differ by `leeway` seconds.
     pub(crate) fn check(self, now: i64, leeway: i64) -> Result<(), VerifyError> {
+        self.check_both(now, leeway, leeway)
+    }
+
+    /// The same with another leeway for the start than for the end.
+    fn check_both(self, now: i64, start_leeway: i64, leeway: i64) -> Result<(), VerifyError> {
         if self.ends.is_some_and(|exp| now >= exp.saturating_add(leeway)) {
             Err(VerifyError::Expired)
-        } else if self.starts > now.saturating_add(leeway) {
+        } else if self.starts > now.saturating_add(start_leeway) {
             Err(VerifyError::NotYetValid)
         } else {
             Ok(())
@@ -70,6 +77,14 @@ impl Checks {
     #[must_use]
     pub fn any_audience(self) -> Self {
         Self { any_audience: true, ..self }
+    }
+
+    /// The same checks with a leeway of their own for `iat` and `nbf`; `exp` keeps that of the builder. For the issuer,
+    /// whose replicas know exactly when a token ends but may see one that another replica, whose clock is ahead, has just
+    /// issued; and which revokes a token also before it begins (`i64::MAX`).
+    #[must_use]
+    pub fn start_leeway_seconds(self, seconds: i64) -> Self {
+        Self { start_leeway_seconds: Some(seconds), ..self }
     }
 
     /// The claims of `token` if it is valid with `keys` at `now` (Unix seconds). The status is not checked.
@@ -102,7 +117,8 @@ impl Checks {
         let nbf = not_before(payload)?;
         self.check_parties(&claims)?;
         let validity = self.validity(&claims, nbf, token.typ)?;
-        validity.check(now, self.leeway_seconds)?;
+        let start_leeway = self.start_leeway_seconds.unwrap_or(self.leeway_seconds);
+        validity.check_both(now, start_leeway, self.leeway_seconds)?;
         if let Some(cnf) = &claims.cnf {
             if !self.bound {
                 return Err(VerifyError::BoundRefused);

@@ -209,7 +209,7 @@ impl StatusLists {
 }
 
 fn cannot_sign(list: i64, error: &std::io::Error) -> StatusListError {
-    tracing::error!(%error, list, "a status list could not be signed");
+    tracing::error!(failure = "signing", %error, list, "a status list could not be signed");
     StatusListError::NoKey
 }
 

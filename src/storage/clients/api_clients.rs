@@ -60,7 +60,7 @@ impl Storage {
         client_id: &str,
         now: i64,
     ) -> Result<Option<ClientRecord>, StorageError> {
-        let mut tx = Tx { db: self.db.snapshot().await?, changes: Vec::new() };
+        let mut tx = self.snapshot().await?;
         let row: Option<ClientRow> = on_tx!(tx.db, conn => sqlx::query_as(FIND)
             .bind(client_id).bind(reach.limit()).fetch_optional(&mut *conn).await)?;
         let Some(row) = row else {
@@ -164,14 +164,14 @@ impl Tx {
             .bind(client.slot.map(|slot| i64::from(slot.idx))).bind(client.slots_suspended_at)
             .bind(client.updated_at).bind(client.version)
             .bind(client.description.as_deref())
-            .execute(&mut *conn).await?.rows_affected());
+            .execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }
 
     /// Removes a client with its secrets and grants.
     pub async fn delete_client(&mut self, client_id: &str) -> Result<bool, StorageError> {
         let rows = on_tx!(self.db, conn => sqlx::query(DELETE)
-            .bind(client_id).execute(&mut *conn).await?.rows_affected());
+            .bind(client_id).execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }
 

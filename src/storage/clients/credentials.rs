@@ -5,7 +5,7 @@ use crate::model::client::ApiClient;
 use crate::model::product::Product;
 use crate::model::secret::ClientSecret;
 use crate::storage::engine::{on_tx, statements};
-use crate::storage::{Storage, StorageError, Tx};
+use crate::storage::{Storage, StorageError};
 
 statements! {
     SNAPSHOT = "SELECT s.change_seq, w.suspended_at, w.never_expires_allowed FROM service_state s
@@ -37,7 +37,7 @@ impl Storage {
         &self,
         client_id: &str,
     ) -> Result<(Option<StoredCredentials>, i64), StorageError> {
-        let mut tx = Tx { db: self.db.snapshot().await?, changes: Vec::new() };
+        let mut tx = self.snapshot().await?;
         let (change_seq, workspace_suspended_at, never_expires_allowed): (i64, Option<i64>, Option<i64>) =
             on_tx!(tx.db, conn => sqlx::query_as(SNAPSHOT).bind(client_id).fetch_one(&mut *conn).await)?;
         let row: Option<ClientRow> = on_tx!(tx.db, conn => sqlx::query_as(FIND)

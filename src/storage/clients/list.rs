@@ -238,7 +238,7 @@ impl Storage {
         let after = page.after.as_deref().and_then(|after| after.split_once(':'));
         let (ordinal, key) = after.unzip();
         let number: Option<i64> = key.and_then(|key| key.parse().ok());
-        let mut tx = Tx { db: self.db.snapshot().await?, changes: Vec::new() };
+        let mut tx = self.snapshot().await?;
         let conditions = filter.conditions(&tx.db, values.workspace_id.is_some());
         let sql = format!(
             concat!("SELECT ", columns!(), " FROM api_clients WHERE 1 = 1{}{}"),

@@ -2,6 +2,7 @@
 
 mod api_clients;
 mod credentials;
+mod expiring;
 mod ids;
 mod list;
 mod rows;
@@ -13,5 +14,10 @@ pub use credentials::StoredCredentials;
 pub use list::{ClientFilter, ClientOrder, ClientSort};
 
 /// The shared statements of this folder.
-pub(super) const STATEMENTS: &[Statements] =
-    &[api_clients::STATEMENTS, credentials::STATEMENTS, ids::STATEMENTS, secrets::STATEMENTS];
+pub(super) const STATEMENTS: &[Statements] = &[
+    api_clients::STATEMENTS,
+    credentials::STATEMENTS,
+    expiring::STATEMENTS,
+    ids::STATEMENTS,
+    secrets::STATEMENTS,
+];

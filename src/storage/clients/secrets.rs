@@ -137,7 +137,7 @@ impl Tx {
     /// Removes one secret of a client.
     pub async fn delete_secret(&mut self, client_id: &str, secret_id: &str) -> Result<bool, StorageError> {
         let rows = on_tx!(self.db, conn => sqlx::query(DELETE)
-            .bind(client_id).bind(secret_id).execute(&mut *conn).await?.rows_affected());
+            .bind(client_id).bind(secret_id).execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }
 

@@ -1,15 +1,15 @@
 //! Backing up a SQLite database while it is in use, and restoring it. PostgreSQL has its own tools.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::WAIT_MAX;
-use super::sqlite::path as sqlite_path;
+use super::sqlite::{make_folder_of, path as sqlite_path};
 use crate::storage::{Storage, StorageError};
 
 impl Storage {
@@ -18,7 +18,7 @@ impl Storage {
     ///
     /// # Errors
     /// [`StorageError::Backup`], [`StorageError::Open`], [`StorageError::Damaged`]; then no file is left.
-    pub async fn back_up(url: &str, file: &Path) -> Result<u64, StorageError> {
+    pub async fn back_up(url: &str, file: &Path) -> Result<Backup, StorageError> {
         let database = sqlite_path(url)?;
         if !database.exists() {
             return Err(StorageError::Backup(format!("there is no database at {}", database.display())));
@@ -29,8 +29,80 @@ impl Storage {
         // Absolute, since SQLite takes `file:…` for a URI.
         sqlx::query("VACUUM INTO $1").bind(target.name()?).execute(&mut connection).await?;
         connection.close().await?;
-        target.finish()
+        // Of the copy: the key may be changed while it is made.
+        let master_fingerprint = read_fingerprint(file).await?;
+        let bytes = target.finish()?;
+        note_backup(&database);
+        Ok(Backup { bytes, master_fingerprint })
     }
+
+    /// Reads a backup from its first to its last page: whether it is whole, and no row refers to one that is missing.
+    ///
+    /// # Errors
+    /// [`StorageError::Damaged`] with what was found; [`StorageError::Open`].
+    pub async fn verify_backup(file: &Path) -> Result<(), StorageError> {
+        let mut connection = open_copy(file).await?;
+        let found: Vec<String> =
+            sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_all(&mut connection).await?;
+        if found != ["ok"] {
+            return Err(StorageError::Damaged(found.join("; ")));
+        }
+        let orphans: Vec<(String, Option<i64>, String, i64)> =
+            sqlx::query_as("PRAGMA foreign_key_check").fetch_all(&mut connection).await?;
+        if let Some((table, _, refers_to, _)) = orphans.first() {
+            return Err(StorageError::Damaged(format!(
+                "a row of {table} refers to a missing one of {refers_to}"
+            )));
+        }
+        connection.close().await?;
+        Ok(())
+    }
+}
+
+/// A backup that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    /// Its size.
+    pub bytes: u64,
+    /// The fingerprint of the master key that opens it; `None` if the database was never served.
+    pub master_fingerprint: Option<Vec<u8>>,
+}
+
+async fn open_copy(file: &Path) -> Result<SqliteConnection, StorageError> {
+    // A copy has no write-ahead log, and none is to be made beside it.
+    Ok(SqliteConnectOptions::new().filename(file).read_only(true).immutable(true).connect().await?)
+}
+
+async fn read_fingerprint(file: &Path) -> Result<Option<Vec<u8>>, StorageError> {
+    let mut connection = open_copy(file).await?;
+    // A database that was never migrated has no such table.
+    let tables = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'service_state'";
+    let tables: i64 = sqlx::query_scalar(tables).fetch_one(&mut connection).await?;
+    if tables == 0 {
+        connection.close().await?;
+        return Ok(None);
+    }
+    let found = sqlx::query_scalar("SELECT master_fingerprint FROM service_state WHERE id = 1");
+    let found = found.fetch_optional(&mut connection).await?;
+    connection.close().await?;
+    Ok(found.flatten())
+}
+
+/// The suffix of the file whose time says when the database was last backed up.
+const NOTE: &str = ".last-backup";
+
+/// Notes that a backup was made, for the metrics of a process that serves the database. The database itself is not written.
+fn note_backup(database: &Path) {
+    let note = beside(database, NOTE);
+    let written = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&note);
+    if let Err(error) = written.and_then(|mut file| file.write_all(b"mintmark backup\n")) {
+        tracing::warn!(%error, "{} could not be written, so no metric will tell of this backup", note.display());
+    }
+}
+
+pub(super) fn last_backup(database: &Path) -> Option<i64> {
+    let modified = fs::metadata(beside(database, NOTE)).ok()?.modified().ok()?;
+    i64::try_from(modified.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs()).ok()
 }
 
 /// The suffix of a copy until it is safe to serve.
@@ -48,9 +120,7 @@ impl Storage {
         must_be_absent(&database)?;
         let mut backup = File::open(file)
             .map_err(|error| StorageError::Restore(format!("cannot read {}: {error}", file.display())))?;
-        if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder).map_err(|error| not_restored(folder, &error))?;
-        }
+        make_folder_of(&database).map_err(|error| not_restored(&database, &error))?;
         // One that was begun and not finished is ours to begin again.
         let staged = beside(&database, STAGED);
         remove_with_its_log(&staged)?;

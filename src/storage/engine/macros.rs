@@ -1,27 +1,31 @@
 //! Macros that write a body once and expand it for each engine, so that each call is static dispatch on the driver of
 //! that engine; the list of all statements; and structs that are read from rows.
 
-/// Runs one body on a pool for reading.
+/// Runs one body, a `Result<_, sqlx::Error>`, on a pool for reading.
 macro_rules! on_read {
     ($storage:expr, $pool:ident => $body:expr) => {
         match &$storage.db {
             crate::storage::engine::Db::Sqlite { read: $pool, .. } => $body,
-            crate::storage::engine::Db::Postgres($pool) => $body,
+            crate::storage::engine::Db::Postgres($pool) => {
+                crate::storage::engine::within_limit(async { $body }).await
+            }
         }
     };
 }
 
-/// Runs one body on a pool for writing: for a single statement outside a transaction.
+/// Runs one body, a `Result<_, sqlx::Error>`, on a pool for writing: for a single statement outside a transaction.
 macro_rules! on_write {
     ($storage:expr, $pool:ident => $body:expr) => {
-        match &$storage.db {
+        $storage.writes.note_failure(match &$storage.db {
             crate::storage::engine::Db::Sqlite { write: $pool, .. } => $body,
-            crate::storage::engine::Db::Postgres($pool) => $body,
-        }
+            crate::storage::engine::Db::Postgres($pool) => {
+                crate::storage::engine::within_limit(async { $body }).await
+            }
+        })
     };
 }
 
-/// Runs one body within a transaction. `$conn` is used as `&mut *$conn`.
+/// Runs one body, a `Result<_, sqlx::Error>`, within a transaction. `$conn` is used as `&mut *$conn`.
 macro_rules! on_tx {
     ($tx:expr, $conn:ident => $body:expr) => {
         match &mut $tx {
@@ -31,7 +35,7 @@ macro_rules! on_tx {
             }
             crate::storage::engine::DbTx::Postgres(transaction) => {
                 let $conn: &mut sqlx::PgConnection = &mut *transaction;
-                $body
+                crate::storage::engine::within_limit(async { $body }).await
             }
         }
     };

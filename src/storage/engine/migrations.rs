@@ -6,10 +6,11 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use sqlx::SqlStr;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::{Connection as _, SqlStr};
 
-use super::Db;
+use super::{Db, limits, within_limit};
 use crate::storage::StorageError;
 
 /// Embeds the migrations of both engines: the version, the description that the database stores, and the file.
@@ -30,8 +31,35 @@ migrations! {
     3, "token indexes", "0003_token_indexes.sql";
     4, "descriptions", "0004_descriptions.sql";
     5, "live tokens and mails", "0005_live_tokens_and_mails.sql";
+    6, "heartbeat", "0006_heartbeat.sql";
     7, "client uses", "0007_client_uses.sql";
     9, "generation began", "0009_generation_began.sql";
+}
+
+/// The schema of a database beside the one of this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaState {
+    /// There is no schema yet: the first start creates it.
+    New,
+    /// It is the one of this program.
+    Current,
+    /// So many migrations are still to run: the next start runs them.
+    Behind(usize),
+    /// It has this version, which this program does not know.
+    Unknown(i64),
+}
+
+/// The state of a schema to which the migrations of these versions were applied.
+pub(super) fn compared(applied: &[i64]) -> SchemaState {
+    let ours: Vec<i64> = SQLITE.iter().map(|migration| migration.version).collect();
+    if let Some(unknown) = applied.iter().find(|version| !ours.contains(version)) {
+        return SchemaState::Unknown(*unknown);
+    }
+    match ours.iter().filter(|version| !applied.contains(version)).count() {
+        _ if applied.is_empty() => SchemaState::New,
+        0 => SchemaState::Current,
+        missing => SchemaState::Behind(missing),
+    }
 }
 
 /// `sqlx::migrate!` would do this at build time, at the price of compiling sqlx and SQLite a second time for the macro.
@@ -43,11 +71,20 @@ fn migrator<const N: usize>(embedded: [(i64, &'static str, &'static str); N]) ->
     Migrator::with_migrations(migrations.into())
 }
 
+/// On a connection of its own, whose session settings must not outlive the migration.
+async fn migrate_postgres(pool: &PgPool) -> Result<(), MigrateError> {
+    let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
+    limits::prepare_to_migrate(&mut connection).await?;
+    let outcome = POSTGRES.run_direct(None, &mut connection, false).await;
+    connection.close().await?;
+    outcome
+}
+
 impl Db {
     pub(super) async fn migrate(&self) -> Result<(), StorageError> {
         match self {
             Self::Sqlite { write, .. } => SQLITE.run(write).await,
-            Self::Postgres(pool) => POSTGRES.run(pool).await,
+            Self::Postgres(pool) => migrate_postgres(pool).await,
         }
         .map_err(|error| match error {
             MigrateError::VersionMissing(version) => StorageError::Migrate(format!(
@@ -76,7 +113,7 @@ impl Db {
                 (sqlx::query_as::<_, (i64, i64)>(APPLIED).fetch_one(read).await?, &*SQLITE)
             }
             Self::Postgres(pool) => {
-                (sqlx::query_as::<_, (i64, i64)>(APPLIED).fetch_one(pool).await?, &*POSTGRES)
+                (within_limit(sqlx::query_as::<_, (i64, i64)>(APPLIED).fetch_one(pool)).await?, &*POSTGRES)
             }
         };
         let expected = ours.iter().map(|migration| migration.version).max().unwrap_or(0);

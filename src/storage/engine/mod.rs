@@ -1,11 +1,15 @@
 //! What differs between the two engines that run one set of statements: SQLite and PostgreSQL.
 
 mod backup;
+mod inspect;
+mod limits;
 mod macros;
 mod migrations;
 mod open;
 mod postgres;
 mod sqlite;
+mod timings;
+mod writes;
 
 use std::time::Duration;
 
@@ -15,8 +19,14 @@ use sqlx::{Postgres, Sqlite, Transaction};
 
 use super::StorageError;
 
+pub use backup::Backup;
+pub use inspect::Inspection;
+pub(super) use limits::within_limit;
 pub(super) use macros::{on_read, on_tx, on_write, row, statements};
+pub use migrations::SchemaState;
 pub(super) use sqlite::{DataVersion, ServedFile};
+pub use timings::Timings;
+pub use writes::Writes;
 
 /// Statements of one file, each with its name.
 pub(super) type Statements = &'static [(&'static str, &'static str)];
@@ -68,11 +78,20 @@ impl Db {
     pub(super) async fn begin(&self) -> Result<DbTx, StorageError> {
         Ok(match self {
             Self::Sqlite { write, file, .. } => {
+                let tx = write.begin_with("BEGIN IMMEDIATE").await?;
                 file.check_in_place()?;
-                DbTx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?)
+                DbTx::Sqlite(tx)
             }
-            Self::Postgres(pool) => DbTx::Postgres(pool.begin().await?),
+            Self::Postgres(pool) => DbTx::Postgres(within_limit(pool.begin()).await?),
         })
+    }
+
+    /// Fails if the file of a SQLite database is no longer where it was opened.
+    pub(super) fn check_in_place(&self) -> Result<(), StorageError> {
+        match self {
+            Self::Sqlite { file, .. } => file.check_in_place(),
+            Self::Postgres(_) => Ok(()),
+        }
     }
 
     /// Begins a transaction in which all reads see one state of the database.
@@ -80,9 +99,40 @@ impl Db {
         Ok(match self {
             Self::Sqlite { read, .. } => DbTx::Sqlite(read.begin().await?),
             Self::Postgres(pool) => {
-                DbTx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+                const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                DbTx::Postgres(within_limit(pool.begin_with(SNAPSHOT)).await?)
             }
         })
+    }
+
+    /// Gives a bounded part of the space of deleted rows back to the file system; PostgreSQL does that by itself. Returns
+    /// whether there is more.
+    pub(super) async fn give_back_space(&self) -> Result<bool, StorageError> {
+        match self {
+            Self::Sqlite { write, .. } => Ok(sqlite::give_back_space(write).await?),
+            Self::Postgres(_) => Ok(false),
+        }
+    }
+
+    pub(super) fn connections(&self) -> (i64, i64) {
+        fn of<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> (i64, i64) {
+            let idle = i64::try_from(pool.num_idle()).unwrap_or(i64::MAX);
+            ((i64::from(pool.size()) - idle).max(0), idle)
+        }
+        match self {
+            Self::Sqlite { read, write, .. } => {
+                let (read, write) = (of(read), of(write));
+                (read.0 + write.0, read.1 + write.1)
+            }
+            Self::Postgres(pool) => of(pool),
+        }
+    }
+
+    pub(super) fn last_backup(&self) -> Option<i64> {
+        match self {
+            Self::Sqlite { file, .. } => backup::last_backup(file.path()),
+            Self::Postgres(_) => None,
+        }
     }
 
     /// Closes every connection; on SQLite this also copies the write-ahead log into the file.
@@ -106,7 +156,7 @@ impl DbTx {
     pub(super) async fn commit(self) -> Result<(), StorageError> {
         match self {
             Self::Sqlite(tx) => tx.commit().await?,
-            Self::Postgres(tx) => tx.commit().await?,
+            Self::Postgres(tx) => within_limit(tx.commit()).await?,
         }
         Ok(())
     }
@@ -114,7 +164,7 @@ impl DbTx {
     pub(super) async fn rollback(self) -> Result<(), StorageError> {
         match self {
             Self::Sqlite(tx) => tx.rollback().await?,
-            Self::Postgres(tx) => tx.rollback().await?,
+            Self::Postgres(tx) => within_limit(tx.rollback()).await?,
         }
         Ok(())
     }

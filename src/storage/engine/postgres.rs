@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::open::open_error;
-use super::{Db, WAIT_MAX};
+use super::{Db, WAIT_MAX, limits};
 use crate::storage::StorageError;
 
 /// Whether the URL names PostgreSQL; everything else is SQLite.
@@ -20,6 +20,10 @@ pub(super) async fn connect(url: &str, max_connections: u32) -> Result<Db, Stora
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(WAIT_MAX)
+        .after_connect(|connection, _| Box::pin(limits::prepare(connection)))
+        // In place of the pool's own test, which waits without end.
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(limits::answers(connection)))
         .connect_with(options)
         .await
         .map_err(|error| {
@@ -32,7 +36,7 @@ pub(super) async fn connect(url: &str, max_connections: u32) -> Result<Db, Stora
 
 /// Refuses a server older than the statements are tested with. `version` is `150004` for 15.4, and `None` if the server
 /// does not say.
-fn check_version(version: Option<u32>) -> Result<(), String> {
+pub(super) fn check_version(version: Option<u32>) -> Result<(), String> {
     const OLDEST: u32 = 15;
     match version {
         Some(version) if version < OLDEST * 10_000 => Err(format!(

@@ -1,13 +1,17 @@
 //! SQLite: one connection that writes, a pool that can only read, WAL with `synchronous=FULL`, and the file itself.
 
-use std::fs::{DirBuilder, File};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::fs::{DirBuilder, File, Permissions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use sqlx::SqliteConnection;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
+
+use sqlx::{Connection as _, SqliteConnection};
 
 use super::open::open_error;
 use super::{Db, WAIT_MAX};
@@ -21,6 +25,9 @@ const READER_CACHE: &str = "-512";
 /// then copied once for many changes.
 const WRITE_AHEAD: &str = "4000";
 
+/// What is left of the write-ahead log after a change that made it longer, in bytes: twice what usually collects in it.
+const WRITE_AHEAD_BYTES: &str = "33554432";
+
 pub(super) async fn connect(url: &str, max_connections: u32) -> Result<Db, StorageError> {
     let path = path(url)?;
     let options = SqliteConnectOptions::new()
@@ -33,14 +40,23 @@ pub(super) async fn connect(url: &str, max_connections: u32) -> Result<Db, Stora
     let pool = SqlitePoolOptions::new()
         // A file does not go away as a server does.
         .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(async { Ok(is_clean(connection)) }))
         .acquire_timeout(WAIT_MAX)
         .idle_timeout(None)
         .max_lifetime(None);
+    let mut writing = options
+        .clone()
+        .pragma("wal_autocheckpoint", WRITE_AHEAD)
+        .pragma("journal_size_limit", WRITE_AHEAD_BYTES);
+    if std::fs::metadata(&path).map_or(true, |file| file.len() == 0) {
+        // It cannot be changed later without rewriting the file.
+        writing = writing.auto_vacuum(SqliteAutoVacuum::Incremental);
+    }
     let write = pool
         .clone()
         .max_connections(1)
         .min_connections(1)
-        .connect_with(options.clone().pragma("wal_autocheckpoint", WRITE_AHEAD))
+        .connect_with(writing)
         .await
         .map_err(|error| sqlite_open_error(url, error))?;
     let read = pool
@@ -52,11 +68,38 @@ pub(super) async fn connect(url: &str, max_connections: u32) -> Result<Db, Stora
     Ok(Db::Sqlite { read, write, file })
 }
 
+/// Whether a connection that comes from the pool is in no transaction. When a disk is full or broken, SQLite rolls back
+/// by itself; the driver still counts the transaction as open, and could never begin another one (or, within a
+/// savepoint, would read one old state of the database from then on). Such a connection is closed, and the pool opens
+/// another.
+fn is_clean(connection: &SqliteConnection) -> bool {
+    !connection.is_in_transaction()
+}
+
 /// SQLite opens a read-only file without an error and would fail at the first change, so this writes at once.
 pub(super) async fn check_writable(write: &SqlitePool, url: &str) -> Result<(), StorageError> {
     const CHANGE_NOTHING: &str = "UPDATE service_state SET change_seq = change_seq WHERE id = 1";
     sqlx::query(CHANGE_NOTHING).execute(write).await.map_err(|error| sqlite_open_error(url, error))?;
     Ok(())
+}
+
+/// How many pages are given back at once (4 MB), since others who write wait for it.
+const GIVEN_BACK: &str = "PRAGMA incremental_vacuum(1000)";
+/// How many free pages are kept for the next rows (4 MB).
+const KEPT_FREE: i64 = 1_000;
+
+/// Gives the space of deleted rows back to the file system, a bounded number of pages. Returns whether there is more.
+pub(super) async fn give_back_space(write: &SqlitePool) -> Result<bool, sqlx::Error> {
+    let free = || sqlx::query_scalar("PRAGMA freelist_count").fetch_one(write);
+    let before: i64 = free().await?;
+    if before <= KEPT_FREE {
+        return Ok(false);
+    }
+    // A row is returned for each page.
+    sqlx::query(GIVEN_BACK).fetch_all(write).await?;
+    let after: i64 = free().await?;
+    // A file made without `auto_vacuum` keeps its free pages.
+    Ok(after < before && after > KEPT_FREE)
 }
 
 pub(super) async fn close(read: &SqlitePool, write: &SqlitePool) {
@@ -84,26 +127,51 @@ pub(super) fn path(url: &str) -> Result<PathBuf, StorageError> {
     Ok(PathBuf::from(path))
 }
 
-/// The open database file by its path and its inode: while it is open, the path may come to name another file.
+/// The open database by its files and their inodes: while they are open, a path may come to name another file or none.
 #[derive(Debug, Clone)]
-pub(in crate::storage) struct ServedFile {
+pub(in crate::storage) struct ServedFile(Arc<Opened>);
+
+#[derive(Debug)]
+struct Opened {
     path: PathBuf,
-    device: u64,
-    inode: u64,
+    /// The database, the log of what is not in it yet, and the index of that log, which holds the locks.
+    files: [(PathBuf, u64, u64); 3],
 }
 
 impl ServedFile {
+    /// Of a database that is open and was read, so that SQLite has made all its files.
     fn open_at(path: PathBuf) -> std::io::Result<Self> {
-        let found = std::fs::metadata(&path)?;
-        Ok(Self { device: found.dev(), inode: found.ino(), path })
+        let found = |suffix: &str| {
+            let mut name = path.clone().into_os_string();
+            name.push(suffix);
+            let name = PathBuf::from(name);
+            let file = std::fs::metadata(&name)?;
+            Ok::<_, std::io::Error>((name, file.dev(), file.ino()))
+        };
+        let files = [found("")?, found("-wal")?, found("-shm")?];
+        Ok(Self(Arc::new(Opened { path, files })))
+    }
+
+    /// The path of the database.
+    pub(super) fn path(&self) -> &Path {
+        &self.0.path
     }
 
     /// Writes to a file without a name are lost when it is closed, so they must not be acknowledged.
     pub(super) fn check_in_place(&self) -> Result<(), StorageError> {
-        match std::fs::metadata(&self.path) {
-            Ok(found) if (found.dev(), found.ino()) == (self.device, self.inode) => Ok(()),
-            _ => Err(StorageError::Moved(self.path.display().to_string())),
+        for (path, device, inode) in &self.0.files {
+            match std::fs::metadata(path) {
+                Ok(found) if (found.dev(), found.ino()) == (*device, *inode) => {}
+                _ if *path == self.0.path => return Err(StorageError::Moved(path.display().to_string())),
+                _ => {
+                    return Err(StorageError::LogGone {
+                        log: path.display().to_string(),
+                        database: self.0.path.display().to_string(),
+                    });
+                }
+            }
         }
+        Ok(())
     }
 }
 
@@ -134,9 +202,7 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     if path.exists() {
         return Ok(());
     }
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
+    make_folder_of(path)?;
     match File::options().write(true).create_new(true).mode(0o600).open(path) {
         // Another process was first.
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
@@ -144,25 +210,59 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
+/// Creates the folder that a file is to be in, for its owner only.
+pub(super) fn make_folder_of(file: &Path) -> std::io::Result<()> {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How often it is tried to take a lock that another process holds.
+const LOCK_RETRY: Duration = Duration::from_millis(50);
+/// After how many tries it is said that another process holds it.
+const LOCK_TRIES_IN_SILENCE: u32 = 20;
+
 /// Takes the lock under which one process at a time opens and migrates a database, and creates the file of a new one. The
-/// lock is released with the file handle.
+/// lock is released with the file handle. While another process holds it this waits, and can be cancelled.
 pub(super) async fn lock_opening(url: &str) -> Result<File, StorageError> {
     let database = path(url)?;
     make_private(&database).map_err(|error| open_error(url, &format!("cannot create it: {error}")))?;
-    let lock = move || {
-        let mut path = database.into_os_string();
-        path.push(".migrate-lock");
-        let file = File::options().create(true).truncate(false).write(true).open(Path::new(&path))?;
-        file.lock()?;
-        Ok::<_, std::io::Error>(file)
+    let refused = |error: &std::io::Error| {
+        StorageError::Migrate(format!("cannot take the lock beside the database: {error}"))
     };
-    match tokio::task::spawn_blocking(lock).await {
-        Ok(Ok(file)) => Ok(file),
-        Ok(Err(error)) => {
-            Err(StorageError::Migrate(format!("cannot take the lock beside the database: {error}")))
+    let file = open_lock(&database).map_err(|error| refused(&error))?;
+    for tries in 0_u32.. {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(refused(&error)),
         }
-        Err(error) => Err(StorageError::Migrate(error.to_string())),
+        if tries == LOCK_TRIES_IN_SILENCE {
+            tracing::warn!(
+                database = %database.display(),
+                "another process is opening or migrating this database: waiting until it is done"
+            );
+        }
+        tokio::time::sleep(LOCK_RETRY).await;
     }
+    Ok(file)
+}
+
+/// The file of the lock, which nobody may open who may not open the database: to hold a lock, being able to read is enough.
+fn open_lock(database: &Path) -> std::io::Result<File> {
+    let mode = std::fs::metadata(database)?.permissions().mode() & 0o777;
+    let mut path = database.as_os_str().to_owned();
+    path.push(".migrate-lock");
+    let file = File::options().create(true).truncate(false).write(true).mode(mode).open(Path::new(&path))?;
+    let found = file.metadata()?.permissions().mode() & 0o777;
+    if found & !mode != 0 {
+        // One that an earlier version made. If it is another user's, that user has to close it.
+        let _ = file.set_permissions(Permissions::from_mode(found & mode));
+    }
+    Ok(file)
 }
 
 fn sqlite_open_error(url: &str, error: sqlx::Error) -> StorageError {

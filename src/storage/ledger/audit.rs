@@ -119,8 +119,8 @@ impl Storage {
 impl Storage {
     /// Deletes up to `limit` of the oldest events whose id sorts before `before`. Returns how many.
     pub async fn purge_audit_events(&self, before: &str, limit: u32) -> Result<u64, StorageError> {
-        Ok(on_write!(self, pool => sqlx::query(PURGE)
-            .bind(before).bind(i64::from(limit)).execute(pool).await?.rows_affected()))
+        on_write!(self, pool => sqlx::query(PURGE)
+            .bind(before).bind(i64::from(limit)).execute(pool).await.map(|done| done.rows_affected()))
     }
 }
 
@@ -133,6 +133,7 @@ impl Tx {
             .bind(event.actor.request_id.as_deref()).bind(event.actor.source_ip.as_deref())
             .bind(serde_json::Value::Object(event.detail.clone()).to_string())
             .execute(&mut *conn).await.map(|_| ()))?;
+        self.has_written = true;
         Ok(())
     }
 }

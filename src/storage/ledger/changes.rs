@@ -4,16 +4,25 @@
 
 use std::borrow::Cow;
 
-use crate::storage::engine::{DataVersion, Db, on_read, on_tx, on_write, statements};
+use crate::model::clock::Stopwatch;
+use crate::storage::engine::{
+    DataVersion, Db, EngineSql, on_read, on_tx, on_write, statements, within_limit,
+};
 use crate::storage::{Storage, StorageError, Tx};
+
+/// One statement, so that counter and log are of one state: else a commit in between would look like a gap. PostgreSQL,
+/// which may be on another machine, also says what time it has (the one use of its clock, in milliseconds).
+const SINCE: EngineSql = EngineSql {
+    sqlite: "SELECT s.change_seq, l.seq, l.kind, l.id, NULL FROM service_state s LEFT JOIN change_log l ON l.seq > $1
+        WHERE s.id = 1 ORDER BY l.seq LIMIT $2",
+    postgres: "SELECT s.change_seq, l.seq, l.kind, l.id, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)
+        FROM service_state s LEFT JOIN change_log l ON l.seq > $1 WHERE s.id = 1 ORDER BY l.seq LIMIT $2",
+};
 
 statements! {
     RAISE = "UPDATE service_state SET change_seq = change_seq + $1 WHERE id = 1 RETURNING change_seq";
     LOG = "INSERT INTO change_log (seq, kind, id) VALUES ($1, $2, $3)";
     CURRENT = "SELECT change_seq FROM service_state WHERE id = 1";
-    // One statement, so that counter and log are of one state: else a commit in between would look like a gap.
-    SINCE = "SELECT s.change_seq, l.seq, l.kind, l.id FROM service_state s LEFT JOIN change_log l ON l.seq > $1
-        WHERE s.id = 1 ORDER BY l.seq LIMIT $2";
     PURGE = "DELETE FROM change_log WHERE seq <= (SELECT change_seq FROM service_state WHERE id = 1) - $1";
 }
 
@@ -82,6 +91,16 @@ pub struct ChangeWatch {
     seen: i64,
     /// Whether SQLite said that something was committed, and it was not read what. Then it will not say so again.
     unread: bool,
+    /// What the clock of the database said at the last poll, in Unix milliseconds; `None` where it is our own.
+    database_millis: Option<i64>,
+}
+
+impl ChangeWatch {
+    /// What the clock of the database said at the last poll, in Unix milliseconds. `None` on SQLite, whose clock is that
+    /// of this machine.
+    pub fn database_millis(&self) -> Option<i64> {
+        self.database_millis
+    }
 }
 
 impl Storage {
@@ -101,11 +120,12 @@ impl Storage {
             version.has_changed().await?;
         }
         let seen = self.change_seq().await?;
-        Ok((ChangeWatch { version, seen, unread: false }, seen))
+        Ok((ChangeWatch { version, seen, unread: false, database_millis: None }, seen))
     }
 
     /// What changed since the last call. An answer, even an empty one, confirms the counter as of the call.
     pub async fn poll_changes(&self, watch: &mut ChangeWatch) -> Result<Changes, StorageError> {
+        self.db.check_in_place()?;
         let nothing = Changes::These { seq: watch.seen, changes: Vec::new() };
         if let Some(version) = &mut watch.version {
             // Set before anything is awaited: this may fail, or the future may be dropped halfway.
@@ -115,32 +135,44 @@ impl Storage {
                 return Ok(nothing);
             }
         }
-        let changes = self.changes_since(watch.seen).await?;
+        let began = Stopwatch::start();
+        let since = self.changes_since(watch.seen).await;
+        self.timings.poll.observe(began.elapsed());
+        let (changes, database_millis) = since?;
+        watch.database_millis = database_millis;
         let (Changes::These { seq, .. } | Changes::Everything { seq }) = &changes;
         watch.seen = *seq;
         watch.unread = false;
         Ok(changes)
     }
 
-    async fn changes_since(&self, seen: i64) -> Result<Changes, StorageError> {
-        type Row = (i64, Option<i64>, Option<String>, Option<String>);
-        let rows: Vec<Row> = on_read!(self, pool => sqlx::query_as(SINCE)
-            .bind(seen).bind(CATCH_UP_LIMIT).fetch_all(pool).await)?;
-        let Some(&(seq, ..)) = rows.first() else {
+    async fn changes_since(&self, seen: i64) -> Result<(Changes, Option<i64>), StorageError> {
+        type Row = (i64, Option<i64>, Option<String>, Option<String>, Option<i64>);
+        let rows: Vec<Row> = match &self.db {
+            Db::Sqlite { read, .. } => {
+                sqlx::query_as(SINCE.sqlite).bind(seen).bind(CATCH_UP_LIMIT).fetch_all(read).await?
+            }
+            Db::Postgres(pool) => {
+                let since = sqlx::query_as(SINCE.postgres).bind(seen).bind(CATCH_UP_LIMIT);
+                within_limit(since.fetch_all(pool)).await?
+            }
+        };
+        let Some(&(seq, .., database_millis)) = rows.first() else {
             return Err(StorageError::Damaged("service_state has no row".to_owned()));
         };
         // A row without a change, or with a kind of a newer version of the service, is left out and so makes a gap.
         let changes: Vec<_> = rows
             .into_iter()
-            .filter_map(|(_, number, kind, id)| Some((number?, Change::from_parts(&kind?, id?)?)))
+            .filter_map(|(_, number, kind, id, _)| Some((number?, Change::from_parts(&kind?, id?)?)))
             .collect();
         let whole = i64::try_from(changes.len()).is_ok_and(|count| seen + count == seq);
-        Ok(if whole { Changes::These { seq, changes } } else { Changes::Everything { seq } })
+        let changes = if whole { Changes::These { seq, changes } } else { Changes::Everything { seq } };
+        Ok((changes, database_millis))
     }
 
     /// Forgets all but the newest `keep` changes.
     pub async fn purge_changes(&self, keep: i64) -> Result<u64, StorageError> {
-        Ok(on_write!(self, pool => sqlx::query(PURGE).bind(keep).execute(pool).await?.rows_affected()))
+        on_write!(self, pool => sqlx::query(PURGE).bind(keep).execute(pool).await.map(|done| done.rows_affected()))
     }
 }
 

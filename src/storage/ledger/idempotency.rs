@@ -53,8 +53,8 @@ impl Storage {
 
     /// Forgets up to `limit` replies that have expired at `now`. Returns how many.
     pub async fn purge_saved_replies(&self, now: i64, limit: u32) -> Result<u64, StorageError> {
-        Ok(on_write!(self, pool => sqlx::query(PURGE)
-            .bind(now).bind(i64::from(limit)).execute(pool).await?.rows_affected()))
+        on_write!(self, pool => sqlx::query(PURGE)
+            .bind(now).bind(i64::from(limit)).execute(pool).await.map(|done| done.rows_affected()))
     }
 }
 
@@ -67,7 +67,7 @@ impl Tx {
         let rows = on_tx!(self.db, conn => sqlx::query(INSERT)
             .bind(&reply.caller).bind(&reply.method).bind(&reply.path).bind(&reply.idempotency_key)
             .bind(&reply.body_hash).bind(&reply.sealed_reply).bind(reply.expires_at)
-            .execute(&mut *conn).await?.rows_affected());
+            .execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod changes;
+mod heartbeat;
 mod idempotency;
 mod outbox;
 
@@ -12,5 +13,10 @@ pub use changes::{Change, ChangeWatch, Changes};
 pub use idempotency::StoredReply;
 
 /// The shared statements of this folder.
-pub(super) const STATEMENTS: &[Statements] =
-    &[audit::STATEMENTS, changes::STATEMENTS, idempotency::STATEMENTS, outbox::STATEMENTS];
+pub(super) const STATEMENTS: &[Statements] = &[
+    audit::STATEMENTS,
+    changes::STATEMENTS,
+    heartbeat::STATEMENTS,
+    idempotency::STATEMENTS,
+    outbox::STATEMENTS,
+];

@@ -51,9 +51,9 @@ impl Storage {
         limit: u32,
     ) -> Result<u64, StorageError> {
         let sent = on_write!(self, pool => sqlx::query(PURGE_SENT)
-            .bind(sent_before).bind(i64::from(limit)).execute(pool).await?.rows_affected());
+            .bind(sent_before).bind(i64::from(limit)).execute(pool).await.map(|done| done.rows_affected()))?;
         let old = on_write!(self, pool => sqlx::query(PURGE_OLD)
-            .bind(queued_before).bind(i64::from(limit)).execute(pool).await?.rows_affected());
+            .bind(queued_before).bind(i64::from(limit)).execute(pool).await.map(|done| done.rows_affected()))?;
         Ok(sent + old)
     }
 }
@@ -93,7 +93,7 @@ impl Tx {
     ) -> Result<bool, StorageError> {
         let rows = on_tx!(self.db, conn => sqlx::query(MERGE)
             .bind(&mail.client_id).bind(kind.as_str()).bind(recipient).bind(queued_after).bind(facts(mail, kind))
-            .execute(&mut *conn).await?.rows_affected());
+            .execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }
 

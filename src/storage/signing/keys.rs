@@ -72,7 +72,7 @@ impl TryFrom<KeyRow> for SigningKey {
 impl Storage {
     /// The keys that are not gone, oldest first, with the value of the change counter at which that was true.
     pub async fn signing_keys(&self) -> Result<(Vec<SigningKey>, i64), StorageError> {
-        let mut tx = Tx { db: self.db.snapshot().await?, changes: Vec::new() };
+        let mut tx = self.snapshot().await?;
         let keys = tx.signing_keys().await?;
         let seq = on_tx!(tx.db, conn => sqlx::query_scalar(LIST_WITH_SEQ).fetch_one(&mut *conn).await)?;
         tx.rollback().await?;
@@ -147,7 +147,7 @@ impl Tx {
             .bind(&key.kid).bind(key.alg.as_str()).bind(key.use_for.as_str()).bind(key.phase.as_str())
             .bind(&key.public_jwk).bind(key.sealed_private.as_deref()).bind(key.created_at).bind(key.activates_at)
             .bind(key.retired_at).bind(key.version)
-            .execute(&mut *conn).await?.rows_affected());
+            .execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }
 
@@ -156,7 +156,7 @@ impl Tx {
         let rows = on_tx!(self.db, conn => sqlx::query(UPDATE)
             .bind(&key.kid).bind(key.phase.as_str()).bind(key.sealed_private.as_deref()).bind(key.activates_at)
             .bind(key.retired_at).bind(key.version)
-            .execute(&mut *conn).await?.rows_affected());
+            .execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }
 }

@@ -44,7 +44,7 @@ impl Tx {
     pub async fn insert_sealed_root(&mut self, root: &SealedRoot, now: i64) -> Result<bool, StorageError> {
         let rows = on_tx!(self.db, conn => sqlx::query(INSERT_ROOT)
             .bind(&root.master_fingerprint).bind(&root.sealed).bind(now)
-            .execute(&mut *conn).await?.rows_affected());
+            .execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }
 
@@ -57,7 +57,7 @@ impl Tx {
     ) -> Result<bool, StorageError> {
         let rows = on_tx!(self.db, conn => sqlx::query(REPLACE_ROOT)
             .bind(before).bind(&root.master_fingerprint).bind(&root.sealed)
-            .execute(&mut *conn).await?.rows_affected());
+            .execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }
 }

@@ -116,7 +116,7 @@ impl Tx {
             .bind(&product.product).bind(&product.name).bind(product.audience.as_deref())
             .bind(product.max_token_lifetime_seconds).bind(i64::from(product.never_expires_allowed))
             .bind(product.created_at).bind(product.updated_at).bind(product.version).bind(product.description.as_deref())
-            .execute(&mut *conn).await?.rows_affected());
+            .execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }
 
@@ -142,14 +142,14 @@ impl Tx {
             .bind(&product.product).bind(&product.name).bind(product.audience.as_deref())
             .bind(product.max_token_lifetime_seconds).bind(i64::from(product.never_expires_allowed))
             .bind(product.updated_at).bind(product.version).bind(product.description.as_deref())
-            .execute(&mut *conn).await?.rows_affected());
+            .execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }
 
     /// Removes a product. A grant made meanwhile is a [`StorageError::Conflict`].
     pub async fn delete_product(&mut self, code: &str) -> Result<bool, StorageError> {
         let rows = on_tx!(self.db, conn => sqlx::query(DELETE)
-            .bind(code).execute(&mut *conn).await?.rows_affected());
+            .bind(code).execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }
 

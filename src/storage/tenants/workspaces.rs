@@ -119,7 +119,7 @@ impl Tx {
             .bind(&workspace.workspace_id).bind(&workspace.name).bind(workspace.suspended_at)
             .bind(i64::from(workspace.never_expires_allowed)).bind(joined(workspace.products_allowed.as_ref()))
             .bind(workspace.created_at).bind(workspace.updated_at).bind(workspace.version).bind(workspace.description.as_deref())
-            .execute(&mut *conn).await?.rows_affected());
+            .execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }
 
@@ -158,14 +158,14 @@ impl Tx {
             .bind(&workspace.workspace_id).bind(&workspace.name).bind(workspace.suspended_at)
             .bind(i64::from(workspace.never_expires_allowed)).bind(joined(workspace.products_allowed.as_ref()))
             .bind(workspace.updated_at).bind(workspace.version).bind(workspace.description.as_deref())
-            .execute(&mut *conn).await?.rows_affected());
+            .execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }
 
     /// Marks a workspace as deleted; its id stays taken.
     pub async fn delete_workspace(&mut self, workspace_id: &str, now: i64) -> Result<bool, StorageError> {
         let rows = on_tx!(self.db, conn => sqlx::query(DELETE)
-            .bind(workspace_id).bind(now).execute(&mut *conn).await?.rows_affected());
+            .bind(workspace_id).bind(now).execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }
 

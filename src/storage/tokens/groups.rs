@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use crate::model::token::RecordedToken;
-use crate::storage::engine::DbTx;
+use crate::storage::engine::{DbTx, within_limit};
 use crate::storage::{IssueGuard, StorageError, Tx};
 
 // What must still be true of the client `c`, its workspace `w`, its secret `s` and the key `k` for the token `t`, which
@@ -111,9 +111,10 @@ impl Tx {
             }
             DbTx::Postgres(tx) => {
                 let sql = if alone { RECORD_GROUP_ALONE_POSTGRES } else { RECORD_GROUP_POSTGRES };
-                sqlx::query_scalar(sql).bind(group).fetch_all(&mut **tx).await?
+                within_limit(sqlx::query_scalar(sql).bind(group).fetch_all(&mut **tx)).await?
             }
         };
+        self.has_written = true;
         Ok(added.into_iter().collect())
     }
 }

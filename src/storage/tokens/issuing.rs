@@ -3,7 +3,7 @@
 use super::recorded::columns;
 use crate::model::proof::Proof;
 use crate::model::token::RecordedToken;
-use crate::storage::engine::{DbTx, on_tx, statements};
+use crate::storage::engine::{DbTx, on_tx, statements, within_limit};
 use crate::storage::{StorageError, Tx, touched};
 
 /// What must still be true when a token is recorded. The inserting transaction checks it again, with the rows locked.
@@ -133,7 +133,7 @@ impl Tx {
         }
         let found: Option<(String, i32)> = match &mut self.db {
             DbTx::Sqlite(tx) => found!(on_sqlite, tx),
-            DbTx::Postgres(tx) => found!(on_postgres, tx),
+            DbTx::Postgres(tx) => within_limit(async { Ok(found!(on_postgres, tx)) }).await?,
         };
         Ok(match found {
             None => IssueCheck::ClientNotAllowed,
@@ -184,8 +184,9 @@ impl Tx {
         }
         let rows = match &mut self.db {
             DbTx::Sqlite(tx) => record!(RECORD_SQLITE, tx),
-            DbTx::Postgres(tx) => record!(on_postgres, tx),
+            DbTx::Postgres(tx) => within_limit(async { Ok(record!(on_postgres, tx)) }).await?,
         };
+        self.has_written = true;
         if touched(rows) {
             return Ok(IssueCheck::Allowed);
         }

@@ -9,7 +9,7 @@ use crate::model::page::{Items, Page};
 use crate::model::reach::Reach;
 use crate::model::token::RecordedToken;
 use crate::storage::engine::on_tx;
-use crate::storage::{Storage, StorageError, Tx};
+use crate::storage::{Storage, StorageError};
 
 /// Which recorded tokens to list, by what became of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -120,7 +120,7 @@ impl Storage {
         let after = page.after.as_deref().and_then(read_place);
         let limited = reach.limit().is_some();
         let sql = filter.page(limited, after.is_some());
-        let mut tx = Tx { db: self.db.snapshot().await?, changes: Vec::new() };
+        let mut tx = self.snapshot().await?;
         let rows: Vec<TokenRow> = on_tx!(tx.db, conn => sqlx::query_as(AssertSqlSafe(sql))
             .bind(filter.client_id.as_deref()).bind(reach.limit()).bind(filter.expires_before).bind(now)
             .bind(after.map(|(client_id, ..)| client_id)).bind(after.map(|(_, at, _)| at)).bind(after.map(|(.., jti)| jti))

@@ -87,7 +87,7 @@ macro_rules! ids {
             Ending::Beyond(kept) => query.bind(kept),
         }
         .fetch_all($executor)
-        .await?
+        .await
     }};
 }
 
@@ -122,7 +122,7 @@ impl Storage {
             Db::Sqlite { .. } => pair.sqlite,
             Db::Postgres(_) => pair.postgres,
         };
-        Ok(on_read!(self, pool => ids!(sql, pool, client_id, ending, now, i64::MAX)))
+        Ok(on_read!(self, pool => ids!(sql, pool, client_id, ending, now, i64::MAX))?)
     }
 }
 
@@ -150,7 +150,7 @@ impl Tx {
         let sql = self.db.choose(ending.statement());
         let at_most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         let ids: Vec<String> =
-            on_tx!(self.db, conn => ids!(sql, &mut *conn, client_id, ending, now, at_most));
+            on_tx!(self.db, conn => ids!(sql, &mut *conn, client_id, ending, now, at_most))?;
         Ok(ids.len() > limit)
     }
 

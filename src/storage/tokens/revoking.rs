@@ -156,17 +156,17 @@ impl Storage {
 
     /// Forgets up to `limit` stateless tokens that were denied and have ended by `now`. Returns how many.
     pub async fn purge_denied_tokens(&self, now: i64, limit: u32) -> Result<u64, StorageError> {
-        Ok(on_write!(self, pool => sqlx::query(PURGE_DENIED)
-            .bind(now).bind(i64::from(limit)).execute(pool).await?.rows_affected()))
+        on_write!(self, pool => sqlx::query(PURGE_DENIED)
+            .bind(now).bind(i64::from(limit)).execute(pool).await.map(|done| done.rows_affected()))
     }
 
     /// Forgets up to `limit` recorded tokens that ended, and as many that were revoked, before `before`. Returns how
     /// many. What their slots say stays.
     pub async fn purge_recorded_tokens(&self, before: i64, limit: u32) -> Result<u64, StorageError> {
         let expired = on_write!(self, pool => sqlx::query(PURGE_EXPIRED)
-            .bind(before).bind(i64::from(limit)).execute(pool).await?.rows_affected());
+            .bind(before).bind(i64::from(limit)).execute(pool).await.map(|done| done.rows_affected()))?;
         let revoked = on_write!(self, pool => sqlx::query(PURGE_REVOKED)
-            .bind(before).bind(i64::from(limit)).execute(pool).await?.rows_affected());
+            .bind(before).bind(i64::from(limit)).execute(pool).await.map(|done| done.rows_affected()))?;
         Ok(expired + revoked)
     }
 }
@@ -290,7 +290,7 @@ impl Tx {
         expires_at: i64,
     ) -> Result<bool, StorageError> {
         let rows = on_tx!(self.db, conn => sqlx::query(DENY)
-            .bind(jti).bind(client_id).bind(expires_at).execute(&mut *conn).await?.rows_affected());
+            .bind(jti).bind(client_id).bind(expires_at).execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }
 }

@@ -47,7 +47,7 @@ pub struct StoredStatusList {
 impl Storage {
     /// The statuses of a list; `None` if there is no list of that number, or it has ended.
     pub async fn status_list(&self, list: i64) -> Result<Option<StoredStatusList>, StorageError> {
-        let mut tx = Tx { db: self.db.snapshot().await?, changes: Vec::new() };
+        let mut tx = self.snapshot().await?;
         let found: Option<i64> =
             on_tx!(tx.db, conn => sqlx::query_scalar(FIND).bind(list).fetch_optional(&mut *conn).await)?;
         let parts: Vec<(i64, Vec<u8>)> = match found {

@@ -10,6 +10,7 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use super::escape::word_or_quoted;
 use super::fields::{Fields, Fragment, LogTarget, json_string};
+use super::repeats::{Kind, Repeats};
 use crate::config::LogFormat;
 use crate::model::clock::{Clock, SystemClock, UnixSeconds, to_rfc3339};
 use crate::telemetry::http::Current;
@@ -22,8 +23,15 @@ pub trait Output: Send + Sync + 'static {
 
 /// Writes every event as a line in its format, with the fields of the spans and of the request it happened in.
 pub(super) struct Lines<O> {
-    pub(super) format: LogFormat,
-    pub(super) output: O,
+    format: LogFormat,
+    output: O,
+    repeats: Repeats,
+}
+
+impl<O> Lines<O> {
+    pub(super) fn new(format: LogFormat, output: O) -> Self {
+        Self { format, output, repeats: Repeats::default() }
+    }
 }
 
 thread_local! {
@@ -52,17 +60,56 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let now = SystemClock.now();
+        self.repeats.over(now, |line, times| self.write_repeated(line, times));
+        let kind = Kind::of(event);
+        if kind.as_ref().is_some_and(|kind| !self.repeats.is_first(kind, now)) {
+            return;
+        }
         let write = |line: &mut String| {
             line.clear();
             // A `String` takes whatever is written.
             let _ = self.write(line, event, &context);
             self.output.write_line(line, *event.metadata().level() <= Level::WARN);
+            if let Some(kind) = kind {
+                self.repeats.written(kind, now, self.after_its_time(line));
+            }
         };
         // A value that logs while it is being logged finds the buffer taken.
         LINE.with(|buffer| match buffer.try_borrow_mut() {
             Ok(mut line) => write(&mut line),
             Err(_) => write(&mut String::new()),
         });
+    }
+}
+
+/// What comes before the time in a line of JSON.
+const JSON_START: &str = "{\"timestamp\":\"";
+/// The length of a time as it is written.
+const TIME_LEN: usize = "2026-11-23T08:00:00.000Z".len();
+
+impl<O: Output> Lines<O> {
+    /// Writes once more a line that others repeated, with their count.
+    fn write_repeated(&self, line: &str, times: u64) {
+        let mut text = String::with_capacity(line.len() + 64);
+        // A `String` takes whatever is written.
+        let _ = match self.format {
+            LogFormat::Text => {
+                write_timestamp(&mut text).and_then(|()| writeln!(text, "{line} repeated={times}"))
+            }
+            LogFormat::Json => {
+                text.push_str(JSON_START);
+                let line = line.strip_suffix('}').unwrap_or(line);
+                write_timestamp(&mut text).and_then(|()| writeln!(text, "{line},\"repeated\":{times}}}"))
+            }
+        };
+        self.output.write_line(&text, true);
+    }
+
+    /// A line without its time and its line feed.
+    fn after_its_time<'l>(&self, line: &'l str) -> &'l str {
+        let before = if self.format == LogFormat::Json { JSON_START.len() } else { 0 };
+        line.get(before + TIME_LEN..).unwrap_or_default().trim_end_matches('\n')
     }
 }
 
@@ -93,7 +140,7 @@ impl<O> Lines<O> {
                 line.write_char('\n')
             }
             LogFormat::Json => {
-                line.write_str("{\"timestamp\":\"")?;
+                line.write_str(JSON_START)?;
                 write_timestamp(line)?;
                 line.write_str("\",\"level\":\"")?;
                 line.write_str(level.as_str())?;

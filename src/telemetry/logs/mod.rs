@@ -9,6 +9,7 @@
 mod escape;
 mod fields;
 mod layer;
+mod repeats;
 mod stderr;
 
 use std::io;
@@ -18,7 +19,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 pub use layer::Output;
-pub use stderr::LogGuard;
+pub use stderr::{LogGuard, dropped_lines};
 
 use crate::config::LogSettings;
 
@@ -54,7 +55,7 @@ pub fn init_for_serving(settings: &LogSettings) -> Result<LogGuard, StartError> 
 
 /// What these start, writing to `output`. For tests that read what was logged.
 pub fn subscriber<O: Output>(settings: &LogSettings, output: O) -> impl Subscriber + Send + Sync + use<O> {
-    let lines = layer::Lines { format: settings.format, output };
+    let lines = layer::Lines::new(settings.format, output);
     tracing_subscriber::registry().with(lines).with(settings.level.targets())
 }
 
@@ -64,6 +65,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::config::Settings;
+    use crate::model::clock::{Clock as _, SystemClock};
 
     /// A log that stays in memory.
     #[derive(Clone, Default)]
@@ -150,6 +152,47 @@ pub(super) mod tests {
         assert_eq!(event, expected);
         let bare = logged("log.format = \"json\"", || tracing::warn!(target: "mintmark::x", "alone"));
         assert!(serde_json::from_str::<serde_json::Value>(&bare).unwrap().get("span").is_none(), "{bare}");
+    }
+
+    /// One that is a second long is enough for all of them, and two seconds are the most that they can take.
+    #[test]
+    fn an_outage_writes_one_line_a_kind_and_second_with_a_count() {
+        const EVENTS: usize = 2_000;
+        for format in ["text", "json"] {
+            let text = logged(&format!("log.format = \"{format}\""), || {
+                for _ in 0..EVENTS {
+                    for failure in ["stall", "refusal"] {
+                        tracing::error!(target: "mintmark::x", failure, request_id = "one", "it could not be served");
+                    }
+                    tracing::error!(target: "sqlx::pool", "a library");
+                    tracing::warn!(target: "mintmark::x", "each is written");
+                }
+                let began = SystemClock.now();
+                while SystemClock.now() == began {
+                    std::hint::spin_loop();
+                }
+                tracing::info!(target: "mintmark::x", "the next second");
+            });
+            let count = |lines: &mut dyn Iterator<Item = &str>| -> (usize, usize) {
+                lines.fold((0, 0), |(written, events), line| {
+                    let (_, times) = line.split_once("repeated").unwrap_or((line, "1"));
+                    let times: String = times.chars().filter(char::is_ascii_digit).collect();
+                    (written + 1, events + times.parse::<usize>().unwrap())
+                })
+            };
+            for kind in ["stall", "refusal", "a library"] {
+                let (written, events) = count(&mut text.lines().filter(|line| line.contains(kind)));
+                assert_eq!(events, EVENTS, "{kind}: {text}");
+                assert!(written <= 20, "{kind} took {written} lines");
+            }
+            assert_eq!(text.lines().filter(|line| line.contains("each is written")).count(), EVENTS);
+            if format == "json" {
+                for line in text.lines() {
+                    serde_json::from_str::<serde_json::Value>(line)
+                        .unwrap_or_else(|error| panic!("{error}: {line}"));
+                }
+            }
+        }
     }
 
     #[test]

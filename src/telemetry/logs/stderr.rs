@@ -5,6 +5,7 @@
 //! stalls, the service goes on, and lines beyond a bound are dropped and counted.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -19,6 +20,14 @@ const ENOUGH: usize = 64 * 1024;
 const BOUND: usize = 4 * 1024 * 1024;
 /// How long the end waits for the reader of the last lines.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How many lines of this process were dropped.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// How many lines of this process were dropped, since the reader of the log was too slow.
+pub fn dropped_lines() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
+}
 
 /// Writes each line at once.
 pub(super) struct Direct;
@@ -78,6 +87,7 @@ impl Output for Lines {
         let mut waiting = self.0.lock();
         if waiting.closed || waiting.bytes.len() + line.len() > BOUND {
             waiting.lost += 1;
+            DROPPED.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let was_empty = waiting.bytes.is_empty();

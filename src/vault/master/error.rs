@@ -50,6 +50,14 @@ pub enum MasterKeyError {
         .0.display()
     )]
     Missing(PathBuf),
+    /// The file that the settings name does not exist, and it is not known that a database needs it.
+    #[error(
+        "{path} (keys.master_key_file) does not exist, and a key file that the settings name is not created by itself. For a \
+         new database make it with `mintmark keys generate-master {path}`; for an existing one restore the file from your \
+         copy of it",
+        path = .0.display()
+    )]
+    NamedMissing(PathBuf),
     /// The file cannot be read.
     #[error(
         "{} (keys.master_key_file) cannot be read: {cause}. Make it a file that the user who runs mintmark may read",

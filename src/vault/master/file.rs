@@ -58,18 +58,31 @@ impl MasterKey {
         Ok((Self::read(path)?, origin))
     }
 
+    /// A new key, which is nowhere yet.
+    ///
+    /// # Errors
+    /// [`MasterKeyError::Random`].
+    pub fn generate(random: &Random) -> Result<Self, MasterKeyError> {
+        Ok(Self(Zeroizing::new(random.fill()?)))
+    }
+
+    /// The key as it is written to a file: base64url and a line feed.
+    pub fn to_text(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(URL_SAFE_NO_PAD.encode(self.0.as_slice()));
+        text.push('\n');
+        text
+    }
+
     /// Generates a key and writes it to `path`, which must not exist. The file (mode 0600) and its folder are on disk
     /// before this returns, so that nothing is sealed under a key that a power cut could lose.
     pub fn create(path: &Path, random: &Random) -> Result<Self, MasterKeyError> {
-        let key = Self(Zeroizing::new(random.fill()?));
+        let key = Self::generate(random)?;
         let failed = |cause| MasterKeyError::NotCreated { path: path.to_owned(), cause };
         let folder = folder_of(path);
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-        let mut text = Zeroizing::new(URL_SAFE_NO_PAD.encode(key.0.as_slice()));
-        text.push('\n');
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+        file.write_all(key.to_text().as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
         Ok(key)
     }

@@ -60,14 +60,13 @@ impl MasterKey {
             }
         };
         match fingerprint {
-            Some(expected) if expected != key.fingerprint() => Err(MasterKeyError::Other {
-                expected: URL_SAFE_NO_PAD.encode(expected),
-                found: URL_SAFE_NO_PAD.encode(key.fingerprint()),
-                origin: match origin {
+            Some(expected) if expected != key.fingerprint() => {
+                let origin = match origin {
                     Origin::Settings => "keys.master_key".to_owned(),
                     Origin::File(path) | Origin::Created(path) => path.display().to_string(),
-                },
-            }),
+                };
+                Err(key.is_other_than(expected, origin))
+            }
             _ => Ok((key, origin)),
         }
     }
@@ -85,6 +84,20 @@ impl MasterKey {
     /// A name for the key that does not reveal it. The database keeps it, to recognise its key.
     pub fn fingerprint(&self) -> [u8; 16] {
         *derive::<16>(self.0.as_slice(), "master key fingerprint")
+    }
+
+    /// The error of a database that needs the key of another fingerprint than this one, which was found at `origin`.
+    pub fn is_other_than(&self, expected: &[u8], origin: String) -> MasterKeyError {
+        MasterKeyError::Other {
+            expected: URL_SAFE_NO_PAD.encode(expected),
+            found: self.fingerprint_text(),
+            origin,
+        }
+    }
+
+    /// The fingerprint as people read it, in base64url.
+    pub fn fingerprint_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.fingerprint())
     }
 
     pub(super) fn bytes(&self) -> &[u8; LEN] {

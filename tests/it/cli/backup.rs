@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use sqlx::{Connection as _, Executor as _, SqliteConnection};
+
 use super::process::{Place, bytes, text};
 use crate::support::Engine;
 
@@ -52,4 +54,19 @@ async fn on_postgres_its_own_tool_is_named() {
     let place = Place::with_issuer(Engine::Postgres);
     place.run(&["backup", "copy.db"]).must_fail(1, &["pg_dump", "copy.db"]);
     assert!(!place.path("copy.db").exists());
+}
+
+#[tokio::test]
+async fn a_copy_is_read_again_when_that_is_asked_for() {
+    let place = Place::with_issuer(Engine::Sqlite);
+    place.run(&["products", "list"]).must_succeed();
+    let ran = place.run(&["backup", "--verify", "whole.db"]).must_succeed();
+    assert!(ran.stdout.contains("whole.db") && ran.stdout.contains("whole\n"), "{ran:?}");
+    assert_eq!(place.json(&["backup", "--verify", "again.db", "--json"])["verified"], true);
+    let url = format!("sqlite://{}", place.path("data/mintmark.db").display());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    let orphan = "PRAGMA foreign_keys = OFF; INSERT INTO client_products (client_id, product) VALUES ('cl_none', 'none')";
+    connection.execute(orphan).await.unwrap();
+    connection.close().await.unwrap();
+    place.run(&["backup", "--verify", "broken.db"]).must_fail(1, &["damaged", "client_products"]);
 }

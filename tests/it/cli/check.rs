@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::json;
 
 use super::process::{Place, text};
-use crate::support::Engine;
+use crate::support::{Engine, on_both_engines};
+
+on_both_engines!(the_database_is_looked_at_when_that_is_asked_for);
 
 fn setting<'a>(document: &'a serde_json::Value, key: &str) -> &'a serde_json::Value {
     document["settings"].as_array().unwrap().iter().find(|set| set["key"] == key).unwrap()
@@ -124,4 +126,41 @@ fn valid_settings_that_are_often_mistakes_cause_warnings() {
     assert!(one.len() == 1 && one[0].contains("server.trusted_proxies is empty"), "{one:?}");
     let two = warned(&[("LISTEN", "0.0.0.0:8080")]);
     assert!(two.len() == 2 && two[1].contains("server.public_url"), "{two:?}");
+}
+
+async fn the_database_is_looked_at_when_that_is_asked_for(engine: Engine) {
+    let mut place = Place::with_issuer(engine);
+    let found = |place: &Place, code: i32| -> Vec<(String, bool)> {
+        let ran = place.run(&["check", "--connect", "--json"]);
+        assert_eq!(ran.code, code, "{ran:?}");
+        let shown = ran.json();
+        assert_eq!(shown["ok"], code == 0);
+        let connected = shown["connected"].as_array().unwrap().iter();
+        connected.map(|one| (text(one, "check").to_owned(), one["ok"].as_bool().unwrap())).collect()
+    };
+    let good = |what: &str| (what.to_owned(), true);
+    let mut all = vec![good("database"), good("schema"), good("master_key")];
+    all.extend((engine == Engine::Postgres).then(|| good("clock")));
+    all.push(good("open_files"));
+    assert_eq!(found(&place, 0), all);
+    assert!(!place.path("data").exists(), "nothing was made");
+    place.run(&["products", "list"]).must_succeed();
+    assert_eq!(found(&place, 0), all);
+    let shown = place.run(&["check", "--connect"]).must_succeed().stdout;
+    assert!(shown.contains("master_key: opens the database") && shown.contains("schema: current"), "{shown}");
+    // Another key than that of the database.
+    place.run(&["keys", "generate-master", "other.key"]).must_succeed();
+    place.set("MINTMARK__KEYS__MASTER_KEY_FILE", "other.key");
+    assert!(found(&place, 1).contains(&("master_key".to_owned(), false)));
+    let ran = place.run(&["check", "--connect"]);
+    assert!(ran.code == 1 && ran.stderr.contains("is not the master key of this database"), "{ran:?}");
+}
+
+#[test]
+fn a_database_that_is_not_there_is_not_good() {
+    let place = Place::with_issuer(Engine::Sqlite)
+        .with("MINTMARK__DATABASE__URL", "postgres://me:canary@127.0.0.1:1/tokens");
+    let ran = place.run(&["check", "--connect"]);
+    assert!(ran.code == 1 && ran.stderr.contains("database: cannot open"), "{ran:?}");
+    assert!(!(ran.stdout + &ran.stderr).contains("canary"));
 }

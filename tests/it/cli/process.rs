@@ -99,7 +99,18 @@ impl Place {
 
     /// Serves, and waits until it does.
     pub(super) fn serve(&self) -> Serving {
-        let mut running = self.start(&["serve"]);
+        Self::serving(self.start(&["serve"]))
+    }
+
+    /// Serves in a process that is not ended by the signal of a file that may not grow.
+    pub(super) fn serve_without_file_signal(&self) -> Serving {
+        let mut shell = self.shell();
+        shell.args(["-c", "trap '' XFSZ; exec \"$0\" serve", env!("CARGO_BIN_EXE_mintmark")]);
+        shell.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::serving(Running::of(&mut shell))
+    }
+
+    fn serving(mut running: Running) -> Serving {
         let line = running.stderr.wait_for("\"message\":\"serving\"");
         let start: Value = serde_json::from_str(&line).unwrap();
         let base = format!("http://{}", start["listen"].as_str().unwrap());
@@ -180,6 +191,11 @@ impl Running {
         let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
         let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
         line.split_ascii_whitespace().nth(3).unwrap().parse().unwrap()
+    }
+
+    /// The number of the process.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal, by its name.

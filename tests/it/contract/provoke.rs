@@ -23,6 +23,10 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
         ("requestToken", _) => return token::provoke(world, operation, status).await,
         ("introspectToken" | "revokeToken", _) => return presented::provoke(world, operation, status).await,
         ("verifyToken", _) => return presented::provoke_verify(world, operation, status).await,
+        ("getMetrics", 200) => {
+            let openmetrics = world.ask(operation, ids).header("accept", "application/openmetrics-text");
+            return all(vec![world.ask(operation, ids), openmetrics]).await;
+        }
         ("getDocsAsset", 200) => return all_files(world, operation).await,
         ("getJwks", 200) => {
             let accepts = ["*/*", "application/json"];

@@ -260,7 +260,7 @@ async fn a_token_that_does_not_hold_is_invalid(engine: Engine) {
         &signed(&app, TokenTyp::StatusList, &claims),
         &signed(&app, TokenTyp::Jwt, &claims),
         &forged(json!({"exp": START})),
-        &forged(json!({"nbf": START + 60})),
+        &forged(json!({"nbf": START + 61})),
         &forged(json!({"iss": "https://elsewhere.example"})),
         &forged(json!({"workspace_id": "platform"})),
         &forged(json!({"status": null})),

@@ -125,6 +125,7 @@ async fn ready_says_what_is_missing(engine: Engine) {
         assert_eq!(body["checks"][check]["ok"], true, "{body}");
     }
     app.database.go_away().await;
+    app.core.services.ledger.poll().await.unwrap_err();
     let (status, body) = ready(&app).await;
     assert_eq!((status, &body["status"]), (503, &json!("not_ready")));
     assert_eq!(body["checks"]["storage"]["ok"], false);
@@ -136,15 +137,18 @@ async fn ready_says_what_is_missing(engine: Engine) {
         assert!(!text.contains(private), "{body}");
     }
     app.database.come_back().await;
+    app.core.services.ledger.poll().await.unwrap();
+    app.core.services.ledger.beat().await.unwrap();
     assert_eq!(ready(&app).await.0, 200);
     // The database answers, but its changes cannot be followed: requests would be refused, so it is not ready.
     let away = "ALTER TABLE change_log RENAME TO change_log_away";
     app.database.session().await.execute(away).await;
-    app.clock.advance_millis(5001);
+    app.core.services.ledger.poll().await.unwrap_err();
     let (status, body) = ready(&app).await;
     assert_eq!((status, &body["checks"]["storage"]["ok"]), (503, &json!(false)), "{body}");
     let back = "ALTER TABLE change_log_away RENAME TO change_log";
     app.database.session().await.execute(back).await;
+    app.core.services.ledger.poll().await.unwrap();
     assert_eq!(ready(&app).await.0, 200);
     app.stop().await;
 }

@@ -3,6 +3,7 @@
 mod bootstrap;
 mod cache;
 mod clients;
+mod heartbeat;
 mod key_deletion;
 mod lives;
 mod secrets;

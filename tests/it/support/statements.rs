@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use tracing::field::{Field, Visit};
 use tracing::instrument::WithSubscriber as _;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 
 /// Collects the statements that sqlx reports to the log.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +16,9 @@ pub(crate) struct Statements(Arc<Mutex<Vec<String>>>);
 impl Statements {
     /// The result of a future, and the statements that it ran on PostgreSQL, in order. It has to run them in its own task.
     pub(crate) async fn during<T>(work: impl Future<Output = T>) -> (T, Vec<String>) {
+        // Never dropped: else the log may take the statements for of no interest, while another test ends with its own.
+        static INTERESTED: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Statements::default()));
+        LazyLock::force(&INTERESTED);
         let seen = Self::default();
         let outcome = work.with_subscriber(seen.clone()).await;
         let statements = seen.0.lock().unwrap().clone();
@@ -40,7 +43,11 @@ impl Subscriber for Statements {
         let mut sql = Sql::default();
         event.record(&mut sql);
         let text = if sql.whole.is_empty() { sql.summary } else { sql.whole };
-        self.0.lock().unwrap().push(text.split_whitespace().collect::<Vec<_>>().join(" "));
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        // A connection that is opened meanwhile prepares its session first.
+        if !text.starts_with("SET ") {
+            self.0.lock().unwrap().push(text);
+        }
     }
 
     fn enter(&self, _: &Id) {}

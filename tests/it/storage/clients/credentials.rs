@@ -1,14 +1,11 @@
 //! What authentication reads: the client with everything it needs, as of one value of the counter.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use mintmark::model::secret::ClientSecret;
 use mintmark::model::workspace::Workspace;
 use mintmark::storage::{Change, Changes, StoredCredentials};
 
 use crate::storage::samples::{NOW, change, client, product, secret, stocked, workspace};
-use crate::support::{Engine, ended, on_both_engines};
+use crate::support::{Engine, Statements, ended, on_both_engines};
 
 on_both_engines!(
     everything_comes_at_once,
@@ -96,32 +93,6 @@ async fn every_read_is_of_one_state(engine: Engine) {
     assert!(reads > 10, "{reads} reads are too few to have met a write");
 }
 
-/// Counts the statements that sqlx says it runs on this thread.
-#[derive(Clone, Default)]
-struct Statements(Arc<AtomicU64>);
-
-impl tracing::Subscriber for Statements {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target() == "sqlx::query"
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, _: &tracing::Event<'_>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
 /// The first question about a client id does not tell by its cost whether there is such a client. On PostgreSQL, whose
 /// statements run on the thread that asks; the code is the same for both.
 #[tokio::test]
@@ -129,11 +100,9 @@ async fn an_unknown_client_takes_the_same_statements() {
     let (_database, storage) = stocked(Engine::Postgres).await;
     let mut counts = Vec::new();
     for client_id in ["cl_1", "cl_9"] {
-        let statements = Statements::default();
-        let listening = tracing::subscriber::set_default(statements.clone());
-        assert_eq!(storage.credentials(client_id).await.unwrap().0.is_some(), client_id == "cl_1");
-        drop(listening);
-        counts.push(statements.0.load(Ordering::Relaxed));
+        let (found, statements) = Statements::during(storage.credentials(client_id)).await;
+        assert_eq!(found.unwrap().0.is_some(), client_id == "cl_1");
+        counts.push(statements.len());
     }
     assert!(counts[0] >= 4, "{counts:?}");
     assert_eq!(counts[0], counts[1]);

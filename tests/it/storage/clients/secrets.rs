@@ -12,6 +12,7 @@ on_both_engines!(
     a_secret_needs_its_client_and_an_id_of_its_own,
     the_others_end_but_never_later_than_they_would,
     one_secret_is_removed,
+    those_that_expire_soon_are_counted,
     expired_secrets_are_removed,
     uses_are_noted_forward_only_and_change_nothing_else,
     uses_noted_from_two_sides_do_not_lock_each_other_out,
@@ -19,6 +20,15 @@ on_both_engines!(
 
 async fn secrets(storage: &Storage, client_id: &str) -> Vec<ClientSecret> {
     change!(storage, tx => tx.secrets(client_id))
+}
+
+async fn those_that_expire_soon_are_counted(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    for (id, expires_at) in [("e1", Some(NOW)), ("e2", Some(NOW + 1)), ("e3", Some(NOW + 9)), ("e4", None)] {
+        change!(storage, tx => tx.insert_secret(&ClientSecret { expires_at, ..secret(id, "cl_1") }));
+    }
+    assert_eq!(storage.secrets_expiring(NOW, NOW + 5, NOW + 9).await.unwrap(), (1, 2));
+    assert_eq!(storage.secrets_expiring(NOW + 9, NOW + 10, NOW + 11).await.unwrap(), (0, 0));
 }
 
 async fn a_secret_is_stored_whole(engine: Engine) {

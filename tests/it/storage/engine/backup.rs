@@ -25,7 +25,10 @@ async fn a_copy_is_whole_and_private_and_made_beside_a_writer() {
     change!(storage, tx => tx.insert_product(&product("committed")));
     let mut tx = storage.begin().await.unwrap();
     tx.insert_product(&product("open")).await.unwrap();
-    let bytes = Storage::back_up(database.url(), &copy).await.unwrap();
+    let made = Storage::back_up(database.url(), &copy).await.unwrap();
+    Storage::verify_backup(&copy).await.unwrap();
+    assert_eq!(made.master_fingerprint, None, "it was never served");
+    let bytes = made.bytes;
     tx.commit().await.unwrap();
     let metadata = fs::metadata(&copy).unwrap();
     assert_eq!((metadata.len(), metadata.permissions().mode() & 0o777), (bytes, 0o600));

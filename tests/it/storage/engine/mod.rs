@@ -2,7 +2,9 @@
 
 mod backup;
 mod damage;
+mod inspect;
 mod opening;
 mod schema;
+mod space;
 mod statements;
 mod transactions;

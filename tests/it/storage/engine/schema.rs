@@ -13,7 +13,7 @@ use crate::support::{Engine, TestDatabase};
 /// A migration of a release is never edited: databases remember the form they applied and are refused by a
 /// program with another. Write a new one and add its line here. (Until the first release, 0001 may change: then
 /// replace its hashes by what the failing test prints.)
-const APPLIED: [(&str, &str, &str); 7] = [
+const APPLIED: [(&str, &str, &str); 8] = [
     (
         "0001_init.sql",
         "ad42665b270fc9337b8728d2d66576877007ecb812c1071ea82b2ed17d7c354f",
@@ -38,6 +38,11 @@ const APPLIED: [(&str, &str, &str); 7] = [
         "0005_live_tokens_and_mails.sql",
         "9964054c7dcaea224f9ba1a9df4bf7dace2416fac32e626793d831dba2bb762d",
         "02a6d08a3a4e650a5abc327dc77cc7af96c3bbb7ae7cda42c934e759e193da8a",
+    ),
+    (
+        "0006_heartbeat.sql",
+        "66187c183920239399fc4ac391a8c8e6e9c784bdcc3364282f4da8f9099dcaec",
+        "fd16fce5ee168c774edeb4a34390100a985c40f375a64e10eab6276913ec32f7",
     ),
     (
         "0007_client_uses.sql",

@@ -2,5 +2,6 @@
 
 mod audit;
 mod changes;
+mod heartbeat;
 mod idempotency;
 mod outbox;

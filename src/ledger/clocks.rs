@@ -1,0 +1,142 @@
+//! Whether this process's clock can be trusted (`docs/revocation.md`): how far it is from that of the database, and whether
+//! it was set.
+//!
+//! A wrong clock makes tokens that others refuse, and, far enough ahead, deletes what is still needed and retires keys
+//! that should sign. So beyond [`SKEW_MAX_MILLIS`] nothing is issued and no key is made, and after a leap nothing is
+//! deleted and no key is made until [`LEAP_WAIT_MILLIS`] have passed.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::Ledger;
+use crate::kernel::Error;
+use crate::model::clock::{Clock, UnixSeconds};
+
+/// How far the clock may be from that of the database.
+const SKEW_MAX_MILLIS: i64 = 30_000;
+/// By how much the clock may move against monotonic time between two looks at it.
+const LEAP_MILLIS: i64 = 10_000;
+/// By how much the clock may have moved past the last instant that the database knows, at the start.
+const LEAP_AT_START_SECONDS: i64 = 3_600;
+/// How long jobs wait after a leap, of monotonic time.
+const LEAP_WAIT_MILLIS: i64 = 600_000;
+/// No leap to wait for.
+const NEVER: i64 = i64::MIN;
+
+/// What is known of the clock of this process.
+#[derive(Debug)]
+pub(super) struct Clocks {
+    /// By how much it is ahead of that of the database.
+    ahead_millis: AtomicI64,
+    /// Wall and monotonic time when it was last looked at.
+    last: Mutex<(i64, i64)>,
+    /// When the wait after a leap ends, in monotonic time.
+    wait_ends: AtomicI64,
+}
+
+impl Clocks {
+    /// `last_instant` is the last one that the database knows.
+    pub(super) fn start(clock: &dyn Clock, last_instant: Option<UnixSeconds>) -> Self {
+        let clocks = Self {
+            ahead_millis: AtomicI64::new(0),
+            last: Mutex::new(clock.both_millis()),
+            wait_ends: AtomicI64::new(NEVER),
+        };
+        if let Some(gap) =
+            last_instant.map(|last| clock.now() - last).filter(|gap| *gap > LEAP_AT_START_SECONDS)
+        {
+            tracing::warn!(
+                gap_seconds = gap,
+                "the clock is more than an hour past the last time this database was served: if the service was not stopped \
+                 for so long, the clock is wrong. For ten minutes nothing is deleted and no signing key is made"
+            );
+            clocks.wait_from(clock.monotonic_millis());
+        }
+        clocks
+    }
+
+    /// Looks whether the clock was set since the last time.
+    pub(super) fn look(&self, clock: &dyn Clock) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = clock.both_millis();
+        let before = std::mem::replace(&mut *last, now);
+        drop(last);
+        let moved = (now.0 - before.0) - (now.1 - before.1);
+        if moved.abs() > LEAP_MILLIS {
+            tracing::error!(
+                moved_seconds = moved / 1000,
+                "the clock of this machine was set: for ten minutes nothing is deleted and no signing key is made"
+            );
+            self.wait_from(now.1);
+        }
+    }
+
+    fn wait_from(&self, monotonic_millis: i64) {
+        self.wait_ends.store(monotonic_millis + LEAP_WAIT_MILLIS, Ordering::Release);
+    }
+
+    /// Notes what the clock of the database said after it was asked at `asked_at`.
+    pub(super) fn compare(&self, clock: &dyn Clock, database_millis: Option<i64>, asked_at: i64) {
+        let ahead = database_millis.map_or(0, |theirs| clock.ahead_of(theirs, asked_at));
+        let before = self.ahead_millis.swap(ahead, Ordering::AcqRel);
+        match (before.abs() > SKEW_MAX_MILLIS, ahead.abs() > SKEW_MAX_MILLIS) {
+            (false, true) => tracing::error!(
+                ahead_seconds = ahead / 1000,
+                "the clock of this machine differs from that of the database by more than 30 seconds: nothing is issued \
+                 and no signing key is made until they agree. Check the time synchronisation (NTP) of both machines"
+            ),
+            (true, false) => {
+                tracing::info!("the clock of this machine agrees with that of the database again")
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the wait after a leap is over, or there was none.
+    fn is_settled(&self, clock: &dyn Clock) -> bool {
+        self.wait_ends.load(Ordering::Acquire) <= clock.monotonic_millis()
+    }
+}
+
+impl Ledger {
+    /// By how many milliseconds the clock of this process is ahead of that of the database (behind: negative).
+    pub fn clock_skew_millis(&self) -> i64 {
+        self.clocks.ahead_millis.load(Ordering::Acquire)
+    }
+
+    /// Whether the clock is near enough to that of the database to issue by it.
+    ///
+    /// # Errors
+    /// [`Error::Clock`].
+    pub(crate) fn clock_must_agree(&self) -> Result<(), Error> {
+        if self.clock_skew_millis().abs() <= SKEW_MAX_MILLIS {
+            return Ok(());
+        }
+        Err(Error::Clock(
+            "the clock of this machine differs from that of the database by more than 30 seconds: set both right, and \
+             repeat the request",
+        ))
+    }
+
+    /// Whether the clock may be trusted with what cannot be undone: to delete, and to make and retire keys.
+    ///
+    /// # Errors
+    /// [`Error::Clock`].
+    pub(crate) fn clock_must_be_settled(&self) -> Result<(), Error> {
+        let clock = self.kernel.clock.as_ref();
+        self.clocks.look(clock);
+        self.clock_must_agree()?;
+        if self.clocks.is_settled(clock) {
+            return Ok(());
+        }
+        Err(Error::Clock(
+            "the clock of this machine was set, or the service was not running for more than an hour: repeat the request \
+             ten minutes after that, and check the clock",
+        ))
+    }
+
+    /// The instant to keep in the database: none while the clock is doubtful, so that a restart does not hide it.
+    pub(super) fn instant_to_keep(&self) -> Option<UnixSeconds> {
+        self.clock_must_be_settled().ok().map(|()| self.kernel.clock.now())
+    }
+}

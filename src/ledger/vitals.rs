@@ -1,0 +1,165 @@
+//! Whether this process can write, follows the database, and has the schema that it needs. Found out by jobs; who asks, as
+//! a probe does, is answered from memory.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+use super::{Freshness, Ledger};
+use crate::kernel::Error;
+use crate::model::clock::Clock;
+use crate::model::histogram::Counted;
+
+/// How often a commit must have succeeded, in milliseconds. A process that commits nothing for so long makes one.
+pub const BEAT_MILLIS: u64 = 5_000;
+/// For how long the writer may be waited for before writing counts as failed: another process may be at a long change.
+const WAIT_MAX_MILLIS: i64 = 15_000;
+/// How often the last instant is written, at least.
+const INSTANT_MILLIS: i64 = 60_000;
+/// A day in seconds.
+const DAY: i64 = 86_400;
+/// Nobody waits.
+const NOT: i64 = i64::MAX;
+
+/// What is known of the database.
+#[derive(Debug)]
+pub(super) struct Vitals {
+    schema_is_current: AtomicBool,
+    /// Since when the writer has been waited for, in monotonic milliseconds.
+    waiting_since: AtomicI64,
+    /// The commits that were counted at the last beat.
+    committed: AtomicU64,
+    /// When the last instant was written, in monotonic milliseconds.
+    instant_kept_at: AtomicI64,
+    /// How many secrets expire within a week and within thirty days.
+    secrets_expiring: (AtomicI64, AtomicI64),
+    /// When the database was last backed up.
+    last_backup: AtomicI64,
+}
+
+impl Vitals {
+    pub(super) fn start(clock: &dyn Clock) -> Self {
+        Self {
+            schema_is_current: AtomicBool::new(true),
+            waiting_since: AtomicI64::new(NOT),
+            committed: AtomicU64::new(0),
+            instant_kept_at: AtomicI64::new(clock.monotonic_millis() - INSTANT_MILLIS),
+            secrets_expiring: (AtomicI64::new(0), AtomicI64::new(0)),
+            last_backup: AtomicI64::new(0),
+        }
+    }
+}
+
+/// Why requests cannot be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unwell {
+    /// The database was asked what changed, and did not answer.
+    Unanswered,
+    /// The change counter was not confirmed for too long.
+    Stale,
+    /// The last commit failed.
+    NotWritten,
+    /// Another process has held the writer for too long.
+    WriterTaken,
+}
+
+impl Ledger {
+    /// Commits a heartbeat unless another commit succeeded since the last call, and looks at the schema.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the database does not answer or does not take the commit.
+    pub async fn beat(&self) -> Result<(), Error> {
+        let (storage, clock) = (&self.kernel.storage, self.kernel.clock.as_ref());
+        self.vitals.schema_is_current.store(storage.schema_is_current().await?, Ordering::Release);
+        let began = clock.monotonic_millis();
+        let committed = storage.writes().committed();
+        let is_quiet = committed == self.vitals.committed.load(Ordering::Acquire);
+        let instant_is_old = began - self.vitals.instant_kept_at.load(Ordering::Acquire) >= INSTANT_MILLIS;
+        if instant_is_old {
+            self.count_for_metrics().await?;
+        }
+        if is_quiet || instant_is_old || storage.writes().last_failed() {
+            let instant = self.instant_to_keep();
+            match storage.beat(instant).await {
+                Err(error) if error.is_stall() => {
+                    self.vitals.waiting_since.fetch_min(began, Ordering::AcqRel);
+                    return Err(error.into());
+                }
+                outcome => {
+                    self.vitals.waiting_since.store(NOT, Ordering::Release);
+                    outcome?;
+                }
+            }
+            if instant.is_some() {
+                self.vitals.instant_kept_at.store(began, Ordering::Release);
+            }
+        } else {
+            self.vitals.waiting_since.store(NOT, Ordering::Release);
+        }
+        self.vitals.committed.store(storage.writes().committed(), Ordering::Release);
+        Ok(())
+    }
+
+    /// Finds out what the metrics show and a request for them must not ask the database for.
+    async fn count_for_metrics(&self) -> Result<(), Error> {
+        let (storage, now) = (&self.kernel.storage, self.kernel.clock.now());
+        let (week, month) = storage.secrets_expiring(now, now + 7 * DAY, now + 30 * DAY).await?;
+        self.vitals.secrets_expiring.0.store(week, Ordering::Release);
+        self.vitals.secrets_expiring.1.store(month, Ordering::Release);
+        self.vitals.last_backup.store(storage.last_backup().unwrap_or(0), Ordering::Release);
+        Ok(())
+    }
+
+    /// How many client secrets expire within 7 and within 30 days, as counted in the last minute.
+    pub fn secrets_expiring(&self) -> (i64, i64) {
+        let (week, month) = &self.vitals.secrets_expiring;
+        (week.load(Ordering::Acquire), month.load(Ordering::Acquire))
+    }
+
+    /// When this SQLite database was last backed up by `mintmark backup`, in Unix seconds; 0 if that is not known.
+    pub fn last_backup(&self) -> i64 {
+        self.vitals.last_backup.load(Ordering::Acquire)
+    }
+
+    /// How long the database took, by operation.
+    pub fn database_timings(&self) -> [(&'static str, Counted); 3] {
+        self.kernel.storage.timings().all().map(|(operation, times)| (operation, times.counted()))
+    }
+
+    /// How many connections to the database are in use, and how many are idle.
+    pub fn connections(&self) -> (i64, i64) {
+        self.kernel.storage.connections()
+    }
+
+    /// Keeps the present as the last instant; the last thing that a serving process writes.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn keep_last_instant(&self) -> Result<(), Error> {
+        Ok(self.kernel.storage.beat(self.instant_to_keep()).await?)
+    }
+
+    /// Why requests cannot be served now, as far as the last looks found; `None` if they can. The database is not asked.
+    pub fn unwell(&self) -> Option<Unwell> {
+        let waited = self.kernel.clock.monotonic_millis() - self.vitals.waiting_since.load(Ordering::Acquire);
+        if self.follower.last_poll_failed() {
+            Some(Unwell::Unanswered)
+        } else if matches!(self.freshness_as_known(), Freshness::Stale(_)) {
+            Some(Unwell::Stale)
+        } else if self.kernel.storage.writes().last_failed() {
+            Some(Unwell::NotWritten)
+        } else if waited >= WAIT_MAX_MILLIS {
+            Some(Unwell::WriterTaken)
+        } else {
+            None
+        }
+    }
+
+    /// Whether the database had the schema of this program at the last look.
+    pub fn schema_was_current(&self) -> bool {
+        self.vitals.schema_is_current.load(Ordering::Acquire)
+    }
+
+    /// How many commits failed.
+    pub fn failed_writes(&self) -> u64 {
+        self.kernel.storage.writes().failed()
+    }
+}

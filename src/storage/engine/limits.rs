@@ -1,0 +1,57 @@
+//! How long PostgreSQL may take. A server that refuses says so at once; one that hangs says nothing, so every wait for
+//! it has an end here, and what was waited on is not used again.
+
+use std::io;
+use std::time::Duration;
+
+use sqlx::{Connection as _, Executor as _, PgConnection};
+
+/// How long a statement may take before it counts as failed, whatever the server does. A little more than
+/// `statement_timeout`, so that a server that is only slow says so itself.
+const STATEMENT_LIMIT: Duration = Duration::from_secs(32);
+
+/// How long a connection may take to show that it still works.
+const PING_LIMIT: Duration = Duration::from_secs(2);
+
+/// What each session asks of the server: an end of long statements, of waiting for a lock, and of a transaction or a
+/// connection whose client has gone silent, since its locks stop all others.
+const SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '5s';
+    SET idle_in_transaction_session_timeout = '30s';
+    SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;
+    SET tcp_user_timeout = '30s'";
+
+/// The same without those that a migration may exceed: it may rewrite a large table, and waits for its turn.
+const MIGRATION: &str = "SET statement_timeout = 0; SET lock_timeout = 0";
+
+/// The outcome of `work`, or a time-out.
+pub(in crate::storage) async fn within_limit<T>(
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    match tokio::time::timeout(STATEMENT_LIMIT, work).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(late()),
+    }
+}
+
+/// Prepares a session of PostgreSQL.
+pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    connection.execute(SESSION).await.map(|_| ())
+}
+
+/// Prepares a session that migrates.
+pub(super) async fn prepare_to_migrate(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    connection.execute(MIGRATION).await.map(|_| ())
+}
+
+/// Whether a connection answers in time. One that does not is closed without another word, so that a server that hangs,
+/// or an address that leads nowhere any more, does not keep the places of the pool.
+pub(super) async fn answers(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(PING_LIMIT, connection.ping()).await {
+        Ok(outcome) => outcome.map(|()| true),
+        Err(_) => Err(late()),
+    }
+}
+
+fn late() -> sqlx::Error {
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"))
+}

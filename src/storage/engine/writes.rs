@@ -1,0 +1,61 @@
+//! How writing goes: how many commits became durable, how many failed, and whether the last one did. Kept in memory, so
+//! that asking costs no query.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::storage::StorageError;
+
+/// The commits of this process.
+#[derive(Debug, Default)]
+pub struct Writes {
+    committed: AtomicU64,
+    failed: AtomicU64,
+    last_failed: AtomicBool,
+}
+
+impl Writes {
+    /// How many commits that wrote something became durable.
+    pub fn committed(&self) -> u64 {
+        self.committed.load(Ordering::Relaxed)
+    }
+
+    /// How many commits failed for another reason than having to wait for another writer.
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the last commit that wrote something failed.
+    pub fn last_failed(&self) -> bool {
+        self.last_failed.load(Ordering::Acquire)
+    }
+
+    /// Notes how a commit ended. One that `wrote` nothing succeeds also on a full disk, so only its failure counts.
+    pub(in crate::storage) fn note<T>(
+        &self,
+        outcome: Result<T, StorageError>,
+        wrote: bool,
+    ) -> Result<T, StorageError> {
+        match &outcome {
+            Ok(_) if wrote => {
+                self.committed.fetch_add(1, Ordering::Relaxed);
+                self.last_failed.store(false, Ordering::Release);
+            }
+            Ok(_) => {}
+            // Another process writes, or another change was first: the database itself is well.
+            Err(error) if error.is_stall() || matches!(error, StorageError::Conflict(_)) => {}
+            Err(_) => {
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                self.last_failed.store(true, Ordering::Release);
+            }
+        }
+        outcome
+    }
+
+    /// The same for a single statement outside a transaction, of which it is not known whether it changed anything.
+    pub(in crate::storage) fn note_failure<T>(
+        &self,
+        outcome: Result<T, sqlx::Error>,
+    ) -> Result<T, StorageError> {
+        self.note(outcome.map_err(StorageError::from), false)
+    }
+}

@@ -1,0 +1,29 @@
+//! A commit that concerns nobody, by which a process learns whether writing works, and the last instant it saw.
+
+use crate::storage::engine::{on_read, on_tx, statements};
+use crate::storage::{Storage, StorageError};
+
+statements! {
+    BEAT = "UPDATE service_state SET beats = beats + 1, last_instant = COALESCE(CAST($1 AS BIGINT), last_instant)
+        WHERE id = 1";
+    LAST_INSTANT = "SELECT last_instant FROM service_state WHERE id = 1";
+}
+
+impl Storage {
+    /// Commits a change that concerns nobody; it does not raise the change counter. `instant` is kept as the last one
+    /// that a serving process saw (`None`: the one before stays).
+    pub async fn beat(&self, instant: Option<i64>) -> Result<(), StorageError> {
+        let beat = async {
+            let mut tx = self.begin().await?;
+            on_tx!(tx.db, conn => sqlx::query(BEAT).bind(instant).execute(&mut *conn).await.map(|_| ()))?;
+            tx.db.commit().await?;
+            self.db.check_in_place()
+        };
+        self.writes.note(beat.await, true)
+    }
+
+    /// The last instant that [`Storage::beat`] kept; `None` if it kept none yet.
+    pub async fn last_instant(&self) -> Result<Option<i64>, StorageError> {
+        Ok(on_read!(self, pool => sqlx::query_scalar(LAST_INSTANT).fetch_one(pool).await)?)
+    }
+}

@@ -1,0 +1,26 @@
+//! The heartbeat is committed only when nothing else was, and once a minute for the last instant.
+
+use super::{Place, erp};
+use crate::support::{Engine, on_both_engines};
+
+on_both_engines!(a_heartbeat_is_committed_only_if_nothing_else_was);
+
+async fn a_heartbeat_is_committed_only_if_nothing_else_was(engine: Engine) {
+    let place = Place::new(engine);
+    place.furnish().await;
+    let services = place.services().await;
+    let beats = async || {
+        services.ledger.beat().await.unwrap();
+        place.database.number("SELECT beats FROM service_state").await
+    };
+    assert_eq!(beats().await, 1);
+    assert_eq!(beats().await, 2, "nothing else was committed");
+    erp(&services).await;
+    assert_eq!(beats().await, 2, "a change was committed");
+    assert_eq!(beats().await, 3);
+    erp(&services).await;
+    place.clock.advance(60);
+    assert_eq!(beats().await, 4, "the last instant is due");
+    let last = place.database.number("SELECT last_instant FROM service_state").await;
+    assert_eq!(last, super::START + 60);
+}

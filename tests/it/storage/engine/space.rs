@@ -1,0 +1,36 @@
+//! What is deleted gives its space back to the file system.
+
+use crate::storage::samples::NOW;
+use crate::support::{Engine, TestDatabase};
+
+#[tokio::test]
+async fn deleted_rows_give_their_space_back() {
+    let database = TestDatabase::new(Engine::Sqlite);
+    let storage = database.open().await;
+    let mut session = database.session().await;
+    session
+        .execute(&format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)
+             INSERT INTO denied_tokens (jti, client_id, expires_at) SELECT 'jti-' || i, 'cl_1', {NOW} FROM n"
+        ))
+        .await;
+    let pages = session.number("SELECT page_count FROM pragma_page_count").await;
+    assert!(pages > 4_000, "{pages}");
+    while storage.purge_denied_tokens(NOW, 50_000).await.unwrap() > 0 {}
+    let mut rounds = 0;
+    while storage.give_back_space().await.unwrap() {
+        rounds += 1;
+    }
+    assert!(rounds >= 3, "in bounded steps: {rounds}");
+    let left = session.number("SELECT page_count FROM pragma_page_count").await;
+    assert!(left <= 1_500, "{left} of {pages} pages");
+    drop(session);
+    storage.close().await;
+    assert!(database.file().metadata().unwrap().len() < 8_000_000);
+}
+
+#[tokio::test]
+async fn postgres_does_it_by_itself() {
+    let database = TestDatabase::new(Engine::Postgres);
+    assert!(!database.open().await.give_back_space().await.unwrap());
+}
