@@ -8,6 +8,7 @@ use crate::telemetry::logs;
 use crate::telemetry::metrics::Metrics;
 
 pub(super) fn register(metrics: &Metrics, services: &Arc<Services>) {
+    register_resources(metrics, services);
     let source = Arc::clone(services);
     metrics.gauge_read_by("cached_clients", "API clients in the cache", move || {
         i64::try_from(source.clients.cached()).unwrap_or(i64::MAX)
@@ -51,6 +52,17 @@ pub(super) fn register(metrics: &Metrics, services: &Arc<Services>) {
         "Status lists signed; all other responses came from the cache",
         move || lists.read_and_signed().1,
     );
+    let (ring, clock) = (Arc::clone(&services.ring), Arc::clone(services.clock()));
+    metrics.gauges_read_by("signing_keys", "Published signing keys by phase", ["phase"], move || {
+        let now = clock.now();
+        let count =
+            |phase: Phase| ([phase.as_str()], i64::try_from(ring.count(phase, now)).unwrap_or(i64::MAX));
+        [Phase::Pending, Phase::Active, Phase::Retiring].map(count).to_vec()
+    });
+}
+
+/// What the service lives on: the database, the cache of clients, keys, secrets, the log, the backup.
+fn register_resources(metrics: &Metrics, services: &Arc<Services>) {
     let source = Arc::clone(services);
     metrics.counter_read_by("credential_cache_hits", "Requests whose client was in memory", move || {
         source.clients.cache_hits_and_misses().0
@@ -116,11 +128,4 @@ pub(super) fn register(metrics: &Metrics, services: &Arc<Services>) {
         "When `mintmark backup` last copied this SQLite database, in Unix seconds; 0 if it is not known",
         move || source.ledger.last_backup(),
     );
-    let (ring, clock) = (Arc::clone(&services.ring), Arc::clone(services.clock()));
-    metrics.gauges_read_by("signing_keys", "Published signing keys by phase", ["phase"], move || {
-        let now = clock.now();
-        let count =
-            |phase: Phase| ([phase.as_str()], i64::try_from(ring.count(phase, now)).unwrap_or(i64::MAX));
-        [Phase::Pending, Phase::Active, Phase::Retiring].map(count).to_vec()
-    });
 }

@@ -86,7 +86,7 @@ impl Clocks {
                  and no signing key is made until they agree. Check the time synchronisation (NTP) of both machines"
             ),
             (true, false) => {
-                tracing::info!("the clock of this machine agrees with that of the database again")
+                tracing::info!("the clock of this machine agrees with that of the database again");
             }
             _ => {}
         }

@@ -85,20 +85,21 @@ impl Stopwatch {
 /// A clock that moves only when it is moved. For tests, benches and simulations.
 #[derive(Debug)]
 pub struct ManualClock {
-    monotonic_millis: AtomicI64,
-    /// What it shows beyond its monotonic time.
-    offset_millis: AtomicI64,
+    /// Monotonic time, in milliseconds like the others.
+    passed: AtomicI64,
+    /// What it shows beyond that.
+    offset: AtomicI64,
     /// By how much it is ahead of the clock of the database.
-    ahead_millis: AtomicI64,
+    ahead: AtomicI64,
 }
 
 impl ManualClock {
     /// A clock at `now` (Unix seconds).
     pub fn at(now: UnixSeconds) -> Self {
         Self {
-            monotonic_millis: AtomicI64::new(0),
-            offset_millis: AtomicI64::new(now.saturating_mul(1000)),
-            ahead_millis: AtomicI64::new(0),
+            passed: AtomicI64::new(0),
+            offset: AtomicI64::new(now.saturating_mul(1000)),
+            ahead: AtomicI64::new(0),
         }
     }
 
@@ -109,18 +110,18 @@ impl ManualClock {
 
     /// Lets `millis` pass.
     pub fn advance_millis(&self, millis: i64) {
-        self.monotonic_millis.fetch_add(millis, Ordering::SeqCst);
+        self.passed.fetch_add(millis, Ordering::SeqCst);
     }
 
     /// Sets the clock forward by `seconds` (back if negative), while no time passes.
     pub fn leap(&self, seconds: i64) {
-        self.offset_millis.fetch_add(seconds.saturating_mul(1000), Ordering::SeqCst);
+        self.offset.fetch_add(seconds.saturating_mul(1000), Ordering::SeqCst);
     }
 
     /// From now on the clock of the database is `seconds` behind this one (ahead if negative). Until then they agree:
     /// that of the database shows the present, and this one what a test set.
     pub fn be_ahead_of_database(&self, seconds: i64) {
-        self.ahead_millis.store(seconds.saturating_mul(1000), Ordering::SeqCst);
+        self.ahead.store(seconds.saturating_mul(1000), Ordering::SeqCst);
     }
 }
 
@@ -134,12 +135,12 @@ impl Clock for ManualClock {
     }
 
     fn both_millis(&self) -> (i64, i64) {
-        let monotonic = self.monotonic_millis.load(Ordering::SeqCst);
-        (monotonic + self.offset_millis.load(Ordering::SeqCst), monotonic)
+        let monotonic = self.passed.load(Ordering::SeqCst);
+        (monotonic + self.offset.load(Ordering::SeqCst), monotonic)
     }
 
     fn ahead_of(&self, _theirs: i64, _asked_at: i64) -> i64 {
-        self.ahead_millis.load(Ordering::SeqCst)
+        self.ahead.load(Ordering::SeqCst)
     }
 }
 

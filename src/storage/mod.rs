@@ -49,10 +49,10 @@ impl Storage {
 
     /// Begins a transaction for a change.
     pub async fn begin(&self) -> Result<Tx, StorageError> {
-        let began = Stopwatch::start();
-        let begun = self.db.begin().await;
-        self.timings.begin.observe(began.elapsed());
-        match begun {
+        let watch = Stopwatch::start();
+        let transaction = self.db.begin().await;
+        self.timings.begin.observe(watch.elapsed());
+        match transaction {
             Ok(db) => Ok(self.tx(db)),
             // There is nothing to commit to.
             Err(error) if error.is_file_gone() => self.writes.note(Err(error), true),

@@ -41,9 +41,9 @@ fn read() -> Vec<Metric> {
     let resident = kib("/proc/self/status", "VmRSS:").map(|kib| kib * 1024.0);
     add("process_resident_memory_bytes", "gauge", "Memory in use.", resident);
     let booted = kib("/proc/stat", "btime ");
-    let start = booted.zip(field(22)).map(|(booted, ticks)| booted + ticks / TICKS);
-    add("process_start_time_seconds", "gauge", "When the process started, in Unix seconds.", start);
-    let open = fs::read_dir("/proc/self/fd").ok().map(|open| open.count());
+    let began = booted.zip(field(22)).map(|(booted, ticks)| booted + ticks / TICKS);
+    add("process_start_time_seconds", "gauge", "When the process started, in Unix seconds.", began);
+    let open = fs::read_dir("/proc/self/fd").ok().map(Iterator::count);
     let open = open.and_then(|open| u32::try_from(open).ok()).map(f64::from);
     add("process_open_fds", "gauge", "Open files.", open);
     add("process_max_fds", "gauge", "Files that may be open.", super::max_open_files().map(|(now, _)| now));
