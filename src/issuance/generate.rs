@@ -102,7 +102,7 @@ impl Issuer {
         save: Option<&SaveReply<'_, GeneratedToken>>,
     ) -> Result<Option<GeneratedToken>, Error> {
         let mut made = None;
-        let issued = self.attempt(client, wanted, async |token: &RecordedToken, issued| {
+        let issued = self.attempt(client, wanted, async |token: RecordedToken, issued| {
             let generated = GeneratedToken {
                 access_token: issued.access_token.clone(),
                 expires_in: issued.expires_in,
@@ -110,7 +110,7 @@ impl Issuer {
                 jti: token.jti.clone(),
             };
             let check =
-                self.tokens.record_generated_token(caller, token, client.active_tokens, save, &generated);
+                self.tokens.record_generated_token(caller, &token, client.active_tokens, save, &generated);
             let check = check.await?;
             made = Some(generated);
             Ok(check)

@@ -200,10 +200,10 @@ impl Issuer {
             is_recorded: false,
             now,
         };
-        let record = async |client: &Credentials, token: &RecordedToken| {
+        let record = async |client: &Credentials, token: RecordedToken| {
             let replaces = client.active_tokens != ActiveTokens::Many;
             let guard = IssueGuard { proof: Some(proof.clone()), now, replaces };
-            self.tokens.record_token(token, client.active_tokens, &guard).await
+            self.tokens.record_token(token, client.active_tokens, guard).await
         };
         let first = self.attempt(client, wanted, async |token, _| record(client, token).await).await?;
         if let Some(issued) = first {
@@ -226,7 +226,7 @@ impl Issuer {
         &self,
         client: &'a Credentials,
         wanted: Wanted<'_>,
-        record: impl AsyncFnOnce(&RecordedToken, &Issued<'a>) -> Result<IssueCheck, RegistryError>,
+        record: impl AsyncFnOnce(RecordedToken, &Issued<'a>) -> Result<IssueCheck, RegistryError>,
     ) -> Result<Option<Issued<'a>>, IssueError> {
         let now = wanted.now;
         let grant = grant::select(&client.offer, wanted.request.scope, wanted.request.resources)?;
@@ -247,11 +247,9 @@ impl Issuer {
         let key = self.key_for(client, lifetime, now)?;
         let slot = match (must_record, lifetime) {
             (false, _) => client.slot,
-            (true, Lifetime::Until(_)) => {
-                Some(Box::pin(self.tokens.slot_for_token(ListKind::Expiring)).await?)
-            }
+            (true, Lifetime::Until(_)) => Some(self.tokens.slot_for_token(ListKind::Expiring).await?),
             (true, Lifetime::Never) => {
-                Some(Box::pin(self.tokens.slot_for_token(ListKind::NeverExpiring(key.kid()))).await?)
+                Some(self.tokens.slot_for_token(ListKind::NeverExpiring(key.kid())).await?)
             }
         };
         let details = Details { jti: jti.as_str(), slot, at: now, lifetime, issued_by: wanted.issued_by };
@@ -264,7 +262,7 @@ impl Issuer {
         };
         let issued = Issued { access_token, expires_in, grant };
         let Some(token) = token else { return Ok(Some(issued)) };
-        match Box::pin(record(&token, &issued)).await? {
+        match Box::pin(record(token, &issued)).await? {
             IssueCheck::Allowed => Ok(Some(issued)),
             IssueCheck::ClientNotAllowed => Err(IssueError::ClientChanged),
             IssueCheck::GenerationEnded | IssueCheck::KeyNotSigning => Ok(None),

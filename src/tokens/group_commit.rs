@@ -47,23 +47,15 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// Queues a token; `None` if no task records groups.
-    fn queue(
-        &self,
-        token: &RecordedToken,
-        active_tokens: ActiveTokens,
-        guard: &IssueGuard,
-    ) -> Option<oneshot::Receiver<Result<IssueCheck, Error>>> {
+    /// Queues a token; gives it back if no task records groups.
+    fn queue(&self, pending: Pending) -> Result<(), Box<Pending>> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let (outcome, receiver) = oneshot::channel();
-        let pending = Pending { token: token.clone(), active_tokens, guard: guard.clone(), outcome };
-        let queue = queue.as_ref()?;
+        let Some(queue) = queue.as_ref() else { return Err(Box::new(pending)) };
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        if queue.send(pending).is_err() {
+        queue.send(pending).map_err(|refused| {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        Some(receiver)
+            Box::new(refused.0)
+        })
     }
 
     /// Whether a task records groups, as in a process that serves.
@@ -84,16 +76,18 @@ impl Tokens {
     /// [`Error::Storage`]; then nothing is recorded.
     pub async fn record_token(
         &self,
-        token: &RecordedToken,
+        token: RecordedToken,
         active_tokens: ActiveTokens,
-        guard: &IssueGuard,
+        guard: IssueGuard,
     ) -> Result<IssueCheck, Error> {
-        match self.recorder.queue(token, active_tokens, guard) {
-            Some(outcome) => outcome
+        let (outcome, recorded) = oneshot::channel();
+        match self.recorder.queue(Pending { token, active_tokens, guard, outcome }) {
+            Ok(()) => recorded
                 .await
                 .map_err(|_| Error::SharedTransaction("the service is shutting down".to_owned()))?,
-            // No groups: at the command line, and when the service is shutting down.
-            None => self.record_alone(token, active_tokens, guard).await,
+            // No groups: at the command line, and when the service is shutting down. Boxed, so that the usual future is
+            // small.
+            Err(alone) => Box::pin(self.record_alone(&alone.token, alone.active_tokens, &alone.guard)).await,
         }
     }
 

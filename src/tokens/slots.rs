@@ -65,9 +65,14 @@ impl Tokens {
     /// [`Error::Crypto`], [`Error::Storage`].
     pub async fn slot_for_token(&self, kind: ListKind<'_>) -> Result<Slot, Error> {
         let now = self.kernel.clock.now();
-        if let Some(slot) = self.leases.take(kind, now) {
-            return Ok(slot);
+        match self.leases.take(kind, now) {
+            Some(slot) => Ok(slot),
+            // Boxed, so that the usual future is small.
+            None => Box::pin(self.lease_slots(kind, now)).await,
         }
+    }
+
+    async fn lease_slots(&self, kind: ListKind<'_>, now: UnixSeconds) -> Result<Slot, Error> {
         let _leasing = self.leases.leasing.lock().await;
         loop {
             // Another request may have leased while this one waited.
