@@ -1,9 +1,11 @@
 -- Work on the tokens of a client reads those that have not ended: one stretch of this index. The slots are in it, so that
--- suspending many tokens reads no rows. The order in which tokens were recorded is that of the rowid.
+-- suspending many tokens reads no rows; `issued_at` is before them, so that tokens recorded together are entered side by
+-- side. The order in which tokens were recorded is that of the rowid.
 DROP INDEX access_tokens_unrevoked;
 CREATE INDEX access_tokens_live
     ON access_tokens
-        (client_id, COALESCE(expires_at, 9223372036854775807), expires_at, revoked_at, status_list, status_idx)
+        (client_id, COALESCE(expires_at, 9223372036854775807), issued_at, expires_at, revoked_at, status_list,
+            status_idx)
     WHERE revoked_at IS NULL;
 
 -- Clients whose slots do not say what their workspace does, since a change of many clients was interrupted.

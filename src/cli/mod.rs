@@ -1,7 +1,7 @@
 //! The command line (`docs/command-line.md`), one file for each command. For operators, scripts and containers.
 //!
 //! Commands open the configured database themselves, whether a server is running or not; a running server applies their
-//! changes within a second. With `--remote`, commands on records work over the management API instead ([`target`]). Results,
+//! changes within a second. With `--remote`, commands on records work over the management API instead (`target`). Results,
 //! including secrets, go to standard output, everything else to standard error.
 
 #![expect(clippy::doc_markdown, reason = "the comments on commands and options are help, read on a terminal")]

@@ -36,8 +36,8 @@ const APPLIED: [(&str, &str, &str); 8] = [
     ),
     (
         "0005_live_tokens_and_mails.sql",
-        "9964054c7dcaea224f9ba1a9df4bf7dace2416fac32e626793d831dba2bb762d",
-        "02a6d08a3a4e650a5abc327dc77cc7af96c3bbb7ae7cda42c934e759e193da8a",
+        "863230f6b1b28af57fb9f423eb2ee3b4e241037205e12b5292f29667fe86347a",
+        "9b8ef167d89c2e48451fed3ee4737ef0923a871d7053c273e05077dd2de9d0d0",
     ),
     (
         "0006_heartbeat.sql",
