@@ -57,10 +57,10 @@ impl Clocks {
 
     /// Looks whether the clock was set since the last time.
     pub(super) fn look(&self, clock: &dyn Clock) {
+        // Held to the end: the next look must see the wait that this look begins.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let now = clock.both_millis();
         let before = std::mem::replace(&mut *last, now);
-        drop(last);
         let moved = (now.0 - before.0) - (now.1 - before.1);
         if moved.abs() > LEAP_MILLIS {
             tracing::error!(
