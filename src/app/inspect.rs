@@ -2,12 +2,10 @@
 
 use super::root_key::configured_key;
 use crate::config::{MasterKey as MasterKeySetting, Settings};
+use crate::ledger::SKEW_MAX_MILLIS;
 use crate::model::clock::Clock;
 use crate::storage::{Inspection, SchemaState, Storage, StorageError};
 use crate::vault::root::RootKey;
-
-/// How far the clocks may differ, in milliseconds.
-const SKEW_MAX_MILLIS: i64 = 30_000;
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]

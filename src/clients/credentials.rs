@@ -89,7 +89,7 @@ pub(super) struct StoredSecret {
 pub enum Refusal {
     /// There is no such client.
     UnknownClient,
-    /// What was sent was meant to be a secret, and is none of anybody's.
+    /// The secret cannot be a client secret: its form or its checksum is wrong.
     MalformedSecret(SecretFault),
     /// The client has no such secret.
     WrongSecret,

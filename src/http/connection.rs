@@ -36,7 +36,7 @@ pub(crate) struct Connection {
 /// The body of the request that is being answered.
 #[derive(Default)]
 pub(super) enum Body {
-    /// There is none, or somebody has read it.
+    /// The request has no body, or the body was read.
     #[default]
     None,
     /// Nobody has read it to its end.

@@ -12,8 +12,8 @@ use super::Ledger;
 use crate::kernel::Error;
 use crate::model::clock::{Clock, UnixSeconds};
 
-/// How far the clock may be from that of the database.
-const SKEW_MAX_MILLIS: i64 = 30_000;
+/// How far the clock may be from that of the database, in milliseconds.
+pub const SKEW_MAX_MILLIS: i64 = 30_000;
 /// By how much the clock may move against monotonic time between two looks at it.
 const LEAP_MILLIS: i64 = 10_000;
 /// By how much the clock may have moved past the last instant that the database knows, at the start.

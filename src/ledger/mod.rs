@@ -18,6 +18,7 @@ use crate::kernel::{Error, Kernel};
 pub use audit::AuditFilter;
 pub(crate) use cache::Cache;
 pub use change_follower::{Confirmed, Freshness, POLL_MILLIS};
+pub use clocks::SKEW_MAX_MILLIS;
 pub use idempotency::{IdempotentRequest, SaveReply, SavedReply};
 pub(crate) use record::{Subject, differences};
 pub use vitals::{BEAT_MILLIS, Unwell};

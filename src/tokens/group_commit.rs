@@ -42,7 +42,7 @@ pub(super) struct Recorder {
     waiting: AtomicU64,
     tokens: AtomicU64,
     commits: AtomicU64,
-    /// Groups whose tokens were recorded one by one after a deadlock.
+    /// Groups whose tokens were recorded client by client after a deadlock.
     repeated: AtomicU64,
 }
 
@@ -203,7 +203,7 @@ impl Tokens {
         self.recorder.waiting.load(Ordering::Relaxed)
     }
 
-    /// How many groups were recorded token by token, after a deadlock.
+    /// How many groups were recorded client by client, after a deadlock.
     pub fn repeated_groups(&self) -> u64 {
         self.recorder.repeated.load(Ordering::Relaxed)
     }

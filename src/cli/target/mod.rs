@@ -72,7 +72,7 @@ impl Target<'_> {
         act(&Target::Remote(Box::new(remote))).await
     }
 
-    /// Runs a use case; the answer is the record, `null` if there is none to show, or how many tokens were revoked.
+    /// Runs a use case; the answer is the record, `null` if no record is shown, or how many tokens were revoked.
     pub(super) async fn ask(&self, use_case: UseCase) -> Result<Value, Failure> {
         match self {
             Self::Local(opened) => Ok(local::answer(&opened.core.services, use_case).await?),

@@ -19,10 +19,9 @@ macro_rules! still_true {
 }
 
 macro_rules! record_group {
-    ($insert:literal, $($from:expr),*) => {
+    ($($from:expr),*) => {
         concat!(
-            $insert,
-            " INTO access_tokens (jti, client_id, workspace_id, kid, generation, scope, products, issued_at,
+            "INSERT INTO access_tokens (jti, client_id, workspace_id, kid, generation, scope, products, issued_at,
                 expires_at, issued_by, status_list, status_idx)
             SELECT t.value ->> 0, c.client_id, c.workspace_id, t.value ->> 3, c.generation, t.value ->> 6,
                 t.value ->> 7, CAST(t.value ->> 8 AS BIGINT), CAST(t.value ->> 9 AS BIGINT), t.value ->> 10,
@@ -33,25 +32,21 @@ macro_rules! record_group {
 }
 
 // A form for each engine, since each expands an array by a function of its own. `CROSS` makes SQLite look up each token by
-// key, and `OR FAIL` saves it the journal of a single statement, since the caller rolls back the whole transaction.
-// PostgreSQL must lock the rows. A row that another transaction holds is skipped: who waits for one client must not hold
-// up all others.
+// key. PostgreSQL must lock the rows. A row that another transaction holds is skipped: who waits for one client must not
+// hold up all others.
 const RECORD_GROUP_SQLITE: &str = record_group!(
-    "INSERT OR FAIL",
     "FROM jsonb_each($1) t
         CROSS JOIN api_clients c
         CROSS JOIN workspaces w ON w.workspace_id = c.workspace_id
         CROSS JOIN signing_keys k ON k.kid = t.value ->> 3
         CROSS JOIN client_secrets s ON s.secret_id = t.value ->> 5 AND s.client_id = c.client_id
     WHERE ",
-    still_true!(),
-    " RETURNING jti"
+    still_true!()
 );
 
 macro_rules! record_group_on_postgres {
     ($locks:literal) => {
         record_group!(
-            "INSERT",
             "FROM jsonb_array_elements(CAST($1 AS JSONB)) t CROSS JOIN LATERAL (
                 SELECT c.client_id, c.workspace_id, c.generation FROM workspaces w
                     JOIN api_clients c ON c.workspace_id = w.workspace_id
@@ -60,7 +55,7 @@ macro_rules! record_group_on_postgres {
                 WHERE ",
             still_true!(),
             $locks,
-            ") c RETURNING jti"
+            ") c"
         )
     };
 }
@@ -69,6 +64,17 @@ const RECORD_GROUP_POSTGRES: &str = record_group_on_postgres!(" FOR SHARE SKIP L
 const RECORD_GROUP_ALONE_POSTGRES: &str = record_group_on_postgres!(
     " FOR SHARE OF w SKIP LOCKED FOR UPDATE OF c SKIP LOCKED FOR SHARE OF k, s SKIP LOCKED"
 );
+
+// Which tokens of a group were added. Asked only when not all were: a row that an insertion returns is passed from thread
+// to thread, and nearly always it would be all of them.
+macro_rules! recorded_of_group {
+    ($from:literal) => {
+        concat!("SELECT jti FROM access_tokens WHERE jti IN (SELECT t.value ->> 0 FROM ", $from, " t)")
+    };
+}
+
+const RECORDED_OF_GROUP_SQLITE: &str = recorded_of_group!("jsonb_each($1)");
+const RECORDED_OF_GROUP_POSTGRES: &str = recorded_of_group!("jsonb_array_elements(CAST($1 AS JSONB))");
 
 impl Tx {
     /// Adds tokens that their clients requested with a secret, as [`Tx::record_token`] does for one, in this order. With
@@ -105,16 +111,31 @@ impl Tx {
             })
             .collect();
         let group = serde_json::to_string(&group).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        let added: Vec<String> = match &mut self.db {
+        let added = match &mut self.db {
             DbTx::Sqlite(tx) => {
-                sqlx::query_scalar(RECORD_GROUP_SQLITE).bind(group).fetch_all(&mut **tx).await?
+                sqlx::query(RECORD_GROUP_SQLITE).bind(&group).execute(&mut **tx).await?.rows_affected()
             }
             DbTx::Postgres(tx) => {
                 let sql = if alone { RECORD_GROUP_ALONE_POSTGRES } else { RECORD_GROUP_POSTGRES };
-                within_limit(sqlx::query_scalar(sql).bind(group).fetch_all(&mut **tx)).await?
+                within_limit(sqlx::query(sql).bind(&group).execute(&mut **tx)).await?.rows_affected()
             }
         };
         self.has_written = true;
+        if usize::try_from(added) == Ok(tokens.len()) {
+            return Ok(tokens.iter().map(|(token, _)| token.jti.clone()).collect());
+        }
+        if added == 0 {
+            return Ok(HashSet::new());
+        }
+        let added: Vec<String> = match &mut self.db {
+            DbTx::Sqlite(tx) => {
+                sqlx::query_scalar(RECORDED_OF_GROUP_SQLITE).bind(&group).fetch_all(&mut **tx).await?
+            }
+            DbTx::Postgres(tx) => {
+                let asked = sqlx::query_scalar(RECORDED_OF_GROUP_POSTGRES).bind(&group);
+                within_limit(asked.fetch_all(&mut **tx)).await?
+            }
+        };
         Ok(added.into_iter().collect())
     }
 }

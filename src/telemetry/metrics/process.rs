@@ -1,5 +1,5 @@
 //! The process itself, by the names that Prometheus clients use for it everywhere. Read from `/proc` at each request for the
-//! metrics; where there is none, nothing is written.
+//! metrics; where `/proc` is missing, nothing is written.
 
 use std::fmt::Write as _;
 use std::fs;
