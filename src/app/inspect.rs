@@ -46,7 +46,7 @@ pub async fn inspect(settings: &Settings, clock: &dyn Clock) -> Vec<Finding> {
         findings.push(if ahead.abs() > SKEW_MAX_MILLIS {
             bad(
                 "clock",
-                format!("this machine is {seconds} seconds {side} the database, and beyond 30 nothing is issued: see to NTP"),
+                format!("this machine is {seconds} seconds {side} the database, and beyond 30 no token is issued: check NTP"),
             )
         } else {
             good("clock", format!("{seconds} seconds from that of the database"))

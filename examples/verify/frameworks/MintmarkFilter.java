@@ -1,5 +1,5 @@
-// A filter for Spring Boot 3, Tomcat 10 and other Jakarta containers. Put it and ../java/Verify.java into a package of yours,
-// give the process one, and register it for the paths whose callers need the product. In Spring:
+// A filter for Spring Boot 3, Tomcat 10 and other Jakarta containers. Copy it and ../java/Verify.java into a package of your own,
+// create one per process, and register it for the paths whose callers need the product. In Spring:
 //
 //   @Bean
 //   FilterRegistrationBean<MintmarkFilter> filings(@Value("${mintmark.issuer}") String issuer, @Value("${mintmark.audience}") String audience) {
@@ -11,7 +11,7 @@ import jakarta.servlet.*;
 import jakarta.servlet.http.*;
 import java.io.IOException;
 
-/** Lets requests pass whose token includes the product; its claims are then in the attribute `claims`. Others get 401, 403 or 503. */
+/** Passes on requests whose token includes the product, with its claims in the attribute `claims`. Others get 401, 403 or 503. */
 public final class MintmarkFilter extends HttpFilter {
     private static final long serialVersionUID = 1;
     private final transient Verify verifier;

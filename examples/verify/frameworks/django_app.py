@@ -1,8 +1,10 @@
-"""A Django service whose callers need the product gst. Put verify.py of ../python beside it, pip install django 'PyJWT[crypto]',
+"""A Django service whose callers need the product gst. Copy ../python/verify.py into its folder, then
+
+    pip install django 'PyJWT[crypto]'
 
     ISSUER=https://tokens.example.com AUDIENCE=https://api.example.com python django_app.py runserver
 
-In a project of yours, `MintmarkMiddleware` belongs into MIDDLEWARE, and `requires` before views.
+In your own project, add `MintmarkMiddleware` to MIDDLEWARE, and put `requires` on the views.
 """
 
 import sys
@@ -18,7 +20,7 @@ verifier = from_environment()
 
 
 def requires(product):
-    """Lets requests pass whose token includes the product; its claims are then in `request.claims`."""
+    """Accepts requests whose token includes the product, and puts its claims into `request.claims`."""
 
     def guard(view):
         @wraps(view)
@@ -32,7 +34,7 @@ def requires(product):
 
 
 class MintmarkMiddleware:
-    """Answers 401, 403 or 503 where a view refuses a token."""
+    """Answers 401, 403 or 503 when a view refuses a token."""
 
     def __init__(self, get_response):
         self.get_response = get_response

@@ -6,7 +6,7 @@ import { bearer, fromEnvironment, Refused } from '../node/verify.mjs';
 
 const verifier = fromEnvironment();
 
-/** Lets requests pass whose token includes the product; its claims are then in `request.claims`. */
+/** Accepts requests whose token includes the product, and puts its claims into `request.claims`. */
 const requires = (product) => async (request, reply, next) => {
   request.claims = await verifier.verify(bearer(request.get('Authorization')), product);
   next();

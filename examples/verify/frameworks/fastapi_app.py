@@ -1,5 +1,6 @@
-"""A FastAPI service whose callers need the product gst. Put verify.py of ../python beside it, pip install fastapi uvicorn
-'PyJWT[crypto]',
+"""A FastAPI service whose callers need the product gst. Copy ../python/verify.py into its folder, then
+
+    pip install fastapi uvicorn 'PyJWT[crypto]'
 
     ISSUER=https://tokens.example.com AUDIENCE=https://api.example.com uvicorn fastapi_app:app
 """
@@ -13,7 +14,7 @@ verifier = from_environment()
 
 
 def requires(product: str):
-    """The claims of the token, if it includes the product. Not `async`, so that a fetch of keys holds up no other request."""
+    """The claims of the token, if it includes the product. Not `async`, so that fetching keys does not block other requests."""
 
     def claims(request: Request) -> dict:
         return verifier.verify(bearer(request.headers.get("Authorization")), product)

@@ -1,4 +1,6 @@
-"""A Flask service whose callers need the product gst. Put verify.py of ../python beside it, pip install flask 'PyJWT[crypto]',
+"""A Flask service whose callers need the product gst. Copy ../python/verify.py into its folder, then
+
+    pip install flask 'PyJWT[crypto]'
 
     ISSUER=https://tokens.example.com AUDIENCE=https://api.example.com flask --app flask_app run
 """
@@ -13,7 +15,7 @@ verifier = from_environment()
 
 
 def requires(product):
-    """Lets requests pass whose token includes the product; its claims are then in `g.claims`."""
+    """Accepts requests whose token includes the product, and puts its claims into `g.claims`."""
 
     def guard(view):
         @wraps(view)

@@ -16,13 +16,13 @@ import (
 	"time"
 )
 
-// now is the time; tests move it.
+// now is a variable so that tests can set the time.
 var now = time.Now
 
-// How long keys are kept, and how soon they are fetched again for a `kid` that is not among them.
+// How long keys are cached, and how soon at the earliest they are fetched again for an unknown `kid`.
 const (
-	keysKept    = 5 * time.Minute
-	keysPatient = 30 * time.Second
+	keysMaxAge     = 5 * time.Minute
+	keysMinRefetch = 30 * time.Second
 )
 
 type header struct {
@@ -37,19 +37,19 @@ type keySet struct {
 	fetched time.Time
 }
 
-// decode reads a JWT that a key of the issuer has signed, with the algorithm that the key set names for it.
+// decode reads a JWT that was signed by a key of the issuer, with the algorithm that the key set names for it.
 func (v *Verifier) decode(token string, into any) (header, error) {
 	var h header
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 || json.Unmarshal(bytes(parts[0]), &h) != nil || h.Crit != nil {
-		return h, refused("it is not a token that is understood here")
+		return h, refused("it is malformed, or requires an extension (crit)")
 	}
 	key, err := v.key(h.Kid)
 	if err != nil {
 		return h, err
 	}
 	if key.Alg != h.Alg || !key.signed(parts[0]+"."+parts[1], bytes(parts[2])) {
-		return h, refused("no key of the issuer has signed it")
+		return h, refused("it was not signed by a key of the issuer")
 	}
 	if json.Unmarshal(bytes(parts[1]), into) != nil {
 		return h, refused("its claims cannot be read")
@@ -57,12 +57,12 @@ func (v *Verifier) decode(token string, into any) (header, error) {
 	return h, nil
 }
 
-// key is that of a `kid`.
+// key returns the issuer's key with this `kid`.
 func (v *Verifier) key(kid string) (jwk, error) {
 	v.lock.Lock()
 	defer v.lock.Unlock()
 	key, known := v.keys.byKid[kid]
-	if age := now().Sub(v.keys.fetched); age > keysKept || !known && age > keysPatient {
+	if age := now().Sub(v.keys.fetched); age > keysMaxAge || !known && age > keysMinRefetch {
 		keys, err := discover(v.issuer)
 		if err != nil {
 			return jwk{}, err
@@ -71,7 +71,7 @@ func (v *Verifier) key(kid string) (jwk, error) {
 		key, known = keys[kid]
 	}
 	if !known {
-		return jwk{}, refused("its key is not one of the issuer")
+		return jwk{}, refused("it was not signed by a key of the issuer: its kid is unknown")
 	}
 	return key, nil
 }
@@ -107,7 +107,7 @@ func fetchJSON(url string, into any) error {
 	return err
 }
 
-// fetch reads a document of the issuer.
+// fetch gets a document from the issuer.
 func fetch(url, mediaType string) ([]byte, error) {
 	request, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
@@ -120,7 +120,7 @@ func fetch(url, mediaType string) ([]byte, error) {
 	}
 	defer reply.Body.Close()
 	if reply.StatusCode == http.StatusNotFound && mediaType == "application/statuslist+jwt" {
-		return nil, refused("its status list is gone, and with it every token in it")
+		return nil, refused("its status list was removed, so all tokens in it have ended")
 	}
 	if reply.StatusCode != http.StatusOK {
 		return nil, unavailable("%s: %s", url, reply.Status)
@@ -132,7 +132,7 @@ func fetch(url, mediaType string) ([]byte, error) {
 	return text, nil
 }
 
-// signed says whether the key has signed the text, by the one algorithm that the key set names for it.
+// signed reports whether the key signed the text, with the one algorithm that the key set names for it.
 func (key jwk) signed(text string, signature []byte) bool {
 	sum := sha256.Sum256([]byte(text))
 	number := func(part string) *big.Int { return new(big.Int).SetBytes(bytes(part)) }
@@ -152,7 +152,7 @@ func (key jwk) signed(text string, signature []byte) bool {
 	return false
 }
 
-// bytes reads base64url, or nothing.
+// bytes decodes base64url; nil if it is malformed.
 func bytes(part string) []byte {
 	decoded, err := base64.RawURLEncoding.DecodeString(part)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 
 type claimsKey struct{}
 
-// Middleware lets requests pass whose token includes the product; others get 401, 403 or 503.
+// Middleware passes on requests whose token includes the product; others get 401, 403 or 503.
 func (v *Verifier) Middleware(product string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(reply http.ResponseWriter, request *http.Request) {
 		claims, err := v.fromHeader(request.Header.Get("Authorization"), product)
@@ -25,7 +25,7 @@ func (v *Verifier) Middleware(product string, next http.Handler) http.Handler {
 	})
 }
 
-// From returns the claims of a request that Middleware let pass.
+// From returns the claims of a request that Middleware passed on.
 func From(request *http.Request) *Claims {
 	claims, _ := request.Context().Value(claimsKey{}).(*Claims)
 	return claims

@@ -12,11 +12,11 @@ type statusList struct {
 	keptUntil time.Time
 }
 
-// checkStatus reads the place of a token in its status list: 0 is valid, 1 revoked, 2 suspended.
+// checkStatus reads the slot of a token in its status list: 0 is valid, 1 revoked, 2 suspended.
 func (v *Verifier) checkStatus(c Claims) error {
 	place := c.Status.List
 	if !strings.HasPrefix(place.URI, v.issuer+"/") {
-		return refused("it has no status list of its issuer")
+		return refused("its status list is not one of the issuer's")
 	}
 	v.lock.Lock()
 	list, known := v.lists[place.URI]
@@ -32,7 +32,7 @@ func (v *Verifier) checkStatus(c Claims) error {
 		v.lock.Unlock()
 	}
 	if place.Index < 0 || place.Index/4 >= len(list.bits) {
-		return refused("it has no place in its status list")
+		return refused("its index is beyond the end of its status list")
 	}
 	if list.bits[place.Index/4]>>(place.Index%4*2)&3 != 0 {
 		return refused("it was revoked or suspended")
@@ -58,7 +58,7 @@ func (v *Verifier) fetchList(uri string) (statusList, error) {
 		return statusList{}, err
 	}
 	if header.typ() != "statuslist+jwt" || claims.Subject != uri || started.Unix() >= claims.Expires+5 {
-		return statusList{}, refused("this is not its status list, or no longer")
+		return statusList{}, refused("its status list is another one, or has expired")
 	}
 	packed, err := zlib.NewReader(strings.NewReader(string(bytes(claims.List.Lst))))
 	if err != nil {

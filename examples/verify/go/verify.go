@@ -1,5 +1,5 @@
 // Package verify verifies Mintmark access tokens with nothing but Go's standard library (1.19 or newer). Copy this folder
-// into your module; make one Verifier for the process, and let Middleware guard your handlers.
+// into your module, create one Verifier per process, and wrap your handlers with Middleware.
 package verify
 
 import (
@@ -50,7 +50,7 @@ type Claims struct {
 	Confirmation json.RawMessage `json:"cnf"`
 }
 
-// OneOrMany reads an `aud`: a string when there is one, an array otherwise.
+// OneOrMany reads an `aud`: a string when there is one audience, an array otherwise.
 type OneOrMany []string
 
 // UnmarshalJSON reads either form.
@@ -63,12 +63,12 @@ func (many *OneOrMany) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(many))
 }
 
-// Verifier verifies tokens of one issuer for one audience. It keeps keys and status lists: make one for the process.
+// Verifier verifies tokens of one issuer for one audience. Create one per process: it caches keys and status lists.
 type Verifier struct {
 	issuer, audience string
 	// AllowNeverExpiring accepts tokens that never expire.
 	AllowNeverExpiring bool
-	// IgnoreStatus does not read status lists: a revoked token is then accepted until its `exp`.
+	// IgnoreStatus turns the status lists off: a revoked token is then accepted until its `exp`.
 	IgnoreStatus bool
 
 	lock  sync.Mutex
@@ -92,7 +92,7 @@ func (v *Verifier) Verify(token, product string) (*Claims, error) {
 		return nil, err
 	}
 	if c.Issuer != v.issuer || !has(c.Audience, v.audience) {
-		return nil, refused("it is of another issuer, or for another audience")
+		return nil, refused("it was issued by another issuer, or for another audience")
 	}
 	if err := v.checkKind(header, c, now().Unix()); err != nil {
 		return nil, err

@@ -3,7 +3,7 @@
 //   ISSUER=https://tokens.example.com AUDIENCE=https://api.example.com TOKEN=… java Verify.java
 //
 // The token must include PRODUCT (default gst). ALLOW_NEVER_EXPIRING=1 accepts tokens that never expire. CHECK_STATUS=0 does
-// not read status lists: a revoked token is then accepted until its `exp`. Services make one Verify: see ../frameworks.
+// not read status lists: a revoked token is then accepted until its `exp`. A service creates one Verify: see ../frameworks.
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.*;
@@ -18,13 +18,13 @@ import java.util.concurrent.*;
 import java.util.regex.*;
 import java.util.zip.InflaterInputStream;
 
-/** Verifies tokens of one issuer for one audience. Make one for the process: it keeps keys and status lists. */
+/** Verifies tokens of one issuer for one audience. Create one per process: it caches keys and status lists. */
 public final class Verify {
     /** The token is not valid (401), does not include the product (403), or cannot be checked (503). */
     public static final class Refused extends Exception {
         private static final long serialVersionUID = 1;
         public final int status;
-        /** The header of the reply that says so to the caller. */
+        /** A header of the reply to the caller. */
         public final String header, value;
 
         Refused(int status, String header, String value, String reason) {
@@ -84,25 +84,25 @@ public final class Verify {
     private Map<?, ?> valid(String token) throws Refused {
         try {
             Jwt jwt = decode(token);
-            require(issuer.equals(jwt.claims.get("iss")), "it is of another issuer");
+            require(issuer.equals(jwt.claims.get("iss")), "it was issued by another issuer");
             require(list(jwt.claims.get("aud")).contains(audience), "it is for another audience");
             checkKind(jwt.header, jwt.claims, clock.instant().getEpochSecond());
             require(!checkStatus || status(jwt.claims) == 0, "it was revoked or suspended");
             return jwt.claims;
-        } catch (GeneralSecurityException | RuntimeException error) { // What is malformed ends here.
+        } catch (GeneralSecurityException | RuntimeException error) { // The token is malformed.
             throw refused(Objects.requireNonNullElse(error.getMessage(), error.toString()));
         }
     }
 
-    /** Header and claims, signed by a key of the issuer. */
+    /** The header and the claims of a JWT that was signed by a key of the issuer. */
     private Jwt decode(String token) throws Refused, GeneralSecurityException {
         String[] parts = token.split("\\.", -1);
-        require(parts.length == 3, "it has not three parts");
+        require(parts.length == 3, "it does not have three parts");
         Map<?, ?> header = Json.read(decoded(parts[0]));
         Map<?, ?> key = key(String.valueOf(header.get("kid")));
         byte[] text = (parts[0] + "." + parts[1]).getBytes(UTF_8);
         require(key.get("alg").equals(header.get("alg")) && !header.containsKey("crit")
-            && hasSigned(key, text, decoded(parts[2])), "no key of the issuer has signed it");
+            && hasSigned(key, text, decoded(parts[2])), "it was not signed by a key of the issuer");
         return new Jwt(header, Json.read(decoded(parts[1])));
     }
 
@@ -123,11 +123,11 @@ public final class Verify {
     private int status(Map<?, ?> claims) throws Refused, GeneralSecurityException {
         Map<?, ?> place = claims.get("status") instanceof Map<?, ?> status ? (Map<?, ?>) status.get("status_list") : Map.of();
         String uri = String.valueOf(place.get("uri"));
-        require(uri.startsWith(issuer + "/"), "it has no status list of its issuer");
+        require(uri.startsWith(issuer + "/"), "its status list is not one of the issuer's");
         StatusList list = lists.get(uri);
         if (list == null || !clock.instant().isBefore(list.keptUntil)) lists.put(uri, list = fetchList(uri));
         int idx = (int) (double) place.get("idx");
-        require(idx >= 0 && idx / 4 < list.bits.length, "it has no place in its status list");
+        require(idx >= 0 && idx / 4 < list.bits.length, "its index is beyond the end of its status list");
         return list.bits[idx / 4] >> (idx % 4 * 2) & 3;
     }
 
@@ -136,7 +136,7 @@ public final class Verify {
         Instant started = clock.instant();
         Jwt jwt = decode(new String(fetch(uri, "application/statuslist+jwt"), UTF_8));
         require(typ(jwt.header).equals("statuslist+jwt") && uri.equals(jwt.claims.get("sub"))
-            && started.getEpochSecond() < (double) jwt.claims.get("exp") + 5, "this is not its status list, or no longer");
+            && started.getEpochSecond() < (double) jwt.claims.get("exp") + 5, "its status list is another one, or has expired");
         byte[] packed = decoded((String) ((Map<?, ?>) jwt.claims.get("status_list")).get("lst"));
         try (InputStream bits = new InflaterInputStream(new ByteArrayInputStream(packed))) {
             return new StatusList(bits.readNBytes(1 << 24), started.plusSeconds((long) (double) jwt.claims.get("ttl")));
@@ -151,7 +151,7 @@ public final class Verify {
         if (age.toSeconds() > 300 || !keys.byKid.containsKey(kid) && age.toSeconds() > 30) {
             keys = new Keys(discover(), clock.instant());
         }
-        require(keys.byKid.containsKey(kid), "its key is not one of the issuer");
+        require(keys.byKid.containsKey(kid), "it was not signed by a key of the issuer: its kid is unknown");
         return keys.byKid.get(kid);
     }
 
@@ -183,7 +183,7 @@ public final class Verify {
             throw unavailable(url + ": " + Objects.requireNonNullElse(error.getMessage(), error.toString()));
         }
         require(reply.statusCode() != 404 || !mediaType.equals("application/statuslist+jwt"),
-            "its status list is gone, and with it every token in it");
+            "its status list was removed, so all tokens in it have ended");
         if (reply.statusCode() != 200) throw unavailable(url + ": " + reply.statusCode());
         return reply.body();
     }
@@ -195,14 +195,14 @@ public final class Verify {
         throw new Refused(401, "WWW-Authenticate", "Bearer", "send Authorization: Bearer and an access token");
     }
 
-    /** Whether the key has signed the text, by the one algorithm that the key set names for it. */
+    /** Whether the key signed the text, with the one algorithm that the key set names for it. */
     static boolean hasSigned(Map<?, ?> key, byte[] text, byte[] signature) throws GeneralSecurityException {
         Signature check = Signature.getInstance(switch ((String) key.get("alg")) {
             case "ES256" -> "SHA256withECDSAinP1363Format";
             case "EdDSA" -> "Ed25519";
             case "RS256" -> "SHA256withRSA";
             case "PS256" -> "RSASSA-PSS";
-            default -> throw new SignatureException("its algorithm is not known here");
+            default -> throw new SignatureException("its algorithm is not supported");
         });
         if (key.get("alg").equals("PS256")) {
             check.setParameter(new PSSParameterSpec("SHA-256", "MGF1", MGF1ParameterSpec.SHA256, 32, 1));
@@ -255,7 +255,7 @@ public final class Verify {
         return null;
     }
 
-    /** A verifier by ISSUER, AUDIENCE, ALLOW_NEVER_EXPIRING and CHECK_STATUS. */
+    /** A verifier with the settings ISSUER, AUDIENCE, ALLOW_NEVER_EXPIRING and CHECK_STATUS. */
     public static Verify fromEnvironment() {
         return new Verify(mustBeSet("ISSUER"), mustBeSet("AUDIENCE"), "1".equals(System.getenv("ALLOW_NEVER_EXPIRING")),
             !"0".equals(System.getenv("CHECK_STATUS")));
@@ -274,7 +274,7 @@ public final class Verify {
     }
 }
 
-/** Reads a JSON object as Mintmark writes it (strings without escapes), since the JDK cannot. */
+/** Reads a JSON object as Mintmark writes it (strings without escapes), since the JDK has no JSON reader. */
 final class Json {
     private static final Pattern PART = Pattern.compile("\\G\\s*(\"[^\"\\\\]*+\"|[{}\\[\\]:,]|[-+.\\w]++)");
     private final Matcher parts;
@@ -304,7 +304,7 @@ final class Json {
                 if (part.equals(",")) continue;
                 require(part.startsWith("\"") && next().equals(":"));
                 Object name = value(part, depth + 1);
-                require(!object.containsKey(name)); // Or the token means one thing here and another elsewhere.
+                require(!object.containsKey(name)); // Otherwise another parser could read another value.
                 object.put(name, value(next(), depth + 1));
             }
             return object;

@@ -22,7 +22,7 @@ export class Refused extends Error {
 
 const unavailable = (message) => new Refused(message, 503, { 'Retry-After': '5' });
 
-/** Verifies tokens of one issuer for one audience. Make one per process: it keeps keys and status lists. */
+/** Verifies tokens of one issuer for one audience. Create one per process: it caches keys and status lists. */
 export class Verifier {
   #keys;
   #lists = new Map();
@@ -43,7 +43,7 @@ export class Verifier {
   }
 
   async #verify(token) {
-    // jose takes the key of the token's `kid` only if the key set says the token's `alg` of it.
+    // jose uses the key with the token's `kid` only if the key set gives it the token's `alg`.
     const rules = { issuer: this.issuer, audience: this.audience, algorithms, requiredClaims, clockTolerance: 5 };
     const { payload: claims, protectedHeader } = await jwtVerify(token, await this.keys(), rules);
     this.checkKind(protectedHeader, claims);
@@ -62,7 +62,7 @@ export class Verifier {
   /** 0: valid, 1: revoked, 2: suspended. */
   async status(claims) {
     const { uri, idx } = claims.status?.status_list ?? {};
-    if (typeof uri !== 'string' || !uri.startsWith(`${this.issuer}/`)) throw new Refused('it has no status list of its issuer');
+    if (typeof uri !== 'string' || !uri.startsWith(`${this.issuer}/`)) throw new Refused("its status list is not one of the issuer's");
     let list = this.#lists.get(uri);
     if (!list || performance.now() >= list.keptUntil) {
       list = { keptUntil: Infinity, bits: this.#fetchList(uri).then((fetched) => { list.keptUntil = fetched.keptUntil; return fetched.bits; }) };
@@ -70,7 +70,7 @@ export class Verifier {
       list.bits.catch(() => this.#lists.delete(uri));
     }
     const byte = (await list.bits)[Math.floor(idx / 4)];
-    if (byte === undefined) throw new Refused('it has no place in its status list');
+    if (byte === undefined) throw new Refused('its index is beyond the end of its status list');
     return (byte >> ((idx % 4) * 2)) & 3;
   }
 
@@ -103,13 +103,13 @@ export class Verifier {
   }
 }
 
-/** A document of the issuer. */
+/** Gets a document from the issuer. */
 async function fetchFrom(url, options) {
   const reply = await fetch(url, { signal: AbortSignal.timeout(5000), ...options }).catch((error) => {
     throw unavailable(`${url}: ${error.cause?.message ?? error.message}`);
   });
   if (reply.status === 404 && options.headers?.Accept === 'application/statuslist+jwt') {
-    throw new Refused('its status list is gone, and with it every token in it');
+    throw new Refused('its status list was removed, so all tokens in it have ended');
   }
   if (!reply.ok) throw unavailable(`${url}: ${reply.status}`);
   return reply;
@@ -134,7 +134,7 @@ function mustBeSet(...names) {
   if (missing.length) process.exit(1);
 }
 
-/** A verifier by ISSUER, AUDIENCE, ALLOW_NEVER_EXPIRING and CHECK_STATUS. */
+/** A verifier with the settings ISSUER, AUDIENCE, ALLOW_NEVER_EXPIRING and CHECK_STATUS. */
 export function fromEnvironment() {
   mustBeSet('ISSUER', 'AUDIENCE');
   const { ISSUER: issuer, AUDIENCE: audience, ALLOW_NEVER_EXPIRING: never, CHECK_STATUS: check } = process.env;

@@ -35,13 +35,13 @@ class NotForProduct(Refused):
 
 
 class Unavailable(Refused):
-    """It cannot be known whether the token is valid: keys or status list cannot be fetched."""
+    """The token cannot be checked, because the keys or its status list cannot be fetched."""
 
     status, headers = 503, {"Retry-After": "5"}
 
 
 class Verifier:
-    """Verifies tokens of one issuer for one audience. Make one per process: it keeps keys and status lists."""
+    """Verifies tokens of one issuer for one audience. Create one per process: it caches keys and status lists."""
 
     def __init__(self, issuer, audience, allow_never_expiring=False, check_status=True):
         for name, value in [("issuer", issuer), ("audience", audience)]:
@@ -50,7 +50,7 @@ class Verifier:
         self.issuer, self.audience = issuer, audience
         self.allow_never_expiring, self.check_status = allow_never_expiring, check_status
         self.keys = None
-        self.lists = {}  # by URI: until when it is kept, and its bytes
+        self.lists = {}  # by URI: until when the list is kept, and its bytes
         self.lock = threading.RLock()
 
     def verify(self, token, product):
@@ -83,7 +83,7 @@ class Verifier:
         place = claims["status"]["status_list"]
         uri, idx = place["uri"], place["idx"]
         if not uri.startswith(f"{self.issuer}/"):
-            raise Refused("its status list is elsewhere")
+            raise Refused("its status list is not one of the issuer's")
         with self.lock:
             kept_until, bits = self.lists.get(uri, (0, b""))
             if time.monotonic() >= kept_until:
@@ -104,7 +104,7 @@ class Verifier:
         return started + claims["ttl"], bits
 
     def decode(self, text, audience=None, require=()):
-        """Header and claims, signed by a key of the issuer with the algorithm that the key set names for it."""
+        """Header and claims of a JWT that was signed by a key of the issuer, with the algorithm that the key set names for it."""
         key = self.discover().get_signing_key_from_jwt(text)
         if key.algorithm_name not in ALGORITHMS:
             raise jwt.InvalidAlgorithmError(key.algorithm_name)
@@ -130,13 +130,13 @@ class Verifier:
 
 
 def fetch(url, media_type):
-    """A document of the issuer."""
+    """Gets a document from the issuer."""
     try:
         with urlopen(Request(url, headers={"Accept": media_type}), timeout=5) as reply:
             return reply.read().decode()
     except urllib.error.HTTPError as error:
         if error.code == 404 and media_type == "application/statuslist+jwt":
-            raise Refused("its status list is gone, and with it every token in it") from error
+            raise Refused("its status list was removed, so all tokens in it have ended") from error
         raise Unavailable(f"{url}: {error}") from error
     except OSError as error:
         raise Unavailable(f"{url}: {error}") from error
@@ -160,7 +160,7 @@ SETTINGS = {
 
 
 def from_environment():
-    """A verifier by ISSUER, AUDIENCE, ALLOW_NEVER_EXPIRING and CHECK_STATUS."""
+    """A verifier with the settings ISSUER, AUDIENCE, ALLOW_NEVER_EXPIRING and CHECK_STATUS."""
     for name in ["ISSUER", "AUDIENCE"]:
         if not os.environ.get(name):
             sys.exit(f"{name} is not set: it is {SETTINGS[name]}")

@@ -24,7 +24,7 @@ async fn verify(
     Ok(claims)
 }
 
-/// A setting, or what to set.
+/// A setting from the environment, or an error that says what to set.
 fn setting(name: &str, what: &str) -> Result<String, String> {
     env::var(name).map_err(|_| format!("{name} is not set: it is {what}"))
 }

@@ -52,7 +52,7 @@ pub enum MasterKeyError {
     Missing(PathBuf),
     /// The file that the settings name does not exist, and it is not known that a database needs it.
     #[error(
-        "{path} (keys.master_key_file) does not exist, and a key file that the settings name is not created by itself. For a \
+        "{path} (keys.master_key_file) does not exist, and a key file that the settings name is not created automatically. For a \
          new database make it with `mintmark keys generate-master {path}`; for an existing one restore the file from your \
          copy of it",
         path = .0.display()

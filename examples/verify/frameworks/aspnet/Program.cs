@@ -3,7 +3,7 @@
 //   dotnet add package Microsoft.AspNetCore.Authentication.JwtBearer
 //   Mintmark__Issuer=https://tokens.example.com Mintmark__Audience=https://api.example.com dotnet run
 //
-// The tests do not run this file. EdDSA is not among what Microsoft's library verifies: choose ES256 for such clients.
+// The tests do not run this file. Microsoft's library does not verify EdDSA: choose ES256 for clients that call such services.
 using System.IO.Compression;
 using Microsoft.AspNetCore.Authentication.JwtBearer;
 using Microsoft.IdentityModel.JsonWebTokens;
@@ -19,7 +19,7 @@ var lists = new StatusLists(issuer, algorithms);
 
 builder.Services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme).AddJwtBearer(options =>
 {
-    options.Authority = issuer; // The keys are fetched again for an unknown `kid`, and every so often.
+    options.Authority = issuer; // The keys are fetched again from time to time, and for an unknown `kid`.
     options.AutomaticRefreshInterval = TimeSpan.FromMinutes(5);
     options.MapInboundClaims = false;
     options.TokenValidationParameters = new TokenValidationParameters
@@ -51,7 +51,7 @@ builder.Services.AddAuthentication(JwtBearerDefaults.AuthenticationScheme).AddJw
         },
     };
 });
-// Without it 403, and a `products` of several is one claim for each.
+// A token without the product gets 403. Several `products` become one claim each.
 builder.Services.AddAuthorizationBuilder().AddPolicy("gst", policy => policy.RequireClaim("products", "gst"));
 
 var app = builder.Build();
