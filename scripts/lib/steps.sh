@@ -24,7 +24,7 @@ step() {
     steps_times+=$(printf '%5d s  %s' "$took" "$name")$'\n'
 }
 
-# The last lines of the script: what took how long, and how many steps passed.
+# The last lines of the script: how long each step took, and how many passed.
 summary() {
     printf '\n%s%5d s  in all\n' "$steps_times" "$SECONDS"
     printf 'steps: %d passed, 0 failed\n' "$steps_passed"

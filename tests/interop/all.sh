@@ -1,5 +1,5 @@
 #!/bin/sh
-# The clients and verifiers of all languages, against the services that run.py has set up.
+# Runs the clients and verifiers of all languages against the services that run.py has set up.
 set -e
 cd "$(dirname "$0")/../.."
 tests/interop/.venv/bin/pytest -q -W ignore::DeprecationWarning -p no:cacheprovider tests/interop/python

@@ -1,20 +1,20 @@
-"""Which library verifies which token by its default options: what is expected, and the table of what was found.
+"""Which library accepts which token with its default options: what is expected, and the table of what was found.
 
-A verdict is `accepts`, or `refuses: ` and what the library says. Every runner asserts its own cells against what is
-expected, and appends what it found to the file named by MINTMARK_VERDICTS: a line of library, cell, verdict, by tabs.
+A verdict is `accepts`, or `refuses: ` and the message of the library. Every runner compares its own cells with what is expected,
+and appends what it found to the file named by MINTMARK_VERDICTS: one line with library, cell and verdict, separated by tabs.
 """
 
 import sys
 from pathlib import Path
 
 ALGORITHMS = ["ES256", "EdDSA", "RS256"]
-# An hour; never by `exp` in the year 2200; never by no `exp` at all.
+# Valid for an hour; never expiring, with `exp` in the year 2200; never expiring, without `exp`.
 KINDS = ["normal", "far", "omit"]
 CELLS = [f"{alg} {kind}" for alg in ALGORITHMS for kind in KINDS]
 
 
 def library(omit: str = "accepts", eddsa: str = "accepts") -> dict[str, str]:
-    """The verdicts of a library that verifies everything but, perhaps, tokens without `exp`, or EdDSA."""
+    """The verdicts of a library that accepts all tokens, except perhaps those without `exp` or with EdDSA."""
     def verdict(cell: str) -> str:
         if cell.startswith("EdDSA") and eddsa != "accepts":
             return eddsa
@@ -27,7 +27,7 @@ def expected() -> dict[str, dict[str, str]]:
     return {
         "PyJWT": library(),
         "joserfc": library(),
-        # Validators of RFC 9068, which makes `exp` and `typ: at+jwt` a must.
+        # Validators of RFC 9068, which requires `exp` and `typ: at+jwt`.
         "Authlib, RFC 9068": library(omit="refuses: Invalid claim: 'typ'", eddsa="refuses: Algorithm of 'EdDSA' is not recommended"),
         "oauth4webapi, RFC 9068": library(omit="refuses: unexpected"),
         "jose": library(),
@@ -37,7 +37,7 @@ def expected() -> dict[str, dict[str, str]]:
 
 
 def report(verdicts: Path) -> None:
-    """Prints the table of what was found; a cell that no runner filled is an error."""
+    """Prints the table of what was found; a missing cell is an error."""
     found = dict(((name, cell), verdict) for name, cell, verdict in (line.split("\t") for line in verdicts.read_text().splitlines()))
     width = max(len(name) for name in expected())
     print("\n" + " " * width, *(f"{cell:<12}" for cell in CELLS), sep="  ")

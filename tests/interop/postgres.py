@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL cluster on a unix socket, kept by the same shell script as that of the Rust tests."""
+"""A temporary PostgreSQL cluster on a Unix socket, run by the same shell script as that of the Rust tests."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ KEEPER = Path(__file__).resolve().parents[1] / "it" / "support" / "cluster.sh"
 
 
 def programs() -> Path:
-    """Where `initdb` and its like are: the newest version of Debian's layout, else what `pg_config` says."""
+    """The folder with `initdb` and the other programs: the newest version in Debian's layout, otherwise that of `pg_config`."""
     found = [int(folder.name) for folder in Path("/usr/lib/postgresql").glob("*") if (folder / "bin/initdb").exists()]
     if found:
         return Path("/usr/lib/postgresql") / str(max(found)) / "bin"
@@ -22,7 +22,7 @@ def programs() -> Path:
 def cluster() -> Iterator[Callable[[str], str]]:
     """Gives a function that makes an empty database and returns its URL. The cluster ends with this process at the latest."""
     folder = tempfile.mkdtemp(prefix="mintmark-pg-")
-    # A session of its own: it outlives Ctrl-C, and cleans up when the pipe from this process closes.
+    # In its own session, so that Ctrl-C does not end it; it cleans up when the pipe from this process closes.
     keeper = subprocess.Popen(
         ["sh", str(KEEPER), folder, str(programs())],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,

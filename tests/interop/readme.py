@@ -4,8 +4,8 @@
                         pages lead somewhere
     readme.py race      `serve` and `bootstrap`, started together on an empty folder, both succeed
 
-The binary is that of MINTMARK_BINARY. The README names port 8080: the run has a network of its own where the system
-allows that, so that the port is free; otherwise it takes the port of this machine, which then has to be free.
+The binary is MINTMARK_BINARY. The README uses port 8080. If the system allows it, the run has its own network, where this port is
+free; otherwise the port has to be free on this machine.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
-# Blocks that do not run here, by how they begin, and why. Each has to be in the README.
+# The beginnings of blocks that do not run here, and why. Each has to be in the README.
 EXCLUDED = {
     "cargo run --release -- quickstart\n./scripts/test\n": "this test is a part of ./scripts/test; what quickstart prints is checked below",
     "docker build ": "needs a container engine, and builds the release again",
@@ -34,7 +34,7 @@ RACES = 50
 
 @dataclass(frozen=True)
 class Block:
-    """A block of commands, and what the README says they print; None if it does not say."""
+    """A block of commands, and the output that the README shows for them, if any."""
 
     line: int
     text: str
@@ -60,7 +60,7 @@ def reason_to_exclude(block: Block) -> str | None:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """That of a fresh shell which finds `mintmark`."""
+    """The environment of a fresh shell that has `mintmark` on its PATH."""
     programs = folder / "bin"
     programs.mkdir()
     (programs / "mintmark").symlink_to(Path(os.environ["MINTMARK_BINARY"]).resolve())
@@ -68,7 +68,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def bash(script: str, folder: Path, variables: dict[str, str]) -> int:
-    """Runs a script in a folder of its own; what it starts does not outlive it."""
+    """Runs a script in its own folder, and ends all processes that it started."""
     empty = Path(tempfile.mkdtemp(dir=folder))
     process = subprocess.Popen(["bash", "-c", script], cwd=empty, env=variables, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
@@ -80,8 +80,8 @@ def bash(script: str, folder: Path, variables: dict[str, str]) -> int:
             pass
 
 
-# The last command of a block counts, as do all before it; so does a variable that nothing has set. What a block leaves
-# running is stopped at the end, and has to stop well.
+# Every command of a block has to succeed, and every variable has to be set. Processes that a block leaves running are stopped at
+# the end, and have to exit with 0.
 START = "set -Eeuo pipefail\n"
 END = 'running=$(jobs -p)\nkill $running\nfor job in $running; do wait "$job"; done\n'
 
@@ -108,7 +108,7 @@ def run_blocks(folder: Path) -> None:
         if block.expected is not None and not matches(block.expected, out):
             raise SystemExit(f"README.md, line {block.line}: says\n{block.expected}---- but prints\n{out}")
     everything = "".join(out for out, _ in printed.values())
-    # Whatever the README says: tokens that never expire were issued and accepted, and a revoked one was refused.
+    # Even if the README changes: tokens that never expire were issued and accepted, and a revoked token was refused.
     for fact in ['"never_expires":true', '"active":true', "\n200\n", '"active":false']:
         assert fact in everything, f"no block prints {fact!r}"
     checked = sum(block.expected is not None for block in run)
@@ -119,22 +119,22 @@ def run_blocks(folder: Path) -> None:
 
 
 def output(folder: Path, block: Block) -> tuple[str, str]:
-    """What a block printed, on both streams; nothing if it was not reached."""
+    """The output of a block on both streams; empty if the block did not run."""
     files = [folder / f"line-{block.line}.{stream}" for stream in ["out", "err"]]
     return tuple(file.read_text() if file.exists() else "" for file in files)
 
 
 def matches(expected: str, printed: str) -> bool:
-    """Whether this was printed; in what is expected, `…` with the spaces after it is any text."""
+    """Whether the output is as expected, where `…` and the spaces after it stand for any text."""
     parts = re.split("… *", expected.strip("\n"))
     return re.fullmatch("(?s:.*?)".join(re.escape(part) for part in parts), printed.strip("\n")) is not None
 
 
 def run_quickstart(folder: Path) -> None:
-    """What the README shows of `quickstart` is how its output begins, but for ids, secrets and tokens."""
+    """The output of `quickstart` begins as the README shows it, except for ids, secrets and tokens."""
     shown = re.search(r"^```\n\$ cargo run --release -- quickstart\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     assert shown, "README.md shows no run of quickstart any more"
-    # Without --once, since the text differs; it is stopped when the last line is there.
+    # Without --once, because its text is different; the process is stopped when the last line is there.
     command, printed = ["mintmark", "quickstart"], ""
     with subprocess.Popen(command, cwd=folder, env=environment(folder), text=True, stdout=subprocess.PIPE) as process:
         for line in process.stdout:
@@ -148,14 +148,14 @@ def run_quickstart(folder: Path) -> None:
 
 
 def anonymous(text: str) -> str:
-    """A text without what is another in each run."""
+    """The text without the parts that differ in each run."""
     for pattern, name in {r"\bcl_[0-9A-Za-z]{22}\b": "CLIENT_ID", r"\bmms_[0-9A-Za-z]{49}\b": "SECRET", r"\beyJ[\w.-]+…?": "TOKEN", r"\b\d+ characters": "LENGTH"}.items():
         text = re.sub(pattern, name, text)
     return text
 
 
 def check_links(_: Path) -> None:
-    """Every link of a page to a file or a heading of this repository leads somewhere."""
+    """Every link to a file or a heading in this repository works."""
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "verifier").glob("*.md")]
     dead, links = [], 0
     for page in pages:
@@ -169,8 +169,8 @@ def check_links(_: Path) -> None:
             if not file.exists() or (heading and heading not in headings(file)):
                 dead.append(f"{page.relative_to(ROOT)}: {target}")
     if dead:
-        raise SystemExit("these links lead nowhere:\n" + "\n".join(dead))
-    print(f"{links} links in {len(pages)} pages lead somewhere")
+        raise SystemExit("these links are broken:\n" + "\n".join(dead))
+    print(f"{links} links in {len(pages)} pages work")
 
 
 def without_code(page: Path) -> str:
@@ -178,13 +178,13 @@ def without_code(page: Path) -> str:
 
 
 def headings(page: Path) -> set[str]:
-    """The headings of a page, as links name them."""
+    """The anchors of the headings of a page."""
     found = re.findall(r"^#+ (.*)$", without_code(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
 
 
 def run_races(folder: Path) -> None:
-    """`serve` and `bootstrap` at the same time, each time on an empty folder. Neither may fail, nor warn of a lost database."""
+    """`serve` and `bootstrap` started together, each time in an empty folder. Neither may fail or warn of a lost database."""
     variables, faults = environment(folder), []
     logs = [folder / "serve.err", folder / "bootstrap.err"]
     script = f"{START}mintmark serve 2> {logs[0]} &\nmintmark bootstrap 2> {logs[1]} > bootstrap.out\n{END}"
@@ -194,12 +194,12 @@ def run_races(folder: Path) -> None:
         if code != 0 or "was there before" in log:
             faults.append(f"---- race {race}: exit code {code}\n{log}")
     if faults:
-        raise SystemExit(f"{faults[0]}---- {len(faults)} of {RACES} races went wrong; this is the first")
-    print(f"{RACES} races, all won by both")
+        raise SystemExit(f"{faults[0]}---- {len(faults)} of {RACES} races failed; this is the first")
+    print(f"{RACES} races, in all of which both succeeded")
 
 
 def own_network() -> None:
-    """Starts this program again in a network of its own, if the system allows that; there, port 8080 is free."""
+    """Starts this program again in its own network, where port 8080 is free, if the system allows that."""
     if IN_OWN_NETWORK in os.environ:
         # The loopback interface is down in a new network.
         up_and_running = 0x1 | 0x40
@@ -211,7 +211,7 @@ def own_network() -> None:
         os.execvpe("unshare", [*unshare, sys.executable, *sys.argv], {**os.environ, IN_OWN_NETWORK: "1"})
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", 8080)) == 0:
-            raise SystemExit("port 8080 is in use, and this system allows no network of its own: stop what listens there")
+            raise SystemExit("port 8080 is in use, and this system does not allow a separate network: stop what listens there")
     print("on this machine's own port 8080")
 
 

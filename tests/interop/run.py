@@ -1,6 +1,6 @@
-"""Runs a command against services that are set up for it: `run.py clients|examples|forward-auth|generated|openapi sqlite|postgres -- COMMAND …`.
+"""Sets up services and runs a command against them: `run.py clients|examples|forward-auth|generated|openapi sqlite|postgres -- COMMAND …`.
 
-The command finds in MINTMARK_WORLD the path of a JSON file that says what there is: issuers, clients, expected verdicts.
+MINTMARK_WORLD is the path of a JSON file that describes them: issuers, clients, expected verdicts.
 Everything that was started is stopped, and its data removed, when the command ends. The exit code is the command's.
 """
 
@@ -51,7 +51,7 @@ def clients(engine: str, stack: ExitStack) -> dict:
 
 
 def forward_auth(engine: str, stack: ExitStack) -> dict:
-    """One service with a client for each way in which a proxy may decide."""
+    """One service with a client for each case that a proxy has to decide."""
     service = stack.enter_context(running(database_urls(engine, stack)("proxy")))
     manager = world.Manager(service)
     world.create_products(manager)
@@ -77,9 +77,9 @@ def generated(engine: str, stack: ExitStack) -> dict:
 
 
 def openapi(engine: str, stack: ExitStack) -> dict:
-    """One service with something of every kind in it, under the ids that the examples of openapi.yaml name."""
+    """One service with an object of every kind, with the ids in the examples of openapi.yaml."""
     create_database = database_urls(engine, stack)
-    # Recorded, since the management token must outlive keys that are deleted with all that they may have signed.
+            # A recorded token, because deleting a key also ends the stateless tokens that it may have signed.
     service = stack.enter_context(running(create_database("openapi"), TOKENS__RECORD_ABOVE_SECONDS="60"))
     manager = stack.enter_context(still_managing(world.Manager(service)))
     first_keys = [key["kid"] for key in manager.get("/v1/signing-keys")["items"]]
@@ -107,7 +107,7 @@ def openapi(engine: str, stack: ExitStack) -> dict:
     kept_clients = [manager.client_id, kept_client["client_id"]]
     return {
         "workspace_id": world.WORKSPACE, "client_id": client["client_id"], "secret_id": secret_id,
-        # A record that the run depends on → one of its kind that may be changed instead.
+        # An object that the run depends on → another one of its kind that may be changed instead.
         "kept": {
             **dict.fromkeys(first_keys, key["kid"]), **dict.fromkeys(kept_clients, client["client_id"]),
             **dict.fromkeys(["platform", "kept"], world.WORKSPACE),
@@ -117,7 +117,7 @@ def openapi(engine: str, stack: ExitStack) -> dict:
 
 @contextmanager
 def still_managing(manager: world.Manager) -> Iterator[world.Manager]:
-    """Sees to it that the management token was good to the end: else most replies were 401 and the run said little."""
+    """Checks that the management token is still valid at the end: otherwise most replies were 401, and the run tested little."""
     yield manager
     manager.get("/v1/products")
 
@@ -125,7 +125,7 @@ def still_managing(manager: world.Manager) -> Iterator[world.Manager]:
 def main() -> int:
     setting, engine, dashes, *command = sys.argv[1:]
     assert dashes == "--" and command, __doc__
-    # So that the processes that it started are stopped when it is stopped.
+            # Stops the processes that this one started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mintmark-world-")))
@@ -133,7 +133,7 @@ def main() -> int:
         (folder / "world.json").write_text(json.dumps(facts, indent=2))
         environment = {
             **os.environ, "MINTMARK_WORLD": str(folder / "world.json"), "MINTMARK_VERDICTS": str(folder / "verdicts"),
-            # The clients refuse http otherwise.
+            # Otherwise the clients refuse http.
             "OAUTHLIB_INSECURE_TRANSPORT": "1", "AUTHLIB_INSECURE_TRANSPORT": "1",
         }
         code = subprocess.run(command, env=environment).returncode

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator
 
-# A debug build on a busy machine; it usually takes well under a second to start, and to stop.
+# For a debug build on a busy machine; usually it starts and stops in well under a second.
 PATIENCE_SECONDS = 60
 
 
@@ -27,7 +27,7 @@ class Service:
     environment: dict[str, str]
 
     def command(self, *arguments: str) -> dict:
-        """Runs a command of the binary beside the serving process and reads the JSON it prints."""
+        """Runs a command of the binary while the service runs, and reads the JSON that it prints."""
         done = subprocess.run(
             [self.binary, *arguments], cwd=self.folder, env=self.environment, text=True, stdout=subprocess.PIPE, check=True,
         )
@@ -84,18 +84,18 @@ class Log:
         self.start.put(None)
 
     def serving(self) -> dict:
-        """The line that says what is served where, once it is there."""
+        """Waits for the log line that names the addresses of the service."""
         line = self.start.get(timeout=PATIENCE_SECONDS)
         if line is None:
-            raise RuntimeError("the service ended at its start")
+            raise RuntimeError("the service ended while it was starting")
         return line
 
     def show(self) -> None:
-        """Prints the end of it."""
+        """Prints the last lines."""
         print(f"---- the last of {len(self.lines)} lines of the log:\n" + "".join(self.lines[-60:]), flush=True)
 
 
 def end_with_parent() -> None:
-    """Has the kernel end the service when this process is gone, however it went."""
+    """Makes the kernel end the service when this process ends for any reason."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)

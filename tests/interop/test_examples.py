@@ -1,5 +1,5 @@
-"""The programs of examples/verify, run as a developer would run them: on tokens of the service, and on tokens that it
-would never make, from an issuer of this file's own. `run.py examples sqlite -- pytest tests/interop/test_examples.py`
+"""The programs of examples/verify, run as a developer would run them: with tokens of the service, and with tokens that it
+never issues, from an issuer in this file. `run.py examples sqlite -- pytest tests/interop/test_examples.py`
 """
 
 import base64
@@ -82,7 +82,7 @@ class Program:
         assert done.returncode == 0
 
     def refuses(self, by: Issuer, token: str, answer: int = 401, **more: str) -> None:
-        """It says so in a line of its own, rather than fall over."""
+        """It prints one line with the reason, and does not crash."""
         done = self.run(by, token, **more)
         assert re.fullmatch(rf"refused: (?!null).+ \(answer {answer}\)\n", done.stderr), done.stderr
         assert (done.stdout, done.returncode) == ("", 1)
@@ -114,7 +114,7 @@ def test_a_token_is_accepted(program, cell):
 
 
 @pytest.mark.parametrize("cell", ["ES256 far", "ES256 omit"])
-def test_a_token_that_never_expires_is_accepted_where_that_is_wanted(program, cell):
+def test_a_token_that_never_expires_is_accepted_if_allowed(program, cell):
     cell = CELLS[cell]
     token = fetch_token(cell)
     program.refuses(of_service(cell), token)
@@ -132,7 +132,7 @@ def test_a_revoked_token_is_refused(program, cell):
         program.accepts(of_service(cell), token, cell["client_id"], CHECK_STATUS="0", **more)
 
 
-def test_a_stateless_token_that_was_revoked_by_itself_lives_until_its_exp(program):
+def test_a_single_revoked_stateless_token_is_accepted_until_its_exp(program):
     # It shares the slot of its client.
     cell = CELLS["ES256 normal"]
     token = fetch_token(cell)
@@ -154,7 +154,7 @@ def test_a_token_for_something_else_is_refused(program, more, answer):
     program.refuses(of_service(cell), fetch_token(cell), answer, **more)
 
 
-def test_a_token_is_not_judged_under_another_spelling_of_the_issuer(program):
+def test_another_spelling_of_the_issuer_is_not_accepted(program):
     cell = CELLS["ES256 normal"]
     program.refuses(Issuer(cell["issuer"] + "/", cell["audience"]), fetch_token(cell), 503)
 
@@ -173,7 +173,7 @@ def test_java_runs_without_being_compiled_first():
     program.accepts(of_service(cell), fetch_token(cell), cell["client_id"])
 
 
-# Tokens that the service would never make.
+# Tokens that the service never issues.
 
 SIGN = get_default_algorithms()
 KEYS = {
@@ -190,7 +190,7 @@ STATUS_LIST = "/oauth2/status-lists/0"
 
 @dataclass(frozen=True)
 class Forger(Issuer):
-    """An issuer of this file's own: the keys it publishes, and how often each of its documents was asked for."""
+    """An issuer in this file: the keys that it publishes, and how often each of its documents was requested."""
 
     published: list
     asked: Counter
@@ -249,7 +249,7 @@ def status(by: Issuer, idx: int) -> dict:
 
 
 def forge(by: Issuer, header: dict = {}, claims: dict = {}, kid: str = "ES256", alg: str | None = None, key=None) -> str:
-    """A token as the service makes it, but for what is said; a member that is None is left out."""
+    """A token as the service issues it, except for the given members; a member that is None is left out."""
     now = int(time.time())
     alg = alg or kid
     header = {"alg": alg, "kid": kid, "typ": "at+jwt", **header}
@@ -280,12 +280,12 @@ FORGED = {
     "no issuer": dict(claims={"iss": None}),
     "another audience": dict(claims={"aud": ["https://gst.example.com.evil.example"]}),
     "no audience": dict(claims={"aud": None}),
-    "an audience that the right one begins": dict(claims={"aud": "https://gst.example.com/other"}),
+    "an audience that begins with the right one": dict(claims={"aud": "https://gst.example.com/other"}),
     "a product of a similar name": dict(claims={"products": ["gst-lite"]}, answer=403),
     "an ID token": dict(header={"typ": "JWT"}),
     "no type": dict(header={"typ": None}),
-    "a key nobody published": dict(header={"kid": "unknown"}),
-    "the signature of a stranger": dict(key=STRANGER),
+    "a key that is not published": dict(header={"kid": "unknown"}),
+    "signed by another key": dict(key=STRANGER),
     "another algorithm than the key's": dict(kid="RS256", alg="PS256"),
     "the public key as a secret": dict(alg="HS256", key=PUBLIC_PEM),
     "no signature": dict(alg="none", key=b""),
@@ -316,17 +316,17 @@ def test_a_token_that_was_tampered_with_is_refused(program, forger):
 
 
 @pytest.mark.parametrize("token", ["", "gst", "..", "a.b.c", "e30.e30.e30", "bnVsbA.bnVsbA.bnVsbA"])
-def test_what_is_no_token_is_refused(program, forger, token):
+def test_malformed_tokens_are_refused(program, forger, token):
     program.refuses(forger, token)
 
 
-def test_nothing_is_accepted_where_there_is_no_issuer(program, forger):
+def test_without_an_issuer_no_token_is_accepted(program, forger):
     program.refuses(Issuer(forger.issuer + "/nobody", forger.audience), forge(forger), 503)
     # Nobody listens on port 9.
     program.refuses(Issuer("http://127.0.0.1:9", forger.audience), forge(forger), 503)
 
 
-def test_a_status_list_of_somebody_else_is_not_asked(program, forger):
+def test_a_status_list_of_another_issuer_is_not_fetched(program, forger):
     elsewhere = {"status_list": {"idx": 1, "uri": forger.issuer + ".evil.example/oauth2/status-lists/1"}}
     for claims in [{"status": None}, {"status": elsewhere}, {"status": {"status_list": {"idx": 1, "uri": forger.issuer + "/jwks"}}}]:
         token = forge(forger, claims=claims)

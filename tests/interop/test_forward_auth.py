@@ -1,4 +1,4 @@
-"""The proxy settings of examples/forward-auth, in force in the real proxy between a caller and a service.
+"""The proxy settings of examples/forward-auth, in a real proxy between a caller and a service.
 
 `run.py forward-auth sqlite -- pytest tests/interop/test_forward_auth.py`
 """
@@ -27,7 +27,7 @@ IDENTITY = ["X-Mintmark-Client-Id", "X-Mintmark-Workspace-Id", "X-Mintmark-Produ
 
 
 class Upstream(BaseHTTPRequestHandler):
-    """The service behind the proxy: says what it was sent."""
+    """The service behind the proxy: replies with the request that it received."""
 
     protocol_version = "HTTP/1.1"
 
@@ -44,7 +44,7 @@ class Upstream(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_PROPFIND = answer
 
     def log_message(self, *_) -> None:
-        """Nothing."""
+        """Logs nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def proxy(upstream, tmp_path_factory):
-    """nginx with the file of the documentation, of which only the addresses are others."""
+    """nginx with the file from the documentation; only the addresses are different."""
     folder = tmp_path_factory.mktemp("nginx")
     settings = (EXAMPLES / "nginx.conf").read_text()
     port = free_port()
@@ -72,12 +72,12 @@ def proxy(upstream, tmp_path_factory):
         assert settings.count(written) == 1, written
         settings = settings.replace(written, real)
     (folder / "mintmark.conf").write_text(settings)
-    # What a distribution's nginx.conf is: the place in which files of /etc/nginx/conf.d are taken in.
+    # Like the nginx.conf of a distribution, which includes the files in /etc/nginx/conf.d.
     temporary = "\n".join(f"    {kind}_temp_path {folder}/{kind};" for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"])
     (folder / "nginx.conf").write_text(
         f"daemon off;\nerror_log stderr info;\npid {folder}/nginx.pid;\nevents {{}}\nhttp {{\n    access_log off;\n{temporary}\n    include {folder}/mintmark.conf;\n}}\n"
     )
-    # Where Debian has it, who is not root has not on the path.
+    # Debian installs it in /usr/sbin, which is only on root's PATH.
     path = f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin"
     process = subprocess.Popen(["nginx", "-p", folder, "-c", folder / "nginx.conf"], env={**os.environ, "PATH": path}, stdin=subprocess.DEVNULL)
     try:
@@ -89,7 +89,7 @@ def proxy(upstream, tmp_path_factory):
 
 
 def wait_for(process: subprocess.Popen, port: int) -> None:
-    """Until it listens; there is nothing else to tell by."""
+    """Waits until it listens; nothing else shows that it is ready."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         with socket.socket() as probe:
@@ -137,11 +137,11 @@ def test_a_token_of_the_product_passes_and_the_service_gets_its_client(proxy, na
     received = [headers[header.lower()] for header in IDENTITY]
     assert received[:4] == [client["client_id"], "acme-in", products, products]
     assert re.fullmatch("[A-Za-z0-9_-]{22}", received[4])
-    assert token not in str(headers), "the service has no need of the token"
+    assert token not in str(headers), "the service does not need the token"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "PROPFIND"])
-def test_the_request_arrives_as_it_was_sent(proxy, method):
+def test_the_request_is_passed_on_unchanged(proxy, method):
     reply = call(proxy, fetch_token("gst"), method=method, data="a body" if method != "GET" else None)
     assert reply.status_code == 200, reply.text
     seen = reply.json()
@@ -155,7 +155,7 @@ def test_a_token_of_another_product_is_403_and_says_what_is_missing(proxy):
 
 
 @pytest.mark.parametrize("query", ["?product=e-invoicing", "?product=e-invoicing&product=gst", "?product="])
-def test_the_caller_does_not_choose_what_is_demanded(proxy, query):
+def test_the_caller_cannot_choose_the_required_product(proxy, query):
     assert call(proxy, fetch_token("e-invoicing"), "/" + query).status_code == 403
     assert call(proxy, fetch_token("gst"), "/" + query).status_code == 200
 
@@ -169,7 +169,7 @@ def test_without_a_token_it_is_401_without_an_error(proxy):
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "eyJhbGciOiJub25lIn0.e30."])
-def test_a_token_that_is_none_is_401_invalid_token(proxy, token):
+def test_a_malformed_token_is_401_invalid_token(proxy, token):
     reply = call(proxy, token)
     assert reply.status_code == 401
     assert 'error="invalid_token"' in reply.headers["WWW-Authenticate"]
@@ -187,38 +187,38 @@ def test_a_revoked_token_is_401_at_once(proxy, name):
 
 
 @pytest.mark.parametrize("spelling", [str, str.lower, str.upper, lambda name: name.replace("-", "_")], ids=["as is", "lower", "upper", "underscores"])
-def test_nobody_says_from_outside_who_he_is(proxy, spelling):
+def test_identity_headers_from_outside_do_not_reach_the_service(proxy, spelling):
     forged = {spelling(name): "forged" for name in IDENTITY}
     for name in ["gst", "e-invoicing"]:
         reply = call(proxy, fetch_token(name), headers=forged)
         if name == "e-invoicing":
             assert reply.status_code == 403
             continue
-        # Under no spelling, for some services take several for the same name.
+        # In no spelling, because some services treat several spellings as the same name.
         assert "forged" not in reply.text
         assert seen_by_upstream(reply)["x-mintmark-client-id"] == WORLD["clients"][name]["client_id"]
     assert call(proxy, None, headers=forged).status_code == 401
 
 
-def test_names_cannot_be_dropped_on_the_way(proxy):
+def test_a_caller_cannot_have_headers_dropped(proxy):
     # A header that Connection names is for the next hop only (RFC 9110 §7.6.1).
     headers = {"Connection": "close, X-Mintmark-Client-Id, Authorization", **{name: "forged" for name in IDENTITY}}
     headers = seen_by_upstream(call(proxy, fetch_token("gst"), headers=headers))
     assert headers["x-mintmark-client-id"] == WORLD["clients"]["gst"]["client_id"]
 
 
-def test_the_place_where_the_proxy_asks_is_not_to_be_reached_from_outside(proxy):
+def test_the_internal_location_cannot_be_reached_from_outside(proxy):
     assert call(proxy, fetch_token("gst"), "/_mintmark/gst").status_code == 404
 
 
-def test_a_failure_of_the_service_stays_its_own(proxy):
+def test_a_failure_of_the_service_is_passed_on(proxy):
     assert call(proxy, fetch_token("gst"), "/fails").status_code == 500
 
 
-def test_what_cannot_be_known_is_503_and_nothing_passes(proxy):
+def test_a_token_that_cannot_be_checked_is_503(proxy):
     token = fetch_token("gst")
     assert call(proxy, token).status_code == 200
-    # The table in which it would be asked for is away for a while.
+    # Mintmark cannot read the table of denied tokens for a while.
     with sqlite3.connect(WORLD["database"], timeout=30, isolation_level=None) as database:
         database.execute("ALTER TABLE denied_tokens RENAME TO denied_tokens_away")
         try:

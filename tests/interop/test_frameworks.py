@@ -1,4 +1,4 @@
-"""The services of examples/verify/frameworks, run as their first lines say, and asked with good, revoked and forged tokens.
+"""The services of examples/verify/frameworks, started as their first lines say, and called with valid, revoked and forged tokens.
 `run.py examples sqlite -- pytest tests/interop/test_frameworks.py`
 """
 
@@ -75,7 +75,7 @@ class Service:
 
     @contextmanager
     def running(self, by: Issuer) -> Iterator[str]:
-        """The URL of the service, which believes this issuer."""
+        """The URL of the service, which accepts tokens of this issuer."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         command = list(map(str, self.command(port)))
@@ -139,7 +139,7 @@ def test_revoked_and_foreign_tokens_and_how_often_the_issuer_is_asked(service, f
             assert (revoked.status, revoked.headers["WWW-Authenticate"]) == (401, 'Bearer error="invalid_token"')
             other = get(url, f"Bearer {forge(forger, claims={'products': ['gst-lite']})}")
             assert (other.status, other.headers["WWW-Authenticate"]) == (403, 'Bearer error="insufficient_scope"')
-            # One whose key is unknown makes nobody ask for the keys again and again.
+            # A token with an unknown key does not cause repeated fetches of the keys.
             assert get(url, f"Bearer {forge(forger, {'kid': 'unknown'})}").status == 401
     assert forger.asked == {"/.well-known/oauth-authorization-server": 1, "/jwks": 1, STATUS_LIST: 1}
 
@@ -153,11 +153,11 @@ def test_an_issuer_that_cannot_be_reached_is_503(service, forger):
     lost = {"status_list": {"idx": 0, "uri": forger.issuer + "/broken"}}
     with service.running(forger) as url:
         assert get(url, f"Bearer {forge(forger, claims={'status': lost})}").status == 503
-        # The next token is judged by its own list.
+        # That does not affect a token in another list.
         assert get(url, f"Bearer {token}").status == 200
 
 
-# Gateways that are not at hand: what of their files can be held without them.
+# Gateways that are not installed: what can be checked in their files without them.
 
 
 def test_the_file_for_envoy_names_what_the_service_has():

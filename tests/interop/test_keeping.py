@@ -1,4 +1,4 @@
-"""What the verifiers of examples/verify keep, and for how long: keys and status lists, in one process whose clock is moved.
+"""How long the verifiers of examples/verify keep keys and status lists, in one process whose clock is moved.
 `run.py examples sqlite -- pytest tests/interop/test_keeping.py`
 """
 
@@ -34,7 +34,7 @@ def build(language: str, folder: Path) -> list:
 
 
 class Process:
-    """A verifier that lives for a while."""
+    """A verifier in a process that keeps running."""
 
     def __init__(self, command: list, by: Forger):
         environment = {**os.environ, "ISSUER": by.issuer, "AUDIENCE": by.audience, "PYTHONPATH": str(EXAMPLES / "python")}
@@ -78,7 +78,7 @@ def test_a_new_key_is_found_and_one_that_was_withdrawn_is_dropped(process, forge
     assert forger.asked["/jwks"] == 1
     new = forge(forger, {"kid": "new"})
     forger.published.append({**forger.published[0], "kid": "new"})
-    # Soon after a fetch nobody asks again, however many unknown keys are named.
+    # Soon after a fetch there is no other, however many unknown keys the tokens name.
     for _ in range(3):
         assert process.answer(new) == 401
     assert forger.asked["/jwks"] == 1
@@ -91,5 +91,5 @@ def test_a_new_key_is_found_and_one_that_was_withdrawn_is_dropped(process, forge
     process.let_pass(310)
     assert process.answer(new) == 401
     assert process.answer(forge(forger)) == 200
-    # The metadata is read once in the life of a process, or with the keys.
+    # The metadata is read once per process, or together with the keys.
     assert forger.asked[METADATA] <= forger.asked["/jwks"]

@@ -1,4 +1,4 @@
-"""What the tests find in the service, made through the same doors as anybody's: `bootstrap`, a token, the management API."""
+"""The objects that the tests use, created like those of any user: with `bootstrap`, a token and the management API."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ PRODUCTS = {"e-invoicing": "https://einvoicing.example.com", "gst": "https://gst
 
 
 class Manager:
-    """Calls the management API with a token of the client that `bootstrap` made."""
+    """Calls the management API with a token of the client that `bootstrap` created."""
 
     def __init__(self, service: Service):
         self.issuer = service.issuer
@@ -76,7 +76,7 @@ def create_keys(manager: Manager) -> list[dict]:
 
 
 def rsa_key() -> str:
-    """A new RSA key as an operator makes it."""
+    """A new RSA key, generated as an operator would."""
     command = ["openssl", "genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
     return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
 

@@ -1,4 +1,4 @@
-// As step.py.
+// The same as step.py.
 import java.io.*;
 import java.time.*;
 

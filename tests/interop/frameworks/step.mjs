@@ -1,4 +1,4 @@
-// As step.py.
+// The same as step.py.
 import { createInterface } from 'node:readline';
 
 let passed = 0;

@@ -1,4 +1,4 @@
-"""A verifier that lives for a while: reads a token, or `+` and seconds that pass, from each line; prints the status of each token."""
+"""A verifier in one process: each line of input is a token, whose status is printed, or `+` and the seconds to move the clock."""
 
 import sys
 import time

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// As step.py. A test, since only those may move the clock of the package.
+// The same as step.py. It is a test because only tests can set the clock of the package.
 func TestMain(*testing.M) {
 	var passed time.Duration
 	now = func() time.Time { return time.Now().Add(passed) }

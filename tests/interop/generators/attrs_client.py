@@ -16,7 +16,7 @@ asking = Client(url)
 
 
 def fetch_token(**more: str) -> TokenResponse:
-    """A token, or an error that says why not."""
+    """Gets a token, or raises an error with the reason."""
     reply = request_token.sync(client=asking, body=TokenRequest(TokenRequestGrantType.CLIENT_CREDENTIALS, **more))
     assert isinstance(reply, TokenResponse), reply
     return reply

@@ -1,5 +1,5 @@
-// Imports openapi.yaml as Postman does, fills in what a person would, and sends three requests: a token for the management
-// API, a new API client, and a token for that. A fourth shows a refusal. `node postman.mjs openapi.yaml`
+// Imports openapi.yaml as Postman does, fills in what a person would, and sends three requests: for a token for the management
+// API, for a new API client, and for a token of that client. A fourth shows a refusal. `node postman.mjs openapi.yaml`
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import newman from 'newman';

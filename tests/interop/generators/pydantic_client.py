@@ -21,7 +21,7 @@ with openapi_client.ApiClient(settings) as api:
     print(made.client_id, token.expires_in, token.access_token)
 
     try:
-        # A copy is not checked by the client, so that the service gets to refuse it.
+        # The client does not check a copy, so the request reaches the service, which refuses it.
         APIClientsApi(api).create_api_client("acme-in", wanted.model_copy(update={"label": ""}))
     except openapi_client.ApiException as refusal:
         print(refusal.status, refusal.body)

@@ -1,5 +1,5 @@
-"""Clients that generators make from openapi.yaml: compiled, and run against the service. Each creates an API client, gets
-a token with it, and shows the reply to a request that is refused. `run.py generated sqlite -- pytest tests/interop/generators`
+"""Clients that generators make from openapi.yaml, compiled and run against the service. Each creates an API client, gets
+a token with it, and prints the reply to a request that is refused. `run.py generated sqlite -- pytest tests/interop/generators`
 """
 
 import json
@@ -19,12 +19,12 @@ CONTRACT = ROOT / "openapi.yaml"
 NODE_MODULES = ROOT / "tests/interop/node_modules"
 BIN = Path(sys.executable).parent
 WORLD = json.loads(Path(os.environ["MINTMARK_WORLD"]).read_text())
-# What Debian has of what the generated Java needs; the generator's own archive has the rest (Jackson).
+# The libraries from Debian that the generated Java needs; the generator's archive has the rest (Jackson).
 JAVA_LIBRARIES = [Path("/usr/share/java") / f"{name}.jar" for name in ["httpclient", "httpcore", "httpmime", "geronimo-annotation-1.3-spec"]]
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    """What a command printed. If it fails, so does the test, and shows all that it said."""
+    """The output of a command. If it fails, the test fails and shows the output."""
     environment = {
         **os.environ, "MINTMARK_URL": WORLD["issuer"], "MINTMARK_CLIENT_ID": WORLD["client_id"],
         "MINTMARK_CLIENT_SECRET": WORLD["client_secret"], "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "GOPROXY": "off",
@@ -35,7 +35,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 
 def openapi_generator(language: str, folder: Path, *options: str) -> Path:
-    """What openapi-generator makes, which must not complain."""
+    """The folder with the output of openapi-generator, which must not print errors."""
     made = folder / "made"
     said = run(BIN / "openapi-generator-cli", "generate", "-g", language, "-i", CONTRACT, "-o", made, *options, cwd=folder)
     complaints = [line for line in said.splitlines() if " ERROR " in line or "Exception" in line and " INFO " not in line]
@@ -44,7 +44,7 @@ def openapi_generator(language: str, folder: Path, *options: str) -> Path:
 
 
 def check(printed: str) -> None:
-    """What each program prints: the id of its client, the lifetime and the token; then the refusal of a label without text."""
+    """Checks the output of a program: the id of its client, the lifetime and the token; then the refusal of an empty label."""
     token, refusal = printed.strip().splitlines()
     client_id, expires_in, token = token.split()
     assert expires_in == "900"
@@ -88,7 +88,7 @@ def test_typescript_fetch(tmp_path):
 
 
 def test_csharp(tmp_path):
-    """No compiler for it is at hand: only that it is made without a complaint."""
+    """There is no compiler for it here, so only that it is generated without errors."""
     made = openapi_generator("csharp", tmp_path)
     assert list(made.glob("src/**/ApiClientCreate.cs"))
 
@@ -99,7 +99,7 @@ def test_openapi_python_client(tmp_path):
         BIN / "openapi-python-client", "generate", "--path", CONTRACT, "--meta", "none", "--config", "config.yml",
         "--output-path", "mintmark_client", cwd=tmp_path,
     )
-    # It has no parser for YAML and status lists, and leaves out what it cannot parse; nothing else may be lost.
+    # It cannot parse YAML and status lists, and leaves out such replies; nothing else may be missing.
     left_out = re.findall(r"^WARNING parsing (\S+ \S+) within", said, re.MULTILINE)
     assert left_out == ["GET /oauth2/status-lists/{list}", "GET /openapi.yaml"], said
     assert "Unable" not in said, said
@@ -131,12 +131,12 @@ def compiled_and_run(project: Path, program: str) -> str:
 
 
 def test_postman_import(tmp_path):
-    """openapi.yaml as Postman imports it, with the values filled in that a person would fill in."""
+    """openapi.yaml as imported by Postman, with the values that a person would fill in."""
     check(run("node", HERE / "postman.mjs", CONTRACT, cwd=tmp_path))
 
 
 def test_postman_collection(tmp_path):
-    """The collection of examples/, whose own checks must hold."""
+    """The collection in examples/postman, whose own checks have to pass."""
     collection = ROOT / "examples/postman/mintmark.postman_collection.json"
     variables = {"base_url": WORLD["issuer"], "admin_client_id": WORLD["client_id"], "admin_client_secret": WORLD["client_secret"]}
     given = [argument for name, value in variables.items() for argument in ("--env-var", f"{name}={value}")]

@@ -1,5 +1,5 @@
-// OAuth clients from npm get tokens: by Basic and by post, with discovery by both well-known paths.
-// Their Basic encodes `-` and `_` too (RFC 6749 appendix B), unlike that of most others.
+// OAuth clients from npm get tokens, with Basic and with post, and with discovery at both well-known paths.
+// Unlike most clients, they encode `-` and `_` in Basic too (RFC 6749 appendix B).
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeJwt } from 'jose';

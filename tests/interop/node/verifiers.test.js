@@ -1,4 +1,4 @@
-// JWT libraries from npm verify tokens by their default options, with the keys found through the metadata.
+// JWT libraries from npm verify tokens with their default options and the keys found through the metadata.
 import { test } from 'node:test';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import jsonwebtoken from 'jsonwebtoken';

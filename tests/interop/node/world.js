@@ -1,4 +1,4 @@
-// What the Node tests share: the facts that run.py wrote down, plain HTTP, and where verdicts go.
+// What the Node tests share: the description of the services by run.py, plain HTTP, and where verdicts are written.
 import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync } from 'node:fs';
 
@@ -26,7 +26,7 @@ export async function fetchToken(cell) {
   return (await reply.json()).access_token;
 }
 
-/** The claims are those of a token of the cell's client. */
+/** Checks that the claims are those of a token of the cell's client. */
 export function checkClaims(cell, claims) {
   assert.equal(claims.client_id, cell.client_id);
   assert.deepEqual(claims.products, ['gst']);
@@ -34,7 +34,7 @@ export function checkClaims(cell, claims) {
   assert.equal(claims.never_expires ?? false, cell.kind !== 'normal');
 }
 
-/** Compares what a library did with what is expected of it, and notes it down for the table. */
+/** Compares what a library did with what is expected, and records it for the table. */
 export async function judge(library, cell, verify) {
   let claims;
   let verdict = 'accepts';

@@ -1,4 +1,4 @@
-"""What schemathesis cannot read from openapi.yaml: what this run must not lose, and which rules no JSON schema can say."""
+"""What schemathesis cannot read from openapi.yaml: objects that this run needs, and rules that a JSON schema cannot express."""
 
 import json
 import os
@@ -10,8 +10,8 @@ import schemathesis
 from schemathesis.openapi.checks import RejectedPositiveData
 
 WORLD = json.loads(Path(os.environ["MINTMARK_WORLD"]).read_text())
-# Fields with a rule that looks beyond the schema: at what exists, at the clock, at the settings, at other fields, at what
-# only a later version takes.
+# Fields whose rules depend on more than the schema: existing objects, the clock, the settings, other fields, or what this version
+# does not support yet.
 LOOKING_BEYOND = (
     "/products", "/products_allowed", "/permissions", "/audience", "/token_expiry", "/signing_alg", "/private_key_pem", "/expires_at",
     "/notification_emails", "/replace_grace_seconds", "/daily_token_limit", "/require_dpop", "/ids", "/filter",
@@ -20,26 +20,26 @@ LOOKING_BEYOND = (
 
 @schemathesis.hook
 def before_call(context, case, kwargs) -> None:
-    """Keeps the run alive and to the point."""
+    """Keeps the objects that the run needs, and leaves out values that would always be refused."""
     path = case.path_parameters or {}
     method = case.method.upper()
     for name, value in path.items():
-        # Without the records that the run depends on, every reply is 401; so a request that would change them changes others.
+        # If the objects that the run needs were changed, every reply would be 401, so such a request changes others instead.
         if method not in ("GET", "HEAD", "OPTIONS") and value in WORLD["kept"]:
             path[name] = WORLD["kept"][value]
-    # The examples are needed to the end: what would delete one deletes another of its kind.
+    # The examples are needed until the end, so a request to delete one deletes another of its kind.
     if method == "DELETE" and path.get("client_id") == WORLD["client_id"]:
         if "secret_id" not in path:
             path["client_id"] = another_client()["client_id"]
         elif path["secret_id"] == WORLD["secret_id"]:
             client = another_client()
             path.update(client_id=client["client_id"], secret_id=client["secrets"][0]["secret_id"])
-    # Made-up entity tags and cursors are never the right ones, and made-up keys of idempotency come up again: most
-    # requests do without, or little else is tried.
+    # Random entity tags and cursors never match, and random idempotency keys are repeated. Most requests go without them,
+    # otherwise they would test little else.
     for part, name in ((case.headers, "If-Match"), (case.headers, "Idempotency-Key"), (case.query, "cursor")):
         if part and name in part and zlib.crc32(str(part[name]).encode()) % 8:
             del part[name]
-    # Nor does this version take all values, and an API client without products and permissions is none.
+    # Some values are not supported yet, and an API client needs a product or a permission.
     body = case.body
     if isinstance(body, dict) and zlib.crc32(repr(body).encode()) % 8:
         if body.get("require_dpop") is True:
@@ -51,7 +51,7 @@ def before_call(context, case, kwargs) -> None:
 
 
 def another_client() -> dict:
-    """A new API client, made as any manager makes one."""
+    """Creates an API client."""
     reply = requests.post(
         f"{os.environ['MINTMARK_URL']}/v1/workspaces/{WORLD['workspace_id']}/api-clients", timeout=30,
         headers={"Authorization": f"Bearer {os.environ['MINTMARK_TOKEN']}"}, json={"label": "To be deleted", "permissions": ["mintmark:read"]},
@@ -62,7 +62,7 @@ def another_client() -> dict:
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response) -> bool:
-    """A request that fits the schema may be refused for what the schema cannot say, and for that alone."""
+    """A request that fits the schema may only be refused because of a rule that the schema cannot express."""
     return not (isinstance(failure, RejectedPositiveData) and refused_by_a_rule(case, response))
 
 
@@ -71,8 +71,8 @@ def refused_by_a_rule(case, response) -> bool:
     kind = problem.get("type", "").rpartition("/")[2]
     headers = case.headers or {}
     if "error" in problem:
-        # Scopes and audiences that the client does not have; credentials beside those of the header (RFC 6749 §2.3). No
-        # schema that generators read as a form's says that parameters without a name have no NUL in them.
+        # Scopes and audiences that the client does not have; credentials in addition to those in the header (RFC 6749
+        # §2.3); a NUL in an unknown parameter, which no schema that generators can read as a form excludes.
         body = case.body or {}
         has_nul = r"\x00" in repr(body)
         return problem["error"] in ("invalid_scope", "invalid_target") or bool({"client_id", "client_secret"} & body.keys()) or has_nul

@@ -1,6 +1,6 @@
 #!/bin/sh
-# schemathesis over openapi.yaml, against the service that ../run.py has set up.
-# The same requests every time, so that a failure is a finding and not luck; with arguments (`-n 500`) it looks further.
+# Runs schemathesis with openapi.yaml, against the service that ../run.py has set up.
+# The requests are the same every time, so that a failure can be repeated; with arguments (`-n 500`) it tries more.
 cd "$(dirname "$0")" || exit
 [ "$#" != 0 ] || set -- --generation-deterministic
 exec ../.venv/bin/schemathesis --config-file schemathesis.toml run "$MINTMARK_OPENAPI" --url "$MINTMARK_URL" --checks all "$@"

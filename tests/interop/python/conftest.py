@@ -1,4 +1,4 @@
-"""What the Python tests share: the facts that run.py wrote down, and where verdicts go."""
+"""What the Python tests share: the description of the services by run.py, and where verdicts are written."""
 
 import json
 import os
@@ -18,7 +18,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def cells() -> list[dict]:
-    """All clients there are."""
+    """All clients."""
     return list(WORLD["cells"].values())
 
 
@@ -35,7 +35,7 @@ def metadata():
 
 @pytest.fixture(scope="session")
 def judge():
-    """Compares what a library did with what is expected of it, and notes it down for the table."""
+    """Compares what a library did with what is expected, and records it for the table."""
     def compare(library: str, cell: dict, verify) -> None:
         try:
             claims = verify()

@@ -1,4 +1,4 @@
-"""OAuth clients from PyPI get tokens: by Basic and by post, with the ids and secrets as they were generated."""
+"""OAuth clients from PyPI get tokens, with Basic and with post, using the ids and secrets as they were generated."""
 
 import base64
 
@@ -12,12 +12,12 @@ from requests_oauthlib import OAuth2Session
 
 
 def check(cell: dict, reply: dict) -> None:
-    """The reply is a token of this client, of the lifetime that was asked for."""
+    """The reply is a token of this client, with its lifetime."""
     claims = jwt.decode(reply["access_token"], options={"verify_signature": False})
     assert claims["sub"] == cell["client_id"]
     assert claims["workspace_id"] == cell["workspace_id"]
     assert reply["token_type"] == "Bearer"
-    # oauthlib makes a list of it.
+    # oauthlib turns it into a list.
     assert "".join(reply["scope"]) == cell["scope"]
     assert reply["expires_in"] == (3600 if cell["kind"] == "normal" else 31536000)
 
@@ -57,8 +57,8 @@ def test_a_wrong_secret_is_invalid_client_to_a_library(cells, metadata):
 # RFC 6749 appendix B allows a percent-encoding for any character, and either case of its digits.
 ENCODINGS = {
     "raw": lambda text: text,
-    "all encoded, capital digits": lambda text: "".join(f"%{ord(letter):02X}" for letter in text),
-    "all encoded, small digits": lambda text: "".join(f"%{ord(letter):02x}" for letter in text),
+    "all encoded, upper-case digits": lambda text: "".join(f"%{ord(letter):02X}" for letter in text),
+    "all encoded, lower-case digits": lambda text: "".join(f"%{ord(letter):02x}" for letter in text),
     "every second encoded": lambda text: "".join(f"%{ord(letter):02X}" if place % 2 else letter for place, letter in enumerate(text)),
     "punctuation encoded": lambda text: text.replace("_", "%5F").replace("-", "%2d"),
 }
@@ -69,7 +69,7 @@ def encode(request):
     return request.param
 
 
-def test_basic_takes_every_encoding_of_every_character(cell, metadata, encode):
+def test_basic_accepts_every_encoding_of_every_character(cell, metadata, encode):
     credentials = base64.b64encode(f"{encode(cell['client_id'])}:{encode(cell['client_secret'])}".encode()).decode()
     reply = requests.post(
         metadata(cell)["token_endpoint"], data="grant_type=client_credentials", timeout=30,
@@ -79,7 +79,7 @@ def test_basic_takes_every_encoding_of_every_character(cell, metadata, encode):
     check(cell, reply.json())
 
 
-def test_post_takes_every_encoding_of_every_character(cell, metadata, encode):
+def test_post_accepts_every_encoding_of_every_character(cell, metadata, encode):
     form = {"grant_type": "client_credentials", "client_id": cell["client_id"], "client_secret": cell["client_secret"], "scope": cell["scope"]}
     reply = requests.post(
         metadata(cell)["token_endpoint"], data="&".join(f"{encode(name)}={encode(value)}" for name, value in form.items()),
@@ -89,6 +89,6 @@ def test_post_takes_every_encoding_of_every_character(cell, metadata, encode):
     check(cell, reply.json())
 
 
-def test_the_credentials_tried_hold_every_character_there_is(cells):
+def test_the_credentials_contain_every_possible_character(cells):
     letters = set("".join(cell["client_id"] + cell["client_secret"] for cell in cells))
     assert letters == set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")

@@ -1,4 +1,4 @@
-"""JWT libraries from PyPI verify tokens by their default options, with the keys found through the metadata."""
+"""JWT libraries from PyPI verify tokens with their default options and the keys found through the metadata."""
 
 import jwt
 import pytest
@@ -70,7 +70,7 @@ def test_a_library_refuses_the_token_of_another_audience(cells, metadata):
 
 def test_the_metadata_is_the_same_where_openid_clients_look(cell, metadata):
     reply = requests.get(cell["issuer"] + "/.well-known/openid-configuration", timeout=30)
-    # What parsers of OpenID Connect Discovery demand comes on top.
+    # Except for the members that parsers of OpenID Connect Discovery require.
     demanded = {"response_types_supported": ["none"], "subject_types_supported": ["public"]}
     assert reply.json() == metadata(cell) | demanded
     # Some verifiers take these for the list of algorithms of access tokens.

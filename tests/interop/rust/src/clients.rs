@@ -1,4 +1,4 @@
-//! The crate `oauth2` gets tokens by Basic and by post. Its Basic form-encodes (RFC 6749 §2.3.1).
+//! The crate `oauth2` gets tokens with Basic and with post. In Basic it form-encodes (RFC 6749 §2.3.1).
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::world::{Cell, World};
 
 type Failed = RequestTokenError<oauth2::HttpClientError<reqwest::Error>, oauth2::basic::BasicErrorResponse>;
 
-/// A token by the crate, as its documentation does it.
+/// Gets a token with the crate, as its documentation shows.
 pub fn fetch_token(cell: &Cell, secret: &str, method: AuthType) -> Result<BasicTokenResponse, Failed> {
     let endpoint = cell.metadata()["token_endpoint"].as_str().unwrap().to_owned();
     let http = oauth2::reqwest::blocking::ClientBuilder::new()

@@ -1,5 +1,5 @@
-//! Crates that other services use, tried against the running service: the OAuth client `oauth2` gets tokens, and
-//! `jsonwebtoken` verifies them by its default options. Run by `scripts/test interop`, which sets the service up.
+//! Tests of crates that services use, against the running service: the OAuth client `oauth2` gets tokens, and
+//! `jsonwebtoken` verifies them with its default options. Run by `scripts/test interop`, which sets the service up.
 
 #[cfg(test)]
 mod clients;

@@ -1,4 +1,4 @@
-//! The crate `jsonwebtoken`, with a crypto backend of its own, verifies tokens by its default options.
+//! The crate `jsonwebtoken`, with its own crypto backend, verifies tokens with its default options.
 
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};

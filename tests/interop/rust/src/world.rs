@@ -1,4 +1,4 @@
-//! The facts that run.py wrote down, plain HTTP, and where verdicts go.
+//! The description of the services by run.py, plain HTTP, and where verdicts are written.
 
 use std::collections::BTreeMap;
 use std::fs::{OpenOptions, read_to_string};
@@ -34,7 +34,7 @@ impl World {
         serde_json::from_str(&read_to_string(path).unwrap()).unwrap()
     }
 
-    /// Compares what a library did with what is expected of it, and notes it down for the table.
+    /// Compares what a library did with what is expected, and records it for the table.
     pub fn judge(&self, library: &str, cell: &str, done: Result<Value, String>) {
         let verdict = match done {
             Ok(claims) => {
@@ -61,7 +61,7 @@ impl Cell {
         get(&format!("{}/.well-known/oauth-authorization-server", self.issuer))
     }
 
-    /// The claims are those of a token of this client.
+    /// Checks that the claims are those of a token of this client.
     pub fn check_claims(&self, claims: &Value) {
         assert_eq!(claims["client_id"], self.client_id);
         assert_eq!(claims["products"], serde_json::json!(["gst"]));
