@@ -1,6 +1,6 @@
-//! What the parts of a token cost, in time and allocations: `cargo bench --bench micro`. The bare operation is measured
-//! beside each of ours; the difference is what we add.
-#![expect(clippy::unwrap_used, reason = "a measurement that cannot go on says so")]
+//! What the parts of issuing a token cost, in time and allocations: `cargo bench --bench micro`. Beside each part the bare
+//! operation is measured; the difference is what Mintmark adds.
+#![expect(clippy::unwrap_used, reason = "a benchmark that fails should stop with the reason")]
 
 use std::cell::{Cell, OnceCell};
 use std::io::Write as _;
@@ -90,7 +90,7 @@ fn check_client_secret(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// What actix alone makes of such a request: routing, the body read, a reply of that size.
+/// The same request with actix alone: routing, reading the body, and a reply of the same size.
 #[divan::bench]
 fn request_bare_actix(bencher: Bencher<'_, '_>) {
     let service = Service::new();
@@ -112,7 +112,7 @@ fn request_bare_actix(bencher: Bencher<'_, '_>) {
         .bench_local_values(|request| service.runtime.block_on(call_service(&app, request)));
 }
 
-/// The whole use case behind the socket: telemetry, authentication, grant, claims, signature, reply.
+/// Everything except the socket: telemetry, authentication, grant, claims, signature, reply.
 #[divan::bench]
 fn request_token(bencher: Bencher<'_, '_>) {
     let service = Service::new();
@@ -127,10 +127,10 @@ fn request_token(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// How many statuses of a list are set: few, as many as hardly any has, and so many that next to nothing compresses.
+/// How many statuses of a list are set: few, more than is usual, and so many that the list hardly compresses.
 const MARKED: [u32; 3] = [100, 10_000, 65_536];
 
-/// The least that a changed list takes: zlib over its bits, and a signature over the JWT.
+/// The minimum for a changed list: zlib over its bits, and a signature over the JWT.
 #[divan::bench(args = MARKED, sample_size = 1, sample_count = 200)]
 fn status_list_bare_zlib_and_ring(bencher: Bencher<'_, '_>, marked: u32) {
     let list = ChangingList::new(marked);
@@ -146,14 +146,14 @@ fn status_list_bare_zlib_and_ring(bencher: Bencher<'_, '_>, marked: u32) {
     });
 }
 
-/// The whole of it: read from the database, packed, signed, and ready to send in both forms.
+/// The whole work for a changed list: read it from the database, compress it, sign it, and make both forms of the reply.
 #[divan::bench(args = MARKED, sample_size = 1, sample_count = 200)]
 fn status_list_after_a_change(bencher: Bencher<'_, '_>, marked: u32) {
     let list = ChangingList::new(marked);
     bencher.with_inputs(|| list.change()).bench_local_values(|()| list.get());
 }
 
-/// A request for a list in which nothing changed.
+/// A request for a list that has not changed.
 #[divan::bench]
 fn status_list_from_memory(bencher: Bencher<'_, '_>) {
     let list = ChangingList::new(100);
@@ -191,7 +191,7 @@ impl ChangingList {
         list
     }
 
-    /// Changes one status; the service has heard of it when this returns.
+    /// Changes one status; when this returns, the service knows of the change.
     fn change(&self) {
         self.service.block_on(async {
             let mark =
@@ -216,7 +216,7 @@ fn bare_key(random: &SystemRandom) -> EcdsaKeyPair {
     EcdsaKeyPair::from_pkcs8(alg, pkcs8.as_ref(), random).unwrap()
 }
 
-/// The app over a database of its own, with one client.
+/// The app with its own database and one client.
 struct Service {
     runtime: Runtime,
     app: App,

@@ -1,8 +1,8 @@
-//! Whether it stays as fast when it has grown: what introspection and listing cost with 1,000 recorded tokens of 100
+//! Whether speed depends on the amount of data: the time of introspection and listing with 1,000 recorded tokens of 100
 //! clients, and with 1,000,000 of 100,000, on SQLite.
 //!
-//! `cargo bench --bench scale` prints the median of each and the ratio, which is the figure.
-#![expect(clippy::expect_used, reason = "a measurement that cannot go on says so")]
+//! `cargo bench --bench scale` prints the medians and their ratio, which is what counts.
+#![expect(clippy::expect_used, reason = "a benchmark that fails should stop with the reason")]
 #![expect(clippy::indexing_slicing, reason = "the middle of a list that is not empty")]
 #![expect(clippy::disallowed_methods, reason = "time is what is measured here")]
 
@@ -28,7 +28,7 @@ use tempfile::TempDir;
 
 const ISSUER: &str = "http://127.0.0.1:8080";
 const TOKENS_A_CLIENT: usize = 10;
-/// How many tokens and clients are asked about, spread over all there are.
+/// How many tokens and clients are asked about, spread over all of them.
 const ASKED: usize = 2_000;
 /// How often all of them are asked about.
 const ROUNDS: usize = 3;
@@ -47,10 +47,10 @@ async fn compare() {
     ] {
         let mut micros = [Vec::new(), Vec::new()];
         for round in 0..=ROUNDS {
-            // By turns, so that both see the same machine.
+            // Alternately, so that other load on the machine affects both.
             for (place, micros) in [&small, &large].into_iter().zip(&mut micros) {
                 let asked = place.ask(question).await;
-                // The first round is for the memory of clients, as in a service that runs.
+                // The first round fills the cache of clients, as in a service that has been running.
                 if round > 0 {
                     micros.extend(asked);
                 }
@@ -95,7 +95,7 @@ impl Place {
         let (services, caller) = (&self.core.services, Manager::command_line());
         let mut micros = Vec::with_capacity(ASKED);
         for number in 0..ASKED {
-            // A stride that is prime to all sizes here, so that neighbours are not asked one after the other.
+            // A stride coprime to all sizes here, so that neighbours are not asked one after the other.
             let client = number * 7_919 % self.clients.len();
             let client_id = &self.clients[client];
             let claims = claims(client_id, client, number % TOKENS_A_CLIENT);
@@ -128,7 +128,7 @@ fn median(mut micros: Vec<f64>) -> f64 {
 }
 
 fn jti(client: usize, token: usize) -> String {
-    // Spread like random ones: rows that belong together do not lie together.
+    // Spread like random ids: rows of one client are not next to each other.
     let spread = (client * TOKENS_A_CLIENT + token).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     format!("{spread:016x}{client:06}")
 }

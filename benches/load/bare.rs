@@ -1,4 +1,4 @@
-//! The least that a token endpoint on actix does: read a form and Basic credentials, hash the secret, sign claims with a
+//! The minimum for a token endpoint with actix: read a form and Basic credentials, hash the secret, sign claims with a
 //! ring key, reply. One path, no rules, no log, no metrics.
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! The load: connections that are kept open, each with one token request at a time, in one thread on the second core.
+//! The load generator: connections that stay open, each with one token request at a time, in one thread on the second core.
 
 use std::io::{Read as _, Write as _};
 use std::process::Stdio;
@@ -14,13 +14,13 @@ use crate::process::pinned;
 
 const BODY: &str = "grant_type=client_credentials";
 
-/// Which server to ask, and as which clients, in turn.
+/// The server to send requests to, and the clients to use, in turn.
 pub(crate) struct Target<'a> {
     pub(crate) address: &'a str,
     pub(crate) clients: &'a [Client],
 }
 
-/// What was seen.
+/// The result of a load.
 pub(crate) struct Report {
     pub(crate) per_second: f64,
     pub(crate) p50_ms: f64,
@@ -60,7 +60,7 @@ pub(crate) fn child(arguments: impl Iterator<Item = String>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
     let started = Instant::now();
     let mut micros: Vec<u32> = runtime.block_on(async {
-        // Together, the connections go through all clients again and again.
+        // Together, the connections go through all clients repeatedly.
         let asking = (0..connections).map(|first| {
             let requests = requests.iter().cycle().skip(first).step_by(connections);
             ask(address, requests, started, time)
@@ -110,7 +110,7 @@ async fn ask(
     micros
 }
 
-/// Whether the buffer holds one whole reply; anything but 200 is an end of the measurement.
+/// Whether the buffer holds one whole reply. A status other than 200 ends the benchmark.
 fn is_whole(reply: &[u8]) -> bool {
     let Some(end) = reply.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
     let head = std::str::from_utf8(&reply[..end]).expect("text");
@@ -125,7 +125,7 @@ fn is_whole(reply: &[u8]) -> bool {
     reply.len() >= end + 4 + length
 }
 
-/// What the server counts.
+/// The metrics of the server.
 pub(crate) fn metrics(address: &str) -> String {
     let mut stream = std::net::TcpStream::connect(address).expect("the server listens");
     let request = "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";

@@ -1,12 +1,12 @@
 //! How many tokens a second the service issues, compared with a bare actix loop that only parses, hashes, signs with the
 //! same kind of ring key and replies. Each server runs on one core, built with the same profile and allocator, and is
-//! asked by one generator on another core. The service writes its request log, as by default, to a pipe that is read.
+//! asked by one generator on another core. The service writes its request log to a pipe that is read, as by default.
 //!
 //! Three loads on the service: one client; 10,000 clients in turn; and recorded tokens (here never-expiring ones), each
 //! durable before its reply. `cargo bench --bench load` prints requests a second, latencies and ratios, then resident
-//! memory with 10,000 clients in use and the time from a cold start to the first token. Absolute numbers belong to the
+//! memory with 10,000 clients in use and the time from a cold start to the first token. Absolute numbers depend on the
 //! machine; the ratios are the result.
-#![expect(clippy::expect_used, clippy::panic, reason = "a measurement that cannot go on says so")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a benchmark that fails should stop with the reason")]
 #![expect(
     clippy::indexing_slicing,
     clippy::cast_precision_loss,
@@ -31,7 +31,7 @@ const CONNECTIONS: usize = 64;
 /// How long each turn is measured, after a shorter one to warm up.
 const MEASURED: Duration = Duration::from_secs(6);
 const WARM_UP: Duration = Duration::from_secs(2);
-/// Turns for each load, taken alternately so that all see the same machine. The median counts.
+/// Turns for each load. The loads alternate, so that other load on the machine affects all of them. The median counts.
 const TURNS: usize = 5;
 /// Clients in use.
 const CLIENTS: usize = 10_000;

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use crate::generate;
 use crate::process::{Server, pinned};
 
-/// A client of the bench.
+/// An API client.
 pub(crate) struct Client {
     pub(crate) client_id: String,
     pub(crate) client_secret: String,
@@ -29,7 +29,7 @@ pub(crate) struct Client {
 pub(crate) struct Mintmark {
     pub(crate) server: Server,
     pub(crate) clients: Vec<Client>,
-    /// One whose tokens never expire, so that each is recorded.
+    /// A client whose tokens never expire, so that each of them is recorded.
     pub(crate) never_expiring: Client,
     _folder: TempDir,
 }
@@ -45,7 +45,7 @@ impl Mintmark {
         Self { server, clients, never_expiring, _folder: folder }
     }
 
-    /// How many tokens were recorded, and in how many commits, by its own count.
+    /// How many tokens were recorded, and in how many commits, by the metrics of the service.
     pub(crate) fn recorded_tokens_and_commits(&self) -> (f64, f64) {
         let text = generate::metrics(&self.server.address);
         let value = |name: &str| {
@@ -65,7 +65,7 @@ impl Mintmark {
     }
 }
 
-/// From the start of the process to the first token, the database being there.
+/// The time from the start of the process to the first token, with an existing database.
 pub(crate) fn cold_start_ms() -> f64 {
     let folder = tempfile::tempdir().expect("a folder");
     let client = make_clients(folder.path(), 1).remove(0);
@@ -133,7 +133,7 @@ fn make_clients(folder: &Path, count: usize) -> Vec<Client> {
         for number in 0..=count {
             if number == count {
                 wanted.token_expiry = Member::Value(TokenExpiry::Never {});
-                // Otherwise the 21st revokes the first, and each later one another.
+                // By default the 21st token would revoke the first, and each later token another one.
                 wanted.active_tokens = Member::Value(WordOrNumber::Word("many".to_owned()));
             }
             let made =

@@ -1,4 +1,4 @@
-//! Servers as processes pinned to the first core: started, asked for their address, watched, stopped.
+//! Starts servers as processes pinned to the first core, reads their address, measures their memory, and stops them.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpStream;
@@ -14,7 +14,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// This program as the bare loop.
+    /// This program, running as the bare loop.
     pub(crate) fn bare() -> Self {
         let mut command = pinned("0", &std::env::current_exe().expect("own path").display().to_string());
         command.arg("bare").stdout(Stdio::piped());
@@ -64,7 +64,7 @@ pub(crate) fn pinned(core: &str, program: &str) -> Command {
     command
 }
 
-/// From the start of the bare loop's process to its first reply.
+/// The time from the start of the bare loop's process to its first reply.
 pub(crate) fn cold_start_bare_ms() -> f64 {
     let started = Instant::now();
     let server = Server::bare();

@@ -1,8 +1,8 @@
 """Runs README.md as a reader does: every `sh` block as printed, in order, pasted into one fresh bash in an empty folder.
 
-    readme.py blocks    each block ends with 0, and prints what the `text` block after it says (`…` is any text); links of all
-                        pages lead somewhere
-    readme.py race      `serve` and `bootstrap`, started together on an empty folder, both succeed
+    readme.py blocks    each block exits with 0, and prints what the `text` block after it shows (`…` is any text); the links
+                        of all pages work
+    readme.py race      `serve` and `bootstrap`, started together in an empty folder, both succeed
 
 The binary is MINTMARK_BINARY. The README uses port 8080. If the system allows it, the run has its own network, where this port is
 free; otherwise the port has to be free on this machine.

@@ -130,7 +130,7 @@ fn main() {
     };
     let tokens: Vec<String> = (0..TOKENS).map(|n| signer.token(n)).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    // A verifier that remembers a single token has to check the signature of each of them again.
+    // A verifier that remembers only one token has to check the signature of each token again.
     let [full, remembering] = [1, 10_000].map(|count| builder().remember_tokens(count).build().unwrap());
     // After this, keys and list are cached.
     for verifier in [&full, &remembering] {

@@ -1,5 +1,5 @@
-//! The checks of a token but for its status: the algorithm, the signature, then the claims (RFC 9068 §4, RFC 7519
-//! §7.2, RFC 8725 §3). No network and no clock: keys and time are inputs.
+//! All checks of a token except that of its status: the algorithm, the signature, then the claims (RFC 9068 §4, RFC
+//! 7519 §7.2, RFC 8725 §3). Without network and clock: keys and time are inputs.
 
 use serde::Deserialize;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use crate::jws::{Typ, Unverified, check_length};
 use crate::keys::Key;
 use crate::{KeySet, VerifyError};
 
-/// What a service requires of a token, but for its status. Made by
+/// What a service requires of a token, except for its status. Made by
 /// [`VerifierBuilder::checks`](crate::VerifierBuilder::checks) for a program that has the key set itself and learns of
-/// revocations in another way; everyone else uses a [`Verifier`](crate::Verifier).
+/// revocations in another way. All others use a [`Verifier`](crate::Verifier).
 #[derive(Debug, Clone)]
 pub struct Checks {
     pub(crate) issuer: String,
@@ -20,7 +20,7 @@ pub struct Checks {
     /// If true, `audience` is not checked.
     pub(crate) any_audience: bool,
     pub(crate) leeway_seconds: i64,
-    /// For `iat` and `nbf`, if it differs from `leeway_seconds`.
+    /// The leeway for `iat` and `nbf`, if it differs from `leeway_seconds`.
     pub(crate) start_leeway_seconds: Option<i64>,
     pub(crate) never_expiring: bool,
     pub(crate) bound: bool,
@@ -34,7 +34,7 @@ struct NotBefore {
     nbf: Option<i64>,
 }
 
-/// A token that passed all checks but the status, with what it takes to check it again later.
+/// A token that passed all checks except that of its status, with what is needed to check it again later.
 pub(crate) struct Checked {
     pub(crate) claims: AccessTokenClaims,
     /// The key that signed it.
@@ -52,12 +52,12 @@ pub(crate) struct Validity {
 }
 
 impl Validity {
-    /// Whether the token is valid at `now`, if the issuer's clock may differ by `leeway` seconds.
+    /// Checks that the token is valid at `now`, if the issuer's clock may differ by `leeway` seconds.
     pub(crate) fn check(self, now: i64, leeway: i64) -> Result<(), VerifyError> {
         self.check_both(now, leeway, leeway)
     }
 
-    /// The same with another leeway for the start than for the end.
+    /// The same with different leeways for the start and the end.
     fn check_both(self, now: i64, start_leeway: i64, leeway: i64) -> Result<(), VerifyError> {
         if self.ends.is_some_and(|exp| now >= exp.saturating_add(leeway)) {
             Err(VerifyError::Expired)
@@ -79,9 +79,9 @@ impl Checks {
         Self { any_audience: true, ..self }
     }
 
-    /// The same checks with a leeway of their own for `iat` and `nbf`; `exp` keeps that of the builder. For the issuer,
-    /// whose replicas know exactly when a token ends but may see one that another replica, whose clock is ahead, has just
-    /// issued; and which revokes a token also before it begins (`i64::MAX`).
+    /// The same checks with a separate leeway for `iat` and `nbf`; `exp` keeps that of the builder. Only the issuer needs
+    /// this: it may see a token that a replica whose clock is ahead has just issued, and it also revokes tokens that are
+    /// not valid yet (`i64::MAX`).
     #[must_use]
     pub fn start_leeway_seconds(self, seconds: i64) -> Self {
         Self { start_leeway_seconds: Some(seconds), ..self }

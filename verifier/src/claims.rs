@@ -11,9 +11,9 @@ use std::marker::PhantomData;
 
 use crate::VerifyError;
 
-/// The `exp` of a never-expiring token in its `far` form: 2200-01-01T00:00:00Z, in Unix seconds. Clocks of 64-bit
-/// nanoseconds end in 2262 and read a later instant as one in the past. Tokens from before this value have a later one,
-/// up to [`LAST_DATE`]: both are far.
+/// The `exp` of a never-expiring token in its `far` form: 2200-01-01T00:00:00Z, in Unix seconds. Programs that count
+/// nanoseconds in 64 bits read an instant after 2262 as one in the past. Earlier versions of Mintmark wrote a later
+/// `exp`; every one from this value to [`LAST_DATE`] is `far`.
 pub const FAR_EXP: i64 = 7_258_118_400;
 
 /// The last instant that a claim may have: 9999-12-31T23:59:59Z, in Unix seconds. A token with a later one is refused.
@@ -31,10 +31,10 @@ pub struct AccessTokenClaims {
     /// The audiences; on the wire a string when there is one (RFC 7519 §4.1.3).
     #[serde(deserialize_with = "one_or_many")]
     pub aud: Vec<String>,
-    /// When it was issued, Unix seconds.
+    /// When the token was issued, in Unix seconds.
     #[serde(deserialize_with = "numeric_date")]
     pub iat: i64,
-    /// When it expires, Unix seconds; [`FAR_EXP`], a later instant or absent for a never-expiring token.
+    /// When the token expires, in Unix seconds. For a never-expiring token [`FAR_EXP`], a later instant, or absent.
     #[serde(default, deserialize_with = "present_date")]
     pub exp: Option<i64>,
     /// The token's own id.
@@ -48,7 +48,7 @@ pub struct AccessTokenClaims {
     /// True for a token that does not expire.
     #[serde(default)]
     pub never_expires: bool,
-    /// Where its status is published.
+    /// Where the status of the token is published.
     #[serde(default, deserialize_with = "present_object")]
     pub status: Option<Status>,
     /// The key whose possession the caller must prove (RFC 7800).

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::fetch::{Fetch, FetchError, FetchFuture, Fetched, MAX_BODY_BYTES, Request};
 
-/// Fetches over HTTPS. Trusts the certificates that the machine trusts, and uses the proxy of `HTTPS_PROXY` and the
-/// like.
+/// Fetches over HTTPS. Trusts the certificates that the machine trusts, and uses the proxy named by `HTTPS_PROXY` and
+/// similar variables.
 #[derive(Debug, Clone)]
 pub struct HttpFetch {
     client: reqwest::Client,
@@ -69,7 +69,7 @@ fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     if values.is_empty() { None } else { Some(values.join(", ")) }
 }
 
-/// The error with all its causes. reqwest's own text leaves them out, such as "connection refused".
+/// The error with all its causes, such as "connection refused", which reqwest's own text leaves out.
 fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(error.source(), |cause| cause.source())
         .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))

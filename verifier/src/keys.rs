@@ -91,8 +91,8 @@ impl KeySet {
         self.keys.get(kid)
     }
 
-    /// Whether this very key is in the set, not only its `kid`. Then a signature that was verified with it is still
-    /// good.
+    /// Whether this key itself is in the set, not only its `kid`. Then a signature that was verified with it is still
+    /// valid.
     pub(crate) fn has(&self, key: &Arc<Key>) -> bool {
         self.get(&key.kid).is_some_and(|known| {
             Arc::ptr_eq(known, key) || (known.alg == key.alg && known.verifier.has_key_of(&key.verifier))

@@ -1,4 +1,4 @@
-//! [`KnownTokens`]: the cache of tokens whose signature and claims are good, so that only what can change is checked
+//! [`KnownTokens`]: the cache of tokens whose signature and claims were checked, so that only what can change is checked
 //! again. It has a fixed size and no lock. Its key is the SHA-256 of the token, so the token itself is not kept.
 
 use arc_swap::ArcSwapOption;
@@ -17,7 +17,7 @@ pub(crate) type Hash = [u8; 32];
 /// The number of places in which a token may be.
 const WAYS: usize = 8;
 
-/// A token whose signature and claims are good.
+/// A token whose signature and claims were checked.
 pub(crate) struct KnownToken {
     pub(crate) hash: Hash,
     pub(crate) claims: Arc<AccessTokenClaims>,

@@ -1,5 +1,5 @@
 //! Verifies [Mintmark](https://github.com/mintmark/mintmark) access tokens inside the service that receives them. It
-//! fetches the issuer's key set and status lists from time to time, and asks nothing per token. A revoked token is
+//! fetches the issuer's key set and status lists from time to time, and makes no request per token. A revoked token is
 //! refused within the `ttl` of the status lists, which is a minute by default.
 //!
 //! ```no_run
@@ -11,7 +11,7 @@
 //!     let verifier = Verifier::builder("https://tokens.example.com", "https://api.example.com")
 //!         .allow_never_expiring(true)
 //!         .build()?;
-//!     // Optional: shows at start, and not at the first request, whether the issuer can be reached.
+//!     // Optional: fails at start, and not at the first request, if the issuer cannot be reached.
 //!     verifier.refresh().await?;
 //!
 //!     // For each request: the text after `Bearer `.

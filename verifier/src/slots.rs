@@ -7,8 +7,8 @@ use flate2::{Decompress, FlushDecompress, Status};
 /// The size limit of a decompressed list: 2^22 entries of 2 bits. Without a limit a small list could fill the memory.
 pub const MAX_STATUS_LIST_BYTES: usize = 1024 * 1024;
 
-/// The entries of a status list, a small number each. For programs that read lists themselves; a
-/// [`Verifier`](crate::Verifier) does so by itself.
+/// The entries (slots) of a status list, each a small number. For programs that read lists themselves; a
+/// [`Verifier`](crate::Verifier) does it for you.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slots {
     bits: u8,

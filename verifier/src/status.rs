@@ -1,5 +1,5 @@
-//! The cache of the issuer's status lists (Token Status List, draft-21 §8). A list is fetched when it is missing, too old
-//! or nearly so, once at a time; otherwise it is read without a lock.
+//! The cache of the issuer's status lists (Token Status List, draft-21 §8). A list that is missing, too old or soon too
+//! old is fetched, by one caller at a time; otherwise it is read without a lock.
 //!
 //! A list is used for its `ttl`, counted from the start of the fetch and less the time it spent in caches on the way, but
 //! not past its `exp`, and not after its key has left the key set. So a revocation takes effect within `ttl`.

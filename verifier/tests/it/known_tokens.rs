@@ -1,5 +1,5 @@
-//! The cache of known tokens: everything that can change is checked again. A cache hit shows by the claims being the
-//! same object.
+//! The cache of known tokens: everything that can change is checked again. After a cache hit the claims are the same
+//! object as before.
 
 use crate::support::{
     AUDIENCE, FakeIssuer, ISSUER, JWKS_URI, NOW, TestClock, all, builder, good_claims, keys, list_claims,

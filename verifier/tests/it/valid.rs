@@ -32,8 +32,8 @@ async fn every_algorithm_in_every_form_of_expiry() {
             ("expiring", key.token(&good_claims()), Some(NOW + 3600)),
             ("far", far(FAR_EXP), Some(7_258_118_400)),
             // Every instant from the far one on: an issuer of another version may write another.
-            ("far by a second more", far(FAR_EXP + 1), Some(FAR_EXP + 1)),
-            ("far as it was at first", far(LAST_DATE), Some(253_402_300_799)),
+            ("far, one second later", far(FAR_EXP + 1), Some(FAR_EXP + 1)),
+            ("far, as earlier versions wrote it", far(LAST_DATE), Some(253_402_300_799)),
             ("omit", key.token_with(&jwt, &omit), None),
         ] {
             let claims = verifier.verify(&token).await.unwrap_or_else(|e| panic!("{} {form}: {e}", key.alg));
@@ -88,7 +88,7 @@ async fn a_bound_token_needs_a_supported_proof() {
 }
 
 #[tokio::test]
-async fn leeway_moves_both_edges_and_no_further() {
+async fn leeway_extends_both_limits_exactly() {
     let verifier = builder(&FakeIssuer::new(), &TestClock::new()).leeway_seconds(5).build().unwrap();
     let token = |name: &str, at: i64| keys().es256.token(&with(good_claims(), name, json!(at)));
     for (claim, at, expected) in [
@@ -104,7 +104,7 @@ async fn leeway_moves_both_edges_and_no_further() {
 }
 
 #[tokio::test]
-async fn products_are_demanded_by_the_verifier_or_by_the_call() {
+async fn products_are_required_by_the_verifier_or_by_the_call() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());
     let token = keys().eddsa.token(&good_claims());
     let missing = Some(VerifyError::MissingProduct("vat".to_owned()));

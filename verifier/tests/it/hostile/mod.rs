@@ -37,12 +37,12 @@ fn key() -> &'static TestKey {
     &keys().es256
 }
 
-/// A valid token but for one header member.
+/// A token that is valid except for one header member.
 fn header(name: &str, value: Value) -> String {
     key().token_with(&with(key().header(), name, value), &good_claims())
 }
 
-/// A valid token but for one claim.
+/// A token that is valid except for one claim.
 fn claim(name: &str, value: Value) -> String {
     key().token(&with(good_claims(), name, value))
 }

@@ -41,7 +41,7 @@ pub(crate) fn list_claims(status_list: &Value) -> Value {
     json!({"sub": LIST, "iat": NOW, "exp": NOW + 3600, "ttl": 60, "status_list": status_list})
 }
 
-/// A list of 8192 entries of `bits` bits, all 0 but those in `set`.
+/// A list of 8192 entries of `bits` bits, all 0 except those in `set`.
 pub(crate) fn slots(bits: usize, set: &[(usize, u8)]) -> Value {
     let mut bytes = vec![0; 8192 * bits / 8];
     for (idx, value) in set {

@@ -141,7 +141,7 @@ impl TestKey {
     pub(crate) fn point(&self) -> &[u8] {
         match &self.pair {
             Pair::Ec(pair) => pair.public_key().as_ref(),
-            Pair::Ed(_) | Pair::Rsa(..) => panic!("{} is no EC key", self.kid),
+            Pair::Ed(_) | Pair::Rsa(..) => panic!("{} is not an EC key", self.kid),
         }
     }
 }
