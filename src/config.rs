@@ -59,6 +59,8 @@ pub struct ServerSettings {
     pub listen: SocketAddr,
     /// Where `/v1`, `/console` and `/metrics` are served, if not there too.
     pub management_listen: Option<SocketAddr>,
+    /// The origin of the console, if it has an address of its own.
+    pub management_url: Option<PublicUrl>,
     /// The issuer.
     pub public_url: PublicUrl,
     /// Threads that serve requests, at least one.
@@ -77,6 +79,13 @@ pub struct ServerSettings {
     pub max_connections: usize,
     /// Certificate and key; `None` serves plain HTTP.
     pub tls: Option<TlsSettings>,
+}
+
+impl ServerSettings {
+    /// Scheme, host and port of the console, as browsers see it.
+    pub fn console_origin(&self) -> &str {
+        self.management_url.as_ref().unwrap_or(&self.public_url).origin()
+    }
 }
 
 /// PEM files for TLS.

@@ -6,7 +6,8 @@
 //! by [`tokens`] before it leaves.
 //!
 //! The rooms, from the outside in; each uses only those below it:
-//! - doors: [`oauth`] (the protocol), [`manage`] (JSON `/v1`), [`cli`] (commands), [`docs`] (the description of the API);
+//! - doors: [`oauth`] (the protocol), [`manage`] (JSON `/v1`), [`console`] (HTML), [`cli`] (commands), [`docs`]
+//!   (the description of the API);
 //! - `http` holds what the doors share;
 //! - [`services`] puts together what the doors call: [`issuance`], [`signing`], [`tokens`], [`tenants`], [`clients`],
 //!   [`ledger`] (audit, outbox, saved replies, change counter), over a small [`kernel`];
@@ -21,6 +22,7 @@ pub mod app;
 pub mod cli;
 pub mod clients;
 pub mod config;
+pub mod console;
 pub mod docs;
 mod http;
 pub mod issuance;

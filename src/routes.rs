@@ -8,6 +8,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder};
 
+use crate::console;
 use crate::docs;
 use crate::manage::{
     self, access_tokens, api_clients, audit_events, problem, products, secrets, signing_keys, workspaces,
@@ -22,7 +23,7 @@ pub enum Doors {
     All,
     /// The OAuth endpoints and health; management has an address of its own.
     Public,
-    /// `/v1` and `/metrics`.
+    /// `/v1`, `/console` and `/metrics`.
     Management,
 }
 
@@ -68,6 +69,7 @@ fn endpoints(config: &mut ServiceConfig, doors: Doors) {
     if doors != Doors::Public {
         config.service(at("/metrics").get(metrics::get).done());
         management(config);
+        console_pages(config);
     }
 }
 
@@ -132,6 +134,16 @@ fn management(config: &mut ServiceConfig) {
             .service(at("/signing-keys").get(signing_keys::list).post(signing_keys::post).done())
             .service(at("/signing-keys/{kid}").get(signing_keys::get).delete(signing_keys::delete).done())
             .service(at("/audit-events").get(audit_events::list).done()),
+    );
+}
+
+/// `/console`, one line a page.
+fn console_pages(config: &mut ServiceConfig) {
+    config.service(
+        web::scope("/console")
+            .wrap(from_fn(console::finish))
+            .service(at("/assets/{file}").get(console::assets::get).page())
+            .default_service(web::to(console::stop::no_page)),
     );
 }
 
@@ -203,6 +215,15 @@ impl Url {
         self.resource = self.resource.route(web::method(method.clone()).to(handler));
         self.methods.push(method);
         self
+    }
+
+    /// The same for a page of the console, whose errors are pages.
+    fn page(self) -> Resource {
+        let allow = self.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        self.resource.default_service(web::to(move || {
+            let refused = console::stop::method_not_allowed(&allow);
+            async { Err::<HttpResponse, _>(refused) }
+        }))
     }
 
     fn done(self) -> Resource {

@@ -15,7 +15,7 @@ const BACKLOG: i32 = 4096;
 pub struct Listeners {
     /// `server.listen`.
     pub public: TcpListener,
-    /// `server.management_listen`, for `/v1` and `/metrics`, if it is set.
+    /// `server.management_listen`, for `/v1`, `/console` and `/metrics`, if it is set.
     pub management: Option<TcpListener>,
 }
 

@@ -19,6 +19,7 @@ use std::time::Duration;
 use actix_web::web::{Data, ServiceConfig};
 
 use crate::config::Settings;
+use crate::console;
 use crate::manage::idempotency::Running;
 use crate::model::clock::Clock;
 use crate::oauth;
@@ -43,6 +44,7 @@ pub struct App {
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     oauth: Arc<oauth::Door>,
+    console: Arc<console::Door>,
     running: Arc<Running>,
     certificate: Option<Arc<Certificate>>,
 }
@@ -62,6 +64,7 @@ impl App {
         let readiness = Readiness::new(move || readiness::checks(&services));
         Ok(Self {
             oauth: Arc::new(oauth::Door::new(Arc::clone(&core.services), Arc::clone(&metrics), &settings)),
+            console: Arc::new(console::Door::new(Arc::clone(&core.services), core.random.clone(), &settings)),
             core,
             settings: Arc::new(settings),
             metrics,
@@ -111,6 +114,7 @@ impl App {
             .app_data(Data::from(Arc::clone(&self.metrics)))
             .app_data(Data::from(Arc::clone(&self.readiness)))
             .app_data(Data::from(Arc::clone(&self.oauth)))
+            .app_data(Data::from(Arc::clone(&self.console)))
             .app_data(Data::from(Arc::clone(&self.running)))
             .app_data(Data::from(Arc::clone(&self.settings)));
         routes::configure(config, doors, self.settings.server.public_url.path());

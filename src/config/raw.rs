@@ -20,6 +20,7 @@ pub(super) struct Raw {
 pub(super) struct Server {
     pub(super) listen: String,
     pub(super) management_listen: String,
+    pub(super) management_url: String,
     pub(super) public_url: String,
     pub(super) workers: i64,
     pub(super) trusted_proxies: Vec<String>,

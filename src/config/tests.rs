@@ -32,6 +32,7 @@ fn the_defaults() {
     let server = &settings.server;
     assert_eq!(server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(server.management_listen, None);
+    assert_eq!(server.console_origin(), "http://127.0.0.1:8080");
     assert_eq!(server.public_url.as_str(), "http://127.0.0.1:8080");
     assert!(server.workers >= 1);
     assert_eq!(server.trusted_proxies, TrustedProxies::default());
@@ -194,6 +195,18 @@ fn contradictions_are_refused() {
         ),
         ("server.management_listen = \"8081\"", "server.management_listen", "not an IP address with a port"),
         ("server.listen = \"127.0.0.1:0\"", "server.public_url", "has port 0"),
+        ("server.management_listen = \"0.0.0.0:8081\"", "server.management_url", "is not loopback"),
+        ("server.management_url = \"https://m.example\"", "server.management_url", "is not set"),
+        (
+            "server.management_listen = \"127.0.0.1:8081\"\nserver.management_url = \"https://m.example/a\"",
+            "server.management_url",
+            "has a path",
+        ),
+        (
+            "server.management_listen = \"127.0.0.1:8081\"\nserver.management_url = \"http://m.example\"",
+            "server.management_url",
+            "not loopback",
+        ),
         ("server.trusted_proxies = [\"0.0.0.0/0\"]", "server.trusted_proxies", "trusts everyone"),
         ("server.trusted_proxies = [\"::/0\"]", "server.trusted_proxies", "trusts everyone"),
         ("server.trusted_proxies = [\"proxy.local\"]", "server.trusted_proxies", "not a network"),
@@ -316,4 +329,19 @@ fn white_space_at_the_end_of_a_value_does_not_count() {
     assert_eq!(settings.log.format, LogFormat::Json);
     assert_eq!(settings.verify.token_headers, ["x-token"]);
     assert_eq!(settings.database.url.expose(), "sqlite://data/other.db");
+}
+
+#[test]
+fn the_console_has_an_origin() {
+    for (file, origin) in [
+        ("server.public_url = \"https://t.example/tenant\"", "https://t.example"),
+        ("server.management_listen = \"127.0.0.1:8081\"", "http://127.0.0.1:8081"),
+        (
+            "server.management_listen = \"0.0.0.0:8081\"\nserver.management_url = \"https://m.example\"",
+            "https://m.example",
+        ),
+    ] {
+        let settings = Settings::from_toml_layers(&[file]).unwrap();
+        assert_eq!(settings.server.console_origin(), origin, "{file}");
+    }
 }

@@ -49,6 +49,7 @@ impl RootKey {
             requests: mac("idempotency requests"),
             pepper: mac("client secrets"),
             cursors: mac("cursors"),
+            csrf: mac("csrf"),
         }
     }
 
@@ -70,6 +71,7 @@ pub struct Subkeys {
     requests: hmac::Key,
     pepper: hmac::Key,
     cursors: hmac::Key,
+    csrf: hmac::Key,
 }
 
 impl Subkeys {
@@ -129,6 +131,16 @@ impl Subkeys {
     /// Whether `tag` is the MAC of a cursor over `parts`. Constant time.
     pub fn is_cursor_mac(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
         hmac::verify(&self.cursors, &joined(parts), tag).is_ok()
+    }
+
+    /// The MAC of a form of the console over what it is bound to (a session, a purpose).
+    pub fn csrf_mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        mac(&self.csrf, parts)
+    }
+
+    /// Whether `tag` is the MAC of a form over `parts`. Constant time.
+    pub fn is_csrf_mac(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
+        hmac::verify(&self.csrf, &joined(parts), tag).is_ok()
     }
 
     /// A strong entity tag (RFC 9110 §8.8.3), quotes included, the same on every replica for the same bytes.

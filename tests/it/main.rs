@@ -16,6 +16,7 @@ mod app;
 mod architecture;
 mod cli;
 mod conformance;
+mod console;
 mod contract;
 mod http;
 mod manage;

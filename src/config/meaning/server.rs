@@ -24,6 +24,7 @@ impl Check {
         }
         let tls = self.tls(&raw.tls);
         let public_url = self.public_url(&raw.public_url, listen, tls.is_some());
+        let management_url = self.management_url(&raw.management_url, management_listen, tls.is_some());
         let trusted_proxies = self.trusted_proxies(&raw.trusted_proxies);
         let workers = match self.count("server.workers", raw.workers, 0..=1024) {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -38,6 +39,7 @@ impl Check {
         Some(ServerSettings {
             listen: listen?,
             management_listen,
+            management_url,
             public_url: public_url?,
             workers,
             trusted_proxies,
@@ -117,6 +119,52 @@ impl Check {
             return PublicUrl::parse(&normal_http(local)).ok();
         }
         match PublicUrl::parse(text) {
+            Ok(url) if tls && !url.is_https() => {
+                self.refuse(
+                    key,
+                    "it is an http URL, but with server.tls the server speaks https",
+                    "Change it to an https URL",
+                );
+                None
+            }
+            Ok(url) => Some(url),
+            Err((reason, remedy)) => {
+                self.refuse(key, reason, remedy);
+                None
+            }
+        }
+    }
+
+    /// The origin of the console, where management has an address of its own.
+    fn management_url(&mut self, text: &str, listen: Option<SocketAddr>, tls: bool) -> Option<PublicUrl> {
+        let key = "server.management_url";
+        let Some(listen) = listen else {
+            if !text.is_empty() {
+                self.refuse(
+                    key,
+                    "it is the origin of the console at server.management_listen, which is not set",
+                    "Remove it, since the console is below server.public_url; or set server.management_listen too",
+                );
+            }
+            return None;
+        };
+        if text.is_empty() {
+            if !listen.ip().is_loopback() {
+                self.refuse(
+                    key,
+                    "server.management_listen is not loopback, so the address of the console in browsers is not known",
+                    "Set it to the origin that browsers use, like https://mintmark.internal.example.com",
+                );
+                return None;
+            }
+            let url = normal_http(listen);
+            return PublicUrl::parse(&if tls { url.replacen("http:", "https:", 1) } else { url }).ok();
+        }
+        match PublicUrl::parse(text) {
+            Ok(url) if !url.path().is_empty() => {
+                self.refuse(key, "it has a path", "Write scheme, host and port only");
+                None
+            }
             Ok(url) if tls && !url.is_https() => {
                 self.refuse(
                     key,

@@ -13,7 +13,9 @@ const TRIED: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTI
 
 #[test]
 fn the_paths_of_the_source_are_those_of_the_document() {
-    let registered = registered(include_str!("../../../src/routes.rs"));
+    let mut registered = registered(include_str!("../../../src/routes.rs"));
+    // Pages are for people; `console` tests them.
+    registered.retain(|path| !path.starts_with("/console"));
     let documented = CONTRACT.paths().into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
     assert_eq!(registered, documented);
 }

@@ -1,6 +1,7 @@
 //! What the tests share: a database for each test on either engine, an app on it, two transactions at once.
 
 mod app;
+mod browser;
 mod contract;
 mod database;
 mod keys;
@@ -13,6 +14,7 @@ mod waiting;
 mod wire;
 
 pub(crate) use app::{Administrator, Credentials, START, TestApp};
+pub(crate) use browser::Browser;
 pub(crate) use contract::{CONTRACT, Operation, counted};
 pub(crate) use database::{Engine, TestDatabase, on_both_engines};
 pub(crate) use keys::{openssl, rsa_private_key};

@@ -1,0 +1,58 @@
+//! The files that pages load: one style sheet, one script, the logo. Embedded, and named by what is in them, so that a
+//! browser keeps them until they change.
+
+use std::sync::LazyLock;
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::{Path, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
+
+use super::stop::Stop;
+
+struct Asset {
+    name: &'static str,
+    media_type: &'static str,
+    bytes: &'static [u8],
+    version: String,
+}
+
+static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
+    [
+        asset("console.css", "text/css; charset=utf-8", include_bytes!("assets/console.css")),
+        asset("console.js", "text/javascript; charset=utf-8", include_bytes!("assets/console.js")),
+        asset("console.svg", "image/svg+xml", include_bytes!("assets/console.svg")),
+    ]
+});
+
+fn asset(name: &'static str, media_type: &'static str, bytes: &'static [u8]) -> Asset {
+    Asset { name, media_type, bytes, version: format!("{:08x}", crc32fast::hash(bytes)) }
+}
+
+/// The address of a file for the pages below `base`.
+pub(super) fn href(base: &str, name: &str) -> String {
+    let version = ASSETS.iter().find(|asset| asset.name == name).map_or("", |asset| &asset.version);
+    format!("{base}/assets/{name}?v={version}")
+}
+
+/// The query of an asset.
+#[derive(Debug, Deserialize)]
+pub struct Version {
+    #[serde(default)]
+    v: String,
+}
+
+/// `GET /console/assets/{file}`
+pub async fn get(
+    file: Path<String>,
+    asked: Query<Version>,
+    _request: HttpRequest,
+) -> Result<HttpResponse, Stop> {
+    let asset = ASSETS.iter().find(|asset| asset.name == file.as_str()).ok_or_else(Stop::not_found)?;
+    // Another version is that of another process, during an update: then it is not to be kept.
+    let kept = if asked.v == asset.version { "public, max-age=31536000, immutable" } else { "no-cache" };
+    Ok(HttpResponse::Ok()
+        .content_type(asset.media_type)
+        .insert_header((header::CACHE_CONTROL, HeaderValue::from_static(kept)))
+        .body(asset.bytes))
+}

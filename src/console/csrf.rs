@@ -1,0 +1,75 @@
+//! Holds forms to the page they were sent from: a token bound to the session (before sign-in to a short cookie), and the
+//! headers by which a browser says where a form comes from.
+
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::door::Door;
+use super::form::Form;
+use super::stop::Stop;
+
+/// The name of the hidden field.
+pub(super) const FIELD: &str = "csrf";
+
+/// Whom a form was made for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Bound<'a> {
+    /// A sign-in, by its id.
+    Session(&'a str),
+    /// A browser before sign-in, by the value of its cookie.
+    Visitor(&'a str),
+}
+
+impl Bound<'_> {
+    fn parts(&self) -> [&[u8]; 2] {
+        match self {
+            Self::Session(id) => [b"session", id.as_bytes()],
+            Self::Visitor(key) => [b"visitor", key.as_bytes()],
+        }
+    }
+}
+
+/// The token for the forms of a page.
+pub(super) fn token(door: &Door, bound: Bound<'_>) -> String {
+    URL_SAFE_NO_PAD.encode(door.services.subkeys().csrf_mac(&bound.parts()))
+}
+
+/// Refuses a form that another site may have sent, or that was made for somebody else.
+///
+/// # Errors
+/// 403 that says how to go on.
+pub(super) fn check(door: &Door, request: &HttpRequest, form: &Form, bound: Bound<'_>) -> Result<(), Stop> {
+    must_come_from_here(door, request)?;
+    let tag = URL_SAFE_NO_PAD.decode(form.one(FIELD)).unwrap_or_default();
+    if door.services.subkeys().is_csrf_mac(&bound.parts(), &tag) {
+        return Ok(());
+    }
+    tracing::info!("a form without the token of its session was refused");
+    Err(Stop::forbidden(
+        "This form is out of date",
+        "You signed in or out after the page was opened, so nothing was changed. Go back, reload the page, and send it again.",
+    ))
+}
+
+/// By `Sec-Fetch-Site` and `Origin` (Fetch, §3.2 and §3.5): every browser sends at least one of them with a form.
+fn must_come_from_here(door: &Door, request: &HttpRequest) -> Result<(), Stop> {
+    let headers = request.headers();
+    let read = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let (site, origin) = (read("sec-fetch-site"), read(header::ORIGIN.as_str()));
+    let is_from_here = match (site, origin) {
+        (None, None) => false,
+        (site, origin) => {
+            site.is_none_or(|site| site == "same-origin") && origin.is_none_or(|origin| origin == door.origin)
+        }
+    };
+    if is_from_here {
+        return Ok(());
+    }
+    tracing::info!("a form that was not sent from a page of the console was refused");
+    Err(Stop::forbidden(
+        "This form was not sent from the console",
+        format!("Nothing was changed. Open the console at {}{} and do it there.", door.origin, door.base),
+    ))
+}

@@ -1,0 +1,85 @@
+//! The state of the console: the services, where it is served, and its random numbers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::web::Data;
+
+use super::stop::Stop;
+use crate::config::Settings;
+use crate::services::Services;
+use crate::vault::random::Random;
+
+/// The state of the console; one for each app.
+#[derive(Debug)]
+pub struct Door {
+    pub(super) services: Arc<Services>,
+    pub(super) random: Random,
+    /// The path of the console, `/console` or below the path of the issuer. All links begin with it.
+    pub(super) base: String,
+    /// Scheme, host and port, as the `Origin` of a form sent from a page of the console.
+    pub(super) origin: String,
+    /// The issuer, for instructions that name the token endpoint.
+    pub(super) issuer: String,
+    /// How long a body may take to arrive.
+    pub(super) request_timeout: Duration,
+    is_secure: bool,
+}
+
+impl Door {
+    /// The state for `services` with these settings.
+    pub fn new(services: Arc<Services>, random: Random, settings: &Settings) -> Self {
+        let server = &settings.server;
+        let origin = server.console_origin().to_owned();
+        Self {
+            services,
+            random,
+            base: format!("{}/console", server.public_url.path()),
+            is_secure: origin.starts_with("https:"),
+            origin,
+            issuer: server.public_url.as_str().to_owned(),
+            request_timeout: server.request_timeout,
+        }
+    }
+
+    /// The state, as `App::configure` adds it.
+    ///
+    /// # Errors
+    /// 503 without it.
+    pub(super) fn of(request: &HttpRequest) -> Result<Data<Self>, Stop> {
+        request.app_data::<Data<Self>>().cloned().ok_or_else(Stop::unavailable)
+    }
+
+    /// Whether the console is served by https; else it is on loopback.
+    pub(super) fn is_secure(&self) -> bool {
+        self.is_secure
+    }
+
+    /// The name of the cookie that `name` has by http. By https the prefix makes a browser take it from this host alone.
+    pub(super) fn cookie_name(&self, name: &str) -> String {
+        if self.is_secure { format!("__Host-{name}") } else { name.to_owned() }
+    }
+
+    /// The value of `Set-Cookie` that keeps `value` for `seconds`; 0 removes it.
+    pub(super) fn cookie(&self, name: &str, value: &str, seconds: i64) -> String {
+        let secure = if self.is_secure { "; Secure" } else { "" };
+        let name = self.cookie_name(name);
+        format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}")
+    }
+
+    /// The address of a page of the console.
+    pub(super) fn href(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// Where to go after sign-in: `next` if it is a path of the console, else its first page. Anything else could lead
+    /// to another site.
+    pub(super) fn after_sign_in(&self, next: &str) -> String {
+        let below = next.strip_prefix(&self.base);
+        let is_path = below.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+            && next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
+            && !next.contains("//");
+        if is_path { next.to_owned() } else { self.base.clone() }
+    }
+}

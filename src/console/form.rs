@@ -1,0 +1,156 @@
+//! Reads a form that a browser sent: `application/x-www-form-urlencoded`, at most 64 KiB.
+
+use actix_web::HttpRequest;
+use actix_web::http::StatusCode;
+
+use super::door::Door;
+use super::stop::Stop;
+use crate::http::body::{self, BodyError, has_type};
+use crate::http::connection::PendingBody;
+
+/// The largest body, in bytes.
+const LIMIT: usize = 64 * 1024;
+/// How many fields a form may have.
+const FIELDS_MAX: usize = 1_000;
+
+/// The fields of a form, in the order in which they were sent. A name may repeat, as check boxes do.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Form(Vec<(String, String)>);
+
+impl Form {
+    /// Reads the body of a request.
+    ///
+    /// # Errors
+    /// 415, 413, 408, or 400 for what no browser sends.
+    pub(super) async fn read(
+        door: &Door,
+        request: &HttpRequest,
+        body: &mut PendingBody,
+    ) -> Result<Self, Stop> {
+        let headers = request.headers();
+        body::must_be_plain(headers).map_err(refused)?;
+        if !has_type(headers, &["application/x-www-form-urlencoded"]) {
+            return Err(Stop::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "This is not a form",
+                "The console takes forms that its own pages send. Programs use the management API under /v1.",
+            ));
+        }
+        let bytes = body::read(headers, body, LIMIT, door.request_timeout).await.map_err(refused)?;
+        Self::parse(&bytes)
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, Stop> {
+        let mut fields = Vec::new();
+        for (name, value) in form_urlencoded::parse(bytes) {
+            // The decoder replaces bytes that are not UTF-8 by U+FFFD.
+            if fields.len() >= FIELDS_MAX
+                || [&name, &value].iter().any(|text| text.contains(['\0', '\u{fffd}']))
+            {
+                return Err(unreadable());
+            }
+            fields.push((name.into_owned(), value.into_owned()));
+        }
+        Ok(Self(fields))
+    }
+
+    /// The value of a field, the first if it repeats; empty if it was not sent.
+    pub(super) fn one(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// The same without white space at its ends.
+    pub(super) fn trimmed(&self, name: &str) -> &str {
+        self.one(name).trim()
+    }
+
+    /// Every value of a field.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a check box is set, or a button was used.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+
+    /// The entries of a text of several lines or with commas, without empty ones.
+    pub(super) fn entries(&self, name: &str) -> Vec<String> {
+        let parts = self.one(name).split(['\n', '\r', ',', ';']).map(str::trim);
+        parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// The fields in the form in which they are sent.
+    pub(super) fn encode(&self, but: &[&str]) -> String {
+        let kept = self.0.iter().filter(|(name, _)| !but.contains(&name.as_str()));
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()
+    }
+
+    /// The inverse of [`Form::encode`].
+    pub(super) fn decode(bytes: &[u8]) -> Self {
+        Self(form_urlencoded::parse(bytes).into_owned().collect())
+    }
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for Form {
+    fn from(fields: [(&str, &str); N]) -> Self {
+        Self(fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+}
+
+fn unreadable() -> Stop {
+    Stop::new(
+        StatusCode::BAD_REQUEST,
+        "This form cannot be read",
+        "Go back, reload the page, and send it again.",
+    )
+}
+
+fn refused(error: BodyError) -> Stop {
+    match error {
+        BodyError::Encoded => Stop::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "This form cannot be read",
+            "It was sent compressed. The console takes plain forms only.",
+        ),
+        BodyError::TooLarge => Stop::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "This form is too large",
+            "A form may have at most 64 KiB. Go back and shorten what you typed or pasted.",
+        ),
+        BodyError::TooSlow => Stop::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "The form did not arrive in time",
+            "Nothing was changed. Check your connection, go back, and send it again.",
+        ),
+        BodyError::Incomplete => unreadable(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_repeat_and_are_read_by_name() {
+        let form =
+            Form::parse(b"product=gst&product=tax&label=+SAP+&ips=10.0.0.1%0D%0A10.0.0.2,+10.0.0.3%0A")
+                .unwrap();
+        assert_eq!(form.all("product").collect::<Vec<_>>(), ["gst", "tax"]);
+        assert_eq!((form.one("product"), form.trimmed("label"), form.one("missing")), ("gst", "SAP", ""));
+        assert_eq!(form.entries("ips"), ["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
+        assert!(form.has("label") && !form.has("missing"));
+        assert_eq!(
+            Form::decode(form.encode(&["ips"]).as_bytes()).encode(&[]),
+            "product=gst&product=tax&label=+SAP+"
+        );
+    }
+
+    #[test]
+    fn what_no_browser_sends_is_refused() {
+        for bad in [&b"a=%ff"[..], b"a=%00", b"%c0%80=a"] {
+            assert!(Form::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(Form::parse("a=1&".repeat(FIELDS_MAX + 1).as_bytes()).is_err());
+    }
+}

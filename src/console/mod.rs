@@ -1,0 +1,49 @@
+//! The console: HTML under `/console`, for people who administer API clients in a browser. Rendered here; every function
+//! but passkeys works without a script.
+//!
+//! A page is a file of `pages`: its handlers read the request, call one use case, and fill a view of a template. A GET
+//! takes [`session::SignedIn`], a POST takes [`session::Submitted`], which has checked the form's token and where the form
+//! came from; before sign-in they are [`visitor::Visitor`] and [`visitor::VisitorForm`]. What fails becomes an
+//! [`stop::Stop`], which [`finish`] renders as a page that says the next step.
+
+#![expect(dead_code, reason = "the pages that use the rest come with sign-in")]
+
+pub mod assets;
+mod csrf;
+mod door;
+mod error_page;
+mod form;
+mod headers;
+mod moment;
+mod page;
+pub mod stop;
+mod visitor;
+
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+
+pub use door::Door;
+use stop::Stop;
+
+/// Middleware of `/console`: renders errors as pages, and adds the headers that protect every page.
+///
+/// # Errors
+/// None of its own.
+pub async fn finish(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    if let Some(error) = response.response().error() {
+        let status = response.status();
+        let page = match error.as_error::<Stop>() {
+            Some(stop) => error_page::reply(stop, response.request()),
+            None => error_page::reply(&Stop::of_status(status), response.request()),
+        };
+        response = response.into_response(page);
+    }
+    headers::protect(response.headers_mut());
+    Ok(response)
+}

@@ -1,0 +1,156 @@
+//! What all pages have in common: the frame around them, the problems of a form, and rendering.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use askama::Template;
+
+use super::assets;
+use super::door::Door;
+use super::stop::Stop;
+
+/// The frame of a page: its title, where it is, and the navigation for who is signed in.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shell {
+    pub(super) title: String,
+    /// The path of the console.
+    pub(super) base: String,
+    /// Whether the page shows what is wrong with a form.
+    pub(super) has_errors: bool,
+    /// A page that waits loads itself again.
+    pub(super) reload_seconds: Option<u32>,
+    /// The pages above this one, from the first on.
+    pub(super) crumbs: Vec<Crumb>,
+    /// What has just been done.
+    pub(super) notice: Option<Notice>,
+    /// Who is signed in, and where they can go.
+    pub(super) frame: Option<Frame>,
+}
+
+/// A page above the current one.
+#[derive(Debug, Clone)]
+pub(super) struct Crumb {
+    pub(super) name: String,
+    pub(super) href: Option<String>,
+}
+
+/// A line about what has just been done. The tone is `ok`, `warn`, `bad` or nothing.
+#[derive(Debug, Clone)]
+pub(super) struct Notice {
+    pub(super) tone: &'static str,
+    pub(super) text: String,
+}
+
+/// The navigation of who is signed in.
+#[derive(Debug, Clone)]
+pub(super) struct Frame {
+    pub(super) name: String,
+    pub(super) initial: String,
+    /// The token for the forms of the page.
+    pub(super) csrf: String,
+    /// The workspace that the page is about.
+    pub(super) workspace: Option<Place>,
+    pub(super) groups: Vec<NavGroup>,
+}
+
+/// A workspace by id and name.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) id: String,
+    pub(super) name: String,
+}
+
+/// A part of the navigation.
+#[derive(Debug, Clone)]
+pub(super) struct NavGroup {
+    pub(super) name: &'static str,
+    pub(super) entries: Vec<NavEntry>,
+}
+
+/// A page in the navigation.
+#[derive(Debug, Clone)]
+pub(super) struct NavEntry {
+    pub(super) name: &'static str,
+    pub(super) href: String,
+    pub(super) is_current: bool,
+}
+
+impl Shell {
+    /// The frame of a page for who is not signed in.
+    pub(super) fn plain(door: &Door, title: &str) -> Self {
+        Self { title: title.to_owned(), base: door.base.clone(), ..Self::default() }
+    }
+
+    /// The address of a file that the page loads.
+    pub(super) fn asset(&self, name: &str) -> String {
+        assets::href(&self.base, name)
+    }
+
+    /// The token for the forms of the page; empty for who is not signed in.
+    pub(super) fn csrf(&self) -> &str {
+        self.frame.as_ref().map_or("", |frame| &frame.csrf)
+    }
+
+    /// With a page above this one.
+    #[must_use]
+    pub(super) fn below(mut self, name: impl Into<String>, href: impl Into<Option<String>>) -> Self {
+        self.crumbs.push(Crumb { name: name.into(), href: href.into() });
+        self
+    }
+}
+
+/// What is wrong with a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    /// The `id` of the field.
+    pub(super) field: Option<String>,
+    /// What is wrong and what to do.
+    pub(super) text: String,
+}
+
+impl Problem {
+    /// A problem of a field.
+    pub(super) fn of(field: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), text: text.into() }
+    }
+
+    /// A problem of the form as a whole.
+    pub(super) fn general(text: impl Into<String>) -> Self {
+        Self { field: None, text: text.into() }
+    }
+
+    /// Whether it is about the field with that `id`.
+    pub(super) fn is_of(&self, field: &str) -> bool {
+        self.field.as_deref() == Some(field)
+    }
+}
+
+/// Whether one of the problems is about the field with that `id`.
+pub(super) fn has_problem(problems: &[Problem], field: &str) -> bool {
+    problems.iter().any(|problem| problem.is_of(field))
+}
+
+/// A page.
+///
+/// # Errors
+/// 500 if the template fails, which it does not.
+pub(super) fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Stop> {
+    let html = template.render().map_err(|error| {
+        tracing::error!(%error, "a page could not be rendered");
+        Stop::unavailable()
+    })?;
+    Ok(HttpResponse::build(status).content_type("text/html; charset=utf-8").body(html))
+}
+
+/// A page with status 200.
+///
+/// # Errors
+/// See [`page`].
+pub(super) fn ok(template: &impl Template) -> Result<HttpResponse, Stop> {
+    page(StatusCode::OK, template)
+}
+
+/// 303: what was asked for is done, and the result is at `href`.
+pub(super) fn see_other(href: &str) -> HttpResponse {
+    use actix_web::http::header;
+    HttpResponse::SeeOther().insert_header((header::LOCATION, href)).finish()
+}

@@ -1,0 +1,70 @@
+//! What every address of the console has in common: files that are kept, errors that are pages, headers that protect.
+
+use reqwest::Method;
+
+use crate::support::{Browser, Engine, TestApp, on_both_engines};
+
+on_both_engines!(
+    what_is_not_there_is_a_page,
+    files_are_kept_until_they_change,
+    the_console_is_served_where_management_is,
+    below_the_path_of_the_issuer,
+);
+
+async fn what_is_not_there_is_a_page(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let browser = Browser::new(&app);
+    for path in ["/console/nothing", "/console/api-clients/a/b/c", "/console/assets/none.css"] {
+        let page = browser.get(path).await.must_be(404);
+        assert_eq!(page.title(), "Page not found – Mintmark");
+        assert!(page.says("check it") && page.says("Go to the start page"), "{}", page.text());
+        assert!(page.says(page.header("x-request-id")), "{}", page.text());
+        assert_eq!(page.link("Go to the start page"), "/console");
+    }
+    let response = app.request(Method::PUT, "/console/assets/console.css").send().await.unwrap();
+    assert_eq!(response.status(), 405);
+    assert_eq!(response.headers()["allow"], "GET, HEAD");
+    assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
+    // A page shows nothing of the request.
+    let page = browser.get("/console/%3Cscript%3Ealert(1)%3C/script%3E?x=%22%3E%3Cb%3E").await.must_be(404);
+    assert!(!page.html.contains("alert"), "{}", page.html);
+}
+
+async fn files_are_kept_until_they_change(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let browser = Browser::new(&app);
+    let page = browser.get("/console/nothing").await;
+    for (name, media_type) in [
+        ("console.css", "text/css; charset=utf-8"),
+        ("console.js", "text/javascript; charset=utf-8"),
+        ("console.svg", "image/svg+xml"),
+    ] {
+        let at = page.html.find(&format!("/console/assets/{name}?v=")).unwrap();
+        let href = page.html[at..].split('"').next().unwrap();
+        let file = browser.get(href).await.must_be(200);
+        assert_eq!(file.header("content-type"), media_type);
+        assert_eq!(file.header("cache-control"), "public, max-age=31536000, immutable");
+        let other = browser.get(&format!("/console/assets/{name}?v=0")).await.must_be(200);
+        assert_eq!(other.header("cache-control"), "no-cache");
+        browser.get(&format!("/console/assets/{name}?v=1&v=2")).await.must_be(400);
+    }
+    let script = browser.get("/console/assets/console.js").await;
+    assert!(script.html.lines().count() <= 150, "the script is to stay small");
+}
+
+async fn the_console_is_served_where_management_is(engine: Engine) {
+    let app = TestApp::start_with(engine, "server.management_listen = \"127.0.0.1:0\"").await;
+    let response = app.get("/console/assets/console.css").await;
+    assert_eq!(response.status(), 404);
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+}
+
+async fn below_the_path_of_the_issuer(engine: Engine) {
+    let app = TestApp::start_with(engine, "server.public_url = \"{base}/tenant\"").await;
+    let browser = Browser::new(&app);
+    for path in ["/console/nothing", "/tenant/console/nothing"] {
+        let page = browser.get(path).await.must_be(404);
+        assert_eq!(page.link("Go to the start page"), "/tenant/console");
+        assert!(page.html.contains("href=\"/tenant/console/assets/console.css?v="), "{}", page.html);
+    }
+}

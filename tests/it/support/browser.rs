@@ -1,0 +1,345 @@
+//! A browser without scripts, as far as tests need one: it keeps cookies, follows redirects, reads forms and sends them.
+//!
+//! Every page it gets must have what every page of the console has: a title, a language, one main heading, the headers that
+//! protect it, and nothing inline.
+
+#![expect(dead_code, reason = "the pages that need the rest come with sign-in")]
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+
+use super::TestApp;
+
+/// A browser with its cookies.
+pub(crate) struct Browser<'a> {
+    app: &'a TestApp,
+    cookies: Mutex<BTreeMap<String, String>>,
+    origin: String,
+}
+
+impl<'a> Browser<'a> {
+    /// One without cookies.
+    pub(crate) fn new(app: &'a TestApp) -> Self {
+        Self { app, cookies: Mutex::default(), origin: app.base.clone() }
+    }
+
+    /// Gives it a cookie.
+    pub(crate) fn set_cookie(&self, name: &str, value: &str) {
+        self.cookies.lock().unwrap().insert(name.to_owned(), value.to_owned());
+    }
+
+    /// The value of a cookie.
+    pub(crate) fn cookie(&self, name: &str) -> Option<String> {
+        self.cookies.lock().unwrap().get(name).cloned()
+    }
+
+    /// Another browser with the same cookies: another tab.
+    pub(crate) fn tab(&self) -> Self {
+        let cookies = self.cookies.lock().unwrap().clone();
+        Self { app: self.app, cookies: Mutex::new(cookies), origin: self.origin.clone() }
+    }
+
+    /// A GET, without following a redirect.
+    pub(crate) async fn get(&self, path: &str) -> Page {
+        self.request(Method::GET, path, None, &[]).await
+    }
+
+    /// A GET that follows redirects.
+    pub(crate) async fn open(&self, path: &str) -> Page {
+        let first = self.get(path).await;
+        self.follow(first).await
+    }
+
+    /// Follows redirects from a page.
+    pub(crate) async fn follow(&self, mut page: Page) -> Page {
+        for _ in 0..8 {
+            if page.status != 303 {
+                return page;
+            }
+            page = self.get(&page.location()).await;
+        }
+        panic!("too many redirects: {}", page.path);
+    }
+
+    /// Sends a form, as the button of its page does, without following a redirect.
+    pub(crate) async fn send(&self, form: &HtmlForm) -> Page {
+        let origin = [("origin", self.origin.as_str()), ("sec-fetch-site", "same-origin")];
+        self.request(Method::POST, &form.action, Some(&form.fields), &origin).await
+    }
+
+    /// Sends a form and follows redirects.
+    pub(crate) async fn submit(&self, form: &HtmlForm) -> Page {
+        let page = self.send(form).await;
+        self.follow(page).await
+    }
+
+    /// A POST of a form with other headers than a browser would send.
+    pub(crate) async fn send_with(&self, form: &HtmlForm, headers: &[(&str, &str)]) -> Page {
+        self.request(Method::POST, &form.action, Some(&form.fields), headers).await
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        fields: Option<&[(String, String)]>,
+        headers: &[(&str, &str)],
+    ) -> Page {
+        let mut request = self.app.request(method, path);
+        let cookies: Vec<String> =
+            self.cookies.lock().unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if !cookies.is_empty() {
+            request = request.header("cookie", cookies.join("; "));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(fields) = fields {
+            request = request.form(fields);
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        for line in headers.get_all("set-cookie") {
+            let line = line.to_str().unwrap();
+            let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
+            if line.contains("Max-Age=0") {
+                self.cookies.lock().unwrap().remove(name);
+            } else {
+                self.set_cookie(name, value);
+            }
+        }
+        let page = Page { path: path.to_owned(), status, headers, html: response.text().await.unwrap() };
+        page.must_be_one_of_ours();
+        page
+    }
+}
+
+/// A page that a browser got.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) path: String,
+    pub(crate) status: u16,
+    headers: HeaderMap,
+    pub(crate) html: String,
+}
+
+impl Page {
+    /// A header, empty if it is not there.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Where a redirect leads.
+    #[track_caller]
+    pub(crate) fn location(&self) -> String {
+        assert_eq!(self.status, 303, "{}: {}", self.path, self.text());
+        self.header("location").to_owned()
+    }
+
+    /// Checks the status.
+    #[track_caller]
+    pub(crate) fn must_be(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}: {}", self.path, self.text());
+        self
+    }
+
+    /// What is between the first of these tags.
+    pub(crate) fn inside(&self, tag: &str) -> String {
+        let open = self.html.find(&format!("<{tag}")).map(|at| &self.html[at..]).unwrap_or_default();
+        let body = open.split_once('>').map(|(_, rest)| rest).unwrap_or_default();
+        text_of(body.split(&format!("</{tag}>")).next().unwrap_or_default())
+    }
+
+    /// The title.
+    pub(crate) fn title(&self) -> String {
+        self.inside("title")
+    }
+
+    /// The text of the element with that `id`.
+    pub(crate) fn by_id(&self, id: &str) -> String {
+        let at =
+            self.html.find(&format!("id=\"{id}\"")).unwrap_or_else(|| panic!("no {id}: {}", self.text()));
+        let start = self.html[..at].rfind('<').unwrap();
+        let tag = self.html[start + 1..].split([' ', '>']).next().unwrap();
+        let body = self.html[at..].split_once('>').unwrap().1;
+        text_of(body.split(&format!("</{tag}>")).next().unwrap())
+    }
+
+    /// The words of the page, without tags.
+    pub(crate) fn text(&self) -> String {
+        text_of(&self.html)
+    }
+
+    /// Whether the words are on the page.
+    pub(crate) fn says(&self, words: &str) -> bool {
+        self.text().contains(words)
+    }
+
+    /// The form that is sent to an address with this in it.
+    #[track_caller]
+    pub(crate) fn form(&self, action: &str) -> HtmlForm {
+        let forms = self.html.split("<form").skip(1).map(|rest| rest.split("</form>").next().unwrap());
+        let mut forms = forms.map(HtmlForm::read).filter(|form| form.action.contains(action));
+        forms.next().unwrap_or_else(|| panic!("no form for {action} on {}: {}", self.path, self.text()))
+    }
+
+    /// Whether there is such a form.
+    pub(crate) fn has_form(&self, action: &str) -> bool {
+        self.html.split("<form").skip(1).any(|rest| HtmlForm::read(rest).action.contains(action))
+    }
+
+    /// The address of the link with these words.
+    #[track_caller]
+    pub(crate) fn link(&self, words: &str) -> String {
+        let links = self.html.split("<a ").skip(1).filter_map(|rest| rest.split_once('>'));
+        let mut links = links.filter(|(_, body)| text_of(body.split("</a>").next().unwrap()) == words);
+        let (head, _) = links.next().unwrap_or_else(|| panic!("no link {words}: {}", self.text()));
+        attribute(head, "href").unwrap()
+    }
+
+    fn must_be_one_of_ours(&self) {
+        if !self.path.contains("/console") {
+            return;
+        }
+        let at = &self.path;
+        assert!(
+            self.header("content-security-policy").starts_with("default-src 'none'; script-src 'self'"),
+            "{at}"
+        );
+        assert!(self.header("content-security-policy").contains("frame-ancestors 'none'"), "{at}");
+        assert_eq!(self.header("x-content-type-options"), "nosniff", "{at}");
+        assert_eq!(self.header("referrer-policy"), "same-origin", "{at}");
+        assert!(!self.header("x-request-id").is_empty(), "{at}");
+        if !at.contains("/assets/") {
+            assert_eq!(self.header("cache-control"), "no-store", "{at}");
+        }
+        if !self.header("content-type").starts_with("text/html") {
+            return;
+        }
+        let html = &self.html;
+        assert!(html.starts_with("<!doctype html>\n<html lang=\"en\">"), "{at}: {html}");
+        assert_eq!(html.matches("<title>").count(), 1, "{at}");
+        assert!(self.title().ends_with(" – Mintmark") && self.title().len() > 14, "{at}: {}", self.title());
+        assert_eq!(html.matches("<h1").count(), 1, "{at}: {html}");
+        let lower = html.to_lowercase();
+        assert!(
+            !lower.contains(" style=") && !lower.contains("<style") && !lower.contains("javascript:"),
+            "{at}"
+        );
+        assert_eq!(
+            lower.matches("<script").count(),
+            lower.matches("<script type=\"module\" src=\"").count(),
+            "{at}"
+        );
+        let ids: Vec<&str> =
+            html.split(" id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+        let mut once = ids.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), ids.len(), "{at}: an id is there twice: {ids:?}");
+    }
+}
+
+/// A form of a page, with what is filled in.
+#[derive(Debug, Clone)]
+pub(crate) struct HtmlForm {
+    pub(crate) action: String,
+    pub(crate) fields: Vec<(String, String)>,
+}
+
+impl HtmlForm {
+    /// Reads what follows `<form`.
+    fn read(html: &str) -> Self {
+        let (head, body) = html.split_once('>').unwrap();
+        let mut fields = Vec::new();
+        for part in body.split('<').skip(1) {
+            let (tag, after) = part.split_once('>').unwrap_or((part, ""));
+            let kind = tag.split([' ', '\n']).next().unwrap();
+            let name = attribute(tag, "name");
+            match (kind, name) {
+                ("input", Some(name)) => {
+                    let is_choice = matches!(attribute(tag, "type").as_deref(), Some("checkbox" | "radio"));
+                    let is_off = is_choice && !has_word(tag, "checked");
+                    if !is_off && !has_word(tag, "disabled") {
+                        let value = attribute(tag, "value");
+                        fields.push((
+                            name,
+                            value.unwrap_or(if is_choice { "on".to_owned() } else { String::new() }),
+                        ));
+                    }
+                }
+                ("textarea", Some(name)) => {
+                    fields.push((name, unescape(after.strip_prefix('\n').unwrap_or(after))));
+                }
+                ("select", Some(name)) => fields.push((name, String::new())),
+                ("option", _) => {
+                    let value = attribute(tag, "value").unwrap_or_else(|| unescape(after.trim()));
+                    let last = fields.last_mut().unwrap();
+                    if has_word(tag, "selected") || last.1.is_empty() {
+                        last.1 = value;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Self { action: attribute(head, "action").unwrap_or_default(), fields }
+    }
+
+    /// With this in a field, whatever was there.
+    #[must_use]
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.fields.retain(|(known, _)| known != name);
+        self.and(name, value)
+    }
+
+    /// With one more value of a field.
+    #[must_use]
+    pub(crate) fn and(mut self, name: &str, value: &str) -> Self {
+        self.fields.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The value of a field.
+    pub(crate) fn value(&self, name: &str) -> &str {
+        self.fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+}
+
+/// The value of an attribute in the inside of a tag.
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let rest = tag.split_once(&format!(" {name}=\"")).or_else(|| tag.split_once(&format!("{name}=\"")))?.1;
+    Some(unescape(rest.split('"').next().unwrap()))
+}
+
+fn has_word(tag: &str, word: &str) -> bool {
+    tag.split([' ', '\n']).any(|part| part.trim_end_matches('/') == word)
+}
+
+fn text_of(html: &str) -> String {
+    let mut text = String::new();
+    for part in html.split('<') {
+        text.push_str(
+            part.split_once('>').map_or(if html.starts_with(part) { part } else { "" }, |(_, after)| after),
+        );
+    }
+    unescape(&text).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn unescape(text: &str) -> String {
+    [
+        ("&#60;", "<"),
+        ("&#62;", ">"),
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+    ]
+    .iter()
+    .fold(text.to_owned(), |text, (entity, character)| text.replace(entity, character))
+    .replace("&#38;", "&")
+    .replace("&amp;", "&")
+}
