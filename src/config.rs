@@ -3,6 +3,7 @@
 //! `config/default.toml` (embedded) < `--config FILE` < `MINTMARK__SECTION__KEY`. `layers` reads and merges
 //! them, `meaning` checks the result. All problems are listed at once; see [`SettingsError`].
 
+mod allow_list;
 mod kind;
 mod layers;
 mod log_level;
@@ -13,6 +14,7 @@ mod public_url;
 mod raw;
 mod secret;
 mod spelling;
+mod tables;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use allow_list::AllowList;
 pub use layers::{DEFAULT_TOML, ENV_PREFIX, Source};
 pub use log_level::LogLevel;
 pub use problem::{Problem, SettingsError};
@@ -47,6 +50,10 @@ pub struct Settings {
     pub audit: AuditSettings,
     /// `verify.*`
     pub verify: VerifySettings,
+    /// `console.*`
+    pub console: ConsoleSettings,
+    /// `outbound.*`
+    pub outbound: OutboundSettings,
     /// `log.*`
     pub log: LogSettings,
     effective: Vec<Effective>,
@@ -187,6 +194,35 @@ pub struct AuditSettings {
 pub struct VerifySettings {
     /// Headers in which a token is accepted in addition to `Authorization`, in lower case.
     pub token_headers: Vec<String>,
+}
+
+/// The console.
+#[derive(Debug, Clone)]
+pub struct ConsoleSettings {
+    /// OpenID Connect providers, with names of their own.
+    pub oidc: Vec<OidcProvider>,
+}
+
+/// An OpenID Connect provider by which operators sign in (`[[console.oidc]]`).
+#[derive(Debug, Clone)]
+pub struct OidcProvider {
+    /// The name in the addresses of sign-in: `a-z`, `0-9` and `-`.
+    pub name: String,
+    /// The issuer, as the provider's metadata and ID tokens have it.
+    pub issuer: String,
+    /// The id under which this service is registered there.
+    pub client_id: String,
+    /// The secret that goes with it.
+    pub client_secret: SecretText,
+    /// The claim of the ID token that says the roles; `None`: only operators who have linked an account enter.
+    pub role_claim: Option<String>,
+}
+
+/// Requests to other hosts.
+#[derive(Debug, Clone)]
+pub struct OutboundSettings {
+    /// Networks and hosts that may be reached although they are not public.
+    pub allow: AllowList,
 }
 
 /// How and how much is logged.

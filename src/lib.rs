@@ -11,6 +11,7 @@
 //! - `http` holds what the doors share;
 //! - [`services`] puts together what the doors call: [`issuance`], [`signing`], [`tokens`], [`tenants`], [`clients`],
 //!   [`ledger`] (audit, outbox, saved replies, change counter), over a small [`kernel`];
+//! - [`outbound`] makes the requests of the service to other hosts;
 //! - [`vault`] keeps secrets at rest;
 //! - [`storage`] holds the only SQL, on SQLite and PostgreSQL;
 //! - [`model`] holds the nouns.
@@ -32,6 +33,7 @@ pub mod ledger;
 pub mod manage;
 pub mod model;
 pub mod oauth;
+pub mod outbound;
 pub mod routes;
 pub mod services;
 pub mod signing;

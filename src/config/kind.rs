@@ -1,16 +1,27 @@
-//! The types that settings have: a string, a whole number or a list of strings, as the default of each setting says.
+//! The types that settings have: a string, a whole number or a list of strings, as the default of each setting says, or
+//! tables with members of their own.
 
-use config::{Value, ValueKind};
+use config::{Map, Value, ValueKind};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Text,
     Number,
     List,
+    /// A list of tables, each with some of these members, which are strings.
+    Tables(&'static [&'static str]),
 }
 
 impl Kind {
-    /// The type of a default; `None` for what no setting is.
+    /// Whether a value has this type.
+    pub(super) fn fits(self, value: &ValueKind) -> bool {
+        match (self, value) {
+            (Self::Tables(_), ValueKind::Array(items)) => items.iter().all(is_table),
+            (kind, value) => Self::of(value) == Some(kind),
+        }
+    }
+
+    /// The type of a value by itself; `None` for what no setting is.
     pub(super) fn of(value: &ValueKind) -> Option<Self> {
         match value {
             ValueKind::String(_) => Some(Self::Text),
@@ -23,7 +34,8 @@ impl Kind {
     /// A variable's text as a value of this type.
     pub(super) fn parse(self, text: String) -> ValueKind {
         match self {
-            Self::Text => ValueKind::String(text),
+            // The tables are read before, since their notation is that of the file.
+            Self::Text | Self::Tables(_) => ValueKind::String(text),
             Self::Number => match text.trim().parse() {
                 Ok(number) => ValueKind::I64(number),
                 Err(_) => ValueKind::String(text),
@@ -40,6 +52,7 @@ impl Kind {
             Self::Text => "a string",
             Self::Number => "a whole number",
             Self::List => "a list of strings",
+            Self::Tables(_) => "a list of tables",
         }
     }
 }
@@ -54,8 +67,19 @@ pub(super) fn trimmed(value: ValueKind) -> ValueKind {
                 |item: Value| Value::new(item.origin().map(str::to_owned).as_ref(), self::trimmed(item.kind));
             ValueKind::Array(items.into_iter().map(trimmed).collect())
         }
+        ValueKind::Table(members) => {
+            let trimmed = |(name, member): (String, Value)| {
+                let origin = member.origin().map(str::to_owned);
+                (name, Value::new(origin.as_ref(), self::trimmed(member.kind)))
+            };
+            ValueKind::Table(members.into_iter().map(trimmed).collect::<Map<_, _>>())
+        }
         other => other,
     }
+}
+
+fn is_table(value: &Value) -> bool {
+    matches!(value.kind, ValueKind::Table(_))
 }
 
 fn is_text(value: &Value) -> bool {

@@ -20,6 +20,7 @@ use super::kind::{self, Kind};
 use super::problem::Problem;
 use super::raw::Raw;
 use super::spelling::nearest;
+use super::tables;
 
 /// The defaults, with the reason for each.
 pub const DEFAULT_TOML: &str = include_str!("../../config/default.toml");
@@ -72,7 +73,7 @@ impl Layers {
             Ok(table) => {
                 let mut values = Map::new();
                 flatten("", table, &mut |key, value| {
-                    if let Some(kind) = Kind::of(&value.kind) {
+                    if let Some(kind) = tables::kind_of(&key).or_else(|| Kind::of(&value.kind)) {
                         layers.kinds.insert(key.clone(), kind);
                         values.insert(key, value);
                     }
@@ -135,7 +136,14 @@ impl Layers {
             let ValueKind::String(text) = &value.kind else { continue };
             let name = env_name(key);
             if let Some(kind) = self.kinds.get(key).copied() {
-                self.set(&mut layer, key, kind, kind.parse(text.clone()), &name);
+                let value = match kind {
+                    Kind::Tables(_) => tables::parse(text, read),
+                    _ => Ok(kind.parse(text.clone())),
+                };
+                match value {
+                    Ok(value) => self.set(&mut layer, key, kind, value, &name),
+                    Err(why) => self.problems.push(unreadable(&name, &why)),
+                }
                 continue;
             }
             match key.strip_suffix("_file") {
@@ -183,7 +191,14 @@ impl Layers {
     /// Takes a value into a layer if it has the type of its key.
     fn set(&mut self, layer: &mut Layer, key: &str, kind: Kind, value: ValueKind, set_by: &str) {
         let value = kind::trimmed(value);
-        if Kind::of(&value) == Some(kind) {
+        if let (Kind::Tables(members), ValueKind::Array(items)) = (kind, &value) {
+            let faults = items.iter().flat_map(|item| tables::faults(key, members, item, set_by));
+            let faults: Vec<Problem> = faults.collect();
+            if !faults.is_empty() {
+                return self.problems.extend(faults);
+            }
+        }
+        if kind.fits(&value) {
             layer.0.insert(key.to_owned(), Value::new(Some(&set_by.to_owned()), value));
             return;
         }
@@ -204,6 +219,9 @@ impl Layers {
         let nearest = nearest(&key, self.kinds.keys().map(|known| spell(known)));
         let remedy = match nearest {
             Some(known) => format!("Did you mean {known}?"),
+            None if let Some(list) = tables::list_of(&key) => {
+                format!("It is a list of tables: write [[{list}]] above each")
+            }
             None if self.is_section(&key) => "It is a section: set the keys in it".to_owned(),
             None => "Remove it; `mintmark check` lists all settings".to_owned(),
         };
@@ -232,7 +250,7 @@ impl From<Value> for Entry {
         };
         let value = match value.kind {
             ValueKind::I64(number) => Json::from(number),
-            ValueKind::Array(items) => items.into_iter().map(|item| item.to_string()).collect(),
+            ValueKind::Array(items) => items.into_iter().map(tables::entry).collect(),
             kind => Json::from(kind.to_string()),
         };
         Self { value, source, set_by }

@@ -1,5 +1,6 @@
 //! The check of the merged settings: ranges, formats, and settings that exclude each other.
 
+mod console;
 mod server;
 
 use std::ops::RangeInclusive;
@@ -37,6 +38,8 @@ pub(super) fn of(layers: Layers) -> Result<Settings, SettingsError> {
     let database = check.database(&raw.database);
     let keys = check.keys(&raw.keys);
     let verify = check.verify(&raw.verify);
+    let console = check.console(&raw.console, server.as_ref().map(|server| &server.public_url));
+    let outbound = check.outbound(&raw.outbound);
     let log = check.log(&raw.log);
     let tokens = check.tokens(&raw.tokens, server.as_ref().map(|server| &server.public_url));
     let status_lists = check.status_lists(&raw.status_lists);
@@ -44,7 +47,19 @@ pub(super) fn of(layers: Layers) -> Result<Settings, SettingsError> {
     match (server, tokens, log) {
         (Some(server), Some(tokens), Some(log)) if check.merged.problems.is_empty() => {
             let effective = check.effective(&server, &tokens);
-            Ok(Settings { server, database, keys, tokens, status_lists, audit, verify, log, effective })
+            Ok(Settings {
+                server,
+                database,
+                keys,
+                tokens,
+                status_lists,
+                audit,
+                verify,
+                console,
+                outbound,
+                log,
+                effective,
+            })
         }
         _ => Err(refused(check.merged.problems, None)),
     }
@@ -314,6 +329,7 @@ impl Check {
             ("server.workers", _) => Json::from(server.workers),
             ("tokens.default_audience", _) => Json::from(tokens.default_audience.as_str()),
             ("database.url", Some(url)) => Json::from(redact_url(url)),
+            ("console.oidc", _) => redact_secrets(value),
             ("keys.master_key", Some(secret)) if !secret.is_empty() => Json::from(REDACTED),
             _ => value.clone(),
         };
@@ -326,6 +342,17 @@ impl Check {
             })
             .collect()
     }
+}
+
+/// A list of tables without the secrets in them.
+fn redact_secrets(tables: &Json) -> Json {
+    let mut tables = tables.clone();
+    for table in tables.as_array_mut().into_iter().flatten() {
+        if let Some(secret) = table.get_mut("client_secret").filter(|secret| *secret != "") {
+            *secret = Json::from(REDACTED);
+        }
+    }
+    tables
 }
 
 fn postgres_refusal(text: &str) -> Option<(&'static str, &'static str)> {

@@ -58,7 +58,8 @@ pub(super) fn parse_network(text: &str) -> Option<IpNet> {
     IpNet::from_str(text).ok().or_else(|| IpAddr::from_str(text).ok().map(IpNet::from))
 }
 
-fn fold_network(network: IpNet) -> IpNet {
+/// An IPv4-mapped IPv6 network as the IPv4 network it is.
+pub(super) fn fold_network(network: IpNet) -> IpNet {
     match network {
         IpNet::V6(v6) if v6.prefix_len() >= 96 => match v6.addr().to_ipv4_mapped() {
             Some(v4) => IpNet::new(v4.into(), v6.prefix_len() - 96).unwrap_or(network),

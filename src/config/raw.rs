@@ -12,6 +12,8 @@ pub(super) struct Raw {
     pub(super) status_lists: StatusLists,
     pub(super) audit: Audit,
     pub(super) verify: Verify,
+    pub(super) console: Console,
+    pub(super) outbound: Outbound,
     pub(super) log: Log,
 }
 
@@ -90,6 +92,30 @@ pub(super) struct Audit {
 #[serde(deny_unknown_fields)]
 pub(super) struct Verify {
     pub(super) token_headers: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Console {
+    pub(super) oidc: Vec<Oidc>,
+}
+
+/// The members that a file leaves out are empty.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Oidc {
+    pub(super) name: String,
+    pub(super) issuer: String,
+    pub(super) client_id: String,
+    pub(super) client_secret: String,
+    pub(super) client_secret_file: String,
+    pub(super) role_claim: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Outbound {
+    pub(super) allow: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod console;
+
 fn load(file: &str, env: &[(&str, &str)]) -> Result<Settings, SettingsError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mintmark.toml");

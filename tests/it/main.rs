@@ -21,6 +21,7 @@ mod contract;
 mod http;
 mod manage;
 mod oauth;
+mod outbound;
 mod services;
 mod storage;
 mod support;

@@ -1,0 +1,42 @@
+//! Why a request to another host has no reply.
+
+/// Why a request to another host has no reply.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OutboundError {
+    /// The URL is not one that may be requested.
+    #[error("{0}")]
+    Url(&'static str),
+    /// The host is not public and not listed. Says nothing else, so that nobody learns what is inside a network.
+    #[error("address not allowed")]
+    NotAllowed,
+    /// The time was up.
+    #[error("no reply in time")]
+    TimedOut,
+    /// The reply is longer than this many bytes.
+    #[error("the reply is longer than {0} bytes")]
+    TooLarge(usize),
+    /// No connection, no trusted certificate, or a reply that is not HTTP.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Said by the resolver through the client, which knows no such error.
+#[derive(Debug, thiserror::Error)]
+#[error("address not allowed")]
+pub(super) struct Refused;
+
+impl From<reqwest::Error> for OutboundError {
+    fn from(error: reqwest::Error) -> Self {
+        let is_timeout = error.is_timeout();
+        // The URL is known to who asked, and may have a secret in its query.
+        let error = error.without_url();
+        let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
+        if causes.clone().any(<dyn std::error::Error>::is::<Refused>) {
+            Self::NotAllowed
+        } else if is_timeout {
+            Self::TimedOut
+        } else {
+            Self::Failed(causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")))
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Requests of the service to other hosts, for every part of it that needs one, such as OpenID Connect. Some
+//! of their URLs come from people who must not reach what this machine can reach, so the rules are the same for all:
+//!
+//! - https only; http too where this service itself is on loopback only;
+//! - the *connected* address is public or listed in `outbound.allow`. Names are resolved here, once for each connection, so
+//!   what is checked is what is connected to, and a name that changes its address (DNS rebinding) gains nothing;
+//! - no proxy, no user name in the URL, no redirect, a limit of time and size.
+//!
+//! What is refused for its address says only that, and nothing of what is there.
+
+mod address;
+mod error;
+mod request;
+mod resolve;
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use reqwest::{Client, Response, Url, redirect};
+
+use crate::config::AllowList;
+
+pub use address::is_public;
+pub use error::OutboundError;
+pub use request::{Answer, Request};
+pub use resolve::{Resolver, Resolving, SystemResolver};
+
+/// How long connecting may take; a request as a whole has a limit of its own.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// Makes requests. One for the process.
+#[derive(Debug)]
+pub struct Outbound {
+    rules: Arc<Rules>,
+    resolver: Arc<dyn Resolver>,
+    /// Made at the first request: it reads the certificates that this machine trusts, which a service that asks nobody does
+    /// not need.
+    client: OnceLock<Client>,
+}
+
+/// What may be reached.
+#[derive(Debug)]
+struct Rules {
+    allow: AllowList,
+    plain_http: bool,
+}
+
+impl Rules {
+    fn may_connect(&self, host: &str, address: IpAddr) -> bool {
+        is_public(address) || self.allow.has_address(address) || self.allow.has_host(host)
+    }
+}
+
+impl Outbound {
+    /// Reaches public addresses and those of `allow`; over http too if `plain_http`.
+    pub fn new(allow: AllowList, plain_http: bool, resolver: Arc<dyn Resolver>) -> Self {
+        Self { rules: Arc::new(Rules { allow, plain_http }), resolver, client: OnceLock::new() }
+    }
+
+    /// Whether `url` may be requested as far as the URL itself shows. Its name is not resolved.
+    ///
+    /// # Errors
+    /// [`OutboundError::Url`] or [`OutboundError::NotAllowed`].
+    pub fn check(&self, url: &str) -> Result<(), OutboundError> {
+        self.parse(url).map(drop)
+    }
+
+    /// Makes a request and reads the whole reply, whatever its status.
+    ///
+    /// # Errors
+    /// An [`OutboundError`]; a reply that is too long is one.
+    pub async fn send(&self, request: Request<'_>) -> Result<Answer, OutboundError> {
+        let url = self.parse(request.url())?;
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let limit = request.limit();
+        let response = request.build(self.client()?, url).send().await?;
+        // The resolver let only such addresses through. Should the client ever find another way, nothing is read from there.
+        if response.remote_addr().is_some_and(|peer| !self.rules.may_connect(&host, peer.ip())) {
+            return Err(OutboundError::NotAllowed);
+        }
+        read(response, limit).await
+    }
+
+    fn parse(&self, text: &str) -> Result<Url, OutboundError> {
+        let url = Url::parse(text).map_err(|_| OutboundError::Url("it is not a URL"))?;
+        match url.scheme() {
+            "https" => {}
+            "http" if self.rules.plain_http => {}
+            _ => return Err(OutboundError::Url("it is not an https URL")),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(OutboundError::Url("it has a user name or a password"));
+        }
+        let host = url.host_str().unwrap_or_default();
+        let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+        // The client does not resolve an address.
+        match bare.parse() {
+            Ok(address) if !self.rules.may_connect(host, address) => Err(OutboundError::NotAllowed),
+            _ => Ok(url),
+        }
+    }
+
+    fn client(&self) -> Result<&Client, OutboundError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        // An error means that one is installed, which is the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let made = Client::builder()
+            .user_agent(concat!("mintmark/", env!("CARGO_PKG_VERSION")))
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .https_only(!self.rules.plain_http)
+            .dns_resolver(resolve::Guard::new(Arc::clone(&self.rules), Arc::clone(&self.resolver)))
+            .connect_timeout(CONNECT_MAX)
+            // Requests are few. A connection that was kept would not be checked again, and would belong to one runtime.
+            .pool_max_idle_per_host(0)
+            .build()?;
+        Ok(self.client.get_or_init(|| made))
+    }
+}
+
+async fn read(mut response: Response, limit: usize) -> Result<Answer, OutboundError> {
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > limit {
+            return Err(OutboundError::TooLarge(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, body })
+}
