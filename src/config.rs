@@ -62,9 +62,9 @@ pub struct Settings {
 /// Addresses, limits and the issuer.
 #[derive(Debug, Clone)]
 pub struct ServerSettings {
-    /// Where OAuth, metadata and keys are served.
+    /// The address of the service.
     pub listen: SocketAddr,
-    /// Where `/v1`, `/console` and `/metrics` are served, if not there too.
+    /// The separate address of `/v1`, `/console` and `/metrics`, if they have one.
     pub management_listen: Option<SocketAddr>,
     /// The origin of the console, if it has an address of its own.
     pub management_url: Option<PublicUrl>,
@@ -78,11 +78,11 @@ pub struct ServerSettings {
     pub request_timeout: Duration,
     /// How long an idle connection stays open; zero: it is closed after the reply.
     pub keep_alive: Duration,
-    /// How long everything is still served after SIGTERM, while clients are sent elsewhere; zero: no longer.
+    /// How long requests are still accepted after SIGTERM, while load balancers move clients elsewhere; zero: not at all.
     pub drain: Duration,
-    /// How long requests in flight are given after that.
+    /// How long requests in flight have to finish after that.
     pub shutdown_timeout: Duration,
-    /// Open connections of a listener.
+    /// The number of open connections of each listener.
     pub max_connections: usize,
     /// Certificate and key; `None` serves plain HTTP.
     pub tls: Option<TlsSettings>,
@@ -114,13 +114,13 @@ pub struct DatabaseSettings {
 }
 
 impl DatabaseSettings {
-    /// The engine, by the name people know.
+    /// The name of the engine.
     pub fn engine(&self) -> &'static str {
         if self.url.expose().starts_with("sqlite:") { "SQLite" } else { "PostgreSQL" }
     }
 }
 
-/// The master key and the life of signing keys.
+/// The master key, and the publication and rotation of signing keys.
 #[derive(Debug, Clone)]
 pub struct KeySettings {
     /// Where the master key is.
@@ -147,14 +147,14 @@ pub enum MasterKey {
     },
 }
 
-/// How tokens are made.
+/// How tokens are issued.
 #[derive(Debug, Clone)]
 pub struct TokenSettings {
     /// The platform's algorithm.
     pub signing_alg: Alg,
     /// The `aud` of products without one of their own; never the issuer.
     pub default_audience: String,
-    /// Lifetime where a client names none, in seconds.
+    /// The lifetime of tokens of clients without their own, in seconds.
     pub default_lifetime_seconds: i64,
     /// Tokens that are valid for longer than this, in seconds, are recorded.
     pub record_above_seconds: i64,
@@ -225,7 +225,7 @@ pub struct OutboundSettings {
     pub allow: AllowList,
 }
 
-/// How and how much is logged.
+/// The format and the level of the log.
 #[derive(Debug, Clone)]
 pub struct LogSettings {
     /// The format of a line.
@@ -239,7 +239,7 @@ pub struct LogSettings {
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line, for collectors.
+    /// One JSON object per line, for collectors.
     Json,
 }
 
@@ -248,7 +248,7 @@ pub enum LogFormat {
 pub struct Effective {
     /// Dotted name.
     pub key: String,
-    /// Its value, also where it is derived from other settings.
+    /// Its value, even if it is derived from other settings.
     pub value: serde_json::Value,
     /// Where it was set.
     pub source: Source,

@@ -1,5 +1,5 @@
-//! Background work of a serving process: follow the change counter, see that writing works, record tokens in groups, apply
-//! changes that are due, take up a new certificate, and housekeeping (rotate keys, write last uses, delete what is no longer
+//! Background work of a serving process: follow the change counter, check that writing works, record tokens in groups, apply
+//! changes that are due, load a new certificate, and housekeeping (rotate keys, write last uses, delete what is no longer
 //! needed).
 //!
 //! Each step fails on its own: the failure is logged, and the step runs again at the next interval.
@@ -15,9 +15,9 @@ use crate::services::Services;
 use crate::tls::Certificate;
 
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
-/// How long a new certificate may lie in its file before it is used.
+/// How long it takes at most until a new certificate file is used.
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(5);
-/// How late a status list may show that a token was revoked or suspended by a date set before.
+/// How late a status list may show a revocation or suspension that was scheduled.
 const DUE_CHANGES_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Follows the change counter, so that changes made by other processes take effect here within a second, and keeps the
@@ -47,7 +47,7 @@ pub async fn follow_changes(services: Arc<Services>) {
     }
 }
 
-/// Sees every few seconds that writing works, for `/readyz` and for the log.
+/// Checks every few seconds that writing works, for `/readyz` and for the log.
 pub async fn see_that_writing_works(services: Arc<Services>) {
     let mut ticks = every(Duration::from_millis(BEAT_MILLIS));
     let mut failing = false;
@@ -118,7 +118,7 @@ pub async fn housekeeping_once(services: &Services) {
     }
 }
 
-/// Work that waits for a clock it can trust has not failed; that was logged when the clock became doubtful.
+/// Work that waits until the clock can be trusted has not failed; this was logged when the clock became doubtful.
 fn unless_the_clock_is_doubtful(outcome: Result<(), Error>) -> Result<(), Error> {
     match outcome {
         Err(Error::Clock(_)) => Ok(()),

@@ -2,8 +2,8 @@
 //!
 //! How a token is issued: [`routes`] names the function of `POST /oauth2/token`, [`oauth::token::post`]. It takes an
 //! [`oauth::authenticate::Authenticated`] client, which [`clients`] has in memory, and asks [`issuance`] for a token:
-//! `grant` decides scope, audience and lifetime, a key of [`signing::ring`] signs, and a token that is valid for long is recorded
-//! by [`tokens`] before it leaves.
+//! `grant` decides scope, audience and lifetime, a key of [`signing::ring`] signs, and a token that is to be recorded is
+//! written by [`tokens`] before the reply.
 //!
 //! The rooms, from the outside in; each uses only those below it:
 //! - doors: [`oauth`] (the protocol), [`manage`] (JSON `/v1`), [`console`] (HTML), [`cli`] (commands), [`docs`]
@@ -16,8 +16,8 @@
 //! - [`storage`] holds the only SQL, on SQLite and PostgreSQL;
 //! - [`model`] holds the nouns.
 //!
-//! [`app`] opens and serves all of it, with a certificate by `tls`; [`config`] reads the settings, [`jobs`] does what is
-//! due, [`telemetry`] logs and counts.
+//! [`app`] opens and serves all of it, with certificates from `tls`; [`config`] reads the settings, [`jobs`] runs what is
+//! due, [`telemetry`] has logs and metrics.
 
 pub mod app;
 pub mod cli;

@@ -16,7 +16,7 @@ use crate::manage::{
 use crate::oauth::{self, introspect, jwks, metadata, revoke, status_lists, token, verify};
 use crate::telemetry::{health, metrics};
 
-/// Which doors a listener opens.
+/// Which doors a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doors {
     /// All on one address.
@@ -27,7 +27,7 @@ pub enum Doors {
     Management,
 }
 
-/// Opens `doors`. `issuer_path` is the path of the issuer, empty or beginning with `/`.
+/// Adds the routes of `doors`. `issuer_path` is the path of the issuer, empty or beginning with `/`.
 pub fn configure(config: &mut ServiceConfig, doors: Doors, issuer_path: &str) {
     if !issuer_path.is_empty() {
         if doors != Doors::Management {
@@ -40,7 +40,7 @@ pub fn configure(config: &mut ServiceConfig, doors: Doors, issuer_path: &str) {
     config.default_service(web::to(no_route));
 }
 
-/// Answers what has no route: with a hint where one helps, else 404.
+/// Answers requests without a route: with a hint if there is one, else with 404.
 async fn no_route(request: HttpRequest) -> HttpResponse {
     oauth::answer_nearby(&request).unwrap_or_else(|| problem::not_found(&request))
 }
@@ -73,7 +73,7 @@ fn endpoints(config: &mut ServiceConfig, doors: Doors) {
     }
 }
 
-/// `/v1`, one line a URL.
+/// `/v1`, one line per URL.
 fn management(config: &mut ServiceConfig) {
     config.service(
         web::scope("/v1")

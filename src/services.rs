@@ -1,5 +1,5 @@
-//! The services, put together in the order in which they depend on each other. What the doors and the command line work
-//! with: they reach storage through a service only.
+//! The services, put together in the order in which they depend on each other. The doors and the command line use the
+//! storage only through them.
 
 use std::sync::Arc;
 
@@ -93,7 +93,7 @@ impl Services {
         })
     }
 
-    /// The clock that everything here is timed by.
+    /// The clock that all services use.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.kernel.clock
     }

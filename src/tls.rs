@@ -12,16 +12,16 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::TlsSettings;
 
-/// The certificate in use, with its key. Connections that are open keep the one they began with.
+/// The certificate in use, with its key. Open connections keep theirs.
 #[derive(Debug)]
 pub(crate) struct Certificate {
     files: TlsSettings,
     in_use: ArcSwap<ServerConfig>,
-    /// The files as they were when they were read last, usable or not.
+    /// The state of the files when they were last read, usable or not.
     seen: Mutex<Option<[Stamp; 2]>>,
 }
 
-/// What tells one state of a file from another: device, inode, size, and when it was changed.
+/// What identifies the state of a file: device, inode, size, and the time of its last change.
 type Stamp = (u64, u64, u64, i64, i64);
 
 impl Certificate {
@@ -42,7 +42,7 @@ impl Certificate {
 
     /// Reads the files again. If they cannot be used, the certificate in use stays, and the log says why.
     pub(crate) fn reload(&self) {
-        // Before the files, so that what changes while they are read is seen as a change.
+        // Before the files are read, so that a change during the reading is noticed.
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = stamps(&self.files);
         match server_config(&self.files) {
             Ok(config) => {

@@ -22,7 +22,7 @@ pub(super) fn register(metrics: &Metrics, services: &Arc<Services>) {
     let source = Arc::clone(services);
     metrics.seconds_read_by(
         "clock_skew",
-        "How far the clock of this machine is ahead of that of the database; beyond 30 either way nothing is issued",
+        "How far the clock of this machine is ahead of that of the database; beyond 30 in either direction no token is issued",
         move || source.ledger.clock_skew_millis(),
     );
     let source = Arc::clone(services);
@@ -61,16 +61,18 @@ pub(super) fn register(metrics: &Metrics, services: &Arc<Services>) {
     });
 }
 
-/// What the service lives on: the database, the cache of clients, keys, secrets, the log, the backup.
+/// What the service depends on: the database, the cache of clients, keys, secrets, the log, the backup.
 fn register_resources(metrics: &Metrics, services: &Arc<Services>) {
     let source = Arc::clone(services);
-    metrics.counter_read_by("credential_cache_hits", "Requests whose client was in memory", move || {
+    metrics.counter_read_by("credential_cache_hits", "Requests whose client was in the cache", move || {
         source.clients.cache_hits_and_misses().0
     });
     let source = Arc::clone(services);
-    metrics.counter_read_by("credential_cache_misses", "Requests whose client was read", move || {
-        source.clients.cache_hits_and_misses().1
-    });
+    metrics.counter_read_by(
+        "credential_cache_misses",
+        "Requests whose client was read from the database",
+        move || source.clients.cache_hits_and_misses().1,
+    );
     let source = Arc::clone(services);
     metrics.gauges_read_by("db_pool_connections", "Open connections to the database", ["state"], move || {
         let (used, idle) = source.ledger.connections();
@@ -79,7 +81,7 @@ fn register_resources(metrics: &Metrics, services: &Arc<Services>) {
     let source = Arc::clone(services);
     metrics.gauges_read_by(
         "signing_key_age_seconds",
-        "How long the present key of the default algorithm has signed",
+        "How long the active key of the default algorithm has been active",
         ["use_for"],
         move || {
             let now = source.clock().now();
@@ -98,7 +100,7 @@ fn register_resources(metrics: &Metrics, services: &Arc<Services>) {
         },
     );
     let source = Arc::clone(services);
-    metrics.histograms_read_by("db", "How long the database took", "operation", move || {
+    metrics.histograms_read_by("db", "How long operations of the database took", "operation", move || {
         source.ledger.database_timings().into()
     });
     let source = Arc::clone(services);
@@ -119,7 +121,7 @@ fn register_resources(metrics: &Metrics, services: &Arc<Services>) {
     );
     metrics.counter_read_by(
         "log_lines_dropped",
-        "Log lines that were not read fast enough",
+        "Log lines that were dropped because they were not read fast enough",
         logs::dropped_lines,
     );
     let source = Arc::clone(services);

@@ -1,4 +1,4 @@
-//! Looks at the configured database and its master key without changing anything: for `mintmark check --connect`.
+//! Checks the configured database and its master key without changing anything, for `mintmark check --connect`.
 
 use super::root_key::configured_key;
 use crate::config::{MasterKey as MasterKeySetting, Settings};
@@ -7,7 +7,7 @@ use crate::model::clock::Clock;
 use crate::storage::{Inspection, SchemaState, Storage, StorageError};
 use crate::vault::root::RootKey;
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// `database`, `schema`, `master_key` or `clock`.
@@ -26,8 +26,8 @@ fn bad(what: &'static str, detail: impl Into<String>) -> Finding {
     Finding { what, ok: false, detail: detail.into() }
 }
 
-/// Looks whether the database can be reached, has a schema that this program can serve, is opened by the configured master
-/// key, and has the same time. What depends on a finding that is not good is left out.
+/// Checks whether the database can be reached, has a schema that this program can serve, is opened by the configured
+/// master key, and has the same time. Checks that depend on one that failed are left out.
 pub async fn inspect(settings: &Settings, clock: &dyn Clock) -> Vec<Finding> {
     let asked_at = clock.now_millis();
     let found = match Storage::inspect(settings.database.url.expose()).await {

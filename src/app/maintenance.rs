@@ -42,7 +42,7 @@ pub async fn rewrap(settings: &Settings, core: &Core, file: &Path) -> Result<Ori
 pub struct BackedUp {
     /// Its size in bytes.
     pub bytes: u64,
-    /// The key that is to be kept with it, in another place.
+    /// The master key of the backup, which has to be kept in another place.
     pub key: BackupKey,
 }
 
@@ -51,14 +51,14 @@ pub struct BackedUp {
 pub enum BackupKey {
     /// It is the configured one: the setting or the file.
     Configured(String),
-    /// It is another one, as after `keys rewrap` while the settings still name the key before.
+    /// It is another one, for example after `keys rewrap` while the settings still name the old key.
     Other {
         /// Its fingerprint, in base64url.
         fingerprint: String,
         /// The file in the folder of the configured one that holds it.
         file: Option<PathBuf>,
     },
-    /// The database was never served, and has none.
+    /// The database has not been served yet, and has none.
     None,
 }
 

@@ -74,12 +74,12 @@ impl App {
         })
     }
 
-    /// How long everything is still served after a signal to stop (`server.drain_seconds`).
+    /// How long requests are still accepted after a signal to stop (`server.drain_seconds`).
     pub fn drain(&self) -> Duration {
         self.settings.server.drain
     }
 
-    /// Reads the TLS certificate again, if there is one. The log says what came of it.
+    /// Reads the TLS certificate again, if there is one, and logs the result.
     pub fn reload_certificate(&self) {
         if let Some(certificate) = &self.certificate {
             certificate.reload();

@@ -1,11 +1,11 @@
-//! The limit of open files, held against `server.max_connections`: without it, connections are refused by the system before
+//! Raises the limit of open files to what `server.max_connections` needs: otherwise the system refuses connections before
 //! the setting is reached.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Settings;
 
-/// Files that are open beside connections of clients: databases, logs, sockets of threads.
+/// Open files other than the connections of clients: databases, logs, sockets of threads.
 const OTHERS: u64 = 256;
 
 /// Raises the limit as far as the settings need it. If the system does not allow that, the log says so.

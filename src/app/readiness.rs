@@ -1,5 +1,5 @@
-//! The checks of `/readyz`: whether this process can serve requests now, as far as its jobs know. The database is not asked,
-//! so that a probe cannot hang with it nor wear it out.
+//! The checks of `/readyz`: whether this process can serve requests now, as far as its jobs know. They do not use the
+//! database, so that probes do not hang with it or put load on it.
 
 use crate::ledger::Unwell;
 use crate::services::Services;

@@ -28,10 +28,10 @@ use worker::{Serving, Worker};
 /// How to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// So that no request is lost: for `server.drain_seconds` everything is served still, while `/readyz` and
+    /// Without losing a request: for `server.drain_seconds` requests are still accepted, while `/readyz` and
     /// `Connection: close` send clients elsewhere. Then requests in flight are finished.
     Drained,
-    /// Without that wait: requests in flight are finished.
+    /// Without that wait: only requests in flight are finished.
     AtOnce,
 }
 

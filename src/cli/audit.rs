@@ -46,10 +46,10 @@ enum Verb {
         /// Only this action
         #[arg(long, value_parser = PossibleValuesParser::new(Action::ALL.map(Action::as_str)))]
         action: Option<String>,
-        /// From then on: a date like 2026-11-23 (00:00 UTC), an instant, or how long ago, like 24h or 7d
+        /// Only since then: a date like 2026-11-23 (00:00 UTC), an instant, or how long ago, like 24h or 7d
         #[arg(long, value_name = "DATE")]
         since: Option<Past>,
-        /// Before then, in the same forms
+        /// Only before then, in the same forms
         #[arg(long, value_name = "DATE")]
         until: Option<Past>,
         /// At most this many [default: all]

@@ -20,7 +20,7 @@ use crate::app::{self, BackupKey};
 pub(super) struct Backup {
     /// The file to write
     file: PathBuf,
-    /// Read the copy from its first to its last page, and fail if it is not whole
+    /// Read every page of the copy, and fail if one is damaged
     #[arg(long)]
     verify: bool,
     #[command(flatten)]
@@ -63,11 +63,11 @@ impl Backup {
                 (None, Some(fingerprint), advice)
             }
             BackupKey::None => {
-                (None, None, "The database was never served, so it has no master key.".to_owned())
+                (None, None, "The database has not been served yet, so it has no master key.".to_owned())
             }
         };
         let bytes = made.bytes;
-        let verified = if self.verify { ", read again and whole" } else { "" };
+        let verified = if self.verify { ", verified" } else { "" };
         self.format.done(
             &json!({
                 "file": self.file, "bytes": bytes, "verified": self.verify,

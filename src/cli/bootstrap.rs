@@ -1,4 +1,4 @@
-//! `mintmark bootstrap`: creates the first API client that may manage, and prints its secret once.
+//! `mintmark bootstrap`: creates the first management client, and prints its secret once.
 
 use clap::Args;
 use serde::Serialize;
@@ -10,9 +10,9 @@ use crate::model::secret::PlainSecret;
 
 /// Create the first API client, which may manage Mintmark
 ///
-/// It belongs to the workspace `platform` and has all permissions. Its client secret is printed only this once. If there is
-/// such an API client already, its id is printed and nothing is changed; `mintmark clients add-secret` replaces a lost
-/// secret. The server may be running.
+/// It belongs to the workspace `platform` and has all permissions. Its secret is printed only once. If there is such an API
+/// client already, its id is printed and nothing is changed; `mintmark clients add-secret` replaces a lost secret. The
+/// server may be running.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

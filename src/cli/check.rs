@@ -14,9 +14,9 @@ use crate::vault::master::{MasterKey, MasterKeyError};
 /// Show and check the settings, secrets redacted
 ///
 /// If settings are invalid, it lists all problems and exits with code 2. It reads the master key if there is one, and does
-/// not open the database unless --connect is given. Then it looks whether the database answers, has a schema that this
+/// not open the database unless --connect is given. Then it checks whether the database answers, has a schema that this
 /// program can serve, is opened by the master key, and has the same time, and how many files may be open; nothing is created
-/// or changed. If something is not good, it exits with code 1.
+/// or changed. If a check fails, it exits with code 1.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -24,7 +24,7 @@ Examples:
   mintmark --config prod.toml check --connect
   mintmark check --json | jq .settings")]
 pub(super) struct Check {
-    /// Look at the database and its master key too
+    /// Check the database and its master key too
     #[arg(long)]
     connect: bool,
     #[command(flatten)]
@@ -76,21 +76,21 @@ impl Check {
     }
 }
 
-/// What `--connect` looks at.
+/// What `--connect` checks.
 async fn look(settings: &Settings) -> Vec<Finding> {
     let mut findings = inspect(settings, &SystemClock).await;
     findings.extend(open_files(settings));
     findings
 }
 
-/// Files beside connections: the database, the log, sockets that listen.
+/// Open files other than connections: the database, the log, sockets that listen.
 const OTHER_FILES: f64 = 64.0;
 
 fn open_files(settings: &Settings) -> Option<Finding> {
     let (_, limit) = max_open_files()?;
     let connections = u32::try_from(settings.server.max_connections).unwrap_or(u32::MAX);
     let needed = f64::from(connections) + f64::from(settings.database.max_connections) + OTHER_FILES;
-    // The service works with less, with fewer connections at a time.
+    // With a lower limit the service works, but with fewer connections.
     let advice = if limit >= needed {
         ""
     } else {
@@ -131,7 +131,7 @@ fn master_key_problem(settings: &Settings) -> Option<Problem> {
         }
         MasterKeySetting::File { path, explicit } if *explicit || path.exists() => {
             let error = match MasterKey::read(path).err()? {
-                // The database is not asked, so it is not known whether it needs one.
+                // The database was not opened, so it is not known whether it needs one.
                 MasterKeyError::Missing(path) => MasterKeyError::NamedMissing(path),
                 error => error,
             };

@@ -9,7 +9,7 @@ use super::Failure;
 
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Confirm {
-    /// Do not ask; without a terminal nothing is asked either
+    /// Do not ask for confirmation; without a terminal there is no question either
     #[arg(long, short = 'y')]
     yes: bool,
 }
@@ -20,7 +20,7 @@ impl Confirm {
         !self.yes && io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
-    /// Goes on if the answer is yes. `what` is what would be done, as a question without its mark.
+    /// Returns if the answer is yes, and fails otherwise. `what` is the question, without the question mark.
     pub(super) fn ask(self, what: impl fmt::Display) -> Result<(), Failure> {
         if !self.asks() {
             return Ok(());

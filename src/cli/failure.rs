@@ -36,7 +36,7 @@ impl Failure {
         };
         let message =
             if json { refusal.document().to_string() } else { format!("mintmark: {}", refusal.text()) };
-        // By a thread: a reader of standard error who stalls does not keep the process.
+        // In a thread, so that a stalled reader of standard error does not block the exit.
         let (written, is_written) = mpsc::channel();
         std::thread::spawn(move || {
             eprintln!("{message}");

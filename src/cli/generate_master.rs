@@ -1,4 +1,4 @@
-//! `mintmark keys generate-master`: makes a master key for a database that is to be set up, without opening one.
+//! `mintmark keys generate-master`: generates a master key for a new database, without opening a database.
 
 use std::io::Write as _;
 use std::path::PathBuf;

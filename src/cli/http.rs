@@ -1,4 +1,4 @@
-//! HTTP requests of commands: one way to make a client, to name an error, and to verify tokens.
+//! HTTP requests of commands: the client, the text of errors, and the verification of tokens.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::Failure;
 /// How long a server may take to answer.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// A client that follows no redirect, since it may send a secret, and asks no proxy about this machine.
+/// A client that follows no redirects, because it may send a secret, and uses no proxy for requests to this machine.
 pub(super) fn client(loopback: bool) -> Result<Client, Failure> {
     let builder = Client::builder().redirect(redirect::Policy::none()).timeout(WAIT_MAX);
     let builder = if loopback { builder.no_proxy() } else { builder };

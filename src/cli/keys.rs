@@ -24,7 +24,7 @@ const PEM_LIMIT: u64 = 64 * 1024;
 /// List, create, import, delete and revoke signing keys, and change the master key
 ///
 /// The first signing key for an algorithm and a kind of token (expiring or never expiring) signs at once. A later one is
-/// published for keys.pending_seconds before it replaces the one before it.
+/// published for keys.pending_seconds before it replaces the active one.
 #[derive(Debug, Args)]
 #[command(
     disable_help_subcommand = true,

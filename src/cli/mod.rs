@@ -67,7 +67,7 @@ Examples:
   mintmark --config prod.toml check   show and check the settings
   mintmark help clients               the commands on API clients";
 
-/// Over the options that many commands have, so that those of one command stand by themselves.
+/// The heading of options that many commands have, so that those of one command are listed separately.
 const COMMON: &str = "Common options";
 
 /// Options of every command.
@@ -89,7 +89,7 @@ impl Global {
     }
 }
 
-// The help of a command is at its struct: a comment here would hide it.
+// The help of a command is on its struct: a doc comment here would replace it.
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
@@ -120,7 +120,7 @@ impl Cli {
             if error.use_stderr() && wants_json() {
                 return Failure::Usage(in_words(&error)).report(true);
             }
-            // A closed output is no reason for another message.
+            // If the output is closed, there is nowhere to report that.
             let _ = error.print();
             u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
         })
@@ -128,7 +128,7 @@ impl Cli {
 
     /// Runs the command. Errors go to standard error.
     ///
-    /// The runtime is made here and not in `main`: async code is compiled where it is first polled, and so once.
+    /// The runtime is created here and not in `main`: async code is compiled where it is first polled, and so only once.
     pub fn run(self) -> ExitCode {
         // Requests are served by the threads of actix-web, so few are needed for the rest.
         match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
@@ -172,7 +172,7 @@ impl Cli {
     }
 }
 
-/// Whether `--json` is among the arguments: also where they do not parse.
+/// Whether `--json` is among the arguments, even if they do not parse.
 fn wants_json() -> bool {
     std::env::args_os().skip(1).take_while(|arg| arg != "--").any(|arg| arg == "--json")
 }
@@ -221,7 +221,7 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// One kid in 64 begins with a hyphen, and a workspace may be named so.
+    /// One kid in 64 begins with a hyphen, and the id of a workspace may too.
     #[test]
     fn an_id_may_begin_with_a_hyphen() {
         for line in [

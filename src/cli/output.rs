@@ -136,7 +136,7 @@ fn shown(name: &str, value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => nothing(name).to_owned(),
         Some(Value::Array(items)) if items.is_empty() => {
-            // Where no network is listed every one is allowed, elsewhere nothing is.
+            // An empty list of networks allows all of them; an empty list of anything else allows nothing.
             if name == "allowed_ips" { "any".to_owned() } else { "(none)".to_owned() }
         }
         Some(Value::Object(members)) if members.is_empty() => "(none)".to_owned(),
@@ -161,7 +161,7 @@ fn nothing(name: &str) -> &'static str {
 fn plain(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
-        // A text of several lines takes one, so that columns stay columns.
+        // The lines of a text are joined into one, so that the columns stay aligned.
         Value::String(text) if text.contains(['\r', '\n']) => {
             text.split(['\r', '\n']).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" / ")
         }
@@ -203,7 +203,7 @@ fn facts(members: &Map<String, Value>) -> String {
     members.iter().filter(|(_, value)| !says_nothing(value)).map(fact).collect::<Vec<_>>().join(" ")
 }
 
-/// A number of seconds in its largest whole unit, in the form in which options take it.
+/// A number of seconds in its largest whole unit, in a form that options accept.
 fn duration(seconds: i64) -> String {
     [('d', 86_400), ('h', 3600), ('m', 60)]
         .into_iter()

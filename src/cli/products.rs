@@ -47,7 +47,7 @@ enum Verb {
     /// List all products
     #[command(after_help = "Example:\n  mintmark products list --json")]
     List,
-    /// Create a product; its code is also the scope that clients ask for
+    /// Create a product; its code is also the scope that clients request
     #[command(
         after_help = "Example:\n  mintmark products create gst --name 'GST returns' --never-expires-allowed false"
     )]
@@ -73,7 +73,7 @@ enum Verb {
         #[command(flatten)]
         change: Change,
     },
-    /// Delete a product that no API client is granted
+    /// Delete a product that is not granted to any API client
     #[command(after_help = "Example:\n  mintmark products delete gst")]
     Delete {
         /// The product code

@@ -21,7 +21,7 @@ const OTHER_NAMES: [(&str, &str); 8] = [
 #[derive(Debug)]
 pub(super) struct Refusal {
     document: Value,
-    /// The message for people, where it is not the one that follows from the document.
+    /// The message for people, if it is not the one derived from the document.
     text: Option<String>,
 }
 
@@ -95,7 +95,7 @@ impl Refusal {
 impl From<kernel::Error> for Refusal {
     fn from(error: kernel::Error) -> Self {
         use kernel::Error as E;
-        // At the machine the cause is shown, to a server's callers it is not.
+        // On this machine the cause is shown; callers of a server do not see it.
         let cause = match &error {
             E::Stale | E::Storage(_) | E::SharedTransaction(_) | E::Crypto(_) => Some(error.to_string()),
             _ => None,
@@ -148,7 +148,7 @@ fn named(pointer: &str) -> (String, String) {
     (name, part)
 }
 
-/// What to say of a record that was not found: which command lists those there are.
+/// The message about a record that was not found: it names the command that lists the existing ones.
 fn not_found(detail: &str) -> Option<String> {
     let what = detail.strip_prefix("There is no such ")?.strip_suffix(" that you can access")?;
     let command = match what {
@@ -192,7 +192,7 @@ fn create_key(text: &str) -> Option<String> {
     Some(format!("{before}`mintmark keys {verb}{alg}{class}`{after}"))
 }
 
-/// A sentence as it goes on after `mintmark: `.
+/// A sentence in the form that follows `mintmark: `.
 fn uncapitalised(text: &str) -> String {
     let mut chars = text.chars();
     match (chars.next(), chars.clone().next()) {

@@ -53,7 +53,7 @@ impl Restore {
                         .to_owned(),
                 ));
             }
-            // The copy is made safe before it gets its final name, so that an interrupted restore leaves nothing to serve.
+            // The copy is made safe before it gets its final name, so that an interrupted restore leaves no unsafe database.
             Some(file) => match self.make_safe(app::stage(&settings, file)?).await {
                 Ok(restored) => {
                     app::put_in_place(&settings)?;

@@ -1,8 +1,8 @@
-//! Ends many recorded tokens of a client in bounded steps, ahead of the change that ends them: a single transaction would
-//! hold up everybody else for as long as it takes.
+//! Ends many recorded tokens of a client in bounded steps, before the change that ends them: a single transaction would
+//! block others for too long.
 //!
-//! Each step is a transaction of its own: rows, slots and an audit event. If a step or the change after it fails, the
-//! tokens that were revoked stay revoked, and none is live that the change would have ended and acknowledged.
+//! Each step is its own transaction with rows, slots and an audit event. If a step or the change after it fails, the
+//! tokens of the finished steps stay revoked, and the change is not acknowledged.
 
 use serde_json::json;
 
@@ -17,10 +17,10 @@ use crate::storage::{Ending, Tx};
 /// The most recorded tokens that one transaction ends.
 pub(crate) const ENDED_AT_ONCE: usize = 1_000;
 
-/// How often a change that ends many tokens is begun again. What is issued meanwhile ends with the change itself.
+/// How often a change that ends many tokens is started again. Tokens issued in the meantime are ended by the change itself.
 const ROUNDS: u32 = 3;
 
-/// What was done ahead of a change.
+/// What was done before a change.
 #[derive(Debug, Default)]
 pub(crate) struct Ahead {
     /// How many live tokens were revoked.
@@ -29,8 +29,8 @@ pub(crate) struct Ahead {
 }
 
 impl Clients {
-    /// A transaction that holds a client within reach and can revoke all its tokens, after most of them were if there are
-    /// many. `check` refuses before that.
+    /// A transaction that has locked a client within reach and can revoke all its tokens. If there are many, most of them
+    /// were revoked before it. `check` can refuse before that.
     pub(crate) async fn lock_to_revoke_all(
         &self,
         caller: &Caller,
@@ -48,8 +48,8 @@ impl Clients {
         }
     }
 
-    /// Gives back the transaction of a change that ends few tokens of a locked client. If it ends many, rolls it back and
-    /// ends them first; then the caller begins again.
+    /// Returns the transaction of a change that ends few tokens of a locked client. If the change ends many, rolls back and
+    /// ends them first; then the caller starts again.
     pub(crate) async fn with_few_to_end(
         &self,
         mut tx: Tx,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::batch_request::{BATCH_MAX, BatchChange, Selected};
-use super::context::Around;
+use super::context::RelatedRecords;
 use super::locking::{hold_workspace, lock_client};
 use super::update::Withdrawn;
 use super::{API_CLIENT, Clients};
@@ -91,8 +91,8 @@ impl Clients {
         let granted: BTreeSet<&String> =
             locked.clients.iter().flat_map(|(_, client)| &client.products).collect();
         let granted: Vec<String> = granted.into_iter().cloned().collect();
-        let around = self.lock_around(&mut tx, &wanted.patch, &granted).await?;
-        let judged = self.judge_all(caller, &locked, &around, selected, wanted)?;
+        let related = self.lock_related(&mut tx, &wanted.patch, &granted).await?;
+        let judged = self.judge_all(caller, &locked, &related, selected, wanted)?;
         let mut revoking = 0;
         for Judged { before, after, .. } in &judged {
             revoking += count_withdrawn(&mut tx, before, after, now).await?;
@@ -189,7 +189,7 @@ impl Clients {
         &self,
         caller: &Manager,
         locked: &'a Locked,
-        around: &Around,
+        related: &RelatedRecords,
         selected: &Selected,
         wanted: &BatchChange,
     ) -> Result<Vec<Judged<'a>>, Error> {
@@ -199,7 +199,7 @@ impl Clients {
         for (place, before) in &locked.clients {
             let workspace = locked.workspaces.get(&before.workspace_id);
             let workspace = workspace.ok_or(Error::NotFound("workspace"))?;
-            match self.judge_change(caller, workspace, around, &wanted.patch, before) {
+            match self.judge_change(caller, workspace, related, &wanted.patch, before) {
                 Ok(after) => judged.push(Judged { place: *place, workspace, before, after }),
                 Err(Error::Invalid(broken)) => {
                     let broken: Vec<String> = broken

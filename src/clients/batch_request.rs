@@ -24,7 +24,7 @@ pub struct BatchChange {
     pub(super) patch: ClientChange,
     /// Whether to report what would happen and write nothing.
     pub(super) dry_run: bool,
-    /// What the request breaks whatever there is in the database.
+    /// The rules that the request breaks, whatever the database contains.
     errors: FieldErrors,
 }
 

@@ -1,7 +1,7 @@
 //! The credentials in memory, and which changes invalidate an entry.
 //!
-//! An entry is read at a value of the change counter and is stored only if no later change of it was seen: a read that
-//! was under way during a change is thrown away.
+//! An entry is read at a value of the change counter and is stored only if no later change of it was seen: the result of
+//! a read during a change is discarded.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -131,7 +131,7 @@ impl ClientChange {
             client.notification_emails = emails;
         }
         if let Some(mut networks) = list(&self.allowed_ips, NETWORKS, errors, networks::parse) {
-            // One network written in two ways is no error.
+            // The same network written in two ways is not an error.
             let mut seen = HashSet::new();
             networks.retain(|network| seen.insert(*network));
             client.allowed_ips = networks;

@@ -1,4 +1,4 @@
-//! What the rules of an API client depend on besides its own members: its workspace, the products, the keys, the policy.
+//! What the rules of an API client depend on, in addition to its own members: workspace, products, keys and policy.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,16 @@ use crate::model::key::{Phase, SigningKey, UseFor};
 use crate::model::product::Product;
 use crate::model::workspace::Workspace;
 
-/// The records beside its workspace that the rules of a client depend on, as the changing transaction holds them.
+/// The products and keys that the rules of a client depend on, as read in the transaction of the change.
 #[derive(Debug)]
-pub(super) struct Around {
+pub(super) struct RelatedRecords {
     /// The existing products that the client has or asks for, by code.
     pub(super) products: BTreeMap<String, Product>,
     /// The published signing keys.
     pub(super) keys: Vec<SigningKey>,
 }
 
-/// The records around a client, as the changing transaction holds them.
+/// Everything that the rules of a client depend on, as read in the transaction of the change.
 #[derive(Debug)]
 pub(super) struct RuleContext<'a> {
     pub(super) policy: &'a Policy,
@@ -30,7 +30,7 @@ pub(super) struct RuleContext<'a> {
 }
 
 impl RuleContext<'_> {
-    /// Whether a client of this workspace may be granted the product.
+    /// Checks that a client of this workspace may be granted the product.
     pub(super) fn may_grant(&self, code: &str) -> Result<(), String> {
         if self.products.contains_key(code) && self.workspace.allows_product(code) {
             return Ok(());
@@ -41,7 +41,7 @@ impl RuleContext<'_> {
             .to_owned())
     }
 
-    /// Whether a key of the algorithm signs tokens of the class now.
+    /// Whether a key of this algorithm signs tokens of this class now.
     pub(super) fn has_key(&self, alg: crate::model::key::Alg, use_for: UseFor) -> bool {
         self.keys.iter().any(|key| {
             key.alg == alg

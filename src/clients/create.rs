@@ -46,7 +46,7 @@ impl Clients {
         let mut tx = self.kernel.storage.begin().await?;
         let workspace = hold_workspace(&mut tx, &caller.reach, workspace_id).await?;
         let mut client = self.new_client(&workspace.workspace_id)?;
-        let around = self.lock_around(&mut tx, wanted, &[]).await?;
+        let around = self.lock_related(&mut tx, wanted, &[]).await?;
         self.apply_change(&workspace, &around, wanted, None, &mut client)?;
         rules::may_change(caller, None, &client)?;
         let created = self.insert_client(&mut tx, caller, client).await?;

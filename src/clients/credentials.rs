@@ -54,7 +54,7 @@ pub struct Credentials {
     pub(super) secrets: Secrets,
 }
 
-/// The live secrets of a client. Most have one, which is held in place, so that reading it is no further step.
+/// The live secrets of a client. Most clients have one, which is stored inline, so that reading it needs no indirection.
 #[derive(Debug, Default)]
 pub(super) struct Secrets {
     first: Option<StoredSecret>,

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_stored_is_noted_again() {
+    async fn uses_that_cannot_be_stored_are_kept() {
         let (uses, id, held) = (LastUsed::default(), Arc::from("a"), LastUse::default());
         uses.note_in(&held, &id, 5);
         let fails = async |_: &[(String, UnixSeconds)]| Err(StorageError::Damaged(String::new()));

@@ -51,8 +51,8 @@ impl Clients {
         Ok(page)
     }
 
-    /// Writes the uses that are only noted in this process, so that a list that goes by them has them. Without them the
-    /// list is half a minute old, as it is for the uses that other processes have noted.
+    /// Writes the uses that only this process knows, so that a list sorted or filtered by them is up to date. If that
+    /// fails, the list may be half a minute old, as it is for uses that other processes know.
     pub(super) async fn write_uses_for_a_list(&self) {
         if let Err(error) = self.write_last_used().await {
             tracing::warn!(%error, "the last uses of client secrets could not be written before they were listed");

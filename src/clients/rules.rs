@@ -125,7 +125,7 @@ pub(super) fn may_change(
     let held = before.map(|before| before.permissions.as_slice()).unwrap_or_default();
     let granted = after.permissions.iter().filter(|permission| !held.contains(permission));
     let granted: Vec<Permission> = granted.copied().collect();
-    match before.filter(|before| opens_a_way(before, after)) {
+    match before.filter(|before| opens_access(before, after)) {
         Some(before) => caller.must_not_step_up(&[before.permissions.as_slice(), &granted].concat()),
         None => {
             caller.must_hold_all(&granted, "you cannot grant a permission that your token does not carry")
@@ -135,7 +135,7 @@ pub(super) fn may_change(
 
 /// Whether a change may let somebody act as the client who could not before. The members that say how a client
 /// authenticates belong here as soon as they can be changed.
-fn opens_a_way(before: &ApiClient, after: &ApiClient) -> bool {
+fn opens_access(before: &ApiClient, after: &ApiClient) -> bool {
     let end = |client: &ApiClient| client.expires_at.unwrap_or(UnixSeconds::MAX);
     after.permissions.iter().any(|permission| !before.permissions.contains(permission))
         || before.allowed_ips != after.allowed_ips

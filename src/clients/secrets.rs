@@ -1,5 +1,5 @@
-//! Client secrets: up to five live ones a client, so that a new one can be rolled out before the old one ends. For the
-//! management API and the command line.
+//! Client secrets: up to five live ones per client, so that a new one can be rolled out before the old one expires. For
+//! the management API and the command line.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -24,12 +24,13 @@ use crate::storage::Change;
 /// How long the other secrets may stay valid after a new one is created, in seconds: up to thirty days.
 const OVERLAP_RANGE: std::ops::RangeInclusive<i64> = 0..=2_592_000;
 
-/// What a request says of a new secret.
+/// A request for a new secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NewSecret {
-    /// When it ends, RFC 3339; `None` for never.
+    /// When it expires, RFC 3339; `None` for never.
     pub expires_at: Option<String>,
-    /// Every other secret ends in this many seconds, unless it ends sooner; 0 ends them at once. `None` leaves them.
+    /// Every other secret expires in this many seconds, unless it expires sooner; with 0 at once. `None` leaves them as
+    /// they are.
     pub expire_others_after_seconds: Option<i64>,
     /// Whether all tokens of the client are revoked too.
     pub revoke_tokens: Option<bool>,

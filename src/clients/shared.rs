@@ -1,4 +1,4 @@
-//! Values that many clients in memory have in common, held once: most clients of a workspace may use the same products.
+//! Values that many cached clients share, stored once: most clients of a workspace have the same products.
 
 use std::borrow::Borrow;
 use std::collections::HashSet;
@@ -25,7 +25,7 @@ impl<T: ?Sized> Default for Shared<T> {
 }
 
 impl<T: Eq + Hash + ?Sized> Shared<T> {
-    /// The one copy of `value`. A copy that nobody uses any more is dropped by a later call.
+    /// The shared copy of `value`. A copy that is no longer used is dropped by a later call.
     pub(super) fn share<V: Borrow<T> + Into<Arc<T>>>(&self, value: V) -> Arc<T> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = held.values.get(value.borrow()) {
@@ -33,7 +33,7 @@ impl<T: Eq + Hash + ?Sized> Shared<T> {
         }
         if held.values.len() >= held.sweep_at {
             held.values.retain(|value| Arc::strong_count(value) > 1);
-            // Twice what is in use, so that sweeping costs each new value the same, however many there are.
+            // Twice the number in use, so that the cost of sweeping per new value does not depend on their number.
             held.sweep_at = FIRST_SWEEP.max(held.values.len() * 2);
         }
         let value: Arc<T> = value.into();

@@ -1,12 +1,12 @@
-//! Changes an API client, and revokes the tokens that carry what the change withdraws. For the management API and the
-//! command line.
+//! Changes an API client, and revokes the tokens that carry products or permissions that the change removes. For the
+//! management API and the command line.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::ahead::Ahead;
 use super::change::ClientChange;
-use super::context::{Around, RuleContext};
+use super::context::{RelatedRecords, RuleContext};
 use super::dto::ClientSettings;
 use super::generations::mark_revoked;
 use super::locking::{hold_workspace_of, lock_client};
@@ -28,13 +28,13 @@ pub struct ChangedClient {
     /// The client and its live secrets.
     #[serde(flatten)]
     pub record: ClientRecord,
-    /// If the change withdrew a product or a permission, or made new tokens replace old ones: how many recorded tokens
-    /// it revoked. Stateless tokens are revoked too, and are not counted anywhere.
+    /// How many recorded tokens the change revoked, if it removed a product or a permission or made new tokens replace old
+    /// ones. Stateless tokens are revoked too, but nothing counts them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked_tokens: Option<usize>,
 }
 
-/// A change that every rule allows, in the transaction that holds what it was judged by.
+/// A change that every rule allows, in the transaction that locks what it was checked against.
 #[derive(Debug)]
 struct Judged {
     tx: Tx,
@@ -44,10 +44,10 @@ struct Judged {
 }
 
 impl Clients {
-    /// Changes a client within reach. A member that has the value already is no change; if nothing changes, nothing is
-    /// written. Withdrawing a product or a permission opens a new generation and revokes the recorded tokens that carry
-    /// what was withdrawn, in bounded steps before the change if they are many. Switching to `replace` revokes all;
-    /// from `many` to a number opens a new generation.
+    /// Changes a client that the caller can access. A member that already has the value is not a change; if nothing
+    /// changes, nothing is written. Removing a product or a permission starts a new generation and revokes the recorded
+    /// tokens that carry it, in bounded steps before the change if there are many. A change to `replace` revokes all
+    /// tokens; a change from `many` to a number starts a new generation.
     ///
     /// # Errors
     /// As [`Clients::create_client`], and [`Error::Changed`] if the version of the client is not one of `expected`.
@@ -84,7 +84,7 @@ impl Clients {
         Ok(ChangedClient { record, revoked_tokens })
     }
 
-    /// Locks a client within reach, and judges what it becomes by a change.
+    /// Locks a client within reach, and checks the result of a change.
     async fn lock_and_judge(
         &self,
         caller: &Manager,
@@ -96,13 +96,13 @@ impl Clients {
         let workspace = hold_workspace_of(&mut tx, &caller.reach, client_id).await?;
         let before = lock_client(&mut tx, &caller.reach, client_id).await?;
         expected.check(before.version)?;
-        let around = self.lock_around(&mut tx, change, &before.products).await?;
-        let after = self.judge_change(caller, &workspace, &around, change, &before)?;
+        let related = self.lock_related(&mut tx, change, &before.products).await?;
+        let after = self.judge_change(caller, &workspace, &related, change, &before)?;
         Ok(Judged { tx, workspace, before, after })
     }
 
-    /// Gives back a change that ends few tokens. If it ends many, undoes it and ends them first; then it is to be judged
-    /// again.
+    /// Returns a change that ends few tokens. If it ends many, rolls back and ends them first; then the change has to be
+    /// checked again.
     async fn with_few_withdrawn(
         &self,
         caller: &Caller,
@@ -117,7 +117,7 @@ impl Clients {
             Withdrawn::Scopes(scopes) => endings.push(Ending::WithScopes(scopes)),
             Withdrawn::All => endings.push(Ending::All),
         }
-        // What is beyond ends with the next token, but not in one transaction if it is much.
+        // Tokens beyond the number end with the next token, but many of them should not end in one transaction.
         if let (ActiveTokens::Many, ActiveTokens::AtMost(max)) = (before.active_tokens, after.active_tokens) {
             endings.push(Ending::Beyond(max));
         }
@@ -130,23 +130,23 @@ impl Clients {
         Ok(Some(Judged { tx, workspace, before, after }))
     }
 
-    /// What a locked client becomes by a change, if every rule allows it and the caller may make it.
+    /// A locked client after a change, if every rule allows the change and the caller may make it.
     pub(super) fn judge_change(
         &self,
         caller: &Manager,
         workspace: &Workspace,
-        around: &Around,
+        related: &RelatedRecords,
         change: &ClientChange,
         before: &ApiClient,
     ) -> Result<ApiClient, Error> {
         let mut after = before.clone();
-        self.apply_change(workspace, around, change, Some(before), &mut after)?;
+        self.apply_change(workspace, related, change, Some(before), &mut after)?;
         rules::may_change(caller, Some(before), &after)?;
         Ok(after)
     }
 
-    /// Writes what a client became by a change, and revokes the tokens that carry what the change withdraws. Returns how
-    /// many recorded ones were revoked, with those that were `ahead` of it; `None` if it withdraws nothing.
+    /// Writes a changed client, and revokes the tokens that carry what the change removes. Returns how many recorded tokens
+    /// were revoked, including those in `ahead`; `None` if the change removes nothing.
     #[expect(clippy::too_many_arguments, reason = "each is a part of one change")]
     pub(super) async fn write_change(
         &self,
@@ -166,8 +166,8 @@ impl Clients {
         Ok(revoked_tokens)
     }
 
-    /// Revokes the tokens that carry what a change withdraws. Returns how many recorded ones it revoked; `None` if the
-    /// change withdraws nothing.
+    /// Revokes the tokens that carry what a change removes. Returns how many recorded ones it revoked; `None` if the change
+    /// removes nothing.
     async fn revoke_withdrawn(
         &self,
         tx: &mut Tx,
@@ -190,13 +190,13 @@ impl Clients {
         }
     }
 
-    /// Holds the products that a change depends on, `granted` among them, and reads the signing keys.
-    pub(super) async fn lock_around(
+    /// Locks the products that a change depends on, including `granted`, and reads the signing keys.
+    pub(super) async fn lock_related(
         &self,
         tx: &mut Tx,
         change: &ClientChange,
         granted: &[String],
-    ) -> Result<Around, Error> {
+    ) -> Result<RelatedRecords, Error> {
         let mut products = Vec::new();
         if !(change.products.is_absent() && change.token_expiry.is_absent()) {
             let named = change.products.value().map(Vec::as_slice).unwrap_or_default();
@@ -205,14 +205,14 @@ impl Clients {
             products = tx.share_products(&codes).await?;
         }
         let products = products.into_iter().map(|product| (product.product.clone(), product)).collect();
-        Ok(Around { products, keys: tx.signing_keys().await? })
+        Ok(RelatedRecords { products, keys: tx.signing_keys().await? })
     }
 
     /// Applies the change to `after`, and checks every rule.
     pub(super) fn apply_change(
         &self,
         workspace: &Workspace,
-        around: &Around,
+        related: &RelatedRecords,
         change: &ClientChange,
         before: Option<&ApiClient>,
         after: &mut ApiClient,
@@ -221,8 +221,8 @@ impl Clients {
             policy: &self.kernel.policy,
             now: self.kernel.clock.now(),
             workspace,
-            products: &around.products,
-            keys: &around.keys,
+            products: &related.products,
+            keys: &related.keys,
         };
         let mut errors = change.parse_errors.clone();
         change.apply(after, before.is_none(), &context, &mut errors);
@@ -271,7 +271,7 @@ pub(super) fn mark_changed(client: &mut ApiClient, now: UnixSeconds) {
     client.updated_at = now;
 }
 
-/// What a change withdraws from the tokens of a client.
+/// Which tokens of a client a change ends.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Withdrawn<'a> {
     Nothing,
@@ -293,7 +293,7 @@ impl<'a> Withdrawn<'a> {
         let products = missing_in(&after.products, &before.products).into_iter().map(String::as_str);
         let mut scopes: Vec<&str> = products.collect();
         for permission in Permission::ALL {
-            // Also what a permission included: a token for `mintmark:read` alone ends with `mintmark:manage`.
+            // Also included permissions: a token with only `mintmark:read` ends when `mintmark:manage` is removed.
             let is_named =
                 before.permissions.contains(&permission) && !after.permissions.contains(&permission);
             if is_named || permission.is_held(&before.permissions) && !permission.is_held(&after.permissions)

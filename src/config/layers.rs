@@ -1,4 +1,4 @@
-//! The layers of settings: the embedded defaults, then the file given by `--config`, then the environment.
+//! The layers of settings: the embedded defaults, then the file named by `--config`, then the environment.
 //!
 //! The `config` crate reads and merges them, and the origin of each merged value says where it was set. The check of a layer
 //! before it is merged is ours, because the crate stops at the first problem, ignores or keeps unknown keys, converts between
@@ -32,7 +32,7 @@ pub const ENV_PREFIX: &str = "MINTMARK__";
 /// Keys whose value can be read from a file named by `MINTMARK__…_FILE`. (`keys.master_key_file` is a key of its own.)
 const FROM_FILE: &[&str] = &["database.url"];
 
-/// The layer that set a value in force.
+/// The layer that set a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
@@ -118,7 +118,7 @@ impl Layers {
 
     /// Adds the `MINTMARK__…` variables among these.
     pub(super) fn add_env(&mut self, env: impl Iterator<Item = (String, String)>) {
-        // The crate reads names in any case, and of two that differ in case only it would take either.
+        // The crate ignores the case of names, and would use either of two that differ only in case.
         let (ours, misspelt): (Map<_, _>, Map<_, _>) = env
             .filter(|(name, _)| name.starts_with(ENV_PREFIX))
             .partition(|(name, _)| *name == name.to_uppercase());
@@ -324,7 +324,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_embedded_file_is_read_whole() {
+    fn every_setting_of_the_embedded_file_is_read() {
         let (raw, merged) = Layers::defaults().merge();
         assert!(raw.is_ok() && merged.problems.is_empty());
         let keys = DEFAULT_TOML.lines().filter(|line| !line.starts_with('#') && line.contains(" = ")).count();
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn parse_errors_quote_nothing_of_the_file() {
+    fn parse_errors_do_not_quote_the_file() {
         for broken in ["[keys]\nmaster_key = \"canary", "[keys]\nmaster_key = canary", "canary"] {
             let mut layers = Layers::defaults();
             layers.add_toml("my.toml", broken);

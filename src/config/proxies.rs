@@ -1,7 +1,7 @@
 //! The address of the client behind trusted proxies: the right hop of `X-Forwarded-For`, for `allowed_ips` and the log.
 //!
-//! Each proxy appends the address it was called from, so the list is read from the right, and only for as long as the
-//! entries are our own proxies. What a client writes into the header itself is further left and is never used. An entry
+//! Each proxy appends the address it was called from, so the list is read from the right, and only as long as the entries
+//! are trusted proxies. What a client writes into the header itself is further left and is never used. An entry
 //! that cannot be read makes the address unknown: the proxy that wrote it is not the client. `Forwarded` (RFC 7239) is not
 //! read, since a proxy that does not set it passes on what the client wrote.
 
@@ -114,7 +114,7 @@ mod tests {
             client(ours, "10.0.0.1", &["127.0.0.1", "198.51.100.2", "10.0.0.2, 10.0.0.3"]),
             "198.51.100.2"
         );
-        // Only our own proxies: the far end of the chain.
+        // Only trusted proxies: the far end of the chain.
         assert_eq!(client(ours, "10.0.0.1", &["10.0.0.4, 10.0.0.2"]), "10.0.0.4");
     }
 
@@ -146,13 +146,13 @@ mod tests {
             // To the left of the client's address is what the client wrote.
             let further_left = [bad, b", 203.0.113.9"].concat();
             assert_eq!(client_of(ours, "10.0.0.1", &[&further_left]).as_deref(), Some("203.0.113.9"));
-            // And who is no proxy of ours is asked for nothing.
+            // A peer that is not a trusted proxy is the client itself.
             assert_eq!(client_of(ours, "192.0.2.1", alone).as_deref(), Some("192.0.2.1"));
         }
     }
 
     #[test]
-    fn a_byte_of_the_client_does_not_hide_what_the_proxy_appended() {
+    fn a_byte_of_the_client_does_not_hide_the_address_from_the_proxy() {
         let ours = &["10.0.0.0/8"];
         assert_eq!(client_of(ours, "10.0.0.1", &[b"\xff, 203.0.113.9"]).as_deref(), Some("203.0.113.9"));
         assert_eq!(client_of(ours, "10.0.0.1", &[b"\x80", b"203.0.113.9"]).as_deref(), Some("203.0.113.9"));

@@ -1,6 +1,5 @@
-//! The issuer identifier (RFC 8414 §2): the `iss` of every token, compared byte for byte by everyone who reads one.
-//!
-//! So it is accepted only in its normal form, and no later code has to normalise it.
+//! The issuer identifier (RFC 8414 §2): the `iss` of every token, which all verifiers compare byte for byte. So it is
+//! accepted only in its normal form, and no later code has to normalise it.
 
 use std::fmt;
 
@@ -63,7 +62,7 @@ impl PublicUrl {
         }
         if let Some(first) = path.split('/').nth(1).filter(|first| SERVED.contains(first)) {
             return Err((
-                format!("its path begins with /{first}, where Mintmark serves something of its own"),
+                format!("its path begins with /{first}, which Mintmark uses itself"),
                 "Choose another path, like /tenant, or none".to_owned(),
             ));
         }
@@ -119,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn good_issuers_keep_every_byte() {
+    fn valid_issuers_keep_every_byte() {
         for (text, origin, path, loopback) in [
             ("https://tokens.example.com", "https://tokens.example.com", "", false),
             ("https://tokens.example.com:8443", "https://tokens.example.com:8443", "", false),

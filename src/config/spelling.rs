@@ -36,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_near_is_offered() {
+    fn only_similar_names_are_suggested() {
         let names = || ["server.listen", "log.level"].map(str::to_owned).into_iter();
         assert_eq!(nearest("sever.listn", names()).as_deref(), Some("server.listen"));
         assert_eq!(nearest("database.url", names()), None);

@@ -228,7 +228,7 @@ fn contradictions_are_refused() {
         assert!(text.contains(reason), "{file}: {text}");
         assert!(!text.contains("canary"), "{text}");
     }
-    // One of them emptied is no contradiction, and a problem of one key brings no second one with it.
+    // An empty one does not contradict the other, and a problem with one key does not cause a second problem.
     assert!(load("keys.master_key = \"x\"\nkeys.master_key_file = \"\"", &[]).is_ok());
     assert_eq!(problem("keys.jwks_max_age_seconds = 90000").0, "keys.jwks_max_age_seconds");
 }

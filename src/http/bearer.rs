@@ -5,12 +5,12 @@ use actix_web::http::header::{self, HeaderMap};
 /// The challenge of a request without a token (RFC 6750 §3).
 pub(crate) const CHALLENGE: &str = r#"Bearer realm="mintmark""#;
 
-/// What the `Authorization` header of a request carries.
+/// The content of the `Authorization` header of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bearer<'a> {
     /// No header, or another scheme, which counts as no token (RFC 6750 §3).
     Missing,
-    /// What looks like a token, without the scheme before it.
+    /// Something that looks like a token, but without the scheme.
     WithoutScheme,
     /// A token; it may be empty.
     Token(&'a str),
@@ -53,7 +53,7 @@ fn is_jwt(text: &str) -> bool {
         && text.split('.').all(|part| part.bytes().all(is_base64url))
 }
 
-/// What to say of a token that may be cut: the length tells, since it is shown where a token is made.
+/// The hint for a token that may have been cut: its length, which can be compared with that shown at its creation.
 pub(crate) fn cut(token: &str) -> String {
     format!("it may have been cut when pasted; it has {} characters", token.chars().count())
 }

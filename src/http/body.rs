@@ -96,12 +96,12 @@ async fn collect(payload: &mut Payload, limit: usize) -> Result<Bytes, BodyError
     Ok(body.freeze())
 }
 
-/// The type of a body, as its one `Content-Type` header names it.
+/// The type of a body, as named by its only `Content-Type` header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MediaType<'a> {
-    /// The one of those that were asked for.
+    /// Which of the accepted media types it is.
     pub(crate) name: &'a str,
-    /// Whether it is in UTF-8: no other charset is named.
+    /// Whether the body is in UTF-8, that is, whether no other charset is named.
     pub(crate) is_utf8: bool,
 }
 

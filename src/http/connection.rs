@@ -1,7 +1,8 @@
-//! A connection, as the server that reads its bytes and the layer that answers its requests both see it: what it is doing,
-//! and the body of the request that is being answered.
+//! The state of a connection, shared by the server that reads its bytes and the layer that answers its requests: what it is
+//! doing, and the body of the request that is being answered.
 //!
-//! The body stays here until somebody reads it. If nobody does, [`unread_body`](super::unread_body) deals with it, on every route.
+//! The body stays here until a handler reads it. If no handler does, [`unread_body`](super::unread_body) reads it, on every
+//! route.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -39,9 +40,9 @@ pub(super) enum Body {
     /// The request has no body, or the body was read.
     #[default]
     None,
-    /// Nobody has read it to its end.
+    /// It has not been read to its end.
     Unread(Payload),
-    /// It is refused: too large, too slow, or broken. No more of it is waited for.
+    /// It was refused: too large, too slow, or broken. The rest of it is not waited for.
     Refused(Payload),
 }
 
@@ -83,7 +84,7 @@ impl Connection {
     }
 }
 
-/// The body of a request in the hands of who may read it. Dropped before its end, it goes back to the connection.
+/// The body of a request, for a handler to read. If it is dropped before its end, it goes back to the connection.
 pub(crate) struct PendingBody {
     payload: Payload,
     connection: Option<Rc<Connection>>,
@@ -93,7 +94,7 @@ pub(crate) struct PendingBody {
 /// What is left of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
-    /// Nobody has asked for it.
+    /// Nothing of it has been read.
     All,
     /// Reading it failed.
     Rest,

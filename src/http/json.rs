@@ -5,14 +5,14 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// What is wrong with a JSON text, and where. It quotes nothing of the text, since that may hold a secret.
+/// What is wrong with a JSON text, and where. It does not quote the text, which may contain a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum JsonError {
     /// It is not UTF-8.
     NotUtf8,
     /// An object names a member twice, found at this line and column.
     Twice(usize, usize),
-    /// It is not JSON, or is nested deeper than any reader takes, found at this line and column.
+    /// It is not JSON, or is nested too deep, found at this line and column.
     NotJson(usize, usize),
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     )
 }
 
-/// How many objects and arrays `value` has inside one another; 0 for a value that is neither.
+/// The depth to which objects and arrays are nested in `value`; 0 for a value that is neither.
 pub(crate) fn depth(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
@@ -148,14 +148,14 @@ mod tests {
     }
 
     #[test]
-    fn depth_counts_what_is_inside_one_another() {
+    fn depth_counts_nesting() {
         for (text, expected) in [("1", 0), ("{}", 1), ("[[],{}]", 2), (r#"{"a":[{"b":1}],"c":[]}"#, 3)] {
             assert_eq!(depth(&parse(text.as_bytes()).unwrap()), expected, "{text}");
         }
     }
 
     #[test]
-    fn an_error_quotes_nothing() {
+    fn an_error_does_not_quote_its_input() {
         let error = parse(br#"{"client_secret":"mms_x","client_secret":"mms_y"}"#).unwrap_err().to_string();
         assert!(error.starts_with("names a member twice at line 1"), "{error}");
     }

@@ -1,7 +1,7 @@
 //! What every door on HTTP shares, and no other room knows: reading a body ([`body`], [`json`]) and a bearer token
 //! ([`bearer`]), conditional requests and replies that may be cached ([`conditional`]), content negotiation
-//! ([`negotiate`]), `Retry-After`, and who sent a request ([`peer`]); what a connection is doing ([`connection`]), and what
-//! becomes of a body that nobody reads ([`unread_body`]). It knows no service.
+//! ([`negotiate`]), `Retry-After`, the sender of a request ([`peer`]), the state of a connection ([`connection`]), and bodies
+//! that no handler reads ([`unread_body`]). It does not depend on any service.
 
 pub(crate) mod bearer;
 pub(crate) mod body;

@@ -1,4 +1,4 @@
-//! Content negotiation by `Accept` and `Accept-Encoding` (RFC 9110 §12.4, §12.5). Weights are in thousandths.
+//! Content negotiation with `Accept` and `Accept-Encoding` (RFC 9110 §12.4, §12.5). Weights are in thousandths.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderName};
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn i9_the_signed_form_is_for_those_who_name_it() {
+    fn i9_the_signed_form_is_sent_on_request() {
         for (accept, named) in [
             ("", false),
             ("*/*", false),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_for_those_who_ask_for_it() {
+    fn gzip_is_sent_on_request() {
         for (accept, takes) in [
             ("gzip", true),
             ("GZIP", true),

@@ -5,7 +5,7 @@ use actix_web::http::header;
 
 /// How long, in seconds.
 pub(crate) const SECONDS: u32 = 5;
-/// The same of a request that came at a bad moment, in seconds.
+/// The same for a request that can be repeated almost at once, in seconds.
 pub(crate) const AT_ONCE: u32 = 1;
 
 /// Adds the header.

@@ -1,7 +1,7 @@
-//! Bodies that nobody reads to their end, on any route: read and thrown away if they are small and arrive soon, so that the
-//! connection can be used again; otherwise the connection ends with the reply.
+//! Bodies that no handler reads to their end, on any route: read and discarded if they are small and arrive soon, so that
+//! the connection can be used again; otherwise the connection is closed with the reply.
 //!
-//! This is also where a server that is about to stop tells its clients so, by `Connection: close` on every reply.
+//! While the server is about to stop, this layer also adds `Connection: close` to every reply.
 
 use std::future::{Ready, ready};
 use std::pin::{Pin, pin};
@@ -22,12 +22,12 @@ use super::body::at_once;
 use super::connection::{Body, Connection, Phase};
 use crate::telemetry::health::Readiness;
 
-/// How many bytes of a body that nobody reads are thrown away.
+/// How many bytes of an unread body are read and discarded.
 pub(crate) const UNREAD_BYTES: usize = 64 * 1024;
 /// How long such a body may take to arrive.
 pub(crate) const UNREAD_TIME: Duration = Duration::from_secs(1);
 
-/// The layer; the innermost one of an app, since only there the future of the service can be held without another box.
+/// The layer. It is the innermost one of an app, because only there the future of the service needs no extra box.
 #[derive(Debug, Clone)]
 pub(crate) struct Unread(Arc<Readiness>);
 
@@ -62,7 +62,8 @@ pub(crate) struct UnreadService<S> {
     server: Rc<Server>,
 }
 
-/// What each request asks of the server when it is answered; held so that a worker counts its holders alone.
+/// What each request needs from the server when it is answered; one per worker, so that reference counting stays in the
+/// worker.
 #[derive(Debug)]
 struct Server {
     readiness: Arc<Readiness>,

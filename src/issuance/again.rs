@@ -1,4 +1,4 @@
-//! A request whose client or key changed between its authentication and its token: judged again, once.
+//! A request whose client or key changed between its authentication and its token: it is checked again, once.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use crate::clients::Credentials;
 use crate::model::proof::Proof;
 
 impl Issuer {
-    /// The client of a request as it is now, if the proof that the request authenticated with still holds. Also takes over
-    /// what other processes did to the keys.
+    /// The current client of a request, if the proof with which the request authenticated is still valid. Also reads changes
+    /// of the keys by other processes.
     pub(super) async fn judge_again(
         &self,
         client_id: &str,

@@ -1,15 +1,15 @@
 //! The claims of an access token as JSON (RFC 9068 §2.2).
 //!
-//! The verifier's `ClaimsRef` owns their names and their order, and a test holds what is written here to it. Most of the
-//! text is the same in many tokens: what follows from the issuer is written once, what follows from a grant once for all
-//! clients that have it.
+//! Their names and their order are those of the verifier's `ClaimsRef`; a test compares the two. Most of the text is the
+//! same in many tokens: what depends only on the issuer is written once, what depends on a grant once for all clients that
+//! have it.
 
 use crate::model::clock::UnixSeconds;
 use crate::model::grant::GrantClaims;
 use crate::model::status::Slot;
 use crate::tokens::status_list_uri;
 
-/// The claims that follow neither from the issuer nor from the grant.
+/// The claims that depend neither on the issuer nor on the grant.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Own<'a> {
     pub(super) client_id: &'a str,
@@ -45,7 +45,7 @@ impl ClaimsWriter {
 
     /// The claims of one token.
     pub(super) fn write(&self, grant: &GrantClaims, own: Own<'_>) -> Vec<u8> {
-        // Ids of clients, workspaces and tokens hold only characters that JSON takes as they are.
+        // Ids of clients, workspaces and tokens have only characters that JSON does not escape.
         let Own { client_id, workspace_id, iat, exp, jti, never_expires, slot } = own;
         let length = [&*self.iss, &*self.status_list, client_id, client_id, workspace_id, &*grant.aud];
         let length = length.iter().map(|text| text.len()).sum::<usize>();
@@ -81,7 +81,7 @@ impl Json {
     }
 
     fn number(&mut self, number: impl Into<i64>) -> &mut Self {
-        // A number is always written, and memory takes it.
+        // Writing a number to memory cannot fail.
         let _ = serde_json::to_writer(&mut self.0, &number.into());
         self
     }

@@ -85,7 +85,7 @@ impl Issuer {
         if let Some(made) = self.generate_once(caller, &client, token(&client), save.as_ref()).await? {
             return Ok(made);
         }
-        // The client's generation or the key ended meanwhile: judged again, once.
+        // The client's generation or the key ended in the meantime: try again, once.
         self.ledger.poll().await?;
         let client = self.tokens.client_to_issue_for(caller, client_id).await?;
         wanted.check(&client)?;
@@ -134,7 +134,7 @@ impl Issuer {
                 })
             }
             IssueError::ChangedAgain => Error::ChangedAgain,
-            // The fields were checked before, against the client as it was then.
+                    // The fields were checked before, against an earlier state of the client.
             IssueError::ClientChanged | IssueError::Grant(_) => Error::Conflict(
                 "the API client or its workspace was changed at the same time: read it again, then repeat the request"
                     .to_owned(),

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_asked_for_is_everything_granted() {
+    fn a_request_without_scope_gets_everything_granted() {
         let (scope, audience) = scope_and_audience("", &[]).unwrap();
         assert_eq!(scope, "e-invoicing gst tax mintmark:read");
         assert_eq!(audience, ["https://gst", "https://h", "https://h/products"]);
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(scope_and_audience("gst other", &[]), refused("other"));
         assert_eq!(scope_and_audience("b GST gst a b", &[]), refused("b GST a"));
         assert_eq!(scope_and_audience("gst\t", &[]), Err(GrantError::MalformedScope));
-        // What is longer than any name here is not repeated, and not without end.
+        // Scope tokens that are longer than any name here are not repeated, and only a limited number is.
         assert_eq!(scope_and_audience(&"x".repeat(65), &[]), refused(""));
         let many: Vec<String> = (0..100).map(|n| format!("scope-{n:02}")).collect();
         let Err(GrantError::ScopeNotGranted(names)) = scope_and_audience(&many.join(" "), &[]) else {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn who_manages_may_ask_to_read_and_does_not_get_it_unasked() {
+    fn a_manager_gets_read_only_on_request() {
         let audiences =
             Audiences { default: Arc::from("https://h/products"), issuer: Arc::from("https://h") };
         let offer = Offer::new(&[], &[Permission::Manage], &audiences);

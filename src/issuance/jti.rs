@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::vault::random::{Random, RandomUnavailable};
 
-/// An id as the token carries it: 16 bytes are exactly 22 characters.
+/// An id as in the token: 16 bytes are exactly 22 characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Jti([u8; 22]);
 
@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(given.iter().collect::<BTreeSet<_>>().len(), given.len());
         assert!(given.iter().all(|jti| is_jti(jti.as_str())));
         let turns = given.windows(2).filter(|pair| pair[1] < pair[0]).count();
-        // In random order it would be every second one.
+        // In random order it would be every second id.
         assert!(turns < 40, "{turns}");
     }
 

@@ -56,7 +56,7 @@ pub struct TokenRequest<'a> {
     pub scope: &'a str,
     /// Resource indicators (RFC 8707); empty for none.
     pub resources: &'a [String],
-    /// Where it comes from, if that is known; checked again if the client changes meanwhile.
+    /// Its source address, if known; checked again if the client changes in the meantime.
     pub source: Option<IpAddr>,
 }
 
@@ -123,7 +123,7 @@ pub struct TokenPolicy {
     pub issuer: Box<str>,
     /// Tokens that are valid for longer than this many seconds are recorded.
     pub record_above_seconds: i64,
-    /// How a never-expiring token says so.
+    /// The form of never-expiring tokens.
     pub never_expires_exp: NeverExpiresExp,
 }
 
@@ -141,7 +141,7 @@ pub struct Issuer {
     claims: ClaimsWriter,
 }
 
-/// What a token carries besides its client and its grant.
+/// What a token contains in addition to its client and its grant.
 #[derive(Debug, Clone, Copy)]
 struct Details<'a> {
     jti: &'a str,
@@ -212,7 +212,7 @@ impl Issuer {
         // Boxed, as are the steps of a recorded token, so that the future of a stateless one stays small.
         Box::pin(async {
             let client = self.judge_again(&client.client_id, proof, request.source).await?;
-            // The proof is checked again where the row is written, so this one is recorded in any case.
+            // The proof is checked again when the row is written, so this token is recorded in any case.
             let wanted = Wanted { is_recorded: true, token_expiry: client.token_expiry, ..wanted };
             let second = self.attempt(&client, wanted, async |token, _| record(&client, token).await).await?;
             Ok(second.ok_or(IssueError::ChangedAgain)?.into_owned())
@@ -220,8 +220,8 @@ impl Issuer {
         .await
     }
 
-    /// Signs a token and records it if it has to be. `None` if the client's generation or the key ended between the two:
-    /// then there is no row. That hardly happens twice within one request, so a second attempt is enough.
+    /// Signs a token, and records it if necessary. `None` if the client's generation or the key ended between the two: then
+    /// there is no row. That hardly ever happens twice within one request, so a second attempt is enough.
     async fn attempt<'a>(
         &self,
         client: &'a Credentials,

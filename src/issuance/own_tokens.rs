@@ -21,10 +21,10 @@ pub(super) struct OwnChecks {
     to_revoke: Checks,
 }
 
-/// How far in the future a token may begin, in seconds: the clock of the replica that issued it may be ahead of ours.
+/// How far in the future the start of a token may be, in seconds: the clock of the replica that issued it may be ahead.
 const START_LEEWAY: i64 = 60;
 
-/// For how long after its end a token is still revoked, in seconds: by the clock of another replica it may be live.
+/// For how many seconds after its end a token is still revoked, because it may be live by the clock of another replica.
 const REVOKED_AFTER_END: u32 = 60;
 
 impl OwnChecks {
@@ -54,7 +54,7 @@ struct Header<'a> {
     typ: &'a str,
 }
 
-/// The part of a published key that its signatures are as long as; only RSA keys have it.
+/// The modulus of a published key, which has the length of its signatures; only RSA keys have one.
 #[derive(Deserialize)]
 struct Modulus<'a> {
     kid: &'a str,
@@ -89,7 +89,7 @@ impl Issuer {
         self.own_checks.any_audience.verify(token, &self.ring.key_set(), self.kernel.clock.now())
     }
 
-    /// Whether a token that did not verify has lost its end: it has not three parts, or its signature is shorter than those
+    /// Whether a token that did not verify was cut off: it does not have three parts, or its signature is shorter than those
     /// of the key that it names.
     #[cold]
     pub fn is_cut(&self, token: &str) -> bool {
@@ -111,11 +111,11 @@ impl Issuer {
         key.is_some_and(|key| signature.len() < key.n.map_or(SIGNATURE_CHARACTERS, str::len))
     }
 
-    /// The same for a token that is to be revoked: whatever carries our signature, whenever it begins by this clock, until
-    /// a minute after its end. What is not recorded now would be live again when the clock is set right.
+    /// The same for a token that is to be revoked: any token with a signature of ours is accepted, even if it is not valid
+    /// yet by this clock, until a minute after its end. Otherwise it would be live once the clock is corrected.
     ///
     /// # Errors
-    /// Why the token opens nothing, by no clock.
+    /// Why the token is not valid by any clock.
     pub fn verify_to_revoke(&self, _: Confirmed, token: &str) -> Result<AccessTokenClaims, VerifyError> {
         self.own_checks.to_revoke.verify(token, &self.ring.key_set(), self.kernel.clock.now())
     }

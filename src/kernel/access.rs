@@ -1,5 +1,5 @@
-//! The caller of a use case: the permissions and the reach of a management API client, or of the command line; and the
-//! proofs of what it may do.
+//! The caller of a use case, with the permissions and the reach of a management API client or of the command line, and the
+//! proofs of what the caller may do.
 //!
 //! A permission is checked once, where a [`Caller`] becomes a [`Reader`] or a [`Manager`]. Use cases take these, so that
 //! they cannot be called without the permission and need not check it again.
@@ -11,14 +11,14 @@ use crate::model::audit::Actor;
 use crate::model::reach::Reach;
 use crate::model::scope::Permission;
 
-/// Who calls a use case.
+/// The caller of a use case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// How far the caller sees.
+    /// Which workspaces the caller can access.
     pub reach: Reach,
-    /// What the caller may do: what the scope of its token and the permissions of its client have in common now.
+    /// The permissions that are both in the scope of the caller's token and, now, among those of its client.
     pub permissions: Vec<Permission>,
-    /// How the audit trail names the caller.
+    /// The name of the caller in the audit trail.
     pub actor: Actor,
     /// The API client that calls; `None` at the command line.
     pub client_id: Option<String>,
@@ -49,17 +49,17 @@ impl Caller {
         if self.holds(permission) { Ok(self) } else { Err(Error::Lacks(permission)) }
     }
 
-    /// Refuses a caller that would act with a permission of another API client that it does not hold itself: with a secret
-    /// or a token of a client that has `permissions`.
+    /// Refuses a caller that could use a permission that it does not have itself, by a secret or a token of another API
+    /// client that has `permissions`.
     pub fn must_not_step_up(&self, permissions: &[Permission]) -> Result<(), Error> {
         self.must_hold_all(
             permissions,
-            "the API client holds a permission that your token does not carry, and this would let you use it",
+            "the API client has a permission that your token does not have, and this would let you use it",
         )
     }
 
-    /// Refuses a caller that lacks one of `permissions`. The error names the whole scope to ask for, since a token that
-    /// replaces this one must still allow what this one does.
+    /// Refuses a caller that lacks one of `permissions`. The error names the complete scope to request, including what the
+    /// present token allows.
     pub(crate) fn must_hold_all(&self, permissions: &[Permission], why: &'static str) -> Result<(), Error> {
         if permissions.iter().all(|permission| self.holds(*permission)) {
             return Ok(());
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn some_things_are_of_the_platform() {
+    fn some_objects_belong_to_the_platform() {
         let own = Caller { reach: Reach::Workspace("acme-in".to_owned()), ..Caller::command_line() };
         let own = Manager::try_from(own).unwrap();
         assert!(own.must_manage_platform("products").is_err());

@@ -97,7 +97,7 @@ impl From<SealError> for Error {
 }
 
 impl Error {
-    /// Which kind of failure it is, for the log: silence of the database (`stall`) is not a refusal.
+    /// The kind of failure, for the log: a database that does not answer (`stall`) is not a refusal.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Storage(error) => error.kind(),

@@ -1,7 +1,7 @@
 //! Reads the members of a JSON object by type and reports every bad one at once (docs/management-api.md).
 //!
-//! In a new record as in a merge patch (RFC 7396), left out, `null` and a value are three things. Rules beyond the type
-//! belong to the nouns, which add what they find to the same list.
+//! In a new record and in a merge patch (RFC 7396), an absent member, `null` and a value mean different things. Rules beyond
+//! the type belong to the nouns, which add their errors to the same list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use crate::model::field_errors::{FieldErrors, pointer_token};
 use crate::model::member::{Member, WordOrNumber};
 
-/// Reads members of a JSON object by type and notes all that is wrong. A member that cannot be read counts as left out;
-/// the others are passed on, so that the rules they break are reported in the same reply.
+/// Reads members of a JSON object by type and collects all errors. A member that cannot be read counts as absent; the
+/// others are passed on, so that the rules they break are reported in the same reply.
 #[derive(Debug)]
 pub(crate) struct Fields<'a> {
     object: Option<&'a Map<String, Value>>,
@@ -22,8 +22,7 @@ pub(crate) struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// Reads a whole body with `read`, and refuses members that `read` does not ask for. Returns what was read, and
-    /// what of the body is wrong.
+    /// Reads a whole body with `read`, and refuses members that `read` does not ask for. Returns the result and the errors.
     pub(crate) fn read<T>(body: &Value, read: impl FnOnce(&mut Fields<'_>) -> T) -> (T, FieldErrors) {
         let mut errors = FieldErrors::default();
         if !body.is_object() {

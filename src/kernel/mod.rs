@@ -1,7 +1,6 @@
 //! What every service shares: storage, clock, random numbers, subkeys and the policy from the settings; and the types that
-//! services and doors have in common: who asks ([`Caller`]) and what
-//! they may ([`Reader`], [`Manager`]), what went wrong ([`Error`]), which version is expected ([`Precondition`]), how JSON
-//! objects are read (`Fields`) and written (`to_json`).
+//! services and doors have in common: the caller ([`Caller`]) and its permissions ([`Reader`], [`Manager`]), errors
+//! ([`Error`]), the expected version ([`Precondition`]), and how JSON objects are read (`Fields`) and written (`to_json`).
 
 mod access;
 mod error;
@@ -28,7 +27,7 @@ pub use policy::Policy;
 pub use precondition::Precondition;
 pub use problem::{Kind as ProblemKind, Problem};
 
-/// What services share. Each of them holds it; no door does, so that a door reaches storage only through a service.
+/// What services share. Each service has it, but no door, so that doors use the storage only through services.
 #[derive(Debug)]
 pub struct Kernel {
     pub(crate) storage: Storage,

@@ -1,4 +1,5 @@
-//! What a refused request reads: a problem (RFC 9457), the same in the management API and at the command line with `--json`.
+//! The reply to a refused request: a problem (RFC 9457), the same in the management API and on the command line with
+//! `--json`.
 
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ const TYPE_BASE: &str = "https://mintmark.dev/problems/";
 /// What kind of problem it is: `type`, `title` and status follow from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The body is no JSON, or not readable as such.
+    /// The body is not JSON.
     MalformedJson,
     /// A query parameter or a header is malformed.
     InvalidParameter,
@@ -19,29 +20,29 @@ pub enum Kind {
     Validation,
     /// Values that are valid but not supported by this version.
     NotSupportedYet,
-    /// No token, or none that is valid here.
+    /// There is no token, or it is not valid here.
     Unauthorized,
     /// The caller may not do this.
     Forbidden,
     /// No such record within reach.
     NotFound,
-    /// The path has other methods.
+    /// The path does not have this method.
     MethodNotAllowed,
     /// Other records do not allow it.
     Conflict,
     /// The condition of `If-Match` is false.
     PreconditionFailed,
-    /// The body did not come in time.
+    /// The body did not arrive in time.
     RequestTimeout,
     /// The body is over its limit.
     PayloadTooLarge,
-    /// The body is of another type, or encoded.
+    /// The body has another type, or is encoded.
     UnsupportedMediaType,
-    /// The idempotency key came with another body.
+    /// The idempotency key was used with another body.
     IdempotencyKeyReused,
     /// The request with this idempotency key is still running.
     IdempotencyInProgress,
-    /// It cannot be known or done at present.
+    /// The request cannot be answered at present.
     Unavailable,
     /// The command line is not valid.
     Usage,
@@ -127,7 +128,7 @@ impl Problem {
 }
 
 impl From<Error> for Problem {
-    /// Without the cause of what is unavailable: that is for the log, or for a person at the machine.
+    /// Without the cause if something is unavailable: that is for the log, or for a person on the machine.
     fn from(error: Error) -> Self {
         match error {
             Error::NotFound(what) => {

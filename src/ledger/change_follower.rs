@@ -2,9 +2,9 @@
 //! when the counter was last confirmed.
 //!
 //! A background job polls every [`POLL_MILLIS`]. A request that finds the last confirmation older than [`FRESH_MILLIS`]
-//! polls by itself, so a change made in another process takes effect within a second even if the background job is late.
-//! After [`STALE_MILLIS`] without an answer, memory is no longer trusted. A poll has [`POLL_LIMIT`]; when it fails, all
-//! requests that wait for it are answered by that failure, so that a database that hangs does not make a queue.
+//! polls itself, so a change made in another process takes effect within a second even if the background job is late.
+//! After [`STALE_MILLIS`] without an answer, the caches are no longer trusted. A poll may take [`POLL_LIMIT`]; when it
+//! fails, all requests that wait for it fail too, so that they do not queue up while the database hangs.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -36,8 +36,8 @@ pub enum Freshness {
     Stale(i64),
 }
 
-/// Proof that the change counter was confirmed on this request, so that what memory says of clients and keys may be
-/// believed. Only [`Ledger::confirm`] makes one.
+/// Proof that the change counter was confirmed for this request, so that the cached clients and keys can be trusted. Only
+/// [`Ledger::confirm`] creates one.
 #[derive(Debug, Clone, Copy)]
 pub struct Confirmed(());
 
@@ -101,7 +101,7 @@ impl Ledger {
         outcome
     }
 
-    /// The first poll, at the start, which may take its time.
+    /// The first poll, at start, which has no time limit.
     pub(super) async fn look_first(&self) -> Result<(), Error> {
         let mut watch = self.follower.watch.lock().await;
         self.ask(&mut watch).await
@@ -133,7 +133,7 @@ impl Ledger {
         by_wall.max(by_monotonic).max(0)
     }
 
-    /// How fresh memory is, without asking.
+    /// How fresh the caches are, without polling.
     pub(super) fn freshness_as_known(&self) -> Freshness {
         let age = self.confirmed_millis_ago();
         if age <= STALE_MILLIS { Freshness::Confirmed } else { Freshness::Stale(age) }
@@ -168,7 +168,7 @@ impl Ledger {
             Some(waiting.await)
         };
         let outcome = match watch {
-            // What was waited for has failed: asking again, one after the other, would fail as late.
+            // The poll of another request failed: if each waiting request polled too, they would fail one after the other.
             Some(_) if self.follower.failed_polls() != failed_before => Ok(()),
             Some(mut watch) if self.confirmed_millis_ago() > FRESH_MILLIS => {
                 self.poll_locked(&mut watch).await

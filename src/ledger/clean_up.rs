@@ -19,8 +19,8 @@ const DAY: i64 = 86_400;
 const BATCH: u32 = 500;
 
 impl Ledger {
-    /// Deletes, in small batches, replies that were saved for their day, the old end of the change log, mails that were
-    /// sent or have become pointless, and audit events older than `audit.keep_days`.
+    /// Deletes, in small batches, expired saved replies, the oldest entries of the change log, mails that were sent or are
+    /// too old to be sent, and audit events older than `audit.keep_days`.
     ///
     /// # Errors
     /// [`Error::Storage`]; what was deleted before it stays deleted.
@@ -31,7 +31,7 @@ impl Ledger {
         while storage.purge_mails(now - SENT_MAILS_KEPT, now - MAILS_KEPT, BATCH).await? >= u64::from(BATCH) {
         }
         if let Some(days) = self.kernel.policy.audit_keep_days {
-            // Events are named by their time, so the oldest are the first.
+            // The ids of events sort by time, so the oldest come first.
             let before = ids::ordered_id_floor((now - days * DAY).saturating_mul(1_000));
             while storage.purge_audit_events(&before, BATCH).await? >= u64::from(BATCH) {}
         }

@@ -1,9 +1,9 @@
 //! Whether this process's clock can be trusted (`docs/revocation.md`): how far it is from that of the database, and whether
 //! it was set.
 //!
-//! A wrong clock makes tokens that others refuse, and, far enough ahead, deletes what is still needed and retires keys
-//! that should sign. So beyond [`SKEW_MAX_MILLIS`] nothing is issued and no key is made, and after a leap nothing is
-//! deleted and no key is made until [`LEAP_WAIT_MILLIS`] have passed.
+//! With a wrong clock, tokens would be issued that others refuse; if it is far ahead, data that is still needed would be
+//! deleted, and keys that should sign would be retired. So beyond [`SKEW_MAX_MILLIS`] no token is issued and no key is
+//! created, and after a leap nothing is deleted and no key is created until [`LEAP_WAIT_MILLIS`] have passed.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -14,13 +14,13 @@ use crate::model::clock::{Clock, UnixSeconds};
 
 /// How far the clock may be from that of the database, in milliseconds.
 pub const SKEW_MAX_MILLIS: i64 = 30_000;
-/// By how much the clock may move against monotonic time between two looks at it.
+/// By how much the clock may move against monotonic time between two checks.
 const LEAP_MILLIS: i64 = 10_000;
-/// By how much the clock may have moved past the last instant that the database knows, at the start.
+/// By how much the clock may be past the last instant in the database at start.
 const LEAP_AT_START_SECONDS: i64 = 3_600;
 /// How long jobs wait after a leap, of monotonic time.
 const LEAP_WAIT_MILLIS: i64 = 600_000;
-/// No leap to wait for.
+/// There was no leap.
 const NEVER: i64 = i64::MIN;
 
 /// What is known of the clock of this process.
@@ -55,9 +55,9 @@ impl Clocks {
         clocks
     }
 
-    /// Looks whether the clock was set since the last time.
+    /// Checks whether the clock was set since the last check.
     pub(super) fn look(&self, clock: &dyn Clock) {
-        // Held to the end: the next look must see the wait that this look begins.
+        // Locked to the end: the next check must see the wait that this one starts.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let now = clock.both_millis();
         let before = std::mem::replace(&mut *last, now);
@@ -104,7 +104,7 @@ impl Ledger {
         self.clocks.ahead_millis.load(Ordering::Acquire)
     }
 
-    /// Whether the clock is near enough to that of the database to issue by it.
+    /// Checks that the clock is close enough to that of the database to issue tokens.
     ///
     /// # Errors
     /// [`Error::Clock`].
@@ -118,7 +118,7 @@ impl Ledger {
         ))
     }
 
-    /// Whether the clock may be trusted with what cannot be undone: to delete, and to make and retire keys.
+    /// Checks that the clock can be trusted for work that cannot be undone: deleting, and creating and retiring keys.
     ///
     /// # Errors
     /// [`Error::Clock`].
@@ -135,7 +135,7 @@ impl Ledger {
         ))
     }
 
-    /// The instant to keep in the database: none while the clock is doubtful, so that a restart does not hide it.
+    /// The last instant to write to the database: none while the clock is doubtful, so that a restart does not hide the leap.
     pub(super) fn instant_to_keep(&self) -> Option<UnixSeconds> {
         self.clock_must_be_settled().ok().map(|()| self.kernel.clock.now())
     }

@@ -15,7 +15,7 @@ use crate::storage::{StoredReply, Tx};
 /// How long a reply stays saved, in seconds.
 const SAVED_SECONDS: i64 = 24 * 60 * 60;
 
-/// A request with an `Idempotency-Key`: who asks for what, with which key and which body.
+/// A request with an `Idempotency-Key`: its caller, method, path, key and body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotentRequest {
     caller: String,

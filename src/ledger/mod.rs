@@ -1,5 +1,5 @@
 //! The ledger: what is written together with a change, in its transaction (audit event, mails, the saved reply),
-//! and the change counter by which every process keeps its memory in step with the database. For all other services.
+//! and the change counter with which every process keeps its caches up to date. For all other services.
 
 mod audit;
 mod cache;
@@ -51,7 +51,7 @@ impl Ledger {
             cache.invalidate_all(seq);
         }
         let ledger = Self { kernel, follower, clocks, vitals, caches };
-        // Compares the clock with that of the database before anything is made by it.
+        // Compares the clock with that of the database before it is used for anything.
         ledger.look_first().await?;
         Ok(ledger)
     }

@@ -10,7 +10,7 @@ use crate::model::client::ApiClient;
 use crate::model::mail::{Mail, MailKind};
 use crate::storage::{Changes, Tx};
 
-/// What a change is about, as the audit trail names it.
+/// The object of a change, for the audit trail.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject<'a> {
     pub(crate) workspace_id: Option<&'a str>,

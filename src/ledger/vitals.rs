@@ -1,5 +1,5 @@
-//! Whether this process can write, follows the database, and has the schema that it needs. Found out by jobs; who asks, as
-//! a probe does, is answered from memory.
+//! Whether this process can write, follows the database, and has the schema that it needs. Jobs find this out; a probe is
+//! answered from memory.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
@@ -8,15 +8,16 @@ use crate::kernel::Error;
 use crate::model::clock::Clock;
 use crate::model::histogram::Counted;
 
-/// How often a commit must have succeeded, in milliseconds. A process that commits nothing for so long makes one.
+/// The longest time without a successful commit, in milliseconds. A process that had nothing to commit then commits a
+/// heartbeat.
 pub const BEAT_MILLIS: u64 = 5_000;
-/// For how long the writer may be waited for before writing counts as failed: another process may be at a long change.
+/// How long waiting for the writer may take before writing counts as failed: another process may be making a long change.
 const WAIT_MAX_MILLIS: i64 = 15_000;
 /// How often the last instant is written, at least.
 const INSTANT_MILLIS: i64 = 60_000;
 /// A day in seconds.
 const DAY: i64 = 86_400;
-/// Nobody waits.
+/// Nothing waits for the writer.
 const NOT: i64 = i64::MAX;
 
 /// What is known of the database.
@@ -98,7 +99,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Finds out what the metrics show and a request for them must not ask the database for.
+    /// Reads from the database what the metrics show, because a request for the metrics must not use the database.
     async fn count_for_metrics(&self) -> Result<(), Error> {
         let (storage, now) = (&self.kernel.storage, self.kernel.clock.now());
         let (week, month) = storage.secrets_expiring(now, now + 7 * DAY, now + 30 * DAY).await?;
@@ -129,7 +130,7 @@ impl Ledger {
         self.kernel.storage.connections()
     }
 
-    /// Keeps the present as the last instant; the last thing that a serving process writes.
+    /// Writes the present time as the last instant; this is the last write of a serving process.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -137,7 +138,7 @@ impl Ledger {
         Ok(self.kernel.storage.beat(self.instant_to_keep()).await?)
     }
 
-    /// Why requests cannot be served now, as far as the last looks found; `None` if they can. The database is not asked.
+    /// Why requests cannot be served now, by the last checks; `None` if they can. Does not use the database.
     pub fn unwell(&self) -> Option<Unwell> {
         let waited = self.kernel.clock.monotonic_millis() - self.vitals.waiting_since.load(Ordering::Acquire);
         if self.follower.last_poll_failed() {
@@ -153,7 +154,7 @@ impl Ledger {
         }
     }
 
-    /// Whether the database had the schema of this program at the last look.
+    /// Whether the database had the schema of this program at the last check.
     pub fn schema_was_current(&self) -> bool {
         self.vitals.schema_is_current.load(Ordering::Acquire)
     }

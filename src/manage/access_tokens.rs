@@ -1,5 +1,5 @@
-//! `/v1/access-tokens` and `/v1/api-clients/{client_id}/access-tokens`: recorded tokens. A token itself is in one
-//! reply only, when it is generated.
+//! `/v1/access-tokens` and `/v1/api-clients/{client_id}/access-tokens`: recorded tokens. The token itself is only in the
+//! reply that generates it.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

@@ -26,12 +26,12 @@ use crate::services::Services;
 use crate::telemetry;
 use crate::tokens::{InactiveReason, Validity};
 
-const REQUEST_ONE: &str = "request one with scope=mintmark:manage or scope=mintmark:read and no other scope";
+const REQUEST_ONE: &str = "request one with scope=mintmark:manage or scope=mintmark:read, without products";
 
 /// A request whose caller has the permission that its handler needs: `Authorized<Reader>` to read, `Authorized<Manager>`
-/// to change. The body is not read yet, so that other callers are refused before it is.
+/// to change. The body has not been read yet: that of a refused request never is.
 pub struct Authorized<C> {
-    /// Who calls.
+    /// The caller.
     pub caller: C,
     /// The request.
     pub request: HttpRequest,
@@ -69,7 +69,7 @@ impl<C> Authorized<C> {
     /// The versions of a record that the request may change (`If-Match`, RFC 9110 §13.1.1).
     ///
     /// # Errors
-    /// 400 for a malformed header: to ignore it could change another version than the caller expects.
+    /// 400 for a malformed header: if it were ignored, the request could change another version than the caller expects.
     pub(crate) fn precondition(&self) -> Result<Precondition, Problem> {
         match IfMatch::of(&self.request) {
             IfMatch::Any => Ok(Precondition::None),
@@ -80,8 +80,8 @@ impl<C> Authorized<C> {
         }
     }
 
-    /// The path of this resource, the same however the request wrote it: from `/v1` on, with its parts decoded as the
-    /// routes see them.
+    /// The path of this resource from `/v1` on, with its parts decoded, so that it is the same for every spelling of the
+    /// path.
     pub fn resource(&self) -> String {
         let pattern = self.request.match_pattern().unwrap_or_default();
         let pattern = pattern.rfind("/v1/").and_then(|at| pattern.get(at..)).unwrap_or(&pattern);
@@ -118,13 +118,13 @@ impl<C: TryFrom<Caller, Error = Error> + 'static> FromRequest for Authorized<C> 
 async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
     let Some(services) = request.app_data::<Data<Services>>() else {
         tracing::error!("the management API is served without the services");
-        return Err(Problem::new(Kind::Unavailable, "The service is not complete"));
+        return Err(Problem::new(Kind::Unavailable, "The service is not ready"));
     };
     let token = bearer(request)?;
     let claims = services.issuer.verify_own(token).map_err(|error| {
         tracing::info!(reason = error.code(), "refused an access token");
         match error {
-            VerifyError::WrongAudience => not_for_us_alone(),
+            VerifyError::WrongAudience => wrong_audience(),
             _ if services.issuer.is_cut(token) => {
                 invalid_token(format!("The token is not valid: {}", bearer::cut(token)))
             }
@@ -133,7 +133,7 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
     })?;
     if claims.aud != [&*services.policy().audiences.issuer] {
         tracing::info!(reason = "other_audiences", "refused an access token");
-        return Err(not_for_us_alone());
+        return Err(wrong_audience());
     }
     let client = match services.tokens.validity(services.ledger.confirm().await?, &claims).await? {
         Validity::Active(client) => client,
@@ -184,8 +184,8 @@ fn invalid_token(detail: impl Into<String>) -> Problem {
         .with_header(header::WWW_AUTHENTICATE, format!(r#"{CHALLENGE}, error="invalid_token""#))
 }
 
-fn not_for_us_alone() -> Problem {
-    invalid_token(format!("The token's audience must be this service and no other: {REQUEST_ONE}"))
+fn wrong_audience() -> Problem {
+    invalid_token(format!("The token's only audience must be this service: {REQUEST_ONE}"))
 }
 
 fn invalid_request(detail: &str) -> Problem {

@@ -20,7 +20,7 @@ const LIMIT: usize = 256 * 1024;
 const TIME: Duration = Duration::from_secs(10);
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
-/// The media types that PATCH takes (RFC 5789 §3.1).
+/// The media types that PATCH accepts (RFC 5789 §3.1).
 const ACCEPT_PATCH: &str = "application/merge-patch+json, application/json";
 
 /// A body as bytes and as JSON.

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a POST that creates something and is repeated gets the reply to the first request, with the secret
+//! `Idempotency-Key`: a repeated POST that creates something gets the reply to the first request, including a secret
 //! (`docs/management-api.md`).
 //!
 //! While a request is running in this process, another one with its key is refused. Between processes the database
@@ -55,7 +55,7 @@ impl Reply {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        // Strings and a number, so this cannot fail; an empty reply could not be replayed.
+        // These are strings and a number, so this cannot fail; an empty reply could not be replayed.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
@@ -85,14 +85,14 @@ pub struct Running(Mutex<HashSet<Name>>);
 type Name = (String, String, String, String);
 
 impl Running {
-    /// Adds a request. `None` if one with the same name is running already.
+    /// Adds a request. `None` if the same request is already running.
     fn enter(self: &Arc<Self>, name: Name) -> Option<Turn> {
         let entered = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
         entered.then(|| Turn { running: Arc::clone(self), name })
     }
 }
 
-/// A running request. When it is dropped, another one with the same name may run.
+/// A running request. When it is dropped, the same request may run again.
 struct Turn {
     running: Arc<Running>,
     name: Name,
@@ -108,8 +108,8 @@ impl Drop for Turn {
 /// the request, `render` makes the reply for the new record, and `create` passes its argument to the use case.
 ///
 /// # Errors
-/// Those of `create`; 400 for an invalid key; 422 for a key that was used with another body; 409 while a request with the
-/// same name is running.
+/// Those of `create`; 400 for an invalid key; 422 for a key that was used with another body; 409 while the same request is
+/// running.
 pub async fn once<T>(
     call: &Authorized<Manager>,
     services: &Services,
@@ -150,7 +150,7 @@ pub async fn once<T>(
     }
 }
 
-/// The reply to an earlier request of that name, if there was one.
+/// The reply to an earlier identical request, if there was one.
 async fn replay(
     call: &Authorized<Manager>,
     services: &Services,
@@ -164,7 +164,7 @@ async fn replay(
         )),
         SavedReply::Reply(bytes) => match serde_json::from_slice::<Reply>(&bytes) {
             Ok(reply) => {
-                // It may hold a secret or a token that this one could not have asked for.
+                // The reply may contain a secret or a token that this caller could not have requested.
                 call.caller.must_hold_all(
                     &reply.permissions,
                     "this request was first answered to a token with more permissions than yours",

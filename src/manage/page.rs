@@ -1,4 +1,4 @@
-//! Query parameters, and lists cut into pages (`docs/management-api.md`).
+//! Query parameters and pages of lists (`docs/management-api.md`).
 //!
 //! A cursor is the position after which the next page begins, with a MAC over it, the list, the filters and the
 //! caller. So it works only for the same list, filters and caller.
@@ -31,7 +31,7 @@ impl Query {
     /// Reads the query.
     ///
     /// # Errors
-    /// 400 for too many parameters or one given twice, and for control characters or bytes that are no UTF-8.
+    /// 400 for too many parameters or one given twice, and for control characters or bytes that are not UTF-8.
     pub fn of(request: &HttpRequest) -> Result<Self, Problem> {
         if request.query_string().split('&').count() > PARAMETERS_MAX {
             return Err(Problem::parameter(format!("A query has at most {PARAMETERS_MAX} parameters")));
@@ -85,7 +85,7 @@ impl Query {
         }
     }
 
-    /// Takes `true` or `false`; left out is `false`.
+    /// Takes `true` or `false`; an absent parameter counts as `false`.
     ///
     /// # Errors
     /// 400 for anything else.
@@ -117,7 +117,7 @@ impl Query {
     /// Refuses parameters that were not taken. Call it last.
     ///
     /// # Errors
-    /// 400 with the name of one of them and of the parameters that there are.
+    /// 400 with the name of one of them and the names of the known parameters.
     pub fn finish(self) -> Result<(), Problem> {
         let Some((name, _)) = self.pairs.first() else { return Ok(()) };
         let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
@@ -133,10 +133,10 @@ fn shown(name: &str) -> String {
     format!("`{}`", name.chars().take(40).collect::<String>())
 }
 
-/// The page of a list that a request asks for.
+/// The page of a list that a request wants.
 #[derive(Debug)]
 pub struct PageRequest {
-    /// Which page.
+    /// The page.
     pub page: Page,
     binding: Vec<String>,
     path: String,
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_come_once_and_are_known() {
+    fn parameters_are_known_and_sent_once() {
         let mut taken = query("/v1/x?label=a%20b&force=true&since=2026-11-23T08:00:00+05:30").unwrap();
         assert_eq!(taken.take("label").as_deref(), Some("a b"));
         assert!(taken.flag("force").unwrap());
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_opens_what_it_was_given_for() {
+    fn a_cursor_opens_only_its_own_list() {
         let subkeys = RootKey::generate(&Random::new()).unwrap().subkeys();
         let bound = |parts: &[&str]| parts.iter().map(|&part| part.to_owned()).collect::<Vec<_>>();
         let here = bound(&["client:a", "/v1/products", "product", "gst"]);

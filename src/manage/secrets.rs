@@ -1,4 +1,4 @@
-//! `/v1/api-clients/{client_id}/secrets`: the secrets of a client. A secret itself is in one reply only, when it is created.
+//! `/v1/api-clients/{client_id}/secrets`: the secrets of a client. The secret itself is only in the reply that creates it.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

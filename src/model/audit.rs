@@ -133,15 +133,15 @@ impl Action {
 pub struct AuditEvent {
     /// UUIDv7.
     pub event_id: String,
-    /// When.
+    /// When it happened.
     pub at: UnixSeconds,
-    /// Who.
+    /// Who made the change.
     pub actor: Actor,
-    /// What, one of [`Action`]'s names.
+    /// What happened, one of [`Action`]'s names.
     pub action: String,
-    /// In which workspace; `None` for platform-wide records (products, signing keys).
+    /// The workspace; `None` for platform-wide records (products, signing keys).
     pub workspace_id: Option<String>,
-    /// On which API client.
+    /// The API client, if the change is about one.
     pub client_id: Option<String>,
     /// The id of the changed record.
     pub target: String,

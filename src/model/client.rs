@@ -1,4 +1,4 @@
-//! An API client: a confidential OAuth client of a workspace, and what it is allowed.
+//! An API client: a confidential OAuth client of a workspace, with its grants and rules.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,9 +20,9 @@ pub struct ApiClient {
     pub client_id: String,
     /// The workspace it belongs to.
     pub workspace_id: String,
-    /// What people call it, 1 to 200 characters.
+    /// Its display name, 1 to 200 characters.
     pub label: String,
-    /// What people say about it.
+    /// Free text about it.
     pub description: Option<String>,
     /// Granted product codes, sorted.
     pub products: Vec<String>,
@@ -30,7 +30,7 @@ pub struct ApiClient {
     pub permissions: Vec<Permission>,
     /// How long its tokens are valid.
     pub token_expiry: TokenExpiry,
-    /// Who is mailed about it.
+    /// The recipients of mails about it.
     pub notification_emails: Vec<String>,
     /// Source networks it may authenticate from; empty for any.
     pub allowed_ips: Vec<IpNet>,
@@ -38,13 +38,13 @@ pub struct ApiClient {
     pub signing_alg: Option<Alg>,
     /// From this instant on it may no longer authenticate, and none of its tokens is valid.
     pub expires_at: Option<UnixSeconds>,
-    /// Free string pairs of the administrator's.
+    /// Free pairs of strings, for the administrator.
     pub metadata: BTreeMap<String, String>,
     /// When it was disabled; `None` while active.
     pub disabled_at: Option<UnixSeconds>,
     /// How many of its tokens are valid at a time.
     pub active_tokens: ActiveTokens,
-    /// Raised to revoke all its stateless tokens.
+    /// A counter that is incremented to revoke all its stateless tokens.
     pub generation: i64,
     /// Where the status of its stateless tokens of this generation is published.
     pub slot: Option<Slot>,
@@ -64,7 +64,7 @@ pub struct ApiClient {
 pub enum ActiveTokens {
     /// Any number.
     Many,
-    /// One: a new token revokes the one before it, after this many seconds.
+    /// One: a new token revokes the previous one, after this many seconds.
     Replace {
         /// For how long the replaced token stays valid, in seconds.
         grace_seconds: i64,
@@ -77,8 +77,8 @@ impl ActiveTokens {
     /// The numbers that [`ActiveTokens::AtMost`] may have.
     pub const RANGE: RangeInclusive<i64> = 1..=1_000;
 
-    /// What a client has that does not say otherwise. Tokens that never expire pile up if their client asks at every
-    /// call, so these have a number.
+    /// The default. Tokens that never expire would pile up if their client requests one at every call, so for these the
+    /// default is a number.
     pub fn default_for(expiry: TokenExpiry) -> Self {
         if expiry.is_never() { Self::AtMost(20) } else { Self::Many }
     }
@@ -104,7 +104,7 @@ impl fmt::Display for ActiveTokens {
 }
 
 impl ApiClient {
-    /// Whether it may act at `now`, its workspace aside.
+    /// Whether it may act at `now`, apart from the state of its workspace.
     pub fn is_active(&self, now: UnixSeconds) -> bool {
         self.disabled_at.is_none() && self.expires_at.is_none_or(|at| at > now)
     }

@@ -1,4 +1,4 @@
-//! The description of a workspace, a product or an API client: free text in lines, as in docs/management-api.md.
+//! The description of a workspace, a product or an API client: free text of several lines (docs/management-api.md).
 
 use super::field_errors::FieldErrors;
 use super::member::Member;
@@ -6,7 +6,8 @@ use super::text;
 
 const MAX: usize = 500;
 
-/// Applies a change to a description. A text that shows nothing removes it. A text that breaks a rule is added to `errors`.
+/// Applies a change to a description. A text without visible characters removes it. An error is added to `errors` for a text
+/// that breaks a rule.
 pub(crate) fn apply(change: &Member<String>, description: &mut Option<String>, errors: &mut FieldErrors) {
     match change {
         Member::Absent => {}

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The shortest and the longest finite lifetime of a token, in seconds.
 pub const LIFETIME_RANGE: std::ops::RangeInclusive<i64> = 60..=31_536_000;
 
-/// The longest life of a token that carries a `mintmark:` scope, in seconds.
+/// The longest lifetime of a token with a `mintmark:` scope, in seconds.
 pub const PERMISSION_LIFETIME_MAX: i64 = 3600;
 
 /// The `token_expiry` of an API client: `{"mode":"after","seconds":3600}` or `{"mode":"never"}`.

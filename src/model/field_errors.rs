@@ -1,4 +1,4 @@
-//! What is wrong with the fields of a request. All of it is reported in one reply.
+//! The errors in the fields of a request, which are all reported in one reply.
 
 /// One invalid field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_detail_a_pointer_and_what_lies_below() {
+    fn one_detail_for_a_pointer_and_those_below_it() {
         let mut errors = FieldErrors::default();
         errors.add("/products/1", "must be a string");
         errors.add("/products/1", "is required");

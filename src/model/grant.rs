@@ -1,5 +1,5 @@
-//! What a client may be granted, and what it is granted: scope, products and audience, which always describe the
-//! same set (RFC 6749 §3.3, RFC 8707 §2).
+//! What a token can be granted, and what it is granted: scope, products and audience, which always describe the same set
+//! (RFC 6749 §3.3, RFC 8707 §2).
 
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ impl Grant {
     }
 }
 
-/// The values of the claims that say what a token grants, as JSON. Written once for all clients of the same offer.
+/// The values of the claims that depend on a grant, as JSON. Written once for all clients with the same grant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GrantClaims {
     /// `aud`: a string if there is one audience, otherwise an array (RFC 7519 §4.1.3).
@@ -108,17 +108,16 @@ pub struct Offer {
     pub whole: Grant,
     /// Its claims.
     pub whole_claims: GrantClaims,
-    /// `mintmark:read` of a client that holds `mintmark:manage` without it: granted to who asks for it, and not by
-    /// default.
+    /// `mintmark:read`, if the client has `mintmark:manage` but not `mintmark:read`: granted on request, not by default.
     pub included: Option<Grantable>,
 }
 
 /// The audiences that are not a product's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audiences {
-    /// Of products that name none: `tokens.default_audience`.
+    /// That of products without their own: `tokens.default_audience`.
     pub default: Arc<str>,
-    /// Of permissions: the issuer.
+    /// That of permissions: the issuer.
     pub issuer: Arc<str>,
 }
 
@@ -150,12 +149,12 @@ impl Offer {
         Self { parts, whole, whole_claims, included: is_included.then(|| grantable(Permission::Read)) }
     }
 
-    /// Everything that may be asked for by name.
+    /// Everything that may be requested by name.
     pub fn all(&self) -> impl Iterator<Item = &Grantable> + Clone {
         self.parts.iter().chain(&self.included)
     }
 
-    /// What has this scope token.
+    /// The item with this scope token.
     pub fn part(&self, scope: &str) -> Option<&Grantable> {
         self.all().find(|part| *part.scope == *scope)
     }

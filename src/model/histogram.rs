@@ -17,8 +17,8 @@ pub struct Histogram {
 /// What a [`Histogram`] has counted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Counted {
-    /// The upper bound of each bucket in seconds (the last one is [`f64::MAX`]), and how many were in it and in none
-    /// below.
+    /// The upper bound of each bucket in seconds (the last one is [`f64::MAX`]), and how many durations were in it and not
+    /// in a lower one.
     pub buckets: Vec<(f64, u64)>,
     /// All durations together, in seconds.
     pub sum: f64,

@@ -1,6 +1,6 @@
 //! Identifiers: their formats, and how they are made from random bytes that the caller provides.
 //!
-//! Everything generated uses `[A-Za-z0-9_-]` only, so that raw and form-encoded Basic are the same bytes.
+//! Everything generated has only characters of `[A-Za-z0-9_-]`, so that raw and form-encoded Basic are the same bytes.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -75,7 +75,7 @@ impl OrderedIds {
     }
 }
 
-/// A text that every id of [`OrderedIds`] from this instant on sorts after, and every earlier one before.
+/// A text that sorts before every id of [`OrderedIds`] from this instant on, and after every earlier one.
 pub fn ordered_id_floor(millis: i64) -> String {
     let millis = u64::try_from(millis).unwrap_or(0);
     format!("{:08x}-{:04x}", millis >> 16 & 0xffff_ffff, millis & 0xffff)
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn ordered_ids_sort_as_they_came_whatever_the_clock_does() {
+    fn ordered_ids_sort_in_order_of_creation_whatever_the_clock_does() {
         let ids = OrderedIds::default();
         let mut last = String::new();
         for n in 0..10_000_i64 {
@@ -131,7 +131,7 @@ mod tests {
             assert!(next > last && is_uuid(&next) && next.as_bytes()[14] == b'7', "{last} {next}");
             last = next;
         }
-        // A millisecond has room for 4096; more run ahead of the clock by as little as they must.
+        // A millisecond has room for 4096 ids; further ones use the following milliseconds.
         let ahead = Uuid::parse_str(&last).unwrap().get_timestamp().unwrap().to_unix().1;
         assert!(ahead <= 5_000_000 + 3_000_000, "{ahead}");
         let (before, at) = (uuid_v7(1_790_000_000_999, [255; 10]), uuid_v7(1_790_000_001_000, [0; 10]));

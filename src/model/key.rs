@@ -54,7 +54,7 @@ impl FromStr for Alg {
     }
 }
 
-/// Which tokens a key signs. Never-expiring tokens have keys of their own, since those must stay published.
+/// Which tokens a key signs. Never-expiring tokens have separate keys, because those must stay published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UseFor {
@@ -89,11 +89,11 @@ impl FromStr for UseFor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Published, not yet signing.
+    /// Published, but not signing yet.
     Pending,
     /// Published and signing.
     Active,
-    /// Published to verify only; the private half is destroyed.
+    /// Published only to verify tokens; the private key is destroyed.
     Retiring,
     /// No longer published.
     Gone,
@@ -122,7 +122,7 @@ impl FromStr for Phase {
     }
 }
 
-/// A signing key as stored. The private half is sealed and leaves this record when the key stops signing.
+/// A signing key as stored. The private key is sealed, and is removed from this record when the key stops signing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SigningKey {
     /// RFC 7638 thumbprint (SHA-256, base64url), the `kid`.
@@ -139,7 +139,7 @@ pub struct SigningKey {
     pub sealed_private: Option<Vec<u8>>,
     /// When it was generated or imported.
     pub created_at: UnixSeconds,
-    /// When it may begin to sign.
+    /// When it may start to sign.
     pub activates_at: UnixSeconds,
     /// When it stopped signing.
     pub retired_at: Option<UnixSeconds>,

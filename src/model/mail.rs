@@ -25,7 +25,7 @@ pub enum MailKind {
     TokensRevoked,
     /// The tokens signed by a key were revoked with it.
     KeyRevoked,
-    /// More happened than there are mails about: one row for all of it, which counts.
+    /// Too much happened for separate mails: one row with a count.
     Summary,
 }
 
@@ -54,9 +54,9 @@ pub struct Mail {
     pub mail_id: String,
     /// When it was queued.
     pub queued_at: UnixSeconds,
-    /// Which message.
+    /// The kind of message.
     pub kind: MailKind,
-    /// The address it goes to.
+    /// The address of the recipient.
     pub recipient: String,
     /// The client it is about.
     pub client_id: String,

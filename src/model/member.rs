@@ -12,10 +12,10 @@ pub enum Member<T> {
     Value(T),
 }
 
-/// A value of a member that takes words and whole numbers.
+/// A value of a member that accepts words and whole numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WordOrNumber {
-    /// A word; whether it is one that the member takes is for its rule to say.
+    /// A word; the rule of the member decides whether it is accepted.
     Word(String),
     /// A whole number.
     Number(i64),

@@ -1,6 +1,6 @@
-//! A page of a list: how many, after which item, and how many there are in all.
+//! A page of a list: its size, where it starts, and the number of items in the whole list.
 
-/// What part of a list is asked for. A list is ordered by a unique key.
+/// The part of a list that is requested. A list is ordered by a unique key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// At most this many items, 1 to 200.
@@ -53,7 +53,7 @@ impl<T> Items<T> {
         Self { total, ..Self::cut(all, page.limit, key) }
     }
 
-    /// A list that has no items, whatever the page.
+    /// A page of an empty list.
     pub fn none(page: &Page) -> Self {
         Self { items: Vec::new(), next_after: None, total: page.count.then_some(0) }
     }

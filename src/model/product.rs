@@ -9,7 +9,7 @@ pub struct Product {
     pub product: String,
     /// Display name.
     pub name: String,
-    /// What people say about it.
+    /// Free text about it.
     pub description: Option<String>,
     /// The audience (absolute URI) of tokens that carry it; `None` means `tokens.default_audience`.
     pub audience: Option<String>,
@@ -36,7 +36,7 @@ pub fn is_product_code(code: &str) -> bool {
 }
 
 /// Whether `text` may be an audience: an absolute URI without a fragment (RFC 8707 §2, RFC 3986 §4.3), in its own
-/// characters, at most 2000 of them. It is compared byte for byte, so nothing else is asked of it.
+/// characters, at most 2000 of them. It is compared byte for byte, so there are no other rules.
 pub fn is_audience(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else { return false };
     text.len() <= 2000

@@ -1,11 +1,11 @@
-//! What a client proved its identity with (RFC 6749 §2.3).
+//! The proof of a client's identity (RFC 6749 §2.3).
 //!
 //! A recorded token is written only if the proof it was requested with is still valid, so the proof is passed on to the
 //! statement that writes it.
 
 use std::sync::Arc;
 
-/// The credential that a client authenticated with. Every method adds a variant of its own.
+/// The credential with which a client authenticated. Each authentication method has its own variant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proof {
     /// One of its client secrets (RFC 6749 §2.3.1).

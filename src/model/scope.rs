@@ -14,10 +14,10 @@ pub enum Permission {
     /// Introspect any token within reach.
     #[serde(rename = "mintmark:introspect")]
     Introspect,
-    /// Change things; includes reading.
+    /// Change objects; includes reading.
     #[serde(rename = "mintmark:manage")]
     Manage,
-    /// Read things.
+    /// Read objects.
     #[serde(rename = "mintmark:read")]
     Read,
 }
@@ -55,8 +55,7 @@ impl FromStr for Permission {
     }
 }
 
-/// The scope tokens of `scope`. Spaces that separate nothing are ignored; without any token, none was requested (RFC 6749
-/// §3.2).
+/// The scope tokens of `scope`. Extra spaces are ignored. If there are no tokens, no scope was requested (RFC 6749 §3.2).
 pub fn tokens(scope: &str) -> impl Iterator<Item = &str> + Clone {
     scope.split(' ').filter(|token| !token.is_empty())
 }
@@ -81,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn spaces_that_separate_nothing_are_ignored() {
+    fn extra_spaces_are_ignored() {
         for (scope, expected) in
             [("", &[][..]), (" ", &[]), ("a", &["a"]), ("  b  a ", &["b", "a"]), ("a b", &["a", "b"])]
         {

@@ -59,12 +59,12 @@ pub fn is_well_formed(text: &str) -> bool {
         && from_base62(checksum) == Some(expected)
 }
 
-/// What is wrong with a text that was meant to be a secret of ours.
+/// What is wrong with a malformed client secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretFault {
-    /// There is white space at an end.
+    /// There is white space at one of its ends.
     WhiteSpace,
-    /// It is shorter or longer than a secret is.
+    /// It is shorter or longer than a secret.
     Length,
     /// It has a character that no secret has.
     Alphabet,
@@ -72,7 +72,7 @@ pub enum SecretFault {
     Checksum,
 }
 
-/// What is wrong with `text`. `None` for a well-formed secret, and for what does not begin like one.
+/// What is wrong with `text`. `None` for a well-formed secret, and for a text that does not begin like one.
 pub fn fault(text: &str) -> Option<SecretFault> {
     let trimmed = text.trim();
     let rest = trimmed.strip_prefix(PREFIX)?;
@@ -98,7 +98,7 @@ pub struct ClientSecret {
     pub mac: Vec<u8>,
     /// The last four characters of the plain secret.
     pub last_four: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: UnixSeconds,
     /// From this instant on it is no longer accepted.
     pub expires_at: Option<UnixSeconds>,

@@ -24,7 +24,7 @@ impl<'a> ListKind<'a> {
         }
     }
 
-    /// The key that the list ends with.
+    /// The key with which the list ends.
     pub fn kid(self) -> Option<&'a str> {
         match self {
             Self::Generations | Self::Expiring => None,
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_slot_of_a_list_is_given_out_once() {
+    fn every_slot_of_a_list_is_assigned_once() {
         for seed in [[0; 16], [0xff; 16], *b"0123456789abcdef"] {
             let mut seen = vec![false; SLOTS_PER_LIST as usize];
             for slot in Lease::new(1, seed, 0, SLOTS_PER_LIST) {
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_in_time_are_no_neighbours_in_the_list() {
+    fn consecutive_slots_are_not_adjacent_in_the_list() {
         let order: Vec<u32> = Lease::new(1, *b"0123456789abcdef", 0, 1000).map(|slot| slot.idx).collect();
         let near = order.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) < 1000).count();
         // By chance about 15 of 999 lie within 1000 of each other.

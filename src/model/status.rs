@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_stays_and_all_else_is_revoked() {
+    fn kept_tokens_stay_and_all_others_are_revoked() {
         let before = vec![0b10_00_00_00; PART_BYTES];
         let slot = |list, idx| Slot { list, idx };
         let kept = [slot(1, 4096), slot(2, 4095), slot(2, 4096), slot(2, 4103), slot(2, 8192)];
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_touches_its_slot_alone() {
+    fn a_mark_changes_only_its_slot() {
         let mut bits = vec![0b01_10_00_01; 4];
         assert!(mark(&mut bits, 4096, 4096 + 6, Mark::Revoke));
         assert_eq!(bits, [0b01_10_00_01, 0b01_01_00_01, 0b01_10_00_01, 0b01_10_00_01]);

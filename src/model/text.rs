@@ -32,8 +32,8 @@ pub(crate) fn apply_name(
     }
 }
 
-/// Whether `text` can be read and distinguished from others: the rule of [`check`], at least one visible character, and none that
-/// hides.
+/// Whether `text` can be read and distinguished from others: the rule of [`check`], at least one visible character, and no
+/// hidden ones.
 pub(crate) fn check_name(text: &str, length: RangeInclusive<usize>) -> Result<(), String> {
     check(text, length)?;
     if !has_visible(text) {
@@ -56,7 +56,7 @@ fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
 }
 
-/// Whether a joiner can be about this neighbour of it: nothing of ASCII is joined.
+/// Whether a joiner can belong to this neighbouring character: ASCII characters are never joined.
 fn is_joined(neighbour: Option<char>) -> bool {
     neighbour.is_some_and(|c| !c.is_ascii() && !c.is_whitespace() && !is_zero_width(c))
 }
@@ -78,14 +78,13 @@ pub(crate) fn check(text: &str, length: RangeInclusive<usize>) -> Result<(), Str
     Ok(())
 }
 
-/// Whether something of `text` shows: a character that is no white space, no mark of format, and none of those that are
-/// drawn as nothing.
+/// Whether `text` has a visible character: not white space, not a format character, and not one that is drawn as nothing.
 pub(crate) fn has_visible(text: &str) -> bool {
     text.chars().any(|c| {
         !c.is_whitespace()
             && !is_unprintable(c)
             && !is_zero_width(c)
-            // Fillers of Hangul, the empty pattern of Braille, vowels of Khmer that are not written, and selectors of forms.
+            // Hangul fillers, the blank Braille pattern, inherent Khmer vowels, and variation selectors.
             && !matches!(c,
                 '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180d}' | '\u{180f}' | '\u{2800}'
                 | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0100}'..='\u{e01ef}')
@@ -101,9 +100,8 @@ fn is_zero_width(c: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}')
 }
 
-/// Whether `text` may have several lines: at most `max` characters, line ends (LF, CR LF, CR) among them, and otherwise
-/// the rule of [`check`] without characters that nobody sees. Zero-width joiners may stay, since Indic scripts and emoji
-/// are written with them.
+/// The rule for text of several lines: at most `max` characters including line ends (LF, CR LF, CR), otherwise the rule of
+/// [`check`], and no invisible characters except zero-width joiners, which Indic scripts and emoji need.
 pub(crate) fn check_lines(text: &str, max: usize) -> Result<(), String> {
     let count = text.chars().count();
     if count > max {
@@ -193,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_shows_something_and_hides_nothing() {
+    fn a_name_has_a_visible_character_and_no_hidden_ones() {
         let applied = |text: &str| {
             let (mut name, mut errors) = ("old".to_owned(), FieldErrors::default());
             apply_name("/name", &Member::Value(text.to_owned()), &mut name, &mut errors);

@@ -41,7 +41,7 @@ pub struct RecordedToken {
 }
 
 impl RecordedToken {
-    /// Whether its own row says that it is live at `now`.
+    /// Whether it is live at `now` by its own row.
     pub fn is_live(&self, now: UnixSeconds) -> bool {
         self.revoked_at.is_none()
             && self.revoke_at.is_none_or(|at| at > now)

@@ -12,7 +12,7 @@ pub struct Workspace {
     pub workspace_id: String,
     /// Display name.
     pub name: String,
-    /// What people say about it.
+    /// Free text about it.
     pub description: Option<String>,
     /// When it was suspended; `None` while active.
     pub suspended_at: Option<UnixSeconds>,

@@ -1,6 +1,6 @@
 //! The errors of RFC 6749 §5.2, RFC 8707 §2 and RFC 7009 §2.2.1, and nothing else: code, fixed description, status, headers.
 //!
-//! Descriptions are constants, so that no byte of a request is echoed (§5.2 allows only some characters), but for the names
+//! Descriptions are constants, so that no byte of a request is repeated (§5.2 allows only some characters), except the names
 //! of scopes, whose characters were checked.
 
 use std::borrow::Cow;
@@ -24,7 +24,7 @@ pub enum OAuthError {
     InvalidRequest(&'static str),
     /// 401 `invalid_client`; the reply is the same for every reason.
     InvalidClient,
-    /// 401 `invalid_client` for what cannot be anybody's credentials, with what is wrong with it. Never depends on the
+    /// 401 `invalid_client` for credentials that cannot belong to any client, with what is wrong. Never depends on the
     /// client.
     MalformedCredentials(&'static str),
     /// 400 `unsupported_grant_type`.
@@ -118,7 +118,7 @@ impl OAuthError {
         })
     }
 
-    /// The database or the like failed. The cause is logged here, once, and is not in the reply.
+    /// The database or something similar failed. The cause is logged here, once, and is not in the reply.
     pub fn unavailable(error: &Error) -> Self {
         tracing::error!(failure = error.kind(), %error, "the request could not be served");
         Self::Unavailable
@@ -183,7 +183,7 @@ impl ResponseError for OAuthError {
             Self::ChangedAgain => {
                 response.insert_header((header::RETRY_AFTER, retry_after::AT_ONCE));
             }
-            // What is left of the body is not read, so the connection cannot be used again.
+            // The rest of the body is not read, so the connection cannot be used again.
             Self::TooSlow | Self::TooLarge | Self::EncodedBody => {
                 response.force_close();
             }

@@ -1,6 +1,6 @@
-//! Reads an `application/x-www-form-urlencoded` body as RFC 6749 §3.2 and appendix B want it: strictly, so that nothing
-//! is misread. Known parameters come at most once, empty ones count as absent, unknown ones are ignored. A body may be
-//! JSON instead ([`super::json_form`]).
+//! Reads an `application/x-www-form-urlencoded` body by RFC 6749 §3.2 and appendix B: strictly, so that nothing is
+//! misread. Known parameters may be sent once, empty ones count as absent, unknown ones are ignored. The body may also be
+//! JSON ([`super::json_form`]).
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::http::connection::PendingBody;
 
 /// The media type of a form.
 const FORM: &str = "application/x-www-form-urlencoded";
-/// The other media type that is taken.
+/// The other accepted media type.
 const JSON: &str = "application/json";
 
 /// The largest body of an OAuth request, in bytes.
@@ -23,7 +23,7 @@ const BODY_LIMIT: usize = 64 * 1024;
 const NOT_UTF8_FORM: OAuthError =
     OAuthError::InvalidRequest("the body is not a UTF-8 form: check percent-encoding, without NUL bytes");
 
-/// A body as its media type says it is to be read.
+/// A body, by its media type.
 #[derive(Debug)]
 pub(super) enum Body {
     /// A form.
@@ -46,7 +46,7 @@ pub(super) async fn read(
         "send Content-Type: application/x-www-form-urlencoded with a form, or application/json",
     ))?;
     let bytes = body::without_mark(body::read(headers, pending, BODY_LIMIT, time).await?);
-    // What is ASCII reads the same in UTF-8, whatever charset a client names out of habit.
+    // ASCII is the same in UTF-8, whatever charset the client names.
     if !media_type.is_utf8 && !bytes.is_ascii() {
         return Err(OAuthError::InvalidRequest("the body is not in UTF-8: send it in UTF-8"));
     }
@@ -87,7 +87,7 @@ pub(super) fn each(
     mut take: impl FnMut(&str, Cow<'_, str>) -> Result<(), OAuthError>,
 ) -> Result<(), OAuthError> {
     let body = std::str::from_utf8(body).map_err(|_| NOT_UTF8_FORM)?;
-    // It would be read as part of the last value, of the secret or the grant type for example.
+    // It would be part of the last value, for example of the secret or the grant type.
     if body.ends_with(['\n', '\r']) {
         return Err(OAuthError::InvalidRequest("the form ends with a line end: send it without"));
     }

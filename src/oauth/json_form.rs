@@ -1,5 +1,5 @@
-//! Reads a request whose parameters are the members of a JSON object, since ERPs without a form encoder send them so. No
-//! RFC asks for it. It is as strict as [`super::form`]: what could be read in two ways is refused.
+//! Reads a request whose parameters are the members of a JSON object, because ERPs without a form encoder send such
+//! requests. No RFC requires it. It is as strict as [`super::form`]: a body that could be read in two ways is refused.
 
 use std::borrow::Cow;
 
@@ -16,21 +16,21 @@ const DEPTH: usize = 8;
 pub struct Member {
     /// The error if it has a value of another type.
     pub must_be: &'static str,
-    /// Whether an array of strings is taken too, which repeats the parameter.
+    /// Whether an array of strings is accepted too, which repeats the parameter.
     pub repeats: bool,
 }
 
 impl Member {
-    /// One that is a string.
+    /// A member that has to be a string.
     pub const fn string(must_be: &'static str) -> Self {
         Self { must_be, repeats: false }
     }
 }
 
-/// Goes through the members of a body that `known` knows. `null` counts as an empty value, and so as left out.
+/// Goes through the members of a body that `known` knows. `null` counts as an empty value, and so as absent.
 ///
 /// # Errors
-/// `invalid_request` for what is not such an object, for a known member of another type, or what `take` refuses.
+/// `invalid_request` for a body that is not such an object, for a known member of another type, or if `take` refuses.
 pub(super) fn each(
     body: &[u8],
     known: impl Fn(&str) -> Option<Member>,
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn t20_what_is_not_such_an_object_is_refused() {
+    fn t20_other_json_is_refused() {
         for bad in [
             "",
             " ",

@@ -1,7 +1,8 @@
 //! Authorization server metadata (RFC 8414), at both well-known paths. It names only what is supported.
 //!
 //! No `id_token_…` member: some verifiers take it for an allow-list of algorithms. RFC 8414 §3.2 has no empty arrays, so
-//! `response_types_supported` is left out; at the path of `OpenID` Connect Discovery two members say what its parsers insist on.
+//! `response_types_supported` is left out. At the path of `OpenID` Connect Discovery there are two more members, which its
+//! parsers require.
 //! The issuer comes from the settings, never from the request.
 
 use actix_web::http::header::{self, HeaderValue};
@@ -15,7 +16,7 @@ use crate::model::key::Alg;
 use crate::model::scope::Permission;
 use crate::tokens::STATUS_LISTS_PATH;
 
-/// The documents, made once.
+/// The documents, created once.
 #[derive(Debug)]
 pub struct Metadata {
     /// At `/.well-known/oauth-authorization-server`.

@@ -1,4 +1,4 @@
-//! What is answered near the endpoints: a token request at a path that other services use, and a browser at the root.
+//! Answers requests that miss the endpoints: a token request at a path that other services use, and a browser at the root.
 
 use actix_web::http::header;
 use actix_web::http::{Method, StatusCode};
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::error::no_store;
 use crate::config::Settings;
 
-/// Where clients look for the token endpoint by guess, below the path of the issuer.
+/// Paths at which clients guess the token endpoint, below the path of the issuer.
 const GUESSES: [&str; 6] = ["/", "/token", "/token/", "/oauth/token", "/oauth/token/", "/oauth2/token/"];
 
 /// The answer to a request that has no route, if it looks for the token endpoint or is at the root.
@@ -35,7 +35,7 @@ pub(crate) fn answer(request: &HttpRequest) -> Option<HttpResponse> {
     }
 }
 
-/// 404 in the words of RFC 6749 §5.2, since that is what such a client reads.
+/// 404 in the form of RFC 6749 §5.2, which such a client understands.
 fn not_here(issuer: &str) -> HttpResponse {
     let mut response = HttpResponse::NotFound();
     no_store(&mut response);

@@ -1,4 +1,4 @@
-//! A token that a client presents, of which something is asked (RFC 7662 §2.1, RFC 7009 §2.1).
+//! A token that a client sends to have it introspected or revoked (RFC 7662 §2.1, RFC 7009 §2.1).
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -19,7 +19,7 @@ pub struct PresentedToken {
 }
 
 impl PresentedToken {
-    /// The token; [`Form::complete`] has seen that it is there.
+    /// The token; [`Form::complete`] has checked that it was sent.
     pub(super) fn token(&self) -> &str {
         self.token.get().unwrap_or_default()
     }

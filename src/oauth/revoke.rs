@@ -43,7 +43,7 @@ async fn revoke(
     let claims = match services.issuer.verify_to_revoke(*caller.confirmation(), token) {
         Ok(claims) => claims,
         Err(_) if services.issuer.is_other_kind(token) => return Err(OAuthError::UnsupportedTokenType),
-        // It opens nothing, which is all that was asked for (RFC 7009 §2.2).
+        // It is not valid, which is what the client wants (RFC 7009 §2.2).
         Err(error) => {
             tracing::debug!(reason = error.code(), "the token to revoke is not valid");
             return Ok(());

@@ -80,7 +80,7 @@ impl From<StatusListError> for Refusal {
                 );
             }
             StatusListError::Unavailable(error) => {
-                tracing::error!(failure = error.kind(), %error, "a status list cannot be had");
+                tracing::error!(failure = error.kind(), %error, "a status list cannot be read");
             }
         }
         Self::Unavailable

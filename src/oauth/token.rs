@@ -152,12 +152,12 @@ fn success(issued: &Issued<'_>, never_expires_in: Option<i64>) -> Result<HttpRes
         .body(body))
 }
 
-/// RFC 6749 §5.1. Clients keep a token for as long as `expires_in` says, so one that never expires has it too.
+/// RFC 6749 §5.1. Clients keep a token for `expires_in` seconds, so a token that never expires has it too.
 fn reply(issued: &Issued<'_>, never_expires_in: Option<i64>) -> std::io::Result<Vec<u8>> {
     let Issued { access_token, expires_in, grant } = issued;
     // The names and the number take less than 128 bytes.
     let mut body = Vec::with_capacity(access_token.len() + grant.scope.len() + 128);
-    // A JWT is base64url and dots, which JSON takes as they are; so it is not searched for characters to escape.
+    // A JWT has only base64url and dots, so it is not searched for characters to escape.
     write!(body, r#"{{"access_token":"{access_token}","token_type":"Bearer","#)?;
     if let Some(expires_in) = expires_in.or(never_expires_in) {
         write!(body, r#""expires_in":{expires_in},"#)?;

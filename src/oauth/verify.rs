@@ -1,9 +1,10 @@
 //! `/oauth2/verify`, any method: checks the token of a request for a proxy in front of another service (forward-auth with
 //! nginx `auth_request`, Traefik, Caddy, Envoy; `docs/forward-auth.md`).
 //!
-//! 200, 401, 403 or 503, and nothing else: nginx turns the rest into 500. So nothing of the request is refused but its
-//! token and its query, no body is read, and none is sent. (A head that HTTP itself does not take never gets here.) The
-//! headers of a reply are bounded by the length of a token, [`mintmark_verifier::MAX_TOKEN_BYTES`]. The words of a refusal are those of RFC 6750 §3.
+//! The status is 200, 401, 403 or 503: nginx turns all others into 500. So a request is refused only for its token and its
+//! query; no body is read, and none is sent. (A head that is not acceptable as HTTP never gets here.) The headers of a reply
+//! are bounded by the length of a token, [`mintmark_verifier::MAX_TOKEN_BYTES`]. The challenge of a refusal follows RFC 6750
+//! §3.
 
 use std::borrow::Cow;
 
@@ -30,7 +31,7 @@ const PRODUCTS: HeaderName = HeaderName::from_static("x-mintmark-products");
 const SCOPE: HeaderName = HeaderName::from_static("x-mintmark-scope");
 const TOKEN_ID: HeaderName = HeaderName::from_static("x-mintmark-token-id");
 
-/// The headers besides `Authorization` in which a token is accepted (`verify.token_headers`).
+/// The headers in which a token is accepted, in addition to `Authorization` (`verify.token_headers`).
 #[derive(Debug, Default)]
 pub struct TokenHeaders(Box<[HeaderName]>);
 
@@ -47,9 +48,9 @@ impl TokenHeaders {
 enum Refusal {
     /// It has no token.
     NoToken,
-    /// It brings none that holds; the text says what to do.
+    /// Its token is not valid; the text says what to do.
     InvalidToken(Cow<'static, str>),
-    /// Its token does not open these products.
+    /// Its token does not include these products.
     LacksProducts(String),
     /// The proxy sent a query that is not one of products.
     MalformedQuery,
@@ -80,7 +81,7 @@ pub async fn any(request: HttpRequest, door: Data<Door>) -> HttpResponse {
 async fn claims(request: &HttpRequest, door: &Door) -> Result<AccessTokenClaims, Refusal> {
     let services = &door.services;
     let token = presented(request.headers(), &door.token_headers.0)?;
-    // Before the token is verified, since the keys in memory may be out of date as well.
+    // Before the token is verified, because the cached keys may be out of date too.
     let confirmed = services.ledger.confirm().await.map_err(|error| unavailable(&error))?;
     let claims = services.issuer.verify_any_audience(confirmed, token).map_err(|error| {
         tracing::info!(reason = error.code(), "refused an access token");

@@ -25,7 +25,7 @@ pub struct NewSigningKey {
     pub parse_errors: FieldErrors,
 }
 
-/// Does not print the private key.
+/// Without the private key.
 impl fmt::Debug for NewSigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NewSigningKey")

@@ -1,4 +1,4 @@
-//! A minimal DER reader (X.690), to find out what kind of private key a block holds and to read RSA numbers.
+//! A minimal DER reader (X.690), to find out which kind of private key a block contains and to read RSA numbers.
 
 /// Universal and context tags as they occur in keys.
 pub(super) const INTEGER: u8 = 0x02;

@@ -1,4 +1,4 @@
-//! Signing keys as JSON, for the management API and the command line. The private half is no part of it.
+//! Signing keys as JSON, for the management API and the command line, without the private key.
 
 use serde::{Serialize, Serializer};
 

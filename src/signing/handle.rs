@@ -17,7 +17,7 @@ use crate::model::key::{Alg, UseFor};
 pub enum TokenTyp {
     /// `at+jwt`: an access token by RFC 9068.
     AccessToken,
-    /// `JWT`: an access token without `exp`, which RFC 9068 does not know.
+    /// `JWT`: an access token without `exp`, which RFC 9068 does not allow.
     Jwt,
     /// `statuslist+jwt`: a Token Status List (draft-ietf-oauth-status-list-21 §5.1).
     StatusList,
@@ -48,7 +48,7 @@ pub struct SigningHandle {
 }
 
 impl SigningHandle {
-    /// Writes the headers of a parsed key.
+    /// A handle for a parsed key, with its headers.
     pub fn new(pair: KeyPair, use_for: UseFor) -> Arc<Self> {
         let header = |typ: TokenTyp| {
             let json =
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn jsonwebtoken_accepts_what_is_signed() {
+    fn jsonwebtoken_accepts_the_signatures() {
         mintmark_verifier::provider::install();
         let claims = json!({"sub": "cl_x", "exp": 253_402_300_799_i64, "aud": "https://api.example.com"});
         for (key, algorithm) in [

@@ -73,10 +73,8 @@ pub enum ImportFault {
         /// What the block holds.
         found: KeyKind,
     },
-    /// A P-256 key without its public half.
-    #[error(
-        "lacks the public half of the key: add it with `openssl ec -in FILE | openssl pkey -out pkcs8.pem`"
-    )]
+    /// A P-256 key without its public key.
+    #[error("lacks the public key: add it with `openssl ec -in FILE | openssl pkey -out pkcs8.pem`")]
     EcWithoutPublic,
     /// An RSA key of a size that is not accepted.
     #[error("contains an RSA key of {0} bits: use 2048 to 4096 bits, in steps of 512")]
@@ -107,7 +105,7 @@ pub enum Label {
     Encrypted,
     /// `OPENSSH PRIVATE KEY`.
     OpenSsh,
-    /// `PUBLIC KEY`, `CERTIFICATE` and the like: no private half in it.
+    /// `PUBLIC KEY`, `CERTIFICATE` and similar, without a private key.
     Public,
     /// Anything else.
     Unknown,
@@ -138,7 +136,7 @@ impl fmt::Display for Label {
             Self::OpenSsh => {
                 "is in OpenSSH format: convert a copy of it with `ssh-keygen -p -m PKCS8 -f COPY` and send that"
             }
-            Self::Public => "contains no private key: send the private half, in a block that begins -----BEGIN PRIVATE KEY-----",
+            Self::Public => "contains no private key: send the private key, in a block that begins -----BEGIN PRIVATE KEY-----",
             Self::Unknown => "contains another kind of block: it must begin -----BEGIN PRIVATE KEY-----",
         })
     }

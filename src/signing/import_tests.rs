@@ -1,4 +1,4 @@
-//! What OpenSSL and others write, taken or refused. The keys are made at test time and thrown away.
+//! Which of the files that OpenSSL and others write are accepted. The keys are generated during the tests.
 
 use super::super::sample::{GENERATE_EC, GENERATE_ED, RSA, openssl};
 use super::*;
@@ -8,7 +8,7 @@ fn fault(alg: Alg, pem: &str) -> ImportFault {
 }
 
 #[test]
-fn what_openssl_writes_is_taken() {
+fn keys_from_openssl_are_accepted() {
     for (alg, pem) in [
         (Alg::ES256, openssl(GENERATE_EC, "")),
         (Alg::EdDSA, openssl(GENERATE_ED, "")),
@@ -41,12 +41,12 @@ fn an_encrypted_key_is_refused_with_the_command_that_decrypts_it() {
 }
 
 #[test]
-fn a_public_key_is_no_private_key() {
+fn a_public_key_is_refused() {
     assert_eq!(fault(Alg::RS256, &openssl("pkey -pubout", &RSA)), ImportFault::Label(Label::Public));
 }
 
 #[test]
-fn one_block_and_nothing_else() {
+fn anything_but_a_single_block_is_refused() {
     let pem = openssl(GENERATE_ED, "");
     assert_eq!(fault(Alg::EdDSA, &format!("{pem}{pem}")), ImportFault::Several);
     assert_eq!(fault(Alg::EdDSA, &openssl("ecparam -name prime256v1 -genkey", "")), ImportFault::Several);
@@ -56,7 +56,7 @@ fn one_block_and_nothing_else() {
 }
 
 #[test]
-fn text_that_is_no_pem_is_refused() {
+fn text_that_is_not_pem_is_refused() {
     let pem = openssl(GENERATE_ED, "");
     for text in [
         "",
@@ -74,7 +74,7 @@ fn text_that_is_no_pem_is_refused() {
 }
 
 #[test]
-fn a_key_of_another_kind_is_refused_by_name() {
+fn a_key_of_another_kind_is_named_in_the_refusal() {
     let p384 = openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384", "");
     let explicit = openssl(&format!("{GENERATE_EC} -pkeyopt ec_param_enc:explicit"), "");
     for (alg, pem, found) in [

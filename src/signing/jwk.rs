@@ -1,4 +1,4 @@
-//! The public half of a signing key: a JWK (RFC 7517, RFC 7518 §6, RFC 8037 §2) named by its thumbprint (RFC 7638).
+//! The public key of a signing key: a JWK (RFC 7517, RFC 7518 §6, RFC 8037 §2) named by its thumbprint (RFC 7638).
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

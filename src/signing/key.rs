@@ -31,7 +31,7 @@ impl KeyPair {
         Ok(Self { alg, private, public: PublicJwk::new(alg, &numbers) })
     }
 
-    /// Opens the private half of a stored key. `Ok(None)` once it has none.
+    /// Opens the private key of a stored key. `Ok(None)` once it has none.
     pub fn open(stored: &SigningKey, subkeys: &Subkeys) -> Result<Option<Self>, KeyError> {
         let Some(sealed) = &stored.sealed_private else { return Ok(None) };
         let unusable = |why| KeyError::Unusable { kid: stored.kid.clone(), why };
@@ -39,7 +39,7 @@ impl KeyPair {
             subkeys.open_private_key(&stored.kid, stored.alg, sealed).map_err(|e| unusable(e.to_string()))?;
         let pair = Self::from_pkcs8(stored.alg, &pkcs8).map_err(|e| unusable(e.to_string()))?;
         if pair.kid() != stored.kid {
-            return Err(unusable("its private half belongs to another kid".to_owned()));
+            return Err(unusable("its private key belongs to another kid".to_owned()));
         }
         Ok(Some(pair))
     }
@@ -54,7 +54,7 @@ impl KeyPair {
         &self.public.kid
     }
 
-    /// The public half.
+    /// The public key.
     pub fn public(&self) -> &PublicJwk {
         &self.public
     }
@@ -116,7 +116,7 @@ impl NewKey {
         self.pair
     }
 
-    /// The record to store, with the private half sealed.
+    /// The record to store, with the private key sealed.
     pub fn into_record(
         self,
         use_for: UseFor,

@@ -1,4 +1,4 @@
-//! Keys made, imported, sealed and opened again; signatures checked by ring's own verifier.
+//! Keys are generated, imported, sealed and opened again; signatures are checked by ring's own verifier.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -141,7 +141,7 @@ fn a_key_whose_halves_do_not_fit_is_refused() {
 }
 
 #[test]
-fn debug_shows_the_name_alone() {
+fn debug_shows_only_the_name() {
     let key = NewKey::generate(Alg::EdDSA).unwrap();
     assert_eq!(format!("{key:?}"), format!("NewKey {{ kid: {:?}, .. }}", key.kid()));
 }

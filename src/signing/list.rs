@@ -20,8 +20,8 @@ impl Signing {
     /// # Errors
     /// [`Error::Denied`], [`Error::Storage`].
     pub async fn signing_keys(&self, caller: &Reader, page: &Page) -> Result<Items<KeyRecord>, Error> {
-        // They are few and all read anyway. The place of a key that left since the page before is still known by its
-        // instant.
+        // There are few keys, and all are read anyway. If the key at which the last page ended is gone, its instant still
+        // says where to continue.
         Ok(Items::cut_whole(self.published_keys(caller).await?, page, place_in_list))
     }
 
@@ -40,7 +40,7 @@ impl Signing {
         let (keys, _) = self.kernel.storage.signing_keys().await?;
         let now = self.kernel.clock.now();
         let live = self.kernel.storage.live_tokens_by_kid(now).await?;
-        // The step that is due may be taken a moment later; the keys sign by it at once.
+        // A step that is due may be taken a moment later, but the keys follow it at once.
         Ok(rotation::in_force(keys, now)
             .into_iter()
             .map(|key| KeyRecord { live_tokens: live_tokens_of(&live, &key.kid), key })

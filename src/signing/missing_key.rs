@@ -25,7 +25,7 @@ impl fmt::Display for MissingKey {
     }
 }
 
-/// The request that creates or, where this build cannot generate such keys, imports one.
+/// The request that creates such a key, or imports one if this build cannot generate it.
 pub(super) fn how_to_create(alg: Alg, use_for: UseFor) -> String {
     let use_for = use_for.as_str();
     if GENERATES_RSA || !alg.is_rsa() {

@@ -1,5 +1,5 @@
-//! What kind of key a PKCS#8 block (RFC 5958) holds, before a library parses it. For [`super::import`], whose messages name
-//! it.
+//! What kind of key a PKCS#8 block (RFC 5958) contains, found out before a library parses it. For the messages of
+//! [`super::import`].
 
 use std::fmt;
 
@@ -16,9 +16,9 @@ pub enum KeyKind {
     },
     /// `id-RSASSA-PSS`: an RSA key that is bound to PSS parameters.
     RsaPss,
-    /// P-256 with its public half.
+    /// P-256 with its public key.
     P256,
-    /// P-256 without it.
+    /// P-256 without its public key.
     EcWithoutPublic,
     /// Another curve, or one that is spelled out instead of named.
     OtherCurve,
@@ -90,7 +90,7 @@ fn modulus_bits(rsa_private_key: &[u8]) -> Option<usize> {
     Some(modulus.len() * 8 - modulus.first()?.leading_zeros() as usize)
 }
 
-/// Whether an `ECPrivateKey` (RFC 5915 §3) carries its public half; `None` for anything else.
+/// Whether an `ECPrivateKey` (RFC 5915 §3) contains its public key; `None` for anything else.
 fn has_public(ec_private_key: &[u8]) -> Option<bool> {
     let mut elements = der::sequence(ec_private_key)?;
     while let Some((tag, _)) = elements.next() {

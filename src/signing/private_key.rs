@@ -1,4 +1,4 @@
-//! The private half of a signing key, parsed once: ring by default, aws-lc with the feature `aws-lc`.
+//! The private key of a signing key, parsed once: ring by default, aws-lc with the feature `aws-lc`.
 //!
 //! For [`super::key`]. Both libraries have the same interface, and every difference between them is in this file. aws-lc
 //! also generates RSA keys, which ring cannot.
@@ -46,17 +46,17 @@ pub(super) enum PrivateKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rejected(pub(super) String);
 
-/// A signature could not be made: the operating system gave no random bytes.
+/// The signature failed because the operating system gave no random bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the signature could not be made: the operating system gives no random bytes")]
 pub struct SignError;
 
 impl PrivateKey {
-    /// Parses PKCS#8 DER. Checks that both halves of the key belong together.
+    /// Parses PKCS#8 DER. Checks that the private and the public key belong together.
     pub(super) fn parse(alg: Alg, pkcs8: &[u8]) -> Result<Self, Rejected> {
         match alg {
             Alg::ES256 => Ok(Self::Ec(parse_ec(pkcs8)?, SystemRandom::new())),
-            // OpenSSL writes version 1, without a public half to check against.
+            // OpenSSL writes version 1, without a public key to check against.
             Alg::EdDSA => Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8)
                 .map(Self::Ed)
                 .map_err(|e| Rejected(e.to_string())),
@@ -70,7 +70,7 @@ impl PrivateKey {
         Ok(Self::Rsa(pair, padding, SystemRandom::new()))
     }
 
-    /// The public half; `None` if the library returns it in an unexpected form.
+    /// The public key; `None` if the library returns it in an unexpected form.
     pub(super) fn public(&self) -> Option<PublicNumbers> {
         match self {
             Self::Ec(pair, _) => PublicNumbers::from_point(pair.public_key().as_ref()),

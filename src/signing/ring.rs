@@ -1,4 +1,4 @@
-//! The keys as requests read them: a snapshot that is replaced whole and read without a lock.
+//! The keys as requests read them: a snapshot that is replaced as a whole and read without a lock.
 //!
 //! For `issuance` (the key to sign with, the keys to verify our own tokens), the JWK Set endpoint (RFC 7517 §5) and
 //! metrics. Loaded at start and whenever the change counter says that keys changed.
@@ -36,7 +36,7 @@ pub struct KeyRing {
     subkeys: Arc<Subkeys>,
     default_alg: Alg,
     snapshot: ArcSwap<Snapshot>,
-    /// Held while a snapshot is made, so that an older one never replaces a newer.
+    /// Locked while a snapshot is created, so that an older one never replaces a newer one.
     loading: Mutex<()>,
     /// How long signing took, in the order of [`Alg::ALL`].
     signing: [Histogram; Alg::ALL.len()],
@@ -53,9 +53,9 @@ struct Snapshot {
 }
 
 struct Signer {
-    /// From when it may sign; an active one whatever the clock says.
+    /// From when it may sign. An active key may sign whatever the clock says.
     from: UnixSeconds,
-    /// When it began, as stored.
+    /// When it started to sign, as stored.
     since: UnixSeconds,
     handle: Arc<SigningHandle>,
 }
@@ -69,7 +69,7 @@ pub struct Published {
     pub use_for: UseFor,
     /// Its phase as stored.
     pub phase: Phase,
-    /// When it signs from.
+    /// The instant from which it signs.
     pub activates_at: UnixSeconds,
 }
 
@@ -89,8 +89,8 @@ impl KeyRing {
     /// Replaces the snapshot by the stored keys as read when the change counter had the value `as_of`. Only keys that are
     /// new are opened and parsed. A read older than the last one is ignored.
     ///
-    /// Returns the keys that cannot be used; the others are in the new snapshot. A key with a damaged private half still
-    /// verifies, one with a damaged public half is left out.
+    /// Returns the keys that cannot be used; the others are in the new snapshot. A stored key with a damaged private key still
+    /// verifies, one with a damaged public key is left out.
     #[must_use = "a key that cannot be used must be reported"]
     pub fn load(&self, stored: &[SigningKey], as_of: i64) -> Vec<KeyError> {
         let _loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,7 +105,7 @@ impl KeyRing {
             match PublicJwk::parse(key.alg, &key.public_jwk) {
                 Some(public) if public.kid == key.kid => publish.push((key, public)),
                 _ => {
-                    let why = "its public half is damaged: restore its row from a backup".to_owned();
+                    let why = "its public key is damaged: restore its row from a backup".to_owned();
                     faults.push(KeyError::Unusable { kid: key.kid.clone(), why });
                     continue;
                 }
@@ -144,7 +144,7 @@ impl KeyRing {
         Alg::ALL.iter().zip(&self.signing).map(|(alg, times)| (alg.as_str(), times.counted())).collect()
     }
 
-    /// Since when the key has signed that signs tokens of this class by the default algorithm at `now`.
+    /// Since when the key has signed that signs tokens of this class with the default algorithm at `now`.
     pub fn signs_since(&self, use_for: UseFor, now: UnixSeconds) -> Option<UnixSeconds> {
         let signs = |signer: &&Signer| {
             signer.handle.alg() == self.default_alg
@@ -214,7 +214,7 @@ impl KeyRing {
             return Ok(Some(Arc::clone(&known.handle)));
         }
         let Some(pair) = KeyPair::open(key, &self.subkeys)? else {
-            let why = "its private half is missing: restore its row from a backup".to_owned();
+            let why = "its private key is missing: restore its row from a backup".to_owned();
             return Err(KeyError::Unusable { kid: key.kid.clone(), why });
         };
         Ok(Some(SigningHandle::new(pair, key.use_for)))

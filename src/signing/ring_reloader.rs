@@ -18,7 +18,7 @@ pub(crate) struct RingReloader {
     changed: AtomicBool,
 }
 
-/// A reload under way. If it fails or is cancelled, the change stays noted.
+/// A reload in progress. If it fails or is cancelled, the change is still recorded as not loaded.
 struct Reload<'a> {
     changed: &'a AtomicBool,
     is_done: bool,
@@ -40,7 +40,7 @@ impl RingReloader {
     /// Reads the stored keys into the ring.
     pub(super) async fn reload(&self) -> Result<(), Error> {
         let (keys, as_of) = self.kernel.storage.signing_keys().await?;
-        // The other keys are in the ring: a damaged one must not take them out of service.
+        // The other keys are in the ring: a damaged key must not make them unusable.
         for fault in self.ring.load(&keys, as_of) {
             tracing::error!("{fault}");
         }

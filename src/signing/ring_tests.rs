@@ -1,4 +1,4 @@
-//! The ring through a rotation, with damaged rows, and beside the pure rule of who signs.
+//! The ring during a rotation, with damaged rows, and compared with the pure rule of which key signs.
 
 use mintmark_verifier::KeySetError;
 use serde_json::Value;
@@ -71,7 +71,7 @@ fn a_pending_key_signs_from_its_instant_without_another_load() {
 }
 
 #[test]
-fn the_key_set_lists_the_default_algorithm_first_and_nothing_that_is_gone() {
+fn the_key_set_lists_the_default_algorithm_first_and_no_key_that_is_gone() {
     let f = Fixture::new(Alg::EdDSA);
     let keys = [
         f.key(Alg::ES256, UseFor::Expiring, Phase::Active, 1),
@@ -130,7 +130,7 @@ fn known_keys_are_not_parsed_again_and_retired_ones_no_longer_sign() {
     assert_eq!(f.ring.load(&keys, 3), []);
     assert_eq!(f.ring.for_signing(Alg::ES256, UseFor::Expiring, 10).unwrap().kid(), keys[1].kid);
     assert_eq!(kids(&f.ring.jwks()).len(), 2, "the retired key still verifies");
-    assert_eq!(Arc::strong_count(&first), 1, "and the ring holds its private half no more");
+    assert_eq!(Arc::strong_count(&first), 1, "and the ring holds its private key no more");
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn an_older_reading_does_not_replace_a_newer() {
 }
 
 #[test]
-fn a_damaged_row_is_reported_and_the_rest_stays_in_force() {
+fn a_damaged_row_is_reported_and_the_others_are_used() {
     let f = Fixture::new(Alg::ES256);
     let good = f.key(Alg::ES256, UseFor::Expiring, Phase::Active, 1);
     let mut no_private = f.key(Alg::EdDSA, UseFor::Expiring, Phase::Active, 1);
@@ -168,7 +168,7 @@ fn a_damaged_row_is_reported_and_the_rest_stays_in_force() {
     published.sort();
     let mut expected = [good.kid, no_private.kid, missing.kid];
     expected.sort();
-    assert_eq!(published, expected, "a damaged private half still verifies");
+    assert_eq!(published, expected, "a damaged private key still verifies");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Rotates signing keys by the schedule of [`rotation`], in one transaction that all other work on keys waits for. For
-//! the background job; every other change of keys takes the due steps first, so that it acts on the present state.
+//! Rotates signing keys by the schedule of [`rotation`], in one transaction for which all other work on keys waits. For the
+//! background job; every other change of keys takes the due steps first, so that it acts on the current state.
 
 use super::key::NewKey;
 use super::missing_key::MissingKey;

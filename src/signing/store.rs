@@ -43,14 +43,14 @@ impl Signing {
         Ok(key)
     }
 
-    /// Commits, and puts the changed keys into the ring before anyone hears of the change.
+    /// Commits, and puts the changed keys into the ring before the change is acknowledged.
     pub(super) async fn commit_keys(&self, tx: Tx) -> Result<(), Error> {
         self.ledger.commit(tx).await?;
         self.reloader.reload_if_changed().await
     }
 }
 
-/// What an audit event says of a key.
+/// The facts about a key in an audit event.
 pub(super) fn facts(key: &SigningKey) -> Value {
     json!({"alg": key.alg.as_str(), "use_for": key.use_for.as_str(), "phase": key.phase.as_str()})
 }

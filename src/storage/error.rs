@@ -1,4 +1,4 @@
-//! Errors of the database: it does not answer, it refuses, or it holds what it should not.
+//! Errors of the database: it does not answer, it refuses, or it contains invalid data.
 
 use thiserror::Error;
 
@@ -65,7 +65,7 @@ impl StorageError {
 }
 
 impl StorageError {
-    /// Whether it is silence, and not a refusal.
+    /// Whether the database did not answer, as opposed to refusing.
     pub fn is_stall(&self) -> bool {
         matches!(self, Self::Stalled(_))
     }
@@ -75,7 +75,7 @@ impl StorageError {
         matches!(self, Self::Moved(_) | Self::LogGone { .. })
     }
 
-    /// Which kind of failure it is, for the log: `stall`, `refusal`, …
+    /// The kind of failure, for the log: `stall`, `refusal`, …
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Stalled(_) => "stall",

@@ -69,12 +69,12 @@ impl Storage {
         Tx { db, changes: Vec::new(), has_written: false, storage: self.clone() }
     }
 
-    /// How long the database took.
+    /// How long the operations of the database took.
     pub fn timings(&self) -> &Timings {
         &self.timings
     }
 
-    /// How the commits of this process went.
+    /// The results of the commits of this process.
     pub fn writes(&self) -> &Writes {
         &self.writes
     }
@@ -104,9 +104,9 @@ impl Storage {
         self.db.close().await;
     }
 
-    /// Writes times of last use, which may be lost: each of `statements` takes an id and when it was used. On PostgreSQL each is a
-    /// statement of its own, since a transaction that locks many rows can deadlock with one that locks them in another
-    /// order.
+    /// Writes times of last use, which may be lost: each of `statements` takes an id and the time. On PostgreSQL each row is
+    /// a transaction of its own, because a transaction that locks many rows can deadlock with one that locks them in
+    /// another order.
     async fn touch(&self, statements: &[&'static str], uses: &[(String, i64)]) -> Result<(), StorageError> {
         match &self.db {
             Db::Sqlite { write, .. } => {
@@ -180,8 +180,8 @@ impl Tx {
     /// process.
     ///
     /// # Errors
-    /// [`StorageError`]. [`StorageError::Moved`] and [`StorageError::LogGone`] may come after the commit, into a file that
-    /// nobody else can open: then it must not be acknowledged.
+    /// [`StorageError`]. With [`StorageError::Moved`] and [`StorageError::LogGone`] the change may have been committed to a
+    /// file that nobody else can open, so it must not be acknowledged.
     pub async fn commit(mut self) -> Result<Changes, StorageError> {
         let has_written = self.has_written || !self.changes.is_empty();
         let storage = self.storage.clone();

@@ -70,7 +70,7 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Asks `probe` at each request to `/readyz`. It must not block.
+    /// Calls `probe` at each request to `/readyz`. It must not block.
     pub fn new(probe: impl Fn() -> Checks + Send + Sync + 'static) -> Self {
         Self { probe: Box::new(probe), draining: AtomicBool::new(false) }
     }

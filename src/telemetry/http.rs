@@ -1,8 +1,8 @@
-//! One middleware for every request: its id, its line in the log, its numbers.
+//! One middleware for every request: its id, its log line, its metrics.
 //!
-//! Every token passes it, so what a route needs is resolved once a worker and kept. Logged are method,
-//! route pattern, status, duration, peer and the authenticated client: never the path or query as sent, no header and
-//! no body, since any of these may carry a secret (`docs/keys.md`).
+//! Every request for a token passes through it, so the data of a route is resolved once per worker and kept. The log has
+//! method, route pattern, status, duration, peer and the authenticated client: never the path or query as sent, headers or
+//! bodies, because any of these may contain a secret (`docs/keys.md`).
 
 mod current;
 mod routes;
@@ -178,7 +178,7 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-/// An address as a line of the log shows it.
+/// An address as shown in a log line.
 struct Peer(Option<IpAddr>);
 
 impl std::fmt::Display for Peer {
@@ -190,7 +190,7 @@ impl std::fmt::Display for Peer {
     }
 }
 
-/// What is logged and counted of an answer.
+/// The data of a response that is logged and counted.
 struct Answer {
     method: &'static str,
     status: u16,

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 const LEN: usize = 22;
 
-/// 128 bits as base64url, held in place so that it is cheap to copy.
+/// 128 bits as base64url, stored inline so that it is cheap to copy.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestId([u8; LEN]);
 

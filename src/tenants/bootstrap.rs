@@ -1,4 +1,4 @@
-//! The first records of an empty database: the workspace `platform` of the operator, and the first client that may manage.
+//! The first records of an empty database: the workspace `platform` of the operator, and the first management client.
 //! For the start of the service and the command `mintmark bootstrap`.
 
 use serde_json::json;
@@ -36,7 +36,7 @@ impl Tenants {
         self.ledger.commit(tx).await
     }
 
-    /// The id of the first client of the operator's workspace that may manage; `None` before `bootstrap`.
+    /// The id of the first management client of the operator's workspace; `None` before `bootstrap`.
     pub async fn first_manager(&self) -> Result<Option<String>, Error> {
         let mut tx = self.kernel.storage.begin().await?;
         let found = tx.first_manager(PLATFORM).await?;

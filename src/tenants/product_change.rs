@@ -1,4 +1,4 @@
-//! What a request says of a product, and the rules that its members keep.
+//! A request to create or change a product, and the rules for its members.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::model::member::Member;
 use crate::model::product::{Product, is_audience};
 use crate::model::{description, text};
 
-/// What a request says of a product. `null` takes the default.
+/// A request to create or change a product. `null` sets the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProductChange {
     /// Display name; a product must have one.
@@ -58,7 +58,7 @@ impl ProductChange {
         match &self.audience {
             Member::Absent => {}
             Member::Null => product.audience = None,
-            // The audience that is set already stays, even if the issuer has been renamed to it since.
+            // An unchanged audience is accepted, even if the issuer has been changed to the same URL since.
             Member::Value(audience) if product.audience.as_ref() == Some(audience) => {}
             Member::Value(audience) if !is_audience(audience) => errors.add(
                 "/audience",

@@ -1,7 +1,7 @@
 //! Products: what API clients can be granted. Managers of the platform write them; a workspace reads those it may grant.
 //!
-//! A lower cap shortens the tokens issued from then on, whatever the clients' `token_expiry` says. So a change does not
-//! look at the clients that have the product; only deleting does.
+//! A lower cap shortens the tokens issued from then on, whatever `token_expiry` the clients have. So a change does not check
+//! the clients that have the product; only deleting does.
 
 use super::Tenants;
 use super::dto::ProductSettings;
@@ -107,7 +107,7 @@ impl Tenants {
         Ok(product)
     }
 
-    /// Changes a product. A change that changes nothing writes nothing.
+    /// Changes a product. If nothing changes, nothing is written.
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::NotFound`], [`Error::Changed`]; [`Error::Invalid`] with every bad
@@ -144,7 +144,7 @@ impl Tenants {
         Ok(after)
     }
 
-    /// Deletes a product that no API client is granted.
+    /// Deletes a product that is not granted to any API client.
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::NotFound`], [`Error::Changed`], [`Error::Conflict`],

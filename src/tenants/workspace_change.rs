@@ -1,4 +1,4 @@
-//! What a request says of a workspace, and the rules that its members keep.
+//! A request to create or change a workspace, and the rules for its members.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::model::member::Member;
 use crate::model::workspace::Workspace;
 use crate::model::{description, text};
 
-/// What a request says of a workspace. `null` takes the default.
+/// A request to create or change a workspace. `null` sets the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkspaceChange {
     /// Display name; a workspace must have one.
@@ -84,7 +84,7 @@ impl WorkspaceChange {
                 let mut allowed = BTreeSet::new();
                 for (index, code) in codes.iter().enumerate() {
                     let pointer = format!("/products_allowed/{index}");
-                    // A code that is listed already stays, even if its product has been deleted since.
+                    // A code that is already listed is accepted, even if its product has been deleted since.
                     if !products.contains(code) && !known.contains(code) {
                         errors.add(pointer, "is not a product: create it first");
                     } else if !allowed.insert(code.clone()) {

@@ -102,7 +102,7 @@ impl Tenants {
         Ok(workspace)
     }
 
-    /// Changes, suspends or resumes a workspace. A change that changes nothing writes nothing.
+    /// Changes, suspends or resumes a workspace. If nothing changes, nothing is written.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Changed`]; [`Error::Denied`] for more than the name, if the caller
@@ -135,7 +135,7 @@ impl Tenants {
         Error::if_any(errors)?;
         if after == before {
             tx.rollback().await?;
-            // Said again after it was interrupted.
+            // The request is repeated after it was interrupted.
             if !change.status.is_absent() {
                 self.clients.update_slots_of_workspace(workspace_id).await?;
             }
@@ -156,7 +156,7 @@ impl Tenants {
             .await?;
         tx.changed(Change::Workspace(workspace_id.to_owned()));
         self.ledger.commit(tx).await?;
-        // Introspection and the API know it from now on. What verifiers read offline follows client by client, before the reply.
+        // Introspection and the API apply it from now on. The status lists follow client by client, before the reply.
         if before.suspended_at.is_some() != after.suspended_at.is_some() {
             self.clients.update_slots_of_workspace(workspace_id).await?;
         }

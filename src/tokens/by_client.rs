@@ -33,7 +33,7 @@ impl Waiting {
         self.of_client.entry(client_id.clone()).or_default().push_back(pending);
     }
 
-    /// The tokens of the first client that is not `busy`, as many as one transaction records.
+    /// The tokens of the first client that is not `busy`, as many as one transaction can record.
     fn take(&mut self, busy: &HashSet<String>) -> Option<(String, Vec<Pending>)> {
         let at = self.order.iter().position(|client_id| !busy.contains(client_id))?;
         let client_id = self.order.remove(at)?;
@@ -48,7 +48,7 @@ impl Waiting {
 }
 
 impl Tokens {
-    /// Records the tokens that come, a transaction for those of a client at a time, until no more can come.
+    /// Records the tokens that arrive, in one transaction for each client, until no more can arrive.
     pub(super) async fn record_by_client(&self, mut set_aside: UnboundedReceiver<Pending>) {
         let (mut waiting, mut busy) = (Waiting::default(), HashSet::new());
         let mut working = FuturesUnordered::new();

@@ -1,4 +1,4 @@
-//! Recorded tokens as JSON, for the management API and the command line. The token itself is not on record.
+//! Recorded tokens as JSON, for the management API and the command line. The token itself is not stored.
 
 use serde::{Serialize, Serializer};
 

@@ -1,4 +1,4 @@
-//! Changes that are due at an instant: replaced tokens whose grace is over, and clients that have ended.
+//! Changes that are due at a certain time: replaced tokens whose grace period is over, and clients that have expired.
 
 use super::Tokens;
 use crate::clients::{ENDED_AT_ONCE, mark_revoked};
@@ -27,7 +27,7 @@ impl Tokens {
         Ok(())
     }
 
-    /// Finishes what an interrupted suspension of a workspace left undone.
+    /// Finishes an interrupted suspension of a workspace.
     ///
     /// # Errors
     /// [`Error::Storage`]; what was done before it stays.
@@ -35,8 +35,8 @@ impl Tokens {
         self.clients.update_slots_left_behind().await
     }
 
-    /// In transactions of so many tokens as any change ends at once. A client that another transaction holds is left for
-    /// the next time, so that it does not hold up the others.
+    /// In transactions with at most as many tokens as any change ends at once. A client that another transaction has locked
+    /// is left for the next run, so that it does not delay the others.
     async fn revoke_due_tokens_of(&self, client_id: &str, now: UnixSeconds) -> Result<(), Error> {
         loop {
             let mut tx = self.kernel.storage.begin().await?;

@@ -63,7 +63,7 @@ impl Tokens {
             return Ok(check);
         }
         let client = lock_client(&mut tx, &caller.reach, &token.client_id).await?;
-        // Again, by the row: it may have been given more permissions meanwhile.
+        // Checked again with the locked row: the client may have been granted more permissions in the meantime.
         caller.must_not_step_up(&client.permissions)?;
         mark_revoked(&mut tx, &replaced).await?;
         tx.touch_client(&token.client_id, token.issued_at).await?;

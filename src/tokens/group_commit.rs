@@ -1,8 +1,8 @@
 //! Group commit: tokens that are recorded at the same time share one durable transaction. For `issuance`.
 //!
 //! While one group is written to disk the next one queues, so the busier the service, the more tokens share a commit; a
-//! single token does not wait. No token is returned before its group is durable. A group waits for no row: what it could not
-//! record is recorded apart ([`super::by_client`]).
+//! single token does not wait. No token is returned before its group is durable. A group does not wait for locked rows: tokens
+//! that it could not record are recorded separately ([`super::by_client`]).
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,7 +47,7 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// Queues a token; gives it back if no task records groups.
+    /// Queues a token; returns it if no task records groups.
     fn queue(&self, pending: Pending) -> Result<(), Box<Pending>> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(queue) = queue.as_ref() else { return Err(Box::new(pending)) };
@@ -101,8 +101,8 @@ impl Tokens {
             let aside = aside;
             let mut group = Vec::with_capacity(GROUP_MAX);
             while queue.recv_many(&mut group, GROUP_MAX).await > 0 {
-                // Where cores are few, requests that can go on now go first, so that their tokens still join this group: a
-                // group has a cost of its own, whatever its size.
+                // With few cores, let other requests run first, so that their tokens still join this group: each group
+                // has a fixed cost.
                 std::thread::yield_now();
                 while group.len() < GROUP_MAX
                     && let Ok(pending) = queue.try_recv()
@@ -185,7 +185,7 @@ impl Tokens {
         Ok(ended)
     }
 
-    /// Passes on what became of a token. Its request may have been cancelled; then it is recorded all the same.
+    /// Reports the outcome of a token. Its request may have been cancelled; the token is recorded anyway.
     pub(super) fn answer(&self, pending: Pending, outcome: Result<IssueCheck, Error>) {
         drop(pending.outcome.send(outcome));
         self.recorder.waiting.fetch_sub(1, Ordering::Relaxed);

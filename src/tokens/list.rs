@@ -69,7 +69,7 @@ impl Tokens {
         Ok(token)
     }
 
-    /// A client within reach, from memory.
+    /// A client within reach, from the cache.
     pub(super) async fn client_within_reach(
         &self,
         caller: &Caller,
@@ -82,7 +82,7 @@ impl Tokens {
     /// Writes when tokens were last introspected, as noted since the last call.
     ///
     /// # Errors
-    /// [`Error::Storage`]; then it stays noted.
+    /// [`Error::Storage`]; then the times are kept for the next call.
     pub(crate) async fn write_last_introspected(&self) -> Result<(), Error> {
         self.introspected.write(async |rows| self.kernel.storage.touch_tokens(rows).await).await
     }

@@ -1,5 +1,5 @@
-//! Makes a restored database safe (`docs/revocation.md`). It does not know what was revoked after its backup was made, so no
-//! token issued before the restore may stay valid unchecked.
+//! Makes a restored database safe (`docs/revocation.md`). It does not know which tokens were revoked after its backup, so by
+//! default no token issued before the restore stays valid.
 
 use serde_json::json;
 

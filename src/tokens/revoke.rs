@@ -14,13 +14,13 @@ use crate::storage::Change;
 
 const WHAT: &str = "access token";
 
-/// How long after its end a token is still revoked, in seconds: by the clock of another replica it may be live.
+/// For how many seconds after its end a token is still revoked, because it may be live by the clock of another replica.
 const REVOKED_AFTER_END: i64 = 60;
 
 /// How a token was revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Revocation {
-    /// By this call.
+    /// It was revoked by this call.
     Now,
     /// It had been revoked or had expired before.
     Before,
@@ -52,7 +52,7 @@ impl Tokens {
             (None, _) => false,
         };
         if !revoked {
-            // A token that has ended stays as it is. Committed all the same: its row may have been written.
+            // A token that has ended is not changed. This commits anyway, because a row that denies it may have been written.
             self.ledger.commit(tx).await?;
             return Ok(Revocation::Before);
         }
@@ -85,7 +85,7 @@ impl Tokens {
         };
         mark_revoked(&mut tx, std::slice::from_ref(&revoked)).await?;
         if !revoked.was_live {
-            // By this clock it had ended, so no mail is sent.
+            // It had ended by this clock, so no mail is sent.
             return self.ledger.commit(tx).await;
         }
         let facts = json!({ "label": client.label, "scope": token.scope });

@@ -1,4 +1,4 @@
-//! Status slots for recorded tokens: each has one of its own, taken from slots that this process leases in advance
+//! Status slots for recorded tokens: each token has its own, taken from slots that this process leases in advance
 //! (`docs/revocation.md`). The stateless tokens of a client share the slot of its generation.
 
 use std::collections::HashMap;
@@ -79,7 +79,7 @@ impl Tokens {
             if let Some(slot) = self.leases.take(kind, now) {
                 return Ok(slot);
             }
-            // A command issues one token, so it leases one slot.
+            // A command issues only one token, so it leases one slot.
             let count = if self.recorder.is_running() { self.leases.wanted(kind, now) } else { 1 };
             let mut tx = self.kernel.storage.begin().await?;
             let lease = tx.lease_slots(kind, count, self.kernel.random.fill()?, now).await?;

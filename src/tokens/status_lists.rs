@@ -64,13 +64,13 @@ impl Tokens {
         Slot::from_columns(number.parse().ok(), i64::try_from(place.idx).ok())
     }
 
-    /// The value of the change counter at the last change of a list that this process knows of. What was read at a lower
-    /// one is out of date.
+    /// The value of the change counter at the last change of a list that this process knows of. A list that was read at a
+    /// lower value is out of date.
     pub fn status_list_changed_at(&self, list: i64) -> i64 {
         self.list_changes.of(list)
     }
 
-    /// The statuses of a list; `None` if there is no such list, or no longer.
+    /// The statuses of a list; `None` if it does not exist or was removed.
     ///
     /// # Errors
     /// [`Error::Storage`].

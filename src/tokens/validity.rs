@@ -13,7 +13,7 @@ use crate::kernel::Error;
 use crate::ledger::Confirmed;
 use crate::storage::TokenState;
 
-/// Why a token whose signature and times are valid is not active. For the log; verifiers see only that it is not.
+/// Why a token whose signature and times are valid is not active. For the log; callers only learn that it is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InactiveReason {
     /// Its client does not exist.
@@ -24,7 +24,7 @@ pub enum InactiveReason {
     Revoked,
     /// It belongs to an earlier generation of its client.
     GenerationEnded,
-    /// It has a slot of its own, and no row.
+    /// It has a slot of its own, but no row.
     NotRecorded,
 }
 
@@ -44,9 +44,9 @@ impl InactiveReason {
 /// Whether a token whose signature and times are valid is active.
 #[derive(Debug)]
 pub enum Validity {
-    /// It is; its client.
+    /// It is active, and belongs to this client.
     Active(Arc<Credentials>),
-    /// It is not.
+    /// It is not active.
     Inactive(InactiveReason),
 }
 
@@ -55,7 +55,7 @@ impl Tokens {
     /// instant for a recorded one (`last_introspected_at`).
     ///
     /// # Errors
-    /// [`Error::Storage`]: it cannot be known.
+    /// [`Error::Storage`]: it is not known whether the token is active.
     pub async fn validity(&self, _: Confirmed, claims: &AccessTokenClaims) -> Result<Validity, Error> {
         let now = self.kernel.clock.now();
         let Some(client) = self.clients.credentials(&claims.client_id).await? else {

@@ -1,4 +1,4 @@
-//! The one place that random bytes come from, for ids, secrets, nonces and keys.
+//! The only source of random bytes, for ids, secrets, nonces and keys.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -25,8 +25,8 @@ impl Random {
         Ok(bytes)
     }
 
-    /// `N` random bytes for an id that is published as soon as it is used. They come from a block that is drawn ahead
-    /// for each thread, which spares a system call. Not for secrets: what is drawn ahead stays in memory until then.
+    /// `N` random bytes for an id that is published as soon as it is used. They come from a block that is drawn in advance
+    /// for each thread, which saves system calls. Not for secrets, because the block stays in memory.
     ///
     /// # Errors
     /// [`RandomUnavailable`], as for [`Random::fill`].

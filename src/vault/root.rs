@@ -1,7 +1,7 @@
 //! The root key of a database, and a subkey for each purpose.
 //!
 //! For the start of the service, and for the code that stores signing keys, client secrets, cursors and saved replies.
-//! The root key is sealed under the master key, so that moving to a new master key re-seals one row. Subkeys are derived
+//! The root key is sealed under the master key, so that a new master key needs only one row to be sealed again. Subkeys are derived
 //! from the root key by HKDF-SHA-256, each with its own `info`, so that a value made for one purpose is useless for
 //! another.
 
@@ -118,7 +118,7 @@ impl Subkeys {
         self.replies.open(context, sealed)
     }
 
-    /// What is kept of an idempotent request to recognise it; a secret in its body cannot be guessed from it.
+    /// A MAC with which an idempotent request is recognised; a secret in its body cannot be guessed from it.
     pub fn request_mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         mac(&self.requests, parts)
     }
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_known_by_its_mac_under_this_pepper() {
+    fn a_secret_is_recognised_by_its_mac_under_this_pepper() {
         let (_, _, root) = keys();
         let subkeys = root.subkeys();
         let stored = subkeys.secret_mac("mms_right");

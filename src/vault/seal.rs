@@ -2,7 +2,7 @@
 //!
 //! For [`super::root`]. AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce, which is safe for the fewer than 2^32
 //! messages a key seals here; HKDF-SHA-256 (RFC 5869). The envelope is: version (1 byte) · key id (8) · nonce (12) ·
-//! ciphertext and tag. The key id tells a wrong key from damaged bytes, before anything is decrypted.
+//! ciphertext and tag. The key id distinguishes a wrong key from damaged bytes, before anything is decrypted.
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf;
@@ -14,7 +14,7 @@ const VERSION: u8 = 1;
 const KEY_ID_LEN: usize = 8;
 const SALT: &[u8] = b"mintmark/1";
 
-/// Why something cannot be sealed or opened.
+/// Why a value cannot be sealed or opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// It was sealed under another key.

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::Ending;
 use super::worker::{Connected, Worker};
 
-/// How long connections that are being made are waited for after new ones are held off.
+/// How long to wait for connections that are being established after new ones are ignored.
 const SETTLE: Duration = Duration::from_millis(500);
 /// How long a connection that was just accepted may take to send its request when the server stops.
 const GRACE: Duration = Duration::from_secs(1);
@@ -69,8 +69,8 @@ impl Acceptor {
         };
         let is_drained = ending == Ending::Drained;
         if is_drained {
-            hold_off_new_connections(&self.listener);
-            // Those that were being made may still come to be.
+            ignore_new_connections(&self.listener);
+            // Connections that were being established may still complete.
             let settled = Instant::now() + SETTLE;
             if let Ok(error) = timeout_at(settled, self.accept_all(&listener)).await {
                 return Err(error);
@@ -79,7 +79,7 @@ impl Acceptor {
         for worker in &self.workers {
             worker.stop(if is_drained { GRACE } else { Duration::ZERO });
         }
-        // What waits to be accepted has sent its request, or is about to. The workers go on until this has ended.
+        // Connections that wait to be accepted have sent a request or are about to. The workers go on until this has ended.
         while let Ok((stream, peer)) = self.listener.accept() {
             self.give(stream, peer).await;
         }
@@ -134,7 +134,7 @@ impl Acceptor {
 
 /// Drops the first packet of every new connection, so that its sender tries again until this listener is closed, and then
 /// elsewhere. What is connected, or about to be, is not touched: closing the listener would reset it.
-fn hold_off_new_connections(listener: &TcpListener) {
+fn ignore_new_connections(listener: &TcpListener) {
     // The filter sees a packet from its TCP header on; SYN is a flag in byte 13.
     const LOAD_BYTE: u16 = 0x30;
     const JUMP_IF_SET: u16 = 0x45;
@@ -146,6 +146,6 @@ fn hold_off_new_connections(listener: &TcpListener) {
         SockFilter::new(RETURN, 0, 0, u32::MAX),
     ];
     if let Err(error) = SockRef::from(listener).attach_filter(&filter) {
-        tracing::debug!(%error, "new connections cannot be held off; the last of them may be reset");
+        tracing::debug!(%error, "new connections cannot be ignored; the last of them may be reset");
     }
 }

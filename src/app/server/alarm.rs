@@ -1,4 +1,5 @@
-//! The one timer of a connection. It rings at a steady pace and asks then what is late, so that no request sets a timer.
+//! The only timer of a connection. It fires at regular intervals and then checks which deadlines have passed, so that
+//! requests do not set timers.
 
 use std::future::Future as _;
 use std::pin::Pin;
@@ -14,7 +15,7 @@ pub(super) struct Alarm {
 }
 
 impl Alarm {
-    /// Rings every `pace`. With a pace no longer than any time that is allowed, it never rings too late.
+    /// Fires every `pace`, which is no longer than any of the time limits.
     pub(super) fn new(pace: Duration) -> Self {
         Self { sleep: Box::pin(sleep(pace)), pace, waker: None }
     }

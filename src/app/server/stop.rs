@@ -14,7 +14,7 @@ pub(super) struct Stop {
 }
 
 impl Stop {
-    /// Idle connections end now. Those that have asked for nothing yet may do so until `new_ones_until`.
+    /// Idle connections end now. New connections may send their first request until `new_ones_until`.
     pub(super) fn tell(&self, new_ones_until: Instant) {
         self.new_ones_until.set(Some(new_ones_until));
         self.signal.notify_waiters();

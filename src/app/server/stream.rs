@@ -3,7 +3,7 @@
 //! What it waits for is known from the connection's [`Phase`]: the first byte of a request (`server.keep_alive_seconds`; on
 //! a new connection `server.request_timeout_seconds`), the rest of a head (`server.request_timeout_seconds` from its first
 //! byte, also of later heads), or the reader of a reply. A connection whose time is over reads as ended, so that it is
-//! closed in an orderly way. The time of a body is kept by who reads it.
+//! closed properly. The time of a body is limited where it is read.
 
 use std::io;
 use std::pin::Pin;
@@ -103,7 +103,7 @@ impl Stream {
         self.write_by = None;
     }
 
-    /// Whether nothing more is to be read from a connection on which nothing has arrived.
+    /// Whether to stop reading from a connection on which nothing has arrived.
     fn is_read_late(&mut self, cx: &mut Context<'_>) -> bool {
         let deadline = match self.connection.phase() {
             Phase::Idle => match self.stop.new_ones_until() {

@@ -23,7 +23,7 @@ use steps::Steps;
 ///
 /// It starts the server, creates the workspace `demo` with two products and an API client, requests an access token over
 /// HTTP, verifies the token with the published keys, and prints each step with the command that repeats it. Then it keeps
-/// serving. Run again, it replaces the secret of the demo client. It refuses to run if server.public_url is not loopback,
+/// serving. A second run replaces the secret of the demo client. It refuses to run if server.public_url is not loopback,
 /// because it prints a working secret.
 #[derive(Debug, Args)]
 #[command(after_help = "\

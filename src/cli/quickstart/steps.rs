@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_stays_one_word() {
+    fn a_path_is_logged_as_one_word() {
         for (path, word) in [
             ("target/release/mintmark", "target/release/mintmark"),
             ("my files/mint", "'my files/mint'"),

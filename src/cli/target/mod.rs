@@ -1,4 +1,4 @@
-//! What commands on records work on: the configured database, or a server (`--remote`). The commands do not see which.
+//! The target of commands on records: the configured database, or a server (`--remote`). The commands do not know which.
 
 mod local;
 mod remote;
@@ -21,7 +21,7 @@ pub(super) use use_case::{
     AuditList, ClientList, List, OnClient, OnKey, OnRecord, OnToken, Sort, TokenList, TokenStatus, UseCase,
 };
 
-/// Where a command on records works.
+/// The target of a command on records.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Connection {
     /// Work on a running server, over its management API; the access token comes from MINTMARK_TOKEN
@@ -64,7 +64,7 @@ impl Target<'_> {
     ) -> Result<(), Failure> {
         let Some(address) = connection.address()? else {
             if connection.token_file.is_some() {
-                return Err(Failure::Usage("--token-file belongs to --remote URL".to_owned()));
+                return Err(Failure::Usage("--token-file can only be used with --remote URL".to_owned()));
             }
             return Opened::with(global, async |opened| act(&Target::Local(opened)).await).await;
         };

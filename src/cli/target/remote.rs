@@ -74,7 +74,7 @@ impl Remote {
         }
     }
 
-    /// The answer to a use case; `null` where the server says no more than that it is done.
+    /// The answer to a use case; `null` if the reply has no body.
     pub(super) async fn answer(&self, use_case: UseCase) -> Result<Value, Failure> {
         self.send(routes::of(use_case)).await
     }
@@ -87,7 +87,7 @@ impl Remote {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
         }
         if route.method == Method::POST {
-            // With it the request can be repeated: it is done once, and a secret is not lost with a connection.
+            // With this key the request can be repeated without being executed twice, so no secret is lost if a connection breaks.
             let key: [u8; 16] = Random::new().fill().map_err(|error| Failure::Fault(error.to_string()))?;
             request = request.header("Idempotency-Key", URL_SAFE_NO_PAD.encode(key));
         }
@@ -102,7 +102,7 @@ impl Remote {
     fn url(&self, route: &Route) -> Result<Url, Failure> {
         let broken = || Failure::Usage("--remote: this is not the URL of a server".to_owned());
         let mut url = Url::parse(self.address.as_str()).map_err(|_| broken())?;
-        // URLs give these a meaning of their own, so that they cannot be sent as an id.
+        // These have a special meaning in URLs, so they cannot be sent as an id.
         if let Some(id) = route.path.iter().find(|segment| matches!(segment.as_str(), "" | "." | "..")) {
             return Err(Failure::Fault(format!("there is nothing with the id {id:?}")));
         }
@@ -183,7 +183,7 @@ fn authorization(token: &str) -> Result<HeaderValue, Failure> {
     let header = HeaderValue::from_str(&format!("Bearer {token}")).ok().filter(|_| is_token);
     let mut header = header.ok_or_else(|| {
         Failure::Usage(
-            "the access token has characters that no token has: give the value of access_token alone"
+            "the access token has characters that no token has: give only the value of access_token"
                 .to_owned(),
         )
     })?;

@@ -1,4 +1,4 @@
-//! What commands ask of Mintmark, as data: answered by the services over the database, or by a server over HTTP.
+//! The requests of commands, as data: answered by the services with the database, or by a server over HTTP.
 
 use clap::ValueEnum;
 use serde_json::Value;
@@ -56,7 +56,7 @@ pub(in crate::cli) struct TokenList {
     pub(in crate::cli) client_id: Option<String>,
     pub(in crate::cli) expires_before: Option<i64>,
     pub(in crate::cli) never_expires: Option<bool>,
-    /// `None` for those that are valid if no API client is named, and for all of a named one.
+    /// `None`: if an API client is named all its tokens, otherwise the live ones.
     pub(in crate::cli) status: Option<TokenStatus>,
 }
 
@@ -68,7 +68,7 @@ pub(in crate::cli) enum TokenStatus {
 }
 
 impl TokenList {
-    /// The client all of whose tokens are listed, if nothing else is asked.
+    /// The client, if the list is for all tokens of one client without other filters.
     pub(super) fn of_client(&self) -> Option<&str> {
         let plain = self.expires_before.is_none() && self.never_expires.is_none() && self.status.is_none();
         self.client_id.as_deref().filter(|_| plain)

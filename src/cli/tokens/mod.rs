@@ -75,7 +75,7 @@ Examples:
     List {
         /// The API client [default: all]
         client_id: Option<String>,
-        /// Only those that expire before then: a date, or a duration from now like 7d
+        /// Only those that expire before this date, or before this duration from now, like 7d
         #[arg(long, value_name = "DATE")]
         expires_before: Option<End>,
         /// Only those that never expire, or only those that do
@@ -98,7 +98,7 @@ Examples:
         /// Scopes, separated by spaces [default: all products of the API client]
         #[arg(long)]
         scope: Option<String>,
-        /// When it ends: `never`, a duration like 3600, 1h or 30d, or a date like 2027-01-31 (00:00 UTC); at most the token
+        /// When it expires: `never`, a duration like 3600, 1h or 30d, or a date like 2027-01-31 (00:00 UTC); at most the token
         /// expiry of the API client, which is the default
         #[arg(long, value_name = "never|DURATION|DATE", allow_negative_numbers = true)]
         token_expiry: Option<TokenEnd>,

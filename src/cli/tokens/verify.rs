@@ -1,4 +1,4 @@
-//! `mintmark tokens verify`: whether a token is valid, and what it carries.
+//! `mintmark tokens verify`: whether a token is valid, and what it contains.
 
 use std::io::{self, IsTerminal as _, Read as _};
 use std::path::PathBuf;
@@ -25,11 +25,11 @@ const TOKEN_LIMIT: u64 = 64 * 1024;
 const MEMBERS: &[&str] =
     &["client_id", "workspace_id", "scope", "products", "audience", "issued_at", "expires_at", "jti"];
 
-/// Check whether a token is valid, and show what it carries
+/// Check whether a token is valid, and show what it contains
 ///
-/// It asks the database, so that a revocation counts at once. With --remote it does what any service does: it verifies the
+/// It uses the database, so that a revocation counts at once. With --remote it does what any service does: it verifies the
 /// token with the keys and the status list that the server publishes, and needs no MINTMARK_TOKEN. If the token is not
-/// valid it says why, and exits with code 1. A token is read from a file or from standard input, never from an argument,
+/// valid, it says why and exits with code 1. The token is read from a file or from standard input, never from an argument,
 /// which every user of the machine can see.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -97,7 +97,7 @@ impl Verify {
     }
 }
 
-/// As introspection does: with the keys and the records of the database.
+/// Like introspection: with the keys and the records of the database.
 async fn from_inside(opened: &Opened, token: &str) -> Result<AccessTokenClaims, Failure> {
     let services = &opened.core.services;
     let confirmed = services.ledger.confirm().await?;
@@ -107,7 +107,7 @@ async fn from_inside(opened: &Opened, token: &str) -> Result<AccessTokenClaims, 
         Validity::Active(_) => Ok(claims),
         Validity::Inactive(reason) => {
             let why = match reason {
-                InactiveReason::ClientUnknown => "its API client does not exist (any more)",
+                InactiveReason::ClientUnknown => "its API client does not exist, or no longer exists",
                 InactiveReason::ClientInactive => {
                     "its API client is disabled or has expired, or its workspace is suspended"
                 }
@@ -115,7 +115,7 @@ async fn from_inside(opened: &Opened, token: &str) -> Result<AccessTokenClaims, 
                 InactiveReason::GenerationEnded => {
                     "all tokens of its API client were revoked after it was issued"
                 }
-                InactiveReason::NotRecorded => "it is not on record here",
+                InactiveReason::NotRecorded => "it is not recorded here",
             };
             let refusal =
                 Refusal::of_kind(ProblemKind::InvalidToken, format!("the token is not valid: {why}"));
@@ -124,13 +124,13 @@ async fn from_inside(opened: &Opened, token: &str) -> Result<AccessTokenClaims, 
     }
 }
 
-/// As any service does: with what the server publishes.
+/// Like a service: with what the server publishes.
 async fn from_outside(
     address: &Address,
     audience: Option<&str>,
     token: &str,
 ) -> Result<AccessTokenClaims, Failure> {
-    // A service knows its audience. Here the question is whether the token is valid for those it names.
+    // A service knows its audience. Here the token is checked for the audiences that it names.
     let audience = audience.map_or_else(|| first_audience(token).unwrap_or_default(), str::to_owned);
     let verifier = Verifier::builder(address.as_str(), audience)
         .fetch(Transport(address.client()?))

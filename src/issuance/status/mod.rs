@@ -46,7 +46,7 @@ pub struct StatusLists {
     ledger: Arc<Ledger>,
     tokens: Arc<Tokens>,
     ring: Arc<KeyRing>,
-    /// One for each list that was requested and still exists.
+    /// An entry for each list that was requested and still exists.
     entries: ArcSwap<HashMap<i64, Arc<Entry>>>,
     /// Held while `entries` is replaced.
     inserting: Mutex<()>,
@@ -81,7 +81,7 @@ impl StatusLists {
         }
     }
 
-    /// The list of that number as it is now; `None` if there is no such list, or no longer.
+    /// The current list with this number; `None` if it does not exist or was removed.
     ///
     /// # Errors
     /// [`StatusListError`]. A list in memory is served for the `ttl` after the database last answered.

@@ -32,13 +32,13 @@ impl CompressedList {
     /// Compresses stored statuses.
     ///
     /// # Errors
-    /// None that can be expected: it is written to memory.
+    /// None in practice, because it writes to memory.
     pub(super) fn new(stored: &StoredStatusList) -> io::Result<Self> {
         Ok(Self { lst: lst(&stored.bits)?, as_of: stored.as_of })
     }
 }
 
-/// `lst` (§4.2): the bits by zlib, as small as it makes them, in base64url.
+/// `lst` (§4.2): the bits, compressed by zlib as much as possible, in base64url.
 fn lst(bits: &[u8]) -> io::Result<String> {
     let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
     zlib.write_all(bits)?;
@@ -77,7 +77,7 @@ struct StatusList<'a> {
 }
 
 impl SignedList {
-    /// Signs the list published at `uri`. `tag` makes an entity tag of bytes.
+    /// Signs the list published at `uri`. `tag` computes the entity tag of some bytes.
     ///
     /// # Errors
     /// The error of `key`.
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn l4_the_long_vector_of_two_bits_is_what_we_write_of_the_same_statuses() {
+    fn l4_the_long_vector_of_two_bits_is_what_we_write_for_the_same_statuses() {
         let statuses = [
             (0, 1),
             (1993, 2),
@@ -162,7 +162,7 @@ mod tests {
         ];
         let bits = packed(&statuses, (1 << 20) / 4);
         assert_eq!(inflated(VECTOR), bits);
-        // Where one compressor differs from another, only what comes out again counts.
+        // Compressors differ, so only the decompressed bytes are compared.
         let ours = lst(&bits).unwrap();
         assert_eq!(inflated(&ours), bits);
         assert!(ours.starts_with("eN") && ours.len() <= VECTOR.len() * 2, "{} characters", ours.len());

@@ -15,7 +15,7 @@ const LONGEST: usize = 684;
 /// Reads the header: the scheme in any case, base64, split at the first colon, both halves form-decoded.
 ///
 /// # Errors
-/// [`Unusable`] for what is malformed, which is then answered as any wrong credential is, unless what went wrong is known.
+/// [`Unusable`] if it is malformed. The reply is that to wrong credentials, unless the fault can be named.
 pub(super) fn read(header: &[u8]) -> Result<Presented, Unusable> {
     let encoded = value(header).ok_or(Unusable::Nothing)?;
     decode(encoded).ok_or_else(|| match encoded {
@@ -25,7 +25,7 @@ pub(super) fn read(header: &[u8]) -> Result<Presented, Unusable> {
     })
 }
 
-/// What follows the scheme.
+/// The value after the scheme.
 fn value(header: &[u8]) -> Option<&[u8]> {
     let (scheme, value) = header.split_at_checked(header.iter().position(|b| *b == b' ')?)?;
     let value = value.trim_ascii();
@@ -39,7 +39,7 @@ fn decode(encoded: &[u8]) -> Option<Presented> {
     let (client_id, client_secret) = text.split_once(':')?;
     let client_id = form::decode(client_id)?;
     let client_secret = form::decode(client_secret)?;
-    // White space at an end is read, so that the answer can say that it is there.
+    // White space at the ends is kept, so that the error can name it.
     let presented = (is_printable(&client_id) && is_printable(client_secret.trim()))
         .then(|| Presented::Secret(ClientSecret::new(&client_id, &client_secret)));
     if let Cow::Owned(mut escaped) = client_secret {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn t12_what_went_wrong_is_known_of_some() {
+    fn t12_the_reason_is_shown_only_for_malformed_credentials() {
         for (value, expected) in [
             ("Basic id:secret", Unusable::BasicNotEncoded),
             ("Basic id: secret", Unusable::BasicNotEncoded),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn t21_what_is_longer_than_any_client_sends_is_not_decoded() {
+    fn t21_overlong_credentials_are_not_decoded() {
         let credentials = |length: usize| format!("id:{}", "x".repeat(length - 3));
         assert_eq!(STANDARD.encode(credentials(513)).len(), LONGEST);
         assert_eq!(basic(credentials(513).as_bytes()), Some(("id".into(), "x".repeat(510))));

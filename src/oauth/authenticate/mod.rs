@@ -1,8 +1,8 @@
 //! Client authentication (RFC 6749 §2.3). A handler that takes [`Authenticated`] gets a client that has authenticated.
 //!
 //! A request has exactly one kind of credentials (`Presented`). They are verified against the client, and the result is a
-//! [`Proof`]. Each authentication method has a file of its own. The body is read here, once, since credentials may be in
-//! it. An endpoint names the form that it takes and cannot forget to authenticate.
+//! [`Proof`]. Each authentication method has its own file. The body is read here, once, because credentials may be in it.
+//! An endpoint names the form that it takes, so it cannot forget to authenticate.
 
 mod basic;
 mod post;
@@ -87,7 +87,7 @@ impl<F: Form> Authenticated<F> {
         self.source
     }
 
-    /// What is known of this process's memory.
+    /// The confirmation that the caches are up to date.
     pub fn confirmation(&self) -> &F::Confirmation {
         &self.confirmation
     }

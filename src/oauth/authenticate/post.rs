@@ -6,7 +6,7 @@ use crate::oauth::error::OAuthError;
 /// The credentials in `client_id` and `client_secret`.
 ///
 /// # Errors
-/// `invalid_request` for a secret that does not say whose it is.
+/// `invalid_request` for a secret without a client id.
 pub(super) fn read(client_id: Option<&str>, client_secret: &str) -> Result<Presented, OAuthError> {
     let client_id =
         client_id.ok_or(OAuthError::InvalidRequest("client_secret was sent without client_id: send both"))?;

@@ -22,12 +22,12 @@ pub(super) enum Presented {
     Secret(ClientSecret),
 }
 
-/// Why a request presents nothing that can be verified.
+/// Why a request has no credentials that can be verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unusable {
     /// It uses no method, or one that no client can have used.
     Nothing,
-    /// The value of `Basic` is the credentials themselves instead of base64 of them.
+    /// The value of `Basic` is the credentials themselves, not their base64.
     BasicNotEncoded,
     /// The value of `Basic` has spaces inside.
     BasicWithSpaces,
@@ -55,7 +55,7 @@ impl Presented {
                 let (presented, client_secret) =
                     (basic::read(authorization.as_bytes()), Zeroizing::new(client_secret));
                 match (&presented, client_id) {
-                    // Some clients send the same in both places, which leaves no doubt.
+                    // Some clients send the same credentials in both places, which is unambiguous.
                     (Ok(Self::Secret(secret)), Some(client_id))
                         if secret.client_id() == client_id && secret.client_secret() == &**client_secret =>
                     {
@@ -75,7 +75,7 @@ impl Presented {
                 }
                 Ok(presented)
             }
-            // The metadata offers no assertions, so an assertion proves nothing.
+            // The metadata does not offer assertions, so an assertion is not accepted as proof.
             (None, None, _) => Ok(Err(Unusable::Nothing)),
             _ => Err(MORE_THAN_ONE),
         }

@@ -1,7 +1,7 @@
-//! What a client reads that could not authenticate, and what the log says about it.
+//! The reply to a client that could not authenticate, and the line in the log.
 //!
-//! Whatever depends on a client is answered with the same bytes. What no client can have sent says what is wrong with it,
-//! by the fault alone: it was never anybody's credential, so nothing leaks, and it is not counted as a guess.
+//! The reply is the same for every failure that depends on a client. Credentials that cannot belong to any client get a reply
+//! that names the fault: this reveals nothing, and it does not count as an attempt to guess a secret.
 
 use std::net::IpAddr;
 
@@ -17,7 +17,7 @@ use crate::oauth::error::OAuthError;
 pub(super) enum Why {
     /// There is nothing to verify.
     Unusable(Unusable),
-    /// It was verified, and does not hold.
+    /// It was verified, and is not valid.
     Refused(Refusal),
 }
 
@@ -32,7 +32,7 @@ impl Why {
         }
     }
 
-    /// What is wrong with something that was never a credential.
+    /// What is wrong with malformed credentials.
     fn fault(self) -> Option<&'static str> {
         Some(match self {
             Self::Unusable(Unusable::BasicNotEncoded) => {
@@ -60,18 +60,12 @@ impl Why {
     }
 }
 
-/// The error for a request of `client_id`, as far as it names one, from `source`. Logs it and counts it.
+/// The error for a request of `client_id` (empty if it names none) from `source`. Logs and counts it.
 #[cold]
 pub(super) fn error(throttle: &Throttle, why: Why, client_id: &str, source: Option<IpAddr>) -> OAuthError {
     if let Some(fault) = why.fault() {
         if let Some(count) = throttle.malformed(source) {
-            log(
-                why,
-                client_id,
-                source,
-                count,
-                "client authentication failed: what was sent is no credential",
-            );
+            log(why, client_id, source, count, "client authentication failed: the credentials are malformed");
         }
         return OAuthError::MalformedCredentials(fault);
     }
@@ -89,7 +83,7 @@ pub(super) fn error(throttle: &Throttle, why: Why, client_id: &str, source: Opti
     }
 }
 
-/// One line for the `count` failures since the last one.
+/// Writes one line for the `count` failures since the last one.
 fn log(why: Why, client_id: &str, source: Option<IpAddr>, count: u32, message: &'static str) {
     tracing::info!(
         target: "mintmark::authenticate",

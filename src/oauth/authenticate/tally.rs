@@ -1,11 +1,11 @@
-//! Counts events by what they have in common, so that a flood of them writes one line a second for each.
+//! Counts events by a common key, so that a flood of them writes only one log line a second for each key.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::model::clock::UnixSeconds;
 
-/// How many keys are remembered. Beyond it, lines of one second are left out.
+/// How many keys are remembered. Events of further keys in the same second are not logged.
 const KEYS: usize = 4096;
 
 /// The events of each key since its last line.
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_a_second_counts_what_came_since_the_last() {
+    fn one_line_a_second_counts_the_events_since_the_last_line() {
         let tally = Tally::default();
         let counts: Vec<_> = [(1, 10), (1, 10), (2, 10), (1, 10), (1, 11), (1, 11), (2, 15), (1, 15)]
             .map(|(key, now)| tally.count(key, now))

@@ -19,7 +19,7 @@ use governor::{Quota, RateLimiter};
 use super::tally::Tally;
 use crate::model::clock::Clock;
 
-/// How many failures a client id and a network may have, and how many of them are forgiven in a minute.
+/// How many failures a client id and a network may have at once, and how many more in each minute.
 const FAILURES: NonZeroU32 = match NonZeroU32::new(60) {
     Some(failures) => failures,
     None => NonZeroU32::MIN,
@@ -55,7 +55,7 @@ pub struct Throttle {
 pub(super) struct Throttled {
     /// For `Retry-After`.
     pub(super) seconds: u32,
-    /// How many failures a line in the log counts, if one is due: one a bucket and second.
+    /// How many failures a log line counts, if one is due: there is one per bucket and second.
     pub(super) line: Option<u32>,
 }
 
@@ -89,8 +89,8 @@ impl Throttle {
         Some(Throttled { seconds, line: self.throttled.count(bucket, self.clock.0.now()) })
     }
 
-    /// Notes what cannot be a credential, which is not limited. `Some` with how many of them a line in the log counts,
-    /// if one is due: one a source and second.
+    /// Counts malformed credentials, which are not limited. `Some` with the number that a log line counts, if one is due:
+    /// there is one per source and second.
     pub(super) fn malformed(&self, source: Option<IpAddr>) -> Option<u32> {
         self.malformed
             .count(self.hasher.hash_one(source.map(|source| source.to_canonical())), self.clock.0.now())
@@ -130,7 +130,7 @@ mod tests {
         }
         let throttled = throttle.failed("cl_a", neighbour).unwrap();
         assert!((1..=60).contains(&throttled.seconds));
-        // One line a bucket and second.
+        // One line per bucket and second.
         assert_eq!(throttled.line, Some(1));
         assert_eq!(throttle.failed("cl_a", here).unwrap().line, None);
         clock.advance_millis(999);

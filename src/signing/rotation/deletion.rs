@@ -17,7 +17,7 @@ pub(in crate::signing) fn deleted(
     match key.phase {
         Phase::Gone => Err(NotDeletable::Gone),
         Phase::Active => Err(NotDeletable::Signing),
-        // On a replica whose clock is ahead it may sign already.
+        // On a replica whose clock is ahead it may already sign.
         Phase::Pending if key.activates_at <= now + REPLICA_MARGIN => Err(NotDeletable::Signing),
         Phase::Pending => Ok(gone(key, now)),
         Phase::Retiring if live_tokens > 0 => Err(NotDeletable::LiveTokens(live_tokens)),

@@ -1,15 +1,15 @@
-//! How one signing key follows another: which steps are due, as a pure function of the stored keys and the time.
+//! The rotation of signing keys: which steps are due, as a pure function of the stored keys and the time.
 //!
 //! For [`super::rotate`] and the other changes of keys, which work in one transaction each: take the lock on key changes,
 //! read the keys, take every step that is due, then do what was asked. Nothing here reads a clock or touches storage.
 //!
 //! The rules (phases: [`Phase`]):
-//! - Of each pair of algorithm and class at most one key is active and at most one pending. Once a pair has an active
-//!   key it always has one: a key stops signing in the same step in which its successor takes over.
+//! - For each pair of algorithm and class at most one key is active and at most one pending. Once a pair has an active key,
+//!   it always has one: a key stops signing in the same step in which its successor takes over.
 //! - The first key of a pair signs at once. A later one is published long enough before that verifiers know it.
 //! - A pending key signs from its `activates_at` on, on every replica, whether or not the step that makes it active has
 //!   been taken yet.
-//! - A key that stops signing loses its private half. It is published for as long as a token it signed may be live.
+//! - A key that stops signing loses its private key. It is published for as long as a token it signed may be live.
 //! - A key never goes back a phase.
 
 mod deletion;
@@ -35,7 +35,7 @@ pub(super) struct Policy {
     pub(super) pending_seconds: i64,
     /// `keys.jwks_max_age_seconds`: for how long verifiers keep the published keys.
     pub(super) jwks_max_age_seconds: i64,
-    /// `keys.rotate_every_days`: how old an active key of the expiring class gets. `None`: by administrators only.
+    /// `keys.rotate_every_days`: how old an active key of the expiring class becomes. `None`: only by administrators.
     pub(super) rotate_every_days: Option<i64>,
     /// `tokens.signing_alg`: gets a key of each class at the first start.
     pub(super) signing_alg: Alg,
@@ -60,7 +60,7 @@ impl Policy {
     }
 }
 
-/// The phase a new key begins in, and when it may sign.
+/// The first phase of a new key, and when it may sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Placement {
     /// Active for the first key of a pair, else pending.
@@ -124,7 +124,7 @@ pub(super) fn due(
     due
 }
 
-/// Where a key begins that an administrator creates. The due steps must have been taken before.
+/// The first phase of a key that an administrator creates. The due steps must have been taken before.
 pub(super) fn place(
     keys: &[SigningKey],
     alg: Alg,
@@ -143,7 +143,7 @@ pub(super) fn place(
     })
 }
 
-/// The pair has a pending key, and may have one only.
+/// The pair already has a pending key, and may have only one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "signing key {kid} of the same alg and use_for is pending and takes over at {}: wait until then, or delete it",

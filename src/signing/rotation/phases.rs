@@ -1,11 +1,11 @@
-//! The phases of one key ([`Phase`]): how its record reads after each, and until when tokens that it signed may be live.
+//! The phases of one key ([`Phase`]): its record after each phase, and until when tokens that it signed may be live.
 
 use crate::model::clock::UnixSeconds;
 use crate::model::key::{Alg, Phase, SigningKey, UseFor};
 use crate::model::token::STATELESS_LIFETIME_MAX;
 
-/// How far replicas may be apart, in seconds: by their clocks, and by what they have read of the last change. For this
-/// long another replica may sign with a key after it was retired, or before it is due.
+/// How far replicas may be apart, in seconds: by their clocks, and by how late they learn of a change. For so long another
+/// replica may sign with a key after it was retired, or before it is due.
 pub(super) const REPLICA_MARGIN: i64 = 60;
 
 pub(super) fn is_pair(key: &SigningKey, alg: Alg, use_for: UseFor) -> bool {
@@ -52,7 +52,7 @@ pub(in crate::signing) fn in_force(keys: Vec<SigningKey>, now: UnixSeconds) -> V
     keys.into_iter().map(as_in_force).collect()
 }
 
-/// Until when a generation of a client must have begun to hold tokens that the key signed.
+/// The latest start of a client's generation that may contain tokens that the key signed.
 pub(in crate::signing) fn signed_until(key: &SigningKey) -> UnixSeconds {
     key.retired_at.map_or(UnixSeconds::MAX, |at| at.saturating_add(REPLICA_MARGIN))
 }
@@ -69,8 +69,8 @@ pub(in crate::signing) fn may_have_live_stateless_tokens(key: &SigningKey, now: 
         }
 }
 
-/// The key that signs at `now`: a pending one from the instant it is due, else the active one. The rule that tests hold
-/// the ring to.
+/// The key that signs at `now`: a pending one from the instant it is due, else the active one. Tests compare the ring with
+/// this rule.
 #[cfg(test)]
 pub(in crate::signing) fn signing_key(
     keys: &[SigningKey],

@@ -1,4 +1,4 @@
-//! The steps of a rotation: those that the service takes, and those that it leaves to a person.
+//! The steps of a rotation: those that the service takes, and those that only a person can take.
 
 use std::fmt;
 
@@ -17,10 +17,10 @@ pub(in crate::signing) enum Step {
         alg: Alg,
         /// Its class.
         use_for: UseFor,
-        /// Where its life begins.
+        /// Its first phase.
         placement: Placement,
     },
-    /// The pending key takes over; the active one of its pair retires and loses its private half.
+    /// The pending key takes over; the active one of its pair retires and loses its private key.
     Activate {
         /// The pending key.
         kid: String,

@@ -1,4 +1,4 @@
-//! Rotation by example, over years of schedule, and over random histories.
+//! Rotation: examples, years of scheduled rotation, and random histories.
 
 use std::collections::HashMap;
 
@@ -85,7 +85,7 @@ impl Rows {
         panic!("steps must come to an end");
     }
 
-    /// What must hold between any two writes.
+    /// The rules that must hold between any two writes.
     fn check(&self) {
         for alg in Alg::ALL {
             for use_for in UseFor::ALL {
@@ -97,7 +97,7 @@ impl Rows {
         }
         for key in &self.keys {
             let signs = matches!(key.phase, Phase::Pending | Phase::Active);
-            assert_eq!(key.sealed_private.is_some(), signs, "private half of {key:?}");
+            assert_eq!(key.sealed_private.is_some(), signs, "private key of {key:?}");
             assert_eq!(key.retired_at.is_none(), signs);
         }
     }
@@ -126,7 +126,7 @@ fn the_first_start_makes_one_active_key_of_each_class() {
 }
 
 #[test]
-fn an_rsa_key_that_cannot_be_made_is_asked_for() {
+fn an_rsa_key_that_cannot_be_generated_has_to_be_imported() {
     let policy = Policy { signing_alg: Alg::RS256, ..POLICY };
     let due = Rows::new().tick(START, &policy, nothing_lives);
     assert_eq!(
@@ -236,7 +236,7 @@ fn a_retired_key_stays_until_the_last_token_it_may_have_signed_has_expired() {
     assert_eq!(steps(&keys, &["n"], START + 86_460), [gone("e")]);
     assert_eq!(steps(&keys, &["n", "e"], START + 10_000 * DAY), []);
     assert_eq!(steps(&keys, &[], START + 86_460), [gone("e"), gone("n")]);
-    // A row that does not say when it retired is kept rather than guessed at.
+    // A key whose row has no time of retirement is kept.
     keys[0].retired_at = None;
     assert_eq!(steps(&keys, &["n"], START + 10_000 * DAY), []);
 }
@@ -312,8 +312,8 @@ struct Token {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
-    /// Whatever happens in whatever order: pairs keep one signer, phases only advance (`Rows::write`), and every token
-    /// that lives can be verified.
+    /// Events of any kind in any order: each algorithm and class keeps one signer, phases only advance (`Rows::write`), and
+    /// every live token can be verified.
     #[test]
     fn no_history_breaks_the_rules(events in prop::collection::vec(event(), 1..120), days in prop::option::of(1..100_i64)) {
         let policy = Policy { rotate_every_days: days, ..POLICY };

@@ -75,7 +75,7 @@ impl Storage {
 }
 
 impl Tx {
-    /// Adds a client with its grants. `ordinal` is a UUIDv7 that places it in the list.
+    /// Adds a client with its grants. `ordinal` is a UUIDv7 that determines its place in lists.
     pub async fn insert_client(&mut self, client: &ApiClient, ordinal: &str) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(INSERT)
             .bind(&client.client_id).bind(ordinal).bind(&client.workspace_id).bind(&client.label)
@@ -108,7 +108,7 @@ impl Tx {
         Ok(Some(client))
     }
 
-    /// The same for any client, but `None` too while another transaction holds it: for work that can be done later.
+    /// The same for any client, but also `None` while another transaction has locked it: for work that can be done later.
     pub async fn lock_client_unless_held(
         &mut self,
         client_id: &str,
@@ -152,7 +152,7 @@ impl Tx {
         row.map(ApiClient::try_from).transpose()
     }
 
-    /// Writes the changeable members of a client, its grants excepted.
+    /// Writes the changeable members of a client, except its grants.
     pub async fn update_client(&mut self, client: &ApiClient) -> Result<bool, StorageError> {
         let rows = on_tx!(self.db, conn => sqlx::query(UPDATE)
             .bind(&client.client_id).bind(&client.label).bind(words(&client.permissions))
@@ -184,7 +184,7 @@ impl Tx {
         self.change_grants(GRANT, client_id, products).await
     }
 
-    /// Takes products from a client.
+    /// Removes products from a client.
     pub async fn ungrant_products(
         &mut self,
         client_id: &str,

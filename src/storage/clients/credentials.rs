@@ -1,4 +1,4 @@
-//! What authenticating a client and issuing to it need, for the credential cache.
+//! The data for authenticating a client and issuing its tokens, for the credential cache.
 
 use super::rows::{ClientRow, columns};
 use crate::model::client::ApiClient;
@@ -14,7 +14,7 @@ statements! {
     FIND = concat!("SELECT ", columns!(), " FROM api_clients WHERE client_id = $1");
 }
 
-/// All that authenticating a client and issuing to it needs, read in one state of the database.
+/// All data for authenticating a client and issuing its tokens, read in one state of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCredentials {
     /// The client.

@@ -1,4 +1,4 @@
-//! Which clients there are, by id: for work that goes through many of them.
+//! The ids of clients, for work on many of them.
 
 use crate::model::key::Alg;
 use crate::storage::engine::{on_read, on_tx, statements};
@@ -7,7 +7,7 @@ use crate::storage::{Storage, StorageError, Tx};
 statements! {
     ALL_IDS = "SELECT client_id FROM api_clients ORDER BY client_id";
     IDS_OF_WORKSPACE = "SELECT client_id FROM api_clients WHERE workspace_id = $1 ORDER BY client_id";
-    // Slots that say nothing while the workspace is suspended, or still do when nothing suspends the client any more.
+    // Clients whose slots do not show yet that they are suspended, or still show it although nothing suspends them any more.
     LEFT_BEHIND = "SELECT w.workspace_id FROM workspaces w
         WHERE w.suspended_at IS NOT NULL AND EXISTS (SELECT 1 FROM api_clients c
             WHERE c.workspace_id = w.workspace_id AND c.slots_suspended_at IS NULL)
@@ -27,12 +27,12 @@ statements! {
 }
 
 impl Storage {
-    /// Every `client_id`, for work that goes through all of them.
+    /// Every `client_id`, for work on all clients.
     pub async fn client_ids(&self) -> Result<Vec<String>, StorageError> {
         Ok(on_read!(self, pool => sqlx::query_scalar(ALL_IDS).fetch_all(pool).await)?)
     }
 
-    /// Up to `limit` clients that ended by `now` and whose slots do not say so yet.
+    /// Up to `limit` clients that have expired by `now` and whose slots do not show it yet.
     pub async fn expired_clients_not_suspended(
         &self,
         now: i64,
@@ -48,12 +48,12 @@ impl Storage {
             .bind(workspace_id).fetch_all(pool).await)?)
     }
 
-    /// The workspaces with clients whose slots do not say at `now` whether they are suspended.
+    /// The workspaces with clients whose slots do not show the right state at `now`.
     pub async fn workspaces_left_behind(&self, now: i64) -> Result<Vec<String>, StorageError> {
         Ok(on_read!(self, pool => sqlx::query_scalar(LEFT_BEHIND).bind(now).fetch_all(pool).await)?)
     }
 
-    /// Up to `limit` clients that were made before there were slots.
+    /// Up to `limit` clients that were created before there were slots.
     pub async fn clients_without_slot(&self, limit: u32) -> Result<Vec<String>, StorageError> {
         Ok(on_read!(self, pool => sqlx::query_scalar(WITHOUT_SLOT)
             .bind(i64::from(limit)).fetch_all(pool).await)?)
@@ -73,7 +73,7 @@ impl Tx {
             .bind(alg.as_str()).bind(since).bind(until).fetch_all(&mut *conn).await)?)
     }
 
-    /// Notes when the generation of a client began.
+    /// Writes when the generation of a client began.
     pub async fn generation_began(&mut self, client_id: &str, at: i64) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(GENERATION_BEGAN)
             .bind(client_id).bind(at).execute(&mut *conn).await.map(|_| ()))?;

@@ -1,8 +1,8 @@
 //! Lists of API clients: which ones, in which order, page by page. A page costs the same few statements however many
 //! clients it has.
 //!
-//! The statement is put together from fixed parts, one for each filter that is given, so that a filter that is not given
-//! costs nothing and an index serves those that are.
+//! The statement is put together from fixed parts, one for each filter in the request, so that other filters cost nothing
+//! and an index can be used.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -43,14 +43,14 @@ pub enum ClientOrder {
     CreatedAt,
     /// When they last authenticated or got a token; those that never did count as the longest ago.
     LastUsedAt,
-    /// When they end; those without an end count as the latest.
+    /// When they expire; clients that do not expire count as the latest.
     ExpiresAt,
 }
 
 /// The order of a list of clients; by default the newest come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientSort {
-    /// What it goes by. Of clients that are equal in it, the order of creation decides.
+    /// The member to sort by. Equal clients are in the order of creation.
     pub by: ClientOrder,
     /// Whether the greatest come first.
     pub descending: bool,
@@ -181,7 +181,7 @@ impl ClientSort {
         }
     }
 
-    /// The rest of the statement: from which place on, in which order, and how many.
+    /// The rest of the statement: where to start, the order, and the limit.
     fn place(self, is_first_page: bool) -> String {
         let (compare, direction) = if self.descending { ("<", "DESC") } else { (">", "ASC") };
         let after = if self.by == ClientOrder::Label { "$9" } else { "$10" };

@@ -1,4 +1,4 @@
-//! API clients, their secrets, and what the credential cache holds of them.
+//! API clients, their secrets, and the data for the credential cache.
 
 mod api_clients;
 mod credentials;

@@ -1,4 +1,4 @@
-//! Client secrets: rows of `client_secrets`. Only MACs come here; the plain secret cannot.
+//! Client secrets: rows of `client_secrets`. They have only MACs; the plain secret never gets here.
 
 use std::collections::HashMap;
 
@@ -76,7 +76,7 @@ impl From<SecretRow> for ClientSecret {
 }
 
 impl Storage {
-    /// Notes when secrets, and so their clients, were last accepted. Changes no version and no cache.
+    /// Writes when secrets, and so their clients, were last accepted. Changes no version and invalidates no cache.
     pub async fn touch_secrets(&self, uses: &[(String, UnixSeconds)]) -> Result<(), StorageError> {
         self.touch(&[TOUCH, TOUCH_CLIENT_OF], uses).await
     }
@@ -106,7 +106,7 @@ impl Tx {
         Ok(by_client)
     }
 
-    /// Notes that a client got a token at `at` without authenticating.
+    /// Writes that a client got a token at `at` without authenticating.
     pub async fn touch_client(&mut self, client_id: &str, at: UnixSeconds) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(TOUCH_CLIENT)
             .bind(client_id).bind(at).execute(&mut *conn).await.map(|_| ()))?;
@@ -122,7 +122,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Lets every other secret of the client end at `at`, those that end sooner excepted.
+    /// Makes every other secret of the client expire at `at`, unless it expires sooner.
     pub async fn expire_other_secrets(
         &mut self,
         client_id: &str,

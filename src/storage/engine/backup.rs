@@ -13,8 +13,8 @@ use super::sqlite::{make_folder_of, path as sqlite_path};
 use crate::storage::{Storage, StorageError};
 
 impl Storage {
-    /// Writes the SQLite database at `url` to `file`, which must not exist, as it is at one instant. The database is
-    /// only read: it is neither made nor migrated. Returns the size of the copy in bytes.
+    /// Writes a snapshot of the SQLite database at `url` to `file`, which must not exist. The database is only read: it is
+    /// neither created nor migrated. Returns the size of the copy in bytes.
     ///
     /// # Errors
     /// [`StorageError::Backup`], [`StorageError::Open`], [`StorageError::Damaged`]; then no file is left.
@@ -26,17 +26,17 @@ impl Storage {
         let target = Target::create(file)?;
         let options = SqliteConnectOptions::new().filename(&database).read_only(true).busy_timeout(WAIT_MAX);
         let mut connection = options.connect().await?;
-        // Absolute, since SQLite takes `file:…` for a URI.
+        // Absolute, because SQLite reads `file:…` as a URI.
         sqlx::query("VACUUM INTO $1").bind(target.name()?).execute(&mut connection).await?;
         connection.close().await?;
-        // Of the copy: the key may be changed while it is made.
+        // From the copy, because the key may be changed during the backup.
         let master_fingerprint = read_fingerprint(file).await?;
         let bytes = target.finish()?;
         note_backup(&database);
         Ok(Backup { bytes, master_fingerprint })
     }
 
-    /// Reads a backup from its first to its last page: whether it is whole, and no row refers to one that is missing.
+    /// Reads every page of a backup, and checks that it is complete and that no row refers to a missing one.
     ///
     /// # Errors
     /// [`StorageError::Damaged`] with what was found; [`StorageError::Open`].
@@ -64,12 +64,12 @@ impl Storage {
 pub struct Backup {
     /// Its size.
     pub bytes: u64,
-    /// The fingerprint of the master key that opens it; `None` if the database was never served.
+    /// The fingerprint of the master key that opens it; `None` if the database has not been served yet.
     pub master_fingerprint: Option<Vec<u8>>,
 }
 
 async fn open_copy(file: &Path) -> Result<SqliteConnection, StorageError> {
-    // A copy has no write-ahead log, and none is to be made beside it.
+    // A copy has no write-ahead log, and none should be created.
     Ok(SqliteConnectOptions::new().filename(file).read_only(true).immutable(true).connect().await?)
 }
 
@@ -91,12 +91,13 @@ async fn read_fingerprint(file: &Path) -> Result<Option<Vec<u8>>, StorageError> 
 /// The suffix of the file whose time says when the database was last backed up.
 const NOTE: &str = ".last-backup";
 
-/// Notes that a backup was made, for the metrics of a process that serves the database. The database itself is not written.
+/// Records that a backup was made, for the metrics of a process that serves the database, in a file: the database itself
+/// is not changed.
 fn note_backup(database: &Path) {
     let note = beside(database, NOTE);
     let written = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&note);
     if let Err(error) = written.and_then(|mut file| file.write_all(b"mintmark backup\n")) {
-        tracing::warn!(%error, "{} could not be written, so no metric will tell of this backup", note.display());
+        tracing::warn!(%error, "{} could not be written, so the metrics will not show this backup", note.display());
     }
 }
 
@@ -109,9 +110,9 @@ pub(super) fn last_backup(database: &Path) -> Option<i64> {
 const STAGED: &str = ".restoring";
 
 impl Storage {
-    /// Copies a backup beside where the SQLite database of `url` is to be, and returns the URL of the copy, which is to
-    /// be made safe before [`Storage::put_in_place`]. There must be no database, and no write-ahead log of one: it
-    /// may hold the only record of what happened since the backup.
+    /// Copies a backup next to the future place of the SQLite database of `url`, and returns the URL of the copy, which has
+    /// to be made safe before [`Storage::put_in_place`]. There must be no database and no write-ahead log of one, which could
+    /// be the only record of what happened since the backup.
     ///
     /// # Errors
     /// [`StorageError::Restore`], [`StorageError::Open`]; then nothing was put there.
@@ -121,7 +122,7 @@ impl Storage {
         let mut backup = File::open(file)
             .map_err(|error| StorageError::Restore(format!("cannot read {}: {error}", file.display())))?;
         make_folder_of(&database).map_err(|error| not_restored(&database, &error))?;
-        // One that was begun and not finished is ours to begin again.
+        // A copy that was not finished is started again.
         let staged = beside(&database, STAGED);
         remove_with_its_log(&staged)?;
         let target = Target::create(&staged)?;
@@ -134,7 +135,7 @@ impl Storage {
         Ok(format!("{url}{STAGED}"))
     }
 
-    /// Gives a staged copy, which is closed by now, the name by which it is served.
+    /// Renames a staged copy, which has been closed, to the name under which it is served.
     ///
     /// # Errors
     /// [`StorageError::Restore`], [`StorageError::Open`]; then there is still no database.
@@ -146,7 +147,7 @@ impl Storage {
             return Err(StorageError::Restore(format!("{} was not closed", staged.display())));
         }
         for left_over in [beside(&database, "-wal"), beside(&database, "-shm")] {
-            // Of the database that was here; the next one makes its own.
+            // They belong to the old database; the new one creates its own.
             remove(&left_over)?;
         }
         let place = || {
@@ -173,7 +174,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(path)
 }
 
-/// An empty log is what a process leaves that has stopped in order.
+/// A process that stopped properly leaves an empty log.
 fn is_empty_or_absent(log: &Path) -> bool {
     fs::metadata(log).map_or(true, |log| log.len() == 0)
 }
@@ -208,7 +209,7 @@ fn not_restored(file: &Path, error: &io::Error) -> StorageError {
     StorageError::Restore(format!("cannot write {}: {error}", file.display()))
 }
 
-/// The file that is being written: made for us alone before a byte is in it, removed again if it is not finished.
+/// The file that is being written: created only for its owner, and removed if it is not finished.
 struct Target {
     path: PathBuf,
     finished: bool,
@@ -220,7 +221,7 @@ impl Target {
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(
             |error| match error.kind() {
                 io::ErrorKind::AlreadyExists => StorageError::Backup(format!(
-                    "{} exists already, and a backup replaces nothing. Choose another name",
+                    "{} exists already, and a backup replaces no file. Choose another name",
                     file.display()
                 )),
                 _ => refused(file, &error),
@@ -255,7 +256,7 @@ impl Target {
 impl Drop for Target {
     fn drop(&mut self) {
         if !self.finished {
-            // Incomplete. The error that led here is reported; this one would add nothing.
+            // It is incomplete. The error that led here is reported; one from the removal would add nothing.
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -1,4 +1,4 @@
-//! Looks at a database without changing it: for a check before a server is started.
+//! Inspects a database without changing it, for a check before a server is started.
 
 use std::path::Path;
 use std::str::FromStr as _;
@@ -23,14 +23,14 @@ pub struct Inspection {
     pub engine: String,
     /// Whether the schema is the one of this program.
     pub schema: SchemaState,
-    /// The fingerprint of the master key, and the root key that it sealed; `None` if the database was never served.
+    /// The fingerprint of the master key, and the root key that it sealed; `None` if the database has not been served yet.
     pub root: Option<(Vec<u8>, Vec<u8>)>,
-    /// What its clock says, in Unix milliseconds; `None` on SQLite, whose clock is that of this machine.
+    /// The time of its clock, in Unix milliseconds; `None` on SQLite, whose clock is that of this machine.
     pub database_millis: Option<i64>,
 }
 
 impl Storage {
-    /// Looks at the database at `url`. Nothing is created, migrated or written.
+    /// Inspects the database at `url`. Nothing is created, migrated or written.
     ///
     /// # Errors
     /// [`StorageError::Open`] if it cannot be reached or is too old, [`StorageError::Damaged`].
@@ -99,7 +99,7 @@ async fn of_sqlite(url: &str) -> Result<Inspection, StorageError> {
     Ok(Inspection { engine: format!("SQLite {version}"), schema, root, database_millis: None })
 }
 
-/// Whether the file of a database, or the nearest folder that is there, may be written, as far as its mode says.
+/// Whether the file of a database, or the nearest existing folder, is writable by its mode.
 fn must_be_writable(path: &Path) -> std::io::Result<()> {
     let found = path.ancestors().find_map(|part| {
         let part = if part.as_os_str().is_empty() { Path::new(".") } else { part };

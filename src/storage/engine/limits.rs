@@ -1,5 +1,5 @@
-//! How long PostgreSQL may take. A server that refuses says so at once; one that hangs says nothing, so every wait for
-//! it has an end here, and what was waited on is not used again.
+//! Time limits for PostgreSQL. A server that refuses says so at once, but one that hangs does not answer. So every wait for
+//! it has a limit here, and a connection that exceeded one is not used again.
 
 use std::io;
 use std::time::Duration;
@@ -13,8 +13,8 @@ const STATEMENT_LIMIT: Duration = Duration::from_secs(32);
 /// How long a connection may take to show that it still works.
 const PING_LIMIT: Duration = Duration::from_secs(2);
 
-/// What each session asks of the server: an end of long statements, of waiting for a lock, and of a transaction or a
-/// connection whose client has gone silent, since its locks stop all others.
+/// The settings of each session: limits for long statements, for waiting for a lock, and for a transaction or connection
+/// whose client no longer answers, because its locks block all others.
 const SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '5s';
     SET idle_in_transaction_session_timeout = '30s';
     SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;
@@ -43,8 +43,8 @@ pub(super) async fn prepare_to_migrate(connection: &mut PgConnection) -> Result<
     connection.execute(MIGRATION).await.map(|_| ())
 }
 
-/// Whether a connection answers in time. One that does not is closed without another word, so that a server that hangs,
-/// or an address that leads nowhere any more, does not keep the places of the pool.
+/// Whether a connection answers in time. One that does not is closed without a message to the server, so that connections
+/// to a server that hangs or is gone do not use up the pool.
 pub(super) async fn answers(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     match tokio::time::timeout(PING_LIMIT, connection.ping()).await {
         Ok(outcome) => outcome.map(|()| true),

@@ -1,7 +1,7 @@
-//! The schema: the migrations this program carries, and bringing a database up to them.
+//! The schema: the migrations of this program, and how they are applied to a database.
 //!
 //! An applied migration is never edited: a database stores the SHA-384 of the file it applied, and is refused by a program
-//! that carries another one.
+//! with another one.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -36,14 +36,14 @@ migrations! {
     9, "generation began", "0009_generation_began.sql";
 }
 
-/// The schema of a database beside the one of this program.
+/// The schema of a database compared with that of this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SchemaState {
     /// There is no schema yet: the first start creates it.
     New,
     /// It is the one of this program.
     Current,
-    /// So many migrations are still to run: the next start runs them.
+    /// This many migrations have not been applied yet: the next start applies them.
     Behind(usize),
     /// It has this version, which this program does not know.
     Unknown(i64),

@@ -38,7 +38,7 @@ pub(super) struct EngineSql {
     pub(super) postgres: &'static str,
 }
 
-/// Texts as one value of a statement, which expands them by the function of its engine (`json_each`,
+/// Texts as one value of a statement, which expands them with a function of its engine (`json_each`,
 /// `jsonb_array_elements_text`).
 pub(super) fn json_array(texts: &[impl AsRef<str>]) -> String {
     texts.iter().map(AsRef::as_ref).collect::<serde_json::Value>().to_string()
@@ -105,7 +105,7 @@ impl Db {
         })
     }
 
-    /// Gives a bounded part of the space of deleted rows back to the file system; PostgreSQL does that by itself. Returns
+    /// Returns a bounded part of the space of deleted rows to the file system; PostgreSQL does that itself. The result says
     /// whether there is more.
     pub(super) async fn give_back_space(&self) -> Result<bool, StorageError> {
         match self {

@@ -27,7 +27,7 @@ pub(super) fn open_error(url: &str, why: &str) -> StorageError {
     StorageError::Open { url: without_password(url), why: why.to_owned() }
 }
 
-/// The part of a URL that may be printed. A password can be before the `@` and in the query, and anywhere in a URL that
+/// The part of a URL that may be printed. A password can be before the `@`, in the query, and anywhere in a URL that
 /// cannot be parsed, so only parsed parts are shown.
 fn without_password(url: &str) -> String {
     if url.starts_with("sqlite:") {

@@ -1,4 +1,4 @@
-//! PostgreSQL: how to connect, and which versions serve.
+//! PostgreSQL: how to connect, and which versions are supported.
 
 use std::str::FromStr as _;
 
@@ -21,7 +21,7 @@ pub(super) async fn connect(url: &str, max_connections: u32) -> Result<Db, Stora
         .max_connections(max_connections)
         .acquire_timeout(WAIT_MAX)
         .after_connect(|connection, _| Box::pin(limits::prepare(connection)))
-        // In place of the pool's own test, which waits without end.
+        // Instead of the pool's own test, which has no time limit.
         .test_before_acquire(false)
         .before_acquire(|connection, _| Box::pin(limits::answers(connection)))
         .connect_with(options)

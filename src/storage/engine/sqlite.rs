@@ -17,8 +17,8 @@ use super::open::open_error;
 use super::{Db, WAIT_MAX};
 use crate::storage::StorageError;
 
-/// Page cache of a reading connection, in KiB as SQLite writes it. What is read often is cached above in its own form,
-/// so a large page cache would only hold the same twice.
+/// The page cache of a reading connection, in KiB as SQLite writes it. Data that is read often is cached elsewhere, so a
+/// large page cache would only store it twice.
 const READER_CACHE: &str = "-512";
 
 /// Pages that collect in the write-ahead log before they are copied into the file (16 MB): a page that changes often is
@@ -38,7 +38,7 @@ pub(super) async fn connect(url: &str, max_connections: u32) -> Result<Db, Stora
         .foreign_keys(true)
         .busy_timeout(WAIT_MAX);
     let pool = SqlitePoolOptions::new()
-        // A file does not go away as a server does.
+        // A file does not become unavailable like a server.
         .test_before_acquire(false)
         .before_acquire(|connection, _| Box::pin(async { Ok(is_clean(connection)) }))
         .acquire_timeout(WAIT_MAX)
@@ -83,7 +83,7 @@ pub(super) async fn check_writable(write: &SqlitePool, url: &str) -> Result<(), 
     Ok(())
 }
 
-/// How many pages are given back at once (4 MB), since others who write wait for it.
+/// How many pages are freed at once (4 MB), because other writers wait meanwhile.
 const GIVEN_BACK: &str = "PRAGMA incremental_vacuum(1000)";
 /// How many free pages are kept for the next rows (4 MB).
 const KEPT_FREE: i64 = 1_000;
@@ -157,7 +157,7 @@ impl ServedFile {
         &self.0.path
     }
 
-    /// Writes to a file without a name are lost when it is closed, so they must not be acknowledged.
+    /// Writes to a file that no longer has a name are lost when it is closed, so they must not be acknowledged.
     pub(super) fn check_in_place(&self) -> Result<(), StorageError> {
         for (path, device, inode) in &self.0.files {
             match std::fs::metadata(path) {
@@ -220,9 +220,9 @@ pub(super) fn make_folder_of(file: &Path) -> std::io::Result<()> {
     }
 }
 
-/// How often it is tried to take a lock that another process holds.
+/// The time between two attempts to take a lock that another process holds.
 const LOCK_RETRY: Duration = Duration::from_millis(50);
-/// After how many tries it is said that another process holds it.
+/// After how many attempts the log says that another process holds the lock.
 const LOCK_TRIES_IN_SILENCE: u32 = 20;
 
 /// Takes the lock under which one process at a time opens and migrates a database, and creates the file of a new one. The
@@ -251,7 +251,7 @@ pub(super) async fn lock_opening(url: &str) -> Result<File, StorageError> {
     Ok(file)
 }
 
-/// The file of the lock, which nobody may open who may not open the database: to hold a lock, being able to read is enough.
+/// The lock file. It has the mode of the database, because every user who can read the file could hold the lock.
 fn open_lock(database: &Path) -> std::io::Result<File> {
     let mode = std::fs::metadata(database)?.permissions().mode() & 0o777;
     let mut path = database.as_os_str().to_owned();
@@ -259,7 +259,7 @@ fn open_lock(database: &Path) -> std::io::Result<File> {
     let file = File::options().create(true).truncate(false).write(true).mode(mode).open(Path::new(&path))?;
     let found = file.metadata()?.permissions().mode() & 0o777;
     if found & !mode != 0 {
-        // One that an earlier version made. If it is another user's, that user has to close it.
+        // An earlier version created it with another mode. If it belongs to another user, that user has to change the mode.
         let _ = file.set_permissions(Permissions::from_mode(found & mode));
     }
     Ok(file)

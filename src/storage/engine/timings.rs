@@ -5,11 +5,11 @@ use crate::model::histogram::Histogram;
 /// Durations by operation.
 #[derive(Debug, Default)]
 pub struct Timings {
-    /// Until a transaction had begun; on SQLite with the wait for the writer.
+    /// How long it took to begin a transaction; on SQLite including the wait for the writer.
     pub(in crate::storage) begin: Histogram,
-    /// Until a transaction was durable.
+    /// How long it took to commit a transaction durably.
     pub(in crate::storage) commit: Histogram,
-    /// Until it was known what changed.
+    /// How long it took to ask for changes.
     pub(in crate::storage) poll: Histogram,
 }
 

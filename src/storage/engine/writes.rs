@@ -1,5 +1,5 @@
-//! How writing goes: how many commits became durable, how many failed, and whether the last one did. Kept in memory, so
-//! that asking costs no query.
+//! The results of commits: how many became durable, how many failed, and whether the last one failed. They are kept in
+//! memory, so that reading them needs no query.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -29,7 +29,7 @@ impl Writes {
         self.last_failed.load(Ordering::Acquire)
     }
 
-    /// Notes how a commit ended. One that `wrote` nothing succeeds also on a full disk, so only its failure counts.
+    /// Records the result of a commit. A commit that `wrote` nothing succeeds even on a full disk, so only its failure counts.
     pub(in crate::storage) fn note<T>(
         &self,
         outcome: Result<T, StorageError>,
@@ -41,7 +41,7 @@ impl Writes {
                 self.last_failed.store(false, Ordering::Release);
             }
             Ok(_) => {}
-            // Another process writes, or another change was first: the database itself is well.
+            // Another process is writing, or another change was first: there is no problem with the database.
             Err(error) if error.is_stall() || matches!(error, StorageError::Conflict(_)) => {}
             Err(_) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);

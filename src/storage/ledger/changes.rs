@@ -1,4 +1,4 @@
-//! The change counter (`change_seq`): raised by every change that invalidates a cache, in the same transaction.
+//! The change counter (`change_seq`): incremented by every change that invalidates a cache, in the same transaction.
 //!
 //! The counter's row is locked from the raise to the commit, so numbers become visible in order and without gaps.
 
@@ -10,8 +10,8 @@ use crate::storage::engine::{
 };
 use crate::storage::{Storage, StorageError, Tx};
 
-/// One statement, so that counter and log are of one state: else a commit in between would look like a gap. PostgreSQL,
-/// which may be on another machine, also says what time it has (the one use of its clock, in milliseconds).
+/// One statement, so that counter and log are read in one state: otherwise a commit in between would look like a gap.
+/// PostgreSQL, which may be on another machine, also returns its time (the only use of its clock, in milliseconds).
 const SINCE: EngineSql = EngineSql {
     sqlite: "SELECT s.change_seq, l.seq, l.kind, l.id, NULL FROM service_state s LEFT JOIN change_log l ON l.seq > $1
         WHERE s.id = 1 ORDER BY l.seq LIMIT $2",
@@ -89,7 +89,7 @@ pub enum Changes {
 pub struct ChangeWatch {
     version: Option<DataVersion>,
     seen: i64,
-    /// Whether SQLite said that something was committed, and it was not read what. Then it will not say so again.
+    /// Whether SQLite reported a commit whose changes were not read yet. It does not report the same commit again.
     unread: bool,
     /// What the clock of the database said at the last poll, in Unix milliseconds; `None` where it is our own.
     database_millis: Option<i64>,
@@ -160,7 +160,7 @@ impl Storage {
         let Some(&(seq, .., database_millis)) = rows.first() else {
             return Err(StorageError::Damaged("service_state has no row".to_owned()));
         };
-        // A row without a change, or with a kind of a newer version of the service, is left out and so makes a gap.
+        // A row without a change, or of a kind that only a newer version knows, is left out and so leaves a gap.
         let changes: Vec<_> = rows
             .into_iter()
             .filter_map(|(_, number, kind, id, _)| Some((number?, Change::from_parts(&kind?, id?)?)))
@@ -170,7 +170,7 @@ impl Storage {
         Ok((changes, database_millis))
     }
 
-    /// Forgets all but the newest `keep` changes.
+    /// Deletes all but the newest `keep` changes.
     pub async fn purge_changes(&self, keep: i64) -> Result<u64, StorageError> {
         on_write!(self, pool => sqlx::query(PURGE).bind(keep).execute(pool).await.map(|done| done.rows_affected()))
     }

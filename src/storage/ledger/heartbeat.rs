@@ -1,4 +1,4 @@
-//! A commit that concerns nobody, by which a process learns whether writing works, and the last instant it saw.
+//! A commit that changes no data of users: with it a process checks that writing works, and stores the last instant it saw.
 
 use crate::storage::engine::{on_read, on_tx, statements};
 use crate::storage::{Storage, StorageError};
@@ -10,8 +10,8 @@ statements! {
 }
 
 impl Storage {
-    /// Commits a change that concerns nobody; it does not raise the change counter. `instant` is kept as the last one
-    /// that a serving process saw (`None`: the one before stays).
+    /// Commits a heartbeat, which does not increment the change counter. `instant` is stored as the last one that a serving
+    /// process saw (`None`: the stored one stays).
     pub async fn beat(&self, instant: Option<i64>) -> Result<(), StorageError> {
         let beat = async {
             let mut tx = self.begin().await?;
@@ -22,7 +22,7 @@ impl Storage {
         self.writes.note(beat.await, true)
     }
 
-    /// The last instant that [`Storage::beat`] kept; `None` if it kept none yet.
+    /// The last instant that [`Storage::beat`] stored; `None` if it stored none yet.
     pub async fn last_instant(&self) -> Result<Option<i64>, StorageError> {
         Ok(on_read!(self, pool => sqlx::query_scalar(LAST_INSTANT).fetch_one(pool).await)?)
     }

@@ -16,10 +16,10 @@ statements! {
 }
 
 row! {
-    /// A saved reply. Caller, method, path and key together name it.
+    /// A saved reply. Caller, method, path and key together identify it.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct StoredReply {
-        /// Who asked (a `client_id`).
+        /// The caller (a `client_id`).
         pub caller: String,
         /// The HTTP method.
         pub method: String,
@@ -31,13 +31,13 @@ row! {
         pub body_hash: Vec<u8>,
         /// The reply, sealed, since it may hold a secret.
         pub sealed_reply: Vec<u8>,
-        /// When it is forgotten.
+        /// When it expires.
         pub expires_at: i64,
     }
 }
 
 impl Storage {
-    /// The saved reply to an earlier request of that name, if it has not expired at `now`.
+    /// The saved reply to an earlier request with this identity, if it has not expired at `now`.
     pub async fn saved_reply(
         &self,
         caller: &str,
@@ -51,7 +51,7 @@ impl Storage {
             .fetch_optional(pool).await)?)
     }
 
-    /// Forgets up to `limit` replies that have expired at `now`. Returns how many.
+    /// Deletes up to `limit` replies that have expired at `now`. Returns how many.
     pub async fn purge_saved_replies(&self, now: i64, limit: u32) -> Result<u64, StorageError> {
         on_write!(self, pool => sqlx::query(PURGE)
             .bind(now).bind(i64::from(limit)).execute(pool).await.map(|done| done.rows_affected()))
@@ -59,7 +59,7 @@ impl Storage {
 }
 
 impl Tx {
-    /// Keeps a reply. `false` if another request of that name was first; the caller must then undo its change.
+    /// Saves a reply. `false` if another request with this identity was first; then the caller must roll back.
     pub async fn save_reply(&mut self, reply: &StoredReply, now: i64) -> Result<bool, StorageError> {
         on_tx!(self.db, conn => sqlx::query(CLEAR)
             .bind(&reply.caller).bind(&reply.method).bind(&reply.path).bind(&reply.idempotency_key).bind(now)

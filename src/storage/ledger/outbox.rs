@@ -7,10 +7,10 @@ use crate::model::mail::{Mail, MailKind};
 use crate::storage::engine::{on_read, on_tx, on_write, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
 
-/// For how many seconds after it was queued a mail takes up others of its kind, client and recipient.
+/// For how many seconds after it was queued others of the same kind, client and recipient are merged into a mail.
 const MERGED_SECONDS: i64 = 60;
 
-/// How many mails of one client may wait, its summary aside.
+/// How many mails of one client may wait, not counting its summary.
 const WAITING_MAX: i64 = 1_000;
 
 statements! {
@@ -37,7 +37,7 @@ impl Storage {
         Ok(on_read!(self, pool => sqlx::query_scalar(COUNT_UNSENT).fetch_one(pool).await)?)
     }
 
-    /// The waiting mails about a client, oldest first: which message, and to whom.
+    /// The waiting mails about a client, oldest first: kind and recipient.
     pub async fn unsent_mails(&self, client_id: &str) -> Result<Vec<(String, String)>, StorageError> {
         Ok(on_read!(self, pool => sqlx::query_as(UNSENT_OF_CLIENT).bind(client_id).fetch_all(pool).await)?)
     }
@@ -76,7 +76,7 @@ impl Tx {
             self.insert_mail(mail, mail.kind, &mail.recipient).await?;
         }
         for mail in new.iter().skip(room) {
-            // To whom it goes is decided when it is sent.
+            // The recipient is chosen when it is sent.
             if !self.merge(mail, "", MailKind::Summary, i64::MIN).await? {
                 self.insert_mail(mail, MailKind::Summary, "").await?;
             }
@@ -111,7 +111,7 @@ impl Tx {
     }
 }
 
-/// The facts of the last mail stand for those that were merged. A summary knows the label alone.
+/// Merged mails have the facts of the last one. A summary has only the label.
 fn facts(mail: &Mail, kind: MailKind) -> String {
     let label = || mail.facts.get_key_value("label").map(|(name, label)| (name.clone(), label.clone()));
     let facts = match kind {

@@ -31,7 +31,7 @@ statements! {
         GROUP BY client_id ORDER BY COUNT(*) DESC, client_id LIMIT 10";
     CLIENTS_OF = "SELECT DISTINCT client_id FROM access_tokens
         WHERE kid = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) ORDER BY client_id";
-    // A row of its own: the change counter is taken last by every change, and work on keys waits for others after this.
+    // A separate row: every change locks the change counter last, but work on keys still waits for other locks after this one.
     SERIALISE = "UPDATE turns SET number = number WHERE name = 'signing_keys'";
 }
 
@@ -105,8 +105,8 @@ impl Tx {
         rows.into_iter().map(SigningKey::try_from).collect()
     }
 
-    /// A key that is not gone, locked until the end of the transaction. Lock it before reading its
-    /// tokens: those that are being recorded are then committed and visible, and no more are added.
+    /// A key that is not gone, locked until the end of the transaction. Lock it before reading its tokens: tokens that were
+    /// being recorded are then committed and visible, and no more are added.
     pub async fn lock_signing_key(&mut self, kid: &str) -> Result<Option<SigningKey>, StorageError> {
         let row: Option<KeyRow> =
             on_tx!(self.db, conn => sqlx::query_as(LOCK).bind(kid).fetch_optional(&mut *conn).await)?;
@@ -151,7 +151,7 @@ impl Tx {
         Ok(touched(rows))
     }
 
-    /// Writes phase, instants and private half of a key.
+    /// Writes phase, instants and private key of a key.
     pub async fn update_signing_key(&mut self, key: &SigningKey) -> Result<bool, StorageError> {
         let rows = on_tx!(self.db, conn => sqlx::query(UPDATE)
             .bind(&key.kid).bind(key.phase.as_str()).bind(key.sealed_private.as_deref()).bind(key.activates_at)

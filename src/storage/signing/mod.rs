@@ -1,4 +1,4 @@
-//! Signing keys, and the root key that seals their private halves.
+//! Signing keys, and the root key that seals their private keys.
 
 mod keys;
 mod root_key;

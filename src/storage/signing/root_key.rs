@@ -1,4 +1,4 @@
-//! The one row of the service's own state: the change counter, and the root key sealed under the master key.
+//! The only row of the service's own state: the change counter, and the root key sealed under the master key.
 
 use crate::storage::engine::{on_read, on_tx, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
@@ -8,7 +8,7 @@ statements! {
     LOCK = "UPDATE service_state SET change_seq = change_seq WHERE id = 1 RETURNING master_fingerprint, sealed_root";
     INSERT_ROOT = "UPDATE service_state SET master_fingerprint = $1, sealed_root = $2, created_at = $3
         WHERE id = 1 AND sealed_root IS NULL";
-    // Of two that replace it at once one is second and sees that it is no longer what it was.
+    // If two transactions replace it at once, the second one finds that it has changed.
     REPLACE_ROOT = "UPDATE service_state SET master_fingerprint = $2, sealed_root = $3
         WHERE id = 1 AND master_fingerprint = $1";
 }
@@ -16,14 +16,14 @@ statements! {
 /// The root key as stored: unreadable without the master key of that fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedRoot {
-    /// Tells master keys apart; says nothing about them.
+    /// Identifies the master key without revealing it.
     pub master_fingerprint: Vec<u8>,
     /// The sealed root key.
     pub sealed: Vec<u8>,
 }
 
 impl Storage {
-    /// The sealed root key; `None` in a database that was never served.
+    /// The sealed root key; `None` in a database that has not been served yet.
     pub async fn sealed_root(&self) -> Result<Option<SealedRoot>, StorageError> {
         let row: Option<(Vec<u8>, Vec<u8>)> =
             on_read!(self, pool => sqlx::query_as(FIND_ROOT).fetch_optional(pool).await)?;

@@ -30,7 +30,7 @@ statements! {
     COUNT_GRANTS = "SELECT COUNT(*) FROM client_products WHERE product = $1";
 }
 
-// A writing transaction of SQLite has the whole database locked. On PostgreSQL others may hold the rows in the same way.
+// A writing transaction of SQLite locks the whole database. On PostgreSQL several transactions can hold these locks.
 const SHARE_SEVERAL: EngineSql = EngineSql {
     sqlite: concat!(
         "SELECT ",
@@ -127,8 +127,8 @@ impl Tx {
         Ok(row.map(Product::from))
     }
 
-    /// Those of the products `codes` that exist, by code. They stay as they are until the end of the transaction; others may
-    /// hold them in this way at the same time, so that clients that are granted them do not hold each other up.
+    /// Those of the products `codes` that exist, by code. They cannot change until the end of the transaction; several
+    /// transactions can hold them in this way, so that clients with the same products do not delay each other.
     pub async fn share_products(&mut self, codes: &[&str]) -> Result<Vec<Product>, StorageError> {
         let (sql, codes) = (self.db.choose(SHARE_SEVERAL), json_array(codes));
         let rows: Vec<ProductRow> =

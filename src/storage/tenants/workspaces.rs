@@ -1,4 +1,4 @@
-//! Workspaces: rows of `workspaces`. Deleted ones stay as rows without being seen.
+//! Workspaces: rows of `workspaces`. The rows of deleted workspaces stay, but are not returned.
 
 use crate::model::page::{Items, Page};
 use crate::model::reach::Reach;
@@ -113,7 +113,7 @@ impl Storage {
 }
 
 impl Tx {
-    /// Adds a workspace. `false` if the id is taken, or was once.
+    /// Adds a workspace. `false` if the id is in use, or was used before.
     pub async fn insert_workspace(&mut self, workspace: &Workspace) -> Result<bool, StorageError> {
         let rows = on_tx!(self.db, conn => sqlx::query(INSERT)
             .bind(&workspace.workspace_id).bind(&workspace.name).bind(workspace.suspended_at)
@@ -136,8 +136,8 @@ impl Tx {
         Ok(row.map(Workspace::from))
     }
 
-    /// A workspace within reach that stays as it is until the end of the transaction. Others may hold it in this way at the
-    /// same time, so that work on one client does not hold up the other clients of its workspace.
+    /// A workspace within reach that cannot change until the end of the transaction. Several transactions can hold it in
+    /// this way at the same time, so that work on one client does not delay the other clients of its workspace.
     pub async fn share_workspace(
         &mut self,
         reach: &Reach,
@@ -162,7 +162,7 @@ impl Tx {
         Ok(touched(rows))
     }
 
-    /// Marks a workspace as deleted; its id stays taken.
+    /// Marks a workspace as deleted; its id cannot be used again.
     pub async fn delete_workspace(&mut self, workspace_id: &str, now: i64) -> Result<bool, StorageError> {
         let rows = on_tx!(self.db, conn => sqlx::query(DELETE)
             .bind(workspace_id).bind(now).execute(&mut *conn).await.map(|done| done.rows_affected()))?;

@@ -9,7 +9,7 @@ use crate::storage::{StorageError, Tx, touched};
 /// What must still be true when a token is recorded. The inserting transaction checks it again, with the rows locked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssueGuard {
-    /// What the client authenticated with; `None` when an administrator issues.
+    /// The proof with which the client authenticated; `None` if an administrator issues the token.
     pub proof: Option<Proof>,
     /// When the token is issued, in Unix seconds.
     pub now: i64,
@@ -34,15 +34,15 @@ pub enum IssueCheck {
     Allowed,
     /// The client, its secret or its workspace no longer allows it.
     ClientNotAllowed,
-    /// The client's generation has ended meanwhile, which alone takes no right from it: sign again in the next one.
+    /// The client's generation has ended in the meantime, which does not restrict the client: sign again in the next one.
     GenerationEnded,
-    /// The key has stopped signing meanwhile; sign again with another one.
+    /// The key has stopped signing in the meantime; sign again with another one.
     KeyNotSigning,
 }
 
 macro_rules! from_rows {
     ($secret:literal) => {
-        // The order of the tables is the order in which their rows are locked: workspaces before clients, as everywhere.
+        // Rows are locked in the order of the tables here: workspaces before clients, as everywhere.
         concat!(
             " FROM workspaces w
                 JOIN api_clients c ON c.workspace_id = w.workspace_id
@@ -192,7 +192,7 @@ impl Tx {
         }
         // Rare, so the reason is looked up only now.
         Ok(match self.may_issue(token, guard).await? {
-            // It changed back between the two statements.
+            // The state changed back between the two statements.
             IssueCheck::Allowed => IssueCheck::GenerationEnded,
             other => other,
         })

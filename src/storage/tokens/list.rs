@@ -1,6 +1,6 @@
 //! Lists of recorded tokens: those of one client, or of every client within reach.
 //!
-//! As in the lists of clients, a statement is put together from fixed parts.
+//! As for the lists of clients, the statement is put together from fixed parts.
 
 use sqlx::AssertSqlSafe;
 
@@ -11,7 +11,7 @@ use crate::model::token::RecordedToken;
 use crate::storage::engine::on_tx;
 use crate::storage::{Storage, StorageError};
 
-/// Which recorded tokens to list, by what became of them.
+/// Which recorded tokens to list, by their state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ListedTokens {
     /// Neither revoked nor expired. Those of a client that is disabled count too: they are valid again with it.
@@ -32,7 +32,7 @@ pub struct TokenFilter {
     pub expires_before: Option<i64>,
     /// Whether they never expire.
     pub never_expires: Option<bool>,
-    /// What became of them.
+    /// Their state.
     pub status: ListedTokens,
 }
 
@@ -40,9 +40,9 @@ impl TokenFilter {
     /// The conditions. `$1` is the client, `$2` the workspace, `$3` the instant before which they end, `$4` now; with a
     /// cursor, `$5`, `$6` and `$7` are the place after which the page begins.
     fn conditions(&self, limited: bool, has_cursor: bool) -> String {
-        // The tokens of a deleted client are kept for a while, but nobody can reach the client any more. Those of a
-        // workspace are found by its clients, so that the tokens of others cost nothing; the others in the order of the
-        // list, so that a page costs what it shows.
+        // The tokens of a deleted client are kept for a while, but the client can no longer be accessed. The tokens of one
+        // workspace are found by its clients, so that those of other workspaces cost nothing. The list of all workspaces is
+        // read in its order, so that the cost of a page depends only on its size.
         let mut sql = String::from(match (limited, has_cursor) {
             (false, _) => {
                 " WHERE EXISTS (SELECT 1 FROM api_clients c WHERE c.client_id = access_tokens.client_id)"
@@ -104,8 +104,8 @@ fn read_place(after: &str) -> Option<(&str, i64, &str)> {
 }
 
 impl Storage {
-    /// A page of the recorded tokens of the clients within reach, client by client, and of each the newest first. This is
-    /// the order of an index that is there already, so that no token costs more to record.
+    /// A page of the recorded tokens of the clients within reach, client by client, the newest first. This is the order of
+    /// an index that exists anyway, so that recording a token costs no more.
     pub async fn recorded_tokens(
         &self,
         reach: &Reach,
@@ -146,7 +146,7 @@ mod tests {
 
     /// A later page must not read the pages before it, nor sort the tokens of all clients.
     #[tokio::test]
-    async fn a_page_reads_what_it_shows() {
+    async fn a_page_reads_only_what_it_shows() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/mintmark.db", folder.path().display());
         let storage = Storage::open(&url, 2).await.unwrap();

@@ -5,8 +5,8 @@ use crate::model::status::Slot;
 use crate::storage::engine::{Db, EngineSql, json_array, on_read, on_tx, statements};
 use crate::storage::{Storage, StorageError, Tx};
 
-// By itself SQLite chooses the index of all tokens of a client. With the index it is given the cost depends on the live
-// ones alone; it refuses a statement that cannot use the index it names.
+// SQLite would choose the index of all tokens of a client. With this index the cost depends only on the live ones. SQLite
+// refuses a statement that cannot use the index that it names.
 macro_rules! of_live {
     ($verb:expr, $set:expr, sqlite: $on_sqlite:expr, postgres: $on_postgres:expr) => {
         EngineSql {
@@ -59,7 +59,7 @@ statements! {
         WHERE kid = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) ORDER BY client_id";
 }
 
-/// For how many seconds after its end a token is still revoked: the clocks of services differ.
+/// For how many seconds after its end a token is still revoked, because the clocks of services differ.
 pub(super) const CLOCKS_DIFFER: i64 = 120;
 
 /// Which live recorded tokens of a client a change ends.
@@ -92,7 +92,8 @@ macro_rules! ids {
 }
 
 impl Ending<'_> {
-    /// The end after which a token counts. What is counted has not ended; what may be live by another clock is revoked.
+    /// Only tokens that end after this instant are meant. Only tokens that have not ended by this clock are counted, but
+    /// those that may be live by another clock are revoked too.
     fn ends_after(self, now: i64) -> i64 {
         match self {
             Self::All | Self::WithScopes(_) => now - CLOCKS_DIFFER,

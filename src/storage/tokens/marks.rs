@@ -1,4 +1,4 @@
-//! Statuses of slots: rows of `status_bits`, each a part of a status list.
+//! The statuses of slots: rows of `status_bits`, each a part of a status list.
 
 use crate::model::status::{self, Mark, PART_BYTES, SLOTS_PER_LIST, SLOTS_PER_PART, Slot};
 use crate::storage::engine::{on_tx, statements};
@@ -20,12 +20,12 @@ statements! {
 }
 
 impl Tx {
-    /// Marks slots, and notes which lists changed. Slots of lists that have ended are skipped.
+    /// Marks slots, and records which lists changed. Slots of lists that have ended are skipped.
     pub async fn mark_slots(&mut self, slots: &[Slot], mark: Mark) -> Result<(), StorageError> {
         if slots.is_empty() {
             return Ok(());
         }
-        // A transaction may mark several times, so sorting alone would not prevent a deadlock of two.
+        // A transaction may mark several times, so sorting alone would not prevent a deadlock of two transactions.
         self.serialise_status_lists().await?;
         let mut slots = slots.to_vec();
         slots.sort_unstable();
@@ -49,9 +49,9 @@ impl Tx {
         Ok(())
     }
 
-    /// Marks every slot of every list as revoked except those in `kept`, and gives out no more slots of these lists. For
-    /// a restored database, which does not know which slots were given out since. Tokens of these lists may be valid until
-    /// `exp`.
+    /// Marks every slot of every list as revoked except those in `kept`, and leases no more slots of these lists. For a
+    /// restored database, which does not know which slots were leased since its backup. Tokens in these lists may be valid
+    /// until `exp`.
     pub async fn revoke_slots_except(
         &mut self,
         kept: &[Slot],

@@ -6,14 +6,14 @@ use crate::model::token::RecordedToken;
 use crate::storage::engine::{on_read, on_tx, row, statements};
 use crate::storage::{Storage, StorageError, Tx};
 
-/// What is on record of a token by its id.
+/// What the database knows of a token by its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenState {
     /// It was recorded when it was issued.
     Recorded(Box<RecordedToken>),
-    /// It was not, and was revoked by itself.
+    /// It was not recorded, and was revoked individually.
     Denied,
-    /// No record: it is stateless, was never issued, or ended long ago.
+    /// Nothing: it is stateless, was never issued, or ended long ago.
     Unknown,
 }
 
@@ -76,7 +76,7 @@ impl From<TokenRow> for RecordedToken {
 }
 
 impl Storage {
-    /// What is on record of the token `jti` of any client.
+    /// What the database knows of the token `jti` of any client.
     pub async fn token_state(&self, jti: &str) -> Result<TokenState, StorageError> {
         let row: Option<TokenRow> =
             on_read!(self, pool => sqlx::query_as(FIND).bind(jti).fetch_optional(pool).await)?;
@@ -105,7 +105,7 @@ impl Storage {
 }
 
 impl Tx {
-    /// What is on record of the token `jti`, after its client was locked.
+    /// What the database knows of the token `jti`, after its client was locked.
     pub async fn recorded_token(&mut self, jti: &str) -> Result<Option<RecordedToken>, StorageError> {
         let row: Option<TokenRow> =
             on_tx!(self.db, conn => sqlx::query_as(FIND).bind(jti).fetch_optional(&mut *conn).await)?;

@@ -28,7 +28,7 @@ macro_rules! revoked_columns {
 pub(super) const REVOKE_OF_CLIENT: EngineSql = of_live!("UPDATE", "SET revoked_at = $3", revoked_columns!());
 pub(super) const REPLACE_AT_ONCE: EngineSql =
     of_live!("UPDATE", "SET revoked_at = $4", concat!("AND jti <> $3 ", revoked_columns!()));
-// A token that is to end sooner already keeps its end.
+// A token that ends sooner anyway keeps its end.
 pub(super) const REPLACE_LATER: EngineSql =
     of_live!("UPDATE", "SET revoke_at = $4", "AND jti <> $3 AND (revoke_at IS NULL OR revoke_at > $4)");
 // At most as many as one transaction is to end.
@@ -76,7 +76,7 @@ const REVOKE_THESE: EngineSql = EngineSql {
         revoked_columns!()
     ),
 };
-// Of each client in `$1`, an array of arrays, the newest tokens that it requested are kept, so many as the array says.
+// For each client in `$1`, an array of arrays, the newest tokens that it requested are kept; the array says how many.
 pub(super) const REVOKE_BEYOND: EngineSql = EngineSql {
     sqlite: concat!(
         "UPDATE access_tokens SET revoked_at = $2 WHERE jti IN
@@ -154,14 +154,14 @@ impl Storage {
             .bind(now).bind(i64::from(limit)).fetch_all(pool).await)?)
     }
 
-    /// Forgets up to `limit` stateless tokens that were denied and have ended by `now`. Returns how many.
+    /// Deletes up to `limit` denied stateless tokens that have ended by `now`. Returns how many.
     pub async fn purge_denied_tokens(&self, now: i64, limit: u32) -> Result<u64, StorageError> {
         on_write!(self, pool => sqlx::query(PURGE_DENIED)
             .bind(now).bind(i64::from(limit)).execute(pool).await.map(|done| done.rows_affected()))
     }
 
-    /// Forgets up to `limit` recorded tokens that ended, and as many that were revoked, before `before`. Returns how
-    /// many. What their slots say stays.
+    /// Deletes up to `limit` recorded tokens that ended, and as many that were revoked, before `before`. Returns how many.
+    /// The statuses of their slots stay.
     pub async fn purge_recorded_tokens(&self, before: i64, limit: u32) -> Result<u64, StorageError> {
         let expired = on_write!(self, pool => sqlx::query(PURGE_EXPIRED)
             .bind(before).bind(i64::from(limit)).execute(pool).await.map(|done| done.rows_affected()))?;
@@ -200,7 +200,7 @@ impl Tx {
         Ok(revoked(rows, now))
     }
 
-    /// Revokes the oldest tokens that these locked clients requested, until so many of each are live as is said of it.
+    /// Revokes the oldest tokens that these locked clients requested, until only the given number of each is live.
     pub async fn revoke_beyond(
         &mut self,
         clients: &[(&str, i64)],
@@ -269,7 +269,7 @@ impl Tx {
         Ok(revoked(rows, now))
     }
 
-    /// Puts on record that the replaced tokens of a client whose grace is over at `now` are revoked, at most `limit` of them.
+    /// Writes that the replaced tokens of a client whose grace is over at `now` are revoked, at most `limit` of them.
     pub async fn revoke_due_tokens(
         &mut self,
         client_id: &str,

@@ -1,7 +1,7 @@
 //! Status lists: rows of `status_lists`.
 //!
-//! Slots are given out by a cursor that only rises, so no slot is given out twice; a process that ends loses what it had
-//! leased and not used.
+//! Slots are leased from a counter that only increases, so no slot is used twice. Slots that a process has leased but not
+//! used when it ends stay unused.
 
 use crate::model::slot_lease::{Lease, ListKind};
 use crate::model::status::{LIST_BYTES, PART_BYTES, SLOTS_PER_LIST};
@@ -14,7 +14,7 @@ statements! {
     LEASE = "UPDATE status_lists SET leased = leased + $2,
             filled_at = CASE WHEN leased + $2 >= $3 THEN CAST($4 AS BIGINT) ELSE filled_at END
         WHERE list = $1 RETURNING leased, seed";
-    // Taken before anything of a list is, and after the rows of clients and keys.
+    // This lock is taken before the rows of lists, and after the rows of clients and keys.
     TURN = "UPDATE turns SET number = number WHERE name = 'status_lists'";
     NEXT = "UPDATE turns SET number = number + $1 WHERE name = 'status_lists' RETURNING number";
     INSERT = "INSERT INTO status_lists (list, holds, kid, seed, leased, created_at, last_exp)
@@ -24,8 +24,8 @@ statements! {
     ALL = "SELECT list FROM status_lists ORDER BY list";
     OUTLIVES = "UPDATE status_lists SET last_exp = $2 WHERE list = $1 AND last_exp < $2";
     CLOSE = "UPDATE status_lists SET filled_at = COALESCE(filled_at, CAST($2 AS BIGINT)), last_exp = $2 WHERE kid = $1";
-    // A list ends when nothing that names a slot of it can be alive: it was full so long ago that no lease of it is
-    // left, nothing points at it, and a day has passed since the last end of a token in it.
+    // A list ends when no token with a slot in it can be live: it was full so long ago that no lease of it is left, no row
+// refers to it, and a day has passed since the last token in it ended.
     ENDED = "SELECT l.list FROM status_lists l
         WHERE l.filled_at IS NOT NULL AND l.filled_at <= $1 AND l.last_exp <= $1
             AND NOT EXISTS (SELECT 1 FROM api_clients c WHERE c.status_list = l.list)
@@ -38,7 +38,7 @@ statements! {
 /// The statuses of one list, as they were when the change counter was `as_of`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredStatusList {
-    /// Two bits a slot, as draft-21 §4.1 packs them; always whole.
+    /// Two bits per slot, as in draft-21 §4.1; always for the whole list.
     pub bits: Vec<u8>,
     /// The change counter at which they were read.
     pub as_of: i64,
@@ -76,7 +76,7 @@ impl Storage {
 }
 
 impl Tx {
-    /// Makes all other work on status lists wait until this transaction ends.
+    /// Makes other transactions that work on status lists wait until this one ends.
     pub(super) async fn serialise_status_lists(&mut self) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(TURN).execute(&mut *conn).await.map(|_| ()))?;
         Ok(())
@@ -91,8 +91,8 @@ impl Tx {
         Ok(on_tx!(self.db, conn => sqlx::query_as(PARTS).bind(list).fetch_all(&mut *conn).await)?)
     }
 
-    /// Gives out up to `count` slots, at least one, for tokens of this kind. `seed` decides the order of a list that
-    /// has to be opened. Work that leases comes one after the other.
+    /// Leases up to `count` slots, at least one, for tokens of this kind. If a new list is needed, `seed` decides the order
+    /// of its slots. Transactions that lease run one after the other.
     pub async fn lease_slots(
         &mut self,
         kind: ListKind<'_>,
@@ -130,13 +130,13 @@ impl Tx {
         Ok(list)
     }
 
-    /// Raises the number of the last list by `count`, so that the numbers between are never given to one. Returns the
-    /// last number.
+    /// Raises the number of the last list by `count`, so that the numbers in between are never used. Returns the last
+    /// number.
     pub async fn skip_status_lists(&mut self, count: i64) -> Result<i64, StorageError> {
         Ok(on_tx!(self.db, conn => sqlx::query_scalar(NEXT).bind(count).fetch_one(&mut *conn).await)?)
     }
 
-    /// Notes that tokens of a list may be valid until `exp`, although no row names their slot any more.
+    /// Records that tokens in a list may be valid until `exp`, although no row refers to their slot any more.
     pub async fn status_list_outlives(&mut self, list: i64, exp: i64) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(OUTLIVES).bind(list).bind(exp).execute(&mut *conn).await.map(|_| ()))?;
         Ok(())
@@ -148,8 +148,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Removes up to `limit` lists in which no token has been alive, and from which no slot was given out, since
-    /// `before`. Returns their numbers, which are never given to another.
+    /// Removes up to `limit` lists in which no token has been live, and from which no slot was leased, since `before`.
+    /// Returns their numbers, which are never used again.
     pub async fn remove_ended_status_lists(
         &mut self,
         before: i64,

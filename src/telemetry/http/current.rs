@@ -1,6 +1,6 @@
-//! The request that a thread works on at the moment. Whatever is logged meanwhile carries its id and its client.
+//! The request that a thread is working on. Every log line written meanwhile carries its id and its client.
 //!
-//! A span would do the same. This costs a request one allocation and no entry in a registry.
+//! A span would do the same, but this needs only one allocation per request and no entry in a registry.
 
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
@@ -14,7 +14,7 @@ thread_local! {
     static CURRENT: RefCell<Option<Rc<Current>>> = const { RefCell::new(None) };
 }
 
-/// What is known of a request while it is answered.
+/// What is known about a request while it is handled.
 #[derive(Debug)]
 pub(in crate::telemetry) struct Current {
     pub(super) id: RequestId,

@@ -14,7 +14,7 @@ use crate::telemetry::metrics::Metrics;
 /// The route label of a request that no route matched.
 const UNMATCHED: &str = "unmatched";
 
-/// Asked every few seconds by machines: their lines are logged at `debug` unless something is wrong.
+/// Routes that machines request every few seconds: their lines are logged at `debug` unless something is wrong.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 /// The routes a worker has seen. Bounded, since only patterns of the app become one.
@@ -29,7 +29,7 @@ impl Routes {
         Self { metrics, known: RefCell::default() }
     }
 
-    /// A route without parameters is known by the path itself, which spares finding its pattern.
+    /// A route without parameters is found by its path, without matching patterns.
     pub(super) fn of_path(&self, path: &str) -> Option<Rc<Route>> {
         if path.contains('{') {
             return None;

@@ -1,4 +1,4 @@
-//! Escaping: whatever is logged, a line stays one line and reads as what it is.
+//! Escapes log values, so that a log line stays one line and cannot imitate another.
 
 use std::fmt::{self, Write};
 
@@ -33,7 +33,7 @@ impl<W: Write> Write for Escaped<'_, W> {
     }
 }
 
-/// Writes a value for people: as it is if it is one word, else in quotes.
+/// Writes a value for people: unchanged if it is one word, else in quotes.
 pub(super) fn word_or_quoted(out: &mut impl Write, text: &str) -> fmt::Result {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && is_plain(b) && b != b'=') {
         return out.write_str(text);

@@ -1,4 +1,4 @@
-//! From events to lines. An event costs no allocation, since every token is one.
+//! From events to log lines. An event needs no allocation, because every request for a token is one.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write};
@@ -36,7 +36,7 @@ impl<O> Lines<O> {
 
 thread_local! {
     static LINE: RefCell<String> = const { RefCell::new(String::new()) };
-    /// The second last written in this thread, and its text up to the seconds.
+    /// The second that this thread wrote last, and its text up to the seconds.
     static SECOND: RefCell<(UnixSeconds, String)> = const { RefCell::new((-1, String::new())) };
 }
 
@@ -75,7 +75,7 @@ where
                 self.repeats.written(kind, now, self.after_its_time(line));
             }
         };
-        // A value that logs while it is being logged finds the buffer taken.
+        // If formatting a value logs something itself, the buffer is already in use.
         LINE.with(|buffer| match buffer.try_borrow_mut() {
             Ok(mut line) => write(&mut line),
             Err(_) => write(&mut String::new()),

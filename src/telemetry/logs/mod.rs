@@ -1,10 +1,9 @@
-//! The log: text or JSON, one line an event, on standard error (`quickstart` and the commands print their results to
+//! The log: text or JSON, one line per event, on standard error (`quickstart` and the commands print their results to
 //! standard output, and these must not mix).
 //!
 //! A line can be trusted to be one event: control characters, line separators and characters that reorder text are
-//! escaped in every value, so that a logged value cannot forge a line. The lines are our own instead of
-//! `tracing_subscriber::fmt`'s, because that one takes 26 allocations for the line of a request in JSON and lets line
-//! feeds through in text.
+//! escaped in every value, so that a logged value cannot forge a line. We do not use `tracing_subscriber::fmt`, because it
+//! needs 26 allocations for the JSON line of a request and does not escape line feeds in text.
 
 mod escape;
 mod fields;

@@ -1,8 +1,8 @@
-//! An outage writes the same line at every request. Of each kind one a second is written; the others are counted, and the
-//! count is written when the second is over.
+//! During an outage every request would log the same line. Only one line a second is written for each kind; the others are
+//! counted, and the count is written at the end of the second.
 //!
-//! Held back are warnings and errors with a field `failure` (what failed because something else is down), and those of
-//! libraries. Everything else is written each time.
+//! This applies to warnings and errors with a field `failure` (which failed because something else is down), and to those
+//! of libraries. All other lines are written each time.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write};
@@ -15,7 +15,7 @@ use tracing::{Event, Level};
 
 use crate::model::clock::UnixSeconds;
 
-/// What lines that are alike have in common: where they are written, and which failure they tell.
+/// What lines of the same kind have in common: where they are logged, and the failure they report.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Kind {
     callsite: tracing::callsite::Identifier,
@@ -70,7 +70,7 @@ impl Visit for Hashed {
     }
 }
 
-/// The kinds of the present second.
+/// The kinds of lines in the current second.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
     seen: Mutex<HashMap<Kind, Seen>>,
@@ -107,7 +107,7 @@ impl Repeats {
         seen.insert(kind, Seen { second: now, held_back: 0, line: line.to_owned() });
     }
 
-    /// Hands over what was held back in seconds before `now`: each line without its time, and how often it was repeated.
+    /// Takes the lines that were held back in seconds before `now`: each without its time, and how often it was repeated.
     pub(super) fn over(&self, now: UnixSeconds, mut each: impl FnMut(&str, u64)) {
         if !self.holds.load(Ordering::Relaxed) {
             return;

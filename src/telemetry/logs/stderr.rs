@@ -14,9 +14,9 @@ use super::layer::Output;
 
 /// How long lines that are not urgent wait for others.
 const GATHER: Duration = Duration::from_millis(5);
-/// Bytes from which on they wait no longer.
+/// The number of bytes from which on they no longer wait.
 const ENOUGH: usize = 64 * 1024;
-/// Bytes from which on lines are dropped.
+/// The number of bytes from which on lines are dropped.
 const BOUND: usize = 4 * 1024 * 1024;
 /// How long the end waits for the reader of the last lines.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -39,8 +39,8 @@ impl Output for Direct {
     }
 }
 
-/// Ends the log when it is dropped; everything that was logged is written by then, unless its reader stalls, who does not
-/// keep the process. `main` holds it to its end.
+/// Ends the log when it is dropped. Everything that was logged is written by then, unless the reader stalls, which does not
+/// block the process. `main` keeps it until the end.
 #[must_use = "the log ends when this is dropped"]
 #[derive(Debug)]
 pub struct LogGuard {
@@ -130,7 +130,7 @@ impl Queue {
             let (closed, lost) = self.next(&mut batch);
             let _ = to.write_all(&batch).and_then(|()| to.flush());
             if lost > 0 {
-                tracing::warn!(target: "mintmark::logs", lost, "log lines were dropped, since they were not read fast enough");
+                tracing::warn!(target: "mintmark::logs", lost, "log lines were dropped, because they were not read fast enough");
             }
             if closed {
                 return;
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_alone_is_written_without_another_to_push_it() {
+    fn a_single_line_is_written_without_waiting_for_another() {
         let (go, batches, lines, _guard) = slow();
         drop(go);
         for urgent in [false, true] {

@@ -1,5 +1,5 @@
-//! The process itself, by the names that Prometheus clients use for it everywhere. Read from `/proc` at each request for the
-//! metrics; where `/proc` is missing, nothing is written.
+//! The metrics of the process, under the usual names of Prometheus clients. They are read from `/proc` at each request for
+//! the metrics; without `/proc` there are none.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_linux_says_of_this_process_is_read() {
+    fn the_figures_of_this_process_are_read() {
         let metrics = read();
         let names: Vec<&str> = metrics.iter().map(|(name, ..)| *name).collect();
         assert_eq!(

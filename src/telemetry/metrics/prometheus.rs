@@ -7,7 +7,7 @@ pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 /// The same metrics in the Prometheus text format.
 pub(super) fn from_openmetrics(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    // `# HELP` comes first, but only `# TYPE` says how the metric is called here.
+    // `# HELP` comes first, but the name of the metric here depends on `# TYPE`.
     let mut help = "";
     for line in text.lines() {
         let Some(comment) = line.strip_prefix("# ") else {
@@ -37,7 +37,7 @@ pub(super) fn from_openmetrics(text: &str) -> String {
     out
 }
 
-/// Whether a request for `accept` (RFC 9110 §12.5.1) prefers OpenMetrics. Who names neither gets the Prometheus text.
+/// Whether a request for `accept` (RFC 9110 §12.5.1) prefers OpenMetrics. If it names neither, it gets the Prometheus text.
 pub(super) fn prefers_openmetrics(accept: &str) -> bool {
     let quality = |wanted: &str| {
         let of_type = accept.split(',').filter(|range| {
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn openmetrics_goes_to_who_asks_for_it() {
+    fn openmetrics_is_sent_on_request() {
         let scraper = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
             application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
         for accept in

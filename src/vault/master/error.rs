@@ -50,7 +50,7 @@ pub enum MasterKeyError {
         .0.display()
     )]
     Missing(PathBuf),
-    /// The file that the settings name does not exist, and it is not known that a database needs it.
+    /// The file that the settings name does not exist, and it is not known whether a database needs it.
     #[error(
         "{path} (keys.master_key_file) does not exist, and a key file that the settings name is not created automatically. For a \
          new database make it with `mintmark keys generate-master {path}`; for an existing one restore the file from your \
@@ -93,7 +93,7 @@ pub enum MasterKeyError {
         /// What the operating system said.
         cause: io::Error,
     },
-    /// A valid key, but of another database.
+    /// The key is valid, but belongs to another database.
     #[error(
         "{origin} is not the master key of this database: its fingerprint is {found}, the database needs {expected}. Put \
          back the key with that fingerprint (after `mintmark keys rewrap`, set keys.master_key_file to the new file), or \

@@ -58,7 +58,7 @@ impl MasterKey {
         Ok((Self::read(path)?, origin))
     }
 
-    /// A new key, which is nowhere yet.
+    /// A new key, which is not stored yet.
     ///
     /// # Errors
     /// [`MasterKeyError::Random`].

@@ -47,7 +47,7 @@ fn both_base64_alphabets_are_read() {
 }
 
 #[test]
-fn what_is_no_key_is_refused_with_the_reason() {
+fn malformed_keys_are_refused_with_the_reason() {
     for (text, fault) in [
         ("", MasterKeyFault::Empty),
         (" \n", MasterKeyFault::Empty),
@@ -82,14 +82,14 @@ fn a_file_that_others_can_read_or_write_is_refused() {
 }
 
 #[test]
-fn a_folder_is_no_key_file() {
+fn a_folder_is_not_a_key_file() {
     let folder = tempfile::tempdir().unwrap();
     let error = MasterKey::read(folder.path()).unwrap_err();
     assert!(matches!(error, MasterKeyError::Unreadable { .. }), "{error}");
 }
 
 #[test]
-fn a_new_key_is_written_once_and_for_its_owner_alone() {
+fn a_new_key_is_written_once_and_only_for_its_owner() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data/master.key");
     let random = Random::new();
@@ -105,7 +105,7 @@ fn a_new_key_is_written_once_and_for_its_owner_alone() {
 }
 
 #[test]
-fn an_empty_database_gets_a_key_and_then_takes_no_other() {
+fn an_empty_database_gets_a_key_and_then_accepts_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("master.key");
     let random = Random::new();
@@ -140,7 +140,7 @@ fn a_key_in_the_settings_is_used_and_no_file_is_made() {
 }
 
 #[test]
-fn the_fingerprint_names_the_key_and_shows_nothing_of_it() {
+fn the_fingerprint_identifies_the_key_and_does_not_reveal_it() {
     let key = MasterKey::parse(HEX).unwrap();
     let fingerprint = key.fingerprint();
     assert_eq!(fingerprint, MasterKey::parse(BASE64URL).unwrap().fingerprint());

@@ -12,8 +12,8 @@ use super::{metric, ready};
 use crate::support::{Credentials, Engine, START, TestApp, on_both_engines};
 
 on_both_engines!(
-    a_replica_whose_clock_is_behind_revokes_all_the_same,
-    a_token_that_begins_within_a_minute_is_accepted,
+    a_replica_whose_clock_is_behind_revokes_too,
+    a_token_that_becomes_valid_within_a_minute_is_accepted,
     a_token_is_revoked_until_a_minute_after_its_end,
     a_denied_token_is_kept_for_two_minutes_after_its_end,
     a_leap_stops_deleting_and_making_keys_for_ten_minutes,
@@ -56,7 +56,7 @@ async fn erp(app: &TestApp, expiry: Value) -> Credentials {
     furnished(app, expiry).await.1
 }
 
-async fn a_replica_whose_clock_is_behind_revokes_all_the_same(engine: Engine) {
+async fn a_replica_whose_clock_is_behind_revokes_too(engine: Engine) {
     for expiry in [json!({"mode": "never"}), json!({"mode": "after", "seconds": 600})] {
         for behind in [1, 61, 7200] {
             let app = TestApp::start(engine).await;
@@ -76,7 +76,7 @@ async fn a_replica_whose_clock_is_behind_revokes_all_the_same(engine: Engine) {
     }
 }
 
-async fn a_token_that_begins_within_a_minute_is_accepted(engine: Engine) {
+async fn a_token_that_becomes_valid_within_a_minute_is_accepted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, client) = furnished(&app, json!({"mode": "after", "seconds": 600})).await;
     let token = app.access_token(&client, &[]).await;

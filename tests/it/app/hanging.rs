@@ -1,4 +1,5 @@
-//! A database that hangs: requests are answered within seconds, however many wait, and the log tells silence from refusal.
+//! A database that hangs: requests are answered within seconds, however many wait, and the log distinguishes a database that
+//! does not answer from one that refuses.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::support::{Engine, TestApp};
 const SOON: Duration = Duration::from_secs(15);
 
 #[tokio::test]
-async fn one_failed_poll_answers_all_who_wait_for_it() {
+async fn one_failed_poll_answers_all_waiting_requests() {
     let app = TestApp::start(Engine::Postgres).await;
     let client = app.bootstrap().await;
     app.access_token(&client, &[]).await;

@@ -11,8 +11,8 @@ use crate::support::{Engine, TestApp, on_both_engines};
 
 on_both_engines!(
     a_failed_commit_shows_at_once_and_the_next_change_succeeds,
-    waiting_for_the_writer_is_no_failure_for_fifteen_seconds,
-    nothing_that_was_refused_was_done,
+    waiting_for_the_writer_is_not_a_failure_for_fifteen_seconds,
+    refused_requests_changed_nothing,
 );
 
 const FULL: &str = "the database takes no writes: see the log";
@@ -46,7 +46,7 @@ async fn a_failed_commit_shows_at_once_and_the_next_change_succeeds(engine: Engi
     app.stop().await;
 }
 
-async fn nothing_that_was_refused_was_done(engine: Engine) {
+async fn refused_requests_changed_nothing(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -68,7 +68,7 @@ async fn nothing_that_was_refused_was_done(engine: Engine) {
     app.stop().await;
 }
 
-async fn waiting_for_the_writer_is_no_failure_for_fifteen_seconds(engine: Engine) {
+async fn waiting_for_the_writer_is_not_a_failure_for_fifteen_seconds(engine: Engine) {
     let app = TestApp::start(engine).await;
     let ledger = &app.core.services.ledger;
     let mut session = app.database.session().await;

@@ -30,7 +30,7 @@ fn a_copy_made_while_serving_holds_everything_and_can_be_served() {
 }
 
 #[test]
-fn nothing_is_overwritten_and_nothing_is_made_of_nothing() {
+fn nothing_is_overwritten_and_no_copy_is_made_without_a_database() {
     let place = Place::with_issuer(Engine::Sqlite);
     place.run(&["backup", "copy.db"]).must_fail(1, &["no database", "data/mintmark.db"]);
     assert!(!place.path("copy.db").exists() && !place.path("data").exists());
@@ -57,7 +57,7 @@ async fn on_postgres_its_own_tool_is_named() {
 }
 
 #[tokio::test]
-async fn a_copy_is_read_again_when_that_is_asked_for() {
+async fn a_copy_is_verified_on_request() {
     let place = Place::with_issuer(Engine::Sqlite);
     place.run(&["products", "list"]).must_succeed();
     let ran = place.run(&["backup", "--verify", "whole.db"]).must_succeed();

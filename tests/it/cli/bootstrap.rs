@@ -6,13 +6,13 @@ use super::process::{Place, Serving, text};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
-    the_first_run_prints_a_secret_and_the_second_none,
-    of_runs_at_once_one_makes_the_client,
+    only_the_first_run_prints_a_secret,
+    of_several_runs_at_once_one_creates_the_client,
     a_server_and_runs_started_together_wait_for_each_other,
     a_running_server_accepts_the_new_client,
 );
 
-async fn the_first_run_prints_a_secret_and_the_second_none(engine: Engine) {
+async fn only_the_first_run_prints_a_secret(engine: Engine) {
     let place = Place::with_issuer(engine);
     let first = place.run(&["bootstrap", "--json"]).must_succeed();
     let made = first.json();
@@ -41,7 +41,7 @@ async fn the_first_run_prints_a_secret_and_the_second_none(engine: Engine) {
     );
 }
 
-async fn of_runs_at_once_one_makes_the_client(engine: Engine) {
+async fn of_several_runs_at_once_one_creates_the_client(engine: Engine) {
     let place = Place::with_issuer(engine);
     place.run(&["migrate"]).must_succeed();
     let key = "MINTMARK__KEYS__MASTER_KEY";
@@ -81,15 +81,15 @@ async fn a_running_server_accepts_the_new_client(engine: Engine) {
 
     // The server has cached the client, and follows the change counter.
     let added = place.json(&["clients", "add-secret", id, "--json"]);
-    comes_to(200, &serving, id, text(&added, "client_secret")).await;
+    token_request_answers(200, &serving, id, text(&added, "client_secret")).await;
     assert_eq!(serving.token(id, secret, "").await.status(), 200);
     place.run(&["clients", "disable", id]).must_succeed();
-    comes_to(401, &serving, id, secret).await;
+    token_request_answers(401, &serving, id, secret).await;
     assert_eq!(serving.stop().code, 0);
 }
 
 /// Requests tokens until the status is `status`.
-async fn comes_to(status: u16, serving: &Serving, id: &str, secret: &str) {
+async fn token_request_answers(status: u16, serving: &Serving, id: &str, secret: &str) {
     let asking = async { while serving.token(id, secret, "").await.status().as_u16() != status {} };
     // It takes at most a second; the rest is for a machine that is busy with other tests.
     tokio::time::timeout(Duration::from_secs(10), asking).await.expect("in force in time");

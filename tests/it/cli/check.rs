@@ -7,7 +7,7 @@ use serde_json::json;
 use super::process::{Place, text};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(the_database_is_looked_at_when_that_is_asked_for);
+on_both_engines!(the_database_is_inspected_on_request);
 
 fn setting<'a>(document: &'a serde_json::Value, key: &str) -> &'a serde_json::Value {
     document["settings"].as_array().unwrap().iter().find(|set| set["key"] == key).unwrap()
@@ -82,7 +82,7 @@ fn a_damaged_or_missing_settings_file_is_reported() {
 }
 
 #[test]
-fn a_master_key_that_is_none_or_open_to_all_is_a_problem() {
+fn a_master_key_that_is_malformed_or_open_to_all_is_a_problem() {
     let place = Place::with_issuer(Engine::Sqlite).with("MINTMARK__KEYS__MASTER_KEY", "too short");
     place.run(&["check"]).must_fail(2, &["keys.master_key", "openssl rand"]);
 
@@ -128,7 +128,7 @@ fn valid_settings_that_are_often_mistakes_cause_warnings() {
     assert!(two.len() == 2 && two[1].contains("server.public_url"), "{two:?}");
 }
 
-async fn the_database_is_looked_at_when_that_is_asked_for(engine: Engine) {
+async fn the_database_is_inspected_on_request(engine: Engine) {
     let mut place = Place::with_issuer(engine);
     let found = |place: &Place, code: i32| -> Vec<(String, bool)> {
         let ran = place.run(&["check", "--connect", "--json"]);
@@ -157,7 +157,7 @@ async fn the_database_is_looked_at_when_that_is_asked_for(engine: Engine) {
 }
 
 #[test]
-fn a_database_that_is_not_there_is_not_good() {
+fn a_missing_database_is_a_problem() {
     let place = Place::with_issuer(Engine::Sqlite)
         .with("MINTMARK__DATABASE__URL", "postgres://me:canary@127.0.0.1:1/tokens");
     let ran = place.run(&["check", "--connect"]);

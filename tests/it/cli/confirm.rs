@@ -19,7 +19,7 @@ fn at_a_terminal(place: &Place, command: &str, answer: &str) -> (i32, String) {
 }
 
 #[test]
-fn a_person_is_asked_and_a_script_is_not() {
+fn a_person_is_asked_to_confirm_and_a_script_is_not() {
     let place = Place::with_issuer(Engine::Sqlite);
     place.run(&["products", "create", "gst", "--name", "GST"]).must_succeed();
     place.run(&["workspaces", "create", "acme", "--name", "Acme"]).must_succeed();

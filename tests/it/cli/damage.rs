@@ -79,7 +79,7 @@ fn a_lost_database_is_noticed_by_its_key() {
 
 /// Writes to a deleted file are lost when it is closed.
 #[tokio::test]
-async fn a_database_that_is_moved_while_it_is_served_takes_no_more() {
+async fn a_database_that_is_moved_while_it_is_served_is_not_written_to() {
     let place = Place::with_issuer(Engine::Sqlite);
     place.run(&["products", "create", "gst", "--name", "GST"]).must_succeed();
     let wanted = ["clients", "create", "platform", "--label", "ERP", "--products", "gst"];

@@ -19,7 +19,7 @@ impl Serving {
 }
 
 #[tokio::test]
-async fn a_full_disk_stops_nothing_for_good() {
+async fn a_service_recovers_from_a_full_disk() {
     let place = Place::with_issuer(Engine::Sqlite);
     let admin = place.json(&["bootstrap", "--json"]);
     let serving = place.serve_without_file_signal();

@@ -15,7 +15,7 @@ fn mode(place: &Place, file: &str) -> u32 {
 }
 
 #[test]
-fn only_who_may_open_the_database_can_hold_its_lock() {
+fn only_users_of_the_database_can_hold_its_lock() {
     let place = Place::with_issuer(Engine::Sqlite);
     let migrate = "umask 0; exec \"$0\" migrate";
     let migrate = || {
@@ -65,7 +65,7 @@ fn a_server_that_waits_for_the_lock_obeys_signals() {
 }
 
 #[test]
-fn a_restore_makes_its_folder_for_its_owner_alone() {
+fn a_restore_makes_its_folder_only_for_its_owner() {
     let place = Place::with_issuer(Engine::Sqlite);
     place.run(&["migrate"]).must_succeed();
     place.run(&["products", "list"]).must_succeed();

@@ -42,7 +42,7 @@ impl Place {
         .with("MINTMARK__LOG__FORMAT", "json")
     }
 
-    /// A folder in which something was served at `http://127.0.0.1:8080`, for commands that need the issuer.
+    /// A folder with the issuer `http://127.0.0.1:8080`, for commands that need one.
     pub(super) fn with_issuer(engine: Engine) -> Self {
         Self::new(engine).with("MINTMARK__SERVER__PUBLIC_URL", "http://127.0.0.1:8080")
     }
@@ -102,7 +102,7 @@ impl Place {
         Self::serving(self.start(&["serve"]))
     }
 
-    /// Serves in a process that is not ended by the signal of a file that may not grow.
+    /// Serves in a process that ignores SIGXFSZ, the signal for a file that has reached its limit.
     pub(super) fn serve_without_file_signal(&self) -> Serving {
         let mut shell = self.shell();
         shell.args(["-c", "trap '' XFSZ; exec \"$0\" serve", env!("CARGO_BIN_EXE_mintmark")]);

@@ -48,7 +48,7 @@ async fn a_flood_of_refusals_writes_few_lines() {
     assert!((60..140).contains(&counted), "{wrong:?}");
 
     let log = serving.stop().stderr;
-    let message = "client authentication failed: what was sent is no credential";
+    let message = "client authentication failed: the credentials are malformed";
     let (lines, events) = logged(&log, "secret_of_wrong_length", message);
     assert!(
         (1..=seconds).contains(&lines) && events <= 150,

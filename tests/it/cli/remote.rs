@@ -149,7 +149,7 @@ async fn a_long_list_comes_in_pages() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said_as_at_the_server() {
+async fn errors_are_the_same_as_at_the_server() {
     let mut at = Office::open(Engine::Sqlite).await;
     at.run(&["clients", "create", "nowhere", "--label", "x"])
         .must_fail(1, &["mintmark: workspace not found", "mintmark workspaces list"]);

@@ -112,7 +112,7 @@ async fn recorded_tokens_are_kept_on_request(engine: Engine) {
         let ran = place.run(&command).must_succeed();
         assert_eq!(ran.json()["kept_tokens"], 1, "{ran:?}");
         assert!(ran.stderr.contains("revoke them again"), "{ran:?}");
-        // A second time it is in place already.
+        // The second time the database is already in place.
         command.retain(|word| *word != "copy.db");
     }
     let serving = place.serve();
@@ -125,7 +125,7 @@ async fn recorded_tokens_are_kept_on_request(engine: Engine) {
 }
 
 #[test]
-fn what_is_no_backup_is_refused_and_nothing_is_put_in_place() {
+fn a_file_that_is_not_a_backup_is_refused_and_not_put_in_place() {
     let place = Place::with_issuer(Engine::Sqlite);
     place.run(&["restore", "nowhere.db"]).must_fail(1, &["nowhere.db"]);
     assert!(!place.path("data").exists());
@@ -137,9 +137,9 @@ fn what_is_no_backup_is_refused_and_nothing_is_put_in_place() {
     assert!(bytes(&place.path("data.txt")).starts_with(b"this is no database"));
 }
 
-/// A backup that cannot be made safe, here because its master key is another one, is not put in place.
+/// A backup that cannot be made safe is not put in place, for example because its master key is another one.
 #[tokio::test]
-async fn what_cannot_be_made_safe_is_not_put_in_place() {
+async fn a_backup_that_cannot_be_made_safe_is_not_put_in_place() {
     let place = Place::with_issuer(Engine::Sqlite);
     let [never, _] = stock(&place);
     let serving = place.serve();

@@ -3,9 +3,9 @@
 use super::process::{Place, text};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(secrets_go_to_standard_output_alone);
+on_both_engines!(secrets_go_only_to_standard_output);
 
-async fn secrets_go_to_standard_output_alone(engine: Engine) {
+async fn secrets_go_only_to_standard_output(engine: Engine) {
     for format in ["text", "json"] {
         let mut place =
             Place::new(engine).with("MINTMARK__LOG__LEVEL", "trace").with("MINTMARK__LOG__FORMAT", "json");

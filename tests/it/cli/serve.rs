@@ -96,7 +96,7 @@ fn a_port_in_use_is_reported_and_nothing_is_created() {
 }
 
 #[test]
-fn management_has_an_address_of_its_own_if_configured() {
+fn management_has_a_separate_address_if_configured() {
     let place = Place::new(Engine::Sqlite).with("MINTMARK__SERVER__MANAGEMENT_LISTEN", "127.0.0.1:0");
     let serving = place.serve();
     let management = text(&serving.start, "management_listen");

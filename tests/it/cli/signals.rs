@@ -106,7 +106,7 @@ async fn a_new_certificate_is_used_on_hang_up_and_when_its_files_change() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_does_not_hold_the_exit() {
+fn an_unread_log_does_not_block_the_exit() {
     for signals in [&["TERM"][..], &["TERM", "TERM"]] {
         let place =
             if signals.len() > 1 { long_drain() } else { place() }.with("MINTMARK__LOG__LEVEL", "debug");

@@ -9,9 +9,9 @@ use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
     made_listed_and_revoked,
-    what_is_wrong_is_said,
-    a_leaked_secret_takes_the_tokens_along,
-    a_stolen_key_takes_its_tokens_along
+    errors_say_what_is_wrong,
+    a_leaked_secret_is_replaced_and_its_tokens_revoked,
+    revoking_a_stolen_key_revokes_its_tokens
 );
 
 /// A place with an API client whose tokens never expire, and its id.
@@ -76,7 +76,7 @@ async fn made_listed_and_revoked(engine: Engine) {
     assert!(listed.iter().all(|token| token["revoked_at"].is_string()), "{listed:?}");
 }
 
-async fn what_is_wrong_is_said(engine: Engine) {
+async fn errors_say_what_is_wrong(engine: Engine) {
     let (place, id) = with_client(engine, &["--expires-at", "2099-01-01T00:00:00Z"]);
     let tokens = |args: &[&str]| place.run(&[&["tokens"], args].concat());
     let nobody = format!("cl_{}", "0".repeat(22));
@@ -95,7 +95,7 @@ async fn what_is_wrong_is_said(engine: Engine) {
     assert_eq!(items(&tokens(&["list", &id, "--json"]).must_succeed().json()), [Value::Null; 0]);
 }
 
-async fn a_leaked_secret_takes_the_tokens_along(engine: Engine) {
+async fn a_leaked_secret_is_replaced_and_its_tokens_revoked(engine: Engine) {
     let (place, id) = with_client(engine, &["--active-tokens", "replace", "--replace-grace-seconds", "3600"]);
     let live = || {
         let listed = items(&place.json(&["tokens", "list", &id, "--json"]));
@@ -142,7 +142,7 @@ async fn a_leaked_secret_takes_the_tokens_along(engine: Engine) {
     }
 }
 
-async fn a_stolen_key_takes_its_tokens_along(engine: Engine) {
+async fn revoking_a_stolen_key_revokes_its_tokens(engine: Engine) {
     let (place, id) = with_client(engine, &[]);
     for _ in 0..2 {
         place.run(&["tokens", "create", &id]).must_succeed();

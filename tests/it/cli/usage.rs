@@ -21,7 +21,7 @@ fn help_and_version_go_to_standard_output() {
 }
 
 #[test]
-fn what_is_no_command_or_option_is_a_usage_error() {
+fn unknown_commands_and_options_are_usage_errors() {
     let place = Place::new(Engine::Sqlite);
     for args in [
         &["srve"][..],
@@ -129,7 +129,7 @@ fn what_is_not_set_is_said_in_words() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_failure() {
+fn a_closed_output_is_not_a_failure() {
     let place = Place::with_issuer(Engine::Sqlite);
     place.run(&["migrate"]).must_succeed();
     let mut shell = place.shell();

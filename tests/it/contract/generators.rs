@@ -64,10 +64,10 @@ fn of_object(object: &Map<String, Value>) -> Vec<&'static str> {
     let rules = [
         (
             object.contains_key("operationId")
-                && object.get("requestBody").is_some_and(is_no_string_of_a_link),
+                && object.get("requestBody").is_some_and(is_body_of_a_link_and_not_a_string),
             "the body of a link is a string",
         ),
-        (types == ["null"], "null alone is no type: name the type it takes the place of"),
+        (types == ["null"], "null alone is not a type: name the type that it replaces"),
         (
             values.into_iter().flatten().any(Value::is_boolean),
             "booleans are not enumerated: say in words which one is refused",
@@ -79,7 +79,7 @@ fn of_object(object: &Map<String, Value>) -> Vec<&'static str> {
         (
             alternatives.iter().any(is_list)
                 || types.contains(&"array") && types.iter().any(|name| !["array", "null"].contains(name)),
-            "a list is no alternative to something else: leave the type out",
+            "a list cannot be an alternative to another type: leave the type out",
         ),
         (
             object.get("uniqueItems").is_some_and(|unique| *unique == true)
@@ -91,7 +91,7 @@ fn of_object(object: &Map<String, Value>) -> Vec<&'static str> {
 }
 
 /// An operation has a `requestBody` too, which is an object with `content`, or a reference.
-fn is_no_string_of_a_link(body: &Value) -> bool {
+fn is_body_of_a_link_and_not_a_string(body: &Value) -> bool {
     !body.is_string() && body.get("content").is_none() && body.get("$ref").is_none()
 }
 

@@ -36,7 +36,7 @@ fn only_replies_of_the_document_pass() {
 }
 
 #[test]
-fn the_path_of_the_issuer_comes_before_or_after() {
+fn the_path_of_the_issuer_is_before_or_after() {
     let behind = "/.well-known/oauth-authorization-server/tenant";
     for (passing, route) in [
         (true, "/tenant/v1/products"),

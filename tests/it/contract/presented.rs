@@ -1,4 +1,4 @@
-//! How each reply of introspection, revocation and forward-auth is had.
+//! How to get each documented reply of introspection, revocation and forward-auth.
 
 use reqwest::RequestBuilder;
 use serde_json::json;

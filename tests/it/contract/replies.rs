@@ -1,4 +1,4 @@
-//! Every status of every operation in the document is had from the running service, as the document describes it.
+//! Gets every status of every operation in the document from the running service, and checks that it is as described.
 
 use std::collections::BTreeSet;
 
@@ -51,7 +51,7 @@ impl Found {
 }
 
 #[tokio::test]
-async fn every_reply_of_the_document_can_be_had_and_is_as_described() {
+async fn every_documented_reply_occurs_and_is_as_described() {
     let mut found = Found::default();
     let of_status = |is: fn(u16) -> bool| {
         let all = CONTRACT.operations.iter();

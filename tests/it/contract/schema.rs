@@ -63,8 +63,8 @@ fn parts(schema: &Value) -> Vec<&Map<String, Value>> {
     all
 }
 
-/// A member must be as every part that names it says. One that none names is for `additionalProperties`; where that is
-/// left out, an object that names its members has these alone.
+/// A member must match every part that names it. `additionalProperties` applies to a member that no part names; without
+/// it, an object that names its members may have only these.
 fn of_member(parts: &[&Map<String, Value>], name: &str, member: &Value, at: &str, faults: &mut Vec<String>) {
     let naming: Vec<&Value> = parts
         .iter()
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_what_its_schema_says_and_nothing_more() {
+    fn a_value_matches_its_schema_exactly() {
         let open = json!({"type": "object"});
         let closed =
             json!({"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}, "b": {}}});
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn every_example_of_a_body_is_as_its_schema_says() {
+    fn every_example_of_a_body_matches_its_schema() {
         let mut seen = 0;
         let mut wrong = Vec::new();
         for operation in &CONTRACT.operations {

@@ -1,4 +1,4 @@
-//! How each reply of the token endpoint is had.
+//! How to get each documented reply of the token endpoint.
 
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};

@@ -90,7 +90,7 @@ async fn an_idle_connection_is_closed() {
 }
 
 #[tokio::test]
-async fn a_reply_that_nobody_reads_does_not_hold_the_connection() {
+async fn an_unread_reply_does_not_keep_the_connection_open() {
     let app = hasty().await;
     let mut stream = TcpStream::connect(app.base.strip_prefix("http://").unwrap()).await.unwrap();
     // Writing fails when the server has given up.
@@ -103,7 +103,7 @@ async fn a_reply_that_nobody_reads_does_not_hold_the_connection() {
 }
 
 #[tokio::test]
-async fn silent_handshakes_end_and_delay_nobody() {
+async fn silent_handshakes_end_and_do_not_delay_others() {
     let tls = tls_app(Engine::Sqlite).await;
     let mut silent = Vec::new();
     for _ in 0..600 {

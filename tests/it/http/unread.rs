@@ -1,5 +1,5 @@
-//! Bodies that nobody reads, on every route: thrown away if they are small and arrive soon, else the connection ends with
-//! the reply. None holds a connection, and none is read without end.
+//! Bodies that no handler reads, on every route: discarded if they are small and arrive soon, otherwise the connection is
+//! closed with the reply. No body keeps a connection open, and none is read without limit.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ async fn a_small_body_is_thrown_away_and_the_connection_used_again() {
             assert_eq!(reply.header("connection"), None, "{line}: {reply:?}");
         }
     }
-    // As much as is thrown away.
+    // As much as is discarded.
     let mut wire = Wire::to(&app).await;
     let most = "y".repeat(64 * 1024);
     wire.send(format!("{}Content-Length: {}\r\n\r\n{most}", head("GET /healthz"), most.len())).await;
@@ -64,7 +64,7 @@ async fn a_small_body_is_thrown_away_and_the_connection_used_again() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_end_ends_the_connection() {
+async fn a_body_that_does_not_end_closes_the_connection() {
     let app = app().await;
     let endless = [
         "Content-Length: 7\r\n\r\nabc",

@@ -11,16 +11,16 @@ use super::{Reply, broken, ok, problem};
 use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both_engines};
 
 on_both_engines!(
-    a_token_is_generated_and_seen_once,
+    a_token_is_generated_and_shown_once,
     an_expiry_is_at_most_the_clients_and_within_every_cap,
     a_scope_is_a_subset_and_a_permission_is_the_callers_own,
-    no_token_is_generated_for_a_client_that_may_have_none,
-    a_token_asked_for_again_is_the_same,
+    no_token_is_generated_for_a_client_that_may_not_have_tokens,
+    a_repeated_request_gets_the_same_token,
     tokens_are_listed_newest_first_in_pages,
     one_is_revoked_and_all_are,
     another_workspaces_tokens_do_not_exist,
     a_token_leaves_no_trace_of_itself,
-    a_key_that_is_not_there_is_named,
+    a_missing_key_is_named,
 );
 
 /// A client in `acme` whose tokens never expire, its path, and an administrator of the platform.
@@ -57,7 +57,7 @@ fn claims(app: &TestApp, token: &Value) -> AccessTokenClaims {
     checks.verify(text, &app.core.services.ring.key_set(), app.core.services.clock().now()).unwrap()
 }
 
-async fn judged(app: &TestApp, claims: &AccessTokenClaims) -> Result<(), InactiveReason> {
+async fn verdict(app: &TestApp, claims: &AccessTokenClaims) -> Result<(), InactiveReason> {
     let confirmed = app.core.services.ledger.confirm().await.unwrap();
     match app.core.services.tokens.validity(confirmed, claims).await.unwrap() {
         Validity::Active(_) => Ok(()),
@@ -73,7 +73,7 @@ async fn published(app: &TestApp, claims: &AccessTokenClaims) -> Status {
     status(&stored.bits, u32::try_from(place.idx).unwrap()).unwrap()
 }
 
-async fn a_token_is_generated_and_seen_once(engine: Engine) {
+async fn a_token_is_generated_and_shown_once(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, client, path) = furnished(&app).await;
     let response = admin.post(&path, &json!({})).await;
@@ -89,7 +89,7 @@ async fn a_token_is_generated_and_seen_once(engine: Engine) {
 
     let claims = claims(&app, &made);
     assert_eq!((claims.client_id.as_str(), claims.jti.as_str()), (client.client_id.as_str(), jti));
-    assert_eq!(judged(&app, &claims).await, Ok(()));
+    assert_eq!(verdict(&app, &claims).await, Ok(()));
     let record = ok(&Reply::of(admin.get(&location).await).await, 200);
     let (keys, _) = app.database.open().await.signing_keys().await.unwrap();
     let kid = &keys.iter().find(|key| key.use_for.as_str() == "never_expiring").unwrap().kid;
@@ -248,7 +248,7 @@ async fn a_scope_is_a_subset_and_a_permission_is_the_callers_own(engine: Engine)
     app.stop().await;
 }
 
-async fn no_token_is_generated_for_a_client_that_may_have_none(engine: Engine) {
+async fn no_token_is_generated_for_a_client_that_may_not_have_tokens(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, client, path) = furnished(&app).await;
     let client_path = format!("/v1/api-clients/{}", client.client_id);
@@ -270,7 +270,7 @@ async fn no_token_is_generated_for_a_client_that_may_have_none(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_token_asked_for_again_is_the_same(engine: Engine) {
+async fn a_repeated_request_gets_the_same_token(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, _, path) = furnished(&app).await;
     let send = async |body: Value| {
@@ -340,7 +340,7 @@ async fn one_is_revoked_and_all_are(engine: Engine) {
     }
     // One that expired by itself is not valid already, and its contacts get no mail.
     assert_eq!(admin.delete(&format!("{path}/{}", ends["jti"].as_str().unwrap())).await.status(), 204);
-    assert_eq!(judged(&app, first).await, Err(InactiveReason::Revoked));
+    assert_eq!(verdict(&app, first).await, Err(InactiveReason::Revoked));
     assert_eq!(published(&app, first).await, Status::Invalid);
     assert_eq!(published(&app, &tokens[1].1).await, Status::Valid);
     assert_eq!(ok(&Reply::of(admin.get(&one).await).await, 200)["revoked_at"], "2026-09-21T14:14:20Z");
@@ -357,19 +357,19 @@ async fn one_is_revoked_and_all_are(engine: Engine) {
         self::client(&admin, json!({"token_expiry": {"mode": "after", "seconds": 600}})).await;
     let stateless = json!({"access_token": app.access_token(&short, &[]).await});
     let stateless = claims(&app, &stateless);
-    assert_eq!(judged(&app, &stateless).await, Ok(()));
+    assert_eq!(verdict(&app, &stateless).await, Ok(()));
     for path in [&path, &short_path] {
         assert_eq!(Reply::of(admin.delete(path).await).await.status, 204);
     }
     for (_, claims) in &tokens {
-        assert_eq!(judged(&app, claims).await, Err(InactiveReason::Revoked));
+        assert_eq!(verdict(&app, claims).await, Err(InactiveReason::Revoked));
         assert_eq!(published(&app, claims).await, Status::Invalid);
     }
-    assert_eq!(judged(&app, &stateless).await, Err(InactiveReason::GenerationEnded));
+    assert_eq!(verdict(&app, &stateless).await, Err(InactiveReason::GenerationEnded));
     assert_eq!(published(&app, &stateless).await, Status::Invalid);
     // It can still get new ones.
     let new = claims(&app, &json!({"access_token": app.access_token(&client, &[]).await}));
-    assert_eq!((judged(&app, &new).await, published(&app, &new).await), (Ok(()), Status::Valid));
+    assert_eq!((verdict(&app, &new).await, published(&app, &new).await), (Ok(()), Status::Valid));
     let record = ok(&Reply::of(admin.get(&format!("/v1/api-clients/{}", client.client_id)).await).await, 200);
     assert_eq!(record["generation"], 2);
     app.stop().await;
@@ -398,7 +398,7 @@ async fn another_workspaces_tokens_do_not_exist(engine: Engine) {
     for method in [Method::GET, Method::DELETE] {
         problem(&Reply::to(admin.request(method, &elsewhere)).await, 404, "not-found");
     }
-    assert_eq!(judged(&app, &claims(&app, &made)).await, Ok(()));
+    assert_eq!(verdict(&app, &claims(&app, &made)).await, Ok(()));
     // The workspace's own manager may.
     let (manager, _) = admin.client("acme", json!({"permissions": ["mintmark:manage"]})).await;
     let manager = app.administrator_as(&manager, "mintmark:manage").await;
@@ -423,7 +423,7 @@ async fn a_token_leaves_no_trace_of_itself(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_key_that_is_not_there_is_named(engine: Engine) {
+async fn a_missing_key_is_named(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, _, path) = furnished(&app).await;
     let mut session = app.database.session().await;

@@ -274,7 +274,7 @@ async fn a_signing_algorithm_needs_its_keys(engine: Engine) {
     assert_eq!(admin.patch(&path, &json!({"token_expiry": {"mode": "never"}})).await.status(), 200);
 }
 
-async fn nobody_grants_a_permission_they_do_not_hold(engine: Engine) {
+async fn a_caller_cannot_grant_a_permission_it_does_not_have(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let manager = json!({"permissions": ["mintmark:manage"]});
@@ -310,5 +310,5 @@ on_both_engines!(
     the_mode_of_active_tokens_and_its_grace,
     lifetimes_keep_the_caps_of_workspace_and_products,
     a_signing_algorithm_needs_its_keys,
-    nobody_grants_a_permission_they_do_not_hold,
+    a_caller_cannot_grant_a_permission_it_does_not_have,
 );

@@ -179,7 +179,7 @@ async fn a_patch_merges_and_keeps_to_its_precondition(engine: Engine) {
     assert!(!header(&typed, "accept-patch").is_empty());
 }
 
-async fn what_is_taken_away_is_gone_at_once(engine: Engine) {
+async fn a_removed_permission_is_gone_at_once(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let (client, made) = admin.client("acme-in", json!({"products": ["gst", "e-invoicing"]})).await;
@@ -282,7 +282,7 @@ fn to_owned(texts: &[&str]) -> Vec<String> {
 }
 
 /// Every method on every path, from a manager of another workspace: 404, as with an unknown id.
-async fn another_workspaces_things_do_not_exist(engine: Engine) {
+async fn objects_of_another_workspace_are_not_found(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     admin.workspace("rival", json!({})).await;
@@ -386,8 +386,8 @@ on_both_engines!(
     the_example_of_the_contract,
     null_and_default_values_are_accepted,
     a_patch_merges_and_keeps_to_its_precondition,
-    what_is_taken_away_is_gone_at_once,
+    a_removed_permission_is_gone_at_once,
     lists_filter_and_page,
-    another_workspaces_things_do_not_exist,
+    objects_of_another_workspace_are_not_found,
     a_creation_sent_again_gives_the_same_secret,
 );

@@ -8,9 +8,9 @@ use crate::support::{Administrator, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
     every_change_leaves_an_event,
-    a_refused_change_leaves_none,
-    filters_are_joined_by_and,
-    filters_must_be_what_they_say,
+    a_refused_change_records_none,
+    an_item_has_to_match_all_filters,
+    filters_must_be_valid,
     a_workspace_sees_its_own_events,
     the_newest_come_first_page_by_page,
     the_source_is_the_client_behind_trusted_proxies,
@@ -76,7 +76,7 @@ async fn every_change_leaves_an_event(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_refused_change_leaves_none(engine: Engine) {
+async fn a_refused_change_records_none(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -102,7 +102,7 @@ async fn a_refused_change_leaves_none(engine: Engine) {
     app.stop().await;
 }
 
-async fn filters_are_joined_by_and(engine: Engine) {
+async fn an_item_has_to_match_all_filters(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     app.clock.advance(100);
@@ -140,7 +140,7 @@ async fn filters_are_joined_by_and(engine: Engine) {
     app.stop().await;
 }
 
-async fn filters_must_be_what_they_say(engine: Engine) {
+async fn filters_must_be_valid(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     for bad in [

@@ -8,14 +8,14 @@ use super::{Reply, ok, problem};
 use crate::support::{Administrator, Credentials, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    without_a_token_there_is_no_error_to_tell,
+    without_a_token_the_challenge_has_no_error,
     a_token_that_does_not_hold_is_invalid,
-    a_token_comes_in_one_header_and_nowhere_else,
+    a_token_is_read_only_from_one_header,
     only_a_token_for_the_issuer_alone_opens_it,
-    a_scope_opens_what_it_says,
-    what_the_client_may_now_is_what_counts,
-    a_token_that_was_killed_is_out_at_once,
-    a_client_that_may_no_longer_act_is_out_at_once,
+    a_scope_gives_exactly_its_permissions,
+    the_current_permissions_of_the_client_count,
+    a_revoked_token_is_refused_at_once,
+    a_client_that_is_disabled_or_expired_is_refused_at_once,
     a_database_that_does_not_answer_is_503,
 );
 
@@ -32,7 +32,7 @@ async fn sent(request: RequestBuilder) -> Reply {
     Reply::of(request.send().await.unwrap()).await
 }
 
-async fn without_a_token_there_is_no_error_to_tell(engine: Engine) {
+async fn without_a_token_the_challenge_has_no_error(engine: Engine) {
     let app = TestApp::start(engine).await;
     for path in ["/v1/products", "/v1/products/x", "/v1/workspaces", "/v1/audit-events"] {
         refused(&Reply::of(app.get(path).await).await, CHALLENGE);
@@ -114,7 +114,7 @@ async fn a_token_that_does_not_hold_is_invalid(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_token_comes_in_one_header_and_nowhere_else(engine: Engine) {
+async fn a_token_is_read_only_from_one_header(engine: Engine) {
     let app = TestApp::start(engine).await;
     let token = app.administrator().await.token;
     for scheme in ["Bearer", "bearer", "BEARER", "bEARER"] {
@@ -165,7 +165,7 @@ fn lacks(reply: &Reply, scope: &str) {
     assert_eq!(reply.header("www-authenticate"), challenge);
 }
 
-async fn a_scope_opens_what_it_says(engine: Engine) {
+async fn a_scope_gives_exactly_its_permissions(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let manager = app.administrator_as(&client, "mintmark:manage").await;
@@ -202,7 +202,7 @@ async fn a_scope_opens_what_it_says(engine: Engine) {
     app.stop().await;
 }
 
-async fn what_the_client_may_now_is_what_counts(engine: Engine) {
+async fn the_current_permissions_of_the_client_count(engine: Engine) {
     let app = TestApp::start(engine).await;
     // A caller grants only permissions that it has.
     let admin = app.administrator_as(&app.bootstrap().await, "mintmark:introspect mintmark:manage").await;
@@ -227,7 +227,7 @@ async fn what_the_client_may_now_is_what_counts(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_token_that_was_killed_is_out_at_once(engine: Engine) {
+async fn a_revoked_token_is_refused_at_once(engine: Engine) {
     let app = TestApp::start_with(engine, "tokens.record_above_seconds = 600").await;
     let admin = app.administrator().await;
     // One token is recorded, the other is stateless.
@@ -265,7 +265,7 @@ async fn manager_of<'a>(
     (app.administrator_as(&client, "mintmark:manage").await, client)
 }
 
-async fn a_client_that_may_no_longer_act_is_out_at_once(engine: Engine) {
+async fn a_client_that_is_disabled_or_expired_is_refused_at_once(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.workspace("acme", json!({})).await;

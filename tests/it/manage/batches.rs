@@ -9,14 +9,14 @@ use crate::support::{Administrator, Credentials, Engine, TestApp, on_both_engine
 on_both_engines!(
     clients_are_changed_by_their_ids,
     clients_are_changed_by_a_filter,
-    a_dry_run_says_what_would_happen_and_writes_nothing,
+    a_dry_run_shows_the_result_and_writes_nothing,
     one_that_breaks_a_rule_stops_all,
     ids_that_are_out_of_reach_are_named,
     a_batch_that_revokes_too_much_is_refused,
     more_than_two_hundred_are_refused,
     what_cannot_be_read_is_named,
     the_rules_of_access_are_those_of_a_single_change,
-    two_batches_at_once_both_come_through,
+    two_batches_at_once_both_succeed,
 );
 
 const BATCH: &str = "/v1/api-clients/batch";
@@ -133,7 +133,7 @@ async fn clients_are_changed_by_a_filter(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_dry_run_says_what_would_happen_and_writes_nothing(engine: Engine) {
+async fn a_dry_run_shows_the_result_and_writes_nothing(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, clients) = furnished(&app).await;
     for client in &clients[..2] {
@@ -355,7 +355,7 @@ async fn the_rules_of_access_are_those_of_a_single_change(engine: Engine) {
     app.stop().await;
 }
 
-async fn two_batches_at_once_both_come_through(engine: Engine) {
+async fn two_batches_at_once_both_succeed(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, mut clients) = furnished(&app).await;
     for _ in 0..10 {

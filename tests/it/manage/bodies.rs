@@ -13,7 +13,7 @@ on_both_engines!(
     encoded_bodies_are_refused_unread,
     a_body_has_a_limit,
     a_body_that_is_refused_is_not_waited_for,
-    what_is_no_json_is_malformed,
+    bodies_that_are_not_json_are_malformed,
     every_bad_member_is_reported_at_once,
     names_show_something_and_break_no_line_or_direction,
     a_refused_body_changes_nothing,
@@ -155,7 +155,7 @@ async fn a_body_that_is_refused_is_not_waited_for(engine: Engine) {
     app.stop().await;
 }
 
-async fn what_is_no_json_is_malformed(engine: Engine) {
+async fn bodies_that_are_not_json_are_malformed(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let deep = format!(r#"{{"product":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));

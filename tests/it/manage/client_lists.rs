@@ -1,5 +1,5 @@
-//! `GET /v1/api-clients`: the clients of every workspace within reach, by filters, in any order, counted; and what every list
-//! has besides its items.
+//! `GET /v1/api-clients`: the clients of all workspaces that the caller can access, filtered, sorted and counted; and the
+//! members that every list has in addition to its items.
 
 use serde_json::{Value, json};
 
@@ -7,13 +7,13 @@ use super::{Reply, ok, problem};
 use crate::support::{Administrator, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    a_list_spans_the_workspaces_within_reach,
-    filters_are_joined_by_and,
-    a_list_goes_by_the_last_use,
-    any_order_goes_from_page_to_page,
-    a_link_leads_to_the_next_page,
-    every_list_is_counted_on_demand,
-    what_is_no_filter_is_named,
+    a_list_has_the_clients_of_all_accessible_workspaces,
+    an_item_has_to_match_all_filters,
+    a_list_is_sorted_and_filtered_by_last_use,
+    pages_follow_any_order,
+    a_link_names_the_next_page,
+    every_list_is_counted_on_request,
+    unknown_and_invalid_parameters_are_named,
     a_cursor_belongs_to_its_filters_and_order,
 );
 
@@ -43,7 +43,7 @@ async fn furnished(app: &TestApp) -> Administrator<'_> {
     admin
 }
 
-async fn a_list_spans_the_workspaces_within_reach(engine: Engine) {
+async fn a_list_has_the_clients_of_all_accessible_workspaces(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     admin.client("acme", json!({"label": "one", "products": ["gst"]})).await;
@@ -53,7 +53,7 @@ async fn a_list_spans_the_workspaces_within_reach(engine: Engine) {
     let tenant = app.administrator_as(&own, "mintmark:read").await;
     let page = get(&tenant, "/v1/api-clients?count=true").await;
     assert_eq!((labels(&page).as_str(), &page["total"]), ("two", &json!(1)));
-    // An item is the same as the record, and its last use is a moment ago.
+    // An item is the same as the record, and was used a moment ago.
     let path = format!("/v1/api-clients/{}", own.client_id);
     assert_eq!(page["items"][0], get(&tenant, &path).await);
     assert_eq!(page["items"][0]["last_used_at"], "2026-09-21T14:13:20Z");
@@ -61,7 +61,7 @@ async fn a_list_spans_the_workspaces_within_reach(engine: Engine) {
     app.stop().await;
 }
 
-async fn filters_are_joined_by_and(engine: Engine) {
+async fn an_item_has_to_match_all_filters(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let more = json!({"label": "SAP one", "products": ["gst"], "metadata": {"env": "prod", "a.b c": "x=&y"}});
@@ -105,7 +105,7 @@ async fn filters_are_joined_by_and(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_list_goes_by_the_last_use(engine: Engine) {
+async fn a_list_is_sorted_and_filtered_by_last_use(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let mut clients = Vec::new();
@@ -116,7 +116,7 @@ async fn a_list_goes_by_the_last_use(engine: Engine) {
         app.clock.advance(seconds);
         app.access_token(client, &[]).await;
     }
-    // The use is only noted in memory, but listed.
+    // The use is only in memory yet, but the list shows it.
     assert_eq!(listed(&admin, "sort=last_used_at").await, "never, bootstrap, second, first, third");
     assert_eq!(listed(&admin, "sort=-last_used_at").await, "third, first, second, bootstrap, never");
     assert_eq!(listed(&admin, "unused_since=2026-09-21T14:13:40Z").await, "never, second, bootstrap");
@@ -133,7 +133,7 @@ async fn a_list_goes_by_the_last_use(engine: Engine) {
     app.stop().await;
 }
 
-async fn any_order_goes_from_page_to_page(engine: Engine) {
+async fn pages_follow_any_order(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     for (label, expires_at) in [
@@ -186,7 +186,7 @@ fn next_of(reply: &Reply) -> Option<String> {
     })
 }
 
-async fn a_link_leads_to_the_next_page(engine: Engine) {
+async fn a_link_names_the_next_page(engine: Engine) {
     let app = TestApp::start_with(engine, "server.public_url = \"{base}/tenant\"").await;
     let admin = furnished(&app).await;
     for number in 0..5 {
@@ -212,7 +212,7 @@ async fn a_link_leads_to_the_next_page(engine: Engine) {
     app.stop().await;
 }
 
-async fn every_list_is_counted_on_demand(engine: Engine) {
+async fn every_list_is_counted_on_request(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let (tenant, _) =
@@ -258,7 +258,7 @@ async fn every_list_is_counted_on_demand(engine: Engine) {
     app.stop().await;
 }
 
-async fn what_is_no_filter_is_named(engine: Engine) {
+async fn unknown_and_invalid_parameters_are_named(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     for (query, named) in [

@@ -19,10 +19,10 @@ on_both_engines!(
     replies_are_kept_for_a_day,
     keys_are_visible_ascii,
     a_running_request_differs_from_an_answered_one,
-    what_is_kept_is_sealed,
+    saved_replies_are_sealed,
     parallel_requests_create_once,
     parallel_requests_to_two_replicas_create_once,
-    one_who_may_no_longer_create_gets_no_old_reply,
+    a_caller_without_the_permission_gets_no_saved_reply,
 );
 
 fn post(admin: &Administrator<'_>, path: &str, key: &str, body: &Value) -> RequestBuilder {
@@ -56,7 +56,7 @@ async fn the_same_request_gives_the_same_reply(engine: Engine) {
     let id = ok(&first, 201)["workspace_id"].as_str().unwrap().to_owned();
     assert_eq!(first.header("location"), format!("/v1/workspaces/{id}"));
     app.clock.advance(600);
-    // The reply is the first one, although the record has changed since.
+    // It is still the first reply, although the record has changed since.
     ok(&Reply::of(admin.patch(&format!("/v1/workspaces/{id}"), &json!({"name": "Other"})).await).await, 200);
     replayed(&first, &sent(post(&admin, "/v1/workspaces", "key-1", &body)).await);
     replayed(&first, &sent(post(&admin, "/v1/workspaces", "key-1", &body)).await);
@@ -212,7 +212,7 @@ async fn a_running_request_differs_from_an_answered_one(engine: Engine) {
     app.stop().await;
 }
 
-async fn what_is_kept_is_sealed(engine: Engine) {
+async fn saved_replies_are_sealed(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let path = "/v1/workspaces/platform/api-clients";
@@ -231,7 +231,7 @@ async fn what_is_kept_is_sealed(engine: Engine) {
     app.stop().await;
 }
 
-/// Sends the same request 20 times at once, turn by turn to each app, and expects one workspace and one reply.
+/// Sends the same request 20 times at once, alternately to each app, and expects one workspace and one reply.
 async fn create_once(apps: &[&TestApp]) {
     let admin = apps[0].administrator().await;
     for round in ["generated", "chosen"] {
@@ -283,7 +283,7 @@ async fn parallel_requests_to_two_replicas_create_once(engine: Engine) {
     app.stop().await;
 }
 
-async fn one_who_may_no_longer_create_gets_no_old_reply(engine: Engine) {
+async fn a_caller_without_the_permission_gets_no_saved_reply(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let (client, _) = admin.client("platform", json!({"permissions": ["mintmark:manage"]})).await;
@@ -292,7 +292,7 @@ async fn one_who_may_no_longer_create_gets_no_old_reply(engine: Engine) {
     ok(&sent(post(&caller, "/v1/workspaces", "k", &body)).await, 201);
     let path = format!("/v1/api-clients/{}", client.client_id);
     ok(&Reply::of(admin.patch(&path, &json!({"permissions": ["mintmark:read"]})).await).await, 200);
-    // The token that carried what was taken was revoked; one without it may not create.
+    // The token with the removed permission was revoked; a token without it may not create.
     problem(&sent(post(&caller, "/v1/workspaces", "k", &body)).await, 401, "unauthorized");
     let caller = app.administrator_as(&client, "mintmark:read").await;
     problem(&sent(post(&caller, "/v1/workspaces", "k", &body)).await, 403, "forbidden");

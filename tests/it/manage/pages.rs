@@ -9,8 +9,8 @@ on_both_engines!(
     pages_give_everything_once_in_order,
     a_limit_is_a_number_from_1_to_200,
     parameters_that_are_not_there_are_refused,
-    a_cursor_is_good_for_what_it_was_given_for,
-    a_list_that_changes_repeats_and_skips_nothing_that_stays,
+    a_cursor_is_valid_only_for_its_list,
+    a_list_that_changes_neither_repeats_nor_skips_items,
 );
 
 async fn page(admin: &Administrator<'_>, path: &str) -> (Vec<String>, Option<String>) {
@@ -130,7 +130,7 @@ async fn parameters_that_are_not_there_are_refused(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_cursor_is_good_for_what_it_was_given_for(engine: Engine) {
+async fn a_cursor_is_valid_only_for_its_list(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     some_products(&admin, 1).await;
@@ -191,7 +191,7 @@ async fn a_cursor_is_good_for_what_it_was_given_for(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_list_that_changes_repeats_and_skips_nothing_that_stays(engine: Engine) {
+async fn a_list_that_changes_neither_repeats_nor_skips_items(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     for code in ["b", "d", "f", "h"] {

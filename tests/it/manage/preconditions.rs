@@ -11,7 +11,7 @@ on_both_engines!(
     a_change_happens_only_to_the_version_expected,
     a_deletion_happens_only_to_the_version_expected,
     of_parallel_changes_to_one_version_one_wins,
-    what_changes_nothing_raises_nothing,
+    a_change_of_nothing_raises_no_counter,
     a_code_given_again_is_another_product,
 );
 
@@ -130,7 +130,7 @@ async fn of_parallel_changes_to_one_version_one_wins(engine: Engine) {
     app.stop().await;
 }
 
-async fn what_changes_nothing_raises_nothing(engine: Engine) {
+async fn a_change_of_nothing_raises_no_counter(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({"audience": "https://gst.example"})).await;

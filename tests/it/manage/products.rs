@@ -16,7 +16,7 @@ on_both_engines!(
     a_granted_product_is_not_deleted,
     a_cap_lowered_later_is_allowed_and_takes_effect,
     only_the_platform_writes_products,
-    a_product_of_others_is_refused_like_none,
+    a_product_of_others_is_refused_like_an_unknown_one,
     a_workspace_sees_what_it_may_grant,
 );
 
@@ -264,7 +264,7 @@ async fn only_the_platform_writes_products(engine: Engine) {
 }
 
 /// What others have is not to be learned from how it is refused.
-async fn a_product_of_others_is_refused_like_none(engine: Engine) {
+async fn a_product_of_others_is_refused_like_an_unknown_one(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     for code in ["own", "theirs"] {

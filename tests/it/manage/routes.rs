@@ -7,7 +7,7 @@ use super::{Reply, ok, problem};
 use crate::support::{Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    what_is_not_there_is_a_problem,
+    unknown_paths_are_problems,
     near_the_token_endpoint_it_is_named,
     other_methods_are_405_with_allow,
     head_is_get_without_a_body,
@@ -16,7 +16,7 @@ on_both_engines!(
     management_can_leave_the_public_address,
 );
 
-async fn what_is_not_there_is_a_problem(engine: Engine) {
+async fn unknown_paths_are_problems(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     for path in [

@@ -193,7 +193,7 @@ async fn a_secret_has_the_published_form(engine: Engine) {
 
 /// One engine after the other, since there is one log.
 #[tokio::test]
-async fn a_secret_is_seen_once_and_nowhere_again() {
+async fn a_secret_is_shown_only_once() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         seen_once(engine).await;
     }
@@ -232,7 +232,7 @@ async fn seen_once(engine: Engine) {
     assert!(shown[1].contains(&format!("\"last_four\":\"{}\"", &second[49..])));
 }
 
-async fn a_secret_asked_for_again_is_the_same(engine: Engine) {
+async fn a_repeated_request_gets_the_same_secret(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, client, path) = furnished(&app).await;
     let send = |key: &'static str, body: Value| {
@@ -302,5 +302,5 @@ on_both_engines!(
     the_last_live_secret_is_kept_unless_forced,
     what_breaks_a_rule_is_named,
     a_secret_has_the_published_form,
-    a_secret_asked_for_again_is_the_same,
+    a_repeated_request_gets_the_same_secret,
 );

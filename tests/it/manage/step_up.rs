@@ -1,4 +1,4 @@
-//! Nobody gets permissions through an API client that has more of them: a matrix over every write to a client.
+//! A caller cannot gain permissions through an API client that has more of them: a matrix over every write to a client.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ use super::{Reply, ok, problem};
 use crate::support::{Administrator, CONTRACT, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    what_opens_a_way_needs_all_that_the_client_holds,
-    what_only_takes_away_does_not,
-    a_token_that_was_narrowed_gets_nothing_back_through_its_own_client,
-    a_workspace_is_no_way_around,
-    a_batch_is_no_way_around,
-    a_reply_is_repeated_only_to_a_token_that_carries_as_much,
+    changes_that_open_access_need_all_permissions_of_the_client,
+    changes_that_only_restrict_need_no_further_permission,
+    a_narrowed_token_cannot_regain_permissions_through_its_own_client,
+    permissions_cannot_be_gained_through_a_workspace,
+    permissions_cannot_be_gained_through_a_batch,
+    a_saved_reply_is_repeated_only_to_a_token_with_the_same_permissions,
 );
 
 const ALL: &str = "mintmark:manage mintmark:introspect";
@@ -33,7 +33,7 @@ fn patch_after(before: Value, change: Value) -> Write {
     (Some(before), Method::PATCH, CLIENT, change)
 }
 
-/// Writes after which somebody may act as the client who could not before.
+/// Writes that let more callers act as the client.
 fn opening() -> Vec<Write> {
     let disabled = || json!({"status": "disabled"});
     let until = || json!({"expires_at": "2027-01-01T00:00:00Z"});
@@ -44,7 +44,7 @@ fn opening() -> Vec<Write> {
         (None, Method::POST, TOKENS, json!({"scope": "gst"})),
         (None, Method::POST, TOKENS, json!({"scope": "mintmark:introspect"})),
         patch(json!({"permissions": ["mintmark:introspect", "mintmark:manage"]})),
-        // Another permission instead of the one it has: that is granted, whatever is taken away with it.
+        // Another permission instead of the one it has: this grants a permission, even if it removes one too.
         patch(json!({"permissions": ["mintmark:read"]})),
         patch(json!({"allowed_ips": []})),
         patch(json!({"allowed_ips": null})),
@@ -57,7 +57,7 @@ fn opening() -> Vec<Write> {
     ]
 }
 
-/// Writes that take away, or change nothing about who may act as the client.
+/// Writes that restrict, or do not change who can act as the client.
 fn harmless() -> Vec<Write> {
     vec![
         patch(json!({"label": "R"})),
@@ -75,7 +75,7 @@ fn harmless() -> Vec<Write> {
             json!({"expires_at": "2027-01-01T00:00:00Z"}),
             json!({"expires_at": "2026-12-01T00:00:00Z"}),
         ),
-        // What the members are already is no change.
+        // Setting members to their present values is not a change.
         patch(json!({
             "status": "active", "permissions": ["mintmark:introspect"], "allowed_ips": ["127.0.0.1"], "expires_at": null,
             "daily_token_limit": null, "auth_method": "client_secret", "require_dpop": false,
@@ -154,7 +154,7 @@ fn refused(reply: &Reply, write: &Write) {
     assert_eq!(reply.header("www-authenticate"), challenge, "{write:?}");
 }
 
-async fn what_opens_a_way_needs_all_that_the_client_holds(engine: Engine) {
+async fn changes_that_open_access_need_all_permissions_of_the_client(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (narrow, full) = furnished(&app).await;
     for write in opening() {
@@ -167,7 +167,7 @@ async fn what_opens_a_way_needs_all_that_the_client_holds(engine: Engine) {
         let done = sent(&full, &write, &path).await;
         assert!(matches!(done.status, 200 | 201), "{write:?}: {}", done.text());
     }
-    // The same is free where the client holds no more than the token.
+    // The same succeeds if the client has no more permissions than the token.
     let (client, _) =
         full.client("acme", json!({"products": ["gst"], "permissions": ["mintmark:read"]})).await;
     for write in opening() {
@@ -180,7 +180,7 @@ async fn what_opens_a_way_needs_all_that_the_client_holds(engine: Engine) {
     app.stop().await;
 }
 
-async fn what_only_takes_away_does_not(engine: Engine) {
+async fn changes_that_only_restrict_need_no_further_permission(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (narrow, full) = furnished(&app).await;
     for write in harmless() {
@@ -191,7 +191,7 @@ async fn what_only_takes_away_does_not(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_token_that_was_narrowed_gets_nothing_back_through_its_own_client(engine: Engine) {
+async fn a_narrowed_token_cannot_regain_permissions_through_its_own_client(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (narrow, full) = furnished(&app).await;
     let own = &narrow.client.client_id;
@@ -208,7 +208,7 @@ async fn a_token_that_was_narrowed_gets_nothing_back_through_its_own_client(engi
     app.stop().await;
 }
 
-async fn a_workspace_is_no_way_around(engine: Engine) {
+async fn permissions_cannot_be_gained_through_a_workspace(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (_, full) = furnished(&app).await;
     let (manager, _) = full.client("acme", json!({"permissions": ["mintmark:manage"]})).await;
@@ -217,14 +217,14 @@ async fn a_workspace_is_no_way_around(engine: Engine) {
         let (_, path) = target(&full, &write).await;
         refused(&sent(&manager, &write, &path).await, &write);
     }
-    // A client that it makes gets no more than it has either.
+    // Nor can it give more than it has to a client that it creates.
     let wanted = json!({"label": "peer", "permissions": ["mintmark:introspect"]});
     let reply = Reply::of(manager.post("/v1/workspaces/acme/api-clients", &wanted).await).await;
     refused(&reply, &patch(wanted));
     app.stop().await;
 }
 
-async fn a_batch_is_no_way_around(engine: Engine) {
+async fn permissions_cannot_be_gained_through_a_batch(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (narrow, full) = furnished(&app).await;
     let changes = opening().into_iter().map(|write| (write, true));
@@ -246,7 +246,7 @@ async fn a_batch_is_no_way_around(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_reply_is_repeated_only_to_a_token_that_carries_as_much(engine: Engine) {
+async fn a_saved_reply_is_repeated_only_to_a_token_with_the_same_permissions(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (narrow, full) = furnished(&app).await;
     let clients = "/v1/workspaces/acme/api-clients";

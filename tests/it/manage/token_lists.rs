@@ -5,7 +5,11 @@ use serde_json::{Value, json};
 use super::{Reply, ok, problem};
 use crate::support::{Administrator, Engine, TestApp, on_both_engines};
 
-on_both_engines!(tokens_of_all_clients_are_listed, filters_are_joined_by_and, what_is_no_filter_is_named,);
+on_both_engines!(
+    tokens_of_all_clients_are_listed,
+    an_item_has_to_match_all_filters,
+    unknown_and_invalid_parameters_are_named,
+);
 
 async fn get(admin: &Administrator<'_>, query: &str) -> Value {
     ok(&Reply::of(admin.get(&format!("/v1/access-tokens?{query}")).await).await, 200)
@@ -86,7 +90,7 @@ async fn tokens_of_all_clients_are_listed(engine: Engine) {
     app.stop().await;
 }
 
-async fn filters_are_joined_by_and(engine: Engine) {
+async fn an_item_has_to_match_all_filters(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let (id, path) = client(&admin, "acme").await;
@@ -127,7 +131,7 @@ async fn filters_are_joined_by_and(engine: Engine) {
     app.stop().await;
 }
 
-async fn what_is_no_filter_is_named(engine: Engine) {
+async fn unknown_and_invalid_parameters_are_named(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     for (query, named) in [

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::expect::{FORM, GRANT, basic, fully_encoded, issued};
 use crate::support::{Engine, Reply, TestDatabase, on_both_engines};
 
-on_both_engines!(no_secret_comes_to_light);
+on_both_engines!(no_secret_leaks);
 
 const MASTER_KEY: &str = "Y2FuYXJ5LW1hc3Rlci1rZXktb2YtMzItYnl0ZXMtLi4";
 
@@ -213,7 +213,7 @@ fn requests_with_canaries(http: &Client, base: &str, client_id: &str, manager: &
     requests
 }
 
-async fn no_secret_comes_to_light(engine: Engine) {
+async fn no_secret_leaks(engine: Engine) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     for format in ["text", "json"] {
         let database = TestDatabase::new(engine);

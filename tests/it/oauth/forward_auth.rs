@@ -13,19 +13,19 @@ use super::presenting::{
 use crate::support::{Engine, Reply, START, TestApp, Wire, on_both_engines};
 
 on_both_engines!(
-    a_token_that_lives_passes_as_who_it_is,
+    a_live_token_passes_with_its_client,
     any_method_gets_the_same_reply,
     products_are_demanded_by_the_query,
-    without_a_token_there_is_no_error_to_tell,
+    without_a_token_the_challenge_has_no_error,
     a_token_that_does_not_hold_is_invalid,
-    a_token_comes_once,
+    a_token_is_sent_once,
     other_headers_are_read_if_named,
     a_bound_token_needs_its_proof,
     a_revoked_token_is_refused_immediately,
-    what_cannot_be_known_is_503,
+    an_unknown_state_is_503,
     bodies_are_not_read,
     the_headers_of_a_reply_have_a_bound,
-    a_head_with_too_many_lines_is_no_question,
+    a_head_with_too_many_lines_is_refused,
     nothing_else_is_ever_answered,
 );
 
@@ -87,7 +87,7 @@ fn lacks(reply: &Reply, scope: Option<&str>) {
     }
 }
 
-async fn a_token_that_lives_passes_as_who_it_is(engine: Engine) {
+async fn a_live_token_passes_with_its_client(engine: Engine) {
     for settings in ["", "tokens.never_expires.exp = \"omit\""] {
         let app = TestApp::start_with(engine, settings).await;
         let admin = app.administrator().await;
@@ -197,7 +197,7 @@ async fn products_are_demanded_by_the_query(engine: Engine) {
     app.stop().await;
 }
 
-async fn without_a_token_there_is_no_error_to_tell(engine: Engine) {
+async fn without_a_token_the_challenge_has_no_error(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let token = token_of(&app, &client).await.text;
@@ -281,7 +281,7 @@ async fn a_token_that_does_not_hold_is_invalid(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_token_comes_once(engine: Engine) {
+async fn a_token_is_sent_once(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let token = token_of(&app, &client).await.text;
@@ -355,7 +355,7 @@ async fn a_revoked_token_is_refused_immediately(engine: Engine) {
     app.stop().await;
 }
 
-async fn what_cannot_be_known_is_503(engine: Engine) {
+async fn an_unknown_state_is_503(engine: Engine) {
     let app = TestApp::start_with(engine, "tokens.serve_stale_seconds = 60").await;
     let admin = app.administrator().await;
     let mut tokens = Vec::new();
@@ -448,7 +448,7 @@ async fn the_headers_of_a_reply_have_a_bound(engine: Engine) {
 }
 
 /// What the head of a request may be is decided before there is a request.
-async fn a_head_with_too_many_lines_is_no_question(engine: Engine) {
+async fn a_head_with_too_many_lines_is_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let token = token_of(&app, &client).await.text;

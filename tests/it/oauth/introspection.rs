@@ -14,9 +14,9 @@ use crate::support::{Credentials, Engine, Reply, START, TestApp, on_both_engines
 
 on_both_engines!(
     i1_the_caller_must_authenticate,
-    i2_one_token_is_asked_about,
-    i3_what_does_not_live_is_inactive_and_nothing_else,
-    i3_other_kinds_of_tokens_are_no_access_tokens,
+    i2_a_request_names_exactly_one_token,
+    i3_tokens_that_are_not_live_are_inactive_and_nothing_else,
+    i3_other_kinds_of_tokens_are_inactive,
     i4_a_valid_token_is_described_by_its_claims,
     i4_a_token_that_never_expires_has_no_end,
     i4_a_bound_token_tells_its_key,
@@ -25,7 +25,7 @@ on_both_engines!(
     i8_every_revocation_takes_effect_immediately,
     i10_an_ordinary_client_sees_its_own_tokens,
     i10_a_permission_opens_the_workspace_and_for_the_platform_all,
-    what_cannot_be_known_is_not_guessed,
+    an_unknown_state_is_not_guessed,
     asking_about_a_recorded_token_is_noted,
 );
 
@@ -72,7 +72,7 @@ async fn i1_the_caller_must_authenticate(engine: Engine) {
     app.stop().await;
 }
 
-async fn i2_one_token_is_asked_about(engine: Engine) {
+async fn i2_a_request_names_exactly_one_token(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let client = client_in(&admin, "acme", json!({})).await;
@@ -100,7 +100,7 @@ async fn i2_one_token_is_asked_about(engine: Engine) {
     app.stop().await;
 }
 
-async fn i3_what_does_not_live_is_inactive_and_nothing_else(engine: Engine) {
+async fn i3_tokens_that_are_not_live_are_inactive_and_nothing_else(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let client = client_in(&admin, "acme", json!({"permissions": ["mintmark:introspect"]})).await;
@@ -161,7 +161,7 @@ async fn token_of_scope(app: &TestApp, client: &Credentials, scope: &str) -> sup
     super::expect::issued(&Reply::of(app.token(client, &[("scope", scope)]).await).await)
 }
 
-async fn i3_other_kinds_of_tokens_are_no_access_tokens(engine: Engine) {
+async fn i3_other_kinds_of_tokens_are_inactive(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let client = client_in(&admin, "acme", json!({})).await;
@@ -348,7 +348,7 @@ async fn i10_a_permission_opens_the_workspace_and_for_the_platform_all(engine: E
     app.stop().await;
 }
 
-async fn what_cannot_be_known_is_not_guessed(engine: Engine) {
+async fn an_unknown_state_is_not_guessed(engine: Engine) {
     // Even where stateless tokens are issued meanwhile.
     let app = TestApp::start_with(engine, "tokens.serve_stale_seconds = 60").await;
     let admin = administrator(&app).await;
@@ -386,7 +386,7 @@ async fn asking_about_a_recorded_token_is_noted(engine: Engine) {
     let at = "SELECT COALESCE(MAX(last_introspected_at), 0) FROM access_tokens";
     inactive(&introspected(&app, &other, &token.text).await);
     app.core.services.write_last_used().await.unwrap();
-    assert_eq!(app.database.number(at).await, 0, "one who may not see it leaves no trace on it");
+    assert_eq!(app.database.number(at).await, 0, "an introspection without permission is not recorded");
     for seconds in [1, 100] {
         app.clock.advance(seconds);
         active(&introspected(&app, &client, &token.text).await);

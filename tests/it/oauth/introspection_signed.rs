@@ -17,9 +17,9 @@ use super::verifying::verifier;
 use crate::support::{Credentials, Engine, Reply, START, TestApp, on_both_engines, rsa_private_key};
 
 on_both_engines!(
-    i9_the_reply_is_signed_for_the_one_who_asked,
+    i9_the_reply_is_signed_for_the_client_that_asked,
     i9_by_the_algorithm_of_the_platform,
-    i9_a_reply_passes_for_nothing_else,
+    i9_a_signed_reply_is_not_accepted_as_a_token,
     i9_errors_are_not_signed,
 );
 
@@ -45,7 +45,7 @@ async fn opened(app: &TestApp, reply: &Reply) -> (Value, Value) {
     (serde_json::to_value(&header).unwrap(), claims.unwrap().claims)
 }
 
-async fn i9_the_reply_is_signed_for_the_one_who_asked(engine: Engine) {
+async fn i9_the_reply_is_signed_for_the_client_that_asked(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let may = json!({"permissions": ["mintmark:introspect"]});
@@ -98,7 +98,7 @@ async fn i9_by_the_algorithm_of_the_platform(engine: Engine) {
     app.stop().await;
 }
 
-async fn i9_a_reply_passes_for_nothing_else(engine: Engine) {
+async fn i9_a_signed_reply_is_not_accepted_as_a_token(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     let client = client_in(&admin, "platform", json!({"permissions": ["mintmark:manage"]})).await;

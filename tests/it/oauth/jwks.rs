@@ -19,11 +19,11 @@ on_both_engines!(
     k1_every_member_is_public_and_every_key_is_named,
     k2_the_kid_is_the_thumbprint,
     k3_numbers_have_their_proper_length,
-    k4_it_may_be_kept_for_a_while,
+    k4_it_may_be_cached,
     the_default_algorithm_comes_first,
     a_new_key_is_published_before_it_signs,
-    a_retired_key_stays_for_as_long_as_a_token_may_live,
-    a_key_of_never_expiring_tokens_stays_for_as_long_as_one_lives,
+    a_retired_key_stays_while_a_token_may_be_live,
+    a_key_of_never_expiring_tokens_stays_while_one_is_live,
     keys_rotate_by_the_schedule,
     a_revoked_key_leaves_at_once,
 );
@@ -161,7 +161,7 @@ pub(super) async fn may_be_kept(app: &TestApp, path: &str, reply: &Reply, max_ag
     }
 }
 
-async fn k4_it_may_be_kept_for_a_while(engine: Engine) {
+async fn k4_it_may_be_cached(engine: Engine) {
     let settings = "keys.jwks_max_age_seconds = 120\nkeys.pending_seconds = 120";
     let app = TestApp::start_with(engine, settings).await;
     let other = app.replica(&format!("server.public_url = {:?}\n{settings}", app.base)).await;
@@ -276,7 +276,7 @@ async fn a_new_key_is_published_before_it_signs(engine: Engine) {
         accepted(&app, &before).await;
     }
     let by_time = (shown(next).await, shown(old).await);
-    // When the job has run, the old one is without its private half.
+    // When the job has run, the old one is without its private key.
     jobs::housekeeping_once(&app.core.services).await;
     assert_eq!((shown(next).await, shown(old).await), by_time, "stored as it was shown");
     let private = format!(
@@ -298,7 +298,7 @@ fn quoted(token: &Token) -> String {
     format!("'{}'", token.header["kid"].as_str().unwrap())
 }
 
-async fn a_retired_key_stays_for_as_long_as_a_token_may_live(engine: Engine) {
+async fn a_retired_key_stays_while_a_token_may_be_live(engine: Engine) {
     let (app, other) = two_replicas(engine, "").await;
     let admin = app.administrator().await;
     let day = client_for(&admin, json!({"mode": "after", "seconds": 86_400})).await;
@@ -342,7 +342,7 @@ async fn a_retired_key_stays_for_as_long_as_a_token_may_live(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_key_of_never_expiring_tokens_stays_for_as_long_as_one_lives(engine: Engine) {
+async fn a_key_of_never_expiring_tokens_stays_while_one_is_live(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let client = client_for(&admin, json!({"mode": "never"})).await;

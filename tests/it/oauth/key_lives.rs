@@ -15,9 +15,9 @@ use crate::support::{Administrator, Credentials, Engine, Reply, TestApp, on_both
 on_both_engines!(
     old_tokens_outlive_ten_rotations,
     a_stolen_key_is_revoked_with_its_tokens,
-    a_stolen_key_of_the_other_class_takes_nothing_else_along,
-    a_retired_key_that_was_stolen_spares_who_came_after_it,
-    a_key_that_is_needed_says_by_whom,
+    revoking_a_key_of_the_other_class_revokes_only_its_tokens,
+    revoking_a_retired_key_does_not_affect_later_clients,
+    a_key_in_use_names_the_clients_that_need_it,
 );
 
 const DAY: i64 = 86_400;
@@ -131,7 +131,7 @@ async fn a_stolen_key_is_revoked_with_its_tokens(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_stolen_key_of_the_other_class_takes_nothing_else_along(engine: Engine) {
+async fn revoking_a_key_of_the_other_class_revokes_only_its_tokens(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let ever = json!({"token_expiry": {"mode": "never"}, "notification_emails": ["a@acme.example", "b@acme.example"]});
@@ -172,7 +172,7 @@ async fn a_stolen_key_of_the_other_class_takes_nothing_else_along(engine: Engine
     app.stop().await;
 }
 
-async fn a_key_that_is_needed_says_by_whom(engine: Engine) {
+async fn a_key_in_use_names_the_clients_that_need_it(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let client = never_expiring(&admin).await;
@@ -214,7 +214,7 @@ async fn a_key_that_is_needed_says_by_whom(engine: Engine) {
 }
 
 /// A key that has retired signed nothing for a generation that began later.
-async fn a_retired_key_that_was_stolen_spares_who_came_after_it(engine: Engine) {
+async fn revoking_a_retired_key_does_not_affect_later_clients(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let before = client_in(&admin, "before", stateless()).await;

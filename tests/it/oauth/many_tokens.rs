@@ -10,9 +10,9 @@ use super::listed::{client, list_at};
 use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both_engines, until};
 
 on_both_engines!(
-    what_ends_many_tokens_does_so_in_steps,
+    many_tokens_are_ended_in_steps,
     a_key_with_many_tokens_is_revoked_in_steps,
-    from_many_to_a_number_ends_most_of_what_is_beyond,
+    from_many_to_a_number_ends_most_tokens_beyond_it,
     a_workspace_is_suspended_client_by_client,
 );
 
@@ -75,7 +75,7 @@ async fn all_marked(app: &TestApp, list: &str) -> bool {
     (1..=MANY).all(|n| list.status(u64::try_from(100_000 + n).unwrap()) == 1)
 }
 
-async fn what_ends_many_tokens_does_so_in_steps(engine: Engine) {
+async fn many_tokens_are_ended_in_steps(engine: Engine) {
     let record = "/v1/api-clients/{client_id}";
     for (name, method, path, body) in [
         ("withdraw", Method::PATCH, record.to_owned(), json!({"products": ["tax"]})),
@@ -126,7 +126,7 @@ async fn a_key_with_many_tokens_is_revoked_in_steps(engine: Engine) {
     app.stop().await;
 }
 
-async fn from_many_to_a_number_ends_most_of_what_is_beyond(engine: Engine) {
+async fn from_many_to_a_number_ends_most_tokens_beyond_it(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let (client, _) = with_many_tokens(&app, &admin, "beyond").await;
@@ -213,7 +213,7 @@ async fn a_client_that_is_held_delays_only_itself() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_held_does_not_hold_up_what_is_due() {
+async fn a_locked_client_does_not_delay_changes_that_are_due() {
     let app = TestApp::start(Engine::Postgres).await;
     let admin = furnished(&app).await;
     let replacing = json!({"active_tokens": "replace", "replace_grace_seconds": 60});

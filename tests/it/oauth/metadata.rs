@@ -12,8 +12,8 @@ on_both_engines!(
     the_document_exactly,
     an_issuer_with_a_path_is_found_at_every_place,
     the_request_does_not_decide_who_the_issuer_is,
-    what_is_listed_works_and_what_is_not_is_not_there,
-    it_may_be_kept,
+    listed_features_work_and_others_do_not_exist,
+    it_may_be_cached,
 );
 
 const OAUTH: &str = "/.well-known/oauth-authorization-server";
@@ -43,14 +43,14 @@ async fn the_document_exactly(engine: Engine) {
         let document = reply.json();
         let mut expected = expected.clone();
         if path == OPENID {
-            // What parsers of OpenID Connect Discovery insist on.
+            // Parsers of OpenID Connect Discovery require these.
             expected["response_types_supported"] = json!(["none"]);
             expected["subject_types_supported"] = json!(["public"]);
         }
         assert_eq!(document, expected);
         // RFC 8414 §3.2: members without a value are left out.
         assert!(document.as_object().unwrap().values().all(|value| *value != json!([])));
-        // Some verifiers take such a member for the algorithms that they may expect.
+        // Some verifiers would use such a member as the list of allowed algorithms.
         assert!(document.as_object().unwrap().keys().all(|name| !name.starts_with("id_token")));
     }
     let client = app.bootstrap().await;
@@ -63,7 +63,7 @@ async fn an_issuer_with_a_path_is_found_at_every_place(engine: Engine) {
     let issuer = format!("{}/tenant/a", app.base);
     let mut bodies = Vec::new();
     for path in [
-        // RFC 8414 §3.1, then what OpenID Connect Discovery §4 makes of a path, then for clients that ignore it.
+        // The place of RFC 8414 §3.1, that of OpenID Connect Discovery §4, and one for clients that append to the issuer.
         "/.well-known/oauth-authorization-server/tenant/a",
         "/tenant/a/.well-known/openid-configuration",
         "/tenant/a/.well-known/oauth-authorization-server",
@@ -134,7 +134,7 @@ async fn the_request_does_not_decide_who_the_issuer_is(engine: Engine) {
     app.stop().await;
 }
 
-async fn what_is_listed_works_and_what_is_not_is_not_there(engine: Engine) {
+async fn listed_features_work_and_others_do_not_exist(engine: Engine) {
     let app = TestApp::start(engine).await;
     let document = Reply::of(app.get(OAUTH).await).await.json();
     for (member, url) in document.as_object().unwrap() {
@@ -166,7 +166,7 @@ async fn what_is_listed_works_and_what_is_not_is_not_there(engine: Engine) {
     app.stop().await;
 }
 
-async fn it_may_be_kept(engine: Engine) {
+async fn it_may_be_cached(engine: Engine) {
     let app = TestApp::start_with(engine, "keys.jwks_max_age_seconds = 60").await;
     for path in [OAUTH, OPENID] {
         let reply = Reply::of(app.get(path).await).await;

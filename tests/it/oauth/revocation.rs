@@ -18,12 +18,12 @@ on_both_engines!(
     r1_a_client_revokes_its_own_token,
     r1_the_client_must_authenticate,
     r2_an_invalid_or_unknown_token_gets_the_same_reply,
-    r3_the_token_of_another_stays_alive,
+    r3_the_token_of_another_client_stays_active,
     r4_the_token_is_what_counts,
     r4_other_kinds_cannot_be_revoked,
     r4_a_token_does_not_belong_in_a_url,
-    r5_what_is_not_on_record_is_not_acknowledged,
-    r6_the_status_list_says_so,
+    r5_a_revocation_that_is_not_stored_is_not_acknowledged,
+    r6_the_status_list_shows_it,
     r7_many_at_once_are_one_revocation,
     it_is_in_force_on_every_replica,
 );
@@ -138,7 +138,7 @@ async fn denied(app: &TestApp) -> i64 {
     app.database.number("SELECT COUNT(*) FROM denied_tokens").await
 }
 
-async fn r3_the_token_of_another_stays_alive(engine: Engine) {
+async fn r3_the_token_of_another_client_stays_active(engine: Engine) {
     let app = TestApp::start(engine).await;
     let operator = app.bootstrap().await;
     let admin = app.administrator_as(&operator, "mintmark:manage").await;
@@ -224,7 +224,7 @@ async fn r4_a_token_does_not_belong_in_a_url(engine: Engine) {
     app.stop().await;
 }
 
-async fn r5_what_is_not_on_record_is_not_acknowledged(engine: Engine) {
+async fn r5_a_revocation_that_is_not_stored_is_not_acknowledged(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     for expiry in [stateless(), recorded(), never()] {
@@ -266,7 +266,7 @@ async fn listed(app: &TestApp, token: &Token) -> Status {
     status(&list.bits, u32::try_from(place["idx"].as_u64().unwrap()).unwrap()).unwrap()
 }
 
-async fn r6_the_status_list_says_so(engine: Engine) {
+async fn r6_the_status_list_shows_it(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let never_again = json!({"products": ["gst"]});

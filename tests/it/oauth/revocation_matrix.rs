@@ -22,8 +22,8 @@ on_both_engines!(
     all_tokens_of_a_client_are_revoked,
     a_secret_has_leaked,
     a_client_is_deleted,
-    a_product_is_taken_from_a_client,
-    a_permission_is_taken_from_a_client,
+    a_product_is_removed_from_a_client,
+    a_permission_is_removed_from_a_client,
     a_client_is_disabled,
     a_workspace_is_suspended,
     the_end_of_a_client_passes,
@@ -208,7 +208,7 @@ async fn token_for(app: &TestApp, client: &Credentials, scope: &str) -> Token {
     issued(&Reply::of(app.token(client, &[("scope", scope)]).await).await)
 }
 
-async fn a_product_is_taken_from_a_client(engine: Engine) {
+async fn a_product_is_removed_from_a_client(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     admin.product("e-invoicing", json!({})).await;
@@ -231,7 +231,7 @@ async fn a_product_is_taken_from_a_client(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_permission_is_taken_from_a_client(engine: Engine) {
+async fn a_permission_is_removed_from_a_client(engine: Engine) {
     // These tokens always expire; with the second setting they are recorded.
     for settings in ["", "tokens.record_above_seconds = 600"] {
         let app = TestApp::start_with(engine, settings).await;

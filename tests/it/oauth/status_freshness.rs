@@ -18,10 +18,10 @@ use crate::support::{Engine, Reply, START, TestApp, on_both_engines};
 on_both_engines!(
     a_revocation_shows_before_it_is_acknowledged,
     a_request_during_a_change_caches_nothing_old,
-    what_did_not_change_comes_from_memory,
-    a_list_is_made_once_for_all_who_ask,
-    a_list_is_made_ahead_of_who_asks,
-    a_list_is_signed_again_before_half_of_its_life,
+    unchanged_lists_come_from_memory,
+    a_list_is_signed_once_for_all_requests,
+    a_list_is_signed_before_it_is_requested,
+    a_list_is_signed_again_before_half_of_its_lifetime,
     signing_again_needs_no_database,
     a_revocation_is_in_the_list_of_another_replica_within_a_second,
     a_gap_in_the_change_log_rebuilds_every_list,
@@ -92,7 +92,7 @@ async fn a_request_during_a_change_caches_nothing_old(engine: Engine) {
     app.stop().await;
 }
 
-async fn what_did_not_change_comes_from_memory(engine: Engine) {
+async fn unchanged_lists_come_from_memory(engine: Engine) {
     let (app, one, _) = two_tokens(engine, "").await;
     let first = ask(&app, &path_of(&one)).await;
     let before = made(&app);
@@ -108,7 +108,7 @@ async fn what_did_not_change_comes_from_memory(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_list_is_made_once_for_all_who_ask(engine: Engine) {
+async fn a_list_is_signed_once_for_all_requests(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let client = never_expiring(&admin).await;
@@ -124,7 +124,7 @@ async fn a_list_is_made_once_for_all_who_ask(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_list_is_made_ahead_of_who_asks(engine: Engine) {
+async fn a_list_is_signed_before_it_is_requested(engine: Engine) {
     let (app, one, other) = two_tokens(engine, "").await;
     assert_eq!(made(&app), (1, 1));
     revoke(&app, &one).await;
@@ -150,7 +150,7 @@ fn lst(list: &List) -> &serde_json::Value {
     &list.claims["status_list"]["lst"]
 }
 
-async fn a_list_is_signed_again_before_half_of_its_life(engine: Engine) {
+async fn a_list_is_signed_again_before_half_of_its_lifetime(engine: Engine) {
     let (app, one, _) = two_tokens(engine, "").await;
     let path = path_of(&one);
     let first = list_at(&app, &path).await;

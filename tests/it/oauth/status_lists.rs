@@ -16,18 +16,18 @@ use crate::support::{Engine, Reply, TestApp, Wire, on_both_engines};
 
 on_both_engines!(
     l1_every_token_names_its_slot,
-    l2_the_list_comes_as_asked_for,
+    l2_the_list_has_the_requested_form,
     l2_the_smaller_form_has_a_tag_of_its_own,
     l2_a_client_that_has_the_list_gets_304,
     l3_the_claims_are_those_of_the_draft,
-    l5_a_slot_says_what_is_the_matter,
-    l6_slots_are_random_and_each_is_given_once,
-    l8_the_past_is_not_kept,
+    l5_a_slot_has_the_status_of_its_token,
+    l6_slots_are_random_and_each_is_assigned_once,
+    l8_earlier_versions_are_not_stored,
     l9_an_offline_verifier_refuses_a_revoked_token_within_the_ttl,
-    what_is_no_list_is_not_found,
+    paths_that_name_no_list_are_not_found,
     the_aggregation_names_every_list,
     an_issuer_with_a_path_has_its_lists_below_it,
-    an_ended_list_is_gone_and_its_number_with_it,
+    an_ended_list_and_its_number_are_gone,
 );
 
 async fn l1_every_token_names_its_slot(engine: Engine) {
@@ -68,7 +68,7 @@ fn get(app: &TestApp, path: &str, headers: &[(&str, &str)]) -> RequestBuilder {
         .fold(app.request(Method::GET, path), |request, (name, value)| request.header(*name, *value))
 }
 
-async fn l2_the_list_comes_as_asked_for(engine: Engine) {
+async fn l2_the_list_has_the_requested_form(engine: Engine) {
     let (app, path) = with_list(engine).await;
     let plain = Reply::to(get(&app, &path, &[])).await;
     for accept in [MEDIA_TYPE, "*/*", "application/*;q=0.1", "text/html, application/statuslist+jwt;q=0.5"] {
@@ -170,7 +170,7 @@ async fn l3_the_claims_are_those_of_the_draft(engine: Engine) {
     }
 }
 
-async fn l5_a_slot_says_what_is_the_matter(engine: Engine) {
+async fn l5_a_slot_has_the_status_of_its_token(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let never = never_expiring(&admin).await;
@@ -205,7 +205,7 @@ async fn l5_a_slot_says_what_is_the_matter(engine: Engine) {
     app.stop().await;
 }
 
-async fn l6_slots_are_random_and_each_is_given_once(engine: Engine) {
+async fn l6_slots_are_random_and_each_is_assigned_once(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let never = never_expiring(&admin).await;
@@ -223,7 +223,7 @@ async fn l6_slots_are_random_and_each_is_given_once(engine: Engine) {
     app.stop().await;
 }
 
-async fn l8_the_past_is_not_kept(engine: Engine) {
+async fn l8_earlier_versions_are_not_stored(engine: Engine) {
     let (app, path) = with_list(engine).await;
     for query in ["time=1790000000", "time=", "time", "x=1&time=7"] {
         let refused = ask(&app, &format!("{path}?{query}")).await;
@@ -258,7 +258,7 @@ async fn l9_an_offline_verifier_refuses_a_revoked_token_within_the_ttl(engine: E
     app.stop().await;
 }
 
-async fn what_is_no_list_is_not_found(engine: Engine) {
+async fn paths_that_name_no_list_are_not_found(engine: Engine) {
     let (app, path) = with_list(engine).await;
     let number: i64 = path.rsplit('/').next().unwrap().parse().unwrap();
     let others = [number + 1, 0, -1, i64::MAX].map(|number| number.to_string());
@@ -319,7 +319,7 @@ async fn an_issuer_with_a_path_has_its_lists_below_it(engine: Engine) {
     app.stop().await;
 }
 
-async fn an_ended_list_is_gone_and_its_number_with_it(engine: Engine) {
+async fn an_ended_list_and_its_number_are_gone(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;

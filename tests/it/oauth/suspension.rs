@@ -11,10 +11,10 @@ use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both
 
 on_both_engines!(
     what_is_suspended_comes_back,
-    it_comes_back_only_when_all_is_lifted,
+    it_is_valid_again_only_when_no_suspension_is_left,
     a_token_revoked_in_the_meantime_stays_revoked,
     an_end_that_is_put_off_brings_back,
-    a_secret_is_what_it_was,
+    a_stored_secret_is_unchanged,
 );
 
 const SUSPENDED: u8 = 2;
@@ -82,7 +82,7 @@ async fn what_is_suspended_comes_back(engine: Engine) {
     app.stop().await;
 }
 
-async fn it_comes_back_only_when_all_is_lifted(engine: Engine) {
+async fn it_is_valid_again_only_when_no_suspension_is_left(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, holders) = holders(&app).await;
     let workspace = "/v1/workspaces/acme";
@@ -154,7 +154,7 @@ async fn an_end_that_is_put_off_brings_back(engine: Engine) {
 }
 
 /// Suspending changes neither secrets nor their expiry nor what is granted.
-async fn a_secret_is_what_it_was(engine: Engine) {
+async fn a_stored_secret_is_unchanged(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, [_, (client, _)]) = holders(&app).await;
     let read = async || -> serde_json::Value { admin.get(&path(&client)).await.json().await.unwrap() };

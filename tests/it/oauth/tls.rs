@@ -5,9 +5,9 @@ use mintmark::config::Settings;
 use super::expect::{FORM, GRANT, TOKEN, issued};
 use crate::support::{Engine, Reply, Wire, on_both_engines, tls_app};
 
-on_both_engines!(t25_tls_and_nothing_beside_it);
+on_both_engines!(t25_only_tls_is_served);
 
-async fn t25_tls_and_nothing_beside_it(engine: Engine) {
+async fn t25_only_tls_is_served(engine: Engine) {
     let tls = tls_app(engine).await;
     let client = tls.app.bootstrap().await;
 

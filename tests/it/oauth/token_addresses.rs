@@ -9,11 +9,11 @@ use crate::support::{Administrator, Credentials, Engine, Reply, TestApp, on_both
 
 on_both_engines!(
     the_peer_counts,
-    what_an_untrusted_peer_says_does_not_count,
+    headers_of_an_untrusted_peer_do_not_count,
     behind_a_trusted_proxy_the_right_hop_counts,
-    an_unreadable_hop_is_nobody,
+    an_unreadable_hop_makes_the_source_unknown,
     proxies_elsewhere_are_not_this_peer,
-    a_changed_list_is_in_force_at_once,
+    a_changed_list_applies_at_once,
 );
 
 async fn client(admin: &Administrator<'_>, networks: &[&str]) -> Credentials {
@@ -55,7 +55,7 @@ async fn the_peer_counts(engine: Engine) {
     app.stop().await;
 }
 
-async fn what_an_untrusted_peer_says_does_not_count(engine: Engine) {
+async fn headers_of_an_untrusted_peer_do_not_count(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let here = client(&admin, &["127.0.0.1"]).await;
@@ -131,7 +131,7 @@ async fn behind_a_trusted_proxy_the_right_hop_counts(engine: Engine) {
     app.stop().await;
 }
 
-async fn an_unreadable_hop_is_nobody(engine: Engine) {
+async fn an_unreadable_hop_makes_the_source_unknown(engine: Engine) {
     let app = TestApp::start_with(engine, "server.trusted_proxies = [\"127.0.0.0/8\", \"10.0.0.0/8\"]").await;
     let admin = stocked(&app).await;
     let proxy = client(&admin, &["127.0.0.1", "10.0.0.0/8"]).await;
@@ -177,7 +177,7 @@ async fn proxies_elsewhere_are_not_this_peer(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_changed_list_is_in_force_at_once(engine: Engine) {
+async fn a_changed_list_applies_at_once(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let client = client(&admin, &["127.0.0.1"]).await;

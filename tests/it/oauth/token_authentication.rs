@@ -13,14 +13,14 @@ use crate::support::{Credentials, Engine, Reply, START, TestApp, on_both_engines
 on_both_engines!(
     t05_every_cause_has_the_same_bytes,
     t05_a_secret_ends_at_its_instant,
-    t05_every_live_secret_is_good,
+    t05_every_live_secret_is_accepted,
     t06_wrong_credentials_in_the_body,
     t07_a_client_id_alone_proves_nothing,
-    t08_two_ways_at_once_are_refused_even_if_right,
+    t08_two_methods_at_once_are_refused_even_if_correct,
     t09_another_client_id_in_the_body,
     t11_ids_and_secrets_are_the_same_raw_and_encoded,
     t12_malformed_basic,
-    t12_what_is_no_credential_says_why,
+    t12_malformed_credentials_get_the_reason,
     t13_other_schemes,
     t24_failures_are_slowed_and_the_right_secret_is_not,
     a_secret_of_wrong_form_costs_no_lookup,
@@ -122,7 +122,7 @@ async fn t05_a_secret_ends_at_its_instant(engine: Engine) {
     app.stop().await;
 }
 
-async fn t05_every_live_secret_is_good(engine: Engine) {
+async fn t05_every_live_secret_is_accepted(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -187,7 +187,7 @@ async fn t07_a_client_id_alone_proves_nothing(engine: Engine) {
     app.stop().await;
 }
 
-async fn t08_two_ways_at_once_are_refused_even_if_right(engine: Engine) {
+async fn t08_two_methods_at_once_are_refused_even_if_correct(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let (id, secret) = (&client.client_id, &client.client_secret);
@@ -300,7 +300,7 @@ async fn t12_malformed_basic(engine: Engine) {
 
 /// What was never a credential is answered by its fault alone: the same for every client and without a look-up, and it
 /// is not counted as a guess.
-async fn t12_what_is_no_credential_says_why(engine: Engine) {
+async fn t12_malformed_credentials_get_the_reason(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let (id, secret) = (client.client_id.as_str(), client.client_secret.as_str());

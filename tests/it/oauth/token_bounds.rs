@@ -10,14 +10,14 @@ use super::presenting::introspected;
 use crate::support::{Administrator, Credentials, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    the_oldest_goes_when_one_too_many_comes,
-    of_fifty_at_once_so_many_are_active_as_were_said,
-    of_fifty_on_two_replicas_so_many_are_active_as_were_said,
+    one_token_too_many_revokes_the_oldest,
+    of_fifty_at_once_the_configured_number_stays_active,
+    of_fifty_on_two_replicas_the_configured_number_stays_active,
     a_client_that_requests_a_token_at_every_call_leaves_no_trail,
-    what_has_expired_does_not_count,
-    an_administrators_token_neither_counts_nor_goes,
+    expired_tokens_do_not_count,
+    an_administrators_token_neither_counts_nor_is_revoked,
     a_lower_number_takes_effect_at_the_next_token,
-    from_many_to_a_number_ends_what_cannot_be_counted,
+    from_many_to_a_number_ends_stateless_tokens,
     from_a_number_to_replace_ends_all,
     the_default_depends_on_the_expiry_when_it_is_set,
 );
@@ -57,7 +57,7 @@ async fn patched(admin: &Administrator<'_>, client: &Credentials, change: Value)
     reply.json().await.unwrap()
 }
 
-async fn the_oldest_goes_when_one_too_many_comes(engine: Engine) {
+async fn one_token_too_many_revokes_the_oldest(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (_, client) = bounded(&app, 3).await;
     // All within one second, and then in others.
@@ -73,7 +73,7 @@ async fn the_oldest_goes_when_one_too_many_comes(engine: Engine) {
     app.stop().await;
 }
 
-async fn of_fifty_at_once_so_many_are_active_as_were_said(engine: Engine) {
+async fn of_fifty_at_once_the_configured_number_stays_active(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (_, client) = bounded(&app, 7).await;
     let replies = join_all((0..AT_ONCE).map(|_| reply_as(&app, &client, GRANT))).await;
@@ -84,7 +84,7 @@ async fn of_fifty_at_once_so_many_are_active_as_were_said(engine: Engine) {
     app.stop().await;
 }
 
-async fn of_fifty_on_two_replicas_so_many_are_active_as_were_said(engine: Engine) {
+async fn of_fifty_on_two_replicas_the_configured_number_stays_active(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (_, client) = bounded(&app, 7).await;
     let other = replica(&app, "").await;
@@ -115,7 +115,7 @@ async fn a_client_that_requests_a_token_at_every_call_leaves_no_trail(engine: En
     app.stop().await;
 }
 
-async fn what_has_expired_does_not_count(engine: Engine) {
+async fn expired_tokens_do_not_count(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, client) = bounded(&app, 2).await;
     patched(&admin, &client, json!({"token_expiry": {"mode": "after", "seconds": 60}})).await;
@@ -128,7 +128,7 @@ async fn what_has_expired_does_not_count(engine: Engine) {
     app.stop().await;
 }
 
-async fn an_administrators_token_neither_counts_nor_goes(engine: Engine) {
+async fn an_administrators_token_neither_counts_nor_is_revoked(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, client) = bounded(&app, 2).await;
     let path = format!("/v1/api-clients/{}/access-tokens", client.client_id);
@@ -160,7 +160,7 @@ async fn a_lower_number_takes_effect_at_the_next_token(engine: Engine) {
     app.stop().await;
 }
 
-async fn from_many_to_a_number_ends_what_cannot_be_counted(engine: Engine) {
+async fn from_many_to_a_number_ends_stateless_tokens(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, client) = bounded(&app, 1).await;
     patched(&admin, &client, json!({"active_tokens": "many"})).await;

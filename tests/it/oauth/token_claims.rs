@@ -17,7 +17,7 @@ on_both_engines!(
     a_scope_is_a_subset_or_refused,
     resources_select_or_confirm,
     each_client_has_its_algorithm,
-    a_token_never_opens_what_was_taken_away,
+    a_token_never_gives_a_removed_permission,
 );
 
 /// Products with every kind of audience, and a client that has all of them and `mintmark:read`.
@@ -268,7 +268,7 @@ async fn each_client_has_its_algorithm(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_token_never_opens_what_was_taken_away(engine: Engine) {
+async fn a_token_never_gives_a_removed_permission(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("a", json!({})).await;

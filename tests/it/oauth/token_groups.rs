@@ -10,7 +10,7 @@ use super::expect::{GRANT, issued, refused, reply_as};
 use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both_engines, until};
 
 on_both_engines!(
-    tokens_asked_for_at_once_share_a_commit,
+    tokens_requested_at_once_share_a_commit,
     a_token_that_is_not_allowed_does_not_block_others,
     those_that_replace_share_a_commit_with_those_that_do_not,
     a_group_that_fails_fails_for_all_and_records_none,
@@ -36,7 +36,7 @@ async fn until_waiting(app: &TestApp, count: u64) {
     until("tokens wait to be recorded", async || tokens.tokens_being_recorded() >= count).await;
 }
 
-async fn tokens_asked_for_at_once_share_a_commit(engine: Engine) {
+async fn tokens_requested_at_once_share_a_commit(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -135,7 +135,7 @@ async fn those_that_replace_share_a_commit_with_those_that_do_not(engine: Engine
 /// Work holds the row of one client and wants that of another, while tokens of both are requested. No group holds the row
 /// of one client while it waits for that of another, so nobody has to be undone.
 #[tokio::test]
-async fn a_group_delays_nobody() {
+async fn a_group_delays_no_request() {
     let app = TestApp::start(Engine::Postgres).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;

@@ -13,7 +13,7 @@ on_both_engines!(
     each_client_has_its_lifetime,
     the_default_is_a_setting,
     a_cap_lowered_later_shortens,
-    a_permission_lives_an_hour_at_most,
+    a_token_with_a_permission_is_valid_for_at_most_an_hour,
     no_token_outlives_its_client,
     t04_never_expiring_no_longer_allowed,
     never_expiring_far,
@@ -94,7 +94,7 @@ async fn a_cap_lowered_later_shortens(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_permission_lives_an_hour_at_most(engine: Engine) {
+async fn a_token_with_a_permission_is_valid_for_at_most_an_hour(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;

@@ -12,7 +12,7 @@ on_both_engines!(
     t21_a_body_of_the_limit_and_one_byte_more,
     t21_a_body_that_is_announced_too_large_is_not_awaited,
     t21_chunks_beyond_the_limit,
-    t21_a_connection_does_not_outlive_a_body_that_nobody_reads,
+    t21_an_unread_body_closes_the_connection,
     t22_a_slow_body_ends_by_the_request_timeout,
     t21_heads_too_large,
     t21_long_secrets_are_not_cut,
@@ -68,7 +68,7 @@ async fn t21_chunks_beyond_the_limit(engine: Engine) {
     app.stop().await;
 }
 
-async fn t21_a_connection_does_not_outlive_a_body_that_nobody_reads(engine: Engine) {
+async fn t21_an_unread_body_closes_the_connection(engine: Engine) {
     let app = TestApp::start_with(engine, "server.request_timeout_seconds = 1").await;
     let client = app.bootstrap().await;
     // The sender neither ends the body nor the connection.
@@ -96,7 +96,7 @@ async fn t22_a_slow_body_ends_by_the_request_timeout(engine: Engine) {
         assert_eq!(reply.header("connection"), Some("close"));
         wire.must_be_closed().await;
     }
-    // A head that does not end is given no longer, and gets no reply, since it is no request yet.
+    // An incomplete head has the same time, and gets no reply, because it is not a request yet.
     let mut wire = Wire::to(&app).await;
     wire.send(head(&client)).await;
     wire.must_be_closed().await;

@@ -24,12 +24,12 @@ use crate::support::{
 on_both_engines!(
     a_client_that_may_no_longer_is_refused_before_the_row,
     a_generation_that_ended_meanwhile_is_followed_by_the_next,
-    a_generation_that_ended_meanwhile_takes_no_token_from_an_administrator,
+    a_generation_that_ended_meanwhile_does_not_fail_an_administrators_request,
     a_key_that_retired_meanwhile_is_followed_by_its_successor,
     without_a_successor_there_is_no_token,
-    what_an_administrator_does_meanwhile_takes_effect,
-    a_key_that_is_revoked_takes_along_what_was_under_way,
-    a_key_that_is_revoked_takes_no_right_from_a_client,
+    changes_by_an_administrator_in_the_meantime_take_effect,
+    revoking_a_key_ends_the_requests_that_use_it,
+    revoking_a_key_does_not_restrict_a_client,
     a_parked_request_is_issued_if_nothing_changed,
 );
 
@@ -153,7 +153,7 @@ async fn a_generation_that_ended_meanwhile_is_followed_by_the_next(engine: Engin
 }
 
 /// The same for a token that an administrator generates.
-async fn a_generation_that_ended_meanwhile_takes_no_token_from_an_administrator(engine: Engine) {
+async fn a_generation_that_ended_meanwhile_does_not_fail_an_administrators_request(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let client = client_in(&admin, "acme").await;
@@ -217,7 +217,7 @@ async fn a_key_that_retired_meanwhile_is_followed_by_its_successor(engine: Engin
 
 /// Revoking a key opens new generations, so that stateless tokens become invalid. A recorded one that is being issued is signed
 /// again and not refused.
-async fn a_key_that_is_revoked_takes_no_right_from_a_client(engine: Engine) {
+async fn revoking_a_key_does_not_restrict_a_client(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let two_days = json!({"products": ["gst"], "token_expiry": {"mode": "after", "seconds": 172_800}});
@@ -274,7 +274,7 @@ async fn authenticated(app: &TestApp, client: &Credentials) -> (Arc<Known>, Proo
         .unwrap()
 }
 
-async fn what_an_administrator_does_meanwhile_takes_effect(engine: Engine) {
+async fn changes_by_an_administrator_in_the_meantime_take_effect(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     admin.product("tax", json!({})).await;
@@ -332,7 +332,7 @@ async fn what_an_administrator_does_meanwhile_takes_effect(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_key_that_is_revoked_takes_along_what_was_under_way(engine: Engine) {
+async fn revoking_a_key_ends_the_requests_that_use_it(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let client = client_in(&admin, "acme").await;

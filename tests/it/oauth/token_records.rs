@@ -8,9 +8,9 @@ use crate::support::{Credentials, Engine, START, TestApp, on_both_engines};
 
 on_both_engines!(
     a_stateless_token_writes_nothing,
-    a_recorded_token_is_on_record_before_the_reply,
-    the_threshold_is_a_setting,
-    what_is_refused_is_not_recorded,
+    a_recorded_token_is_stored_before_the_reply,
+    the_record_threshold_is_a_setting,
+    refused_requests_are_not_recorded,
 );
 
 async fn token(app: &TestApp, client: &Credentials) -> Token {
@@ -39,7 +39,7 @@ async fn a_stateless_token_writes_nothing(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_recorded_token_is_on_record_before_the_reply(engine: Engine) {
+async fn a_recorded_token_is_stored_before_the_reply(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     for product in ["gst", "e-invoicing"] {
@@ -91,11 +91,11 @@ async fn a_recorded_token_is_on_record_before_the_reply(engine: Engine) {
     app.stop().await;
 }
 
-async fn the_threshold_is_a_setting(engine: Engine) {
+async fn the_record_threshold_is_a_setting(engine: Engine) {
     let app = TestApp::start_with(engine, "tokens.record_above_seconds = 600").await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
-    // The administrator's own token is valid for longer than that, so it is the first record.
+    // The administrator's own token is valid for longer than that, so it is recorded first.
     let mut recorded = app.database.number("SELECT COUNT(*) FROM access_tokens").await;
     assert_eq!(recorded, 1);
     for (seconds, is_recorded) in [(600, false), (601, true)] {
@@ -106,7 +106,7 @@ async fn the_threshold_is_a_setting(engine: Engine) {
         recorded += i64::from(is_recorded);
         assert_eq!(app.database.number("SELECT COUNT(*) FROM access_tokens").await, recorded, "{seconds}");
     }
-    // It is the token's life that counts, not what the client might have.
+    // The lifetime of the token counts, not the `token_expiry` of the client.
     let more = json!({
         "products": ["gst"], "token_expiry": {"mode": "never"}, "active_tokens": "many",
         "expires_at": "2026-09-21T14:23:20Z",
@@ -117,7 +117,7 @@ async fn the_threshold_is_a_setting(engine: Engine) {
     app.stop().await;
 }
 
-async fn what_is_refused_is_not_recorded(engine: Engine) {
+async fn refused_requests_are_not_recorded(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;

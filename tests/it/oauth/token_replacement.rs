@@ -11,11 +11,11 @@ use super::presenting::introspected;
 use crate::support::{Administrator, Credentials, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
-    of_fifty_at_once_one_lives,
-    of_fifty_on_two_replicas_one_lives,
+    of_fifty_at_once_one_stays_live,
+    of_fifty_on_two_replicas_one_stays_live,
     many_clients_on_two_replicas_do_not_hold_each_other_up,
-    a_grace_ends_when_it_was_said_to,
-    a_second_replacement_lengthens_nothing,
+    a_grace_period_ends_on_time,
+    a_second_replacement_extends_nothing,
     an_administrators_token_replaces_and_is_replaced,
     switching_to_replace_revokes_and_switching_back_does_not,
 );
@@ -45,7 +45,7 @@ async fn living(app: &TestApp, client: &Credentials, tokens: &[Token]) -> usize 
     living
 }
 
-async fn of_fifty_at_once_one_lives(engine: Engine) {
+async fn of_fifty_at_once_one_stays_live(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (_, client) = replacing(&app, 0).await;
     let replies = join_all((0..AT_ONCE).map(|_| reply_as(&app, &client, GRANT))).await;
@@ -56,7 +56,7 @@ async fn of_fifty_at_once_one_lives(engine: Engine) {
     app.stop().await;
 }
 
-async fn of_fifty_on_two_replicas_one_lives(engine: Engine) {
+async fn of_fifty_on_two_replicas_one_stays_live(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (_, client) = replacing(&app, 0).await;
     let other = replica(&app, "").await;
@@ -90,7 +90,7 @@ async fn many_clients_on_two_replicas_do_not_hold_each_other_up(engine: Engine) 
     app.stop().await;
 }
 
-async fn a_grace_ends_when_it_was_said_to(engine: Engine) {
+async fn a_grace_period_ends_on_time(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (_, client) = replacing(&app, 60).await;
     let old = token(&app, &client).await;
@@ -106,7 +106,7 @@ async fn a_grace_ends_when_it_was_said_to(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_second_replacement_lengthens_nothing(engine: Engine) {
+async fn a_second_replacement_extends_nothing(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, client) = replacing(&app, 60).await;
     let first = token(&app, &client).await;

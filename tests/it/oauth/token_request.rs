@@ -11,22 +11,22 @@ use super::expect::{
 use crate::support::{Engine, Reply, TestApp, Wire, on_both_engines};
 
 on_both_engines!(
-    t02_no_error_may_be_kept,
+    t02_no_error_may_be_cached,
     t04_grant_types,
     t14_credentials_in_the_url,
-    t16_a_known_parameter_comes_once,
+    t16_a_known_parameter_is_sent_once,
     t17_scopes,
-    t17_what_is_refused_is_named,
-    t17_who_manages_may_ask_to_read,
+    t17_a_refused_scope_is_named,
+    t17_a_manager_may_request_read,
     t18_other_methods_issue_nothing,
-    t19_media_types_that_are_no_form,
-    t20_bodies_that_are_no_form,
+    t19_media_types_other_than_forms,
+    t20_malformed_forms,
     t23_nothing_of_a_request_is_echoed,
     t26_parse_then_authenticate_then_grant,
     t27_no_cors,
 );
 
-async fn t02_no_error_may_be_kept(engine: Engine) {
+async fn t02_no_error_may_be_cached(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let large = format!("{GRANT}&x={}", "y".repeat(70_000));
@@ -104,7 +104,7 @@ async fn t14_credentials_in_the_url(engine: Engine) {
     app.stop().await;
 }
 
-async fn t16_a_known_parameter_comes_once(engine: Engine) {
+async fn t16_a_known_parameter_is_sent_once(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let (id, secret) = (&client.client_id, &client.client_secret);
@@ -179,7 +179,7 @@ async fn t17_scopes(engine: Engine) {
     app.stop().await;
 }
 
-async fn t17_what_is_refused_is_named(engine: Engine) {
+async fn t17_a_refused_scope_is_named(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let long = "x".repeat(65);
@@ -207,7 +207,7 @@ async fn t17_what_is_refused_is_named(engine: Engine) {
     app.stop().await;
 }
 
-async fn t17_who_manages_may_ask_to_read(engine: Engine) {
+async fn t17_a_manager_may_request_read(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     let only = |permission: &str| serde_json::json!({"permissions": [permission]});
@@ -269,7 +269,7 @@ async fn t18_other_methods_issue_nothing(engine: Engine) {
     app.stop().await;
 }
 
-async fn t19_media_types_that_are_no_form(engine: Engine) {
+async fn t19_media_types_other_than_forms(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     let sent = |media_type: Option<&str>, body: &str| {
@@ -310,7 +310,7 @@ async fn t19_media_types_that_are_no_form(engine: Engine) {
     app.stop().await;
 }
 
-async fn t20_bodies_that_are_no_form(engine: Engine) {
+async fn t20_malformed_forms(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
     invalid_request(&reply_as(&app, &client, "").await);
@@ -343,7 +343,7 @@ async fn t20_bodies_that_are_no_form(engine: Engine) {
         invalid_request(&reply);
         assert!(reply.text().contains("the form ends with a line end"), "{reply:?}");
     }
-    // Such bytes in credentials are no client's, and no fault of ours.
+    // Such bytes in credentials are an error of the client, not of the server.
     let in_secret = format!("{GRANT}&client_id={}&client_secret=%00", client.client_id);
     invalid_request(&Reply::to(post(&app, in_secret)).await);
     let control = format!("{GRANT}&client_id=%01%7F%0D%0A&client_secret={}", client.client_secret);

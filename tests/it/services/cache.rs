@@ -23,7 +23,7 @@ async fn refusal(services: &Services, client_id: &str, secret: &str) -> Option<R
     services.clients.authenticate_secret(client_id, secret, home()).await.unwrap().err()
 }
 
-async fn a_change_is_in_force_here_at_once_and_elsewhere_after_a_poll(engine: Engine) {
+async fn a_change_applies_here_at_once_and_elsewhere_after_a_poll(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let (here, there) = (place.services().await, place.services().await);
@@ -152,7 +152,7 @@ async fn no_fill_outlives_a_change_it_did_not_see(engine: Engine) {
 }
 
 on_both_engines!(
-    a_change_is_in_force_here_at_once_and_elsewhere_after_a_poll,
+    a_change_applies_here_at_once_and_elsewhere_after_a_poll,
     a_workspace_or_product_changed_elsewhere_invalidates_its_clients,
     a_request_polls_itself_when_the_last_poll_is_a_second_old,
     no_fill_outlives_a_change_it_did_not_see,

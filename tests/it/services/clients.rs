@@ -128,7 +128,7 @@ async fn of_two_changes_of_one_version_one_is_refused(engine: Engine) {
     );
 }
 
-async fn the_label_filter_folds_ascii_only_and_takes_signs_literally(engine: Engine) {
+async fn the_label_filter_folds_only_ascii_and_has_no_wildcards(engine: Engine) {
     let place = Place::new(engine);
     place.furnish().await;
     let services = place.services().await;
@@ -162,5 +162,5 @@ on_both_engines!(
     no_change_writes_nothing,
     a_change_that_waited_sees_the_grants_as_they_became,
     of_two_changes_of_one_version_one_is_refused,
-    the_label_filter_folds_ascii_only_and_takes_signs_literally,
+    the_label_filter_folds_only_ascii_and_has_no_wildcards,
 );

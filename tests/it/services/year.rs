@@ -50,8 +50,8 @@ struct Year {
     clients: Vec<String>,
 }
 
-/// Clients in their thousands, written past the services; the busy ones have a secret. Their tokens are by turns
-/// stateless, recorded, never-expiring.
+/// Thousands of clients, written directly to the storage; the busy ones have a secret. Their tokens are stateless, recorded
+/// and never-expiring in turn.
 async fn stock(place: &Place) -> Vec<String> {
     let storage = place.storage().await;
     let mut ids = Vec::with_capacity(CLIENTS);

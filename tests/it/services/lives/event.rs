@@ -1,4 +1,4 @@
-//! What may happen to clients, tokens, keys and the service, and sequences of it.
+//! Events of clients, tokens, keys and the service, and random sequences of events.
 
 use std::ops::Range;
 

@@ -22,7 +22,7 @@ use crate::support::{Engine, on_both_engines};
 use event::Event;
 use world::World;
 
-on_both_engines!(every_token_is_what_the_model_says);
+on_both_engines!(every_token_is_as_the_model_predicts);
 
 /// Seeds that every run repeats.
 const KEPT: [u64; 3] = [1, 2, 3];
@@ -31,7 +31,7 @@ const FRESH: usize = 6;
 /// How many shorter sequences are tried after a failure.
 const SHORTENINGS: usize = 300;
 
-async fn every_token_is_what_the_model_says(engine: Engine) {
+async fn every_token_is_as_the_model_predicts(engine: Engine) {
     for seed in seeds() {
         eprintln!("{engine:?}: the sequence of LIVES_SEED={seed}");
         if let Err(failure) = judge(seed, async |events| play(engine, events).await).await {

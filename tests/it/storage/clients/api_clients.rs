@@ -14,13 +14,13 @@ use crate::storage::samples::{NOW, change, client, page, secret, stocked};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
-    a_client_is_stored_whole,
-    a_client_comes_with_its_live_secrets,
+    a_client_is_stored_with_all_members,
+    a_client_is_read_with_its_live_secrets,
     a_reach_ends_at_its_workspace,
     a_client_needs_its_workspace_and_products_and_an_id_of_its_own,
     a_client_is_changed_under_its_lock,
-    products_are_granted_and_taken,
-    a_deleted_client_takes_its_secrets_and_grants_along,
+    products_are_granted_and_removed,
+    deleting_a_client_deletes_its_secrets_and_grants,
     pages_go_from_new_to_old,
     the_list_is_narrowed,
     labels_are_found_by_any_part_of_them,
@@ -41,7 +41,7 @@ fn ids(items: &Items<ClientRecord>) -> Vec<&str> {
     items.items.iter().map(|record| record.client.client_id.as_str()).collect()
 }
 
-async fn a_client_is_stored_whole(engine: Engine) {
+async fn a_client_is_stored_with_all_members(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     assert_eq!(found(&storage, "cl_1").await, client("cl_1"));
     let bare = ApiClient {
@@ -61,7 +61,7 @@ async fn a_client_is_stored_whole(engine: Engine) {
     assert_eq!(found(&storage, "cl_2").await, bare);
 }
 
-async fn a_client_comes_with_its_live_secrets(engine: Engine) {
+async fn a_client_is_read_with_its_live_secrets(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let ending = ClientSecret { expires_at: Some(NOW + 10), ..secret("s2", "cl_1") };
     change!(storage, tx => tx.insert_secret(&ending));
@@ -151,7 +151,7 @@ async fn a_client_is_changed_under_its_lock(engine: Engine) {
     assert_eq!(found(&storage, "cl_2").await, client("cl_2"));
 }
 
-async fn products_are_granted_and_taken(engine: Engine) {
+async fn products_are_granted_and_removed(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     change!(storage, tx => tx.ungrant_products("cl_1", &["e-invoicing"]));
     change!(storage, tx => tx.ungrant_products("cl_1", &["e-invoicing"]));
@@ -164,7 +164,7 @@ async fn products_are_granted_and_taken(engine: Engine) {
     assert!(matches!(unknown, Err(StorageError::Conflict(_))), "{unknown:?}");
 }
 
-async fn a_deleted_client_takes_its_secrets_and_grants_along(engine: Engine) {
+async fn deleting_a_client_deletes_its_secrets_and_grants(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     assert!(change!(storage, tx => tx.delete_client("cl_1")));
     assert!(!change!(storage, tx => tx.delete_client("cl_1")));

@@ -8,13 +8,13 @@ use crate::storage::samples::{NOW, change, client, product, secret, stocked, wor
 use crate::support::{Engine, Statements, ended, on_both_engines};
 
 on_both_engines!(
-    everything_comes_at_once,
-    an_unknown_client_comes_with_the_counter_too,
-    what_is_not_committed_is_not_seen,
+    everything_happens_at_once,
+    an_unknown_client_is_read_with_the_counter_too,
+    uncommitted_changes_are_not_seen,
     every_read_is_of_one_state,
 );
 
-async fn everything_comes_at_once(engine: Engine) {
+async fn everything_happens_at_once(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let expired = ClientSecret { expires_at: Some(NOW - 1), ..secret("s2", "cl_1") };
     change!(storage, tx => tx.insert_secret(&expired));
@@ -38,7 +38,7 @@ async fn everything_comes_at_once(engine: Engine) {
     assert_eq!(storage.credentials("cl_1").await.unwrap(), (Some(expected), 2));
 }
 
-async fn an_unknown_client_comes_with_the_counter_too(engine: Engine) {
+async fn an_unknown_client_is_read_with_the_counter_too(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     assert_eq!(storage.credentials("cl_9").await.unwrap(), (None, 0));
     let mut tx = storage.begin().await.unwrap();
@@ -47,7 +47,7 @@ async fn an_unknown_client_comes_with_the_counter_too(engine: Engine) {
     assert_eq!(storage.credentials("cl_9").await.unwrap(), (None, 1));
 }
 
-async fn what_is_not_committed_is_not_seen(engine: Engine) {
+async fn uncommitted_changes_are_not_seen(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let before = storage.credentials("cl_1").await.unwrap();
     let mut tx = storage.begin().await.unwrap();

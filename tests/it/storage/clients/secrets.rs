@@ -8,13 +8,13 @@ use crate::storage::samples::{NOW, change, client, secret, stocked};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
-    a_secret_is_stored_whole,
+    a_secret_is_stored_with_all_members,
     a_secret_needs_its_client_and_an_id_of_its_own,
     the_others_end_but_never_later_than_they_would,
     one_secret_is_removed,
     those_that_expire_soon_are_counted,
     expired_secrets_are_removed,
-    uses_are_noted_forward_only_and_change_nothing_else,
+    uses_only_move_forward_and_change_nothing_else,
     uses_noted_from_two_sides_do_not_lock_each_other_out,
 );
 
@@ -31,7 +31,7 @@ async fn those_that_expire_soon_are_counted(engine: Engine) {
     assert_eq!(storage.secrets_expiring(NOW + 9, NOW + 10, NOW + 11).await.unwrap(), (0, 0));
 }
 
-async fn a_secret_is_stored_whole(engine: Engine) {
+async fn a_secret_is_stored_with_all_members(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let full = ClientSecret {
         mac: (0..=255).collect(),
@@ -87,7 +87,7 @@ async fn expired_secrets_are_removed(engine: Engine) {
     assert_eq!(left, ["s1", "s3"]);
 }
 
-async fn uses_are_noted_forward_only_and_change_nothing_else(engine: Engine) {
+async fn uses_only_move_forward_and_change_nothing_else(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let seq = storage.change_seq().await.unwrap();
     let used = async || secrets(&storage, "cl_1").await[0].last_used_at;

@@ -18,7 +18,7 @@ async fn products_in(file: &Path) -> usize {
 }
 
 #[tokio::test]
-async fn a_copy_is_whole_and_private_and_made_beside_a_writer() {
+async fn a_copy_is_complete_and_private_and_made_beside_a_writer() {
     let (database, storage) = stocked(Engine::Sqlite).await;
     let copy = database.file().with_file_name("copy.db");
     // Committed changes are in the copy, even if only the log has them yet; others are not.
@@ -37,7 +37,7 @@ async fn a_copy_is_whole_and_private_and_made_beside_a_writer() {
 }
 
 #[tokio::test]
-async fn what_a_crash_left_in_the_log_is_copied_too() {
+async fn commits_that_a_crash_left_in_the_log_are_copied_too() {
     let (database, storage) = stocked(Engine::Sqlite).await;
     let crashed = tempfile::tempdir().unwrap();
     for end in ["", "-wal"] {
@@ -93,7 +93,7 @@ async fn a_database_is_neither_made_nor_migrated_by_copying_it() {
 
 /// Files left by another database may have the only record of what happened since the backup.
 #[tokio::test]
-async fn a_copy_is_put_where_there_is_nothing_to_lose() {
+async fn a_copy_is_put_only_where_there_is_no_database() {
     let (database, storage) = stocked(Engine::Sqlite).await;
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy.db");

@@ -60,7 +60,7 @@ async fn a_file_overwritten_with_garbage_is_damaged() {
 }
 
 #[tokio::test]
-async fn garbage_behind_a_whole_header_is_damage() {
+async fn garbage_after_a_complete_header_is_damage() {
     let database = closed_database().await;
     let mut bytes = fs::read(database.file()).unwrap();
     let rest = garbage(bytes.len() - 100);
@@ -104,7 +104,7 @@ async fn a_file_of_another_kind_is_not_taken_for_a_database() {
 }
 
 #[tokio::test]
-async fn a_place_where_no_file_can_be_is_said() {
+async fn a_path_that_cannot_be_written_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "a file").unwrap();
@@ -160,7 +160,7 @@ fn run_by_nobody(test: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_is_said() {
+async fn a_server_that_cannot_be_reached_is_named() {
     let url = "postgres://mintmark@localhost/db?host=/nonexistent";
     let error = Storage::open(url, 2).await.unwrap_err();
     assert!(matches!(error, StorageError::Open { .. }), "{error:?}");

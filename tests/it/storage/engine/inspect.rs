@@ -43,7 +43,7 @@ async fn what_the_metrics_show_is_known(engine: Engine) {
 }
 
 #[tokio::test]
-async fn what_cannot_be_reached_is_named_without_its_password() {
+async fn an_unreachable_database_is_named_without_its_password() {
     for url in
         ["postgres://me:hunter2@127.0.0.1:1/db", "postgres://me:hunter2@localhost/db?host=/nonexistent"]
     {

@@ -80,7 +80,7 @@ async fn a_file_is_made_with_its_folders_and_holds_everything_once_closed() {
 }
 
 #[tokio::test]
-async fn files_and_folders_are_their_owners_alone() {
+async fn files_and_folders_belong_only_to_their_owner() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("deep/data/mintmark.db");
     let storage = Storage::open(&format!("sqlite://{}", file.display()), 2).await.unwrap();
@@ -98,7 +98,7 @@ async fn files_and_folders_are_their_owners_alone() {
 }
 
 #[tokio::test]
-async fn a_url_that_is_none_says_what_one_looks_like() {
+async fn an_invalid_url_is_refused_with_an_example() {
     for url in
         ["", "mintmark.db", "mysql://localhost/x", "sqlite://", "sqlite::memory:", "sqlite://a.db?mode=ro"]
     {

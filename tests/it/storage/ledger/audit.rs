@@ -9,7 +9,7 @@ use crate::storage::samples::{NOW, page};
 use crate::support::{Engine, TestDatabase, on_both_engines};
 
 on_both_engines!(
-    an_event_is_stored_whole,
+    an_event_is_stored_with_all_members,
     events_come_newest_first_in_pages,
     the_oldest_events_are_deleted_in_batches,
     the_trail_is_narrowed,
@@ -57,7 +57,7 @@ async fn trail(engine: Engine) -> (TestDatabase, Storage) {
     (database, storage)
 }
 
-async fn an_event_is_stored_whole(engine: Engine) {
+async fn an_event_is_stored_with_all_members(engine: Engine) {
     let (_database, storage) = trail(engine).await;
     let bare = AuditEvent {
         actor: Actor::command_line(),

@@ -13,13 +13,13 @@ on_both_engines!(
     a_change_noted_twice_is_one,
     a_rollback_is_not_reported,
     another_process_learns_of_changes,
-    changes_by_others_without_a_note_are_nothing,
+    changes_by_others_without_a_log_entry_have_no_effect,
     a_purged_log_means_everything,
     a_reader_far_behind_drops_everything,
     a_kind_of_a_newer_version_means_everything,
     a_restored_database_means_everything,
     sixteen_writers_number_their_changes_in_the_order_of_commit,
-    a_watch_takes_no_reader_away,
+    a_watch_does_not_use_up_a_reader,
 );
 
 fn product_change(number: i64) -> Change {
@@ -94,7 +94,7 @@ async fn another_process_learns_of_changes(engine: Engine) {
     assert_eq!(other.poll_changes(&mut watch).await.unwrap(), these(4, &[(4, product_change(3))]));
 }
 
-async fn changes_by_others_without_a_note_are_nothing(engine: Engine) {
+async fn changes_by_others_without_a_log_entry_have_no_effect(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     let (other, mut watch, _) = watched(&database).await;
     change!(storage, tx => tx.update_product(&Product { name: "New".to_owned(), ..product("gst") }));
@@ -201,7 +201,7 @@ async fn sixteen_writers_number_their_changes_in_the_order_of_commit(engine: Eng
     assert_eq!(seen, WRITERS * COMMITS * 2);
 }
 
-async fn a_watch_takes_no_reader_away(engine: Engine) {
+async fn a_watch_does_not_use_up_a_reader(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = Storage::open(database.url(), 1).await.unwrap();
     let (mut watch, _) = storage.watch_changes().await.unwrap();

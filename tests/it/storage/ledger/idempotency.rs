@@ -6,11 +6,11 @@ use crate::storage::samples::{NOW, change};
 use crate::support::{Engine, TestDatabase, on_both_engines, outcome_after};
 
 on_both_engines!(
-    a_reply_is_kept_under_its_whole_name,
+    a_reply_is_kept_for_its_caller_method_path_and_key,
     a_reply_is_kept_once_until_it_expires,
     expired_replies_are_purged,
     of_two_requests_at_once_one_keeps_its_reply,
-    a_request_goes_on_when_the_one_before_it_is_undone,
+    a_request_proceeds_when_the_one_before_it_rolls_back,
 );
 
 fn reply(path: &str) -> StoredReply {
@@ -25,7 +25,7 @@ fn reply(path: &str) -> StoredReply {
     }
 }
 
-async fn a_reply_is_kept_under_its_whole_name(engine: Engine) {
+async fn a_reply_is_kept_for_its_caller_method_path_and_key(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     assert!(change!(storage, tx => tx.save_reply(&reply("/v1/products"), NOW)));
@@ -75,7 +75,7 @@ async fn of_two_requests_at_once_one_keeps_its_reply(engine: Engine) {
     assert!(!kept);
 }
 
-async fn a_request_goes_on_when_the_one_before_it_is_undone(engine: Engine) {
+async fn a_request_proceeds_when_the_one_before_it_rolls_back(engine: Engine) {
     let database = TestDatabase::new(engine);
     let [storage, other] = [database.open().await, database.open().await];
     let mut tx = storage.begin().await.unwrap();

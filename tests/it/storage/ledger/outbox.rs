@@ -75,7 +75,7 @@ async fn mails_of_one_kind_to_one_contact_are_one_row_with_a_count(engine: Engin
     // The text is that of the last one.
     let facts = database.session().await.texts("SELECT facts FROM outbox WHERE mail_id = 'm1'").await;
     assert_eq!(facts, ["{\"after\":59}"]);
-    // A minute after the first, and whatever is being sent, was tried or was sent, is left as it is.
+    // A mail that is a minute old, or that is being sent, was tried or was sent, is left unchanged.
     change!(storage, tx => tx.enqueue(&[to("m7", "a@x", 60)]));
     for claim in ["lease_until = 1", "attempts = 1", "sent_at = 1"] {
         database.session().await.execute(&format!("UPDATE outbox SET {claim} WHERE mail_id = 'm2'")).await;

@@ -8,7 +8,7 @@ use crate::storage::samples::{NOW, change, signing_key, stocked, token};
 use crate::support::{Engine, TestDatabase, on_both_engines, outcome_after};
 
 on_both_engines!(
-    a_key_is_stored_whole,
+    a_key_is_stored_with_all_members,
     a_kid_is_never_used_twice,
     a_key_moves_on_and_loses_its_private_half,
     keys_come_oldest_first_with_the_counter,
@@ -18,7 +18,7 @@ on_both_engines!(
     a_lock_on_a_key_waits_for_tokens_being_recorded,
 );
 
-async fn a_key_is_stored_whole(engine: Engine) {
+async fn a_key_is_stored_with_all_members(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     let phases = [Phase::Pending, Phase::Active, Phase::Retiring, Phase::Gone];

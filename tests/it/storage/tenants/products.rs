@@ -7,15 +7,15 @@ use crate::storage::samples::{NOW, change, client, page, product, stocked};
 use crate::support::{Engine, TestDatabase, on_both_engines};
 
 on_both_engines!(
-    a_product_is_stored_whole,
-    a_taken_code_is_said,
+    a_product_is_stored_with_all_members,
+    a_code_in_use_is_refused_by_name,
     pages_go_by_the_bytes_of_the_code,
     a_product_is_changed_under_its_lock,
     a_granted_product_cannot_be_deleted,
     grants_are_counted_and_listed,
 );
 
-async fn a_product_is_stored_whole(engine: Engine) {
+async fn a_product_is_stored_with_all_members(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     let bare = Product {
@@ -32,7 +32,7 @@ async fn a_product_is_stored_whole(engine: Engine) {
     assert_eq!(storage.product("none").await.unwrap(), None);
 }
 
-async fn a_taken_code_is_said(engine: Engine) {
+async fn a_code_in_use_is_refused_by_name(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let again = Product { name: "Another".to_owned(), ..product("gst") };
     assert!(!change!(storage, tx => tx.insert_product(&again)));

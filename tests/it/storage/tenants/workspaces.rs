@@ -8,11 +8,11 @@ use crate::storage::samples::{NOW, change, client, page, stocked, workspace};
 use crate::support::{Engine, TestDatabase, on_both_engines};
 
 on_both_engines!(
-    a_workspace_is_stored_whole,
+    a_workspace_is_stored_with_all_members,
     a_reach_ends_at_its_workspace,
     pages_go_by_the_bytes_of_the_id,
     a_workspace_is_changed_under_its_lock,
-    a_deleted_workspace_is_unseen_and_its_id_stays_taken,
+    a_deleted_workspace_is_not_found_and_its_id_is_not_free,
     clients_are_counted,
     products_held_are_counted_by_client,
 );
@@ -21,7 +21,7 @@ fn own(id: &str) -> Reach {
     Reach::Workspace(id.to_owned())
 }
 
-async fn a_workspace_is_stored_whole(engine: Engine) {
+async fn a_workspace_is_stored_with_all_members(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
     let every_product =
@@ -95,7 +95,7 @@ async fn a_workspace_is_changed_under_its_lock(engine: Engine) {
     assert_eq!(storage.workspace(&Reach::Platform, "other").await.unwrap(), Some(workspace("other")));
 }
 
-async fn a_deleted_workspace_is_unseen_and_its_id_stays_taken(engine: Engine) {
+async fn a_deleted_workspace_is_not_found_and_its_id_is_not_free(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     assert!(change!(storage, tx => tx.delete_workspace("other", NOW + 60)));
     assert!(!change!(storage, tx => tx.delete_workspace("other", NOW + 61)));

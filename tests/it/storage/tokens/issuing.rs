@@ -19,7 +19,7 @@ on_both_engines!(
     no_group_is_recorded_after_an_ending,
     no_group_is_recorded_while_an_ending_is_being_committed,
     nothing_ends_between_a_group_and_its_commit,
-    a_token_is_counted_while_it_lives,
+    a_token_is_counted_while_it_is_live,
     all_tokens_of_a_client_are_revoked,
     all_tokens_of_a_key_are_revoked,
     a_jti_exists_once,
@@ -144,7 +144,7 @@ async fn mortal(engine: Engine) -> (TestDatabase, Storage) {
     (database, storage)
 }
 
-async fn a_token_is_counted_while_it_lives(engine: Engine) {
+async fn a_token_is_counted_while_it_is_live(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let mut tx = storage.begin().await.unwrap();
     for recorded in [

@@ -9,11 +9,11 @@ use crate::storage::samples::{NOW, change, page, stocked, token};
 use crate::support::{Engine, on_both_engines, outcome_after};
 
 on_both_engines!(
-    a_token_is_stored_whole,
+    a_token_is_stored_with_all_members,
     what_is_known_of_a_token,
     a_reach_ends_at_its_workspace,
     pages_go_from_new_to_old,
-    the_last_time_it_was_asked_about_is_kept,
+    the_last_introspection_is_recorded,
 );
 
 async fn insert(storage: &Storage, tokens: impl IntoIterator<Item = RecordedToken>) {
@@ -31,7 +31,7 @@ async fn found(storage: &Storage, jti: &str) -> RecordedToken {
     storage.recorded_token(&Reach::Platform, "cl_1", jti).await.unwrap().unwrap()
 }
 
-async fn a_token_is_stored_whole(engine: Engine) {
+async fn a_token_is_stored_with_all_members(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let full = RecordedToken {
         revoked_at: Some(NOW + 1),
@@ -118,7 +118,7 @@ async fn pages_go_from_new_to_old(engine: Engine) {
     assert_eq!(pages, ["m a:a", "B:b x", "old"]);
 }
 
-async fn the_last_time_it_was_asked_about_is_kept(engine: Engine) {
+async fn the_last_introspection_is_recorded(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     insert(&storage, [token("t1"), token("t2")]).await;
     let touch = async |jti: &str, at: i64| {

@@ -10,15 +10,15 @@ use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
     a_token_is_revoked_once,
-    revoking_tells_what_had_been_alive,
+    revoking_says_how_many_tokens_were_live,
     tokens_are_revoked_by_their_scopes,
     the_live_tokens_of_a_client,
-    work_on_the_tokens_of_a_client_reads_the_live_ones_alone,
-    the_oldest_beyond_a_number_are_revoked_in_the_order_in_which_they_came,
+    work_on_the_tokens_of_a_client_reads_only_live_ones,
+    the_oldest_beyond_a_number_are_revoked_in_order,
     a_new_token_replaces_the_others_at_once,
     a_replaced_token_may_have_its_grace,
     a_grace_is_never_lengthened,
-    what_was_denied_is_forgotten_when_it_ended,
+    denied_tokens_are_deleted_after_their_end,
     ended_tokens_are_deleted_in_batches,
 );
 
@@ -53,7 +53,7 @@ async fn a_token_is_revoked_once(engine: Engine) {
     assert_eq!(found(&storage, "t2").await.revoked_at, None);
 }
 
-async fn revoking_tells_what_had_been_alive(engine: Engine) {
+async fn revoking_says_how_many_tokens_were_live(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     insert(
         &storage,
@@ -130,7 +130,7 @@ async fn the_live_tokens_of_a_client(engine: Engine) {
 }
 
 /// Rows of revoked and of ended tokens are kept for a long time, so work on the live ones of a client must not read them.
-async fn work_on_the_tokens_of_a_client_reads_the_live_ones_alone(engine: Engine) {
+async fn work_on_the_tokens_of_a_client_reads_only_live_ones(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     insert(
         &storage,
@@ -178,14 +178,14 @@ async fn work_on_the_tokens_of_a_client_reads_the_live_ones_alone(engine: Engine
     }
 }
 
-async fn the_oldest_beyond_a_number_are_revoked_in_the_order_in_which_they_came(engine: Engine) {
+async fn the_oldest_beyond_a_number_are_revoked_in_order(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let by_client = |jti: &str, client_id: &str| RecordedToken {
         issued_by: "client".to_owned(),
         client_id: client_id.to_owned(),
         ..token(jti)
     };
-    // The order is that of the records, whatever the clock of who issued them said.
+    // The order is that of the rows, whatever clock the issuing server had.
     for (jti, at) in [("d", NOW + 5), ("a", NOW + 9), ("c", NOW), ("b", NOW)] {
         insert(&storage, [RecordedToken { issued_at: at, ..by_client(jti, "cl_1") }]).await;
     }
@@ -286,7 +286,7 @@ async fn a_grace_is_never_lengthened(engine: Engine) {
     }
 }
 
-async fn what_was_denied_is_forgotten_when_it_ended(engine: Engine) {
+async fn denied_tokens_are_deleted_after_their_end(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     for (jti, ends_in) in [("a", 10), ("b", 20), ("c", 30)] {
         assert!(change!(storage, tx => tx.deny_token(jti, "cl_1", NOW + ends_in)));

@@ -18,12 +18,12 @@ on_both_engines!(
     two_processes_lease_apart,
     a_full_list_is_followed_by_the_next,
     each_kind_has_lists_of_its_own,
-    a_mark_is_kept_and_tells_which_list_changed,
+    a_mark_is_stored_and_says_which_list_changed,
     revoking_beats_suspending,
     marks_of_two_processes_lose_nothing,
     one_mark_waits_for_the_other,
     a_list_is_read_as_of_the_counter,
-    a_list_ends_when_nothing_in_it_can_live,
+    a_list_ends_when_no_token_in_it_can_be_live,
     an_ended_list_leaves_nothing_but_its_number,
     an_end_can_only_be_put_off,
     a_key_that_is_gone_has_no_open_list,
@@ -133,7 +133,7 @@ async fn each_kind_has_lists_of_its_own(engine: Engine) {
     assert_eq!(storage.status_lists().await.unwrap(), [1, 2, 3, 4]);
 }
 
-async fn a_mark_is_kept_and_tells_which_list_changed(engine: Engine) {
+async fn a_mark_is_stored_and_says_which_list_changed(engine: Engine) {
     let (_database, storage) = fresh(engine).await;
     for kind in [ListKind::Generations, ListKind::Expiring] {
         lease(&storage, kind, 1).await;
@@ -236,7 +236,7 @@ async fn ended(storage: &Storage, before: i64, limit: u32) -> Vec<i64> {
     ended
 }
 
-async fn a_list_ends_when_nothing_in_it_can_live(engine: Engine) {
+async fn a_list_ends_when_no_token_in_it_can_be_live(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let mut tx = storage.begin().await.unwrap();
     for (kid, phase) in [("active", Phase::Active), ("retiring", Phase::Retiring), ("gone", Phase::Gone)] {
