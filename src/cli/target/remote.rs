@@ -150,7 +150,7 @@ impl Remote {
 
     fn no_mintmark(&self, why: &str) -> Failure {
         Failure::Fault(format!(
-            "{}: {why}. Is this the URL of the management API (server.management_listen if it is set, else server.public_url)?",
+            "{}: {why}. Is this the URL of the management API (server.management_url, else server.public_url)?",
             self.address.as_str()
         ))
     }
