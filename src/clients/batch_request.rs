@@ -1,4 +1,4 @@
-//! What a request says of a change of many API clients.
+//! A request to change many API clients.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! What a request says of an API client, and the rules that need no other record.
+//! A request to create or change an API client, and the rules that need no other record.
 //!
 //! One type serves creating and changing: creating applies the change to a client with defaults. Rules apply to the
 //! members that the request names, so that a change of one member never fails on another that was valid when it was set.

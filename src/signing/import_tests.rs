@@ -97,7 +97,7 @@ fn a_key_of_another_kind_is_named_in_the_refusal() {
 }
 
 #[test]
-fn an_ec_key_without_its_public_half_is_refused_with_the_command_that_adds_it() {
+fn an_ec_key_without_its_public_key_is_refused_with_the_command_that_adds_it() {
     let pem = openssl("ec -no_public", &openssl(GENERATE_EC, ""));
     let pkcs8 = openssl("pkcs8 -topk8 -nocrypt", &pem);
     assert_eq!(fault(Alg::ES256, &pkcs8), ImportFault::EcWithoutPublic);

@@ -1,4 +1,5 @@
-//! The rules of the house, read from the sources: which room uses which, which crate belongs where, how files are made.
+//! The rules of the architecture, checked in the sources: which room uses which, which crate is used where, and the form of
+//! files.
 //!
 //! The lists are exact: what is used without being listed breaks a rule, and so does what is listed without being used.
 
@@ -135,10 +136,10 @@ const CRATES: [(&str, &[&str]); 14] = [
     ("reqwest", &["outbound", "cli", "config"]),
 ];
 
-/// Rooms whose files use each other in circles still.
+/// Rooms whose files still use each other in circles.
 const IN_CIRCLES: [&str; 2] = ["oauth", "telemetry"];
 
-/// Names that say nothing of what is in a file.
+/// Names that do not say what is in a file.
 const DRAWERS: [&str; 4] = ["utils", "common", "types", "helpers"];
 
 const LINES_MAX: usize = 400;

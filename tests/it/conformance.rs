@@ -1,5 +1,5 @@
-//! Holds `docs/conformance.md` to the tests: each test that it names exists, and each test that is named after a numbered
-//! point is in it.
+//! Compares `docs/conformance.md` with the tests: each test that it names exists, and each test that is named after a
+//! numbered point is in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

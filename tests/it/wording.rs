@@ -1,4 +1,4 @@
-//! Holds texts, comments, docs and names to plain English: no archaic or riddling words (CONTRIBUTING.md).
+//! Checks that texts, comments, docs and names are in plain English: no archaic or obscure words (CONTRIBUTING.md).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,8 @@ const WORDS: &str = "\
     aught albeit alas amidst anew asunder befall befalls befell beget begets begot behest behold bestow \
     bestows betray betrayed betrays betwixt born dwell dwells ere erstwhile forsake forthwith hark hearken \
     heed heeds hence henceforth hereby herein hereof heretofore hither hitherto lawful lawfully lest mend \
-    mended mends naught nay nigh nought oft ought perchance perish perishes seldom shall stands stood sundry \
+    mended mends naught nay nigh nought offence offences oft ought perchance perish perishes seldom shall stands \
+    stood sundry \
     thence therefrom therein thereof thereto thereupon therewith thither told unlawful unto verily whence \
     wherein whereof whereupon wherewith whilst whither whoever whomever whosoever wont wrought yonder";
 
@@ -16,20 +17,33 @@ const WORDS: &str = "\
 const PHRASES: &[&str] = &[
     "all is well",
     "are dead",
+    "as ever",
+    "be had",
     "by dint of",
+    "by turns",
+    "come to light",
     "come what may",
+    "comes to light",
+    "concerns nobody",
     "for ever",
+    "held off",
     "in vain",
     "is dead",
     "let time have",
     "none of the audiences",
     "of yore",
+    "private half",
+    "public half",
+    "see to",
+    "sees to",
     "so be it",
+    "takes along",
+    "thrown away",
     "to wit",
     "were it to",
 ];
 
-/// Files and folders that are read. CONTRIBUTING.md is not: it quotes what not to write.
+/// Files and folders that are checked. CONTRIBUTING.md is not: it quotes what not to write.
 const TEXTS: &[&str] = &[
     "benches",
     "CHANGELOG.md",
@@ -47,7 +61,7 @@ const TEXTS: &[&str] = &[
     "verifier/tests",
 ];
 
-/// Folders that are not written here.
+/// Folders with files of others.
 const OTHERS: &[&str] = &["node_modules", "target", "__pycache__", "assets"];
 
 const KINDS: &[&str] =
@@ -104,7 +118,7 @@ fn riddles(text: &str) -> Vec<(usize, &'static str)> {
     found
 }
 
-/// Adds a file, or those below a folder, if they are text that is written here.
+/// Adds a file, or the files below a folder, if they are texts of this project.
 fn collect(path: &Path, files: &mut Vec<PathBuf>) {
     let name = path.file_name().unwrap().to_string_lossy();
     if path.is_dir() {

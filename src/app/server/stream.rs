@@ -51,7 +51,7 @@ pub(super) struct Stream {
     /// When more of a reply must have been read.
     write_by: Option<Instant>,
     written: usize,
-    thrown_away: usize,
+    discarded: usize,
 }
 
 impl Stream {
@@ -67,7 +67,7 @@ impl Stream {
             read_by: Instant::now() + times.request,
             write_by: None,
             written: 0,
-            thrown_away: 0,
+            discarded: 0,
         }
     }
 
@@ -82,7 +82,7 @@ impl Stream {
                 self.connection.enter(Phase::Head);
                 self.read_by = Instant::now() + self.times.request;
             }
-            Phase::Closing => self.thrown_away += count,
+            Phase::Closing => self.discarded += count,
             _ => {}
         }
     }
@@ -131,7 +131,7 @@ impl Stream {
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.connection.phase() == Phase::Closing && this.thrown_away >= UNREAD_BYTES {
+        if this.connection.phase() == Phase::Closing && this.discarded >= UNREAD_BYTES {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();

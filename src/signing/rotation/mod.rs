@@ -78,8 +78,8 @@ pub(super) struct Due {
     pub(super) manual: Vec<ManualStep>,
 }
 
-/// What is due at `now`. `keys` are all published ones; `has_live_tokens` says of a `kid` whether a recorded token that it
-/// signed is live.
+/// What is due at `now`. `keys` are all published ones; `has_live_tokens` says whether a recorded token that was signed with
+/// a `kid` is live.
 pub(super) fn due(
     keys: &[SigningKey],
     has_live_tokens: impl Fn(&str) -> bool,

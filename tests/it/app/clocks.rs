@@ -1,5 +1,5 @@
-//! Clocks differ (`docs/revocation.md`): between replicas, between a replica and its database, and from one moment to the
-//! next when one is set.
+//! Clocks that differ (`docs/revocation.md`): between replicas, between a replica and its database, and before and after a
+//! clock is set.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ async fn is_active(app: &TestApp, client: &Credentials, token: &str) -> bool {
     reply.json::<Value>().await.unwrap()["active"].as_bool().unwrap()
 }
 
-/// The first management client, and a client whose tokens have that expiry.
+/// The first management client, and a client whose tokens have this expiry.
 async fn furnished(app: &TestApp, expiry: Value) -> (Credentials, Credentials) {
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -67,7 +67,7 @@ async fn a_replica_whose_clock_is_behind_revokes_too(engine: Engine) {
             app.clock.advance(1);
             assert!(!is_active(&app, &client, &token).await, "{expiry}, {behind} s behind");
             assert!(!is_active(&other, &client, &token).await);
-            // As the clock is set right.
+            // The clock is corrected.
             other.clock.advance(behind);
             assert!(!is_active(&other, &client, &token).await, "{expiry}, {behind} s behind, set right");
             other.stop().await;
@@ -140,7 +140,7 @@ async fn a_leap_stops_deleting_and_making_keys_for_ten_minutes(engine: Engine) {
         assert!(refused.headers().contains_key("retry-after"));
         let why = refused.json::<Value>().await.unwrap()["detail"].as_str().unwrap().to_owned();
         assert!(why.contains("clock"), "{why}");
-        // The service goes on, and is ready.
+        // The service still works, and is ready.
         manager.product("other", json!({})).await;
         assert_eq!(ready(&app).await.0, 200);
         app.clock.advance(599);
@@ -222,7 +222,7 @@ async fn a_clock_far_from_that_of_the_database_issues_nothing() {
             let why = refused.json::<Value>().await.unwrap()["detail"].as_str().unwrap().to_owned();
             assert!(why.contains("clock of this machine differs"), "{why}");
         }
-        // Everything else goes on.
+        // Everything else still works.
         assert!(is_active(&app, &client, &token).await);
         revoke(&app, &client, &token).await;
         assert!(!is_active(&app, &client, &token).await);

@@ -1,4 +1,4 @@
-//! SIGTERM under load: for a while everything is still served while clients are sent elsewhere, and no request is lost.
+//! SIGTERM under load: for a while requests are still accepted while clients are sent elsewhere, and no request is lost.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ on_both_engines!(not_one_request_is_lost);
 
 const DRAIN: &str = "server.drain_seconds = 1";
 
-/// Clients that make a connection for each request, and such that keep one as long as they may.
+/// Clients that open a connection for each request, and clients that keep one as long as they may.
 const CLIENTS: usize = 12;
 
 #[derive(Default)]
@@ -43,7 +43,7 @@ async fn not_one_request_is_lost(engine: Engine) {
         let request = format!("{request}{connection}\r\n{body}");
         let (address, counts, stopping) = (address.clone(), Arc::clone(&counts), Arc::clone(&stopping));
         load.spawn(async move {
-            // Until the server is gone, which a client learns before it sends a request.
+            // Until the server is gone, which a client notices before it sends a request.
             while let Some(stream) = connect(&address).await {
                 exchange(stream, &request, &counts, &stopping).await;
             }
@@ -69,7 +69,7 @@ async fn connect(address: &str) -> Option<TcpStream> {
     }
 }
 
-/// Sends requests until a reply ends the connection. Each sent is answered.
+/// Sends requests until a reply ends the connection. Each request that was sent is answered.
 async fn exchange(mut stream: TcpStream, request: &str, counts: &Counts, stopping: &AtomicUsize) {
     loop {
         let was_stopping = stopping.load(Ordering::Relaxed) == 1;
@@ -81,7 +81,7 @@ async fn exchange(mut stream: TcpStream, request: &str, counts: &Counts, stoppin
         if head.to_ascii_lowercase().contains("connection: close") {
             return;
         }
-        // If the connection ended after this reply, the reply would have said `Connection: close`.
+        // If the connection were to end after this reply, the reply would have `Connection: close`.
     }
 }
 
@@ -116,7 +116,7 @@ async fn while_it_drains_it_serves_and_says_so() {
     assert_eq!(idle.reply().await.status, 200);
 
     let stopping = app.begin_stop();
-    // Asked until the signal has arrived.
+    // Repeated until the signal has arrived.
     let reply = loop {
         kept.send(ask("/readyz")).await;
         let reply = kept.reply().await;

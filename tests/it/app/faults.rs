@@ -1,10 +1,9 @@
-//! Faults of the database that a test can bring about on any machine, and end again.
+//! Faults of the database that a test can cause on any machine, and end again.
 
 use crate::support::{Engine, TestDatabase};
 
 impl TestDatabase {
-    /// From now on every commit of a change fails as on a full disk: SQLite rolls back by itself, PostgreSQL refuses the
-    /// commit.
+    /// From now on every commit of a change fails as on a full disk: SQLite rolls back, PostgreSQL refuses the commit.
     pub(super) async fn fill_disk(&self) {
         let mut session = self.session().await;
         session
@@ -35,7 +34,7 @@ impl TestDatabase {
             .await;
     }
 
-    /// PostgreSQL takes no writes from now on, as a standby does, or takes them again.
+    /// From now on PostgreSQL accepts no writes, like a standby, or accepts them again.
     pub(super) async fn only_read(&self, only: bool) {
         let value = if only { "on" } else { "off" };
         let mut session = self.session().await;

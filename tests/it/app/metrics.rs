@@ -1,4 +1,4 @@
-//! `/metrics` in both text formats, by the conventions of Prometheus, with what is asked for at three in the morning.
+//! `/metrics` in both text formats, by the conventions of Prometheus, with the figures that an operator needs in an incident.
 
 use std::collections::BTreeMap;
 

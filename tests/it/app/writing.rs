@@ -1,5 +1,5 @@
-//! Writing fails and works again: what was refused was not done, the next change succeeds without a restart, and
-//! `/readyz` says at once how it is.
+//! Writing fails and works again: refused changes were not made, the next change succeeds without a restart, and `/readyz`
+//! shows the state at once.
 
 use std::fs;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ async fn a_failed_commit_shows_at_once_and_the_next_change_succeeds(engine: Engi
         assert_eq!(rename(&format!("name {round}")).await, 200);
         assert_eq!(ready(&app).await.0, 200);
     }
-    // Without a change of anybody's, the heartbeat notices both.
+    // Without any other change, the heartbeat notices both.
     app.core.services.ledger.beat().await.unwrap();
     app.database.fill_disk().await;
     app.core.services.ledger.beat().await.unwrap_err();
@@ -98,7 +98,7 @@ async fn postgres_that_only_reads_is_not_ready() {
     app.core.services.ledger.poll().await.unwrap();
     app.core.services.ledger.beat().await.unwrap_err();
     assert_eq!(ready(&app).await, (503, json!(FULL)));
-    // What only reads goes on.
+    // Requests that only read still work.
     assert_eq!(admin.get("/v1/products").await.status(), 200);
     app.database.only_read(false).await;
     app.core.services.ledger.beat().await.unwrap();
@@ -114,7 +114,7 @@ async fn a_probe_does_not_touch_the_database() {
         app.core.services.ledger.poll().await.unwrap_err();
         assert_eq!(ready(&app).await, (503, json!("the database does not answer: see the log")));
         app.database.come_back().await;
-        // Nobody has asked the database yet.
+        // Nothing has used the database yet.
         assert_eq!(ready(&app).await.0, 503);
         app.core.services.ledger.poll().await.unwrap();
         app.core.services.ledger.beat().await.unwrap();
@@ -123,7 +123,7 @@ async fn a_probe_does_not_touch_the_database() {
     }
 }
 
-/// The log of a SQLite database holds what was committed last; without it, that is lost when the process ends.
+/// The log of a SQLite database has the last commits; without it, they are lost when the process ends.
 #[tokio::test]
 async fn a_removed_log_is_noticed_as_a_moved_file_is() {
     for suffix in ["-wal", "-shm", ""] {
@@ -140,7 +140,7 @@ async fn a_removed_log_is_noticed_as_a_moved_file_is() {
         assert_eq!(ready(&app).await.0, 503, "{suffix}");
         let database = Arc::clone(&app.database);
         app.stop().await;
-        // Stopped in order, it has written into the database what only the removed log held.
+        // It was stopped properly, so it has written into the database what only the removed log had.
         if !suffix.is_empty() {
             let storage = database.open().await;
             assert!(storage.product("before").await.unwrap().is_some(), "{suffix}");

@@ -61,7 +61,7 @@ async fn a_copy_is_verified_on_request() {
     let place = Place::with_issuer(Engine::Sqlite);
     place.run(&["products", "list"]).must_succeed();
     let ran = place.run(&["backup", "--verify", "whole.db"]).must_succeed();
-    assert!(ran.stdout.contains("whole.db") && ran.stdout.contains("whole\n"), "{ran:?}");
+    assert!(ran.stdout.contains("whole.db") && ran.stdout.contains("verified\n"), "{ran:?}");
     assert_eq!(place.json(&["backup", "--verify", "again.db", "--json"])["verified"], true);
     let url = format!("sqlite://{}", place.path("data/mintmark.db").display());
     let mut connection = SqliteConnection::connect(&url).await.unwrap();

@@ -1,4 +1,4 @@
-//! Database, key file and settings damaged in turn: each is a clear error, and nothing is lost or made again.
+//! Database, key file and settings are damaged in turn: each gives a clear error, and nothing is lost or created again.
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,5 +1,5 @@
-//! A disk that is really full: the kernel refuses every byte (`RLIMIT_FSIZE`), SQLite rolls back by itself, and the service
-//! works again as soon as there is space, without a restart.
+//! A disk that is really full: the kernel refuses every byte (`RLIMIT_FSIZE`), SQLite rolls back, and the service works
+//! again as soon as there is space, without a restart.
 
 use std::process::Command;
 

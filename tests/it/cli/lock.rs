@@ -1,5 +1,5 @@
-//! The lock under which one process at a time opens a SQLite database: nobody else can hold it, and who waits for it says so
-//! and can be stopped.
+//! The lock with which one process at a time opens a SQLite database: other users cannot hold it, and a process that waits
+//! for it says so and can be stopped.
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -27,11 +27,11 @@ fn only_users_of_the_database_can_hold_its_lock() {
     for (file, expected) in [("data", 0o700), ("data/mintmark.db", 0o600), (LOCK, 0o600)] {
         assert_eq!(mode(&place, file), expected, "{file}");
     }
-    // One that an earlier version left is closed.
+    // The mode of a lock file from an earlier version is corrected.
     std::fs::set_permissions(place.path(LOCK), Permissions::from_mode(0o666)).unwrap();
     migrate();
     assert_eq!(mode(&place, LOCK), 0o600);
-    // A group that may write the database keeps its way to the lock.
+    // A group that may write the database can still use the lock.
     std::fs::set_permissions(place.path("data/mintmark.db"), Permissions::from_mode(0o660)).unwrap();
     std::fs::set_permissions(place.path(LOCK), Permissions::from_mode(0o664)).unwrap();
     migrate();

@@ -1,4 +1,4 @@
-//! `mintmark keys generate-master`, and what is said of a master key that is missing or has moved.
+//! `mintmark keys generate-master`, and the errors about a master key that is missing or has moved.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -17,7 +17,7 @@ fn a_master_key_is_made_before_there_is_a_database() {
     let made = place.json(&["keys", "generate-master", "keys/m.key", "--json"]);
     assert_eq!(text(&made, "master_key_file"), "keys/m.key");
     assert_eq!(place.path("keys/m.key").metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    // It never replaces one, and opens nothing.
+    // It never replaces a file, and opens no database.
     place.run(&["keys", "generate-master", "keys/m.key"]).must_fail(1, &["keys/m.key", "exists"]);
     assert!(!place.path("data").exists());
     place.set("MINTMARK__KEYS__MASTER_KEY_FILE", "keys/m.key");
@@ -53,7 +53,7 @@ fn a_backup_after_a_rewrap_names_the_key_that_opens_it() {
     let ran = place.run(&["backup", "second.db", "--json"]).must_succeed();
     assert!(ran.stderr.contains("is in data/second.key"), "{ran:?}");
     assert_eq!(text(&ran.json(), "master_key"), "data/second.key");
-    // The settings named the first one until now, which no longer opens anything.
+    // The settings named the first key until now, which no longer opens the database.
     let place = place.with("MINTMARK__KEYS__MASTER_KEY_FILE", "data/second.key");
     place.run(&["keys", "rewrap", "--new-master-key-file", "elsewhere/third.key"]).must_succeed();
     let ran = place.run(&["backup", "third.db", "--json"]).must_succeed();

@@ -1,4 +1,4 @@
-//! `mintmark quickstart`: the main job, and that its printed commands do what they say.
+//! `mintmark quickstart`: the whole demo, and that its printed commands work.
 
 use std::net::TcpListener;
 

@@ -1,5 +1,5 @@
-//! What the log says of clients that cannot authenticate: a line for each failure that counts, and one a second for those
-//! that come in a flood.
+//! What the log says about clients that cannot authenticate: a line for each failure that counts, and one a second for a
+//! flood of them.
 
 use std::time::Instant;
 

@@ -1,5 +1,5 @@
-//! What client generators cannot read, `openapi.yaml` does not use. Each rule is one that a generator broke on;
-//! `tests/interop/generators` runs them and compiles what they make.
+//! `openapi.yaml` uses nothing that client generators cannot read. Each rule is about something on which a generator failed;
+//! `tests/interop/generators` runs them and compiles their output.
 
 use std::collections::BTreeMap;
 
@@ -123,7 +123,7 @@ fn names<'a>(schemas: impl Iterator<Item = (&'a String, &'a Value)>, faults: &mu
     }
 }
 
-/// A default makes some clients send the value and others demand it, so that the service's own is never taken.
+/// A default makes some clients send the value and others require it, so that the default of the service is never used.
 fn has_no_default(schema: &Value, at: &str, faults: &mut Vec<String>) {
     for (name, member) in schema.as_object().into_iter().flatten() {
         if name == "default" {

@@ -1,4 +1,4 @@
-//! That the check at the end of every `TestApp` would notice.
+//! Tests the check at the end of every `TestApp`: it notices replies that are not in the document.
 
 use std::panic::catch_unwind;
 

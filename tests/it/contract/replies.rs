@@ -13,7 +13,7 @@ use crate::support::{CONTRACT, Operation, Reply};
 /// Problems and OAuth errors by their kind (`type`, `error`), with what they are in the document.
 const KINDS: [(&str, &str); 2] = [("type", "Problem"), ("error", "OAuthError")];
 
-/// What was had, and what of it was wrong.
+/// The replies so far, and the faults in them.
 #[derive(Default)]
 struct Found {
     wrong: Vec<String>,
@@ -21,7 +21,7 @@ struct Found {
 }
 
 impl Found {
-    /// Takes down the replies that an operation gave where `status` was wanted.
+    /// Records the replies of an operation to requests for `status`.
     fn take(&mut self, operation: &Operation, status: u16, replies: &[Reply]) {
         let documented = &operation.replies[&status];
         let mut note = |what: String| self.wrong.push(format!("{} {status}: {what}", operation.id));

@@ -1,4 +1,4 @@
-//! Whether a reply is the one that the document describes: headers, media type, body.
+//! Checks that a reply is as the document describes it: headers, media type, body.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ const PASSED_OVER: [&str; 8] = [
     "x-frame-options",
 ];
 
-/// What of `reply` is not as `operation` describes it.
+/// The faults of `reply`, compared with the description of `operation`.
 pub(super) fn faults(operation: &Operation, reply: &Reply) -> Vec<String> {
     let Some(documented) = operation.replies.get(&reply.status) else {
         return vec![format!("the status {} is not documented", reply.status)];

@@ -1,5 +1,5 @@
-//! As much of JSON Schema (`OpenAPI` 3.1 §4.8.24) as `openapi.yaml` uses to say what a value is: types, members, items,
-//! bounds, choices. Stricter in one thing: an object has no member that its schema does not name.
+//! The part of JSON Schema (`OpenAPI` 3.1 §4.8.24) that `openapi.yaml` uses: types, members, items, bounds, choices. It is
+//! stricter in one point: an object may have only members that its schema names.
 
 use serde_json::{Map, Value};
 
@@ -31,7 +31,7 @@ pub(super) fn faults_of_body(content: &Value, body: &Value) -> Vec<String> {
     faults
 }
 
-/// What of `value` is not as `schema` says, each fault with where it is.
+/// The faults of `value`, compared with `schema`, each with its place.
 pub(super) fn faults(schema: &Value, value: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     walk(schema, value, "", &mut faults);
@@ -52,7 +52,7 @@ fn walk(schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
     }
 }
 
-/// A schema with all that it is made of by `$ref` and `allOf`: each part must hold.
+/// A schema with all its parts by `$ref` and `allOf`: the value must match each of them.
 fn parts(schema: &Value) -> Vec<&Map<String, Value>> {
     let own = schema.as_object().unwrap();
     let mut all = vec![own];

@@ -1,5 +1,5 @@
-//! How long a connection may keep the server waiting: for a head, also of a later request; between requests; for the reader
-//! of a reply; for a TLS handshake.
+//! How long a connection may keep the server waiting: for a head, also that of a later request; between requests; for the
+//! reader of a reply; for a TLS handshake.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the doors share: bodies that nobody reads, and how long a connection may keep the server waiting.
+//! What the doors share: bodies that no handler reads, and how long a connection may keep the server waiting.
 
 mod late;
 mod unread;

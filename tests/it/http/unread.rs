@@ -40,7 +40,7 @@ fn head(line: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_small_body_is_thrown_away_and_the_connection_used_again() {
+async fn a_small_body_is_discarded_and_the_connection_used_again() {
     let app = app().await;
     let whole =
         ["Content-Length: 7\r\n\r\nabcdefg", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"];

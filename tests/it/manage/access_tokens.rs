@@ -166,7 +166,7 @@ async fn an_expiry_is_at_most_the_clients_and_within_every_cap(engine: Engine) {
         &["/scope", seconds, "/x"],
     );
 
-    // What the client was allowed before and is not any more: the request is refused, and the lifetime is not shortened.
+    // Lifetimes that the client was allowed before: the request is refused, and the lifetime is not shortened.
     let client_path = format!("/v1/api-clients/{}", capped.client_id);
     let wider = json!({"products": ["gst", "finite"], "token_expiry": after(86_400)});
     assert_eq!(admin.patch(&client_path, &wider).await.status(), 200);
@@ -338,7 +338,7 @@ async fn one_is_revoked_and_all_are(engine: Engine) {
         let reply = Reply::of(admin.delete(&one).await).await;
         assert_eq!((reply.status, reply.text()), (204, ""));
     }
-    // One that expired by itself is not valid already, and its contacts get no mail.
+    // A token that has expired is not valid anyway, and its contacts get no mail.
     assert_eq!(admin.delete(&format!("{path}/{}", ends["jti"].as_str().unwrap())).await.status(), 204);
     assert_eq!(verdict(&app, first).await, Err(InactiveReason::Revoked));
     assert_eq!(published(&app, first).await, Status::Invalid);

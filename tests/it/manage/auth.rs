@@ -79,7 +79,7 @@ async fn a_token_that_does_not_hold_is_invalid(engine: Engine) {
             app.request(Method::GET, "/v1/products").header("authorization", format!("Bearer {bad}"));
         refused(&sent(request).await, INVALID_TOKEN);
     }
-    // One that lost its end says so, with a length to compare.
+    // The error for a token that was cut off says so, with a length to compare.
     for cut in
         [&token[..token.len() - 1], &token[..40], signed, &token[..signed.len() - 5], &format!("{token}.x")]
     {
@@ -92,7 +92,7 @@ async fn a_token_that_does_not_hold_is_invalid(engine: Engine) {
     let whole = format!("{signed}.{flipped}");
     let request = app.request(Method::GET, "/v1/products").bearer_auth(&whole);
     assert!(!sent(request).await.text().contains("cut when pasted"));
-    // Without the word before it.
+    // Without the word Bearer before it.
     let reply = sent(app.request(Method::GET, "/v1/products").header("authorization", &token)).await;
     refused(&reply, CHALLENGE);
     assert!(reply.json()["detail"].as_str().unwrap().contains("lacks the word Bearer"));

@@ -263,7 +263,7 @@ async fn only_the_platform_writes_products(engine: Engine) {
     app.stop().await;
 }
 
-/// What others have is not to be learned from how it is refused.
+/// A refusal does not reveal which products others have.
 async fn a_product_of_others_is_refused_like_an_unknown_one(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;

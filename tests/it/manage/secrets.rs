@@ -1,4 +1,4 @@
-//! `/v1/api-clients/{client_id}/secrets`: rotation, limits, and that a secret is in one reply only.
+//! `/v1/api-clients/{client_id}/secrets`: rotation, limits, and that a secret is in only one reply.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -223,7 +223,7 @@ async fn seen_once(engine: Engine) {
     assert!(log.contains(&client.client_id), "the log was watched: it names the client");
     shown.push(log);
     for secret in [&client.client_secret, &second, &wrong.client_secret] {
-        // Neither whole nor in part, except the last four characters.
+        // Neither the whole secret nor a part of it, except the last four characters.
         let basic = STANDARD.encode(format!("{}:{secret}", client.client_id));
         for text in &shown {
             assert!(!text.contains(&secret[4..44]) && !text.contains(&basic), "{text}");

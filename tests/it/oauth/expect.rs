@@ -109,7 +109,7 @@ pub(super) fn uncached(reply: &Reply) {
     assert_eq!(of_cors.count(), 0, "{reply:?}");
 }
 
-/// The value of an `Authorization` header with these bytes as credentials, encoded in no way but base64.
+/// The value of an `Authorization` header with these bytes as credentials, encoded only in base64.
 pub(super) fn basic(credentials: impl AsRef<[u8]>) -> String {
     format!("Basic {}", STANDARD.encode(credentials))
 }

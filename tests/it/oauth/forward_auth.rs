@@ -218,7 +218,7 @@ async fn without_a_token_the_challenge_has_no_error(engine: Engine) {
         stopped(&reply, 401);
         assert_eq!(reply.header("www-authenticate"), Some(CHALLENGE));
     }
-    // A token without the word before it is not one that is missing.
+    // A token without the word Bearer before it is not treated as missing.
     let reply = Reply::to(ask("").header("authorization", token.clone())).await;
     invalid_token(&reply);
     assert!(reply.header("www-authenticate").unwrap().contains("lacks the word Bearer"), "{reply:?}");
@@ -442,12 +442,12 @@ async fn the_headers_of_a_reply_have_a_bound(engine: Engine) {
         longest = reply.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
         assert!(longest < token.len(), "{longest} of {}", token.len());
     }
-    // What docs/forward-auth.md says of the buffer.
+    // The size of the buffer in docs/forward-auth.md.
     assert!((8 * 1024..16 * 1024).contains(&longest), "{longest}");
     app.stop().await;
 }
 
-/// What the head of a request may be is decided before there is a request.
+/// The head of a request is checked before there is a request.
 async fn a_head_with_too_many_lines_is_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;

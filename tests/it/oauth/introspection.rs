@@ -39,7 +39,7 @@ async fn i1_the_caller_must_authenticate(engine: Engine) {
     let post = [("token", token.as_str()), ("client_id", id), ("client_secret", secret)];
     active(&Reply::to(by(&post)).await);
     active(&introspected(&app, &client, &token).await);
-    // The same in two places, byte for byte, is one proof.
+    // The same credentials in two places, byte for byte, are one method.
     active(&Reply::to(by(&post).basic_auth(id, Some(secret))).await);
 
     let asked = [("token", token.as_str())];
@@ -349,7 +349,7 @@ async fn i10_a_permission_opens_the_workspace_and_for_the_platform_all(engine: E
 }
 
 async fn an_unknown_state_is_not_guessed(engine: Engine) {
-    // Even where stateless tokens are issued meanwhile.
+    // Even if stateless tokens are still issued meanwhile.
     let app = TestApp::start_with(engine, "tokens.serve_stale_seconds = 60").await;
     let admin = administrator(&app).await;
     let clients = [client_in(&admin, "acme", stateless()).await, client_in(&admin, "acme", recorded()).await];

@@ -173,7 +173,7 @@ async fn k4_it_may_be_cached(engine: Engine) {
     let second = Reply::of(app.get(PATH).await).await;
     assert_ne!(second.header("etag"), first.header("etag"));
     may_be_kept(&app, PATH, &second, 120).await;
-    // Who takes plain JSON alone gets it, under a tag of its own.
+    // A client that accepts only plain JSON gets it, with its own tag.
     let ask = |accept: &str| app.request(Method::GET, PATH).header("accept", accept);
     let plain = Reply::to(ask("application/json")).await;
     assert_eq!((plain.status, plain.header("content-type")), (200, Some("application/json")));
@@ -260,7 +260,7 @@ async fn a_new_key_is_published_before_it_signs(engine: Engine) {
     let (pending, active) = (shown(next).await, shown(old).await);
     assert_eq!((pending.0.as_str(), active.0.as_str()), ("pending", "active"));
     app.clock.advance(1);
-    // What is shown is what is in force, and so another version.
+    // The phase in force is shown, and so the version is another one.
     let listed = Reply::of(admin.get("/v1/signing-keys").await).await.json();
     for (kid, phase, before) in [(next, "active", &pending), (old, "retiring", &active)] {
         let now = shown(kid).await;

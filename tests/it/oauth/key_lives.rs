@@ -34,7 +34,7 @@ async fn rotate(app: &TestApp, admin: &Administrator<'_>) {
     app.core.services.signing.advance_signing_keys().await.unwrap();
 }
 
-async fn private_half(storage: &Storage, kid: &str) -> (Phase, bool) {
+async fn phase_and_private_key(storage: &Storage, kid: &str) -> (Phase, bool) {
     let key = storage.signing_key(kid).await.unwrap().unwrap();
     (key.phase, key.sealed_private.is_some())
 }
@@ -58,8 +58,8 @@ async fn old_tokens_outlive_ten_rotations(engine: Engine) {
         let before = tokens.last().unwrap();
         let token = token_of(&app, &client).await;
         assert_ne!(kid(&token), kid(before), "a key of its own signs it");
-        assert_eq!(private_half(&storage, &kid(before)).await, (Phase::Retiring, false));
-        assert_eq!(private_half(&storage, &kid(&token)).await, (Phase::Active, true));
+        assert_eq!(phase_and_private_key(&storage, &kid(before)).await, (Phase::Retiring, false));
+        assert_eq!(phase_and_private_key(&storage, &kid(&token)).await, (Phase::Active, true));
         tokens.push(token);
         app.core.services.signing.advance_signing_keys().await.unwrap();
         let kids = published(&app).await;
@@ -73,11 +73,11 @@ async fn old_tokens_outlive_ten_rotations(engine: Engine) {
         assert_eq!(refused.status, 409, "{refused:?}");
     }
 
-    // When the last live token of a key ends, the key is removed by itself; the others stay.
+    // When the last live token of a key ends, the key is removed automatically; the others stay.
     revoke(&app, &tokens[3]).await;
     app.core.services.signing.advance_signing_keys().await.unwrap();
     let gone = kid(&tokens[3]);
-    assert_eq!(private_half(&storage, &gone).await, (Phase::Gone, false));
+    assert_eq!(phase_and_private_key(&storage, &gone).await, (Phase::Gone, false));
     let kids = published(&app).await;
     assert!(!kids.contains(&gone));
     for token in tokens.iter().filter(|token| kid(token) != gone) {
@@ -122,7 +122,7 @@ async fn a_stolen_key_is_revoked_with_its_tokens(engine: Engine) {
     accepted(&app, &of_ever).await;
     assert_eq!((status_of(&app, &of_ever).await, kid(&token_of(&app, &ever).await)), (0, kid(&of_ever)));
     let storage = app.database.open().await;
-    assert_eq!(private_half(&storage, &stolen).await, (Phase::Gone, false));
+    assert_eq!(phase_and_private_key(&storage, &stolen).await, (Phase::Gone, false));
     let mails = "SELECT COUNT(*) FROM outbox WHERE kind = 'key_revoked'";
     assert_eq!(app.database.number(mails).await, 3, "each may have held a stateless token by it");
     let event: Value = admin.get("/v1/audit-events?action=signing_key.deleted").await.json().await.unwrap();
@@ -204,7 +204,7 @@ async fn a_key_in_use_names_the_clients_that_need_it(engine: Engine) {
     let record: Value = admin.get(&path).await.json().await.unwrap();
     assert_eq!((&record["live_tokens"], &record["phase"]), (&json!(1), &json!("retiring")));
     revoke(&app, &tokens[2]).await;
-    // Nothing depends on it any more. When the last list that it signed has expired, it is removed by itself.
+    // No token depends on it any more. When the last list that it signed has expired, it is removed automatically.
     app.clock.advance(2 * DAY);
     app.core.services.signing.advance_signing_keys().await.unwrap();
     assert!(!published(&app).await.contains(&kid(&tokens[0])));

@@ -1,5 +1,5 @@
-//! A client with very many tokens stops nobody else: what ends them works in bounded steps, and what waits for one client
-//! does not hold up the others.
+//! A client with very many tokens does not block others: its tokens are ended in bounded steps, and work that waits for one
+//! client does not delay the others.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -153,7 +153,7 @@ async fn a_workspace_is_suspended_client_by_client(engine: Engine) {
         assert_eq!(admin.patch("/v1/workspaces/acme", &json!({"status": status})).await.status(), 200);
         assert_eq!(app.database.number(marked).await, count);
     }
-    // A process that ended between the two: saying it again does the rest, and so does time.
+    // A process that ended between the two: repeating the request does the rest, and so does the background job.
     for by_time in [false, true] {
         let mut session = app.database.session().await;
         session
@@ -175,7 +175,7 @@ async fn a_workspace_is_suspended_client_by_client(engine: Engine) {
     app.stop().await;
 }
 
-/// On SQLite a writer has the whole database, so only PostgreSQL can tell.
+/// On SQLite a writer locks the whole database, so this can only be tested on PostgreSQL.
 #[tokio::test]
 async fn a_client_that_is_held_delays_only_itself() {
     let app = TestApp::start(Engine::Postgres).await;
@@ -226,7 +226,7 @@ async fn a_locked_client_does_not_delay_changes_that_are_due() {
     session
         .execute(&format!("UPDATE api_clients SET version = version WHERE client_id = '{}'", held.client_id))
         .await;
-    // The service looks for what is due by itself, too.
+    // The background job of the service does it too.
     app.clock.advance(60);
     let revoked = async |client: &Credentials| {
         let id = &client.client_id;

@@ -1,5 +1,5 @@
-//! What an operator watches (`docs/operations.md`): health, readiness and metrics; and what happens to
-//! requests under way when it is stopped.
+//! What an operator monitors (`docs/operations.md`): health, readiness and metrics; and what happens to requests in flight
+//! when the service is stopped.
 
 use std::collections::{BTreeMap, HashSet};
 

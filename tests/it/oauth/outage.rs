@@ -1,5 +1,5 @@
 //! The database does not answer for a while (`docs/revocation.md`): caches are used for five seconds, and to issue
-//! stateless tokens as much longer as the operator allows; then the reply is 503.
+//! stateless tokens for as long as the operator allows; then the reply is 503.
 
 use serde_json::{Value, json};
 
@@ -131,7 +131,7 @@ async fn ready_says_what_is_missing(engine: Engine) {
     assert_eq!(body["checks"]["storage"]["ok"], false);
     assert!(body["checks"]["storage"]["detail"].as_str().unwrap().contains("does not answer"), "{body}");
     assert_eq!(body["checks"]["signing_keys"]["ok"], true);
-    // It is public, so it says no more.
+    // It is public, so it gives no details.
     let text = body.to_string();
     for private in [app.database.url(), "postgres://", "sqlite://", "/tmp", "no such table", "mintmark.db"] {
         assert!(!text.contains(private), "{body}");

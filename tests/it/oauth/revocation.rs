@@ -126,7 +126,7 @@ async fn r2_an_invalid_or_unknown_token_gets_the_same_reply(engine: Engine) {
         given_up(&revoked(&app, client, old).await);
         inactive(&introspected(&app, client, old).await);
     }
-    // One that has expired meanwhile, by the clock of any replica.
+    // A token that has expired in the meantime, by the clock of any replica.
     let last = token_of(&app, &client).await.text;
     app.clock.advance(3660);
     given_up(&revoked(&app, &client, &last).await);
@@ -258,7 +258,7 @@ async fn r5_a_revocation_that_is_not_stored_is_not_acknowledged(engine: Engine) 
     app.stop().await;
 }
 
-/// What the status list says of a token.
+/// The status of a token in its list.
 async fn listed(app: &TestApp, token: &Token) -> Status {
     let place = &token.claims["status"]["status_list"];
     let list = place["uri"].as_str().unwrap().rsplit('/').next().unwrap().parse().unwrap();
@@ -271,7 +271,7 @@ async fn r6_the_status_list_shows_it(engine: Engine) {
     let admin = app.administrator().await;
     let never_again = json!({"products": ["gst"]});
     for (expiry, afterwards) in
-        // A stateless one shares its slot with other valid tokens; offline it is valid until its `exp`.
+        // A stateless token shares its slot with other valid tokens; offline it is valid until its `exp`.
         [(stateless(), Status::Valid), (recorded(), Status::Invalid), (never(), Status::Invalid)]
     {
         let client = client_in(&admin, "acme", with(&never_again, expiry)).await;

@@ -129,7 +129,7 @@ fn kinds() -> [Value; 3] {
     [stateless(), recorded(), never()]
 }
 
-/// A change that must succeed.
+/// Makes a change that must succeed.
 async fn done(reply: impl Future<Output = reqwest::Response>) {
     let reply = Reply::of(reply.await).await;
     assert!((200..300).contains(&reply.status), "{reply:?}");
@@ -138,7 +138,7 @@ async fn done(reply: impl Future<Output = reqwest::Response>) {
 async fn one_token_is_revoked(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
-    // The last takes an hour.
+    // The last kind takes an hour.
     for kind in [recorded(), never(), stateless()] {
         let case = Case::new(&app, &admin, &kind).await;
         given_up(&revoked(&app, &case.client, &case.one.token.text).await);
@@ -303,7 +303,7 @@ async fn the_end_of_a_client_passes(engine: Engine) {
     app.stop().await;
 }
 
-/// An instant as `/v1` takes it.
+/// An instant in the form of `/v1`.
 fn rfc3339(at: i64) -> String {
     mintmark::model::clock::to_rfc3339(at)
 }

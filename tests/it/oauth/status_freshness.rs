@@ -1,5 +1,5 @@
-//! When a status list is made again (`docs/revocation.md`): never later than a revocation is acknowledged, than half of
-//! its lifetime, or than its key is withdrawn; otherwise it is served from memory.
+//! When a status list is signed again (`docs/revocation.md`): before a revocation is acknowledged, before half of its
+//! lifetime is over, and when its key is withdrawn; otherwise it is served from memory.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Disabled clients and suspended workspaces: their tokens are suspended, and valid again when no reason is
-//! left (`docs/revocation.md`). Revoking beats it.
+//! Disabled clients and suspended workspaces: their tokens are suspended, and valid again when no reason is left
+//! (`docs/revocation.md`). A revoked token stays revoked.
 
 use reqwest::Method;
 use serde_json::json;
@@ -40,7 +40,7 @@ async fn patch(admin: &Administrator<'_>, path: &str, body: serde_json::Value) {
     assert_eq!(reply.status(), 200, "{path} {body}: {}", reply.text().await.unwrap());
 }
 
-/// What the list says of a token. Introspection by another client, and whether its client gets a new token, must agree.
+/// The status of a token in its list. Introspection by another client, and whether its client gets a new token, must agree.
 async fn must_be(
     app: &TestApp,
     admin: &Administrator<'_>,

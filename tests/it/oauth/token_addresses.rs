@@ -88,7 +88,7 @@ async fn behind_a_trusted_proxy_the_right_hop_counts(engine: Engine) {
         (&v4, &["203.0.113.7"][..]),
         (&v4, &["203.0.113.7:4711"]),
         (&v4, &["::ffff:203.0.113.7"]),
-        // What is further left was written by the client.
+        // Entries further left were written by the client.
         (&v4, &["198.51.100.1, 203.0.113.7"]),
         (&v4, &["unknown, 203.0.113.7"]),
         // The proxies before this one are trusted too.
@@ -123,7 +123,7 @@ async fn behind_a_trusted_proxy_the_right_hop_counts(engine: Engine) {
             lines.iter().fold(ask(&app, who), |request, line| request.header("x-forwarded-for", *line));
         invalid_client(&Reply::to(request).await);
     }
-    // A byte that is no ASCII in what the client wrote does not hide the address that the proxy appended to it.
+    // A byte that is not ASCII in what the client wrote does not hide the address that the proxy appended.
     let hidden = ask(&app, &v4).header("x-forwarded-for", b"\xff, 203.0.113.7".as_slice());
     issued(&Reply::to(hidden).await);
     let hidden = ask(&app, &proxy).header("x-forwarded-for", b"\xff, 203.0.113.7".as_slice());
@@ -156,7 +156,7 @@ async fn an_unreadable_hop_makes_the_source_unknown(engine: Engine) {
         }
         issued(&Reply::to(ask(&app, &anywhere).header("x-forwarded-for", unreadable)).await);
     }
-    // The audit trail names nobody rather than the proxy.
+    // The audit trail has no address instead of that of the proxy.
     let body = json!({"label": "Made from nowhere", "products": ["gst"]});
     let made = admin.request(reqwest::Method::POST, "/v1/workspaces/platform/api-clients").json(&body);
     let made = Reply::to(made.header("x-forwarded-for", "unknown")).await;

@@ -298,8 +298,8 @@ async fn t12_malformed_basic(engine: Engine) {
     app.stop().await;
 }
 
-/// What was never a credential is answered by its fault alone: the same for every client and without a look-up, and it
-/// is not counted as a guess.
+/// Malformed credentials get a reply that depends only on the fault: it is the same for every client, needs no look-up, and
+/// does not count as an attempt to guess a secret.
 async fn t12_malformed_credentials_get_the_reason(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
@@ -351,12 +351,12 @@ async fn t12_malformed_credentials_get_the_reason(engine: Engine) {
         assert!(reply.text().contains(why), "{header}: {reply:?}");
     }
     assert_eq!(app.core.services.clients.cached(), 0, "nothing was looked up");
-    // However often.
+    // Any number of times.
     let cut = Credentials { client_secret: body.to_owned(), ..client.clone() };
     for _ in 0..100 {
         invalid_client(&reply_as(&app, &cut, GRANT).await);
     }
-    // What does not begin like a secret may be a guess, as any wrong one.
+    // A text that does not begin like a secret may be a guess, like any wrong secret.
     let other = Credentials { client_secret: "secret ".to_owned(), ..client.clone() };
     let wrong = Reply::to(post(&app, GRANT)).await;
     for request in both_ways(&app, &other) {

@@ -1,5 +1,5 @@
-//! A number of `active_tokens`: a token beyond it revokes the oldest, exactly, however many are requested at once, on
-//! whatever replica. Only tokens from the token endpoint count.
+//! A number of `active_tokens`: a token beyond it revokes the oldest one, exactly, for any number of requests at once and on
+//! any replica. Only tokens from the token endpoint count.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ on_both_engines!(
 
 const AT_ONCE: usize = 50;
 
-/// A client with so many active tokens at a time, of an hour each, so that none would be recorded but for that.
+/// A client with this many active tokens at a time, valid for an hour, so that they are recorded only because of that.
 async fn bounded(app: &TestApp, max: i64) -> (Administrator<'_>, Credentials) {
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -151,7 +151,7 @@ async fn a_lower_number_takes_effect_at_the_next_token(engine: Engine) {
     assert_eq!(active(&app, &client, &tokens).await, [true; 5]);
     tokens.push(token(&app, &client).await);
     assert_eq!(active(&app, &client, &tokens).await, [false, false, false, false, true, true]);
-    // A higher one ends nothing, and back to many neither.
+    // Neither a higher number nor a change back to many ends any token.
     for more in [json!(3), json!("many")] {
         patched(&admin, &client, json!({"active_tokens": more})).await;
         tokens.push(token(&app, &client).await);
@@ -207,7 +207,7 @@ async fn the_default_depends_on_the_expiry_when_it_is_set(engine: Engine) {
     }
     let client = client(&admin, json!({})).await;
     for (change, active_tokens) in [
-        // A change of the expiry alone leaves it as it is.
+        // A change of only the expiry does not change it.
         (json!({"token_expiry": never}), json!("many")),
         (json!({"active_tokens": null}), json!(20)),
         (json!({"token_expiry": hour}), json!(20)),
@@ -220,7 +220,7 @@ async fn the_default_depends_on_the_expiry_when_it_is_set(engine: Engine) {
             "{change}"
         );
     }
-    // What the example of the API reads can be sent back as it is.
+    // The value in a reply can be sent back unchanged.
     let record = patched(&admin, &client, json!({"label": "R"})).await;
     let same = json!({"active_tokens": record["active_tokens"], "replace_grace_seconds": record["replace_grace_seconds"]});
     assert_eq!(patched(&admin, &client, same).await["updated_at"], record["updated_at"]);

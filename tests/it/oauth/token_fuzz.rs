@@ -1,5 +1,5 @@
-//! Requests made at random from valid, nearly valid and absurd parts (`docs/conformance.md` F1): each gets a reply
-//! by the rules, none a server error, and a token only to a client that has authenticated.
+//! Random requests made of valid, nearly valid and absurd parts (`docs/conformance.md` F1): each gets a reply by the rules,
+//! none gets a server error, and only a client that has authenticated gets a token.
 
 use super::expect::{FORM, GRANT, TOKEN, basic, issued, pair, refused};
 use crate::support::{Engine, Reply, TestApp, Wire, on_both_engines};

@@ -24,7 +24,7 @@ async fn never_expiring(app: &TestApp, admin: &Administrator<'_>) -> Credentials
     client
 }
 
-/// Holds the client's row, so that no token of it can be recorded until the transaction ends.
+/// Locks the client's row, so that no token of it can be recorded until the transaction ends.
 async fn hold(storage: &Storage, client: &Credentials) -> (Tx, ApiClient) {
     let mut tx = storage.begin().await.unwrap();
     let row = tx.lock_client(&Reach::Platform, &client.client_id).await.unwrap().unwrap();
@@ -53,8 +53,8 @@ async fn tokens_requested_at_once_share_a_commit(engine: Engine) {
     for reply in &replies {
         issued(reply);
     }
-    // The first to come is on its way when the others queue behind it. On PostgreSQL it is set aside and does not hold up
-    // the queue, so the others are recorded in as many groups as they come in.
+    // The first one is already being recorded when the others queue. On PostgreSQL it is set aside and does not delay the
+    // queue, so the others are recorded in as many groups as they arrive in.
     let (tokens_now, commits_now) = app.core.services.tokens.recorded_tokens_and_commits();
     assert_eq!(tokens_now - tokens, 40);
     let most = if engine == Engine::Sqlite { 2 } else { 10 };
@@ -132,8 +132,8 @@ async fn those_that_replace_share_a_commit_with_those_that_do_not(engine: Engine
     app.stop().await;
 }
 
-/// Work holds the row of one client and wants that of another, while tokens of both are requested. No group holds the row
-/// of one client while it waits for that of another, so nobody has to be undone.
+/// A transaction has locked the row of one client and needs that of another, while tokens of both are requested. No group
+/// locks the row of one client while it waits for that of another, so there is no deadlock.
 #[tokio::test]
 async fn a_group_delays_no_request() {
     let app = TestApp::start(Engine::Postgres).await;

@@ -1,4 +1,4 @@
-//! How long a token is valid (`docs/tokens.md`; `docs/conformance.md` O4): by the client, within the caps as they are now, or
+//! How long a token is valid (`docs/tokens.md`; `docs/conformance.md` O4): as the client says, within the present caps, or
 //! without end in one of two forms.
 
 use mintmark_verifier::VerifyError;
@@ -54,7 +54,7 @@ async fn each_client_has_its_lifetime(engine: Engine) {
         assert_eq!(lifetime(&token), seconds);
         accepted(&app, &token).await;
     }
-    // It expires by itself, to the second.
+    // It expires on time, to the second.
     let client = with_expiry(&admin, json!(["gst"]), json!({"mode": "after", "seconds": 60})).await;
     let token = token(&app, &client, "").await;
     app.clock.advance(59);
@@ -201,7 +201,7 @@ async fn never_expiring(engine: Engine, settings: &str, exp: Option<i64>, typ: &
 
 async fn never_expiring_far(engine: Engine) {
     never_expiring(engine, "", Some(FAR_EXP), "at+jwt", VerifyError::NeverExpiresRefused).await;
-    // 64-bit nanoseconds end in 2262, and Python cannot make a local date of the last day of 9999.
+    // 64-bit nanoseconds overflow in 2262, and Python cannot convert the last day of 9999 to a local date.
     assert_eq!(FAR_EXP, 7_258_118_400);
 }
 

@@ -1,8 +1,8 @@
 //! No token is issued after its right to exist has ended (`docs/revocation.md`): one whose right ends between authentication
 //! and commit is not recorded and not returned.
 //!
-//! Each request is held there by a transaction that takes the right away and is not committed yet: the request does not
-//! see it when it authenticates, and must wait for it before it records.
+//! A transaction that takes the right away and is not committed yet stops each request between the two: the request does not
+//! see it when it authenticates, and has to wait for it before it records.
 
 use std::sync::Arc;
 
@@ -104,7 +104,7 @@ async fn a_client_that_may_no_longer_is_refused_before_the_row(engine: Engine) {
     app.stop().await;
 }
 
-/// Where only the generation has ended, the request is judged again as the client is now.
+/// If only the generation has ended, the request is checked again with the client's current state.
 async fn a_generation_that_ended_meanwhile_is_followed_by_the_next(engine: Engine) {
     const NEXT: &str = "UPDATE api_clients SET generation = generation + 1";
     let app = TestApp::start(engine).await;
@@ -112,7 +112,7 @@ async fn a_generation_that_ended_meanwhile_is_followed_by_the_next(engine: Engin
     admin.product("tax", json!({})).await;
     for (n, (change, products)) in [
         ("", json!(["gst"])),
-        // A product that is taken away takes its tokens along, and leaves the others.
+        // Removing a product ends the tokens that carry it, and no others.
         (
             ", version = version + 1 WHERE client_id = '{client}';
              UPDATE client_products SET product = 'tax'",
@@ -133,7 +133,7 @@ async fn a_generation_that_ended_meanwhile_is_followed_by_the_next(engine: Engin
         );
         assert_eq!(app.database.number(&of_it).await, 1);
     }
-    // What no longer holds is found by the second judgement: its other conditions changed too.
+    // The second check finds that other conditions have changed too.
     for (n, change) in [
         ", disabled_at = 1 WHERE client_id = '{client}'",
         ", allowed_ips = '203.0.113.7/32' WHERE client_id = '{client}'",
@@ -301,7 +301,7 @@ async fn changes_by_an_administrator_in_the_meantime_take_effect(engine: Engine)
         assert!(matches!(outcome, Err(IssueError::ClientChanged)), "{path} {body}: {outcome:?}");
         assert_eq!(app.database.number(COUNT).await, before, "{path}");
     }
-    // What ends a generation alone takes no right from the client: it gets what it may have now.
+    // The end of a generation does not restrict the client: it gets what it may have now.
     for (n, (method, path, body, scope)) in [
         (Method::PATCH, "/v1/api-clients/{client}", json!({"products": ["tax"]}), "tax"),
         (Method::PATCH, "/v1/api-clients/{client}", json!({"active_tokens": "replace"}), "gst"),

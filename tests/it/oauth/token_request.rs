@@ -147,7 +147,7 @@ async fn t17_scopes(engine: Engine) {
         ("mintmark:read+mintmark:manage", "mintmark:manage mintmark:read"),
         ("mintmark:manage%20mintmark:read", "mintmark:manage mintmark:read"),
         ("mintmark:read+mintmark:read", "mintmark:read"),
-        // Spaces that separate nothing.
+        // Extra spaces.
         ("+mintmark:read", "mintmark:read"),
         ("mintmark:read+", "mintmark:read"),
         ("++mintmark:read++mintmark:manage+", "mintmark:manage mintmark:read"),
@@ -189,7 +189,7 @@ async fn t17_a_refused_scope_is_named(engine: Engine) {
         ("e-invoicing+mintmark:read+gst+gst", Some("e-invoicing gst")),
         ("Mintmark:read", Some("Mintmark:read")),
         ("*", Some("*")),
-        // What no scope here can be called.
+        // Texts that cannot be the name of a scope.
         (long.as_str(), None),
     ] {
         let reply = reply_as(&app, &client, format!("{GRANT}&scope={scope}")).await;
@@ -221,7 +221,7 @@ async fn t17_a_manager_may_request_read(engine: Engine) {
     assert_eq!(reader.get("/v1/products").await.status(), 200);
     let refusal = reader.post("/v1/products", &serde_json::json!({"product": "a", "name": "A"})).await;
     assert_eq!(refusal.status(), 403, "it carries no more than it says");
-    // It was part of what is taken away.
+    // It was included in the removed permission.
     let path = format!("/v1/api-clients/{}", manager.client_id);
     admin.product("gst", serde_json::json!({})).await;
     let none = serde_json::json!({"permissions": [], "products": ["gst"]});
@@ -297,7 +297,7 @@ async fn t19_media_types_other_than_forms(engine: Engine) {
         (Some("application/x-www-form-urlencoded; charset=iso-8859-1"), "grant_type=client_credentials&x=ä"),
         (Some("application/x-www-form-urlencoded; charset="), "grant_type=client_credentials&x=ä"),
         (Some("application/json; charset=iso-8859-1"), "{\"grant_type\":\"client_credentials\",\"x\":\"ä\"}"),
-        // As UTF-16 has it.
+        // A byte order mark of UTF-16.
         (Some("application/x-www-form-urlencoded; charset=utf-16"), "g\0r\0a\0n\0t\0"),
     ] {
         invalid_request(&Reply::to(sent(media_type, body)).await);
@@ -337,7 +337,7 @@ async fn t20_malformed_forms(engine: Engine) {
         let reply = reply_as(&app, &client, in_scope).await;
         assert_eq!(reply.status, 400, "{:?}: {reply:?}", String::from_utf8_lossy(bad));
     }
-    // A line end after the form would be part of its last value, and is named.
+    // A line end after the form would be part of its last value; the error names it.
     for end in ["\n", "\r\n", "&\n", "&scope=mintmark:read\n"] {
         let reply = reply_as(&app, &client, format!("{GRANT}{end}")).await;
         invalid_request(&reply);

@@ -144,7 +144,7 @@ async fn t19_media_types_of_a_form(engine: Engine) {
         "application/x-www-form-urlencoded; charset=UTF-8",
         "application/x-www-form-urlencoded;charset=\"utf-8\"",
         "application/x-www-form-urlencoded ; CharSet=utf-8",
-        // What is ASCII is the same in all of them.
+        // ASCII is the same in all of them.
         "application/x-www-form-urlencoded; charset=ISO-8859-1",
         "application/x-www-form-urlencoded; charset=windows-1252",
         "application/x-www-form-urlencoded; charset=utf-16",
@@ -217,7 +217,7 @@ async fn t19_a_request_in_json(engine: Engine) {
         let body = format!("{mark} {}\n", json!({"grant_type": "client_credentials"}));
         issued(&Reply::to(request.basic_auth(id, Some(secret)).body(body)).await);
     }
-    // What is wrong is named, and nothing is taken for left out.
+    // The error names the fault, and no malformed member counts as absent.
     for (more, named) in [
         (json!({"scope": ["mintmark:read"]}), "scope must be a string"),
         (json!({"grant_type": 5}), "grant_type must be a string"),
@@ -234,7 +234,7 @@ async fn t19_a_request_in_json(engine: Engine) {
         let request = post_as(&app, &client, bad).headers(json_type());
         invalid_request(&Reply::to(request).await);
     }
-    // Introspection and revocation take the same.
+    // Introspection and revocation accept the same.
     let token = issued(&reply_as(&app, &client, GRANT).await).text;
     let presented = json!({
         "token": token, "token_type_hint": null, "client_id": id, "client_secret": secret, "more": [1],

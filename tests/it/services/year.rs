@@ -1,8 +1,8 @@
 //! A year of an installation with 100,000 clients, on a clock that the test moves: what has ended is deleted, so every
 //! table stays as large as after a quarter, except those that are listed with a reason to grow.
 //!
-//! How many tokens a day brings makes no difference to that, as long as each kind is among them: a table that keeps a row
-//! too long has several times as many after a year as after a quarter, for any number of tokens.
+//! The number of tokens a day does not matter for this, as long as there are tokens of each kind: a table that keeps rows too
+//! long has several times as many after a year as after a quarter, for any number of tokens.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,12 +29,12 @@ const CLIENTS: usize = 100_000;
 const BUSY: usize = 450;
 /// Tokens a day, of each of three kinds.
 const A_DAY: usize = 5;
-/// Stateless tokens a day that are revoked by themselves.
+/// Stateless tokens a day that are revoked individually.
 const DENIED: usize = 2;
 const SEASON: usize = 90;
 const YEAR: usize = 365;
 
-/// Tables that may grow, by how many rows a season, because of what. All others stay flat.
+/// Tables that may grow: by how many rows a season, and why. All others keep their size.
 const MAY_GROW: [(&str, i64, &str); 3] = [
     ("audit_events", 9 * 91, "it records what was done, here eight revocations a day and changes of keys"),
     ("change_log", 10_000, "it is cut when it has 10,000 rows, which takes more than a year here"),
@@ -133,7 +133,7 @@ impl Year {
         for token in yesterdays.iter().filter(|token| token.never_expires) {
             self.core.services.tokens.revoke_presented_token(&admin(), token).await.unwrap();
         }
-        // Of the stateless ones of today, a few by themselves; and all tokens of a few clients.
+        // A few of today's stateless tokens individually, and all tokens of a few clients.
         for token in
             tokens.iter().filter(|token| token.exp.is_some_and(|exp| exp - token.iat <= DAY)).take(DENIED)
         {

@@ -105,8 +105,8 @@ impl Contract {
         self.operations.iter().filter(move |operation| operation.path == path)
     }
 
-    /// Holds every reply that was counted in `metrics` (the text of `/metrics`) to the document. `issuer_path` is the
-    /// path under which everything is served a second time.
+    /// Compares every reply that was counted in `metrics` (the text of `/metrics`) with the document. `issuer_path` is the path
+    /// under which everything is served a second time.
     pub(crate) fn must_name_all(&self, metrics: &str, issuer_path: &str) {
         let strange: Vec<_> = counted(metrics)
             .filter(|reply| !self.names(reply, issuer_path))
@@ -205,6 +205,6 @@ fn json_of(yaml: Yaml) -> Value {
             };
             Value::Object(members.into_iter().map(named).collect())
         }
-        Yaml::Alias(_) | Yaml::BadValue => panic!("openapi.yaml uses neither anchors nor what is no YAML"),
+        Yaml::Alias(_) | Yaml::BadValue => panic!("openapi.yaml has no anchors and no invalid YAML"),
     }
 }

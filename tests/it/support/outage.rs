@@ -13,7 +13,7 @@ impl TestDatabase {
         }
     }
 
-    /// The database answers again, with all it had.
+    /// The database answers again, with all its data.
     pub(crate) async fn come_back(&self) {
         match &self.kept {
             Kept::Database(database) => database.come_back(),

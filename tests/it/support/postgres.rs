@@ -1,4 +1,4 @@
-//! A throw-away PostgreSQL cluster for the process of the tests, and databases cloned from a migrated template.
+//! A temporary PostgreSQL cluster for the process of the tests, and databases cloned from a migrated template.
 //!
 //! The cluster is in a temporary folder and listens on a unix socket there. A shell (`cluster.sh`) starts it and
 //! holds a pipe from this process: when the pipe closes, for any reason, it stops the cluster and removes its files.

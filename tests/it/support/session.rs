@@ -72,7 +72,7 @@ impl Session {
         .await
     }
 
-    /// Every row of every table, one a line. Bytes are written in hexadecimal.
+    /// Every row of every table, one per line. Bytes are written in hexadecimal.
     pub(crate) async fn everything(&mut self) -> String {
         let mut all = String::new();
         for table in self.tables().await {

@@ -21,7 +21,7 @@ fn only_public_signature_keys_bound_to_an_algorithm_are_used() {
         ("RFC 7517 §4.2", "without use", es, without(es.jwk.clone(), "use")),
         ("RFC 7517 §4.2", "use enc", es, set(es, "use", json!("enc"))),
         ("RFC 7517 §4.3", "key_ops without verify", es, set(es, "key_ops", json!(["sign"]))),
-        ("RFC 7517 §4.3", "key_ops that is no array", es, set(es, "key_ops", json!("verify"))),
+        ("RFC 7517 §4.3", "key_ops that is not an array", es, set(es, "key_ops", json!("verify"))),
         ("K1", "without kid", es, without(es.jwk.clone(), "kid")),
         ("K1", "kid null", es, set(es, "kid", json!(null))),
         ("K1", "alg of another type", es, set(es, "alg", json!(["ES256"]))),

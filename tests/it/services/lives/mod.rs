@@ -1,6 +1,5 @@
-//! No order of events makes a token valid that has ended, or ends one that should be valid: random sequences of issuing,
-//! revoking, disabling, rotating, deleting and restarting, compared with a simple model
-//! (`world.rs`).
+//! No order of events makes an ended token valid or ends a token that should be valid: random sequences of issuing, revoking,
+//! disabling, rotating, deleting and restarting are compared with a simple model (`world.rs`).
 //!
 //! Each run draws fresh sequences and prints the seed of each. One that fails is shortened to the events that are needed.
 //! To repeat it: `LIVES_SEED=<seed> cargo test --test it -- services::lives`. A seed that found a bug is added to

@@ -304,7 +304,7 @@ async fn a_client_is_found_by_its_workspace_and_back(engine: Engine) {
         found(&storage, "cl_a").await
     );
     assert_eq!(change!(storage, tx => tx.lock_client_unless_held("cl_9")), None);
-    // A workspace that is suspended with a client whose slots do not say so, and one that is not with one whose do.
+    // A suspended workspace with a client whose slots do not show it, and an active one with a client whose slots do.
     let left = async || storage.workspaces_left_behind(NOW).await.unwrap();
     let marked = async |client_id: &str, slots_suspended_at: Option<i64>| {
         let client = ApiClient { slots_suspended_at, ..found(&storage, client_id).await };
@@ -356,8 +356,8 @@ async fn who_may_hold_tokens_by_an_algorithm_is_named(engine: Engine) {
         let found = change!(storage, tx => tx.client_ids_signed_by(alg, since, i64::MAX));
         assert_eq!(found, expected, "{alg} since {since}");
     }
-    // Whose generation began after the key had retired holds no token by it. Of a first generation the client's own
-    // beginning counts; of a later one that began before that was noted, nothing is known.
+    // A client whose generation began after the key had retired has no token by it. For a first generation the creation of
+    // the client counts; for a later one that began before this was stored, nothing is known.
     let generation = client("cl_1").generation;
     assert!(generation > 1);
     for (client_id, generation) in [("cl_0", 1), ("cl_a", generation)] {

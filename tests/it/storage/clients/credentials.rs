@@ -93,8 +93,8 @@ async fn every_read_is_of_one_state(engine: Engine) {
     assert!(reads > 10, "{reads} reads are too few to have met a write");
 }
 
-/// The first question about a client id does not tell by its cost whether there is such a client. On PostgreSQL, whose
-/// statements run on the thread that asks; the code is the same for both.
+/// The cost of the first read of a client id does not reveal whether there is such a client. Tested on PostgreSQL, whose
+/// statements run on the thread of the caller; the code is the same for both engines.
 #[tokio::test]
 async fn an_unknown_client_takes_the_same_statements() {
     let (_database, storage) = stocked(Engine::Postgres).await;

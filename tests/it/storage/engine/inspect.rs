@@ -1,4 +1,4 @@
-//! Looking at a database changes nothing, and says what a start would find.
+//! Inspecting a database changes nothing, and says what a start would find.
 
 use mintmark::storage::{SchemaState, Storage, StorageError};
 

@@ -1,4 +1,4 @@
-//! What is deleted gives its space back to the file system.
+//! The space of deleted rows is returned to the file system.
 
 use crate::storage::samples::NOW;
 use crate::support::{Engine, TestDatabase};

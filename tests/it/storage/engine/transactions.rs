@@ -1,4 +1,4 @@
-//! All or nothing: what a transaction writes is visible to others only after it commits.
+//! All or nothing: the changes of a transaction are visible to others only after it commits.
 
 use mintmark::model::audit::{Actor, AuditEvent};
 use mintmark::model::mail::{Mail, MailKind};

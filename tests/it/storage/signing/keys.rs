@@ -10,7 +10,7 @@ use crate::support::{Engine, TestDatabase, on_both_engines, outcome_after};
 on_both_engines!(
     a_key_is_stored_with_all_members,
     a_kid_is_never_used_twice,
-    a_key_moves_on_and_loses_its_private_half,
+    a_key_moves_on_and_loses_its_private_key,
     keys_come_oldest_first_with_the_counter,
     live_tokens_are_counted_by_key,
     the_clients_with_most_tokens_of_a_key_are_named,
@@ -51,7 +51,7 @@ async fn a_kid_is_never_used_twice(engine: Engine) {
     assert!(storage.signing_key("k1").await.unwrap().unwrap() == gone);
 }
 
-async fn a_key_moves_on_and_loses_its_private_half(engine: Engine) {
+async fn a_key_moves_on_and_loses_its_private_key(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let retiring = SigningKey {
         phase: Phase::Retiring,

@@ -169,7 +169,7 @@ async fn work_on_the_tokens_of_a_client_reads_only_live_ones(engine: Engine) {
             assert!(name != "slots" || whole.contains("COVERING INDEX access_tokens_live"), "{whole}");
             assert!(!whole.contains("SCAN access_tokens") && !whole.contains("SCAN t\n"), "{name}:\n{whole}");
         } else {
-            // What is due has an index of its own, which holds nothing else.
+            // Due tokens have an index of their own, which contains nothing else.
             let due = name == "revoke due" && whole.contains("access_tokens_due");
             assert!(due || whole.contains("access_tokens_live"), "{name}:\n{whole}");
             assert!(!whole.contains("Seq Scan on access_tokens"), "{name}:\n{whole}");
@@ -257,7 +257,7 @@ async fn a_replaced_token_may_have_its_grace(engine: Engine) {
     }
     assert_eq!(change!(storage, tx => tx.revoke_due_tokens("cl_1", NOW + 59, 10)), []);
     assert_eq!(change!(storage, tx => tx.revoke_due_tokens("cl_2", NOW + 70, 10)), []);
-    // On record it died when its grace was over, not when that was noticed.
+    // Its record says that it was revoked when its grace period was over, not when that was noticed.
     assert_eq!(
         change!(storage, tx => tx.revoke_due_tokens("cl_1", NOW + 70, 10)),
         [revoked("old", false)],
