@@ -9,8 +9,9 @@
 //! - doors: [`oauth`] (the protocol), [`manage`] (JSON `/v1`), [`console`] (HTML), [`cli`] (commands), [`docs`]
 //!   (the description of the API);
 //! - `http` holds what the doors share;
-//! - [`services`] puts together what the doors call: [`issuance`], [`signing`], [`tokens`], [`tenants`], [`clients`],
-//!   [`ledger`] (audit, outbox, saved replies, change counter), over a small [`kernel`];
+//! - [`services`] puts together what the doors call: [`issuance`], [`signing`], [`tokens`], [`tenants`],
+//!   [`operators`] (who signs in to the console), [`clients`], [`ledger`] (audit, outbox, saved replies, change counter),
+//!   over a small [`kernel`];
 //! - [`outbound`] makes the requests of the service to other hosts;
 //! - [`vault`] keeps secrets at rest;
 //! - [`storage`] holds the only SQL, on SQLite and PostgreSQL;
@@ -33,6 +34,7 @@ pub mod ledger;
 pub mod manage;
 pub mod model;
 pub mod oauth;
+pub mod operators;
 pub mod outbound;
 pub mod routes;
 pub mod services;

@@ -8,6 +8,7 @@ use crate::issuance::{Issuer, StatusLists, TokenPolicy};
 use crate::kernel::{Error, Kernel, Policy};
 use crate::ledger::Ledger;
 use crate::model::clock::Clock;
+use crate::operators::Operators;
 use crate::signing::ring::KeyRing;
 use crate::signing::{RingReloader, Signing};
 use crate::tenants::Tenants;
@@ -26,6 +27,8 @@ pub struct Services {
     pub tokens: Arc<Tokens>,
     /// Workspaces and products.
     pub tenants: Arc<Tenants>,
+    /// The people who sign in to the console.
+    pub operators: Arc<Operators>,
     /// Signing keys and the master key.
     pub signing: Arc<Signing>,
     /// The parsed keys that sign and verify.
@@ -69,6 +72,7 @@ impl Services {
         let token_service = Arc::new(Tokens::new(k, l, c, list_changes));
         let (k, l, c) = shared();
         let tenants = Arc::new(Tenants::new(k, l, c));
+        let operators = Arc::new(Operators::new(Arc::clone(&kernel), Arc::clone(&ledger)));
         let (k, l, c) = shared();
         let signing = Arc::new(Signing::new(k, l, c, Arc::clone(&ring), ring_reloader));
         let (k, l, c) = shared();
@@ -86,6 +90,7 @@ impl Services {
             clients,
             tokens: token_service,
             tenants,
+            operators,
             signing,
             ring,
             issuer,
@@ -125,6 +130,7 @@ impl Services {
         self.ledger.clock_must_be_settled()?;
         self.ledger.clean_up().await?;
         self.tokens.clean_up().await?;
+        self.operators.clean_up().await?;
         while self.kernel.storage.give_back_space().await? {}
         Ok(())
     }

@@ -148,6 +148,37 @@ impl Fields<'_> {
         }
     }
 
+    /// An array of objects, each as in [`Fields::object`]. `read` also gets the index.
+    pub(crate) fn objects<T>(
+        &mut self,
+        name: &'static str,
+        mut read: impl FnMut(usize, &mut Fields<'_>) -> Option<T>,
+    ) -> Member<Vec<T>> {
+        let items = match self.take(name, "must be an array of objects", |value| value.as_array().cloned()) {
+            Member::Absent => return Member::Absent,
+            Member::Null => return Member::Null,
+            Member::Value(items) => items,
+        };
+        let mut objects = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let at = format!("{}/{name}/{index}", self.at);
+            let Some(object) = item.as_object() else {
+                self.errors.add(at, "must be an object");
+                continue;
+            };
+            let mut fields = Fields {
+                object: Some(object),
+                at,
+                known: BTreeSet::new(),
+                known_prefix: None,
+                errors: self.errors,
+            };
+            objects.extend(read(index, &mut fields));
+            fields.finish();
+        }
+        Member::Value(objects)
+    }
+
     /// Whether a member has a value. For members that are known but not supported yet.
     pub(crate) fn is_given(&mut self, name: &'static str) -> bool {
         self.known.insert(name);
@@ -211,7 +242,8 @@ mod tests {
     fn all_bad_members_are_noted_at_once() {
         let body = json!({
             "s": 1, "i": "1", "f": 1.5, "b": 0, "l": ["a", 1, null], "p": {"k": 1, "a/b": [], "n": null},
-            "o": {"in": [], "more": 1}, "x": 1, "a/b": 1, "t.k.l": "v", "t.": null
+            "o": {"in": [], "more": 1}, "x": 1, "a/b": 1, "t.k.l": "v", "t.": null,
+            "os": [{"s": "a"}, 1, {"s": 2}, {"s": "b", "x": 1}]
         });
         let ((), errors) = Fields::read(&body, |fields| {
             assert_eq!(fields.string("s"), Member::Absent);
@@ -223,13 +255,16 @@ mod tests {
             assert_eq!(fields.string_pairs("p"), Member::Value([("n".to_owned(), None)].into()));
             assert_eq!(fields.object("o", |inner| inner.boolean("in").value().copied()), Member::Absent);
             assert_eq!(fields.strings_after("t."), BTreeMap::from([("k.l".to_owned(), "v".to_owned())]));
+            let read =
+                fields.objects("os", |index, inner| Some((index, inner.string("s").value().cloned()?)));
+            assert_eq!(read, Member::Value(vec![(0, "a".to_owned()), (3, "b".to_owned())]));
         });
         let pointers: Vec<String> = errors.into_vec().into_iter().map(|b| b.pointer).collect();
         assert_eq!(
             pointers,
             [
                 "/s", "/i", "/f", "/b", "/l/1", "/l/2", "/p/a~1b", "/p/k", "/o/in", "/o/more", "/t.",
-                "/a~1b", "/x"
+                "/os/1", "/os/2/s", "/os/3/x", "/a~1b", "/x"
             ]
         );
     }

@@ -25,6 +25,10 @@ pub struct Policy {
     pub status_list_ttl_seconds: i64,
     /// For how many days audit events are kept; `None` for all.
     pub audit_keep_days: Option<i64>,
+    /// Where the console is reached: the URL before `/console`, without a slash at its end.
+    pub console_url: String,
+    /// Whether a password needs a second factor.
+    pub second_factor_required: bool,
 }
 
 impl Policy {

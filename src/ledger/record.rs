@@ -8,6 +8,7 @@ use crate::kernel::{Caller, Error, to_json};
 use crate::model::audit::{Action, AuditEvent};
 use crate::model::client::ApiClient;
 use crate::model::mail::{Mail, MailKind};
+use crate::model::operator::Operator;
 use crate::storage::{Changes, Tx};
 
 /// The object of a change, for the audit trail.
@@ -88,6 +89,25 @@ impl Ledger {
             });
         }
         Ok(tx.enqueue(&mails).await?)
+    }
+
+    /// Queues a mail to an operator in the transaction of the change that it reports.
+    pub(crate) async fn mail_operator(
+        &self,
+        tx: &mut Tx,
+        operator: &Operator,
+        kind: MailKind,
+        facts: Value,
+    ) -> Result<(), Error> {
+        let mail = Mail {
+            mail_id: self.kernel.new_id()?,
+            queued_at: self.kernel.clock.now(),
+            kind,
+            recipient: operator.email.clone(),
+            client_id: operator.operator_id.clone(),
+            facts: object(facts),
+        };
+        Ok(tx.enqueue(&[mail]).await?)
     }
 
     /// Commits a change, and invalidates this process's caches before the caller replies.

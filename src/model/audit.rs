@@ -7,7 +7,8 @@ use super::clock::UnixSeconds;
 /// Who makes a change, for the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// `client:<client_id>` for the management API, `cli` for the command line, `system` for scheduled work.
+    /// `client:<client_id>` for the management API, `operator:<operator_id>` for the console, `cli` for the command line,
+    /// `system` for scheduled work.
     pub name: String,
     /// The request that made the change, as in `X-Request-Id`.
     pub request_id: Option<String>,
@@ -72,11 +73,31 @@ pub enum Action {
     DatabaseRestored,
     /// The root key was sealed under another master key.
     MasterKeyReplaced,
+    /// An operator was created.
+    OperatorCreated,
+    /// An operator was changed, disabled or enabled.
+    OperatorUpdated,
+    /// An operator was deleted.
+    OperatorDeleted,
+    /// A setup link was made for an operator.
+    SetupLinkCreated,
+    /// An operator signed in to the console.
+    SignedIn,
+    /// Somebody could not sign in to the console.
+    SignInRefused,
+    /// An operator signed out.
+    SignedOut,
+    /// An operator set up a way in.
+    WayInAdded,
+    /// A way in of an operator was removed.
+    WayInRemoved,
+    /// Sessions of an operator were ended before their time.
+    SessionEnded,
 }
 
 impl Action {
     /// Every action, for checking a filter.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 31] = [
         Self::ProductCreated,
         Self::ProductUpdated,
         Self::ProductDeleted,
@@ -98,6 +119,16 @@ impl Action {
         Self::KeyDeleted,
         Self::DatabaseRestored,
         Self::MasterKeyReplaced,
+        Self::OperatorCreated,
+        Self::OperatorUpdated,
+        Self::OperatorDeleted,
+        Self::SetupLinkCreated,
+        Self::SignedIn,
+        Self::SignInRefused,
+        Self::SignedOut,
+        Self::WayInAdded,
+        Self::WayInRemoved,
+        Self::SessionEnded,
     ];
 
     /// The name on the wire and in storage.
@@ -124,6 +155,16 @@ impl Action {
             Self::KeyDeleted => "signing_key.deleted",
             Self::DatabaseRestored => "database.restored",
             Self::MasterKeyReplaced => "master_key.replaced",
+            Self::OperatorCreated => "operator.created",
+            Self::OperatorUpdated => "operator.updated",
+            Self::OperatorDeleted => "operator.deleted",
+            Self::SetupLinkCreated => "operator.setup_link_created",
+            Self::SignedIn => "operator.signed_in",
+            Self::SignInRefused => "operator.sign_in_refused",
+            Self::SignedOut => "operator.signed_out",
+            Self::WayInAdded => "operator.way_in_added",
+            Self::WayInRemoved => "operator.way_in_removed",
+            Self::SessionEnded => "operator.session_ended",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A mail to the contacts of an API client, as queued in the outbox.
+//! A mail to the contacts of an API client, or to an operator, as queued in the outbox.
 
 use serde_json::{Map, Value};
 
@@ -25,6 +25,8 @@ pub enum MailKind {
     TokensRevoked,
     /// The tokens signed by a key were revoked with it.
     KeyRevoked,
+    /// A setup link replaced the ways in of an operator; it goes to them.
+    WaysInReplaced,
     /// Too much happened for separate mails: one row with a count.
     Summary,
 }
@@ -42,6 +44,7 @@ impl MailKind {
             Self::TokenRevoked => "token_revoked",
             Self::TokensRevoked => "tokens_revoked",
             Self::KeyRevoked => "key_revoked",
+            Self::WaysInReplaced => "ways_in_replaced",
             Self::Summary => "summary",
         }
     }
@@ -58,7 +61,7 @@ pub struct Mail {
     pub kind: MailKind,
     /// The address of the recipient.
     pub recipient: String,
-    /// The client it is about.
+    /// The client it is about; the operator for a mail about one.
     pub client_id: String,
     /// The facts that the text needs; never a secret or a token.
     pub facts: Map<String, Value>,

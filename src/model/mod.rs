@@ -15,6 +15,7 @@ pub mod key;
 pub mod mail;
 pub mod member;
 pub(crate) mod networks;
+pub mod operator;
 pub mod page;
 pub mod product;
 pub mod proof;

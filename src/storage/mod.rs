@@ -7,6 +7,7 @@ mod clients;
 mod engine;
 mod error;
 mod ledger;
+mod operators;
 mod signing;
 mod tenants;
 mod tokens;
@@ -149,12 +150,19 @@ impl Storage {
 
 /// Every shared statement, with its name.
 fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
-    [clients::STATEMENTS, ledger::STATEMENTS, signing::STATEMENTS, tenants::STATEMENTS, tokens::STATEMENTS]
-        .into_iter()
-        .flatten()
-        .copied()
-        .flatten()
-        .copied()
+    [
+        clients::STATEMENTS,
+        ledger::STATEMENTS,
+        operators::STATEMENTS,
+        signing::STATEMENTS,
+        tenants::STATEMENTS,
+        tokens::STATEMENTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+    .flatten()
+    .copied()
 }
 
 /// A transaction that changes something. Rows, audit event, mail and the change counter commit together or not at all;

@@ -179,6 +179,8 @@ impl Tenants {
             return Err(Error::NotFound(WHAT));
         }
         let mut tx = self.kernel.storage.begin().await?;
+        // Roles in the workspace go with it. Every change of operators takes this turn before any row.
+        tx.take_turn_of_operators().await?;
         let workspace = tx.lock_workspace(&caller.reach, workspace_id).await?.ok_or(Error::NotFound(WHAT))?;
         expected.check(workspace.version)?;
         if workspace_id == PLATFORM {
@@ -191,7 +193,9 @@ impl Tenants {
                 return Err(Error::Conflict(format!("the workspace has {n} API clients: delete them first")));
             }
         }
-        tx.delete_workspace(workspace_id, self.kernel.clock.now()).await?;
+        let now = self.kernel.clock.now();
+        tx.delete_roles_in_workspace(workspace_id, now).await?;
+        tx.delete_workspace(workspace_id, now).await?;
         let subject = Subject::workspace(workspace_id);
         self.ledger
             .audit(

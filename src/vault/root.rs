@@ -46,6 +46,8 @@ impl RootKey {
         Subkeys {
             signing_keys: Sealer::new(root, "signing keys"),
             replies: Sealer::new(root, "idempotency replies"),
+            authenticators: Sealer::new(root, "operators' authenticator apps"),
+            states: Sealer::new(root, "steps of a sign-in"),
             requests: mac("idempotency requests"),
             pepper: mac("client secrets"),
             cursors: mac("cursors"),
@@ -68,6 +70,8 @@ impl fmt::Debug for RootKey {
 pub struct Subkeys {
     signing_keys: Sealer,
     replies: Sealer,
+    authenticators: Sealer,
+    states: Sealer,
     requests: hmac::Key,
     pepper: hmac::Key,
     cursors: hmac::Key,
@@ -116,6 +120,46 @@ impl Subkeys {
     /// Opens what [`Subkeys::seal_reply`] sealed with the same `context`.
     pub fn open_reply(&self, context: &[&[u8]], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
         self.replies.open(context, sealed)
+    }
+
+    /// Seals the secret of an operator's authenticator app, bound to that operator.
+    pub fn seal_authenticator(
+        &self,
+        random: &Random,
+        operator_id: &str,
+        secret: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
+        self.authenticators.seal(random, &[operator_id.as_bytes()], secret)
+    }
+
+    /// Opens what [`Subkeys::seal_authenticator`] sealed for the same operator.
+    pub fn open_authenticator(
+        &self,
+        operator_id: &str,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        self.authenticators.open(&[operator_id.as_bytes()], sealed)
+    }
+
+    /// Seals what one step of a sign-in leaves for the next, bound to its purpose and to the hash of its name.
+    pub fn seal_state(
+        &self,
+        random: &Random,
+        purpose: &str,
+        hash: &[u8],
+        state: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
+        self.states.seal(random, &[purpose.as_bytes(), hash], state)
+    }
+
+    /// Opens what [`Subkeys::seal_state`] sealed with the same purpose and hash.
+    pub fn open_state(
+        &self,
+        purpose: &str,
+        hash: &[u8],
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        self.states.open(&[purpose.as_bytes(), hash], sealed)
     }
 
     /// A MAC with which an idempotent request is recognised; a secret in its body cannot be guessed from it.
@@ -238,6 +282,19 @@ mod tests {
         let sealed = subkeys.seal_reply(&random, &[b"caller", b"POST", b"key"], b"{}").unwrap();
         assert_eq!(subkeys.open_reply(&[b"caller", b"POST", b"key"], &sealed).unwrap().as_slice(), b"{}");
         assert_eq!(subkeys.open_reply(&[b"other", b"POST", b"key"], &sealed), Err(SealError::Damaged));
+    }
+
+    #[test]
+    fn what_an_operator_signs_in_with_opens_for_them_only() {
+        let (random, _, root) = keys();
+        let subkeys = root.subkeys();
+        let sealed = subkeys.seal_authenticator(&random, "op-1", b"secret").unwrap();
+        assert_eq!(subkeys.open_authenticator("op-1", &sealed).unwrap().as_slice(), b"secret");
+        assert_eq!(subkeys.open_authenticator("op-2", &sealed), Err(SealError::Damaged));
+        let state = subkeys.seal_state(&random, "oidc", b"hash", b"state").unwrap();
+        assert_eq!(subkeys.open_state("oidc", b"hash", &state).unwrap().as_slice(), b"state");
+        assert_eq!(subkeys.open_state("totp", b"hash", &state), Err(SealError::Damaged));
+        assert_eq!(subkeys.open_authenticator("op-1", &state), Err(SealError::OtherKey));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use source::{Source, walk};
 
 /// What each room uses. A room is above those it uses, so none of them can use it in turn.
-const ROOMS: [(&str, &[&str]); 25] = [
+const ROOMS: [(&str, &[&str]); 26] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -96,7 +96,18 @@ const ROOMS: [(&str, &[&str]); 25] = [
     ("jobs", &["services", "ledger", "kernel", "tls"]),
     (
         "services",
-        &["issuance", "signing", "tokens", "tenants", "clients", "ledger", "kernel", "vault", "model"],
+        &[
+            "issuance",
+            "signing",
+            "tokens",
+            "tenants",
+            "operators",
+            "clients",
+            "ledger",
+            "kernel",
+            "vault",
+            "model",
+        ],
     ),
     (
         "issuance",
@@ -105,6 +116,7 @@ const ROOMS: [(&str, &[&str]); 25] = [
     ("signing", &["clients", "ledger", "kernel", "vault", "storage", "model"]),
     ("tokens", &["clients", "ledger", "kernel", "storage", "model"]),
     ("tenants", &["clients", "ledger", "kernel", "storage", "model"]),
+    ("operators", &["ledger", "kernel", "storage", "model"]),
     ("clients", &["ledger", "kernel", "storage", "model"]),
     ("ledger", &["kernel", "storage", "model"]),
     ("kernel", &["vault", "storage", "model"]),
@@ -119,7 +131,7 @@ const ROOMS: [(&str, &[&str]); 25] = [
 ];
 
 /// Where a crate is used: rooms, or parts of one.
-const CRATES: [(&str, &[&str]); 14] = [
+const CRATES: [(&str, &[&str]); 15] = [
     ("sqlx", &["storage"]),
     ("actix_web", &["app", "routes", "oauth", "manage", "console", "docs", "http", "telemetry"]),
     ("actix_http", &["app/server"]),
@@ -127,10 +139,11 @@ const CRATES: [(&str, &[&str]); 14] = [
     ("socket2", &["app"]),
     ("tokio_rustls", &["app/server"]),
     ("jsonwebtoken", &["signing"]),
-    ("ring", &["signing", "vault"]),
+    ("ring", &["signing", "vault", "operators"]),
     ("aws_lc_rs", &["signing"]),
-    ("governor", &["oauth/authenticate"]),
     ("askama", &["console"]),
+    ("argon2", &["operators/passwords"]),
+    ("governor", &["oauth/authenticate", "operators/throttle"]),
     ("clap", &["cli"]),
     ("prometheus_client", &["telemetry"]),
     ("reqwest", &["outbound", "cli", "config"]),

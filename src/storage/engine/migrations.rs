@@ -34,6 +34,7 @@ migrations! {
     6, "heartbeat", "0006_heartbeat.sql";
     7, "client uses", "0007_client_uses.sql";
     9, "generation began", "0009_generation_began.sql";
+    10, "operators", "0010_operators.sql";
 }
 
 /// The schema of a database compared with that of this program.

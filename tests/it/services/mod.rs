@@ -6,6 +6,7 @@ mod clients;
 mod heartbeat;
 mod key_deletion;
 mod lives;
+mod operators;
 mod secrets;
 mod year;
 

@@ -3,6 +3,7 @@
 mod clients;
 mod engine;
 mod ledger;
+mod operators;
 mod samples;
 mod signing;
 mod tenants;

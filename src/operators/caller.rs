@@ -1,0 +1,49 @@
+//! Who an operator is to the other services: a [`Caller`] like that of an API client with the same permissions.
+
+use super::{OPERATOR, Operators, Session, Source};
+use crate::kernel::{Caller, Error};
+use crate::model::operator::{Operator, Role};
+use crate::model::reach::Reach;
+use crate::model::workspace::PLATFORM;
+
+impl Operators {
+    /// The caller of a request that works on one workspace, or, for a platform administrator, on all. The roles are those
+    /// of now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without a role for it: the same whether the workspace exists or not. [`Error::Denied`] while the
+    /// workspace is suspended: its API clients cannot call either. [`Error::Storage`].
+    pub async fn caller(
+        &self,
+        session: &Session,
+        workspace_id: Option<&str>,
+        source: &Source,
+    ) -> Result<Caller, Error> {
+        let operator_id = &session.operator.operator_id;
+        let operator = self.kernel.storage.operator(operator_id).await?;
+        let operator = operator.filter(Operator::is_active).ok_or(Error::NotFound(OPERATOR))?;
+        let caller = |reach, role: &Role| Caller {
+            reach,
+            permissions: role.permissions().to_vec(),
+            actor: source.actor(operator_id),
+            client_id: None,
+        };
+        if operator.is_platform_admin() {
+            return Ok(caller(Reach::Platform, &Role::PlatformAdmin));
+        }
+        // Roles are in order, so that of several in one workspace the administrator's comes first.
+        let role = workspace_id
+            .filter(|id| *id != PLATFORM)
+            .and_then(|id| operator.roles.iter().find(|role| role.workspace_id() == Some(id)))
+            .ok_or(Error::NotFound("workspace"))?;
+        let reach = Reach::Workspace(role.stored_workspace_id().to_owned());
+        let workspace = self.kernel.storage.workspace(&reach, role.stored_workspace_id()).await?;
+        let workspace = workspace.ok_or(Error::NotFound("workspace"))?;
+        if workspace.suspended_at.is_some() {
+            return Err(Error::Denied(
+                "the workspace is suspended: ask a platform administrator to make it active again".to_owned(),
+            ));
+        }
+        Ok(caller(reach, role))
+    }
+}

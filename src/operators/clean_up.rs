@@ -1,0 +1,26 @@
+//! Deletes what has ended: sessions, setup links, states, and networks that nobody signs in from any more.
+
+use super::Operators;
+use super::sessions::IDLE_SECONDS;
+use crate::kernel::Error;
+
+/// For how long a network stays known after a sign-in from it, in seconds: 180 days.
+const NETWORK_KEPT: i64 = 180 * 86_400;
+/// How many rows are deleted at once.
+const BATCH: u32 = 500;
+
+impl Operators {
+    /// Deletes, in small batches, what has ended.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]; what was deleted before it stays deleted.
+    pub(crate) async fn clean_up(&self) -> Result<(), Error> {
+        let (storage, now) = (&self.kernel.storage, self.kernel.clock.now());
+        let full = u64::from(BATCH);
+        while storage.purge_sessions(now, now - IDLE_SECONDS, BATCH).await? >= full {}
+        while storage.purge_setup_links(now, BATCH).await? >= full {}
+        while storage.purge_states(now, BATCH).await? >= full {}
+        while storage.purge_networks(now - NETWORK_KEPT, BATCH).await? >= full {}
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! Audits refused sign-ins: one entry an account, network and ten minutes, which says how many it counts, and at most sixty
+//! entries a minute in all, so that an attacker cannot fill the audit trail.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::json;
+
+use super::{Operators, Source};
+use crate::kernel::{Caller, Error};
+use crate::ledger::Subject;
+use crate::model::audit::{Action, Actor};
+use crate::model::clock::UnixSeconds;
+use crate::model::operator::{Way, network};
+use crate::model::reach::Reach;
+
+/// For how long one entry counts for what follows, in seconds.
+const WINDOW: i64 = 600;
+/// How many entries are written in a minute.
+const A_MINUTE: u32 = 60;
+/// How many accounts and networks are remembered.
+const KEYS: usize = 4096;
+
+/// The name of what is no account.
+const UNKNOWN: &str = "unknown";
+
+/// What was refused since the last entry of each account and network.
+#[derive(Debug, Default)]
+pub(super) struct Refusals(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    by_key: HashMap<(String, String), Since>,
+    minute: i64,
+    written: u32,
+}
+
+#[derive(Debug)]
+struct Since {
+    began: UnixSeconds,
+    uncounted: u32,
+}
+
+impl Refusals {
+    /// Counts a refusal. How many an entry counts, if one is due.
+    fn count(&self, account: &str, network: &str, now: UnixSeconds) -> Option<u32> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.minute != now.div_euclid(60) {
+            (state.minute, state.written) = (now.div_euclid(60), 0);
+        }
+        let may_write = state.written < A_MINUTE;
+        if state.by_key.len() >= KEYS {
+            state.by_key.retain(|_, since| now - since.began < WINDOW);
+        }
+        let is_full = state.by_key.len() >= KEYS;
+        let key = (account.to_owned(), network.to_owned());
+        let counted = match state.by_key.get_mut(&key) {
+            Some(since) => {
+                since.uncounted = since.uncounted.saturating_add(1);
+                if now - since.began < WINDOW || !may_write {
+                    return None;
+                }
+                since.began = now;
+                std::mem::take(&mut since.uncounted)
+            }
+            None if is_full => return None,
+            None if !may_write => {
+                state.by_key.insert(key, Since { began: now - WINDOW, uncounted: 1 });
+                return None;
+            }
+            None => {
+                state.by_key.insert(key, Since { began: now, uncounted: 0 });
+                1
+            }
+        };
+        state.written += 1;
+        Some(counted)
+    }
+}
+
+impl Operators {
+    /// Writes the audit event of a refused sign-in, if one is due. `operator_id` is the account it was for, if there is
+    /// one; `reason` is for the audit trail only, never for who was refused.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn sign_in_refused(
+        &self,
+        operator_id: Option<&str>,
+        way: Way,
+        reason: &'static str,
+        source: &Source,
+    ) -> Result<(), Error> {
+        let network = source.ip.map(network).unwrap_or_default();
+        let account = operator_id.unwrap_or(UNKNOWN);
+        let Some(count) = self.refusals.count(account, &network, self.kernel.clock.now()) else {
+            return Ok(());
+        };
+        let actor = Actor { name: UNKNOWN.to_owned(), ..source.actor(account) };
+        let caller = Caller { reach: Reach::Platform, permissions: Vec::new(), actor, client_id: None };
+        let detail = json!({"way": way.as_str(), "reason": reason, "network": network, "count": count});
+        let mut tx = self.kernel.storage.begin().await?;
+        self.ledger
+            .audit(&mut tx, &caller, Action::SignInRefused, Subject::platform(account), detail)
+            .await?;
+        self.ledger.commit(tx).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_entry_an_account_network_and_ten_minutes() {
+        let refusals = Refusals::default();
+        let counts: Vec<_> = [("a", 0), ("a", 1), ("b", 1), ("a", 599), ("a", 600), ("a", 601), ("b", 2_000)]
+            .map(|(account, now)| refusals.count(account, "10.0.0.0/24", now))
+            .to_vec();
+        assert_eq!(counts, [Some(1), None, Some(1), None, Some(3), None, Some(1)]);
+    }
+
+    #[test]
+    fn a_flood_writes_sixty_entries_a_minute_and_counts_the_rest() {
+        let refusals = Refusals::default();
+        let written = (0..1_000).filter(|number| refusals.count(&number.to_string(), "", 30).is_some());
+        assert_eq!(written.count(), 60);
+        assert_eq!(refusals.count("61", "", 61), Some(2));
+        for number in 0..10_000 {
+            refusals.count(&number.to_string(), "", 62);
+        }
+        assert!(refusals.0.lock().unwrap().by_key.len() <= KEYS);
+    }
+}

@@ -1,0 +1,38 @@
+//! What one step of a sign-in leaves for the next: challenges, OpenID Connect states, an authenticator app that is not yet
+//! confirmed. Sealed, short-lived, and taken once.
+
+use zeroize::Zeroizing;
+
+use super::{Operators, tokens};
+use crate::kernel::Error;
+
+impl Operators {
+    /// Keeps `state` for `seconds`. Returns the name by which it is taken, 256 random bits as base64url.
+    ///
+    /// # Errors
+    /// [`Error::Storage`], [`Error::Crypto`].
+    pub async fn new_state(
+        &self,
+        purpose: &str,
+        state: &[u8],
+        seconds: i64,
+    ) -> Result<Zeroizing<String>, Error> {
+        let name = tokens::new(&self.kernel)?;
+        let hash = tokens::hash(name.as_bytes());
+        let sealed = self.kernel.subkeys.seal_state(&self.kernel.random, purpose, &hash, state)?;
+        let expires_at = self.kernel.clock.now().saturating_add(seconds);
+        self.kernel.storage.put_state(&hash, purpose, &sealed, expires_at).await?;
+        Ok(name)
+    }
+
+    /// Takes the state of that purpose and name; nobody gets it again. `None` if there is none, or it expired.
+    ///
+    /// # Errors
+    /// [`Error::Storage`], [`Error::Crypto`].
+    pub async fn take_state(&self, purpose: &str, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+        let Some(hash) = tokens::hash_of(name) else { return Ok(None) };
+        let taken = self.kernel.storage.take_state(&hash, purpose, self.kernel.clock.now()).await?;
+        let Some(sealed) = taken else { return Ok(None) };
+        Ok(Some(self.kernel.subkeys.open_state(purpose, &hash, &sealed)?))
+    }
+}

@@ -1,0 +1,139 @@
+//! Slows failed sign-ins per account and network. In memory, so each process counts for itself.
+//!
+//! People who sign in from a network that they have signed in from before are never locked out: the right answer always passes
+//! there, whatever others do. From elsewhere too many attempts are refused, right or wrong. An address without an operator
+//! is treated like any other.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::clock::{Clock as GovernorClock, Reference as _};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use crate::model::clock::Clock;
+
+/// Accounts that share a bucket share its limit.
+const BUCKETS: u64 = 1 << 16;
+
+/// So many at once, and as many again in a minute, for an account from one network.
+const FROM_A_NETWORK: Quota = Quota::per_minute(at_once(10));
+/// So many at once and in an hour, for an account from all networks together.
+const FROM_ANYWHERE: Quota = Quota::per_hour(at_once(100));
+/// Codes of an authenticator app after the right password: five at once, then one a minute. At that pace the million codes,
+/// three of which are right at any time, take months to guess.
+const CODES: Quota = Quota::per_minute(at_once(1)).allow_burst(at_once(5));
+
+const fn at_once(number: u32) -> NonZeroU32 {
+    match NonZeroU32::new(number) {
+        Some(number) => number,
+        None => NonZeroU32::MIN,
+    }
+}
+
+/// Our clock as the limiter needs it.
+#[derive(Debug, Clone)]
+struct Ticks(Arc<dyn Clock>);
+
+impl GovernorClock for Ticks {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        let millis = u64::try_from(self.0.now_millis()).unwrap_or(0);
+        Nanos::from(Duration::from_millis(millis))
+    }
+}
+
+type Limiter = RateLimiter<u64, DashMapStateStore<u64>, Ticks, NoOpMiddleware<Nanos>>;
+
+/// Counts attempts.
+pub(super) struct Throttle {
+    from_a_network: Limiter,
+    from_anywhere: Limiter,
+    codes: Limiter,
+    ticks: Ticks,
+    hasher: RandomState,
+}
+
+impl std::fmt::Debug for Throttle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Throttle").finish_non_exhaustive()
+    }
+}
+
+impl Throttle {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        let ticks = Ticks(clock);
+        let limiter = |quota| Limiter::new(quota, DashMapStateStore::default(), ticks.clone());
+        Self {
+            from_a_network: limiter(FROM_A_NETWORK),
+            from_anywhere: limiter(FROM_ANYWHERE),
+            codes: limiter(CODES),
+            hasher: RandomState::new(),
+            ticks,
+        }
+    }
+
+    /// Counts an attempt for an account from a network. How many seconds to wait, after too many.
+    pub(super) fn attempt(&self, account: &str, network: &str) -> Option<u32> {
+        let here = self.wait(&self.from_a_network, &(account, network));
+        let anywhere = self.wait(&self.from_anywhere, &account);
+        here.max(anywhere)
+    }
+
+    /// Counts an attempt with a code for an operator. How many seconds to wait, after too many.
+    pub(super) fn code(&self, operator_id: &str) -> Option<u32> {
+        self.wait(&self.codes, &operator_id)
+    }
+
+    fn wait(&self, limiter: &Limiter, key: &impl std::hash::Hash) -> Option<u32> {
+        let bucket = self.hasher.hash_one(key) % BUCKETS;
+        let until = limiter.check_key(&bucket).err()?.earliest_possible();
+        let wait = Duration::from(until.duration_since(self.ticks.now()));
+        Some(u32::try_from(wait.as_secs().saturating_add(1)).unwrap_or(u32::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::clock::ManualClock;
+
+    #[test]
+    fn attempts_run_out_by_account_and_network_and_come_back() {
+        let clock = Arc::new(ManualClock::at(1_790_000_000));
+        let throttle = Throttle::new(clock.clone());
+        for _ in 0..10 {
+            assert_eq!(throttle.attempt("a", "203.0.113.0/24"), None);
+        }
+        assert!(throttle.attempt("a", "203.0.113.0/24").is_some_and(|seconds| (1..=60).contains(&seconds)));
+        assert_eq!(throttle.attempt("a", "198.51.100.0/24"), None);
+        assert_eq!(throttle.attempt("b", "203.0.113.0/24"), None);
+        clock.advance(60);
+        assert_eq!(throttle.attempt("a", "203.0.113.0/24"), None);
+    }
+
+    #[test]
+    fn an_account_is_slowed_for_all_networks_together() {
+        let throttle = Throttle::new(Arc::new(ManualClock::at(1_790_000_000)));
+        let slowed =
+            (0..120).filter(|number| throttle.attempt("a", &format!("10.0.{number}.0/24")).is_some());
+        assert_eq!(slowed.count(), 20);
+    }
+
+    #[test]
+    fn codes_cannot_be_guessed_in_time() {
+        let clock = Arc::new(ManualClock::at(1_790_000_000));
+        let throttle = Throttle::new(clock.clone());
+        let mut tried = 0;
+        for _ in 0..24 * 60 {
+            tried += usize::from(throttle.code("op").is_none()) + usize::from(throttle.code("op").is_none());
+            clock.advance(60);
+        }
+        assert!(tried < 24 * 60 + 10, "{tried} in a day");
+    }
+}

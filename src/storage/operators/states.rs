@@ -1,0 +1,42 @@
+//! What one step of a sign-in leaves for the next: rows of `operator_states`. Reading one deletes it, so that it serves once.
+
+use crate::storage::engine::{on_write, statements};
+use crate::storage::{Storage, StorageError};
+
+statements! {
+    INSERT = "INSERT INTO operator_states (state_hash, purpose, sealed, expires_at) VALUES ($1, $2, $3, $4)";
+    TAKE = "DELETE FROM operator_states WHERE state_hash = $1 AND purpose = $2 AND expires_at > $3 RETURNING sealed";
+    PURGE = "DELETE FROM operator_states WHERE state_hash IN
+        (SELECT state_hash FROM operator_states WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
+}
+
+impl Storage {
+    /// Keeps a state until `expires_at`.
+    pub async fn put_state(
+        &self,
+        state_hash: &[u8],
+        purpose: &str,
+        sealed: &[u8],
+        expires_at: i64,
+    ) -> Result<(), StorageError> {
+        on_write!(self, pool => sqlx::query(INSERT)
+            .bind(state_hash).bind(purpose).bind(sealed).bind(expires_at).execute(pool).await.map(|_| ()))
+    }
+
+    /// Takes a state of that purpose, if it has not expired at `now`. One of several that ask gets it.
+    pub async fn take_state(
+        &self,
+        state_hash: &[u8],
+        purpose: &str,
+        now: i64,
+    ) -> Result<Option<Vec<u8>>, StorageError> {
+        on_write!(self, pool => sqlx::query_scalar(TAKE)
+            .bind(state_hash).bind(purpose).bind(now).fetch_optional(pool).await)
+    }
+
+    /// Deletes up to `limit` states that have expired at `now`. Returns how many.
+    pub async fn purge_states(&self, now: i64, limit: u32) -> Result<u64, StorageError> {
+        on_write!(self, pool => sqlx::query(PURGE)
+            .bind(now).bind(i64::from(limit)).execute(pool).await.map(|done| done.rows_affected()))
+    }
+}

@@ -1,0 +1,108 @@
+//! Operators whose roles a sign-in provider says.
+
+use mintmark::kernel::{Error, Precondition};
+use mintmark::model::member::Member;
+use mintmark::model::operator::{Role, Way};
+use mintmark::operators::{Claims, ClaimsCheck, OperatorChange, WayIn};
+
+use super::{acme_admin, audited, created, here, signed_in, staffed};
+use crate::services::admin;
+use crate::support::{Engine, on_both_engines};
+
+on_both_engines!(
+    an_operator_is_created_and_their_roles_follow_the_claims,
+    claims_without_a_role_or_with_the_address_of_another_are_refused,
+    who_was_linked_by_hand_keeps_their_roles,
+);
+
+fn claims<'a>(subject: &'a str, email: &'a str, roles: &'a [String]) -> Claims<'a> {
+    Claims {
+        provider: "corp",
+        issuer: "https://login.example",
+        subject,
+        email: Some(email),
+        name: Some("Ann"),
+        roles,
+    }
+}
+
+fn values(roles: &[&str]) -> Vec<String> {
+    roles.iter().map(|&role| role.to_owned()).collect()
+}
+
+async fn an_operator_is_created_and_their_roles_follow_the_claims(engine: Engine) {
+    let (_place, services) = staffed(engine).await;
+    let operators = &services.operators;
+    let first = values(&["workspace_viewer:acme", "workspace_viewer:none", "platform_admin:acme", "other"]);
+    let check = operators.operator_of_claims(&claims("s", "a@acme.example", &first), &here()).await.unwrap();
+    let ClaimsCheck::SignedIn(signed_in) = check else { panic!("{check:?}") };
+    let id = signed_in.operator_id().to_owned();
+    let found = operators.operator(&admin(), &id).await.unwrap();
+    assert_eq!(found.roles, [Role::WorkspaceViewer("acme".to_owned())]);
+    assert_eq!((found.role_source.as_deref(), found.name.as_str()), (Some("oidc:corp"), "Ann"));
+    assert_eq!(found.sign_in, [Way::Oidc]);
+    let session = operators.start_session(&signed_in, &here()).await.unwrap().unwrap();
+    let same = operators.operator_of_claims(&claims("s", "new@acme.example", &first), &here()).await.unwrap();
+    assert!(matches!(same, ClaimsCheck::SignedIn(_)), "{same:?}");
+    assert!(operators.session(&session.cookie).await.unwrap().is_some());
+    let second = values(&["platform_admin"]);
+    let raised =
+        operators.operator_of_claims(&claims("s", "a@acme.example", &second), &here()).await.unwrap();
+    assert!(matches!(raised, ClaimsCheck::SignedIn(by) if by.operator_id() == id));
+    assert_eq!(operators.operator(&admin(), &id).await.unwrap().roles, [Role::PlatformAdmin]);
+    assert!(operators.session(&session.cookie).await.unwrap().is_none(), "other roles end sessions");
+    let change = OperatorChange { roles: Member::Value(acme_admin()), ..OperatorChange::default() };
+    let refused = operators.change_operator(&admin(), &id, &Precondition::None, &change).await;
+    assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
+    let renamed = OperatorChange { name: Member::Value("B".to_owned()), ..OperatorChange::default() };
+    operators.change_operator(&admin(), &id, &Precondition::None, &renamed).await.unwrap();
+    let created = audited(&services, "operator.created").await;
+    assert_eq!((created[0].0.as_str(), created[0].1.as_str()), ("oidc:corp", id.as_str()));
+}
+
+async fn claims_without_a_role_or_with_the_address_of_another_are_refused(engine: Engine) {
+    let (_place, services) = staffed(engine).await;
+    let operators = &services.operators;
+    created(&services, "a@acme.example", acme_admin()).await;
+    let (none, some) =
+        (values(&["admin", "workspace_admin", "workspace_admin:none"]), values(&["platform_admin"]));
+    let no_email = Claims { email: None, ..claims("s", "", &some) };
+    for (claims, expected) in [
+        (claims("s", "s@acme.example", &none), ClaimsCheck::NoRole),
+        (claims("s", "s@acme.example", &[]), ClaimsCheck::NoRole),
+        (claims("s", "A@ACME.example", &some), ClaimsCheck::EmailTaken),
+        (claims("s", "not an address", &some), ClaimsCheck::NoEmail),
+        (no_email, ClaimsCheck::NoEmail),
+    ] {
+        assert_eq!(operators.operator_of_claims(&claims, &here()).await.unwrap(), expected, "{claims:?}");
+    }
+    let viewer = values(&["workspace_viewer:acme"]);
+    let check = operators.operator_of_claims(&claims("t", "t@acme.example", &viewer), &here()).await.unwrap();
+    let ClaimsCheck::SignedIn(signed_in) = check else { panic!("{check:?}") };
+    let disabled =
+        OperatorChange { status: Member::Value("disabled".to_owned()), ..OperatorChange::default() };
+    operators
+        .change_operator(&admin(), signed_in.operator_id(), &Precondition::None, &disabled)
+        .await
+        .unwrap();
+    let check = operators.operator_of_claims(&claims("t", "t@acme.example", &some), &here()).await.unwrap();
+    assert_eq!(check, ClaimsCheck::Disabled);
+}
+
+async fn who_was_linked_by_hand_keeps_their_roles(engine: Engine) {
+    let (_place, services) = staffed(engine).await;
+    let operators = &services.operators;
+    let session = signed_in(&services, "a@acme.example", acme_admin(), 1).await.session;
+    let account = WayIn::Identity {
+        issuer: "https://login.example".to_owned(),
+        subject: "s".to_owned(),
+        provider: "corp".to_owned(),
+    };
+    operators.add_way_in(&session, account, &here()).await.unwrap();
+    let admin_role = values(&["platform_admin"]);
+    let check =
+        operators.operator_of_claims(&claims("s", "x@acme.example", &admin_role), &here()).await.unwrap();
+    assert!(matches!(check, ClaimsCheck::SignedIn(_)), "{check:?}");
+    let found = operators.operator(&admin(), &session.operator.operator_id).await.unwrap();
+    assert_eq!(found.roles, acme_admin());
+}

@@ -1,0 +1,33 @@
+//! What one step of a sign-in leaves for the next.
+
+use super::staffed;
+use crate::storage::samples::NOW;
+use crate::support::{Engine, on_both_engines};
+
+on_both_engines!(a_state_is_taken_once, of_many_who_take_a_state_one_gets_it, expired_states_go);
+
+async fn a_state_is_taken_once(engine: Engine) {
+    let (_database, storage) = staffed(engine).await;
+    storage.put_state(b"hash", "oidc", b"sealed", NOW + 10).await.unwrap();
+    assert_eq!(storage.take_state(b"hash", "totp", NOW).await.unwrap(), None, "of another purpose");
+    assert_eq!(storage.take_state(b"other", "oidc", NOW).await.unwrap(), None);
+    assert_eq!(storage.take_state(b"hash", "oidc", NOW + 10).await.unwrap(), None, "expired");
+    assert_eq!(storage.take_state(b"hash", "oidc", NOW + 9).await.unwrap(), Some(b"sealed".to_vec()));
+    assert_eq!(storage.take_state(b"hash", "oidc", NOW + 9).await.unwrap(), None);
+}
+
+async fn of_many_who_take_a_state_one_gets_it(engine: Engine) {
+    let (_database, storage) = staffed(engine).await;
+    storage.put_state(b"hash", "oidc", b"sealed", NOW + 10).await.unwrap();
+    let taken =
+        futures_util::future::join_all((0..8).map(|_| storage.take_state(b"hash", "oidc", NOW))).await;
+    assert_eq!(taken.into_iter().filter(|taken| taken.as_ref().unwrap().is_some()).count(), 1);
+}
+
+async fn expired_states_go(engine: Engine) {
+    let (_database, storage) = staffed(engine).await;
+    storage.put_state(b"a", "oidc", b"sealed", NOW + 10).await.unwrap();
+    storage.put_state(b"b", "oidc", b"sealed", NOW + 20).await.unwrap();
+    assert_eq!(storage.purge_states(NOW + 10, 10).await.unwrap(), 1);
+    assert!(storage.take_state(b"b", "oidc", NOW + 10).await.unwrap().is_some());
+}
