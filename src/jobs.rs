@@ -48,7 +48,7 @@ pub async fn follow_changes(services: Arc<Services>) {
 }
 
 /// Checks every few seconds that writing works, for `/readyz` and for the log.
-pub async fn see_that_writing_works(services: Arc<Services>) {
+pub async fn check_writing(services: Arc<Services>) {
     let mut ticks = every(Duration::from_millis(BEAT_MILLIS));
     let mut failing = false;
     loop {

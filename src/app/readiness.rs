@@ -1,19 +1,19 @@
 //! The checks of `/readyz`: whether this process can serve requests now, as far as its jobs know. They do not use the
 //! database, so that probes do not hang with it or put load on it.
 
-use crate::ledger::Unwell;
+use crate::ledger::NotReady;
 use crate::services::Services;
 use crate::telemetry::health::{Check, Checks};
 
 /// Checks the database, its schema and the signing keys.
 pub(super) fn checks(services: &Services) -> Checks {
-    let storage = match services.ledger.unwell() {
+    let storage = match services.ledger.not_ready() {
         None => Check::pass("the database answers and takes writes"),
-        Some(Unwell::Unanswered) => Check::fail("the database does not answer: see the log"),
+        Some(NotReady::Unanswered) => Check::fail("the database does not answer: see the log"),
         // While changes are not followed, every request is refused.
-        Some(Unwell::Stale) => Check::fail("changes in the database cannot be followed: see the log"),
-        Some(Unwell::NotWritten) => Check::fail("the database takes no writes: see the log"),
-        Some(Unwell::WriterTaken) => {
+        Some(NotReady::Stale) => Check::fail("changes in the database cannot be followed: see the log"),
+        Some(NotReady::NotWritten) => Check::fail("the database takes no writes: see the log"),
+        Some(NotReady::WriterTaken) => {
             Check::fail("another process has been writing to the database for too long: see the log")
         }
     };

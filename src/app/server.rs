@@ -56,7 +56,7 @@ impl App {
         let services = &self.core.services;
         let mut background = JoinSet::new();
         background.spawn(jobs::follow_changes(Arc::clone(services)));
-        background.spawn(jobs::see_that_writing_works(Arc::clone(services)));
+        background.spawn(jobs::check_writing(Arc::clone(services)));
         background.spawn(jobs::record_tokens(Arc::clone(services)));
         background.spawn(jobs::apply_due_changes(Arc::clone(services)));
         background.spawn(jobs::housekeeping(Arc::clone(services)));
@@ -81,7 +81,7 @@ impl App {
         if let Err(error) = services.write_last_used().await {
             tracing::warn!(%error, "the last uses of secrets and tokens could not be written");
         }
-        if let Err(error) = services.ledger.keep_last_instant().await {
+        if let Err(error) = services.ledger.write_last_instant().await {
             tracing::warn!(%error, "the time of this stop could not be written");
         }
         services.close().await;

@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_read_plainly() {
+    fn values_are_readable() {
         for (name, value, text) in [
             ("description", json!(null), "-"),
             ("expires_at", json!(null), "never"),

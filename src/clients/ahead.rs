@@ -22,7 +22,7 @@ const ROUNDS: u32 = 3;
 
 /// What was done before a change.
 #[derive(Debug, Default)]
-pub(crate) struct Ahead {
+pub(crate) struct EndedBefore {
     /// How many live tokens were revoked.
     pub(crate) revoked: usize,
     rounds: u32,
@@ -35,14 +35,14 @@ impl Clients {
         &self,
         caller: &Caller,
         client_id: &str,
-        ahead: &mut Ahead,
+        ahead: &mut EndedBefore,
         check: impl Fn(&ApiClient) -> Result<(), Error>,
     ) -> Result<(Tx, ApiClient), Error> {
         loop {
             let mut tx = self.kernel.storage.begin().await?;
             let client = lock_client(&mut tx, &caller.reach, client_id).await?;
             check(&client)?;
-            if let Some(tx) = self.with_few_to_end(tx, caller, &client, Ending::All, ahead).await? {
+            if let Some(tx) = self.ending_few_tokens(tx, caller, &client, Ending::All, ahead).await? {
                 return Ok((tx, client));
             }
         }
@@ -50,13 +50,13 @@ impl Clients {
 
     /// Returns the transaction of a change that ends few tokens of a locked client. If the change ends many, rolls back and
     /// ends them first; then the caller starts again.
-    pub(crate) async fn with_few_to_end(
+    pub(crate) async fn ending_few_tokens(
         &self,
         mut tx: Tx,
         caller: &Caller,
         client: &ApiClient,
         ending: Ending<'_>,
-        ahead: &mut Ahead,
+        ahead: &mut EndedBefore,
     ) -> Result<Option<Tx>, Error> {
         let now = self.kernel.clock.now();
         let client_id = &client.client_id;

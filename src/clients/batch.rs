@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::batch_request::{BATCH_MAX, BatchChange, Selected};
 use super::context::RelatedRecords;
 use super::locking::{hold_workspace, lock_client};
-use super::update::Withdrawn;
+use super::update::EndedTokens;
 use super::{API_CLIENT, Clients};
 use crate::kernel::{Error, Manager};
 use crate::model::client::ApiClient;
@@ -95,7 +95,7 @@ impl Clients {
         let judged = self.judge_all(caller, &locked, &related, selected, wanted)?;
         let mut revoking = 0;
         for Judged { before, after, .. } in &judged {
-            revoking += count_withdrawn(&mut tx, before, after, now).await?;
+            revoking += count_ended_tokens(&mut tx, before, after, now).await?;
             if revoking > REVOKED_MAX {
                 return Err(Error::Conflict(format!(
                     "the batch would revoke more than {REVOKED_MAX} tokens: change {} by a PATCH of its own",
@@ -238,16 +238,16 @@ impl Clients {
 }
 
 /// How many live recorded tokens a change would revoke.
-async fn count_withdrawn(
+async fn count_ended_tokens(
     tx: &mut Tx,
     before: &ApiClient,
     after: &ApiClient,
     now: UnixSeconds,
 ) -> Result<i64, Error> {
-    Ok(match Withdrawn::by(before, after) {
-        Withdrawn::Nothing | Withdrawn::Stateless => 0,
-        Withdrawn::All => tx.count_live_tokens(&before.client_id, now).await?,
-        Withdrawn::Scopes(scopes) => tx.count_tokens_with_scopes(&before.client_id, &scopes, now).await?,
+    Ok(match EndedTokens::by(before, after) {
+        EndedTokens::Nothing | EndedTokens::Stateless => 0,
+        EndedTokens::All => tx.count_live_tokens(&before.client_id, now).await?,
+        EndedTokens::Scopes(scopes) => tx.count_tokens_with_scopes(&before.client_id, &scopes, now).await?,
     })
 }
 

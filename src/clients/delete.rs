@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Clients;
-use super::ahead::Ahead;
+use super::ahead::EndedBefore;
 use super::generations::mark_revoked;
 use crate::kernel::{Error, Manager, Precondition};
 use crate::ledger::Subject;
@@ -23,7 +23,7 @@ impl Clients {
         client_id: &str,
         expected: &Precondition,
     ) -> Result<(), Error> {
-        let mut ahead = Ahead::default();
+        let mut ahead = EndedBefore::default();
         let check = |client: &ApiClient| expected.check(client.version);
         let (mut tx, client) = self.lock_to_revoke_all(caller, client_id, &mut ahead, check).await?;
         let now = self.kernel.clock.now();

@@ -131,7 +131,7 @@ impl Clients {
     }
 
     /// Makes the slots of every client of a workspace say whether they are suspended. A few clients share a transaction, so
-    /// that nobody waits long behind them; what is interrupted is done by [`Clients::update_slots_left_behind`].
+    /// that nobody waits long behind them; what is interrupted is done by [`Clients::update_outdated_slots`].
     ///
     /// # Errors
     /// [`Error::Storage`]; what was done before it stays.
@@ -163,9 +163,9 @@ impl Clients {
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub(crate) async fn update_slots_left_behind(&self) -> Result<(), Error> {
+    pub(crate) async fn update_outdated_slots(&self) -> Result<(), Error> {
         let now = self.kernel.clock.now();
-        for workspace_id in self.kernel.storage.workspaces_left_behind(now).await? {
+        for workspace_id in self.kernel.storage.workspaces_with_outdated_slots(now).await? {
             self.update_slots_of_workspace(&workspace_id).await?;
         }
         Ok(())

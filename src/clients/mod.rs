@@ -29,7 +29,7 @@ use crate::kernel::Kernel;
 use crate::ledger::Ledger;
 use crate::model::grant::Offer;
 
-pub(crate) use ahead::{Ahead, ENDED_AT_ONCE};
+pub(crate) use ahead::{ENDED_AT_ONCE, EndedBefore};
 pub use batch::{Batch, BatchedClient};
 pub use batch_request::BatchChange;
 pub(crate) use cache::CredentialCache;

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::ahead::Ahead;
+use super::ahead::EndedBefore;
 use super::change::future;
 use super::dto::in_the_clear;
 use super::update::mark_changed;
@@ -62,7 +62,7 @@ impl Clients {
         wanted: &NewSecret,
         save: Option<SaveReply<'_, CreatedSecret>>,
     ) -> Result<CreatedSecret, Error> {
-        let mut ahead = Ahead::default();
+        let mut ahead = EndedBefore::default();
         let (mut tx, mut client) = if wanted.revoke_tokens == Some(true) {
             let check = |client: &ApiClient| {
                 caller.must_not_step_up(&client.permissions)?;
@@ -128,7 +128,7 @@ impl Clients {
         page: &Page,
     ) -> Result<Items<ClientSecret>, Error> {
         let secrets = self.client(caller, client_id).await?.secrets;
-        Ok(Items::cut_whole(secrets, page, |secret| secret.secret_id.clone()))
+        Ok(Items::of_whole_list(secrets, page, |secret| secret.secret_id.clone()))
     }
 
     /// A live secret of a client within reach.

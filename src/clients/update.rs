@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::ahead::Ahead;
+use super::ahead::EndedBefore;
 use super::change::ClientChange;
 use super::context::{RelatedRecords, RuleContext};
 use super::dto::ClientSettings;
@@ -58,10 +58,10 @@ impl Clients {
         expected: &Precondition,
         change: &ClientChange,
     ) -> Result<ChangedClient, Error> {
-        let mut ahead = Ahead::default();
+        let mut ahead = EndedBefore::default();
         let Judged { mut tx, workspace, before, mut after } = loop {
             let judged = self.lock_and_judge(caller, client_id, expected, change).await?;
-            if let Some(judged) = self.with_few_withdrawn(caller, judged, &mut ahead).await? {
+            if let Some(judged) = self.change_ending_few_tokens(caller, judged, &mut ahead).await? {
                 break judged;
             }
         };
@@ -103,26 +103,26 @@ impl Clients {
 
     /// Returns a change that ends few tokens. If it ends many, rolls back and ends them first; then the change has to be
     /// checked again.
-    async fn with_few_withdrawn(
+    async fn change_ending_few_tokens(
         &self,
         caller: &Caller,
         judged: Judged,
-        ahead: &mut Ahead,
+        ahead: &mut EndedBefore,
     ) -> Result<Option<Judged>, Error> {
         let Judged { mut tx, workspace, before, after } = judged;
-        let withdrawn = Withdrawn::by(&before, &after);
+        let ended = EndedTokens::by(&before, &after);
         let mut endings = Vec::new();
-        match &withdrawn {
-            Withdrawn::Nothing | Withdrawn::Stateless => {}
-            Withdrawn::Scopes(scopes) => endings.push(Ending::WithScopes(scopes)),
-            Withdrawn::All => endings.push(Ending::All),
+        match &ended {
+            EndedTokens::Nothing | EndedTokens::Stateless => {}
+            EndedTokens::Scopes(scopes) => endings.push(Ending::WithScopes(scopes)),
+            EndedTokens::All => endings.push(Ending::All),
         }
         // Tokens beyond the number end with the next token, but many of them should not end in one transaction.
         if let (ActiveTokens::Many, ActiveTokens::AtMost(max)) = (before.active_tokens, after.active_tokens) {
             endings.push(Ending::Beyond(max));
         }
         for ending in endings {
-            match self.with_few_to_end(tx, caller, &before, ending, ahead).await? {
+            match self.ending_few_tokens(tx, caller, &before, ending, ahead).await? {
                 Some(same) => tx = same,
                 None => return Ok(None),
             }
@@ -158,7 +158,7 @@ impl Clients {
         ahead: usize,
         now: UnixSeconds,
     ) -> Result<Option<usize>, Error> {
-        let revoked_tokens = self.revoke_withdrawn(tx, before, after, now).await?;
+        let revoked_tokens = self.revoke_ended_tokens(tx, before, after, now).await?;
         let revoked_tokens = revoked_tokens.map(|revoked| revoked + ahead);
         self.update_slots(tx, after, workspace.suspended_at.is_some(), now).await?;
         mark_changed(after, now);
@@ -168,23 +168,23 @@ impl Clients {
 
     /// Revokes the tokens that carry what a change removes. Returns how many recorded ones it revoked; `None` if the change
     /// removes nothing.
-    async fn revoke_withdrawn(
+    async fn revoke_ended_tokens(
         &self,
         tx: &mut Tx,
         before: &ApiClient,
         after: &mut ApiClient,
         now: UnixSeconds,
     ) -> Result<Option<usize>, Error> {
-        match Withdrawn::by(before, after) {
-            Withdrawn::Nothing => Ok(None),
-            Withdrawn::All => Ok(Some(self.revoke_all_tokens(tx, after, now).await?)),
-            Withdrawn::Stateless => {
+        match EndedTokens::by(before, after) {
+            EndedTokens::Nothing => Ok(None),
+            EndedTokens::All => Ok(Some(self.revoke_all_tokens(tx, after, now).await?)),
+            EndedTokens::Stateless => {
                 self.new_generation(tx, after, now).await?;
                 Ok(Some(0))
             }
-            Withdrawn::Scopes(withdrawn) => {
+            EndedTokens::Scopes(scopes) => {
                 self.new_generation(tx, after, now).await?;
-                let revoked = tx.revoke_tokens_with_scopes(&after.client_id, &withdrawn, now).await?;
+                let revoked = tx.revoke_tokens_with_scopes(&after.client_id, &scopes, now).await?;
                 Ok(Some(mark_revoked(tx, &revoked).await?))
             }
         }
@@ -273,7 +273,7 @@ pub(super) fn mark_changed(client: &mut ApiClient, now: UnixSeconds) {
 
 /// Which tokens of a client a change ends.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Withdrawn<'a> {
+pub(super) enum EndedTokens<'a> {
     Nothing,
     /// Stateless tokens, which cannot be counted. Recorded ones are, when the next token is issued.
     Stateless,
@@ -283,7 +283,7 @@ pub(super) enum Withdrawn<'a> {
     All,
 }
 
-impl<'a> Withdrawn<'a> {
+impl<'a> EndedTokens<'a> {
     pub(super) fn by(before: &'a ApiClient, after: &ApiClient) -> Self {
         let replaces = |client: &ApiClient| matches!(client.active_tokens, ActiveTokens::Replace { .. });
         // From now on one token is active at a time, so all tokens issued before are revoked.

@@ -86,7 +86,7 @@ mod tests {
     use tracing::Level;
 
     #[test]
-    fn libraries_say_little() {
+    fn libraries_log_only_warnings() {
         let targets = "trace".parse::<LogLevel>().unwrap().targets();
         assert!(targets.would_enable("mintmark::keys", &Level::TRACE));
         assert!(targets.would_enable("actix_http::h1", &Level::WARN));

@@ -102,7 +102,7 @@ impl Ledger {
     }
 
     /// The first poll, at start, which has no time limit.
-    pub(super) async fn look_first(&self) -> Result<(), Error> {
+    pub(super) async fn first_poll(&self) -> Result<(), Error> {
         let mut watch = self.follower.watch.lock().await;
         self.ask(&mut watch).await
     }

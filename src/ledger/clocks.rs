@@ -122,7 +122,7 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Error::Clock`].
-    pub(crate) fn clock_must_be_settled(&self) -> Result<(), Error> {
+    pub(crate) fn clock_must_be_trusted(&self) -> Result<(), Error> {
         let clock = self.kernel.clock.as_ref();
         self.clocks.look(clock);
         self.clock_must_agree()?;
@@ -137,6 +137,6 @@ impl Ledger {
 
     /// The last instant to write to the database: none while the clock is doubtful, so that a restart does not hide the leap.
     pub(super) fn instant_to_keep(&self) -> Option<UnixSeconds> {
-        self.clock_must_be_settled().ok().map(|()| self.kernel.clock.now())
+        self.clock_must_be_trusted().ok().map(|()| self.kernel.clock.now())
     }
 }

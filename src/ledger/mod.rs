@@ -21,7 +21,7 @@ pub use change_follower::{Confirmed, Freshness, POLL_MILLIS};
 pub use clocks::SKEW_MAX_MILLIS;
 pub use idempotency::{IdempotentRequest, SaveReply, SavedReply};
 pub(crate) use record::{Subject, differences};
-pub use vitals::{BEAT_MILLIS, Unwell};
+pub use vitals::{BEAT_MILLIS, NotReady};
 
 use change_follower::ChangeFollower;
 use clocks::Clocks;
@@ -52,7 +52,7 @@ impl Ledger {
         }
         let ledger = Self { kernel, follower, clocks, vitals, caches };
         // Compares the clock with that of the database before it is used for anything.
-        ledger.look_first().await?;
+        ledger.first_poll().await?;
         Ok(ledger)
     }
 }

@@ -51,7 +51,7 @@ impl Vitals {
 
 /// Why requests cannot be served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unwell {
+pub enum NotReady {
     /// The database was asked what changed, and did not answer.
     Unanswered,
     /// The change counter was not confirmed for too long.
@@ -134,21 +134,21 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub async fn keep_last_instant(&self) -> Result<(), Error> {
+    pub async fn write_last_instant(&self) -> Result<(), Error> {
         Ok(self.kernel.storage.beat(self.instant_to_keep()).await?)
     }
 
     /// Why requests cannot be served now, by the last checks; `None` if they can. Does not use the database.
-    pub fn unwell(&self) -> Option<Unwell> {
+    pub fn not_ready(&self) -> Option<NotReady> {
         let waited = self.kernel.clock.monotonic_millis() - self.vitals.waiting_since.load(Ordering::Acquire);
         if self.follower.last_poll_failed() {
-            Some(Unwell::Unanswered)
+            Some(NotReady::Unanswered)
         } else if matches!(self.freshness_as_known(), Freshness::Stale(_)) {
-            Some(Unwell::Stale)
+            Some(NotReady::Stale)
         } else if self.kernel.storage.writes().last_failed() {
-            Some(Unwell::NotWritten)
+            Some(NotReady::NotWritten)
         } else if waited >= WAIT_MAX_MILLIS {
-            Some(Unwell::WriterTaken)
+            Some(NotReady::WriterTaken)
         } else {
             None
         }

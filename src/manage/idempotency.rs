@@ -50,7 +50,7 @@ impl Reply {
     }
 
     /// The same, saved for tokens that carry at least what that of `caller` does.
-    fn for_equals_of(self, caller: &Caller) -> Self {
+    fn for_same_permissions(self, caller: &Caller) -> Self {
         Self { permissions: caller.permissions.clone(), ..self }
     }
 
@@ -138,8 +138,10 @@ pub async fn once<T>(
     if let Some(reply) = replay(call, services, &named).await? {
         return Ok(reply);
     }
-    let save =
-        SaveReply { request: &named, render: &|made: &T| render(made).for_equals_of(&call.caller).bytes() };
+    let save = SaveReply {
+        request: &named,
+        render: &|made: &T| render(made).for_same_permissions(&call.caller).bytes(),
+    };
     match create(Some(save)).await {
         Ok(made) => Ok(render(&made).response(false)),
         // Another process may have answered the same request in the meantime, and the conflict is with that.

@@ -45,7 +45,7 @@ impl<T> Items<T> {
     }
 
     /// Cuts a page out of the whole list, which is in order of `key`.
-    pub fn cut_whole(mut all: Vec<T>, page: &Page, key: impl Fn(&T) -> String) -> Self {
+    pub fn of_whole_list(mut all: Vec<T>, page: &Page, key: impl Fn(&T) -> String) -> Self {
         let total = page.count.then(|| u64::try_from(all.len()).unwrap_or(u64::MAX));
         if let Some(after) = &page.after {
             all.retain(|item| key(item) > *after);

@@ -100,7 +100,7 @@ impl Signing {
         save: Option<SaveReply<'_, KeyRecord>>,
     ) -> Result<KeyRecord, Error> {
         caller.must_manage_platform("signing keys")?;
-        self.ledger.clock_must_be_settled()?;
+        self.ledger.clock_must_be_trusted()?;
         // Generating or parsing a key takes the processor, so it is done before the transaction begins.
         let (use_for, made) = new.make()?;
         let mut tx = self.kernel.storage.begin().await?;

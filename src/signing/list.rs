@@ -22,7 +22,7 @@ impl Signing {
     pub async fn signing_keys(&self, caller: &Reader, page: &Page) -> Result<Items<KeyRecord>, Error> {
         // There are few keys, and all are read anyway. If the key at which the last page ended is gone, its instant still
         // says where to continue.
-        Ok(Items::cut_whole(self.published_keys(caller).await?, page, place_in_list))
+        Ok(Items::of_whole_list(self.published_keys(caller).await?, page, place_in_list))
     }
 
     /// One published key.

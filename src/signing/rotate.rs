@@ -20,7 +20,7 @@ impl Signing {
     /// # Errors
     /// [`Error::Crypto`], [`Error::Storage`]; then nothing is changed. [`Error::Clock`] while the clock is doubtful.
     pub async fn advance_signing_keys(&self) -> Result<(), Error> {
-        self.ledger.clock_must_be_settled()?;
+        self.ledger.clock_must_be_trusted()?;
         let mut tx = self.kernel.storage.begin().await?;
         let manual = self.take_due_steps(&mut tx, self.kernel.clock.now()).await?;
         self.commit_keys(tx).await?;
@@ -53,7 +53,7 @@ impl Signing {
         now: UnixSeconds,
     ) -> Result<Vec<ManualStep>, Error> {
         tx.serialise_key_changes().await?;
-        if self.ledger.clock_must_be_settled().is_err() {
+        if self.ledger.clock_must_be_trusted().is_err() {
             return Ok(Vec::new());
         }
         let keys = tx.signing_keys().await?;

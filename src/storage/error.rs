@@ -98,7 +98,9 @@ impl From<sqlx::Error> for StorageError {
             }
             sqlx::Error::PoolTimedOut => Self::Stalled("no connection was free".to_owned()),
             sqlx::Error::Io(io) if io.kind() == std::io::ErrorKind::TimedOut => Self::Stalled(io.to_string()),
-            sqlx::Error::Database(db) if is_wait(db.as_ref()) => Self::Stalled(db.message().to_owned()),
+            sqlx::Error::Database(db) if is_lock_timeout(db.as_ref()) => {
+                Self::Stalled(db.message().to_owned())
+            }
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => {
                 Self::Damaged(error.to_string())
             }
@@ -109,7 +111,7 @@ impl From<sqlx::Error> for StorageError {
 
 /// Whether the engine gave up waiting: SQLite for another writer (`SQLITE_BUSY`), PostgreSQL for a lock, or for the end
 /// of a statement (`lock_not_available`, `query_canceled`).
-fn is_wait(error: &dyn sqlx::error::DatabaseError) -> bool {
+fn is_lock_timeout(error: &dyn sqlx::error::DatabaseError) -> bool {
     let Some(code) = error.code() else { return false };
     match error.try_downcast_ref::<sqlx::sqlite::SqliteError>() {
         Some(_) => code.parse::<i64>().is_ok_and(|code| code & 0xff == 5),

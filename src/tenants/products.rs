@@ -29,7 +29,7 @@ impl Tenants {
         };
         let mut products = self.kernel.storage.all_products().await?;
         products.retain(|product| allowed.contains(&product.product));
-        Ok(Items::cut_whole(products, page, |product| product.product.clone()))
+        Ok(Items::of_whole_list(products, page, |product| product.product.clone()))
     }
 
     /// A product the caller may grant.

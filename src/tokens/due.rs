@@ -16,7 +16,7 @@ impl Tokens {
     /// [`Error::Storage`]; what was done before it stays. [`Error::Clock`] while the clock is doubtful: what it would
     /// revoke too early stays revoked.
     pub async fn apply_due_changes(&self) -> Result<(), Error> {
-        self.ledger.clock_must_be_settled()?;
+        self.ledger.clock_must_be_trusted()?;
         let now = self.kernel.clock.now();
         for client_id in self.kernel.storage.clients_with_due_tokens(now, AT_ONCE).await? {
             self.revoke_due_tokens_of(&client_id, now).await?;
@@ -32,7 +32,7 @@ impl Tokens {
     /// # Errors
     /// [`Error::Storage`]; what was done before it stays.
     pub async fn finish_suspensions(&self) -> Result<(), Error> {
-        self.clients.update_slots_left_behind().await
+        self.clients.update_outdated_slots().await
     }
 
     /// In transactions with at most as many tokens as any change ends at once. A client that another transaction has locked

@@ -30,7 +30,7 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    fn replaces_none(&self) -> bool {
+    fn revokes_no_other(&self) -> bool {
         self.active_tokens == ActiveTokens::Many && !self.guard.replaces
     }
 }
@@ -146,7 +146,7 @@ impl Tokens {
     /// Records those that may be issued and whose rows no other transaction holds, with few statements. Returns their ids.
     async fn record_together(&self, group: &[Pending]) -> Result<HashSet<String>, Error> {
         let (free, mut bounded): (Vec<&Pending>, Vec<&Pending>) =
-            group.iter().partition(|pending| pending.replaces_none());
+            group.iter().partition(|pending| pending.revokes_no_other());
         let mut tx = self.kernel.storage.begin().await?;
         let mut recorded = tx.record_tokens(&with_guards(&free), false).await?;
         let alone = tx.record_tokens(&with_guards(&bounded), true).await?;

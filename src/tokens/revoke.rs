@@ -4,7 +4,7 @@ use mintmark_verifier::AccessTokenClaims;
 use serde_json::json;
 
 use super::Tokens;
-use crate::clients::{Ahead, lock_client, mark_revoked};
+use crate::clients::{EndedBefore, lock_client, mark_revoked};
 use crate::kernel::{Caller, Error, Manager};
 use crate::ledger::Subject;
 use crate::model::audit::Action;
@@ -101,7 +101,7 @@ impl Tokens {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Storage`].
     pub async fn revoke_tokens(&self, caller: &Manager, client_id: &str) -> Result<usize, Error> {
-        let mut ahead = Ahead::default();
+        let mut ahead = EndedBefore::default();
         let (mut tx, mut client) =
             self.clients.lock_to_revoke_all(caller, client_id, &mut ahead, |_| Ok(())).await?;
         let revoked = self.clients.revoke_all_tokens(&mut tx, &mut client, self.kernel.clock.now()).await?;

@@ -203,13 +203,13 @@ async fn open_stream(stream: Accepted, certificate: Option<&Certificate>, stop: 
     let tls = tokio::select! {
         biased;
         tls = handshake => tls.ok()?.ok()?,
-        () = no_longer_new(stop) => return None,
+        () = new_connection_timed_out(stop) => return None,
     };
     Some(Io::Tls(Box::new(tls)))
 }
 
 /// Completes when a connection that is still new is not waited for any longer.
-async fn no_longer_new(stop: &Stop) {
+async fn new_connection_timed_out(stop: &Stop) {
     let requested = stop.requested();
     if stop.new_ones_until().is_none() {
         requested.await;

@@ -12,14 +12,14 @@ use crate::config::Settings;
 
 /// The answer to a token request (RFC 6749 §5.1).
 #[derive(Deserialize)]
-pub(super) struct Exchanged {
+pub(super) struct TokenReply {
     pub(super) access_token: String,
     pub(super) expires_in: Option<i64>,
     pub(super) scope: String,
 }
 
 /// Exchanges id and secret for an access token.
-pub(super) async fn exchange(settings: &Settings, demo: &Demo) -> Result<Exchanged, Failure> {
+pub(super) async fn exchange(settings: &Settings, demo: &Demo) -> Result<TokenReply, Failure> {
     let endpoint = token_endpoint(settings);
     let failed = |error: &dyn std::error::Error| Failure::Fault(format!("{endpoint}: {}", chain(error)));
     let request =

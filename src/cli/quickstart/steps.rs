@@ -8,7 +8,7 @@ use mintmark_verifier::AccessTokenClaims;
 use serde_json::json;
 
 use super::demo::{Demo, PRODUCTS, WORKSPACE};
-use super::http::{Exchanged, token_endpoint};
+use super::http::{TokenReply, token_endpoint};
 use crate::cli::output;
 use crate::config::Settings;
 
@@ -20,7 +20,7 @@ pub(super) struct Steps<'a> {
     /// The `--config` of this run.
     pub(super) config: Option<PathBuf>,
     pub(super) demo: Demo,
-    pub(super) exchanged: Exchanged,
+    pub(super) exchanged: TokenReply,
     pub(super) claims: AccessTokenClaims,
     /// An API client that may manage, if there is one yet.
     pub(super) manager: Option<String>,

@@ -70,7 +70,7 @@ impl Remote {
         let next = answer.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
         match answer.get_mut("items").map(Value::take) {
             Some(Value::Array(items)) => Ok((items, next)),
-            _ => Err(self.no_mintmark("its list has no items")),
+            _ => Err(self.not_mintmark("its list has no items")),
         }
     }
 
@@ -122,7 +122,7 @@ impl Remote {
         }
         let document: Option<Value> = serde_json::from_slice(&body).ok();
         if status.is_success() {
-            return document.ok_or_else(|| self.no_mintmark("its answer is not JSON"));
+            return document.ok_or_else(|| self.not_mintmark("its answer is not JSON"));
         }
         match document.filter(|document| document.get("title").is_some() && document.get("detail").is_some())
         {
@@ -130,11 +130,11 @@ impl Remote {
                 Err(Refusal::from_server(problem).advise(HOW_TO_GET_A_TOKEN).into())
             }
             Some(problem) => Err(Refusal::from_server(problem).into()),
-            None if status.is_redirection() => Err(self.no_mintmark(&format!(
+            None if status.is_redirection() => Err(self.not_mintmark(&format!(
                 "it redirects to {}, which is not followed",
                 location.as_deref().unwrap_or("another place")
             ))),
-            None => Err(self.no_mintmark(&format!("it answers {status}"))),
+            None => Err(self.not_mintmark(&format!("it answers {status}"))),
         }
     }
 
@@ -148,7 +148,7 @@ impl Remote {
         Failure::Fault(format!("{}: {why}", self.address.as_str()))
     }
 
-    fn no_mintmark(&self, why: &str) -> Failure {
+    fn not_mintmark(&self, why: &str) -> Failure {
         Failure::Fault(format!(
             "{}: {why}. Is this the URL of the management API (server.management_url, else server.public_url)?",
             self.address.as_str()

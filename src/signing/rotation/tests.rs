@@ -103,22 +103,22 @@ impl Rows {
     }
 }
 
-fn nothing_lives(_: &str) -> bool {
+fn no_token_is_live(_: &str) -> bool {
     false
 }
 
 #[test]
 fn the_first_start_makes_one_active_key_of_each_class() {
     let mut rows = Rows::new();
-    let due = rows.tick(START, &POLICY, nothing_lives);
+    let due = rows.tick(START, &POLICY, no_token_is_live);
     assert_eq!(due.manual, []);
     for use_for in UseFor::ALL {
         let key = signing_key(&rows.keys, Alg::ES256, use_for, START).unwrap();
         assert_eq!((key.phase, key.activates_at), (Phase::Active, START));
     }
     assert_eq!(rows.keys.len(), 2);
-    assert_eq!(rows.tick(START, &POLICY, nothing_lives), due, "a second start changes nothing");
-    let steps = |now| super::due(&rows.keys, nothing_lives, now, &POLICY).steps;
+    assert_eq!(rows.tick(START, &POLICY, no_token_is_live), due, "a second start changes nothing");
+    let steps = |now| super::due(&rows.keys, no_token_is_live, now, &POLICY).steps;
     assert_eq!(steps(START + 90 * DAY - 901), []);
     let placement = Placement { phase: Phase::Pending, activates_at: START + 90 * DAY };
     let successor = Step::Generate { alg: Alg::ES256, use_for: UseFor::Expiring, placement };
@@ -128,7 +128,7 @@ fn the_first_start_makes_one_active_key_of_each_class() {
 #[test]
 fn an_rsa_key_that_cannot_be_generated_has_to_be_imported() {
     let policy = Policy { signing_alg: Alg::RS256, ..POLICY };
-    let due = Rows::new().tick(START, &policy, nothing_lives);
+    let due = Rows::new().tick(START, &policy, no_token_is_live);
     assert_eq!(
         due.manual,
         UseFor::ALL.map(|use_for| ManualStep::Missing(MissingKey { alg: Alg::RS256, use_for }))
@@ -137,14 +137,14 @@ fn an_rsa_key_that_cannot_be_generated_has_to_be_imported() {
     assert!(text.contains("POST /v1/signing-keys") && text.contains("RS256"), "{text}");
 
     let mut rows = Rows::new();
-    rows.tick(START, &Policy { generates_rsa: true, ..policy }, nothing_lives);
+    rows.tick(START, &Policy { generates_rsa: true, ..policy }, no_token_is_live);
     assert_eq!(rows.keys.len(), 2);
 }
 
 #[test]
 fn a_pending_key_takes_over_at_its_instant_with_or_without_the_job() {
     let mut rows = Rows::new();
-    rows.tick(START, &POLICY, nothing_lives);
+    rows.tick(START, &POLICY, no_token_is_live);
     let placement = place(&rows.keys, Alg::ES256, UseFor::Expiring, START, &POLICY).unwrap();
     assert_eq!(placement, Placement { phase: Phase::Pending, activates_at: START + 900 });
     rows.insert(Alg::ES256, UseFor::Expiring, placement, START);
@@ -153,11 +153,11 @@ fn a_pending_key_takes_over_at_its_instant_with_or_without_the_job() {
         |rows: &Rows, now| signing_key(&rows.keys, Alg::ES256, UseFor::Expiring, now).unwrap().kid.clone();
     assert_eq!(signer(&rows, START + 899), "key-1");
     assert_eq!(signer(&rows, START + 900), "key-3", "before any job has run");
-    let steps = |now| due(&rows.keys, nothing_lives, now, &POLICY).steps;
+    let steps = |now| due(&rows.keys, no_token_is_live, now, &POLICY).steps;
     assert_eq!(steps(START + 899), []);
     assert_eq!(steps(START + 900), [Step::Activate { kid: "key-3".to_owned() }]);
 
-    rows.tick(START + 950, &POLICY, nothing_lives);
+    rows.tick(START + 950, &POLICY, no_token_is_live);
     assert_eq!(signer(&rows, START + 950), "key-3");
     let old = &rows.keys[0];
     assert_eq!((old.phase, old.retired_at, &old.sealed_private), (Phase::Retiring, Some(START + 950), &None));
@@ -166,7 +166,7 @@ fn a_pending_key_takes_over_at_its_instant_with_or_without_the_job() {
 #[test]
 fn one_pending_key_a_pair() {
     let mut rows = Rows::new();
-    rows.tick(START, &POLICY, nothing_lives);
+    rows.tick(START, &POLICY, no_token_is_live);
     let placement = place(&rows.keys, Alg::ES256, UseFor::Expiring, START, &POLICY).unwrap();
     rows.insert(Alg::ES256, UseFor::Expiring, placement, START);
     let refused = place(&rows.keys, Alg::ES256, UseFor::Expiring, START + 1, &POLICY).unwrap_err();
@@ -189,7 +189,7 @@ fn a_new_key_waits_for_the_caches_even_if_a_shorter_time_is_set() {
 #[test]
 fn a_pending_key_without_an_active_one_takes_over_at_once() {
     let keys = [key("p", Alg::EdDSA, UseFor::Expiring, Phase::Pending, START + 500)];
-    let due = due(&keys, nothing_lives, START, &Policy { signing_alg: Alg::EdDSA, ..POLICY });
+    let due = due(&keys, no_token_is_live, START, &Policy { signing_alg: Alg::EdDSA, ..POLICY });
     assert_eq!(due.steps[0], Step::Activate { kid: "p".to_owned() });
     assert_eq!(due.steps[0].changes(&keys, START)[0].activates_at, START);
 }
@@ -198,7 +198,7 @@ fn a_pending_key_without_an_active_one_takes_over_at_once() {
 fn an_imported_rsa_key_is_reported_when_its_successor_should_be_there() {
     let keys = [key("r", Alg::RS256, UseFor::Expiring, Phase::Active, START)];
     let policy = Policy { signing_alg: Alg::ES256, ..POLICY };
-    let at = |now| due(&keys, nothing_lives, now, &policy).manual;
+    let at = |now| due(&keys, no_token_is_live, now, &policy).manual;
     assert_eq!(at(START + 90 * DAY - 901), []);
     let overdue = ManualStep::Overdue { kid: "r".to_owned(), alg: Alg::RS256, due_at: START + 90 * DAY };
     assert_eq!(at(START + 90 * DAY - 900), [overdue]);
@@ -212,8 +212,8 @@ fn never_by_schedule() {
     ];
     let far = START + 10_000 * DAY;
     let by_call = Policy { rotate_every_days: None, ..POLICY };
-    assert_eq!(due(&keys, nothing_lives, far, &by_call), Due::default());
-    let steps = due(&keys, nothing_lives, far, &POLICY).steps;
+    assert_eq!(due(&keys, no_token_is_live, far, &by_call), Due::default());
+    let steps = due(&keys, no_token_is_live, far, &POLICY).steps;
     assert!(
         matches!(&steps[..], [Step::Generate { use_for: UseFor::Expiring, .. }]),
         "the never-expiring class rotates by hand: {steps:?}"
@@ -259,7 +259,7 @@ fn deleting() {
 fn three_years_by_schedule() {
     let (mut rows, mut now) = (Rows::new(), START);
     while now < START + 3 * 365 * DAY {
-        rows.tick(now, &POLICY, nothing_lives);
+        rows.tick(now, &POLICY, no_token_is_live);
         let active = signing_key(&rows.keys, Alg::ES256, UseFor::Expiring, now).unwrap();
         assert!(now - active.activates_at < 90 * DAY, "{active:?} is too old");
         assert!(active.activates_at - active.created_at == 900 || active.kid == "key-1");
@@ -318,7 +318,7 @@ proptest! {
     fn no_history_breaks_the_rules(events in prop::collection::vec(event(), 1..120), days in prop::option::of(1..100_i64)) {
         let policy = Policy { rotate_every_days: days, ..POLICY };
         let (mut rows, mut now, mut tokens) = (Rows::new(), START, Vec::<Token>::new());
-        rows.tick(now, &policy, nothing_lives);
+        rows.tick(now, &policy, no_token_is_live);
         let (mut before, mut changed_at) = (rows.keys.clone(), now - 100);
         for event in events {
             let live: HashMap<String, i64> = tokens.iter().filter(|t| t.recorded).fold(HashMap::new(), |mut live, t| {

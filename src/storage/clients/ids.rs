@@ -49,7 +49,7 @@ impl Storage {
     }
 
     /// The workspaces with clients whose slots do not show the right state at `now`.
-    pub async fn workspaces_left_behind(&self, now: i64) -> Result<Vec<String>, StorageError> {
+    pub async fn workspaces_with_outdated_slots(&self, now: i64) -> Result<Vec<String>, StorageError> {
         Ok(on_read!(self, pool => sqlx::query_scalar(LEFT_BEHIND).bind(now).fetch_all(pool).await)?)
     }
 

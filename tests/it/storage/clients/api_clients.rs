@@ -305,7 +305,7 @@ async fn a_client_is_found_by_its_workspace_and_back(engine: Engine) {
     );
     assert_eq!(change!(storage, tx => tx.lock_client_unless_held("cl_9")), None);
     // A suspended workspace with a client whose slots do not show it, and an active one with a client whose slots do.
-    let left = async || storage.workspaces_left_behind(NOW).await.unwrap();
+    let left = async || storage.workspaces_with_outdated_slots(NOW).await.unwrap();
     let marked = async |client_id: &str, slots_suspended_at: Option<i64>| {
         let client = ApiClient { slots_suspended_at, ..found(&storage, client_id).await };
         change!(storage, tx => tx.update_client(&client))
