@@ -16,6 +16,7 @@ mod form;
 mod headers;
 mod moment;
 mod page;
+mod sign_in;
 pub mod stop;
 mod visitor;
 

@@ -1,0 +1,3 @@
+//! Signing in to the console.
+
+mod oidc;
