@@ -139,10 +139,84 @@ fn management(config: &mut ServiceConfig) {
 
 /// `/console`, one line a page.
 fn console_pages(config: &mut ServiceConfig) {
+    use console::pages::{
+        client_edit, client_end, client_history, client_list, client_new, client_overview, client_secrets,
+        client_tokens, home, reveals,
+    };
     config.service(
         web::scope("/console")
             .wrap(from_fn(console::finish))
+            .service(at("").get(home::get).page())
+            .service(at("/").get(home::get).page())
             .service(at("/assets/{file}").get(console::assets::get).page())
+            .service(at("/workspaces").get(home::list).page())
+            .service(at("/workspaces/{workspace_id}/api-clients").get(client_list::get).page())
+            .service(
+                at("/workspaces/{workspace_id}/api-clients/new")
+                    .get(client_new::get)
+                    .post(client_new::post)
+                    .page(),
+            )
+            .service(at("/drafts/{nonce}").get(client_new::get_draft).post(client_new::create).page())
+            .service(at("/reveals/{nonce}").get(reveals::get).page())
+            .service(at("/reveals/{nonce}/download").get(reveals::download).page())
+            .service(at("/reveals/{nonce}/stored").post(reveals::stored).page())
+            .service(at("/api-clients/{client_id}").get(client_overview::get).page())
+            .service(at("/api-clients/{client_id}/test").post(client_overview::test).page())
+            .service(at("/api-clients/{client_id}/first-call").get(client_overview::first_call).page())
+            .service(at("/api-clients/{client_id}/edit").get(client_edit::get).page())
+            .service(
+                at("/api-clients/{client_id}/change")
+                    .get(client_edit::get_change)
+                    .post(client_edit::post_change)
+                    .page(),
+            )
+            .service(
+                at("/api-clients/{client_id}/disable")
+                    .get(client_end::get_disable)
+                    .post(client_end::disable)
+                    .page(),
+            )
+            .service(at("/api-clients/{client_id}/enable").post(client_end::enable).page())
+            .service(
+                at("/api-clients/{client_id}/delete")
+                    .get(client_end::get_delete)
+                    .post(client_end::post_delete)
+                    .page(),
+            )
+            .service(at("/api-clients/{client_id}/secrets").get(client_secrets::get).page())
+            .service(
+                at("/api-clients/{client_id}/secrets/new")
+                    .get(client_secrets::get_new)
+                    .post(client_secrets::post_new)
+                    .page(),
+            )
+            .service(
+                at("/api-clients/{client_id}/secrets/{secret_id}/delete")
+                    .get(client_secrets::get_delete)
+                    .post(client_secrets::post_delete)
+                    .page(),
+            )
+            .service(at("/api-clients/{client_id}/tokens").get(client_tokens::get).page())
+            .service(
+                at("/api-clients/{client_id}/tokens/new")
+                    .get(client_tokens::get_new)
+                    .post(client_tokens::post_new)
+                    .page(),
+            )
+            .service(
+                at("/api-clients/{client_id}/tokens/revoke-all")
+                    .get(client_tokens::get_revoke_all)
+                    .post(client_tokens::post_revoke_all)
+                    .page(),
+            )
+            .service(
+                at("/api-clients/{client_id}/tokens/{jti}/revoke")
+                    .get(client_tokens::get_revoke)
+                    .post(client_tokens::post_revoke)
+                    .page(),
+            )
+            .service(at("/api-clients/{client_id}/history").get(client_history::get).page())
             .default_service(web::to(console::stop::no_page)),
     );
 }

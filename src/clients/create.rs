@@ -55,6 +55,26 @@ impl Clients {
         Ok(created)
     }
 
+    /// The client that a request would create, by every rule, without creating it.
+    ///
+    /// # Errors
+    /// As [`Clients::create_client`].
+    pub async fn check_new_client(
+        &self,
+        caller: &Manager,
+        workspace_id: &str,
+        wanted: &ClientChange,
+    ) -> Result<ApiClient, Error> {
+        let mut tx = self.kernel.storage.begin().await?;
+        let workspace = hold_workspace(&mut tx, &caller.reach, workspace_id).await?;
+        let mut client = self.new_client(&workspace.workspace_id)?;
+        let around = self.lock_related(&mut tx, wanted, &[]).await?;
+        tx.rollback().await?;
+        self.apply_change(&workspace, &around, wanted, None, &mut client)?;
+        rules::may_change(caller, None, &client)?;
+        Ok(client)
+    }
+
     /// A new client without grants.
     pub(crate) fn new_client(&self, workspace_id: &str) -> Result<ApiClient, Error> {
         let now = self.kernel.clock.now();

@@ -62,7 +62,7 @@ pub(super) struct Secrets {
 }
 
 impl Secrets {
-    fn iter(&self) -> impl Iterator<Item = &StoredSecret> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &StoredSecret> {
         self.first.iter().chain(&*self.others)
     }
 }
@@ -79,8 +79,8 @@ impl FromIterator<StoredSecret> for Secrets {
 pub(super) struct StoredSecret {
     secret_id: Arc<str>,
     /// HMAC-SHA-256 of the secret.
-    mac: [u8; 32],
-    expires_at: Option<UnixSeconds>,
+    pub(super) mac: [u8; 32],
+    pub(super) expires_at: Option<UnixSeconds>,
     last_use: LastUse,
 }
 

@@ -21,6 +21,7 @@ mod reserved;
 mod rules;
 mod secrets;
 mod shared;
+mod trial;
 mod update;
 
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub use read::{ClientFilter, ClientOrder, ClientSort};
 pub use reserved::ReservedChange;
 pub use secrets::{CreatedSecret, NewSecret};
 use shared::Shared;
+pub use trial::{SecretMatch, Trial};
 pub use update::ChangedClient;
 
 /// How errors name an API client.

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::web::Data;
+use mintmark_verifier::claims::FAR_EXP;
 
+use super::moment;
 use super::stop::Stop;
-use crate::config::Settings;
+use super::turns::Turns;
+use crate::config::{NeverExpiresExp, Settings};
 use crate::services::Services;
 use crate::vault::random::Random;
 
@@ -24,6 +27,10 @@ pub struct Door {
     pub(super) issuer: String,
     /// How long a body may take to arrive.
     pub(super) request_timeout: Duration,
+    /// What the end of a token that never expires reads, if it has one.
+    pub(super) never_reads: Option<String>,
+    /// The forms that are being worked on.
+    pub(super) turns: Arc<Turns>,
     is_secure: bool,
 }
 
@@ -40,6 +47,9 @@ impl Door {
             origin,
             issuer: server.public_url.as_str().to_owned(),
             request_timeout: server.request_timeout,
+            never_reads: (settings.tokens.never_expires_exp == NeverExpiresExp::Far)
+                .then(|| moment::day(FAR_EXP)),
+            turns: Arc::default(),
         }
     }
 

@@ -6,18 +6,33 @@
 //! came from; before sign-in they are [`visitor::Visitor`] and [`visitor::VisitorForm`]. What fails becomes an
 //! [`stop::Stop`], which [`finish`] renders as a page that says the next step.
 
-#![expect(dead_code, reason = "the pages that use the rest come with sign-in")]
+#![expect(dead_code, reason = "sign-in uses the rest")]
 
 pub mod assets;
+mod checks;
+mod client_form;
+mod client_form_view;
 mod csrf;
+mod cursor;
 mod door;
 mod error_page;
 mod form;
+mod guides;
 mod headers;
 mod moment;
+mod nav;
+mod nonce;
+mod notice;
 mod page;
+pub(crate) mod pages;
+mod products;
+mod reveal;
+mod reveal_flow;
+mod session;
 mod sign_in;
+mod status;
 pub mod stop;
+mod turns;
 mod visitor;
 
 use actix_web::Error;

@@ -140,10 +140,12 @@ impl From<Error> for Stop {
                 )
                 .with_details(errors.iter().map(named).collect())
             }
-            Error::Denied(_) => Self::forbidden(
+            // A rule of the platform, in the words of the API.
+            Error::Denied(why) if why.contains("`platform`") => Self::forbidden(
                 "You cannot do this",
                 "Only platform administrators can. Ask one of them, or use an account with that role.",
             ),
+            Error::Denied(why) => Self::forbidden("You cannot do this", sentence(why)),
             Error::Lacks(_) => Self::forbidden(
                 "You can look, but not change",
                 "Your role in this workspace is viewer. Ask one of its administrators to do this, or to change your role.",

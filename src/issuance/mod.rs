@@ -12,6 +12,7 @@ mod introspection;
 mod jti;
 mod new_token;
 mod own_tokens;
+mod rehearsal;
 mod status;
 
 use std::borrow::Cow;
@@ -47,6 +48,7 @@ use grant::Lifetime;
 use jti::{Jti, RecordedIds};
 pub use new_token::NewToken;
 use own_tokens::OwnChecks;
+pub use rehearsal::{Rehearsal, WouldIssue};
 pub use status::{SignedList, StatusListError, StatusLists};
 
 /// What the token endpoint asks for.

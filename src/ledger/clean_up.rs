@@ -26,6 +26,7 @@ impl Ledger {
     /// [`Error::Storage`]; what was deleted before it stays deleted.
     pub(crate) async fn clean_up(&self) -> Result<(), Error> {
         let (storage, now) = (&self.kernel.storage, self.kernel.clock.now());
+        self.erase_shown().await?;
         while storage.purge_saved_replies(now, BATCH).await? >= u64::from(BATCH) {}
         storage.purge_changes(KEPT_CHANGES).await?;
         while storage.purge_mails(now - SENT_MAILS_KEPT, now - MAILS_KEPT, BATCH).await? >= u64::from(BATCH) {

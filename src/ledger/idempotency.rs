@@ -13,16 +13,16 @@ use crate::kernel::{Caller, Error};
 use crate::storage::{StoredReply, Tx};
 
 /// How long a reply stays saved, in seconds.
-const SAVED_SECONDS: i64 = 24 * 60 * 60;
+pub(super) const SAVED_SECONDS: i64 = 24 * 60 * 60;
 
 /// A request with an `Idempotency-Key`: its caller, method, path, key and body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotentRequest {
-    caller: String,
-    method: String,
-    path: String,
-    key: String,
-    body_mac: [u8; 32],
+    pub(super) caller: String,
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) key: String,
+    pub(super) body_mac: [u8; 32],
 }
 
 impl IdempotentRequest {
@@ -31,7 +31,7 @@ impl IdempotentRequest {
         (&self.caller, &self.method, &self.path, &self.key)
     }
 
-    fn context(&self) -> [&[u8]; 4] {
+    pub(super) fn context(&self) -> [&[u8]; 4] {
         [self.caller.as_bytes(), self.method.as_bytes(), self.path.as_bytes(), self.key.as_bytes()]
     }
 }
@@ -62,6 +62,8 @@ pub struct SaveReply<'a, T> {
     pub request: &'a IdempotentRequest,
     /// Renders the reply about a created record as bytes.
     pub render: &'a dyn Fn(&T) -> Vec<u8>,
+    /// The record that the reply is about, if the console shows it once.
+    pub subject: Option<&'a dyn Fn(&T) -> String>,
 }
 
 impl<T> fmt::Debug for SaveReply<'_, T> {
@@ -116,7 +118,7 @@ impl Ledger {
         save: Option<&SaveReply<'_, T>>,
         created: &T,
     ) -> Result<(), Error> {
-        let Some(SaveReply { request, render }) = save else { return Ok(()) };
+        let Some(SaveReply { request, render, subject }) = save else { return Ok(()) };
         let now = self.kernel.clock.now();
         let reply = Zeroizing::new(render(created));
         let stored = StoredReply {
@@ -127,6 +129,8 @@ impl Ledger {
             body_hash: request.body_mac.to_vec(),
             sealed_reply: self.kernel.subkeys.seal_reply(&self.kernel.random, &request.context(), &reply)?,
             expires_at: now.saturating_add(SAVED_SECONDS),
+            subject: subject.map(|subject| subject(created)),
+            erased_at: None,
         };
         if tx.save_reply(&stored, now).await? { Ok(()) } else { Err(Error::AlreadyAnswered) }
     }

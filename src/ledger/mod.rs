@@ -9,6 +9,7 @@ mod clocks;
 mod dto;
 mod idempotency;
 mod record;
+mod reveals;
 mod vitals;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use change_follower::{Confirmed, Freshness, POLL_MILLIS};
 pub use clocks::SKEW_MAX_MILLIS;
 pub use idempotency::{IdempotentRequest, SaveReply, SavedReply};
 pub(crate) use record::{Subject, differences};
+pub use reveals::{DRAFT_SECONDS, Reveal, SHOWN_SECONDS};
 pub use vitals::{BEAT_MILLIS, NotReady};
 
 use change_follower::ChangeFollower;

@@ -138,10 +138,8 @@ pub async fn once<T>(
     if let Some(reply) = replay(call, services, &named).await? {
         return Ok(reply);
     }
-    let save = SaveReply {
-        request: &named,
-        render: &|made: &T| render(made).for_same_permissions(&call.caller).bytes(),
-    };
+    let render_saved = |made: &T| render(made).for_same_permissions(&call.caller).bytes();
+    let save = SaveReply { request: &named, render: &render_saved, subject: None };
     match create(Some(save)).await {
         Ok(made) => Ok(render(&made).response(false)),
         // Another process may have answered the same request in the meantime, and the conflict is with that.

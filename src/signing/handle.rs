@@ -95,13 +95,15 @@ impl SigningHandle {
         }
     }
 
+    /// How many characters a JWT in compact form has whose claims have so many bytes.
+    pub fn jwt_len(&self, typ: TokenTyp, claims: usize) -> usize {
+        self.header(typ).len() + 1 + encoded_len(claims) + 1 + encoded_len(self.pair.signature_len())
+    }
+
     /// Signs `claims` (a JSON object in UTF-8) as a JWT in compact form.
     pub fn sign_jwt(&self, typ: TokenTyp, claims: &[u8]) -> Result<String, SignError> {
-        let header = self.header(typ);
-        let mut jwt = String::with_capacity(
-            header.len() + 1 + encoded_len(claims.len()) + 1 + encoded_len(self.pair.signature_len()),
-        );
-        jwt.push_str(header);
+        let mut jwt = String::with_capacity(self.jwt_len(typ, claims.len()));
+        jwt.push_str(self.header(typ));
         jwt.push('.');
         URL_SAFE_NO_PAD.encode_string(claims, &mut jwt);
         let mut buffer = [0; MAX_SIGNATURE_LEN];

@@ -106,6 +106,18 @@ for (const part of all("[data-shown-with]")) {
   show();
 }
 
+// Choosing one thing can preselect another: <input data-selects="ID">, until that was chosen by hand.
+const byHand = new Set();
+for (const choice of all("input[type=radio]")) {
+  choice.addEventListener("change", (event) => { if (event.isTrusted) byHand.add(choice.name); });
+}
+for (const choice of all("[data-selects]")) {
+  choice.addEventListener("change", () => {
+    const other = document.getElementById(choice.dataset.selects);
+    if (!byHand.has(other.name)) other.checked = true;
+  });
+}
+
 // Wide screens always show the navigation.
 const menu = document.querySelector(".side > details");
 if (menu) {

@@ -35,6 +35,7 @@ migrations! {
     7, "client uses", "0007_client_uses.sql";
     9, "generation began", "0009_generation_began.sql";
     10, "operators", "0010_operators.sql";
+    12, "reveals", "0012_reveals.sql";
 }
 
 /// The schema of a database compared with that of this program.

@@ -1,15 +1,27 @@
-//! Replies saved for `Idempotency-Key`: rows of `idempotency_keys`, written with the change they answered.
+//! Replies saved for `Idempotency-Key`: rows of `idempotency_keys`, written with the change they answered. Those of the
+//! console are shown once and erased; their rows stay, so that nothing is done twice.
 
 use crate::storage::engine::{on_read, on_tx, on_write, row, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
 
 statements! {
-    FIND = "SELECT caller, method, path, idempotency_key, body_hash, sealed_reply, expires_at FROM idempotency_keys
+    FIND = "SELECT caller, method, path, idempotency_key, body_hash, sealed_reply, expires_at, subject, erased_at
+        FROM idempotency_keys
         WHERE caller = $1 AND method = $2 AND path = $3 AND idempotency_key = $4 AND expires_at > $5";
     CLEAR = "DELETE FROM idempotency_keys
         WHERE caller = $1 AND method = $2 AND path = $3 AND idempotency_key = $4 AND expires_at <= $5";
-    INSERT = "INSERT INTO idempotency_keys (caller, method, path, idempotency_key, body_hash, sealed_reply, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+    INSERT = "INSERT INTO idempotency_keys (caller, method, path, idempotency_key, body_hash, sealed_reply, expires_at,
+            subject)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
+    REPLACE = "INSERT INTO idempotency_keys (caller, method, path, idempotency_key, body_hash, sealed_reply, expires_at,
+            subject)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        ON CONFLICT (caller, method, path, idempotency_key) DO UPDATE
+            SET body_hash = excluded.body_hash, sealed_reply = excluded.sealed_reply, expires_at = excluded.expires_at";
+    ERASE = "UPDATE idempotency_keys SET sealed_reply = $5, erased_at = $6
+        WHERE caller = $1 AND method = $2 AND path = $3 AND idempotency_key = $4 AND erased_at IS NULL";
+    ERASE_SHOWN = "UPDATE idempotency_keys SET sealed_reply = $3, erased_at = $2
+        WHERE method = 'CONSOLE' AND erased_at IS NULL AND expires_at <= $1";
     PURGE = "DELETE FROM idempotency_keys WHERE (caller, method, path, idempotency_key) IN
         (SELECT caller, method, path, idempotency_key FROM idempotency_keys
             WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
@@ -33,6 +45,10 @@ row! {
         pub sealed_reply: Vec<u8>,
         /// When it expires.
         pub expires_at: i64,
+        /// The record that it is about, if the console shows it.
+        pub subject: Option<String>,
+        /// When the reply was erased, if it was.
+        pub erased_at: Option<i64>,
     }
 }
 
@@ -51,6 +67,36 @@ impl Storage {
             .fetch_optional(pool).await)?)
     }
 
+    /// Keeps a reply in place of the one of the same name.
+    pub async fn replace_reply(&self, reply: &StoredReply) -> Result<(), StorageError> {
+        on_write!(self, pool => sqlx::query(REPLACE)
+            .bind(&reply.caller).bind(&reply.method).bind(&reply.path).bind(&reply.idempotency_key)
+            .bind(&reply.body_hash).bind(&reply.sealed_reply).bind(reply.expires_at).bind(&reply.subject)
+            .execute(pool).await.map(|_| ()))
+    }
+
+    /// Erases a reply; its row stays. `false` if there is none, or it was erased before.
+    pub async fn erase_reply(
+        &self,
+        caller: &str,
+        method: &str,
+        path: &str,
+        idempotency_key: &str,
+        now: i64,
+    ) -> Result<bool, StorageError> {
+        let rows = on_write!(self, pool => sqlx::query(ERASE)
+            .bind(caller).bind(method).bind(path).bind(idempotency_key).bind(Vec::<u8>::new()).bind(now)
+            .execute(pool).await.map(|done| done.rows_affected()))?;
+        Ok(touched(rows))
+    }
+
+    /// Erases every reply of the console that is forgotten at `expiring_by` or before. Returns how many.
+    pub async fn erase_shown_replies(&self, expiring_by: i64, now: i64) -> Result<u64, StorageError> {
+        on_write!(self, pool => sqlx::query(ERASE_SHOWN)
+            .bind(expiring_by).bind(now).bind(Vec::<u8>::new())
+            .execute(pool).await.map(|done| done.rows_affected()))
+    }
+
     /// Deletes up to `limit` replies that have expired at `now`. Returns how many.
     pub async fn purge_saved_replies(&self, now: i64, limit: u32) -> Result<u64, StorageError> {
         on_write!(self, pool => sqlx::query(PURGE)
@@ -66,7 +112,7 @@ impl Tx {
             .execute(&mut *conn).await.map(|_| ()))?;
         let rows = on_tx!(self.db, conn => sqlx::query(INSERT)
             .bind(&reply.caller).bind(&reply.method).bind(&reply.path).bind(&reply.idempotency_key)
-            .bind(&reply.body_hash).bind(&reply.sealed_reply).bind(reply.expires_at)
+            .bind(&reply.body_hash).bind(&reply.sealed_reply).bind(reply.expires_at).bind(&reply.subject)
             .execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }

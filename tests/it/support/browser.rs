@@ -3,8 +3,6 @@
 //! Every page it gets must have what every page of the console has: a title, a language, one main heading, the headers that
 //! protect it, and nothing inline.
 
-#![expect(dead_code, reason = "the pages that need the rest come with sign-in")]
-
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -40,6 +38,12 @@ impl<'a> Browser<'a> {
     pub(crate) fn tab(&self) -> Self {
         let cookies = self.cookies.lock().unwrap().clone();
         Self { app: self.app, cookies: Mutex::new(cookies), origin: self.origin.clone() }
+    }
+
+    /// With the cookies of another, at another address of the same console.
+    pub(crate) fn with_cookies_of(self, other: &Browser<'_>) -> Self {
+        let cookies = other.cookies.lock().unwrap().clone();
+        Self { cookies: Mutex::new(cookies), origin: other.origin.clone(), ..self }
     }
 
     /// A GET, without following a redirect.
@@ -165,7 +169,15 @@ impl Page {
         let start = self.html[..at].rfind('<').unwrap();
         let tag = self.html[start + 1..].split([' ', '>']).next().unwrap();
         let body = self.html[at..].split_once('>').unwrap().1;
-        text_of(body.split(&format!("</{tag}>")).next().unwrap())
+        let (open, close) = (format!("<{tag}"), format!("</{tag}>"));
+        let (mut depth, mut end) = (1, 0);
+        while depth > 0 {
+            let next = body[end..].find(&close).unwrap() + end;
+            depth += body[end..next].matches(&open).count();
+            depth -= 1;
+            end = next + close.len();
+        }
+        text_of(&body[..end - close.len()])
     }
 
     /// The words of the page, without tags.
@@ -184,11 +196,6 @@ impl Page {
         let forms = self.html.split("<form").skip(1).map(|rest| rest.split("</form>").next().unwrap());
         let mut forms = forms.map(HtmlForm::read).filter(|form| form.action.contains(action));
         forms.next().unwrap_or_else(|| panic!("no form for {action} on {}: {}", self.path, self.text()))
-    }
-
-    /// Whether there is such a form.
-    pub(crate) fn has_form(&self, action: &str) -> bool {
-        self.html.split("<form").skip(1).any(|rest| HtmlForm::read(rest).action.contains(action))
     }
 
     /// The address of the link with these words.
@@ -222,11 +229,11 @@ impl Page {
         let html = &self.html;
         assert!(html.starts_with("<!doctype html>\n<html lang=\"en\">"), "{at}: {html}");
         assert_eq!(html.matches("<title>").count(), 1, "{at}");
-        assert!(self.title().ends_with(" – Mintmark") && self.title().len() > 14, "{at}: {}", self.title());
+        assert!(self.title().ends_with(" – Mintmark") && self.title().len() > 13, "{at}: {}", self.title());
         assert_eq!(html.matches("<h1").count(), 1, "{at}: {html}");
         let lower = html.to_lowercase();
         assert!(
-            !lower.contains(" style=") && !lower.contains("<style") && !lower.contains("javascript:"),
+            !lower.contains(" style=") && !lower.contains("<style") && !lower.contains("=\"javascript:"),
             "{at}"
         );
         assert_eq!(
@@ -319,11 +326,11 @@ fn has_word(tag: &str, word: &str) -> bool {
 }
 
 fn text_of(html: &str) -> String {
-    let mut text = String::new();
-    for part in html.split('<') {
-        text.push_str(
-            part.split_once('>').map_or(if html.starts_with(part) { part } else { "" }, |(_, after)| after),
-        );
+    let mut parts = html.split('<');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        text.push(' ');
+        text.push_str(part.split_once('>').map_or("", |(_, after)| after));
     }
     unescape(&text).split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -5,6 +5,7 @@ mod browser;
 mod contract;
 mod database;
 mod keys;
+mod operators;
 mod outage;
 mod postgres;
 mod session;
@@ -14,7 +15,7 @@ mod waiting;
 mod wire;
 
 pub(crate) use app::{Administrator, Credentials, START, TestApp};
-pub(crate) use browser::Browser;
+pub(crate) use browser::{Browser, HtmlForm, Page};
 pub(crate) use contract::{CONTRACT, Operation, counted};
 pub(crate) use database::{Engine, TestDatabase, on_both_engines};
 pub(crate) use keys::{openssl, rsa_private_key};

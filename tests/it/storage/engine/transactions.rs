@@ -53,6 +53,8 @@ async fn write_all(tx: &mut Tx) {
         body_hash: vec![1],
         sealed_reply: vec![2],
         expires_at: NOW + 1,
+        subject: None,
+        erased_at: None,
     };
     assert!(tx.save_reply(&reply, NOW).await.unwrap());
     tx.changed(Change::Client("cl_2".to_owned()));

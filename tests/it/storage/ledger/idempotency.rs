@@ -9,6 +9,9 @@ on_both_engines!(
     a_reply_is_kept_for_its_caller_method_path_and_key,
     a_reply_is_kept_once_until_it_expires,
     expired_replies_are_purged,
+    a_reply_is_replaced,
+    a_reply_is_erased_and_its_row_stays,
+    only_replies_of_the_console_are_erased_by_time,
     of_two_requests_at_once_one_keeps_its_reply,
     a_request_proceeds_when_the_one_before_it_rolls_back,
 );
@@ -22,7 +25,14 @@ fn reply(path: &str) -> StoredReply {
         body_hash: vec![0, 0xff],
         sealed_reply: vec![0xff, 0],
         expires_at: NOW + 10,
+        subject: None,
+        erased_at: None,
     }
+}
+
+/// A reply that the console shows once.
+fn shown(path: &str) -> StoredReply {
+    StoredReply { method: "CONSOLE".to_owned(), subject: Some("cl_2".to_owned()), ..reply(path) }
 }
 
 async fn a_reply_is_kept_for_its_caller_method_path_and_key(engine: Engine) {
@@ -63,6 +73,44 @@ async fn expired_replies_are_purged(engine: Engine) {
     assert_eq!(storage.purge_saved_replies(NOW, 500).await.unwrap(), 1);
     assert_eq!(storage.purge_saved_replies(NOW, 500).await.unwrap(), 0);
     assert!(storage.saved_reply("cl_1", "POST", "/b", "once", NOW).await.unwrap().is_some());
+}
+
+async fn a_reply_is_replaced(engine: Engine) {
+    let database = TestDatabase::new(engine);
+    let storage = database.open().await;
+    for sealed_reply in [vec![1], vec![2, 2]] {
+        let draft = StoredReply { sealed_reply, expires_at: NOW + 60, ..reply("/") };
+        storage.replace_reply(&draft).await.unwrap();
+        assert_eq!(storage.saved_reply("cl_1", "POST", "/", "once", NOW).await.unwrap(), Some(draft));
+    }
+}
+
+async fn a_reply_is_erased_and_its_row_stays(engine: Engine) {
+    let database = TestDatabase::new(engine);
+    let storage = database.open().await;
+    assert!(!storage.erase_reply("cl_1", "CONSOLE", "/", "once", NOW).await.unwrap());
+    assert!(change!(storage, tx => tx.save_reply(&shown("/"), NOW)));
+    assert!(storage.erase_reply("cl_1", "CONSOLE", "/", "once", NOW + 1).await.unwrap());
+    assert!(!storage.erase_reply("cl_1", "CONSOLE", "/", "once", NOW + 2).await.unwrap());
+    let left = StoredReply { sealed_reply: Vec::new(), erased_at: Some(NOW + 1), ..shown("/") };
+    assert_eq!(storage.saved_reply("cl_1", "CONSOLE", "/", "once", NOW).await.unwrap(), Some(left));
+    assert!(!change!(storage, tx => tx.save_reply(&shown("/"), NOW)), "the row is still there");
+}
+
+async fn only_replies_of_the_console_are_erased_by_time(engine: Engine) {
+    let database = TestDatabase::new(engine);
+    let storage = database.open().await;
+    for kept in [shown("/a"), StoredReply { expires_at: NOW + 11, ..shown("/b") }, reply("/c")] {
+        assert!(change!(storage, tx => tx.save_reply(&kept, NOW)));
+    }
+    assert_eq!(storage.erase_shown_replies(NOW + 10, NOW + 5).await.unwrap(), 1);
+    assert_eq!(storage.erase_shown_replies(NOW + 10, NOW + 6).await.unwrap(), 0);
+    let found = async |method: &str, path: &str| {
+        storage.saved_reply("cl_1", method, path, "once", NOW).await.unwrap().unwrap()
+    };
+    assert_eq!(found("CONSOLE", "/a").await.erased_at, Some(NOW + 5));
+    assert_eq!(found("CONSOLE", "/b").await.erased_at, None);
+    assert_eq!(found("POST", "/c").await, reply("/c"));
 }
 
 async fn of_two_requests_at_once_one_keeps_its_reply(engine: Engine) {

@@ -1,0 +1,196 @@
+//! The form of an API client: what is typed, the change it asks for, and the problems beside its fields.
+
+use serde_json::{Map, Value, json};
+
+use super::form::Form;
+use super::page::Problem;
+use crate::clients::ClientChange;
+use crate::model::client::{ActiveTokens, ApiClient};
+use crate::model::clock::to_rfc3339;
+use crate::model::expiry::TokenExpiry;
+use crate::model::field_errors::FieldError;
+
+/// The lifetimes that are offered, in seconds.
+pub(super) const PRESETS: [(i64, &str); 5] = [
+    (3600, "1 hour"),
+    (86_400, "1 day"),
+    (30 * 86_400, "30 days"),
+    (90 * 86_400, "90 days"),
+    (31_536_000, "1 year"),
+];
+
+/// The units of a lifetime of one's own.
+pub(super) const UNITS: [(&str, i64); 4] =
+    [("seconds", 1), ("minutes", 60), ("hours", 3600), ("days", 86_400)];
+
+/// The kinds of ERP, by the instructions they have.
+pub(super) const KINDS: [(&str, &str); 5] = [
+    ("sap", "SAP"),
+    ("oracle", "Oracle"),
+    ("tally", "Tally"),
+    ("dynamics", "Microsoft Dynamics or Power BI"),
+    ("other", "Other, or I do not know"),
+];
+
+/// The fields of the form that are no members of the client.
+pub(super) const OF_THE_FORM: [&str; 2] = ["csrf", "nonce"];
+
+/// The change that a form asks for. Problems that no rule of the service would find are added to `problems`.
+pub(super) fn change(form: &Form, problems: &mut Vec<Problem>) -> ClientChange {
+    let mut body = Map::new();
+    let mut set = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
+    let text_or_null = |name: &str| match form.trimmed(name) {
+        "" => Value::Null,
+        text => Value::from(text),
+    };
+    set("label", form.trimmed("label").into());
+    set("description", text_or_null("description"));
+    set("products", form.all("product").collect());
+    set("permissions", form.all("permission").collect());
+    match expiry(form) {
+        Ok(expiry) => set("token_expiry", expiry),
+        Err(problem) => problems.push(problem),
+    }
+    set("notification_emails", form.entries("emails").into());
+    set("allowed_ips", form.entries("allowed_ips").into());
+    set("signing_alg", text_or_null("signing_alg"));
+    match form.trimmed("expires_at") {
+        "" => set("expires_at", Value::Null),
+        // A browser sends a day; who types without one may send an instant.
+        day if day.len() == 10 => set("expires_at", format!("{day}T00:00:00Z").into()),
+        instant => set("expires_at", instant.into()),
+    }
+    match (form.one("active_tokens"), form.trimmed("active_max").parse::<i64>()) {
+        ("many" | "replace", _) => set("active_tokens", form.one("active_tokens").into()),
+        ("number", Ok(max)) => set("active_tokens", max.into()),
+        ("number", Err(_)) => {
+            problems.push(Problem::of("active_max", "Enter how many tokens may be active, from 1 to 1000"));
+        }
+        _ => set("active_tokens", Value::Null),
+    }
+    match (form.one("active_tokens"), form.trimmed("grace")) {
+        ("replace", "") => set("replace_grace_seconds", 0.into()),
+        ("replace", text) => match text.parse::<i64>() {
+            Ok(seconds) => set("replace_grace_seconds", seconds.into()),
+            Err(_) => problems.push(Problem::of("grace", "Enter seconds as a number, from 0 to 86400")),
+        },
+        _ => {}
+    }
+    ClientChange::read(&Value::Object(body))
+}
+
+fn expiry(form: &Form) -> Result<Value, Problem> {
+    let after = |seconds: i64| json!({"mode": "after", "seconds": seconds});
+    match form.one("expiration") {
+        "never" => Ok(json!({"mode": "never"})),
+        "custom" => {
+            let unit =
+                UNITS.iter().find(|(name, _)| *name == form.one("custom_unit")).map_or(86_400, |unit| unit.1);
+            match form.trimmed("custom_value").parse::<i64>() {
+                Ok(number) => Ok(after(number.saturating_mul(unit))),
+                Err(_) => {
+                    Err(Problem::of("custom_value", "Enter how long tokens are valid, as a whole number"))
+                }
+            }
+        }
+        preset => match preset.parse::<i64>() {
+            Ok(seconds) => Ok(after(seconds)),
+            Err(_) => Err(Problem::of("expiration", "Select how long tokens are valid")),
+        },
+    }
+}
+
+/// The broken rules of the service as problems of the fields.
+pub(super) fn problems_of(errors: &[FieldError], form: &Form) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = Vec::new();
+    for FieldError { pointer, detail } in errors {
+        let member = pointer.split('/').nth(1).unwrap_or_default();
+        let (field, name) = match member {
+            "label" => ("label", "Label"),
+            "description" => ("description", "Description"),
+            "products" => ("products", "Products"),
+            "permissions" => ("permissions", "Permissions"),
+            "token_expiry" if form.one("expiration") == "custom" => ("custom_value", "Expiration"),
+            "token_expiry" => ("expiration", "Expiration"),
+            "notification_emails" => ("emails", "Notification email"),
+            "allowed_ips" => ("allowed_ips", "Allowed addresses"),
+            "signing_alg" => ("signing_alg", "Signing algorithm"),
+            "expires_at" => ("expires_at", "End of the client"),
+            "active_tokens" => ("active_tokens", "Active tokens"),
+            "replace_grace_seconds" => ("grace", "Grace"),
+            _ => ("label", "The form"),
+        };
+        let text = match (member, detail.as_str()) {
+            ("label", _) if form.trimmed("label").is_empty() => {
+                "Enter a label, so that people know what this client is for".to_owned()
+            }
+            ("products", why) if why.contains("both empty") => {
+                "Select at least one product that this client may open".to_owned()
+            }
+            (_, why)
+                if why.starts_with("the ") || why.starts_with("tokens ") || why.starts_with("there ") =>
+            {
+                format!("{name}: {why}")
+            }
+            (_, why) => format!("{name} {why}"),
+        };
+        if !problems.iter().any(|known| known.text == text) {
+            problems.push(Problem::of(field, text));
+        }
+    }
+    problems
+}
+
+/// A new client as the form shows it first.
+pub(super) fn blank() -> Form {
+    Form::from([
+        ("expiration", "3600"),
+        ("custom_unit", "days"),
+        ("how", "itself"),
+        ("active_tokens", "default"),
+        ("erp", "other"),
+    ])
+}
+
+/// A client as the form shows it for a change.
+pub(super) fn filled(client: &ApiClient) -> Form {
+    let mut form = Form::from([("label", client.label.as_str())]);
+    let preset = |seconds: i64| PRESETS.iter().any(|(offered, _)| *offered == seconds);
+    match client.token_expiry {
+        TokenExpiry::Never {} => form.push("expiration", "never"),
+        TokenExpiry::After { seconds } if preset(seconds) => form.push("expiration", seconds.to_string()),
+        TokenExpiry::After { seconds } => {
+            // The largest unit that divides it.
+            let (name, unit) =
+                UNITS.into_iter().rev().find(|(_, unit)| seconds % unit == 0).unwrap_or(("seconds", 1));
+            form.push("expiration", "custom");
+            form.push("custom_value", (seconds / unit).to_string());
+            form.push("custom_unit", name);
+        }
+    }
+    for product in &client.products {
+        form.push("product", product);
+    }
+    for permission in &client.permissions {
+        form.push("permission", permission.as_str());
+    }
+    form.push("emails", client.notification_emails.join("\n"));
+    let networks: Vec<String> =
+        client.allowed_ips.iter().map(|network| super::status::shown(*network)).collect();
+    form.push("allowed_ips", networks.join("\n"));
+    form.push("description", client.description.as_deref().unwrap_or_default());
+    form.push("signing_alg", client.signing_alg.map(|alg| alg.to_string()).unwrap_or_default());
+    form.push("expires_at", client.expires_at.map(to_rfc3339).unwrap_or_default());
+    match client.active_tokens {
+        ActiveTokens::Many => form.push("active_tokens", "many"),
+        ActiveTokens::AtMost(max) => {
+            form.push("active_tokens", "number");
+            form.push("active_max", max.to_string());
+        }
+        ActiveTokens::Replace { grace_seconds } => {
+            form.push("active_tokens", "replace");
+            form.push("grace", grace_seconds.to_string());
+        }
+    }
+    form
+}

@@ -1,0 +1,244 @@
+//! The view of the form of an API client, for a new one and for a change.
+
+use super::client_form::{KINDS, PRESETS, UNITS};
+use super::form::Form;
+use super::moment;
+use super::page::{Problem, Shell, has_problem};
+use super::session::Inside;
+use crate::kernel::Caller;
+use crate::model::clock::UnixSeconds;
+use crate::model::key::Alg;
+use crate::model::product::Product;
+use crate::model::scope::Permission;
+use askama::Template;
+
+/// The form.
+#[derive(Template)]
+#[template(path = "client_form.html")]
+pub(super) struct ClientFormPage {
+    pub(super) shell: Shell,
+    pub(super) problems: Vec<Problem>,
+    pub(super) action: String,
+    pub(super) cancel: String,
+    pub(super) is_new: bool,
+    pub(super) heading: String,
+    pub(super) workspace: String,
+    /// Of a new client: the name of the form. Of a change: the version it was made for.
+    pub(super) nonce: String,
+    pub(super) version: String,
+    pub(super) typed: Form,
+    pub(super) products: Vec<Choice>,
+    pub(super) expirations: Vec<Choice>,
+    pub(super) units: Vec<Choice>,
+    pub(super) kinds: Vec<Choice>,
+    pub(super) ways: Vec<Choice>,
+    pub(super) permissions: Vec<Choice>,
+    pub(super) algs: Vec<Choice>,
+    pub(super) active: Vec<Choice>,
+    pub(super) is_advanced_open: bool,
+}
+
+/// Something that can be chosen.
+#[derive(Debug, Clone)]
+pub(super) struct Choice {
+    pub(super) id: String,
+    pub(super) value: String,
+    pub(super) name: String,
+    pub(super) hint: String,
+    pub(super) is_checked: bool,
+    pub(super) is_disabled: bool,
+}
+
+/// What the choices depend on.
+pub(super) struct Around<'a> {
+    pub(super) inside: &'a Inside,
+    pub(super) caller: &'a Caller,
+    pub(super) products: &'a [Product],
+    /// What the end of a token that never expires reads, if it has one.
+    pub(super) never_reads: Option<String>,
+    pub(super) now: UnixSeconds,
+}
+
+impl ClientFormPage {
+    /// Whether the field with that `id` has a problem.
+    fn has(&self, field: &str) -> bool {
+        has_problem(&self.problems, field)
+    }
+
+    /// What was typed into a field.
+    fn typed(&self, name: &str) -> &str {
+        self.typed.one(name)
+    }
+}
+
+fn choice(id: String, value: &str, name: &str, is_checked: bool) -> Choice {
+    Choice {
+        id,
+        value: value.to_owned(),
+        name: name.to_owned(),
+        hint: String::new(),
+        is_checked,
+        is_disabled: false,
+    }
+}
+
+/// The `id` of one of several choices: the first has that of the field, which problems lead to.
+fn id_of(field: &str, index: usize) -> String {
+    if index == 0 { field.to_owned() } else { format!("{field}-{index}") }
+}
+
+/// Products by display name, with what they do not allow.
+pub(super) fn products(typed: &Form, around: &Around<'_>) -> Vec<Choice> {
+    let mut choices = Vec::new();
+    for product in around.products {
+        let mut limits = Vec::new();
+        if !product.never_expires_allowed {
+            limits.push("no tokens that never expire".to_owned());
+        }
+        if let Some(cap) = product.max_token_lifetime_seconds {
+            limits.push(format!("tokens for at most {}", moment::span(cap)));
+        }
+        let is_checked = typed.all("product").any(|code| code == product.product);
+        let is_allowed = around.inside.workspace.allows_product(&product.product);
+        if !is_allowed {
+            limits = vec!["not allowed in this workspace".to_owned()];
+        }
+        choices.push(Choice {
+            hint: [product.product.clone()].into_iter().chain(limits).collect::<Vec<_>>().join(" · "),
+            is_disabled: !is_allowed && !is_checked,
+            ..choice(id_of("products", choices.len()), &product.product, &product.name, is_checked)
+        });
+    }
+    choices
+}
+
+/// How long tokens are valid, with the date that it comes to.
+pub(super) fn expirations(typed: &Form, around: &Around<'_>) -> Vec<Choice> {
+    let chosen = typed.one("expiration");
+    let mut choices: Vec<Choice> = Vec::new();
+    for (seconds, name) in PRESETS {
+        let value = seconds.to_string();
+        let end = around.now.saturating_add(seconds);
+        choices.push(Choice {
+            hint: format!("a token made now ends {}", moment::exact(end)),
+            ..choice(id_of("expiration", choices.len()), &value, name, chosen == value)
+        });
+    }
+    choices.push(choice("expiration-custom".to_owned(), "custom", "Custom", chosen == "custom"));
+    let workspace = &around.inside.workspace;
+    let reads = around.never_reads.as_ref().map_or_else(
+        || "The token has no end in it.".to_owned(),
+        |end| format!("In the token the end reads {end}, since many programs need a date."),
+    );
+    let (hint, is_disabled) = if !workspace.never_expires_allowed {
+        (format!("The workspace {} does not allow it. A platform administrator can.", workspace.name), true)
+    } else if !around.products.is_empty()
+        && around.products.iter().all(|product| !product.never_expires_allowed)
+    {
+        ("None of the products allows it.".to_owned(), true)
+    } else {
+        (
+            format!(
+                "A token is valid until you revoke it. {reads} When this client has more than 20 tokens, the oldest is revoked."
+            ),
+            false,
+        )
+    };
+    choices.push(Choice {
+        hint,
+        is_disabled: is_disabled && chosen != "never",
+        ..choice("expiration-never".to_owned(), "never", "Never Expires", chosen == "never")
+    });
+    choices
+}
+
+/// Units of a lifetime.
+pub(super) fn units(typed: &Form) -> Vec<Choice> {
+    let chosen = typed.one("custom_unit");
+    UNITS.iter().map(|(unit, _)| choice(String::new(), unit, unit, *unit == chosen)).collect()
+}
+
+/// Kinds of ERP.
+pub(super) fn kinds(typed: &Form) -> Vec<Choice> {
+    let chosen = typed.one("erp");
+    let kinds = KINDS.iter().enumerate();
+    kinds.map(|(index, (kind, name))| choice(id_of("erp", index), kind, name, *kind == chosen)).collect()
+}
+
+/// How the ERP gets tokens.
+pub(super) fn ways(typed: &Form) -> Vec<Choice> {
+    let chosen = typed.one("how");
+    vec![
+        Choice {
+            hint: "Recommended. It signs in with the client id and secret whenever it needs a token.".to_owned(),
+            ..choice("how".to_owned(), "itself", "It asks by itself", chosen != "paste")
+        },
+        Choice {
+            hint: "For programs like Tally that have one field for a token. You generate it here and copy it over.".to_owned(),
+            ..choice("how-paste".to_owned(), "paste", "I paste one token", chosen == "paste")
+        },
+    ]
+}
+
+/// Permissions on Mintmark itself that the operator can grant.
+pub(super) fn permissions(typed: &Form, around: &Around<'_>) -> Vec<Choice> {
+    let hints = [
+        (Permission::Manage, "creates and changes what is in its workspace"),
+        (Permission::Read, "reads what is in its workspace"),
+        (Permission::Introspect, "asks whether tokens of others are valid"),
+    ];
+    let mut choices: Vec<Choice> = Vec::new();
+    for (permission, hint) in hints {
+        let is_checked = typed.all("permission").any(|name| name == permission.as_str());
+        choices.push(Choice {
+            hint: hint.to_owned(),
+            is_disabled: !around.caller.holds(permission) && !is_checked,
+            ..choice(
+                id_of("permissions", choices.len()),
+                permission.as_str(),
+                permission.as_str(),
+                is_checked,
+            )
+        });
+    }
+    choices
+}
+
+/// Signing algorithms.
+pub(super) fn algs(typed: &Form) -> Vec<Choice> {
+    let chosen = typed.one("signing_alg");
+    let usual = choice(String::new(), "", "The usual one", chosen.is_empty());
+    let own = Alg::ALL.iter().map(|alg| {
+        let name = alg.to_string();
+        choice(String::new(), &name, &name, name == chosen)
+    });
+    std::iter::once(usual).chain(own).collect()
+}
+
+/// How many tokens are active at a time.
+pub(super) fn active(typed: &Form, is_new: bool) -> Vec<Choice> {
+    let chosen = typed.one("active_tokens");
+    let mut choices = Vec::new();
+    if is_new {
+        choices.push(Choice {
+            hint: "any number; at most 20 for tokens that never expire".to_owned(),
+            ..choice(
+                "active_tokens".to_owned(),
+                "default",
+                "As usual",
+                !matches!(chosen, "many" | "number" | "replace"),
+            )
+        });
+    }
+    for (value, name, hint) in [
+        ("many", "Any number", ""),
+        ("number", "At most a number", "a token beyond it revokes the oldest"),
+        ("replace", "One", "a new token revokes the one before it"),
+    ] {
+        choices.push(Choice {
+            hint: hint.to_owned(),
+            ..choice(id_of("active_tokens", choices.len()), value, name, chosen == value)
+        });
+    }
+    choices
+}

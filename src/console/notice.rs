@@ -1,0 +1,32 @@
+//! What has just been done, on the page that follows it: a word in its address, and the sentence for it.
+
+use actix_web::HttpRequest;
+
+use super::page::{Notice, Shell};
+
+/// The words, each with its tone and its sentence. Any other word shows nothing.
+const DONE: [(&str, &str, &str); 10] = [
+    ("stored", "ok", "Good: the secret is stored with you and erased here."),
+    ("token-stored", "ok", "Good: the token is stored with you and erased here."),
+    ("saved", "ok", "Your changes are saved."),
+    ("unchanged", "", "Nothing was different, so nothing was changed."),
+    (
+        "disabled",
+        "warn",
+        "The API client is disabled. It gets no tokens, and none of its tokens is accepted until it is enabled.",
+    ),
+    ("enabled", "ok", "The API client is enabled. Its tokens are accepted again."),
+    ("secret-deleted", "ok", "The secret is deleted. Whatever still uses it is refused from now on."),
+    ("token-revoked", "ok", "The token is revoked."),
+    ("tokens-revoked", "ok", "All tokens of this client are revoked. It can get new ones with its secret."),
+    ("deleted", "ok", "The API client is deleted, and so are its secrets and tokens."),
+];
+
+/// The frame of a page, with the notice that its address asks for.
+pub(super) fn noticed(shell: Shell, request: &HttpRequest) -> Shell {
+    let query = form_urlencoded::parse(request.query_string().as_bytes());
+    let done = query.into_iter().find(|(name, _)| name == "done").map(|(_, word)| word);
+    let found = DONE.iter().find(|(word, ..)| done.as_deref() == Some(word));
+    let notice = found.map(|(_, tone, text)| Notice { tone, text: (*text).to_owned() });
+    Shell { notice, ..shell }
+}

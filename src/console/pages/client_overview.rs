@@ -1,0 +1,231 @@
+//! `/console/api-clients/{id}`: what a client is, whether it works, and the test panel. And what all pages of a client share:
+//! its frame and its tabs.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Path, Query};
+use askama::Template;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::console::checks::{self, Check};
+use crate::console::guides::{self, Guide, Values};
+use crate::console::nonce::{Nonce, UseCase};
+use crate::console::page::{Shell, ok, see_other};
+use crate::console::session::{Inside, OfClient, SignedIn, Submitted};
+use crate::console::status::{self, Status};
+use crate::console::stop::Stop;
+use crate::console::{moment, notice, products};
+use crate::model::client::{ApiClient, ClientRecord};
+use crate::model::clock::UnixSeconds;
+
+/// The query of the page.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Asked {
+    test: String,
+}
+
+/// The pages of a client.
+#[derive(Debug, Clone)]
+pub(super) struct Tab {
+    pub(super) name: &'static str,
+    pub(super) href: String,
+    pub(super) is_current: bool,
+}
+
+/// One line on whether the client has called.
+#[derive(Debug, Clone)]
+pub(super) struct Live {
+    pub(super) text: String,
+    pub(super) tone: &'static str,
+    pub(super) is_done: bool,
+}
+
+#[derive(Template)]
+#[template(path = "client_overview.html")]
+struct OverviewPage {
+    shell: Shell,
+    tabs: Vec<Tab>,
+    label: String,
+    client_id: String,
+    status: Status,
+    sentence: String,
+    facts: Vec<(&'static str, String)>,
+    stats: Vec<(&'static str, String, String)>,
+    can_manage: bool,
+    here: String,
+    live: Live,
+    token_url: String,
+    guides: Vec<Guide>,
+    checks: Vec<Check>,
+    verdict: (&'static str, &'static str),
+    is_disabled: bool,
+}
+
+/// `GET /console/api-clients/{id}`
+pub(crate) async fn get(
+    signed_in: SignedIn,
+    path: Path<String>,
+    asked: Query<Asked>,
+) -> Result<HttpResponse, Stop> {
+    let OfClient { record, inside } = signed_in.client(&path).await?;
+    let services = &signed_in.door.services;
+    let now = services.clock().now();
+    let names = products::names(services, &inside.reader).await?;
+    let length = services.issuer.token_length(&inside.reader, &record.client.client_id).await?;
+    let checks = kept_checks(&signed_in, &inside, &asked.test).await?;
+    let here = href(&signed_in, &record.client);
+    let token_url = format!("{}/oauth2/token", signed_in.door.issuer);
+    let values =
+        Values { token_url: &token_url, client_id: &record.client.client_id, secret: "CLIENT_SECRET" };
+    let client = &record.client;
+    ok(&OverviewPage {
+        shell: notice::noticed(shell_of(&signed_in, &inside, client, &client.label), &signed_in.request),
+        tabs: tabs(&here, ""),
+        sentence: status::sentence(client, &products::shown(&client.products, &names)),
+        status: status::of(&record, &inside.workspace, now),
+        facts: facts(client, now),
+        stats: stats(&record, length, now),
+        can_manage: inside.can_manage,
+        live: live(&record, now),
+        guides: guides::all(&values, ""),
+        verdict: checks::verdict(&checks),
+        checks,
+        is_disabled: client.disabled_at.is_some(),
+        label: client.label.clone(),
+        client_id: client.client_id.clone(),
+        token_url,
+        here,
+    })
+}
+
+/// `POST /console/api-clients/{id}/test`: tries a secret that was pasted. The outcome is kept, the secret is not.
+pub(crate) async fn test(sent: Submitted, path: Path<String>) -> Result<HttpResponse, Stop> {
+    let Submitted { signed_in, form } = sent;
+    let OfClient { record, inside } = signed_in.client(&path).await?;
+    let manager = inside.manager()?;
+    let services = &signed_in.door.services;
+    let client_id = &record.client.client_id;
+    let checks = checks::of(&services.issuer.rehearse(&manager, client_id, form.one("secret")).await?);
+    let nonce = Nonce::new(&signed_in, UseCase::Test)?;
+    let kept = serde_json::to_vec(&checks).unwrap_or_default();
+    services.ledger.keep_draft(&manager, nonce.use_case.as_str(), nonce.as_str(), &kept).await?;
+    Ok(see_other(&format!("{}?test={}#test", href(&signed_in, &record.client), nonce.as_str())))
+}
+
+/// `GET /console/api-clients/{id}/first-call`: the line that a page asks for again while it waits.
+pub(crate) async fn first_call(signed_in: SignedIn, path: Path<String>) -> Result<HttpResponse, Stop> {
+    let OfClient { record, .. } = signed_in.client(&path).await?;
+    let Live { text, tone, is_done } = live(&record, signed_in.door.services.clock().now());
+    Ok(HttpResponse::Ok().json(json!({"text": text, "tone": tone, "done": is_done})))
+}
+
+/// The outcome of a test, if its page is still kept.
+async fn kept_checks(signed_in: &SignedIn, inside: &Inside, nonce: &str) -> Result<Vec<Check>, Stop> {
+    let Some(nonce) = Nonce::read(signed_in, nonce).filter(|nonce| nonce.use_case == UseCase::Test) else {
+        return Ok(Vec::new());
+    };
+    let ledger = &signed_in.door.services.ledger;
+    let kept = ledger.draft(&inside.reader, nonce.use_case.as_str(), nonce.as_str()).await?;
+    Ok(kept.and_then(|kept| serde_json::from_slice(&kept).ok()).unwrap_or_default())
+}
+
+/// Whether a client has called.
+pub(super) fn live(record: &ClientRecord, now: UnixSeconds) -> Live {
+    match record.last_used_at {
+        None => Live { text: "Waiting for the first call".to_owned(), tone: "", is_done: false },
+        Some(at) => Live {
+            text: format!(
+                "{} called at {} ({})",
+                record.client.label,
+                moment::clock(at),
+                moment::ago(now, at)
+            ),
+            tone: "ok",
+            is_done: true,
+        },
+    }
+}
+
+/// The address of a client.
+pub(super) fn href(signed_in: &SignedIn, client: &ApiClient) -> String {
+    signed_in.door.href(&format!("/api-clients/{}", client.client_id))
+}
+
+/// The frame of a page of a client.
+pub(super) fn shell_of(signed_in: &SignedIn, inside: &Inside, client: &ApiClient, title: &str) -> Shell {
+    let list = signed_in.door.href(&format!("/workspaces/{}/api-clients", inside.workspace.workspace_id));
+    let shell = signed_in
+        .shell_in(&inside.workspace, title)
+        .below("Settings", None)
+        .below("Integration", None)
+        .below("API Clients", list);
+    if title == client.label { shell } else { shell.below(client.label.clone(), href(signed_in, client)) }
+}
+
+/// The tabs of a client; `current` is the last part of the address.
+pub(super) fn tabs(here: &str, current: &str) -> Vec<Tab> {
+    [
+        ("Overview", ""),
+        ("Secrets", "/secrets"),
+        ("Access tokens", "/tokens"),
+        ("History", "/history"),
+        ("Settings", "/edit"),
+    ]
+    .map(|(name, part)| Tab { name, href: format!("{here}{part}"), is_current: part == current })
+    .into()
+}
+
+fn stats(
+    record: &ClientRecord,
+    length: Option<usize>,
+    now: UnixSeconds,
+) -> Vec<(&'static str, String, String)> {
+    let client = &record.client;
+    let last = record.last_used_at;
+    let secrets = i64::try_from(record.secrets.len()).unwrap_or(i64::MAX);
+    vec![
+        (
+            "Last token",
+            last.map_or_else(|| "Never".to_owned(), |at| moment::ago(now, at)),
+            last.map(moment::exact).unwrap_or_default(),
+        ),
+        ("Tokens expire", status::expiry(client.token_expiry), String::new()),
+        ("Live secrets", secrets.to_string(), String::new()),
+        (
+            "Length of a token",
+            length.map_or_else(|| "–".to_owned(), |length| format!("about {length} characters")),
+            "check that the field in your ERP is long enough".to_owned(),
+        ),
+    ]
+}
+
+fn facts(client: &ApiClient, now: UnixSeconds) -> Vec<(&'static str, String)> {
+    let mails = client.notification_emails.join(", ");
+    let permissions: Vec<String> = client.permissions.iter().map(ToString::to_string).collect();
+    let mut facts = vec![
+        ("Active tokens", status::active_tokens(client)),
+        ("Notification email", if mails.is_empty() { "Nobody is mailed".to_owned() } else { mails }),
+        (
+            "Created",
+            format!("{} ({})", moment::exact(client.created_at), moment::ago(now, client.created_at)),
+        ),
+        ("Last changed", moment::ago(now, client.updated_at)),
+    ];
+    if let Some(description) = &client.description {
+        facts.insert(0, ("Description", description.clone()));
+    }
+    if let Some(at) = client.expires_at {
+        facts.push(("The client ends", format!("{} ({})", moment::exact(at), moment::until(now, at))));
+    }
+    if let Some(alg) = client.signing_alg {
+        facts.push(("Signing algorithm", alg.to_string()));
+    }
+    if !permissions.is_empty() {
+        facts.push(("Permissions on Mintmark", permissions.join(", ")));
+    }
+    for (key, value) in client.metadata.iter().take(16) {
+        facts.push(("Metadata", format!("{key}: {value}")));
+    }
+    facts
+}

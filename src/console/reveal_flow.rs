@@ -1,0 +1,78 @@
+//! Creates something once for a form, however often it is sent, and leads to the page that shows it.
+
+use actix_web::HttpResponse;
+
+use super::nonce::Nonce;
+use super::page::see_other;
+use super::session::SignedIn;
+use super::stop::Stop;
+use crate::kernel::{Caller, Error, Manager};
+use crate::ledger::{Reveal, SaveReply};
+
+/// The address of the page that shows what a form created.
+pub(super) fn href(signed_in: &SignedIn, nonce: &Nonce) -> String {
+    signed_in.door.href(&format!("/reveals/{}", nonce.as_str()))
+}
+
+/// What a form created, if it did.
+///
+/// # Errors
+/// 503
+pub(super) async fn find(signed_in: &SignedIn, caller: &Caller, nonce: &Nonce) -> Result<Reveal, Error> {
+    let ledger = &signed_in.door.services.ledger;
+    ledger.reveal(&ledger.reveal_request(caller, nonce.use_case.as_str(), nonce.as_str())).await
+}
+
+/// Whether a form has created something, so that it is not to be looked at again.
+///
+/// # Errors
+/// 503
+pub(super) async fn is_spent(signed_in: &SignedIn, caller: &Caller, nonce: &Nonce) -> Result<bool, Error> {
+    Ok(!matches!(find(signed_in, caller, nonce).await?, Reveal::None))
+}
+
+/// Runs `create` unless the form has created something before. `render` makes the bytes that are shown later, `subject`
+/// names the record they are about, and `create` passes its argument to the use case.
+///
+/// # Errors
+/// Those of `create`.
+pub(super) async fn once<T>(
+    signed_in: &SignedIn,
+    manager: &Manager,
+    nonce: &Nonce,
+    render: &dyn Fn(&T) -> Vec<u8>,
+    subject: &dyn Fn(&T) -> String,
+    create: impl AsyncFnOnce(SaveReply<'_, T>) -> Result<T, Error>,
+) -> Result<HttpResponse, Error> {
+    let shown = see_other(&href(signed_in, nonce));
+    // One that takes longer is waited for at the page that shows it.
+    let Some(_turn) = signed_in.door.turns.take(nonce.as_str()).await else { return Ok(shown) };
+    if is_spent(signed_in, manager, nonce).await? {
+        return Ok(shown);
+    }
+    let request =
+        signed_in.door.services.ledger.reveal_request(manager, nonce.use_case.as_str(), nonce.as_str());
+    match create(SaveReply { request: &request, render, subject: Some(subject) }).await {
+        Ok(_) => Ok(shown),
+        // Another process may have done the same meanwhile, and the conflict is with that.
+        Err(lost @ (Error::AlreadyAnswered | Error::Conflict(_))) => {
+            if is_spent(signed_in, manager, nonce).await? { Ok(shown) } else { Err(lost) }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The nonce of a form, or a new one if the form was made for another sign-in.
+///
+/// # Errors
+/// 503 without random numbers.
+pub(super) fn nonce_of(
+    signed_in: &SignedIn,
+    sent: &str,
+    use_case: super::nonce::UseCase,
+) -> Result<Nonce, Stop> {
+    match Nonce::read(signed_in, sent).filter(|nonce| nonce.use_case == use_case) {
+        Some(nonce) => Ok(nonce),
+        None => Nonce::new(signed_in, use_case),
+    }
+}

@@ -1,0 +1,85 @@
+//! Forms that are sent twice at the same time take turns: the second waits for the first and finds what it created.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::time::timeout;
+
+/// How long the second one waits.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// The forms whose creating work is running in this process, by their nonce.
+#[derive(Debug, Default)]
+pub(super) struct Turns(Mutex<HashMap<String, Arc<AsyncMutex<()>>>>);
+
+/// A turn; when it is dropped, the next one begins.
+#[derive(Debug)]
+pub(super) struct Turn {
+    turns: Arc<Turns>,
+    nonce: String,
+    guard: Option<OwnedMutexGuard<()>>,
+}
+
+impl Turns {
+    /// Waits for the turn of a form. `None` if the one before takes too long.
+    pub(super) async fn take(self: &Arc<Self>, nonce: &str) -> Option<Turn> {
+        let lock = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(all.entry(nonce.to_owned()).or_default())
+        };
+        // Made before waiting, so that it tidies up even if the request is given up meanwhile.
+        let mut turn = Turn { turns: Arc::clone(self), nonce: nonce.to_owned(), guard: None };
+        turn.guard = Some(timeout(WAIT, lock.lock_owned()).await.ok()?);
+        Some(turn)
+    }
+
+    /// Whether the work of a form is running.
+    pub(super) fn is_running(&self, nonce: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(nonce)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.guard = None;
+        let mut all = self.turns.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody else waits for it.
+        if all.get(&self.nonce).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+            all.remove(&self.nonce);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_second_waits_for_the_first() {
+        let turns = Arc::new(Turns::default());
+        let first = turns.take("a").await.unwrap();
+        assert!(turns.is_running("a") && !turns.is_running("b"));
+        let mut second = Box::pin(turns.take("a"));
+        assert!((&mut second).now_or_never().is_none());
+        drop(turns.take("b").await.unwrap());
+        drop(first);
+        drop(second.await.unwrap());
+        assert!(turns.0.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_leaves_nothing_behind() {
+        let turns = Arc::new(Turns::default());
+        let first = turns.take("a").await.unwrap();
+        {
+            let mut second = Box::pin(turns.take("a"));
+            assert!((&mut second).now_or_never().is_none());
+        }
+        drop(first);
+        assert!(turns.0.lock().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,118 @@
+//! Rehearses a token request: authentication and grant, and stops before signing. No token, no use, no event. For the test
+//! panel of the console, and for how long a token of a client will be.
+
+use super::claims::Own;
+use super::grant::{self, Lifetime};
+use super::{GrantError, Issuer};
+use crate::clients::{Credentials, Trial};
+use crate::config::NeverExpiresExp;
+use crate::kernel::{Error, Manager, Reader};
+use crate::model::clock::UnixSeconds;
+use crate::model::key::UseFor;
+use crate::model::status::Slot;
+use crate::signing::handle::TokenTyp;
+use mintmark_verifier::claims::FAR_EXP;
+
+/// What a token request of a client would come to.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// What authentication finds.
+    pub trial: Trial,
+    /// What a token would carry, or why there would be none.
+    pub grant: Result<WouldIssue, GrantError>,
+    /// Whether there is a key to sign it.
+    pub has_key: bool,
+}
+
+/// A token that would be issued.
+#[derive(Debug)]
+pub struct WouldIssue {
+    /// Its scope.
+    pub scope: String,
+    /// Its audiences.
+    pub audiences: Vec<String>,
+    /// Seconds until it expires; `None` if it never does.
+    pub expires_in: Option<i64>,
+}
+
+/// The length of a `jti`, in characters.
+const JTI: &str = "0000000000000000000000";
+
+impl Issuer {
+    /// Rehearses the token request of a client within reach, with a secret and everything that it is granted.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Storage`].
+    pub async fn rehearse(
+        &self,
+        caller: &Manager,
+        client_id: &str,
+        secret: &str,
+    ) -> Result<Rehearsal, Error> {
+        let trial = self.clients.try_secret(caller, client_id, secret).await?;
+        let now = self.kernel.clock.now();
+        let lifetime = whole_lifetime(&trial.client, now);
+        let has_key = match lifetime {
+            Ok(lifetime) => self.key_for(&trial.client, lifetime, now).is_ok(),
+            Err(_) => true,
+        };
+        let whole = &trial.client.offer.whole;
+        let grant = lifetime.map(|lifetime| WouldIssue {
+            scope: whole.scope.to_string(),
+            audiences: whole.audiences.iter().map(ToString::to_string).collect(),
+            expires_in: match lifetime {
+                Lifetime::Until(end) => Some(end - now),
+                Lifetime::Never => None,
+            },
+        });
+        Ok(Rehearsal { trial, grant, has_key })
+    }
+
+    /// How many characters a token of a client within reach has, give or take a few: fields for tokens may be short. `None`
+    /// if it would get none now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Storage`].
+    pub async fn token_length(&self, caller: &Reader, client_id: &str) -> Result<Option<usize>, Error> {
+        let client = self.clients.credentials(client_id).await?;
+        let client = client
+            .filter(|client| caller.reach.covers(&client.workspace_id))
+            .ok_or(Error::NotFound("API client"))?;
+        let now = self.kernel.clock.now();
+        let Ok(lifetime) = whole_lifetime(&client, now) else { return Ok(None) };
+        let alg = client.signing_alg.unwrap_or(self.kernel.policy.signing_alg);
+        let use_for = if lifetime == Lifetime::Never { UseFor::NeverExpiring } else { UseFor::Expiring };
+        let Some(key) = self.ring.for_signing(alg, use_for, now) else { return Ok(None) };
+        let (exp, typ) = match (lifetime, self.policy.never_expires_exp) {
+            (Lifetime::Until(end), _) => (Some(end), TokenTyp::AccessToken),
+            (Lifetime::Never, NeverExpiresExp::Far) => (Some(FAR_EXP), TokenTyp::AccessToken),
+            (Lifetime::Never, NeverExpiresExp::Omit) => (None, TokenTyp::Jwt),
+        };
+        let claims = self.claims.write(
+            &client.offer.whole_claims,
+            Own {
+                client_id: &client.client_id,
+                workspace_id: &client.workspace_id,
+                iat: now,
+                exp,
+                jti: JTI,
+                never_expires: lifetime == Lifetime::Never,
+                // Numbers as long as most are.
+                slot: Some(Slot { list: client.slot.map_or(1, |slot| slot.list), idx: 100_000 }),
+            },
+        );
+        Ok(Some(key.jwt_len(typ, claims.len())))
+    }
+}
+
+/// The lifetime of a token with everything that a client is granted.
+fn whole_lifetime(client: &Credentials, now: UnixSeconds) -> Result<Lifetime, GrantError> {
+    let whole = grant::select(&client.offer, "", &[])?;
+    grant::lifetime(
+        client.token_expiry,
+        &whole,
+        client.workspace_never_expires_allowed,
+        client.expires_at,
+        now,
+    )
+}

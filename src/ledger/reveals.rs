@@ -1,0 +1,149 @@
+//! What the console shows once, and never loses: the sealed reply about a new secret or token, until the operator has
+//! stored it or ten minutes have passed. Its row stays for a day, so that the same form sent again finds it and creates
+//! nothing. And drafts: forms that are kept sealed until they are confirmed.
+
+use zeroize::Zeroizing;
+
+use super::Ledger;
+use super::idempotency::{IdempotentRequest, SAVED_SECONDS};
+use crate::kernel::{Caller, Error};
+use crate::model::clock::UnixSeconds;
+use crate::storage::StoredReply;
+
+/// How long after its creation a secret or token is shown, in seconds.
+pub const SHOWN_SECONDS: i64 = 600;
+/// How long a draft is kept, in seconds.
+pub const DRAFT_SECONDS: i64 = 3600;
+
+/// The method under which replies of the console are saved. Storage erases those by it.
+const CONSOLE: &str = "CONSOLE";
+/// The method under which drafts are kept.
+const DRAFT: &str = "CONSOLE DRAFT";
+
+/// What is there to show.
+pub enum Reveal {
+    /// Nothing was created under this name.
+    None,
+    /// The reply.
+    Shown {
+        /// The record it is about.
+        subject: String,
+        /// In the bytes that were saved.
+        reply: Zeroizing<Vec<u8>>,
+        /// When it was created.
+        made_at: UnixSeconds,
+    },
+    /// It was erased.
+    Erased {
+        /// The record it was about.
+        subject: String,
+        /// When.
+        at: UnixSeconds,
+        /// Whether the operator said that it is stored; else the time was over.
+        is_confirmed: bool,
+    },
+}
+
+impl std::fmt::Debug for Reveal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Shown { .. } => "Shown(…)",
+            Self::Erased { .. } => "Erased",
+        })
+    }
+}
+
+impl Ledger {
+    /// A request of the console that creates something and shows it once. `nonce` is unique to its form.
+    pub fn reveal_request(&self, caller: &Caller, use_case: &str, nonce: &str) -> IdempotentRequest {
+        self.idempotent_request(caller, CONSOLE, use_case, nonce, b"")
+    }
+
+    /// What a request created, if it did within the last day.
+    ///
+    /// # Errors
+    /// [`Error::Storage`], or [`Error::Crypto`] if the saved reply does not open.
+    pub async fn reveal(&self, request: &IdempotentRequest) -> Result<Reveal, Error> {
+        let (caller, method, path, key) = request.name();
+        let now = self.kernel.clock.now();
+        let Some(stored) = self.kernel.storage.saved_reply(caller, method, path, key, now).await? else {
+            return Ok(Reveal::None);
+        };
+        let subject = stored.subject.unwrap_or_default();
+        let made_at = stored.expires_at - SAVED_SECONDS;
+        let ends_at = made_at.saturating_add(SHOWN_SECONDS);
+        Ok(match stored.erased_at {
+            Some(at) => Reveal::Erased { subject, at, is_confirmed: at < ends_at },
+            // The job has not come yet.
+            None if ends_at <= now => Reveal::Erased { subject, at: ends_at, is_confirmed: false },
+            None => {
+                let reply = self.kernel.subkeys.open_reply(&request.context(), &stored.sealed_reply)?;
+                Reveal::Shown { subject, reply, made_at }
+            }
+        })
+    }
+
+    /// Erases what a request created and showed. Again, it changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn erase_reveal(&self, request: &IdempotentRequest) -> Result<(), Error> {
+        let (caller, method, path, key) = request.name();
+        self.kernel.storage.erase_reply(caller, method, path, key, self.kernel.clock.now()).await?;
+        Ok(())
+    }
+
+    /// Erases what has been shown for its time.
+    pub(super) async fn erase_shown(&self) -> Result<(), Error> {
+        let now = self.kernel.clock.now();
+        // Rows say when they are forgotten, which is a day after they were made.
+        self.kernel.storage.erase_shown_replies(now - SHOWN_SECONDS + SAVED_SECONDS, now).await?;
+        Ok(())
+    }
+
+    /// Keeps a draft, sealed, in place of the one before under the same name.
+    ///
+    /// # Errors
+    /// [`Error::Storage`], [`Error::Crypto`].
+    pub async fn keep_draft(
+        &self,
+        caller: &Caller,
+        use_case: &str,
+        nonce: &str,
+        draft: &[u8],
+    ) -> Result<(), Error> {
+        let request = self.idempotent_request(caller, DRAFT, use_case, nonce, b"");
+        let stored = StoredReply {
+            sealed_reply: self.kernel.subkeys.seal_reply(&self.kernel.random, &request.context(), draft)?,
+            caller: request.caller,
+            method: request.method,
+            path: request.path,
+            idempotency_key: request.key,
+            body_hash: request.body_mac.to_vec(),
+            expires_at: self.kernel.clock.now().saturating_add(DRAFT_SECONDS),
+            subject: None,
+            erased_at: None,
+        };
+        Ok(self.kernel.storage.replace_reply(&stored).await?)
+    }
+
+    /// A draft, if it is still kept.
+    ///
+    /// # Errors
+    /// [`Error::Storage`], [`Error::Crypto`].
+    pub async fn draft(
+        &self,
+        caller: &Caller,
+        use_case: &str,
+        nonce: &str,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+        let request = self.idempotent_request(caller, DRAFT, use_case, nonce, b"");
+        let (name, method, path, key) = request.name();
+        let now = self.kernel.clock.now();
+        let Some(stored) = self.kernel.storage.saved_reply(name, method, path, key, now).await? else {
+            return Ok(None);
+        };
+        Ok(Some(self.kernel.subkeys.open_reply(&request.context(), &stored.sealed_reply)?))
+    }
+}

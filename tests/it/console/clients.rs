@@ -1,0 +1,168 @@
+//! The pages of a client: the test panel, settings, secrets, tokens, the danger zone, history.
+
+use serde_json::json;
+
+use super::{client_of, create, furnish};
+use crate::support::{Credentials, Engine, TestApp, on_both_engines};
+
+on_both_engines!(
+    the_test_panel_says_what_the_erp_would_get,
+    settings_are_changed_for_the_version_that_was_seen,
+    what_ends_is_counted_before_it_does,
+    tokens_are_listed_and_revoked,
+    states_have_reasons,
+    a_client_that_does_not_exist,
+);
+
+async fn the_test_panel_says_what_the_erp_would_get(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    furnish(&app).await;
+    let browser = app.platform_admin().await;
+    let shown = create(&browser, "SAP").await;
+    let (client, secret) = (client_of(&shown), shown.by_id("secret"));
+    let form = browser.get(&client).await.must_be(200).form("/test");
+    let events = app.database.number("SELECT COUNT(*) FROM audit_events").await;
+    for (typed, says) in [
+        (secret.clone(), "A token request would succeed"),
+        (format!("{secret} "), "white space"),
+        (secret[..50].to_owned(), "It has 53 characters"),
+        ("hunter2".to_owned(), "The client has no such secret"),
+        (format!("{}x", &secret[..52]), "wrong character"),
+        (String::new(), "The client has no such secret"),
+    ] {
+        let sent = browser.send(&form.clone().with("secret", &typed)).await;
+        let page = browser.get(sent.location().trim_end_matches("#test")).await.must_be(200);
+        assert!(page.says(says), "{typed}: {}", page.text());
+        assert!(typed.is_empty() || !page.html.contains(&typed), "the secret is not shown again");
+        assert!(page.says("This client accepts calls from any address"), "{}", page.text());
+        assert!(page.says("Never used"), "no use is noted: {}", page.text());
+    }
+    assert_eq!(app.database.number("SELECT COUNT(*) FROM audit_events").await, events);
+    assert!(!app.database.session().await.everything().await.contains(&secret));
+}
+
+async fn settings_are_changed_for_the_version_that_was_seen(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnish(&app).await;
+    let browser = app.platform_admin().await;
+    let client = client_of(&create(&browser, "SAP").await);
+    let id = client.rsplit('/').next().unwrap().to_owned();
+    let form = browser.get(&format!("{client}/change")).await.must_be(200).form("/change");
+    let same = browser.submit(&form).await.must_be(200);
+    assert!(same.says("nothing was changed"), "{}", same.text());
+    let changed = form
+        .clone()
+        .with("label", "SAP 2")
+        .and("product", "gst")
+        .with("allowed_ips", "10.0.0.1\n10.1.0.0/16");
+    let saved = browser.submit(&changed).await.must_be(200);
+    assert!(saved.says("Your changes are saved") && saved.says("10.0.0.1, 10.1.0.0/16"), "{}", saved.text());
+    // The form was for the version before.
+    let late = browser.send(&form.with("label", "SAP 3")).await.must_be(422);
+    assert!(late.says("Somebody else changed this client"), "{}", late.text());
+    // Everything that the form does not show stays as it was.
+    let path = format!("/v1/api-clients/{id}");
+    admin
+        .patch(
+            &path,
+            &json!({"metadata": {"owner": "finance"}, "token_expiry": {"mode": "after", "seconds": 3601}}),
+        )
+        .await;
+    let form = browser.get(&format!("{client}/change")).await.must_be(200).form("/change");
+    browser.submit(&form.with("label", "SAP 4")).await.must_be(200);
+    let record: serde_json::Value = admin.get(&path).await.json().await.unwrap();
+    assert_eq!(record["metadata"]["owner"], "finance");
+    assert_eq!(record["token_expiry"]["seconds"], 3601);
+    assert_eq!(record["products"], json!(["e-invoicing", "gst"]));
+}
+
+async fn what_ends_is_counted_before_it_does(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnish(&app).await;
+    let browser = app.platform_admin().await;
+    let (client, _) = admin
+        .client("acme", json!({"label": "Tally", "products": ["gst"], "token_expiry": {"mode": "never"}}))
+        .await;
+    let home = format!("/console/api-clients/{}", client.client_id);
+    for _ in 0..3 {
+        app.access_token(&client, &[]).await;
+    }
+    let settings = browser.get(&format!("{home}/edit")).await.must_be(200);
+    assert!(settings.says("3 live tokens, 3 of them never-expiring"), "{}", settings.text());
+    let confirm = browser.get(&format!("{home}/disable")).await.must_be(200);
+    let disabled = browser.submit(&confirm.form("/disable")).await.must_be(200);
+    assert!(disabled.says("Disabled by an administrator"), "{}", disabled.text());
+    assert_eq!(app.token(&client, &[]).await.status(), 401);
+    let confirm = browser.get(&format!("{home}/disable")).await.must_be(200);
+    browser.submit(&confirm.form("/enable")).await.must_be(200);
+    app.access_token(&client, &[]).await;
+    let delete = browser.get(&format!("{home}/delete")).await.must_be(200);
+    let refused = browser.send(&delete.form("/delete").with("label", "tally")).await.must_be(422);
+    assert!(refused.by_id("label-error").contains("Type the label exactly: Tally"));
+    let list = browser.submit(&refused.form("/delete").with("label", "Tally")).await.must_be(200);
+    assert!(list.says("The API client is deleted") && list.says("No API clients yet"), "{}", list.text());
+    browser.get(&home).await.must_be(404);
+}
+
+async fn tokens_are_listed_and_revoked(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnish(&app).await;
+    let browser = app.platform_admin().await;
+    let (client, _) = admin
+        .client("acme", json!({"label": "Tally", "products": ["gst"], "token_expiry": {"mode": "never"}}))
+        .await;
+    let home = format!("/console/api-clients/{}", client.client_id);
+    assert!(browser.get(&format!("{home}/tokens")).await.says("No recorded tokens"));
+    app.access_token(&client, &[]).await;
+    let list = browser.get(&format!("{home}/tokens")).await.must_be(200);
+    assert!(list.says("by the client itself") && list.says("Valid"), "{}", list.text());
+    let at = list.html.find("/revoke\"").unwrap();
+    let start = list.html[..at].rfind('"').unwrap();
+    let confirm = browser.get(&list.html[start + 1..at + 7]).await.must_be(200);
+    let list = browser.submit(&confirm.form("/revoke")).await.must_be(200);
+    assert!(list.says("The token is revoked") && list.says("Revoked just now"), "{}", list.text());
+    app.access_token(&client, &[]).await;
+    let confirm = browser.get(&list.link("Revoke all tokens")).await.must_be(200);
+    assert!(confirm.says("1 live token, which never expires"), "{}", confirm.text());
+    let list = browser.submit(&confirm.form("/revoke-all")).await.must_be(200);
+    assert!(list.says("All tokens of this client are revoked") && !list.says("Valid"), "{}", list.text());
+    browser.get(&format!("{home}/tokens/AAAAAAAAAAAAAAAAAAAAAA/revoke")).await.must_be(404);
+}
+
+async fn states_have_reasons(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnish(&app).await;
+    let browser = app.platform_admin().await;
+    let more = json!({"label": "A", "products": ["gst"], "expires_at": "2026-10-01T00:00:00Z"});
+    let (client, _) = admin.client("acme", more).await;
+    let home = format!("/console/api-clients/{}", client.client_id);
+    let list = "/console/workspaces/acme/api-clients";
+    assert!(browser.get(list).await.says("Ends soon in 9 days"), "{}", browser.get(list).await.text());
+    app.access_token(&Credentials { ..client.clone() }, &[]).await;
+    assert!(browser.get(&home).await.says("called at 14:13"));
+    admin.patch("/v1/workspaces/acme", &json!({"status": "suspended"})).await;
+    assert!(browser.get(&home).await.says("Suspended its workspace is suspended since 21 Sep 2026"));
+    admin.patch("/v1/workspaces/acme", &json!({"status": "active"})).await;
+    let secrets = browser.get(&format!("{home}/secrets")).await.must_be(200);
+    let link = secrets.link(&format!("Delete the secret ending in {}", &client.client_secret[49..]));
+    let confirm = browser.get(&link).await.must_be(200);
+    assert!(confirm.says("It is the only one"), "{}", confirm.text());
+    let secrets = browser.submit(&confirm.form("/delete")).await.must_be(200);
+    assert!(secrets.says("No live secret"), "{}", secrets.text());
+    app.clock.advance(10 * 86_400);
+    let browser = app.signed_in("root@example.com").await;
+    assert!(browser.get(&home).await.says("Ended on 1 Oct 2026"), "{}", browser.get(&home).await.text());
+}
+
+async fn a_client_that_does_not_exist(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    furnish(&app).await;
+    let browser = app.platform_admin().await;
+    for id in ["cl_0000000000000000000000", "nothing", "%00"] {
+        for part in ["", "/secrets", "/tokens", "/history", "/edit", "/change", "/delete", "/first-call"] {
+            let path = format!("/console/api-clients/{id}{part}");
+            let page = browser.get(&path).await;
+            assert!(page.status == 404, "{path}: {}", page.status);
+        }
+    }
+}

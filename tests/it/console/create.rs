@@ -1,0 +1,265 @@
+//! *Settings* → *Integration* → *API Clients* → *Create API Client* → secret → *Generate Access Token* → token.
+
+use mintmark::model::operator::Role;
+use serde_json::json;
+
+use super::{NEW, client_of, create, furnish, new_client_form};
+use crate::support::{Browser, Credentials, Engine, TestApp, on_both_engines};
+
+on_both_engines!(
+    the_path_of_the_tutorial,
+    a_summary_in_plain_words_before_anything_is_created,
+    what_is_wrong_is_said_at_the_top_and_at_the_field,
+    what_is_not_allowed_is_greyed_out_with_the_reason,
+    lists_are_searched_filtered_sorted_and_cut,
+    without_a_session_every_page_leads_to_sign_in,
+);
+
+async fn the_path_of_the_tutorial(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    furnish(&app).await;
+    let browser = app.platform_admin().await;
+
+    // One workspace beside the platform's own: the start page leads to its clients.
+    let list = browser.open("/console").await.must_be(200);
+    assert_eq!(list.path, "/console/workspaces/acme/api-clients");
+    assert!(list.says("Settings Integration") && list.says("No API clients yet"), "{}", list.text());
+    let form_page = browser.get(&list.link("Create API Client")).await.must_be(200);
+    for word in [
+        "Label",
+        "Products",
+        "E-Invoicing",
+        "GST",
+        "Expiration",
+        "1 hour",
+        "1 day",
+        "30 days",
+        "90 days",
+        "1 year",
+        "Custom",
+        "Never Expires",
+        "Notification email",
+        "Which ERP is it for?",
+        "How will it get tokens?",
+        "Advanced",
+    ] {
+        assert!(form_page.says(word), "{word}: {}", form_page.text());
+    }
+    assert!(form_page.says("1 Jan 2200"), "what never comes to: {}", form_page.text());
+    let form = form_page
+        .form("/api-clients/new")
+        .with("label", "SAP S/4HANA production")
+        .with("product", "e-invoicing")
+        .and("product", "gst")
+        .with("expiration", "never")
+        .with("emails", "finance-it@acme.example")
+        .with("allowed_ips", "127.0.0.0/8")
+        .with("erp", "sap");
+    let draft = browser.submit(&form).await.must_be(200);
+    assert!(draft.path.starts_with("/console/drafts/"), "{}", draft.path);
+    assert!(
+        draft.says("This client may open E-Invoicing and GST from 127.0.0.0/8; its tokens never expire until you revoke them."),
+        "{}",
+        draft.text()
+    );
+    assert!(
+        draft.says("when this client has more than 20 tokens, the oldest is revoked"),
+        "{}",
+        draft.text()
+    );
+
+    let shown = browser.submit(&draft.form("/drafts/")).await.must_be(200);
+    assert!(shown.path.starts_with("/console/reveals/"), "{}", shown.path);
+    let client = Credentials { client_id: shown.by_id("client-id"), client_secret: shown.by_id("secret") };
+    assert_eq!(shown.by_id("token-url"), format!("{}/oauth2/token", app.base));
+    assert!(shown.says("Waiting for the first call") && shown.says("OA2C_CONFIG"), "{}", shown.text());
+    let curl = shown.by_id("guide-curl");
+    assert!(curl.contains(&format!("-u '{}:{}'", client.client_id, client.client_secret)), "{curl}");
+
+    // *Test it now* runs everything but the signature, and notes nothing.
+    let tested = browser.get(&shown.link("Test it now").replace("#test", "")).await.must_be(200);
+    assert!(tested.says("A token request would succeed"), "{}", tested.text());
+    assert!(tested.says("Not tested from here: this client accepts 127.0.0.0/8."), "{}", tested.text());
+    assert!(tested.says("Waiting for the first call"), "{}", tested.text());
+    // The secret works, and the page sees the call.
+    let token = app.access_token(&client, &[]).await;
+    let length: usize = length_said(&shown.text());
+    assert!(token.len().abs_diff(length) <= 8, "{} and {length}", token.len());
+    let live = browser.get(&format!("/console/api-clients/{}/first-call", client.client_id)).await;
+    assert!(live.html.contains("SAP S/4HANA production called at 14:13"), "{}", live.html);
+
+    // Stored, and on to the token.
+    let overview = browser.submit(&shown.form("/stored")).await.must_be(200);
+    assert!(overview.says("erased here"), "{}", overview.text());
+    let generate = browser.get(&overview.link("Generate Access Token")).await.must_be(200);
+    let token_page = browser.submit(&generate.form("/tokens/new")).await.must_be(200);
+    let token = token_page.by_id("token");
+    assert!(token_page.says(&format!("{} characters", token.len())), "{}", token_page.text());
+    assert!(token_page.says("It never expires") && token_page.says("never_expires"), "{}", token_page.text());
+    let claims = app.core.services.issuer.verify_own(&token);
+    assert!(claims.is_err(), "it is for the products, not for the management API");
+    let active = app.token(&client, &[]).await.status();
+    assert_eq!(active, 200);
+    let introspected = app
+        .request(reqwest::Method::POST, "/oauth2/introspect")
+        .basic_auth(&client.client_id, Some(&client.client_secret))
+        .form(&[("token", &token)])
+        .send()
+        .await
+        .unwrap();
+    let introspected: serde_json::Value = introspected.json().await.unwrap();
+    assert_eq!(introspected["active"], true, "{introspected}");
+    let tokens = browser.submit(&token_page.form("/stored")).await.must_be(200);
+    assert!(tokens.says("by an operator") && tokens.says("Never expires"), "{}", tokens.text());
+    let history =
+        browser.get(&format!("/console/api-clients/{}/history", client.client_id)).await.must_be(200);
+    assert!(history.says("Access token generated") && history.says("root (you)"), "{}", history.text());
+}
+
+fn length_said(text: &str) -> usize {
+    let after = text.split("About ").nth(1).unwrap();
+    after.split(' ').next().unwrap().parse().unwrap()
+}
+
+async fn a_summary_in_plain_words_before_anything_is_created(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    furnish(&app).await;
+    let browser = app.operator("ann@acme.example", vec![Role::WorkspaceAdmin("acme".to_owned())]).await;
+    let draft = browser.submit(&new_client_form(&browser, "Oracle").await).await.must_be(200);
+    assert!(draft.says("This client may open E-Invoicing from any address; its tokens expire after 1 hour."));
+    let list = browser.get("/console/workspaces/acme/api-clients").await;
+    assert!(list.says("No API clients yet"), "{}", list.text());
+    // *Change* leads back to the filled form, and the changed form to the same summary.
+    let again = browser.get(&draft.link("Change")).await.must_be(200);
+    let form = again.form("/api-clients/new");
+    assert_eq!((form.value("label"), form.value("product")), ("Oracle", "e-invoicing"));
+    let changed = browser
+        .submit(&form.with("expiration", "custom").with("custom_value", "45").with("custom_unit", "minutes"))
+        .await;
+    assert_eq!(changed.path, draft.path);
+    assert!(changed.says("its tokens expire after 45 minutes"), "{}", changed.text());
+    // An hour later it is forgotten.
+    app.clock.advance(3600);
+    let browser = app.signed_in("ann@acme.example").await;
+    browser.get(&draft.path).await.must_be(404);
+}
+
+async fn what_is_wrong_is_said_at_the_top_and_at_the_field(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    furnish(&app).await;
+    let browser = app.platform_admin().await;
+    let form = browser.get(NEW).await.form("/api-clients/new");
+    let bad = form
+        .with("label", "  ")
+        .with("emails", "finance\nok@acme.example")
+        .with("allowed_ips", "10.0.0.300")
+        .with("expiration", "custom")
+        .with("custom_value", "soon")
+        .with("description", "kept as typed");
+    let page = browser.send(&bad).await.must_be(422);
+    assert!(page.title().starts_with("Error: Create API Client"), "{}", page.title());
+    let summary = page.html.split("error-summary").nth(1).unwrap().split("</ul>").next().unwrap();
+    for (field, words) in [
+        ("label", "Enter a label"),
+        ("products", "Select at least one product"),
+        ("emails", "Notification email must be an e-mail address"),
+        ("allowed_ips", "Allowed addresses must"),
+        ("custom_value", "Enter how long tokens are valid"),
+    ] {
+        assert!(
+            summary.contains(&format!("href=\"#{field}\"")) && summary.contains(words),
+            "{field}: {summary}"
+        );
+        assert!(page.by_id(&format!("{field}-error")).contains(words), "{field}");
+        assert!(page.html.contains(&format!(" id=\"{field}\"")), "{field}");
+    }
+    // What was typed is kept, and the corrected form goes on.
+    let again = page.form("/api-clients/new");
+    assert_eq!(again.value("description"), "kept as typed");
+    assert_eq!(again.value("emails"), "finance\nok@acme.example");
+    let good = again
+        .with("label", "Fixed")
+        .with("product", "gst")
+        .with("emails", "ok@acme.example")
+        .with("allowed_ips", "")
+        .with("custom_value", "2")
+        .with("custom_unit", "hours");
+    let draft = browser.submit(&good).await.must_be(200);
+    assert!(draft.says("its tokens expire after 2 hours"), "{}", draft.text());
+}
+
+async fn what_is_not_allowed_is_greyed_out_with_the_reason(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnish(&app).await;
+    admin
+        .workspace(
+            "strict",
+            json!({"name": "Strict", "never_expires_allowed": false, "products_allowed": ["gst"]}),
+        )
+        .await;
+    let browser = app.platform_admin().await;
+    let page = browser.get("/console/workspaces/strict/api-clients/new").await.must_be(200);
+    assert!(page.says("The workspace Strict does not allow it."), "{}", page.text());
+    let never = page.html.split("id=\"expiration-never\"").nth(1).unwrap().split('>').next().unwrap();
+    assert!(never.contains("disabled"), "{never}");
+    assert!(
+        page.says("E-Invoicing not allowed in this workspace") || page.says("not allowed in this workspace")
+    );
+    // A product that does not allow it says so, and the form is refused.
+    let page = browser.get(NEW).await.must_be(200);
+    assert!(
+        page.says("short · no tokens that never expire · tokens for at most 10 minutes"),
+        "{}",
+        page.text()
+    );
+    let form =
+        page.form("/api-clients/new").with("label", "x").with("product", "short").with("expiration", "never");
+    let refused = browser.send(&form).await.must_be(422);
+    assert!(refused.by_id("expiration-error").contains("does not allow tokens that never expire"));
+    // A viewer has no such form.
+    let viewer = app.operator("eve@acme.example", vec![Role::WorkspaceViewer("acme".to_owned())]).await;
+    let page = viewer.get(NEW).await.must_be(403);
+    assert!(page.says("You can look, but not change"), "{}", page.text());
+}
+
+async fn lists_are_searched_filtered_sorted_and_cut(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnish(&app).await;
+    let browser = app.platform_admin().await;
+    let list = "/console/workspaces/acme/api-clients";
+    for number in 0..52 {
+        let product = if number % 2 == 0 { "gst" } else { "e-invoicing" };
+        admin.client("acme", json!({"label": format!("ERP {number:02}"), "products": [product]})).await;
+    }
+    let first = browser.get(&format!("{list}?sort=label")).await.must_be(200);
+    assert!(first.says("ERP 00") && first.says("ERP 49") && !first.says("ERP 50"), "{}", first.text());
+    assert!(first.html.contains("aria-sort=\"ascending\""));
+    let second = browser.get(&first.link("Next page")).await.must_be(200);
+    assert!(second.says("ERP 50") && second.says("ERP 51") && !second.says("ERP 49"), "{}", second.text());
+    assert!(second.says("First page"));
+    // A page of one list is not a page of another.
+    let after = first.link("Next page").replace("sort=label", "sort=-label");
+    browser.get(&after).await.must_be(400);
+    let found = browser.get(&format!("{list}?label=erp+51&product=e-invoicing")).await.must_be(200);
+    assert!(found.says("ERP 51") && !found.says("ERP 50"), "{}", found.text());
+    let none = browser.get(&format!("{list}?label=nothing")).await.must_be(200);
+    assert!(none.says("No API client matches"), "{}", none.text());
+    let disabled = browser.get(&format!("{list}?status=disabled")).await.must_be(200);
+    assert!(disabled.says("No API client matches"));
+    assert!(first.says("Never used waiting for the first call"), "{}", first.text());
+}
+
+async fn without_a_session_every_page_leads_to_sign_in(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    // Who is not signed in is led to sign-in, with the way back.
+    let browser = Browser::new(&app);
+    let page = browser.get("/console/workspaces/acme/api-clients?label=a").await;
+    assert_eq!(
+        page.location(),
+        "/console/sign-in?next=%2Fconsole%2Fworkspaces%2Facme%2Fapi-clients%3Flabel%3Da"
+    );
+    assert_eq!(browser.get("/console").await.location(), "/console/sign-in");
+    furnish(&app).await;
+    let shown = create(&app.platform_admin().await, "SAP").await;
+    assert_eq!(browser.get(&client_of(&shown)).await.status, 303);
+}

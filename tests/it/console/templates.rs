@@ -1,0 +1,43 @@
+//! The templates themselves: nothing is written without escaping, and nothing is inline.
+
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn templates_escape_everything_and_have_nothing_inline() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/console/templates");
+    let mut read = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert_eq!(path.extension().unwrap(), "html", "{name}: only .html is escaped");
+        for banned in [
+            "|safe",
+            "| safe",
+            "{% autoescape",
+            "escape none",
+            " style=",
+            "<style",
+            "onclick",
+            "onsubmit",
+            "javascript:",
+            "http://",
+            "https://",
+        ] {
+            assert!(!text.contains(banned), "{name}: {banned}");
+        }
+        // A POST form has the token, and none is checked by the browser.
+        for form in text.split("<form").skip(1).map(|rest| rest.split("</form>").next().unwrap()) {
+            if form.contains("method=\"post\"") {
+                assert!(form.contains("name=\"csrf\""), "{name}: a form without its token");
+            }
+            assert!(!form.contains(" required"), "{name}: the server checks forms");
+        }
+        // Every page is in the frame, which has the title and the language.
+        let is_part = ["layout.html", "problems.html", "guides.html"].contains(&name);
+        assert!(is_part || text.starts_with("{% extends \"layout.html\" %}"), "{name}");
+        read += 1;
+    }
+    assert!(read >= 15, "only {read} templates are read");
+}

@@ -1,0 +1,49 @@
+//! Operators who are signed in: made and signed in by the service, so that tests of pages begin where sign-in ends.
+
+use mintmark::kernel::Manager;
+use mintmark::model::member::Member;
+use mintmark::model::operator::Role;
+use mintmark::operators::{OperatorChange, Source, WayIn};
+
+use super::{Browser, TestApp};
+
+impl TestApp {
+    /// The browser of a new operator with these roles, signed in.
+    pub(crate) async fn operator(&self, email: &str, roles: Vec<Role>) -> Browser<'_> {
+        let operators = &self.core.services.operators;
+        let change = OperatorChange {
+            email: Member::Value(email.to_owned()),
+            name: Member::Value(email.split('@').next().unwrap().to_owned()),
+            roles: Member::Value(roles),
+            ..OperatorChange::default()
+        };
+        let made = operators.create_operator(&Manager::command_line(), &change, None).await.unwrap();
+        let token = made.setup_link.url().rsplit('/').next().unwrap().to_owned();
+        // The service stores what the page has verified.
+        let passkey = WayIn::Passkey {
+            credential_id: email.as_bytes().to_vec(),
+            public_key: vec![1],
+            alg: -7,
+            sign_count: 0,
+            name: "Laptop".to_owned(),
+        };
+        operators.use_setup_link(&token, passkey, &Source::default()).await.unwrap();
+        self.signed_in(email).await
+    }
+
+    /// Another browser of an operator that [`TestApp::operator`] made, with a session of its own.
+    pub(crate) async fn signed_in(&self, email: &str) -> Browser<'_> {
+        let operators = &self.core.services.operators;
+        let passkey = operators.passkey(email.as_bytes()).await.unwrap().unwrap();
+        let signed_in = operators.passkey_used(&passkey, 0, &Source::default()).await.unwrap().unwrap();
+        let session = operators.start_session(&signed_in, &Source::default()).await.unwrap().unwrap();
+        let browser = Browser::new(self);
+        browser.set_cookie("mintmark", &session.cookie);
+        browser
+    }
+
+    /// A platform administrator, signed in.
+    pub(crate) async fn platform_admin(&self) -> Browser<'_> {
+        self.operator("root@example.com", vec![Role::PlatformAdmin]).await
+    }
+}
