@@ -93,6 +93,11 @@ impl ServerSettings {
     pub fn console_origin(&self) -> &str {
         self.management_url.as_ref().unwrap_or(&self.public_url).origin()
     }
+
+    /// The URL before `/console` in links to it: its origin, and the path of the issuer.
+    pub fn console_base(&self) -> String {
+        format!("{}{}", self.console_origin(), self.public_url.path())
+    }
 }
 
 /// PEM files for TLS.
@@ -199,6 +204,8 @@ pub struct VerifySettings {
 /// The console.
 #[derive(Debug, Clone)]
 pub struct ConsoleSettings {
+    /// Whether a password needs a second factor.
+    pub second_factor_required: bool,
     /// OpenID Connect providers, with names of their own.
     pub oidc: Vec<OidcProvider>,
 }

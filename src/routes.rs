@@ -11,7 +11,8 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Respo
 use crate::console;
 use crate::docs;
 use crate::manage::{
-    self, access_tokens, api_clients, audit_events, problem, products, secrets, signing_keys, workspaces,
+    self, access_tokens, api_clients, audit_events, operators, problem, products, secrets, signing_keys,
+    workspaces,
 };
 use crate::oauth::{self, introspect, jwks, metadata, revoke, status_lists, token, verify};
 use crate::telemetry::{health, metrics};
@@ -131,6 +132,15 @@ fn management(config: &mut ServiceConfig) {
                     .done(),
             )
             .service(at("/access-tokens").get(access_tokens::list_all).done())
+            .service(at("/operators").get(operators::list).post(operators::post).done())
+            .service(
+                at("/operators/{operator_id}")
+                    .get(operators::get)
+                    .patch(operators::patch)
+                    .delete(operators::delete)
+                    .done(),
+            )
+            .service(at("/operators/{operator_id}/setup-link").post(operators::setup_link).done())
             .service(at("/signing-keys").get(signing_keys::list).post(signing_keys::post).done())
             .service(at("/signing-keys/{kid}").get(signing_keys::get).delete(signing_keys::delete).done())
             .service(at("/audit-events").get(audit_events::list).done()),

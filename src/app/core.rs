@@ -73,7 +73,7 @@ fn policy(settings: &Settings) -> Policy {
         serve_stale_seconds: settings.tokens.serve_stale_seconds,
         status_list_ttl_seconds: settings.status_lists.ttl_seconds,
         audit_keep_days: settings.audit.keep_days,
-        console_url: settings.server.public_url.as_str().to_owned(),
-        second_factor_required: true,
+        console_url: settings.server.console_base(),
+        second_factor_required: settings.console.second_factor_required,
     }
 }

@@ -20,6 +20,7 @@ mod http;
 mod keys;
 mod migrate;
 mod opened;
+mod operators;
 mod output;
 mod products;
 mod quickstart;
@@ -64,6 +65,7 @@ Examples:
   mintmark quickstart                 try it on this machine, from nothing to a verified token
   mintmark                            start the server on http://127.0.0.1:8080, data in ./data
   mintmark bootstrap                  create the first API client, which may manage Mintmark
+  mintmark operators setup-link EMAIL   let a first person into the console
   mintmark --config prod.toml check   show and check the settings
   mintmark help clients               the commands on API clients";
 
@@ -102,6 +104,7 @@ enum Command {
     Clients(clients::Clients),
     Tokens(tokens::Tokens),
     Keys(keys::Keys),
+    Operators(operators::Operators),
     Audit(audit::Audit),
     Backup(backup::Backup),
     Restore(restore::Restore),
@@ -158,6 +161,7 @@ impl Cli {
             Command::Clients(command) => command.run(global).await,
             Command::Tokens(command) => command.run(global).await,
             Command::Keys(command) => command.run(global).await,
+            Command::Operators(command) => command.run(global).await,
             Command::Audit(command) => command.run(global).await,
             Command::Backup(command) => command.run(global).await,
             Command::Restore(command) => command.run(global).await,

@@ -7,7 +7,9 @@ use crate::config::SettingsError;
 use crate::kernel::{self, Problem, ProblemKind};
 
 /// Members whose option is not `--` and their name: positional ones, those for a whole command, and those with a unit.
-const OTHER_NAMES: [(&str, &str); 8] = [
+const OTHER_NAMES: [(&str, &str); 10] = [
+    ("email", "the e-mail address"),
+    ("roles", "--role"),
     ("workspace_id", "WORKSPACE_ID"),
     ("product", "PRODUCT"),
     ("private_key_pem", "FILE"),
@@ -158,6 +160,7 @@ fn not_found(detail: &str) -> Option<String> {
         "access token" => "mintmark tokens list CLIENT_ID",
         "client secret" => "mintmark clients show CLIENT_ID",
         "signing key" => "mintmark keys list",
+        "operator" => "mintmark operators list",
         _ => return Some(format!("{what} not found")),
     };
     Some(format!("{what} not found. List them with `{command}`"))

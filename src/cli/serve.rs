@@ -85,6 +85,11 @@ async fn announce(settings: &Settings, listeners: &Listeners, app: &App) -> Resu
             "no API client may manage this service yet: create the first one with `mintmark bootstrap`"
         );
     }
+    if app.core().services.operators.has_none().await? {
+        tracing::info!(
+            "nobody can sign in to the console yet: let the first person in with `mintmark operators setup-link EMAIL`"
+        );
+    }
     Ok(())
 }
 

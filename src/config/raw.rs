@@ -97,6 +97,7 @@ pub(super) struct Verify {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Console {
+    pub(super) second_factor: String,
     pub(super) oidc: Vec<Oidc>,
 }
 

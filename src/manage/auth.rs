@@ -26,6 +26,9 @@ use crate::services::Services;
 use crate::telemetry;
 use crate::tokens::{InactiveReason, Validity};
 
+/// The names that the cookie of a session has, over https and over http on this machine.
+const SESSION_COOKIES: [&str; 2] = ["__Host-mintmark", "mintmark"];
+
 const REQUEST_ONE: &str = "request one with scope=mintmark:manage or scope=mintmark:read, without products";
 
 /// A request whose caller has the permission that its handler needs: `Authorized<Reader>` to read, `Authorized<Manager>`
@@ -164,7 +167,14 @@ fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
         return Err(invalid_request("Send the token in the Authorization header, never in the URL"));
     }
     match Bearer::of(request.headers()) {
+        // A page of another site could make a browser send the cookie along.
+        Bearer::Token(_) if has_session_cookie(request) => {
+            Err(invalid_request("Send the token without the cookie of the console"))
+        }
         Bearer::Token(token) => Ok(token),
+        Bearer::Missing if has_session_cookie(request) => {
+            Err(no_token("The session of the console is not accepted here: send an access token"))
+        }
         Bearer::Missing => Err(no_token("Send an access token of this service as a bearer token")),
         Bearer::WithoutScheme => Err(no_token(
             "The Authorization header lacks the word Bearer before the token: send Authorization: Bearer TOKEN",
@@ -172,6 +182,15 @@ fn bearer(request: &HttpRequest) -> Result<&str, Problem> {
         Bearer::Malformed => Err(invalid_token("The token is malformed: send it as it was issued")),
         Bearer::Repeated => Err(invalid_request("Send one Authorization header")),
     }
+}
+
+/// Whether the request carries the cookie of a session at the console.
+fn has_session_cookie(request: &HttpRequest) -> bool {
+    let headers = request.headers().get_all(header::COOKIE);
+    headers
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .any(|pair| pair.split_once('=').is_some_and(|(name, _)| SESSION_COOKIES.contains(&name.trim())))
 }
 
 fn no_token(why: &str) -> Problem {

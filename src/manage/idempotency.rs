@@ -49,6 +49,17 @@ impl Reply {
         }
     }
 
+    /// 201 with what was made, which is no record of its own.
+    pub fn made(body: &serde_json::Value) -> Self {
+        Self {
+            status: StatusCode::CREATED.as_u16(),
+            location: None,
+            etag: None,
+            body: body.to_string(),
+            permissions: Vec::new(),
+        }
+    }
+
     /// The same, saved for tokens that carry at least what that of `caller` does.
     fn for_same_permissions(self, caller: &Caller) -> Self {
         Self { permissions: caller.permissions.clone(), ..self }

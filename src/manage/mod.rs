@@ -10,6 +10,7 @@ pub mod audit_events;
 pub mod auth;
 pub mod body;
 pub mod idempotency;
+pub mod operators;
 pub mod page;
 pub mod problem;
 pub mod products;

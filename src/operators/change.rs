@@ -29,7 +29,7 @@ pub struct OperatorChange {
 
 impl OperatorChange {
     /// Reads the body of a request to create one.
-    pub fn read_new(body: &Value) -> Self {
+    pub(crate) fn read_new(body: &Value) -> Self {
         let (change, parse_errors) = Fields::read(body, |fields| Self {
             email: fields.string("email"),
             name: fields.string("name"),
@@ -37,11 +37,11 @@ impl OperatorChange {
             roles: roles(fields),
             parse_errors: FieldErrors::default(),
         });
-        Self { parse_errors, ..change }
+        change.with(parse_errors)
     }
 
     /// Reads the body of a request to change one.
-    pub fn read(body: &Value) -> Self {
+    pub(crate) fn read(body: &Value) -> Self {
         let (change, parse_errors) = Fields::read(body, |fields| Self {
             email: fields.string("email"),
             name: fields.string("name"),
@@ -49,7 +49,13 @@ impl OperatorChange {
             roles: roles(fields),
             parse_errors: FieldErrors::default(),
         });
-        Self { parse_errors, ..change }
+        change.with(parse_errors)
+    }
+
+    /// With what could not be read. Roles of which some could not be read are left out, so that the others keep their place.
+    fn with(self, parse_errors: FieldErrors) -> Self {
+        let roles = if parse_errors.has("/roles") { Member::Absent } else { self.roles };
+        Self { roles, parse_errors, ..self }
     }
 
     /// Applies the change. Members that break a rule are added to `errors` and stay as they were. Whether workspaces exist

@@ -4,16 +4,17 @@
 use std::fmt;
 
 use serde::{Serialize, Serializer};
-use serde_json::json;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::rules::must_not_step_up;
 use super::way_in::WayIn;
 use super::{OPERATOR, Operators, SignedIn, Source, tokens};
-use crate::kernel::{Caller, Error, Manager};
-use crate::ledger::Subject;
+use crate::kernel::{Caller, Error, Fields, Manager};
+use crate::ledger::{SaveReply, Subject};
 use crate::model::audit::Action;
 use crate::model::clock::{UnixSeconds, rfc3339};
+use crate::model::field_errors::FieldErrors;
 use crate::model::ids;
 use crate::model::mail::MailKind;
 use crate::model::operator::Operator;
@@ -60,6 +61,20 @@ impl Serialize for SetupLink {
     }
 }
 
+/// What a request for a link says: nothing yet, so every member is refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewSetupLink {
+    parse_errors: FieldErrors,
+}
+
+impl NewSetupLink {
+    /// Reads the body.
+    pub(crate) fn read(body: &Value) -> Self {
+        let ((), parse_errors) = Fields::read(body, |_| ());
+        Self { parse_errors }
+    }
+}
+
 /// Whom a setup link is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetupFor {
@@ -80,6 +95,20 @@ impl Operators {
     /// [`Error::Denied`], [`Error::NotFound`]; [`Error::LacksSome`] for roles that carry more than the caller holds;
     /// [`Error::Conflict`] for a disabled operator; [`Error::Storage`].
     pub async fn new_setup_link(&self, caller: &Manager, operator_id: &str) -> Result<SetupLink, Error> {
+        self.replace_setup_link(caller, operator_id, &NewSetupLink::default(), None).await
+    }
+
+    /// The same for a request whose reply is saved.
+    ///
+    /// # Errors
+    /// As [`Operators::new_setup_link`]; [`Error::Invalid`], [`Error::AlreadyAnswered`].
+    pub async fn replace_setup_link(
+        &self,
+        caller: &Manager,
+        operator_id: &str,
+        wanted: &NewSetupLink,
+        save: Option<SaveReply<'_, SetupLink>>,
+    ) -> Result<SetupLink, Error> {
         caller.must_manage_platform("operators")?;
         if !ids::is_uuid(operator_id) {
             return Err(Error::NotFound(OPERATOR));
@@ -87,6 +116,7 @@ impl Operators {
         let mut tx = self.kernel.storage.begin().await?;
         tx.take_turn_of_operators().await?;
         let operator = tx.operator(operator_id).await?.ok_or(Error::NotFound(OPERATOR))?;
+        Error::if_any(wanted.parse_errors.clone())?;
         must_not_step_up(caller, &operator.roles)?;
         if !operator.is_active() {
             return Err(Error::Conflict(
@@ -94,6 +124,7 @@ impl Operators {
             ));
         }
         let link = self.make_setup_link(&mut tx, caller, &operator).await?;
+        self.ledger.save_reply(&mut tx, save.as_ref(), &link).await?;
         self.ledger.commit(tx).await?;
         Ok(link)
     }

@@ -36,7 +36,7 @@ pub use account::{WayRef, WaysIn};
 pub use change::OperatorChange;
 pub use created::CreatedOperator;
 pub use identities::{Claims, ClaimsCheck};
-pub use links::{SetupFor, SetupLink};
+pub use links::{NewSetupLink, SetupFor, SetupLink};
 pub use password_sign_in::{CodeCheck, PasswordCheck};
 pub use sessions::{NewSession, Session};
 pub use source::{SignedIn, Source};

@@ -27,6 +27,25 @@ impl Operators {
         Ok(self.kernel.storage.operators(page).await?)
     }
 
+    /// The same, or the one operator of an address, in any case.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::Storage`].
+    pub async fn operators_of(
+        &self,
+        caller: &Reader,
+        email: Option<&str>,
+        page: &Page,
+    ) -> Result<Items<Operator>, Error> {
+        let Some(email) = email else { return self.operators(caller, page).await };
+        let found = match self.operator_by_email(caller, email).await {
+            Ok(operator) => vec![operator],
+            Err(Error::NotFound(_)) => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        Ok(Items::of_whole_list(found, page, |operator| operator.operator_id.clone()))
+    }
+
     /// An operator.
     ///
     /// # Errors

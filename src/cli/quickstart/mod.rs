@@ -1,6 +1,7 @@
 //! `mintmark quickstart`: a demo that shows each step from an empty folder to a verified token.
 
 mod demo;
+mod entry;
 mod http;
 mod steps;
 
@@ -17,13 +18,14 @@ use crate::config::Settings;
 use crate::model::clock::SystemClock;
 use crate::vault::master::Origin;
 use demo::Demo;
+use entry::Entry;
 use steps::Steps;
 
 /// Run a demo on this machine: from an empty folder to a verified token
 ///
 /// It starts the server, creates the workspace `demo` with two products and an API client, requests an access token over
-/// HTTP, verifies the token with the published keys, and prints each step with the command that repeats it. Then it keeps
-/// serving. A second run replaces the secret of the demo client. It refuses to run if server.public_url is not loopback,
+/// HTTP, verifies the token with the published keys, and prints each step with the command that repeats it; the last one is
+/// a link that opens the console. Then it keeps serving. A second run replaces the secret of the demo client. It refuses to run if server.public_url is not loopback,
 /// because it prints a working secret.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -41,8 +43,10 @@ pub(super) struct Quickstart {
 
 impl Quickstart {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
-        let (settings, listeners) = bind(global)?;
+        let (mut settings, listeners) = bind(global)?;
         must_be_local(&settings)?;
+        // So that a password suffices for a look around.
+        settings.console.second_factor_required = false;
         quiet_log(&settings);
         let signals = Signals::listen()?;
         let app = App::build(settings.clone(), Arc::new(SystemClock)).await?;
@@ -57,7 +61,9 @@ impl Quickstart {
             let exchanged = http::exchange(&settings, &demo).await?;
             let claims = http::verify(&settings, &exchanged.access_token).await?;
             let manager = services.tenants.first_manager().await?;
-            let steps = Steps { settings: &settings, management, config, demo, exchanged, claims, manager };
+            let entry = Entry::prepare(&services, &settings, &demo.client_id).await?;
+            let steps =
+                Steps { settings: &settings, management, config, demo, exchanged, claims, manager, entry };
             let printed = if self.format.json { steps.print_json() } else { steps.print(self.once) };
             printed?;
             Ok(if self.once { Next::Stop } else { Next::Serve })

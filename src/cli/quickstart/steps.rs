@@ -8,6 +8,7 @@ use mintmark_verifier::AccessTokenClaims;
 use serde_json::json;
 
 use super::demo::{Demo, PRODUCTS, WORKSPACE};
+use super::entry::Entry;
 use super::http::{TokenReply, token_endpoint};
 use crate::cli::output;
 use crate::config::Settings;
@@ -24,6 +25,8 @@ pub(super) struct Steps<'a> {
     pub(super) claims: AccessTokenClaims,
     /// An API client that may manage, if there is one yet.
     pub(super) manager: Option<String>,
+    /// How to enter the console.
+    pub(super) entry: Entry,
 }
 
 impl Steps<'_> {
@@ -39,6 +42,7 @@ impl Steps<'_> {
             "client_secret": self.demo.client_secret.expose(),
             "access_token": self.exchanged.access_token,
             "claims": self.claims,
+            "console": self.entry.url,
         }))
     }
 
@@ -87,6 +91,10 @@ Each step has just been done. Its command repeats it in another terminal.
      TOKEN=$(curl -s -u \"$ADMIN\" {endpoint} -d grant_type=client_credentials -d scope=mintmark:manage | {cut})
      curl -s {management}/v1/workspaces/{WORKSPACE}/api-clients -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' -d '{body}'
 
+5. The same in a browser: the console. {enter}
+
+     {console}
+
 The API is described at {issuer}/docs, every command at `{program} --help`.{end}",
             database = self.database(),
             version = env!("CARGO_PKG_VERSION"),
@@ -108,7 +116,21 @@ The API is described at {issuer}/docs, every command at `{program} --help`.{end}
             management = self.management,
             body = json!({ "label": "Your ERP", "products": PRODUCTS }),
             program = self.program(),
+            enter = self.enter(),
+            console = self.entry.url,
         )
+    }
+
+    /// What happens when the console is opened.
+    fn enter(&self) -> String {
+        let email = &self.entry.email;
+        if self.entry.is_set_up {
+            format!("Sign in as {email}, as you set it up before; then it shows the client of step 1.")
+        } else {
+            format!(
+                "The link asks {email} for a passkey or a password, and then shows the client of step 1. It serves once."
+            )
+        }
     }
 
     /// The file of the database, or its URL without the password.

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::use_case::{
-    AuditList, ClientList, List, OnClient, OnKey, OnRecord, OnToken, Sort, TokenList, TokenStatus, UseCase,
+    AuditList, ClientList, List, OnClient, OnKey, OnOperator, OnRecord, OnToken, Sort, TokenList,
+    TokenStatus, UseCase,
 };
 use crate::clients::{ClientChange, ClientFilter, ClientOrder, ClientSort, NewSecret};
 use crate::issuance::NewToken;
@@ -11,6 +12,7 @@ use crate::kernel::{Error, Manager, Precondition, to_json};
 use crate::ledger::AuditFilter;
 use crate::model::member::Member;
 use crate::model::page::{Items, Page};
+use crate::operators::OperatorChange;
 use crate::services::Services;
 use crate::signing::NewSigningKey;
 use crate::tenants::{ProductChange, WorkspaceChange};
@@ -36,6 +38,10 @@ pub(super) async fn page(services: &Services, list: &List, page: &Page) -> Resul
             None => json_of(services.tokens.all_access_tokens(caller, &filter(wanted), page).await?),
         },
         List::SigningKeys => json_of(services.signing.signing_keys(caller, page).await?),
+        List::Operators => json_of(services.operators.operators(caller, page).await?),
+        List::OperatorsOf(email) => {
+            json_of(services.operators.operators_of(caller, Some(email), page).await?)
+        }
         List::AuditEvents(wanted) => {
             let AuditList { workspace_id, client_id, action, since, until } = wanted.clone();
             let filter = AuditFilter { workspace_id, client_id, action, since, until };
@@ -83,6 +89,7 @@ pub(super) async fn answer(services: &Services, use_case: UseCase) -> Result<Val
         UseCase::Client(on) => client(services, on).await,
         UseCase::Token(on) => token(services, on).await,
         UseCase::SigningKey(on) => signing_key(services, on).await,
+        UseCase::Operator(on) => operator(services, on).await,
     }
 }
 
@@ -180,5 +187,24 @@ async fn signing_key(services: &Services, on: OnKey) -> Result<Value, Error> {
         OnKey::Delete { kid, revoke_tokens } => {
             signing.delete_signing_key(caller, &kid, revoke_tokens, &Precondition::None).await?.into()
         }
+    })
+}
+
+async fn operator(services: &Services, on: OnOperator) -> Result<Value, Error> {
+    let (caller, operators) = (&Manager::command_line(), &services.operators);
+    Ok(match on {
+        OnOperator::Create(body) => {
+            to_json(&operators.create_operator(caller, &OperatorChange::read_new(&body), None).await?)
+        }
+        OnOperator::Show(id) => to_json(&operators.operator(caller, &id).await?),
+        OnOperator::Change(id, body) => {
+            let change = OperatorChange::read(&body);
+            to_json(&operators.change_operator(caller, &id, &Precondition::None, &change).await?)
+        }
+        OnOperator::Delete(id) => {
+            operators.delete_operator(caller, &id, &Precondition::None).await?;
+            Value::Null
+        }
+        OnOperator::SetupLink(id) => to_json(&operators.new_setup_link(caller, &id).await?),
     })
 }

@@ -18,7 +18,8 @@ use remote::Remote;
 
 pub(super) use remote::Address;
 pub(super) use use_case::{
-    AuditList, ClientList, List, OnClient, OnKey, OnRecord, OnToken, Sort, TokenList, TokenStatus, UseCase,
+    AuditList, ClientList, List, OnClient, OnKey, OnOperator, OnRecord, OnToken, Sort, TokenList,
+    TokenStatus, UseCase,
 };
 
 /// The target of a command on records.
@@ -100,6 +101,11 @@ impl Target<'_> {
                 return listing.end();
             }
         }
+    }
+
+    /// The first item of a list.
+    pub(super) async fn first(&self, list: &List) -> Result<Option<Value>, Failure> {
+        Ok(self.page(list, 1, None).await?.0.into_iter().next())
     }
 
     async fn page(

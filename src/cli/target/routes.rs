@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::use_case::{AuditList, ClientList, List, OnClient, OnKey, OnRecord, OnToken, UseCase};
+use super::use_case::{AuditList, ClientList, List, OnClient, OnKey, OnOperator, OnRecord, OnToken, UseCase};
 use crate::model::clock::to_rfc3339;
 
 /// A request below `/v1`.
@@ -69,6 +69,8 @@ pub(super) fn of_list(list: &List, limit: u32, cursor: Option<String>) -> Route 
                 .with("status", Some(name_of(&wanted.status()))),
         },
         List::SigningKeys => Route::get(["signing-keys"]),
+        List::Operators => Route::get(["operators"]),
+        List::OperatorsOf(email) => Route::get(["operators"]).with("email", Some(email.clone())),
         List::AuditEvents(wanted) => {
             let AuditList { workspace_id, client_id, action, since, until } = wanted.clone();
             Route::get(["audit-events"])
@@ -95,6 +97,7 @@ pub(super) fn of(use_case: UseCase) -> Route {
         UseCase::Client(on) => of_client(on),
         UseCase::Token(on) => of_token(on),
         UseCase::SigningKey(on) => of_key(on),
+        UseCase::Operator(on) => of_operator(on),
     }
 }
 
@@ -134,6 +137,17 @@ fn of_token(on: OnToken) -> Route {
         OnToken::Show { client_id, jti } => Route::get([NOUN, &client_id, LIST, &jti]),
         OnToken::Revoke { client_id, jti } => Route::new(Method::DELETE, [NOUN, &client_id, LIST, &jti]),
         OnToken::RevokeAll { client_id } => Route::new(Method::DELETE, [NOUN, &client_id, LIST]),
+    }
+}
+
+fn of_operator(on: OnOperator) -> Route {
+    const NOUN: &str = "operators";
+    match on {
+        OnOperator::Create(body) => of_record(NOUN, OnRecord::Create(body)),
+        OnOperator::Show(id) => of_record(NOUN, OnRecord::Show(id)),
+        OnOperator::Change(id, body) => of_record(NOUN, OnRecord::Change(id, body)),
+        OnOperator::Delete(id) => of_record(NOUN, OnRecord::Delete(id)),
+        OnOperator::SetupLink(id) => Route::new(Method::POST, [NOUN, &id, "setup-link"]),
     }
 }
 

@@ -11,6 +11,9 @@ pub(in crate::cli) enum List {
     Clients(ClientList),
     Tokens(TokenList),
     SigningKeys,
+    Operators,
+    /// The one of this address, if there is one.
+    OperatorsOf(String),
     AuditEvents(AuditList),
 }
 
@@ -99,6 +102,7 @@ pub(in crate::cli) enum UseCase {
     Client(OnClient),
     Token(OnToken),
     SigningKey(OnKey),
+    Operator(OnOperator),
 }
 
 /// On a workspace or a product, by its id.
@@ -128,6 +132,16 @@ pub(in crate::cli) enum OnToken {
     Show { client_id: String, jti: String },
     Revoke { client_id: String, jti: String },
     RevokeAll { client_id: String },
+}
+
+/// On an operator, by their id.
+#[derive(Debug, Clone)]
+pub(in crate::cli) enum OnOperator {
+    Create(Value),
+    Show(String),
+    Change(String, Value),
+    Delete(String),
+    SetupLink(String),
 }
 
 /// On a signing key, by its `kid`.

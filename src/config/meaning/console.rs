@@ -25,7 +25,30 @@ impl Check {
             }
             oidc.push(provider);
         }
-        ConsoleSettings { oidc }
+        ConsoleSettings {
+            second_factor_required: self.second_factor_required(&raw.second_factor, issuer),
+            oidc,
+        }
+    }
+
+    fn second_factor_required(&mut self, text: &str, issuer: Option<&PublicUrl>) -> bool {
+        let key = "console.second_factor";
+        match text {
+            "required" => true,
+            "optional" if issuer.is_none_or(PublicUrl::is_loopback) => false,
+            "optional" => {
+                self.refuse(
+                    key,
+                    "a password alone would give access to a service that others can reach",
+                    "Remove it, so that a password needs a second factor",
+                );
+                true
+            }
+            _ => {
+                self.refuse(key, format!("{text:?} is not known"), "Set it to required or optional");
+                true
+            }
+        }
     }
 
     fn provider(&mut self, entry: usize, raw: &raw::Oidc, issuer: Option<&PublicUrl>) -> OidcProvider {

@@ -115,3 +115,33 @@ fn what_requests_may_reach_is_listed() {
     assert_eq!(key, "outbound.allow");
     assert!(text.contains("allows every address"), "{text}");
 }
+
+#[test]
+fn a_password_alone_is_for_trials_on_one_machine() {
+    let required = |file: &str| load(file, &[]).unwrap().console.second_factor_required;
+    assert!(required(""));
+    assert!(required("server.public_url = \"https://t.example\""));
+    assert!(!required("console.second_factor = \"optional\""));
+    let (key, text) =
+        problem("console.second_factor = \"optional\"\nserver.public_url = \"https://t.example\"\n");
+    assert_eq!(key, "console.second_factor");
+    assert!(text.contains("that others can reach"), "{text}");
+    let (key, text) = problem("console.second_factor = \"off\"");
+    assert_eq!(key, "console.second_factor");
+    assert!(text.contains("required or optional"), "{text}");
+}
+
+#[test]
+fn links_to_the_console_have_the_path_of_the_issuer() {
+    for (file, base) in [
+        ("", "http://127.0.0.1:8080"),
+        ("server.public_url = \"https://t.example/tenant\"", "https://t.example/tenant"),
+        (
+            "server.public_url = \"https://t.example/tenant\"\nserver.management_listen = \"0.0.0.0:8081\"\n\
+             server.management_url = \"https://m.example\"",
+            "https://m.example/tenant",
+        ),
+    ] {
+        assert_eq!(load(file, &[]).unwrap().server.console_base(), base, "{file}");
+    }
+}

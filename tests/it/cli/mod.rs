@@ -13,6 +13,7 @@ mod keys;
 mod kills;
 mod lock;
 mod master_key;
+mod operators;
 mod process;
 mod products;
 mod quickstart;

@@ -43,9 +43,18 @@ async fn status(base: &str, id: &str, secret: &str) -> u16 {
 async fn from_an_empty_folder_to_a_verified_token(engine: Engine) {
     let place = Place::new(engine);
     let (running, text) = started(&place);
-    for part in
-        ["\n1. ", "\n2. ", "\n3. ", "verified: client cl_", "products e-invoicing and gst", "expires in 3600"]
-    {
+    let console = format!("{}/console/setup/", base(&text));
+    for part in [
+        "\n1. ",
+        "\n2. ",
+        "\n3. ",
+        "\n5. ",
+        &console,
+        "demo@example.com for a passkey or a password",
+        "verified: client cl_",
+        "products e-invoicing and gst",
+        "expires in 3600",
+    ] {
         assert!(text.contains(part), "{part:?}: {text}");
     }
     assert_eq!(
@@ -64,13 +73,28 @@ async fn a_second_run_replaces_the_secret(engine: Engine) {
     let first = place.json(&["quickstart", "--once", "--json"]);
     let id = text(&first, "client_id");
     let members = first.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>();
-    let expected =
-        ["access_token", "claims", "client_id", "client_secret", "issuer", "jwks_uri", "token_endpoint"];
+    let expected = [
+        "access_token",
+        "claims",
+        "client_id",
+        "client_secret",
+        "console",
+        "issuer",
+        "jwks_uri",
+        "token_endpoint",
+    ];
     assert_eq!(members, [&expected[..], &["workspace_id"]].concat());
     assert_eq!(text(&first["claims"], "sub"), id);
 
+    let link = text(&first, "console");
+    assert!(
+        link.contains("/console/setup/") && link.ends_with(&format!("?next=/console/api-clients/{id}")),
+        "{link}"
+    );
     let place = place.with("MINTMARK__SERVER__PUBLIC_URL", "");
     let (running, again) = started(&place);
+    // The link of an earlier run is replaced as long as nobody has used it.
+    assert!(again.contains("/console/setup/") && !again.contains(link), "{again}");
     assert_eq!(value_of(&again, "client_id"), id);
     assert!(again.contains("(new: the one before no longer works)"), "{again}");
     let base = base(&again);
@@ -79,6 +103,8 @@ async fn a_second_run_replaces_the_secret(engine: Engine) {
     let place = place.with("MINTMARK__SERVER__PUBLIC_URL", &base);
     let clients = place.json(&["clients", "list", "demo", "--json"]);
     assert_eq!(clients["items"].as_array().unwrap().len(), 1);
+    let operators = place.json(&["operators", "list", "--json"]);
+    assert_eq!(operators["items"].as_array().unwrap().len(), 1);
     assert_eq!(clients["items"][0]["secrets"].as_array().unwrap().len(), 1);
     running.signal("TERM");
     assert_eq!(running.wait().code, 0);

@@ -3,6 +3,7 @@
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
+use mintmark::operators::{Source, WayIn};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -122,6 +123,9 @@ fn renamed(world: &World, ids: &Ids, example: &Value) -> Value {
             *taken = world.new_name().into();
         }
     }
+    if let Some(taken) = body.get_mut("email") {
+        *taken = format!("{}@acme.example", world.new_name()).into();
+    }
     body
 }
 
@@ -201,6 +205,37 @@ async fn conflict(world: &World, operation: &Operation) -> Reply {
             let path = format!("/v1/api-clients/{}", ids["client_id"]);
             assert_eq!(world.admin().patch(&path, &disabled).await.status(), 200);
             world.send(operation, &ids, &json!({}))
+        }
+        "createOperator" => send(&json!({
+            "email": "FIRST@acme.example", "name": "Again", "roles": [{"role": "platform_admin"}]
+        })),
+        "updateOperator" => {
+            world.send(operation, &world.fresh().await, &json!({"email": "first@acme.example"}))
+        }
+        "createSetupLink" => {
+            let ids = world.fresh().await;
+            let path = format!("/v1/operators/{}", ids["operator_id"]);
+            assert_eq!(world.admin().patch(&path, &json!({"status": "disabled"})).await.status(), 200);
+            world.send(operation, &ids, &json!({}))
+        }
+        // The last administrator who can sign in.
+        "deleteOperator" => {
+            let only =
+                json!({"email": "only@acme.example", "name": "Only", "roles": [{"role": "platform_admin"}]});
+            let created = world.admin().create("/v1/operators", &only).await;
+            let (_, token) = created["setup_link"].as_str().unwrap().rsplit_once('/').unwrap();
+            let passkey = WayIn::Passkey {
+                credential_id: vec![1],
+                public_key: vec![1],
+                alg: -7,
+                sign_count: 0,
+                name: "Key".to_owned(),
+            };
+            let operators = &world.app.core.services.operators;
+            operators.use_setup_link(token, passkey, &Source::default()).await.unwrap();
+            let mut ids = world.ids.clone();
+            ids.insert("operator_id", created["operator_id"].as_str().unwrap().to_owned());
+            world.ask(operation, &ids)
         }
         "deleteProduct" | "deleteWorkspace" | "deleteSigningKey" => world.ask(operation, &world.ids),
         // The last one.

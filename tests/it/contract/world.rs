@@ -20,6 +20,7 @@ pub(super) fn nothing() -> Ids {
         ("secret_id", "019aaf2a-5c00-7d3e-9b41-6f2d8c1a7e05".to_owned()),
         ("kid", "A".repeat(43)),
         ("jti", "A".repeat(22)),
+        ("operator_id", "019aaf2a-5c00-7d3e-9b41-6f2d8c1a7e07".to_owned()),
         ("file", "nothing".to_owned()),
         ("list", "999".to_owned()),
     ])
@@ -45,7 +46,7 @@ impl World {
     pub(super) async fn with(settings: &str) -> Self {
         let app = TestApp::start_with(Engine::Sqlite, settings).await;
         let operator = app.bootstrap().await;
-        let manage = app.access_token(&operator, &[("scope", "mintmark:manage")]).await;
+        let manage = app.access_token(&operator, &[("scope", "mintmark:manage mintmark:introspect")]).await;
         let powerless = app.access_token(&operator, &[("scope", "mintmark:introspect")]).await;
         let admin = Administrator { app: &app, token: manage.clone(), client: operator.clone() };
         admin.product("e-invoicing", json!({"audience": "https://api.example.com"})).await;
@@ -59,6 +60,10 @@ impl World {
         for more in ["access-tokens", "secrets"] {
             admin.create(&format!("/v1/api-clients/{}/{more}", erp.client_id), &json!({})).await;
         }
+        for name in ["first", "second"] {
+            admin.create("/v1/operators", &person(name)).await;
+        }
+        let operators = Reply::of(admin.get("/v1/operators").await).await.json();
         let keys = Reply::of(admin.get("/v1/signing-keys").await).await.json();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let ids = Ids::from([
@@ -68,6 +73,7 @@ impl World {
             ("secret_id", text(&client["secrets"][0]["secret_id"])),
             ("kid", text(&keys["items"][0]["kid"])),
             ("jti", text(&token["jti"])),
+            ("operator_id", text(&operators["items"][0]["operator_id"])),
             ("file", "docs.css".to_owned()),
             // The first list, which has the slots of clients.
             ("list", "1".to_owned()),
@@ -96,8 +102,10 @@ impl World {
         let secret_id = record["secrets"][0]["secret_id"].as_str().unwrap().to_owned();
         let token =
             admin.create(&format!("/v1/api-clients/{}/access-tokens", client.client_id), &json!({})).await;
+        let operator = admin.create("/v1/operators", &person(&self.new_name())).await;
         let mut ids = self.ids.clone();
         ids.extend([
+            ("operator_id", operator["operator_id"].as_str().unwrap().to_owned()),
             ("jti", token["jti"].as_str().unwrap().to_owned()),
             ("product", product),
             ("workspace_id", workspace_id),
@@ -163,6 +171,12 @@ impl World {
         self.app.core.services.close().await;
         self.app.clock.advance(61);
     }
+}
+
+/// A request for an operator of that name.
+fn person(name: &str) -> Value {
+    let roles = json!([{"role": "workspace_viewer", "workspace_id": "acme-in"}]);
+    json!({"email": format!("{name}@acme.example"), "name": name, "roles": roles})
 }
 
 /// The path of an operation on the records with these ids.

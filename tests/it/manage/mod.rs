@@ -10,6 +10,7 @@ mod bodies;
 mod client_lists;
 mod descriptions;
 mod idempotency;
+mod operators;
 mod pages;
 mod preconditions;
 mod products;

@@ -1,0 +1,55 @@
+//! How to enter the console of the demo: a setup link for its operator, or the page to sign in once they have a way to.
+
+use crate::cli::Failure;
+use crate::config::Settings;
+use crate::kernel::{Error, Manager};
+use crate::model::member::Member;
+use crate::model::operator::{Operator, Role};
+use crate::operators::OperatorChange;
+use crate::services::Services;
+
+/// The address of the demo operator.
+const EMAIL: &str = "demo@example.com";
+
+/// The way into the console.
+pub(super) struct Entry {
+    pub(super) email: String,
+    pub(super) url: String,
+    /// Whether the operator has set up a way to sign in.
+    pub(super) is_set_up: bool,
+}
+
+impl Entry {
+    /// Creates the operator if they are missing; without a way to sign in they get a link, which leads on to the client.
+    pub(super) async fn prepare(
+        services: &Services,
+        settings: &Settings,
+        client_id: &str,
+    ) -> Result<Self, Failure> {
+        let (caller, operators) = (Manager::command_line(), &services.operators);
+        let client = format!("{}/console/api-clients/{client_id}", settings.server.public_url.path());
+        let link = match operators.operator_by_email(&caller, EMAIL).await {
+            Ok(operator) if can_sign_in(&operator) => {
+                let url = format!("{}/console/sign-in?next={client}", settings.server.console_base());
+                return Ok(Self { email: EMAIL.to_owned(), url, is_set_up: true });
+            }
+            Ok(operator) => operators.new_setup_link(&caller, &operator.operator_id).await?,
+            Err(Error::NotFound(_)) => {
+                let demo = OperatorChange {
+                    email: Member::Value(EMAIL.to_owned()),
+                    name: Member::Value("Demo administrator".to_owned()),
+                    roles: Member::Value(vec![Role::PlatformAdmin]),
+                    ..OperatorChange::default()
+                };
+                operators.create_operator(&caller, &demo, None).await?.setup_link
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Self { email: EMAIL.to_owned(), url: format!("{}?next={client}", link.url()), is_set_up: false })
+    }
+}
+
+/// Whether a link would replace a way in. A disabled operator is left as they are.
+fn can_sign_in(operator: &Operator) -> bool {
+    !operator.is_active() || operator.has_way_in(false)
+}
