@@ -6,7 +6,7 @@ use super::form::Form;
 use super::page::Problem;
 use crate::clients::ClientChange;
 use crate::model::client::{ActiveTokens, ApiClient};
-use crate::model::clock::to_rfc3339;
+use crate::model::clock::{UnixSeconds, to_rfc3339};
 use crate::model::expiry::TokenExpiry;
 use crate::model::field_errors::FieldError;
 
@@ -36,7 +36,7 @@ pub(super) const KINDS: [(&str, &str); 5] = [
 pub(super) const OF_THE_FORM: [&str; 2] = ["csrf", "nonce"];
 
 /// The change that a form asks for. Problems that no rule of the service would find are added to `problems`.
-pub(super) fn change(form: &Form, problems: &mut Vec<Problem>) -> ClientChange {
+pub(super) fn change(form: &Form, before: Option<&ApiClient>, problems: &mut Vec<Problem>) -> ClientChange {
     let mut body = Map::new();
     let mut set = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
     let text_or_null = |name: &str| match form.trimmed(name) {
@@ -76,7 +76,30 @@ pub(super) fn change(form: &Form, problems: &mut Vec<Problem>) -> ClientChange {
         },
         _ => {}
     }
+    match metadata(form, before) {
+        Ok(pairs) => set("metadata", pairs),
+        Err(problem) => problems.push(problem),
+    }
     ClientChange::read(&Value::Object(body))
+}
+
+/// One pair a line. Pairs of the client that are no longer there are removed.
+fn metadata(form: &Form, before: Option<&ApiClient>) -> Result<Value, Problem> {
+    let mut pairs: Map<String, Value> = before
+        .into_iter()
+        .flat_map(|client| client.metadata.keys())
+        .map(|key| (key.clone(), Value::Null))
+        .collect();
+    for line in form.one("metadata").lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let Some((key, value)) = line.split_once('=') else {
+            return Err(Problem::of(
+                "metadata",
+                format!("Write metadata as name=value, one pair a line: {line}"),
+            ));
+        };
+        pairs.insert(key.trim().to_owned(), value.trim().into());
+    }
+    Ok(Value::Object(pairs))
 }
 
 fn expiry(form: &Form) -> Result<Value, Problem> {
@@ -118,6 +141,7 @@ pub(super) fn problems_of(errors: &[FieldError], form: &Form) -> Vec<Problem> {
             "expires_at" => ("expires_at", "End of the client"),
             "active_tokens" => ("active_tokens", "Active tokens"),
             "replace_grace_seconds" => ("grace", "Grace"),
+            "metadata" => ("metadata", "Metadata"),
             _ => ("label", "The form"),
         };
         let text = match (member, detail.as_str()) {
@@ -180,7 +204,9 @@ pub(super) fn filled(client: &ApiClient) -> Form {
     form.push("allowed_ips", networks.join("\n"));
     form.push("description", client.description.as_deref().unwrap_or_default());
     form.push("signing_alg", client.signing_alg.map(|alg| alg.to_string()).unwrap_or_default());
-    form.push("expires_at", client.expires_at.map(to_rfc3339).unwrap_or_default());
+    form.push("expires_at", client.expires_at.map(end).unwrap_or_default());
+    let pairs: Vec<String> = client.metadata.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    form.push("metadata", pairs.join("\n"));
     match client.active_tokens {
         ActiveTokens::Many => form.push("active_tokens", "many"),
         ActiveTokens::AtMost(max) => {
@@ -193,4 +219,10 @@ pub(super) fn filled(client: &ApiClient) -> Form {
         }
     }
     form
+}
+
+/// An end as it is typed: a day, if it is the beginning of one.
+fn end(at: UnixSeconds) -> String {
+    let text = to_rfc3339(at);
+    text.strip_suffix("T00:00:00Z").map_or_else(|| text.clone(), str::to_owned)
 }

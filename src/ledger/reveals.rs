@@ -84,6 +84,21 @@ impl Ledger {
         })
     }
 
+    /// What the console shows to a caller about a record and was not confirmed yet: the nonce of its form, and until when.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn unconfirmed(
+        &self,
+        caller: &Caller,
+        subject: &str,
+    ) -> Result<Vec<(String, UnixSeconds)>, Error> {
+        let expiring_after = self.kernel.clock.now() - SHOWN_SECONDS + SAVED_SECONDS;
+        let shown = self.kernel.storage.shown_replies(caller.name(), subject, expiring_after).await?;
+        let until = |at: UnixSeconds| at - SAVED_SECONDS + SHOWN_SECONDS;
+        Ok(shown.into_iter().map(|reply| (reply.idempotency_key, until(reply.expires_at))).collect())
+    }
+
     /// Erases what a request created and showed. Again, it changes nothing.
     ///
     /// # Errors

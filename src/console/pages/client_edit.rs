@@ -86,7 +86,7 @@ pub(crate) async fn post_change(sent: Submitted, path: Path<String>) -> Result<H
     let manager = of_client.inside.manager()?;
     let client = &of_client.record.client;
     let mut problems = Vec::new();
-    let change = client_form::change(&form, &mut problems);
+    let change = client_form::change(&form, Some(client), &mut problems);
     let version = form.one("version").to_owned();
     let clients = &signed_in.door.services.clients;
     if problems.is_empty() {

@@ -119,7 +119,11 @@ fn details(detail: &Map<String, Value>) -> Vec<String> {
         return changed.iter().map(line).collect();
     }
     let line = |(name, value): (&String, &Value)| {
-        let is_worth_it = !value.is_null() && !matches!(name.as_str(), "label" | "generation");
+        let is_usual = matches!(
+            (name.as_str(), value.as_str(), value.as_i64()),
+            ("label" | "generation", ..) | ("status", Some("active"), _) | (_, _, Some(0))
+        );
+        let is_worth_it = !value.is_null() && value != &Value::Bool(false) && !is_usual;
         let is_empty =
             value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty);
         (is_worth_it && !is_empty).then(|| format!("{}: {}", name.replace('_', " "), plain(value)))
@@ -133,6 +137,10 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) if items.is_empty() => "none".to_owned(),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Object(expiry) if expiry.contains_key("mode") => {
+            let seconds = expiry.get("seconds").and_then(Value::as_i64);
+            seconds.map_or_else(|| "never".to_owned(), |seconds| format!("after {}", moment::span(seconds)))
+        }
         other => other.to_string(),
     }
 }

@@ -120,7 +120,7 @@ pub(crate) async fn create(sent: Submitted, path: Path<String>) -> Result<HttpRe
         Found::Draft(draft) => *draft,
         Found::Created(href) => return Ok(see_other(&href)),
     };
-    let change = client_form::change(&form, &mut Vec::new());
+    let change = client_form::change(&form, None, &mut Vec::new());
     let render = |created: &CreatedClient| ShownClient::of(created, &form).bytes();
     let subject = |created: &CreatedClient| created.record.client.client_id.clone();
     let services = &signed_in.door.services;
@@ -194,7 +194,7 @@ async fn checked(
     form: &Form,
 ) -> Result<Result<ApiClient, Vec<Problem>>, Stop> {
     let mut problems = Vec::new();
-    let change = client_form::change(form, &mut problems);
+    let change = client_form::change(form, None, &mut problems);
     let clients = &signed_in.door.services.clients;
     match clients.check_new_client(manager, &inside.workspace.workspace_id, &change).await {
         Ok(client) if problems.is_empty() => Ok(Ok(client)),
@@ -231,6 +231,9 @@ fn facts(client: &ApiClient, form: &Form, inside: &Inside) -> Vec<Fact> {
     ];
     if let Some(description) = &client.description {
         facts.push(fact("Description", description.clone(), "description"));
+    }
+    for (key, value) in &client.metadata {
+        facts.push(fact("Metadata", format!("{key}={value}"), "metadata"));
     }
     if let Some(alg) = client.signing_alg {
         facts.push(fact("Signing algorithm", alg.to_string(), "signing_alg"));
@@ -289,7 +292,7 @@ async fn form_page(
 
 /// Whether something below *Advanced* was filled in.
 fn is_advanced(typed: &Form) -> bool {
-    ["description", "allowed_ips", "signing_alg", "expires_at"]
+    ["description", "allowed_ips", "signing_alg", "expires_at", "metadata"]
         .iter()
         .any(|name| !typed.trimmed(name).is_empty())
         || typed.has("permission")

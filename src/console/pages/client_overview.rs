@@ -14,7 +14,7 @@ use crate::console::page::{Shell, ok, see_other};
 use crate::console::session::{Inside, OfClient, SignedIn, Submitted};
 use crate::console::status::{self, Status};
 use crate::console::stop::Stop;
-use crate::console::{moment, notice, products};
+use crate::console::{moment, notice, products, reveal_flow};
 use crate::model::client::{ApiClient, ClientRecord};
 use crate::model::clock::UnixSeconds;
 
@@ -60,6 +60,14 @@ struct OverviewPage {
     checks: Vec<Check>,
     verdict: (&'static str, &'static str),
     is_disabled: bool,
+    unconfirmed: Option<Unconfirmed>,
+}
+
+/// A secret or token that was shown and not confirmed yet.
+struct Unconfirmed {
+    what: &'static str,
+    href: String,
+    until: String,
 }
 
 /// `GET /console/api-clients/{id}`
@@ -92,6 +100,7 @@ pub(crate) async fn get(
         verdict: checks::verdict(&checks),
         checks,
         is_disabled: client.disabled_at.is_some(),
+        unconfirmed: unconfirmed(&signed_in, &inside, client).await?,
         label: client.label.clone(),
         client_id: client.client_id.clone(),
         token_url,
@@ -118,6 +127,23 @@ pub(crate) async fn first_call(signed_in: SignedIn, path: Path<String>) -> Resul
     let OfClient { record, .. } = signed_in.client(&path).await?;
     let Live { text, tone, is_done } = live(&record, signed_in.door.services.clock().now());
     Ok(HttpResponse::Ok().json(json!({"text": text, "tone": tone, "done": is_done})))
+}
+
+/// What this sign-in was shown about the client and has not confirmed, the newest.
+async fn unconfirmed(
+    signed_in: &SignedIn,
+    inside: &Inside,
+    client: &ApiClient,
+) -> Result<Option<Unconfirmed>, Stop> {
+    let ledger = &signed_in.door.services.ledger;
+    let shown = ledger.unconfirmed(&inside.reader, &client.client_id).await?;
+    let mut own =
+        shown.into_iter().filter_map(|(nonce, until)| Some((Nonce::read(signed_in, &nonce)?, until)));
+    Ok(own.next().map(|(nonce, until)| Unconfirmed {
+        what: if nonce.use_case == UseCase::GenerateToken { "access token" } else { "client secret" },
+        href: reveal_flow::href(signed_in, &nonce),
+        until: moment::clock(until),
+    }))
 }
 
 /// The outcome of a test, if its page is still kept.

@@ -22,6 +22,10 @@ statements! {
         WHERE caller = $1 AND method = $2 AND path = $3 AND idempotency_key = $4 AND erased_at IS NULL";
     ERASE_SHOWN = "UPDATE idempotency_keys SET sealed_reply = $3, erased_at = $2
         WHERE method = 'CONSOLE' AND erased_at IS NULL AND expires_at <= $1";
+    UNCONFIRMED = "SELECT caller, method, path, idempotency_key, body_hash, sealed_reply, expires_at, subject, erased_at
+        FROM idempotency_keys
+        WHERE caller = $1 AND method = 'CONSOLE' AND subject = $2 AND erased_at IS NULL AND expires_at > $3
+        ORDER BY expires_at DESC, idempotency_key LIMIT 5";
     PURGE = "DELETE FROM idempotency_keys WHERE (caller, method, path, idempotency_key) IN
         (SELECT caller, method, path, idempotency_key FROM idempotency_keys
             WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
@@ -88,6 +92,17 @@ impl Storage {
             .bind(caller).bind(method).bind(path).bind(idempotency_key).bind(Vec::<u8>::new()).bind(now)
             .execute(pool).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
+    }
+
+    /// The newest replies about a record that the console shows to `caller` still: those that expire after `expiring_after`.
+    pub async fn shown_replies(
+        &self,
+        caller: &str,
+        subject: &str,
+        expiring_after: i64,
+    ) -> Result<Vec<StoredReply>, StorageError> {
+        Ok(on_read!(self, pool => sqlx::query_as(UNCONFIRMED)
+            .bind(caller).bind(subject).bind(expiring_after).fetch_all(pool).await)?)
     }
 
     /// Erases every reply of the console that is forgotten at `expiring_by` or before. Returns how many.

@@ -69,11 +69,19 @@ async fn settings_are_changed_for_the_version_that_was_seen(engine: Engine) {
         )
         .await;
     let form = browser.get(&format!("{client}/change")).await.must_be(200).form("/change");
+    assert_eq!(form.value("metadata"), "owner=finance");
     browser.submit(&form.with("label", "SAP 4")).await.must_be(200);
     let record: serde_json::Value = admin.get(&path).await.json().await.unwrap();
     assert_eq!(record["metadata"]["owner"], "finance");
     assert_eq!(record["token_expiry"]["seconds"], 3601);
     assert_eq!(record["products"], json!(["e-invoicing", "gst"]));
+    // Pairs are changed, added and removed by their lines.
+    let form = browser.get(&format!("{client}/change")).await.form("/change");
+    let bad = browser.send(&form.clone().with("metadata", "owner")).await.must_be(422);
+    assert!(bad.by_id("metadata-error").contains("name=value"), "{}", bad.text());
+    browser.submit(&form.with("metadata", " cost = a=b \n")).await.must_be(200);
+    let record: serde_json::Value = admin.get(&path).await.json().await.unwrap();
+    assert_eq!(record["metadata"], json!({"cost": "a=b"}));
 }
 
 async fn what_ends_is_counted_before_it_does(engine: Engine) {

@@ -13,6 +13,8 @@ on_both_engines!(
     what_is_not_allowed_is_greyed_out_with_the_reason,
     lists_are_searched_filtered_sorted_and_cut,
     without_a_session_every_page_leads_to_sign_in,
+    the_same_below_the_path_of_the_issuer,
+    an_outage_is_a_page_that_says_so,
 );
 
 async fn the_path_of_the_tutorial(engine: Engine) {
@@ -262,4 +264,35 @@ async fn without_a_session_every_page_leads_to_sign_in(engine: Engine) {
     furnish(&app).await;
     let shown = create(&app.platform_admin().await, "SAP").await;
     assert_eq!(browser.get(&client_of(&shown)).await.status, 303);
+}
+
+async fn the_same_below_the_path_of_the_issuer(engine: Engine) {
+    let app = TestApp::start_with(engine, "server.public_url = \"{base}/tenant\"").await;
+    furnish(&app).await;
+    let browser = app.platform_admin().await;
+    for start in ["/console", "/tenant/console", "/tenant/console/"] {
+        let list = browser.open(start).await.must_be(200);
+        assert_eq!(list.path, "/tenant/console/workspaces/acme/api-clients");
+        assert!(!list.html.contains("\"/console"), "every link is below the path: {}", list.html);
+    }
+    let page = browser.get("/tenant/console/workspaces/acme/api-clients/new").await.must_be(200);
+    let draft =
+        browser.submit(&page.form("/new").with("label", "SAP").with("product", "gst")).await.must_be(200);
+    let shown = browser.submit(&draft.form("/drafts/")).await.must_be(200);
+    assert!(shown.path.starts_with("/tenant/console/reveals/"), "{}", shown.path);
+    assert_eq!(shown.by_id("token-url"), format!("{}/tenant/oauth2/token", app.base));
+}
+
+async fn an_outage_is_a_page_that_says_so(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    furnish(&app).await;
+    let browser = app.platform_admin().await;
+    let form = new_client_form(&browser, "SAP").await;
+    app.database.go_away().await;
+    let page = browser.get("/console/workspaces/acme/api-clients").await.must_be(503);
+    assert!(page.says("not available right now") && page.says("Nothing was changed"), "{}", page.text());
+    assert!(!page.header("retry-after").is_empty());
+    browser.send(&form).await.must_be(503);
+    app.database.come_back().await;
+    browser.submit(&form).await.must_be(200);
 }

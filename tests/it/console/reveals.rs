@@ -128,7 +128,13 @@ async fn it_is_erased_when_it_is_stored(engine: Engine) {
     let browser = app.platform_admin().await;
     let shown = create(&browser, "SAP").await;
     let secret = shown.by_id("secret");
+    // Until it is confirmed, the client's page leads back to it, in this sign-in.
+    let before = browser.get(&client_of(&shown)).await.must_be(200);
+    assert!(before.says("The client secret was shown, and is not confirmed yet."), "{}", before.text());
+    assert_eq!(before.link("Show it again"), shown.path);
+    assert!(!app.signed_in("root@example.com").await.get(&client_of(&shown)).await.says("not confirmed"));
     let overview = browser.submit(&shown.form("/stored")).await.must_be(200);
+    assert!(!overview.says("not confirmed"), "{}", overview.text());
     assert_eq!(overview.path, format!("{}?done=stored", client_of(&shown)));
     app.clock.advance(60);
     let gone = browser.get(&shown.path).await.must_be(410);

@@ -12,6 +12,7 @@ on_both_engines!(
     a_reply_is_replaced,
     a_reply_is_erased_and_its_row_stays,
     only_replies_of_the_console_are_erased_by_time,
+    what_is_shown_is_found_by_its_record,
     of_two_requests_at_once_one_keeps_its_reply,
     a_request_proceeds_when_the_one_before_it_rolls_back,
 );
@@ -111,6 +112,19 @@ async fn only_replies_of_the_console_are_erased_by_time(engine: Engine) {
     assert_eq!(found("CONSOLE", "/a").await.erased_at, Some(NOW + 5));
     assert_eq!(found("CONSOLE", "/b").await.erased_at, None);
     assert_eq!(found("POST", "/c").await, reply("/c"));
+}
+
+async fn what_is_shown_is_found_by_its_record(engine: Engine) {
+    let database = TestDatabase::new(engine);
+    let storage = database.open().await;
+    let other = StoredReply { subject: Some("cl_3".to_owned()), ..shown("/b") };
+    for kept in [shown("/a"), other, StoredReply { expires_at: NOW, ..shown("/c") }, reply("/d")] {
+        assert!(change!(storage, tx => tx.save_reply(&kept, NOW - 1)));
+    }
+    assert_eq!(storage.shown_replies("cl_1", "cl_2", NOW).await.unwrap(), [shown("/a")]);
+    assert_eq!(storage.shown_replies("cl_9", "cl_2", NOW).await.unwrap(), []);
+    assert!(storage.erase_reply("cl_1", "CONSOLE", "/a", "once", NOW).await.unwrap());
+    assert_eq!(storage.shown_replies("cl_1", "cl_2", NOW).await.unwrap(), []);
 }
 
 async fn of_two_requests_at_once_one_keeps_its_reply(engine: Engine) {
