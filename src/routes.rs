@@ -147,6 +147,38 @@ fn management(config: &mut ServiceConfig) {
     );
 }
 
+/// The ways to sign in to the console, and the account of who has.
+fn sign_in_pages(config: &mut ServiceConfig) {
+    use console::account::{self, authenticator, identities, passkeys, password, recovery_codes, sessions};
+    use console::{setup, sign_in};
+    config
+        .service(at("/sign-in").get(sign_in::password::get).post(sign_in::password::post).page())
+        .service(at("/sign-in/code").get(sign_in::code::get).post(sign_in::code::post).page())
+        .service(at("/sign-in/passkey").post(sign_in::passkey::post).page())
+        .service(at("/sign-in/passkey/options").post(sign_in::passkey::options).page())
+        .service(at("/sign-in/again").get(sign_in::again::get).post(sign_in::again::post).page())
+        .service(at("/sign-in/again/passkey").post(sign_in::again::post_passkey).page())
+        .service(at("/sign-in/again/passkey/options").post(sign_in::again::options).page())
+        .service(at("/sign-out").post(sign_in::out::post).page())
+        .service(at("/setup/{token}").get(setup::get).post(setup::post).page())
+        .service(at("/setup/{token}/passkey").post(setup::post_passkey).page())
+        .service(at("/setup/{token}/passkey/options").post(setup::options).page())
+        .service(at("/account").get(account::get).page())
+        .service(at("/account/passkeys/new").get(passkeys::get_new).post(passkeys::post_new).page())
+        .service(at("/account/passkeys/new/options").post(passkeys::options).page())
+        .service(at("/account/passkeys/{id}").get(passkeys::get).post(passkeys::post).page())
+        .service(at("/account/passkeys/{id}/remove").post(passkeys::remove).page())
+        .service(at("/account/password").get(password::get).post(password::post).page())
+        .service(at("/account/password/remove").post(password::remove).page())
+        .service(at("/account/authenticator").get(authenticator::get).post(authenticator::post).page())
+        .service(at("/account/recovery-codes").get(recovery_codes::get).post(recovery_codes::post).page())
+        .service(at("/account/recovery-codes/{name}").get(recovery_codes::show).page())
+        .service(at("/account/recovery-codes/{name}/stored").post(recovery_codes::stored).page())
+        .service(at("/account/identities/remove").post(identities::remove).page())
+        .service(at("/account/sessions/end-others").post(sessions::end_others).page())
+        .service(at("/account/sessions/{session_id}/end").post(sessions::end).page());
+}
+
 /// `/console`, one line a page.
 fn console_pages(config: &mut ServiceConfig) {
     use console::pages::{
@@ -227,6 +259,7 @@ fn console_pages(config: &mut ServiceConfig) {
                     .page(),
             )
             .service(at("/api-clients/{client_id}/history").get(client_history::get).page())
+            .configure(sign_in_pages)
             .default_service(web::to(console::stop::no_page)),
     );
 }

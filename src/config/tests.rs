@@ -178,6 +178,12 @@ fn ranges_are_inclusive() {
 #[test]
 fn contradictions_are_refused() {
     for (file, key, reason) in [
+        ("console.second_factor = \"sometimes\"", "console.second_factor", "is not known"),
+        (
+            "server.public_url = \"https://t.example\"\nconsole.second_factor = \"optional\"",
+            "console.second_factor",
+            "a service that others can reach",
+        ),
         ("keys.pending_seconds = 299", "keys.pending_seconds", "less than keys.jwks_max_age_seconds"),
         (
             "keys.pending_seconds = 90000\nkeys.rotate_every_days = 1",

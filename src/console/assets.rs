@@ -1,4 +1,4 @@
-//! The files that pages load: one style sheet, one script, the logo. Embedded, and named by what is in them, so that a
+//! The files that pages load: one style sheet, two scripts, the logo. Embedded, and named by what is in them, so that a
 //! browser keeps them until they change.
 
 use std::sync::LazyLock;
@@ -17,10 +17,11 @@ struct Asset {
     version: String,
 }
 
-static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
     [
         asset("console.css", "text/css; charset=utf-8", include_bytes!("assets/console.css")),
         asset("console.js", "text/javascript; charset=utf-8", include_bytes!("assets/console.js")),
+        asset("passkeys.js", "text/javascript; charset=utf-8", include_bytes!("assets/passkeys.js")),
         asset("console.svg", "image/svg+xml", include_bytes!("assets/console.svg")),
     ]
 });

@@ -8,6 +8,7 @@ use actix_web::web::Data;
 use mintmark_verifier::claims::FAR_EXP;
 
 use super::moment;
+use super::next::next_path;
 use super::stop::Stop;
 use super::turns::Turns;
 use crate::config::{NeverExpiresExp, Settings};
@@ -86,10 +87,6 @@ impl Door {
     /// Where to go after sign-in: `next` if it is a path of the console, else its first page. Anything else could lead
     /// to another site.
     pub(super) fn after_sign_in(&self, next: &str) -> String {
-        let below = next.strip_prefix(&self.base);
-        let is_path = below.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
-            && next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
-            && !next.contains("//");
-        if is_path { next.to_owned() } else { self.base.clone() }
+        next_path(&self.base, Some(next))
     }
 }

@@ -8,12 +8,14 @@
 
 #![expect(dead_code, reason = "sign-in uses the rest")]
 
+pub(crate) mod account;
 pub mod assets;
 mod checks;
 mod client_form;
 mod client_form_view;
 mod csrf;
 mod cursor;
+mod device;
 mod door;
 mod error_page;
 mod form;
@@ -21,6 +23,7 @@ mod guides;
 mod headers;
 mod moment;
 mod nav;
+mod next;
 mod nonce;
 mod notice;
 mod page;
@@ -29,7 +32,8 @@ mod products;
 mod reveal;
 mod reveal_flow;
 mod session;
-mod sign_in;
+pub(crate) mod setup;
+pub(crate) mod sign_in;
 mod status;
 pub mod stop;
 mod turns;

@@ -24,7 +24,7 @@ const KEPT_SECONDS: i64 = 3600;
 const KEY_LEN: usize = 22;
 
 /// A GET before sign-in.
-pub(super) struct Visitor {
+pub(crate) struct Visitor {
     pub(super) door: Data<Door>,
     pub(super) request: HttpRequest,
     key: String,
@@ -32,7 +32,7 @@ pub(super) struct Visitor {
 }
 
 /// A POST before sign-in, whose form was made for this browser.
-pub(super) struct VisitorForm {
+pub(crate) struct VisitorForm {
     pub(super) visitor: Visitor,
     pub(super) form: Form,
 }

@@ -10,6 +10,7 @@ use crate::ledger::Subject;
 use crate::model::audit::Action;
 use crate::model::clock::UnixSeconds;
 use crate::model::operator::{Identity, Operator, StoredPasskey, Way};
+use crate::model::text;
 
 /// The ways in of an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +99,20 @@ impl Operators {
         let renewed = self.renew(&mut tx, session, session.authenticated_at, session.way).await?;
         self.ledger.commit(tx).await?;
         Ok(renewed)
+    }
+
+    /// Gives a passkey of the operator another name.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] at `/name`; [`Error::NotFound`] if they have no such passkey; [`Error::Storage`].
+    pub async fn rename_passkey(&self, session: &Session, id: &[u8], name: &str) -> Result<(), Error> {
+        let name = name.trim();
+        text::check_name(name, 1..=200).map_err(|why| Error::invalid("/name", why))?;
+        let operator_id = session.operator.operator_id.as_str();
+        if !self.kernel.storage.rename_passkey(operator_id, id, name).await? {
+            return Err(Error::NotFound("passkey"));
+        }
+        Ok(())
     }
 
     /// Removes a way in; the other sessions end.

@@ -35,4 +35,15 @@ impl Operators {
         let Some(sealed) = taken else { return Ok(None) };
         Ok(Some(self.kernel.subkeys.open_state(purpose, &hash, &sealed)?))
     }
+
+    /// Reads the state of that purpose and name, which stays. `None` if there is none, or it expired.
+    ///
+    /// # Errors
+    /// [`Error::Storage`], [`Error::Crypto`].
+    pub async fn read_state(&self, purpose: &str, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+        let Some(hash) = tokens::hash_of(name) else { return Ok(None) };
+        let found = self.kernel.storage.state(&hash, purpose, self.kernel.clock.now()).await?;
+        let Some(sealed) = found else { return Ok(None) };
+        Ok(Some(self.kernel.subkeys.open_state(purpose, &hash, &sealed)?))
+    }
 }

@@ -52,6 +52,7 @@ impl RootKey {
             pepper: mac("client secrets"),
             cursors: mac("cursors"),
             csrf: mac("csrf"),
+            enrolments: mac("authenticator apps to be set up"),
         }
     }
 
@@ -76,6 +77,7 @@ pub struct Subkeys {
     pepper: hmac::Key,
     cursors: hmac::Key,
     csrf: hmac::Key,
+    enrolments: hmac::Key,
 }
 
 impl Subkeys {
@@ -185,6 +187,11 @@ impl Subkeys {
     /// Whether `tag` is the MAC of a form over `parts`. Constant time.
     pub fn is_csrf_mac(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
         hmac::verify(&self.csrf, &joined(parts), tag).is_ok()
+    }
+
+    /// The key that a page shows for an authenticator app, the same for the same `parts` (a session, a link and a browser).
+    pub fn enrolment_mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        mac(&self.enrolments, parts)
     }
 
     /// A strong entity tag (RFC 9110 §8.8.3), quotes included, the same on every replica for the same bytes.

@@ -149,7 +149,7 @@ const ROOMS: [(&str, &[&str]); 26] = [
 ];
 
 /// Where a crate is used: rooms, or parts of one.
-const CRATES: [(&str, &[&str]); 15] = [
+const CRATES: [(&str, &[&str]); 16] = [
     ("sqlx", &["storage"]),
     ("actix_web", &["app", "routes", "oauth", "manage", "console", "docs", "http", "telemetry"]),
     ("actix_http", &["app/server"]),
@@ -158,6 +158,7 @@ const CRATES: [(&str, &[&str]); 15] = [
     ("tokio_rustls", &["app/server"]),
     ("jsonwebtoken", &["signing", "console/sign_in"]),
     ("ring", &["signing", "vault", "operators", "console/sign_in"]),
+    ("qrcodegen", &["console/sign_in/qr"]),
     ("aws_lc_rs", &["signing"]),
     ("askama", &["console"]),
     ("argon2", &["operators/passwords"]),

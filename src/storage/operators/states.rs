@@ -1,10 +1,11 @@
-//! What one step of a sign-in leaves for the next: rows of `operator_states`. Reading one deletes it, so that it serves once.
+//! What one step of a sign-in leaves for the next: rows of `operator_states`. Taking one deletes it, so that it serves once.
 
-use crate::storage::engine::{on_write, statements};
+use crate::storage::engine::{on_read, on_write, statements};
 use crate::storage::{Storage, StorageError};
 
 statements! {
     INSERT = "INSERT INTO operator_states (state_hash, purpose, sealed, expires_at) VALUES ($1, $2, $3, $4)";
+    FIND = "SELECT sealed FROM operator_states WHERE state_hash = $1 AND purpose = $2 AND expires_at > $3";
     TAKE = "DELETE FROM operator_states WHERE state_hash = $1 AND purpose = $2 AND expires_at > $3 RETURNING sealed";
     PURGE = "DELETE FROM operator_states WHERE state_hash IN
         (SELECT state_hash FROM operator_states WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
@@ -21,6 +22,17 @@ impl Storage {
     ) -> Result<(), StorageError> {
         on_write!(self, pool => sqlx::query(INSERT)
             .bind(state_hash).bind(purpose).bind(sealed).bind(expires_at).execute(pool).await.map(|_| ()))
+    }
+
+    /// The state of that purpose, if it has not expired at `now`. It stays.
+    pub async fn state(
+        &self,
+        state_hash: &[u8],
+        purpose: &str,
+        now: i64,
+    ) -> Result<Option<Vec<u8>>, StorageError> {
+        Ok(on_read!(self, pool => sqlx::query_scalar(FIND)
+            .bind(state_hash).bind(purpose).bind(now).fetch_optional(pool).await)?)
     }
 
     /// Takes a state of that purpose, if it has not expired at `now`. One of several that ask gets it.

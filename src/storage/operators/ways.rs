@@ -48,6 +48,7 @@ statements! {
     // An authenticator that counts never comes back to a number: another has a copy of its key then.
     USE_PASSKEY = "UPDATE operator_passkeys SET sign_count = $2, last_used_at = $3
         WHERE credential_id = $1 AND (sign_count = 0 OR sign_count < $2)";
+    RENAME_PASSKEY = "UPDATE operator_passkeys SET name = $3 WHERE operator_id = $1 AND credential_id = $2";
     DELETE_PASSKEY = "DELETE FROM operator_passkeys WHERE operator_id = $1 AND credential_id = $2";
     DELETE_PASSKEYS = "DELETE FROM operator_passkeys WHERE operator_id = $1";
     FIND_IDENTITY = concat!("SELECT ", identity_columns!(), " FROM operator_identities
@@ -201,6 +202,19 @@ impl Storage {
     ) -> Result<bool, StorageError> {
         let rows = on_write!(self, pool => sqlx::query(USE_PASSKEY)
             .bind(credential_id).bind(sign_count).bind(now).execute(pool).await.map(|done| done.rows_affected()))?;
+        Ok(touched(rows))
+    }
+
+    /// Gives a passkey of an operator another name. `false` if they have no such passkey.
+    pub async fn rename_passkey(
+        &self,
+        operator_id: &str,
+        credential_id: &[u8],
+        name: &str,
+    ) -> Result<bool, StorageError> {
+        let rows = on_write!(self, pool => sqlx::query(RENAME_PASSKEY)
+            .bind(operator_id).bind(credential_id).bind(name)
+            .execute(pool).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }
 

@@ -48,8 +48,13 @@ async fn files_are_kept_until_they_change(engine: Engine) {
         assert_eq!(other.header("cache-control"), "no-cache");
         browser.get(&format!("/console/assets/{name}?v=1&v=2")).await.must_be(400);
     }
-    let script = browser.get("/console/assets/console.js").await;
-    assert!(script.html.lines().count() <= 150, "the script is to stay small");
+    let mut lines = 0;
+    for name in ["console.js", "passkeys.js"] {
+        let script = browser.get(&format!("/console/assets/{name}")).await.must_be(200);
+        assert_eq!(script.header("content-type"), "text/javascript; charset=utf-8");
+        lines += script.html.lines().count();
+    }
+    assert!(lines <= 150, "the scripts are to stay small: {lines} lines");
 }
 
 async fn the_console_is_served_where_management_is(engine: Engine) {

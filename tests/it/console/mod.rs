@@ -1,11 +1,14 @@
 //! The console over real HTTP, on both engines, as a browser without scripts uses it.
 
 mod access;
+mod account;
 mod base;
 mod clients;
 mod create;
 mod hostile;
+mod person;
 mod reveals;
+mod sign_in;
 mod templates;
 
 use serde_json::json;

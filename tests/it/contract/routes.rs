@@ -91,7 +91,8 @@ fn registered(source: &str) -> BTreeSet<String> {
     let mut scope = "";
     for line in source.lines().map(str::trim) {
         if line.starts_with("fn ") {
-            scope = "";
+            // The pages of sign-in are within the scope of the console.
+            scope = if line.starts_with("fn sign_in_pages") { "/console" } else { "" };
         }
         if let Some(prefix) = literal_after(line, "web::scope(") {
             scope = prefix;

@@ -46,7 +46,7 @@ impl TestApp {
         Self::start_with(engine, "").await
     }
 
-    /// With settings laid over the defaults, as TOML, in which `{base}` is replaced by the address of the app.
+    /// With settings laid over the defaults, as TOML, in which `{base}` and `{port}` are replaced by those of the app.
     pub(crate) async fn start_with(engine: Engine, settings: &str) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         Self::start_on(Arc::new(TestDatabase::new(engine)), clock, settings).await
@@ -72,7 +72,9 @@ impl TestApp {
              keys.master_key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"\n",
             database.url()
         );
-        let settings = Settings::from_toml_layers(&[&own, &settings.replace("{base}", &base)]).unwrap();
+        let port = public.local_addr().unwrap().port().to_string();
+        let settings = settings.replace("{base}", &base).replace("{port}", &port);
+        let settings = Settings::from_toml_layers(&[&own, &settings]).unwrap();
         let management = settings.server.management_listen.map(|address| TcpListener::bind(address).unwrap());
         let issuer_path = settings.server.public_url.path().to_owned();
         let app = App::build(settings, clock.clone()).await.unwrap();

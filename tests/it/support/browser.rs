@@ -15,13 +15,24 @@ use super::TestApp;
 pub(crate) struct Browser<'a> {
     app: &'a TestApp,
     cookies: Mutex<BTreeMap<String, String>>,
+    lines: Mutex<Vec<String>>,
     origin: String,
 }
 
 impl<'a> Browser<'a> {
     /// One without cookies.
     pub(crate) fn new(app: &'a TestApp) -> Self {
-        Self { app, cookies: Mutex::default(), origin: app.base.clone() }
+        Self { app, cookies: Mutex::default(), lines: Mutex::default(), origin: app.base.clone() }
+    }
+
+    /// One without cookies that reaches the app at another origin, such as that of a name in place of an address.
+    pub(crate) fn at(app: &'a TestApp, origin: &str) -> Self {
+        Self { origin: origin.to_owned(), ..Self::new(app) }
+    }
+
+    /// The origin of its pages.
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// Gives it a cookie.
@@ -34,10 +45,21 @@ impl<'a> Browser<'a> {
         self.cookies.lock().unwrap().get(name).cloned()
     }
 
+    /// Loses a cookie.
+    pub(crate) fn forget(&self, name: &str) {
+        self.cookies.lock().unwrap().remove(name);
+    }
+
+    /// Every `Set-Cookie` of that name so far.
+    pub(crate) fn cookie_lines(&self, name: &str) -> Vec<String> {
+        let lines = self.lines.lock().unwrap();
+        lines.iter().filter(|line| line.split('=').next() == Some(name)).cloned().collect()
+    }
+
     /// Another browser with the same cookies: another tab.
     pub(crate) fn tab(&self) -> Self {
         let cookies = self.cookies.lock().unwrap().clone();
-        Self { app: self.app, cookies: Mutex::new(cookies), origin: self.origin.clone() }
+        Self { cookies: Mutex::new(cookies), ..Self::at(self.app, &self.origin) }
     }
 
     /// With the cookies of another, at another address of the same console.
@@ -108,6 +130,7 @@ impl<'a> Browser<'a> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         for line in headers.get_all("set-cookie") {
             let line = line.to_str().unwrap();
+            self.lines.lock().unwrap().push(line.to_owned());
             let (name, value) = line.split(';').next().unwrap().split_once('=').unwrap();
             if line.contains("Max-Age=0") {
                 self.cookies.lock().unwrap().remove(name);
@@ -134,6 +157,15 @@ impl Page {
     /// A header, empty if it is not there.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Every header but these.
+    pub(crate) fn headers_but(&self, names: &[&str]) -> Vec<(String, String)> {
+        let all = self.headers.iter().filter(|(name, _)| !names.contains(&name.as_str()));
+        let mut all: Vec<_> =
+            all.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+        all.sort();
+        all
     }
 
     /// Where a redirect leads.
@@ -196,6 +228,17 @@ impl Page {
         let forms = self.html.split("<form").skip(1).map(|rest| rest.split("</form>").next().unwrap());
         let mut forms = forms.map(HtmlForm::read).filter(|form| form.action.contains(action));
         forms.next().unwrap_or_else(|| panic!("no form for {action} on {}: {}", self.path, self.text()))
+    }
+
+    /// Every form.
+    pub(crate) fn forms(&self) -> Vec<HtmlForm> {
+        let forms = self.html.split("<form").skip(1).map(|rest| rest.split("</form>").next().unwrap());
+        forms.map(HtmlForm::read).collect()
+    }
+
+    /// Whether there is such a form.
+    pub(crate) fn has_form(&self, action: &str) -> bool {
+        self.html.split("<form").skip(1).any(|rest| HtmlForm::read(rest).action.contains(action))
     }
 
     /// The address of the link with these words.

@@ -1,6 +1,7 @@
 //! What the tests share: a database for each test on either engine, an app on it, two transactions at once.
 
 mod app;
+mod authenticator;
 mod browser;
 mod contract;
 mod database;
@@ -15,6 +16,7 @@ mod waiting;
 mod wire;
 
 pub(crate) use app::{Administrator, Credentials, START, TestApp};
+pub(crate) use authenticator::Authenticator;
 pub(crate) use browser::{Browser, HtmlForm, Page};
 pub(crate) use contract::{CONTRACT, Operation, counted};
 pub(crate) use database::{Engine, TestDatabase, on_both_engines};

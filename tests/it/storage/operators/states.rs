@@ -12,6 +12,14 @@ async fn a_state_is_taken_once(engine: Engine) {
     assert_eq!(storage.take_state(b"hash", "totp", NOW).await.unwrap(), None, "of another purpose");
     assert_eq!(storage.take_state(b"other", "oidc", NOW).await.unwrap(), None);
     assert_eq!(storage.take_state(b"hash", "oidc", NOW + 10).await.unwrap(), None, "expired");
+    for (name, purpose, now, found) in [
+        (b"hash".as_slice(), "oidc", NOW + 9, Some(b"sealed".to_vec())),
+        (b"hash", "totp", NOW, None),
+        (b"other", "oidc", NOW, None),
+        (b"hash", "oidc", NOW + 10, None),
+    ] {
+        assert_eq!(storage.state(name, purpose, now).await.unwrap(), found, "reading leaves it there");
+    }
     assert_eq!(storage.take_state(b"hash", "oidc", NOW + 9).await.unwrap(), Some(b"sealed".to_vec()));
     assert_eq!(storage.take_state(b"hash", "oidc", NOW + 9).await.unwrap(), None);
 }

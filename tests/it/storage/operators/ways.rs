@@ -114,6 +114,10 @@ async fn a_passkey_is_stored_whole_and_counts_up(engine: Engine) {
     }
     let used = StoredPasskey { sign_count: 6, last_used_at: Some(NOW + 9), ..passkey(1) };
     assert_eq!(storage.passkey(&[1; 20]).await.unwrap(), Some(used));
+    assert!(!storage.rename_passkey("none", &[1; 20], "Key").await.unwrap(), "of another operator");
+    assert!(!storage.rename_passkey(&id(), &[9; 20], "Key").await.unwrap());
+    assert!(storage.rename_passkey(&id(), &[1; 20], "Key").await.unwrap());
+    assert_eq!(storage.passkey(&[1; 20]).await.unwrap().unwrap().name, "Key");
     assert!(!change!(storage, tx => tx.delete_passkey("none", &[1; 20])), "of another operator");
     assert!(change!(storage, tx => tx.delete_passkey(&id(), &[1; 20])));
     assert!(!storage.use_passkey(&[1; 20], 7, NOW).await.unwrap());

@@ -1,0 +1,109 @@
+//! Where to go after a sign-in: a path of the console, and nothing else.
+
+/// Pages that would lead back to a sign-in, or end what was just begun.
+const NEVER: [&str; 3] = ["/sign-in", "/sign-out", "/setup"];
+
+/// What leads elsewhere once a browser has put the path into its normal form: parts that are `.` or `..`, however written.
+fn is_dotted(segment: &str) -> bool {
+    matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+}
+
+/// `wanted`, if it is a path under `base` with an optional query, written plainly; else `base` itself.
+pub(super) fn next_path(base: &str, wanted: Option<&str>) -> String {
+    wanted.filter(|wanted| is_under(base, wanted)).unwrap_or(base).to_owned()
+}
+
+fn is_under(base: &str, wanted: &str) -> bool {
+    let Some(rest) = wanted.strip_prefix(base) else { return false };
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~%:@!$&'()*+,;=".contains(&b);
+    wanted.len() <= 2048
+        && (path.is_empty() || path.starts_with('/'))
+        && path.bytes().all(plain)
+        && query.bytes().all(|b| plain(b) || b == b'?')
+        && !["%2f", "%5c", "%00"].iter().any(|hidden| path.to_ascii_lowercase().contains(hidden))
+        && !path.contains("//")
+        && !path.split('/').any(is_dotted)
+        && !NEVER.iter().any(|never| path == *never || path.starts_with(&format!("{never}/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn paths_under_the_console_are_kept() {
+        for path in [
+            "/console",
+            "/console/account",
+            "/console/workspaces/acme/api-clients?search=SAP%20%26%20co&page=2",
+            "/console?workspace_id=acme",
+            "/console/api-clients/mm_1/tokens",
+        ] {
+            assert_eq!(next_path("/console", Some(path)), path);
+        }
+        assert_eq!(next_path("/tenant/console", Some("/tenant/console/help")), "/tenant/console/help");
+    }
+
+    #[test]
+    fn whatever_else_it_says_it_leads_to_the_console() {
+        for path in [
+            "",
+            "/",
+            "//evil",
+            "//evil/console",
+            "/\\evil",
+            "\\\\evil",
+            "https:",
+            "https://evil",
+            "https:/console",
+            "javascript:alert(1)",
+            "console",
+            "/consoles",
+            "/console.evil",
+            "/console@evil",
+            "/console\\..\\v1",
+            "/console/../v1",
+            "/console/..",
+            "/console/./",
+            "/console/%2e%2e/v1",
+            "/console/.%2E/v1",
+            "/console//evil",
+            "/console/%2f/evil",
+            "/console/a\nb",
+            "/console/a\tb",
+            "/console/a b",
+            "/console/ä",
+            "/console/a#b",
+            "/console?a=\r\nb",
+            "/console/\u{202e}",
+            " /console",
+            "/console/sign-in",
+            "/console/sign-in?next=/console",
+            "/console/sign-out",
+            "/console/setup/x",
+            "/v1/operators",
+            "/Console",
+        ] {
+            assert_eq!(next_path("/console", Some(path)), "/console", "{path:?}");
+        }
+        assert_eq!(next_path("/console", None), "/console");
+        assert_eq!(next_path("/tenant/console", Some("/console/account")), "/tenant/console");
+        assert_eq!(next_path("/console", Some(&format!("/console/{}", "a".repeat(3000)))), "/console");
+    }
+
+    proptest! {
+        /// What a browser makes of it (URL standard, §4.4): backslashes are slashes, tabs and line breaks go, dots are
+        /// resolved. None of that may be left to do.
+        #[test]
+        fn a_browser_has_nothing_to_resolve(text in "[ -~\\t\\n]{0,40}", prefix in prop::sample::select(vec!["", "/console", "/console/"])) {
+            let next = next_path("/console", Some(&format!("{prefix}{text}")));
+            let path = next.split('?').next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
+            prop_assert!(path == "/console" || path.starts_with("/console/"));
+            prop_assert!(!path.contains("//") && !path.contains("/../") && !path.ends_with("/..") && !path.contains("/./"));
+            prop_assert!(!next.contains(['\\', '\t', '\n', '\r', ' ', '#', '<', '"']));
+        }
+    }
+}

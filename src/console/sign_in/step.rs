@@ -1,0 +1,54 @@
+//! Between password and second factor: who proved the password, kept sealed for ten minutes under the name in a cookie.
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::{Deserialize, Serialize};
+
+use super::super::door::Door;
+use super::super::stop::Stop;
+use super::super::visitor::cookie;
+
+/// The name of the cookie, by http.
+const COOKIE: &str = "mintmark-step";
+const PURPOSE: &str = "second-factor";
+const KEPT_SECONDS: i64 = 600;
+
+/// Whose password was right, and where they want to go.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Step {
+    pub(super) operator_id: String,
+    pub(super) next: String,
+}
+
+impl Step {
+    /// Keeps it with this reply.
+    pub(super) async fn keep(&self, door: &Door, reply: HttpResponse) -> Result<HttpResponse, Stop> {
+        let state = serde_json::to_vec(self).map_err(|_| Stop::unavailable())?;
+        let name = door.services.operators.new_state(PURPOSE, &state, KEPT_SECONDS).await?;
+        Ok(with_cookie(reply, &door.cookie(COOKIE, &name, KEPT_SECONDS)))
+    }
+
+    /// Takes it: an attempt with a code uses it up.
+    pub(super) async fn take(door: &Door, request: &HttpRequest) -> Result<Option<Self>, Stop> {
+        let Some(name) = cookie(request, &door.cookie_name(COOKIE)) else { return Ok(None) };
+        let state = door.services.operators.take_state(PURPOSE, name).await?;
+        Ok(state.and_then(|state| serde_json::from_slice(&state).ok()))
+    }
+
+    /// Whether the browser has one.
+    pub(super) fn is_there(door: &Door, request: &HttpRequest) -> bool {
+        cookie(request, &door.cookie_name(COOKIE)).is_some()
+    }
+
+    /// Removes the cookie.
+    pub(super) fn forget(door: &Door, reply: HttpResponse) -> HttpResponse {
+        with_cookie(reply, &door.cookie(COOKIE, "", 0))
+    }
+}
+
+fn with_cookie(mut reply: HttpResponse, cookie: &str) -> HttpResponse {
+    if let Ok(cookie) = HeaderValue::from_str(cookie) {
+        reply.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    reply
+}

@@ -1,0 +1,53 @@
+//! Why an answer of an authenticator is refused. For the log; people read one sentence for all of them.
+
+use thiserror::Error;
+
+/// A registration or sign-in by passkey that does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(in crate::console) enum Refused {
+    /// The answer is not the JSON of a `PublicKeyCredential`.
+    #[error("the answer is not a credential in JSON")]
+    Json,
+    /// `clientDataJSON` is not a JSON object with the members of WebAuthn.
+    #[error("clientDataJSON cannot be read")]
+    ClientData,
+    /// A registration where a sign-in is asked for, or the other way round.
+    #[error("the type of clientDataJSON is another one")]
+    Type,
+    /// The challenge is not the one that was sent.
+    #[error("the challenge is another one")]
+    Challenge,
+    /// The page was of another origin.
+    #[error("the origin is another one")]
+    Origin,
+    /// The page was shown within one of another origin.
+    #[error("the page was embedded in one of another origin")]
+    CrossOrigin,
+    /// Something is not CBOR as authenticators write it.
+    #[error("CBOR cannot be read")]
+    Cbor,
+    /// `authenticatorData` is too short, too long, or not what its flags say.
+    #[error("the data of the authenticator cannot be read")]
+    AuthenticatorData,
+    /// The credential is for another host.
+    #[error("the relying party is another one")]
+    RelyingParty,
+    /// Nobody touched the authenticator.
+    #[error("the authenticator does not say that someone was present")]
+    UserPresence,
+    /// The authenticator did not ask for a PIN, a finger or a face.
+    #[error("the authenticator does not say that it verified its user")]
+    UserVerification,
+    /// The public key is of a kind that was not asked for, or malformed.
+    #[error("the public key is not one that can be used")]
+    PublicKey,
+    /// The signature is not by the key of this credential.
+    #[error("the signature does not match")]
+    Signature,
+    /// The counter did not rise: a copy of the authenticator may be in use.
+    #[error("the counter did not rise since the last sign-in: the passkey may have been copied")]
+    Counter,
+    /// The credential belongs to someone else.
+    #[error("the passkey belongs to another account")]
+    UserHandle,
+}

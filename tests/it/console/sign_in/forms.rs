@@ -1,0 +1,80 @@
+//! Forms are taken from the console's own pages only: by their token, and by what a browser says of where they come from.
+
+use super::super::person::{Person, password_form};
+use crate::support::{Browser, Engine, TestApp, on_both_engines};
+
+on_both_engines!(
+    forms_of_a_session_are_its_own,
+    forms_before_sign_in_belong_to_a_browser,
+    a_token_is_no_cookie
+);
+
+async fn forms_of_a_session_are_its_own(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let browser = Browser::new(&app);
+    let ada = Person::new(&app, "ada@example.com").await.set_up(&app, &browser).await;
+    let other = Browser::new(&app);
+    ada.sign_in(&app, &other).await.must_be(200);
+    let form = browser.get("/console/account").await.must_be(200).form("/sessions/end-others");
+    let here = browser.origin().to_owned();
+    // Another site, with the cookie of the session and even with its token.
+    for headers in [
+        &[("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")][..],
+        &[("origin", "https://evil.example")],
+        &[("origin", "null")],
+        &[("origin", "null"), ("sec-fetch-site", "same-origin")],
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-site")],
+        &[("sec-fetch-site", "none")],
+        &[("origin", here.as_str()), ("sec-fetch-site", "same-site")],
+        &[],
+    ] {
+        let page = browser.send_with(&form, headers).await.must_be(403);
+        assert!(page.says("This form was not sent from the console"), "{headers:?}: {}", page.text());
+    }
+    // From here, without the token, with a made-up one, with that of another session of the same operator.
+    let theirs = other.get("/console/account").await.form("/sessions/end-others");
+    for token in ["", "AAAA", theirs.value("csrf")] {
+        let page = browser.send(&form.clone().with("csrf", token)).await.must_be(403);
+        assert!(page.says("This form is out of date"), "{}", page.text());
+    }
+    other.get("/console/account").await.must_be(200);
+    // One of the two headers is enough, since some browsers send only one.
+    for headers in [&[("origin", here.as_str())][..], &[("sec-fetch-site", "same-origin")]] {
+        browser.send_with(&form, headers).await.must_be(303);
+    }
+    assert_eq!(other.get("/console/account").await.status, 303, "the form was sent after all");
+}
+
+async fn forms_before_sign_in_belong_to_a_browser(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let ada = Person::new(&app, "ada@example.com").await.set_up(&app, &Browser::new(&app)).await;
+    let (attacker, victim) = (Browser::new(&app), Browser::new(&app));
+    let password = super::super::person::PASSWORD;
+    // Signing a victim in as the attacker: the form was made for another browser.
+    let form = password_form(&attacker.get("/console/sign-in").await);
+    let form = form.with("email", &ada.email).with("password", password);
+    victim.send(&form).await.must_be(403);
+    victim.get("/console/sign-in").await.must_be(200);
+    victim.send(&form).await.must_be(403);
+    let own = password_form(&victim.get("/console/sign-in").await);
+    let own = own.with("email", &ada.email).with("password", password);
+    victim.send_with(&own, &[("origin", "https://evil.example")]).await.must_be(403);
+    victim.send_with(&own, &[]).await.must_be(403);
+    assert_eq!(victim.send(&own).await.location(), "/console/sign-in/code");
+}
+
+async fn a_token_is_no_cookie(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let browser = Browser::new(&app);
+    Person::new(&app, "ada@example.com").await.set_up(&app, &browser).await;
+    let cookie = browser.cookie("mintmark").unwrap();
+    let page = browser.get("/console/account").await.must_be(200);
+    assert!(!page.html.contains(&cookie), "the cookie is not on a page");
+    // It opens the console and nothing else.
+    let api = app.get("/v1/products").await.status();
+    let with =
+        app.request(reqwest::Method::GET, "/v1/products").header("cookie", format!("mintmark={cookie}"));
+    assert_eq!(with.send().await.unwrap().status(), api);
+    assert_eq!(api, 401);
+}

@@ -1,0 +1,9 @@
+//! Signing in and out, and the links by which people set up their first way in.
+
+mod again;
+mod forms;
+mod passkeys;
+mod passwords;
+mod second_factor;
+mod sessions;
+mod setup_links;
