@@ -1,6 +1,6 @@
 //! Background work of a serving process: follow the change counter, check that writing works, record tokens in groups, apply
-//! changes that are due, load a new certificate, and housekeeping (rotate keys, write last uses, delete what is no longer
-//! needed).
+//! changes that are due, store what was counted, load a new certificate, and housekeeping (rotate keys, write last uses,
+//! delete what is no longer needed).
 //!
 //! Each step fails on its own: the failure is logged, and the step runs again at the next interval.
 
@@ -17,6 +17,8 @@ use crate::tls::Certificate;
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long it takes at most until a new certificate file is used.
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(5);
+/// How much of what API clients did a crash may lose.
+const USAGE_INTERVAL: Duration = Duration::from_secs(5);
 /// How late a status list may show a revocation or suspension that was scheduled.
 const DUE_CHANGES_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -80,6 +82,25 @@ pub async fn apply_due_changes(services: Arc<Services>) {
         ticks.tick().await;
         if let Err(error) = unless_the_clock_is_doubtful(services.tokens.apply_due_changes().await) {
             tracing::warn!(failure = error.kind(), %error, "tokens that are due could not be revoked or suspended; trying again");
+        }
+    }
+}
+
+/// Stores what API clients did, as counted in memory.
+pub async fn store_usage(services: Arc<Services>) {
+    let mut ticks = every(USAGE_INTERVAL);
+    let mut failing = false;
+    loop {
+        ticks.tick().await;
+        match services.usage.flush().await {
+            Ok(()) => failing = false,
+            // Logged once per outage.
+            Err(error) if !failing => {
+                failing = true;
+                let failure = error.kind();
+                tracing::warn!(failure, %error, "what API clients did could not be stored; trying again until it can");
+            }
+            Err(_) => {}
         }
     }
 }

@@ -10,8 +10,8 @@
 //!   (the description of the API);
 //! - `http` holds what the doors share;
 //! - [`services`] puts together what the doors call: [`issuance`], [`signing`], [`tokens`], [`tenants`],
-//!   [`operators`] (who signs in to the console), [`clients`], [`ledger`] (audit, outbox, saved replies, change counter),
-//!   over a small [`kernel`];
+//!   [`operators`] (who signs in to the console), [`clients`], [`usage`] (counts, refused requests), [`ledger`] (audit,
+//!   outbox, saved replies, change counter), over a small [`kernel`];
 //! - [`outbound`] makes the requests of the service to other hosts;
 //! - [`vault`] keeps secrets at rest;
 //! - [`storage`] holds the only SQL, on SQLite and PostgreSQL;
@@ -44,4 +44,5 @@ pub mod telemetry;
 pub mod tenants;
 mod tls;
 pub mod tokens;
+pub mod usage;
 pub mod vault;

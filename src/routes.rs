@@ -12,7 +12,7 @@ use crate::console;
 use crate::docs;
 use crate::manage::{
     self, access_tokens, api_clients, audit_events, operators, problem, products, secrets, signing_keys,
-    workspaces,
+    usage, workspaces,
 };
 use crate::oauth::{self, introspect, jwks, metadata, revoke, status_lists, token, verify};
 use crate::telemetry::{health, metrics};
@@ -131,6 +131,9 @@ fn management(config: &mut ServiceConfig) {
                     .delete(access_tokens::delete)
                     .done(),
             )
+            .service(at("/api-clients/{client_id}/usage").get(usage::get).done())
+            .service(at("/api-clients/{client_id}/failures").get(usage::failures).done())
+            .service(at("/failures").get(usage::all_failures).done())
             .service(at("/access-tokens").get(access_tokens::list_all).done())
             .service(at("/operators").get(operators::list).post(operators::post).done())
             .service(

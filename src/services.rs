@@ -13,6 +13,7 @@ use crate::signing::ring::KeyRing;
 use crate::signing::{RingReloader, Signing};
 use crate::tenants::Tenants;
 use crate::tokens::{StatusListChanges, Tokens};
+use crate::usage::Usage;
 use crate::vault::root::Subkeys;
 
 /// Every service, over one open database.
@@ -21,6 +22,8 @@ pub struct Services {
     kernel: Arc<Kernel>,
     /// Audit, outbox, saved replies, the change counter.
     pub ledger: Arc<Ledger>,
+    /// What API clients did, and why they were refused.
+    pub usage: Arc<Usage>,
     /// API clients and their secrets.
     pub clients: Arc<Clients>,
     /// Recorded tokens, status slots, which tokens are live.
@@ -66,7 +69,9 @@ impl Services {
             vec![Arc::clone(&cache) as _, Arc::clone(&list_changes) as _, Arc::clone(&ring_reloader) as _],
         );
         let ledger = Arc::new(ledger.await?);
-        let clients = Arc::new(Clients::new(Arc::clone(&kernel), Arc::clone(&ledger), cache));
+        let usage = Arc::new(Usage::new(Arc::clone(&kernel)));
+        let (k, l) = (Arc::clone(&kernel), Arc::clone(&ledger));
+        let clients = Arc::new(Clients::new(k, l, Arc::clone(&usage), cache));
         let shared = || (Arc::clone(&kernel), Arc::clone(&ledger), Arc::clone(&clients));
         let (k, l, c) = shared();
         let token_service = Arc::new(Tokens::new(k, l, c, list_changes));
@@ -87,6 +92,7 @@ impl Services {
         Ok(Self {
             kernel,
             ledger,
+            usage,
             clients,
             tokens: token_service,
             tenants,
@@ -131,6 +137,7 @@ impl Services {
         self.ledger.clean_up().await?;
         self.tokens.clean_up().await?;
         self.operators.clean_up().await?;
+        self.usage.clean_up().await?;
         while self.kernel.storage.give_back_space().await? {}
         Ok(())
     }

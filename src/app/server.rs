@@ -59,6 +59,7 @@ impl App {
         background.spawn(jobs::check_writing(Arc::clone(services)));
         background.spawn(jobs::record_tokens(Arc::clone(services)));
         background.spawn(jobs::apply_due_changes(Arc::clone(services)));
+        background.spawn(jobs::store_usage(Arc::clone(services)));
         background.spawn(jobs::housekeeping(Arc::clone(services)));
         if let Some(certificate) = &self.certificate {
             background.spawn(jobs::follow_certificate(Arc::clone(certificate)));
@@ -77,6 +78,10 @@ impl App {
             let _ = stop.send(ending);
         }
         all_ended.recv().await;
+        // Before the jobs are stopped, so that none of them is stopped while it stores.
+        if let Err(error) = services.usage.flush().await {
+            tracing::warn!(%error, "what API clients did since the last store could not be stored");
+        }
         background.shutdown().await;
         if let Err(error) = services.write_last_used().await {
             tracing::warn!(%error, "the last uses of secrets and tokens could not be written");

@@ -45,6 +45,7 @@ fn entry(client_id: &str) -> Option<Arc<Credentials>> {
         workspace_suspended: false,
         allowed_ips: [].into(),
         secrets: Secrets::default(),
+        issued: crate::usage::Counter::default(),
     }))
 }
 

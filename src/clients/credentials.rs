@@ -17,11 +17,13 @@ use crate::model::ids;
 use crate::model::key::Alg;
 use crate::model::proof::Proof;
 use crate::model::reach::Reach;
+use crate::model::refusal::Refusal;
 use crate::model::scope::Permission;
-use crate::model::secret::{self, SecretFault};
+use crate::model::secret;
 use crate::model::status::Slot;
 use crate::model::workspace::PLATFORM;
 use crate::storage::StoredCredentials;
+use crate::usage::Counter;
 
 /// What authentication and issuing need of a client.
 #[derive(Debug)]
@@ -52,6 +54,8 @@ pub struct Credentials {
     pub(super) workspace_suspended: bool,
     pub(super) allowed_ips: Box<[IpNet]>,
     pub(super) secrets: Secrets,
+    /// Tokens that it got.
+    pub(super) issued: Counter,
 }
 
 /// The live secrets of a client. Most clients have one, which is stored inline, so that reading it needs no indirection.
@@ -82,46 +86,7 @@ pub(super) struct StoredSecret {
     pub(super) mac: [u8; 32],
     pub(super) expires_at: Option<UnixSeconds>,
     last_use: LastUse,
-}
-
-/// Why authentication failed. The reply is the same for all reasons; the log names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// There is no such client.
-    UnknownClient,
-    /// The secret cannot be a client secret: its form or its checksum is wrong.
-    MalformedSecret(SecretFault),
-    /// The client has no such secret.
-    WrongSecret,
-    /// The secret has expired.
-    ExpiredSecret,
-    /// The client is disabled.
-    ClientDisabled,
-    /// The client's `expires_at` has passed.
-    ClientExpired,
-    /// The client's workspace is suspended.
-    WorkspaceSuspended,
-    /// The source address is not in the client's `allowed_ips`.
-    AddressNotAllowed,
-}
-
-impl Refusal {
-    /// The name in the log.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::UnknownClient => "unknown_client",
-            Self::MalformedSecret(SecretFault::WhiteSpace) => "white_space_around_secret",
-            Self::MalformedSecret(SecretFault::Length) => "secret_of_wrong_length",
-            Self::MalformedSecret(SecretFault::Alphabet) => "secret_with_wrong_characters",
-            Self::MalformedSecret(SecretFault::Checksum) => "secret_of_wrong_checksum",
-            Self::WrongSecret => "wrong_secret",
-            Self::ExpiredSecret => "expired_secret",
-            Self::ClientDisabled => "client_disabled",
-            Self::ClientExpired => "client_expired",
-            Self::WorkspaceSuspended => "workspace_suspended",
-            Self::AddressNotAllowed => "address_not_allowed",
-        }
-    }
+    uses: Counter,
 }
 
 impl Credentials {
@@ -251,10 +216,17 @@ impl Clients {
                         mac: secret.mac.try_into().ok()?,
                         expires_at: secret.expires_at,
                         last_use: LastUse::default(),
+                        uses: Counter::default(),
                     })
                 })
                 .collect(),
+            issued: Counter::default(),
         }
+    }
+
+    /// Counts a token that a client got from the token endpoint.
+    pub(crate) fn note_issued(&self, client: &Credentials, now: UnixSeconds) {
+        self.usage.issued(&client.issued, &client.client_id, now);
     }
 
     /// Checks a client secret (RFC 6749 §2.3.1). An unknown client takes about as much work as a wrong secret, so that
@@ -282,11 +254,13 @@ impl Clients {
         else {
             return Ok(Err(Refusal::WrongSecret));
         };
-        if let Some(refusal) = credentials.refusal(secret, source.into(), now) {
+        let source = source.into();
+        if let Some(refusal) = credentials.refusal(secret, source, now) {
             return Ok(Err(refusal));
         }
         let secret_id = Arc::clone(&secret.secret_id);
         self.last_used.note_in(&secret.last_use, &secret_id, now);
+        self.usage.secret_used(&secret.uses, &credentials.client_id, &secret_id, source, now);
         Ok(Ok((credentials, Proof::Secret { secret_id })))
     }
 }

@@ -109,6 +109,8 @@ struct SecretDto<'a> {
     expires_at: Option<UnixSeconds>,
     #[serde(with = "rfc3339::option")]
     last_used_at: Option<UnixSeconds>,
+    last_used_from: Option<&'a str>,
+    used_last_24h: i64,
 }
 
 /// Without the MAC.
@@ -120,6 +122,8 @@ impl Serialize for ClientSecret {
             created_at: self.created_at,
             expires_at: self.expires_at,
             last_used_at: self.last_used_at,
+            last_used_from: self.last_used_from.as_deref(),
+            used_last_24h: self.used_last_24h,
         };
         dto.serialize(serializer)
     }

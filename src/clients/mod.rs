@@ -29,6 +29,7 @@ use std::sync::Arc;
 use crate::kernel::Kernel;
 use crate::ledger::Ledger;
 use crate::model::grant::Offer;
+use crate::usage::Usage;
 
 pub(crate) use ahead::{ENDED_AT_ONCE, EndedBefore};
 pub use batch::{Batch, BatchedClient};
@@ -37,7 +38,7 @@ pub(crate) use cache::CredentialCache;
 pub use change::ClientChange;
 pub(crate) use change::read_token_expiry;
 pub use create::CreatedClient;
-pub use credentials::{Credentials, Refusal};
+pub use credentials::Credentials;
 pub(crate) use generations::mark_revoked;
 pub(crate) use last_used::LastUsed;
 pub(crate) use locking::lock_client;
@@ -56,6 +57,7 @@ const API_CLIENT: &str = "API client";
 pub struct Clients {
     kernel: Arc<Kernel>,
     ledger: Arc<Ledger>,
+    usage: Arc<Usage>,
     cache: Arc<CredentialCache>,
     last_used: LastUsed,
     offers: Shared<Offer>,
@@ -63,10 +65,16 @@ pub struct Clients {
 }
 
 impl Clients {
-    pub(crate) fn new(kernel: Arc<Kernel>, ledger: Arc<Ledger>, cache: Arc<CredentialCache>) -> Self {
+    pub(crate) fn new(
+        kernel: Arc<Kernel>,
+        ledger: Arc<Ledger>,
+        usage: Arc<Usage>,
+        cache: Arc<CredentialCache>,
+    ) -> Self {
         Self {
             kernel,
             ledger,
+            usage,
             cache,
             last_used: LastUsed::default(),
             offers: Shared::default(),

@@ -17,6 +17,7 @@ impl Clients {
         let record = self.kernel.storage.client(&caller.reach, client_id, self.kernel.clock.now()).await?;
         let mut record = record.ok_or(Error::NotFound(API_CLIENT))?;
         self.add_pending_uses(&mut record);
+        self.usage.add_secret_uses(std::slice::from_mut(&mut record)).await?;
         Ok(record)
     }
 
@@ -48,6 +49,7 @@ impl Clients {
         for record in &mut page.items {
             self.add_pending_uses(record);
         }
+        self.usage.add_secret_uses(&mut page.items).await?;
         Ok(page)
     }
 

@@ -204,6 +204,8 @@ impl Clients {
             created_at: self.kernel.clock.now(),
             expires_at,
             last_used_at: None,
+            last_used_from: None,
+            used_last_24h: 0,
         };
         Ok((record, plain))
     }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::{API_CLIENT, Clients, Credentials, Refusal};
+use super::{API_CLIENT, Clients, Credentials};
 use crate::kernel::{Error, Manager};
+use crate::model::refusal::Refusal;
 use crate::model::secret::{self, SecretFault};
 
 /// What authentication would find.

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::moment;
 use super::status::{listed, shown};
-use crate::clients::{Refusal, SecretMatch};
+use crate::clients::SecretMatch;
 use crate::issuance::{GrantError, Rehearsal};
+use crate::model::refusal::Refusal;
 use crate::model::secret::SecretFault;
 
 /// One check.

@@ -24,7 +24,7 @@ impl Issuer {
                 client_id,
                 "client authentication failed: the client was changed during the request"
             );
-            IssueError::ClientChanged
+            IssueError::ClientRefused(refusal)
         })
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use super::new_token::NewToken;
-use super::{IssueError, Issuer, TokenRequest, Wanted};
+use super::{Attempt, IssueError, Issuer, TokenRequest, Wanted};
 use crate::clients::Credentials;
 use crate::kernel::{Error, Manager};
 use crate::ledger::SaveReply;
@@ -115,8 +115,11 @@ impl Issuer {
             made = Some(generated);
             Ok(check)
         });
-        let issued = issued.await.map_err(|error| self.refusal(error, client))?;
-        Ok(issued.and(made))
+        match issued.await.map_err(|error| self.refusal(error, client))? {
+            Attempt::Issued(_) => Ok(made),
+            Attempt::Ended => Ok(None),
+            Attempt::NotAllowed => Err(changed()),
+        }
     }
 
     /// The errors of the token endpoint, as this use case reports them.
@@ -134,11 +137,15 @@ impl Issuer {
                 })
             }
             IssueError::ChangedAgain => Error::ChangedAgain,
-                    // The fields were checked before, against an earlier state of the client.
-            IssueError::ClientChanged | IssueError::Grant(_) => Error::Conflict(
-                "the API client or its workspace was changed at the same time: read it again, then repeat the request"
-                    .to_owned(),
-            ),
+            // The fields were checked before, against an earlier state of the client.
+            IssueError::ClientRefused(_) | IssueError::Grant(_) => changed(),
         }
     }
+}
+
+fn changed() -> Error {
+    Error::Conflict(
+        "the API client or its workspace was changed at the same time: read it again, then repeat the request"
+            .to_owned(),
+    )
 }

@@ -33,6 +33,7 @@ use crate::model::expiry::TokenExpiry;
 use crate::model::grant::{Grant, GrantClaims};
 use crate::model::key::UseFor;
 use crate::model::proof::Proof;
+use crate::model::refusal::Refusal;
 use crate::model::slot_lease::ListKind;
 use crate::model::status::Slot;
 use crate::model::token::RecordedToken;
@@ -80,6 +81,16 @@ impl Issued<'_> {
     }
 }
 
+/// What came of signing and recording a token. Unless it was issued, there is no row.
+#[derive(Debug)]
+enum Attempt<'a> {
+    Issued(Issued<'a>),
+    /// The client's generation or the key ended between the two.
+    Ended,
+    /// The client may no longer have it.
+    NotAllowed,
+}
+
 /// Which token is to be issued.
 #[derive(Debug, Clone, Copy)]
 struct Wanted<'a> {
@@ -96,8 +107,8 @@ struct Wanted<'a> {
 pub enum IssueError {
     /// The client may not have what it requests.
     Grant(GrantError),
-    /// The client changed during the request and may no longer have this token.
-    ClientChanged,
+    /// The client changed during the request and may no longer have this token, for this reason.
+    ClientRefused(Refusal),
     /// The client's generation or its key changed twice during the request: it may be repeated.
     ChangedAgain,
     /// There is no active key of the algorithm and class that the token needs.
@@ -208,28 +219,44 @@ impl Issuer {
             self.tokens.record_token(token, client.active_tokens, guard).await
         };
         let first = self.attempt(client, wanted, async |token, _| record(client, token).await).await?;
-        if let Some(issued) = first {
+        if let Attempt::Issued(issued) = first {
+            self.clients.note_issued(client, now);
             return Ok(issued);
         }
         // Boxed, as are the steps of a recorded token, so that the future of a stateless one stays small.
         Box::pin(async {
+            let mut outcome = first;
             let client = self.judge_again(&client.client_id, proof, request.source).await?;
-            // The proof is checked again when the row is written, so this token is recorded in any case.
-            let wanted = Wanted { is_recorded: true, token_expiry: client.token_expiry, ..wanted };
-            let second = self.attempt(&client, wanted, async |token, _| record(&client, token).await).await?;
-            Ok(second.ok_or(IssueError::ChangedAgain)?.into_owned())
+            if matches!(outcome, Attempt::Ended) {
+                // The proof is checked again when the row is written, so this token is recorded in any case.
+                let wanted = Wanted { is_recorded: true, token_expiry: client.token_expiry, ..wanted };
+                outcome =
+                    self.attempt(&client, wanted, async |token, _| record(&client, token).await).await?;
+            }
+            match outcome {
+                Attempt::Issued(issued) => {
+                    self.clients.note_issued(&client, now);
+                    Ok(issued.into_owned())
+                }
+                Attempt::Ended => Err(IssueError::ChangedAgain),
+                // Says why, unless the client may have the token again.
+                Attempt::NotAllowed => {
+                    self.judge_again(&client.client_id, proof, request.source).await?;
+                    Err(IssueError::ChangedAgain)
+                }
+            }
         })
         .await
     }
 
-    /// Signs a token, and records it if necessary. `None` if the client's generation or the key ended between the two: then
-    /// there is no row. That hardly ever happens twice within one request, so a second attempt is enough.
+    /// Signs a token, and records it if necessary. The client's generation or the key hardly ever ends twice within one
+    /// request, so a second attempt is enough.
     async fn attempt<'a>(
         &self,
         client: &'a Credentials,
         wanted: Wanted<'_>,
         record: impl AsyncFnOnce(RecordedToken, &Issued<'a>) -> Result<IssueCheck, RegistryError>,
-    ) -> Result<Option<Issued<'a>>, IssueError> {
+    ) -> Result<Attempt<'a>, IssueError> {
         let now = wanted.now;
         let grant = grant::select(&client.offer, wanted.request.scope, wanted.request.resources)?;
         let lifetime = grant::lifetime(
@@ -263,11 +290,11 @@ impl Issuer {
             Lifetime::Never => None,
         };
         let issued = Issued { access_token, expires_in, grant };
-        let Some(token) = token else { return Ok(Some(issued)) };
+        let Some(token) = token else { return Ok(Attempt::Issued(issued)) };
         match Box::pin(record(token, &issued)).await? {
-            IssueCheck::Allowed => Ok(Some(issued)),
-            IssueCheck::ClientNotAllowed => Err(IssueError::ClientChanged),
-            IssueCheck::GenerationEnded | IssueCheck::KeyNotSigning => Ok(None),
+            IssueCheck::Allowed => Ok(Attempt::Issued(issued)),
+            IssueCheck::ClientNotAllowed => Ok(Attempt::NotAllowed),
+            IssueCheck::GenerationEnded | IssueCheck::KeyNotSigning => Ok(Attempt::Ended),
         }
     }
 

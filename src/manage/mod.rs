@@ -16,6 +16,7 @@ pub mod problem;
 pub mod products;
 pub mod secrets;
 pub mod signing_keys;
+pub mod usage;
 pub mod workspaces;
 
 use actix_web::body::MessageBody;

@@ -125,3 +125,11 @@ pub struct ClientRecord {
     /// When it last authenticated or got a token.
     pub last_used_at: Option<UnixSeconds>,
 }
+
+impl ClientRecord {
+    /// The address that it last authenticated from, as far as its present secrets tell.
+    pub fn last_used_from(&self) -> Option<&str> {
+        let last = self.secrets.iter().filter(|secret| secret.last_used_from.is_some());
+        last.max_by_key(|secret| secret.last_used_at)?.last_used_from.as_deref()
+    }
+}

@@ -60,7 +60,7 @@ pub fn is_well_formed(text: &str) -> bool {
 }
 
 /// What is wrong with a malformed client secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SecretFault {
     /// There is white space at one of its ends.
     WhiteSpace,
@@ -104,6 +104,10 @@ pub struct ClientSecret {
     pub expires_at: Option<UnixSeconds>,
     /// When it was last accepted; written lazily, at most a minute late.
     pub last_used_at: Option<UnixSeconds>,
+    /// The address that it was last used from, if that is known; a few seconds late.
+    pub last_used_from: Option<String>,
+    /// How often it was accepted in the last 24 hours, by whole hours; a few seconds late.
+    pub used_last_24h: i64,
 }
 
 impl ClientSecret {

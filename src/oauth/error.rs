@@ -80,7 +80,8 @@ impl OAuthError {
         }
     }
 
-    fn description(&self) -> Cow<'static, str> {
+    /// What is wrong, and what to do.
+    pub(super) fn description(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::ScopeNotGranted(names) if !names.is_empty() => {
                 return Cow::Owned(format!(

@@ -4,6 +4,7 @@
 pub mod authenticate;
 mod door;
 pub mod error;
+mod failures;
 mod form;
 pub mod introspect;
 mod json_form;

@@ -12,7 +12,7 @@ use super::error::{OAuthError, no_store};
 use super::presented_token::PresentedToken;
 use crate::http::peer;
 use crate::kernel::Error;
-use crate::services::Services;
+use crate::model::refusal::Refusal;
 
 /// `POST /oauth2/revoke`
 pub async fn post(
@@ -21,7 +21,7 @@ pub async fn post(
     door: Data<Door>,
 ) -> HttpResponse {
     let outcome = match &caller {
-        Ok(caller) => revoke(&request, caller, &door.services).await,
+        Ok(caller) => revoke(&request, caller, &door).await,
         Err(error) => Err(error.clone()),
     };
     match outcome {
@@ -37,12 +37,16 @@ pub async fn post(
 async fn revoke(
     request: &HttpRequest,
     caller: &Authenticated<PresentedToken>,
-    services: &Services,
+    door: &Door,
 ) -> Result<(), OAuthError> {
+    let services = &door.services;
     let (client, token) = (caller.credentials(), caller.form().token());
     let claims = match services.issuer.verify_to_revoke(*caller.confirmation(), token) {
         Ok(claims) => claims,
-        Err(_) if services.issuer.is_other_kind(token) => return Err(OAuthError::UnsupportedTokenType),
+        Err(_) if services.issuer.is_other_kind(token) => {
+            caller.note_refusal(door, Refusal::UnsupportedTokenType);
+            return Err(OAuthError::UnsupportedTokenType);
+        }
         // It is not valid, which is what the client wants (RFC 7009 §2.2).
         Err(error) => {
             tracing::debug!(reason = error.code(), "the token to revoke is not valid");
@@ -50,6 +54,7 @@ async fn revoke(
         }
     };
     if *claims.client_id != *client.client_id {
+        caller.note_refusal(door, Refusal::TokenOfAnotherClient);
         return Err(OAuthError::InvalidRequest("the token was issued to another client"));
     }
     // A client may revoke its own tokens without any permission.

@@ -12,9 +12,10 @@ use super::door::Door;
 use super::error::{OAuthError, no_store};
 use super::form::Once;
 use super::json_form::Member;
-use crate::issuance::{GrantError, IssueError, Issued, Issuer, TokenRequest};
+use crate::issuance::{GrantError, IssueError, Issued, TokenRequest};
 use crate::kernel::Error;
 use crate::ledger::Ledger;
+use crate::model::refusal::Refusal;
 use crate::telemetry::metrics::TokenOutcome;
 
 /// The parameters of the token endpoint.
@@ -93,7 +94,7 @@ impl Form for TokenForm {
 pub async fn post(caller: Result<Authenticated<TokenForm>, OAuthError>, door: Data<Door>) -> HttpResponse {
     let response = match &caller {
         Ok(caller) => {
-            let issued = issue(caller, &door.services.issuer).await;
+            let issued = issue(caller, &door).await;
             issued.and_then(|issued| success(&issued, door.never_expires_in))
         }
         Err(error) => Err(error.clone()),
@@ -110,9 +111,10 @@ pub async fn post(caller: Result<Authenticated<TokenForm>, OAuthError>, door: Da
     }
 }
 
-async fn issue<'a>(caller: &'a Authenticated<TokenForm>, issuer: &Issuer) -> Result<Issued<'a>, OAuthError> {
+async fn issue<'a>(caller: &'a Authenticated<TokenForm>, door: &Door) -> Result<Issued<'a>, OAuthError> {
     let form = caller.form();
     if form.grant_type != Some(GrantType::ClientCredentials) {
+        caller.note_refusal(door, Refusal::UnsupportedGrantType);
         return Err(OAuthError::UnsupportedGrantType);
     }
     let request = TokenRequest {
@@ -120,8 +122,29 @@ async fn issue<'a>(caller: &'a Authenticated<TokenForm>, issuer: &Issuer) -> Res
         resources: &form.resources,
         source: caller.source(),
     };
-    let outcome = issuer.issue(caller.credentials(), caller.proof(), request).await;
-    outcome.map_err(|error| match error {
+    let outcome = door.services.issuer.issue(caller.credentials(), caller.proof(), request).await;
+    outcome.map_err(|error| {
+        if let Some(reason) = reason_of(&error) {
+            caller.note_refusal(door, reason);
+        }
+        answer_to(error)
+    })
+}
+
+/// Why a client is refused a token; `None` if the service is to blame.
+fn reason_of(error: &IssueError) -> Option<Refusal> {
+    Some(match error {
+        IssueError::Grant(GrantError::MalformedScope) => Refusal::MalformedScope,
+        IssueError::Grant(GrantError::ScopeNotGranted(_)) => Refusal::ScopeNotGranted,
+        IssueError::Grant(GrantError::TargetNotGranted) => Refusal::TargetNotGranted,
+        IssueError::Grant(GrantError::NeverExpiresNotAllowed) => Refusal::NeverExpiresNotAllowed,
+        IssueError::ClientRefused(reason) => *reason,
+        IssueError::ChangedAgain | IssueError::NoKey | IssueError::Unavailable(_) => return None,
+    })
+}
+
+fn answer_to(error: IssueError) -> OAuthError {
+    match error {
         IssueError::Grant(GrantError::MalformedScope) => {
             OAuthError::InvalidScope("scope is malformed: send scope names with spaces between them")
         }
@@ -130,14 +153,14 @@ async fn issue<'a>(caller: &'a Authenticated<TokenForm>, issuer: &Issuer) -> Res
         IssueError::Grant(GrantError::NeverExpiresNotAllowed) => OAuthError::UnauthorizedClient(
             "tokens that never expire are no longer allowed for this client: an operator must give it a finite token_expiry",
         ),
-        IssueError::ClientChanged => OAuthError::InvalidClient,
+        IssueError::ClientRefused(_) => OAuthError::InvalidClient,
         IssueError::ChangedAgain => OAuthError::ChangedAgain,
         IssueError::NoKey => {
             tracing::error!(failure = "no_key", "no active signing key of the needed algorithm and class");
             OAuthError::Unavailable
         }
         IssueError::Unavailable(error) => OAuthError::unavailable(&error),
-    })
+    }
 }
 
 fn success(issued: &Issued<'_>, never_expires_in: Option<i64>) -> Result<HttpResponse, OAuthError> {

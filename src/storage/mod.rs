@@ -11,6 +11,7 @@ mod operators;
 mod signing;
 mod tenants;
 mod tokens;
+mod usage;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ pub use signing::SealedRoot;
 pub use tokens::{
     Ending, IssueCheck, IssueGuard, ListedTokens, Revoked, StoredStatusList, TokenFilter, TokenState,
 };
+pub use usage::{CountRow, NetworkRow, SecretUse, SecretUseRow, SourceRow, UsageRows};
 
 use crate::model::clock::Stopwatch;
 pub use engine::{Backup, Inspection, SchemaState, Timings, Writes};
@@ -157,6 +159,7 @@ fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         signing::STATEMENTS,
         tenants::STATEMENTS,
         tokens::STATEMENTS,
+        usage::STATEMENTS,
     ]
     .into_iter()
     .flatten()

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use source::{Source, walk};
 
 /// What each room uses. A room is above those it uses, so none of them can use it in turn.
-const ROOMS: [(&str, &[&str]); 26] = [
+const ROOMS: [(&str, &[&str]); 27] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -26,6 +26,7 @@ const ROOMS: [(&str, &[&str]); 26] = [
             "tenants",
             "operators",
             "clients",
+            "usage",
             "ledger",
             "kernel",
             "vault",
@@ -65,6 +66,7 @@ const ROOMS: [(&str, &[&str]); 26] = [
             "issuance",
             "tokens",
             "clients",
+            "usage",
             "ledger",
             "kernel",
             "telemetry",
@@ -83,6 +85,7 @@ const ROOMS: [(&str, &[&str]); 26] = [
             "tenants",
             "operators",
             "clients",
+            "usage",
             "ledger",
             "kernel",
             "vault",
@@ -121,6 +124,7 @@ const ROOMS: [(&str, &[&str]); 26] = [
             "tenants",
             "operators",
             "clients",
+            "usage",
             "ledger",
             "kernel",
             "vault",
@@ -135,7 +139,9 @@ const ROOMS: [(&str, &[&str]); 26] = [
     ("tokens", &["clients", "ledger", "kernel", "storage", "model"]),
     ("tenants", &["clients", "ledger", "kernel", "storage", "model"]),
     ("operators", &["ledger", "kernel", "storage", "model"]),
-    ("clients", &["ledger", "kernel", "storage", "model"]),
+    ("clients", &["ledger", "usage", "kernel", "storage", "model"]),
+    // Below clients, whose cached records hold its counters.
+    ("usage", &["kernel", "storage", "model"]),
     ("ledger", &["kernel", "storage", "model"]),
     ("kernel", &["vault", "storage", "model"]),
     // Nobody else makes requests to other hosts for the service.

@@ -25,4 +25,5 @@ mod outbound;
 mod services;
 mod storage;
 mod support;
+mod usage;
 mod wording;

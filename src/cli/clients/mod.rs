@@ -1,6 +1,7 @@
 //! `mintmark clients`: the API clients of a workspace and their secrets. A secret is printed once, when it is created.
 
 mod change;
+mod usage;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -36,11 +37,19 @@ const MEMBERS: &[&str] = &[
     "created_at",
     "updated_at",
 ];
-const SECRET_COLUMNS: &[&str] = &["secret_id", "last_four", "created_at", "expires_at", "last_used_at"];
+const SECRET_COLUMNS: &[&str] = &[
+    "secret_id",
+    "last_four",
+    "created_at",
+    "expires_at",
+    "last_used_at",
+    "last_used_from",
+    "used_last_24h",
+];
 const SHOWN_ONCE: &str = "\nKeep the secret: it is not shown again.";
 const NOT_MAILED: &str = "\nThe contacts are stored. This version sends no mail yet.";
 
-/// List, create, show, change, enable, disable and delete API clients, and add and delete their secrets
+/// List, create, show, change, enable, disable and delete API clients, add and delete their secrets, see what they did
 #[derive(Debug, Args)]
 #[command(
     disable_help_subcommand = true,
@@ -55,6 +64,8 @@ Examples:
   mintmark clients update CLIENT_ID --active-tokens 5
   mintmark clients update CLIENT_ID --active-tokens replace --replace-grace 60
   mintmark clients disable CLIENT_ID
+  mintmark clients usage CLIENT_ID
+  mintmark clients failures CLIENT_ID
   mintmark clients list platform --json
   mintmark clients get CLIENT_ID --remote https://tokens.example.com"
 )]
@@ -187,6 +198,14 @@ Examples:
         #[command(flatten)]
         confirm: Confirm,
     },
+    /// Show how often an API client got a token and was refused, day by day, and where it was seen from
+    #[command(after_help = "Example:\n  mintmark clients usage CLIENT_ID --since 90d")]
+    Usage(usage::OfDays),
+    /// Show why the last requests of an API client were refused, and what to do
+    #[command(
+        after_help = "Examples:\n  mintmark clients failures CLIENT_ID\n  mintmark clients failures --limit 20"
+    )]
+    Failures(usage::Failures),
 }
 
 impl Clients {
@@ -278,6 +297,8 @@ async fn act(verb: Verb, target: &Target<'_>, format: Format) -> Result<(), Fail
             target.ask(UseCase::Client(OnClient::DeleteSecret { client_id, secret_id, force })).await?;
             format.done(&document, sentence)
         }
+        Verb::Usage(of) => usage::usage(target, format, of).await,
+        Verb::Failures(of) => usage::failures(target, format, of).await,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::services::Services;
 use crate::signing::NewSigningKey;
 use crate::tenants::{ProductChange, WorkspaceChange};
 use crate::tokens::{ListedTokens, TokenFilter};
+use crate::usage::Period;
 
 /// A page of a list.
 pub(super) async fn page(services: &Services, list: &List, page: &Page) -> Result<Items<Value>, Error> {
@@ -47,6 +48,10 @@ pub(super) async fn page(services: &Services, list: &List, page: &Page) -> Resul
             let filter = AuditFilter { workspace_id, client_id, action, since, until };
             json_of(services.ledger.audit_events(caller, &filter, page).await?)
         }
+        List::Failures { client_id: Some(client_id) } => {
+            json_of(services.usage.failures(caller, client_id, page).await?)
+        }
+        List::Failures { client_id: None } => json_of(services.usage.all_failures(caller, page).await?),
     })
 }
 
@@ -153,6 +158,9 @@ async fn client(services: &Services, on: OnClient) -> Result<Value, Error> {
         OnClient::DeleteSecret { client_id, secret_id, force } => {
             clients.delete_secret(caller, &client_id, &secret_id, force).await?;
             Value::Null
+        }
+        OnClient::Usage { client_id, since, until } => {
+            to_json(&services.usage.usage(caller, &client_id, Period { since, until }).await?)
         }
     })
 }

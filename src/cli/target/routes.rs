@@ -80,6 +80,8 @@ pub(super) fn of_list(list: &List, limit: u32, cursor: Option<String>) -> Route 
                 .with("since", since.map(to_rfc3339))
                 .with("until", until.map(to_rfc3339))
         }
+        List::Failures { client_id: Some(client_id) } => Route::get(["api-clients", client_id, "failures"]),
+        List::Failures { client_id: None } => Route::get(["failures"]),
     };
     route.with("limit", Some(limit.to_string())).with("cursor", cursor)
 }
@@ -124,6 +126,9 @@ fn of_client(on: OnClient) -> Route {
             Route::new(Method::DELETE, [NOUN, &client_id, "secrets", &secret_id])
                 .with("force", force.then(|| "true".to_owned()))
         }
+        OnClient::Usage { client_id, since, until } => Route::get([NOUN, &client_id, "usage"])
+            .with("since", since.map(to_rfc3339))
+            .with("until", until.map(to_rfc3339)),
     }
 }
 

@@ -15,6 +15,10 @@ pub(in crate::cli) enum List {
     /// The one of this address, if there is one.
     OperatorsOf(String),
     AuditEvents(AuditList),
+    /// Refused requests: of one API client, or of all and of nobody.
+    Failures {
+        client_id: Option<String>,
+    },
 }
 
 /// Which API clients, and in which order. Instants are Unix seconds.
@@ -117,12 +121,25 @@ pub(in crate::cli) enum OnRecord {
 /// On an API client and its secrets, by the client's id.
 #[derive(Debug, Clone)]
 pub(in crate::cli) enum OnClient {
-    Create { workspace_id: String, body: Value },
+    Create {
+        workspace_id: String,
+        body: Value,
+    },
     Show(String),
     Change(String, Value),
     Delete(String),
     AddSecret(String, Value),
-    DeleteSecret { client_id: String, secret_id: String, force: bool },
+    DeleteSecret {
+        client_id: String,
+        secret_id: String,
+        force: bool,
+    },
+    /// Instants are Unix seconds.
+    Usage {
+        client_id: String,
+        since: Option<i64>,
+        until: Option<i64>,
+    },
 }
 
 /// On the access tokens of an API client.

@@ -6,7 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::presented::{ClientSecret, Presented, Unusable};
+use super::presented::{ClientSecret, Presented};
+use crate::model::refusal::Refusal;
 use crate::oauth::form;
 
 /// The longest base64 that is decoded. A client id and secret are shorter even if each byte is percent-encoded.
@@ -15,13 +16,13 @@ const LONGEST: usize = 684;
 /// Reads the header: the scheme in any case, base64, split at the first colon, both halves form-decoded.
 ///
 /// # Errors
-/// [`Unusable`] if it is malformed. The reply is that to wrong credentials, unless the fault can be named.
-pub(super) fn read(header: &[u8]) -> Result<Presented, Unusable> {
-    let encoded = value(header).ok_or(Unusable::Nothing)?;
+/// Why it is no proof. The reply is that to wrong credentials, unless the fault can be named.
+pub(super) fn read(header: &[u8]) -> Result<Presented, Refusal> {
+    let encoded = value(header).ok_or(Refusal::NoUsableCredentials)?;
     decode(encoded).ok_or_else(|| match encoded {
-        _ if encoded.contains(&b':') => Unusable::BasicNotEncoded,
-        _ if encoded.contains(&b' ') => Unusable::BasicWithSpaces,
-        _ => Unusable::Nothing,
+        _ if encoded.contains(&b':') => Refusal::BasicNotEncoded,
+        _ if encoded.contains(&b' ') => Refusal::BasicWithSpaces,
+        _ => Refusal::NoUsableCredentials,
     })
 }
 
@@ -86,18 +87,18 @@ mod tests {
         for bad in
             [&b"Basic"[..], b"Basic ", b"Basic !!!", b"Basic aWQ6c2VjcmV0!", b"Bearer aWQ6c2VjcmV0", b""]
         {
-            assert_eq!(read(bad).unwrap_err(), Unusable::Nothing, "{bad:?}");
+            assert_eq!(read(bad).unwrap_err(), Refusal::NoUsableCredentials, "{bad:?}");
         }
     }
 
     #[test]
     fn t12_the_reason_is_shown_only_for_malformed_credentials() {
         for (value, expected) in [
-            ("Basic id:secret", Unusable::BasicNotEncoded),
-            ("Basic id: secret", Unusable::BasicNotEncoded),
-            ("Basic aWQ6 c2VjcmV0", Unusable::BasicWithSpaces),
-            ("Basic id secret", Unusable::BasicWithSpaces),
-            ("Bearer id:secret", Unusable::Nothing),
+            ("Basic id:secret", Refusal::BasicNotEncoded),
+            ("Basic id: secret", Refusal::BasicNotEncoded),
+            ("Basic aWQ6 c2VjcmV0", Refusal::BasicWithSpaces),
+            ("Basic id secret", Refusal::BasicWithSpaces),
+            ("Bearer id:secret", Refusal::NoUsableCredentials),
         ] {
             assert_eq!(read(value.as_bytes()).unwrap_err(), expected, "{value}");
         }

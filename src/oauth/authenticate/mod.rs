@@ -24,6 +24,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::door::Door;
 use super::error::OAuthError;
+use super::failures::{self, Sender};
 use super::form::{self, Body};
 use super::json_form::{self, Member};
 use crate::clients::Credentials;
@@ -31,12 +32,12 @@ use crate::http::connection::PendingBody;
 use crate::kernel::Error;
 use crate::ledger::Ledger;
 use crate::model::proof::Proof;
+use crate::model::refusal::Refusal;
 use crate::telemetry;
 
 pub use throttle::Throttle;
 
 use presented::{InBody, Presented};
-use refused::Why;
 
 /// The parameters of an endpoint, without those of client authentication.
 pub trait Form: Default {
@@ -69,6 +70,8 @@ pub struct Authenticated<F: Form> {
     source: Option<IpAddr>,
     confirmation: F::Confirmation,
     form: F,
+    last_four: Option<[u8; 4]>,
+    request: HttpRequest,
 }
 
 impl<F: Form> Authenticated<F> {
@@ -96,6 +99,13 @@ impl<F: Form> Authenticated<F> {
     pub fn form(&self) -> &F {
         &self.form
     }
+
+    /// Notes for the administrators of the client why its request is refused.
+    pub(super) fn note_refusal(&self, door: &Door, reason: Refusal) {
+        let secret_last_four = self.last_four.as_ref().and_then(|last| str::from_utf8(last).ok());
+        let sender = Sender { client_id: &self.credentials.client_id, secret_last_four };
+        failures::note(door, &self.request, reason, None, sender);
+    }
 }
 
 impl<F: Form + fmt::Debug> fmt::Debug for Authenticated<F> {
@@ -113,17 +123,52 @@ impl<F: Form + 'static> FromRequest for Authenticated<F> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let request = request.clone();
         let mut body = PendingBody::of(&request, payload);
-        Box::pin(async move { authenticate(&request, &mut body).await })
+        Box::pin(async move { authenticate(request, &mut body).await })
     }
 }
 
 async fn authenticate<F: Form>(
-    request: &HttpRequest,
+    request: HttpRequest,
     pending: &mut PendingBody,
 ) -> Result<Authenticated<F>, OAuthError> {
-    refuse_credentials_in_query(request.query_string())?;
     // `App::configure` adds it.
     let door = request.app_data::<Data<Door>>().ok_or(OAuthError::Unavailable)?;
+    let (presented, form) = match read::<F>(&request, pending, door).await {
+        Ok(read) => read,
+        Err(error) => return Err(refused::malformed(door, &request, error, None)),
+    };
+    if let Err(error) = form.complete() {
+        return Err(refused::malformed(door, &request, error, presented.as_ref().ok()));
+    }
+
+    let services = &door.services;
+    let confirmation = F::confirm(&services.ledger).await.map_err(|error| OAuthError::unavailable(&error))?;
+    let source = telemetry::http::source_ip(&request);
+    let verified = match &presented {
+        Ok(Presented::Secret(secret)) => {
+            let verified =
+                services.clients.authenticate_secret(secret.client_id(), secret.client_secret(), source);
+            verified.await.map_err(|error| OAuthError::unavailable(&error))?
+        }
+        Err(reason) => Err(*reason),
+    };
+    match verified {
+        Ok((credentials, proof)) => {
+            telemetry::http::authenticated(&request, Arc::clone(&credentials.client_id));
+            let last_four = presented.as_ref().ok().and_then(Presented::last_four);
+            Ok(Authenticated { credentials, proof, source, confirmation, form, last_four, request })
+        }
+        Err(reason) => Err(refused::error(door, &request, reason, presented.as_ref().ok(), source)),
+    }
+}
+
+/// Reads the form and what the client presents to authenticate.
+async fn read<F: Form>(
+    request: &HttpRequest,
+    pending: &mut PendingBody,
+    door: &Door,
+) -> Result<(Result<Presented, Refusal>, F), OAuthError> {
+    refuse_credentials_in_query(request.query_string())?;
     let body = form::read(request.headers(), pending, door.request_timeout).await?;
     let mut form = F::default();
     let mut in_body = InBody::default();
@@ -137,30 +182,7 @@ async fn authenticate<F: Form>(
             json_form::each(body, |name| InBody::member(name).or_else(|| F::member(name)), take)?;
         }
     }
-    let presented = Presented::read(request.headers(), in_body)?;
-    form.complete()?;
-
-    let services = &door.services;
-    let confirmation = F::confirm(&services.ledger).await.map_err(|error| OAuthError::unavailable(&error))?;
-    let source = telemetry::http::source_ip(request);
-    let verified = match &presented {
-        Ok(Presented::Secret(secret)) => {
-            let verified =
-                services.clients.authenticate_secret(secret.client_id(), secret.client_secret(), source);
-            verified.await.map_err(|error| OAuthError::unavailable(&error))?.map_err(Why::Refused)
-        }
-        Err(unusable) => Err(Why::Unusable(*unusable)),
-    };
-    match verified {
-        Ok((credentials, proof)) => {
-            telemetry::http::authenticated(request, Arc::clone(&credentials.client_id));
-            Ok(Authenticated { credentials, proof, source, confirmation, form })
-        }
-        Err(why) => {
-            let claimed = presented.as_ref().map_or("", Presented::client_id);
-            Err(refused::error(&door.throttle, why, claimed, source))
-        }
-    }
+    Ok((Presented::read(request.headers(), in_body)?, form))
 }
 
 /// Credentials in a URI end in logs and histories, so they are refused rather than ignored (RFC 6749 §2.3.1).

@@ -7,7 +7,9 @@ use actix_web::http::header::{self, HeaderMap};
 use zeroize::Zeroizing;
 
 use super::{basic, post};
+use crate::model::refusal::Refusal;
 use crate::oauth::error::OAuthError;
+use crate::oauth::failures::{self, Sender};
 use crate::oauth::form::Once;
 use crate::oauth::json_form::Member;
 
@@ -22,23 +24,14 @@ pub(super) enum Presented {
     Secret(ClientSecret),
 }
 
-/// Why a request has no credentials that can be verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unusable {
-    /// It uses no method, or one that no client can have used.
-    Nothing,
-    /// The value of `Basic` is the credentials themselves, not their base64.
-    BasicNotEncoded,
-    /// The value of `Basic` has spaces inside.
-    BasicWithSpaces,
-}
-
 impl Presented {
     /// Reads the one method that a request uses.
     ///
+    /// The inner error is why it presents nothing that can be verified.
+    ///
     /// # Errors
     /// `invalid_request` for more than one method, or for parts of one that contradict each other.
-    pub(super) fn read(headers: &HeaderMap, in_body: InBody) -> Result<Result<Self, Unusable>, OAuthError> {
+    pub(super) fn read(headers: &HeaderMap, in_body: InBody) -> Result<Result<Self, Refusal>, OAuthError> {
         let mut headers = headers.get_all(header::AUTHORIZATION);
         let authorization = headers.next();
         if headers.next().is_some() {
@@ -76,7 +69,7 @@ impl Presented {
                 Ok(presented)
             }
             // The metadata does not offer assertions, so an assertion is not accepted as proof.
-            (None, None, _) => Ok(Err(Unusable::Nothing)),
+            (None, None, _) => Ok(Err(Refusal::NoUsableCredentials)),
             _ => Err(MORE_THAN_ONE),
         }
     }
@@ -85,6 +78,23 @@ impl Presented {
     pub(super) fn client_id(&self) -> &str {
         match self {
             Self::Secret(secret) => secret.client_id(),
+        }
+    }
+
+    /// The last four characters of a secret that was verified.
+    pub(super) fn last_four(&self) -> Option<[u8; 4]> {
+        match self {
+            Self::Secret(secret) => secret.client_secret().as_bytes().last_chunk().copied(),
+        }
+    }
+
+    /// Who sent it, for the administrators of the client.
+    pub(super) fn sender(&self) -> Sender<'_> {
+        match self {
+            Self::Secret(secret) => Sender {
+                client_id: secret.client_id(),
+                secret_last_four: failures::last_four(secret.client_secret()),
+            },
         }
     }
 }

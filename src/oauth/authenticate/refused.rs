@@ -1,95 +1,105 @@
-//! The reply to a client that could not authenticate, and the line in the log.
+//! The reply to a client that could not authenticate, the line in the log, and what its administrators learn.
 //!
 //! The reply is the same for every failure that depends on a client. Credentials that cannot belong to any client get a reply
 //! that names the fault: this reveals nothing, and it does not count as an attempt to guess a secret.
 
 use std::net::IpAddr;
 
-use super::presented::Unusable;
-use super::throttle::{Throttle, Throttled};
-use crate::clients::Refusal;
+use actix_web::HttpRequest;
+
+use super::presented::{InBody, Presented};
+use super::throttle::Throttled;
 use crate::model::ids;
+use crate::model::refusal::Refusal;
 use crate::model::secret::SecretFault;
+use crate::oauth::door::Door;
 use crate::oauth::error::OAuthError;
+use crate::oauth::failures::{self, Sender};
 
-/// Why authentication failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
-    /// There is nothing to verify.
-    Unusable(Unusable),
-    /// It was verified, and is not valid.
-    Refused(Refusal),
-}
-
-impl Why {
-    /// The name in the log.
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Unusable(Unusable::Nothing) => "no_usable_credentials",
-            Self::Unusable(Unusable::BasicNotEncoded) => "basic_not_encoded",
-            Self::Unusable(Unusable::BasicWithSpaces) => "basic_with_spaces",
-            Self::Refused(refusal) => refusal.as_str(),
+/// What is wrong with malformed credentials.
+fn fault(reason: Refusal) -> Option<&'static str> {
+    Some(match reason {
+        Refusal::BasicNotEncoded => {
+            "the value of Basic has a colon: encode client_id:client_secret in base64"
         }
-    }
-
-    /// What is wrong with malformed credentials.
-    fn fault(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Unusable(Unusable::BasicNotEncoded) => {
-                "the value of Basic has a colon: encode client_id:client_secret in base64"
+        Refusal::BasicWithSpaces => {
+            "the value of Basic has spaces inside: send base64 of client_id:client_secret in one piece"
+        }
+        Refusal::MalformedSecret(fault) => match fault {
+            SecretFault::WhiteSpace => {
+                "the client secret has white space or a line end before or after it: send it without"
             }
-            Self::Unusable(Unusable::BasicWithSpaces) => {
-                "the value of Basic has spaces inside: send base64 of client_id:client_secret in one piece"
+            SecretFault::Length => {
+                "the client secret is not complete or has something added: it is 53 characters long, beginning with mms_"
             }
-            Self::Refused(Refusal::MalformedSecret(fault)) => match fault {
-                SecretFault::WhiteSpace => {
-                    "the client secret has white space or a line end before or after it: send it without"
-                }
-                SecretFault::Length => {
-                    "the client secret is not complete or has something added: it is 53 characters long, beginning with mms_"
-                }
-                SecretFault::Alphabet => {
-                    "the client secret has a character that no secret has: after mms_ it has only letters and digits"
-                }
-                SecretFault::Checksum => {
-                    "the client secret has a wrong character: its checksum does not match, so copy it again"
-                }
-            },
-            Self::Unusable(Unusable::Nothing) | Self::Refused(_) => return None,
-        })
-    }
+            SecretFault::Alphabet => {
+                "the client secret has a character that no secret has: after mms_ it has only letters and digits"
+            }
+            SecretFault::Checksum => {
+                "the client secret has a wrong character: its checksum does not match, so copy it again"
+            }
+        },
+        _ => return None,
+    })
 }
 
-/// The error for a request of `client_id` (empty if it names none) from `source`. Logs and counts it.
+/// The error for a request from `source` that does not authenticate, for this reason. Logs it, counts it, and notes it for
+/// the client's administrators.
 #[cold]
-pub(super) fn error(throttle: &Throttle, why: Why, client_id: &str, source: Option<IpAddr>) -> OAuthError {
-    if let Some(fault) = why.fault() {
-        if let Some(count) = throttle.malformed(source) {
-            log(why, client_id, source, count, "client authentication failed: the credentials are malformed");
+pub(super) fn error(
+    door: &Door,
+    request: &HttpRequest,
+    reason: Refusal,
+    presented: Option<&Presented>,
+    source: Option<IpAddr>,
+) -> OAuthError {
+    let sender = presented.map(Presented::sender).unwrap_or_default();
+    failures::note(door, request, reason, None, sender);
+    if let Some(fault) = fault(reason) {
+        if let Some(count) = door.throttle.malformed(source) {
+            log(reason, sender, source, count, "client authentication failed: the credentials are malformed");
         }
         return OAuthError::MalformedCredentials(fault);
     }
-    match throttle.failed(client_id, source) {
+    match door.throttle.failed(sender.client_id, source) {
         None => {
-            log(why, client_id, source, 1, "client authentication failed");
+            log(reason, sender, source, 1, "client authentication failed");
             OAuthError::InvalidClient
         }
         Some(Throttled { seconds, line }) => {
             if let Some(count) = line {
-                log(why, client_id, source, count, "client authentication failed too often");
+                log(reason, sender, source, count, "client authentication failed too often");
             }
             OAuthError::TooManyFailures(seconds)
         }
     }
 }
 
+/// Notes a request that is not as the endpoint needs it, for the administrators of the client that it names.
+#[cold]
+pub(super) fn malformed(
+    door: &Door,
+    request: &HttpRequest,
+    error: OAuthError,
+    presented: Option<&Presented>,
+) -> OAuthError {
+    if error.code() == "invalid_request" {
+        // What could not be read to its end may still say in its header who sent it.
+        let in_header = || Presented::read(request.headers(), InBody::default()).ok().and_then(Result::ok);
+        let in_header = if presented.is_none() { in_header() } else { None };
+        let sender = presented.or(in_header.as_ref()).map(Presented::sender).unwrap_or_default();
+        failures::note(door, request, Refusal::MalformedRequest, Some(&error.description()), sender);
+    }
+    error
+}
+
 /// Writes one line for the `count` failures since the last one.
-fn log(why: Why, client_id: &str, source: Option<IpAddr>, count: u32, message: &'static str) {
+fn log(reason: Refusal, sender: Sender<'_>, source: Option<IpAddr>, count: u32, message: &'static str) {
     tracing::info!(
         target: "mintmark::authenticate",
-        reason = why.as_str(),
+        reason = reason.as_str(),
         // Anything that is not a client id may be a secret that was sent in its place.
-        client_id = if ids::is_client_id(client_id) { client_id } else { "none" },
+        client_id = if ids::is_client_id(sender.client_id) { sender.client_id } else { "none" },
         source = source.map_or_else(|| "unknown".to_owned(), |source| source.to_string()),
         count,
         "{message}"

@@ -71,6 +71,8 @@ impl From<SecretRow> for ClientSecret {
             created_at: row.created_at,
             expires_at: row.expires_at,
             last_used_at: row.last_used_at,
+            last_used_from: None,
+            used_last_24h: 0,
         }
     }
 }

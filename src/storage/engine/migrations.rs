@@ -35,6 +35,7 @@ migrations! {
     7, "client uses", "0007_client_uses.sql";
     9, "generation began", "0009_generation_began.sql";
     10, "operators", "0010_operators.sql";
+    11, "usage", "0011_usage.sql";
     12, "reveals", "0012_reveals.sql";
 }
 

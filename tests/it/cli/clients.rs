@@ -109,7 +109,16 @@ async fn secrets_come_and_go(engine: Engine) {
     let added =
         clients(&["add-secret", id, "--json", "--expires-at", "2099-01-01T00:00:00Z"]).must_succeed().json();
     let members: Vec<_> = added.as_object().unwrap().keys().map(String::as_str).collect();
-    let expected = ["client_secret", "created_at", "expires_at", "last_four", "last_used_at", "secret_id"];
+    let expected = [
+        "client_secret",
+        "created_at",
+        "expires_at",
+        "last_four",
+        "last_used_at",
+        "last_used_from",
+        "secret_id",
+        "used_last_24h",
+    ];
     assert_eq!(members, expected);
     assert!(text(&added, "client_secret").ends_with(text(&added, "last_four")));
     assert_eq!(text(&added, "expires_at"), "2099-01-01T00:00:00Z");

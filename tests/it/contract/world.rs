@@ -64,6 +64,9 @@ impl World {
             admin.create("/v1/operators", &person(name)).await;
         }
         let operators = Reply::of(admin.get("/v1/operators").await).await.json();
+        for _ in 0..2 {
+            assert_eq!(app.token(&erp, &[("scope", "nothing")]).await.status(), 400);
+        }
         let keys = Reply::of(admin.get("/v1/signing-keys").await).await.json();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let ids = Ids::from([

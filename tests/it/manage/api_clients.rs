@@ -53,7 +53,7 @@ async fn the_example_of_the_contract(engine: Engine) {
     let secret = made["client_secret"].as_str().unwrap();
     let on_file = json!([{
         "secret_id": made["secrets"][0]["secret_id"], "last_four": &secret[secret.len() - 4..],
-        "created_at": "2026-09-21T14:13:20Z", "expires_at": null, "last_used_at": null
+        "created_at": "2026-09-21T14:13:20Z", "expires_at": null, "last_used_at": null, "last_used_from": null, "used_last_24h": 0
     }]);
     let expected = json!({
         "client_id": id, "client_secret": secret, "workspace_id": "acme-in", "label": "SAP S/4HANA production",

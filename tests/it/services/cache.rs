@@ -3,11 +3,12 @@
 
 use std::net::IpAddr;
 
-use mintmark::clients::{ClientChange, NewSecret, Refusal};
+use mintmark::clients::{ClientChange, NewSecret};
 use mintmark::kernel::Precondition;
 use mintmark::ledger::Freshness;
 use mintmark::model::member::Member;
 use mintmark::model::reach::Reach;
+use mintmark::model::refusal::Refusal;
 use mintmark::services::Services;
 use mintmark::storage::Change;
 

@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use futures_util::future::join_all;
-use mintmark::clients::{NewSecret, Refusal};
+use mintmark::clients::NewSecret;
 use mintmark::kernel::Error;
 use mintmark::model::clock::to_rfc3339;
+use mintmark::model::refusal::Refusal;
 use mintmark::model::secret::MAX_LIVE_SECRETS;
 use mintmark::services::Services;
 

@@ -101,6 +101,8 @@ async fn stock(place: &Place) -> Vec<String> {
                     created_at: START,
                     expires_at: None,
                     last_used_at: None,
+                    last_used_from: None,
+                    used_last_24h: 0,
                 };
                 tx.insert_secret(&secret).await.unwrap();
             }

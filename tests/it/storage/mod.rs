@@ -8,3 +8,4 @@ mod samples;
 mod signing;
 mod tenants;
 mod tokens;
+mod usage;

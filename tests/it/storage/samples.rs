@@ -98,6 +98,8 @@ pub(super) fn secret(secret_id: &str, client_id: &str) -> ClientSecret {
         created_at: NOW,
         expires_at: None,
         last_used_at: None,
+        last_used_from: None,
+        used_last_24h: 0,
     }
 }
 

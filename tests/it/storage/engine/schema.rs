@@ -13,7 +13,7 @@ use crate::support::{Engine, TestDatabase};
 /// A migration of a release is never edited: databases remember the form they applied and are refused by a
 /// program with another. Write a new one and add its line here. (Until the first release, 0001 may change: then
 /// replace its hashes by what the failing test prints.)
-const APPLIED: [(&str, &str, &str); 10] = [
+const APPLIED: [(&str, &str, &str); 11] = [
     (
         "0001_init.sql",
         "ad42665b270fc9337b8728d2d66576877007ecb812c1071ea82b2ed17d7c354f",
@@ -58,6 +58,11 @@ const APPLIED: [(&str, &str, &str); 10] = [
         "0010_operators.sql",
         "e4c667cc51dcc85aa2e6df6a0e5f88a4a150164daae06a1c700823eaf21e34af",
         "9e3f5dff2a7fe9ce7f966eb2b9b51f29d37abdc5014926cb8878b49820afc642",
+    ),
+    (
+        "0011_usage.sql",
+        "9c30a33770efa9c57f64374269d1a5995f6b8b96eb681c5b20d7c25a814f0e52",
+        "5beab0ca20c311144dcfa861cbfeccf16b56317527ed3a8b04d7821560138dcf",
     ),
     (
         "0012_reveals.sql",

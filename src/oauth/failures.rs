@@ -1,0 +1,45 @@
+//! Notes why a request was refused, for the administrators of its client: the reply does not always tell.
+
+use actix_web::HttpRequest;
+
+use super::door::Door;
+use crate::model::refusal::{Endpoint, Refusal};
+use crate::model::secret;
+use crate::telemetry;
+use crate::telemetry::request_id::RequestId;
+use crate::usage::Refused;
+
+/// Who sent a request, as far as that was read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sender<'a> {
+    /// What it gives as its client id; empty for nothing.
+    pub(super) client_id: &'a str,
+    /// The last four characters of its secret.
+    pub(super) secret_last_four: Option<&'a str>,
+}
+
+/// The last four characters of a text that has the form of a client secret. Of any other text nothing is kept.
+pub(super) fn last_four(text: &str) -> Option<&str> {
+    if secret::is_well_formed(text) { text.get(text.len().checked_sub(4)?..) } else { None }
+}
+
+/// Notes that `request` is refused; `detail` is what the reply to a malformed one says.
+pub(super) fn note(
+    door: &Door,
+    request: &HttpRequest,
+    reason: Refusal,
+    detail: Option<&str>,
+    sender: Sender<'_>,
+) {
+    // Each of these endpoints is named after the last part of its path.
+    let endpoint = request.path().rsplit('/').next().and_then(Endpoint::named).unwrap_or(Endpoint::Token);
+    door.services.usage.refused(Refused {
+        endpoint,
+        reason,
+        detail,
+        client_id: sender.client_id,
+        secret_last_four: sender.secret_last_four,
+        source: telemetry::http::source_ip(request),
+        request_id: RequestId::of(request).as_str(),
+    });
+}

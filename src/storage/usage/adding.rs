@@ -1,0 +1,244 @@
+//! Adds what a process has counted to what is stored: a statement for each table, whatever the number of rows. The numbers
+//! of several processes add up. Rows of clients and secrets that no longer exist are left out.
+//!
+//! Rows are written in the order of their keys, so that two processes that write at the same time do not block each other
+//! for good.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::model::clock::UnixSeconds;
+use crate::model::refusal::Failure;
+use crate::model::usage::{DAY, Outcome};
+use crate::storage::engine::{EngineSql, on_tx, on_write, statements};
+use crate::storage::{Storage, StorageError, Tx};
+
+/// A statement over the rows in `$1`, an array of arrays that each engine expands by a function of its own.
+macro_rules! over_rows {
+    ($before:literal, $after:literal) => {
+        EngineSql {
+            sqlite: concat!($before, " json_each($1) AS given ", $after),
+            postgres: concat!($before, " jsonb_array_elements(CAST($1 AS JSONB)) AS given (value) ", $after),
+        }
+    };
+}
+pub(super) use over_rows;
+
+const ADD_HOURS: EngineSql = over_rows!(
+    "INSERT INTO client_usage_hours (client_id, hour, outcome, times)
+    SELECT c.client_id, CAST(given.value ->> 1 AS BIGINT), given.value ->> 2, CAST(given.value ->> 3 AS BIGINT) FROM",
+    "JOIN api_clients c ON c.client_id = given.value ->> 0 WHERE 1 = 1 ORDER BY 1, 2, 3
+    ON CONFLICT (client_id, hour, outcome) DO UPDATE SET times = client_usage_hours.times + excluded.times"
+);
+const ADD_DAYS: EngineSql = over_rows!(
+    "INSERT INTO client_usage_days (client_id, day, outcome, times)
+    SELECT c.client_id, CAST(given.value ->> 1 AS BIGINT), given.value ->> 2, CAST(given.value ->> 3 AS BIGINT) FROM",
+    "JOIN api_clients c ON c.client_id = given.value ->> 0 WHERE 1 = 1 ORDER BY 1, 2, 3
+    ON CONFLICT (client_id, day, outcome) DO UPDATE SET times = client_usage_days.times + excluded.times"
+);
+const ADD_SECRET_HOURS: EngineSql = over_rows!(
+    "INSERT INTO secret_usage_hours (secret_id, hour, times)
+    SELECT s.secret_id, CAST(given.value ->> 1 AS BIGINT), CAST(given.value ->> 2 AS BIGINT) FROM",
+    "JOIN client_secrets s ON s.secret_id = given.value ->> 0 WHERE 1 = 1 ORDER BY 1, 2
+    ON CONFLICT (secret_id, hour) DO UPDATE SET times = secret_usage_hours.times + excluded.times"
+);
+const ADD_SOURCES: EngineSql = over_rows!(
+    "INSERT INTO secret_sources (secret_id, source_ip, used_at)
+    SELECT s.secret_id, given.value ->> 1, CAST(given.value ->> 2 AS BIGINT) FROM",
+    "JOIN client_secrets s ON s.secret_id = given.value ->> 0 WHERE 1 = 1 ORDER BY 1
+    ON CONFLICT (secret_id) DO UPDATE SET source_ip = excluded.source_ip, used_at = excluded.used_at
+        WHERE secret_sources.used_at <= excluded.used_at"
+);
+const ADD_NETWORKS: EngineSql = over_rows!(
+    "INSERT INTO client_networks (client_id, network, last_seen_at)
+    SELECT c.client_id, given.value ->> 1, CAST(given.value ->> 2 AS BIGINT) FROM",
+    "JOIN api_clients c ON c.client_id = given.value ->> 0 WHERE 1 = 1 ORDER BY 1, 2
+    ON CONFLICT (client_id, network) DO UPDATE SET last_seen_at = excluded.last_seen_at
+        WHERE client_networks.last_seen_at < excluded.last_seen_at"
+);
+// Keeps the last networks of each client that is named.
+const DROP_OLD_NETWORKS: EngineSql = over_rows!(
+    "DELETE FROM client_networks WHERE (client_id, network) IN
+        (SELECT client_id, network FROM
+            (SELECT client_id, network,
+                ROW_NUMBER() OVER (PARTITION BY client_id ORDER BY last_seen_at DESC, network) AS place
+             FROM client_networks WHERE client_id IN (SELECT given.value ->> 0 FROM",
+    ")) placed WHERE place > $2)"
+);
+
+statements! {
+    ADD_DAY = "INSERT INTO client_usage_days (client_id, day, outcome, times) VALUES ($1, $2, $3, 1)
+        ON CONFLICT (client_id, day, outcome) DO UPDATE SET times = client_usage_days.times + 1";
+    ADD_HOUR = "INSERT INTO client_usage_hours (client_id, hour, outcome, times) VALUES ($1, $2, $3, 1)
+        ON CONFLICT (client_id, hour, outcome) DO UPDATE SET times = client_usage_hours.times + 1";
+    PURGE_HOURS = "DELETE FROM client_usage_hours WHERE (client_id, hour, outcome) IN
+        (SELECT client_id, hour, outcome FROM client_usage_hours WHERE hour < $1 LIMIT $2)";
+    PURGE_DAYS = "DELETE FROM client_usage_days WHERE (client_id, day, outcome) IN
+        (SELECT client_id, day, outcome FROM client_usage_days WHERE day < $1 LIMIT $2)";
+    PURGE_SECRET_HOURS = "DELETE FROM secret_usage_hours WHERE (secret_id, hour) IN
+        (SELECT secret_id, hour FROM secret_usage_hours WHERE hour < $1 LIMIT $2)";
+}
+
+/// How many networks are kept of a client.
+const NETWORKS_MAX: i64 = 100;
+
+/// How often a client had an outcome in an hour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountRow {
+    /// The client.
+    pub client_id: String,
+    /// When the hour begins.
+    pub hour: UnixSeconds,
+    /// What its requests came to.
+    pub outcome: Outcome,
+    /// How often.
+    pub times: i64,
+}
+
+/// How often a secret was accepted in an hour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretUseRow {
+    /// The secret.
+    pub secret_id: String,
+    /// When the hour begins.
+    pub hour: UnixSeconds,
+    /// How often.
+    pub times: i64,
+}
+
+/// Where a secret was last used from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceRow {
+    /// The secret.
+    pub secret_id: String,
+    /// The address.
+    pub source_ip: String,
+    /// When.
+    pub used_at: UnixSeconds,
+}
+
+/// A network that a client authenticated from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkRow {
+    /// The client.
+    pub client_id: String,
+    /// The network.
+    pub network: String,
+    /// When it was last seen there.
+    pub last_seen_at: UnixSeconds,
+}
+
+/// What a process has counted since it last stored it. No two rows of a list have the same key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UsageRows {
+    /// By client, hour and outcome.
+    pub counts: Vec<CountRow>,
+    /// By secret and hour.
+    pub secret_uses: Vec<SecretUseRow>,
+    /// By secret.
+    pub sources: Vec<SourceRow>,
+    /// By client and network.
+    pub networks: Vec<NetworkRow>,
+    /// Refused requests, oldest first.
+    pub failures: Vec<Failure>,
+}
+
+impl UsageRows {
+    /// Whether there is nothing to store.
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+            && self.secret_uses.is_empty()
+            && self.sources.is_empty()
+            && self.networks.is_empty()
+            && self.failures.is_empty()
+    }
+}
+
+/// The counts by day.
+fn by_day(counts: &[CountRow]) -> Vec<Value> {
+    let mut days: BTreeMap<(&str, i64, &str), i64> = BTreeMap::new();
+    for row in counts {
+        let day = row.hour - row.hour.rem_euclid(DAY);
+        *days.entry((row.client_id.as_str(), day, row.outcome.as_str())).or_default() += row.times;
+    }
+    days.into_iter()
+        .map(|((client_id, day, outcome), times)| json!([client_id, day, outcome, times]))
+        .collect()
+}
+
+impl Tx {
+    /// Adds `rows` to what is stored.
+    pub async fn add_usage(&mut self, rows: &UsageRows) -> Result<(), StorageError> {
+        let counts = rows.counts.iter();
+        let counts = counts.map(|row| json!([row.client_id, row.hour, row.outcome.as_str(), row.times]));
+        self.over(ADD_HOURS, counts.collect()).await?;
+        self.over(ADD_DAYS, by_day(&rows.counts)).await?;
+        let uses = rows.secret_uses.iter().map(|row| json!([row.secret_id, row.hour, row.times]));
+        self.over(ADD_SECRET_HOURS, uses.collect()).await?;
+        let sources = rows.sources.iter().map(|row| json!([row.secret_id, row.source_ip, row.used_at]));
+        self.over(ADD_SOURCES, sources.collect()).await?;
+        self.add_networks(&rows.networks).await?;
+        self.add_failures(&rows.failures).await?;
+        self.has_written = true;
+        Ok(())
+    }
+
+    async fn add_networks(&mut self, rows: &[NetworkRow]) -> Result<(), StorageError> {
+        let networks: Vec<Value> =
+            rows.iter().map(|row| json!([row.client_id, row.network, row.last_seen_at])).collect();
+        if networks.is_empty() {
+            return Ok(());
+        }
+        self.over(ADD_NETWORKS, networks.clone()).await?;
+        let (sql, named) = (self.db.choose(DROP_OLD_NETWORKS), Value::from(networks).to_string());
+        on_tx!(self.db, conn => sqlx::query(sql)
+            .bind(&named).bind(NETWORKS_MAX).execute(&mut *conn).await.map(|_| ()))?;
+        Ok(())
+    }
+
+    /// Runs a statement over rows, if there are any.
+    pub(super) async fn over(&mut self, sql: EngineSql, rows: Vec<Value>) -> Result<(), StorageError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let (sql, rows) = (self.db.choose(sql), Value::from(rows).to_string());
+        on_tx!(self.db, conn => sqlx::query(sql).bind(&rows).execute(&mut *conn).await.map(|_| ()))?;
+        Ok(())
+    }
+
+    /// Counts a token that was issued to a client in the transaction that records it.
+    pub async fn count_issued(
+        &mut self,
+        client_id: &str,
+        hour: UnixSeconds,
+        day: UnixSeconds,
+    ) -> Result<(), StorageError> {
+        let issued = Outcome::Issued.as_str();
+        for (sql, start) in [(ADD_HOUR, hour), (ADD_DAY, day)] {
+            on_tx!(self.db, conn => sqlx::query(sql)
+                .bind(client_id).bind(start).bind(issued).execute(&mut *conn).await.map(|_| ()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Storage {
+    /// Deletes up to `limit` counts of each kind from before that hour and that day. Returns the most of one kind.
+    pub async fn purge_usage(
+        &self,
+        hours_before: UnixSeconds,
+        days_before: UnixSeconds,
+        limit: u32,
+    ) -> Result<u64, StorageError> {
+        let mut most = 0;
+        for (sql, before) in
+            [(PURGE_HOURS, hours_before), (PURGE_SECRET_HOURS, hours_before), (PURGE_DAYS, days_before)]
+        {
+            let deleted = on_write!(self, pool => sqlx::query(sql)
+                .bind(before).bind(i64::from(limit)).execute(pool).await.map(|done| done.rows_affected()))?;
+            most = most.max(deleted);
+        }
+        Ok(most)
+    }
+}

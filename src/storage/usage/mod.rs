@@ -1,0 +1,13 @@
+//! How API clients are used: counts by hour and day, the networks they were seen from, and the last refused requests.
+
+mod adding;
+mod failures;
+mod reading;
+
+use super::engine::Statements;
+
+pub use adding::{CountRow, NetworkRow, SecretUseRow, SourceRow, UsageRows};
+pub use reading::SecretUse;
+
+/// The shared statements of this folder.
+pub(super) const STATEMENTS: &[Statements] = &[adding::STATEMENTS, failures::STATEMENTS, reading::STATEMENTS];

@@ -1,0 +1,30 @@
+//! Deletes counts past their time. Refused requests and networks beyond their number are deleted where new ones are added.
+
+use super::Usage;
+use super::counter::{hour_of, start_of};
+use crate::kernel::Error;
+use crate::model::usage::{DAY, HOUR};
+
+/// How long counts by hour are kept, in seconds: 48 hours.
+const HOURS_KEPT: i64 = 48 * HOUR;
+
+/// How long counts by day are kept, in seconds: 400 days.
+pub(super) const DAYS_KEPT: i64 = 400 * DAY;
+
+/// How many rows are deleted at once.
+const BATCH: u32 = 500;
+
+impl Usage {
+    /// Deletes, in small batches, counts by hour and by day that are past their time.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]; what was deleted before it stays deleted.
+    pub(crate) async fn clean_up(&self) -> Result<(), Error> {
+        let now = self.kernel.clock.now();
+        let hours = start_of(hour_of(now)) - HOURS_KEPT;
+        let days = now - now.rem_euclid(DAY) - DAYS_KEPT;
+        let storage = &self.kernel.storage;
+        while storage.purge_usage(hours, days, BATCH).await? >= u64::from(BATCH) {}
+        Ok(())
+    }
+}

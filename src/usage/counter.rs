@@ -1,0 +1,112 @@
+//! Counts the uses of one client or secret in memory. It is part of the cached record, so that a token request adds to a
+//! number that it has at hand, and takes no lock.
+//!
+//! When a record is read from the database again, it gets a second counter, while requests may still add to the first. So
+//! there may be several for one id, and their sum counts.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::model::clock::UnixSeconds;
+use crate::model::usage::HOUR;
+
+/// The number of an hour since 1970; 0 for none.
+pub(super) type Hour = u32;
+
+/// The hour of an instant.
+pub(super) fn hour_of(at: UnixSeconds) -> Hour {
+    Hour::try_from(at.div_euclid(HOUR)).unwrap_or_default()
+}
+
+/// When an hour begins.
+pub(super) fn start_of(hour: Hour) -> UnixSeconds {
+    i64::from(hour) * HOUR
+}
+
+/// What is counted of one client or secret since it was last stored.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Counter(Arc<Counted>);
+
+#[derive(Debug, Default)]
+struct Counted {
+    /// The hour in the upper 32 bits, and how often in the lower ones. Without an hour the counter is not among those that
+    /// will be stored.
+    uses: AtomicU64,
+    /// Tells the last source from others; 0 for none.
+    source: AtomicU64,
+}
+
+impl Counter {
+    /// Counts one. False if the counter is not among those of this hour that will be stored.
+    pub(super) fn add(&self, hour: Hour) -> bool {
+        self.0.uses.fetch_add(1, Ordering::Relaxed) >> 32 == u64::from(hour)
+    }
+
+    /// What it has counted, and in which hour. From now on it counts in `hour`.
+    pub(super) fn turn(&self, hour: Hour) -> (Hour, i64) {
+        parts(self.0.uses.swap(u64::from(hour) << 32, Ordering::Relaxed))
+    }
+
+    /// What it has counted since it was last stored, and in which hour.
+    pub(super) fn counted(&self) -> (Hour, i64) {
+        parts(self.0.uses.load(Ordering::Relaxed))
+    }
+
+    /// Whether the last source noted was this one.
+    pub(super) fn was_seen_from(&self, source: IpAddr) -> bool {
+        self.0.source.load(Ordering::Relaxed) == mark(source)
+    }
+
+    /// Notes a source.
+    pub(super) fn seen_from(&self, source: Option<IpAddr>) {
+        self.0.source.store(source.map_or(0, mark), Ordering::Relaxed);
+    }
+}
+
+fn parts(uses: u64) -> (Hour, i64) {
+    let counted = i64::try_from(uses & u64::from(u32::MAX)).unwrap_or_default();
+    (Hour::try_from(uses >> 32).unwrap_or_default(), counted)
+}
+
+/// Never 0, and for IPv4 without a collision. Two IPv6 addresses that share one only make the last source late.
+fn mark(source: IpAddr) -> u64 {
+    match source {
+        IpAddr::V4(v4) => 1 << 32 | u64::from(v4.to_bits()),
+        IpAddr::V6(v6) => {
+            let bits = v6.to_bits();
+            let (high, low) = (bits >> 64, bits & u128::from(u64::MAX));
+            let mixed = u64::try_from(high).unwrap_or(0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            (mixed ^ u64::try_from(low).unwrap_or(0)) | 1 << 63
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_counts_in_its_hour() {
+        let counter = Counter::default();
+        assert!(!counter.add(7), "it is new");
+        assert_eq!(counter.turn(7), (0, 1));
+        assert!(counter.add(7) && counter.clone().add(7));
+        assert!(!counter.add(8), "another hour");
+        assert_eq!(counter.turn(0), (7, 3));
+        assert_eq!(counter.turn(0), (0, 0));
+    }
+
+    #[test]
+    fn a_source_is_recognised() {
+        let counter = Counter::default();
+        let at = |text: &str| text.parse::<IpAddr>().unwrap();
+        for text in ["203.0.113.7", "0.0.0.0", "::", "2001:db8::1", "2001:db8::2"] {
+            assert!(!counter.was_seen_from(at(text)), "{text}");
+            counter.seen_from(Some(at(text)));
+            assert!(counter.was_seen_from(at(text)), "{text}");
+        }
+        counter.seen_from(None);
+        assert!(!counter.was_seen_from(at("::")));
+    }
+}

@@ -1,0 +1,85 @@
+//! Stores what was counted in memory.
+
+use super::Usage;
+use crate::kernel::Error;
+use crate::storage::UsageRows;
+
+/// How many rows of each kind a transaction stores, since others who write wait for it.
+const BATCH: usize = 1_000;
+
+/// Rows that are not stored yet. Those that are left when this is dropped are counted again, also when nobody waits for
+/// the outcome any more.
+struct Unstored<'a> {
+    usage: &'a Usage,
+    rows: UsageRows,
+}
+
+impl Unstored<'_> {
+    /// The next rows to be stored in one transaction.
+    fn next(&mut self) -> UsageRows {
+        fn take<T>(rows: &mut Vec<T>) -> Vec<T> {
+            rows.drain(..rows.len().min(BATCH)).collect()
+        }
+        let rows = &mut self.rows;
+        UsageRows {
+            counts: take(&mut rows.counts),
+            secret_uses: take(&mut rows.secret_uses),
+            sources: take(&mut rows.sources),
+            networks: take(&mut rows.networks),
+            failures: take(&mut rows.failures),
+        }
+    }
+
+    /// Rows that were not stored after all.
+    fn put_back(&mut self, batch: UsageRows) {
+        self.usage.pending().put_back(batch);
+    }
+}
+
+impl Drop for Unstored<'_> {
+    fn drop(&mut self) {
+        if !self.rows.is_empty() {
+            self.usage.pending().put_back(std::mem::take(&mut self.rows));
+        }
+    }
+}
+
+impl Usage {
+    /// Stores what was counted since the last call, and waits for a call that is under way.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]; then what could not be stored is counted still, and the next call stores it.
+    pub async fn flush(&self) -> Result<(), Error> {
+        let _alone = self.storing.lock().await;
+        let pending = std::mem::take(&mut *self.pending());
+        // Sorted, so that processes that store at the same time take the rows in the same order.
+        let mut unstored = Unstored { usage: self, rows: sorted(pending.into_rows(self.kernel.clock.now())) };
+        while !unstored.rows.is_empty() {
+            let mut batch = Unstored { usage: self, rows: unstored.next() };
+            let mut tx = self.kernel.storage.begin().await?;
+            tx.add_usage(&batch.rows).await?;
+            // If nobody waits for the commit any more, it happens all the same: it would be counted twice.
+            let rows = std::mem::take(&mut batch.rows);
+            if let Err(error) = tx.commit().await {
+                batch.put_back(rows);
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for somebody who wants to see what was counted. If it cannot be stored, it is seen later.
+    pub(super) async fn flush_to_look(&self) {
+        if let Err(error) = self.flush().await {
+            tracing::warn!(failure = error.kind(), %error, "what API clients did could not be stored before it was looked at");
+        }
+    }
+}
+
+fn sorted(mut rows: UsageRows) -> UsageRows {
+    rows.counts.sort_unstable_by(|a, b| (&a.client_id, a.hour).cmp(&(&b.client_id, b.hour)));
+    rows.secret_uses.sort_unstable_by(|a, b| (&a.secret_id, a.hour).cmp(&(&b.secret_id, b.hour)));
+    rows.sources.sort_unstable_by(|a, b| a.secret_id.cmp(&b.secret_id));
+    rows.networks.sort_unstable_by(|a, b| a.client_id.cmp(&b.client_id));
+    rows
+}

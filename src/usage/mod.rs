@@ -1,0 +1,79 @@
+//! How API clients are used: how often each got a token and was refused, where it was seen from, and why its last requests
+//! were refused. For administrators, by the management API, the command line and the console.
+//!
+//! A token request counts in memory ([`Counter`], in the cached record) and writes nothing. What was counted is stored every
+//! few seconds, when somebody looks, and on an orderly stop; a crash loses at most what came since.
+
+mod clean_up;
+mod counter;
+mod dto;
+mod flush;
+mod pending;
+mod reading;
+mod recent;
+mod refusing;
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::kernel::Kernel;
+use crate::model::clock::UnixSeconds;
+
+pub(crate) use counter::Counter;
+pub use reading::{ClientUsage, Period};
+pub use refusing::Refused;
+
+use counter::hour_of;
+use pending::Pending;
+
+/// How errors name an API client.
+const API_CLIENT: &str = "API client";
+
+/// Counts what clients do, and tells administrators.
+#[derive(Debug)]
+pub struct Usage {
+    kernel: Arc<Kernel>,
+    pending: Mutex<Pending>,
+    /// Held while what was counted is stored, so that who waits for it has everything stored too.
+    storing: tokio::sync::Mutex<()>,
+}
+
+impl Usage {
+    pub(crate) fn new(kernel: Arc<Kernel>) -> Self {
+        Self { kernel, pending: Mutex::default(), storing: tokio::sync::Mutex::default() }
+    }
+
+    /// Counts a token that a client got. Takes a lock only for the first one of an hour and since the last store.
+    pub(crate) fn issued(&self, counter: &Counter, client_id: &Arc<str>, now: UnixSeconds) {
+        let hour = hour_of(now);
+        if !counter.add(hour) {
+            self.pending().open_issued(counter, client_id, hour);
+        }
+    }
+
+    /// Counts a use of a secret of a client, and where it came from. Takes a lock only for the first one of an hour, of a
+    /// source, and since the last store.
+    pub(crate) fn secret_used(
+        &self,
+        counter: &Counter,
+        client_id: &Arc<str>,
+        secret_id: &Arc<str>,
+        source: Option<IpAddr>,
+        now: UnixSeconds,
+    ) {
+        let hour = hour_of(now);
+        if !counter.add(hour) {
+            self.pending().open_secret(counter, secret_id, hour);
+        }
+        if let Some(source) = source
+            && !counter.was_seen_from(source)
+        {
+            counter.seen_from(Some(source));
+            self.pending().seen(client_id, secret_id, source.to_canonical(), now);
+        }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,99 @@
+//! Counting, putting back and the bounds of what is held.
+
+use super::*;
+use crate::model::refusal::Endpoint;
+
+const NOW: UnixSeconds = 1_790_000_000;
+
+fn refused(client_id: &str, reason: Refusal, number: usize) -> Failure {
+    Failure {
+        failure_id: format!("{number:08}"),
+        client_id: Some(client_id.to_owned()),
+        workspace_id: None,
+        at: NOW,
+        endpoint: Endpoint::Token,
+        reason,
+        detail: None,
+        source_ip: None,
+        secret_last_four: None,
+        request_id: "id".to_owned(),
+    }
+}
+
+fn count(rows: &UsageRows) -> Vec<(&str, i64, &str, i64)> {
+    let row = |row: &CountRow| (row.hour, row.outcome.as_str(), row.times);
+    let mut counts: Vec<_> = rows
+        .counts
+        .iter()
+        .map(|counted| {
+            let (hour, outcome, times) = row(counted);
+            (&*counted.client_id, hour, outcome, times)
+        })
+        .collect();
+    counts.sort_unstable();
+    counts
+}
+
+#[test]
+fn counters_are_taken_up_again_and_nothing_is_lost_or_counted_twice() {
+    let (mut pending, id) = (Pending::default(), Arc::from("a"));
+    let (old, new) = (Counter::default(), Counter::default());
+    let (hour, begins) = (hour_of(NOW), start_of(hour_of(NOW)));
+    let add = |pending: &mut Pending, counter: &Counter, hour| {
+        if !counter.add(hour) {
+            pending.open_issued(counter, &id, hour);
+        }
+    };
+    for counter in [&old, &old, &new, &old] {
+        add(&mut pending, counter, hour);
+    }
+    add(&mut pending, &old, hour + 1);
+    add(&mut pending, &old, hour + 1);
+    let rows = std::mem::take(&mut pending).into_rows(NOW);
+    assert_eq!(count(&rows), [("a", begins, "issued", 4), ("a", begins + 3_600, "issued", 2)]);
+    assert!(std::mem::take(&mut pending).into_rows(NOW).is_empty());
+    add(&mut pending, &old, hour + 1);
+    pending.put_back(rows);
+    let rows = std::mem::take(&mut pending).into_rows(NOW);
+    assert_eq!(count(&rows), [("a", begins, "issued", 4), ("a", begins + 3_600, "issued", 3)]);
+}
+
+#[test]
+fn what_a_flood_of_made_up_names_takes_is_bounded() {
+    let mut pending = Pending::default();
+    for number in 0..10_000 {
+        pending.refused(refused(&format!("cl_{number}"), Refusal::MalformedRequest, number));
+        pending.refused(refused("cl_known", Refusal::WrongSecret, number));
+        pending.refused(refused(&format!("cl_u{number}"), Refusal::UnknownClient, number));
+    }
+    for _ in 0..3 {
+        let rows = std::mem::take(&mut pending).into_rows(NOW);
+        assert_eq!(rows.failures.len(), 1_000 + 100);
+        assert_eq!(rows.counts.len(), UNSURE_MAX + 1);
+        let known = rows.counts.iter().find(|row| row.client_id == "cl_known").unwrap();
+        assert_eq!(known.times, 10_000);
+        // As when the database does not answer.
+        pending.put_back(rows);
+        pending.refused(refused("cl_one_more", Refusal::MalformedRequest, 10_000));
+    }
+}
+
+#[test]
+fn networks_and_sources_are_the_last_ones() {
+    let (mut pending, client, secret) = (Pending::default(), Arc::from("c"), Arc::from("s"));
+    let at = |n: u8| IpAddr::from([10, n, 0, 1]);
+    for n in 0..=200 {
+        pending.seen(&client, &secret, at(n), NOW + i64::from(n));
+    }
+    assert_eq!(pending.of_secret("s", NOW), (Some(at(200)), 0));
+    let rows = std::mem::take(&mut pending).into_rows(NOW);
+    assert_eq!((rows.networks.len(), rows.sources.len()), (NETWORKS_MAX, 1));
+    pending.seen(&client, &secret, at(7), NOW + 300);
+    pending.put_back(rows);
+    let rows = pending.into_rows(NOW);
+    assert_eq!(rows.sources[0].source_ip, "10.7.0.1");
+    assert_eq!(
+        rows.networks.iter().find(|row| row.network == "10.7.0.0/24").unwrap().last_seen_at,
+        NOW + 300
+    );
+}

@@ -1,0 +1,191 @@
+//! Usage: counts of several processes, networks, refused requests.
+
+use mintmark::model::page::Page;
+use mintmark::model::reach::Reach;
+use mintmark::model::refusal::{Endpoint, Failure, Refusal};
+use mintmark::model::usage::{DAY, DayUsage, HOUR, Outcome, SeenFrom};
+use mintmark::storage::{CountRow, NetworkRow, SecretUse, SecretUseRow, SourceRow, UsageRows};
+
+use crate::storage::samples::{change, page, stocked};
+use crate::support::{Engine, on_both_engines};
+
+on_both_engines!(
+    counts_add_up_by_hour_and_day,
+    sources_and_networks_are_the_latest,
+    failures_are_those_of_clients_and_of_nobody,
+    rows_of_what_does_not_exist_are_left_out,
+    counts_are_purged_by_hour_and_day,
+);
+
+/// The first second of a day.
+const TODAY: i64 = 1_789_948_800;
+
+fn count(client_id: &str, hour: i64, outcome: Outcome, times: i64) -> CountRow {
+    CountRow { client_id: client_id.to_owned(), hour, outcome, times }
+}
+
+fn failure(number: usize, client_id: Option<&str>) -> Failure {
+    Failure {
+        failure_id: format!("{number:08}"),
+        client_id: client_id.map(str::to_owned),
+        workspace_id: None,
+        at: TODAY,
+        endpoint: Endpoint::Revoke,
+        reason: Refusal::MalformedRequest,
+        detail: Some("send ✓ \"this\"".to_owned()),
+        source_ip: Some("2001:db8::1".to_owned()),
+        secret_last_four: Some("x7Qa".to_owned()),
+        request_id: "kT9vQ2mXc0GZr5oB7yLwNA".to_owned(),
+    }
+}
+
+async fn counts_add_up_by_hour_and_day(engine: Engine) {
+    let (database, storage) = stocked(engine).await;
+    let refused = Outcome::Refused(Refusal::WrongSecret);
+    let rows = UsageRows {
+        counts: vec![
+            count("cl_1", TODAY, Outcome::Issued, 2),
+            count("cl_1", TODAY + HOUR, Outcome::Issued, 3),
+            count("cl_1", TODAY + HOUR, refused, 1),
+            count("cl_1", TODAY + DAY, refused, 5),
+        ],
+        secret_uses: vec![
+            SecretUseRow { secret_id: "s1".to_owned(), hour: TODAY, times: 4 },
+            SecretUseRow { secret_id: "s1".to_owned(), hour: TODAY + HOUR, times: 6 },
+        ],
+        ..UsageRows::default()
+    };
+    assert!(UsageRows::default().is_empty() && !rows.is_empty());
+    for _ in 0..2 {
+        change!(storage, tx => tx.add_usage(&rows));
+    }
+    change!(storage, tx => tx.count_issued("cl_1", TODAY, TODAY));
+    let days = storage.usage_by_day("cl_1", TODAY, TODAY + DAY).await.unwrap();
+    let day = |day, issued, refused: &[(&'static str, i64)]| DayUsage {
+        day,
+        issued,
+        refused: refused.iter().copied().collect(),
+    };
+    assert_eq!(
+        days.into_values().collect::<Vec<_>>(),
+        [day(TODAY, 11, &[("wrong_secret", 2)]), day(TODAY + DAY, 0, &[("wrong_secret", 10)])]
+    );
+    assert_eq!(storage.usage_by_day("cl_2", TODAY + 1, TODAY + DAY).await.unwrap().len(), 0);
+    let hours = "SELECT SUM(times) FROM client_usage_hours WHERE hour = ";
+    for (hour, times) in [(TODAY, 5), (TODAY + HOUR, 8), (TODAY + DAY, 10)] {
+        assert_eq!(
+            database.session().await.number(&format!("SELECT CAST(({hours}{hour}) AS BIGINT)")).await,
+            times
+        );
+    }
+    for (since, times) in [(TODAY, 20), (TODAY + 1, 12), (TODAY + HOUR + 1, 0)] {
+        let uses = storage.uses_of_secrets(&["s1", "s9"], since).await.unwrap();
+        assert_eq!(uses["s1"], SecretUse { source_ip: None, times });
+        assert_eq!(uses["s9"], SecretUse::default());
+    }
+    let own = Reach::Workspace("w1".to_owned());
+    for (reach, since, expected) in [
+        (Reach::Platform, TODAY, Some(12)),
+        (Reach::Platform, TODAY + HOUR + 1, Some(10)),
+        (own, TODAY, None),
+    ] {
+        let found = storage.refusals_of_clients(&reach, &["cl_1", "cl_2"], since).await.unwrap();
+        let is_within = storage.client_is_within(&reach, "cl_1").await.unwrap();
+        assert_eq!(found.get("cl_1").copied(), expected.filter(|_| is_within), "{reach:?}");
+        assert_eq!(found.get("cl_2"), None);
+    }
+    assert!(!storage.client_is_within(&Reach::Platform, "cl_9").await.unwrap());
+}
+
+async fn sources_and_networks_are_the_latest(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let rows = |at: i64, ip: &str, networks: std::ops::Range<i64>| UsageRows {
+        sources: vec![SourceRow { secret_id: "s1".to_owned(), source_ip: ip.to_owned(), used_at: at }],
+        networks: networks
+            .map(|n| NetworkRow {
+                client_id: "cl_1".to_owned(),
+                network: format!("10.0.{n}.0/24"),
+                last_seen_at: at + n,
+            })
+            .collect(),
+        ..UsageRows::default()
+    };
+    for (at, ip, networks) in [
+        (TODAY, "192.0.2.1", 0..60),
+        (TODAY + 500, "192.0.2.2", 50..120),
+        (TODAY + 100, "192.0.2.3", 119..120),
+    ] {
+        change!(storage, tx => tx.add_usage(&rows(at, ip, networks)));
+    }
+    let uses = storage.uses_of_secrets(&["s1"], TODAY).await.unwrap();
+    assert_eq!(uses["s1"].source_ip.as_deref(), Some("192.0.2.2"));
+    let networks = storage.networks_of_client("cl_1").await.unwrap();
+    assert_eq!(networks.len(), 100);
+    let seen = |n: i64, last_seen_at| SeenFrom { network: format!("10.0.{n}.0/24"), last_seen_at };
+    assert_eq!((&networks[0], &networks[99]), (&seen(119, TODAY + 619), &seen(20, TODAY + 20)));
+    assert_eq!(storage.networks_of_client("cl_2").await.unwrap(), []);
+}
+
+async fn failures_are_those_of_clients_and_of_nobody(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let named = |number| match number % 3 {
+        0 => Some("cl_1"),
+        1 => Some("cl_9"),
+        _ => None,
+    };
+    for batch in [0..1_500, 1_500..1_800] {
+        let failures = batch.map(|number| failure(number, named(number))).collect();
+        change!(storage, tx => tx.add_usage(&UsageRows { failures, ..UsageRows::default() }));
+    }
+    let of_client = storage.failures(Some("cl_1"), &Page { count: true, ..page(200, None) }).await.unwrap();
+    assert_eq!((of_client.items.len(), of_client.total, of_client.next_after), (100, Some(100), None));
+    let workspace_id = of_client.items[0].workspace_id.clone();
+    assert!(workspace_id.is_some());
+    assert_eq!(of_client.items[0], Failure { workspace_id, ..failure(1_797, Some("cl_1")) });
+    assert_eq!(of_client.items[99].failure_id, format!("{:08}", 1_797 - 99 * 3));
+    let all = storage.failures(None, &Page { count: true, ..page(2, None) }).await.unwrap();
+    assert_eq!(all.total, Some(1_100));
+    assert_eq!(all.items, [failure(1_799, None), failure(1_798, Some("cl_9"))]);
+    let next = storage.failures(None, &page(1, all.next_after.as_deref())).await.unwrap();
+    assert_eq!(next.items[0].failure_id, format!("{:08}", 1_797));
+    assert_eq!(storage.failures(Some("cl_9"), &page(1, None)).await.unwrap().items, []);
+}
+
+async fn rows_of_what_does_not_exist_are_left_out(engine: Engine) {
+    let (database, storage) = stocked(engine).await;
+    let gone = || "gone".to_owned();
+    let rows = UsageRows {
+        counts: vec![count("gone", TODAY, Outcome::Issued, 1)],
+        secret_uses: vec![SecretUseRow { secret_id: gone(), hour: TODAY, times: 1 }],
+        sources: vec![SourceRow { secret_id: gone(), source_ip: "192.0.2.1".to_owned(), used_at: TODAY }],
+        networks: vec![NetworkRow {
+            client_id: gone(),
+            network: "10.0.0.0/24".to_owned(),
+            last_seen_at: TODAY,
+        }],
+        failures: Vec::new(),
+    };
+    change!(storage, tx => tx.add_usage(&rows));
+    for table in
+        ["client_usage_hours", "client_usage_days", "secret_usage_hours", "secret_sources", "client_networks"]
+    {
+        let rows = database.session().await.number(&format!("SELECT COUNT(*) FROM {table}")).await;
+        assert_eq!(rows, 0, "{table}");
+    }
+}
+
+async fn counts_are_purged_by_hour_and_day(engine: Engine) {
+    let (database, storage) = stocked(engine).await;
+    let counts = (0..10).map(|n| count("cl_1", TODAY + n * 12 * HOUR, Outcome::Issued, 1)).collect();
+    let uses = |n: i64| SecretUseRow { secret_id: "s1".to_owned(), hour: TODAY + n * 12 * HOUR, times: 1 };
+    let secret_uses = (0..10).map(uses).collect();
+    change!(storage, tx => tx.add_usage(&UsageRows { counts, secret_uses, ..UsageRows::default() }));
+    let mut session = database.session().await;
+    for (deleted, hours, days) in [(3, 7, 4), (3, 4, 4), (2, 2, 4), (0, 2, 4)] {
+        // The eight hours before the fifth day, and the first day, in threes.
+        assert_eq!(storage.purge_usage(TODAY + 4 * DAY, TODAY + DAY, 3).await.unwrap(), deleted);
+        assert_eq!(session.number("SELECT COUNT(*) FROM client_usage_hours").await, hours);
+        assert_eq!(session.number("SELECT COUNT(*) FROM secret_usage_hours").await, hours);
+        assert_eq!(session.number("SELECT COUNT(*) FROM client_usage_days").await, days);
+    }
+}
