@@ -107,7 +107,7 @@ enum Verb {
     },
     /// Print a link by which an operator sets up a way to sign in; one they had is replaced when it is used
     ///
-    /// The link serves once, for 24 hours. While there is no operator yet, it makes the first platform administrator.
+    /// The link works once, for 24 hours. While there is no operator yet, it makes the first platform administrator.
     #[command(after_help = "Example:\n  mintmark operators setup-link ann@acme.example")]
     SetupLink {
         /// Their e-mail address or id

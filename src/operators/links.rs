@@ -1,4 +1,4 @@
-//! Setup links: with one an operator sets up a way in without having one. It serves once, for a day, and is the way back in
+//! Setup links: with one an operator sets up a way in without having one. It works once, for a day, and is the way back in
 //! for who has lost all others.
 
 use std::fmt;

@@ -81,7 +81,7 @@ impl Operators {
         Ok(PasswordCheck::Refused)
     }
 
-    /// Checks a code of the authenticator app, after the password. A code serves once.
+    /// Checks a code of the authenticator app, after the password. A code works once.
     ///
     /// # Errors
     /// [`Error::Storage`], [`Error::Crypto`].
@@ -116,7 +116,7 @@ impl Operators {
         Ok(CodeCheck::Refused)
     }
 
-    /// Checks a recovery code in place of one of the authenticator app, after the password. A code serves once.
+    /// Checks a recovery code in place of one of the authenticator app, after the password. A code works once.
     ///
     /// # Errors
     /// [`Error::Storage`].

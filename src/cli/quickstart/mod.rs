@@ -14,7 +14,7 @@ use super::output::Format;
 use super::serve::{Next, Signals, bind};
 use super::{Failure, Global};
 use crate::app::{App, Ending, Listeners};
-use crate::config::Settings;
+use crate::config::{PublicUrl, Settings};
 use crate::model::clock::SystemClock;
 use crate::vault::master::Origin;
 use demo::Demo;
@@ -25,8 +25,8 @@ use steps::Steps;
 ///
 /// It starts the server, creates the workspace `demo` with two products and an API client, requests an access token over
 /// HTTP, verifies the token with the published keys, and prints each step with the command that repeats it; the last one is
-/// a link that opens the console. Then it keeps serving. A second run replaces the secret of the demo client. It refuses to run if server.public_url is not loopback,
-/// because it prints a working secret.
+/// a link that opens the console. Then it keeps serving. A second run replaces the secret of the demo client. It refuses to
+/// run if server.public_url is not loopback, because it prints a working secret.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -47,6 +47,7 @@ impl Quickstart {
         must_be_local(&settings)?;
         // So that a password suffices for a look around.
         settings.console.second_factor_required = false;
+        name_console(&mut settings);
         quiet_log(&settings);
         let signals = Signals::listen()?;
         let app = App::build(settings.clone(), Arc::new(SystemClock)).await?;
@@ -87,6 +88,15 @@ fn must_be_local(settings: &Settings) -> Result<(), Failure> {
         )));
     }
     Ok(())
+}
+
+/// Passkeys are bound to a host name, so the console of the demo is reached by one even if the issuer is an address.
+fn name_console(settings: &mut Settings) {
+    let server = &mut settings.server;
+    let named = PublicUrl::parse(&server.public_url.origin().replace("//127.0.0.1", "//localhost"));
+    if server.management_listen.is_none() {
+        server.management_url = named.ok();
+    }
 }
 
 /// The base URL of `/v1`.

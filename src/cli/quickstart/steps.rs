@@ -128,7 +128,7 @@ The API is described at {issuer}/docs, every command at `{program} --help`.{end}
             format!("Sign in as {email}, as you set it up before; then it shows the client of step 1.")
         } else {
             format!(
-                "The link asks {email} for a passkey or a password, and then shows the client of step 1. It serves once."
+                "The link asks {email} for a passkey or a password, and then shows the client of step 1. It works once."
             )
         }
     }
