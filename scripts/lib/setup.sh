@@ -19,6 +19,9 @@ has_postgres() {
 # has_nginx: Debian installs it in /usr/sbin, which is only on root's PATH.
 has_nginx() { has nginx || [ -x /usr/sbin/nginx ]; }
 
+# has_chromium: where Debian puts it, or where CHROMIUM says.
+has_chromium() { [ -x "${CHROMIUM:-/usr/bin/chromium}" ]; }
+
 # install_missing PART: installs the programs that a part of the tests needs.
 install_missing() {
     local missing=()
@@ -31,6 +34,9 @@ install_missing() {
     fi
     if [ "$1" != rust ] && [ "$1" != readme ]; then
         python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
+    fi
+    if [ "$1" = all ] || [ "$1" = browser ]; then
+        has_chromium || missing+=(chromium)
     fi
     # For the examples of verifying, for forward-auth, and for generated clients.
     if [ "$1" = all ] || [ "$1" = interop ]; then
@@ -79,8 +85,12 @@ apt_install() {
     return "$code"
 }
 
-# has_node: Node.js 20 or newer with npm.
-has_node() { has npm && [ "$(node -p 'parseInt(process.versions.node)' 2>/dev/null || echo 0)" -ge 20 ]; }
+# has_node: Node.js 20.19 or newer with npm.
+has_node() {
+    local version
+    version=$(node -p 'const [major, minor] = process.versions.node.split("."); major * 100 + Number(minor)' 2>/dev/null) || return 1
+    has npm && [ "$version" -ge 2019 ]
+}
 
 # install_python: installs tests/interop/requirements.txt into a virtual environment, unless it has not changed.
 install_python() {
@@ -96,14 +106,14 @@ install_python() {
     echo "$wanted" >"$venv/installed"
 }
 
-# install_node: installs tests/interop/package-lock.json, unless it has not changed.
+# install_node FOLDER: what its package-lock.json names; nothing to do if it has not changed.
 install_node() {
-    local lock=tests/interop/package-lock.json installed=tests/interop/node_modules/installed
+    local lock=$1/package-lock.json installed=$1/node_modules/installed
     node --version
     if cmp -s "$lock" "$installed"; then
         echo 'nothing has changed'
         return
     fi
-    npm --prefix tests/interop ci
+    npm --prefix "$1" ci
     cp "$lock" "$installed"
 }
