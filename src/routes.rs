@@ -159,6 +159,8 @@ fn sign_in_pages(config: &mut ServiceConfig) {
         .service(at("/sign-in/code").get(sign_in::code::get).post(sign_in::code::post).page())
         .service(at("/sign-in/passkey").post(sign_in::passkey::post).page())
         .service(at("/sign-in/passkey/options").post(sign_in::passkey::options).page())
+        .service(at("/sign-in/oidc/{name}").get(sign_in::oidc::start::get).page())
+        .service(at("/sign-in/oidc/{name}/callback").get(sign_in::oidc::callback::get).page())
         .service(at("/sign-in/again").get(sign_in::again::get).post(sign_in::again::post).page())
         .service(at("/sign-in/again/passkey").post(sign_in::again::post_passkey).page())
         .service(at("/sign-in/again/passkey/options").post(sign_in::again::options).page())

@@ -23,6 +23,7 @@ use crate::console;
 use crate::manage::idempotency::Running;
 use crate::model::clock::Clock;
 use crate::oauth;
+use crate::outbound::{Outbound, SystemResolver};
 use crate::routes::{self, Doors};
 use crate::telemetry::health::Readiness;
 use crate::telemetry::http::Telemetry;
@@ -45,6 +46,7 @@ pub struct App {
     readiness: Arc<Readiness>,
     oauth: Arc<oauth::Door>,
     console: Arc<console::Door>,
+    providers: Arc<console::Providers>,
     running: Arc<Running>,
     certificate: Option<Arc<Certificate>>,
 }
@@ -64,6 +66,7 @@ impl App {
         let readiness = Readiness::new(move || readiness::checks(&services));
         Ok(Self {
             oauth: Arc::new(oauth::Door::new(Arc::clone(&core.services), Arc::clone(&metrics), &settings)),
+            providers: Arc::new(providers(&settings)),
             console: Arc::new(console::Door::new(Arc::clone(&core.services), core.random.clone(), &settings)),
             core,
             settings: Arc::new(settings),
@@ -115,8 +118,16 @@ impl App {
             .app_data(Data::from(Arc::clone(&self.readiness)))
             .app_data(Data::from(Arc::clone(&self.oauth)))
             .app_data(Data::from(Arc::clone(&self.console)))
+            .app_data(Data::from(Arc::clone(&self.providers)))
             .app_data(Data::from(Arc::clone(&self.running)))
             .app_data(Data::from(Arc::clone(&self.settings)));
         routes::configure(config, doors, self.settings.server.public_url.path());
     }
+}
+
+/// The providers by which operators sign in, and what requests to them may reach.
+fn providers(settings: &Settings) -> console::Providers {
+    let (allow, plain_http) = (settings.outbound.allow.clone(), settings.server.public_url.is_loopback());
+    let outbound = Outbound::new(allow, plain_http, Arc::new(SystemResolver));
+    console::Providers::new(Arc::new(outbound), &settings.console.oidc)
 }

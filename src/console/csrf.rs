@@ -36,14 +36,19 @@ pub(super) fn token(door: &Door, bound: Bound<'_>) -> String {
     URL_SAFE_NO_PAD.encode(door.services.subkeys().csrf_mac(&bound.parts()))
 }
 
+/// Whether `text` is that token.
+pub(super) fn is_token(door: &Door, bound: Bound<'_>, text: &str) -> bool {
+    let tag = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
+    door.services.subkeys().is_csrf_mac(&bound.parts(), &tag)
+}
+
 /// Refuses a form that another site may have sent, or that was made for somebody else.
 ///
 /// # Errors
 /// 403 that says how to go on.
 pub(super) fn check(door: &Door, request: &HttpRequest, form: &Form, bound: Bound<'_>) -> Result<(), Stop> {
     must_come_from_here(door, request)?;
-    let tag = URL_SAFE_NO_PAD.decode(form.one(FIELD)).unwrap_or_default();
-    if door.services.subkeys().is_csrf_mac(&bound.parts(), &tag) {
+    if is_token(door, bound, form.one(FIELD)) {
         return Ok(());
     }
     tracing::info!("a form without the token of its session was refused");

@@ -26,6 +26,8 @@ pub struct Door {
     pub(super) origin: String,
     /// The issuer, for instructions that name the token endpoint.
     pub(super) issuer: String,
+    /// The names of the OpenID Connect providers.
+    pub(super) providers: Vec<String>,
     /// How long a body may take to arrive.
     pub(super) request_timeout: Duration,
     /// What the end of a token that never expires reads, if it has one.
@@ -47,6 +49,7 @@ impl Door {
             is_secure: origin.starts_with("https:"),
             origin,
             issuer: server.public_url.as_str().to_owned(),
+            providers: settings.console.oidc.iter().map(|provider| provider.name.clone()).collect(),
             request_timeout: server.request_timeout,
             never_reads: (settings.tokens.never_expires_exp == NeverExpiresExp::Far)
                 .then(|| moment::day(FAR_EXP)),

@@ -45,6 +45,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 
 pub use door::Door;
+pub use sign_in::oidc::Providers;
 use stop::Stop;
 
 /// Middleware of `/console`: renders errors as pages, and adds the headers that protect every page.

@@ -14,6 +14,7 @@ use super::door::Door;
 use super::page::{Problem, Shell, has_problem, page, see_other};
 use super::session;
 use super::sign_in::new_way::{missing, problems};
+use super::sign_in::oidc::links::{self, ProviderLink};
 use super::sign_in::totp::{TotpView, secret_for};
 use super::sign_in::webauthn::{Account, registration_options};
 use super::sign_in::{PasskeyButton, begin, host, keep, passkey, why_no_passkeys};
@@ -37,6 +38,7 @@ struct SetupPage<'a> {
     host: &'a str,
     replaces: bool,
     passkey: Option<PasskeyButton>,
+    providers: Vec<ProviderLink>,
     no_passkeys: String,
     totp: Option<TotpView>,
 }
@@ -187,6 +189,7 @@ impl<'a> SetupPage<'a> {
             host: host(door),
             replaces: setup.has_ways_in,
             passkey: PasskeyButton::at(door, &format!("{path}/passkey"), "Set up a passkey"),
+            providers: links::to_set_up(door, token, next),
             no_passkeys: why_no_passkeys(door).unwrap_or_default(),
             totp: totp_secret(visitor, token).map(|secret| TotpView::of(&secret, &setup.email, host(door))),
         }

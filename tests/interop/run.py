@@ -1,4 +1,4 @@
-"""Sets up services and runs a command against them: `run.py clients|examples|forward-auth|generated|openapi sqlite|postgres -- COMMAND …`.
+"""Sets up services and runs a command against them: `run.py clients|examples|forward-auth|generated|openapi|sign-in sqlite|postgres -- COMMAND …`.
 
 MINTMARK_WORLD is the path of a JSON file that describes them: issuers, clients, expected verdicts.
 Everything that was started is stopped, and its data removed, when the command ends. The exit code is the command's.
@@ -115,6 +115,22 @@ def openapi(engine: str, stack: ExitStack) -> dict:
     }
 
 
+def sign_in(engine: str, stack: ExitStack) -> dict:
+    """One service whose operators sign in by a real OpenID Connect provider, once for each algorithm."""
+    script = ROOT / "tests/interop/sign_in/provider.mjs"
+    provider = stack.enter_context(subprocess.Popen(["node", script], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+    stack.callback(provider.kill)
+    issuer = provider.stdout.readline().strip()
+    names = ["rs256", "ps256", "es256", "eddsa"]
+    entry = '{{name = "{0}", client_id = "{0}", issuer = "{1}", client_secret = "a secret with +/%: in it", role_claim = "mintmark_roles"}}'
+    settings = {"CONSOLE__OIDC": "[" + ", ".join(entry.format(name, issuer) for name in names) + "]", "OUTBOUND__ALLOW": "127.0.0.1"}
+    service = stack.enter_context(running(database_urls(engine, stack)("sign_in"), **settings))
+    provider.stdin.write(service.issuer + "\n")
+    provider.stdin.flush()
+    assert provider.stdout.readline().strip() == "ready"
+    return {"issuer": service.issuer, "provider": issuer}
+
+
 @contextmanager
 def still_managing(manager: world.Manager) -> Iterator[world.Manager]:
     """Checks that the management token is still valid at the end: otherwise most replies were 401, and the run tested little."""
@@ -129,7 +145,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mintmark-world-")))
-        facts = {"clients": clients, "examples": clients, "forward-auth": forward_auth, "generated": generated, "openapi": openapi}[setting](engine, stack)
+        facts = {"clients": clients, "examples": clients, "forward-auth": forward_auth, "generated": generated, "openapi": openapi, "sign-in": sign_in}[setting](engine, stack)
         (folder / "world.json").write_text(json.dumps(facts, indent=2))
         environment = {
             **os.environ, "MINTMARK_WORLD": str(folder / "world.json"), "MINTMARK_VERDICTS": str(folder / "verdicts"),

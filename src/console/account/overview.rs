@@ -10,6 +10,7 @@ use super::super::device::device;
 use super::super::moment::{ago, exact};
 use super::super::page::{Shell, page};
 use super::super::session::SignedIn;
+use super::super::sign_in::oidc::links::{self, ProviderLink};
 use super::super::sign_in::why_no_passkeys;
 use super::super::stop::Stop;
 use super::has;
@@ -34,6 +35,7 @@ struct AccountPage<'a> {
     authenticator: String,
     codes: String,
     identities: Vec<IdentityRow>,
+    providers: Vec<ProviderLink>,
     sessions: Vec<SessionRow>,
 }
 
@@ -105,6 +107,7 @@ pub(crate) async fn get(signed_in: SignedIn) -> Result<HttpResponse, Stop> {
                 last_used: used(now, identity.last_used_at),
             })
             .collect(),
+        providers: links::to_link(door, &session.session_id),
         sessions: sessions.into_iter().map(|stored| row(&signed_in, now, stored)).collect(),
     };
     page(StatusCode::OK, &account)

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::super::page::{Problem, Shell, has_problem, page};
 use super::super::session::{self, SignedIn, Submitted};
 use super::super::stop::Stop;
+use super::oidc::links::{self, ProviderLink};
 use super::password::{slowed, too_many};
 use super::webauthn::sign_in_options;
 use super::{PasskeyButton, keep, passkey};
@@ -28,6 +29,7 @@ struct AgainPage<'a> {
     next: &'a str,
     problems: Vec<Problem>,
     passkey: Option<PasskeyButton>,
+    providers: Vec<ProviderLink>,
     email: &'a str,
     has_password: bool,
     needs_code: bool,
@@ -157,6 +159,11 @@ impl<'a> AgainPage<'a> {
                     PasskeyButton::at(&signed_in.door, "/sign-in/again/passkey", "Confirm with a passkey")
                 })
                 .flatten(),
+            providers: if has(Way::Oidc) {
+                links::to_sign_in_again(&signed_in.door, next)
+            } else {
+                Vec::new()
+            },
             email: &operator.email,
             has_password: has(Way::Password),
             needs_code: has(Way::Totp),

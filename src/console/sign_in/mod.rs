@@ -6,7 +6,7 @@ pub(crate) mod again;
 mod begin;
 pub(crate) mod code;
 pub(super) mod new_way;
-mod oidc;
+pub(crate) mod oidc;
 pub(crate) mod out;
 pub(crate) mod passkey;
 pub(crate) mod password;

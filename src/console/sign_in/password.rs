@@ -12,6 +12,7 @@ use super::super::page::{Problem, Shell, has_problem, page, see_other};
 use super::super::session;
 use super::super::stop::Stop;
 use super::super::visitor::{Visitor, VisitorForm};
+use super::oidc::links::{self, ProviderLink};
 use super::step::Step;
 use super::{PasskeyButton, begin, keep};
 use crate::operators::PasswordCheck;
@@ -28,6 +29,7 @@ struct SignInPage<'a> {
     why: Option<&'static str>,
     problems: Vec<Problem>,
     passkey: Option<PasskeyButton>,
+    providers: Vec<ProviderLink>,
     email: &'a str,
 }
 
@@ -97,6 +99,7 @@ impl<'a> SignInPage<'a> {
             why: None,
             problems: Vec::new(),
             passkey: PasskeyButton::at(&visitor.door, "/sign-in/passkey", "Sign in with a passkey"),
+            providers: links::to_sign_in(&visitor.door, next),
             email: "",
         }
     }

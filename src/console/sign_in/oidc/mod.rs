@@ -6,12 +6,20 @@
 //! token are good is decided by pure functions: [`metadata`], [`reply`], [`keys`], [`id_token`]. An account is known by issuer
 //! and subject, never by its address.
 
+mod attempt;
+pub(crate) mod callback;
 mod id_token;
 #[cfg(test)]
 mod id_token_tests;
 mod keys;
+pub(in crate::console) mod links;
 mod metadata;
+mod pages;
+mod provider;
 mod refused;
 mod reply;
 #[cfg(test)]
 mod sample;
+pub(crate) mod start;
+
+pub use provider::Providers;

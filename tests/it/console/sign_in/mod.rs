@@ -2,6 +2,7 @@
 
 mod again;
 mod forms;
+mod oidc;
 mod passkeys;
 mod passwords;
 mod second_factor;

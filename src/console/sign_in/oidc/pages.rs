@@ -1,0 +1,101 @@
+//! What a person reads when a sign-in by a provider does not succeed.
+
+use actix_web::http::StatusCode;
+
+use super::super::super::door::Door;
+use super::super::super::stop::{Stop, sentence};
+use super::provider::Provider;
+use super::refused::Refused;
+
+/// The provider cannot be asked.
+pub(super) fn unusable(door: &Door, provider: &Provider, why: &Refused) -> Stop {
+    let name = &provider.settings.name;
+    tracing::warn!(provider = name, %why, "a provider of operators cannot be used");
+    let page = Stop::new(
+        StatusCode::BAD_GATEWAY,
+        format!("Sign-in with {name} does not work right now"),
+        "Nothing was changed. Try again in a minute, or sign in another way. If it stays so, show this to an administrator of this server.",
+    );
+    another_way(door, page.with_details(vec![sentence(&why.to_string())]))
+}
+
+/// What the provider sent is not good.
+pub(super) fn refused(door: &Door, name: &str, why: &Refused) -> Stop {
+    tracing::warn!(provider = name, %why, "a sign-in by a provider was refused");
+    let page = Stop::forbidden(
+        format!("The answer of {name} was not accepted"),
+        "You are not signed in. Begin again; if it stays so, show this to an administrator of this server.",
+    );
+    another_way(door, page.with_details(vec![sentence(&why.to_string())]))
+}
+
+/// The provider itself refused.
+pub(super) fn provider_refused(door: &Door, name: &str, why: &str) -> Stop {
+    tracing::info!(provider = name, why, "a provider refused a sign-in");
+    let page = Stop::forbidden(
+        format!("{name} did not sign you in"),
+        "You are not signed in. Begin again, or sign in another way.",
+    );
+    another_way(door, page.with_details(vec![format!("{name} says: {why}")]))
+}
+
+/// There is no such attempt: it was used, is too old, or never began.
+pub(super) fn over(door: &Door) -> Stop {
+    let page = Stop::new(
+        StatusCode::BAD_REQUEST,
+        "This sign-in is over",
+        "It was finished already, or took longer than ten minutes. Begin again.",
+    );
+    another_way(door, page)
+}
+
+/// The attempt belongs to another browser or another page.
+pub(super) fn began_elsewhere(door: &Door) -> Stop {
+    tracing::warn!("a sign-in by a provider that began in another browser was refused");
+    let page = Stop::forbidden(
+        "This sign-in began somewhere else",
+        "It can be finished only in the browser in which it began, and only from a page of the console. Nothing was changed. Begin again.",
+    );
+    another_way(door, page)
+}
+
+/// The account does not open anything here. Not said: whether there is an operator of its address, or one that is disabled.
+pub(super) fn no_operator(door: &Door, name: &str) -> Stop {
+    let page = Stop::forbidden(
+        format!("This account at {name} cannot be used here"),
+        "No operator signs in with it. If you can sign in another way, do so and link it under Your account. Else ask a platform administrator for a setup link.",
+    );
+    another_way(door, page)
+}
+
+/// The claims lack something that an administrator of the account can add.
+pub(super) fn lacking(door: &Door, name: &str, lacks: &str) -> Stop {
+    let page = Stop::forbidden(
+        format!("{name} gives you no access here"),
+        "You are not signed in. Show this to an administrator of your account there.",
+    );
+    another_way(door, page.with_details(vec![lacks.to_owned()]))
+}
+
+/// A fresh sign-in by the account of somebody else.
+pub(super) fn somebody_else(door: &Door, name: &str) -> Stop {
+    Stop::forbidden(
+        "That was another account",
+        format!(
+            "Your session goes on. Confirm with the account at {name} that belongs to it, or in another way."
+        ),
+    )
+    .then(door.base.clone(), "Back to the console")
+}
+
+/// The setup link of the attempt opens nothing.
+pub(super) fn link_is_used_up() -> Stop {
+    Stop::gone(
+        "This link does not work any more",
+        "It was used, replaced by a newer one, or is older than 24 hours. If you have set up a way to sign in, use that. Else ask a platform administrator for a new link.",
+    )
+}
+
+fn another_way(door: &Door, page: Stop) -> Stop {
+    page.then(door.href("/sign-in"), "Go to the sign-in")
+}
