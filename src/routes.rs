@@ -38,12 +38,17 @@ pub fn configure(config: &mut ServiceConfig, doors: Doors, issuer_path: &str) {
         config.service(web::scope(issuer_path).configure(|config| endpoints(config, doors)));
     }
     endpoints(config, doors);
-    config.default_service(web::to(no_route));
+    // A browser at the root is led to the console, where this listener serves it.
+    let start = if doors == Doors::Public { "/docs" } else { "/console" };
+    config.default_service(web::to(move |request: HttpRequest| {
+        let reply = no_route(&request, start);
+        async { reply }
+    }));
 }
 
 /// Answers requests without a route: with a hint if there is one, else with 404.
-async fn no_route(request: HttpRequest) -> HttpResponse {
-    oauth::answer_nearby(&request).unwrap_or_else(|| problem::not_found(&request))
+fn no_route(request: &HttpRequest, start: &str) -> HttpResponse {
+    oauth::answer_nearby(request, start).unwrap_or_else(|| problem::not_found(request))
 }
 
 fn endpoints(config: &mut ServiceConfig, doors: Doors) {

@@ -13,7 +13,8 @@ use crate::config::Settings;
 const GUESSES: [&str; 6] = ["/", "/token", "/token/", "/oauth/token", "/oauth/token/", "/oauth2/token/"];
 
 /// The answer to a request that has no route, if it looks for the token endpoint or is at the root.
-pub(crate) fn answer(request: &HttpRequest) -> Option<HttpResponse> {
+/// `start` is where a browser at the root is led.
+pub(crate) fn answer(request: &HttpRequest, start: &str) -> Option<HttpResponse> {
     // `App::configure` registers them.
     let issuer = &request.app_data::<Data<Settings>>()?.server.public_url;
     let (issuer, issuer_path) = (issuer.as_str(), issuer.path());
@@ -29,7 +30,7 @@ pub(crate) fn answer(request: &HttpRequest) -> Option<HttpResponse> {
         Method::POST if GUESSES.contains(&path) => Some(not_here(issuer)),
         Method::GET | Method::HEAD if path == "/" => {
             let mut response = HttpResponse::build(StatusCode::SEE_OTHER);
-            Some(response.insert_header((header::LOCATION, format!("{prefix}/docs"))).finish())
+            Some(response.insert_header((header::LOCATION, format!("{prefix}{start}"))).finish())
         }
         _ => None,
     }

@@ -74,6 +74,8 @@ struct Row {
     last_token_exact: String,
     expires: String,
     ends: String,
+    /// Refused requests in the last 24 hours.
+    refusals: i64,
 }
 
 /// `GET /console/workspaces/{w}/api-clients`
@@ -100,8 +102,16 @@ pub(crate) async fn get(
         .clients(&inside.reader, Some(&inside.workspace.workspace_id), &filter, sort, &page)
         .await?;
     let now = services.clock().now();
-    let rows: Vec<Row> =
-        found.items.iter().map(|record| row(&signed_in, &inside, record, &names, now)).collect();
+    let ids: Vec<&str> = found.items.iter().map(|record| record.client.client_id.as_str()).collect();
+    let refused = services.usage.refusals_in_24_hours(&inside.reader, &ids).await?;
+    let rows: Vec<Row> = found
+        .items
+        .iter()
+        .map(|record| Row {
+            refusals: refused.get(&record.client.client_id).copied().unwrap_or_default(),
+            ..row(&signed_in, &inside, record, &names, now)
+        })
+        .collect();
     let next_href = found.next_after.map(|after| {
         let after = cursor::seal(&signed_in, &list, &after);
         query_of(&here, &asked, &[("after", &after)])
@@ -160,6 +170,7 @@ fn columns(here: &str, asked: &Asked) -> Vec<Column> {
         ("Products", ""),
         ("Last token", "-last_token"),
         ("Tokens expire", "ends"),
+        ("Refused in 24 h", ""),
     ]
     .map(|(name, first)| {
         let plain = first.trim_start_matches('-');
@@ -222,6 +233,7 @@ fn row(
         products: products::shown(&client.products, names),
         last_token: record.last_used_at.map_or_else(|| "Never".to_owned(), |at| moment::ago(now, at)),
         last_token_exact: record.last_used_at.map(moment::exact).unwrap_or_default(),
+        refusals: 0,
         expires: status::expiry(client.token_expiry),
         ends: client
             .expires_at

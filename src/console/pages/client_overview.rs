@@ -17,6 +17,7 @@ use crate::console::stop::Stop;
 use crate::console::{moment, notice, products, reveal_flow};
 use crate::model::client::{ApiClient, ClientRecord};
 use crate::model::clock::UnixSeconds;
+use crate::model::page::Page;
 
 /// The query of the page.
 #[derive(Debug, Default, Deserialize)]
@@ -95,7 +96,7 @@ pub(crate) async fn get(
         facts: facts(client, now),
         stats: stats(&record, length, now),
         can_manage: inside.can_manage,
-        live: live(&record, now),
+        live: live(&signed_in, &inside, &record).await?,
         guides: guides::all(&values, ""),
         verdict: checks::verdict(&checks),
         checks,
@@ -124,8 +125,8 @@ pub(crate) async fn test(sent: Submitted, path: Path<String>) -> Result<HttpResp
 
 /// `GET /console/api-clients/{id}/first-call`: the line that a page asks for again while it waits.
 pub(crate) async fn first_call(signed_in: SignedIn, path: Path<String>) -> Result<HttpResponse, Stop> {
-    let OfClient { record, .. } = signed_in.client(&path).await?;
-    let Live { text, tone, is_done } = live(&record, signed_in.door.services.clock().now());
+    let OfClient { record, inside } = signed_in.client(&path).await?;
+    let Live { text, tone, is_done } = live(&signed_in, &inside, &record).await?;
     Ok(HttpResponse::Ok().json(json!({"text": text, "tone": tone, "done": is_done})))
 }
 
@@ -156,21 +157,43 @@ async fn kept_checks(signed_in: &SignedIn, inside: &Inside, nonce: &str) -> Resu
     Ok(kept.and_then(|kept| serde_json::from_slice(&kept).ok()).unwrap_or_default())
 }
 
-/// Whether a client has called.
-pub(super) fn live(record: &ClientRecord, now: UnixSeconds) -> Live {
-    match record.last_used_at {
-        None => Live { text: "Waiting for the first call".to_owned(), tone: "", is_done: false },
-        Some(at) => Live {
+/// Whether a client has called, or why it was refused.
+pub(super) async fn live(signed_in: &SignedIn, inside: &Inside, record: &ClientRecord) -> Result<Live, Stop> {
+    let services = &signed_in.door.services;
+    let now = services.clock().now();
+    let last_failure = Page::first(1);
+    let failures = services.usage.failures(&inside.reader, &record.client.client_id, &last_failure).await?;
+    let refused =
+        failures.items.first().filter(|failure| record.last_used_at.is_none_or(|used| failure.at > used));
+    let from = |ip: Option<&str>| ip.map(|ip| format!(" from {ip}")).unwrap_or_default();
+    Ok(match (refused, record.last_used_at) {
+        (Some(failure), _) => Live {
             text: format!(
-                "{} called at {} ({})",
-                record.client.label,
-                moment::clock(at),
-                moment::ago(now, at)
+                "Refused at {}{} ({}). {}",
+                moment::clock(failure.at),
+                from(failure.source_ip.as_deref()),
+                moment::ago(now, failure.at),
+                failure.message()
             ),
-            tone: "ok",
-            is_done: true,
+            tone: "bad",
+            is_done: false,
         },
-    }
+        (None, None) => Live { text: "Waiting for the first call".to_owned(), tone: "", is_done: false },
+        (None, Some(at)) => {
+            let ip = record.last_used_from();
+            Live {
+                text: format!(
+                    "{} called at {}{} ({})",
+                    record.client.label,
+                    moment::clock(at),
+                    from(ip),
+                    moment::ago(now, at)
+                ),
+                tone: "ok",
+                is_done: true,
+            }
+        }
+    })
 }
 
 /// The address of a client.

@@ -266,7 +266,7 @@ async fn secret_page(
         length: services.issuer.token_length(&inside.reader, &client_id).await?,
         shown_until: moment::clock(until),
         live_href: format!("{client_href}/first-call"),
-        live: super::client_overview::live(&record, services.clock().now()),
+        live: super::client_overview::live(signed_in, &inside, &record).await?,
         verdict: checks::verdict(&checks),
         checks,
         pastes: once.pastes,

@@ -12,6 +12,7 @@ on_both_engines!(
     tokens_are_listed_and_revoked,
     states_have_reasons,
     a_client_that_does_not_exist,
+    refusals_are_seen_with_their_reason,
 );
 
 async fn the_test_panel_says_what_the_erp_would_get(engine: Engine) {
@@ -173,4 +174,28 @@ async fn a_client_that_does_not_exist(engine: Engine) {
             assert!(page.status == 404, "{path}: {}", page.status);
         }
     }
+}
+
+async fn refusals_are_seen_with_their_reason(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    furnish(&app).await;
+    let browser = app.platform_admin().await;
+    let shown = create(&browser, "SAP").await;
+    let secret = shown.by_id("secret");
+    let client = Credentials { client_id: shown.by_id("client-id"), client_secret: format!("{secret} ") };
+    assert_eq!(app.token(&client, &[]).await.status(), 401);
+    let waiting = browser.get(&shown.path).await.must_be(200);
+    assert!(waiting.says("Refused at 14:13 from 127.0.0.1"), "{}", waiting.text());
+    let live = browser.get(&format!("{}/first-call", client_of(&shown))).await.must_be(200);
+    assert!(live.html.contains("white space") && live.html.contains("\"done\":false"), "{}", live.html);
+    let list = browser.get("/console/workspaces/acme/api-clients").await.must_be(200);
+    assert!(
+        list.says("Refused in 24 h") && list.html.contains("<span class=\"badge bad\">1</span>"),
+        "{}",
+        list.html
+    );
+    app.clock.advance(60);
+    app.access_token(&Credentials { client_secret: secret, ..client }, &[]).await;
+    let live = browser.get(&format!("{}/first-call", client_of(&shown))).await.must_be(200);
+    assert!(live.html.contains("SAP called at 14:14 from 127.0.0.1"), "{}", live.html);
 }

@@ -252,7 +252,10 @@ async fn lists_are_searched_filtered_sorted_and_cut(engine: Engine) {
 }
 
 async fn without_a_session_every_page_leads_to_sign_in(engine: Engine) {
+    let apart = TestApp::start_with(engine, "server.management_listen = \"127.0.0.1:0\"").await;
+    assert_eq!(apart.get("/").await.headers()["location"], "/docs");
     let app = TestApp::start(engine).await;
+    assert_eq!(app.get("/").await.headers()["location"], "/console");
     // Who is not signed in is led to sign-in, with the way back.
     let browser = Browser::new(&app);
     let page = browser.get("/console/workspaces/acme/api-clients?label=a").await;

@@ -73,8 +73,11 @@ async fn near_the_token_endpoint_it_is_named(engine: Engine) {
                 let reply = app.request(method, &format!("{prefix}/")).send().await.unwrap();
                 assert_eq!(reply.status(), 303);
                 let location = reply.headers()["location"].to_str().unwrap().to_owned();
-                assert_eq!(location, format!("{prefix}/docs"));
-                assert_eq!(app.get(&location).await.status(), 200);
+                assert_eq!(location, format!("{prefix}/console"));
+                let sign_in = app.get(&location).await;
+                assert_eq!(sign_in.status(), 303);
+                let sign_in = sign_in.headers()["location"].to_str().unwrap().to_owned();
+                assert_eq!(app.get(&sign_in).await.status(), 200);
             }
         }
         app.stop().await;
