@@ -1,6 +1,6 @@
 //! The ids of tokens (`jti`): 128 random bits in base64url.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Mutex, PoisonError};
 
@@ -27,21 +27,49 @@ impl Jti {
     }
 }
 
-/// How many ids the pool has at most (about 1 MB).
-const POOL_MAX: usize = 32_768;
+/// How many ids the pool has at most (about 4 MB).
+const POOL_MAX: usize = 131_072;
 
 /// Ids for recorded tokens. They are random, but used in ascending order.
 ///
 /// With ids in random order, each row changes another page of the index, and writing these pages was more than half of
-/// the time of a commit. So ids are generated ahead into a pool, and the next one is always the smallest that is greater
-/// than the last; after the greatest it begins again with the smallest. The rows of one commit then share few pages.
+/// the time of a commit. So ids are generated ahead into a pool, and the next one is always one that is greater than the
+/// last; after the greatest it begins again with the smallest. The rows of one commit then share few pages.
 #[derive(Debug, Default)]
 pub(super) struct RecordedIds(Mutex<Pool>);
 
+/// How ids that are sorted together begin.
+type Prefix = [u8; 2];
+
 #[derive(Debug, Default)]
 struct Pool {
-    ids: BTreeSet<Jti>,
-    last: Option<Jti>,
+    /// In parts, each of which is sorted when its turn comes.
+    parts: BTreeMap<Prefix, Vec<Jti>>,
+    /// The part whose turn it is, the greatest id first. What is added meanwhile waits for the next turn.
+    current: Vec<Jti>,
+    prefix: Option<Prefix>,
+    len: usize,
+}
+
+impl Pool {
+    fn add(&mut self, jti: Jti) {
+        let [first, second, ..] = jti.0;
+        self.parts.entry([first, second]).or_default().push(jti);
+        self.len += 1;
+    }
+
+    fn take(&mut self) -> Option<Jti> {
+        if self.current.is_empty() {
+            let after = self.prefix.map_or(Bound::Unbounded, Bound::Excluded);
+            let next =
+                self.parts.range((after, Bound::Unbounded)).next().or_else(|| self.parts.first_key_value());
+            self.prefix = next.map(|(prefix, _)| *prefix);
+            self.current = self.parts.remove(&self.prefix?)?;
+            self.current.sort_unstable_by(|a, b| b.cmp(a));
+        }
+        self.len -= 1;
+        self.current.pop()
+    }
 }
 
 impl RecordedIds {
@@ -49,21 +77,19 @@ impl RecordedIds {
     /// that issues few tokens stays small.
     pub(super) fn next(&self, random: &Random) -> Result<Jti, RandomUnavailable> {
         let mut pool = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        pool.ids.insert(Jti::generate(random)?);
-        if pool.ids.len() < POOL_MAX {
-            pool.ids.insert(Jti::generate(random)?);
+        pool.add(Jti::generate(random)?);
+        if pool.len < POOL_MAX {
+            pool.add(Jti::generate(random)?);
         }
-        let from = pool.last.map_or(Bound::Unbounded, Bound::Excluded);
-        let above = pool.ids.range((from, Bound::Unbounded)).next();
-        let Some(next) = above.or_else(|| pool.ids.first()).copied() else { return Jti::generate(random) };
-        pool.ids.remove(&next);
-        pool.last = Some(next);
-        Ok(next)
+        // It was just filled.
+        pool.take().map_or_else(|| Jti::generate(random), Ok)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::model::ids::is_jti;
 
@@ -84,6 +110,6 @@ mod tests {
         for _ in 0..POOL_MAX + 1_000 {
             ids.next(&random).unwrap();
         }
-        assert_eq!(ids.0.lock().unwrap().ids.len(), POOL_MAX - 1);
+        assert_eq!(ids.0.lock().unwrap().len, POOL_MAX - 1);
     }
 }

@@ -93,9 +93,7 @@ impl Tokens {
                 tokens.iter().map(|_| Err(Error::SharedTransaction(error.to_string()))).collect::<Vec<_>>()
             }
         };
-        for (pending, outcome) in tokens.into_iter().zip(outcomes) {
-            self.answer(pending, outcome);
-        }
+        self.answer(tokens.into_iter().zip(outcomes).collect());
     }
 
     /// Records those that are allowed, one by one in one transaction, which also says why the others are not.

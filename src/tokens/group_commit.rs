@@ -4,9 +4,10 @@
 //! single token does not wait. No token is returned before its group is durable. A group does not wait for locked rows: tokens
 //! that it could not record are recorded separately ([`super::by_client`]).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread::{self, ThreadId};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,13 +21,40 @@ use crate::storage::{IssueCheck, IssueGuard, Revoked, Tx};
 /// The most tokens that share a commit, so that those behind them do not wait too long.
 pub(super) const GROUP_MAX: usize = 256;
 
+/// How often others that can run now are let go first before a group is recorded, while that makes the group grow.
+const GATHERINGS: u32 = 3;
+
 /// A token that waits to be recorded, and where its outcome is sent.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) token: RecordedToken,
     pub(super) active_tokens: ActiveTokens,
     pub(super) guard: IssueGuard,
-    outcome: oneshot::Sender<Result<IssueCheck, Error>>,
+    outcome: oneshot::Sender<Answer>,
+    /// The thread that serves the request.
+    thread: ThreadId,
+}
+
+/// What became of a token, for its request.
+#[derive(Debug)]
+struct Answer {
+    outcome: Result<IssueCheck, Error>,
+    others: Others,
+}
+
+/// What became of other tokens whose requests are served by the same thread. To wake a thread is a system call, so only
+/// one of its requests is woken for all of them, and wakes the others where it costs little: when this is dropped, which
+/// also happens if that request was cancelled.
+#[derive(Debug, Default)]
+struct Others(Vec<(oneshot::Sender<Answer>, Result<IssueCheck, Error>)>);
+
+impl Drop for Others {
+    fn drop(&mut self) {
+        for (request, outcome) in self.0.drain(..) {
+            // It may have been cancelled; its token is recorded all the same.
+            drop(request.send(Answer { outcome, others: Self::default() }));
+        }
+    }
 }
 
 impl Pending {
@@ -81,10 +109,15 @@ impl Tokens {
         guard: IssueGuard,
     ) -> Result<IssueCheck, Error> {
         let (outcome, recorded) = oneshot::channel();
-        match self.recorder.queue(Pending { token, active_tokens, guard, outcome }) {
-            Ok(()) => recorded
-                .await
-                .map_err(|_| Error::SharedTransaction("the service is shutting down".to_owned()))?,
+        let thread = thread::current().id();
+        match self.recorder.queue(Pending { token, active_tokens, guard, outcome, thread }) {
+            Ok(()) => {
+                let answer = recorded.await;
+                let stopping = |_| Error::SharedTransaction("the service is shutting down".to_owned());
+                let Answer { outcome, others } = answer.map_err(stopping)?;
+                drop(others);
+                outcome
+            }
             // No groups: at the command line, and when the service is shutting down. Boxed, so that the usual future is
             // small.
             Err(alone) => Box::pin(self.record_alone(&alone.token, alone.active_tokens, &alone.guard)).await,
@@ -103,22 +136,30 @@ impl Tokens {
             while queue.recv_many(&mut group, GROUP_MAX).await > 0 {
                 // With few cores, let other requests run first, so that their tokens still join this group: each group
                 // has a fixed cost.
-                std::thread::yield_now();
-                while group.len() < GROUP_MAX
-                    && let Ok(pending) = queue.try_recv()
-                {
-                    group.push(pending);
+                for _ in 0..GATHERINGS {
+                    std::thread::yield_now();
+                    let before = group.len();
+                    while group.len() < GROUP_MAX
+                        && let Ok(pending) = queue.try_recv()
+                    {
+                        group.push(pending);
+                    }
+                    if group.len() == before {
+                        break;
+                    }
                 }
                 // The tokens of one client stay in the order of their requests.
                 group.sort_by(|a, b| a.token.client_id.cmp(&b.token.client_id));
                 let outcomes = self.record_group(&group).await;
+                let mut done = Vec::with_capacity(group.len());
                 for (pending, outcome) in group.drain(..).zip(outcomes) {
                     match outcome {
-                        Some(outcome) => self.answer(pending, outcome),
+                        Some(outcome) => done.push((pending, outcome)),
                         // Received until this sender is dropped.
                         None => drop(aside.send(pending)),
                     }
                 }
+                self.answer(done);
             }
         };
         tokio::join!(groups, self.record_by_client(set_aside));
@@ -185,10 +226,20 @@ impl Tokens {
         Ok(ended)
     }
 
-    /// Reports the outcome of a token. Its request may have been cancelled; the token is recorded anyway.
-    pub(super) fn answer(&self, pending: Pending, outcome: Result<IssueCheck, Error>) {
-        drop(pending.outcome.send(outcome));
-        self.recorder.waiting.fetch_sub(1, Ordering::Relaxed);
+    /// Reports the outcomes of tokens.
+    pub(super) fn answer(&self, tokens: Vec<(Pending, Result<IssueCheck, Error>)>) {
+        let count = u64::try_from(tokens.len()).unwrap_or_default();
+        let mut by_thread: HashMap<ThreadId, Others> = HashMap::new();
+        for (Pending { outcome: request, thread, .. }, outcome) in tokens {
+            by_thread.entry(thread).or_default().0.push((request, outcome));
+        }
+        self.recorder.waiting.fetch_sub(count, Ordering::Relaxed);
+        for (_, mut others) in by_thread {
+            if let Some((request, outcome)) = others.0.pop() {
+                // Cancelled if it is not received; then the others are answered from here.
+                drop(request.send(Answer { outcome, others }));
+            }
+        }
     }
 
     pub(super) fn count_commit(&self, recorded: usize) {
@@ -212,5 +263,44 @@ impl Tokens {
     pub fn recorded_tokens_and_commits(&self) -> (u64, u64) {
         let recorder = &self.recorder;
         (recorder.tokens.load(Ordering::Relaxed), recorder.commits.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What happens to the request that is woken for the others.
+    enum First {
+        Receives,
+        IsCancelledBefore,
+        IsCancelledAfter,
+    }
+
+    #[test]
+    fn a_cancelled_request_does_not_keep_the_outcomes_of_others() {
+        for what in [First::Receives, First::IsCancelledBefore, First::IsCancelledAfter] {
+            let (first, mut received) = oneshot::channel();
+            let (requests, outcomes): (Vec<_>, Vec<_>) = (0..3).map(|_| oneshot::channel()).unzip();
+            let others = Others(requests.into_iter().map(|to| (to, Ok(IssueCheck::Allowed))).collect());
+            let answer = Answer { outcome: Ok(IssueCheck::Allowed), others };
+            match what {
+                First::Receives => {
+                    first.send(answer).unwrap();
+                    drop(received.try_recv().unwrap().others);
+                }
+                First::IsCancelledBefore => {
+                    drop(received);
+                    drop(first.send(answer));
+                }
+                First::IsCancelledAfter => {
+                    first.send(answer).unwrap();
+                    drop(received);
+                }
+            }
+            for mut outcome in outcomes {
+                assert!(matches!(outcome.try_recv().unwrap().outcome, Ok(IssueCheck::Allowed)));
+            }
+        }
     }
 }

@@ -28,8 +28,8 @@ struct LeasedSlots {
 /// Slots for recorded tokens that this process has leased and not used yet.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
-    /// By key for never-expiring tokens; `None` for those that expire.
-    by_key: Mutex<HashMap<Option<Box<str>>, LeasedSlots>>,
+    /// By key for never-expiring tokens; of no key (an empty text) for those that expire.
+    by_key: Mutex<HashMap<Box<str>, LeasedSlots>>,
     /// Locked by the request that leases more.
     leasing: tokio::sync::Mutex<()>,
 }
@@ -37,14 +37,14 @@ pub(super) struct Leases {
 impl Leases {
     fn take(&self, kind: ListKind<'_>, now: UnixSeconds) -> Option<Slot> {
         let mut by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
-        let one = by_key.get_mut(&kind.kid().map(Box::from))?;
+        let one = by_key.get_mut(kind.kid().unwrap_or_default())?;
         if one.until <= now { None } else { one.lease.next() }
     }
 
     /// How many to lease next: twice as many as before if those were used up in time, else the initial number.
     fn wanted(&self, kind: ListKind<'_>, now: UnixSeconds) -> u32 {
         let by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
-        let used_up = by_key.get(&kind.kid().map(Box::from)).filter(|one| one.until > now);
+        let used_up = by_key.get(kind.kid().unwrap_or_default()).filter(|one| one.until > now);
         used_up.map_or(LEASED_AT_FIRST, |one| one.count.saturating_mul(2).min(LEASED_AT_MOST))
     }
 
@@ -53,7 +53,7 @@ impl Leases {
         // Leases of deleted keys are dropped when their time is over.
         by_key.retain(|_, one| one.until > now);
         let until = now + LEASE_SECONDS;
-        by_key.insert(kind.kid().map(Box::from), LeasedSlots { lease, count, until });
+        by_key.insert(kind.kid().unwrap_or_default().into(), LeasedSlots { lease, count, until });
     }
 }
 

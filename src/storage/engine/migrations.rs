@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnection, PgPool};
-use sqlx::{Connection as _, SqlStr};
+use sqlx::{Connection as _, SqlStr, SqlitePool};
 
 use super::{Db, limits, within_limit};
 use crate::storage::StorageError;
@@ -37,6 +37,7 @@ migrations! {
     10, "operators", "0010_operators.sql";
     11, "usage", "0011_usage.sql";
     12, "reveals", "0012_reveals.sql";
+    15, "bounded work", "0015_bounded_work.sql";
 }
 
 /// The schema of a database compared with that of this program.
@@ -83,10 +84,18 @@ async fn migrate_postgres(pool: &PgPool) -> Result<(), MigrateError> {
     outcome
 }
 
+/// On the one connection that writes. The index of a big table is sorted in a file and not in memory.
+async fn migrate_sqlite(write: &SqlitePool) -> Result<(), MigrateError> {
+    sqlx::query("PRAGMA temp_store = FILE").execute(write).await?;
+    SQLITE.run(write).await?;
+    sqlx::query("PRAGMA temp_store = MEMORY").execute(write).await?;
+    Ok(())
+}
+
 impl Db {
     pub(super) async fn migrate(&self) -> Result<(), StorageError> {
         match self {
-            Self::Sqlite { write, .. } => SQLITE.run(write).await,
+            Self::Sqlite { write, .. } => migrate_sqlite(write).await,
             Self::Postgres(pool) => migrate_postgres(pool).await,
         }
         .map_err(|error| match error {

@@ -1,14 +1,17 @@
 //! Many recorded tokens in one statement: what a statement costs is mostly the way to the database and back, so tokens
-//! that are recorded together go there together.
+//! that are recorded together go there together. Tokens that differ only by id and slot, as a client gets them that requests
+//! many at once, are written as one item with a list of these, which is checked once.
 
 use std::collections::HashSet;
+
+use serde::Serialize;
 
 use crate::model::token::RecordedToken;
 use crate::storage::engine::{DbTx, within_limit};
 use crate::storage::{IssueGuard, StorageError, Tx};
 
-// What must still be true of the client `c`, its workspace `w`, its secret `s` and the key `k` for the token `t`, which
-// is an array.
+// What must still be true of the client `c`, its workspace `w`, its secret `s` and the key `k` for the tokens of the item
+// `t`, an array as `Item` writes it.
 macro_rules! still_true {
     () => {
         "c.client_id = t.value ->> 1 AND c.generation = CAST(t.value ->> 2 AS BIGINT) AND c.disabled_at IS NULL
@@ -23,9 +26,9 @@ macro_rules! record_group {
         concat!(
             "INSERT INTO access_tokens (jti, client_id, workspace_id, kid, generation, scope, products, issued_at,
                 expires_at, issued_by, status_list, status_idx)
-            SELECT t.value ->> 0, c.client_id, c.workspace_id, t.value ->> 3, c.generation, t.value ->> 6,
+            SELECT i.value ->> 0, c.client_id, c.workspace_id, t.value ->> 3, c.generation, t.value ->> 6,
                 t.value ->> 7, CAST(t.value ->> 8 AS BIGINT), CAST(t.value ->> 9 AS BIGINT), t.value ->> 10,
-                CAST(t.value ->> 11 AS BIGINT), CAST(t.value ->> 12 AS BIGINT) ",
+                CAST(t.value ->> 11 AS BIGINT), CAST(i.value ->> 1 AS BIGINT) ",
             $($from),*
         )
     };
@@ -40,6 +43,7 @@ const RECORD_GROUP_SQLITE: &str = record_group!(
         CROSS JOIN workspaces w ON w.workspace_id = c.workspace_id
         CROSS JOIN signing_keys k ON k.kid = t.value ->> 3
         CROSS JOIN client_secrets s ON s.secret_id = t.value ->> 5 AND s.client_id = c.client_id
+        CROSS JOIN jsonb_each(t.value, '$[0]') i
     WHERE ",
     still_true!()
 );
@@ -55,7 +59,7 @@ macro_rules! record_group_on_postgres {
                 WHERE ",
             still_true!(),
             $locks,
-            ") c"
+            ") c CROSS JOIN LATERAL jsonb_array_elements(t.value -> 0) i"
         )
     };
 }
@@ -69,12 +73,76 @@ const RECORD_GROUP_ALONE_POSTGRES: &str = record_group_on_postgres!(
 // to thread, and nearly always it would be all of them.
 macro_rules! recorded_of_group {
     ($from:literal) => {
-        concat!("SELECT jti FROM access_tokens WHERE jti IN (SELECT t.value ->> 0 FROM ", $from, " t)")
+        concat!("SELECT jti FROM access_tokens WHERE jti IN (SELECT i.value ->> 0 FROM ", $from, " i)")
     };
 }
 
-const RECORDED_OF_GROUP_SQLITE: &str = recorded_of_group!("jsonb_each($1)");
-const RECORDED_OF_GROUP_POSTGRES: &str = recorded_of_group!("jsonb_array_elements(CAST($1 AS JSONB))");
+const RECORDED_OF_GROUP_SQLITE: &str =
+    recorded_of_group!("jsonb_each($1) t CROSS JOIN jsonb_each(t.value, '$[0]')");
+const RECORDED_OF_GROUP_POSTGRES: &str = recorded_of_group!(
+    "jsonb_array_elements(CAST($1 AS JSONB)) t CROSS JOIN LATERAL jsonb_array_elements(t.value -> 0)"
+);
+
+/// Tokens that differ only by their ids and the indexes of their slots.
+struct Item<'a> {
+    tokens: Vec<(&'a str, Option<u32>)>,
+    common: Common<'a>,
+}
+
+#[derive(PartialEq, Eq)]
+struct Common<'a> {
+    client_id: &'a str,
+    generation: i64,
+    kid: &'a str,
+    now: i64,
+    secret_id: Option<&'a str>,
+    scope: &'a str,
+    products: &'a str,
+    issued_at: i64,
+    expires_at: Option<i64>,
+    issued_by: &'a str,
+    list: Option<i64>,
+}
+
+impl<'a> Common<'a> {
+    fn of(token: &'a RecordedToken, guard: &'a IssueGuard) -> Self {
+        Self {
+            client_id: &token.client_id,
+            generation: token.generation,
+            kid: &token.kid,
+            now: guard.now,
+            secret_id: guard.secret_id(),
+            scope: &token.scope,
+            products: &token.products,
+            issued_at: token.issued_at,
+            expires_at: token.expires_at,
+            issued_by: &token.issued_by,
+            list: token.slot.map(|slot| slot.list),
+        }
+    }
+}
+
+impl Item<'_> {
+    /// As the statements read it: by place.
+    fn in_columns(&self) -> impl Serialize {
+        let Common { client_id, generation, kid, now, secret_id, scope, products, .. } = &self.common;
+        let Common { issued_at, expires_at, issued_by, list, .. } = &self.common;
+        (
+            &self.tokens,
+            client_id,
+            generation,
+            kid,
+            now,
+            secret_id,
+            scope,
+            products,
+            issued_at,
+            expires_at,
+            issued_by,
+            list,
+        )
+    }
+}
 
 impl Tx {
     /// Adds tokens that their clients requested with a secret, as [`Tx::record_token`] does for one, in this order. With
@@ -90,26 +158,16 @@ impl Tx {
         if tokens.is_empty() {
             return Ok(HashSet::new());
         }
-        let group: Vec<_> = tokens
-            .iter()
-            .map(|(token, guard)| {
-                (
-                    &token.jti,
-                    &token.client_id,
-                    token.generation,
-                    &token.kid,
-                    guard.now,
-                    guard.secret_id(),
-                    &token.scope,
-                    &token.products,
-                    token.issued_at,
-                    token.expires_at,
-                    &token.issued_by,
-                    token.slot.map(|slot| slot.list),
-                    token.slot.map(|slot| slot.idx),
-                )
-            })
-            .collect();
+        let mut items: Vec<Item<'_>> = Vec::new();
+        for (token, guard) in tokens {
+            let own = (token.jti.as_str(), token.slot.map(|slot| slot.idx));
+            let common = Common::of(token, guard);
+            match items.last_mut().filter(|last| last.common == common) {
+                Some(last) => last.tokens.push(own),
+                None => items.push(Item { tokens: vec![own], common }),
+            }
+        }
+        let group: Vec<_> = items.iter().map(Item::in_columns).collect();
         let group = serde_json::to_string(&group).map_err(|error| sqlx::Error::Encode(error.into()))?;
         let added = match &mut self.db {
             DbTx::Sqlite(tx) => {

@@ -69,6 +69,11 @@ const APPLIED: [(&str, &str, &str); 11] = [
         "a46d90cd007e777698600822b1b7c1471563392b3940890b48c330bac2776415",
         "2a1c8a57a4ca5d6fa2f7036bc21a31d75ffcfb91c0bee8acd7b9f925b3d64cfd",
     ),
+    (
+        "0015_bounded_work.sql",
+        "1485f312dfa6d5c83218c579fb3653f63c00bd0250257128bf1b18304a90d920",
+        "5bfe132e7f50014d2ab3c21b3a1e408f6025f7cf9db2bb19162a4c79c60f6790",
+    ),
 ];
 
 fn migrations(engine: &str) -> BTreeMap<String, String> {
