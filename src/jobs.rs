@@ -128,6 +128,9 @@ pub async fn housekeeping_once(services: &Services) {
     if let Err(error) = unless_the_clock_is_doubtful(services.signing.advance_signing_keys().await) {
         tracing::error!(failure = error.kind(), %error, "signing keys could not be rotated; trying again");
     }
+    if let Err(error) = services.signing.finish_revocations().await {
+        tracing::error!(failure = error.kind(), %error, "what a deleted signing key signed is not all revoked; trying again");
+    }
     if let Err(error) = services.tokens.finish_suspensions().await {
         tracing::warn!(%error, "a workspace could not be suspended or resumed to its end; trying again");
     }

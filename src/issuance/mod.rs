@@ -300,6 +300,8 @@ impl Issuer {
 
     fn must_record(&self, client: &Credentials, lifetime: Lifetime, now: UnixSeconds) -> bool {
         client.active_tokens != ActiveTokens::Many
+            // A stateless token would end when the generation of its client does.
+            || self.ring.is_revoking()
             || match lifetime {
                 Lifetime::Until(end) => end - now > self.policy.record_above_seconds,
                 Lifetime::Never => true,

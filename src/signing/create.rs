@@ -47,10 +47,13 @@ impl NewSigningKey {
         Self { parse_errors, ..new }
     }
 
-    /// Generates or parses the key.
-    fn make(&self) -> Result<(UseFor, NewKey), Error> {
+    /// Generates or parses the key; one that is generated without naming its algorithm is of `default`.
+    fn make(&self, default: Alg) -> Result<(UseFor, NewKey), Error> {
         let mut errors = self.parse_errors.clone();
-        let alg: Option<Alg> = self.alg.value().and_then(|name| name.parse().ok());
+        let alg = match &self.alg {
+            Member::Absent | Member::Null if self.private_key_pem.value().is_none() => Some(default),
+            alg => alg.value().and_then(|name| name.parse().ok()),
+        };
         if alg.is_none() {
             errors.add("/alg", "must be ES256, EdDSA, RS256 or PS256");
         }
@@ -102,7 +105,7 @@ impl Signing {
         caller.must_manage_platform("signing keys")?;
         self.ledger.clock_must_be_trusted()?;
         // Generating or parsing a key takes the processor, so it is done before the transaction begins.
-        let (use_for, made) = new.make()?;
+        let (use_for, made) = new.make(self.kernel.policy.signing_alg)?;
         let mut tx = self.kernel.storage.begin().await?;
         let now = self.kernel.clock.now();
         self.take_due_steps(&mut tx, now).await?;

@@ -22,6 +22,17 @@ use crate::model::reach::Reach;
 use crate::model::token::STATELESS_LIFETIME_MAX;
 use crate::storage::{Change, Tx};
 
+/// What becomes of the tokens that a deleted key signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tokens {
+    /// There must be none.
+    None,
+    /// They are revoked in the same transaction.
+    Revoked,
+    /// They are revoked after it, in steps.
+    RevokedInSteps,
+}
+
 /// A client that may hold tokens signed by a key.
 struct Holder {
     client: ApiClient,
@@ -44,15 +55,27 @@ impl Signing {
         revoke_tokens: bool,
         expected: &Precondition,
     ) -> Result<usize, Error> {
-        let ahead = if revoke_tokens { Some(self.revoke_ahead(caller, kid, expected).await?) } else { None };
-        match self.try_to_delete_signing_key(caller, kid, ahead.as_ref(), expected).await {
+        caller.must_manage_platform("signing keys")?;
+        let tokens = match revoke_tokens {
+            false => Tokens::None,
+            true if self.signed_much(kid).await? => Tokens::RevokedInSteps,
+            true => Tokens::Revoked,
+        };
+        let revoked = match self.try_to_delete_signing_key(caller, kid, tokens, expected).await {
             // A client whose first token of this key was being recorded was not among the locked ones, and the two
             // transactions waited for each other. By now that token is on record.
             Err(Error::Storage(error)) if error.is_deadlock() => {
                 self.repeated_deletions.fetch_add(1, Ordering::Relaxed);
-                self.try_to_delete_signing_key(caller, kid, ahead.as_ref(), expected).await
+                self.try_to_delete_signing_key(caller, kid, tokens, expected).await
             }
             outcome => outcome,
+        };
+        match tokens {
+            Tokens::RevokedInSteps => {
+                revoked?;
+                self.finish_revocation(caller, kid).await
+            }
+            Tokens::None | Tokens::Revoked => revoked,
         }
     }
 
@@ -60,33 +83,40 @@ impl Signing {
         &self,
         caller: &Manager,
         kid: &str,
-        ahead: Option<&BTreeMap<String, usize>>,
+        tokens: Tokens,
         expected: &Precondition,
     ) -> Result<usize, Error> {
-        caller.must_manage_platform("signing keys")?;
         let mut tx = self.kernel.storage.begin().await?;
         let now = self.kernel.clock.now();
         tx.serialise_key_changes().await?;
         // Clients are locked before keys, as when a token is recorded.
-        let mut holders = match ahead {
-            Some(ahead) => self.lock_holders(&mut tx, kid, ahead, now).await?,
-            None => Vec::new(),
+        let mut holders = match tokens {
+            Tokens::Revoked => self.lock_holders(&mut tx, kid, now).await?,
+            Tokens::None | Tokens::RevokedInSteps => Vec::new(),
         };
         self.take_due_steps(&mut tx, now).await?;
         let key = tx.lock_signing_key(kid).await?.ok_or(Error::NotFound("signing key"))?;
         expected.check(key.version)?;
-        let live = live_tokens_of(&tx.live_tokens_by_kid(now).await?, kid);
-        let gone = match rotation::deleted(&key, live, now) {
-            Ok(gone) => gone,
-            Err(NotDeletable::Gone) => return Err(Error::NotFound("signing key")),
-            Err(_) if ahead.is_some() => rotation::gone(&key, now),
-            Err(refused) => return Err(self.refusal(&mut tx, refused, kid, live, now).await?),
+        let gone = if tokens == Tokens::None {
+            let live = live_tokens_of(&tx.live_tokens_by_kid(now).await?, kid);
+            match rotation::deleted(&key, live, now) {
+                Ok(gone) => gone,
+                Err(NotDeletable::Gone) => return Err(Error::NotFound("signing key")),
+                Err(refused) => return Err(self.refusal(&mut tx, refused, kid, live, now).await?),
+            }
+        } else {
+            rotation::gone(&key, now)
         };
         tx.update_signing_key(&gone).await?;
         tx.close_status_lists_of(kid, now).await?;
-        let revoked = match ahead {
-            Some(ahead) => self.revoke_tokens_of_key(&mut tx, &key, &mut holders, ahead, now).await?,
-            None => 0,
+        let revoked = match tokens {
+            Tokens::None => Some(0),
+            Tokens::Revoked => Some(self.revoke_tokens_of_key(&mut tx, &key, &mut holders, now).await?),
+            Tokens::RevokedInSteps => {
+                tx.set_revoking(kid, Some(now)).await?;
+                // The last step says it.
+                None
+            }
         };
         let facts = json!({"phase": key.phase.as_str(), "revoked_tokens": revoked});
         self.ledger.audit(&mut tx, caller, Action::KeyDeleted, Subject::platform(kid), facts).await?;
@@ -100,7 +130,7 @@ impl Signing {
         }
         tx.changed(Change::SigningKeys);
         self.commit_keys(tx).await?;
-        Ok(revoked)
+        Ok(revoked.unwrap_or_default())
     }
 
     /// Why a key is not deleted, whose tokens depend on it, and what to do.
@@ -145,18 +175,11 @@ impl Signing {
 
     /// The clients that may hold tokens signed by a key, locked: those with recorded ones and, for a key of the
     /// expiring class, those that may have been issued stateless ones.
-    async fn lock_holders(
-        &self,
-        tx: &mut Tx,
-        kid: &str,
-        ahead: &BTreeMap<String, usize>,
-        now: UnixSeconds,
-    ) -> Result<Vec<Holder>, Error> {
+    async fn lock_holders(&self, tx: &mut Tx, kid: &str, now: UnixSeconds) -> Result<Vec<Holder>, Error> {
         let keys = tx.signing_keys().await?;
         let Some(key) = keys.iter().find(|key| key.kid == kid) else { return Ok(Vec::new()) };
         let with_recorded = tx.clients_with_tokens_of_key(kid, now).await?;
         let mut holders: BTreeMap<String, bool> = with_recorded.into_iter().map(|id| (id, false)).collect();
-        holders.extend(ahead.keys().map(|id| (id.clone(), false)));
         if rotation::may_have_live_stateless_tokens(key, now) {
             let (since, until) = (now - STATELESS_LIFETIME_MAX, rotation::signed_until(key));
             let of_generation = tx.client_ids_signed_by(key.alg, since, until).await?;
@@ -177,14 +200,12 @@ impl Signing {
         tx: &mut Tx,
         key: &SigningKey,
         holders: &mut [Holder],
-        ahead: &BTreeMap<String, usize>,
         now: UnixSeconds,
     ) -> Result<usize, Error> {
         let revoked = tx.revoke_tokens_of_key(&key.kid, now).await?;
         for Holder { client, by_generation } in holders {
-            let of_client =
-                revoked.iter().filter(|token| token.was_live && token.client_id == client.client_id).count()
-                    + ahead.get(&client.client_id).copied().unwrap_or_default();
+            let live = revoked.iter().filter(|token| token.was_live && token.client_id == client.client_id);
+            let of_client = live.count();
             if *by_generation {
                 self.clients.new_generation(tx, client, now).await?;
                 tx.update_client(client).await?;
@@ -195,7 +216,7 @@ impl Signing {
             let facts = json!({ "label": client.label, "kid": key.kid, "revoked_tokens": of_client });
             self.ledger.mail_contacts(tx, client, MailKind::KeyRevoked, facts).await?;
         }
-        Ok(mark_revoked(tx, &revoked).await? + ahead.values().sum::<usize>())
+        mark_revoked(tx, &revoked).await
     }
 
     /// How many live recorded tokens depend on a key, and of which clients they are.

@@ -7,7 +7,7 @@
 
 mod create;
 mod delete;
-mod delete_ahead;
+mod delete_in_steps;
 mod der;
 mod dto;
 pub mod handle;
@@ -53,6 +53,8 @@ pub struct Signing {
     ring: Arc<KeyRing>,
     reloader: Arc<RingReloader>,
     repeated_deletions: AtomicU64,
+    /// Held while what a deleted key signed is revoked in steps.
+    revoking: tokio::sync::Mutex<()>,
 }
 
 impl Signing {
@@ -63,7 +65,15 @@ impl Signing {
         ring: Arc<KeyRing>,
         reloader: Arc<RingReloader>,
     ) -> Self {
-        Self { kernel, ledger, clients, ring, reloader, repeated_deletions: AtomicU64::new(0) }
+        Self {
+            kernel,
+            ledger,
+            clients,
+            ring,
+            reloader,
+            repeated_deletions: AtomicU64::new(0),
+            revoking: tokio::sync::Mutex::default(),
+        }
     }
 
     /// How many deletions of a key were repeated after a deadlock.

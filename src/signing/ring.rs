@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -38,6 +39,7 @@ pub struct KeyRing {
     snapshot: ArcSwap<Snapshot>,
     /// Locked while a snapshot is created, so that an older one never replaces a newer one.
     loading: Mutex<()>,
+    is_revoking: AtomicBool,
     /// How long signing took, in the order of [`Alg::ALL`].
     signing: [Histogram; Alg::ALL.len()],
 }
@@ -83,7 +85,14 @@ impl KeyRing {
     /// A ring without keys. `default_alg` is `tokens.signing_alg`.
     pub fn new(subkeys: Arc<Subkeys>, default_alg: Alg) -> Self {
         let snapshot = ArcSwap::from_pointee(Snapshot::new(i64::MIN, Vec::new(), &[]));
-        Self { subkeys, default_alg, snapshot, loading: Mutex::new(()), signing: Default::default() }
+        Self {
+            subkeys,
+            default_alg,
+            snapshot,
+            loading: Mutex::new(()),
+            is_revoking: AtomicBool::new(false),
+            signing: Default::default(),
+        }
     }
 
     /// Replaces the snapshot by the stored keys as read when the change counter had the value `as_of`. Only keys that are
@@ -126,6 +135,20 @@ impl KeyRing {
         let signers = signers.into_iter().map(|(_, signer)| signer).collect();
         self.snapshot.store(Arc::new(Snapshot::new(as_of, signers, &publish)));
         faults
+    }
+
+    /// Notes whether some of what a deleted key signed is still to be revoked, as read no earlier than the keys of `as_of`.
+    pub(super) fn note_revoking(&self, is_revoking: bool, as_of: i64) {
+        let _loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        if as_of >= self.snapshot.load().as_of {
+            self.is_revoking.store(is_revoking, Ordering::Release);
+        }
+    }
+
+    /// Whether some of what a deleted key signed is still to be revoked. Until then stateless tokens of the same clients end with
+    /// it, by whatever key.
+    pub fn is_revoking(&self) -> bool {
+        self.is_revoking.load(Ordering::Acquire)
     }
 
     /// Signs by `key`, and counts how long it took.

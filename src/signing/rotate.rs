@@ -99,6 +99,6 @@ impl Signing {
     }
 }
 
-fn system_caller() -> Caller {
+pub(super) fn system_caller() -> Caller {
     Caller { reach: Reach::Platform, permissions: Vec::new(), actor: Actor::system(), client_id: None }
 }

@@ -60,6 +60,19 @@ impl Storage {
     }
 }
 
+impl Storage {
+    /// As [`Tx::client_ids_signed_by`], outside a transaction.
+    pub async fn client_ids_signed_by(
+        &self,
+        alg: Alg,
+        since: i64,
+        until: i64,
+    ) -> Result<Vec<String>, StorageError> {
+        Ok(on_read!(self, pool => sqlx::query_scalar(IDS_SIGNED_BY)
+            .bind(alg.as_str()).bind(since).bind(until).fetch_all(pool).await)?)
+    }
+}
+
 impl Tx {
     /// The clients that may hold stateless tokens by `alg`, in the order in which to lock them: by their algorithm, by that
     /// of the platform, or by one they had until after `since`; of a generation that began no later than `until`.

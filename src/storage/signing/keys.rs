@@ -20,6 +20,9 @@ statements! {
         ON CONFLICT DO NOTHING");
     UPDATE = "UPDATE signing_keys SET phase = $2, sealed_private = $3, activates_at = $4, retired_at = $5, version = $6
         WHERE kid = $1";
+    BEING_REVOKED = concat!("SELECT ", columns!(), " FROM signing_keys
+        WHERE revoking_since IS NOT NULL ORDER BY revoking_since, kid");
+    SET_REVOKING = "UPDATE signing_keys SET revoking_since = $2 WHERE kid = $1";
     LIVE_TOKENS = "SELECT kid, COUNT(*) FROM access_tokens
         WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1) GROUP BY kid";
     HAS_LIVE_TOKENS = "SELECT CASE WHEN EXISTS
@@ -86,6 +89,12 @@ impl Storage {
         row.map(SigningKey::try_from).transpose()
     }
 
+    /// The deleted keys of which not all that they signed is revoked yet, in the order in which that began.
+    pub async fn keys_being_revoked(&self) -> Result<Vec<SigningKey>, StorageError> {
+        let rows: Vec<KeyRow> = on_read!(self, pool => sqlx::query_as(BEING_REVOKED).fetch_all(pool).await)?;
+        rows.into_iter().map(SigningKey::try_from).collect()
+    }
+
     /// How many recorded tokens are valid at `now`, by kid.
     pub async fn live_tokens_by_kid(&self, now: i64) -> Result<Vec<(String, i64)>, StorageError> {
         Ok(on_read!(self, pool => sqlx::query_as(LIVE_TOKENS).bind(now).fetch_all(pool).await)?)
@@ -149,6 +158,13 @@ impl Tx {
             .bind(key.retired_at).bind(key.version)
             .execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
+    }
+
+    /// Notes since when what a key signed is being revoked, or that it is done.
+    pub async fn set_revoking(&mut self, kid: &str, since: Option<i64>) -> Result<(), StorageError> {
+        on_tx!(self.db, conn => sqlx::query(SET_REVOKING)
+            .bind(kid).bind(since).execute(&mut *conn).await.map(|_| ()))?;
+        Ok(())
     }
 
     /// Writes phase, instants and private key of a key.

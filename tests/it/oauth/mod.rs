@@ -15,6 +15,7 @@ mod outage;
 mod presenting;
 mod revocation;
 mod revocation_matrix;
+mod revoked_in_steps;
 mod status_freshness;
 mod status_lists;
 mod suspension;

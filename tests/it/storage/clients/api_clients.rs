@@ -373,6 +373,7 @@ async fn who_may_hold_tokens_by_an_algorithm_is_named(engine: Engine) {
     ] {
         let found = change!(storage, tx => tx.client_ids_signed_by(Alg::EdDSA, NOW + 1, until));
         assert_eq!(found, expected, "until {until}");
+        assert_eq!(storage.client_ids_signed_by(Alg::EdDSA, NOW + 1, until).await.unwrap(), expected);
     }
 }
 

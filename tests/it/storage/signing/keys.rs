@@ -14,6 +14,7 @@ on_both_engines!(
     keys_come_oldest_first_with_the_counter,
     live_tokens_are_counted_by_key,
     the_clients_with_most_tokens_of_a_key_are_named,
+    keys_whose_tokens_are_being_revoked_are_found,
     work_on_keys_takes_turns,
     a_lock_on_a_key_waits_for_tokens_being_recorded,
 );
@@ -139,6 +140,26 @@ async fn the_clients_with_most_tokens_of_a_key_are_named(engine: Engine) {
     assert_eq!(tx.clients_with_tokens_of_key("k2", NOW).await.unwrap(), ["cl_00"]);
     assert_eq!(tx.clients_with_tokens_of_key("k1", NOW + 100_000).await.unwrap(), [""; 0]);
     tx.rollback().await.unwrap();
+}
+
+async fn keys_whose_tokens_are_being_revoked_are_found(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let kids = async || -> Vec<String> {
+        storage.keys_being_revoked().await.unwrap().into_iter().map(|key| key.kid).collect()
+    };
+    for kid in ["k7", "k6"] {
+        assert!(
+            change!(storage, tx => tx.insert_signing_key(&SigningKey { phase: Phase::Gone, ..signing_key(kid) }))
+        );
+    }
+    assert_eq!(kids().await, [""; 0]);
+    change!(storage, tx => tx.set_revoking("k7", Some(NOW)));
+    change!(storage, tx => tx.set_revoking("k6", Some(NOW + 1)));
+    change!(storage, tx => tx.set_revoking("none", Some(NOW)));
+    assert_eq!(kids().await, ["k7", "k6"]);
+    change!(storage, tx => tx.set_revoking("k7", None));
+    assert_eq!(kids().await, ["k6"]);
+    assert_eq!(storage.keys_being_revoked().await.unwrap()[0].phase, Phase::Gone);
 }
 
 async fn work_on_keys_takes_turns(engine: Engine) {

@@ -1,0 +1,171 @@
+//! Revokes what a deleted key signed in bounded steps, if it is much: a single transaction would hold up everybody else for as
+//! long as it takes.
+//!
+//! First the key is deleted, in a transaction of its own: from then on no token of it is valid. What is left is to say so in the
+//! records and in the status lists, for services that verify offline and still have the key. Each step is consistent. The row of
+//! the key says that there is more to do, so that another process does what an interrupted one has left.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::Signing;
+use super::rotate::system_caller;
+use super::rotation::{may_have_live_stateless_tokens, signed_until};
+use crate::clients::{ENDED_AT_ONCE, mark_revoked};
+use crate::kernel::{Caller, Error};
+use crate::ledger::Subject;
+use crate::model::audit::Action;
+use crate::model::key::SigningKey;
+use crate::model::mail::MailKind;
+use crate::model::reach::Reach;
+use crate::model::token::STATELESS_LIFETIME_MAX;
+use crate::storage::Change;
+
+/// How many clients share a step. Each gets a new generation, with a slot, and mails to its contacts.
+const CLIENTS_AT_ONCE: usize = 50;
+
+/// A client that may hold tokens signed by the key.
+#[derive(Debug, Default)]
+struct Holder {
+    client_id: String,
+    /// Recorded ones that have not ended.
+    tokens: Vec<String>,
+    /// How many more of it were revoked in earlier steps.
+    revoked_before: usize,
+    /// Whether it may hold stateless ones, of its current generation.
+    by_generation: bool,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+struct Done {
+    revoked_tokens: usize,
+    clients: usize,
+}
+
+impl Signing {
+    /// Whether a key signed so much that it is revoked in steps.
+    pub(super) async fn signed_much(&self, kid: &str) -> Result<bool, Error> {
+        let Some(key) = self.kernel.storage.signing_key(kid).await? else { return Ok(false) };
+        let holders = self.holders(&key).await?;
+        let tokens: usize = holders.iter().map(|holder| holder.tokens.len()).sum();
+        Ok(holders.len() > CLIENTS_AT_ONCE || tokens > ENDED_AT_ONCE)
+    }
+
+    /// Does the rest for keys that were deleted by a request that was interrupted.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]; what was done before it stays.
+    pub async fn finish_revocations(&self) -> Result<(), Error> {
+        // A request of this process is at it.
+        let Ok(_alone) = self.revoking.try_lock() else { return Ok(()) };
+        for key in self.kernel.storage.keys_being_revoked().await? {
+            self.revoke_what_it_signed(&system_caller(), &key).await?;
+        }
+        Ok(())
+    }
+
+    /// The same for one key, for the request that deleted it. Returns how many live recorded tokens were revoked.
+    pub(super) async fn finish_revocation(&self, caller: &Caller, kid: &str) -> Result<usize, Error> {
+        let _alone = self.revoking.lock().await;
+        let keys = self.kernel.storage.keys_being_revoked().await?;
+        match keys.iter().find(|key| key.kid == kid) {
+            Some(key) => self.revoke_what_it_signed(caller, key).await,
+            // Another process was faster.
+            None => Ok(0),
+        }
+    }
+
+    async fn revoke_what_it_signed(&self, caller: &Caller, key: &SigningKey) -> Result<usize, Error> {
+        let mut done = Done::default();
+        let mut step: Vec<Holder> = Vec::new();
+        for mut holder in self.holders(key).await? {
+            while holder.tokens.len() > ENDED_AT_ONCE {
+                let some = Holder {
+                    client_id: holder.client_id.clone(),
+                    tokens: holder.tokens.split_off(holder.tokens.len() - ENDED_AT_ONCE),
+                    ..Holder::default()
+                };
+                holder.revoked_before += self.take_step(caller, key, vec![some], false).await?;
+            }
+            done.revoked_tokens += holder.revoked_before;
+            let tokens: usize = step.iter().map(|holder| holder.tokens.len()).sum();
+            if step.len() >= CLIENTS_AT_ONCE || tokens + holder.tokens.len() > ENDED_AT_ONCE {
+                done.clients += step.len();
+                done.revoked_tokens += self.take_step(caller, key, std::mem::take(&mut step), true).await?;
+            }
+            step.push(holder);
+        }
+        done.clients += step.len();
+        done.revoked_tokens += self.take_step(caller, key, step, true).await?;
+        let mut tx = self.kernel.storage.begin().await?;
+        tx.set_revoking(&key.kid, None).await?;
+        let facts = json!({ "kid": key.kid, "clients": done.clients, "revoked_tokens": done.revoked_tokens });
+        self.ledger.audit(&mut tx, caller, Action::TokensRevoked, Subject::platform(&key.kid), facts).await?;
+        tx.changed(Change::SigningKeys);
+        self.commit_keys(tx).await?;
+        Ok(done.revoked_tokens)
+    }
+
+    /// Ends what these clients hold, in one transaction; they are in the order of their ids. `is_last` if nothing of them is
+    /// left after it. Returns how many live recorded tokens were revoked.
+    async fn take_step(
+        &self,
+        caller: &Caller,
+        key: &SigningKey,
+        holders: Vec<Holder>,
+        is_last: bool,
+    ) -> Result<usize, Error> {
+        if holders.is_empty() {
+            return Ok(0);
+        }
+        let mut tx = self.kernel.storage.begin().await?;
+        let now = self.kernel.clock.now();
+        let mut locked = Vec::with_capacity(holders.len());
+        for holder in &holders {
+            // The tokens of one that was deleted meanwhile are revoked.
+            locked.push(tx.lock_client(&Reach::Platform, &holder.client_id).await?);
+        }
+        let ids: Vec<String> = holders.iter().flat_map(|holder| &holder.tokens).cloned().collect();
+        let revoked = if ids.is_empty() { Vec::new() } else { tx.revoke_these(&ids, now).await? };
+        let revoked_tokens = mark_revoked(&mut tx, &revoked).await?;
+        let held = holders.iter().zip(locked).filter_map(|(holder, client)| Some((holder, client?)));
+        for (holder, mut client) in held.filter(|_| is_last) {
+            if holder.by_generation {
+                self.clients.new_generation(&mut tx, &mut client, now).await?;
+                tx.update_client(&client).await?;
+                tx.changed(Change::Client(client.client_id.clone()));
+            }
+            let live = revoked.iter().filter(|token| token.was_live && token.client_id == client.client_id);
+            let of_client = live.count() + holder.revoked_before;
+            let facts = json!({ "label": client.label, "kid": key.kid, "revoked_tokens": of_client });
+            self.ledger.mail_contacts(&mut tx, &client, MailKind::KeyRevoked, facts).await?;
+        }
+        let facts = json!({
+            "kid": key.kid,
+            "clients": holders.len(),
+            "revoked_tokens": revoked_tokens,
+            "part": true,
+        });
+        self.ledger.audit(&mut tx, caller, Action::TokensRevoked, Subject::platform(&key.kid), facts).await?;
+        self.ledger.commit(tx).await?;
+        Ok(revoked_tokens)
+    }
+
+    /// The clients that may hold tokens signed by a key, by id.
+    async fn holders(&self, key: &SigningKey) -> Result<Vec<Holder>, Error> {
+        let (storage, now) = (&self.kernel.storage, self.kernel.clock.now());
+        let mut holders: BTreeMap<String, Holder> = BTreeMap::new();
+        for (client_id, jti) in storage.ending_tokens_of_key(&key.kid, now).await? {
+            holders.entry(client_id).or_default().tokens.push(jti);
+        }
+        if may_have_live_stateless_tokens(key, now) {
+            let (since, until) = (now - STATELESS_LIFETIME_MAX, signed_until(key));
+            for client_id in storage.client_ids_signed_by(key.alg, since, until).await? {
+                holders.entry(client_id).or_default().by_generation = true;
+            }
+        }
+        Ok(holders.into_iter().map(|(client_id, holder)| Holder { client_id, ..holder }).collect())
+    }
+}

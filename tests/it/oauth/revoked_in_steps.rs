@@ -1,0 +1,162 @@
+//! A signing key that signed for very many clients is revoked: at once in the key set and for all who ask Mintmark, and in
+//! bounded steps in the records and the status lists, so that nobody else waits.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::expect::{GRANT, Token, issued, reply_as};
+use super::listed::status_of;
+use super::presenting::introspected;
+use super::verifying::accepted;
+use crate::support::{Administrator, Credentials, Engine, Reply, TestApp, on_both_engines};
+
+on_both_engines!(a_key_of_many_clients_is_revoked_in_steps, what_was_interrupted_is_finished,);
+
+/// More than two steps of 50, with those of `platform`.
+const MANY: usize = 120;
+
+async fn furnished(app: &TestApp) -> (Administrator<'_>, Vec<Credentials>) {
+    let admin = app.administrator().await;
+    admin.product("gst", json!({})).await;
+    admin.workspace("acme", json!({})).await;
+    let mut clients = Vec::new();
+    for _ in 0..MANY {
+        let members = json!({"products": ["gst"], "notification_emails": ["it@acme.example"]});
+        clients.push(admin.client("acme", members).await.0);
+    }
+    (admin, clients)
+}
+
+fn kid(token: &Token) -> &str {
+    token.header["kid"].as_str().unwrap()
+}
+
+/// What the events of revoked tokens say, oldest first: those of the steps, and the others.
+async fn events(app: &TestApp) -> (Vec<Value>, Vec<Value>) {
+    let details = "SELECT detail FROM audit_events WHERE action = 'access_tokens.revoked' ORDER BY event_id";
+    let details = app.database.session().await.texts(details).await;
+    let details = details.into_iter().map(|detail| serde_json::from_str::<Value>(&detail).unwrap());
+    details.partition(|detail| detail["part"] == true)
+}
+
+async fn number_of(app: &TestApp, what: &str) -> i64 {
+    app.database.number(&format!("SELECT COUNT(*) FROM {what}")).await
+}
+
+async fn inactive(app: &TestApp, client: &Credentials, token: &Token) {
+    assert_eq!(introspected(app, client, &token.text).await.json(), json!({"active": false}));
+}
+
+async fn published(app: &TestApp, kid: &str) -> bool {
+    let keys = Reply::of(app.get("/.well-known/jwks.json").await).await.json();
+    keys["keys"].as_array().unwrap().iter().any(|key| key["kid"] == kid)
+}
+
+async fn a_key_of_many_clients_is_revoked_in_steps(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (admin, clients) = furnished(&app).await;
+    let (first, last) = (&clients[0], &clients[MANY - 1]);
+    let tokens = [issued(&reply_as(&app, first, GRANT).await), issued(&reply_as(&app, last, GRANT).await)];
+    let recorded = json!({"products": ["gst"], "token_expiry": {"mode": "after", "seconds": 200_000}});
+    let (recorded, _) = admin.client("acme", recorded).await;
+    let of_recorded = issued(&reply_as(&app, &recorded, GRANT).await);
+    let stolen = kid(&tokens[0]).to_owned();
+    assert_eq!(kid(&of_recorded), stolen);
+
+    let path = format!("/v1/signing-keys/{stolen}?revoke_tokens=true");
+    let reply = Reply::of(admin.delete(&path).await).await;
+    assert_eq!((reply.status, reply.header("mintmark-revoked-tokens")), (204, Some("1")), "{reply:?}");
+    assert!(!published(&app, &stolen).await);
+    for (client, token) in [(first, &tokens[0]), (last, &tokens[1]), (&recorded, &of_recorded)] {
+        inactive(&app, client, token).await;
+        assert_eq!(status_of(&app, token).await, 1);
+    }
+    let all = i64::try_from(MANY + 2).unwrap();
+    assert_eq!(number_of(&app, "api_clients WHERE generation = 2").await, all);
+    assert_eq!(number_of(&app, "outbox WHERE kind = 'key_revoked'").await, i64::try_from(MANY).unwrap());
+    let (steps, whole) = events(&app).await;
+    let sizes: Vec<i64> = steps.iter().map(|step| step["clients"].as_i64().unwrap()).collect();
+    assert_eq!(sizes, [50, 50, 22]);
+    assert_eq!(whole, [json!({"kid": stolen, "clients": all, "revoked_tokens": 1})]);
+    // Nothing is left to do, and stateless tokens are stateless again.
+    assert_eq!(number_of(&app, "signing_keys WHERE revoking_since IS NOT NULL").await, 0);
+    let before = number_of(&app, "access_tokens").await;
+    accepted(&app, &issued(&reply_as(&app, first, GRANT).await)).await;
+    assert_eq!(number_of(&app, "access_tokens").await, before);
+    app.core.services.signing.finish_revocations().await.unwrap();
+    assert_eq!(events(&app).await.0.len(), 3);
+    app.stop().await;
+}
+
+/// A process has deleted the key, and ended before it did the rest.
+async fn what_was_interrupted_is_finished(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (admin, clients) = furnished(&app).await;
+    let before = issued(&reply_as(&app, &clients[0], GRANT).await);
+    let next = admin.create("/v1/signing-keys", &json!({"alg": "ES256"})).await;
+    let now = app.core.services.clock().now();
+    let deleted = format!(
+        "UPDATE signing_keys SET phase = 'gone', sealed_private = NULL, retired_at = {now}, revoking_since = {now}
+            WHERE kid = '{}';
+        UPDATE signing_keys SET phase = 'active', activates_at = {now} WHERE kid = '{}';
+        UPDATE service_state SET change_seq = change_seq + 1;
+        INSERT INTO change_log (seq, kind, id) SELECT change_seq, 'signing_keys', '' FROM service_state",
+        kid(&before),
+        next["kid"].as_str().unwrap()
+    );
+    app.database.session().await.execute(&deleted).await;
+    app.core.services.ledger.poll().await.unwrap();
+
+    // The key is of no use from then on.
+    assert!(!published(&app, kid(&before)).await);
+    inactive(&app, &clients[0], &before).await;
+    assert_eq!(status_of(&app, &before).await, 0);
+    // What is issued before the rest is done must outlive that, so it gets a slot of its own.
+    let meanwhile = issued(&reply_as(&app, &clients[0], GRANT).await);
+    assert_eq!(meanwhile.header["kid"], next["kid"]);
+    assert_eq!(number_of(&app, "access_tokens").await, 1);
+
+    app.core.services.signing.finish_revocations().await.unwrap();
+    assert_eq!(status_of(&app, &before).await, 1);
+    accepted(&app, &meanwhile).await;
+    assert_eq!(introspected(&app, &clients[0], &meanwhile.text).await.json()["active"], true);
+    assert_eq!(status_of(&app, &meanwhile).await, 0);
+    assert_eq!(number_of(&app, "api_clients WHERE generation <> 2").await, 0);
+    assert_eq!(events(&app).await.0.len(), 3);
+    assert_eq!(number_of(&app, "signing_keys WHERE revoking_since IS NOT NULL").await, 0);
+    accepted(&app, &issued(&reply_as(&app, &clients[0], GRANT).await)).await;
+    assert_eq!(number_of(&app, "access_tokens").await, 1);
+    app.stop().await;
+}
+
+/// While a step waits for a client that somebody holds, the key is gone already, and others change what they like. On SQLite
+/// a writer has the whole database, so only PostgreSQL can tell.
+#[tokio::test]
+async fn others_go_on_between_the_steps() {
+    let app = TestApp::start(Engine::Postgres).await;
+    let (admin, clients) = furnished(&app).await;
+    let token = issued(&reply_as(&app, &clients[0], GRANT).await);
+    let path = format!("/v1/signing-keys/{}?revoke_tokens=true", kid(&token));
+    let mut session = app.database.session().await;
+    session.begin().await;
+    let held =
+        "UPDATE api_clients SET version = version WHERE client_id = (SELECT MAX(client_id) FROM api_clients)";
+    session.execute(held).await;
+    let mut revoking = std::pin::pin!(Reply::to(admin.request(Method::DELETE, &path)));
+    tokio::select! {
+        biased;
+        reply = &mut revoking => panic!("it should have waited: {reply:?}"),
+        () = app.database.someone_waits() => {}
+    }
+    assert!(!published(&app, kid(&token)).await);
+    inactive(&app, &clients[0], &token).await;
+    // The token of the administrator was signed by that key, too.
+    let again = app.administrator_as(&admin.client, "mintmark:manage").await;
+    again.product("tax", json!({})).await;
+    let done = number_of(&app, "api_clients WHERE generation = 2").await;
+    assert_eq!(done, 100, "all steps but the last");
+    session.execute("COMMIT").await;
+    assert_eq!(revoking.await.status, 204);
+    assert_eq!(number_of(&app, "api_clients WHERE generation <> 2").await, 0);
+    app.stop().await;
+}
