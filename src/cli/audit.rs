@@ -4,7 +4,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 
 use super::output::Format;
-use super::target::{AuditList, Connection, List, Target};
+use super::target::{AuditList, Connection, HowMany, List, Target};
 use super::values::Past;
 use super::{Failure, Global};
 use crate::model::audit::Action;
@@ -19,7 +19,8 @@ const COLUMNS: &[&str] = &["at", "actor", "action", "workspace_id", "client_id",
 Examples:
   mintmark audit list --since 24h
   mintmark audit list --workspace acme-in --action client.created --json
-  mintmark audit list --client CLIENT_ID --limit 20"
+  mintmark audit list --client CLIENT_ID --limit 20
+  mintmark audit list --action client.deleted --since 7d --count"
 )]
 pub(super) struct Audit {
     #[command(subcommand)]
@@ -52,16 +53,18 @@ enum Verb {
         /// Only before then, in the same forms
         #[arg(long, value_name = "DATE")]
         until: Option<Past>,
-        /// At most this many [default: all]
-        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
-        limit: Option<u32>,
+        #[command(flatten)]
+        how_many: HowMany,
     },
 }
 
 impl Audit {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
-        let Self { verb: Verb::List { workspace, client, action, since, until, limit }, connection, format } =
-            self;
+        let Self {
+            verb: Verb::List { workspace, client, action, since, until, how_many },
+            connection,
+            format,
+        } = self;
         let list = List::AuditEvents(AuditList {
             workspace_id: workspace,
             client_id: client,
@@ -69,7 +72,7 @@ impl Audit {
             since: since.map(|Past(at)| at),
             until: until.map(|Past(at)| at),
         });
-        Target::with(global, &connection, async |target| target.print(&list, limit, format, COLUMNS).await)
+        Target::with(global, &connection, async |target| target.print(&list, how_many, format, COLUMNS).await)
             .await
     }
 }

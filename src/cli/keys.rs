@@ -10,7 +10,7 @@ use super::confirm::Confirm;
 use super::generate_master::GenerateMaster;
 use super::opened::Opened;
 use super::output::Format;
-use super::target::{Connection, List, OnKey, Target, UseCase};
+use super::target::{Connection, HowMany, List, OnKey, Target, UseCase};
 use super::values::Members;
 use super::{Failure, Global};
 use crate::app::rewrap;
@@ -68,12 +68,15 @@ enum Verb {
 enum OnRecords {
     /// List the signing keys
     #[command(after_help = "Example:\n  mintmark keys list --json")]
-    List,
+    List {
+        #[command(flatten)]
+        how_many: HowMany,
+    },
     /// Create a signing key, which replaces the active one after keys.pending_seconds
     #[command(visible_alias = "rotate")]
     #[command(after_help = "Example:\n  mintmark keys create --use-for never_expiring")]
     Create {
-        /// ES256 or EdDSA, or with the feature aws-lc RS256 or PS256 [default: tokens.signing_alg; required with --remote]
+        /// ES256 or EdDSA, or with the feature aws-lc RS256 or PS256 [default: tokens.signing_alg]
         #[arg(long)]
         alg: Option<String>,
         #[command(flatten)]
@@ -166,7 +169,7 @@ async fn act(
         format.record(&ask(OnKey::Create(body)).await?, MEMBERS)
     };
     match verb {
-        OnRecords::List => target.print(&List::SigningKeys, None, format, MEMBERS).await,
+        OnRecords::List { how_many } => target.print(&List::SigningKeys, how_many, format, MEMBERS).await,
         OnRecords::Create { alg, class } => create(alg, class).await,
         OnRecords::Import { alg, class, .. } => create(Some(alg), class).await,
         OnRecords::Show { kid } => format.record(&ask(OnKey::Show(kid)).await?, MEMBERS),
@@ -182,7 +185,7 @@ async fn act(
             let revoked = ask(OnKey::Delete { kid: kid.clone(), revoke_tokens: true }).await?;
             let mut document = json!({ "kid": kid, "deleted": true });
             let mut sentence = format!("signing key {kid} deleted, and the tokens it signed revoked");
-            // A server does not say how many there were.
+            // A server of an earlier version does not say how many there were.
             if let Some(count) = revoked.as_u64() {
                 document = json!({ "kid": kid, "deleted": true, "revoked_tokens": count });
                 sentence = format!("signing key {kid} deleted, and {count} recorded tokens revoked");

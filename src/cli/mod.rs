@@ -101,7 +101,7 @@ enum Command {
     Bootstrap(bootstrap::Bootstrap),
     Workspaces(workspaces::Workspaces),
     Products(products::Products),
-    Clients(clients::Clients),
+    Clients(Box<clients::Clients>),
     Tokens(tokens::Tokens),
     Keys(keys::Keys),
     Operators(operators::Operators),

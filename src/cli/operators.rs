@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::confirm::Confirm;
 use super::output::Format;
-use super::target::{Connection, List, OnOperator, Target, UseCase};
+use super::target::{Connection, HowMany, List, OnOperator, Target, UseCase};
 use super::values::{Members, OptionValue};
 use super::{Failure, Global};
 use crate::kernel::{Error, Manager};
@@ -55,7 +55,10 @@ pub(super) struct Operators {
 enum Verb {
     /// List all operators
     #[command(after_help = "Example:\n  mintmark operators list --json")]
-    List,
+    List {
+        #[command(flatten)]
+        how_many: HowMany,
+    },
     /// Create an operator, and print the link by which they set up a way to sign in
     #[command(
         after_help = "Example:\n  mintmark operators create ann@acme.example --name 'Ann Ode' --role platform_admin"
@@ -126,7 +129,7 @@ async fn act(verb: Verb, target: &Target<'_>, format: Format) -> Result<(), Fail
     let ask = async |on| target.ask(UseCase::Operator(on)).await;
     let record = |record: Value| format.record(&record, MEMBERS);
     match verb {
-        Verb::List => target.print(&List::Operators, None, format, COLUMNS).await,
+        Verb::List { how_many } => target.print(&List::Operators, how_many, format, COLUMNS).await,
         Verb::Create { email, name, roles } => {
             let body = json!({"email": email, "name": name, "roles": roles_of(&roles)});
             format.record(&ask(OnOperator::Create(body)).await?, CREATED)

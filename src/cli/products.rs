@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::confirm::Confirm;
 use super::output::Format;
-use super::target::{Connection, List, OnRecord, Target, UseCase};
+use super::target::{Connection, HowMany, List, OnRecord, Target, UseCase};
 use super::values::{Duration, Members, OptionValue};
 use super::{Failure, Global};
 
@@ -46,7 +46,10 @@ pub(super) struct Products {
 enum Verb {
     /// List all products
     #[command(after_help = "Example:\n  mintmark products list --json")]
-    List,
+    List {
+        #[command(flatten)]
+        how_many: HowMany,
+    },
     /// Create a product; its code is also the scope that clients request
     #[command(
         after_help = "Example:\n  mintmark products create gst --name 'GST returns' --never-expires-allowed false"
@@ -130,7 +133,7 @@ async fn act(verb: Verb, target: &Target<'_>, format: Format) -> Result<(), Fail
     let ask = async |on| target.ask(UseCase::Product(on)).await;
     let record = |record: Value| format.record(&record, MEMBERS);
     match verb {
-        Verb::List => target.print(&List::Products, None, format, COLUMNS).await,
+        Verb::List { how_many } => target.print(&List::Products, how_many, format, COLUMNS).await,
         Verb::Create { product, change } => {
             let body = change.into_members().with("product", Some(product)).into_body();
             record(ask(OnRecord::Create(body)).await?)

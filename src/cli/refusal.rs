@@ -132,10 +132,26 @@ fn name_options(document: &mut Value) {
 /// The option of a JSON pointer, and which part of its value is meant.
 fn named(pointer: &str) -> (String, String) {
     let mut tokens = pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~"));
-    let Some(member) = tokens.next() else { return ("the record".to_owned(), String::new()) };
-    let name = match OTHER_NAMES.iter().find(|(known, _)| *known == member) {
+    let Some(mut member) = tokens.next() else { return ("the record".to_owned(), String::new()) };
+    let mut prefix = "--";
+    // A change of many API clients: which ones, and what is changed.
+    match (member.as_str(), tokens.clone().next()) {
+        ("ids", _) => "CLIENT_ID".clone_into(&mut member),
+        ("filter", None) => return ("--where".to_owned(), String::new()),
+        ("filter", Some(of_filter)) => {
+            (prefix, member) = ("--where-", of_filter);
+            tokens.next();
+        }
+        ("patch", Some(of_patch)) => {
+            member = of_patch;
+            tokens.next();
+        }
+        _ => {}
+    }
+    let name = match OTHER_NAMES.iter().find(|(known, _)| prefix == "--" && *known == member) {
         Some((_, name)) => (*name).to_owned(),
-        None => format!("--{}", member.replace('_', "-")),
+        None if member == "CLIENT_ID" => member.clone(),
+        None => format!("{prefix}{}", member.replace('_', "-")),
     };
     let part = match tokens.next() {
         None => String::new(),

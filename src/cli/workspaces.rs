@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::confirm::Confirm;
 use super::output::Format;
-use super::target::{Connection, List, OnRecord, Target, UseCase};
+use super::target::{Connection, HowMany, List, OnRecord, Target, UseCase};
 use super::values::{Members, OptionValue};
 use super::{Failure, Global};
 
@@ -46,7 +46,10 @@ pub(super) struct Workspaces {
 enum Verb {
     /// List all workspaces
     #[command(after_help = "Example:\n  mintmark workspaces list --json")]
-    List,
+    List {
+        #[command(flatten)]
+        how_many: HowMany,
+    },
     /// Create a workspace
     #[command(after_help = "Example:\n  mintmark workspaces create acme-in --name 'Acme India'")]
     Create {
@@ -142,7 +145,7 @@ async fn act(verb: Verb, target: &Target<'_>, format: Format) -> Result<(), Fail
     let record = |record: Value| format.record(&record, MEMBERS);
     let set_status = async |id, status: &str| ask(OnRecord::Change(id, json!({ "status": status }))).await;
     match verb {
-        Verb::List => target.print(&List::Workspaces, None, format, COLUMNS).await,
+        Verb::List { how_many } => target.print(&List::Workspaces, how_many, format, COLUMNS).await,
         Verb::Create { workspace_id, change } => {
             let body = change.into_members().with("workspace_id", workspace_id).into_body();
             record(ask(OnRecord::Create(body)).await?)

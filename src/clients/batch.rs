@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use serde::Serialize;
+
 use super::batch_request::{BATCH_MAX, BatchChange, Selected};
 use super::context::RelatedRecords;
 use super::locking::{hold_workspace, lock_client};
@@ -20,22 +22,26 @@ use crate::storage::Tx;
 const REVOKED_MAX: i64 = 10_000;
 
 /// What a batch did, or would do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Batch {
-    /// The clients that it found, in the order in which the request names them, else by id.
-    pub clients: Vec<BatchedClient>,
+    /// How many clients it found.
+    pub matched: usize,
     /// How many of them it changed.
     pub changed: usize,
     /// Whether nothing was written.
     pub dry_run: bool,
+    /// The clients that it found, in the order in which the request names them, else by id.
+    #[serde(rename = "items")]
+    pub clients: Vec<BatchedClient>,
 }
 
 /// A client of a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BatchedClient {
     /// Its id.
     pub client_id: String,
-    /// Its new version; after a dry run the present one.
+    /// Its new version; after a dry run the present one. A door tells it in its own way.
+    #[serde(skip)]
     pub version: i64,
     /// How many of its recorded tokens were revoked.
     pub revoked_tokens: usize,
@@ -103,7 +109,8 @@ impl Clients {
                 )));
             }
         }
-        let mut batch = Batch { clients: Vec::new(), changed: 0, dry_run: wanted.dry_run };
+        let mut batch =
+            Batch { matched: judged.len(), changed: 0, dry_run: wanted.dry_run, clients: Vec::new() };
         let mut by_place = BTreeMap::new();
         for Judged { place, workspace, before, mut after } in judged {
             let mut revoked_tokens = 0;

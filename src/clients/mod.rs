@@ -32,7 +32,7 @@ use crate::model::grant::Offer;
 use crate::usage::Usage;
 
 pub(crate) use ahead::{ENDED_AT_ONCE, EndedBefore};
-pub use batch::{Batch, BatchedClient};
+pub use batch::Batch;
 pub use batch_request::BatchChange;
 pub(crate) use cache::CredentialCache;
 pub use change::ClientChange;

@@ -8,6 +8,7 @@ use super::auth::Authorized;
 use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
+use super::revoked;
 use crate::issuance::{GeneratedToken, NewToken};
 use crate::kernel::{Manager, Reader, to_json};
 use crate::model::ids;
@@ -65,8 +66,7 @@ pub async fn delete_all(
     services: Data<Services>,
 ) -> Result<HttpResponse, Problem> {
     let client_id: String = call.path()?;
-    services.tokens.revoke_tokens(&call.caller, &client_id).await?;
-    Ok(HttpResponse::NoContent().finish())
+    Ok(revoked(services.tokens.revoke_tokens(&call.caller, &client_id).await?))
 }
 
 /// `GET /v1/api-clients/{client_id}/access-tokens/{jti}`

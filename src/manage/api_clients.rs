@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::auth::Authorized;
 use super::idempotency::{Reply, once};
@@ -13,9 +13,7 @@ use super::page::{PageRequest, Query};
 use super::problem::Problem;
 use super::{record, record_or_304};
 use crate::clients::filter_rules::{self, FilterRule};
-use crate::clients::{
-    BatchChange, BatchedClient, ClientChange, ClientFilter, ClientOrder, ClientSort, CreatedClient,
-};
+use crate::clients::{BatchChange, ClientChange, ClientFilter, ClientOrder, ClientSort, CreatedClient};
 use crate::http::conditional::version_tag;
 use crate::kernel::{Manager, Reader, to_json};
 use crate::services::Services;
@@ -58,11 +56,16 @@ fn filter(query: &mut Query) -> Result<ClientFilter, Problem> {
 }
 
 fn metadata(query: &mut Query) -> Result<BTreeMap<String, String>, Problem> {
-    let pairs = query.take_after("metadata.", "metadata.KEY");
-    if pairs.iter().any(|(key, _)| !(1..=64).contains(&key.chars().count())) {
-        return Err(Problem::parameter("metadata.KEY must have a KEY of 1 to 64 characters"));
+    let mut pairs = BTreeMap::new();
+    for (key, value) in query.take_by_key("metadata", "metadata.KEY") {
+        if !(1..=64).contains(&key.chars().count()) {
+            return Err(Problem::parameter("metadata.KEY must have a KEY of 1 to 64 characters"));
+        }
+        if pairs.insert(key, value).is_some() {
+            return Err(Problem::parameter("metadata.KEY and metadata[KEY] are the same: send one of them"));
+        }
     }
-    Ok(pairs.into_iter().collect())
+    Ok(pairs)
 }
 
 fn sort(query: &mut Query) -> Result<ClientSort, Problem> {
@@ -89,22 +92,12 @@ pub async fn batch(mut call: Authorized<Manager>, services: Data<Services>) -> R
     let body = call.body().await?;
     let wanted = BatchChange::read(&body.json);
     let batch = services.clients.change_clients(&call.caller, &wanted).await?;
-    let items: Vec<Value> = batch.clients.iter().map(batched).collect();
-    let report = json!({
-        "matched": items.len(),
-        "changed": batch.changed,
-        "dry_run": batch.dry_run,
-        "items": items,
-    });
+    let mut report = to_json(&batch);
+    let items = report.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten();
+    for (item, client) in items.filter_map(Value::as_object_mut).zip(&batch.clients) {
+        item.insert("etag".to_owned(), version_tag(client.version).into());
+    }
     Ok(HttpResponse::Ok().content_type("application/json").body(report.to_string()))
-}
-
-fn batched(client: &BatchedClient) -> Value {
-    json!({
-        "client_id": client.client_id,
-        "etag": version_tag(client.version),
-        "revoked_tokens": client.revoked_tokens,
-    })
 }
 
 /// `POST /v1/workspaces/{workspace_id}/api-clients`

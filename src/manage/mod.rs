@@ -21,7 +21,7 @@ pub mod workspaces;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse};
 use serde_json::Value;
@@ -54,6 +54,14 @@ pub async fn finish(
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     }
     Ok(response)
+}
+
+/// The header that says how many live recorded tokens a deletion revoked.
+const REVOKED_TOKENS: HeaderName = HeaderName::from_static("mintmark-revoked-tokens");
+
+/// 204 for a deletion that revoked so many tokens.
+fn revoked(tokens: usize) -> HttpResponse {
+    HttpResponse::NoContent().insert_header((REVOKED_TOKENS, tokens)).finish()
 }
 
 /// 200 with a record and its entity tag.

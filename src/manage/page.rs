@@ -60,13 +60,16 @@ impl Query {
         Some(self.pairs.remove(index).1)
     }
 
-    /// Takes the parameters whose names begin with `prefix`, by the rest of their names. `shown` is how an error names
-    /// them.
-    pub fn take_after(&mut self, prefix: &str, shown: &'static str) -> Vec<(String, String)> {
+    /// Takes the parameters `name.KEY` and `name[KEY]`, by their keys. `shown` is how an error names them.
+    pub fn take_by_key(&mut self, name: &str, shown: &'static str) -> Vec<(String, String)> {
         self.known.push(shown);
-        let is_one = |(name, _): &mut (String, String)| name.starts_with(prefix);
-        let taken = self.pairs.extract_if(.., is_one);
-        taken.map(|(name, value)| (name.strip_prefix(prefix).unwrap_or_default().to_owned(), value)).collect()
+        let key_of = |parameter: &str| {
+            let rest = parameter.strip_prefix(name)?;
+            let key = rest.strip_prefix('.').or_else(|| rest.strip_prefix('[')?.strip_suffix(']'))?;
+            Some(key.to_owned())
+        };
+        let taken = self.pairs.extract_if(.., |(parameter, _)| key_of(parameter).is_some());
+        taken.filter_map(|(parameter, value)| Some((key_of(&parameter)?, value))).collect()
     }
 
     /// Takes a parameter for which `is` must be true; `wanted` says what it must be.

@@ -7,7 +7,7 @@ use super::auth::Authorized;
 use super::idempotency::{Reply, once};
 use super::page::{PageRequest, Query};
 use super::problem::Problem;
-use super::record_or_304;
+use super::{record_or_304, revoked};
 use crate::http::conditional::version_tag;
 use crate::kernel::{Manager, Reader, to_json};
 use crate::services::Services;
@@ -50,6 +50,5 @@ pub async fn delete(call: Authorized<Manager>, services: Data<Services>) -> Resu
     let revoke_tokens = query.flag("revoke_tokens")?;
     query.finish()?;
     let expected = call.precondition()?;
-    services.signing.delete_signing_key(&call.caller, &kid, revoke_tokens, &expected).await?;
-    Ok(HttpResponse::NoContent().finish())
+    Ok(revoked(services.signing.delete_signing_key(&call.caller, &kid, revoke_tokens, &expected).await?))
 }

@@ -1,6 +1,7 @@
 //! `mintmark clients`: the API clients of a workspace and their secrets. A secret is printed once, when it is created.
 
 mod change;
+mod many;
 mod usage;
 
 use clap::{Args, Subcommand};
@@ -8,10 +9,11 @@ use serde_json::{Value, json};
 
 use super::confirm::Confirm;
 use super::output::{Format, Listing, line};
-use super::target::{ClientList, Connection, List, OnClient, Sort, Target, UseCase};
+use super::target::{ClientList, Connection, HowMany, List, OnClient, Sort, Target, UseCase};
 use super::values::{Duration, End, Members, Pair, Past};
 use super::{Failure, Global};
 use change::Change;
+use many::Many;
 
 const COLUMNS: &[&str] = &["client_id", "label", "status", "products", "permissions", "token_expiry"];
 /// Those of a list over all workspaces.
@@ -64,6 +66,7 @@ Examples:
   mintmark clients update CLIENT_ID --active-tokens 5
   mintmark clients update CLIENT_ID --active-tokens replace --replace-grace 60
   mintmark clients disable CLIENT_ID
+  mintmark clients update-many --where-product gst --allowed-ips 203.0.113.0/24 --dry-run
   mintmark clients usage CLIENT_ID
   mintmark clients failures CLIENT_ID
   mintmark clients list platform --json
@@ -85,6 +88,7 @@ enum Verb {
 Examples:
   mintmark clients list acme-in --product gst --status active
   mintmark clients list --secret-expires-before 30d
+  mintmark clients list --product gst --count
   mintmark clients list --unused-since 90d --sort last_used_at")]
     List {
         /// The workspace [default: all]
@@ -111,9 +115,8 @@ Examples:
         /// The order, descending with a - before it [default: -created_at]
         #[arg(long, value_name = "MEMBER", allow_hyphen_values = true)]
         sort: Option<Sort>,
-        /// At most this many [default: all]
-        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
-        limit: Option<u32>,
+        #[command(flatten)]
+        how_many: HowMany,
     },
     /// Create an API client with a first secret
     #[command(
@@ -142,6 +145,7 @@ Examples:
         #[command(flatten)]
         change: Change,
     },
+    UpdateMany(Many),
     /// Enable an API client again
     #[command(after_help = "Example:\n  mintmark clients enable CLIENT_ID")]
     Enable {
@@ -229,7 +233,7 @@ async fn act(verb: Verb, target: &Target<'_>, format: Format) -> Result<(), Fail
             secret_expires_before,
             unused_since,
             sort,
-            limit,
+            how_many,
         } => {
             let columns = if workspace_id.is_some() { COLUMNS } else { COLUMNS_OF_ALL };
             let list = List::Clients(ClientList {
@@ -242,7 +246,7 @@ async fn act(verb: Verb, target: &Target<'_>, format: Format) -> Result<(), Fail
                 unused_since: unused_since.map(|Past(at)| at),
                 sort,
             });
-            target.print(&list, limit, format, columns).await
+            target.print(&list, how_many, format, columns).await
         }
         Verb::Create { workspace_id, change } => {
             let names_contacts = change.names_contacts();
@@ -265,6 +269,7 @@ async fn act(verb: Verb, target: &Target<'_>, format: Format) -> Result<(), Fail
             }
             Ok(())
         }
+        Verb::UpdateMany(many) => many.run(target, format).await,
         Verb::Enable { client_id } => set_status(client_id, "active").await,
         Verb::Disable { client_id } => set_status(client_id, "disabled").await,
         Verb::Delete { client_id, confirm } => {

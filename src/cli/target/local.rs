@@ -6,11 +6,10 @@ use super::use_case::{
     AuditList, ClientList, List, OnClient, OnKey, OnOperator, OnRecord, OnToken, Sort, TokenList,
     TokenStatus, UseCase,
 };
-use crate::clients::{ClientChange, ClientFilter, ClientOrder, ClientSort, NewSecret};
+use crate::clients::{BatchChange, ClientChange, ClientFilter, ClientOrder, ClientSort, NewSecret};
 use crate::issuance::NewToken;
 use crate::kernel::{Error, Manager, Precondition, to_json};
 use crate::ledger::AuditFilter;
-use crate::model::member::Member;
 use crate::model::page::{Items, Page};
 use crate::operators::OperatorChange;
 use crate::services::Services;
@@ -148,6 +147,9 @@ async fn client(services: &Services, on: OnClient) -> Result<Value, Error> {
             let change = ClientChange::read(&body);
             to_json(&clients.change_client(caller, &id, &Precondition::None, &change).await?)
         }
+        OnClient::ChangeMany(body) => {
+            to_json(&clients.change_clients(caller, &BatchChange::read(&body)).await?)
+        }
         OnClient::Delete(id) => {
             clients.delete_client(caller, &id, &Precondition::None).await?;
             Value::Null
@@ -185,11 +187,7 @@ async fn signing_key(services: &Services, on: OnKey) -> Result<Value, Error> {
     let (caller, signing) = (&Manager::command_line(), &services.signing);
     Ok(match on {
         OnKey::Create(body) => {
-            let mut new = NewSigningKey::read(&body);
-            if new.alg.is_absent() {
-                new.alg = Member::Value(services.policy().signing_alg.as_str().to_owned());
-            }
-            to_json(&signing.create_signing_key(caller, &new, None).await?)
+            to_json(&signing.create_signing_key(caller, &NewSigningKey::read(&body), None).await?)
         }
         OnKey::Show(kid) => to_json(&signing.signing_key(caller, &kid).await?),
         OnKey::Delete { kid, revoke_tokens } => {

@@ -8,12 +8,12 @@ mod use_case;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::opened::Opened;
 use super::output::{Format, Listing};
 use super::{Failure, Global};
-use crate::model::page::Page;
+use crate::model::page::{Items, Page};
 use remote::Remote;
 
 pub(super) use remote::Address;
@@ -50,6 +50,17 @@ impl Connection {
     }
 }
 
+/// How much of a list is printed.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct HowMany {
+    /// At most this many [default: all]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    /// Print how many there are instead
+    #[arg(long, conflicts_with = "limit")]
+    count: bool,
+}
+
 /// The database or a server.
 pub(super) enum Target<'a> {
     Local(&'a Opened),
@@ -81,22 +92,30 @@ impl Target<'_> {
         }
     }
 
-    /// Prints a list page by page, at most `limit` items of it.
+    /// Prints a list page by page, or how many items it has.
     pub(super) async fn print(
         &self,
         list: &List,
-        limit: Option<u32>,
+        how_many: HowMany,
         format: Format,
         columns: &[&str],
     ) -> Result<(), Failure> {
+        if how_many.count {
+            let found = self.page(list, Page { count: true, ..Page::first(1) }).await?;
+            let total = found.total.ok_or_else(|| {
+                Failure::Fault("the server does not count: it is of an earlier version".to_owned())
+            })?;
+            return format.done(&json!({ "total": total }), total);
+        }
         let mut listing = Listing::new(format, columns);
-        let mut left = limit.unwrap_or(u32::MAX);
+        let mut left = how_many.limit.unwrap_or(u32::MAX);
         let mut after = None;
         loop {
-            let (items, next) = self.page(list, left.min(Page::MAX_LIMIT), after).await?;
-            listing.page(&items)?;
-            left = left.saturating_sub(u32::try_from(items.len()).unwrap_or(u32::MAX));
-            after = next;
+            let page = Page { after, ..Page::first(left.min(Page::MAX_LIMIT)) };
+            let found = self.page(list, page).await?;
+            listing.page(&found.items)?;
+            left = left.saturating_sub(u32::try_from(found.items.len()).unwrap_or(u32::MAX));
+            after = found.next_after;
             if after.is_none() || left == 0 {
                 return listing.end();
             }
@@ -105,22 +124,13 @@ impl Target<'_> {
 
     /// The first item of a list.
     pub(super) async fn first(&self, list: &List) -> Result<Option<Value>, Failure> {
-        Ok(self.page(list, 1, None).await?.0.into_iter().next())
+        Ok(self.page(list, Page::first(1)).await?.items.into_iter().next())
     }
 
-    async fn page(
-        &self,
-        list: &List,
-        limit: u32,
-        after: Option<String>,
-    ) -> Result<(Vec<Value>, Option<String>), Failure> {
+    async fn page(&self, list: &List, page: Page) -> Result<Items<Value>, Failure> {
         match self {
-            Self::Local(opened) => {
-                let page =
-                    local::page(&opened.core.services, list, &Page { after, ..Page::first(limit) }).await?;
-                Ok((page.items, page.next_after))
-            }
-            Self::Remote(remote) => remote.page(list, limit, after).await,
+            Self::Local(opened) => Ok(local::page(&opened.core.services, list, &page).await?),
+            Self::Remote(remote) => remote.page(list, page).await,
         }
     }
 }

@@ -14,7 +14,11 @@ use crate::cli::Failure;
 use crate::cli::http::client;
 use crate::cli::refusal::Refusal;
 use crate::config::PublicUrl;
+use crate::model::page::{Items, Page};
 use crate::vault::random::Random;
+
+/// The header that says how many tokens a deletion revoked.
+const REVOKED_TOKENS: &str = "mintmark-revoked-tokens";
 
 /// The variable that holds the access token.
 const TOKEN_VARIABLE: &str = "MINTMARK_TOKEN";
@@ -59,22 +63,18 @@ impl Remote {
         Ok(Self { http: address.client()?, address, authorization })
     }
 
-    /// A page of a list, and the cursor of the next one.
-    pub(super) async fn page(
-        &self,
-        list: &List,
-        limit: u32,
-        cursor: Option<String>,
-    ) -> Result<(Vec<Value>, Option<String>), Failure> {
-        let mut answer = self.send(routes::of_list(list, limit, cursor)).await?;
-        let next = answer.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
+    /// A page of a list.
+    pub(super) async fn page(&self, list: &List, page: Page) -> Result<Items<Value>, Failure> {
+        let mut answer = self.send(routes::of_list(list, page)).await?;
+        let next_after = answer.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
+        let total = answer.get("total").and_then(Value::as_u64);
         match answer.get_mut("items").map(Value::take) {
-            Some(Value::Array(items)) => Ok((items, next)),
+            Some(Value::Array(items)) => Ok(Items { items, next_after, total }),
             _ => Err(self.not_mintmark("its list has no items")),
         }
     }
 
-    /// The answer to a use case; `null` if the reply has no body.
+    /// The answer to a use case: the record; the number of tokens that a change revoked, if the server says it; else `null`.
     pub(super) async fn answer(&self, use_case: UseCase) -> Result<Value, Failure> {
         self.send(routes::of(use_case)).await
     }
@@ -116,9 +116,11 @@ impl Remote {
     async fn read(&self, reply: Response) -> Result<Value, Failure> {
         let status = reply.status();
         let location = reply.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let revoked =
+            reply.headers().get(REVOKED_TOKENS).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         let body = reply.bytes().await.map_err(|error| self.unreachable(&error))?;
         if status == StatusCode::NO_CONTENT {
-            return Ok(Value::Null);
+            return Ok(revoked.into());
         }
         let document: Option<Value> = serde_json::from_slice(&body).ok();
         if status.is_success() {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::use_case::{AuditList, ClientList, List, OnClient, OnKey, OnOperator, OnRecord, OnToken, UseCase};
 use crate::model::clock::to_rfc3339;
+use crate::model::page::Page;
 
 /// A request below `/v1`.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ impl Route {
 }
 
 /// The route of a page of a list.
-pub(super) fn of_list(list: &List, limit: u32, cursor: Option<String>) -> Route {
+pub(super) fn of_list(list: &List, page: Page) -> Route {
     let route = match list {
         List::Workspaces => Route::get(["workspaces"]),
         List::Products => Route::get(["products"]),
@@ -83,7 +84,10 @@ pub(super) fn of_list(list: &List, limit: u32, cursor: Option<String>) -> Route 
         List::Failures { client_id: Some(client_id) } => Route::get(["api-clients", client_id, "failures"]),
         List::Failures { client_id: None } => Route::get(["failures"]),
     };
-    route.with("limit", Some(limit.to_string())).with("cursor", cursor)
+    route
+        .with("limit", Some(page.limit.to_string()))
+        .with("count", page.count.then(|| "true".to_owned()))
+        .with("cursor", page.after)
 }
 
 /// The name of a choice, the same at the command line and in a query.
@@ -120,6 +124,7 @@ fn of_client(on: OnClient) -> Route {
         }
         OnClient::Show(id) => Route::get([NOUN, &id]),
         OnClient::Change(id, body) => Route::new(Method::PATCH, [NOUN, &id]).with_body(body),
+        OnClient::ChangeMany(body) => Route::new(Method::POST, [NOUN, "batch"]).with_body(body),
         OnClient::Delete(id) => Route::new(Method::DELETE, [NOUN, &id]),
         OnClient::AddSecret(id, body) => Route::new(Method::POST, [NOUN, &id, "secrets"]).with_body(body),
         OnClient::DeleteSecret { client_id, secret_id, force } => {

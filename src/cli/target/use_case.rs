@@ -127,6 +127,8 @@ pub(in crate::cli) enum OnClient {
     },
     Show(String),
     Change(String, Value),
+    /// The clients that the body names or its filter finds.
+    ChangeMany(Value),
     Delete(String),
     AddSecret(String, Value),
     DeleteSecret {

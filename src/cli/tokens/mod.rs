@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::clients::named;
 use super::confirm::Confirm;
 use super::output::Format;
-use super::target::{Connection, List, OnToken, Target, TokenList, TokenStatus, UseCase};
+use super::target::{Connection, HowMany, List, OnToken, Target, TokenList, TokenStatus, UseCase};
 use super::values::{End, Members, TokenEnd};
 use super::{Failure, Global};
 use verify::Verify;
@@ -84,9 +84,8 @@ Examples:
         /// Which of them [default: all of an API client, else live]
         #[arg(long)]
         status: Option<TokenStatus>,
-        /// At most this many [default: all]
-        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
-        limit: Option<u32>,
+        #[command(flatten)]
+        how_many: HowMany,
     },
     /// Create a token and print it once
     #[command(
@@ -147,11 +146,11 @@ impl Tokens {
 
 async fn act(verb: OnRecords, target: &Target<'_>, format: Format) -> Result<(), Failure> {
     match verb {
-        OnRecords::List { client_id, expires_before, never_expires, status, limit } => {
+        OnRecords::List { client_id, expires_before, never_expires, status, how_many } => {
             let columns = if client_id.is_some() { COLUMNS } else { COLUMNS_OF_ALL };
             let expires_before = expires_before.and_then(|End(at)| at);
             let list = List::Tokens(TokenList { client_id, expires_before, never_expires, status });
-            target.print(&list, limit, format, columns).await
+            target.print(&list, how_many, format, columns).await
         }
         OnRecords::Create { client_id, scope, token_expiry } => {
             let members = Members::default().with("scope", scope).with("token_expiry", token_expiry);
@@ -181,7 +180,7 @@ async fn act(verb: OnRecords, target: &Target<'_>, format: Format) -> Result<(),
             let revoked = target.ask(all).await?;
             let mut document = json!({ "client_id": client_id, "revoked": true });
             let mut sentence = format!("all tokens of the API client {client_id} revoked");
-            // A server does not say how many there were.
+            // A server of an earlier version does not say how many there were.
             if let Some(count) = revoked.as_u64() {
                 document = json!({ "client_id": client_id, "revoked_tokens": count });
                 sentence = format!("{sentence}, {count} of them recorded");

@@ -5,7 +5,12 @@ use serde_json::{Value, json};
 use super::process::{Place, text};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(made_changed_and_deleted, secrets_come_and_go, records_are_those_of_the_management_api);
+on_both_engines!(
+    made_changed_and_deleted,
+    many_are_changed_at_once,
+    secrets_come_and_go,
+    records_are_those_of_the_management_api
+);
 
 fn with_products(engine: Engine) -> Place {
     let place = Place::with_issuer(engine);
@@ -96,6 +101,64 @@ async fn made_changed_and_deleted(engine: Engine) {
     clients(&["show", "cl_nothing"]).must_fail(1, &["API client not found"]);
     assert_eq!(clients(&["delete", id]).must_succeed().stdout, format!("API client {id} deleted\n"));
     clients(&["delete", id]).must_fail(1, &["API client not found"]);
+}
+
+async fn many_are_changed_at_once(engine: Engine) {
+    let place = with_products(engine);
+    let clients = |args: &[&str]| place.run(&[&["clients"], args].concat());
+    let many = |args: &[&str]| clients(&[&["update-many"], args].concat());
+    let make = |label: &str, owner: &str| {
+        let made = clients(&[
+            "create",
+            "acme",
+            "--json",
+            "--label",
+            label,
+            "--products",
+            "gst,e-invoicing",
+            "--metadata",
+            owner,
+        ]);
+        text(&made.must_succeed().json(), "client_id").to_owned()
+    };
+    let ids = [make("SAP", "owner=finance"), make("Oracle", "owner=finance"), make("Odoo", "owner=sales")];
+    let count = |args: &[&str]| clients(&[&["list", "--count"], args].concat()).must_succeed().stdout;
+    assert_eq!((count(&[]), count(&["acme", "--metadata", "owner=finance"])), ("3\n".into(), "2\n".into()));
+
+    let finance = ["--where-metadata", "owner=finance", "--products", "gst"];
+    let said = many(&[&finance[..], &["--dry-run"]].concat()).must_succeed().stdout;
+    assert!(said.ends_with("\n\n2 of 2 API clients would be changed\n"), "{said}");
+    assert_eq!(count(&["--product", "e-invoicing"]), "3\n");
+    let said = many(&finance).must_succeed().stdout;
+    assert!(said.starts_with("client_id") && said.contains(&ids[0]) && said.contains(&ids[1]), "{said}");
+    assert!(said.ends_with("\n\n2 of 2 API clients changed\n"), "{said}");
+    assert_eq!(count(&["--product", "e-invoicing"]), "1\n");
+
+    // In the order named, with what is set already left as it is.
+    let report = many(&[&ids[2], &ids[0], "--products", "gst", "--json"]).must_succeed().json();
+    let item = |id: &str| json!({"client_id": id, "revoked_tokens": 0});
+    let expected =
+        json!({"matched": 2, "changed": 1, "dry_run": false, "items": [item(&ids[2]), item(&ids[0])]});
+    assert_eq!(report, expected);
+    many(&["--where-product", "gst", "--where-status", "active", "--status", "disabled"]).must_succeed();
+    assert_eq!(count(&["--status", "disabled"]), "3\n");
+    for filter in [
+        &["--where-label", "o"][..],
+        &["--where-unused-since", "1s"],
+        &["--where-secret-expires-before", "1d"],
+    ] {
+        many(&[filter, &["--label", "x", "--dry-run"]].concat()).must_succeed();
+    }
+
+    // One that breaks a rule stops all, and is named as it was given.
+    many(&[&ids[0], &ids[1], "--products", "gst,payroll"])
+        .must_fail(2, &["CLIENT_ID (value 1) breaks a rule", "CLIENT_ID (value 2) breaks a rule"]);
+    many(&["--where-product", "GST", "--label", "x"]).must_fail(2, &["--where-product must be"]);
+    many(&["--where-label", "a", "--label", ""]).must_fail(2, &["--where"]);
+    many(&[&ids[0], "--where-label", "a", "--label", "x"]).must_fail(2, &["cannot be used with"]);
+    many(&["--label", "x"]).must_fail(2, &["required"]);
+    assert_eq!(count(&["--label", "x"]), "0\n");
+    clients(&["list", "--count", "--limit", "1"]).must_fail(2, &["cannot be used with"]);
 }
 
 async fn secrets_come_and_go(engine: Engine) {

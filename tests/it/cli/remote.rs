@@ -126,9 +126,28 @@ async fn every_noun_works_as_at_the_server(engine: Engine) {
     assert_eq!(at.json(&["tokens", "revoke", id, jti])["revoked"], true);
     assert_eq!((tokens(&["--status", "revoked"]), tokens(&[]), tokens(&["--status", "all"])), (1, 1, 2));
     let all = at.run(&["tokens", "revoke-all", id]).must_succeed().stdout;
-    assert_eq!(all, format!("all tokens of the API client {id} revoked\n"));
+    assert_eq!(all, format!("all tokens of the API client {id} revoked, 1 of them recorded\n"));
+    assert_eq!(at.json(&["tokens", "revoke-all", id]), json!({"client_id": id, "revoked_tokens": 0}));
     assert!(text(&at.json(&["tokens", "show", id, jti]), "revoked_at").starts_with("20"));
 
+    for list in ["workspaces", "products", "clients", "tokens", "keys"] {
+        let items = at.json(&[list, "list"])["items"].as_array().unwrap().len();
+        assert_eq!(at.same(&[list, "list", "--count"]), json!({"total": items}), "{list}");
+    }
+    let many = ["clients", "update-many", "--where-label", "er", "--metadata", "a=c"];
+    let found = json!({"matched": 1, "changed": 1, "items": [{"client_id": id, "revoked_tokens": 0}]});
+    let report = |dry_run: bool| {
+        let mut report = found.clone();
+        report["dry_run"] = dry_run.into();
+        report
+    };
+    assert_eq!(at.same(&[&many[..], &["--dry-run"]].concat()), report(true));
+    assert_eq!(at.json(&many), report(false));
+    assert_eq!(at.json(&["clients", "show", id])["metadata"], json!({"a": "c"}));
+
+    let key = at.json(&["keys", "create", "--use-for", "never_expiring"]);
+    assert_eq!((text(&key, "alg"), text(&key, "phase")), ("ES256", "pending"));
+    at.run(&["keys", "delete", text(&key, "kid")]).must_succeed();
     let key = at.json(&["keys", "create", "--alg", "EdDSA"]);
     let kid = text(&key, "kid");
     at.same(&["keys", "show", kid]);
@@ -143,7 +162,7 @@ async fn every_noun_works_as_at_the_server(engine: Engine) {
     assert!(text(&events["items"][0], "actor").starts_with("client:cl_"), "{events}");
     // This one is last, since it also revokes the token of this test.
     let revoked = at.run(&["keys", "revoke", kid]).must_succeed().stdout;
-    assert_eq!(revoked, format!("signing key {kid} deleted, and the tokens it signed revoked\n"));
+    assert_eq!(revoked, format!("signing key {kid} deleted, and 0 recorded tokens revoked\n"));
     assert!(!at.place.path("data").exists());
     assert_eq!(at.serving.stop().code, 0);
 }
@@ -188,7 +207,7 @@ async fn errors_are_the_same_as_at_the_server() {
     let errors = problem["errors"].as_array().unwrap();
     let cap = errors.iter().find(|error| error["pointer"] == "/max_token_lifetime_seconds").unwrap();
     assert_eq!(cap["option"], "--max-token-lifetime");
-    at.run(&["keys", "create"]).must_fail(2, &["--alg must"]);
+    at.run(&["keys", "create", "--alg", "HS256"]).must_fail(2, &["--alg must"]);
     // An id is one segment of a path, for any characters in it.
     for id in ["a/b", "a?b", "..", ".", "%2e%2e"] {
         at.run(&["workspaces", "show", id]).must_fail(1, &["mintmark: "]);
