@@ -48,6 +48,9 @@ async fn first_start(
         SealedRoot { master_fingerprint: master.fingerprint().to_vec(), sealed: root.seal(&master, random)? };
     tx.insert_sealed_root(&sealed, clock.now()).await?;
     tx.commit().await?;
+    if let Origin::Created(path) = &origin {
+        MasterKey::put_in_place(path)?;
+    }
     Ok((root, origin))
 }
 

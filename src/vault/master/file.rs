@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -40,6 +40,51 @@ impl MasterKey {
             std::str::from_utf8(&bytes).map_err(|_| MasterKeyFault::Length(bytes.len())).and_then(Self::parse)
         };
         key.map_err(|fault| MasterKeyError::File { path: path.to_owned(), fault })
+    }
+
+    /// Generates the key of a new database into a file beside `path`. So a start that ends before the database has the key
+    /// leaves no key file that seems to belong to a lost database: the next one goes on from here.
+    pub(super) fn create_beside(path: &Path, random: &Random) -> Result<Self, MasterKeyError> {
+        let beside = beside(path);
+        match Self::read(&beside) {
+            Ok(key) => {
+                tracing::info!(
+                    key = %beside.display(),
+                    "an earlier start was interrupted before the database had its master key: going on with that key"
+                );
+                return Ok(key);
+            }
+            Err(MasterKeyError::Missing(_)) => {}
+            // It was interrupted while it wrote the file. No database has this key.
+            Err(MasterKeyError::File { .. }) => std::fs::remove_file(&beside)
+                .map_err(|cause| MasterKeyError::NotCreated { path: beside.clone(), cause })?,
+            Err(error) => return Err(error),
+        }
+        Self::create(&beside, random)
+    }
+
+    /// Puts the key of a database in its place, now that the database has it.
+    pub fn put_in_place(path: &Path) -> Result<(), MasterKeyError> {
+        let failed = |cause| MasterKeyError::NotCreated { path: path.to_owned(), cause };
+        match std::fs::rename(beside(path), path) {
+            // Another process that starts was faster.
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound && path.exists() => {}
+            outcome => outcome.map_err(failed)?,
+        }
+        File::open(folder_of(path)).and_then(|folder| folder.sync_all()).map_err(failed)
+    }
+
+    /// The key with this fingerprint from beside `path`, where a start left it that was interrupted or is under way, put in its
+    /// place.
+    pub(super) fn take_from_beside(path: &Path, fingerprint: &[u8]) -> Result<Self, MasterKeyError> {
+        match Self::read(&beside(path)) {
+            Ok(key) if key.fingerprint() == fingerprint => {
+                Self::put_in_place(path)?;
+                Ok(key)
+            }
+            // It may have been put in its place just now.
+            _ => Self::read(path),
+        }
     }
 
     /// The key that a database is moved to: generated into a new file, or read from the existing one. Either way the
@@ -86,6 +131,13 @@ impl MasterKey {
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
         Ok(key)
     }
+}
+
+/// Where a key is until the database has it.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
 }
 
 /// The folder that a file is in.

@@ -39,7 +39,8 @@ pub enum Origin {
 
 impl MasterKey {
     /// The key of a database: from `text` (the settings) if it is set, else from `file`. For a database that has no key
-    /// yet (`fingerprint` is `None`) a new one is generated into `file`; a database that has one accepts no other.
+    /// yet (`fingerprint` is `None`) a new one is generated, which is beside `file` until [`put_in_place`](Self::put_in_place);
+    /// a database that has one accepts no other.
     ///
     /// # Errors
     /// [`MasterKeyError`].
@@ -53,9 +54,10 @@ impl MasterKey {
             (Self::parse(text).map_err(MasterKeyError::Text)?, Origin::Settings)
         } else {
             match Self::read(file) {
-                Err(MasterKeyError::Missing(path)) if fingerprint.is_none() => {
-                    (Self::create(&path, random)?, Origin::Created(path))
-                }
+                Err(MasterKeyError::Missing(path)) => match fingerprint {
+                    None => (Self::create_beside(&path, random)?, Origin::Created(path)),
+                    Some(fingerprint) => (Self::take_from_beside(&path, fingerprint)?, Origin::File(path)),
+                },
                 found => (found?, Origin::File(file.to_owned())),
             }
         };

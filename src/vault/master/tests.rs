@@ -113,6 +113,18 @@ fn an_empty_database_gets_a_key_and_then_accepts_no_other() {
     assert_eq!(origin, Origin::Created(path.clone()));
     let known = key.fingerprint();
 
+    // Until the database has it, it is not where the key of a database is; a start that is interrupted there is repeated.
+    assert!(!path.exists());
+    let (again, origin) = MasterKey::obtain(None, &path, None, &random).unwrap();
+    assert_eq!((again.bytes(), origin), (key.bytes(), Origin::Created(path.clone())));
+    // Interrupted a little later: the database has it.
+    let error = MasterKey::obtain(None, &path, Some(&[7; 16]), &random).unwrap_err();
+    assert!(matches!(error, MasterKeyError::Missing(_)), "{error}");
+    let (again, origin) = MasterKey::obtain(None, &path, Some(&known), &random).unwrap();
+    assert_eq!((again.bytes(), origin), (key.bytes(), Origin::File(path.clone())));
+    MasterKey::put_in_place(&path).unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+
     let (again, origin) = MasterKey::obtain(None, &path, Some(&known), &random).unwrap();
     assert_eq!((again.bytes(), origin), (key.bytes(), Origin::File(path.clone())));
 
@@ -128,6 +140,23 @@ fn an_empty_database_gets_a_key_and_then_accepts_no_other() {
     let error = MasterKey::obtain(None, &path, Some(&known), &random).unwrap_err();
     assert!(matches!(error, MasterKeyError::Missing(_)), "{error}");
     assert!(!path.exists(), "a database that has a key must not be given another");
+}
+
+#[test]
+fn a_new_key_that_was_not_written_to_its_end_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, beside) = (folder.path().join("master.key"), folder.path().join("master.key.new"));
+    for left in [&b""[..], b"AAEC"] {
+        fs::write(&beside, left).unwrap();
+        fs::set_permissions(&beside, fs::Permissions::from_mode(0o600)).unwrap();
+        let (key, _) = MasterKey::obtain(None, &path, None, &Random::new()).unwrap();
+        assert_eq!(MasterKey::read(&beside).unwrap().bytes(), key.bytes());
+    }
+    MasterKey::put_in_place(&path).unwrap();
+    assert!(path.exists() && !beside.exists());
+    MasterKey::put_in_place(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(MasterKey::put_in_place(&path), Err(MasterKeyError::NotCreated { .. })));
 }
 
 #[test]

@@ -43,6 +43,26 @@ fn a_missing_key_that_the_settings_name_is_not_said_to_belong_to_an_empty_databa
     place.run(&["products", "list"]).must_fail(1, &["keys/m.key", "was set up with a master key"]);
 }
 
+/// A start writes the key before the database has it, and puts it in its place after that.
+#[test]
+fn a_first_start_that_is_interrupted_is_repeated() {
+    let place = Place::with_issuer(Engine::Sqlite);
+    let (key, beside) = (place.path("data/master.key"), place.path("data/master.key.new"));
+    place.run(&["products", "list"]).must_succeed();
+    let made = std::fs::read(&key).unwrap();
+    assert!(!beside.exists());
+    for database_is_there in [false, true] {
+        std::fs::rename(&key, &beside).unwrap();
+        if !database_is_there {
+            std::fs::remove_file(place.path("data/mintmark.db")).unwrap();
+        }
+        let ran = place.run(&["products", "list"]).must_succeed();
+        assert!(!ran.stderr.contains("was there before"), "{ran:?}");
+        assert_eq!(std::fs::read(&key).unwrap(), made);
+        assert!(!beside.exists());
+    }
+}
+
 #[test]
 fn a_backup_after_a_rewrap_names_the_key_that_opens_it() {
     let place = Place::with_issuer(Engine::Sqlite);
