@@ -38,8 +38,10 @@ install_missing() {
     if [ "$1" = all ] || [ "$1" = browser ]; then
         has_chromium || missing+=(chromium)
     fi
-    # For the examples of verifying, for forward-auth, and for generated clients.
+    # For metrics, for the examples of verifying, for forward-auth, and for generated clients.
     if [ "$1" = all ] || [ "$1" = interop ]; then
+        # promtool reads the metrics. Its package brings a server too, which is not started.
+        has promtool || missing+=(prometheus)
         has javac || missing+=(default-jdk-headless)
         has go || missing+=(golang-go)
         has_nginx || missing+=(nginx)
@@ -68,7 +70,7 @@ install_missing() {
 }
 
 apt_install() {
-    # Only programs are needed: without this, Debian also creates a PostgreSQL cluster, and starts it and nginx.
+    # Only programs are needed: without this, Debian also creates a PostgreSQL cluster, and starts it, nginx and Prometheus.
     local no_cluster=/etc/postgresql-common/createcluster.d/none-for-mintmark-tests.conf code=0
     local no_start=/usr/sbin/policy-rc.d
     if [ -e "$no_start" ]; then no_start=; else

@@ -15,7 +15,7 @@ pub(super) fn register(metrics: &Metrics, services: &Arc<Services>) {
     });
     let source = Arc::clone(services);
     metrics.seconds_read_by(
-        "change_counter_age",
+        "change_poll_age",
         "Since the change counter was last confirmed; above 5 seconds requests are refused",
         move || source.ledger.confirmed_millis_ago(),
     );

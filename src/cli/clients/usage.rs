@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::cli::Failure;
 use crate::cli::output::{Format, Listing, json, line};
-use crate::cli::target::{List, OnClient, Target, UseCase};
+use crate::cli::target::{HowMany, List, OnClient, Target, UseCase};
 use crate::cli::values::Past;
 
 const DAY_COLUMNS: &[&str] = &["day", "issued", "refused"];
@@ -32,9 +32,8 @@ pub(super) struct OfDays {
 pub(super) struct Failures {
     /// The API client [default: all, and requests that name none that exists]
     client_id: Option<String>,
-    /// At most this many [default: all that are kept]
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
-    limit: Option<u32>,
+    #[command(flatten)]
+    how_many: HowMany,
 }
 
 pub(super) async fn usage(target: &Target<'_>, format: Format, of: OfDays) -> Result<(), Failure> {
@@ -51,7 +50,7 @@ pub(super) async fn usage(target: &Target<'_>, format: Format, of: OfDays) -> Re
 }
 
 pub(super) async fn failures(target: &Target<'_>, format: Format, of: Failures) -> Result<(), Failure> {
-    let Failures { client_id, limit } = of;
+    let Failures { client_id, how_many } = of;
     let columns = if client_id.is_some() { COLUMNS } else { COLUMNS_OF_ALL };
-    target.print(&List::Failures { client_id }, limit, format, columns).await
+    target.print(&List::Failures { client_id }, how_many, format, columns).await
 }

@@ -13,7 +13,8 @@ async fn scraped(app: &TestApp, accept: &str) -> Reply {
     Reply::to(app.request(Method::GET, "/metrics").header("accept", accept)).await
 }
 
-/// The types by name, after the checks that `promtool check metrics` makes.
+/// The types by name, after a check of the form and the names. `tests/interop/test_metrics.py` has them checked by
+/// `promtool`.
 fn checked(text: &str) -> BTreeMap<&str, &str> {
     let mut types = BTreeMap::new();
     let mut helped = "";
@@ -78,7 +79,7 @@ async fn what_is_asked_for_at_night_is_there(engine: Engine) {
         "mintmark_log_lines_dropped_total",
         "mintmark_backup_last_success_timestamp_seconds",
         "mintmark_clock_skew_seconds",
-        "mintmark_change_counter_age_seconds",
+        "mintmark_change_poll_age_seconds",
         "mintmark_status_lists_read_total",
         "mintmark_status_lists_signed_total",
     ] {

@@ -125,7 +125,7 @@ async fn each_outcome_is_counted_as_itself(engine: Engine) {
     reply_as(&app, &client, GRANT).await;
     *expected.get_mut("unavailable").unwrap() += 1;
     assert_eq!(outcomes(&app).await, expected);
-    let age = samples(&app).await["mintmark_change_counter_age_seconds"].parse::<f64>().unwrap();
+    let age = samples(&app).await["mintmark_change_poll_age_seconds"].parse::<f64>().unwrap();
     assert!(age >= 5.001, "{age}");
     app.database.come_back().await;
     app.stop().await;
