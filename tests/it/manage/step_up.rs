@@ -237,7 +237,9 @@ async fn permissions_cannot_be_gained_through_a_batch(engine: Engine) {
             Reply::of(caller.post("/v1/api-clients/batch", &body).await).await
         };
         if opens {
+            let before = ok(&Reply::of(full.get(&record).await).await, 200);
             refused(&sent(&narrow).await, &write);
+            assert_eq!(ok(&Reply::of(full.get(&record).await).await, 200), before, "{write:?}");
             ok(&sent(&full).await, 200);
         } else {
             ok(&sent(&narrow).await, 200);

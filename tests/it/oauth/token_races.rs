@@ -27,6 +27,7 @@ on_both_engines!(
     a_generation_that_ended_meanwhile_does_not_fail_an_administrators_request,
     a_key_that_retired_meanwhile_is_followed_by_its_successor,
     without_a_successor_there_is_no_token,
+    a_second_change_during_a_request_is_answered_with_retry_after,
     changes_by_an_administrator_in_the_meantime_take_effect,
     revoking_a_key_ends_the_requests_that_use_it,
     revoking_a_key_does_not_restrict_a_client,
@@ -118,6 +119,9 @@ async fn a_generation_that_ended_meanwhile_is_followed_by_the_next(engine: Engin
              UPDATE client_products SET product = 'tax'",
             json!(["tax"]),
         ),
+        // One that could be stateless now is recorded all the same: only where its row is written is its right to it
+        // checked once more.
+        (", token_expiry_seconds = 60", json!(["gst"])),
     ]
     .into_iter()
     .enumerate()
@@ -259,6 +263,31 @@ async fn without_a_successor_there_is_no_token(engine: Engine) {
         check["detail"].as_str().unwrap().contains("no active ES256 key signs never-expiring tokens"),
         "{check}"
     );
+    app.stop().await;
+}
+
+/// Here it is one change that this process does not get to know, so that its second attempt is as late as its first.
+async fn a_second_change_during_a_request_is_answered_with_retry_after(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = stocked(&app).await;
+    let client = client_in(&admin, "acme").await;
+    let tokens = format!("/v1/api-clients/{}/access-tokens", client.client_id);
+    issued(&reply_as(&app, &client, GRANT).await);
+    let mut session = app.database.session().await;
+    let retired = "UPDATE signing_keys SET phase = '{phase}' WHERE use_for = 'never_expiring'";
+    session.execute(&retired.replace("{phase}", "retiring")).await;
+
+    let reply = reply_as(&app, &client, GRANT).await;
+    refused(&reply, 503, "temporarily_unavailable");
+    assert_eq!(reply.header("retry-after"), Some("1"));
+    assert!(reply.json()["error_description"].as_str().unwrap().contains("changed during the request"));
+    let generated = Reply::of(admin.post(&tokens, &json!({})).await).await;
+    assert_eq!((generated.status, generated.header("retry-after")), (503, Some("1")));
+    assert!(generated.json()["detail"].as_str().unwrap().contains("was changed at the same time, twice"));
+    assert_eq!(app.database.number(COUNT).await, 1);
+    // Repeated after that, it is served.
+    session.execute(&retired.replace("{phase}", "active")).await;
+    issued(&reply_as(&app, &client, GRANT).await);
     app.stop().await;
 }
 
