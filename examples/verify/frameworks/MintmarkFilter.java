@@ -1,5 +1,6 @@
 // A filter for Spring Boot 3, Tomcat 10 and other Jakarta containers. Copy it and ../java/Verify.java into a package of your own,
-// create one per process, and register it for the paths whose callers need the product. In Spring:
+// create one per process, and register it for the paths whose callers need the product. The tests run it in
+// Tomcat, without Spring. In Spring:
 //
 //   @Bean
 //   FilterRegistrationBean<MintmarkFilter> filings(@Value("${mintmark.issuer}") String issuer, @Value("${mintmark.audience}") String audience) {
