@@ -46,8 +46,8 @@ impl Clients {
         let mut tx = self.kernel.storage.begin().await?;
         let workspace = hold_workspace(&mut tx, &caller.reach, workspace_id).await?;
         let mut client = self.new_client(&workspace.workspace_id)?;
-        let around = self.lock_related(&mut tx, wanted, &[]).await?;
-        self.apply_change(&workspace, &around, wanted, None, &mut client)?;
+        let related = self.lock_related(&mut tx, wanted, &[]).await?;
+        self.apply_change(&workspace, &related, wanted, None, &mut client)?;
         rules::may_change(caller, None, &client)?;
         let created = self.insert_client(&mut tx, caller, client).await?;
         self.ledger.save_reply(&mut tx, save.as_ref(), &created).await?;

@@ -97,19 +97,19 @@ type Name = (String, String, String, String);
 
 impl Running {
     /// Adds a request. `None` if the same request is already running.
-    fn enter(self: &Arc<Self>, name: Name) -> Option<Turn> {
+    fn enter(self: &Arc<Self>, name: Name) -> Option<RunningRequest> {
         let entered = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
-        entered.then(|| Turn { running: Arc::clone(self), name })
+        entered.then(|| RunningRequest { running: Arc::clone(self), name })
     }
 }
 
 /// A running request. When it is dropped, the same request may run again.
-struct Turn {
+struct RunningRequest {
     running: Arc<Running>,
     name: Name,
 }
 
-impl Drop for Turn {
+impl Drop for RunningRequest {
     fn drop(&mut self) {
         self.running.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.name);
     }
@@ -137,7 +137,7 @@ pub async fn once<T>(
     let (caller, method, path, key) = named.name();
     let name = (caller.to_owned(), method.to_owned(), path.to_owned(), key.to_owned());
     let running = request.app_data::<web::Data<Running>>();
-    let _turn = match running.map(|running| running.enter(name)) {
+    let _running = match running.map(|running| running.enter(name)) {
         Some(None) => {
             return Err(Problem::new(
                 Kind::IdempotencyInProgress,
