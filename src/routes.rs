@@ -3,6 +3,8 @@
 //! Each resource lists its methods; any other method is 405 with `Allow`. With an issuer that has a path, everything is
 //! served at `/…` and at `/<path>/…`, and the metadata also at RFC 8414 §3.1's place for such an issuer.
 
+mod pages;
+
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
@@ -201,7 +203,6 @@ fn console_pages(config: &mut ServiceConfig) {
             .service(at("").get(home::get).page())
             .service(at("/").get(home::get).page())
             .service(at("/assets/{file}").get(console::assets::get).page())
-            .service(at("/workspaces").get(home::list).page())
             .service(at("/workspaces/{workspace_id}/api-clients").get(client_list::get).page())
             .service(
                 at("/workspaces/{workspace_id}/api-clients/new")
@@ -270,6 +271,7 @@ fn console_pages(config: &mut ServiceConfig) {
             )
             .service(at("/api-clients/{client_id}/history").get(client_history::get).page())
             .configure(sign_in_pages)
+            .configure(pages::configure)
             .default_service(web::to(console::stop::no_page)),
     );
 }

@@ -1,8 +1,10 @@
 //! Reads API clients with their live secrets. For the management API and the command line.
 
+use std::collections::BTreeMap;
+
 use super::{API_CLIENT, Clients};
 use crate::kernel::{Error, Reader};
-use crate::model::client::ClientRecord;
+use crate::model::client::{ClientName, ClientRecord};
 use crate::model::ids;
 use crate::model::page::{Items, Page};
 
@@ -51,6 +53,18 @@ impl Clients {
         }
         self.usage.add_secret_uses(&mut page.items).await?;
         Ok(page)
+    }
+
+    /// What a list shows of the clients within reach that have one of these ids, in one statement.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn client_names(
+        &self,
+        caller: &Reader,
+        client_ids: &[&str],
+    ) -> Result<BTreeMap<String, ClientName>, Error> {
+        Ok(self.kernel.storage.client_names(&caller.reach, client_ids).await?)
     }
 
     /// Writes the uses that only this process knows, so that a list sorted or filtered by them is up to date. If that

@@ -11,26 +11,48 @@ pub(super) fn groups(
     path: &str,
 ) -> Vec<NavGroup> {
     let own = operator.roles.iter().find_map(|role| role.workspace_id());
-    let entry = |name: &'static str, href: String, parts: &[&str]| {
-        let is_current = parts.iter().any(|part| path.contains(part));
-        NavEntry { name, href, is_current }
+    let workspace_id = workspace_id.or(own);
+    let page = path.strip_prefix(base).unwrap_or(path);
+    let entry = |name: &'static str, href: String, is_current: bool| NavEntry { name, href, is_current };
+    let is_at =
+        |first: &str| page.strip_prefix(first).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let is_platform = operator.is_platform_admin();
+    // What is of no workspace shows everything to a platform administrator, and to others what is of theirs.
+    let listed = |name: &'static str, at: &str| {
+        let query = workspace_id.filter(|_| !is_platform).map(|id| format!("?workspace_id={id}"));
+        entry(name, format!("{base}{at}{}", query.unwrap_or_default()), is_at(at))
     };
     let mut integration = Vec::new();
-    if let Some(id) = workspace_id.or(own) {
-        let href = format!("{base}/workspaces/{id}/api-clients");
-        integration.push(entry("API Clients", href, &["/api-clients", "/drafts/", "/reveals/"]));
+    // Without a workspace the start page chooses one, or lets choose.
+    let clients =
+        workspace_id.map_or_else(|| base.to_owned(), |id| format!("{base}/workspaces/{id}/api-clients"));
+    let is_current = ["/api-clients", "/drafts/", "/reveals/"].iter().any(|part| page.contains(part));
+    integration.push(entry("API Clients", clients, is_current));
+    if !is_platform {
+        integration.push(listed("Products", "/products"));
     }
-    let mut groups = Vec::new();
-    if !integration.is_empty() {
-        groups.push(NavGroup { name: "Integration", entries: integration });
-    }
-    let mut platform = Vec::new();
-    if operator.is_platform_admin() || operator.roles.len() > 1 {
-        let is_current = path.ends_with("/workspaces");
-        platform.push(NavEntry { name: "Workspaces", href: format!("{base}/workspaces"), is_current });
-    }
-    if !platform.is_empty() {
-        groups.push(NavGroup { name: "Organisation", entries: platform });
-    }
-    groups
+    integration.push(entry("How to call and verify", format!("{base}/help"), is_at("/help")));
+    let oversight = vec![
+        listed("Never-expiring tokens", "/never-expiring"),
+        listed("Audit trail", "/audit"),
+        listed("Deliveries", "/deliveries"),
+    ];
+    let in_settings = is_at("/workspaces") && !page.contains("/api-clients");
+    let workspaces = entry("Workspaces", format!("{base}/workspaces"), in_settings);
+    let organisation = if is_platform {
+        vec![
+            workspaces,
+            listed("Products", "/products"),
+            listed("Operators", "/operators"),
+            listed("Signing keys", "/signing-keys"),
+        ]
+    } else {
+        vec![workspaces]
+    };
+    let group = |name: &'static str, entries: Vec<NavEntry>| NavGroup { name, entries };
+    vec![
+        group("Integration", integration),
+        group("Oversight", oversight),
+        group("Organisation", organisation),
+    ]
 }

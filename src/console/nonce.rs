@@ -20,10 +20,21 @@ pub(super) enum UseCase {
     GenerateToken,
     /// Nothing: the outcome of a test, which is kept for a while.
     Test,
+    /// An operator with their setup link.
+    InviteOperator,
+    /// One more setup link.
+    SetupLink,
 }
 
 impl UseCase {
-    const ALL: [Self; 4] = [Self::CreateClient, Self::AddSecret, Self::GenerateToken, Self::Test];
+    const ALL: [Self; 6] = [
+        Self::CreateClient,
+        Self::AddSecret,
+        Self::GenerateToken,
+        Self::Test,
+        Self::InviteOperator,
+        Self::SetupLink,
+    ];
 
     /// The name under which replies are saved.
     pub(super) fn as_str(self) -> &'static str {
@@ -32,6 +43,8 @@ impl UseCase {
             Self::AddSecret => "add-secret",
             Self::GenerateToken => "generate-token",
             Self::Test => "test",
+            Self::InviteOperator => "invite-operator",
+            Self::SetupLink => "setup-link",
         }
     }
 
@@ -42,6 +55,8 @@ impl UseCase {
             Self::AddSecret => 's',
             Self::GenerateToken => 't',
             Self::Test => 'p',
+            Self::InviteOperator => 'o',
+            Self::SetupLink => 'l',
         }
     }
 }

@@ -5,7 +5,7 @@ use actix_web::HttpRequest;
 use super::page::{Notice, Shell};
 
 /// The words, each with its tone and its sentence. Any other word shows nothing.
-const DONE: [(&str, &str, &str); 10] = [
+const DONE: [(&str, &str, &str); 25] = [
     ("stored", "ok", "Good: the secret is stored with you and erased here."),
     ("token-stored", "ok", "Good: the token is stored with you and erased here."),
     ("saved", "ok", "Your changes are saved."),
@@ -20,6 +20,33 @@ const DONE: [(&str, &str, &str); 10] = [
     ("token-revoked", "ok", "The token is revoked."),
     ("tokens-revoked", "ok", "All tokens of this client are revoked. It can get new ones with its secret."),
     ("deleted", "ok", "The API client is deleted, and so are its secrets and tokens."),
+    ("product-created", "ok", "The product is created. Grant it to the API clients that are to open it."),
+    (
+        "product-saved",
+        "ok",
+        "The product is changed. A changed limit counts for tokens that are issued from now on.",
+    ),
+    ("product-deleted", "ok", "The product is deleted."),
+    ("workspace-created", "ok", "The workspace is created. Its first API client is next."),
+    ("workspace-saved", "ok", "The workspace is changed."),
+    (
+        "workspace-suspended",
+        "warn",
+        "The workspace is suspended. None of its tokens is accepted until it is resumed.",
+    ),
+    ("workspace-resumed", "ok", "The workspace is active again."),
+    ("workspace-deleted", "ok", "The workspace is deleted. Its id is never used again."),
+    (
+        "key-created",
+        "ok",
+        "The new key is published. Until it takes over, the key before it goes on signing.",
+    ),
+    ("key-deleted", "ok", "The key is deleted, and no token that it signed is accepted any more."),
+    ("link-stored", "ok", "Good: the setup link is passed on and no longer shown here."),
+    ("operator-saved", "ok", "The operator is changed."),
+    ("operator-disabled", "warn", "The operator is disabled and signed out everywhere."),
+    ("operator-enabled", "ok", "The operator can sign in again."),
+    ("operator-deleted", "ok", "The operator is deleted and signed out everywhere."),
 ];
 
 /// The frame of a page, with the notice that its address asks for.

@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 
-use super::nonce::Nonce;
+use super::nonce::{Nonce, UseCase};
 use super::page::see_other;
 use super::session::SignedIn;
 use super::stop::Stop;
@@ -11,7 +11,11 @@ use crate::ledger::{Reveal, SaveReply};
 
 /// The address of the page that shows what a form created.
 pub(super) fn href(signed_in: &SignedIn, nonce: &Nonce) -> String {
-    signed_in.door.href(&format!("/reveals/{}", nonce.as_str()))
+    let place = match nonce.use_case {
+        UseCase::InviteOperator | UseCase::SetupLink => "operators/links",
+        _ => "reveals",
+    };
+    signed_in.door.href(&format!("/{place}/{}", nonce.as_str()))
 }
 
 /// What a form created, if it did.

@@ -177,7 +177,10 @@ impl SignedIn {
     /// # Errors
     /// 404 without a role there.
     pub(super) async fn inside(&self, workspace_id: &str) -> Result<Inside, Stop> {
-        Ok(self.enter(workspace_id).await?)
+        self.enter(workspace_id).await.map_err(|error| match error {
+            Error::Denied(_) => Stop::suspended(),
+            other => other.into(),
+        })
     }
 
     async fn enter(&self, workspace_id: &str) -> Result<Inside, Error> {

@@ -83,6 +83,14 @@ impl Stop {
         Self::new(StatusCode::FORBIDDEN, heading, text)
     }
 
+    /// 403 for a workspace that its own people cannot open either.
+    pub(super) fn suspended() -> Self {
+        Self::forbidden(
+            "This workspace is suspended",
+            "Nobody but platform administrators can open it. Ask one of them to make it active again.",
+        )
+    }
+
     /// 410
     pub(super) fn gone(heading: impl Into<Cow<'static, str>>, text: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::GONE, heading, text)

@@ -133,3 +133,18 @@ impl ClientRecord {
         last.max_by_key(|secret| secret.last_used_at)?.last_used_from.as_deref()
     }
 }
+
+/// What lists show of a client that their rows name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientName {
+    /// Its label.
+    pub label: String,
+    /// Its workspace.
+    pub workspace_id: String,
+    /// The name of that workspace.
+    pub workspace_name: String,
+    /// Who is mailed about it.
+    pub contacts: Vec<String>,
+    /// When it last authenticated or got a token.
+    pub last_used_at: Option<UnixSeconds>,
+}

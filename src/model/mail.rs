@@ -66,3 +66,30 @@ pub struct Mail {
     /// The facts that the text needs; never a secret or a token.
     pub facts: Map<String, Value>,
 }
+
+/// A row of the outbox, as administrators see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedMail {
+    /// UUIDv7.
+    pub mail_id: String,
+    /// When it was queued.
+    pub queued_at: UnixSeconds,
+    /// Which message: the name of a [`MailKind`].
+    pub kind: String,
+    /// The address it goes to; empty for a summary, whose recipients are decided when it is sent.
+    pub recipient: String,
+    /// The API client it is about, or the operator.
+    pub about_id: String,
+    /// The label of that client, or the name of that operator; `None` once they are deleted.
+    pub about: Option<String>,
+    /// The workspace of that client.
+    pub workspace_id: Option<String>,
+    /// How many changes it reports.
+    pub occurrences: i64,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// When it is tried next.
+    pub next_attempt_at: UnixSeconds,
+    /// When it was sent.
+    pub sent_at: Option<UnixSeconds>,
+}

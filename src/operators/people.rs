@@ -1,5 +1,7 @@
 //! Records of operators: only managers of the platform read and write them.
 
+use std::collections::BTreeMap;
+
 use super::change::OperatorChange;
 use super::created::CreatedOperator;
 use super::dto::OperatorSettings;
@@ -66,6 +68,19 @@ impl Operators {
             return Err(Error::NotFound(OPERATOR));
         }
         self.kernel.storage.operator_by_email(&key).await?.ok_or(Error::NotFound(OPERATOR))
+    }
+
+    /// The names of those of these operators who have a role within reach, in one statement: for the audit trail.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn operator_names(
+        &self,
+        caller: &Reader,
+        operator_ids: &[&str],
+    ) -> Result<BTreeMap<String, String>, Error> {
+        let ids: Vec<&str> = operator_ids.iter().copied().filter(|id| ids::is_uuid(id)).collect();
+        Ok(self.kernel.storage.operator_names(&caller.reach, &ids).await?)
     }
 
     /// Whether there is no operator yet.

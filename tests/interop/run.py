@@ -1,4 +1,4 @@
-"""Sets up services and runs a command against them: `run.py clients|examples|forward-auth|generated|openapi|sign-in sqlite|postgres -- COMMAND …`.
+"""Sets up services and runs a command against them: `run.py clients|console|examples|forward-auth|generated|openapi|sign-in sqlite|postgres -- COMMAND …`.
 
 MINTMARK_WORLD is the path of a JSON file that describes them: issuers, clients, expected verdicts.
 Everything that was started is stopped, and its data removed, when the command ends. The exit code is the command's.
@@ -63,6 +63,20 @@ def forward_auth(engine: str, stack: ExitStack) -> dict:
     }
     clients = {name: {"client_id": client["client_id"], "client_secret": client["client_secret"]} for name, client in made.items()}
     return {"issuer": service.issuer, "clients": clients, "database": str(service.folder / "data" / "mintmark.db")}
+
+
+def console(engine: str, stack: ExitStack) -> dict:
+    """One service with a client, and its database, in which a test signs itself in."""
+    assert engine == "sqlite", "the test writes a session into the file"
+    service = stack.enter_context(running(None))
+    manager = world.Manager(service)
+    world.create_products(manager)
+    world.create_workspace(manager, world.WORKSPACE)
+    client = world.create_client(manager, world.WORKSPACE, "ES256", HOUR)
+    return {
+        "issuer": service.issuer, "client_id": client["client_id"], "client_secret": client["client_secret"],
+        "audience": world.PRODUCTS["gst"], "database": str(service.folder / "data" / "mintmark.db"),
+    }
 
 
 def generated(engine: str, stack: ExitStack) -> dict:
@@ -145,7 +159,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mintmark-world-")))
-        facts = {"clients": clients, "examples": clients, "forward-auth": forward_auth, "generated": generated, "openapi": openapi, "sign-in": sign_in}[setting](engine, stack)
+        facts = {"clients": clients, "console": console, "examples": clients, "forward-auth": forward_auth, "generated": generated, "openapi": openapi, "sign-in": sign_in}[setting](engine, stack)
         (folder / "world.json").write_text(json.dumps(facts, indent=2))
         environment = {
             **os.environ, "MINTMARK_WORLD": str(folder / "world.json"), "MINTMARK_VERDICTS": str(folder / "verdicts"),

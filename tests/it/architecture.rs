@@ -104,6 +104,8 @@ const ROOMS: [(&str, &[&str]); 27] = [
             "tokens",
             "operators",
             "clients",
+            "tenants",
+            "signing",
             "ledger",
             "outbound",
             "kernel",

@@ -1,30 +1,13 @@
-//! `/console` leads to the API clients of a workspace; `/console/workspaces` is where to choose one.
+//! `/console` leads to the API clients of a workspace, or to the list where one is chosen.
 
 use actix_web::HttpResponse;
-use askama::Template;
 
-use crate::console::page::{Shell, ok, see_other};
+use crate::console::page::see_other;
 use crate::console::session::SignedIn;
 use crate::console::stop::Stop;
 use crate::kernel::Reader;
 use crate::model::page::Page;
 use crate::model::workspace::{PLATFORM, Workspace};
-
-#[derive(Template)]
-#[template(path = "workspaces.html")]
-struct WorkspacesPage {
-    shell: Shell,
-    rows: Vec<Row>,
-    is_platform_admin: bool,
-}
-
-struct Row {
-    id: String,
-    name: String,
-    href: String,
-    is_suspended: bool,
-    description: String,
-}
 
 /// `GET /console`
 pub(crate) async fn get(signed_in: SignedIn) -> Result<HttpResponse, Stop> {
@@ -36,23 +19,6 @@ pub(crate) async fn get(signed_in: SignedIn) -> Result<HttpResponse, Stop> {
             see_other(&signed_in.door.href(&format!("/workspaces/{}/api-clients", only.workspace_id)))
         }
         _ => see_other(&signed_in.door.href("/workspaces")),
-    })
-}
-
-/// `GET /console/workspaces`
-pub(crate) async fn list(signed_in: SignedIn) -> Result<HttpResponse, Stop> {
-    let found = workspaces(&signed_in, Page::MAX_LIMIT).await?;
-    let rows = found.into_iter().map(|workspace| Row {
-        href: signed_in.door.href(&format!("/workspaces/{}/api-clients", workspace.workspace_id)),
-        is_suspended: workspace.suspended_at.is_some(),
-        description: workspace.description.unwrap_or_default(),
-        id: workspace.workspace_id,
-        name: workspace.name,
-    });
-    ok(&WorkspacesPage {
-        rows: rows.collect(),
-        is_platform_admin: signed_in.is_platform_admin(),
-        shell: signed_in.shell("Workspaces").below("Settings", None),
     })
 }
 

@@ -1,5 +1,6 @@
 //! The pages, one file each: handlers that read the request, call one use case, and fill the view of a template.
 
+pub(crate) mod audit;
 pub(crate) mod client_edit;
 pub(crate) mod client_end;
 pub(crate) mod client_history;
@@ -8,5 +9,15 @@ pub(crate) mod client_new;
 pub(crate) mod client_overview;
 pub(crate) mod client_secrets;
 pub(crate) mod client_tokens;
+pub(crate) mod deliveries;
+pub(crate) mod help;
 pub(crate) mod home;
+pub(crate) mod never_expiring;
+pub(crate) mod operator_end;
+pub(crate) mod operator_link;
+pub(crate) mod operators;
+pub(crate) mod products;
 pub(crate) mod reveals;
+pub(crate) mod signing_keys;
+pub(crate) mod workspace_end;
+pub(crate) mod workspaces;

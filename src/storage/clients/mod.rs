@@ -5,6 +5,7 @@ mod credentials;
 mod expiring;
 mod ids;
 mod list;
+mod names;
 mod rows;
 mod secrets;
 

@@ -73,6 +73,14 @@ pub(super) enum DbTx {
 }
 
 impl Db {
+    /// The form of a statement that this engine needs.
+    pub(super) fn choose(&self, sql: EngineSql) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => sql.sqlite,
+            Self::Postgres(_) => sql.postgres,
+        }
+    }
+
     /// Begins a writing transaction. On SQLite it takes the write lock at once, since a read that turns into a write
     /// fails as busy whatever the timeout.
     pub(super) async fn begin(&self) -> Result<DbTx, StorageError> {

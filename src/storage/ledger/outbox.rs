@@ -3,8 +3,10 @@
 //! A client cannot make this table grow without bound: mails of one kind to one recipient within [`MERGED_SECONDS`] are one
 //! row with a count, and beyond [`WAITING_MAX`] rows of a client only the count of a summary rises.
 
-use crate::model::mail::{Mail, MailKind};
-use crate::storage::engine::{on_read, on_tx, on_write, statements};
+use crate::model::mail::{Mail, MailKind, QueuedMail};
+use crate::model::page::{Items, Page};
+use crate::model::reach::Reach;
+use crate::storage::engine::{on_read, on_tx, on_write, row, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
 
 /// For how many seconds after it was queued others of the same kind, client and recipient are merged into a mail.
@@ -13,7 +15,23 @@ const MERGED_SECONDS: i64 = 60;
 /// How many mails of one client may wait, not counting its summary.
 const WAITING_MAX: i64 = 1_000;
 
+// A mail about an operator has the id of the operator in place of that of a client. One about a client that was deleted
+// belongs to no workspace any more.
+macro_rules! listed {
+    () => {
+        " FROM outbox m LEFT JOIN api_clients c ON c.client_id = m.client_id
+            LEFT JOIN operators o ON o.operator_id = m.client_id
+        WHERE (CAST($1 AS TEXT) IS NULL OR c.workspace_id = $1)"
+    };
+}
+
 statements! {
+    LIST = concat!("SELECT m.mail_id, m.queued_at, m.kind, m.recipient, m.client_id, m.occurrences, m.attempts,
+            m.next_attempt_at, m.sent_at, COALESCE(c.label, o.name) AS about, c.workspace_id", listed!(), "
+            AND (CAST($2 AS TEXT) IS NULL OR m.mail_id < $2)
+        ORDER BY m.mail_id DESC LIMIT $3");
+    COUNT_LISTED = concat!("SELECT COUNT(*), MIN(m.queued_at), COUNT(CASE WHEN m.attempts > 0 THEN 1 END)", listed!(), "
+            AND m.sent_at IS NULL");
     // A mail that is being sent, or was tried, is left as it is.
     MERGE = "UPDATE outbox SET occurrences = occurrences + 1, facts = $5
         WHERE client_id = $1 AND kind = $2 AND recipient = $3 AND queued_at > $4
@@ -31,7 +49,54 @@ statements! {
         (SELECT mail_id FROM outbox WHERE queued_at <= $1 ORDER BY queued_at LIMIT $2)";
 }
 
+row! {
+    struct MailRow {
+        mail_id: String,
+        queued_at: i64,
+        kind: String,
+        recipient: String,
+        client_id: String,
+        occurrences: i64,
+        attempts: i64,
+        next_attempt_at: i64,
+        sent_at: Option<i64>,
+        about: Option<String>,
+        workspace_id: Option<String>,
+    }
+}
+
+impl From<MailRow> for QueuedMail {
+    fn from(row: MailRow) -> Self {
+        Self {
+            mail_id: row.mail_id,
+            queued_at: row.queued_at,
+            kind: row.kind,
+            recipient: row.recipient,
+            about_id: row.client_id,
+            about: row.about,
+            workspace_id: row.workspace_id,
+            occurrences: row.occurrences,
+            attempts: row.attempts,
+            next_attempt_at: row.next_attempt_at,
+            sent_at: row.sent_at,
+        }
+    }
+}
+
 impl Storage {
+    /// A page of the mails about clients within reach, newest first; with the whole reach also those about operators and
+    /// about what was deleted.
+    pub async fn mails(&self, reach: &Reach, page: &Page) -> Result<Items<QueuedMail>, StorageError> {
+        let rows: Vec<MailRow> = on_read!(self, pool => sqlx::query_as(LIST)
+            .bind(reach.limit()).bind(page.after.as_deref()).bind(i64::from(page.limit) + 1).fetch_all(pool).await)?;
+        Ok(Items::cut(rows, page.limit, |row| row.mail_id.clone()).map(QueuedMail::from))
+    }
+
+    /// Of those mails: how many wait, since when the oldest of these does, and how many of these were tried.
+    pub async fn waiting_mails(&self, reach: &Reach) -> Result<(i64, Option<i64>, i64), StorageError> {
+        Ok(on_read!(self, pool => sqlx::query_as(COUNT_LISTED).bind(reach.limit()).fetch_one(pool).await)?)
+    }
+
     /// How many mails wait.
     pub async fn count_unsent_mails(&self) -> Result<i64, StorageError> {
         Ok(on_read!(self, pool => sqlx::query_scalar(COUNT_UNSENT).fetch_one(pool).await)?)

@@ -1,9 +1,12 @@
 //! Records of operators: rows of `operators` with those of `operator_roles`. Every change of them takes the turn
 //! `operators` first, so that rules about all operators hold.
 
+use std::collections::BTreeMap;
+
 use crate::model::operator::{Operator, Role, Way};
 use crate::model::page::{Items, Page};
-use crate::storage::engine::{on_read, on_tx, row, statements};
+use crate::model::reach::Reach;
+use crate::storage::engine::{EngineSql, json_array, on_read, on_tx, row, statements};
 use crate::storage::error::parse;
 use crate::storage::{Storage, StorageError, Tx, touched};
 
@@ -48,6 +51,22 @@ statements! {
                 OR EXISTS (SELECT 1 FROM operator_identities i WHERE i.operator_id = o.operator_id)
                 OR (o.password_hash IS NOT NULL AND ($2 = 0 OR o.totp_confirmed_at IS NOT NULL)))";
 }
+
+macro_rules! named {
+    ($among:literal) => {
+        concat!(
+            "SELECT o.operator_id, o.name FROM operators o WHERE o.operator_id IN (",
+            $among,
+            ") AND (CAST($2 AS TEXT) IS NULL OR EXISTS
+                (SELECT 1 FROM operator_roles r WHERE r.operator_id = o.operator_id AND r.workspace_id = $2))"
+        )
+    };
+}
+
+const NAMED: EngineSql = EngineSql {
+    sqlite: named!("SELECT value FROM json_each($1)"),
+    postgres: named!("SELECT jsonb_array_elements_text(CAST($1 AS JSONB))"),
+};
 
 row! {
     struct OperatorRow {
@@ -111,6 +130,21 @@ impl Storage {
         let row: Option<OperatorRow> =
             on_read!(self, pool => sqlx::query_as(FIND).bind(operator_id).fetch_optional(pool).await)?;
         row.map(Operator::try_from).transpose()
+    }
+
+    /// The names of those of these operators who have a role within reach.
+    pub async fn operator_names(
+        &self,
+        reach: &Reach,
+        operator_ids: &[&str],
+    ) -> Result<BTreeMap<String, String>, StorageError> {
+        if operator_ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let (sql, ids) = (self.db.choose(NAMED), json_array(operator_ids));
+        let rows: Vec<(String, String)> = on_read!(self, pool => sqlx::query_as(sql)
+            .bind(&ids).bind(reach.limit()).fetch_all(pool).await)?;
+        Ok(rows.into_iter().collect())
     }
 
     /// An operator by the address they sign in with, in lower case.

@@ -48,3 +48,4 @@ async fn create(browser: &Browser<'_>, label: &str) -> Page {
 fn client_of(shown: &Page) -> String {
     format!("/console/api-clients/{}", shown.by_id("client-id"))
 }
+mod pages;

@@ -304,7 +304,8 @@ impl HtmlForm {
     /// Reads what follows `<form`.
     fn read(html: &str) -> Self {
         let (head, body) = html.split_once('>').unwrap();
-        let mut fields = Vec::new();
+        let mut fields: Vec<(String, String)> = Vec::new();
+        let mut is_first_option = false;
         for part in body.split('<').skip(1) {
             let (tag, after) = part.split_once('>').unwrap_or((part, ""));
             let kind = tag.split([' ', '\n']).next().unwrap();
@@ -324,13 +325,16 @@ impl HtmlForm {
                 ("textarea", Some(name)) => {
                     fields.push((name, unescape(after.strip_prefix('\n').unwrap_or(after))));
                 }
-                ("select", Some(name)) => fields.push((name, String::new())),
+                ("select", Some(name)) => {
+                    fields.push((name, String::new()));
+                    is_first_option = true;
+                }
                 ("option", _) => {
-                    let value = attribute(tag, "value").unwrap_or_else(|| unescape(after.trim()));
-                    let last = fields.last_mut().unwrap();
-                    if has_word(tag, "selected") || last.1.is_empty() {
-                        last.1 = value;
+                    if has_word(tag, "selected") || is_first_option {
+                        let value = attribute(tag, "value");
+                        fields.last_mut().unwrap().1 = value.unwrap_or_else(|| unescape(after.trim()));
                     }
+                    is_first_option = false;
                 }
                 _ => {}
             }

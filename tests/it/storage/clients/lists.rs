@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use mintmark::model::client::{ApiClient, ClientRecord};
+use mintmark::model::client::{ApiClient, ClientName, ClientRecord};
 use mintmark::model::page::{Items, Page};
 use mintmark::model::reach::Reach;
 use mintmark::model::secret::ClientSecret;
@@ -18,6 +18,7 @@ on_both_engines!(
     all_pages_are_counted,
     clients_are_found_by_id_within_reach,
     the_last_use_outlives_the_secret,
+    clients_are_named_within_reach,
 );
 
 const ALL: fn() -> ClientFilter = ClientFilter::default;
@@ -285,4 +286,22 @@ async fn the_grants_of_a_client_are_one_statement_however_many_there_are() {
     .await;
     assert_eq!(statements.len(), 3, "{statements:?}");
     tx.rollback().await.unwrap();
+}
+
+async fn clients_are_named_within_reach(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    insert(&storage, 2, &ApiClient { workspace_id: "other".to_owned(), ..client("cl_2") }).await;
+    let wanted = ["cl_1", "cl_2", "cl_none"];
+    let all = storage.client_names(&Reach::Platform, &wanted).await.unwrap();
+    assert_eq!(all.keys().map(String::as_str).collect::<Vec<_>>(), ["cl_1", "cl_2"]);
+    let acme = storage.client_names(&Reach::Workspace("acme".to_owned()), &wanted).await.unwrap();
+    let expected = ClientName {
+        label: "SAP S/4HANA ✓".to_owned(),
+        workspace_id: "acme".to_owned(),
+        workspace_name: "Workspace acme ✓".to_owned(),
+        contacts: vec!["a@example.com".to_owned(), "\"b c\"@example.com".to_owned()],
+        last_used_at: None,
+    };
+    assert_eq!(acme, BTreeMap::from([("cl_1".to_owned(), expected)]));
+    assert_eq!(storage.client_names(&Reach::Platform, &[]).await.unwrap(), BTreeMap::new());
 }

@@ -1,8 +1,9 @@
 //! Queued mails.
 
-use mintmark::model::mail::{Mail, MailKind};
+use mintmark::model::mail::{Mail, MailKind, QueuedMail};
+use mintmark::model::reach::Reach;
 
-use crate::storage::samples::{NOW, change};
+use crate::storage::samples::{NOW, change, page, stocked};
 use crate::support::{Engine, TestDatabase, on_both_engines};
 
 on_both_engines!(
@@ -10,6 +11,7 @@ on_both_engines!(
     mails_of_one_kind_to_one_contact_are_one_row_with_a_count,
     beyond_a_thousand_only_a_summary_counts,
     mails_are_deleted_in_time,
+    mails_are_listed_within_reach,
 );
 
 fn mail(mail_id: &str, client_id: &str, kind: MailKind) -> Mail {
@@ -136,4 +138,46 @@ async fn mails_are_deleted_in_time(engine: Engine) {
     assert_eq!(storage.purge_mails(NOW + 9, NOW - 1, 1).await.unwrap(), 1);
     assert_eq!(storage.purge_mails(NOW + 9, NOW, 10).await.unwrap(), 2);
     assert_eq!(storage.unsent_mails("cl_1").await.unwrap().len(), 1);
+}
+
+async fn mails_are_listed_within_reach(engine: Engine) {
+    let (database, storage) = stocked(engine).await;
+    assert_eq!(storage.waiting_mails(&Reach::Platform).await.unwrap(), (0, None, 0));
+    change!(storage, tx => tx.enqueue(&[mail("m1", "cl_1", MailKind::ClientCreated)]));
+    let later = Mail { queued_at: NOW + 5, ..mail("m2", "cl_deleted", MailKind::ClientDeleted) };
+    change!(storage, tx => tx.enqueue(&[later]));
+    change!(storage, tx => tx.enqueue(&[mail("m3", "cl_1", MailKind::TokenRevoked)]));
+    database
+        .session()
+        .await
+        .execute("UPDATE outbox SET attempts = 2, next_attempt_at = 9 WHERE mail_id = 'm1'")
+        .await;
+    let all = storage.mails(&Reach::Platform, &page(2, None)).await.unwrap();
+    let ids = |items: &[QueuedMail]| items.iter().map(|mail| mail.mail_id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&all.items), ["m3", "m2"]);
+    let deleted = &all.items[1];
+    assert_eq!((deleted.about.as_deref(), deleted.workspace_id.as_deref()), (None, None));
+    let rest = storage.mails(&Reach::Platform, &page(2, all.next_after.as_deref())).await.unwrap();
+    let expected = QueuedMail {
+        mail_id: "m1".to_owned(),
+        queued_at: NOW,
+        kind: "client_created".to_owned(),
+        recipient: "m1@example.com".to_owned(),
+        about_id: "cl_1".to_owned(),
+        about: Some("SAP S/4HANA ✓".to_owned()),
+        workspace_id: Some("acme".to_owned()),
+        occurrences: 1,
+        attempts: 2,
+        next_attempt_at: 9,
+        sent_at: None,
+    };
+    assert_eq!((rest.items, rest.next_after), (vec![expected], None));
+    assert_eq!(storage.waiting_mails(&Reach::Platform).await.unwrap(), (3, Some(NOW), 1));
+    let acme = Reach::Workspace("acme".to_owned());
+    assert_eq!(ids(&storage.mails(&acme, &page(9, None)).await.unwrap().items), ["m3", "m1"]);
+    database.session().await.execute("UPDATE outbox SET sent_at = 1 WHERE mail_id = 'm1'").await;
+    assert_eq!(storage.waiting_mails(&acme).await.unwrap(), (1, Some(NOW), 0));
+    let other = Reach::Workspace("other".to_owned());
+    assert_eq!(storage.mails(&other, &page(9, None)).await.unwrap().items, []);
+    assert_eq!(storage.waiting_mails(&other).await.unwrap(), (0, None, 0));
 }

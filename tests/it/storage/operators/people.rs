@@ -1,6 +1,9 @@
 //! Records of operators and their roles.
 
+use std::collections::BTreeMap;
+
 use mintmark::model::operator::{Operator, OperatorStatus, Role};
+use mintmark::model::reach::Reach;
 use mintmark::storage::StorageError;
 
 use super::{operator, staffed};
@@ -16,6 +19,7 @@ on_both_engines!(
     roles_go_with_their_workspace,
     administrators_who_can_sign_in_are_counted,
     changes_of_operators_take_turns,
+    operators_are_named_within_reach,
 );
 
 fn acme() -> Vec<Role> {
@@ -157,4 +161,17 @@ async fn changes_of_operators_take_turns(engine: Engine) {
         first.commit().await.unwrap();
     });
     assert_eq!(seen.await, 2);
+}
+
+async fn operators_are_named_within_reach(engine: Engine) {
+    let (_database, storage) = staffed(engine).await;
+    let (root, ann) = (operator(1, &[Role::PlatformAdmin]), operator(2, &acme()));
+    assert!(change!(storage, tx => tx.insert_operator(&ann)));
+    let wanted = [root.operator_id.as_str(), &ann.operator_id, "none"];
+    let name = |operator: &Operator| (operator.operator_id.clone(), operator.name.clone());
+    let named = async |reach: Reach| storage.operator_names(&reach, &wanted).await.unwrap();
+    assert_eq!(named(Reach::Platform).await, BTreeMap::from([name(&root), name(&ann)]));
+    assert_eq!(named(Reach::Workspace("acme".to_owned())).await, BTreeMap::from([name(&ann)]));
+    assert_eq!(named(Reach::Workspace("third".to_owned())).await, BTreeMap::new());
+    assert_eq!(storage.operator_names(&Reach::Platform, &[]).await.unwrap(), BTreeMap::new());
 }

@@ -1,0 +1,345 @@
+//! Audit events in plain words: what was done, by whom, and the facts of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::moment::count;
+use crate::model::audit::{Action, AuditEvent};
+use crate::model::client::ClientName;
+
+/// How the audit trail names an account that does not exist, and somebody who is not signed in.
+const UNKNOWN: &str = "unknown";
+
+/// The names of those who appear in a list of events, as far as its reader may know them.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    pub(super) clients: BTreeMap<String, ClientName>,
+    pub(super) operators: BTreeMap<String, String>,
+}
+
+/// The API clients and the operators that events name.
+pub(super) fn named(events: &[AuditEvent]) -> (Vec<&str>, Vec<&str>) {
+    let (mut clients, mut operators) = (BTreeSet::new(), BTreeSet::new());
+    for event in events {
+        clients.extend(event.client_id.as_deref());
+        add_actor(&event.actor.name, &mut clients, &mut operators);
+        if event.action.starts_with("operator.") {
+            operators.insert(&event.target);
+        }
+    }
+    (clients.into_iter().collect(), operators.into_iter().collect())
+}
+
+/// Adds the API client or the operator that acted.
+pub(super) fn add_actor<'a>(
+    name: &'a str,
+    clients: &mut BTreeSet<&'a str>,
+    operators: &mut BTreeSet<&'a str>,
+) {
+    match name.split_once(':') {
+        Some(("client", id)) => drop(clients.insert(id)),
+        Some(("operator", id)) => drop(operators.insert(id)),
+        _ => {}
+    }
+}
+
+/// What an action is called where one can be chosen.
+pub(super) fn action_name(action: Action) -> &'static str {
+    match action {
+        Action::ProductCreated => "Product created",
+        Action::ProductUpdated => "Product changed",
+        Action::ProductDeleted => "Product deleted",
+        Action::WorkspaceCreated => "Workspace created",
+        Action::WorkspaceUpdated => "Workspace changed, suspended or resumed",
+        Action::WorkspaceDeleted => "Workspace deleted",
+        Action::ClientCreated => "API client created",
+        Action::ClientUpdated => "API client changed, disabled or enabled",
+        Action::ClientDeleted => "API client deleted",
+        Action::SecretCreated => "Client secret added",
+        Action::SecretDeleted => "Client secret deleted",
+        Action::TokenCreated => "Access token generated",
+        Action::TokenRevoked => "Access token revoked",
+        Action::TokensRevoked => "All access tokens revoked",
+        Action::KeyCreated => "Signing key made or imported",
+        Action::KeyActivated => "Signing key began to sign",
+        Action::KeyRetired => "Signing key stopped signing",
+        Action::KeyGone => "Signing key left the published keys",
+        Action::KeyDeleted => "Signing key deleted",
+        Action::DatabaseRestored => "Database restored from a backup",
+        Action::MasterKeyReplaced => "Master key replaced",
+        Action::OperatorCreated => "Operator invited",
+        Action::OperatorUpdated => "Operator changed, disabled or enabled",
+        Action::OperatorDeleted => "Operator deleted",
+        Action::SetupLinkCreated => "Setup link made",
+        Action::SignedIn => "Operator signed in",
+        Action::SignInRefused => "Sign-in refused",
+        Action::SignedOut => "Operator signed out",
+        Action::WayInAdded => "Way to sign in added",
+        Action::WayInRemoved => "Way to sign in removed",
+        Action::SessionEnded => "Session ended",
+    }
+}
+
+/// What was done, in one sentence without its author: `created the API client SAP production`.
+pub(super) fn sentence(event: &AuditEvent, names: &Names) -> String {
+    let detail = &event.detail;
+    let text = |name: &str| detail.get(name).and_then(Value::as_str).unwrap_or_default();
+    let number = |name: &str| detail.get(name).and_then(Value::as_i64).unwrap_or_default();
+    let Some(action) = Action::ALL.into_iter().find(|action| action.as_str() == event.action) else {
+        return event.action.clone();
+    };
+    let client = event.client_id.as_deref().map(|id| {
+        let label = if text("label").is_empty() {
+            names.clients.get(id).map_or(id, |name| &name.label)
+        } else {
+            text("label")
+        };
+        format!("the API client {label}")
+    });
+    let client = client.unwrap_or_else(|| format!("the API client {}", text("label")));
+    let operator = || match names.operators.get(&event.target) {
+        Some(name) => name.clone(),
+        None if event.target == UNKNOWN => "an unknown account".to_owned(),
+        None => or(text("email"), &event.target),
+    };
+    let of_platform = |noun: &str| format!("{noun} {}", or(text("name"), &event.target));
+    let revoked = |before: &str| match number("revoked_tokens") {
+        0 => before.to_owned(),
+        tokens => format!("{before}; {} revoked with it", count(tokens, "token")),
+    };
+    let status = status_change(event);
+    match action {
+        Action::ProductCreated => of_platform("created the product"),
+        Action::ProductUpdated => format!("changed the product {}: {}", event.target, changed(event)),
+        Action::ProductDeleted => of_platform("deleted the product"),
+        Action::WorkspaceCreated => of_platform("created the workspace"),
+        Action::WorkspaceUpdated => match status {
+            Some("suspended") => format!("suspended the workspace {}", event.target),
+            Some(_) => format!("made the workspace {} active again", event.target),
+            None => format!("changed the workspace {}: {}", event.target, changed(event)),
+        },
+        Action::WorkspaceDeleted => of_platform("deleted the workspace"),
+        Action::ClientCreated => format!("created {client}"),
+        Action::ClientUpdated => match status {
+            Some("disabled") => format!("disabled {client}"),
+            Some(_) => format!("enabled {client}"),
+            None => revoked(&format!("changed {client}: {}", changed(event))),
+        },
+        Action::ClientDeleted => revoked(&format!("deleted {client}")),
+        Action::SecretCreated => format!("added a secret to {client}{}", ending(text("last_four"))),
+        Action::SecretDeleted => format!("deleted a secret of {client}{}", ending(text("last_four"))),
+        Action::TokenCreated => format!("generated an access token for {client}"),
+        Action::TokenRevoked => format!("revoked an access token of {client}"),
+        Action::TokensRevoked if event.client_id.is_none() => {
+            format!(
+                "revoked {} of the signing key {}",
+                count(number("revoked_tokens"), "token"),
+                event.target
+            )
+        }
+        Action::TokensRevoked => format!("revoked all access tokens of {client}"),
+        Action::KeyCreated => format!("made or imported the signing key {}", event.target),
+        Action::KeyActivated => format!("began to sign with the key {}", event.target),
+        Action::KeyRetired => format!("stopped signing with the key {}", event.target),
+        Action::KeyGone => format!("took the key {} out of the published keys", event.target),
+        Action::KeyDeleted => revoked(&format!("deleted the signing key {}", event.target)),
+        Action::DatabaseRestored => "restored the database from a backup".to_owned(),
+        Action::MasterKeyReplaced => "replaced the master key".to_owned(),
+        Action::OperatorCreated => format!("invited the operator {}", or(text("name"), &operator())),
+        Action::OperatorUpdated => match status {
+            Some("disabled") => format!("disabled the operator {}", operator()),
+            Some(_) => format!("enabled the operator {}", operator()),
+            None => format!("changed the operator {}: {}", operator(), changed(event)),
+        },
+        Action::OperatorDeleted => format!("deleted the operator {}", or(text("name"), &operator())),
+        Action::SetupLinkCreated => format!("made a setup link for {}", operator()),
+        Action::SignedIn => "signed in".to_owned(),
+        Action::SignInRefused => match number("count") {
+            0 | 1 => format!("could not sign in as {}", operator()),
+            times => format!("could not sign in as {}, {times} times", operator()),
+        },
+        Action::SignedOut => "signed out".to_owned(),
+        Action::WayInAdded => format!("added a way to sign in for {}", operator()),
+        Action::WayInRemoved => format!("removed a way to sign in of {}", operator()),
+        Action::SessionEnded => format!("ended sessions of {}", operator()),
+    }
+}
+
+fn or<'a>(text: &'a str, otherwise: &'a str) -> String {
+    if text.is_empty() { otherwise } else { text }.to_owned()
+}
+
+fn ending(last_four: &str) -> String {
+    if last_four.is_empty() { String::new() } else { format!(", the one that ends with {last_four}") }
+}
+
+/// The status that a change set, if it set nothing else.
+fn status_change(event: &AuditEvent) -> Option<&str> {
+    let changed = event.detail.get("changed")?.as_object()?;
+    let only = changed.len() == 1;
+    changed.get("status").filter(|_| only)?.get("new")?.as_str()
+}
+
+/// The names of the members that a change changed.
+fn changed(event: &AuditEvent) -> String {
+    let members = event.detail.get("changed").and_then(Value::as_object);
+    let names: Vec<String> = members.into_iter().flatten().map(|(name, _)| name.replace('_', " ")).collect();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
+
+/// Who did it, by the name that the audit trail has. `names` has only those that the reader may know.
+pub(super) fn actor(name: &str, names: &Names) -> String {
+    match (name, name.split_once(':')) {
+        ("cli", _) => "The command line".to_owned(),
+        ("system", _) => "Mintmark itself".to_owned(),
+        (UNKNOWN, _) => "Somebody".to_owned(),
+        (_, Some(("operator", id))) => {
+            names.operators.get(id).cloned().unwrap_or_else(|| "Another operator".to_owned())
+        }
+        (_, Some(("client", id))) => match names.clients.get(id) {
+            Some(client) => format!("API client {}", client.label),
+            None => "Another API client".to_owned(),
+        },
+        (other, _) => other.to_owned(),
+    }
+}
+
+/// The facts of an event as lines of name and value.
+pub(super) fn facts(event: &AuditEvent) -> Vec<(String, String)> {
+    let mut facts = Vec::new();
+    for (name, value) in &event.detail {
+        match value.as_object() {
+            Some(members) if name == "changed" => {
+                for (member, change) in members {
+                    let side = |side: &str| change.get(side).map_or_else(|| "nothing".to_owned(), plain);
+                    let line = if change.get("new").is_some() {
+                        format!("{} → {}", side("old"), side("new"))
+                    } else {
+                        plain(change)
+                    };
+                    facts.push((words(member), line));
+                }
+            }
+            _ => facts.push((words(name), plain(value))),
+        }
+    }
+    facts
+}
+
+/// The name of a member in words.
+fn words(member: &str) -> String {
+    let mut chars = member.chars();
+    let first = chars.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(chars).collect::<String>().replace('_', " ")
+}
+
+/// A value in words.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".to_owned(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
+        Value::Array(items) if items.iter().all(|item| !item.is_array() && !item.is_object()) => {
+            items.iter().map(plain).collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::audit::Actor;
+
+    fn event(action: Action, target: &str, detail: Value) -> AuditEvent {
+        let Value::Object(detail) = detail else { panic!("an object") };
+        AuditEvent {
+            event_id: String::new(),
+            at: 0,
+            actor: Actor::system(),
+            action: action.as_str().to_owned(),
+            workspace_id: None,
+            client_id: target.starts_with("cl_").then(|| target.to_owned()),
+            target: target.to_owned(),
+            detail,
+        }
+    }
+
+    #[test]
+    fn events_in_words() {
+        let names = Names { operators: [("o1".to_owned(), "Ada".to_owned())].into(), ..Names::default() };
+        for (action, target, detail, words) in [
+            (Action::ClientCreated, "cl_1", json!({"label": "SAP"}), "created the API client SAP"),
+            (Action::ClientCreated, "cl_1", json!({}), "created the API client cl_1"),
+            (
+                Action::ClientDeleted,
+                "cl_1",
+                json!({"label": "SAP", "revoked_tokens": 2}),
+                "deleted the API client SAP; 2 tokens revoked with it",
+            ),
+            (
+                Action::ClientUpdated,
+                "cl_1",
+                json!({"label": "SAP", "changed": {"status": {"old": "active", "new": "disabled"}}}),
+                "disabled the API client SAP",
+            ),
+            (
+                Action::WorkspaceUpdated,
+                "acme",
+                json!({"changed": {"name": {"old": "A", "new": "B"}, "never_expires_allowed": {"old": true, "new": false}}}),
+                "changed the workspace acme: name, never expires allowed",
+            ),
+            (
+                Action::SecretCreated,
+                "cl_1",
+                json!({"label": "SAP", "last_four": "x7Qa"}),
+                "added a secret to the API client SAP, the one that ends with x7Qa",
+            ),
+            (Action::OperatorCreated, "o1", json!({"name": "Ada"}), "invited the operator Ada"),
+            (Action::SignInRefused, "o1", json!({"count": 3}), "could not sign in as Ada, 3 times"),
+            (
+                Action::SignInRefused,
+                "unknown",
+                json!({"count": 1}),
+                "could not sign in as an unknown account",
+            ),
+        ] {
+            assert_eq!(sentence(&event(action, target, detail), &names), words);
+        }
+        for action in Action::ALL {
+            let said = sentence(&event(action, "x", json!({})), &names);
+            assert!(!said.is_empty() && !action_name(action).is_empty(), "{action:?}");
+        }
+    }
+
+    #[test]
+    fn authors_are_named_as_far_as_the_reader_may_know_them() {
+        let names = Names { operators: [("o1".to_owned(), "Ada".to_owned())].into(), ..Names::default() };
+        for (name, words) in [
+            ("cli", "The command line"),
+            ("system", "Mintmark itself"),
+            ("unknown", "Somebody"),
+            ("operator:o1", "Ada"),
+            ("operator:o2", "Another operator"),
+            ("client:cl_9", "Another API client"),
+        ] {
+            assert_eq!(actor(name, &names), words);
+        }
+    }
+
+    #[test]
+    fn facts_are_lines() {
+        let detail = json!({"label": "SAP", "changed": {"products": {"old": ["gst"], "new": []}, "status": {"old": null, "new": "active"}}});
+        let facts = facts(&event(Action::ClientUpdated, "cl_1", detail));
+        let line = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(
+            facts,
+            [line("Products", "gst → none"), line("Status", "nothing → active"), line("Label", "SAP")]
+        );
+    }
+}

@@ -1,0 +1,88 @@
+//! What a page shows that has no workspace in its path: the workspace that `?workspace_id=` names, or everything for a
+//! platform administrator. Who is none learns nothing of what lies outside their workspaces: pages of the platform are
+//! for them the same page as one that does not exist.
+
+use super::session::{Inside, SignedIn};
+use super::stop::Stop;
+use crate::kernel::{Caller, Error, Manager, Reader};
+use crate::model::reach::Reach;
+use crate::model::workspace::Workspace;
+
+/// What a page shows.
+pub(super) struct Extent {
+    /// A caller that reads no further.
+    pub(super) reader: Reader,
+    pub(super) can_manage: bool,
+    /// `None` for everything.
+    pub(super) workspace: Option<Workspace>,
+}
+
+impl Extent {
+    /// The proof that the caller may change what is here.
+    ///
+    /// # Errors
+    /// 403 for a viewer.
+    pub(super) fn manager(&self) -> Result<Manager, Stop> {
+        Ok(Manager::try_from(Caller::clone(&self.reader))?)
+    }
+
+    /// The id of the workspace; empty for everything.
+    pub(super) fn workspace_id(&self) -> &str {
+        self.workspace.as_ref().map_or("", |workspace| &workspace.workspace_id)
+    }
+}
+
+impl SignedIn {
+    /// A caller that reads everything.
+    ///
+    /// # Errors
+    /// 404 for who is no platform administrator.
+    pub(super) async fn platform(&self) -> Result<Reader, Stop> {
+        if !self.is_platform_admin() {
+            return Err(Stop::not_found());
+        }
+        Ok(Reader::try_from(self.caller(None).await?)?)
+    }
+
+    /// A caller that changes everything.
+    ///
+    /// # Errors
+    /// 404 for who is no platform administrator.
+    pub(super) async fn platform_manager(&self) -> Result<Manager, Stop> {
+        Ok(Manager::try_from(Caller::clone(&*self.platform().await?))?)
+    }
+
+    /// What a page shows whose address names `workspace_id`.
+    ///
+    /// # Errors
+    /// 303 to the first workspace of who is no platform administrator, if none is named; 404 without a role in it.
+    pub(super) async fn extent(&self, workspace_id: &str) -> Result<Extent, Stop> {
+        if !workspace_id.is_empty() {
+            let Inside { workspace, reader, can_manage } = self.inside(workspace_id).await?;
+            let reach = Reach::Workspace(workspace.workspace_id.clone());
+            let reader = Reader::try_from(Caller { reach, ..Caller::clone(&reader) })?;
+            return Ok(Extent { reader, can_manage, workspace: Some(workspace) });
+        }
+        if self.is_platform_admin() {
+            return Ok(Extent { reader: self.platform().await?, can_manage: true, workspace: None });
+        }
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("workspace_id", &self.first_workspace().await?);
+        let asked = form_urlencoded::parse(self.request.query_string().as_bytes());
+        query.extend_pairs(asked.filter(|(name, _)| name != "workspace_id"));
+        Err(Stop::go_to(format!("{}?{}", self.request.path(), query.finish())))
+    }
+
+    /// The first workspace that the operator has a role in and that is not suspended.
+    async fn first_workspace(&self) -> Result<String, Stop> {
+        let mut refused = Error::NotFound("workspace");
+        for id in self.own_workspaces() {
+            match self.caller(Some(id)).await {
+                Ok(_) => return Ok(id.to_owned()),
+                Err(error @ (Error::Denied(_) | Error::NotFound(_))) => refused = error,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(if matches!(refused, Error::Denied(_)) { Stop::suspended() } else { refused.into() })
+    }
+}

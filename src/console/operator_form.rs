@@ -1,0 +1,126 @@
+//! The form of an operator: what is typed, and the change it asks for.
+
+use std::collections::BTreeSet;
+
+use super::form::Form;
+use super::members::{Field, field};
+use super::session::SignedIn;
+use super::stop::Stop;
+use crate::kernel::Reader;
+use crate::model::member::Member;
+use crate::model::operator::{Operator, Role};
+use crate::model::page::Page;
+use crate::model::workspace::{PLATFORM, Workspace};
+use crate::operators::OperatorChange;
+
+/// How many workspaces the form lists. In others a role is given by id.
+const LISTED_MAX: u32 = 100;
+
+pub(super) const FIELDS: [Field; 4] = [
+    field("email", "E-mail address"),
+    field("name", "Name"),
+    field("status", "Status"),
+    field("roles", "Roles"),
+];
+
+/// A workspace, and the role in it.
+pub(super) struct Place {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) is_admin: bool,
+    pub(super) is_viewer: bool,
+}
+
+/// The workspaces of the form, and whether there are more than it lists.
+pub(super) struct Places {
+    pub(super) listed: Vec<Place>,
+    pub(super) has_more: bool,
+}
+
+/// The change that a form asks for.
+pub(super) fn change(form: &Form, with_roles: bool) -> OperatorChange {
+    OperatorChange {
+        email: Member::Value(form.trimmed("email").to_owned()),
+        name: Member::Value(form.trimmed("name").to_owned()),
+        roles: if with_roles { Member::Value(roles(form)) } else { Member::Absent },
+        ..OperatorChange::default()
+    }
+}
+
+/// The roles that a form names. What names no role is left out.
+fn roles(form: &Form) -> Vec<Role> {
+    let mut roles = BTreeSet::new();
+    if form.has("platform_admin") {
+        roles.insert(Role::PlatformAdmin);
+    }
+    let chosen = form.all("role").filter_map(|value| value.split_once(':'));
+    roles.extend(chosen.filter_map(|(role, workspace_id)| Role::of(role, workspace_id)));
+    roles.extend(form.entries("more_admin").into_iter().map(Role::WorkspaceAdmin));
+    roles.extend(form.entries("more_viewer").into_iter().map(Role::WorkspaceViewer));
+    roles.into_iter().collect()
+}
+
+/// The form as it is filled for an operator.
+pub(super) fn form_of(operator: &Operator) -> Form {
+    let version = operator.version.to_string();
+    let mut form =
+        Form::from([("version", version.as_str()), ("email", &operator.email), ("name", &operator.name)]);
+    for role in &operator.roles {
+        match role.workspace_id() {
+            None => form.push("platform_admin", "yes"),
+            Some(id) => form.push("role", format!("{}:{id}", role.as_str())),
+        }
+    }
+    form
+}
+
+/// The workspaces of the form: the first of all, and those in which a role is typed.
+pub(super) async fn places(signed_in: &SignedIn, reader: &Reader, typed: &Form) -> Result<Places, Stop> {
+    let found = signed_in.door.services.tenants.workspaces(reader, &Page::first(LISTED_MAX)).await?;
+    let mut left: BTreeSet<Role> =
+        roles(typed).into_iter().filter(|role| role.workspace_id().is_some()).collect();
+    let place = |Workspace { workspace_id: id, name, .. }: Workspace| Place {
+        is_admin: left.remove(&Role::WorkspaceAdmin(id.clone())),
+        is_viewer: left.remove(&Role::WorkspaceViewer(id.clone())),
+        id,
+        name,
+    };
+    let others = found.items.into_iter().filter(|workspace| workspace.workspace_id != PLATFORM);
+    let mut listed: Vec<Place> = others.map(place).collect();
+    for role in left {
+        let id = role.workspace_id().unwrap_or_default().to_owned();
+        let is_admin = matches!(role, Role::WorkspaceAdmin(_));
+        listed.push(Place { name: id.clone(), id, is_admin, is_viewer: !is_admin });
+    }
+    Ok(Places { listed, has_more: found.next_after.is_some() })
+}
+
+/// A role in words.
+pub(super) fn role_words(role: &Role) -> String {
+    match role {
+        Role::PlatformAdmin => "Platform administrator".to_owned(),
+        Role::WorkspaceAdmin(id) => format!("Administrator of {id}"),
+        Role::WorkspaceViewer(id) => format!("Viewer of {id}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_typed_in_several_ways() {
+        let mut form = Form::from([("role", "workspace_admin:acme"), ("role", ""), ("role", "root:acme")]);
+        form.push("role", "workspace_viewer:other");
+        form.push("more_admin", "third, fourth");
+        form.push("more_viewer", "fifth");
+        let admin = |id: &str| Role::WorkspaceAdmin(id.to_owned());
+        let viewer = |id: &str| Role::WorkspaceViewer(id.to_owned());
+        assert_eq!(
+            roles(&form),
+            [admin("acme"), admin("fourth"), admin("third"), viewer("fifth"), viewer("other")]
+        );
+        form.push("platform_admin", "yes");
+        assert_eq!(roles(&form).first(), Some(&Role::PlatformAdmin));
+    }
+}

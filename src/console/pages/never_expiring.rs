@@ -1,0 +1,216 @@
+//! `/console/never-expiring`: every token that is valid until somebody revokes it, with who answers for it and when it was
+//! last seen.
+
+use std::collections::BTreeSet;
+
+use actix_web::HttpResponse;
+use actix_web::web::{Path, Query};
+use askama::Template;
+use serde::Deserialize;
+
+use crate::console::events::{self, Names};
+use crate::console::extent::Extent;
+use crate::console::page::{Shell, ok, see_other};
+use crate::console::session::{SignedIn, Submitted};
+use crate::console::stop::Stop;
+use crate::console::{cursor, moment, notice};
+use crate::model::clock::UnixSeconds;
+use crate::model::page::Page;
+use crate::model::token::RecordedToken;
+use crate::tokens::{ListedTokens, TokenFilter};
+
+/// How many tokens a page has.
+const PER_PAGE: u32 = 50;
+/// Not seen for so long, in seconds, a token may be forgotten.
+const LONG: i64 = 90 * 86_400;
+
+/// The query of the page.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Asked {
+    workspace_id: String,
+    after: String,
+}
+
+#[derive(Template)]
+#[template(path = "never_expiring.html")]
+struct ListPage {
+    shell: Shell,
+    workspace_name: Option<String>,
+    total: String,
+    can_manage: bool,
+    rows: Vec<Row>,
+    is_first: bool,
+    first_href: String,
+    next_href: Option<String>,
+}
+
+struct Row {
+    client_href: String,
+    label: String,
+    client_id: String,
+    workspace: String,
+    jti: String,
+    products: Vec<String>,
+    owners: Vec<String>,
+    issued: String,
+    issued_exact: String,
+    issued_by: String,
+    seen: String,
+    seen_exact: String,
+    is_unseen: bool,
+    revoke_href: String,
+}
+
+#[derive(Template)]
+#[template(path = "never_expiring_revoke.html")]
+struct RevokePage {
+    shell: Shell,
+    label: String,
+    jti: String,
+    products: String,
+    seen: String,
+    action: String,
+    back: String,
+}
+
+/// `GET /console/never-expiring`
+pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, Stop> {
+    let extent = signed_in.extent(asked.workspace_id.trim()).await?;
+    let services = &signed_in.door.services;
+    let list = format!("never-expiring {}", extent.workspace_id());
+    let after = cursor::open(&signed_in, &list, &asked.after)?;
+    let filter =
+        TokenFilter { never_expires: Some(true), status: ListedTokens::Live, ..TokenFilter::default() };
+    let wanted = Page { after, count: true, ..Page::first(PER_PAGE) };
+    let found = services.tokens.all_access_tokens(&extent.reader, &filter, &wanted).await?;
+    let names = names_of(&signed_in, &extent, &found.items).await?;
+    let now = services.clock().now();
+    let first_href = list_href(&signed_in, extent.workspace_id());
+    let next_href = found.next_after.as_ref().map(|after| {
+        let join = if first_href.contains('?') { '&' } else { '?' };
+        format!("{first_href}{join}after={}", cursor::seal(&signed_in, &list, after))
+    });
+    ok(&ListPage {
+        shell: notice::noticed(shell(&signed_in, &extent, "Never-expiring tokens"), &signed_in.request),
+        total: moment::count(i64::try_from(found.total.unwrap_or_default()).unwrap_or(i64::MAX), "token"),
+        can_manage: extent.can_manage,
+        rows: found.items.iter().map(|token| row(&signed_in, &extent, token, &names, now)).collect(),
+        workspace_name: extent.workspace.map(|workspace| workspace.name),
+        is_first: asked.after.is_empty(),
+        first_href,
+        next_href,
+    })
+}
+
+fn shell(signed_in: &SignedIn, extent: &Extent, title: &str) -> Shell {
+    let shell = match &extent.workspace {
+        Some(workspace) => signed_in.shell_in(workspace, title),
+        None => signed_in.shell(title),
+    };
+    shell.below("Settings", None)
+}
+
+fn list_href(signed_in: &SignedIn, workspace_id: &str) -> String {
+    let here = signed_in.door.href("/never-expiring");
+    if workspace_id.is_empty() { here } else { format!("{here}?workspace_id={workspace_id}") }
+}
+
+async fn names_of(signed_in: &SignedIn, extent: &Extent, found: &[RecordedToken]) -> Result<Names, Stop> {
+    let (mut clients, mut operators) = (BTreeSet::new(), BTreeSet::new());
+    for token in found {
+        clients.insert(token.client_id.as_str());
+        events::add_actor(&token.issued_by, &mut clients, &mut operators);
+    }
+    let (clients, operators): (Vec<&str>, Vec<&str>) =
+        (clients.into_iter().collect(), operators.into_iter().collect());
+    let services = &signed_in.door.services;
+    Ok(Names {
+        clients: services.clients.client_names(&extent.reader, &clients).await?,
+        operators: services.operators.operator_names(&extent.reader, &operators).await?,
+    })
+}
+
+fn row(signed_in: &SignedIn, extent: &Extent, token: &RecordedToken, names: &Names, now: UnixSeconds) -> Row {
+    let client = names.clients.get(&token.client_id);
+    let door = &signed_in.door;
+    let seen = token.last_introspected_at;
+    Row {
+        client_href: door.href(&format!("/api-clients/{}", token.client_id)),
+        label: client.map_or_else(|| token.client_id.clone(), |client| client.label.clone()),
+        client_id: token.client_id.clone(),
+        workspace: match (&extent.workspace, client) {
+            (None, Some(client)) => client.workspace_name.clone(),
+            _ => String::new(),
+        },
+        jti: token.jti.clone(),
+        products: token.products.split_ascii_whitespace().map(str::to_owned).collect(),
+        owners: client.map(|client| client.contacts.clone()).unwrap_or_default(),
+        issued: moment::ago(now, token.issued_at),
+        issued_exact: moment::exact(token.issued_at),
+        issued_by: if token.issued_by == "client" {
+            "asked for by itself".to_owned()
+        } else {
+            format!("by {}", events::actor(&token.issued_by, names))
+        },
+        seen: seen.map_or_else(|| "never".to_owned(), |at| moment::ago(now, at)),
+        seen_exact: seen.map(moment::exact).unwrap_or_default(),
+        is_unseen: now - seen.unwrap_or(token.issued_at) > LONG,
+        revoke_href: door.href(&format!(
+            "/never-expiring/{}/{}/revoke?workspace_id={}",
+            token.client_id,
+            token.jti,
+            extent.workspace_id()
+        )),
+    }
+}
+
+/// `GET /console/never-expiring/{client_id}/{jti}/revoke`
+pub(crate) async fn get_revoke(
+    signed_in: SignedIn,
+    path: Path<(String, String)>,
+    asked: Query<Asked>,
+) -> Result<HttpResponse, Stop> {
+    let (client_id, jti) = path.into_inner();
+    let of_client = signed_in.client(&client_id).await?;
+    of_client.inside.manager()?;
+    let services = &signed_in.door.services;
+    let token = services.tokens.access_token(&of_client.inside.reader, &client_id, &jti).await?;
+    let now = services.clock().now();
+    if token.expires_at.is_some() || !token.is_live(now) {
+        return Err(Stop::not_found());
+    }
+    let seen = token.last_introspected_at.map(|at| moment::ago(now, at));
+    // Back to the list that the person came from.
+    let back = list_href(&signed_in, own_id(&asked.workspace_id, &of_client.inside.workspace.workspace_id));
+    let shell = signed_in.shell_in(&of_client.inside.workspace, "Revoke a token").below("Settings", None);
+    ok(&RevokePage {
+        shell: shell.below("Never-expiring tokens", back.clone()),
+        label: of_client.record.client.label,
+        products: token.products.replace(' ', ", "),
+        seen: seen.unwrap_or_default(),
+        action: format!("{}?{}", signed_in.request.path(), signed_in.request.query_string()),
+        jti,
+        back,
+    })
+}
+
+/// The workspace in the address, if it is that of the client.
+fn own_id<'a>(asked: &str, own: &'a str) -> &'a str {
+    if asked == own { own } else { "" }
+}
+
+/// `POST /console/never-expiring/{client_id}/{jti}/revoke`
+pub(crate) async fn post_revoke(
+    sent: Submitted,
+    path: Path<(String, String)>,
+    asked: Query<Asked>,
+) -> Result<HttpResponse, Stop> {
+    let signed_in = sent.signed_in;
+    let (client_id, jti) = path.into_inner();
+    let inside = signed_in.client(&client_id).await?.inside;
+    signed_in.door.services.tokens.revoke_token(&inside.manager()?, &client_id, &jti).await?;
+    let list = list_href(&signed_in, own_id(&asked.workspace_id, &inside.workspace.workspace_id));
+    let join = if list.contains('?') { '&' } else { '?' };
+    Ok(see_other(&format!("{list}{join}done=token-revoked")))
+}

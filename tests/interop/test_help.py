@@ -1,0 +1,100 @@
+"""The programs on the page for integrators, taken from the page and run against the service that it describes.
+`run.py console sqlite -- pytest tests/interop/test_help.py`
+"""
+
+import hashlib
+import html
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+FACTS = json.loads(Path(os.environ["MINTMARK_WORLD"]).read_text())
+COOKIE = "h" * 43
+OPERATOR = "01990000-0000-7000-8000-000000000001"
+# Programs of these kinds do not run here: their text is only compared with the addresses of the service.
+ELSEWHERE = {"token-powershell", "token-abap", "token-oracle", "token-power-query"}
+RUN = {
+    "token-curl": ("token.sh", ["sh"]), "token-python": ("token.py", [sys.executable]), "token-java": ("Token.java", ["java"]),
+    "verify-curl": ("verify.sh", ["sh"]), "introspect-curl": ("introspect.sh", ["sh"]), "verify-python": ("verify.py", [sys.executable]),
+    "verify-java": ("Verify.java", ["java"]),
+}
+
+
+@pytest.fixture(scope="module")
+def snippets() -> dict[str, str]:
+    """The text of every program on the page, by its id."""
+    now = int(time.time())
+    with sqlite3.connect(FACTS["database"], timeout=30) as database:
+        database.execute(
+            "INSERT INTO operators (operator_id, email, email_key, name, status, created_at, updated_at, version) VALUES (?, ?, ?, ?, ?, ?, ?, 1)",
+            (OPERATOR, "ann@acme.example", "ann@acme.example", "Ann", "active", now, now),
+        )
+        database.execute("INSERT INTO operator_roles VALUES (?, 'workspace_viewer', 'acme-in')", (OPERATOR,))
+        database.execute(
+            "INSERT INTO operator_sessions VALUES (?, ?, ?, 'passkey', ?, ?, ?, ?, NULL, NULL)",
+            (hashlib.sha256(COOKIE.encode()).digest(), "session", OPERATOR, now, now, now + 3600, now),
+        )
+    request = urllib.request.Request(FACTS["issuer"] + "/console/help", headers={"Cookie": f"mintmark={COOKIE}"})
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        page = reply.read().decode()
+    return {name: html.unescape(text) for name, text in re.findall(r'<code id="([a-z-]+)">(.*?)</code>', page, re.DOTALL)}
+
+
+@pytest.fixture
+def run(snippets, tmp_path):
+    def run(name: str, **environment: str) -> subprocess.CompletedProcess:
+        file, command = RUN[name]
+        (tmp_path / file).write_text(snippets[name])
+        known = {"CLIENT_ID": FACTS["client_id"], "CLIENT_SECRET": FACTS["client_secret"], "AUDIENCE": FACTS["audience"], "PRODUCT": "gst"}
+        environment = {**os.environ, **known, **environment}
+        return subprocess.run([*command, tmp_path / file], env=environment, text=True, capture_output=True, timeout=120)
+
+    return run
+
+
+@pytest.fixture
+def token(run) -> str:
+    return json.loads(run("token-curl").stdout)["access_token"]
+
+
+def test_every_program_is_run_or_belongs_elsewhere(snippets):
+    assert snippets.keys() == RUN.keys() | ELSEWHERE | {"header"}
+    for name in ELSEWHERE:
+        assert FACTS["issuer"] + "/oauth2/token" in snippets[name]
+
+
+@pytest.mark.parametrize("name", ["token-python", "token-java"])
+def test_a_program_gets_a_token(run, name):
+    done = run(name)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(run("introspect-curl", TOKEN=done.stdout.strip()).stdout)["active"] is True
+    refused = run(name, CLIENT_SECRET="wrong")
+    assert refused.returncode == 1 and "401" in refused.stderr and "invalid_client" in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["verify-python", "verify-java"])
+def test_a_program_verifies(run, token, name):
+    done = run(name, TOKEN=token)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"valid: client {FACTS['client_id']}")
+    for wrong in [{"TOKEN": token[:-4] + "AAAA"}, {"TOKEN": token, "PRODUCT": "e-way-bill"}]:
+        refused = run(name, **wrong)
+        assert refused.returncode == 1 and refused.stderr.startswith("refused: "), refused.stderr
+    if name == "verify-python":
+        assert run(name, TOKEN=token, AUDIENCE="https://other.example.com").returncode == 1
+
+
+def test_the_service_answers_about_a_token(run, token):
+    accepted = run("verify-curl", TOKEN=token).stdout.lower()
+    assert accepted.startswith("http/1.1 200") and f"x-mintmark-client-id: {FACTS['client_id'].lower()}" in accepted
+    assert run("verify-curl", TOKEN=token, PRODUCT="e-way-bill").stdout.startswith("HTTP/1.1 403")
+    assert run("verify-curl", TOKEN=token[:-4]).stdout.startswith("HTTP/1.1 401")
+    assert json.loads(run("introspect-curl", TOKEN="nothing").stdout) == {"active": False}

@@ -1,0 +1,136 @@
+//! The audit trail: in plain words, filtered, in pages, and limited to what its reader may see.
+
+use mintmark::model::operator::Role;
+use serde_json::json;
+
+use super::fill;
+use crate::support::{Engine, TestApp, on_both_engines};
+
+on_both_engines!(
+    events_are_in_plain_words,
+    filters_narrow_it,
+    a_filter_that_cannot_be_read_is_said,
+    it_goes_from_page_to_page,
+    a_workspace_sees_only_its_own,
+);
+
+async fn events_are_in_plain_words(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let root = app.platform_admin().await;
+    let admin = app.administrator().await;
+    fill(&root, "/console/products/new", &[("product", "gst"), ("name", "GST")]).await.must_be(303);
+    fill(&root, "/console/workspaces/new", &[("workspace_id", "acme"), ("name", "Acme")]).await.must_be(303);
+    let (client, _) = admin.client("acme", json!({"label": "SAP", "products": ["gst"]})).await;
+    let path = format!("/v1/api-clients/{}", client.client_id);
+    assert_eq!(admin.patch(&path, &json!({"status": "disabled"})).await.status(), 200);
+    assert_eq!(admin.patch(&path, &json!({"label": "SAP 2"})).await.status(), 200);
+    let page = root.get("/console/audit").await.must_be(200);
+    for words in [
+        "created the product GST",
+        "created the workspace Acme",
+        "created the API client SAP",
+        "disabled the API client SAP 2",
+        "changed the API client SAP 2: label",
+        "SAP → SAP 2",
+        "invited the operator root",
+        "root",
+        "API client bootstrap",
+        "The command line",
+        "client.updated",
+        "signed in",
+    ] {
+        assert!(page.says(words), "{words}: {}", page.text());
+    }
+    // Who is deleted keeps no name, but the trail goes on.
+    let key = page.text();
+    assert!(!key.contains("mms_"), "no secret");
+}
+
+async fn filters_narrow_it(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (root, admin) = (app.platform_admin().await, app.administrator().await);
+    admin.product("gst", json!({})).await;
+    for id in ["acme", "other"] {
+        admin.workspace(id, json!({"name": format!("Place {id}")})).await;
+    }
+    let (client, _) = admin.client("acme", json!({"label": "SAP", "products": ["gst"]})).await;
+    admin.client("other", json!({"label": "Tally", "products": ["gst"]})).await;
+    for (query, there, missing) in [
+        ("workspace_id=acme", "Place acme", "Place other"),
+        (&format!("client_id={}", client.client_id), "SAP", "Tally"),
+        ("action=workspace.created", "Place other", "SAP"),
+        ("since=2020-01-01", "SAP", "No event matches"),
+        ("until=2020-01-01", "No event matches", "SAP"),
+        ("since=2020-01-01T00:00:00Z&until=2100-01-01&action=client.created", "Tally", "Place other"),
+    ] {
+        let page = root.get(&format!("/console/audit?{query}")).await.must_be(200);
+        assert!(page.says(there) && !page.says(missing), "{query}: {}", page.text());
+    }
+    // What happened in a workspace that is gone is still there.
+    admin.workspace("gone", json!({"name": "Gone"})).await;
+    assert_eq!(admin.delete("/v1/workspaces/gone").await.status(), 204);
+    let page = root.get("/console/audit?workspace_id=gone").await.must_be(200);
+    assert!(page.says("deleted the workspace Gone"), "{}", page.text());
+}
+
+async fn a_filter_that_cannot_be_read_is_said(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let root = app.platform_admin().await;
+    for (field, value) in [
+        ("workspace_id", "a%20b"),
+        ("client_id", "cl_1"),
+        ("action", "nothing"),
+        ("since", "yesterday"),
+        ("until", "2026-13-01"),
+    ] {
+        let page = root.get(&format!("/console/audit?{field}={value}")).await.must_be(400);
+        assert!(page.title().starts_with("Error: "), "{}", page.title());
+        assert!(page.html.contains(&format!("id=\"{field}-error\"")), "{field}: {}", page.text());
+    }
+    root.get("/console/audit?after=AAAA").await.must_be(400);
+}
+
+async fn it_goes_from_page_to_page(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (root, admin) = (app.platform_admin().await, app.administrator().await);
+    for number in 0..60 {
+        admin.product(&format!("p{number:02}"), json!({"name": format!("Product {number:02}")})).await;
+    }
+    let first = root.get("/console/audit?action=product.created").await.must_be(200);
+    assert!(first.says("Product 59") && first.says("Product 10") && !first.says("Product 09"));
+    let second = root.get(&first.link("Next page")).await.must_be(200);
+    assert!(second.says("Product 09") && second.says("Product 00") && !second.says("Product 10"));
+    assert_eq!(second.link("First page"), "/console/audit?action=product.created");
+    // A cursor works for its own filter alone.
+    let elsewhere = first.link("Next page").replace("product.created", "product.deleted");
+    root.get(&elsewhere).await.must_be(400);
+}
+
+async fn a_workspace_sees_only_its_own(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (root, admin) = (app.platform_admin().await, app.administrator().await);
+    admin.product("gst", json!({})).await;
+    admin.workspace("acme", json!({"name": "Acme"})).await;
+    admin.workspace("rival", json!({"name": "Rival Ltd"})).await;
+    let (theirs, _) = admin.client("rival", json!({"label": "Rival SAP", "products": ["gst"]})).await;
+    admin.client("acme", json!({"label": "Acme SAP", "products": ["gst"]})).await;
+    fill(&root, "/console/workspaces/acme", &[("description", "Now with text")]).await.must_be(303);
+    let ann = app.operator("ann@acme.example", vec![Role::WorkspaceAdmin("acme".to_owned())]).await;
+    fill(&ann, "/console/workspaces/acme", &[("name", "Acme 2")]).await.must_be(303);
+    let page = ann.open("/console/audit").await.must_be(200);
+    assert_eq!(page.path, "/console/audit?workspace_id=acme");
+    for words in ["created the API client Acme SAP", "Another operator", "Another API client", "ann"] {
+        assert!(page.says(words), "{words}: {}", page.text());
+    }
+    for foreign in ["ival", "root", "bootstrap", "product.created", "operator.", "Signing key"] {
+        assert!(!page.html.contains(foreign), "{foreign}: {}", page.text());
+    }
+    let foreign = ann.get(&format!("/console/audit?workspace_id=acme&client_id={}", theirs.client_id)).await;
+    assert!(foreign.must_be(200).says("No event matches"));
+    let unknown = ann.get("/console/audit?workspace_id=nothing").await.must_be(404);
+    let rival = ann.get("/console/audit?workspace_id=rival").await.must_be(404);
+    assert_eq!(
+        unknown.text().replace(unknown.header("x-request-id"), ""),
+        rival.text().replace(rival.header("x-request-id"), "")
+    );
+}
