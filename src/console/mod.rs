@@ -2,8 +2,8 @@
 //! but passkeys works without a script.
 //!
 //! A page is a file of `pages`: its handlers read the request, call one use case, and fill a view of a template. A GET
-//! takes [`session::SignedIn`], a POST takes [`session::Submitted`], which has checked the form's token and where the form
-//! came from; before sign-in they are [`visitor::Visitor`] and [`visitor::VisitorForm`]. What fails becomes an
+//! takes `session::SignedIn`, a POST takes `session::Submitted`, which has checked the form's token and where the form
+//! came from; before sign-in they are `visitor::Visitor` and `visitor::VisitorForm`. What fails becomes a
 //! [`stop::Stop`], which [`finish`] renders as a page that says the next step.
 
 #![expect(dead_code, reason = "sign-in uses the rest")]

@@ -1,4 +1,4 @@
-//! Why there is no page of its own: what happened and the next step, which [`super::error_page`] shows.
+//! Why there is no page of its own: what happened and the next step, which `error_page` shows.
 
 use std::borrow::Cow;
 use std::fmt;

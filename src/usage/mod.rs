@@ -1,7 +1,7 @@
 //! How API clients are used: how often each got a token and was refused, where it was seen from, and why its last requests
 //! were refused. For administrators, by the management API, the command line and the console.
 //!
-//! A token request counts in memory ([`Counter`], in the cached record) and writes nothing. What was counted is stored every
+//! A token request counts in memory (`Counter`, in the cached record) and writes nothing. What was counted is stored every
 //! few seconds, when somebody looks, and on an orderly stop; a crash loses at most what came since.
 
 mod clean_up;

@@ -52,6 +52,29 @@ impl Office {
     }
 }
 
+async fn counts_are_the_same(at: &Office, id: &str, secret: &str) {
+    // From now on the server has noted a last use that is not written yet.
+    assert_eq!(at.serving.token(id, secret, "").await.status(), 200);
+    assert_eq!(at.serving.token(id, "mms_cut", "").await.status(), 401);
+    let usage = at.same(&["clients", "usage", id]);
+    let today = usage["items"].as_array().unwrap().last().unwrap();
+    assert_eq!((&today["issued"], &today["refused"]), (&json!(1), &json!({"secret_of_wrong_length": 1})));
+    assert_eq!(usage["seen_from"][0]["network"], "127.0.0.0/24");
+    let yesterday = at.same(&["clients", "usage", id, "--since", "2d", "--until", "1d"]);
+    assert_eq!(yesterday["items"].as_array().unwrap().len(), 2);
+    for args in [&["clients", "failures", id][..], &["clients", "failures"]] {
+        let failures = at.same(args);
+        assert_eq!(failures["items"].as_array().unwrap().len(), 1);
+        assert_eq!(failures["items"][0]["reason"], "secret_of_wrong_length");
+        let table = at.run(args).must_succeed().stdout;
+        assert!(table.starts_with("at ") && table.contains("it has 53 characters"), "{table}");
+    }
+    let nobody = format!("cl_{}", "0".repeat(22));
+    for verb in ["usage", "failures"] {
+        at.run(&["clients", verb, &nobody]).must_fail(1, &["API client not found", "mintmark clients list"]);
+    }
+}
+
 async fn every_noun_works_as_at_the_server(engine: Engine) {
     let at = Office::open(engine).await;
     at.json(&["products", "create", "gst", "--name", "GST", "--max-token-lifetime", "30d"]);
@@ -91,26 +114,7 @@ async fn every_noun_works_as_at_the_server(engine: Engine) {
     let deleted = at.json(&["clients", "delete-secret", id, secret_id, "--force"]);
     assert_eq!(deleted, json!({"client_id": id, "secret_id": secret_id, "deleted": true}));
 
-    // From now on the server has noted a last use that is not written yet.
-    assert_eq!(at.serving.token(id, text(&made, "client_secret"), "").await.status(), 200);
-    assert_eq!(at.serving.token(id, "mms_cut", "").await.status(), 401);
-    let usage = at.same(&["clients", "usage", id]);
-    let today = usage["items"].as_array().unwrap().last().unwrap();
-    assert_eq!((&today["issued"], &today["refused"]), (&json!(1), &json!({"secret_of_wrong_length": 1})));
-    assert_eq!(usage["seen_from"][0]["network"], "127.0.0.0/24");
-    let yesterday = at.same(&["clients", "usage", id, "--since", "2d", "--until", "1d"]);
-    assert_eq!(yesterday["items"].as_array().unwrap().len(), 2);
-    for args in [&["clients", "failures", id][..], &["clients", "failures"]] {
-        let failures = at.same(args);
-        assert_eq!(failures["items"].as_array().unwrap().len(), 1);
-        assert_eq!(failures["items"][0]["reason"], "secret_of_wrong_length");
-        let table = at.run(args).must_succeed().stdout;
-        assert!(table.starts_with("at ") && table.contains("it has 53 characters"), "{table}");
-    }
-    let nobody = format!("cl_{}", "0".repeat(22));
-    for verb in ["usage", "failures"] {
-        at.run(&["clients", verb, &nobody]).must_fail(1, &["API client not found", "mintmark clients list"]);
-    }
+    counts_are_the_same(&at, id, text(&made, "client_secret")).await;
     let token = at.json(&["tokens", "create", id, "--token-expiry", "1d"]);
     let jti = text(&token, "jti");
     assert_eq!(token["expires_in"], 86_400);

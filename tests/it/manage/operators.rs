@@ -28,7 +28,9 @@ fn ann() -> Value {
 }
 
 fn with(email: &str, roles: Value) -> Value {
-    json!({"email": email, "name": "Name", "roles": roles})
+    let mut body = json!({"email": email, "name": "Name"});
+    body["roles"] = roles;
+    body
 }
 
 /// An administrator with all permissions, and the workspace `acme`.
