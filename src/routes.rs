@@ -194,8 +194,8 @@ fn sign_in_pages(config: &mut ServiceConfig) {
 /// `/console`, one line a page.
 fn console_pages(config: &mut ServiceConfig) {
     use console::pages::{
-        client_edit, client_end, client_history, client_list, client_new, client_overview, client_secrets,
-        client_tokens, home, reveals,
+        client_edit, client_end, client_history, client_list, client_live, client_new, client_overview,
+        client_secrets, client_tokens, client_usage, home, reveals,
     };
     config.service(
         web::scope("/console")
@@ -216,7 +216,8 @@ fn console_pages(config: &mut ServiceConfig) {
             .service(at("/reveals/{nonce}/stored").post(reveals::stored).page())
             .service(at("/api-clients/{client_id}").get(client_overview::get).page())
             .service(at("/api-clients/{client_id}/test").post(client_overview::test).page())
-            .service(at("/api-clients/{client_id}/first-call").get(client_overview::first_call).page())
+            .service(at("/api-clients/{client_id}/first-call").get(client_live::first_call).page())
+            .service(at("/api-clients/{client_id}/watch").get(client_live::watch).page())
             .service(at("/api-clients/{client_id}/edit").get(client_edit::get).page())
             .service(
                 at("/api-clients/{client_id}/change")
@@ -269,6 +270,7 @@ fn console_pages(config: &mut ServiceConfig) {
                     .post(client_tokens::post_revoke)
                     .page(),
             )
+            .service(at("/api-clients/{client_id}/usage").get(client_usage::get).page())
             .service(at("/api-clients/{client_id}/history").get(client_history::get).page())
             .configure(sign_in_pages)
             .configure(pages::configure)

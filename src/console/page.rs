@@ -18,6 +18,8 @@ pub(super) struct Shell {
     pub(super) has_errors: bool,
     /// A page that waits loads itself again.
     pub(super) reload_seconds: Option<u32>,
+    /// A page whose script asks for what is new loads itself again where scripts do not run.
+    pub(super) watch_seconds: Option<u32>,
     /// The pages above this one, from the first on.
     pub(super) crumbs: Vec<Crumb>,
     /// What has just been done.

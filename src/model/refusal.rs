@@ -190,6 +190,21 @@ impl Refusal {
         }
     }
 
+    /// Whether the client had authenticated when its request was refused, so that its secret counts as used.
+    pub fn is_after_authentication(self) -> bool {
+        matches!(
+            self,
+            Self::MalformedRequest
+                | Self::UnsupportedGrantType
+                | Self::MalformedScope
+                | Self::ScopeNotGranted
+                | Self::TargetNotGranted
+                | Self::NeverExpiresNotAllowed
+                | Self::UnsupportedTokenType
+                | Self::TokenOfAnotherClient
+        )
+    }
+
     /// Whether the client was found before the request was refused. Otherwise the id that it names may be anybody's text.
     pub fn is_of_known_client(self) -> bool {
         !matches!(

@@ -20,6 +20,8 @@ const validate = new HtmlValidate({
     'form-dup-name': ['error', { shared: ['radio', 'checkbox', 'submit', 'button', 'reset'] }],
     // A client secret that is pasted to be tested is none that a browser should keep.
     'autocomplete-password': 'off',
+    // Where scripts do not run, the page that waits for a call loads itself again.
+    'meta-refresh': 'off',
     'no-inline-style': 'error',
   },
 })

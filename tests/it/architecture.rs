@@ -106,6 +106,7 @@ const ROOMS: [(&str, &[&str]); 27] = [
             "clients",
             "tenants",
             "signing",
+            "usage",
             "ledger",
             "outbound",
             "kernel",

@@ -5,8 +5,8 @@ use actix_web::HttpResponse;
 use actix_web::web::{Path, Query};
 use askama::Template;
 use serde::Deserialize;
-use serde_json::json;
 
+use super::client_live::{self, Live};
 use crate::console::checks::{self, Check};
 use crate::console::guides::{self, Guide, Values};
 use crate::console::nonce::{Nonce, UseCase};
@@ -17,7 +17,6 @@ use crate::console::stop::Stop;
 use crate::console::{moment, notice, products, reveal_flow};
 use crate::model::client::{ApiClient, ClientRecord};
 use crate::model::clock::UnixSeconds;
-use crate::model::page::Page;
 
 /// The query of the page.
 #[derive(Debug, Default, Deserialize)]
@@ -32,14 +31,6 @@ pub(super) struct Tab {
     pub(super) name: &'static str,
     pub(super) href: String,
     pub(super) is_current: bool,
-}
-
-/// One line on whether the client has called.
-#[derive(Debug, Clone)]
-pub(super) struct Live {
-    pub(super) text: String,
-    pub(super) tone: &'static str,
-    pub(super) is_done: bool,
 }
 
 #[derive(Template)]
@@ -77,7 +68,9 @@ pub(crate) async fn get(
     path: Path<String>,
     asked: Query<Asked>,
 ) -> Result<HttpResponse, Stop> {
-    let OfClient { record, inside } = signed_in.client(&path).await?;
+    let of_client = signed_in.client(&path).await?;
+    let live = client_live::live(&signed_in, &of_client).await?;
+    let OfClient { record, inside } = of_client;
     let services = &signed_in.door.services;
     let now = services.clock().now();
     let names = products::names(services, &inside.reader).await?;
@@ -96,7 +89,7 @@ pub(crate) async fn get(
         facts: facts(client, now),
         stats: stats(&record, length, now),
         can_manage: inside.can_manage,
-        live: live(&signed_in, &inside, &record).await?,
+        live,
         guides: guides::all(&values, ""),
         verdict: checks::verdict(&checks),
         checks,
@@ -121,13 +114,6 @@ pub(crate) async fn test(sent: Submitted, path: Path<String>) -> Result<HttpResp
     let kept = serde_json::to_vec(&checks).unwrap_or_default();
     services.ledger.keep_draft(&manager, nonce.use_case.as_str(), nonce.as_str(), &kept).await?;
     Ok(see_other(&format!("{}?test={}#test", href(&signed_in, &record.client), nonce.as_str())))
-}
-
-/// `GET /console/api-clients/{id}/first-call`: the line that a page asks for again while it waits.
-pub(crate) async fn first_call(signed_in: SignedIn, path: Path<String>) -> Result<HttpResponse, Stop> {
-    let OfClient { record, inside } = signed_in.client(&path).await?;
-    let Live { text, tone, is_done } = live(&signed_in, &inside, &record).await?;
-    Ok(HttpResponse::Ok().json(json!({"text": text, "tone": tone, "done": is_done})))
 }
 
 /// What this sign-in was shown about the client and has not confirmed, the newest.
@@ -157,45 +143,6 @@ async fn kept_checks(signed_in: &SignedIn, inside: &Inside, nonce: &str) -> Resu
     Ok(kept.and_then(|kept| serde_json::from_slice(&kept).ok()).unwrap_or_default())
 }
 
-/// Whether a client has called, or why it was refused.
-pub(super) async fn live(signed_in: &SignedIn, inside: &Inside, record: &ClientRecord) -> Result<Live, Stop> {
-    let services = &signed_in.door.services;
-    let now = services.clock().now();
-    let last_failure = Page::first(1);
-    let failures = services.usage.failures(&inside.reader, &record.client.client_id, &last_failure).await?;
-    let refused =
-        failures.items.first().filter(|failure| record.last_used_at.is_none_or(|used| failure.at > used));
-    let from = |ip: Option<&str>| ip.map(|ip| format!(" from {ip}")).unwrap_or_default();
-    Ok(match (refused, record.last_used_at) {
-        (Some(failure), _) => Live {
-            text: format!(
-                "Refused at {}{} ({}). {}",
-                moment::clock(failure.at),
-                from(failure.source_ip.as_deref()),
-                moment::ago(now, failure.at),
-                failure.message()
-            ),
-            tone: "bad",
-            is_done: false,
-        },
-        (None, None) => Live { text: "Waiting for the first call".to_owned(), tone: "", is_done: false },
-        (None, Some(at)) => {
-            let ip = record.last_used_from();
-            Live {
-                text: format!(
-                    "{} called at {}{} ({})",
-                    record.client.label,
-                    moment::clock(at),
-                    from(ip),
-                    moment::ago(now, at)
-                ),
-                tone: "ok",
-                is_done: true,
-            }
-        }
-    })
-}
-
 /// The address of a client.
 pub(super) fn href(signed_in: &SignedIn, client: &ApiClient) -> String {
     signed_in.door.href(&format!("/api-clients/{}", client.client_id))
@@ -218,6 +165,7 @@ pub(super) fn tabs(here: &str, current: &str) -> Vec<Tab> {
         ("Overview", ""),
         ("Secrets", "/secrets"),
         ("Access tokens", "/tokens"),
+        ("Usage", "/usage"),
         ("History", "/history"),
         ("Settings", "/edit"),
     ]

@@ -40,6 +40,8 @@ struct Row {
     ends: String,
     last_used: String,
     last_used_exact: String,
+    last_used_from: String,
+    used: String,
     delete_href: String,
 }
 
@@ -92,6 +94,9 @@ struct DeletePage {
     cancel: String,
 }
 
+/// An old secret that was not used for so many seconds can go, if the new one is used.
+const QUIET: i64 = 3_600;
+
 /// How long the other secrets go on.
 const OVERLAPS: [(&str, &str, &str); 5] = [
     (
@@ -132,6 +137,11 @@ fn row(secret: &ClientSecret, here: &str, now: UnixSeconds) -> Row {
         ends: secret.expires_at.map_or_else(|| "Never".to_owned(), |at| moment::until(now, at)),
         last_used: secret.last_used_at.map_or_else(|| "Never".to_owned(), |at| moment::ago(now, at)),
         last_used_exact: secret.last_used_at.map(moment::exact).unwrap_or_default(),
+        last_used_from: secret.last_used_from.clone().unwrap_or_default(),
+        used: match secret.used_last_24h {
+            0 => "Not used".to_owned(),
+            times => moment::count(times, "time"),
+        },
         delete_href: format!("{here}/secrets/{}/delete", secret.secret_id),
         secret_id: secret.secret_id.clone(),
     }
@@ -140,25 +150,41 @@ fn row(secret: &ClientSecret, here: &str, now: UnixSeconds) -> Row {
 /// With more than one secret: whether the newest is used, and the others are not.
 fn strip(secrets: &[ClientSecret], now: UnixSeconds) -> Option<Strip> {
     let (newest, others) = secrets.split_last().filter(|(_, others)| !others.is_empty())?;
-    let last_old = others.iter().filter_map(|secret| secret.last_used_at).max();
-    let old = last_old.map_or_else(
+    let last = others.iter().filter_map(|secret| Some((secret.last_used_at?, secret)));
+    let last = last.max_by_key(|(at, _)| *at);
+    let old = last.map_or_else(
         || "the old secret was never used".to_owned(),
-        |at| format!("the old secret was last used {}", moment::ago(now, at)),
+        |(at, secret)| format!("the old secret was last used {}", used(secret, at, now)),
     );
+    // Two servers of an ERP may take turns, one with the old secret: the last use of the new one alone says nothing.
+    let is_quiet = last.is_none_or(|(at, _)| now - at >= QUIET);
     Some(match newest.last_used_at {
         None => Strip {
             text: format!("The new secret is not used yet; {old}. Wait before you retire it."),
             is_safe: false,
         },
-        Some(new) if last_old.is_some_and(|old| old >= new) => Strip {
+        Some(new) if last.is_some_and(|(at, _)| at >= new) => Strip {
             text: format!("The new secret is used, but {old}. Something still uses it."),
             is_safe: false,
         },
+        Some(new) if !is_quiet => Strip {
+            text: format!(
+                "The new secret was last used {}; {old}. Wait until that is an hour ago.",
+                used(newest, new, now)
+            ),
+            is_safe: false,
+        },
         Some(new) => Strip {
-            text: format!("The new secret was used {}; {old}: safe to retire.", moment::ago(now, new)),
+            text: format!("The new secret was last used {}; {old}: safe to retire.", used(newest, new, now)),
             is_safe: true,
         },
     })
+}
+
+/// `3 hours ago from 203.0.113.7`
+fn used(secret: &ClientSecret, at: UnixSeconds, now: UnixSeconds) -> String {
+    let from = secret.last_used_from.as_deref().map(|from| format!(" from {from}")).unwrap_or_default();
+    format!("{}{from}", moment::ago(now, at))
 }
 
 /// `GET /console/api-clients/{id}/secrets/new`

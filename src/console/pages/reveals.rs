@@ -46,8 +46,7 @@ struct SecretPage {
     shown_until: String,
     length: Option<usize>,
     pastes: bool,
-    live_href: String,
-    live: super::client_overview::Live,
+    live: super::client_live::Live,
     checks: Vec<Check>,
     verdict: (&'static str, &'static str),
 }
@@ -246,6 +245,7 @@ async fn secret_page(
     until: i64,
     tests: bool,
 ) -> Result<HttpResponse, Stop> {
+    let live = super::client_live::live(signed_in, &of_client).await?;
     let OfClient { record, inside } = of_client;
     let services = &signed_in.door.services;
     let client_id = record.client.client_id.clone();
@@ -265,8 +265,7 @@ async fn secret_page(
         guides: guides::all(&values, &once.kind),
         length: services.issuer.token_length(&inside.reader, &client_id).await?,
         shown_until: moment::clock(until),
-        live_href: format!("{client_href}/first-call"),
-        live: super::client_overview::live(signed_in, &inside, &record).await?,
+        live,
         verdict: checks::verdict(&checks),
         checks,
         pastes: once.pastes,

@@ -92,7 +92,7 @@ async fn a_viewer_looks_and_does_not_change(engine: Engine) {
     let shown = create(&root, "SAP").await;
     let client = client_of(&shown);
     let viewer = app.operator("eve@acme.example", vec![Role::WorkspaceViewer("acme".to_owned())]).await;
-    for page in ["", "/secrets", "/tokens", "/history", "/edit"] {
+    for page in ["", "/secrets", "/tokens", "/usage", "/watch", "/history", "/edit"] {
         let page = viewer.get(&format!("{client}{page}")).await.must_be(200);
         for action in ["Add a new secret", "Danger zone", "Delete", "Revoke", "Ask for a token now"] {
             assert!(!page.says(action), "{}: {action}: {}", page.path, page.text());
@@ -137,7 +137,7 @@ async fn another_workspace_does_not_exist(engine: Engine) {
     };
     assert_eq!(without_id(&nothing), without_id(&theirs), "the same page, whether it exists or not");
     for path in [NEW.to_owned(), client.clone()].into_iter().chain(
-        ["/secrets", "/tokens", "/history", "/edit", "/change", "/delete", "/first-call"]
+        ["/secrets", "/tokens", "/history", "/edit", "/change", "/delete", "/first-call", "/watch", "/usage"]
             .map(|part| format!("{client}{part}")),
     ) {
         rival.get(&path).await.must_be(404);

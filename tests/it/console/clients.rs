@@ -168,7 +168,18 @@ async fn a_client_that_does_not_exist(engine: Engine) {
     furnish(&app).await;
     let browser = app.platform_admin().await;
     for id in ["cl_0000000000000000000000", "nothing", "%00"] {
-        for part in ["", "/secrets", "/tokens", "/history", "/edit", "/change", "/delete", "/first-call"] {
+        for part in [
+            "",
+            "/secrets",
+            "/tokens",
+            "/history",
+            "/edit",
+            "/change",
+            "/delete",
+            "/first-call",
+            "/watch",
+            "/usage",
+        ] {
             let path = format!("/console/api-clients/{id}{part}");
             let page = browser.get(&path).await;
             assert!(page.status == 404, "{path}: {}", page.status);

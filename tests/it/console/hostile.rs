@@ -31,6 +31,8 @@ async fn text_is_only_text(engine: Engine) {
         "/tokens/new",
         "/tokens/revoke-all",
         "/history",
+        "/usage",
+        "/watch",
         "/edit",
         "/change",
         "/disable",

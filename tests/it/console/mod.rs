@@ -10,6 +10,7 @@ mod person;
 mod reveals;
 mod sign_in;
 mod templates;
+mod usage;
 
 use serde_json::json;
 
