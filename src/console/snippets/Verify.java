@@ -6,7 +6,8 @@ import java.net.http.HttpResponse.BodyHandlers;
 class Verify {
     public static void main(String[] args) throws Exception {
         String query = "?product=" + System.getenv("PRODUCT");
-        HttpRequest request = HttpRequest.newBuilder(URI.create("https://tokens.example.com/oauth2/verify" + query))
+        URI address = URI.create("https://tokens.example.com/oauth2/verify" + query);
+        HttpRequest request = HttpRequest.newBuilder(address)
             .header("Authorization", "Bearer " + System.getenv("TOKEN"))
             .build();
         var reply = HttpClient.newHttpClient().send(request, BodyHandlers.discarding());
