@@ -65,11 +65,6 @@ impl Door {
         request.app_data::<Data<Self>>().cloned().ok_or_else(Stop::unavailable)
     }
 
-    /// Whether the console is served by https; else it is on loopback.
-    pub(super) fn is_secure(&self) -> bool {
-        self.is_secure
-    }
-
     /// The name of the cookie that `name` has by http. By https the prefix makes a browser take it from this host alone.
     pub(super) fn cookie_name(&self, name: &str) -> String {
         if self.is_secure { format!("__Host-{name}") } else { name.to_owned() }

@@ -18,14 +18,6 @@ pub(super) struct Extent {
 }
 
 impl Extent {
-    /// The proof that the caller may change what is here.
-    ///
-    /// # Errors
-    /// 403 for a viewer.
-    pub(super) fn manager(&self) -> Result<Manager, Stop> {
-        Ok(Manager::try_from(Caller::clone(&self.reader))?)
-    }
-
     /// The id of the workspace; empty for everything.
     pub(super) fn workspace_id(&self) -> &str {
         self.workspace.as_ref().map_or("", |workspace| &workspace.workspace_id)

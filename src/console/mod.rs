@@ -6,8 +6,6 @@
 //! came from; before sign-in they are `visitor::Visitor` and `visitor::VisitorForm`. What fails becomes a
 //! [`stop::Stop`], which [`finish`] renders as a page that says the next step.
 
-#![expect(dead_code, reason = "sign-in uses the rest")]
-
 pub(crate) mod account;
 pub mod assets;
 mod checks;

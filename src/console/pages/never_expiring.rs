@@ -48,7 +48,6 @@ struct ListPage {
 struct Row {
     client_href: String,
     label: String,
-    client_id: String,
     workspace: String,
     jti: String,
     products: Vec<String>,
@@ -138,7 +137,6 @@ fn row(signed_in: &SignedIn, extent: &Extent, token: &RecordedToken, names: &Nam
     Row {
         client_href: door.href(&format!("/api-clients/{}", token.client_id)),
         label: client.map_or_else(|| token.client_id.clone(), |client| client.label.clone()),
-        client_id: token.client_id.clone(),
         workspace: match (&extent.workspace, client) {
             (None, Some(client)) => client.workspace_name.clone(),
             _ => String::new(),
