@@ -207,8 +207,8 @@ async fn what_requests_carry_is_only_text(engine: Engine) {
     browser.get(&format!("{path}/usage")).await.must_be(200);
     // And as if the database had it in every member that is text.
     for column in ["detail", "source_ip", "request_id"] {
-        let set = format!("UPDATE failures SET {column} = '{}'", hostile.replace('\'', "''"));
-        app.database.session().await.execute(&set).await;
+        let update = format!("UPDATE failures SET {column} = '{}'", hostile.replace('\'', "''"));
+        app.database.session().await.execute(&update).await;
     }
     for part in ["", "/usage", "/watch"] {
         let page = browser.get(&format!("{path}{part}")).await.must_be(200);

@@ -146,9 +146,10 @@ async fn every_page_gives_each_role_what_it_may_have(engine: Engine) {
         browser.get("/console/help").await.must_be(200).form("/sign-out").value("csrf").to_owned()
     };
     let tokens = [csrf(&root).await, csrf(&ann).await, csrf(&eve).await, csrf(&mo).await];
-    let send = async |browser: &Browser<'_>, method: &str, path: &str, csrf: &str| match method {
-        "GET" => browser.get(path).await,
-        _ => {
+    let send = async |browser: &Browser<'_>, method: &str, path: &str, csrf: &str| {
+        if method == "GET" {
+            browser.get(path).await
+        } else {
             let fields = vec![("csrf".to_owned(), csrf.to_owned())];
             browser.send(&HtmlForm { action: path.to_owned(), fields }).await
         }
