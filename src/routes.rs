@@ -157,7 +157,7 @@ fn management(config: &mut ServiceConfig) {
     );
 }
 
-/// The ways to sign in to the console, and the account of who has.
+/// The ways to sign in to the console, and the account of the signed-in operator.
 fn sign_in_pages(config: &mut ServiceConfig) {
     use console::account::{self, authenticator, identities, passkeys, password, recovery_codes, sessions};
     use console::{setup, sign_in};

@@ -23,7 +23,7 @@ struct ErrorPage<'a> {
     request_id: &'a str,
 }
 
-/// The reply, in the frame of who is signed in.
+/// The reply, in the frame of the signed-in operator.
 pub(super) fn reply(stop: &Stop, request: &HttpRequest) -> HttpResponse {
     let mut response = HttpResponse::build(stop.status);
     let said = &*stop.said;

@@ -1,6 +1,6 @@
 //! What a page shows that has no workspace in its path: the workspace that `?workspace_id=` names, or everything for a
-//! platform administrator. Who is none learns nothing of what lies outside their workspaces: pages of the platform are
-//! for them the same page as one that does not exist.
+//! platform administrator. Others learn nothing of what lies outside their workspaces: to them a page of the platform
+//! is the same as one that does not exist.
 
 use super::session::{Inside, SignedIn};
 use super::stop::Stop;
@@ -28,7 +28,7 @@ impl SignedIn {
     /// A caller that reads everything.
     ///
     /// # Errors
-    /// 404 for who is no platform administrator.
+    /// 404 for anybody but a platform administrator.
     pub(super) async fn platform(&self) -> Result<Reader, Stop> {
         if !self.is_platform_admin() {
             return Err(Stop::not_found());
@@ -39,7 +39,7 @@ impl SignedIn {
     /// A caller that changes everything.
     ///
     /// # Errors
-    /// 404 for who is no platform administrator.
+    /// 404 for anybody but a platform administrator.
     pub(super) async fn platform_manager(&self) -> Result<Manager, Stop> {
         Ok(Manager::try_from(Caller::clone(&*self.platform().await?))?)
     }
@@ -47,7 +47,7 @@ impl SignedIn {
     /// What a page shows whose address names `workspace_id`.
     ///
     /// # Errors
-    /// 303 to the first workspace of who is no platform administrator, if none is named; 404 without a role in it.
+    /// 303 to the operator's first workspace, if none is named and they are no platform administrator; 404 without a role in it.
     pub(super) async fn extent(&self, workspace_id: &str) -> Result<Extent, Stop> {
         if !workspace_id.is_empty() {
             let Inside { workspace, reader, can_manage } = self.inside(workspace_id).await?;

@@ -8,7 +8,7 @@ use super::assets;
 use super::door::Door;
 use super::stop::Stop;
 
-/// The frame of a page: its title, where it is, and the navigation for who is signed in.
+/// The frame of a page: its title, where it is, and the navigation for the signed-in operator.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shell {
     pub(super) title: String,
@@ -42,7 +42,7 @@ pub(super) struct Notice {
     pub(super) text: String,
 }
 
-/// The navigation of who is signed in.
+/// The navigation of the signed-in operator.
 #[derive(Debug, Clone)]
 pub(super) struct Frame {
     pub(super) name: String,
@@ -77,7 +77,7 @@ pub(super) struct NavEntry {
 }
 
 impl Shell {
-    /// The frame of a page for who is not signed in.
+    /// The frame of a page for somebody who is not signed in.
     pub(super) fn plain(door: &Door, title: &str) -> Self {
         Self { title: title.to_owned(), base: door.base.clone(), ..Self::default() }
     }
@@ -87,7 +87,7 @@ impl Shell {
         assets::href(&self.base, name)
     }
 
-    /// The token for the forms of the page; empty for who is not signed in.
+    /// The token for the forms of the page; empty for somebody who is not signed in.
     pub(super) fn csrf(&self) -> &str {
         self.frame.as_ref().map_or("", |frame| &frame.csrf)
     }

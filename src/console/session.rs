@@ -30,14 +30,14 @@ const COOKIE: &str = "mintmark";
 /// How long a browser keeps it, in seconds: as long as a session may last.
 const KEPT_SECONDS: i64 = 12 * 3600;
 
-/// A GET of who is signed in.
+/// A GET of a signed-in operator.
 pub(crate) struct SignedIn {
     pub(super) door: Data<Door>,
     pub(super) request: HttpRequest,
     pub(super) session: Session,
 }
 
-/// A POST of who is signed in, with a form that was made for this session.
+/// A POST of a signed-in operator, with a form that was made for this session.
 pub(crate) struct Submitted {
     pub(super) signed_in: SignedIn,
     pub(super) form: Form,

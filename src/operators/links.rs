@@ -1,5 +1,5 @@
 //! Setup links: with one an operator sets up a way in without having one. It works once, for a day, and is the way back in
-//! for who has lost all others.
+//! for somebody who has lost all others.
 
 use std::fmt;
 

@@ -80,7 +80,7 @@ impl Refusals {
 
 impl Operators {
     /// Writes the audit event of a refused sign-in, if one is due. `operator_id` is the account it was for, if there is
-    /// one; `reason` is for the audit trail only, never for who was refused.
+    /// one; `reason` is for the audit trail only, never for the person who was refused.
     ///
     /// # Errors
     /// [`Error::Storage`].

@@ -34,7 +34,7 @@ pub enum WayIn {
         /// The secret that was shown, and the code that the app shows for it.
         totp: Option<(TotpSecret, String)>,
     },
-    /// An authenticator app for who has a password.
+    /// An authenticator app, beside a password.
     Totp {
         /// The secret that was shown.
         secret: TotpSecret,

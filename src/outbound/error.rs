@@ -28,7 +28,7 @@ pub(super) struct Refused;
 impl From<reqwest::Error> for OutboundError {
     fn from(error: reqwest::Error) -> Self {
         let is_timeout = error.is_timeout();
-        // The URL is known to who asked, and may have a secret in its query.
+        // The caller knows the URL, which may have a secret in its query.
         let error = error.without_url();
         let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
         if causes.clone().any(<dyn std::error::Error>::is::<Refused>) {

@@ -1,4 +1,4 @@
-//! `/console/account`: the ways to sign in of who is signed in, and where they are signed in.
+//! `/console/account`: the ways to sign in of the signed-in operator, and their sessions.
 
 pub(crate) mod authenticator;
 pub(crate) mod identities;

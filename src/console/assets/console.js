@@ -3,7 +3,7 @@
 
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-// Says something to who cannot see it.
+// Says something to people who cannot see it.
 const say = (text) => {
   const line = document.getElementById("said");
   if (line) line.textContent = text;

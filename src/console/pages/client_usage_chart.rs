@@ -22,7 +22,7 @@ pub(super) struct Chart {
     pub(super) scale: [String; 3],
     /// The first day, one in the middle, and the last.
     pub(super) days: [String; 3],
-    /// What the drawing says, for who does not see it.
+    /// What the drawing says, for people who do not see it.
     pub(super) text: String,
     pub(super) bars: Vec<Bar>,
 }

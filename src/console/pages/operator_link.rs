@@ -107,7 +107,7 @@ pub(crate) async fn get(signed_in: SignedIn, path: Path<String>) -> Result<HttpR
         Reveal::Erased { subject, at, is_confirmed } => {
             let at = moment::clock(at);
             let heading = if is_confirmed { format!("Confirmed at {at}") } else { format!("Erased at {at}") };
-            let text = "The setup link is no longer shown here. It serves for a day, for who has it. Not passed on? Make a new one: then the old one serves no more.";
+            let text = "The setup link is no longer shown here. It works once, within a day. Not passed on? Make a new one; then the old one stops working.";
             Err(Stop::gone(heading, text).then(href(&signed_in, &subject), "Go to the operator"))
         }
     }
@@ -129,7 +129,7 @@ pub(crate) async fn stored(sent: Submitted, path: Path<String>) -> Result<HttpRe
     Ok(see_other(&signed_in.door.href("/operators?done=link-stored")))
 }
 
-/// Only for who made it, in the same sign-in, while they are a platform administrator.
+/// Only for the operator who made it, in the same sign-in, while they are a platform administrator.
 async fn named(signed_in: &SignedIn, text: &str) -> Result<(Reader, Nonce), Stop> {
     let reader = signed_in.platform().await?;
     let nonce = Nonce::read(signed_in, text)

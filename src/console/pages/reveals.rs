@@ -151,7 +151,7 @@ pub(crate) async fn stored(sent: Submitted, path: Path<String>) -> Result<HttpRe
     }))
 }
 
-/// What is at the address, for who may see it.
+/// What is at the address, for an operator who may see it.
 struct Named {
     nonce: Nonce,
     of_client: OfClient,
@@ -169,7 +169,7 @@ enum Found {
     Running,
 }
 
-/// Only for who made it, in the same sign-in, while they may manage the client. For anybody else it does not exist.
+/// Only for the operator who made it, in the same sign-in, while they may manage the client. For anybody else it does not exist.
 async fn named(signed_in: &SignedIn, text: &str) -> Result<Named, Stop> {
     let nonce = Nonce::read(signed_in, text).ok_or_else(Stop::not_found)?;
     let anyone = match signed_in.own_workspaces().first() {

@@ -115,7 +115,7 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
     })
 }
 
-/// Those of who is no platform administrator. Nobody but a platform administrator can look into a suspended one.
+/// Those of an operator who is no platform administrator. Nobody but a platform administrator can look into a suspended one.
 async fn own(signed_in: &SignedIn) -> Result<Vec<Row>, Stop> {
     let mut rows = Vec::new();
     for id in signed_in.own_workspaces() {

@@ -1,4 +1,4 @@
-//! Begins a session for who has signed in.
+//! Begins a session for an operator who has signed in.
 
 use actix_web::{HttpRequest, HttpResponse};
 

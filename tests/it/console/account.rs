@@ -1,4 +1,4 @@
-//! The account of who is signed in: ways to sign in, recovery codes, sessions.
+//! The account of the signed-in operator: ways to sign in, recovery codes, sessions.
 
 use super::person::{PASSWORD, Person, code, key_on, named_app, named_browser, options, sign_in_with};
 use crate::support::{Authenticator, Browser, Engine, TestApp, on_both_engines};

@@ -110,7 +110,7 @@ async fn nobody_else_sees_it(engine: Engine) {
     for bad in ["/console/reveals/c", "/console/reveals/x", &shown.path.replace("/reveals/c", "/reveals/s")] {
         browser.get(bad).await.must_be(404);
     }
-    // Still there for who made it, until the client is gone.
+    // Still there for the operator who made it, until the client is gone.
     browser.get(&shown.path).await.must_be(200);
     let page = browser.get(&format!("{}/delete", client_of(&shown))).await.must_be(200);
     browser.submit(&page.form("/delete").with("label", "SAP")).await.must_be(200);

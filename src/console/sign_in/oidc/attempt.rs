@@ -37,9 +37,9 @@ pub(super) enum Aim {
     SignIn,
     /// This session becomes fresh.
     Again { session_id: String },
-    /// The account becomes a way in of who has this session.
+    /// The account becomes a way in of the operator who has this session.
     Link { session_id: String },
-    /// The account becomes the way in of who has this setup link.
+    /// The account becomes the way in of the operator who has this setup link.
     Setup { token: String },
 }
 

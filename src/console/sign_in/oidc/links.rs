@@ -20,7 +20,7 @@ pub(in crate::console) fn to_sign_in_again(door: &Door, next: &str) -> Vec<Provi
     links(door, |_| vec![("again", "1".to_owned()), ("next", next.to_owned())])
 }
 
-/// Links that make an account at the provider a way in of who has this session. Each has a token of its own, so that no other
+/// Links that make an account at the provider a way in of the signed-in operator. Each has a token of its own, so that no other
 /// site can begin it.
 pub(in crate::console) fn to_link(door: &Door, session_id: &str) -> Vec<ProviderLink> {
     links(door, |name| vec![("link", csrf::token(door, Bound::Session(&linking(session_id, name))))])

@@ -56,7 +56,7 @@ const ROWS: [(&str, &str, [u16; 4]); 45] = [
     ("GET", "/never-expiring", [200, 303, 303, 303]),
     ("GET", "/audit", [200, 303, 303, 303]),
     ("GET", "/deliveries", [200, 303, 303, 303]),
-    // These change something for who may.
+    // These change something, for those who may.
     ("POST", "/never-expiring/{c}/{j}/revoke", [303, 303, 403, 404]),
     ("POST", "/operators/{o}/setup-link", [303, 404, 404, 404]),
     ("POST", "/operators/{o}/disable", [303, 404, 404, 404]),
