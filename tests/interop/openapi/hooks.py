@@ -14,7 +14,8 @@ WORLD = json.loads(Path(os.environ["MINTMARK_WORLD"]).read_text())
 # does not support yet.
 LOOKING_BEYOND = (
     "/products", "/products_allowed", "/permissions", "/audience", "/token_expiry", "/signing_alg", "/private_key_pem", "/expires_at",
-    "/notification_emails", "/replace_grace_seconds", "/daily_token_limit", "/require_dpop", "/ids", "/filter",
+    "/notification_emails", "/replace_grace_seconds", "/daily_token_limit", "/require_dpop", "/ids", "/filter", "/roles",
+    "/scope", "/alg",
 )
 
 
@@ -77,7 +78,8 @@ def refused_by_a_rule(case, response) -> bool:
         has_nul = r"\x00" in repr(body)
         return problem["error"] in ("invalid_scope", "invalid_target") or bool({"client_id", "client_secret"} & body.keys()) or has_nul
     if kind == "invalid-parameter":
-        return "cursor" in (case.query or {}) or "If-Match" in headers
+        query = case.query or {}
+        return "cursor" in query or {"since", "until"} <= query.keys() or "If-Match" in headers
     if kind == "precondition-failed":
         return "If-Match" in headers
     if kind == "idempotency-key-reused":
