@@ -6,13 +6,17 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crate::model::clock::UnixSeconds;
 use crate::model::usage::HOUR;
 
 /// The number of an hour since 1970; 0 for none.
 pub(super) type Hour = u32;
+
+/// How long a source is not noted again while it stays the same, in seconds. Most clients call from one address, and noting
+/// it at every store would write more rows than the counts.
+const SEEN_SECONDS: i64 = 60;
 
 /// The hour of an instant.
 pub(super) fn hour_of(at: UnixSeconds) -> Hour {
@@ -35,6 +39,8 @@ struct Counted {
     uses: AtomicU64,
     /// Tells the last source from others; 0 for none.
     source: AtomicU64,
+    /// When that source was last noted.
+    seen_at: AtomicI64,
 }
 
 impl Counter {
@@ -53,14 +59,16 @@ impl Counter {
         parts(self.0.uses.load(Ordering::Relaxed))
     }
 
-    /// Whether the last source noted was this one.
-    pub(super) fn was_seen_from(&self, source: IpAddr) -> bool {
+    /// Whether the last source noted was this one, less than [`SEEN_SECONDS`] ago.
+    pub(super) fn was_seen_from(&self, source: IpAddr, now: UnixSeconds) -> bool {
         self.0.source.load(Ordering::Relaxed) == mark(source)
+            && (0..SEEN_SECONDS).contains(&now.saturating_sub(self.0.seen_at.load(Ordering::Relaxed)))
     }
 
     /// Notes a source.
-    pub(super) fn seen_from(&self, source: Option<IpAddr>) {
-        self.0.source.store(source.map_or(0, mark), Ordering::Relaxed);
+    pub(super) fn seen_from(&self, source: IpAddr, now: UnixSeconds) {
+        self.0.source.store(mark(source), Ordering::Relaxed);
+        self.0.seen_at.store(now, Ordering::Relaxed);
     }
 }
 
@@ -102,11 +110,11 @@ mod tests {
         let counter = Counter::default();
         let at = |text: &str| text.parse::<IpAddr>().unwrap();
         for text in ["203.0.113.7", "0.0.0.0", "::", "2001:db8::1", "2001:db8::2"] {
-            assert!(!counter.was_seen_from(at(text)), "{text}");
-            counter.seen_from(Some(at(text)));
-            assert!(counter.was_seen_from(at(text)), "{text}");
+            assert!(!counter.was_seen_from(at(text), 1_000), "{text}");
+            counter.seen_from(at(text), 1_000);
+            assert!(counter.was_seen_from(at(text), 1_059), "{text}");
+            assert!(!counter.was_seen_from(at(text), 1_060), "{text}: it is noted again after a minute");
+            assert!(!counter.was_seen_from(at(text), 999), "{text}: the clock was set back");
         }
-        counter.seen_from(None);
-        assert!(!counter.was_seen_from(at("::")));
     }
 }

@@ -34,7 +34,7 @@ const API_CLIENT: &str = "API client";
 pub struct Usage {
     kernel: Arc<Kernel>,
     pending: Mutex<Pending>,
-    /// Held while what was counted is stored, so that who waits for it has everything stored too.
+    /// Held while what was counted is stored, so that those who wait for it have everything stored too.
     storing: tokio::sync::Mutex<()>,
 }
 
@@ -52,7 +52,7 @@ impl Usage {
     }
 
     /// Counts a use of a secret of a client, and where it came from. Takes a lock only for the first one of an hour, of a
-    /// source, and since the last store.
+    /// source in a minute, and since the last store.
     pub(crate) fn secret_used(
         &self,
         counter: &Counter,
@@ -66,9 +66,9 @@ impl Usage {
             self.pending().open_secret(counter, secret_id, hour);
         }
         if let Some(source) = source
-            && !counter.was_seen_from(source)
+            && !counter.was_seen_from(source, now)
         {
-            counter.seen_from(Some(source));
+            counter.seen_from(source, now);
             self.pending().seen(client_id, secret_id, source.to_canonical(), now);
         }
     }

@@ -24,7 +24,7 @@ const NETWORKS_MAX: usize = 100;
 #[derive(Debug, Default)]
 struct Slot {
     counters: Vec<Counter>,
-    before: HashMap<Hour, i64>,
+    before: Vec<(Hour, i64)>,
 }
 
 impl Slot {
@@ -42,17 +42,19 @@ impl Slot {
     }
 
     fn add(&mut self, hour: Hour, times: i64) {
-        *self.before.entry(hour).or_default() += times;
+        match self.before.iter_mut().find(|(known, _)| *known == hour) {
+            Some((_, before)) => *before += times,
+            None => self.before.push((hour, times)),
+        }
     }
 
     /// Takes what was counted, by hour. The counters are no longer taken up.
-    fn take(mut self, now: Hour) -> HashMap<Hour, i64> {
+    fn take(mut self, now: Hour) -> Vec<(Hour, i64)> {
         for counter in std::mem::take(&mut self.counters) {
             let (hour, times) = counter.turn(0);
-            counter.seen_from(None);
             self.add(if hour == 0 { now } else { hour }, times);
         }
-        self.before.retain(|_, times| *times > 0);
+        self.before.retain(|(_, times)| *times > 0);
         self.before
     }
 }
@@ -152,7 +154,7 @@ impl Pending {
     pub(super) fn of_secret(&self, secret_id: &str, since: UnixSeconds) -> (Option<IpAddr>, i64) {
         let source = self.sources.get(secret_id).map(|(source, _)| *source);
         let Some(slot) = self.secret_uses.get(secret_id) else { return (source, 0) };
-        let before = slot.before.iter().map(|(hour, times)| (*hour, *times));
+        let before = slot.before.iter().copied();
         let counted = before.chain(slot.counters.iter().map(Counter::counted));
         (source, counted.filter(|(hour, _)| start_of(*hour) >= since).map(|(_, times)| times).sum())
     }
