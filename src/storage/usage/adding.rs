@@ -18,7 +18,7 @@ use crate::storage::{Storage, StorageError, Tx};
 macro_rules! over_rows {
     ($before:literal, $after:literal) => {
         EngineSql {
-            sqlite: concat!($before, " json_each($1) AS given ", $after),
+            sqlite: concat!($before, " jsonb_each($1) AS given ", $after),
             postgres: concat!($before, " jsonb_array_elements(CAST($1 AS JSONB)) AS given (value) ", $after),
         }
     };
