@@ -37,7 +37,7 @@ pub(crate) struct SignedIn {
     pub(super) session: Session,
 }
 
-/// A POST of a signed-in operator, with a form that was made for this session.
+/// A POST of a signed-in operator, with a form that was made for their session.
 pub(crate) struct Submitted {
     pub(super) signed_in: SignedIn,
     pub(super) form: Form,

@@ -44,7 +44,7 @@ pub enum ClaimsCheck {
 }
 
 impl Operators {
-    /// The operator that an account is linked to, and that they sign in with it. `None` if there is none, or they are
+    /// The operator that an account is linked to, who signs in with it. `None` if it is linked to nobody, or they are
     /// disabled.
     ///
     /// # Errors

@@ -87,7 +87,7 @@ fn argon2() -> Result<Argon2<'static>, Error> {
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
-/// The rule for a new password. There is none on which characters it has (NIST SP 800-63B §3.1.1.2).
+/// The rule for a new password. Any characters are allowed (NIST SP 800-63B §3.1.1.2).
 fn check(password: &str) -> Result<(), String> {
     let count = password.chars().count();
     if count < LENGTH_MIN {

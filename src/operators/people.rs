@@ -111,7 +111,7 @@ impl Operators {
         Ok(created)
     }
 
-    /// Creates the first operator, if there is none. `None` if there is one already.
+    /// Creates the first operator. `None` if an operator exists already.
     ///
     /// # Errors
     /// As [`Operators::create_operator`].

@@ -25,7 +25,7 @@ impl Operators {
         Ok(name)
     }
 
-    /// Takes the state of that purpose and name; nobody gets it again. `None` if there is none, or it expired.
+    /// Takes the state of that purpose and name; nobody gets it again. `None` if it does not exist or has expired.
     ///
     /// # Errors
     /// [`Error::Storage`], [`Error::Crypto`].
@@ -36,7 +36,7 @@ impl Operators {
         Ok(Some(self.kernel.subkeys.open_state(purpose, &hash, &sealed)?))
     }
 
-    /// Reads the state of that purpose and name, which stays. `None` if there is none, or it expired.
+    /// Reads the state of that purpose and name, which stays. `None` if it does not exist or has expired.
     ///
     /// # Errors
     /// [`Error::Storage`], [`Error::Crypto`].

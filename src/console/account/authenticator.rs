@@ -71,7 +71,7 @@ fn title(signed_in: &SignedIn) -> &'static str {
     }
 }
 
-/// The key for the next app: the same in this session until an app is confirmed, so that a page may be loaded again.
+/// The key for the next app: the same within a session until an app is confirmed, so that a page may be loaded again.
 pub(super) async fn secret(signed_in: &SignedIn) -> Result<TotpSecret, Stop> {
     let (operators, session) = (&signed_in.door.services.operators, &signed_in.session);
     let before = operators.ways_in(session).await?.totp_confirmed_at.unwrap_or_default().to_string();

@@ -79,7 +79,7 @@ impl Storage {
             .execute(pool).await.map(|_| ()))
     }
 
-    /// Erases a reply; its row stays. `false` if there is none, or it was erased before.
+    /// Erases a reply; its row stays. `false` if it does not exist or was erased before.
     pub async fn erase_reply(
         &self,
         caller: &str,

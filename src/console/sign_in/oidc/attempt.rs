@@ -35,9 +35,9 @@ pub(super) struct Attempt {
 pub(super) enum Aim {
     /// A session.
     SignIn,
-    /// This session becomes fresh.
+    /// The session becomes fresh.
     Again { session_id: String },
-    /// The account becomes a way in of the operator who has this session.
+    /// The account becomes a way in of the operator who has the session.
     Link { session_id: String },
     /// The account becomes the way in of the operator who has this setup link.
     Setup { token: String },

@@ -31,7 +31,7 @@ pub(in crate::console) fn to_set_up(door: &Door, token: &str, next: &str) -> Vec
     links(door, |_| vec![("setup", token.to_owned()), ("next", next.to_owned())])
 }
 
-/// Whether `token` is that of a link of [`to_link`] for this session and provider.
+/// Whether `token` is that of a link of [`to_link`] for the session and the provider.
 pub(super) fn is_link_token(door: &Door, session_id: &str, name: &str, token: &str) -> bool {
     csrf::is_token(door, Bound::Session(&linking(session_id, name)), token)
 }
