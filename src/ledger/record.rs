@@ -46,7 +46,8 @@ impl<'a> Subject<'a> {
 }
 
 impl Ledger {
-    /// Writes the audit event of a change into its transaction. `detail` is an object without secrets.
+    /// Records the audit event of a change in its transaction, which writes it last. `detail` is an object without secrets.
+    #[expect(clippy::unused_async, reason = "a step of a transaction like the others: callers await it")]
     pub(crate) async fn audit(
         &self,
         tx: &mut Tx,
@@ -65,7 +66,8 @@ impl Ledger {
             target: subject.target.to_owned(),
             detail: object(detail),
         };
-        Ok(tx.audit(&event).await?)
+        tx.audit(event);
+        Ok(())
     }
 
     /// Queues a mail to each contact of a client in the transaction of the change that it reports.

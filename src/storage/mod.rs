@@ -24,6 +24,7 @@ pub use tokens::{
 };
 pub use usage::{CountRow, NetworkRow, SecretUse, SecretUseRow, SourceRow, UsageRows};
 
+use crate::model::audit::AuditEvent;
 use crate::model::clock::Stopwatch;
 pub use engine::{Backup, Inspection, SchemaState, Timings, Writes};
 use engine::{Db, DbTx};
@@ -69,7 +70,7 @@ impl Storage {
     }
 
     fn tx(&self, db: DbTx) -> Tx {
-        Tx { db, changes: Vec::new(), has_written: false, storage: self.clone() }
+        Tx { db, changes: Vec::new(), events: Vec::new(), has_written: false, storage: self.clone() }
     }
 
     /// How long the operations of the database took.
@@ -174,6 +175,8 @@ fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
 pub struct Tx {
     db: DbTx,
     changes: Vec<Change>,
+    /// Written last.
+    events: Vec<AuditEvent>,
     /// Whether it has certainly written something, also if that raises no counter.
     has_written: bool,
     storage: Storage,
@@ -194,11 +197,12 @@ impl Tx {
     /// [`StorageError`]. With [`StorageError::Moved`] and [`StorageError::LogGone`] the change may have been committed to a
     /// file that nobody else can open, so it must not be acknowledged.
     pub async fn commit(mut self) -> Result<Changes, StorageError> {
-        let has_written = self.has_written || !self.changes.is_empty();
+        let has_written = self.has_written || !self.changes.is_empty() || !self.events.is_empty();
         let storage = self.storage.clone();
         let began = Stopwatch::start();
         let commit = async {
             let changes = self.record_changes().await?;
+            self.write_events().await?;
             self.db.commit().await?;
             storage.db.check_in_place()?;
             Ok(changes)

@@ -125,15 +125,26 @@ impl Storage {
 }
 
 impl Tx {
-    /// Writes an audit event in the transaction of the change it records.
-    pub async fn audit(&mut self, event: &AuditEvent) -> Result<(), StorageError> {
-        on_tx!(self.db, conn => sqlx::query(INSERT)
-            .bind(&event.event_id).bind(event.at).bind(&event.actor.name).bind(&event.action)
-            .bind(event.workspace_id.as_deref()).bind(event.client_id.as_deref()).bind(&event.target)
-            .bind(event.actor.request_id.as_deref()).bind(event.actor.source_ip.as_deref())
-            .bind(serde_json::Value::Object(event.detail.clone()).to_string())
-            .execute(&mut *conn).await.map(|_| ()))?;
-        self.has_written = true;
+    /// Records an audit event with the change of this transaction. It is written by [`Tx::commit`], after everything else.
+    pub fn audit(&mut self, event: AuditEvent) {
+        self.events.push(event);
+    }
+
+    /// The audit events recorded so far, in order.
+    pub fn events(&self) -> &[AuditEvent] {
+        &self.events
+    }
+
+    /// Writes the recorded events, as the last statements before the commit.
+    pub(in crate::storage) async fn write_events(&mut self) -> Result<(), StorageError> {
+        for event in std::mem::take(&mut self.events) {
+            on_tx!(self.db, conn => sqlx::query(INSERT)
+                .bind(&event.event_id).bind(event.at).bind(&event.actor.name).bind(&event.action)
+                .bind(event.workspace_id.as_deref()).bind(event.client_id.as_deref()).bind(&event.target)
+                .bind(event.actor.request_id.as_deref()).bind(event.actor.source_ip.as_deref())
+                .bind(serde_json::Value::Object(event.detail.clone()).to_string())
+                .execute(&mut *conn).await.map(|_| ()))?;
+        }
         Ok(())
     }
 }

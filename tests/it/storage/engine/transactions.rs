@@ -35,7 +35,7 @@ async fn write_all(tx: &mut Tx) {
         target: "cl_2".to_owned(),
         detail: serde_json::Map::new(),
     };
-    tx.audit(&event).await.unwrap();
+    tx.audit(event.clone());
     let mail = Mail {
         mail_id: "m1".to_owned(),
         queued_at: NOW,

@@ -51,7 +51,7 @@ async fn trail(engine: Engine) -> (TestDatabase, Storage) {
         event(3, "client.created", Some("other"), Some("cl_3")),
         event(4, "product.created", None, None),
     ] {
-        tx.audit(&event).await.unwrap();
+        tx.audit(event.clone());
     }
     tx.commit().await.unwrap();
     (database, storage)
@@ -65,7 +65,7 @@ async fn an_event_is_stored_with_all_members(engine: Engine) {
         ..event(5, "signing_key.created", None, None)
     };
     let mut tx = storage.begin().await.unwrap();
-    tx.audit(&bare).await.unwrap();
+    tx.audit(bare.clone());
     tx.commit().await.unwrap();
     let all = storage.audit_events(&Reach::Platform, &AuditFilter::default(), &page(50, None)).await.unwrap();
     assert_eq!(all.items[0], bare);
