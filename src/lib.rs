@@ -11,7 +11,8 @@
 //! - `http` holds what the doors share;
 //! - [`services`] puts together what the doors call: [`issuance`], [`signing`], [`tokens`], [`tenants`],
 //!   [`operators`] (who signs in to the console), [`clients`], [`usage`] (counts, refused requests), [`ledger`] (audit,
-//!   outbox, saved replies, change counter), over a small [`kernel`];
+//!   deliveries, saved replies, change counter), over a small [`kernel`];
+//! - [`delivery`] sends what is queued: mails and webhooks;
 //! - [`outbound`] makes the requests of the service to other hosts;
 //! - [`vault`] keeps secrets at rest;
 //! - [`storage`] holds the only SQL, on SQLite and PostgreSQL;
@@ -25,6 +26,7 @@ pub mod cli;
 pub mod clients;
 pub mod config;
 pub mod console;
+pub mod delivery;
 pub mod docs;
 mod http;
 pub mod issuance;

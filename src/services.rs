@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::clients::{Clients, CredentialCache};
+use crate::delivery::{Smtp, Webhook, Worker};
 use crate::issuance::{Issuer, StatusLists, TokenPolicy};
 use crate::kernel::{Error, Kernel, Policy};
 use crate::ledger::Ledger;
@@ -20,7 +21,7 @@ use crate::vault::root::Subkeys;
 #[derive(Debug)]
 pub struct Services {
     kernel: Arc<Kernel>,
-    /// Audit, outbox, saved replies, the change counter.
+    /// Audit, deliveries, saved replies, the change counter.
     pub ledger: Arc<Ledger>,
     /// What API clients did, and why they were refused.
     pub usage: Arc<Usage>,
@@ -102,6 +103,14 @@ impl Services {
             issuer,
             status_lists: Arc::new(status_lists),
         })
+    }
+
+    /// What sends the deliveries that are queued.
+    ///
+    /// # Errors
+    /// [`Error::Crypto`] if there are no random numbers.
+    pub fn worker(&self, smtp: Smtp, webhook: Webhook) -> Result<Worker, Error> {
+        Worker::new(Arc::clone(&self.kernel), Arc::clone(&self.ledger), smtp, webhook)
     }
 
     /// The clock that all services use.

@@ -7,11 +7,11 @@ use crate::model::ids;
 /// How many changes the log keeps. A replica further behind than this drops everything it holds in memory.
 const KEPT_CHANGES: i64 = 10_000;
 
-/// How long a mail is kept after it was sent, in seconds: a week.
-const SENT_MAILS_KEPT: i64 = 7 * DAY;
+/// How long a delivery is kept after it was sent, in seconds: a week.
+const SENT_KEPT: i64 = 7 * DAY;
 
-/// How long a mail is kept that could not be sent, in seconds: thirty days.
-const MAILS_KEPT: i64 = 30 * DAY;
+/// How long a delivery is kept after it was given up, in seconds: thirty days.
+const DEAD_KEPT: i64 = 30 * DAY;
 
 const DAY: i64 = 86_400;
 
@@ -19,8 +19,8 @@ const DAY: i64 = 86_400;
 const BATCH: u32 = 500;
 
 impl Ledger {
-    /// Deletes, in small batches, expired saved replies, the oldest entries of the change log, mails that were sent or are
-    /// too old to be sent, and audit events older than `audit.keep_days`.
+    /// Deletes, in small batches, expired saved replies, the oldest entries of the change log, deliveries that were
+    /// sent or given up long ago, and audit events older than `audit.keep_days`.
     ///
     /// # Errors
     /// [`Error::Storage`]; what was deleted before it stays deleted.
@@ -29,8 +29,7 @@ impl Ledger {
         self.erase_shown().await?;
         while storage.purge_saved_replies(now, BATCH).await? >= u64::from(BATCH) {}
         storage.purge_changes(KEPT_CHANGES).await?;
-        while storage.purge_mails(now - SENT_MAILS_KEPT, now - MAILS_KEPT, BATCH).await? >= u64::from(BATCH) {
-        }
+        while storage.purge_deliveries(now - SENT_KEPT, now - DEAD_KEPT, BATCH).await? >= u64::from(BATCH) {}
         if let Some(days) = self.kernel.policy.audit_keep_days {
             // The ids of events sort by time, so the oldest come first.
             let before = ids::ordered_id_floor((now - days * DAY).saturating_mul(1_000));

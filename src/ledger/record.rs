@@ -87,6 +87,7 @@ impl Ledger {
                 kind,
                 recipient: recipient.clone(),
                 client_id: client.client_id.clone(),
+                workspace_id: Some(client.workspace_id.clone()),
                 facts: facts.clone(),
             });
         }
@@ -107,6 +108,7 @@ impl Ledger {
             kind,
             recipient: operator.email.clone(),
             client_id: operator.operator_id.clone(),
+            workspace_id: None,
             facts: object(facts),
         };
         Ok(tx.enqueue(&[mail]).await?)

@@ -1,4 +1,4 @@
-//! A mail to the contacts of an API client, or to an operator, as queued in the outbox.
+//! A mail to the contacts of an API client, or to an operator, as it is queued.
 
 use serde_json::{Map, Value};
 
@@ -32,19 +32,19 @@ pub enum MailKind {
 }
 
 impl MailKind {
-    /// The name in storage.
+    /// The type of the event that it reports, as in the audit trail.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::ClientCreated => "client_created",
-            Self::ClientUpdated => "client_updated",
-            Self::ClientDeleted => "client_deleted",
-            Self::SecretCreated => "secret_created",
-            Self::SecretDeleted => "secret_deleted",
-            Self::TokenCreated => "token_created",
-            Self::TokenRevoked => "token_revoked",
-            Self::TokensRevoked => "tokens_revoked",
-            Self::KeyRevoked => "key_revoked",
-            Self::WaysInReplaced => "ways_in_replaced",
+            Self::ClientCreated => "client.created",
+            Self::ClientUpdated => "client.updated",
+            Self::ClientDeleted => "client.deleted",
+            Self::SecretCreated => "secret.created",
+            Self::SecretDeleted => "secret.deleted",
+            Self::TokenCreated => "access_token.created",
+            Self::TokenRevoked => "access_token.revoked",
+            Self::TokensRevoked => "access_tokens.revoked",
+            Self::KeyRevoked => "signing_key.deleted",
+            Self::WaysInReplaced => "operator.way_in_removed",
             Self::Summary => "summary",
         }
     }
@@ -63,33 +63,8 @@ pub struct Mail {
     pub recipient: String,
     /// The client it is about; the operator for a mail about one.
     pub client_id: String,
+    /// The workspace of that client; `None` for a mail about an operator.
+    pub workspace_id: Option<String>,
     /// The facts that the text needs; never a secret or a token.
     pub facts: Map<String, Value>,
-}
-
-/// A row of the outbox, as administrators see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueuedMail {
-    /// UUIDv7.
-    pub mail_id: String,
-    /// When it was queued.
-    pub queued_at: UnixSeconds,
-    /// Which message: the name of a [`MailKind`].
-    pub kind: String,
-    /// The address it goes to; empty for a summary, whose recipients are decided when it is sent.
-    pub recipient: String,
-    /// The API client it is about, or the operator.
-    pub about_id: String,
-    /// The label of that client, or the name of that operator; `None` once they are deleted.
-    pub about: Option<String>,
-    /// The workspace of that client.
-    pub workspace_id: Option<String>,
-    /// How many changes it reports.
-    pub occurrences: i64,
-    /// How often it was tried.
-    pub attempts: i64,
-    /// When it is tried next.
-    pub next_attempt_at: UnixSeconds,
-    /// When it was sent.
-    pub sent_at: Option<UnixSeconds>,
 }

@@ -1,10 +1,11 @@
-//! The nouns that every other module uses: ids, workspaces, products, clients, secrets, keys, audit, mail, time.
+//! The nouns that every other module uses: ids, workspaces, products, clients, secrets, keys, audit, mail, deliveries, time.
 //!
 //! Pure data and pure rules: no clock, no random numbers, no SQL, no HTTP.
 
 pub mod audit;
 pub mod client;
 pub mod clock;
+pub mod delivery;
 pub(crate) mod description;
 pub mod expiry;
 pub mod field_errors;

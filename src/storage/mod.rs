@@ -4,6 +4,7 @@
 //! no JSON operators, `CAST` where the type of a parameter would be unknown. `engine` holds what differs.
 
 mod clients;
+mod deliveries;
 mod engine;
 mod error;
 mod ledger;
@@ -15,7 +16,10 @@ mod usage;
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 pub use clients::{ClientFilter, ClientOrder, ClientSort, StoredCredentials};
+pub use deliveries::{Backlog, DeliveryFilter, Next};
 pub use error::StorageError;
 pub use ledger::{AuditFilter, Change, ChangeWatch, Changes, StoredReply};
 pub use signing::SealedRoot;
@@ -35,6 +39,7 @@ pub struct Storage {
     db: Db,
     writes: Arc<Writes>,
     timings: Arc<Timings>,
+    queued: Arc<Notify>,
 }
 
 impl Storage {
@@ -48,6 +53,7 @@ impl Storage {
             db: Db::open(url, max_connections).await?,
             writes: Arc::default(),
             timings: Arc::default(),
+            queued: Arc::default(),
         })
     }
 
@@ -70,7 +76,8 @@ impl Storage {
     }
 
     fn tx(&self, db: DbTx) -> Tx {
-        Tx { db, changes: Vec::new(), events: Vec::new(), has_written: false, storage: self.clone() }
+        let (changes, events) = (Vec::new(), Vec::new());
+        Tx { db, changes, events, has_written: false, has_queued: false, storage: self.clone() }
     }
 
     /// How long the operations of the database took.
@@ -91,6 +98,11 @@ impl Storage {
     /// Gives a bounded part of the space of deleted rows back to the file system. Returns whether there is more.
     pub async fn give_back_space(&self) -> Result<bool, StorageError> {
         self.db.give_back_space().await
+    }
+
+    /// Waits until this process has committed something to be delivered.
+    pub async fn delivery_queued(&self) {
+        self.queued.notified().await;
     }
 
     /// How many connections are in use, and how many are idle.
@@ -155,6 +167,7 @@ impl Storage {
 fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
     [
         clients::STATEMENTS,
+        deliveries::STATEMENTS,
         ledger::STATEMENTS,
         operators::STATEMENTS,
         signing::STATEMENTS,
@@ -179,6 +192,8 @@ pub struct Tx {
     events: Vec<AuditEvent>,
     /// Whether it has certainly written something, also if that raises no counter.
     has_written: bool,
+    /// Whether it has queued a delivery.
+    has_queued: bool,
     storage: Storage,
 }
 
@@ -198,6 +213,7 @@ impl Tx {
     /// file that nobody else can open, so it must not be acknowledged.
     pub async fn commit(mut self) -> Result<Changes, StorageError> {
         let has_written = self.has_written || !self.changes.is_empty() || !self.events.is_empty();
+        let has_queued = self.has_queued;
         let storage = self.storage.clone();
         let began = Stopwatch::start();
         let commit = async {
@@ -209,6 +225,9 @@ impl Tx {
         };
         let committed = commit.await;
         storage.timings.commit.observe(began.elapsed());
+        if has_queued && committed.is_ok() {
+            storage.queued.notify_one();
+        }
         storage.writes.note(committed, has_written)
     }
 

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use source::{Source, walk};
 
 /// What each room uses. A room is above those it uses, so none of them can use it in turn.
-const ROOMS: [(&str, &[&str]); 27] = [
+const ROOMS: [(&str, &[&str]); 28] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -130,6 +130,7 @@ const ROOMS: [(&str, &[&str]); 27] = [
             "operators",
             "clients",
             "usage",
+            "delivery",
             "ledger",
             "kernel",
             "vault",
@@ -147,6 +148,8 @@ const ROOMS: [(&str, &[&str]); 27] = [
     ("clients", &["ledger", "usage", "kernel", "storage", "model"]),
     // Below clients, whose cached records hold its counters.
     ("usage", &["kernel", "storage", "model"]),
+    // Sends what the ledger has queued.
+    ("delivery", &["ledger", "kernel", "storage", "model"]),
     ("ledger", &["kernel", "storage", "model"]),
     ("kernel", &["vault", "storage", "model"]),
     // Nobody else makes requests to other hosts for the service.

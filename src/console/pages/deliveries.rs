@@ -10,8 +10,9 @@ use crate::console::page::{Shell, ok};
 use crate::console::session::SignedIn;
 use crate::console::stop::Stop;
 use crate::console::{cursor, moment};
+use crate::ledger::DeliveryFilter;
 use crate::model::clock::UnixSeconds;
-use crate::model::mail::QueuedMail;
+use crate::model::delivery::Delivery;
 use crate::model::page::Page;
 
 /// How many mails a page has.
@@ -57,8 +58,9 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
     let services = &signed_in.door.services;
     let list = format!("deliveries {}", extent.workspace_id());
     let after = cursor::open(&signed_in, &list, &asked.after)?;
-    let found = services.ledger.mails(&extent.reader, &Page { after, ..Page::first(PER_PAGE) }).await?;
-    let waiting = services.ledger.waiting_mails(&extent.reader).await?;
+    let page = Page { after, ..Page::first(PER_PAGE) };
+    let found = services.ledger.deliveries(&extent.reader, DeliveryFilter::default(), &page).await?;
+    let backlog = services.ledger.backlog(&extent.reader).await?;
     let now = services.clock().now();
     let mut first_href = signed_in.door.href("/deliveries");
     if let Some(workspace) = &extent.workspace {
@@ -75,9 +77,9 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
     ok(&DeliveriesPage {
         shell: shell.below("Settings", None),
         workspace_name: extent.workspace.map(|workspace| workspace.name),
-        waiting: waiting.mails,
-        oldest: waiting.since.map(|at| moment::ago(now, at)).unwrap_or_default(),
-        tried: waiting.tried,
+        waiting: backlog.waiting,
+        oldest: backlog.since.map(|at| moment::ago(now, at)).unwrap_or_default(),
+        tried: backlog.tried,
         rows: found.items.iter().map(|mail| row(&signed_in, mail, now)).collect(),
         is_first: asked.after.is_empty(),
         first_href,
@@ -85,7 +87,7 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
     })
 }
 
-fn row(signed_in: &SignedIn, mail: &QueuedMail, now: UnixSeconds) -> Row {
+fn row(signed_in: &SignedIn, mail: &Delivery, now: UnixSeconds) -> Row {
     let (state, tone, why) = match (mail.sent_at, mail.attempts) {
         (Some(at), _) => ("Sent", "ok", moment::ago(now, at)),
         (None, 0) => ("Waiting", "info", "not tried yet".to_owned()),
@@ -101,9 +103,8 @@ fn row(signed_in: &SignedIn, mail: &QueuedMail, now: UnixSeconds) -> Row {
         what: format!("{}{times}", what(&mail.kind)),
         about: mail.about.clone().unwrap_or_else(|| format!("{} (deleted)", mail.about_id)),
         about_href: mail
-            .workspace_id
-            .as_ref()
-            .map(|_| signed_in.door.href(&format!("/api-clients/{}", mail.about_id))),
+            .is_about_client
+            .then(|| signed_in.door.href(&format!("/api-clients/{}", mail.about_id))),
         to: if mail.recipient.is_empty() { "all contacts".to_owned() } else { mail.recipient.clone() },
         state,
         tone,
@@ -114,16 +115,16 @@ fn row(signed_in: &SignedIn, mail: &QueuedMail, now: UnixSeconds) -> Row {
 /// What a mail reports.
 fn what(kind: &str) -> &str {
     match kind {
-        "client_created" => "An API client was created",
-        "client_updated" => "An API client was changed",
-        "client_deleted" => "An API client was deleted",
-        "secret_created" => "A client secret was added",
-        "secret_deleted" => "A client secret was deleted",
-        "token_created" => "An access token was generated",
-        "token_revoked" => "An access token was revoked",
-        "tokens_revoked" => "All access tokens were revoked",
-        "key_revoked" => "Tokens ended with their signing key",
-        "ways_in_replaced" => "The ways to sign in were replaced",
+        "client.created" => "An API client was created",
+        "client.updated" => "An API client was changed",
+        "client.deleted" => "An API client was deleted",
+        "secret.created" => "A client secret was added",
+        "secret.deleted" => "A client secret was deleted",
+        "access_token.created" => "An access token was generated",
+        "access_token.revoked" => "An access token was revoked",
+        "access_tokens.revoked" => "All access tokens were revoked",
+        "signing_key.deleted" => "Tokens ended with their signing key",
+        "operator.way_in_removed" => "The ways to sign in were replaced",
         "summary" => "More happened than there are mails about",
         other => other,
     }

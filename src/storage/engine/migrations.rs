@@ -38,6 +38,7 @@ migrations! {
     11, "usage", "0011_usage.sql";
     12, "reveals", "0012_reveals.sql";
     15, "bounded work", "0015_bounded_work.sql";
+    16, "deliveries", "0016_deliveries.sql";
 }
 
 /// The schema of a database compared with that of this program.

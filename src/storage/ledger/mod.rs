@@ -1,10 +1,9 @@
-//! What is written together with a change, in its transaction: audit event, mail, saved reply and change counter.
+//! What is written together with a change, in its transaction: audit event, saved reply and change counter.
 
 mod audit;
 mod changes;
 mod heartbeat;
 mod idempotency;
-mod outbox;
 
 use super::engine::Statements;
 
@@ -13,10 +12,5 @@ pub use changes::{Change, ChangeWatch, Changes};
 pub use idempotency::StoredReply;
 
 /// The shared statements of this folder.
-pub(super) const STATEMENTS: &[Statements] = &[
-    audit::STATEMENTS,
-    changes::STATEMENTS,
-    heartbeat::STATEMENTS,
-    idempotency::STATEMENTS,
-    outbox::STATEMENTS,
-];
+pub(super) const STATEMENTS: &[Statements] =
+    &[audit::STATEMENTS, changes::STATEMENTS, heartbeat::STATEMENTS, idempotency::STATEMENTS];

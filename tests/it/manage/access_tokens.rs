@@ -116,7 +116,7 @@ async fn a_token_is_generated_and_shown_once(engine: Engine) {
     assert_eq!((events.len(), &events[1]["target"]), (2, &json!(jti)));
     let detail = json!({"label": "ERP", "scope": "e-invoicing gst", "expires_at": null});
     assert_eq!(events[1]["detail"], detail);
-    let mails = "SELECT COUNT(*) FROM outbox WHERE kind = 'token_created' AND recipient = 'it@acme.example'";
+    let mails = "SELECT COUNT(*) FROM deliveries WHERE kind = 'access_token.created' AND recipient = 'it@acme.example'";
     assert_eq!(app.database.number(mails).await, 2);
     app.stop().await;
 }
@@ -344,7 +344,7 @@ async fn one_is_revoked_and_all_are(engine: Engine) {
     assert_eq!(published(&app, first).await, Status::Invalid);
     assert_eq!(published(&app, &tokens[1].1).await, Status::Valid);
     assert_eq!(ok(&Reply::of(admin.get(&one).await).await, 200)["revoked_at"], "2026-09-21T14:14:20Z");
-    let mails = "SELECT COUNT(*) FROM outbox WHERE kind = 'token_revoked'";
+    let mails = "SELECT COUNT(*) FROM deliveries WHERE kind = 'access_token.revoked'";
     assert_eq!(app.database.number(mails).await, 1);
     for unknown in ["A".repeat(22), "short".to_owned(), "%00".repeat(22)] {
         for method in [Method::GET, Method::DELETE] {

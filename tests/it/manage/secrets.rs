@@ -65,10 +65,10 @@ async fn a_secret_is_rotated_with_overlap(engine: Engine) {
     let (_, newest) = read(admin.post(&path, &json!({"expire_others_after_seconds": 0})).await).await;
     assert_eq!(status_with(&app, &client, &new).await, 401);
     assert_eq!(status_with(&app, &client, &newest).await, 200);
-    let mails = app.database.open().await.unsent_mails(&client.client_id).await.unwrap();
+    let mails = app.database.open().await.mails_about(&client.client_id).await.unwrap();
     let mut kinds: Vec<&str> = mails.iter().map(|(kind, _)| kind.as_str()).collect();
     kinds.sort_unstable();
-    assert_eq!(kinds, ["client_created", "secret_created", "secret_created"]);
+    assert_eq!(kinds, ["client.created", "secret.created", "secret.created"]);
 }
 
 async fn five_live_secrets_are_the_most(engine: Engine) {

@@ -123,7 +123,7 @@ async fn a_stolen_key_is_revoked_with_its_tokens(engine: Engine) {
     assert_eq!((status_of(&app, &of_ever).await, kid(&token_of(&app, &ever).await)), (0, kid(&of_ever)));
     let storage = app.database.open().await;
     assert_eq!(phase_and_private_key(&storage, &stolen).await, (Phase::Gone, false));
-    let mails = "SELECT COUNT(*) FROM outbox WHERE kind = 'key_revoked'";
+    let mails = "SELECT COUNT(*) FROM deliveries WHERE kind = 'signing_key.deleted'";
     assert_eq!(app.database.number(mails).await, 3, "each may have held a stateless token by it");
     let event: Value = admin.get("/v1/audit-events?action=signing_key.deleted").await.json().await.unwrap();
     assert_eq!(event["items"][0]["target"], stolen.as_str());
@@ -158,7 +158,7 @@ async fn revoking_a_key_of_the_other_class_revokes_only_its_tokens(engine: Engin
         assert_eq!(record["generation"], generation);
     }
     // One mail for each contact of the client whose tokens were revoked.
-    let mails = "SELECT COUNT(*) FROM outbox WHERE kind = 'key_revoked'";
+    let mails = "SELECT COUNT(*) FROM deliveries WHERE kind = 'signing_key.deleted'";
     assert_eq!(app.database.number(mails).await, 2);
     let (keys, _) = app.database.open().await.signing_keys().await.unwrap();
     let active: Vec<_> = keys

@@ -292,7 +292,7 @@ async fn r7_many_at_once_are_one_revocation(engine: Engine) {
         let client = client_in(&admin, "acme", with(&expiry, contact)).await;
         let token = token_of(&app, &client).await.text;
         let events = "SELECT COUNT(*) FROM audit_events WHERE action = 'access_token.revoked'";
-        let mails = "SELECT COUNT(*) FROM outbox WHERE kind = 'token_revoked'";
+        let mails = "SELECT COUNT(*) FROM deliveries WHERE kind = 'access_token.revoked'";
         let (events_before, mails_before) =
             (app.database.number(events).await, app.database.number(mails).await);
         for reply in join_all((0..50).map(|_| revoked(&app, &client, &token))).await {

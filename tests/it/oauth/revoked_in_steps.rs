@@ -73,7 +73,10 @@ async fn a_key_of_many_clients_is_revoked_in_steps(engine: Engine) {
     }
     let all = i64::try_from(MANY + 2).unwrap();
     assert_eq!(number_of(&app, "api_clients WHERE generation = 2").await, all);
-    assert_eq!(number_of(&app, "outbox WHERE kind = 'key_revoked'").await, i64::try_from(MANY).unwrap());
+    assert_eq!(
+        number_of(&app, "deliveries WHERE kind = 'signing_key.deleted'").await,
+        i64::try_from(MANY).unwrap()
+    );
     let (steps, whole) = events(&app).await;
     let sizes: Vec<i64> = steps.iter().map(|step| step["clients"].as_i64().unwrap()).collect();
     assert_eq!(sizes, [50, 50, 22]);

@@ -52,7 +52,7 @@ async fn a_change_is_audited_and_mailed_to_old_and_new_contacts(engine: Engine) 
     assert_eq!(action, "client.updated");
     let addresses = json!({ "old": ["a@acme.example"], "new": ["b@acme.example"] });
     assert_eq!(detail, json!({ "changed": { "notification_emails": addresses } }));
-    let mails = place.storage().await.unsent_mails(&id).await.unwrap();
+    let mails = place.storage().await.mails_about(&id).await.unwrap();
     let mut recipients: Vec<&str> = mails.iter().map(|(_, recipient)| recipient.as_str()).collect();
     recipients.sort_unstable();
     assert_eq!(recipients, ["a@acme.example", "a@acme.example", "b@acme.example"]);
@@ -85,7 +85,7 @@ async fn no_change_writes_nothing(engine: Engine) {
     assert_eq!(services.clients.client(&admin(), &id).await.unwrap(), before);
     let storage = place.storage().await;
     assert_eq!(storage.change_seq().await.unwrap(), seq);
-    assert_eq!(storage.unsent_mails(&id).await.unwrap().len(), 1);
+    assert_eq!(storage.mails_about(&id).await.unwrap().len(), 1);
 }
 
 /// The second change waits for the first, and then sees its grants.

@@ -1,6 +1,7 @@
 //! Every method of `Storage` and `Tx`, on both engines. The folders are those of `src/storage`.
 
 mod clients;
+mod deliveries;
 mod engine;
 mod ledger;
 mod operators;

@@ -30,10 +30,10 @@ async fn waiting_and_failed_mails_are_listed(engine: Engine) {
     }
     assert_eq!(page.link("SAP"), format!("/console/api-clients/{}", client.client_id));
     let mut database = app.database.session().await;
-    database.execute("UPDATE outbox SET attempts = 3, next_attempt_at = next_attempt_at + 7300").await;
+    database.execute("UPDATE deliveries SET attempts = 3, next_attempt_at = next_attempt_at + 7300").await;
     let page = root.get("/console/deliveries").await.must_be(200);
     assert!(page.says("Failed") && page.says("tried 3 times, next in 1 hour"), "{}", page.text());
-    database.execute("UPDATE outbox SET sent_at = queued_at, occurrences = 4").await;
+    database.execute("UPDATE deliveries SET sent_at = queued_at, occurrences = 4").await;
     let page = root.get("/console/deliveries").await.must_be(200);
     assert!(page.says("Sent") && page.says("created, 4 times"), "{}", page.text());
     // A mail about a client that is gone.

@@ -97,8 +97,8 @@ async fn a_link_for_who_had_ways_in_replaces_them(engine: Engine) {
     assert!(operators.session(&session.cookie).await.unwrap().is_none());
     assert_eq!(operators.passkey(&[1; 16]).await.unwrap(), None);
     assert!(operators.passkey(&[2; 16]).await.unwrap().is_some());
-    let mails = place.storage().await.unsent_mails(id).await.unwrap();
-    assert_eq!(mails, [("ways_in_replaced".to_owned(), "a@acme.example".to_owned())]);
+    let mails = place.storage().await.mails_about(id).await.unwrap();
+    assert_eq!(mails, [("operator.way_in_removed".to_owned(), "a@acme.example".to_owned())]);
     assert_eq!(
         audited(&services, "operator.way_in_removed").await,
         [(format!("operator:{id}"), id.to_owned(), json!({"by": "setup_link", "ways": ["passkey"]}))]

@@ -13,7 +13,7 @@ use crate::support::{Engine, TestDatabase};
 /// A migration of a release is never edited: databases remember the form they applied and are refused by a
 /// program with another. Write a new one and add its line here. (Until the first release, 0001 may change: then
 /// replace its hashes by what the failing test prints.)
-const APPLIED: [(&str, &str, &str); 12] = [
+const APPLIED: [(&str, &str, &str); 13] = [
     (
         "0001_init.sql",
         "ad42665b270fc9337b8728d2d66576877007ecb812c1071ea82b2ed17d7c354f",
@@ -73,6 +73,11 @@ const APPLIED: [(&str, &str, &str); 12] = [
         "0015_bounded_work.sql",
         "1485f312dfa6d5c83218c579fb3653f63c00bd0250257128bf1b18304a90d920",
         "5bfe132e7f50014d2ab3c21b3a1e408f6025f7cf9db2bb19162a4c79c60f6790",
+    ),
+    (
+        "0016_deliveries.sql",
+        "0196b4e485adffc05e522e402809b81fda9dbdd04306700709efafdfb51c603b",
+        "1a094fed86a7d0d44525ec0951d9ac9539f5f76c1ce45037e04472d540568fb4",
     ),
 ];
 
@@ -156,7 +161,7 @@ async fn both_engines_have_the_same_schema() {
         "client_products primary key (client_id, product)",
         "api_clients unique (ordinal)",
         "api_clients index api_clients_workspace (workspace_id, ordinal)",
-        "outbox index outbox_due (next_attempt_at) partial",
+        "deliveries index deliveries_due (host, next_attempt_at, delivery_id) partial",
         "client_products (client_id) references api_clients (client_id) on delete CASCADE",
         "client_products (product) references products (product) on delete NO ACTION",
     ] {

@@ -42,6 +42,7 @@ async fn write_all(tx: &mut Tx) {
         kind: MailKind::ClientCreated,
         recipient: "a@example.com".to_owned(),
         client_id: "cl_2".to_owned(),
+        workspace_id: None,
         facts: serde_json::Map::new(),
     };
     tx.enqueue(&[mail]).await.unwrap();
@@ -74,7 +75,7 @@ async fn there(storage: &Storage) -> Vec<&'static str> {
         ("token", !storage.live_tokens_by_kid(NOW).await.unwrap().is_empty()),
         ("root", storage.sealed_root().await.unwrap().is_some()),
         ("event", !events.items.is_empty()),
-        ("mail", storage.count_unsent_mails().await.unwrap() > 0),
+        ("mail", storage.count_waiting_deliveries().await.unwrap() > 0),
         ("reply", storage.saved_reply("cl_1", "POST", "/", "k", NOW).await.unwrap().is_some()),
         ("counter", storage.change_seq().await.unwrap() > 0),
     ];

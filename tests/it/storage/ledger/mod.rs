@@ -1,7 +1,6 @@
-//! Audit events, mails, saved replies and the change counter.
+//! Audit events, saved replies and the change counter.
 
 mod audit;
 mod changes;
 mod heartbeat;
 mod idempotency;
-mod outbox;

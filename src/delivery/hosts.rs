@@ -1,0 +1,164 @@
+//! Which hosts may get another request now, so that one that is slow or dead delays no other, and one that comes back is not
+//! overrun.
+
+use std::collections::HashMap;
+
+/// How many requests at once this process makes, in all.
+pub(super) const AT_ONCE: usize = 32;
+/// How many of them to one host.
+const AT_ONCE_EACH: usize = 2;
+/// How many of them to hosts whose last request failed, all together. The rest is for those that answer.
+const AT_ONCE_FAILING: usize = AT_ONCE / 2;
+/// How many requests a host gets in a second, on average.
+const A_SECOND: i64 = 20;
+/// How many it gets at once after it had none for a while.
+const BURST: i64 = 50;
+
+/// One host.
+#[derive(Debug, Clone, Copy)]
+struct Host {
+    in_flight: usize,
+    is_failing: bool,
+    /// In thousandths of a request.
+    allowance: i64,
+    /// When the allowance was reckoned, in monotonic milliseconds.
+    reckoned_at: i64,
+}
+
+impl Host {
+    fn new(now: i64) -> Self {
+        Self { in_flight: 0, is_failing: false, allowance: BURST * 1_000, reckoned_at: now }
+    }
+
+    fn reckon(&mut self, now: i64) {
+        let passed = (now - self.reckoned_at).max(0);
+        self.allowance = self.allowance.saturating_add(passed.saturating_mul(A_SECOND)).min(BURST * 1_000);
+        self.reckoned_at = now;
+    }
+
+    /// Whether it is as one that was never seen.
+    fn is_idle(&self) -> bool {
+        self.in_flight == 0 && !self.is_failing && self.allowance >= BURST * 1_000
+    }
+}
+
+/// The hosts that are in use or failed last time.
+#[derive(Debug, Default)]
+pub(super) struct Hosts {
+    hosts: HashMap<String, Host>,
+}
+
+impl Hosts {
+    /// Whether `host` may get a request at `now`, in monotonic milliseconds.
+    pub(super) fn may(&mut self, host: &str, now: i64) -> bool {
+        let all: usize = self.hosts.values().map(|host| host.in_flight).sum();
+        if all >= AT_ONCE {
+            return false;
+        }
+        let failing: usize =
+            self.hosts.values().filter(|host| host.is_failing).map(|host| host.in_flight).sum();
+        match self.hosts.get_mut(host) {
+            Some(host) => {
+                host.reckon(now);
+                host.in_flight < AT_ONCE_EACH
+                    && host.allowance >= 1_000
+                    && (!host.is_failing || failing < AT_ONCE_FAILING)
+            }
+            None => true,
+        }
+    }
+
+    /// A request to `host` begins.
+    pub(super) fn begin(&mut self, host: &str, now: i64) {
+        let host = self.hosts.entry(host.to_owned()).or_insert_with(|| Host::new(now));
+        host.reckon(now);
+        host.in_flight += 1;
+        host.allowance -= 1_000;
+    }
+
+    /// A request to `host` ended; `failed` if the host may be to blame.
+    pub(super) fn end(&mut self, host: &str, failed: bool, now: i64) {
+        if let Some(host) = self.hosts.get_mut(host) {
+            host.in_flight = host.in_flight.saturating_sub(1);
+            host.is_failing = failed;
+        }
+        self.hosts.retain(|_, host| {
+            host.reckon(now);
+            !host.is_idle()
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_gets_two_at_once_and_others_are_not_held_up() {
+        let mut hosts = Hosts::default();
+        for _ in 0..2 {
+            assert!(hosts.may("a", 0));
+            hosts.begin("a", 0);
+        }
+        assert!(!hosts.may("a", 0) && hosts.may("b", 0));
+        hosts.end("a", false, 0);
+        assert!(hosts.may("a", 0));
+    }
+
+    #[test]
+    fn hosts_that_fail_get_half_of_the_places_at_most() {
+        let mut hosts = Hosts::default();
+        for number in 0..40 {
+            let host = format!("dead {number}");
+            hosts.begin(&host, 0);
+            hosts.end(&host, true, 0);
+        }
+        let mut begun = 0;
+        for number in 0..40 {
+            let host = format!("dead {number}");
+            while hosts.may(&host, 0) {
+                hosts.begin(&host, 0);
+                begun += 1;
+            }
+        }
+        assert_eq!(begun, AT_ONCE_FAILING);
+        for number in 0..AT_ONCE - AT_ONCE_FAILING {
+            let host = format!("alive {number}");
+            assert!(hosts.may(&host, 0));
+            hosts.begin(&host, 0);
+        }
+        assert!(!hosts.may("one more", 0));
+    }
+
+    #[test]
+    fn a_host_gets_so_many_a_second() {
+        let mut hosts = Hosts::default();
+        let mut sent = |from: i64, to: i64| {
+            let mut sent = 0;
+            for now in from..to {
+                while hosts.may("a", now) {
+                    hosts.begin("a", now);
+                    hosts.end("a", false, now);
+                    sent += 1;
+                }
+            }
+            sent
+        };
+        assert_eq!(sent(0, 1), BURST);
+        assert_eq!(sent(1, 10_001), 10 * A_SECOND);
+    }
+
+    #[test]
+    fn hosts_that_are_idle_are_forgotten() {
+        let mut hosts = Hosts::default();
+        hosts.begin("a", 0);
+        hosts.end("a", false, 0);
+        hosts.begin("b", 0);
+        hosts.end("b", true, 0);
+        hosts.begin("c", 60_000);
+        hosts.end("c", false, 60_000);
+        let mut left: Vec<_> = hosts.hosts.keys().cloned().collect();
+        left.sort();
+        assert_eq!(left, ["b", "c"], "a is as if it was never used");
+    }
+}

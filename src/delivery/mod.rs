@@ -1,0 +1,17 @@
+//! Sends what is queued: mails by SMTP, webhooks by HTTP. For the background work of a serving process.
+//!
+//! A delivery is claimed for the time of a lease, sent while no transaction is open, and then marked. A process that dies in
+//! between leaves a lease that ends, and the delivery is sent again under the same id: at least once, and at most one
+//! duplicate for each that was being sent.
+
+mod hosts;
+mod messages;
+mod schedule;
+mod smtp;
+mod webhook;
+mod worker;
+
+pub use schedule::delay;
+pub use smtp::{LOGGED, Smtp};
+pub use webhook::Webhook;
+pub use worker::{ATTEMPT_MAX, LEASE_SECONDS, Worker};

@@ -1,0 +1,159 @@
+//! A delivery: what is sent to one recipient about one event, by mail or as a webhook, and what became of it.
+
+use super::clock::UnixSeconds;
+
+/// How it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// By mail.
+    Mail,
+    /// As a request to the URL of a webhook.
+    Webhook,
+}
+
+impl Channel {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Mail, Self::Webhook];
+
+    /// The name in storage and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mail => "mail",
+            Self::Webhook => "webhook",
+        }
+    }
+
+    /// The channel with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|channel| channel.as_str() == name)
+    }
+}
+
+/// What is capped for mails: they all go to one server.
+pub const MAIL_HOST: &str = "smtp";
+
+/// A delivery to be queued in the transaction of the change it reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDelivery {
+    /// UUIDv7. The same at each attempt: the `Message-ID` of a mail, the `webhook-id` of a webhook.
+    pub delivery_id: String,
+    /// How it is sent.
+    pub channel: Channel,
+    /// The type of the event, as on the wire.
+    pub kind: String,
+    /// A mail address, or the id of a webhook.
+    pub recipient: String,
+    /// What must not get too many requests at once: [`MAIL_HOST`], or host and port of the URL.
+    pub host: String,
+    /// The workspace it is about; `None` for the platform.
+    pub workspace_id: Option<String>,
+    /// The client, operator or webhook it is about.
+    pub about_id: String,
+    /// The facts of a mail as JSON, or the exact bytes of a webhook.
+    pub body: String,
+    /// A name that no other delivery may have, so that what jobs report is reported once.
+    pub unique_key: Option<String>,
+    /// When it was queued.
+    pub queued_at: UnixSeconds,
+    /// When it is sent at the earliest.
+    pub first_attempt_at: UnixSeconds,
+}
+
+/// A delivery that this process may send now: nobody else does before the lease ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// UUIDv7.
+    pub delivery_id: String,
+    /// How it is sent.
+    pub channel: Channel,
+    /// The type of the event, or `summary`.
+    pub kind: String,
+    /// A mail address (empty: the contacts of the client), or the id of a webhook.
+    pub recipient: String,
+    /// What is capped.
+    pub host: String,
+    /// The workspace it is about.
+    pub workspace_id: Option<String>,
+    /// The client, operator or webhook it is about.
+    pub about_id: String,
+    /// The facts of a mail as JSON, or the exact bytes of a webhook.
+    pub body: String,
+    /// How many events of its kind it reports.
+    pub occurrences: i64,
+    /// When it was queued.
+    pub queued_at: UnixSeconds,
+    /// Which attempt this is, from 1. With the owner of the lease it is what a result must have to be stored.
+    pub attempt: i64,
+    /// Who has the lease.
+    pub owner: String,
+}
+
+/// What was seen of an attempt, for those who look for the fault.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The status of the reply, of SMTP or HTTP.
+    pub status: Option<u16>,
+    /// What went wrong, in words.
+    pub error: Option<String>,
+    /// The beginning of the reply.
+    pub reply: Option<String>,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The other side took it.
+    Sent(Report),
+    /// It is tried again.
+    Retry {
+        /// How many seconds the other side asks to be left alone, if it does.
+        retry_after: Option<i64>,
+        /// What was seen.
+        report: Report,
+    },
+    /// It will never be taken: no more attempts.
+    Dead(Report),
+}
+
+/// A delivery, as administrators see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// UUIDv7.
+    pub delivery_id: String,
+    /// How it is sent.
+    pub channel: Channel,
+    /// The type of the event, or `summary`.
+    pub kind: String,
+    /// A mail address (empty: the contacts of the client when it is sent), or the id of a webhook.
+    pub recipient: String,
+    /// The workspace it is about.
+    pub workspace_id: Option<String>,
+    /// The client, operator or webhook it is about.
+    pub about_id: String,
+    /// The label of that client, or the name of that operator; `None` for others and once they are deleted.
+    pub about: Option<String>,
+    /// Whether it is about a client that exists.
+    pub is_about_client: bool,
+    /// The facts of a mail as JSON, or the exact bytes of a webhook.
+    pub body: String,
+    /// How many events of its kind it reports.
+    pub occurrences: i64,
+    /// When it was queued.
+    pub queued_at: UnixSeconds,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// When it is tried next, while it waits.
+    pub next_attempt_at: UnixSeconds,
+    /// When it was sent.
+    pub sent_at: Option<UnixSeconds>,
+    /// Since when it is given up.
+    pub dead_at: Option<UnixSeconds>,
+    /// When it was tried last.
+    pub last_attempt_at: Option<UnixSeconds>,
+    /// The status of the last reply.
+    pub last_status: Option<i64>,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+    /// The beginning of the last reply.
+    pub last_reply: Option<String>,
+}

@@ -1,0 +1,17 @@
+//! Deliveries: what is sent to people and other systems about an event, queued in the transaction of the change.
+//!
+//! A row waits until it was sent or is given up. Who sends it claims it first, for the time of a lease.
+
+mod claiming;
+mod listing;
+mod purging;
+mod queueing;
+
+use super::engine::Statements;
+
+pub use claiming::Next;
+pub use listing::{Backlog, DeliveryFilter};
+
+/// The shared statements of this folder.
+pub(super) const STATEMENTS: &[Statements] =
+    &[claiming::STATEMENTS, listing::STATEMENTS, purging::STATEMENTS, queueing::STATEMENTS];
