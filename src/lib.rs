@@ -10,8 +10,8 @@
 //!   (the description of the API);
 //! - `http` holds what the doors share;
 //! - [`services`] puts together what the doors call: [`issuance`], [`signing`], [`tokens`], [`tenants`],
-//!   [`operators`] (who signs in to the console), [`clients`], [`usage`] (counts, refused requests), [`ledger`] (audit,
-//!   deliveries, saved replies, change counter), over a small [`kernel`];
+//!   [`operators`] (who signs in to the console), [`webhooks`] (who gets what happens), [`clients`], [`usage`] (counts,
+//!   refused requests), [`ledger`] (audit, deliveries, saved replies, change counter), over a small [`kernel`];
 //! - [`delivery`] sends what is queued: mails and webhooks;
 //! - [`outbound`] makes the requests of the service to other hosts;
 //! - [`vault`] keeps secrets at rest;
@@ -48,3 +48,4 @@ mod tls;
 pub mod tokens;
 pub mod usage;
 pub mod vault;
+pub mod webhooks;

@@ -14,7 +14,7 @@ use crate::console;
 use crate::docs;
 use crate::manage::{
     self, access_tokens, api_clients, audit_events, operators, problem, products, secrets, signing_keys,
-    usage, workspaces,
+    usage, webhooks, workspaces,
 };
 use crate::oauth::{self, introspect, jwks, metadata, revoke, status_lists, token, verify};
 use crate::telemetry::{health, metrics};
@@ -108,6 +108,17 @@ fn management(config: &mut ServiceConfig) {
                     .post(api_clients::post)
                     .done(),
             )
+            .service(
+                at("/workspaces/{workspace_id}/webhooks").get(webhooks::list).post(webhooks::post).done(),
+            )
+            .service(
+                at("/webhooks/{webhook_id}")
+                    .get(webhooks::get)
+                    .patch(webhooks::patch)
+                    .delete(webhooks::delete)
+                    .done(),
+            )
+            .service(at("/webhooks/{webhook_id}/secrets").post(webhooks::replace_keys).done())
             .service(at("/api-clients").get(api_clients::list_all).done())
             // Before the route of one client, whose path it would match.
             .service(at("/api-clients/batch").post(api_clients::batch).done())

@@ -10,12 +10,14 @@ use crate::kernel::{Error, Kernel, Policy};
 use crate::ledger::Ledger;
 use crate::model::clock::Clock;
 use crate::operators::Operators;
+use crate::outbound::Outbound;
 use crate::signing::ring::KeyRing;
 use crate::signing::{RingReloader, Signing};
 use crate::tenants::Tenants;
 use crate::tokens::{StatusListChanges, Tokens};
 use crate::usage::Usage;
 use crate::vault::root::Subkeys;
+use crate::webhooks::Webhooks;
 
 /// Every service, over one open database.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub struct Services {
     pub tenants: Arc<Tenants>,
     /// The people who sign in to the console.
     pub operators: Arc<Operators>,
+    /// Where workspaces want to hear of what happens.
+    pub webhooks: Arc<Webhooks>,
     /// Signing keys and the master key.
     pub signing: Arc<Signing>,
     /// The parsed keys that sign and verify.
@@ -55,11 +59,15 @@ pub enum AssemblyError {
 }
 
 impl Services {
-    /// Puts the services together over `kernel`. Signing keys are not read yet.
+    /// Puts the services together over `kernel`; they reach other hosts by `outbound`. Signing keys are not read yet.
     ///
     /// # Errors
     /// [`AssemblyError`].
-    pub async fn assemble(kernel: Kernel, tokens: TokenPolicy) -> Result<Self, AssemblyError> {
+    pub async fn assemble(
+        kernel: Kernel,
+        tokens: TokenPolicy,
+        outbound: Arc<Outbound>,
+    ) -> Result<Self, AssemblyError> {
         let kernel = Arc::new(kernel);
         let ring = Arc::new(KeyRing::new(Arc::clone(&kernel.subkeys), kernel.policy.signing_alg));
         let cache = Arc::new(CredentialCache::default());
@@ -79,6 +87,7 @@ impl Services {
         let (k, l, c) = shared();
         let tenants = Arc::new(Tenants::new(k, l, c));
         let operators = Arc::new(Operators::new(Arc::clone(&kernel), Arc::clone(&ledger)));
+        let webhooks = Arc::new(Webhooks::new(Arc::clone(&kernel), Arc::clone(&ledger), outbound));
         let (k, l, c) = shared();
         let signing = Arc::new(Signing::new(k, l, c, Arc::clone(&ring), ring_reloader));
         let (k, l, c) = shared();
@@ -98,6 +107,7 @@ impl Services {
             tokens: token_service,
             tenants,
             operators,
+            webhooks,
             signing,
             ring,
             issuer,
@@ -147,6 +157,7 @@ impl Services {
         self.tokens.clean_up().await?;
         self.operators.clean_up().await?;
         self.usage.clean_up().await?;
+        self.webhooks.clean_up().await?;
         while self.kernel.storage.give_back_space().await? {}
         Ok(())
     }

@@ -9,6 +9,7 @@ use crate::issuance::TokenPolicy;
 use crate::kernel::{Error, Kernel, Policy};
 use crate::model::clock::Clock;
 use crate::model::grant::Audiences;
+use crate::outbound::{Outbound, Resolver, SystemResolver};
 use crate::services::Services;
 use crate::storage::Storage;
 use crate::vault::master::Origin;
@@ -23,6 +24,8 @@ pub struct Core {
     pub random: Random,
     /// Where the master key came from, for the log at start.
     pub master_key_origin: Origin,
+    /// Makes the requests to other hosts.
+    pub outbound: Arc<Outbound>,
 }
 
 impl Core {
@@ -32,13 +35,27 @@ impl Core {
     /// # Errors
     /// A [`StartError`]. A database that cannot be opened is not changed.
     pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        Self::open_with(settings, clock, Arc::new(SystemResolver)).await
+    }
+
+    /// The same, with another way to find the addresses of other hosts.
+    ///
+    /// # Errors
+    /// As [`Core::open`].
+    pub async fn open_with(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        resolver: Arc<dyn Resolver>,
+    ) -> Result<Self, StartError> {
         let random = Random::new();
         let storage =
             Storage::open(settings.database.url.expose(), settings.database.max_connections).await?;
         let (root, master_key_origin) = open_root(settings, &storage, &random, clock.as_ref()).await?;
         let subkeys = Arc::new(root.subkeys());
         let kernel = Kernel::new(storage, clock, random.clone(), subkeys, policy(settings));
-        let services = Services::assemble(kernel, token_policy(settings)).await?;
+        let (allow, plain_http) = (settings.outbound.allow.clone(), settings.server.public_url.is_loopback());
+        let outbound = Arc::new(Outbound::new(allow, plain_http, resolver));
+        let services = Services::assemble(kernel, token_policy(settings), Arc::clone(&outbound)).await?;
         services.tenants.ensure_platform_workspace().await?;
         services.signing.reload_signing_keys().await?;
         match services.signing.advance_signing_keys().await {
@@ -47,7 +64,7 @@ impl Core {
             outcome => outcome?,
         }
         services.clients.ensure_slots().await?;
-        Ok(Self { services: Arc::new(services), random, master_key_origin })
+        Ok(Self { services: Arc::new(services), random, master_key_origin, outbound })
     }
 }
 

@@ -23,7 +23,7 @@ use crate::console;
 use crate::manage::idempotency::Running;
 use crate::model::clock::Clock;
 use crate::oauth;
-use crate::outbound::{Outbound, SystemResolver};
+use crate::outbound::{Resolver, SystemResolver};
 use crate::routes::{self, Doors};
 use crate::telemetry::health::Readiness;
 use crate::telemetry::http::Telemetry;
@@ -57,16 +57,28 @@ impl App {
     /// # Errors
     /// [`StartError::Tls`]; see also [`Core::open`].
     pub async fn build(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        Self::build_with(settings, clock, Arc::new(SystemResolver)).await
+    }
+
+    /// The same, with another way to find the addresses of other hosts.
+    ///
+    /// # Errors
+    /// As [`App::build`].
+    pub async fn build_with(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        resolver: Arc<dyn Resolver>,
+    ) -> Result<Self, StartError> {
         let certificate = settings.server.tls.as_ref().map(Certificate::read).transpose();
         let certificate = certificate.map_err(StartError::Tls)?.map(Arc::new);
-        let core = Core::open(&settings, clock).await?;
+        let core = Core::open_with(&settings, clock, resolver).await?;
         let metrics = Arc::new(Metrics::new());
         gauges::register(&metrics, &core.services);
         let services = Arc::clone(&core.services);
         let readiness = Readiness::new(move || readiness::checks(&services));
         Ok(Self {
             oauth: Arc::new(oauth::Door::new(Arc::clone(&core.services), Arc::clone(&metrics), &settings)),
-            providers: Arc::new(providers(&settings)),
+            providers: Arc::new(console::Providers::new(Arc::clone(&core.outbound), &settings.console.oidc)),
             console: Arc::new(console::Door::new(Arc::clone(&core.services), core.random.clone(), &settings)),
             core,
             settings: Arc::new(settings),
@@ -123,11 +135,4 @@ impl App {
             .app_data(Data::from(Arc::clone(&self.settings)));
         routes::configure(config, doors, self.settings.server.public_url.path());
     }
-}
-
-/// The providers by which operators sign in, and what requests to them may reach.
-fn providers(settings: &Settings) -> console::Providers {
-    let (allow, plain_http) = (settings.outbound.allow.clone(), settings.server.public_url.is_loopback());
-    let outbound = Outbound::new(allow, plain_http, Arc::new(SystemResolver));
-    console::Providers::new(Arc::new(outbound), &settings.console.oidc)
 }

@@ -31,6 +31,7 @@ mod target;
 mod tokens;
 mod values;
 mod version;
+mod webhooks;
 mod workspaces;
 
 use std::path::PathBuf;
@@ -105,6 +106,7 @@ enum Command {
     Tokens(tokens::Tokens),
     Keys(keys::Keys),
     Operators(operators::Operators),
+    Webhooks(webhooks::Webhooks),
     Audit(audit::Audit),
     Backup(backup::Backup),
     Restore(restore::Restore),
@@ -162,6 +164,7 @@ impl Cli {
             Command::Tokens(command) => command.run(global).await,
             Command::Keys(command) => command.run(global).await,
             Command::Operators(command) => command.run(global).await,
+            Command::Webhooks(command) => command.run(global).await,
             Command::Audit(command) => command.run(global).await,
             Command::Backup(command) => command.run(global).await,
             Command::Restore(command) => command.run(global).await,

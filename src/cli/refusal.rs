@@ -177,6 +177,7 @@ fn not_found(detail: &str) -> Option<String> {
         "client secret" => "mintmark clients show CLIENT_ID",
         "signing key" => "mintmark keys list",
         "operator" => "mintmark operators list",
+        "webhook" => "mintmark webhooks list WORKSPACE_ID",
         _ => return Some(format!("{what} not found")),
     };
     Some(format!("{what} not found. List them with `{command}`"))

@@ -78,6 +78,11 @@ pub(super) fn action_name(action: Action) -> &'static str {
         Action::WayInAdded => "Way to sign in added",
         Action::WayInRemoved => "Way to sign in removed",
         Action::SessionEnded => "Session ended",
+        Action::WebhookCreated => "Webhook created",
+        Action::WebhookUpdated => "Webhook changed, disabled or enabled",
+        Action::WebhookDeleted => "Webhook deleted",
+        Action::WebhookKeysReplaced => "Keys of a webhook replaced",
+        Action::WebhookDisabled => "Webhook disabled because it fails",
     }
 }
 
@@ -163,6 +168,15 @@ pub(super) fn sentence(event: &AuditEvent, names: &Names) -> String {
         Action::WayInAdded => format!("added a way to sign in for {}", operator()),
         Action::WayInRemoved => format!("removed a way to sign in of {}", operator()),
         Action::SessionEnded => format!("ended sessions of {}", operator()),
+        Action::WebhookCreated => format!("created a webhook to {}", text("url")),
+        Action::WebhookUpdated => match status {
+            Some("disabled") => format!("disabled the webhook {}", event.target),
+            Some(_) => format!("enabled the webhook {}", event.target),
+            None => format!("changed the webhook {}: {}", event.target, changed(event)),
+        },
+        Action::WebhookDeleted => format!("deleted the webhook to {}", text("url")),
+        Action::WebhookKeysReplaced => format!("replaced the keys of the webhook {}", event.target),
+        Action::WebhookDisabled => format!("disabled the webhook to {}, which fails", text("url")),
     }
 }
 

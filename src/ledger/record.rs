@@ -30,6 +30,11 @@ impl<'a> Subject<'a> {
         Self { workspace_id: Some(workspace_id), client_id: None, target: workspace_id }
     }
 
+    /// Something that belongs to a workspace.
+    pub(crate) fn of_workspace(workspace_id: &'a str, target: &'a str) -> Self {
+        Self { target, ..Self::workspace(workspace_id) }
+    }
+
     /// An API client.
     pub(crate) fn client(client: &'a ApiClient) -> Self {
         Self {

@@ -17,6 +17,7 @@ pub mod products;
 pub mod secrets;
 pub mod signing_keys;
 pub mod usage;
+pub mod webhooks;
 pub mod workspaces;
 
 use actix_web::body::MessageBody;

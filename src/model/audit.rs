@@ -93,11 +93,21 @@ pub enum Action {
     WayInRemoved,
     /// Sessions of an operator were ended before their time.
     SessionEnded,
+    /// A webhook was created.
+    WebhookCreated,
+    /// A webhook was changed, disabled or enabled.
+    WebhookUpdated,
+    /// A webhook was deleted.
+    WebhookDeleted,
+    /// The keys that sign what a webhook is sent were replaced.
+    WebhookKeysReplaced,
+    /// A webhook was disabled because its receiver is gone or has failed for days.
+    WebhookDisabled,
 }
 
 impl Action {
     /// Every action, for checking a filter.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 36] = [
         Self::ProductCreated,
         Self::ProductUpdated,
         Self::ProductDeleted,
@@ -129,6 +139,11 @@ impl Action {
         Self::WayInAdded,
         Self::WayInRemoved,
         Self::SessionEnded,
+        Self::WebhookCreated,
+        Self::WebhookUpdated,
+        Self::WebhookDeleted,
+        Self::WebhookKeysReplaced,
+        Self::WebhookDisabled,
     ];
 
     /// The name on the wire and in storage.
@@ -165,6 +180,11 @@ impl Action {
             Self::WayInAdded => "operator.way_in_added",
             Self::WayInRemoved => "operator.way_in_removed",
             Self::SessionEnded => "operator.session_ended",
+            Self::WebhookCreated => "webhook.created",
+            Self::WebhookUpdated => "webhook.updated",
+            Self::WebhookDeleted => "webhook.deleted",
+            Self::WebhookKeysReplaced => "webhook.secrets_replaced",
+            Self::WebhookDisabled => "webhook.disabled",
         }
     }
 }

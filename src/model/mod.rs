@@ -29,4 +29,5 @@ pub mod status;
 pub(crate) mod text;
 pub mod token;
 pub mod usage;
+pub mod webhook;
 pub mod workspace;

@@ -66,6 +66,16 @@ impl Outbound {
         self.parse(url).map(drop)
     }
 
+    /// Host and port of `url`, which must be one that [`Outbound::check`] lets through.
+    ///
+    /// # Errors
+    /// As [`Outbound::check`].
+    pub fn host_of(&self, url: &str) -> Result<String, OutboundError> {
+        let url = self.parse(url)?;
+        let port = url.port_or_known_default().unwrap_or_default();
+        Ok(format!("{}:{port}", url.host_str().unwrap_or_default()))
+    }
+
     /// Makes a request and reads the whole reply, whatever its status.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ mod signing;
 mod tenants;
 mod tokens;
 mod usage;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ pub use tokens::{
     Ending, IssueCheck, IssueGuard, ListedTokens, Revoked, StoredStatusList, TokenFilter, TokenState,
 };
 pub use usage::{CountRow, NetworkRow, SecretUse, SecretUseRow, SourceRow, UsageRows};
+pub use webhooks::{Listener, WebhookKeys};
 
 use crate::model::audit::AuditEvent;
 use crate::model::clock::Stopwatch;
@@ -174,6 +176,7 @@ fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         tenants::STATEMENTS,
         tokens::STATEMENTS,
         usage::STATEMENTS,
+        webhooks::STATEMENTS,
     ]
     .into_iter()
     .flatten()

@@ -179,7 +179,7 @@ impl Tenants {
             return Err(Error::NotFound(WHAT));
         }
         let mut tx = self.kernel.storage.begin().await?;
-        // Roles in the workspace go with it. Every change of operators takes this turn before any row.
+        // Roles in the workspace and its webhooks go with it. Every change of operators takes this turn before any row.
         tx.take_turn_of_operators().await?;
         let workspace = tx.lock_workspace(&caller.reach, workspace_id).await?.ok_or(Error::NotFound(WHAT))?;
         expected.check(workspace.version)?;
@@ -195,6 +195,7 @@ impl Tenants {
         }
         let now = self.kernel.clock.now();
         tx.delete_roles_in_workspace(workspace_id, now).await?;
+        tx.delete_webhooks_of_workspace(workspace_id).await?;
         tx.delete_workspace(workspace_id, now).await?;
         let subject = Subject::workspace(workspace_id);
         self.ledger

@@ -48,6 +48,7 @@ impl RootKey {
             replies: Sealer::new(root, "idempotency replies"),
             authenticators: Sealer::new(root, "operators' authenticator apps"),
             states: Sealer::new(root, "steps of a sign-in"),
+            webhook_keys: Sealer::new(root, "keys of webhooks"),
             requests: mac("idempotency requests"),
             pepper: mac("client secrets"),
             cursors: mac("cursors"),
@@ -73,6 +74,7 @@ pub struct Subkeys {
     replies: Sealer,
     authenticators: Sealer,
     states: Sealer,
+    webhook_keys: Sealer,
     requests: hmac::Key,
     pepper: hmac::Key,
     cursors: hmac::Key,
@@ -141,6 +143,27 @@ impl Subkeys {
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, SealError> {
         self.authenticators.open(&[operator_id.as_bytes()], sealed)
+    }
+
+    /// Seals the keys that sign what a webhook is sent, bound to the webhook and to their own id.
+    pub fn seal_webhook_keys(
+        &self,
+        random: &Random,
+        webhook_id: &str,
+        key_id: &str,
+        keys: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
+        self.webhook_keys.seal(random, &[webhook_id.as_bytes(), key_id.as_bytes()], keys)
+    }
+
+    /// Opens what [`Subkeys::seal_webhook_keys`] sealed for the same webhook and id.
+    pub fn open_webhook_keys(
+        &self,
+        webhook_id: &str,
+        key_id: &str,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        self.webhook_keys.open(&[webhook_id.as_bytes(), key_id.as_bytes()], sealed)
     }
 
     /// Seals what one step of a sign-in leaves for the next, bound to its purpose and to the hash of its name.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::use_case::{
-    AuditList, ClientList, List, OnClient, OnKey, OnOperator, OnRecord, OnToken, Sort, TokenList,
+    AuditList, ClientList, List, OnClient, OnKey, OnOperator, OnRecord, OnToken, OnWebhook, Sort, TokenList,
     TokenStatus, UseCase,
 };
 use crate::clients::{BatchChange, ClientChange, ClientFilter, ClientOrder, ClientSort, NewSecret};
@@ -17,6 +17,7 @@ use crate::signing::NewSigningKey;
 use crate::tenants::{ProductChange, WorkspaceChange};
 use crate::tokens::{ListedTokens, TokenFilter};
 use crate::usage::Period;
+use crate::webhooks::{NoMembers, WebhookChange};
 
 /// A page of a list.
 pub(super) async fn page(services: &Services, list: &List, page: &Page) -> Result<Items<Value>, Error> {
@@ -46,6 +47,9 @@ pub(super) async fn page(services: &Services, list: &List, page: &Page) -> Resul
             let AuditList { workspace_id, client_id, action, since, until } = wanted.clone();
             let filter = AuditFilter { workspace_id, client_id, action, since, until };
             json_of(services.ledger.audit_events(caller, &filter, page).await?)
+        }
+        List::Webhooks { workspace_id } => {
+            json_of(services.webhooks.webhooks(caller, workspace_id, page).await?)
         }
         List::Failures { client_id: Some(client_id) } => {
             json_of(services.usage.failures(caller, client_id, page).await?)
@@ -94,6 +98,7 @@ pub(super) async fn answer(services: &Services, use_case: UseCase) -> Result<Val
         UseCase::Token(on) => token(services, on).await,
         UseCase::SigningKey(on) => signing_key(services, on).await,
         UseCase::Operator(on) => operator(services, on).await,
+        UseCase::Webhook(on) => webhook(services, on).await,
     }
 }
 
@@ -212,5 +217,27 @@ async fn operator(services: &Services, on: OnOperator) -> Result<Value, Error> {
             Value::Null
         }
         OnOperator::SetupLink(id) => to_json(&operators.new_setup_link(caller, &id).await?),
+    })
+}
+
+async fn webhook(services: &Services, on: OnWebhook) -> Result<Value, Error> {
+    let (caller, webhooks) = (&Manager::command_line(), &services.webhooks);
+    Ok(match on {
+        OnWebhook::Create { workspace_id, body } => {
+            let change = WebhookChange::read(&body);
+            to_json(&webhooks.create_webhook(caller, &workspace_id, &change, None).await?)
+        }
+        OnWebhook::Show(id) => to_json(&webhooks.webhook(caller, &id).await?),
+        OnWebhook::Change(id, body) => {
+            let change = WebhookChange::read(&body);
+            to_json(&webhooks.change_webhook(caller, &id, &Precondition::None, &change).await?)
+        }
+        OnWebhook::Delete(id) => {
+            webhooks.delete_webhook(caller, &id, &Precondition::None).await?;
+            Value::Null
+        }
+        OnWebhook::ReplaceKeys(id) => {
+            to_json(&webhooks.replace_keys(caller, &id, &NoMembers::default(), None).await?)
+        }
     })
 }

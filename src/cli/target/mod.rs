@@ -18,7 +18,7 @@ use remote::Remote;
 
 pub(super) use remote::Address;
 pub(super) use use_case::{
-    AuditList, ClientList, List, OnClient, OnKey, OnOperator, OnRecord, OnToken, Sort, TokenList,
+    AuditList, ClientList, List, OnClient, OnKey, OnOperator, OnRecord, OnToken, OnWebhook, Sort, TokenList,
     TokenStatus, UseCase,
 };
 

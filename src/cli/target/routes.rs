@@ -6,7 +6,9 @@ use clap::ValueEnum;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::use_case::{AuditList, ClientList, List, OnClient, OnKey, OnOperator, OnRecord, OnToken, UseCase};
+use super::use_case::{
+    AuditList, ClientList, List, OnClient, OnKey, OnOperator, OnRecord, OnToken, OnWebhook, UseCase,
+};
 use crate::model::clock::to_rfc3339;
 use crate::model::page::Page;
 
@@ -81,6 +83,7 @@ pub(super) fn of_list(list: &List, page: Page) -> Route {
                 .with("since", since.map(to_rfc3339))
                 .with("until", until.map(to_rfc3339))
         }
+        List::Webhooks { workspace_id } => Route::get(["workspaces", workspace_id, "webhooks"]),
         List::Failures { client_id: Some(client_id) } => Route::get(["api-clients", client_id, "failures"]),
         List::Failures { client_id: None } => Route::get(["failures"]),
     };
@@ -104,6 +107,7 @@ pub(super) fn of(use_case: UseCase) -> Route {
         UseCase::Token(on) => of_token(on),
         UseCase::SigningKey(on) => of_key(on),
         UseCase::Operator(on) => of_operator(on),
+        UseCase::Webhook(on) => of_webhook(on),
     }
 }
 
@@ -158,6 +162,19 @@ fn of_operator(on: OnOperator) -> Route {
         OnOperator::Change(id, body) => of_record(NOUN, OnRecord::Change(id, body)),
         OnOperator::Delete(id) => of_record(NOUN, OnRecord::Delete(id)),
         OnOperator::SetupLink(id) => Route::new(Method::POST, [NOUN, &id, "setup-link"]),
+    }
+}
+
+fn of_webhook(on: OnWebhook) -> Route {
+    const NOUN: &str = "webhooks";
+    match on {
+        OnWebhook::Create { workspace_id, body } => {
+            Route::new(Method::POST, ["workspaces", &workspace_id, NOUN]).with_body(body)
+        }
+        OnWebhook::Show(id) => of_record(NOUN, OnRecord::Show(id)),
+        OnWebhook::Change(id, body) => of_record(NOUN, OnRecord::Change(id, body)),
+        OnWebhook::Delete(id) => of_record(NOUN, OnRecord::Delete(id)),
+        OnWebhook::ReplaceKeys(id) => Route::new(Method::POST, [NOUN, &id, "secrets"]),
     }
 }
 

@@ -15,6 +15,10 @@ pub(in crate::cli) enum List {
     /// The one of this address, if there is one.
     OperatorsOf(String),
     AuditEvents(AuditList),
+    /// Of this workspace.
+    Webhooks {
+        workspace_id: String,
+    },
     /// Refused requests: of one API client, or of all and of nobody.
     Failures {
         client_id: Option<String>,
@@ -107,6 +111,7 @@ pub(in crate::cli) enum UseCase {
     Token(OnToken),
     SigningKey(OnKey),
     Operator(OnOperator),
+    Webhook(OnWebhook),
 }
 
 /// On a workspace or a product, by its id.
@@ -161,6 +166,16 @@ pub(in crate::cli) enum OnOperator {
     Change(String, Value),
     Delete(String),
     SetupLink(String),
+}
+
+/// On a webhook, by its id.
+#[derive(Debug, Clone)]
+pub(in crate::cli) enum OnWebhook {
+    Create { workspace_id: String, body: Value },
+    Show(String),
+    Change(String, Value),
+    Delete(String),
+    ReplaceKeys(String),
 }
 
 /// On a signing key, by its `kid`.

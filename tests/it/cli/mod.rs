@@ -27,4 +27,5 @@ mod signals;
 mod tokens;
 mod usage;
 mod verify;
+mod webhooks;
 mod workspaces;

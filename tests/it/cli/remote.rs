@@ -158,6 +158,13 @@ async fn every_noun_works_as_at_the_server(engine: Engine) {
     at.same(&["keys", "list"]);
     at.run(&["keys", "delete", kid]).must_fail(1, &["signs tokens", "--revoke-tokens"]);
 
+    let hook = at.json(&["webhooks", "create", "acme", "--url", "https://hooks.example/in"]);
+    let hook = text(&hook, "webhook_id");
+    at.json(&["webhooks", "update", hook, "--events", "client.*"]);
+    assert_eq!(at.same(&["webhooks", "show", hook])["events"], json!(["client.*"]));
+    assert_eq!(at.same(&["webhooks", "list", "acme"])["items"].as_array().unwrap().len(), 1);
+    assert!(text(&at.json(&["webhooks", "replace-secrets", hook]), "signing_secret").starts_with("whsec_"));
+    assert_eq!(at.json(&["webhooks", "delete", hook])["deleted"], true);
     assert_eq!(at.json(&["clients", "delete", id]), json!({"client_id": id, "deleted": true}));
     at.run(&["clients", "get", id]).must_fail(1, &["API client not found", "mintmark clients list"]);
     at.run(&["workspaces", "delete", "acme"]).must_succeed();

@@ -21,10 +21,14 @@ pub(super) fn nothing() -> Ids {
         ("kid", "A".repeat(43)),
         ("jti", "A".repeat(22)),
         ("operator_id", "019aaf2a-5c00-7d3e-9b41-6f2d8c1a7e07".to_owned()),
+        ("webhook_id", "019aaf2a-5c00-7d3e-9b41-6f2d8c1a7e09".to_owned()),
         ("file", "nothing".to_owned()),
         ("list", "999".to_owned()),
     ])
 }
+
+/// Nobody listens there.
+pub(super) const HOOK: &str = "https://hooks.acme.example/mintmark";
 
 /// The app and its callers.
 pub(super) struct World {
@@ -63,6 +67,10 @@ impl World {
         for name in ["first", "second"] {
             admin.create("/v1/operators", &person(name)).await;
         }
+        for _ in 0..2 {
+            admin.create("/v1/workspaces/acme-in/webhooks", &json!({"url": HOOK})).await;
+        }
+        let webhooks = Reply::of(admin.get("/v1/workspaces/acme-in/webhooks").await).await.json();
         let operators = Reply::of(admin.get("/v1/operators").await).await.json();
         for _ in 0..2 {
             assert_eq!(app.token(&erp, &[("scope", "nothing")]).await.status(), 400);
@@ -77,6 +85,7 @@ impl World {
             ("kid", text(&keys["items"][0]["kid"])),
             ("jti", text(&token["jti"])),
             ("operator_id", text(&operators["items"][0]["operator_id"])),
+            ("webhook_id", text(&webhooks["items"][0]["webhook_id"])),
             ("file", "docs.css".to_owned()),
             // The first list, which has the slots of clients.
             ("list", "1".to_owned()),
@@ -106,10 +115,13 @@ impl World {
         let token =
             admin.create(&format!("/v1/api-clients/{}/access-tokens", client.client_id), &json!({})).await;
         let operator = admin.create("/v1/operators", &person(&self.new_name())).await;
+        let webhooks = format!("/v1/workspaces/{workspace_id}/webhooks");
+        let webhook = admin.create(&webhooks, &json!({"url": HOOK})).await;
         let mut ids = self.ids.clone();
         ids.extend([
             ("operator_id", operator["operator_id"].as_str().unwrap().to_owned()),
             ("jti", token["jti"].as_str().unwrap().to_owned()),
+            ("webhook_id", webhook["webhook_id"].as_str().unwrap().to_owned()),
             ("product", product),
             ("workspace_id", workspace_id),
             ("client_id", client.client_id),

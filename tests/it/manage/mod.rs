@@ -18,6 +18,7 @@ mod routes;
 mod secrets;
 mod step_up;
 mod token_lists;
+mod webhooks;
 mod workspaces;
 
 use reqwest::{RequestBuilder, Response};

@@ -10,3 +10,4 @@ mod signing;
 mod tenants;
 mod tokens;
 mod usage;
+mod webhooks;

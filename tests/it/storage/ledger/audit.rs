@@ -53,6 +53,7 @@ async fn trail(engine: Engine) -> (TestDatabase, Storage) {
     ] {
         tx.audit(event.clone());
     }
+    assert_eq!(tx.events().len(), 4);
     tx.commit().await.unwrap();
     (database, storage)
 }

@@ -1,0 +1,80 @@
+//! `/v1/workspaces/{workspace_id}/webhooks` and `/v1/webhooks`: where a workspace wants to hear of what happens. The secret
+//! that verifies what is sent is only in the reply that makes it.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+
+use super::auth::Authorized;
+use super::idempotency::{Reply, once};
+use super::page::{PageRequest, Query};
+use super::problem::Problem;
+use super::{record, record_or_304};
+use crate::http::conditional::version_tag;
+use crate::kernel::{Manager, Reader, to_json};
+use crate::services::Services;
+use crate::webhooks::{CreatedWebhook, NoMembers, ReplacedKeys, WebhookChange};
+
+/// `GET /v1/workspaces/{workspace_id}/webhooks`
+pub async fn list(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {
+    let workspace_id: String = call.path()?;
+    let mut query = Query::of(&call.request)?;
+    let page = PageRequest::take(&mut query, &call, services.subkeys())?;
+    query.finish()?;
+    let webhooks = services.webhooks.webhooks(&call.caller, &workspace_id, &page.page).await?;
+    Ok(page.reply(services.subkeys(), webhooks, to_json))
+}
+
+/// `POST /v1/workspaces/{workspace_id}/webhooks`
+pub async fn post(mut call: Authorized<Manager>, services: Data<Services>) -> Result<HttpResponse, Problem> {
+    let workspace_id: String = call.path()?;
+    let body = call.body().await?;
+    let change = WebhookChange::read(&body.json);
+    let reply = |created: &CreatedWebhook| {
+        let location = call.path_of(&format!("/v1/webhooks/{}", created.webhook.webhook_id));
+        Reply::created(location, Some(version_tag(created.webhook.version)), &to_json(created))
+    };
+    once(&call, &services, &body.bytes, reply, async |save| {
+        services.webhooks.create_webhook(&call.caller, &workspace_id, &change, save).await
+    })
+    .await
+}
+
+/// `GET /v1/webhooks/{webhook_id}`
+pub async fn get(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {
+    let id: String = call.path()?;
+    let webhook = services.webhooks.webhook(&call.caller, &id).await?;
+    Ok(record_or_304(&call.request, webhook.version, &to_json(&webhook)))
+}
+
+/// `PATCH /v1/webhooks/{webhook_id}`
+pub async fn patch(mut call: Authorized<Manager>, services: Data<Services>) -> Result<HttpResponse, Problem> {
+    let id: String = call.path()?;
+    let expected = call.precondition()?;
+    let body = call.body().await?;
+    let change = WebhookChange::read(&body.json);
+    let webhook = services.webhooks.change_webhook(&call.caller, &id, &expected, &change).await?;
+    Ok(record(webhook.version, &to_json(&webhook)))
+}
+
+/// `DELETE /v1/webhooks/{webhook_id}`
+pub async fn delete(call: Authorized<Manager>, services: Data<Services>) -> Result<HttpResponse, Problem> {
+    let id: String = call.path()?;
+    let expected = call.precondition()?;
+    services.webhooks.delete_webhook(&call.caller, &id, &expected).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// `POST /v1/webhooks/{webhook_id}/secrets`
+pub async fn replace_keys(
+    mut call: Authorized<Manager>,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    let id: String = call.path()?;
+    let body = call.optional_body().await?;
+    let request = NoMembers::read(&body.json);
+    let reply = |replaced: &ReplacedKeys| Reply::made(&to_json(replaced));
+    once(&call, &services, &body.bytes, reply, async |save| {
+        services.webhooks.replace_keys(&call.caller, &id, &request, save).await
+    })
+    .await
+}

@@ -1,0 +1,18 @@
+//! Deletes replaced keys that sign no more.
+
+use super::Webhooks;
+use crate::kernel::Error;
+
+const BATCH: u32 = 500;
+
+impl Webhooks {
+    /// Deletes replaced keys that sign no more, in batches.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub(crate) async fn clean_up(&self) -> Result<(), Error> {
+        let now = self.kernel.clock.now();
+        while self.kernel.storage.purge_webhook_keys(now, BATCH).await? == u64::from(BATCH) {}
+        Ok(())
+    }
+}

@@ -1,0 +1,32 @@
+//! Webhooks: where a workspace wants to hear of what happens, and the keys that sign what is sent there. For the doors, and
+//! for `delivery`, which sends.
+
+mod change;
+mod clean_up;
+mod dto;
+mod keys;
+mod records;
+
+use std::sync::Arc;
+
+use crate::kernel::Kernel;
+use crate::ledger::Ledger;
+use crate::outbound::Outbound;
+
+pub use change::{NoMembers, WebhookChange};
+pub use dto::{CreatedWebhook, ReplacedKeys};
+pub use keys::SigningSecret;
+
+/// Webhooks.
+#[derive(Debug)]
+pub struct Webhooks {
+    kernel: Arc<Kernel>,
+    ledger: Arc<Ledger>,
+    outbound: Arc<Outbound>,
+}
+
+impl Webhooks {
+    pub(crate) fn new(kernel: Arc<Kernel>, ledger: Arc<Ledger>, outbound: Arc<Outbound>) -> Self {
+        Self { kernel, ledger, outbound }
+    }
+}
