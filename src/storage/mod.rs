@@ -33,7 +33,10 @@ pub use webhooks::{Listener, WebhookKeys};
 use crate::model::audit::AuditEvent;
 use crate::model::clock::Stopwatch;
 pub use engine::{Backup, Inspection, SchemaState, Timings, Writes};
-use engine::{Db, DbTx};
+use engine::{Db, DbTx, EngineSql, rows_as_json};
+
+/// How many times of last use are written in one transaction.
+const TOUCHED_AT_ONCE: usize = 1_000;
 
 /// The database, opened and migrated. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -122,24 +125,26 @@ impl Storage {
         self.db.close().await;
     }
 
-    /// Writes times of last use, which may be lost: each of `statements` takes an id and the time. On PostgreSQL each row is
-    /// a transaction of its own, because a transaction that locks many rows can deadlock with one that locks them in
-    /// another order.
-    async fn touch(&self, statements: &[&'static str], uses: &[(String, i64)]) -> Result<(), StorageError> {
+    /// Writes times of last use, which may be lost. On SQLite each of `statements` takes rows of an id and the time, as
+    /// JSON: so many in one transaction that others who write hardly wait. On PostgreSQL it takes an id and the time, and
+    /// each row is a transaction of its own, because a transaction that locks many rows can deadlock with one that locks
+    /// them in another order.
+    async fn touch(&self, statements: &[EngineSql], uses: &[(String, i64)]) -> Result<(), StorageError> {
         match &self.db {
             Db::Sqlite { write, .. } => {
-                let mut tx = write.begin_with("BEGIN IMMEDIATE").await?;
-                for (id, at) in uses {
+                for uses in uses.chunks(TOUCHED_AT_ONCE) {
+                    let rows = rows_as_json(uses.iter())?;
+                    let mut tx = write.begin_with("BEGIN IMMEDIATE").await?;
                     for sql in statements {
-                        sqlx::query(*sql).bind(id).bind(at).execute(&mut *tx).await?;
+                        sqlx::query(sql.sqlite).bind(&rows).execute(&mut *tx).await?;
                     }
+                    self.writes.note_failure(tx.commit().await)?;
                 }
-                self.writes.note_failure(tx.commit().await)?;
             }
             Db::Postgres(pool) => {
                 for (id, at) in uses {
                     for sql in statements {
-                        sqlx::query(*sql).bind(id).bind(at).execute(pool).await?;
+                        sqlx::query(sql.postgres).bind(id).bind(at).execute(pool).await?;
                     }
                 }
             }

@@ -14,7 +14,7 @@ use crate::model::clock::to_rfc3339;
 use crate::model::mail::MailKind;
 use crate::model::refusal::Refusal;
 use crate::model::token::RecordedToken;
-use crate::model::usage::{DAY, HOUR};
+use crate::model::usage::HOUR;
 use crate::storage::{IssueCheck, IssueGuard};
 
 impl Tokens {
@@ -69,8 +69,8 @@ impl Tokens {
         caller.must_not_step_up(&client.permissions)?;
         mark_revoked(&mut tx, &replaced).await?;
         tx.touch_client(&token.client_id, token.issued_at).await?;
-        let start = |of: i64| token.issued_at - token.issued_at.rem_euclid(of);
-        tx.count_issued(&token.client_id, start(HOUR), start(DAY)).await?;
+        let hour = token.issued_at - token.issued_at.rem_euclid(HOUR);
+        tx.count_issued(&token.client_id, hour).await?;
         let facts = json!({
             "label": client.label,
             "scope": token.scope,

@@ -1,4 +1,5 @@
-//! Deletes counts past their time. Refused requests and networks beyond their number are deleted where new ones are added.
+//! Adds counts by hour that are past their time to their days, and deletes days past theirs. Refused requests and networks
+//! beyond their number are deleted where new ones are added.
 
 use super::Usage;
 use super::counter::{hour_of, start_of};
@@ -15,7 +16,7 @@ pub(super) const DAYS_KEPT: i64 = 400 * DAY;
 const BATCH: u32 = 500;
 
 impl Usage {
-    /// Deletes, in small batches, counts by hour and by day that are past their time.
+    /// Moves counts by hour that are past their time to their days, and deletes days past theirs, in small batches.
     ///
     /// # Errors
     /// [`Error::Storage`]; what was deleted before it stays deleted.
@@ -24,6 +25,7 @@ impl Usage {
         let hours = start_of(hour_of(now)) - HOURS_KEPT;
         let days = now - now.rem_euclid(DAY) - DAYS_KEPT;
         let storage = &self.kernel.storage;
+        while storage.fold_usage(hours, BATCH).await? >= u64::from(BATCH) {}
         while storage.purge_usage(hours, days, BATCH).await? >= u64::from(BATCH) {}
         Ok(())
     }

@@ -49,6 +49,12 @@ impl Counter {
         self.0.uses.fetch_add(1, Ordering::Relaxed) >> 32 == u64::from(hour)
     }
 
+    /// Whether it counts in no hour yet. Then what it has counted, and counts from now on, is of `hour`.
+    pub(super) fn begin(&self, hour: Hour) -> bool {
+        let begun = |uses: u64| (uses >> 32 == 0).then_some(u64::from(hour) << 32 | uses);
+        self.0.uses.fetch_update(Ordering::Relaxed, Ordering::Relaxed, begun).is_ok()
+    }
+
     /// What it has counted, and in which hour. From now on it counts in `hour`.
     pub(super) fn turn(&self, hour: Hour) -> (Hour, i64) {
         parts(self.0.uses.swap(u64::from(hour) << 32, Ordering::Relaxed))
@@ -98,10 +104,10 @@ mod tests {
     fn a_counter_counts_in_its_hour() {
         let counter = Counter::default();
         assert!(!counter.add(7), "it is new");
-        assert_eq!(counter.turn(7), (0, 1));
+        assert!(counter.begin(7) && !counter.begin(7));
         assert!(counter.add(7) && counter.clone().add(7));
         assert!(!counter.add(8), "another hour");
-        assert_eq!(counter.turn(0), (7, 3));
+        assert_eq!(counter.turn(0), (7, 4));
         assert_eq!(counter.turn(0), (0, 0));
     }
 

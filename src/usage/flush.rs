@@ -76,9 +76,9 @@ impl Usage {
     }
 }
 
+/// Counts are sorted as they are taken, except for those of refused requests.
 fn sorted(mut rows: UsageRows) -> UsageRows {
-    rows.counts.sort_unstable_by(|a, b| (&a.client_id, a.hour).cmp(&(&b.client_id, b.hour)));
-    rows.secret_uses.sort_unstable_by(|a, b| (&a.secret_id, a.hour).cmp(&(&b.secret_id, b.hour)));
+    rows.counts.sort_by(|a, b| (&a.client_id, a.hour).cmp(&(&b.client_id, b.hour)));
     rows.sources.sort_unstable_by(|a, b| a.secret_id.cmp(&b.secret_id));
     rows.networks.sort_unstable_by(|a, b| a.client_id.cmp(&b.client_id));
     rows

@@ -20,50 +20,64 @@ const UNSURE_MAX: usize = 1_000;
 /// How many networks of a client are noted between two flushes.
 const NETWORKS_MAX: usize = 100;
 
-/// The counters of one client or secret, and what was counted in hours before the present one.
+/// Counters of clients or secrets that will be stored, and what was counted in hours before the present one. An id may be
+/// there more than once, with two counters or with two hours.
 #[derive(Debug, Default)]
-struct Slot {
-    counters: Vec<Counter>,
-    before: Vec<(Hour, i64)>,
+struct Counted {
+    counters: Vec<(Arc<str>, Counter)>,
+    before: Vec<(Arc<str>, Hour, i64)>,
 }
 
-impl Slot {
+impl Counted {
     /// Takes up a counter that was not of this hour.
-    fn open(&mut self, counter: &Counter, hour: Hour) {
+    fn open(&mut self, id: &Arc<str>, counter: &Counter, hour: Hour) {
+        if counter.begin(hour) {
+            self.counters.push((Arc::clone(id), counter.clone()));
+            return;
+        }
         let (was, times) = counter.turn(hour);
-        if was == 0 {
-            self.counters.push(counter.clone());
-            self.add(hour, times);
-        } else {
-            // One of them is the use that found the hour over.
-            self.add(was, (times - 1).max(0));
-            self.add(hour, times.min(1));
-        }
+        // One of them is the use that found the hour over.
+        self.before.push((Arc::clone(id), was, (times - 1).max(0)));
+        self.before.push((Arc::clone(id), hour, times.min(1)));
     }
 
-    fn add(&mut self, hour: Hour, times: i64) {
-        match self.before.iter_mut().find(|(known, _)| *known == hour) {
-            Some((_, before)) => *before += times,
-            None => self.before.push((hour, times)),
-        }
-    }
-
-    /// Takes what was counted, by hour. The counters are no longer taken up.
-    fn take(mut self, now: Hour) -> Vec<(Hour, i64)> {
-        for counter in std::mem::take(&mut self.counters) {
+    /// Takes what was counted: by id and hour, in this order. The counters are no longer taken up.
+    fn take(self, now: Hour) -> Vec<(Arc<str>, Hour, i64)> {
+        let mut counted = self.before;
+        counted.extend(self.counters.into_iter().map(|(id, counter)| {
             let (hour, times) = counter.turn(0);
-            self.add(if hour == 0 { now } else { hour }, times);
+            (id, if hour == 0 { now } else { hour }, times)
+        }));
+        counted.retain(|(_, _, times)| *times > 0);
+        counted.sort_unstable_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+        counted.dedup_by(|later, first| {
+            let same = (&later.0, later.1) == (&first.0, first.1);
+            first.2 += if same { later.2 } else { 0 };
+            same
+        });
+        counted
+    }
+
+    /// How often these were counted from `since` on.
+    fn of(&self, ids: &HashSet<&str>, since: UnixSeconds) -> HashMap<&str, i64> {
+        let counters = self.counters.iter().filter(|(id, _)| ids.contains(&**id));
+        let now = counters.map(|(id, counter)| (id, counter.counted()));
+        let before = self.before.iter().filter(|(id, _, _)| ids.contains(&**id));
+        let mut times: HashMap<&str, i64> = HashMap::new();
+        for (id, (hour, counted)) in now.chain(before.map(|(id, hour, counted)| (id, (*hour, *counted)))) {
+            if start_of(hour) >= since {
+                *times.entry(id).or_default() += counted;
+            }
         }
-        self.before.retain(|(_, times)| *times > 0);
-        self.before
+        times
     }
 }
 
 /// What is not stored yet.
 #[derive(Debug)]
 pub(super) struct Pending {
-    issued: HashMap<Arc<str>, Slot>,
-    secret_uses: HashMap<Arc<str>, Slot>,
+    issued: Counted,
+    secret_uses: Counted,
     sources: HashMap<Arc<str>, (IpAddr, UnixSeconds)>,
     networks: HashMap<Arc<str>, HashMap<String, UnixSeconds>>,
     refused: HashMap<String, HashMap<(Hour, Refusal), i64>>,
@@ -76,8 +90,8 @@ pub(super) struct Pending {
 impl Default for Pending {
     fn default() -> Self {
         Self {
-            issued: HashMap::new(),
-            secret_uses: HashMap::new(),
+            issued: Counted::default(),
+            secret_uses: Counted::default(),
             sources: HashMap::new(),
             networks: HashMap::new(),
             refused: HashMap::new(),
@@ -91,12 +105,12 @@ impl Default for Pending {
 impl Pending {
     /// Takes up the counter of a client's tokens.
     pub(super) fn open_issued(&mut self, counter: &Counter, client_id: &Arc<str>, hour: Hour) {
-        self.issued.entry(Arc::clone(client_id)).or_default().open(counter, hour);
+        self.issued.open(client_id, counter, hour);
     }
 
     /// Takes up the counter of a secret's uses.
     pub(super) fn open_secret(&mut self, counter: &Counter, secret_id: &Arc<str>, hour: Hour) {
-        self.secret_uses.entry(Arc::clone(secret_id)).or_default().open(counter, hour);
+        self.secret_uses.open(secret_id, counter, hour);
     }
 
     /// Notes where a secret, and so its client, was used from.
@@ -150,13 +164,17 @@ impl Pending {
         }
     }
 
-    /// Where a secret was last used from, and how often from `since` on, as far as that is not stored yet.
-    pub(super) fn of_secret(&self, secret_id: &str, since: UnixSeconds) -> (Option<IpAddr>, i64) {
-        let source = self.sources.get(secret_id).map(|(source, _)| *source);
-        let Some(slot) = self.secret_uses.get(secret_id) else { return (source, 0) };
-        let before = slot.before.iter().copied();
-        let counted = before.chain(slot.counters.iter().map(Counter::counted));
-        (source, counted.filter(|(hour, _)| start_of(*hour) >= since).map(|(_, times)| times).sum())
+    /// Where each of these secrets was last used from, and how often from `since` on, as far as that is not stored yet.
+    pub(super) fn of_secrets<'a>(
+        &'a self,
+        secret_ids: &HashSet<&str>,
+        since: UnixSeconds,
+    ) -> impl Fn(&str) -> (Option<IpAddr>, i64) + use<'a> {
+        let times = self.secret_uses.of(secret_ids, since);
+        move |secret_id| {
+            let source = self.sources.get(secret_id).map(|(source, _)| *source);
+            (source, times.get(secret_id).copied().unwrap_or_default())
+        }
     }
 
     /// All of it, as rows. Counters that requests still add to are taken up again by the next of them.
@@ -164,43 +182,42 @@ impl Pending {
         let now = hour_of(now);
         let Self { issued, secret_uses, sources, networks, refused, mut of_clients, mut of_others, .. } =
             self;
-        let mut rows = UsageRows::default();
-        for (client_id, slot) in issued {
-            rows.counts.extend(slot.take(now).into_iter().map(|(hour, times)| CountRow {
-                client_id: client_id.to_string(),
-                hour: start_of(hour),
-                outcome: Outcome::Issued,
-                times,
-            }));
-        }
+        let counts = issued.take(now).into_iter().map(|(client_id, hour, times)| CountRow {
+            client_id,
+            hour: start_of(hour),
+            outcome: Outcome::Issued,
+            times,
+        });
+        let uses = secret_uses.take(now).into_iter();
+        let uses =
+            uses.map(|(secret_id, hour, times)| SecretUseRow { secret_id, hour: start_of(hour), times });
+        let mut rows = UsageRows {
+            counts: counts.collect(),
+            secret_uses: uses.collect(),
+            failures: of_others.take(),
+            ..UsageRows::default()
+        };
         for (client_id, of_client) in refused {
+            let client_id: Arc<str> = client_id.into();
             rows.counts.extend(of_client.into_iter().map(|((hour, reason), times)| CountRow {
-                client_id: client_id.clone(),
+                client_id: Arc::clone(&client_id),
                 hour: start_of(hour),
                 outcome: Outcome::Refused(reason),
                 times,
             }));
         }
-        for (secret_id, slot) in secret_uses {
-            rows.secret_uses.extend(slot.take(now).into_iter().map(|(hour, times)| SecretUseRow {
-                secret_id: secret_id.to_string(),
-                hour: start_of(hour),
-                times,
-            }));
-        }
         rows.sources.extend(sources.into_iter().map(|(secret_id, (source, used_at))| SourceRow {
-            secret_id: secret_id.to_string(),
+            secret_id,
             source_ip: source.to_string(),
             used_at,
         }));
         for (client_id, of_client) in networks {
             rows.networks.extend(of_client.into_iter().map(|(network, last_seen_at)| NetworkRow {
-                client_id: client_id.to_string(),
+                client_id: Arc::clone(&client_id),
                 network,
                 last_seen_at,
             }));
         }
-        rows.failures = of_others.take();
         rows.failures.extend(of_clients.take());
         rows
     }
@@ -211,7 +228,7 @@ impl Pending {
             let hour = hour_of(row.hour);
             match row.outcome {
                 Outcome::Issued => {
-                    self.issued.entry(row.client_id.into()).or_default().add(hour, row.times);
+                    self.issued.before.push((row.client_id, hour, row.times));
                 }
                 Outcome::Refused(reason) if self.is_counted(&row.client_id, reason) => {
                     self.add_refusals(&row.client_id, hour, reason, row.times);
@@ -220,15 +237,15 @@ impl Pending {
             }
         }
         for row in rows.secret_uses {
-            self.secret_uses.entry(row.secret_id.into()).or_default().add(hour_of(row.hour), row.times);
+            self.secret_uses.before.push((row.secret_id, hour_of(row.hour), row.times));
         }
         for row in rows.sources {
             if let Ok(source) = row.source_ip.parse() {
-                self.sources.entry(row.secret_id.into()).or_insert((source, row.used_at));
+                self.sources.entry(row.secret_id).or_insert((source, row.used_at));
             }
         }
         for row in rows.networks {
-            self.seen_in(row.client_id.into(), row.network, row.last_seen_at);
+            self.seen_in(row.client_id, row.network, row.last_seen_at);
         }
         // Before those that came meanwhile.
         let mut later = self.of_others.take();

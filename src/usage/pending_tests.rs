@@ -70,7 +70,7 @@ fn what_a_flood_of_made_up_names_takes_is_bounded() {
         let rows = std::mem::take(&mut pending).into_rows(NOW);
         assert_eq!(rows.failures.len(), 1_000 + 100);
         assert_eq!(rows.counts.len(), UNSURE_MAX + 1);
-        let known = rows.counts.iter().find(|row| row.client_id == "cl_known").unwrap();
+        let known = rows.counts.iter().find(|row| &*row.client_id == "cl_known").unwrap();
         assert_eq!(known.times, 10_000);
         // As when the database does not answer.
         pending.put_back(rows);
@@ -85,7 +85,7 @@ fn networks_and_sources_are_the_last_ones() {
     for n in 0..=200 {
         pending.seen(&client, &secret, at(n), NOW + i64::from(n));
     }
-    assert_eq!(pending.of_secret("s", NOW), (Some(at(200)), 0));
+    assert_eq!(pending.of_secrets(&HashSet::from(["s"]), NOW)("s"), (Some(at(200)), 0));
     let rows = std::mem::take(&mut pending).into_rows(NOW);
     assert_eq!((rows.networks.len(), rows.sources.len()), (NETWORKS_MAX, 1));
     pending.seen(&client, &secret, at(7), NOW + 300);

@@ -86,16 +86,17 @@ impl Usage {
     /// [`Error::Storage`].
     pub(crate) async fn add_secret_uses(&self, records: &mut [ClientRecord]) -> Result<(), Error> {
         let ids: HashSet<&str> = records.iter().flat_map(secret_ids).collect();
-        let ids: Vec<&str> = ids.into_iter().collect();
         if ids.is_empty() {
             return Ok(());
         }
         let since = self.day_ago();
-        let mut uses = self.kernel.storage.uses_of_secrets(&ids, since).await?;
+        let listed: Vec<&str> = ids.iter().copied().collect();
+        let mut uses = self.kernel.storage.uses_of_secrets(&listed, since).await?;
         let pending = self.pending();
+        let unstored = pending.of_secrets(&ids, since);
         for secret in records.iter_mut().flat_map(|record| &mut record.secrets) {
             let stored = uses.remove(&secret.secret_id).unwrap_or_default();
-            let (source, times) = pending.of_secret(&secret.secret_id, since);
+            let (source, times) = unstored(&secret.secret_id);
             secret.last_used_from = source.map(|source| source.to_string()).or(stored.source_ip);
             secret.used_last_24h = stored.times + times;
         }

@@ -20,16 +20,28 @@ statements! {
         WHERE client_id = $1 AND secret_id <> $2 AND (expires_at IS NULL OR expires_at > $3)";
     DELETE = "DELETE FROM client_secrets WHERE client_id = $1 AND secret_id = $2";
     DELETE_EXPIRED = "DELETE FROM client_secrets WHERE client_id = $1 AND expires_at <= $2";
-    TOUCH = "UPDATE client_secrets SET last_used_at = $2
-        WHERE secret_id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
-    TOUCH_CLIENT_OF = "INSERT INTO client_uses (client_id, last_used_at)
-        SELECT client_id, CAST($2 AS BIGINT) FROM client_secrets WHERE secret_id = $1
-        ON CONFLICT (client_id) DO UPDATE SET last_used_at = excluded.last_used_at
-            WHERE client_uses.last_used_at < excluded.last_used_at";
     TOUCH_CLIENT = "INSERT INTO client_uses (client_id, last_used_at) VALUES ($1, $2)
         ON CONFLICT (client_id) DO UPDATE SET last_used_at = excluded.last_used_at
             WHERE client_uses.last_used_at < excluded.last_used_at";
 }
+
+const TOUCH: EngineSql = EngineSql {
+    sqlite: "UPDATE client_secrets SET last_used_at = used.value ->> 1 FROM jsonb_each($1) used
+        WHERE secret_id = used.value ->> 0 AND (last_used_at IS NULL OR last_used_at < used.value ->> 1)",
+    postgres: "UPDATE client_secrets SET last_used_at = $2
+        WHERE secret_id = $1 AND (last_used_at IS NULL OR last_used_at < $2)",
+};
+const TOUCH_CLIENT_OF: EngineSql = EngineSql {
+    sqlite: "INSERT INTO client_uses (client_id, last_used_at)
+        SELECT s.client_id, used.value ->> 1 FROM jsonb_each($1) used
+            CROSS JOIN client_secrets s ON s.secret_id = used.value ->> 0 WHERE 1 = 1
+        ON CONFLICT (client_id) DO UPDATE SET last_used_at = excluded.last_used_at
+            WHERE client_uses.last_used_at < excluded.last_used_at",
+    postgres: "INSERT INTO client_uses (client_id, last_used_at)
+        SELECT client_id, CAST($2 AS BIGINT) FROM client_secrets WHERE secret_id = $1
+        ON CONFLICT (client_id) DO UPDATE SET last_used_at = excluded.last_used_at
+            WHERE client_uses.last_used_at < excluded.last_used_at",
+};
 
 const OF_CLIENTS: EngineSql = EngineSql {
     sqlite: concat!(

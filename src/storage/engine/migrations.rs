@@ -40,6 +40,7 @@ migrations! {
     15, "bounded work", "0015_bounded_work.sql";
     16, "deliveries", "0016_deliveries.sql";
     18, "webhooks", "0018_webhooks.sql";
+    20, "usage once", "0020_usage_once.sql";
 }
 
 /// The schema of a database compared with that of this program.

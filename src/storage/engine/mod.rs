@@ -44,6 +44,14 @@ pub(super) fn json_array(texts: &[impl AsRef<str>]) -> String {
     texts.iter().map(AsRef::as_ref).collect::<serde_json::Value>().to_string()
 }
 
+/// Rows as one value of a statement: an array of arrays.
+pub(super) fn rows_as_json(
+    rows: impl Iterator<Item = impl serde::Serialize>,
+) -> Result<String, StorageError> {
+    let rows: Vec<_> = rows.collect();
+    serde_json::to_string(&rows).map_err(|error| sqlx::Error::Encode(error.into()).into())
+}
+
 /// How long a statement may wait for a connection or for another writer.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 

@@ -3,7 +3,7 @@
 use crate::model::reach::Reach;
 use crate::model::status::Slot;
 use crate::model::token::RecordedToken;
-use crate::storage::engine::{on_read, on_tx, row, statements};
+use crate::storage::engine::{EngineSql, on_read, on_tx, row, statements};
 use crate::storage::{Storage, StorageError, Tx};
 
 /// What the database knows of a token by its id.
@@ -30,9 +30,14 @@ statements! {
     FIND = concat!("SELECT ", columns!(), " FROM access_tokens WHERE jti = $1");
     FIND_OF_CLIENT = concat!("SELECT ", columns!(), " FROM access_tokens
         WHERE client_id = $1 AND jti = $2 AND (CAST($3 AS TEXT) IS NULL OR workspace_id = $3)");
-    INTROSPECTED = "UPDATE access_tokens SET last_introspected_at = $2
-        WHERE jti = $1 AND (last_introspected_at IS NULL OR last_introspected_at < $2)";
 }
+
+const INTROSPECTED: EngineSql = EngineSql {
+    sqlite: "UPDATE access_tokens SET last_introspected_at = used.value ->> 1 FROM jsonb_each($1) used
+        WHERE jti = used.value ->> 0 AND (last_introspected_at IS NULL OR last_introspected_at < used.value ->> 1)",
+    postgres: "UPDATE access_tokens SET last_introspected_at = $2
+        WHERE jti = $1 AND (last_introspected_at IS NULL OR last_introspected_at < $2)",
+};
 
 row! {
     pub(super) struct TokenRow {

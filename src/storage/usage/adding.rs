@@ -2,20 +2,45 @@
 //! of several processes add up. Rows of clients and secrets that no longer exist are left out.
 //!
 //! Rows are written in the order of their keys, so that two processes that write at the same time do not block each other
-//! for good.
+//! for good. PostgreSQL has to be told; SQLite has one writer, and takes them in the order in which they are given.
+//!
+//! A request counts in its hour only: a flush of many clients is the most that the service writes. Hours that are past
+//! their time are added to their days ([`Storage::fold_usage`]), and a day is what is in both.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::model::clock::UnixSeconds;
 use crate::model::refusal::Failure;
 use crate::model::usage::{DAY, Outcome};
-use crate::storage::engine::{EngineSql, on_tx, on_write, statements};
+use crate::storage::engine::{EngineSql, on_tx, on_write, rows_as_json, statements};
 use crate::storage::{Storage, StorageError, Tx};
 
-/// A statement over the rows in `$1`, an array of arrays that each engine expands by a function of its own.
+/// A statement over the rows in `$1`, an array of arrays that each engine expands by a function of its own. With a table
+/// `of` and its key, which is the first column of each row, only those rows whose key exists; `$order` is for PostgreSQL.
 macro_rules! over_rows {
+    ($before:literal, of $table:literal, $order:literal, $after:literal) => {
+        EngineSql {
+            sqlite: concat!(
+                $before,
+                " jsonb_each($1) AS given CROSS JOIN ",
+                $table,
+                " = given.value ->> 0 WHERE 1 = 1 ",
+                $after
+            ),
+            postgres: concat!(
+                $before,
+                " jsonb_array_elements(CAST($1 AS JSONB)) AS given (value) JOIN ",
+                $table,
+                " = given.value ->> 0 ORDER BY ",
+                $order,
+                " ",
+                $after
+            ),
+        }
+    };
     ($before:literal, $after:literal) => {
         EngineSql {
             sqlite: concat!($before, " jsonb_each($1) AS given ", $after),
@@ -28,33 +53,33 @@ pub(super) use over_rows;
 const ADD_HOURS: EngineSql = over_rows!(
     "INSERT INTO client_usage_hours (client_id, hour, outcome, times)
     SELECT c.client_id, CAST(given.value ->> 1 AS BIGINT), given.value ->> 2, CAST(given.value ->> 3 AS BIGINT) FROM",
-    "JOIN api_clients c ON c.client_id = given.value ->> 0 WHERE 1 = 1 ORDER BY 1, 2, 3
-    ON CONFLICT (client_id, hour, outcome) DO UPDATE SET times = client_usage_hours.times + excluded.times"
+    of "api_clients c ON c.client_id", "1, 2, 3",
+    "ON CONFLICT (client_id, hour, outcome) DO UPDATE SET times = client_usage_hours.times + excluded.times"
 );
 const ADD_DAYS: EngineSql = over_rows!(
     "INSERT INTO client_usage_days (client_id, day, outcome, times)
     SELECT c.client_id, CAST(given.value ->> 1 AS BIGINT), given.value ->> 2, CAST(given.value ->> 3 AS BIGINT) FROM",
-    "JOIN api_clients c ON c.client_id = given.value ->> 0 WHERE 1 = 1 ORDER BY 1, 2, 3
-    ON CONFLICT (client_id, day, outcome) DO UPDATE SET times = client_usage_days.times + excluded.times"
+    of "api_clients c ON c.client_id", "1, 2, 3",
+    "ON CONFLICT (client_id, day, outcome) DO UPDATE SET times = client_usage_days.times + excluded.times"
 );
 const ADD_SECRET_HOURS: EngineSql = over_rows!(
     "INSERT INTO secret_usage_hours (secret_id, hour, times)
     SELECT s.secret_id, CAST(given.value ->> 1 AS BIGINT), CAST(given.value ->> 2 AS BIGINT) FROM",
-    "JOIN client_secrets s ON s.secret_id = given.value ->> 0 WHERE 1 = 1 ORDER BY 1, 2
-    ON CONFLICT (secret_id, hour) DO UPDATE SET times = secret_usage_hours.times + excluded.times"
+    of "client_secrets s ON s.secret_id", "1, 2",
+    "ON CONFLICT (secret_id, hour) DO UPDATE SET times = secret_usage_hours.times + excluded.times"
 );
 const ADD_SOURCES: EngineSql = over_rows!(
     "INSERT INTO secret_sources (secret_id, source_ip, used_at)
     SELECT s.secret_id, given.value ->> 1, CAST(given.value ->> 2 AS BIGINT) FROM",
-    "JOIN client_secrets s ON s.secret_id = given.value ->> 0 WHERE 1 = 1 ORDER BY 1
-    ON CONFLICT (secret_id) DO UPDATE SET source_ip = excluded.source_ip, used_at = excluded.used_at
+    of "client_secrets s ON s.secret_id", "1",
+    "ON CONFLICT (secret_id) DO UPDATE SET source_ip = excluded.source_ip, used_at = excluded.used_at
         WHERE secret_sources.used_at <= excluded.used_at"
 );
 const ADD_NETWORKS: EngineSql = over_rows!(
     "INSERT INTO client_networks (client_id, network, last_seen_at)
     SELECT c.client_id, given.value ->> 1, CAST(given.value ->> 2 AS BIGINT) FROM",
-    "JOIN api_clients c ON c.client_id = given.value ->> 0 WHERE 1 = 1 ORDER BY 1, 2
-    ON CONFLICT (client_id, network) DO UPDATE SET last_seen_at = excluded.last_seen_at
+    of "api_clients c ON c.client_id", "1, 2",
+    "ON CONFLICT (client_id, network) DO UPDATE SET last_seen_at = excluded.last_seen_at
         WHERE client_networks.last_seen_at < excluded.last_seen_at"
 );
 // Keeps the last networks of each client that is named.
@@ -68,12 +93,11 @@ const DROP_OLD_NETWORKS: EngineSql = over_rows!(
 );
 
 statements! {
-    ADD_DAY = "INSERT INTO client_usage_days (client_id, day, outcome, times) VALUES ($1, $2, $3, 1)
-        ON CONFLICT (client_id, day, outcome) DO UPDATE SET times = client_usage_days.times + 1";
     ADD_HOUR = "INSERT INTO client_usage_hours (client_id, hour, outcome, times) VALUES ($1, $2, $3, 1)
         ON CONFLICT (client_id, hour, outcome) DO UPDATE SET times = client_usage_hours.times + 1";
-    PURGE_HOURS = "DELETE FROM client_usage_hours WHERE (client_id, hour, outcome) IN
-        (SELECT client_id, hour, outcome FROM client_usage_hours WHERE hour < $1 LIMIT $2)";
+    TAKE_HOURS = "DELETE FROM client_usage_hours WHERE (client_id, hour, outcome) IN
+        (SELECT client_id, hour, outcome FROM client_usage_hours WHERE hour < $1 LIMIT $2)
+        RETURNING client_id, hour, outcome, times";
     PURGE_DAYS = "DELETE FROM client_usage_days WHERE (client_id, day, outcome) IN
         (SELECT client_id, day, outcome FROM client_usage_days WHERE day < $1 LIMIT $2)";
     PURGE_SECRET_HOURS = "DELETE FROM secret_usage_hours WHERE (secret_id, hour) IN
@@ -87,7 +111,7 @@ const NETWORKS_MAX: i64 = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountRow {
     /// The client.
-    pub client_id: String,
+    pub client_id: Arc<str>,
     /// When the hour begins.
     pub hour: UnixSeconds,
     /// What its requests came to.
@@ -100,7 +124,7 @@ pub struct CountRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretUseRow {
     /// The secret.
-    pub secret_id: String,
+    pub secret_id: Arc<str>,
     /// When the hour begins.
     pub hour: UnixSeconds,
     /// How often.
@@ -111,7 +135,7 @@ pub struct SecretUseRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceRow {
     /// The secret.
-    pub secret_id: String,
+    pub secret_id: Arc<str>,
     /// The address.
     pub source_ip: String,
     /// When.
@@ -122,7 +146,7 @@ pub struct SourceRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkRow {
     /// The client.
-    pub client_id: String,
+    pub client_id: Arc<str>,
     /// The network.
     pub network: String,
     /// When it was last seen there.
@@ -155,29 +179,16 @@ impl UsageRows {
     }
 }
 
-/// The counts by day.
-fn by_day(counts: &[CountRow]) -> Vec<Value> {
-    let mut days: BTreeMap<(&str, i64, &str), i64> = BTreeMap::new();
-    for row in counts {
-        let day = row.hour - row.hour.rem_euclid(DAY);
-        *days.entry((row.client_id.as_str(), day, row.outcome.as_str())).or_default() += row.times;
-    }
-    days.into_iter()
-        .map(|((client_id, day, outcome), times)| json!([client_id, day, outcome, times]))
-        .collect()
-}
-
 impl Tx {
     /// Adds `rows` to what is stored.
     pub async fn add_usage(&mut self, rows: &UsageRows) -> Result<(), StorageError> {
         let counts = rows.counts.iter();
-        let counts = counts.map(|row| json!([row.client_id, row.hour, row.outcome.as_str(), row.times]));
-        self.over(ADD_HOURS, counts.collect()).await?;
-        self.over(ADD_DAYS, by_day(&rows.counts)).await?;
-        let uses = rows.secret_uses.iter().map(|row| json!([row.secret_id, row.hour, row.times]));
-        self.over(ADD_SECRET_HOURS, uses.collect()).await?;
-        let sources = rows.sources.iter().map(|row| json!([row.secret_id, row.source_ip, row.used_at]));
-        self.over(ADD_SOURCES, sources.collect()).await?;
+        self.over(ADD_HOURS, counts.map(|row| (&*row.client_id, row.hour, row.outcome.as_str(), row.times)))
+            .await?;
+        let uses = rows.secret_uses.iter();
+        self.over(ADD_SECRET_HOURS, uses.map(|row| (&*row.secret_id, row.hour, row.times))).await?;
+        let sources = rows.sources.iter();
+        self.over(ADD_SOURCES, sources.map(|row| (&*row.secret_id, &*row.source_ip, row.used_at))).await?;
         self.add_networks(&rows.networks).await?;
         self.add_failures(&rows.failures).await?;
         self.has_written = true;
@@ -185,46 +196,65 @@ impl Tx {
     }
 
     async fn add_networks(&mut self, rows: &[NetworkRow]) -> Result<(), StorageError> {
-        let networks: Vec<Value> =
-            rows.iter().map(|row| json!([row.client_id, row.network, row.last_seen_at])).collect();
-        if networks.is_empty() {
+        if rows.is_empty() {
             return Ok(());
         }
-        self.over(ADD_NETWORKS, networks.clone()).await?;
-        let (sql, named) = (self.db.choose(DROP_OLD_NETWORKS), Value::from(networks).to_string());
-        on_tx!(self.db, conn => sqlx::query(sql)
-            .bind(&named).bind(NETWORKS_MAX).execute(&mut *conn).await.map(|_| ()))?;
+        let networks = rows.iter();
+        let networks = rows_as_json(networks.map(|row| (&*row.client_id, &*row.network, row.last_seen_at)))?;
+        let (add, drop_old) = (self.db.choose(ADD_NETWORKS), self.db.choose(DROP_OLD_NETWORKS));
+        on_tx!(self.db, conn => sqlx::query(add).bind(&networks).execute(&mut *conn).await.map(|_| ()))?;
+        on_tx!(self.db, conn => sqlx::query(drop_old)
+            .bind(&networks).bind(NETWORKS_MAX).execute(&mut *conn).await.map(|_| ()))?;
         Ok(())
     }
 
     /// Runs a statement over rows, if there are any.
-    pub(super) async fn over(&mut self, sql: EngineSql, rows: Vec<Value>) -> Result<(), StorageError> {
-        if rows.is_empty() {
+    async fn over<Row: Serialize>(
+        &mut self,
+        sql: EngineSql,
+        rows: impl ExactSizeIterator<Item = Row>,
+    ) -> Result<(), StorageError> {
+        if rows.len() == 0 {
             return Ok(());
         }
-        let (sql, rows) = (self.db.choose(sql), Value::from(rows).to_string());
+        let (sql, rows) = (self.db.choose(sql), rows_as_json(rows)?);
         on_tx!(self.db, conn => sqlx::query(sql).bind(&rows).execute(&mut *conn).await.map(|_| ()))?;
         Ok(())
     }
 
     /// Counts a token that was issued to a client in the transaction that records it.
-    pub async fn count_issued(
-        &mut self,
-        client_id: &str,
-        hour: UnixSeconds,
-        day: UnixSeconds,
-    ) -> Result<(), StorageError> {
-        let issued = Outcome::Issued.as_str();
-        for (sql, start) in [(ADD_HOUR, hour), (ADD_DAY, day)] {
-            on_tx!(self.db, conn => sqlx::query(sql)
-                .bind(client_id).bind(start).bind(issued).execute(&mut *conn).await.map(|_| ()))?;
-        }
+    pub async fn count_issued(&mut self, client_id: &str, hour: UnixSeconds) -> Result<(), StorageError> {
+        on_tx!(self.db, conn => sqlx::query(ADD_HOUR).bind(client_id).bind(hour)
+            .bind(Outcome::Issued.as_str()).execute(&mut *conn).await.map(|_| ()))?;
         Ok(())
     }
 }
 
 impl Storage {
-    /// Deletes up to `limit` counts of each kind from before that hour and that day. Returns the most of one kind.
+    /// Adds up to `limit` counts of hours before `before` to the days that they are of, and deletes them. Returns how many.
+    pub async fn fold_usage(&self, before: UnixSeconds, limit: u32) -> Result<u64, StorageError> {
+        let mut tx = self.begin().await?;
+        // What a statement deletes is of this process alone, also when two of them fold.
+        let taken: Vec<(String, i64, String, i64)> = on_tx!(tx.db, conn => sqlx::query_as(TAKE_HOURS)
+            .bind(before).bind(i64::from(limit)).fetch_all(&mut *conn).await)?;
+        if taken.is_empty() {
+            tx.rollback().await?;
+            return Ok(0);
+        }
+        let mut days: BTreeMap<(&str, i64, &str), i64> = BTreeMap::new();
+        for (client_id, hour, outcome, times) in &taken {
+            *days.entry((client_id, hour - hour.rem_euclid(DAY), outcome)).or_default() += times;
+        }
+        let days = days.into_iter();
+        tx.over(ADD_DAYS, days.map(|((client_id, day, outcome), times)| (client_id, day, outcome, times)))
+            .await?;
+        tx.has_written = true;
+        tx.commit().await?;
+        Ok(u64::try_from(taken.len()).unwrap_or(u64::MAX))
+    }
+
+    /// Deletes up to `limit` counts of secrets from before that hour, and of clients from before that day. Returns the most
+    /// of one kind.
     pub async fn purge_usage(
         &self,
         hours_before: UnixSeconds,
@@ -232,9 +262,7 @@ impl Storage {
         limit: u32,
     ) -> Result<u64, StorageError> {
         let mut most = 0;
-        for (sql, before) in
-            [(PURGE_HOURS, hours_before), (PURGE_SECRET_HOURS, hours_before), (PURGE_DAYS, days_before)]
-        {
+        for (sql, before) in [(PURGE_SECRET_HOURS, hours_before), (PURGE_DAYS, days_before)] {
             let deleted = on_write!(self, pool => sqlx::query(sql)
                 .bind(before).bind(i64::from(limit)).execute(pool).await.map(|done| done.rows_affected()))?;
             most = most.max(deleted);

@@ -1,12 +1,10 @@
 //! Refused requests: rows of `failures`. Of each client the last [`OF_CLIENT_MAX`] are kept, and of all that name no client
 //! that exists the last [`OF_OTHERS_MAX`].
 
-use serde_json::json;
-
 use super::adding::over_rows;
 use crate::model::page::{Items, Page};
 use crate::model::refusal::{Endpoint, Failure, Refusal};
-use crate::storage::engine::{EngineSql, on_read, on_tx, row, statements};
+use crate::storage::engine::{EngineSql, on_read, on_tx, row, rows_as_json, statements};
 use crate::storage::{Storage, StorageError, Tx};
 
 /// How many refused requests are kept of a client.
@@ -119,26 +117,23 @@ impl Tx {
         if failures.is_empty() {
             return Ok(());
         }
-        let rows: Vec<_> = failures
-            .iter()
-            .map(|failure| {
-                json!([
-                    failure.failure_id,
-                    failure.client_id,
-                    failure.at,
-                    failure.endpoint.as_str(),
-                    failure.reason.as_str(),
-                    failure.detail,
-                    failure.source_ip,
-                    failure.secret_last_four,
-                    failure.request_id
-                ])
-            })
-            .collect();
-        self.over(ADD, rows.clone()).await?;
-        let (sql, named) = (self.db.choose(DROP_OLD), serde_json::Value::from(rows).to_string());
-        on_tx!(self.db, conn => sqlx::query(sql)
-            .bind(&named).bind(OF_CLIENT_MAX).execute(&mut *conn).await.map(|_| ()))?;
+        let rows = rows_as_json(failures.iter().map(|failure| {
+            (
+                &failure.failure_id,
+                &failure.client_id,
+                failure.at,
+                failure.endpoint.as_str(),
+                failure.reason.as_str(),
+                &failure.detail,
+                &failure.source_ip,
+                &failure.secret_last_four,
+                &failure.request_id,
+            )
+        }))?;
+        let (add, drop_old) = (self.db.choose(ADD), self.db.choose(DROP_OLD));
+        on_tx!(self.db, conn => sqlx::query(add).bind(&rows).execute(&mut *conn).await.map(|_| ()))?;
+        on_tx!(self.db, conn => sqlx::query(drop_old)
+            .bind(&rows).bind(OF_CLIENT_MAX).execute(&mut *conn).await.map(|_| ()))?;
         on_tx!(self.db, conn => sqlx::query(DROP_OLD_OF_OTHERS)
             .bind(OF_OTHERS_MAX).execute(&mut *conn).await.map(|_| ()))?;
         Ok(())

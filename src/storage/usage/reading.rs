@@ -11,8 +11,13 @@ use crate::storage::{Storage, StorageError};
 statements! {
     IS_WITHIN = "SELECT COUNT(*) FROM api_clients
         WHERE client_id = $1 AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2)";
-    DAYS = "SELECT day, outcome, times FROM client_usage_days
-        WHERE client_id = $1 AND day >= $2 AND day <= $3 ORDER BY day, outcome";
+    // A day is what is counted by day, and what is still counted by hour.
+    DAYS = "SELECT day, outcome, CAST(SUM(times) AS BIGINT) FROM
+            (SELECT day, outcome, times FROM client_usage_days WHERE client_id = $1 AND day >= $2 AND day <= $3
+            UNION ALL
+            SELECT hour - hour % 86400, outcome, times FROM client_usage_hours
+                WHERE client_id = $1 AND hour >= $2 AND hour < $3 + 86400) counted
+        GROUP BY day, outcome ORDER BY day, outcome";
     NETWORKS = "SELECT network, last_seen_at FROM client_networks
         WHERE client_id = $1 ORDER BY last_seen_at DESC, network";
 }
@@ -75,7 +80,7 @@ impl Storage {
                 Some(Outcome::Refused(reason)) => *usage.refused.entry(reason.as_str()).or_default() += times,
                 None => {
                     return Err(StorageError::Damaged(format!(
-                        "client_usage_days.outcome is `{}`",
+                        "the outcome of a day or an hour of usage is `{}`",
                         outcome.escape_debug()
                     )));
                 }

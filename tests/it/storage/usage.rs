@@ -4,7 +4,7 @@ use mintmark::model::page::Page;
 use mintmark::model::reach::Reach;
 use mintmark::model::refusal::{Endpoint, Failure, Refusal};
 use mintmark::model::usage::{DAY, DayUsage, HOUR, Outcome, SeenFrom};
-use mintmark::storage::{CountRow, NetworkRow, SecretUse, SecretUseRow, SourceRow, UsageRows};
+use mintmark::storage::{CountRow, NetworkRow, SecretUse, SecretUseRow, SourceRow, Storage, UsageRows};
 
 use crate::storage::samples::{change, page, stocked};
 use crate::support::{Engine, on_both_engines};
@@ -14,6 +14,9 @@ on_both_engines!(
     sources_and_networks_are_the_latest,
     failures_are_those_of_clients_and_of_nobody,
     rows_of_what_does_not_exist_are_left_out,
+    hours_past_their_time_are_added_to_their_days,
+    two_processes_that_fold_count_once,
+    counts_of_earlier_versions_are_taken_over,
     counts_are_purged_by_hour_and_day,
 );
 
@@ -21,7 +24,7 @@ on_both_engines!(
 const TODAY: i64 = 1_789_948_800;
 
 fn count(client_id: &str, hour: i64, outcome: Outcome, times: i64) -> CountRow {
-    CountRow { client_id: client_id.to_owned(), hour, outcome, times }
+    CountRow { client_id: client_id.into(), hour, outcome, times }
 }
 
 fn failure(number: usize, client_id: Option<&str>) -> Failure {
@@ -50,8 +53,8 @@ async fn counts_add_up_by_hour_and_day(engine: Engine) {
             count("cl_1", TODAY + DAY, refused, 5),
         ],
         secret_uses: vec![
-            SecretUseRow { secret_id: "s1".to_owned(), hour: TODAY, times: 4 },
-            SecretUseRow { secret_id: "s1".to_owned(), hour: TODAY + HOUR, times: 6 },
+            SecretUseRow { secret_id: "s1".into(), hour: TODAY, times: 4 },
+            SecretUseRow { secret_id: "s1".into(), hour: TODAY + HOUR, times: 6 },
         ],
         ..UsageRows::default()
     };
@@ -59,7 +62,7 @@ async fn counts_add_up_by_hour_and_day(engine: Engine) {
     for _ in 0..2 {
         change!(storage, tx => tx.add_usage(&rows));
     }
-    change!(storage, tx => tx.count_issued("cl_1", TODAY, TODAY));
+    change!(storage, tx => tx.count_issued("cl_1", TODAY));
     let days = storage.usage_by_day("cl_1", TODAY, TODAY + DAY).await.unwrap();
     let day = |day, issued, refused: &[(&'static str, i64)]| DayUsage {
         day,
@@ -100,10 +103,10 @@ async fn counts_add_up_by_hour_and_day(engine: Engine) {
 async fn sources_and_networks_are_the_latest(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let rows = |at: i64, ip: &str, networks: std::ops::Range<i64>| UsageRows {
-        sources: vec![SourceRow { secret_id: "s1".to_owned(), source_ip: ip.to_owned(), used_at: at }],
+        sources: vec![SourceRow { secret_id: "s1".into(), source_ip: ip.to_owned(), used_at: at }],
         networks: networks
             .map(|n| NetworkRow {
-                client_id: "cl_1".to_owned(),
+                client_id: "cl_1".into(),
                 network: format!("10.0.{n}.0/24"),
                 last_seen_at: at + n,
             })
@@ -153,7 +156,7 @@ async fn failures_are_those_of_clients_and_of_nobody(engine: Engine) {
 
 async fn rows_of_what_does_not_exist_are_left_out(engine: Engine) {
     let (database, storage) = stocked(engine).await;
-    let gone = || "gone".to_owned();
+    let gone = || "gone".into();
     let rows = UsageRows {
         counts: vec![count("gone", TODAY, Outcome::Issued, 1)],
         secret_uses: vec![SecretUseRow { secret_id: gone(), hour: TODAY, times: 1 }],
@@ -166,25 +169,110 @@ async fn rows_of_what_does_not_exist_are_left_out(engine: Engine) {
         failures: Vec::new(),
     };
     change!(storage, tx => tx.add_usage(&rows));
-    for table in
-        ["client_usage_hours", "client_usage_days", "secret_usage_hours", "secret_sources", "client_networks"]
-    {
+    for table in ["client_usage_hours", "secret_usage_hours", "secret_sources", "client_networks"] {
         let rows = database.session().await.number(&format!("SELECT COUNT(*) FROM {table}")).await;
         assert_eq!(rows, 0, "{table}");
     }
 }
 
+/// What is stored of `cl_1` from `TODAY` on, by day.
+async fn issued_by_day(storage: &Storage) -> Vec<i64> {
+    let days = storage.usage_by_day("cl_1", TODAY, TODAY + 9 * DAY).await.unwrap();
+    days.into_values().map(|day| day.issued).collect()
+}
+
+async fn hours_past_their_time_are_added_to_their_days(engine: Engine) {
+    let (database, storage) = stocked(engine).await;
+    let refused = Outcome::Refused(Refusal::WrongSecret);
+    let mut counts: Vec<CountRow> =
+        (0..10).map(|n| count("cl_1", TODAY + n * 8 * HOUR, Outcome::Issued, 1 + n)).collect();
+    counts.push(count("cl_1", TODAY + HOUR, refused, 7));
+    change!(storage, tx => tx.add_usage(&UsageRows { counts, ..UsageRows::default() }));
+    let mut session = database.session().await;
+    let by_day = [1 + 2 + 3, 4 + 5 + 6, 7 + 8 + 9, 10];
+    for (before, folded, hours, days) in [
+        (TODAY, 0, 11, 0),
+        (TODAY + HOUR, 1, 10, 1),
+        (TODAY + DAY + 8 * HOUR, 3, 7, 3),
+        (TODAY + DAY + 8 * HOUR, 1, 6, 3),
+        (TODAY + DAY + 8 * HOUR, 0, 6, 3),
+        (TODAY + 9 * DAY, 3, 3, 4),
+        (TODAY + 9 * DAY, 3, 0, 5),
+    ] {
+        assert_eq!(storage.fold_usage(before, 3).await.unwrap(), folded, "{before}");
+        assert_eq!(session.number("SELECT COUNT(*) FROM client_usage_hours").await, hours, "{before}");
+        let stored = session.number("SELECT COUNT(*) FROM client_usage_days").await;
+        assert!(stored <= days, "{before}: {stored}");
+        assert_eq!(issued_by_day(&storage).await, by_day, "{before}");
+    }
+    let days = storage.usage_by_day("cl_1", TODAY, TODAY).await.unwrap();
+    assert_eq!(days[&TODAY].refused["wrong_secret"], 7);
+    // A late hour joins its day.
+    let late = UsageRows { counts: vec![count("cl_1", TODAY, Outcome::Issued, 100)], ..UsageRows::default() };
+    change!(storage, tx => tx.add_usage(&late));
+    assert_eq!(issued_by_day(&storage).await[0], 106);
+    assert_eq!(storage.fold_usage(TODAY + DAY, 3).await.unwrap(), 1);
+    assert_eq!(issued_by_day(&storage).await[0], 106);
+}
+
+async fn two_processes_that_fold_count_once(engine: Engine) {
+    let (database, storage) = stocked(engine).await;
+    let other = database.open().await;
+    let counts = (0..200).map(|n| count("cl_1", TODAY + n * HOUR, Outcome::Issued, 1)).collect();
+    change!(storage, tx => tx.add_usage(&UsageRows { counts, ..UsageRows::default() }));
+    let mut left = 200;
+    while left > 0 {
+        let (one, two) =
+            tokio::join!(storage.fold_usage(TODAY + 9 * DAY, 7), other.fold_usage(TODAY + 9 * DAY, 7));
+        // PostgreSQL may end one of two that wait for each other; it folds nothing then.
+        let folded = one.unwrap_or_default() + two.unwrap_or_default();
+        assert!(folded > 0);
+        left -= folded;
+    }
+    assert_eq!(issued_by_day(&storage).await, [24, 24, 24, 24, 24, 24, 24, 24, 8]);
+}
+
+async fn counts_of_earlier_versions_are_taken_over(engine: Engine) {
+    let (database, storage) = stocked(engine).await;
+    let mut session = database.session().await;
+    // They counted in both: here the first day with hours that are gone already, and the second in full.
+    for (table, column, at, times) in [
+        ("days", "day", TODAY - 9 * DAY, 50),
+        ("days", "day", TODAY, 9),
+        ("hours", "hour", TODAY + 23 * HOUR, 4),
+        ("days", "day", TODAY + DAY, 3),
+        ("hours", "hour", TODAY + DAY, 1),
+        ("hours", "hour", TODAY + DAY + 5 * HOUR, 2),
+    ] {
+        let values = format!("VALUES ('cl_1', {at}, 'issued', {times})");
+        let into = format!("client_usage_{table} (client_id, {column}, outcome, times)");
+        session.execute(&format!("INSERT INTO {into} {values}")).await;
+    }
+    let migration = match engine {
+        Engine::Sqlite => include_str!("../../../migrations/sqlite/0020_usage_once.sql"),
+        Engine::Postgres => include_str!("../../../migrations/postgres/0020_usage_once.sql"),
+    };
+    for statement in migration.split_inclusive(';').filter(|statement| statement.contains(';')) {
+        session.execute(statement).await;
+    }
+    assert_eq!(issued_by_day(&storage).await, [9, 3]);
+    assert_eq!(session.number("SELECT times FROM client_usage_days WHERE day < 1789900000").await, 50);
+    assert_eq!(session.number("SELECT COUNT(*) FROM client_usage_days").await, 2);
+    while storage.fold_usage(TODAY + 9 * DAY, 2).await.unwrap() > 0 {}
+    assert_eq!(issued_by_day(&storage).await, [9, 3]);
+}
+
 async fn counts_are_purged_by_hour_and_day(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     let counts = (0..10).map(|n| count("cl_1", TODAY + n * 12 * HOUR, Outcome::Issued, 1)).collect();
-    let uses = |n: i64| SecretUseRow { secret_id: "s1".to_owned(), hour: TODAY + n * 12 * HOUR, times: 1 };
+    let uses = |n: i64| SecretUseRow { secret_id: "s1".into(), hour: TODAY + n * 12 * HOUR, times: 1 };
     let secret_uses = (0..10).map(uses).collect();
     change!(storage, tx => tx.add_usage(&UsageRows { counts, secret_uses, ..UsageRows::default() }));
+    assert_eq!(storage.fold_usage(TODAY + 9 * DAY, 100).await.unwrap(), 10);
     let mut session = database.session().await;
     for (deleted, hours, days) in [(3, 7, 4), (3, 4, 4), (2, 2, 4), (0, 2, 4)] {
         // The eight hours before the fifth day, and the first day, in threes.
         assert_eq!(storage.purge_usage(TODAY + 4 * DAY, TODAY + DAY, 3).await.unwrap(), deleted);
-        assert_eq!(session.number("SELECT COUNT(*) FROM client_usage_hours").await, hours);
         assert_eq!(session.number("SELECT COUNT(*) FROM secret_usage_hours").await, hours);
         assert_eq!(session.number("SELECT COUNT(*) FROM client_usage_days").await, days);
     }
