@@ -23,6 +23,7 @@ use crate::webhooks::Webhooks;
 #[derive(Debug)]
 pub struct Services {
     kernel: Arc<Kernel>,
+    outbound: Arc<Outbound>,
     /// Audit, deliveries, saved replies, the change counter.
     pub ledger: Arc<Ledger>,
     /// What API clients did, and why they were refused.
@@ -87,7 +88,8 @@ impl Services {
         let (k, l, c) = shared();
         let tenants = Arc::new(Tenants::new(k, l, c));
         let operators = Arc::new(Operators::new(Arc::clone(&kernel), Arc::clone(&ledger)));
-        let webhooks = Arc::new(Webhooks::new(Arc::clone(&kernel), Arc::clone(&ledger), outbound));
+        let webhooks =
+            Arc::new(Webhooks::new(Arc::clone(&kernel), Arc::clone(&ledger), Arc::clone(&outbound)));
         let (k, l, c) = shared();
         let signing = Arc::new(Signing::new(k, l, c, Arc::clone(&ring), ring_reloader));
         let (k, l, c) = shared();
@@ -101,6 +103,7 @@ impl Services {
         );
         Ok(Self {
             kernel,
+            outbound,
             ledger,
             usage,
             clients,
@@ -119,7 +122,9 @@ impl Services {
     ///
     /// # Errors
     /// [`Error::Crypto`] if there are no random numbers.
-    pub fn worker(&self, smtp: Smtp, webhook: Webhook) -> Result<Worker, Error> {
+    pub fn worker(&self, smtp: Smtp) -> Result<Worker, Error> {
+        let (kernel, webhooks) = (Arc::clone(&self.kernel), Arc::clone(&self.webhooks));
+        let webhook = Webhook::new(kernel, webhooks, Arc::clone(&self.outbound));
         Worker::new(Arc::clone(&self.kernel), Arc::clone(&self.ledger), smtp, webhook)
     }
 

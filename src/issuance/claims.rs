@@ -7,7 +7,7 @@
 use crate::model::clock::UnixSeconds;
 use crate::model::grant::GrantClaims;
 use crate::model::status::Slot;
-use crate::tokens::status_list_uri;
+use crate::model::status::status_list_uri;
 
 /// The claims that depend neither on the issuer nor on the grant.
 #[derive(Debug, Clone, Copy)]

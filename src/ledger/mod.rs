@@ -8,6 +8,7 @@ mod clean_up;
 mod clocks;
 mod deliveries;
 mod dto;
+mod fan_out;
 mod idempotency;
 mod record;
 mod reveals;

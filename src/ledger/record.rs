@@ -119,8 +119,9 @@ impl Ledger {
         Ok(tx.enqueue(&[mail]).await?)
     }
 
-    /// Commits a change, and invalidates this process's caches before the caller replies.
-    pub(crate) async fn commit(&self, tx: Tx) -> Result<(), Error> {
+    /// Queues what webhooks are sent of a change, commits it, and invalidates this process's caches before the caller replies.
+    pub(crate) async fn commit(&self, mut tx: Tx) -> Result<(), Error> {
+        self.fan_out(&mut tx).await?;
         let changes: Changes = tx.commit().await?;
         self.apply(&changes);
         Ok(())

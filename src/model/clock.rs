@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::format_description::well_known::{Rfc2822, Rfc3339};
 
 /// An instant in seconds since 1970-01-01T00:00:00Z, the form in which instants are stored and signed.
 pub type UnixSeconds = i64;
@@ -157,6 +157,11 @@ pub fn from_rfc3339(text: &str) -> Option<UnixSeconds> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
 }
 
+/// Reads a date of HTTP (RFC 9110 §5.6.7, `Sun, 06 Nov 1994 08:49:37 GMT`). `None` for any other text.
+pub fn from_http_date(text: &str) -> Option<UnixSeconds> {
+    OffsetDateTime::parse(text, &Rfc2822).ok().map(OffsetDateTime::unix_timestamp)
+}
+
 /// `#[serde(with = "…")]` for an instant on the wire.
 pub mod rfc3339 {
     use serde::Serializer;
@@ -193,6 +198,8 @@ mod tests {
         assert_eq!(from_rfc3339("2026-09-21T14:13:20.999Z"), Some(1_790_000_000));
         assert_eq!(from_rfc3339("2026-09-21T19:43:20+05:30"), Some(1_790_000_000));
         assert_eq!(from_rfc3339("yesterday"), None);
+        assert_eq!(from_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+        assert_eq!(from_http_date("120"), None);
         assert_eq!(to_rfc3339(YEAR_9999), "9999-12-31T23:59:59Z");
     }
 }

@@ -27,6 +27,9 @@ pub enum MailKind {
     KeyRevoked,
     /// A setup link replaced the ways in of an operator; it goes to them.
     WaysInReplaced,
+    /// A webhook was disabled because its receiver is gone or has failed for days; it goes to those who administer the
+    /// workspace.
+    WebhookDisabled,
     /// Too much happened for separate mails: one row with a count.
     Summary,
 }
@@ -45,6 +48,7 @@ impl MailKind {
             Self::TokensRevoked => "access_tokens.revoked",
             Self::KeyRevoked => "signing_key.deleted",
             Self::WaysInReplaced => "operator.way_in_removed",
+            Self::WebhookDisabled => "webhook.disabled",
             Self::Summary => "summary",
         }
     }

@@ -1,6 +1,14 @@
 //! Status slots: the place of a token in a Token Status List (draft-ietf-oauth-status-list-21), and the status it holds.
 //! How slots are allocated is in [`super::slot_lease`].
 
+/// Where the lists are served, below the issuer; each at its number.
+pub const STATUS_LISTS_PATH: &str = "/oauth2/status-lists";
+
+/// The URI of a list (draft-ietf-oauth-status-list-21 §6.1).
+pub(crate) fn status_list_uri(issuer: &str, list: i64) -> String {
+    format!("{issuer}{STATUS_LISTS_PATH}/{list}")
+}
+
 /// How many slots a list has: at two bits each, 32 KiB before compression.
 pub const SLOTS_PER_LIST: u32 = 131_072;
 

@@ -8,6 +8,9 @@ pub const MAX_WEBHOOKS: usize = 20;
 /// For how long replaced keys still sign, in seconds.
 pub const OLD_KEYS_SIGN_SECONDS: i64 = 24 * 60 * 60;
 
+/// For how long a webhook may take nothing before it is disabled, in seconds: five days.
+pub const FAILING_MAX_SECONDS: i64 = 5 * 24 * 60 * 60;
+
 /// The event that tells of a changed status list. It goes only to webhooks that name it.
 pub const STATUS_LIST_CHANGED: &str = "status_list.changed";
 /// The event that has a checkpoint of the audit trail. It goes only to webhooks that name it.

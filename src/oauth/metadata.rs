@@ -14,7 +14,7 @@ use super::door::Door;
 use crate::http::conditional::Cacheable;
 use crate::model::key::Alg;
 use crate::model::scope::Permission;
-use crate::tokens::STATUS_LISTS_PATH;
+use crate::model::status::STATUS_LISTS_PATH;
 
 /// The documents, created once.
 #[derive(Debug)]

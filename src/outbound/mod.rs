@@ -17,13 +17,14 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Response, Url, redirect};
 
 use crate::config::AllowList;
 
 pub use address::is_public;
 pub use error::OutboundError;
-pub use request::{Answer, Request};
+pub use request::{Answer, Glance, Request};
 pub use resolve::{Resolver, Resolving, SystemResolver};
 
 /// How long connecting may take; a request as a whole has a limit of its own.
@@ -81,15 +82,40 @@ impl Outbound {
     /// # Errors
     /// An [`OutboundError`]; a reply that is too long is one.
     pub async fn send(&self, request: Request<'_>) -> Result<Answer, OutboundError> {
+        let limit = request.limit();
+        read(self.begin(request).await?, limit).await
+    }
+
+    /// Makes a request for which the status of the reply decides. Of the body, the first bytes are read, if they come in
+    /// time, and the rest is left.
+    ///
+    /// # Errors
+    /// An [`OutboundError`] if there is no status.
+    pub async fn glance(&self, request: Request<'_>) -> Result<Glance, OutboundError> {
+        let limit = request.limit();
+        let response = self.begin(request).await?;
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let mut glance = Glance {
+            status: response.status().as_u16(),
+            retry_after: retry_after.map(str::to_owned),
+            beginning: None,
+        };
+        if response.remote_addr().is_some_and(|peer| is_public(peer.ip())) {
+            glance.beginning = Some(beginning(response, limit).await);
+        }
+        Ok(glance)
+    }
+
+    /// Makes a request and reads the head of the reply.
+    async fn begin(&self, request: Request<'_>) -> Result<Response, OutboundError> {
         let url = self.parse(request.url())?;
         let host = url.host_str().unwrap_or_default().to_owned();
-        let limit = request.limit();
         let response = request.build(self.client()?, url).send().await?;
         // The resolver let only such addresses through. Should the client ever find another way, nothing is read from there.
         if response.remote_addr().is_some_and(|peer| !self.rules.may_connect(&host, peer.ip())) {
             return Err(OutboundError::NotAllowed);
         }
-        read(response, limit).await
+        Ok(response)
     }
 
     fn parse(&self, text: &str) -> Result<Url, OutboundError> {
@@ -141,4 +167,17 @@ async fn read(mut response: Response, limit: usize) -> Result<Answer, OutboundEr
         body.extend_from_slice(&chunk);
     }
     Ok(Answer { status, body })
+}
+
+/// The first `limit` bytes of a body, or fewer if no more come.
+async fn beginning(mut response: Response, limit: usize) -> Vec<u8> {
+    let mut body = Vec::new();
+    while body.len() < limit {
+        match response.chunk().await {
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    body.truncate(limit);
+    body
 }

@@ -213,6 +213,15 @@ impl Tx {
         }
     }
 
+    /// The status lists noted as changed.
+    pub fn changed_status_lists(&self) -> Vec<i64> {
+        let list = |change: &Change| match change {
+            Change::StatusList(list) => Some(*list),
+            _ => None,
+        };
+        self.changes.iter().filter_map(list).collect()
+    }
+
     /// Makes the change durable. Returns what it invalidates, with the values of the counter, for the caches of this
     /// process.
     ///

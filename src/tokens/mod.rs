@@ -24,8 +24,7 @@ use crate::ledger::Ledger;
 pub use list::{ListedTokens, TokenFilter};
 pub use restore::Restored;
 pub use revoke::Revocation;
-pub use status_lists::STATUS_LISTS_PATH;
-pub(crate) use status_lists::{StatusListChanges, status_list_uri};
+pub(crate) use status_lists::StatusListChanges;
 pub use validity::{InactiveReason, Validity};
 
 use group_commit::Recorder;

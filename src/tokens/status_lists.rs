@@ -8,7 +8,7 @@ use mintmark_verifier::AccessTokenClaims;
 use super::Tokens;
 use crate::kernel::Error;
 use crate::ledger::Cache;
-use crate::model::status::Slot;
+use crate::model::status::{STATUS_LISTS_PATH, Slot};
 use crate::storage::{Change, StoredStatusList};
 
 /// The value of the change counter at the last change of each list, as far as this process knows.
@@ -42,14 +42,6 @@ impl Cache for StatusListChanges {
         known.all = seq.max(known.all);
         known.by_list.retain(|_, at| *at > seq);
     }
-}
-
-/// Where the lists are served, below the issuer; each at its number.
-pub const STATUS_LISTS_PATH: &str = "/oauth2/status-lists";
-
-/// The URI of a list (draft-ietf-oauth-status-list-21 §6.1).
-pub(crate) fn status_list_uri(issuer: &str, list: i64) -> String {
-    format!("{issuer}{STATUS_LISTS_PATH}/{list}")
 }
 
 impl Tokens {

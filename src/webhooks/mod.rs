@@ -4,6 +4,7 @@
 mod change;
 mod clean_up;
 mod dto;
+mod health;
 mod keys;
 mod records;
 

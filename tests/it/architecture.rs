@@ -149,13 +149,13 @@ const ROOMS: [(&str, &[&str]); 29] = [
     ("tokens", &["clients", "ledger", "kernel", "storage", "model"]),
     ("tenants", &["clients", "ledger", "kernel", "storage", "model"]),
     ("operators", &["ledger", "kernel", "storage", "model"]),
-    // What they may reach is checked where they are created, by the rules of what may be requested.
-    ("webhooks", &["ledger", "outbound", "kernel", "vault", "storage", "model"]),
     ("clients", &["ledger", "usage", "kernel", "storage", "model"]),
     // Below clients, whose cached records hold its counters.
     ("usage", &["kernel", "storage", "model"]),
     // Sends what the ledger has queued.
-    ("delivery", &["ledger", "kernel", "storage", "model"]),
+    ("delivery", &["webhooks", "ledger", "outbound", "kernel", "storage", "model"]),
+    // What they may reach is checked where they are created, by the rules of what may be requested.
+    ("webhooks", &["ledger", "outbound", "kernel", "vault", "storage", "model"]),
     ("ledger", &["kernel", "storage", "model"]),
     ("kernel", &["vault", "storage", "model"]),
     // Nobody else makes requests to other hosts for the service.

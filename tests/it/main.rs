@@ -26,4 +26,5 @@ mod services;
 mod storage;
 mod support;
 mod usage;
+mod webhooks;
 mod wording;

@@ -19,8 +19,9 @@ use crate::kernel::{Error, Kernel};
 use crate::ledger::Ledger;
 use crate::model::clock::UnixSeconds;
 use crate::model::key::UseFor;
+use crate::model::status::status_list_uri;
 use crate::signing::ring::KeyRing;
-use crate::tokens::{Tokens, status_list_uri};
+use crate::tokens::Tokens;
 
 pub use token::SignedList;
 use token::{CompressedList, LIST_LIFETIME};

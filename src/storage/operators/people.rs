@@ -30,6 +30,9 @@ statements! {
     TAKE_TURN = "UPDATE turns SET number = number WHERE name = 'operators'";
     FIND = concat!(selected!(), " WHERE o.operator_id = $1");
     FIND_BY_EMAIL = concat!(selected!(), " WHERE o.email_key = $1");
+    ACTIVE_WITH = concat!(selected!(), " WHERE o.status = 'active' AND EXISTS (SELECT 1 FROM operator_roles r
+            WHERE r.operator_id = o.operator_id AND r.role = $1 AND (CAST($2 AS TEXT) IS NULL OR r.workspace_id = $2))
+        ORDER BY o.operator_id");
     LIST = concat!(selected!(), " WHERE (CAST($1 AS TEXT) IS NULL OR o.operator_id > $1) ORDER BY o.operator_id LIMIT $2");
     COUNT = "SELECT COUNT(*) FROM operators";
     INSERT = "INSERT INTO operators (operator_id, email, email_key, name, status, role_source, created_at, updated_at, version)
@@ -174,6 +177,17 @@ impl Storage {
 }
 
 impl Tx {
+    /// The active operators who have a role, in one workspace or anywhere.
+    pub async fn active_operators_with(
+        &mut self,
+        role: &str,
+        workspace_id: Option<&str>,
+    ) -> Result<Vec<Operator>, StorageError> {
+        let rows: Vec<OperatorRow> = on_tx!(self.db, conn => sqlx::query_as(ACTIVE_WITH)
+            .bind(role).bind(workspace_id).fetch_all(&mut *conn).await)?;
+        rows.into_iter().map(Operator::try_from).collect()
+    }
+
     /// Waits for the turn to change operators, and keeps it until the end of the transaction. Taken before any row.
     pub async fn take_turn_of_operators(&mut self) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(TAKE_TURN).execute(&mut *conn).await.map(|_| ()))?;

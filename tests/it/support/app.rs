@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mintmark::app::{App, Core, Ending, Listeners};
 use mintmark::config::Settings;
 use mintmark::model::clock::ManualClock;
+use mintmark::outbound::{Resolver, SystemResolver};
 use mintmark::telemetry::metrics::Metrics;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -52,6 +53,12 @@ impl TestApp {
         Self::start_on(Arc::new(TestDatabase::new(engine)), clock, settings).await
     }
 
+    /// With settings, and with names that resolve as a test says.
+    pub(crate) async fn start_resolving(engine: Engine, settings: &str, names: Arc<dyn Resolver>) -> Self {
+        let clock = Arc::new(ManualClock::at(START));
+        Self::start_with_all(Arc::new(TestDatabase::new(engine)), clock, settings, names).await
+    }
+
     /// A second app on the same database and clock: another replica.
     pub(crate) async fn replica(&self, settings: &str) -> Self {
         Self::start_on(Arc::clone(&self.database), Arc::clone(&self.clock), settings).await
@@ -62,6 +69,15 @@ impl TestApp {
         database: Arc<TestDatabase>,
         clock: Arc<ManualClock>,
         settings: &str,
+    ) -> Self {
+        Self::start_with_all(database, clock, settings, Arc::new(SystemResolver)).await
+    }
+
+    async fn start_with_all(
+        database: Arc<TestDatabase>,
+        clock: Arc<ManualClock>,
+        settings: &str,
+        names: Arc<dyn Resolver>,
     ) -> Self {
         // Only plain HTTP is used here, but the client needs a TLS provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -77,7 +93,7 @@ impl TestApp {
         let settings = Settings::from_toml_layers(&[&own, &settings]).unwrap();
         let management = settings.server.management_listen.map(|address| TcpListener::bind(address).unwrap());
         let issuer_path = settings.server.public_url.path().to_owned();
-        let app = App::build(settings, clock.clone()).await.unwrap();
+        let app = App::build_with(settings, clock.clone(), names).await.unwrap();
         let (core, metrics) = (app.core().clone(), Arc::clone(app.metrics()));
         let (shutdown, stopped) = oneshot::channel();
         #[expect(

@@ -59,6 +59,7 @@ async fn write_all(tx: &mut Tx) {
     };
     assert!(tx.save_reply(&reply, NOW).await.unwrap());
     tx.changed(Change::Client("cl_2".to_owned()));
+    assert_eq!(tx.changed_status_lists(), [0; 0]);
 }
 
 /// The names of the records of [`write_all`] that exist.

@@ -29,7 +29,9 @@ fn product_change(number: i64) -> Change {
 async fn commit(storage: &Storage, changes: impl IntoIterator<Item = Change>) -> Changes {
     let mut tx = storage.begin().await.unwrap();
     for change in changes {
+        let list = if let Change::StatusList(list) = change { Some(list) } else { None };
         tx.changed(change);
+        assert!(list.is_none_or(|list| tx.changed_status_lists().contains(&list)));
     }
     tx.commit().await.unwrap()
 }

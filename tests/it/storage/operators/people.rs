@@ -20,6 +20,7 @@ on_both_engines!(
     administrators_who_can_sign_in_are_counted,
     changes_of_operators_take_turns,
     operators_are_named_within_reach,
+    active_operators_are_found_by_role,
 );
 
 fn acme() -> Vec<Role> {
@@ -174,4 +175,19 @@ async fn operators_are_named_within_reach(engine: Engine) {
     assert_eq!(named(Reach::Workspace("acme".to_owned())).await, BTreeMap::from([name(&ann)]));
     assert_eq!(named(Reach::Workspace("third".to_owned())).await, BTreeMap::new());
     assert_eq!(storage.operator_names(&Reach::Platform, &[]).await.unwrap(), BTreeMap::new());
+}
+
+async fn active_operators_are_found_by_role(engine: Engine) {
+    let (_database, storage) = staffed(engine).await;
+    let roles = |workspace: &str| [Role::WorkspaceAdmin(workspace.to_owned())];
+    let disabled = Operator { status: OperatorStatus::Disabled, ..operator(3, &roles("acme")) };
+    for one in [operator(2, &roles("acme")), disabled, operator(4, &roles("other"))] {
+        assert!(change!(storage, tx => tx.insert_operator(&one)));
+    }
+    let mut tx = storage.begin().await.unwrap();
+    let found = tx.active_operators_with("workspace_admin", Some("acme")).await.unwrap();
+    assert_eq!(found, [operator(2, &roles("acme"))]);
+    assert_eq!(tx.active_operators_with("workspace_admin", None).await.unwrap().len(), 2);
+    assert_eq!(tx.active_operators_with("workspace_viewer", Some("acme")).await.unwrap(), []);
+    tx.rollback().await.unwrap();
 }

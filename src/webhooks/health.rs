@@ -1,0 +1,110 @@
+//! Whether the receiver of a webhook takes what is sent. One that is gone, or has failed for days, is disabled, and those who
+//! administer its workspace get a mail.
+
+use serde_json::json;
+
+use super::Webhooks;
+use super::dto::WebhookSettings;
+use super::records::subject;
+use crate::kernel::{Caller, Error, to_json};
+use crate::model::audit::{Action, Actor};
+use crate::model::mail::MailKind;
+use crate::model::operator::Operator;
+use crate::model::reach::Reach;
+use crate::model::webhook::{Disabled, FAILING_MAX_SECONDS, Webhook};
+use crate::model::workspace::PLATFORM;
+use crate::storage::Tx;
+
+const WORKSPACE_ADMIN: &str = "workspace_admin";
+const PLATFORM_ADMIN: &str = "platform_admin";
+
+impl Webhooks {
+    /// The webhook that something is sent to; `None` if it was deleted.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub(crate) async fn to_send_to(&self, webhook_id: &str) -> Result<Option<Webhook>, Error> {
+        Ok(self.kernel.storage.webhook(&Reach::Platform, webhook_id).await?)
+    }
+
+    /// Its receiver took something.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub(crate) async fn works(&self, webhook: &Webhook) -> Result<(), Error> {
+        if webhook.failing_since.is_some() {
+            self.kernel.storage.note_webhook_success(&webhook.webhook_id).await?;
+        }
+        Ok(())
+    }
+
+    /// Its receiver did not take something. Disables it if it took nothing for five days.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub(crate) async fn fails(&self, webhook: &Webhook) -> Result<(), Error> {
+        let now = self.kernel.clock.now();
+        let Some(since) = webhook.failing_since else {
+            let mut tx = self.kernel.storage.begin().await?;
+            tx.note_webhook_failure(&webhook.webhook_id, now).await?;
+            return self.ledger.commit(tx).await;
+        };
+        if now.saturating_sub(since) < FAILING_MAX_SECONDS {
+            return Ok(());
+        }
+        self.disable(webhook, Disabled::Failing).await
+    }
+
+    /// Its receiver says that it is gone.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub(crate) async fn is_gone(&self, webhook: &Webhook) -> Result<(), Error> {
+        self.disable(webhook, Disabled::Gone).await
+    }
+
+    async fn disable(&self, webhook: &Webhook, reason: Disabled) -> Result<(), Error> {
+        let mut tx = self.kernel.storage.begin().await?;
+        let found = tx.lock_webhook(&Reach::Platform, &webhook.webhook_id).await?;
+        // Somebody disabled it, or gave it another URL, while the request was on its way.
+        let Some(mut webhook) = found.filter(|now| now.disabled.is_none() && now.url == webhook.url) else {
+            return Ok(tx.rollback().await?);
+        };
+        webhook.disabled = Some(reason);
+        webhook.updated_at = self.kernel.clock.now();
+        webhook.version += 1;
+        tx.update_webhook(&webhook).await?;
+        let settings = to_json(&WebhookSettings::of(&webhook, &self.kernel.subkeys));
+        let caller = Caller {
+            reach: Reach::Platform,
+            permissions: Vec::new(),
+            actor: Actor::system(),
+            client_id: None,
+        };
+        self.ledger
+            .audit(&mut tx, &caller, Action::WebhookDisabled, subject(&webhook), settings.clone())
+            .await?;
+        let facts = json!({
+            "webhook_id": webhook.webhook_id,
+            "workspace_id": webhook.workspace_id,
+            "name": webhook.host,
+            "url": settings.get("url"),
+            "reason": reason.as_str(),
+        });
+        for operator in administrators(&mut tx, &webhook.workspace_id).await? {
+            self.ledger.mail_operator(&mut tx, &operator, MailKind::WebhookDisabled, facts.clone()).await?;
+        }
+        self.ledger.commit(tx).await
+    }
+}
+
+/// The active operators who administer a workspace; those of the platform where it has none of its own.
+async fn administrators(tx: &mut Tx, workspace_id: &str) -> Result<Vec<Operator>, Error> {
+    if workspace_id != PLATFORM {
+        let own = tx.active_operators_with(WORKSPACE_ADMIN, Some(workspace_id)).await?;
+        if !own.is_empty() {
+            return Ok(own);
+        }
+    }
+    Ok(tx.active_operators_with(PLATFORM_ADMIN, None).await?)
+}
