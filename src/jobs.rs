@@ -14,6 +14,8 @@ use crate::ledger::{BEAT_MILLIS, POLL_MILLIS};
 use crate::services::Services;
 use crate::tls::Certificate;
 
+/// How often the audit trail is signed, if it has grown.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_mins(1);
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long it takes at most until a new certificate file is used.
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(5);
@@ -99,6 +101,25 @@ pub async fn store_usage(services: Arc<Services>) {
                 failing = true;
                 let failure = error.kind();
                 tracing::warn!(failure, %error, "what API clients did could not be stored; trying again until it can");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Signs a checkpoint of the audit trail every minute in which it grew.
+pub async fn keep_audit_tree(services: Arc<Services>) {
+    let mut ticks = every(CHECKPOINT_INTERVAL);
+    let mut failing = false;
+    loop {
+        ticks.tick().await;
+        match services.ledger.keep_audit_tree().await {
+            Ok(()) => failing = false,
+            // Logged once per outage.
+            Err(error) if !failing => {
+                failing = true;
+                let failure = error.kind();
+                tracing::error!(failure, %error, "no checkpoint of the audit trail could be signed; trying again");
             }
             Err(_) => {}
         }

@@ -60,6 +60,7 @@ impl App {
         background.spawn(jobs::record_tokens(Arc::clone(services)));
         background.spawn(jobs::apply_due_changes(Arc::clone(services)));
         background.spawn(jobs::store_usage(Arc::clone(services)));
+        background.spawn(jobs::keep_audit_tree(Arc::clone(services)));
         background.spawn(jobs::housekeeping(Arc::clone(services)));
         if let Some(certificate) = &self.certificate {
             background.spawn(jobs::follow_certificate(Arc::clone(certificate)));
@@ -85,6 +86,9 @@ impl App {
         background.shutdown().await;
         if let Err(error) = services.write_last_used().await {
             tracing::warn!(%error, "the last uses of secrets and tokens could not be written");
+        }
+        if let Err(error) = services.ledger.leave_audit_tree().await {
+            tracing::warn!(%error, "no last checkpoint of the audit trail could be signed");
         }
         if let Err(error) = services.ledger.write_last_instant().await {
             tracing::warn!(%error, "the time of this stop could not be written");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::moment::count;
-use crate::model::audit::{Action, AuditEvent};
+use crate::model::audit::{Action, AuditEvent, Recorded};
 use crate::model::client::ClientName;
 
 /// How the audit trail names an account that does not exist, and somebody who is not signed in.
@@ -19,7 +19,7 @@ pub(super) struct Names {
 }
 
 /// The API clients and the operators that events name.
-pub(super) fn named(events: &[AuditEvent]) -> (Vec<&str>, Vec<&str>) {
+pub(super) fn named(events: &[Recorded]) -> (Vec<&str>, Vec<&str>) {
     let (mut clients, mut operators) = (BTreeSet::new(), BTreeSet::new());
     for event in events {
         clients.extend(event.client_id.as_deref());
@@ -67,6 +67,7 @@ pub(super) fn action_name(action: Action) -> &'static str {
         Action::KeyGone => "Signing key left the published keys",
         Action::KeyDeleted => "Signing key deleted",
         Action::DatabaseRestored => "Database restored from a backup",
+        Action::AuditLogBegun => "New audit log begun",
         Action::MasterKeyReplaced => "Master key replaced",
         Action::OperatorCreated => "Operator invited",
         Action::OperatorUpdated => "Operator changed, disabled or enabled",
@@ -150,6 +151,7 @@ pub(super) fn sentence(event: &AuditEvent, names: &Names) -> String {
         Action::KeyGone => format!("took the key {} out of the published keys", event.target),
         Action::KeyDeleted => revoked(&format!("deleted the signing key {}", event.target)),
         Action::DatabaseRestored => "restored the database from a backup".to_owned(),
+        Action::AuditLogBegun => format!("began the audit log {}", event.target),
         Action::MasterKeyReplaced => "replaced the master key".to_owned(),
         Action::OperatorCreated => format!("invited the operator {}", or(text("name"), &operator())),
         Action::OperatorUpdated => match status {

@@ -172,6 +172,11 @@ impl From<Error> for Stop {
                 "Something else changed this at the same moment",
                 "Nothing of yours was saved. Go back and send the form again.",
             ),
+            Error::NotCovered => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "No checkpoint covers this yet",
+                "The audit trail is signed every minute. Wait a minute, then open the page again.",
+            ),
             Error::Clock(why) => {
                 tracing::warn!(failure = error.kind(), "refused: {why}");
                 Self::new(

@@ -8,6 +8,9 @@ pub(crate) const SECONDS: u32 = 5;
 /// The same for a request that can be repeated almost at once, in seconds.
 pub(crate) const AT_ONCE: u32 = 1;
 
+/// The same for what the next checkpoint of the audit trail covers, in seconds.
+pub(crate) const CHECKPOINT: u32 = 60;
+
 /// Adds the header.
 pub(crate) fn insert(response: &mut HttpResponseBuilder) {
     response.insert_header((header::RETRY_AFTER, SECONDS));

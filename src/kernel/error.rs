@@ -49,6 +49,9 @@ pub enum Error {
     /// Another request with the same idempotency key was first.
     #[error("another request with this idempotency key came first")]
     AlreadyAnswered,
+    /// No checkpoint of the audit trail covers it yet.
+    #[error("no checkpoint of the audit trail covers this yet: repeat the request in a minute")]
+    NotCovered,
     /// The change counter was not confirmed for too long; answers might be out of date.
     #[error("the database has not answered for too long: repeat the request later")]
     Stale,

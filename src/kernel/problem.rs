@@ -164,6 +164,10 @@ impl From<Error> for Problem {
                 Kind::Unavailable,
                 "The API client or its signing key was changed at the same time, twice; repeat the request",
             ),
+            Error::NotCovered => Self::new(
+                Kind::Unavailable,
+                "No checkpoint of the audit trail covers this yet: repeat the request in a minute",
+            ),
             Error::Clock(why) => Self::new(Kind::Unavailable, capitalised(why)),
             Error::Stale | Error::Storage(_) | Error::SharedTransaction(_) | Error::Crypto(_) => Self::new(
                 Kind::Unavailable,

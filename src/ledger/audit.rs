@@ -2,7 +2,7 @@
 
 use super::Ledger;
 use crate::kernel::{Error, Reader};
-use crate::model::audit::AuditEvent;
+use crate::model::audit::Recorded;
 use crate::model::page::{Items, Page};
 
 pub use crate::storage::AuditFilter;
@@ -18,7 +18,7 @@ impl Ledger {
         caller: &Reader,
         filter: &AuditFilter,
         page: &Page,
-    ) -> Result<Items<AuditEvent>, Error> {
+    ) -> Result<Items<Recorded>, Error> {
         Ok(self.kernel.storage.audit_events(&caller.reach, filter, page).await?)
     }
 }

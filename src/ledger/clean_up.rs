@@ -13,6 +13,9 @@ const SENT_KEPT: i64 = 7 * DAY;
 /// How long a delivery is kept after it was given up, in seconds: thirty days.
 const DEAD_KEPT: i64 = 30 * DAY;
 
+/// For how long all checkpoints of the audit trail are kept, in seconds: a week. Of the days before, the last one is.
+const CHECKPOINTS_KEPT: i64 = 7 * DAY;
+
 const DAY: i64 = 86_400;
 
 /// How many rows are deleted at once.
@@ -20,7 +23,8 @@ const BATCH: u32 = 500;
 
 impl Ledger {
     /// Deletes, in small batches, expired saved replies, the oldest entries of the change log, deliveries that were
-    /// sent or given up long ago, and audit events older than `audit.keep_days`.
+    /// sent or given up long ago, the entries of audit events older than `audit.keep_days`, and checkpoints of the audit
+    /// trail that others of the same day follow.
     ///
     /// # Errors
     /// [`Error::Storage`]; what was deleted before it stays deleted.
@@ -30,10 +34,14 @@ impl Ledger {
         while storage.purge_saved_replies(now, BATCH).await? >= u64::from(BATCH) {}
         storage.purge_changes(KEPT_CHANGES).await?;
         while storage.purge_deliveries(now - SENT_KEPT, now - DEAD_KEPT, BATCH).await? >= u64::from(BATCH) {}
+        storage.thin_checkpoints(now - CHECKPOINTS_KEPT).await?;
         if let Some(days) = self.kernel.policy.audit_keep_days {
             // The ids of events sort by time, so the oldest come first.
             let before = ids::ordered_id_floor((now - days * DAY).saturating_mul(1_000));
-            while storage.purge_audit_events(&before, BATCH).await? >= u64::from(BATCH) {}
+            // Events that wait for their entry still need what is in their columns.
+            if storage.count_waiting_events(1).await? == 0 {
+                while storage.prune_audit_events(&before, BATCH).await? >= u64::from(BATCH) {}
+            }
         }
         Ok(())
     }

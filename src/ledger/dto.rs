@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::model::audit::AuditEvent;
+use crate::model::audit::Recorded;
 use crate::model::clock::{UnixSeconds, rfc3339};
 
 #[derive(Serialize)]
@@ -19,9 +19,12 @@ struct EventDto<'a> {
     request_id: Option<&'a str>,
     source_ip: Option<&'a str>,
     detail: &'a Map<String, Value>,
+    log: Option<i64>,
+    seq: Option<i64>,
+    entry: Option<&'a str>,
 }
 
-impl Serialize for AuditEvent {
+impl Serialize for Recorded {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let dto = EventDto {
             event_id: &self.event_id,
@@ -34,6 +37,9 @@ impl Serialize for AuditEvent {
             request_id: self.actor.request_id.as_deref(),
             source_ip: self.actor.source_ip.as_deref(),
             detail: &self.detail,
+            log: self.place.map(|place| place.log),
+            seq: self.place.map(|place| place.seq),
+            entry: self.entry.as_deref(),
         };
         dto.serialize(serializer)
     }

@@ -12,9 +12,11 @@ mod fan_out;
 mod idempotency;
 mod record;
 mod reveals;
+mod subject;
+mod tree;
 mod vitals;
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use crate::kernel::{Error, Kernel};
 
@@ -24,8 +26,10 @@ pub use change_follower::{Confirmed, Freshness, POLL_MILLIS};
 pub use clocks::SKEW_MAX_MILLIS;
 pub use deliveries::{Backlog, DeliveryFilter};
 pub use idempotency::{IdempotentRequest, SaveReply, SavedReply};
-pub(crate) use record::{Subject, differences};
+pub(crate) use record::differences;
 pub use reveals::{DRAFT_SECONDS, Reveal, SHOWN_SECONDS};
+pub(crate) use subject::Subject;
+pub use tree::{AuditKey, CheckedLog, Checkpoint, ExportedEvent, NoteError, Verification};
 pub use vitals::{BEAT_MILLIS, NotReady};
 
 use change_follower::ChangeFollower;
@@ -40,6 +44,9 @@ pub struct Ledger {
     clocks: Clocks,
     vitals: Vitals,
     caches: Vec<Arc<dyn Cache>>,
+    /// Names this process where only one at a time may do something.
+    process: String,
+    audit_keys: RwLock<Arc<[AuditKey]>>,
 }
 
 impl Ledger {
@@ -55,9 +62,12 @@ impl Ledger {
         for cache in &caches {
             cache.invalidate_all(seq);
         }
-        let ledger = Self { kernel, follower, clocks, vitals, caches };
+        let process = kernel.new_id()?;
+        let audit_keys = RwLock::new(Arc::from([]));
+        let ledger = Self { kernel, follower, clocks, vitals, caches, process, audit_keys };
         // Compares the clock with that of the database before it is used for anything.
         ledger.first_poll().await?;
+        ledger.prepare_audit_tree().await?;
         Ok(ledger)
     }
 }

@@ -4,51 +4,15 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::Ledger;
+use super::subject::Subject;
+use super::tree::leaf_hash;
 use crate::kernel::{Caller, Error, to_json};
 use crate::model::audit::{Action, AuditEvent};
+use crate::model::audit_entry::{Entry, entry_text};
 use crate::model::client::ApiClient;
 use crate::model::mail::{Mail, MailKind};
 use crate::model::operator::Operator;
 use crate::storage::{Changes, Tx};
-
-/// The object of a change, for the audit trail.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Subject<'a> {
-    pub(crate) workspace_id: Option<&'a str>,
-    pub(crate) client_id: Option<&'a str>,
-    pub(crate) target: &'a str,
-}
-
-impl<'a> Subject<'a> {
-    /// Something of the platform: a product, a signing key.
-    pub(crate) fn platform(target: &'a str) -> Self {
-        Self { workspace_id: None, client_id: None, target }
-    }
-
-    /// A workspace.
-    pub(crate) fn workspace(workspace_id: &'a str) -> Self {
-        Self { workspace_id: Some(workspace_id), client_id: None, target: workspace_id }
-    }
-
-    /// Something that belongs to a workspace.
-    pub(crate) fn of_workspace(workspace_id: &'a str, target: &'a str) -> Self {
-        Self { target, ..Self::workspace(workspace_id) }
-    }
-
-    /// An API client.
-    pub(crate) fn client(client: &'a ApiClient) -> Self {
-        Self {
-            workspace_id: Some(&client.workspace_id),
-            client_id: Some(&client.client_id),
-            target: &client.client_id,
-        }
-    }
-
-    /// Something that belongs to an API client.
-    pub(crate) fn of_client(client: &'a ApiClient, target: &'a str) -> Self {
-        Self { target, ..Self::client(client) }
-    }
-}
 
 impl Ledger {
     /// Records the audit event of a change in its transaction, which writes it last. `detail` is an object without secrets.
@@ -71,7 +35,9 @@ impl Ledger {
             target: subject.target.to_owned(),
             detail: object(detail),
         };
-        tx.audit(event);
+        let text = entry_text(&event, self.kernel.random.fill_id()?, false);
+        let entry = Entry { leaf: leaf_hash(text.as_bytes()), text };
+        tx.audit(event, entry);
         Ok(())
     }
 

@@ -103,6 +103,7 @@ impl From<Error> for Problem {
                 Some((header::WWW_AUTHENTICATE, insufficient_scope(&kernel::scope(needed))))
             }
             Error::ChangedAgain => Some((header::RETRY_AFTER, retry_after::AT_ONCE.to_string())),
+            Error::NotCovered => Some((header::RETRY_AFTER, retry_after::CHECKPOINT.to_string())),
             Error::Stale => {
                 tracing::warn!(failure = error.kind(), %error, "refused: what is in memory may be out of date");
                 Some((header::RETRY_AFTER, retry_after::SECONDS.to_string()))

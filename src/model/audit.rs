@@ -1,5 +1,7 @@
 //! The audit event that is written in the transaction of every change.
 
+use std::ops::Deref;
+
 use serde_json::{Map, Value};
 
 use super::clock::UnixSeconds;
@@ -71,6 +73,8 @@ pub enum Action {
     KeyDeleted,
     /// The database was restored from a backup, and made safe.
     DatabaseRestored,
+    /// A new tree of the audit trail was begun.
+    AuditLogBegun,
     /// The root key was sealed under another master key.
     MasterKeyReplaced,
     /// An operator was created.
@@ -107,7 +111,7 @@ pub enum Action {
 
 impl Action {
     /// Every action, for checking a filter.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::ProductCreated,
         Self::ProductUpdated,
         Self::ProductDeleted,
@@ -128,6 +132,7 @@ impl Action {
         Self::KeyGone,
         Self::KeyDeleted,
         Self::DatabaseRestored,
+        Self::AuditLogBegun,
         Self::MasterKeyReplaced,
         Self::OperatorCreated,
         Self::OperatorUpdated,
@@ -169,6 +174,7 @@ impl Action {
             Self::KeyGone => "signing_key.gone",
             Self::KeyDeleted => "signing_key.deleted",
             Self::DatabaseRestored => "database.restored",
+            Self::AuditLogBegun => "audit.log_begun",
             Self::MasterKeyReplaced => "master_key.replaced",
             Self::OperatorCreated => "operator.created",
             Self::OperatorUpdated => "operator.updated",
@@ -208,4 +214,32 @@ pub struct AuditEvent {
     pub target: String,
     /// The facts of the change; never a secret, a token or a key.
     pub detail: Map<String, Value>,
+}
+
+/// An audit event as it is kept: with its place in the tree that others can verify.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// What happened.
+    pub event: AuditEvent,
+    /// The tree and its number there; `None` until it has one.
+    pub place: Option<Place>,
+    /// The bytes that are hashed; `None` once they were deleted, or if it has waited since before there was a tree.
+    pub entry: Option<String>,
+}
+
+/// The place of an event in a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The number of the tree, from 1.
+    pub log: i64,
+    /// The number of the leaf, from 0 without gaps.
+    pub seq: i64,
+}
+
+impl Deref for Recorded {
+    type Target = AuditEvent;
+
+    fn deref(&self) -> &AuditEvent {
+        &self.event
+    }
 }

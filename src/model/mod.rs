@@ -3,6 +3,7 @@
 //! Pure data and pure rules: no clock, no random numbers, no SQL, no HTTP.
 
 pub mod audit;
+pub mod audit_entry;
 pub mod client;
 pub mod clock;
 pub mod delivery;

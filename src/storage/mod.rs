@@ -22,7 +22,10 @@ use tokio::sync::Notify;
 pub use clients::{ClientFilter, ClientOrder, ClientSort, StoredCredentials};
 pub use deliveries::{Backlog, DeliveryFilter, Next};
 pub use error::StorageError;
-pub use ledger::{AuditFilter, Change, ChangeWatch, Changes, StoredReply};
+pub use ledger::{
+    AuditFilter, AuditTree, Change, ChangeWatch, Changes, Numbered, StoredCheckpoint, StoredLeaf, StoredNode,
+    StoredReply,
+};
 pub use signing::SealedRoot;
 pub use tokens::{
     Ending, IssueCheck, IssueGuard, ListedTokens, Revoked, StoredStatusList, TokenFilter, TokenState,
@@ -31,6 +34,7 @@ pub use usage::{CountRow, NetworkRow, SecretUse, SecretUseRow, SourceRow, UsageR
 pub use webhooks::{Listener, WebhookKeys};
 
 use crate::model::audit::AuditEvent;
+use crate::model::audit_entry::Entry;
 use crate::model::clock::Stopwatch;
 pub use engine::{Backup, Inspection, SchemaState, Timings, Writes};
 use engine::{Db, DbTx, EngineSql, rows_as_json};
@@ -81,8 +85,8 @@ impl Storage {
     }
 
     fn tx(&self, db: DbTx) -> Tx {
-        let (changes, events) = (Vec::new(), Vec::new());
-        Tx { db, changes, events, has_written: false, has_queued: false, storage: self.clone() }
+        let (changes, events, entries) = (Vec::new(), Vec::new(), Vec::new());
+        Tx { db, changes, events, entries, has_written: false, has_queued: false, storage: self.clone() }
     }
 
     /// How long the operations of the database took.
@@ -198,6 +202,8 @@ pub struct Tx {
     changes: Vec<Change>,
     /// Written last.
     events: Vec<AuditEvent>,
+    /// Those of the events.
+    entries: Vec<Entry>,
     /// Whether it has certainly written something, also if that raises no counter.
     has_written: bool,
     /// Whether it has queued a delivery.

@@ -69,6 +69,7 @@ impl Tokens {
             "revoked_tokens": restored.revoked_tokens,
             "kept_tokens": restored.kept_tokens,
         });
+        self.ledger.begin_new_tree(&mut tx, caller, "restored").await?;
         self.ledger
             .audit(&mut tx, caller, Action::DatabaseRestored, Subject::platform("database"), facts)
             .await?;

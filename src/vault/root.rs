@@ -45,6 +45,7 @@ impl RootKey {
         let mac = |purpose| hmac::Key::new(hmac::HMAC_SHA256, derive::<32>(root, purpose).as_slice());
         Subkeys {
             signing_keys: Sealer::new(root, "signing keys"),
+            audit_keys: Sealer::new(root, "audit keys"),
             replies: Sealer::new(root, "idempotency replies"),
             authenticators: Sealer::new(root, "operators' authenticator apps"),
             states: Sealer::new(root, "steps of a sign-in"),
@@ -71,6 +72,7 @@ impl fmt::Debug for RootKey {
 /// The keys for each purpose. Made once at start and shared. `Debug` prints none of them.
 pub struct Subkeys {
     signing_keys: Sealer,
+    audit_keys: Sealer,
     replies: Sealer,
     authenticators: Sealer,
     states: Sealer,
@@ -102,6 +104,16 @@ impl Subkeys {
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, SealError> {
         self.signing_keys.open(&[kid.as_bytes(), alg.as_str().as_bytes()], sealed)
+    }
+
+    /// Seals the private key of an audit tree (an Ed25519 seed), bound to the name of the tree.
+    pub fn seal_audit_key(&self, random: &Random, origin: &str, seed: &[u8]) -> Result<Vec<u8>, SealError> {
+        self.audit_keys.seal(random, &[b"audit", origin.as_bytes()], seed)
+    }
+
+    /// Opens what [`Subkeys::seal_audit_key`] sealed for the same tree.
+    pub fn open_audit_key(&self, origin: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        self.audit_keys.open(&[b"audit", origin.as_bytes()], sealed)
     }
 
     /// The form in which a client secret is stored: HMAC-SHA-256 under the pepper.
@@ -312,6 +324,16 @@ mod tests {
         let sealed = subkeys.seal_reply(&random, &[b"caller", b"POST", b"key"], b"{}").unwrap();
         assert_eq!(subkeys.open_reply(&[b"caller", b"POST", b"key"], &sealed).unwrap().as_slice(), b"{}");
         assert_eq!(subkeys.open_reply(&[b"other", b"POST", b"key"], &sealed), Err(SealError::Damaged));
+    }
+
+    #[test]
+    fn an_audit_key_opens_for_its_own_tree_only() {
+        let (random, _, root) = keys();
+        let subkeys = root.subkeys();
+        let sealed = subkeys.seal_audit_key(&random, "a.example/audit", b"seed").unwrap();
+        assert_eq!(subkeys.open_audit_key("a.example/audit", &sealed).unwrap().as_slice(), b"seed");
+        assert_eq!(subkeys.open_audit_key("a.example/audit/2", &sealed), Err(SealError::Damaged));
+        assert_eq!(subkeys.open_private_key("a", Alg::EdDSA, &sealed), Err(SealError::OtherKey));
     }
 
     #[test]

@@ -177,7 +177,7 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("socket2", &["app"]),
     ("tokio_rustls", &["app/server"]),
     ("jsonwebtoken", &["signing", "console/sign_in"]),
-    ("ring", &["signing", "vault", "operators", "webhooks", "console/sign_in"]),
+    ("ring", &["signing", "vault", "operators", "webhooks", "ledger/tree", "console/sign_in"]),
     ("qrcodegen", &["console/sign_in/qr"]),
     ("aws_lc_rs", &["signing"]),
     ("askama", &["console"]),

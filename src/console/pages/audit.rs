@@ -15,7 +15,7 @@ use crate::console::stop::Stop;
 use crate::console::{cursor, moment};
 use crate::kernel::Reader;
 use crate::ledger::AuditFilter;
-use crate::model::audit::{Action, AuditEvent};
+use crate::model::audit::{Action, AuditEvent, Recorded};
 use crate::model::clock::{UnixSeconds, from_rfc3339};
 use crate::model::ids;
 use crate::model::page::Page;
@@ -179,7 +179,7 @@ fn read_instant(text: &str, is_end: bool) -> Option<UnixSeconds> {
     from_rfc3339(text)
 }
 
-async fn names_of(signed_in: &SignedIn, reader: &Reader, found: &[AuditEvent]) -> Result<Names, Stop> {
+async fn names_of(signed_in: &SignedIn, reader: &Reader, found: &[Recorded]) -> Result<Names, Stop> {
     let services = &signed_in.door.services;
     let (clients, operators) = events::named(found);
     Ok(Names {

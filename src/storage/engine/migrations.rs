@@ -39,6 +39,7 @@ migrations! {
     12, "reveals", "0012_reveals.sql";
     15, "bounded work", "0015_bounded_work.sql";
     16, "deliveries", "0016_deliveries.sql";
+    17, "audit tree", "0017_audit_tree.sql";
     18, "webhooks", "0018_webhooks.sql";
     20, "usage once", "0020_usage_once.sql";
 }

@@ -1,14 +1,18 @@
-//! The audit trail: rows of `audit_events`, written in the transaction of the change they record.
+//! The audit trail: rows of `audit_events`, added to the tree by the last statement of the transaction of the change that
+//! they record. [`super::audit_tree`] keeps the tree.
 
-use crate::model::audit::{Actor, AuditEvent};
+use sqlx::{PgConnection, SqliteConnection};
+
+use crate::model::audit::{Actor, AuditEvent, Place, Recorded};
+use crate::model::audit_entry::{Entry, event_of};
 use crate::model::page::{Items, Page};
 use crate::model::reach::Reach;
-use crate::storage::engine::{on_read, on_tx, on_write, row, statements};
+use crate::storage::engine::{DbTx, on_read, row, statements, within_limit};
 use crate::storage::{Storage, StorageError, Tx};
 
 macro_rules! columns {
     () => {
-        "event_id, at, actor, action, workspace_id, client_id, target, request_id, source_ip, detail"
+        "event_id, at, actor, action, workspace_id, client_id, target, request_id, source_ip, detail, log, seq, entry"
     };
 }
 
@@ -26,13 +30,30 @@ macro_rules! matching {
 
 statements! {
     COUNT = concat!("SELECT COUNT(*)", matching!());
-    INSERT = concat!("INSERT INTO audit_events (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
+    // The row of the tree is locked from here to the commit, so numbers become visible in order and without gaps.
+    RESERVE = "UPDATE audit_trees SET size = size + CASE WHEN opened_at IS NULL THEN 0 ELSE $1 END
+        WHERE ended_at IS NULL RETURNING log, CASE WHEN opened_at IS NULL THEN NULL ELSE size END";
+    INSERT = "INSERT INTO audit_events (event_id, at, actor, action, workspace_id, client_id, target, request_id, source_ip,
+            detail, log, seq, entry, leaf)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '{}', $10, $11, $12, $13)";
     LIST = concat!("SELECT ", columns!(), matching!(), "
             AND (CAST($7 AS TEXT) IS NULL OR event_id < $7)
         ORDER BY event_id DESC LIMIT $8");
-    PURGE = "DELETE FROM audit_events WHERE event_id IN
-        (SELECT event_id FROM audit_events WHERE event_id < $1 ORDER BY event_id LIMIT $2)";
 }
+
+/// Both steps as one statement, so that the row of the tree is locked for one answer of the server less.
+const APPEND_ON_POSTGRES: &str = "WITH place AS
+    (UPDATE audit_trees SET size = size + CASE WHEN opened_at IS NULL THEN 0 ELSE $1 END
+        WHERE ended_at IS NULL RETURNING log, opened_at, size - $1 AS first)
+    INSERT INTO audit_events (event_id, at, actor, action, workspace_id, client_id, target, request_id, source_ip, detail,
+        log, seq, entry, leaf)
+    SELECT new.event_id, new.at, new.actor, new.action, new.workspace_id, new.client_id, new.target, new.request_id,
+        new.source_ip, '{}', CASE WHEN place.opened_at IS NOT NULL THEN place.log END,
+        CASE WHEN place.opened_at IS NOT NULL THEN place.first + new.number - 1 END, new.entry, new.leaf
+    FROM place, UNNEST(CAST($2 AS TEXT[]), CAST($3 AS BIGINT[]), CAST($4 AS TEXT[]), CAST($5 AS TEXT[]), CAST($6 AS TEXT[]),
+        CAST($7 AS TEXT[]), CAST($8 AS TEXT[]), CAST($9 AS TEXT[]), CAST($10 AS TEXT[]), CAST($11 AS TEXT[]),
+        CAST($12 AS BYTEA[])) WITH ORDINALITY
+        AS new (event_id, at, actor, action, workspace_id, client_id, target, request_id, source_ip, entry, leaf, number)";
 
 /// Which events to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,8 +71,8 @@ pub struct AuditFilter {
 }
 
 row! {
-    struct EventRow {
-        event_id: String,
+    pub(super) struct EventRow {
+        pub(super) event_id: String,
         at: i64,
         actor: String,
         action: String,
@@ -61,24 +82,37 @@ row! {
         request_id: Option<String>,
         source_ip: Option<String>,
         detail: String,
+        log: Option<i64>,
+        seq: Option<i64>,
+        entry: Option<String>,
     }
 }
 
-impl TryFrom<EventRow> for AuditEvent {
-    type Error = StorageError;
-
-    fn try_from(row: EventRow) -> Result<Self, StorageError> {
-        Ok(Self {
-            event_id: row.event_id,
-            at: row.at,
-            actor: Actor { name: row.actor, request_id: row.request_id, source_ip: row.source_ip },
-            action: row.action,
-            workspace_id: row.workspace_id,
-            client_id: row.client_id,
-            target: row.target,
-            detail: serde_json::from_str(&row.detail)
+impl EventRow {
+    /// What the columns say, with the entry beside it.
+    pub(super) fn by_columns(self) -> Result<Recorded, StorageError> {
+        let place = self.log.zip(self.seq).map(|(log, seq)| Place { log, seq });
+        let event = AuditEvent {
+            event_id: self.event_id,
+            at: self.at,
+            actor: Actor { name: self.actor, request_id: self.request_id, source_ip: self.source_ip },
+            action: self.action,
+            workspace_id: self.workspace_id,
+            client_id: self.client_id,
+            target: self.target,
+            detail: serde_json::from_str(&self.detail)
                 .map_err(|error| StorageError::Damaged(format!("audit_events.detail: {error}")))?,
-        })
+        };
+        Ok(Recorded { event, place, entry: self.entry })
+    }
+
+    /// What the entry says. The columns, by which events are found, say it if there is no entry, or none that can be read.
+    fn by_entry(self) -> Result<Recorded, StorageError> {
+        let mut recorded = self.by_columns()?;
+        if let Some(event) = recorded.entry.as_deref().and_then(event_of) {
+            recorded.event = event;
+        }
+        Ok(recorded)
     }
 }
 
@@ -89,7 +123,7 @@ impl Storage {
         reach: &Reach,
         filter: &AuditFilter,
         page: &Page,
-    ) -> Result<Items<AuditEvent>, StorageError> {
+    ) -> Result<Items<Recorded>, StorageError> {
         if [&filter.workspace_id, &filter.client_id, &filter.action]
             .into_iter()
             .flatten()
@@ -104,7 +138,7 @@ impl Storage {
             .bind(i64::from(page.limit) + 1)
             .fetch_all(pool).await)?;
         let cut = Items::cut(rows, page.limit, |row| row.event_id.clone());
-        let items = cut.items.into_iter().map(AuditEvent::try_from).collect::<Result<_, _>>()?;
+        let items = cut.items.into_iter().map(EventRow::by_entry).collect::<Result<_, _>>()?;
         let mut total = None;
         if page.count {
             total = Some(on_read!(self, pool => sqlx::query_scalar(COUNT)
@@ -116,18 +150,11 @@ impl Storage {
     }
 }
 
-impl Storage {
-    /// Deletes up to `limit` of the oldest events whose id sorts before `before`. Returns how many.
-    pub async fn purge_audit_events(&self, before: &str, limit: u32) -> Result<u64, StorageError> {
-        on_write!(self, pool => sqlx::query(PURGE)
-            .bind(before).bind(i64::from(limit)).execute(pool).await.map(|done| done.rows_affected()))
-    }
-}
-
 impl Tx {
     /// Records an audit event with the change of this transaction. It is written by [`Tx::commit`], after everything else.
-    pub fn audit(&mut self, event: AuditEvent) {
+    pub fn audit(&mut self, event: AuditEvent, entry: Entry) {
         self.events.push(event);
+        self.entries.push(entry);
     }
 
     /// The audit events recorded so far, in order.
@@ -135,16 +162,82 @@ impl Tx {
         &self.events
     }
 
-    /// Writes the recorded events, as the last statements before the commit.
+    /// Adds the recorded events to the tree, as the last statement before the commit.
     pub(in crate::storage) async fn write_events(&mut self) -> Result<(), StorageError> {
-        for event in std::mem::take(&mut self.events) {
-            on_tx!(self.db, conn => sqlx::query(INSERT)
-                .bind(&event.event_id).bind(event.at).bind(&event.actor.name).bind(&event.action)
-                .bind(event.workspace_id.as_deref()).bind(event.client_id.as_deref()).bind(&event.target)
-                .bind(event.actor.request_id.as_deref()).bind(event.actor.source_ip.as_deref())
-                .bind(serde_json::Value::Object(event.detail.clone()).to_string())
-                .execute(&mut *conn).await.map(|_| ()))?;
+        if self.events.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let events = std::mem::take(&mut self.events);
+        let entries = std::mem::take(&mut self.entries);
+        let has_written = match &mut self.db {
+            DbTx::Sqlite(transaction) => append_on_sqlite(transaction, &events, &entries).await?,
+            DbTx::Postgres(transaction) => {
+                within_limit(async {
+                    // The second time it sees a tree that was begun while it waited for the one that it replaced.
+                    Ok(append_on_postgres(transaction, &events, &entries).await?
+                        || append_on_postgres(transaction, &events, &entries).await?)
+                })
+                .await?
+            }
+        };
+        if has_written { Ok(()) } else { Err(super::audit_tree::none_is_current()) }
     }
+}
+
+async fn append_on_sqlite(
+    conn: &mut SqliteConnection,
+    events: &[AuditEvent],
+    entries: &[Entry],
+) -> Result<bool, sqlx::Error> {
+    let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
+    let place: Option<(i64, Option<i64>)> =
+        sqlx::query_as(RESERVE).bind(count).fetch_optional(&mut *conn).await?;
+    let Some((log, size)) = place else { return Ok(false) };
+    let mut seq = size.map(|size| size - count);
+    for (event, entry) in events.iter().zip(entries) {
+        sqlx::query(INSERT)
+            .bind(&event.event_id)
+            .bind(event.at)
+            .bind(&event.actor.name)
+            .bind(&event.action)
+            .bind(event.workspace_id.as_deref())
+            .bind(event.client_id.as_deref())
+            .bind(&event.target)
+            .bind(event.actor.request_id.as_deref())
+            .bind(event.actor.source_ip.as_deref())
+            .bind(seq.map(|_| log))
+            .bind(seq)
+            .bind(&entry.text)
+            .bind(entry.leaf.as_slice())
+            .execute(&mut *conn)
+            .await?;
+        seq = seq.map(|seq| seq + 1);
+    }
+    Ok(true)
+}
+
+async fn append_on_postgres(
+    conn: &mut PgConnection,
+    events: &[AuditEvent],
+    entries: &[Entry],
+) -> Result<bool, sqlx::Error> {
+    fn column<'a, T>(events: &'a [AuditEvent], of: impl Fn(&'a AuditEvent) -> T) -> Vec<T> {
+        events.iter().map(of).collect()
+    }
+    let done = sqlx::query(APPEND_ON_POSTGRES)
+        .bind(i64::try_from(events.len()).unwrap_or(i64::MAX))
+        .bind(column(events, |event| event.event_id.as_str()))
+        .bind(column(events, |event| event.at))
+        .bind(column(events, |event| event.actor.name.as_str()))
+        .bind(column(events, |event| event.action.as_str()))
+        .bind(column(events, |event| event.workspace_id.as_deref()))
+        .bind(column(events, |event| event.client_id.as_deref()))
+        .bind(column(events, |event| event.target.as_str()))
+        .bind(column(events, |event| event.actor.request_id.as_deref()))
+        .bind(column(events, |event| event.actor.source_ip.as_deref()))
+        .bind(entries.iter().map(|entry| entry.text.as_str()).collect::<Vec<_>>())
+        .bind(entries.iter().map(|entry| entry.leaf.as_slice()).collect::<Vec<_>>())
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected() > 0)
 }

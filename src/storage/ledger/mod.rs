@@ -1,6 +1,8 @@
 //! What is written together with a change, in its transaction: audit event, saved reply and change counter.
 
 mod audit;
+mod audit_tree;
+mod audit_upkeep;
 mod changes;
 mod heartbeat;
 mod idempotency;
@@ -8,9 +10,17 @@ mod idempotency;
 use super::engine::Statements;
 
 pub use audit::AuditFilter;
+pub use audit_tree::{AuditTree, StoredCheckpoint, StoredLeaf, StoredNode};
+pub use audit_upkeep::Numbered;
 pub use changes::{Change, ChangeWatch, Changes};
 pub use idempotency::StoredReply;
 
 /// The shared statements of this folder.
-pub(super) const STATEMENTS: &[Statements] =
-    &[audit::STATEMENTS, changes::STATEMENTS, heartbeat::STATEMENTS, idempotency::STATEMENTS];
+pub(super) const STATEMENTS: &[Statements] = &[
+    audit::STATEMENTS,
+    audit_tree::STATEMENTS,
+    audit_upkeep::STATEMENTS,
+    changes::STATEMENTS,
+    heartbeat::STATEMENTS,
+    idempotency::STATEMENTS,
+];

@@ -60,10 +60,10 @@ async fn left_and_steps(app: &TestApp, client: &Credentials) -> (i64, Vec<i64>) 
     let mut session = app.database.session().await;
     let id = &client.client_id;
     let live = format!("SELECT COUNT(*) FROM access_tokens WHERE client_id = '{id}' AND revoked_at IS NULL");
-    let steps = "SELECT detail FROM audit_events WHERE action = 'access_tokens.revoked' ORDER BY event_id";
+    let steps = "SELECT entry FROM audit_events WHERE action = 'access_tokens.revoked' ORDER BY event_id";
     let live = session.number(&live).await;
-    let steps = session.texts(steps).await.into_iter().filter_map(|detail| {
-        let detail: Value = serde_json::from_str(&detail).unwrap();
+    let steps = session.texts(steps).await.into_iter().filter_map(|entry| {
+        let detail = serde_json::from_str::<Value>(&entry).unwrap()["detail"].take();
         (detail["part"] == true).then(|| detail["revoked_tokens"].as_i64().unwrap())
     });
     (live, steps.collect())

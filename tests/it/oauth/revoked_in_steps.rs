@@ -33,9 +33,9 @@ fn kid(token: &Token) -> &str {
 
 /// What the events of revoked tokens say, oldest first: those of the steps, and the others.
 async fn events(app: &TestApp) -> (Vec<Value>, Vec<Value>) {
-    let details = "SELECT detail FROM audit_events WHERE action = 'access_tokens.revoked' ORDER BY event_id";
-    let details = app.database.session().await.texts(details).await;
-    let details = details.into_iter().map(|detail| serde_json::from_str::<Value>(&detail).unwrap());
+    let entries = "SELECT entry FROM audit_events WHERE action = 'access_tokens.revoked' ORDER BY event_id";
+    let entries = app.database.session().await.texts(entries).await;
+    let details = entries.iter().map(|entry| serde_json::from_str::<Value>(entry).unwrap()["detail"].take());
     details.partition(|detail| detail["part"] == true)
 }
 

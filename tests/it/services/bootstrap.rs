@@ -54,7 +54,7 @@ async fn events(place: &Place) -> Vec<String> {
     let page = Page::first(200);
     let trail =
         place.storage().await.audit_events(&Reach::Platform, &AuditFilter::default(), &page).await.unwrap();
-    trail.items.into_iter().map(|event| event.action).collect()
+    trail.items.into_iter().map(|event| event.event.action).collect()
 }
 
 on_both_engines!(a_second_run_changes_nothing_and_shows_no_secret, several_at_once_create_one_client);

@@ -24,7 +24,7 @@ async fn newest_event(place: &Place, client_id: &str) -> (String, Value) {
     let filter = AuditFilter { client_id: Some(client_id.to_owned()), ..AuditFilter::default() };
     let page = Page::first(1);
     let event = place.storage().await.audit_events(&Reach::Platform, &filter, &page).await.unwrap();
-    let event = event.items.into_iter().next().unwrap();
+    let event = event.items.into_iter().next().unwrap().event;
     (event.action, Value::Object(event.detail))
 }
 

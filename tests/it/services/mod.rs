@@ -1,5 +1,6 @@
 //! The services, where a test needs more than HTTP: their records, or the exact order of steps.
 
+mod audit_tree;
 mod bootstrap;
 mod cache;
 mod clients;
@@ -41,9 +42,14 @@ impl Place {
 
     /// Starts a process on it.
     async fn core(&self) -> Core {
+        self.core_with("").await
+    }
+
+    /// The same with more settings.
+    async fn core_with(&self, more: &str) -> Core {
         let own = format!(
             "server.public_url = \"http://127.0.0.1:1\"\ndatabase.url = {:?}\n\
-             keys.master_key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"\n",
+             keys.master_key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"\n{more}\n",
             self.database.url()
         );
         let settings = Settings::from_toml_layers(&[&own]).unwrap();
@@ -53,6 +59,11 @@ impl Place {
     /// The services of one process.
     async fn services(&self) -> Arc<Services> {
         self.core().await.services
+    }
+
+    /// The same with more settings.
+    async fn services_with(&self, more: &str) -> Arc<Services> {
+        self.core_with(more).await.services
     }
 
     /// The database itself, without a process.

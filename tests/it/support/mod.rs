@@ -21,6 +21,7 @@ pub(crate) use browser::{Browser, HtmlForm, Page};
 pub(crate) use contract::{CONTRACT, Operation, counted};
 pub(crate) use database::{Engine, TestDatabase, on_both_engines};
 pub(crate) use keys::{openssl, rsa_private_key};
+pub(crate) use session::Session;
 pub(crate) use statements::Statements;
 pub(crate) use tls::{Pair, tls_app};
 pub(crate) use waiting::{ended, outcome_after, until};

@@ -107,7 +107,7 @@ async fn audited(services: &Services, action: &str) -> Vec<(String, String, Valu
     let filter = AuditFilter { action: Some(action.to_owned()), ..AuditFilter::default() };
     let reader: &Reader = &admin();
     let events = services.ledger.audit_events(reader, &filter, &Page::first(200)).await.unwrap().items;
-    let events = events.into_iter().rev();
+    let events = events.into_iter().rev().map(|recorded| recorded.event);
     events.map(|event| (event.actor.name, event.target, Value::Object(event.detail))).collect()
 }
 

@@ -80,6 +80,11 @@ const APPLIED: &[(&str, &str, &str)] = &[
         "1a094fed86a7d0d44525ec0951d9ac9539f5f76c1ce45037e04472d540568fb4",
     ),
     (
+        "0017_audit_tree.sql",
+        "7df786200ebf3b8a0a2b7e869b91c76145cf20940a44363c31d238315d69080a",
+        "6baed20f996febe16634ffc42d94ab306ae61f7b47c17cfa5aa25268232274e7",
+    ),
+    (
         "0018_webhooks.sql",
         "26efc8a5f8fa0518a612cc7aa8f7e87ba537f0a5177983f2514d3753736fcbf2",
         "685a837401fda8c2fe2b5d7cc05e1905b4cff689762b05e6da20ca9ce19bdae9",
@@ -233,7 +238,7 @@ async fn sqlite_schema() -> Schema {
 
     let indexes: Vec<(String, String, String, bool, String)> = sqlx::query_as(
         "SELECT name, origin, index_name, partial, group_concat(column_name, ', ') FROM
-            (SELECT t.name AS name, i.origin AS origin, i.name AS index_name, i.partial AS partial, c.name AS column_name
+            (SELECT t.name AS name, CASE WHEN i.\"unique\" THEN 'u' ELSE i.origin END AS origin, i.name AS index_name, i.partial AS partial, c.name AS column_name
              FROM sqlite_schema t, pragma_index_list(t.name) i, pragma_index_info(i.name) c
              WHERE t.type = 'table' AND t.name <> '_sqlx_migrations' AND i.origin <> 'pk'
              ORDER BY i.name, c.seqno)

@@ -1,6 +1,7 @@
 //! All or nothing: the changes of a transaction are visible to others only after it commits.
 
 use mintmark::model::audit::{Actor, AuditEvent};
+use mintmark::model::audit_entry::Entry;
 use mintmark::model::mail::{Mail, MailKind};
 use mintmark::model::reach::Reach;
 use mintmark::storage::{AuditFilter, Change, Changes, SealedRoot, Storage, StoredReply, Tx};
@@ -35,7 +36,7 @@ async fn write_all(tx: &mut Tx) {
         target: "cl_2".to_owned(),
         detail: serde_json::Map::new(),
     };
-    tx.audit(event.clone());
+    tx.audit(event, Entry { text: "{}".to_owned(), leaf: [7; 32] });
     let mail = Mail {
         mail_id: "m1".to_owned(),
         queued_at: NOW,

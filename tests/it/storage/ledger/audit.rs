@@ -1,6 +1,7 @@
 //! The audit trail.
 
-use mintmark::model::audit::{Actor, AuditEvent};
+use mintmark::model::audit::{Actor, AuditEvent, Place, Recorded};
+use mintmark::model::audit_entry::{Entry, entry_text};
 use mintmark::model::page::Items;
 use mintmark::model::reach::Reach;
 use mintmark::storage::{AuditFilter, Storage};
@@ -11,7 +12,8 @@ use crate::support::{Engine, TestDatabase, on_both_engines};
 on_both_engines!(
     an_event_is_stored_with_all_members,
     events_come_newest_first_in_pages,
-    the_oldest_events_are_deleted_in_batches,
+    the_oldest_entries_are_deleted_in_batches,
+    events_are_numbered_in_the_order_of_their_commits,
     the_trail_is_narrowed,
     a_reach_ends_at_its_workspace,
 );
@@ -37,7 +39,7 @@ fn event(number: i64, action: &str, workspace_id: Option<&str>, client_id: Optio
     }
 }
 
-fn ids(items: &Items<AuditEvent>) -> String {
+fn ids(items: &Items<Recorded>) -> String {
     items.items.iter().map(|event| event.event_id.as_str()).collect::<Vec<_>>().join(" ")
 }
 
@@ -51,7 +53,8 @@ async fn trail(engine: Engine) -> (TestDatabase, Storage) {
         event(3, "client.created", Some("other"), Some("cl_3")),
         event(4, "product.created", None, None),
     ] {
-        tx.audit(event.clone());
+        let entry = entry(&event);
+        tx.audit(event, entry);
     }
     assert_eq!(tx.events().len(), 4);
     tx.commit().await.unwrap();
@@ -66,11 +69,17 @@ async fn an_event_is_stored_with_all_members(engine: Engine) {
         ..event(5, "signing_key.created", None, None)
     };
     let mut tx = storage.begin().await.unwrap();
-    tx.audit(bare.clone());
+    tx.audit(bare.clone(), entry(&bare));
     tx.commit().await.unwrap();
     let all = storage.audit_events(&Reach::Platform, &AuditFilter::default(), &page(50, None)).await.unwrap();
-    assert_eq!(all.items[0], bare);
-    assert_eq!(all.items[4], event(1, "client.created", Some("acme"), Some("cl_1")));
+    let with_entry = |event: AuditEvent| Recorded { entry: Some(entry(&event).text), event, place: None };
+    assert_eq!(all.items[0], with_entry(bare.clone()));
+    assert_eq!(all.items[4], with_entry(event(1, "client.created", Some("acme"), Some("cl_1"))));
+    // The columns say the same, for the searches; the facts are in the entry alone.
+    let mut tx = storage.begin().await.unwrap();
+    let stored = tx.waiting_events("e4", 2).await.unwrap();
+    assert_eq!(stored, [with_entry(bare)]);
+    tx.rollback().await.unwrap();
 }
 
 async fn events_come_newest_first_in_pages(engine: Engine) {
@@ -82,13 +91,55 @@ async fn events_come_newest_first_in_pages(engine: Engine) {
     assert_eq!((ids(&last).as_str(), last.next_after), ("e1", None));
 }
 
-async fn the_oldest_events_are_deleted_in_batches(engine: Engine) {
+/// The entry of an event; its hash does not matter to the storage.
+fn entry(event: &AuditEvent) -> Entry {
+    Entry { text: entry_text(event, [7; 16], false), leaf: [7; 32] }
+}
+
+async fn events_are_numbered_in_the_order_of_their_commits(engine: Engine) {
     let (_database, storage) = trail(engine).await;
-    assert_eq!(storage.purge_audit_events("e1", 10).await.unwrap(), 0);
-    assert_eq!(storage.purge_audit_events("e4", 2).await.unwrap(), 2);
-    assert_eq!(storage.purge_audit_events("e4", 2).await.unwrap(), 1);
-    let rest = storage.audit_events(&Reach::Platform, &AuditFilter::default(), &page(9, None)).await.unwrap();
-    assert_eq!(ids(&rest), "e4");
+    let mut tx = storage.begin().await.unwrap();
+    assert_eq!(tx.lock_audit_tree().await.unwrap().opened_at, None);
+    tx.open_audit_tree(1, NOW).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = storage.begin().await.unwrap();
+    for number in [9, 8] {
+        let event = event(number, "client.created", None, None);
+        let entry = entry(&event);
+        tx.audit(event, entry);
+    }
+    assert_eq!(tx.events().len(), 2);
+    tx.commit().await.unwrap();
+    let mut undone = storage.begin().await.unwrap();
+    let event = event(7, "client.created", None, None);
+    undone.audit(event.clone(), entry(&event));
+    undone.rollback().await.unwrap();
+    let numbered = storage.events_of_tree(1, 0, 10).await.unwrap();
+    let places: Vec<_> = numbered.iter().map(|(event, _)| (event.event_id.as_str(), event.place)).collect();
+    let place = |seq| Some(Place { log: 1, seq });
+    assert_eq!(places, [("e9", place(0)), ("e8", place(1))]);
+    assert_eq!(numbered[0].1, [7; 32]);
+    assert_eq!(storage.audit_trees().await.unwrap()[0].size, 2);
+    assert_eq!(storage.count_waiting_events(10).await.unwrap(), 4);
+    assert_eq!(storage.count_events_astray().await.unwrap(), 0);
+}
+
+async fn the_oldest_entries_are_deleted_in_batches(engine: Engine) {
+    let (_database, storage) = trail(engine).await;
+    assert_eq!(storage.pruned_to().await.unwrap(), "");
+    assert_eq!(storage.prune_audit_events("e1", 10).await.unwrap(), 0);
+    assert_eq!(storage.prune_audit_events("e4", 2).await.unwrap(), 2);
+    assert_eq!(storage.prune_audit_events("e4", 2).await.unwrap(), 1);
+    assert_eq!(storage.prune_audit_events("e4", 2).await.unwrap(), 0);
+    assert_eq!(storage.pruned_to().await.unwrap(), "e3");
+    let all = storage.audit_events(&Reach::Platform, &AuditFilter::default(), &page(9, None)).await.unwrap();
+    assert_eq!(ids(&all), "e4 e3 e2 e1");
+    assert!(all.items[0].entry.is_some() && all.items[0].actor.source_ip.is_some());
+    // What stays: that something of this kind was done then, by whom and to what.
+    let full = event(3, "client.created", Some("other"), Some("cl_3"));
+    let actor = Actor { request_id: None, source_ip: None, ..full.actor.clone() };
+    let event = AuditEvent { actor, detail: serde_json::Map::new(), ..full };
+    assert_eq!(all.items[1], Recorded { event, place: None, entry: None });
 }
 
 async fn the_trail_is_narrowed(engine: Engine) {

@@ -1,6 +1,7 @@
 //! Audit events, saved replies and the change counter.
 
 mod audit;
+mod audit_tree;
 mod changes;
 mod heartbeat;
 mod idempotency;
