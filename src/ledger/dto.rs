@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::model::audit::Recorded;
+use crate::model::audit::{AuditEvent, Recorded};
 use crate::model::clock::{UnixSeconds, rfc3339};
 
 #[derive(Serialize)]
@@ -19,12 +19,10 @@ struct EventDto<'a> {
     request_id: Option<&'a str>,
     source_ip: Option<&'a str>,
     detail: &'a Map<String, Value>,
-    log: Option<i64>,
-    seq: Option<i64>,
-    entry: Option<&'a str>,
 }
 
-impl Serialize for Recorded {
+/// As in the management API, without its place in the trail, which it has only after the commit. For webhooks.
+impl Serialize for AuditEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let dto = EventDto {
             event_id: &self.event_id,
@@ -37,6 +35,24 @@ impl Serialize for Recorded {
             request_id: self.actor.request_id.as_deref(),
             source_ip: self.actor.source_ip.as_deref(),
             detail: &self.detail,
+        };
+        dto.serialize(serializer)
+    }
+}
+
+#[derive(Serialize)]
+struct RecordedDto<'a> {
+    #[serde(flatten)]
+    event: &'a AuditEvent,
+    log: Option<i64>,
+    seq: Option<i64>,
+    entry: Option<&'a str>,
+}
+
+impl Serialize for Recorded {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let dto = RecordedDto {
+            event: &self.event,
             log: self.place.map(|place| place.log),
             seq: self.place.map(|place| place.seq),
             entry: self.entry.as_deref(),

@@ -6,7 +6,7 @@ use super::keys::signing_pair;
 use super::note;
 use crate::kernel::Error;
 use crate::ledger::Ledger;
-use crate::storage::{AuditTree, StorageError, StoredCheckpoint};
+use crate::storage::{AuditTree, StorageError, StoredCheckpoint, Tx};
 
 /// How many leaves are read at once.
 pub(super) const LEAVES_AT_ONCE: i64 = 4_096;
@@ -32,11 +32,25 @@ impl Ledger {
             tx.insert_audit_node(tree.log, node.level, node.position, &node.hash).await?;
         }
         let is_new = tx.insert_checkpoint(&signed.checkpoint).await?;
+        if is_new {
+            self.tell_of(&mut tx, tree, &signed.checkpoint).await?;
+        }
         self.commit(tx).await?;
         if is_new {
             log(&signed.checkpoint);
         }
         Ok(is_new.then_some(signed.checkpoint))
+    }
+
+    /// Queues a checkpoint for the webhooks that want it.
+    pub(super) async fn tell_of(
+        &self,
+        tx: &mut Tx,
+        tree: &AuditTree,
+        checkpoint: &StoredCheckpoint,
+    ) -> Result<(), Error> {
+        let origin = tree.origin.as_deref().unwrap_or_default();
+        self.announce_checkpoint(tx, origin, checkpoint.size, &checkpoint.note).await
     }
 
     /// A checkpoint over all leaves of a tree; `None` if the last one covers them, or the tree has no key.

@@ -36,6 +36,7 @@ impl Ledger {
                     tx.insert_audit_node(tree.log, node.level, node.position, &node.hash).await?;
                 }
                 tx.insert_checkpoint(&signed.checkpoint).await?;
+                self.tell_of(tx, &tree, &signed.checkpoint).await?;
                 log(&signed.checkpoint);
                 Some(signed.checkpoint)
             }
