@@ -7,6 +7,7 @@ mod allow_list;
 mod kind;
 mod layers;
 mod log_level;
+mod mailbox;
 mod meaning;
 mod problem;
 mod proxies;
@@ -25,6 +26,7 @@ use serde::Serialize;
 pub use allow_list::AllowList;
 pub use layers::{DEFAULT_TOML, ENV_PREFIX, Source};
 pub use log_level::LogLevel;
+pub use mailbox::Mailbox;
 pub use problem::{Problem, SettingsError};
 pub use proxies::TrustedProxies;
 pub use public_url::PublicUrl;
@@ -54,6 +56,10 @@ pub struct Settings {
     pub console: ConsoleSettings,
     /// `outbound.*`
     pub outbound: OutboundSettings,
+    /// `smtp.*`; `None`: mails are only logged.
+    pub smtp: Option<SmtpSettings>,
+    /// `delivery.*`
+    pub delivery: DeliverySettings,
     /// `log.*`
     pub log: LogSettings,
     effective: Vec<Effective>,
@@ -230,6 +236,43 @@ pub struct OidcProvider {
 pub struct OutboundSettings {
     /// Networks and hosts that may be reached although they are not public.
     pub allow: AllowList,
+}
+
+/// The mail server, and what mails have in their headers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SmtpSettings {
+    /// Its name or address, without brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Whether and how the connection is encrypted.
+    pub security: SmtpSecurity,
+    /// User name and password.
+    pub credentials: Option<(String, SecretText)>,
+    /// Certificates, in PEM, that its certificate may be issued by, besides those that this machine trusts.
+    pub ca: Option<String>,
+    /// The sender.
+    pub from: Mailbox,
+    /// Where replies go, if not to the sender.
+    pub reply_to: Option<Mailbox>,
+}
+
+/// Whether and how the connection to a mail server is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SmtpSecurity {
+    /// From the start (RFC 8314).
+    Tls,
+    /// By STARTTLS, before anything is said (RFC 3207).
+    StartTls,
+    /// Not at all.
+    Plain,
+}
+
+/// The sending of mails and webhooks.
+#[derive(Debug, Clone)]
+pub struct DeliverySettings {
+    /// Whether this process sends them.
+    pub worker: bool,
 }
 
 /// The format and the level of the log.

@@ -1,7 +1,8 @@
-//! Checks the configured database and its master key without changing anything, for `mintmark check --connect`.
+//! Checks the configured database, its master key and the mail server without changing anything, for `mintmark check --connect`.
 
 use super::root_key::configured_key;
 use crate::config::{MasterKey as MasterKeySetting, Settings};
+use crate::delivery::Smtp;
 use crate::ledger::SKEW_MAX_MILLIS;
 use crate::model::clock::Clock;
 use crate::storage::{Inspection, SchemaState, Storage, StorageError};
@@ -10,7 +11,7 @@ use crate::vault::root::RootKey;
 /// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// `database`, `schema`, `master_key` or `clock`.
+    /// `database`, `schema`, `master_key`, `clock` or `smtp`.
     pub what: &'static str,
     /// Whether a server can be started with it.
     pub ok: bool,
@@ -53,6 +54,18 @@ pub async fn inspect(settings: &Settings, clock: &dyn Clock) -> Vec<Finding> {
         });
     }
     findings
+}
+
+/// Checks whether the mail server can be reached and accepts user name and password, if there is one. No mail is sent.
+pub async fn inspect_smtp(settings: &Settings) -> Option<Finding> {
+    let smtp = match Smtp::new(settings.smtp.as_ref(), &settings.server.public_url) {
+        Ok(smtp) => smtp,
+        Err(error) => return Some(bad("smtp", error.to_string())),
+    };
+    Some(match smtp.check().await? {
+        Ok(server) => good("smtp", format!("{server} can be reached and lets this service in")),
+        Err(why) => bad("smtp", why),
+    })
 }
 
 fn schema(state: SchemaState) -> Finding {

@@ -20,6 +20,7 @@ use actix_web::web::{Data, ServiceConfig};
 
 use crate::config::Settings;
 use crate::console;
+use crate::delivery::{Smtp, Worker};
 use crate::manage::idempotency::Running;
 use crate::model::clock::Clock;
 use crate::oauth;
@@ -31,7 +32,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::tls::Certificate;
 
 pub use core::Core;
-pub use inspect::{Finding, inspect};
+pub use inspect::{Finding, inspect, inspect_smtp};
 pub use listeners::Listeners;
 pub use maintenance::{BackedUp, BackupKey, back_up, discard_staged, migrate, put_in_place, rewrap, stage};
 pub use server::Ending;
@@ -47,6 +48,7 @@ pub struct App {
     oauth: Arc<oauth::Door>,
     console: Arc<console::Door>,
     providers: Arc<console::Providers>,
+    worker: Arc<Worker>,
     running: Arc<Running>,
     certificate: Option<Arc<Certificate>>,
 }
@@ -55,7 +57,7 @@ impl App {
     /// Opens the core and prepares what the doors need. Nothing is served yet.
     ///
     /// # Errors
-    /// [`StartError::Tls`]; see also [`Core::open`].
+    /// [`StartError::Tls`], [`StartError::Smtp`]; see also [`Core::open`].
     pub async fn build(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         Self::build_with(settings, clock, Arc::new(SystemResolver)).await
     }
@@ -76,7 +78,9 @@ impl App {
         gauges::register(&metrics, &core.services);
         let services = Arc::clone(&core.services);
         let readiness = Readiness::new(move || readiness::checks(&services));
+        let smtp = Smtp::new(settings.smtp.as_ref(), &settings.server.public_url)?;
         Ok(Self {
+            worker: Arc::new(core.services.worker(smtp)?),
             oauth: Arc::new(oauth::Door::new(Arc::clone(&core.services), Arc::clone(&metrics), &settings)),
             providers: Arc::new(console::Providers::new(Arc::clone(&core.outbound), &settings.console.oidc)),
             console: Arc::new(console::Door::new(Arc::clone(&core.services), core.random.clone(), &settings)),
@@ -106,6 +110,11 @@ impl App {
     /// The core, for callers that also use the services directly (`quickstart`, tests).
     pub fn core(&self) -> &Core {
         &self.core
+    }
+
+    /// What sends mails and webhooks, for tests.
+    pub fn worker(&self) -> &Arc<Worker> {
+        &self.worker
     }
 
     /// The metrics, for tests.

@@ -15,8 +15,9 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::{Sender, channel};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::{App, Listeners, StartError};
 use crate::jobs;
@@ -65,6 +66,12 @@ impl App {
         if let Some(certificate) = &self.certificate {
             background.spawn(jobs::follow_certificate(Arc::clone(certificate)));
         }
+        let (stop_sending, stopping) = watch::channel(false);
+        let mut sending = JoinSet::new();
+        if self.settings.delivery.worker {
+            let worker = Arc::clone(&self.worker);
+            sending.spawn(async move { worker.run(stopping).await });
+        }
         let drain = self.settings.server.drain;
         let ending = match shutdown.await {
             Ending::Drained if drain.is_zero() => Ending::AtOnce,
@@ -78,7 +85,13 @@ impl App {
         for stop in stops {
             let _ = stop.send(ending);
         }
-        all_ended.recv().await;
+        // Attempts that do not end in time end with their leases: another process makes them again.
+        let _ = stop_sending.send(true);
+        let sent = timeout(self.settings.server.shutdown_timeout, async {
+            while sending.join_next().await.is_some() {}
+        });
+        tokio::join!(all_ended.recv(), sent).1.ok();
+        sending.shutdown().await;
         // Before the jobs are stopped, so that none of them is stopped while it stores.
         if let Err(error) = services.usage.flush().await {
             tracing::warn!(%error, "what API clients did since the last store could not be stored");

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::delivery::BadCertificates;
 use crate::kernel::Error as ServiceError;
 use crate::services::AssemblyError;
 use crate::storage::StorageError;
@@ -33,6 +34,9 @@ pub enum StartError {
     /// Certificate or key for TLS.
     #[error("{0}")]
     Tls(String),
+    /// The certificates for the mail server.
+    #[error(transparent)]
+    Smtp(#[from] BadCertificates),
     /// The server could not be run.
     #[error("cannot serve: {0}")]
     Io(#[from] std::io::Error),

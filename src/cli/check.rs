@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::output::{self, Format};
 use super::{Failure, Global};
-use crate::app::{Finding, inspect};
+use crate::app::{Finding, inspect, inspect_smtp};
 use crate::config::{MasterKey as MasterKeySetting, Problem, Settings, SettingsError, Source};
 use crate::model::clock::SystemClock;
 use crate::telemetry::metrics::max_open_files;
@@ -15,8 +15,8 @@ use crate::vault::master::{MasterKey, MasterKeyError};
 ///
 /// If settings are invalid, it lists all problems and exits with code 2. It reads the master key if there is one, and does
 /// not open the database unless --connect is given. Then it checks whether the database answers, has a schema that this
-/// program can serve, is opened by the master key, and has the same time, and how many files may be open; nothing is created
-/// or changed. If a check fails, it exits with code 1.
+/// program can serve, is opened by the master key, and has the same time, whether the mail server lets this service in, and how
+/// many files may be open; nothing is created, changed or sent. If a check fails, it exits with code 1.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -24,7 +24,7 @@ Examples:
   mintmark --config prod.toml check --connect
   mintmark check --json | jq .settings")]
 pub(super) struct Check {
-    /// Check the database and its master key too
+    /// Check the database, its master key and the mail server too
     #[arg(long)]
     connect: bool,
     #[command(flatten)]
@@ -79,6 +79,7 @@ impl Check {
 /// What `--connect` checks.
 async fn look(settings: &Settings) -> Vec<Finding> {
     let mut findings = inspect(settings, &SystemClock).await;
+    findings.extend(inspect_smtp(settings).await);
     findings.extend(open_files(settings));
     findings
 }

@@ -2,6 +2,7 @@
 
 mod console;
 mod server;
+mod smtp;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -17,8 +18,8 @@ use super::public_url::PublicUrl;
 use super::raw;
 use super::secret::{REDACTED, SecretText, redact_url};
 use super::{
-    AuditSettings, DatabaseSettings, Effective, KeySettings, LogFormat, LogSettings, MasterKey,
-    NeverExpiresExp, ServerSettings, Settings, StatusListSettings, TokenSettings, VerifySettings,
+    AuditSettings, DatabaseSettings, DeliverySettings, Effective, KeySettings, LogFormat, LogSettings,
+    MasterKey, NeverExpiresExp, ServerSettings, Settings, StatusListSettings, TokenSettings, VerifySettings,
 };
 use crate::model::expiry::LIFETIME_RANGE;
 use crate::model::key::Alg;
@@ -40,12 +41,14 @@ pub(super) fn of(layers: Layers) -> Result<Settings, SettingsError> {
     let verify = check.verify(&raw.verify);
     let console = check.console(&raw.console, server.as_ref().map(|server| &server.public_url));
     let outbound = check.outbound(&raw.outbound);
+    let smtp = check.smtp(&raw.smtp);
+    let delivery = check.delivery(&raw.delivery);
     let log = check.log(&raw.log);
     let tokens = check.tokens(&raw.tokens, server.as_ref().map(|server| &server.public_url));
     let status_lists = check.status_lists(&raw.status_lists);
     let audit = check.audit(&raw.audit);
-    match (server, tokens, log) {
-        (Some(server), Some(tokens), Some(log)) if check.merged.problems.is_empty() => {
+    match (server, tokens, delivery, log) {
+        (Some(server), Some(tokens), Some(delivery), Some(log)) if check.merged.problems.is_empty() => {
             let effective = check.effective(&server, &tokens);
             Ok(Settings {
                 server,
@@ -57,6 +60,8 @@ pub(super) fn of(layers: Layers) -> Result<Settings, SettingsError> {
                 verify,
                 console,
                 outbound,
+                smtp,
+                delivery,
                 log,
                 effective,
             })
@@ -301,6 +306,11 @@ impl Check {
         VerifySettings { token_headers }
     }
 
+    fn delivery(&mut self, raw: &raw::Delivery) -> Option<DeliverySettings> {
+        let worker = self.one_of("delivery.worker", &raw.worker, &[("on", true), ("off", false)]);
+        Some(DeliverySettings { worker: worker? })
+    }
+
     fn log(&mut self, raw: &raw::Log) -> Option<LogSettings> {
         let format =
             self.one_of("log.format", &raw.format, &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
@@ -328,7 +338,7 @@ impl Check {
             ("server.public_url", _) => Json::from(server.public_url.as_str()),
             ("server.workers", _) => Json::from(server.workers),
             ("tokens.default_audience", _) => Json::from(tokens.default_audience.as_str()),
-            ("database.url", Some(url)) => Json::from(redact_url(url)),
+            ("database.url" | "smtp.url", Some(url)) if !url.is_empty() => Json::from(redact_url(url)),
             ("console.oidc", _) => redact_secrets(value),
             ("keys.master_key", Some(secret)) if !secret.is_empty() => Json::from(REDACTED),
             _ => value.clone(),

@@ -91,6 +91,15 @@ impl PublicUrl {
         self.text.get(..self.path_at).unwrap_or_default()
     }
 
+    /// Its host, without the port; an address of IPv6 in brackets.
+    pub fn host(&self) -> &str {
+        let authority = self.origin().split_once("://").map_or("", |(_, authority)| authority);
+        match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+            _ => authority,
+        }
+    }
+
     /// Whether it can be reached from this machine only.
     pub fn is_loopback(&self) -> bool {
         self.loopback
@@ -134,6 +143,8 @@ mod tests {
             let url = PublicUrl::parse(text).unwrap_or_else(|why| panic!("{text}: {why:?}"));
             assert_eq!((url.as_str(), url.origin(), url.path()), (text, origin, path));
             assert_eq!(url.is_loopback(), loopback, "{text}");
+            let host = Url::parse(text).unwrap().host_str().unwrap().to_owned();
+            assert_eq!(url.host(), host, "{text}");
             assert_eq!(url.is_https(), text.starts_with("https"));
         }
     }

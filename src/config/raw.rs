@@ -14,6 +14,8 @@ pub(super) struct Raw {
     pub(super) verify: Verify,
     pub(super) console: Console,
     pub(super) outbound: Outbound,
+    pub(super) smtp: Smtp,
+    pub(super) delivery: Delivery,
     pub(super) log: Log,
 }
 
@@ -117,6 +119,21 @@ pub(super) struct Oidc {
 #[serde(deny_unknown_fields)]
 pub(super) struct Outbound {
     pub(super) allow: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Smtp {
+    pub(super) url: String,
+    pub(super) from: String,
+    pub(super) reply_to: String,
+    pub(super) ca_file: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Delivery {
+    pub(super) worker: String,
 }
 
 #[derive(Deserialize)]

@@ -3,6 +3,7 @@
 use super::*;
 
 mod console;
+mod smtp;
 
 fn load(file: &str, env: &[(&str, &str)]) -> Result<Settings, SettingsError> {
     let folder = tempfile::tempdir().unwrap();

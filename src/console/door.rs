@@ -28,6 +28,8 @@ pub struct Door {
     pub(super) issuer: String,
     /// The names of the OpenID Connect providers.
     pub(super) providers: Vec<String>,
+    /// Whether there is a server to send mails by.
+    pub(super) sends_mail: bool,
     /// How long a body may take to arrive.
     pub(super) request_timeout: Duration,
     /// What the end of a token that never expires reads, if it has one.
@@ -50,6 +52,7 @@ impl Door {
             origin,
             issuer: server.public_url.as_str().to_owned(),
             providers: settings.console.oidc.iter().map(|provider| provider.name.clone()).collect(),
+            sends_mail: settings.smtp.is_some(),
             request_timeout: server.request_timeout,
             never_reads: (settings.tokens.never_expires_exp == NeverExpiresExp::Far)
                 .then(|| moment::day(FAR_EXP)),

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::moment::count;
 use crate::model::audit::{Action, AuditEvent, Recorded};
 use crate::model::client::ClientName;
+use crate::model::delivery::Channel;
 
 /// How the audit trail names an account that does not exist, and somebody who is not signed in.
 const UNKNOWN: &str = "unknown";
@@ -84,6 +85,8 @@ pub(super) fn action_name(action: Action) -> &'static str {
         Action::WebhookDeleted => "Webhook deleted",
         Action::WebhookKeysReplaced => "Keys of a webhook replaced",
         Action::WebhookDisabled => "Webhook disabled because it fails",
+        Action::DeliveryFailed => "Mail or webhook given up",
+        Action::DeliveryResent => "Mail or webhook sent again",
     }
 }
 
@@ -179,7 +182,16 @@ pub(super) fn sentence(event: &AuditEvent, names: &Names) -> String {
         Action::WebhookDeleted => format!("deleted the webhook to {}", text("url")),
         Action::WebhookKeysReplaced => format!("replaced the keys of the webhook {}", event.target),
         Action::WebhookDisabled => format!("disabled the webhook to {}, which fails", text("url")),
+        Action::DeliveryFailed => format!("gave up {}: {}", delivery(event), text("error")),
+        Action::DeliveryResent => format!("asked to send again {}", delivery(event)),
     }
+}
+
+/// Which delivery an event is about.
+fn delivery(event: &AuditEvent) -> String {
+    let text = |name: &str| event.detail.get(name).and_then(Value::as_str).unwrap_or_default();
+    let noun = if text("channel") == Channel::Mail.as_str() { "the mail" } else { "the webhook request" };
+    format!("{noun} about {} to {}", text("kind"), or(text("recipient"), "all contacts"))
 }
 
 fn or<'a>(text: &'a str, otherwise: &'a str) -> String {

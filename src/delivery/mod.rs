@@ -4,6 +4,7 @@
 //! between leaves a lease that ends, and the delivery is sent again under the same id: at least once, and at most one
 //! duplicate for each that was being sent.
 
+mod finishing;
 mod hosts;
 mod messages;
 mod schedule;
@@ -11,7 +12,7 @@ mod smtp;
 mod webhook;
 mod worker;
 
-pub use schedule::delay;
-pub use smtp::{LOGGED, Smtp};
+pub use schedule::{ATTEMPT_MAX, LEASE_SECONDS, delay};
+pub use smtp::{BadCertificates, LOGGED, Smtp};
 pub use webhook::Webhook;
-pub use worker::{ATTEMPT_MAX, LEASE_SECONDS, Worker};
+pub use worker::Worker;

@@ -1,4 +1,11 @@
-//! When a delivery is tried again: ten attempts over a little more than three days.
+//! How long an attempt may take, and when a delivery is tried again: ten attempts over a little more than three days.
+
+use std::time::Duration;
+
+/// How long one attempt may take in all.
+pub const ATTEMPT_MAX: Duration = Duration::from_secs(30);
+/// How long nobody else may claim a delivery: longer than an attempt, and the difference allowed between two clocks twice.
+pub const LEASE_SECONDS: i64 = 120;
 
 /// The seconds from one attempt to the next: the first at once, then after 5 s, 5 min, 30 min, 2, 5, 10, 14, 20 and 24 h.
 const DELAYS: [i64; 10] = [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];

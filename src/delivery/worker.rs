@@ -1,23 +1,24 @@
-//! Claims what is due, sends it, and stores what became of it. Any number of processes share the work.
+//! Claims what is due and sends it. Any number of processes share the work.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
-use tokio::time::timeout;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::hosts::Hosts;
-use super::schedule::delay;
+use super::finishing::Finishing;
+use super::hosts::{AT_ONCE, Hosts};
+use super::schedule::{ATTEMPT_MAX, LEASE_SECONDS};
 use super::{Smtp, Webhook};
 use crate::kernel::{Error, Kernel};
 use crate::ledger::Ledger;
 use crate::model::delivery::{Channel, Claimed, Outcome, Report};
-use crate::storage::Next;
 
-/// How long one attempt may take in all.
-pub const ATTEMPT_MAX: Duration = Duration::from_secs(30);
-/// How long nobody else may claim a delivery: longer than an attempt, and the difference allowed between two clocks twice.
-pub const LEASE_SECONDS: i64 = 120;
+/// How often to look for what is due: what other processes queued, and what is tried again.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Sends deliveries.
 #[derive(Debug)]
@@ -29,8 +30,16 @@ pub struct Worker {
     smtp: Smtp,
     webhook: Webhook,
     hosts: Mutex<Hosts>,
-    /// What was tried and could not be stored yet.
-    unstored: Mutex<Vec<(Claimed, Outcome)>>,
+    finishing: Finishing,
+    /// An attempt has ended.
+    ended: Notify,
+}
+
+/// What was claimed, and whether more is due that must wait until an attempt has ended.
+#[derive(Debug, Default)]
+struct Batch {
+    claimed: Vec<Claimed>,
+    more: bool,
 }
 
 impl Worker {
@@ -44,8 +53,74 @@ impl Worker {
         smtp: Smtp,
         webhook: Webhook,
     ) -> Result<Self, Error> {
-        let owner = kernel.new_id()?;
-        Ok(Self { kernel, ledger, owner, smtp, webhook, hosts: Mutex::default(), unstored: Mutex::default() })
+        Ok(Self {
+            owner: kernel.new_id()?,
+            finishing: Finishing::new(Arc::clone(&kernel), Arc::clone(&ledger)),
+            kernel,
+            ledger,
+            smtp,
+            webhook,
+            hosts: Mutex::default(),
+            ended: Notify::new(),
+        })
+    }
+
+    /// Sends until `stop` is true, then finishes what is being sent. What this process commits is sent at once.
+    pub async fn run(&self, stop: watch::Receiver<bool>) {
+        let (claimed, mut to_send) = mpsc::channel(AT_ONCE);
+        let sending = async {
+            let mut attempts = FuturesUnordered::new();
+            loop {
+                tokio::select! {
+                    Some(one) = to_send.recv() => attempts.push(self.attempt(one)),
+                    Some(()) = attempts.next() => self.ended.notify_one(),
+                    else => break,
+                }
+            }
+        };
+        tokio::join!(self.claim_until(stop, claimed), sending);
+        if let Err(error) = self.finishing.store_rest().await {
+            tracing::warn!(%error, "what became of a delivery could not be stored: it may be sent a second time");
+        }
+        self.smtp.close().await;
+    }
+
+    /// Claims what is due and hands it on, until `stop` is true.
+    async fn claim_until(&self, mut stop: watch::Receiver<bool>, claimed: mpsc::Sender<Claimed>) {
+        let mut ticks = interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let stopping = stop.clone();
+        let (mut more, mut failing) = (false, false);
+        loop {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = self.kernel.storage.delivery_queued() => {}
+                () = self.ended.notified(), if more => {}
+                _ = ticks.tick() => {}
+            }
+            self.smtp.close_idle().await;
+            match self.claim(&stopping).await {
+                Ok(batch) => {
+                    (more, failing) = (batch.more, false);
+                    for one in batch.claimed {
+                        if let Err(unsent) = claimed.send(one).await {
+                            self.give_back(&unsent.0).await;
+                        }
+                    }
+                }
+                // Until the clock is right, others send. Its state is logged elsewhere.
+                Err(Error::Clock(_)) => more = false,
+                Err(error) => {
+                    more = false;
+                    // Logged once per outage.
+                    if !failing {
+                        let failure = error.kind();
+                        tracing::warn!(failure, %error, "deliveries could not be claimed; trying again until they can");
+                    }
+                    failing = true;
+                }
+            }
+        }
     }
 
     /// Sends what is due, as much at once as the limits allow, until nothing more may be sent now. Returns how many
@@ -55,102 +130,79 @@ impl Worker {
     /// [`Error::Storage`]; what was tried by then is stored by the next call. [`Error::Clock`] while leases of this
     /// machine would mean something else to others.
     pub async fn run_once(&self) -> Result<usize, Error> {
+        let (_never, stop) = watch::channel(false);
         let mut tried = 0;
         loop {
-            let claimed = self.claim().await?;
-            if claimed.is_empty() {
+            let batch = self.claim(&stop).await?;
+            if batch.claimed.is_empty() {
                 return Ok(tried);
             }
-            tried += claimed.len();
-            join_all(claimed.into_iter().map(|claimed| self.attempt(claimed))).await;
+            tried += batch.claimed.len();
+            join_all(batch.claimed.into_iter().map(|claimed| self.attempt(claimed))).await;
         }
     }
 
-    /// Claims as much of what is due as may be sent at once.
-    async fn claim(&self) -> Result<Vec<Claimed>, Error> {
+    /// Claims as much of what is due as may be sent at once. What it cannot start any more it gives back.
+    async fn claim(&self, stop: &watch::Receiver<bool>) -> Result<Batch, Error> {
         self.ledger.clock_must_agree()?;
-        self.store_rest().await?;
+        self.finishing.store_rest().await?;
         let storage = &self.kernel.storage;
         let now = self.kernel.clock.now();
-        let mut claimed = Vec::new();
+        let mut batch = Batch::default();
         for (host, _) in storage.due_hosts(now).await? {
-            while self.hosts().may(&host, self.kernel.clock.monotonic_millis()) {
-                let lease_until = now + LEASE_SECONDS;
-                let Some(one) = storage.claim_delivery(&host, now, &self.owner, lease_until).await? else {
+            loop {
+                if *stop.borrow() {
                     break;
+                }
+                if !self.hosts().may(&host, self.kernel.clock.monotonic_millis()) {
+                    batch.more = true;
+                    break;
+                }
+                let claimed = storage.claim_delivery(&host, now, &self.owner, now + LEASE_SECONDS).await;
+                let one = match claimed {
+                    Ok(Some(one)) => one,
+                    Ok(None) => break,
+                    // What is claimed is sent all the same.
+                    Err(_) if !batch.claimed.is_empty() => return Ok(batch),
+                    Err(error) => return Err(error.into()),
                 };
+                if *stop.borrow() {
+                    self.give_back(&one).await;
+                    break;
+                }
                 self.hosts().begin(&host, self.kernel.clock.monotonic_millis());
-                claimed.push(one);
+                batch.claimed.push(one);
             }
         }
-        Ok(claimed)
+        Ok(batch)
     }
 
-    /// Makes one attempt and stores its outcome, now or with the next call.
+    /// Makes one attempt and stores its outcome, now or later.
     async fn attempt(&self, claimed: Claimed) {
         let sending = async {
             match claimed.channel {
-                Channel::Mail => self.smtp.send(&claimed).await,
-                Channel::Webhook => self.webhook.send(&claimed).await,
+                Channel::Mail if claimed.recipient.is_empty() => None,
+                Channel::Mail => Some(self.smtp.send(&claimed, &self.kernel).await),
+                Channel::Webhook => Some(self.webhook.send(&claimed).await),
             }
         };
-        let outcome = timeout(ATTEMPT_MAX, sending).await.unwrap_or_else(|_| Outcome::Retry {
-            retry_after: None,
-            report: Report {
-                error: Some(format!("not finished within {} seconds", ATTEMPT_MAX.as_secs())),
-                ..Report::default()
-            },
+        let outcome = timeout(ATTEMPT_MAX, sending).await.unwrap_or_else(|_| {
+            let error = format!("not finished within {} seconds", ATTEMPT_MAX.as_secs());
+            let report = Report { error: Some(error), ..Report::default() };
+            Some(Outcome::Retry { retry_after: None, report })
         });
-        let failed = matches!(outcome, Outcome::Retry { .. });
+        let failed = matches!(outcome, Some(Outcome::Retry { .. }));
         self.hosts().end(&claimed.host, failed, self.kernel.clock.monotonic_millis());
-        if let Err(error) = self.store(&claimed, &outcome).await {
-            tracing::warn!(%error, "what became of a delivery could not be stored; trying again");
-            self.unstored().push((claimed, outcome));
+        self.finishing.finish(claimed, outcome).await;
+    }
+
+    async fn give_back(&self, claimed: &Claimed) {
+        if let Err(error) = self.kernel.storage.give_back_delivery(claimed).await {
+            tracing::warn!(%error, "a delivery could not be given back: it is sent when its lease ends");
         }
     }
 
-    /// Stores the outcomes that could not be stored before.
-    async fn store_rest(&self) -> Result<(), Error> {
-        loop {
-            let Some((claimed, outcome)) = self.unstored().pop() else { return Ok(()) };
-            if let Err(error) = self.store(&claimed, &outcome).await {
-                self.unstored().push((claimed, outcome));
-                return Err(error);
-            }
-        }
-    }
-
-    async fn store(&self, claimed: &Claimed, outcome: &Outcome) -> Result<(), Error> {
-        let now = self.kernel.clock.now();
-        let (next, report) = match outcome {
-            Outcome::Sent(report) => (Next::Sent(now), report),
-            Outcome::Dead(report) => (Next::Dead(now), report),
-            Outcome::Retry { retry_after, report } => {
-                let chance = u32::from_be_bytes(self.kernel.random.fill().map_err(Error::from)?);
-                match delay(claimed.attempt, *retry_after, chance) {
-                    Some(seconds) => (Next::At(now + seconds), report),
-                    None => (Next::Dead(now), report),
-                }
-            }
-        };
-        let mut tx = self.kernel.storage.begin().await?;
-        let stored = tx.finish_delivery(claimed, next, report).await?;
-        self.ledger.commit(tx).await?;
-        if !stored {
-            let delivery_id = &claimed.delivery_id;
-            tracing::warn!(
-                delivery_id,
-                "another process has sent a delivery meanwhile: it took longer than its lease"
-            );
-        }
-        Ok(())
-    }
-
-    fn hosts(&self) -> std::sync::MutexGuard<'_, Hosts> {
+    fn hosts(&self) -> MutexGuard<'_, Hosts> {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn unstored(&self) -> std::sync::MutexGuard<'_, Vec<(Claimed, Outcome)>> {
-        self.unstored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

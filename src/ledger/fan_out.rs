@@ -137,6 +137,7 @@ impl Ledger {
             about_id: about.to_owned(),
             body,
             unique_key: None,
+            occurrences: 1,
             queued_at: now,
             first_attempt_at: now,
         })

@@ -107,11 +107,15 @@ pub enum Action {
     WebhookKeysReplaced,
     /// A webhook was disabled because its receiver is gone or has failed for days.
     WebhookDisabled,
+    /// A mail or a webhook was given up.
+    DeliveryFailed,
+    /// A mail or a webhook that was given up waits to be sent again.
+    DeliveryResent,
 }
 
 impl Action {
     /// Every action, for checking a filter.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::ProductCreated,
         Self::ProductUpdated,
         Self::ProductDeleted,
@@ -149,6 +153,8 @@ impl Action {
         Self::WebhookDeleted,
         Self::WebhookKeysReplaced,
         Self::WebhookDisabled,
+        Self::DeliveryFailed,
+        Self::DeliveryResent,
     ];
 
     /// The name on the wire and in storage.
@@ -191,6 +197,8 @@ impl Action {
             Self::WebhookDeleted => "webhook.deleted",
             Self::WebhookKeysReplaced => "webhook.secrets_replaced",
             Self::WebhookDisabled => "webhook.disabled",
+            Self::DeliveryFailed => "delivery.failed",
+            Self::DeliveryResent => "delivery.resent",
         }
     }
 }

@@ -53,6 +53,8 @@ pub struct NewDelivery {
     pub body: String,
     /// A name that no other delivery may have, so that what jobs report is reported once.
     pub unique_key: Option<String>,
+    /// How many events of its kind it reports.
+    pub occurrences: i64,
     /// When it was queued.
     pub queued_at: UnixSeconds,
     /// When it is sent at the earliest.

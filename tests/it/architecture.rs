@@ -47,6 +47,7 @@ const ROOMS: [(&str, &[&str]); 29] = [
             "jobs",
             "services",
             "issuance",
+            "delivery",
             "ledger",
             "outbound",
             "kernel",
@@ -153,7 +154,7 @@ const ROOMS: [(&str, &[&str]); 29] = [
     // Below clients, whose cached records hold its counters.
     ("usage", &["kernel", "storage", "model"]),
     // Sends what the ledger has queued.
-    ("delivery", &["webhooks", "ledger", "outbound", "kernel", "storage", "model"]),
+    ("delivery", &["webhooks", "ledger", "outbound", "kernel", "storage", "config", "model"]),
     // What they may reach is checked where they are created, by the rules of what may be requested.
     ("webhooks", &["ledger", "outbound", "kernel", "vault", "storage", "model"]),
     ("ledger", &["kernel", "storage", "model"]),
@@ -169,7 +170,7 @@ const ROOMS: [(&str, &[&str]); 29] = [
 ];
 
 /// Where a crate is used: rooms, or parts of one.
-const CRATES: [(&str, &[&str]); 16] = [
+const CRATES: [(&str, &[&str]); 17] = [
     ("sqlx", &["storage"]),
     ("actix_web", &["app", "routes", "oauth", "manage", "console", "docs", "http", "telemetry"]),
     ("actix_http", &["app/server"]),
@@ -181,6 +182,7 @@ const CRATES: [(&str, &[&str]); 16] = [
     ("qrcodegen", &["console/sign_in/qr"]),
     ("aws_lc_rs", &["signing"]),
     ("askama", &["console"]),
+    ("lettre", &["delivery/smtp"]),
     ("argon2", &["operators/passwords"]),
     ("governor", &["oauth/authenticate", "operators/throttle"]),
     ("clap", &["cli"]),

@@ -18,6 +18,7 @@ mod cli;
 mod conformance;
 mod console;
 mod contract;
+mod delivery;
 mod http;
 mod manage;
 mod oauth;

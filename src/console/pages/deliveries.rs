@@ -1,5 +1,4 @@
-//! `/console/deliveries`: the mails that wait to be sent, what failed, and since when. Nothing sends them yet, and the page
-//! says so.
+//! `/console/deliveries`: the mails that wait to be sent, what failed, and since when.
 
 use actix_web::HttpResponse;
 use actix_web::web::Query;
@@ -31,6 +30,7 @@ pub(crate) struct Asked {
 struct DeliveriesPage {
     shell: Shell,
     workspace_name: Option<String>,
+    sends_mail: bool,
     waiting: i64,
     oldest: String,
     tried: i64,
@@ -77,6 +77,7 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
     ok(&DeliveriesPage {
         shell: shell.below("Settings", None),
         workspace_name: extent.workspace.map(|workspace| workspace.name),
+        sends_mail: signed_in.door.sends_mail,
         waiting: backlog.waiting,
         oldest: backlog.since.map(|at| moment::ago(now, at)).unwrap_or_default(),
         tried: backlog.tried,

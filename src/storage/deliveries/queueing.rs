@@ -21,7 +21,7 @@ statements! {
             AND sent_at IS NULL AND dead_at IS NULL AND attempts = 0 AND lease_until = 0 AND channel = 'mail'";
     INSERT = "INSERT INTO deliveries (delivery_id, channel, kind, recipient, host, workspace_id, about_id, body, unique_key,
             occurrences, queued_at, attempts, next_attempt_at, lease_until)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, 0, $11, 0)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, 0)
         ON CONFLICT (unique_key) DO NOTHING";
     COUNT_OF_CLIENT = "SELECT COUNT(*) FROM
         (SELECT 1 FROM deliveries WHERE about_id = $1 AND sent_at IS NULL AND dead_at IS NULL AND channel = 'mail'
@@ -42,7 +42,7 @@ impl Tx {
         let rows = on_tx!(self.db, conn => sqlx::query(INSERT)
             .bind(&new.delivery_id).bind(new.channel.as_str()).bind(&new.kind).bind(&new.recipient).bind(&new.host)
             .bind(&new.workspace_id).bind(&new.about_id).bind(&new.body).bind(&new.unique_key)
-            .bind(new.queued_at).bind(new.first_attempt_at)
+            .bind(new.occurrences).bind(new.queued_at).bind(new.first_attempt_at)
             .execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         self.has_queued |= touched(rows);
         Ok(touched(rows))
@@ -98,6 +98,7 @@ fn delivery(mail: &Mail, kind: MailKind, recipient: &str) -> NewDelivery {
         about_id: mail.client_id.clone(),
         body: facts(mail, kind),
         unique_key: None,
+        occurrences: 1,
         queued_at: mail.queued_at,
         first_attempt_at: mail.queued_at,
     }

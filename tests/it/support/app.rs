@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use mintmark::app::{App, Core, Ending, Listeners};
 use mintmark::config::Settings;
+use mintmark::delivery::Worker;
 use mintmark::model::clock::ManualClock;
 use mintmark::outbound::{Resolver, SystemResolver};
 use mintmark::telemetry::metrics::Metrics;
@@ -35,6 +36,8 @@ pub(crate) struct TestApp {
     pub(crate) http: Client,
     pub(crate) core: Core,
     pub(crate) database: Arc<TestDatabase>,
+    /// What sends mails and webhooks, when a test tells it to: the app itself has `delivery.worker = "off"` by default.
+    pub(crate) worker: Arc<Worker>,
     metrics: Arc<Metrics>,
     issuer_path: String,
     shutdown: Option<oneshot::Sender<()>>,
@@ -84,7 +87,7 @@ impl TestApp {
         let public = TcpListener::bind("127.0.0.1:0").unwrap();
         let base = format!("http://{}", public.local_addr().unwrap());
         let own = format!(
-            "server.public_url = {base:?}\nserver.workers = 1\nserver.drain_seconds = 0\ndatabase.url = {:?}\n\
+            "server.public_url = {base:?}\nserver.workers = 1\nserver.drain_seconds = 0\ndelivery.worker = \"off\"\ndatabase.url = {:?}\n\
              keys.master_key = \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"\n",
             database.url()
         );
@@ -95,6 +98,7 @@ impl TestApp {
         let issuer_path = settings.server.public_url.path().to_owned();
         let app = App::build_with(settings, clock.clone(), names).await.unwrap();
         let (core, metrics) = (app.core().clone(), Arc::clone(app.metrics()));
+        let worker = Arc::clone(app.worker());
         let (shutdown, stopped) = oneshot::channel();
         #[expect(
             clippy::disallowed_methods,
@@ -114,6 +118,7 @@ impl TestApp {
             http,
             core,
             database,
+            worker,
             metrics,
             issuer_path,
             shutdown: Some(shutdown),

@@ -6,7 +6,9 @@ mod receiver;
 mod sending;
 mod status_lists;
 
-use mintmark::delivery::{Smtp, Worker};
+use std::sync::Arc;
+
+use mintmark::delivery::Worker;
 use mintmark::model::delivery::Delivery;
 use mintmark::model::page::Page;
 use serde_json::{Value, json};
@@ -23,8 +25,8 @@ async fn started(engine: Engine) -> TestApp {
 }
 
 /// What sends, for this app.
-fn worker(app: &TestApp) -> Worker {
-    app.core.services.worker(Smtp::default()).unwrap()
+fn worker(app: &TestApp) -> Arc<Worker> {
+    Arc::clone(&app.worker)
 }
 
 /// A webhook of a workspace to this receiver, with members beside the URL.

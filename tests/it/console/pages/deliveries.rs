@@ -13,7 +13,7 @@ async fn waiting_and_failed_mails_are_listed(engine: Engine) {
     let manager = app.bootstrap().await;
     let admin = app.administrator_as(&manager, "mintmark:manage").await;
     let empty = root.get("/console/deliveries").await.must_be(200);
-    assert!(empty.says("No mail waits") && empty.says("sends no mail yet"), "{}", empty.text());
+    assert!(empty.says("No mail waits") && empty.says("No mail server is set"), "{}", empty.text());
     admin.product("gst", json!({})).await;
     admin.workspace("acme", json!({})).await;
     let contact = json!(["fin@acme.example"]);

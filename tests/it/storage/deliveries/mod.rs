@@ -22,6 +22,7 @@ fn webhook(delivery_id: &str, host: &str) -> NewDelivery {
         about_id: "cl_1".to_owned(),
         body: format!("{{\"n\":\"{delivery_id} ✓\"}}"),
         unique_key: None,
+        occurrences: 1,
         queued_at: NOW,
         first_attempt_at: NOW,
     }

@@ -1,0 +1,161 @@
+//! Sends a delivery as a mail, by the configured server. Without one, subject and recipient go to the log.
+
+mod connection;
+mod mail;
+
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+
+use super::messages;
+use super::schedule::ATTEMPT_MAX;
+use crate::config::{PublicUrl, SmtpSettings};
+use crate::kernel::Kernel;
+use crate::model::delivery::{Claimed, Outcome, Report};
+use connection::{Connection, Failure, Server};
+use mail::Envelope;
+
+/// What a mail that was only logged has as its reply.
+pub const LOGGED: &str = "no mail server is set (smtp.url): subject and recipient were written to the log";
+
+/// How long an open connection waits for the next mail.
+const IDLE_MAX: Duration = Duration::from_secs(20);
+/// How many wait.
+const IDLE_CONNECTIONS: usize = 2;
+/// How long saying good-bye may take.
+const QUIT_MAX: Duration = Duration::from_millis(500);
+
+/// Sends mails.
+#[derive(Debug)]
+pub struct Smtp {
+    server: Option<Server>,
+    /// The part of a `Message-ID` behind the @.
+    domain: String,
+    idle: Mutex<Vec<(Connection, Instant)>>,
+}
+
+/// Why `smtp.ca_file` cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("smtp.ca_file: {0}. Correct the file or its path")]
+pub struct BadCertificates(String);
+
+impl Smtp {
+    /// Over the server of `settings`, for the issuer at `public_url`. Connects when there is something to send.
+    ///
+    /// # Errors
+    /// [`BadCertificates`].
+    pub fn new(settings: Option<&SmtpSettings>, public_url: &PublicUrl) -> Result<Self, BadCertificates> {
+        let domain = public_url.host().to_owned();
+        let server = settings.map(|settings| Server::new(settings, &domain)).transpose();
+        Ok(Self { server: server.map_err(BadCertificates)?, domain, idle: Mutex::default() })
+    }
+
+    /// Makes one attempt. Takes less than [`ATTEMPT_MAX`].
+    pub(super) async fn send(&self, claimed: &Claimed, kernel: &Kernel) -> Outcome {
+        let dead = |error: String| Outcome::Dead(Report { error: Some(error), ..Report::default() });
+        let message = match messages::of(claimed, kernel) {
+            Ok(message) => message,
+            Err(error) => return dead(error.to_string()),
+        };
+        let Some(server) = &self.server else {
+            let (delivery_id, recipient) = (&claimed.delivery_id, &claimed.recipient);
+            let subject = message.subject.as_str();
+            tracing::info!(
+                delivery_id,
+                recipient,
+                subject,
+                "a mail is not sent, because smtp.url is not set"
+            );
+            return Outcome::Sent(Report { reply: Some(LOGGED.to_owned()), ..Report::default() });
+        };
+        let envelope = match Envelope::new(claimed, &message, server, &self.domain) {
+            Ok(envelope) => envelope,
+            Err(why) => return dead(why),
+        };
+        let mut connection = match self.connection(server).await {
+            Ok(connection) => connection,
+            // The server is to blame, or the settings: another mail would fare no better.
+            Err(failure) => return Outcome::Retry { retry_after: None, report: report(&failure) },
+        };
+        match connection.transact(&envelope).await {
+            Ok(reply) => {
+                self.keep(connection).await;
+                Outcome::Sent(Report { status: Some(reply.0), error: None, reply: Some(reply.1) })
+            }
+            Err(failure) => {
+                if failure.status.is_some() && connection.reset().await {
+                    self.keep(connection).await;
+                }
+                let report = report(&failure);
+                if failure.is_permanent {
+                    Outcome::Dead(report)
+                } else {
+                    Outcome::Retry { retry_after: None, report }
+                }
+            }
+        }
+    }
+
+    /// Connects and signs in, and leaves again, for `mintmark check --connect`. Returns what was reached; `None` if there is
+    /// no server.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub async fn check(&self) -> Option<Result<String, String>> {
+        let server = self.server.as_ref()?;
+        let reached = match timeout(ATTEMPT_MAX, server.connect()).await {
+            Ok(Ok(connection)) => {
+                let _ = timeout(QUIT_MAX, connection.quit()).await;
+                Ok(server.to_string())
+            }
+            Ok(Err(failure)) => Err(failure.to_string()),
+            Err(_) => Err(format!("{server} did not answer in time")),
+        };
+        Some(reached)
+    }
+
+    /// Closes connections that have waited for long.
+    pub(super) async fn close_idle(&self) {
+        let mut idle = self.idle.lock().await;
+        let (old, kept) = idle.drain(..).partition(|(_, since)| since.elapsed() >= IDLE_MAX);
+        *idle = kept;
+        drop(idle);
+        Self::quit(old).await;
+    }
+
+    /// Closes all of them.
+    pub(super) async fn close(&self) {
+        let all = std::mem::take(&mut *self.idle.lock().await);
+        Self::quit(all).await;
+    }
+
+    async fn quit(connections: Vec<(Connection, Instant)>) {
+        for (connection, _) in connections {
+            let _ = timeout(QUIT_MAX, connection.quit()).await;
+        }
+    }
+
+    /// A connection that is known to answer.
+    async fn connection(&self, server: &Server) -> Result<Connection, Failure> {
+        loop {
+            let Some((mut connection, since)) = self.idle.lock().await.pop() else {
+                return server.connect().await;
+            };
+            if since.elapsed() < IDLE_MAX && connection.answers().await {
+                return Ok(connection);
+            }
+        }
+    }
+
+    async fn keep(&self, connection: Connection) {
+        let mut idle = self.idle.lock().await;
+        if idle.len() < IDLE_CONNECTIONS {
+            idle.push((connection, Instant::now()));
+        }
+    }
+}
+
+fn report(failure: &Failure) -> Report {
+    Report { status: failure.status, error: Some(failure.to_string()), reply: failure.reply.clone() }
+}
