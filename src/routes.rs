@@ -119,6 +119,11 @@ fn management(config: &mut ServiceConfig) {
                     .done(),
             )
             .service(at("/webhooks/{webhook_id}/secrets").post(webhooks::replace_keys).done())
+            .service(at("/webhooks/{webhook_id}/test").post(webhooks::test).done())
+            .service(at("/webhooks/{webhook_id}/deliveries").get(webhooks::deliveries).done())
+            .service(
+                at("/webhooks/{webhook_id}/deliveries/{delivery_id}/resend").post(webhooks::resend).done(),
+            )
             .service(at("/api-clients").get(api_clients::list_all).done())
             // Before the route of one client, whose path it would match.
             .service(at("/api-clients/batch").post(api_clients::batch).done())

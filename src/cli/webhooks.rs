@@ -26,6 +26,19 @@ const CREATED: &[&str] =
     &["webhook_id", "workspace_id", "url", "events", "description", "status", "public_key", "signing_secret"];
 const KEYS: &[&str] = &["webhook_id", "signing_secret", "public_key", "old_sign_until"];
 
+const DELIVERIES: &[&str] = &[
+    "delivery_id",
+    "type",
+    "status",
+    "queued_at",
+    "attempts",
+    "next_attempt_at",
+    "last_status",
+    "last_error",
+];
+const DELIVERY: &[&str] =
+    &["delivery_id", "webhook_id", "type", "status", "queued_at", "attempts", "next_attempt_at"];
+
 /// List, create, show, change and delete webhooks: where a workspace hears of what happens
 #[derive(Debug, Args)]
 #[command(
@@ -94,6 +107,28 @@ enum Verb {
         /// The webhook
         webhook_id: String,
     },
+    /// Send an event of the type webhook.test
+    #[command(after_help = "Example:\n  mintmark webhooks test WEBHOOK_ID")]
+    Test {
+        /// The webhook
+        webhook_id: String,
+    },
+    /// List what was sent to a webhook in the last days, newest first
+    #[command(after_help = "Example:\n  mintmark webhooks deliveries WEBHOOK_ID --limit 20")]
+    Deliveries {
+        /// The webhook
+        webhook_id: String,
+        #[command(flatten)]
+        how_many: HowMany,
+    },
+    /// Send a delivery again, with the same id
+    #[command(after_help = "Example:\n  mintmark webhooks resend WEBHOOK_ID DELIVERY_ID")]
+    Resend {
+        /// The webhook
+        webhook_id: String,
+        /// The delivery
+        delivery_id: String,
+    },
     /// Delete a webhook
     #[command(after_help = "Example:\n  mintmark webhooks delete WEBHOOK_ID")]
     Delete {
@@ -156,6 +191,13 @@ async fn act(verb: Verb, target: &Target<'_>, format: Format) -> Result<(), Fail
         }
         Verb::ReplaceSecrets { webhook_id } => {
             shown_once(format, &ask(OnWebhook::ReplaceKeys(webhook_id)).await?, KEYS)
+        }
+        Verb::Test { webhook_id } => format.record(&ask(OnWebhook::Test(webhook_id)).await?, DELIVERY),
+        Verb::Deliveries { webhook_id, how_many } => {
+            target.print(&List::Deliveries { webhook_id }, how_many, format, DELIVERIES).await
+        }
+        Verb::Resend { webhook_id, delivery_id } => {
+            format.record(&ask(OnWebhook::Resend { webhook_id, delivery_id }).await?, DELIVERY)
         }
         Verb::Delete { webhook_id, confirm } => {
             confirm.ask(format_args!("Delete the webhook {webhook_id}"))?;

@@ -18,7 +18,8 @@ use crate::ledger::Ledger;
 use crate::model::delivery::{Channel, Claimed, Outcome, Report};
 
 /// How often to look for what is due: what other processes queued, and what is tried again.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// A changed status list is due within two seconds of the change, and those who listen refuse a revoked token within three.
+const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Sends deliveries.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use super::{record, record_or_304};
 use crate::http::conditional::version_tag;
 use crate::kernel::{Manager, Reader, to_json};
 use crate::services::Services;
-use crate::webhooks::{CreatedWebhook, NoMembers, ReplacedKeys, WebhookChange};
+use crate::webhooks::{CreatedWebhook, NoMembers, ReplacedKeys, WebhookChange, WebhookDelivery};
 
 /// `GET /v1/workspaces/{workspace_id}/webhooks`
 pub async fn list(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {
@@ -77,4 +77,38 @@ pub async fn replace_keys(
         services.webhooks.replace_keys(&call.caller, &id, &request, save).await
     })
     .await
+}
+
+/// `POST /v1/webhooks/{webhook_id}/test`
+pub async fn test(mut call: Authorized<Manager>, services: Data<Services>) -> Result<HttpResponse, Problem> {
+    let id: String = call.path()?;
+    let body = call.optional_body().await?;
+    let request = NoMembers::read(&body.json);
+    let reply = |queued: &WebhookDelivery| Reply::made(&to_json(queued));
+    once(&call, &services, &body.bytes, reply, async |save| {
+        services.webhooks.test(&call.caller, &id, &request, save).await
+    })
+    .await
+}
+
+/// `GET /v1/webhooks/{webhook_id}/deliveries`
+pub async fn deliveries(call: Authorized<Reader>, services: Data<Services>) -> Result<HttpResponse, Problem> {
+    let id: String = call.path()?;
+    let mut query = Query::of(&call.request)?;
+    let page = PageRequest::take(&mut query, &call, services.subkeys())?;
+    query.finish()?;
+    let found = services.webhooks.deliveries(&call.caller, &id, &page.page).await?;
+    Ok(page.reply(services.subkeys(), found, to_json))
+}
+
+/// `POST /v1/webhooks/{webhook_id}/deliveries/{delivery_id}/resend`
+pub async fn resend(
+    mut call: Authorized<Manager>,
+    services: Data<Services>,
+) -> Result<HttpResponse, Problem> {
+    let (id, delivery_id): (String, String) = call.path()?;
+    let body = call.optional_body().await?;
+    let request = NoMembers::read(&body.json);
+    let delivery = services.webhooks.resend(&call.caller, &id, &delivery_id, &request).await?;
+    Ok(HttpResponse::Ok().content_type("application/json").body(to_json(&delivery).to_string()))
 }

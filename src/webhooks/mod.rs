@@ -3,6 +3,7 @@
 
 mod change;
 mod clean_up;
+mod deliveries;
 mod dto;
 mod health;
 mod keys;
@@ -15,6 +16,7 @@ use crate::ledger::Ledger;
 use crate::outbound::Outbound;
 
 pub use change::{NoMembers, WebhookChange};
+pub use deliveries::WebhookDelivery;
 pub use dto::{CreatedWebhook, ReplacedKeys};
 pub use keys::SigningSecret;
 

@@ -13,7 +13,7 @@ use crate::model::reach::Reach;
 use crate::model::webhook::{Events, MAX_WEBHOOKS, OLD_KEYS_SIGN_SECONDS, Webhook};
 use crate::storage::Tx;
 
-pub(super) const WEBHOOK: &str = "webhook";
+const WEBHOOK: &str = "webhook";
 
 impl Webhooks {
     /// A page of the webhooks of a workspace, in the order in which they were created.
@@ -176,7 +176,7 @@ impl Webhooks {
         Ok(keys.signing_secret())
     }
 
-    /// Deletes a webhook with its keys.
+    /// Deletes a webhook with its keys and its deliveries.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Changed`], [`Error::Storage`].
@@ -192,7 +192,9 @@ impl Webhooks {
         tx.delete_webhook(webhook_id).await?;
         let detail = to_json(&WebhookSettings::of(&webhook, &self.kernel.subkeys));
         self.ledger.audit(&mut tx, caller, Action::WebhookDeleted, subject(&webhook), detail).await?;
-        self.ledger.commit(tx).await
+        self.ledger.commit(tx).await?;
+        // Should this be interrupted, what waits is given up when it is due.
+        self.forget_deliveries(webhook_id).await
     }
 }
 

@@ -1,4 +1,4 @@
-"""Sets up services and runs a command against them: `run.py clients|console|examples|forward-auth|generated|openapi|sign-in sqlite|postgres -- COMMAND …`.
+"""Sets up services and runs a command against them: `run.py clients|console|examples|forward-auth|generated|openapi|sign-in|webhooks sqlite|postgres -- COMMAND …`.
 
 MINTMARK_WORLD is the path of a JSON file that describes them: issuers, clients, expected verdicts.
 Everything that was started is stopped, and its data removed, when the command ends. The exit code is the command's.
@@ -145,6 +145,25 @@ def sign_in(engine: str, stack: ExitStack) -> dict:
     return {"issuer": service.issuer, "provider": issuer}
 
 
+def webhooks(engine: str, stack: ExitStack) -> dict:
+    """A service that may send to this machine; on PostgreSQL a second one of the same issuer and database beside it."""
+    url = database_urls(engine, stack)("webhooks")
+    settings = {"OUTBOUND__ALLOW": "127.0.0.1", "TOKENS__RECORD_ABOVE_SECONDS": "60"}
+    service = stack.enter_context(running(url, **settings))
+    manager = world.Manager(service)
+    world.create_products(manager)
+    world.create_workspace(manager, world.WORKSPACE)
+    client = world.create_client(manager, world.WORKSPACE, "ES256", HOUR)
+    managed_at = [service.issuer]
+    if engine == "postgres":
+        second = stack.enter_context(running(url, **settings, SERVER__PUBLIC_URL=service.issuer))
+        managed_at.append("http://" + second.environment["MINTMARK__SERVER__LISTEN"])
+    return {
+        "issuer": service.issuer, "managed_at": managed_at, "token": manager.token, "workspace_id": world.WORKSPACE,
+        "client_id": client["client_id"], "client_secret": client["client_secret"], "audience": world.PRODUCTS["gst"],
+    }
+
+
 @contextmanager
 def still_managing(manager: world.Manager) -> Iterator[world.Manager]:
     """Checks that the management token is still valid at the end: otherwise most replies were 401, and the run tested little."""
@@ -159,7 +178,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mintmark-world-")))
-        facts = {"clients": clients, "console": console, "examples": clients, "forward-auth": forward_auth, "generated": generated, "openapi": openapi, "sign-in": sign_in}[setting](engine, stack)
+        facts = {"clients": clients, "console": console, "examples": clients, "forward-auth": forward_auth, "generated": generated, "openapi": openapi, "sign-in": sign_in, "webhooks": webhooks}[setting](engine, stack)
         (folder / "world.json").write_text(json.dumps(facts, indent=2))
         environment = {
             **os.environ, "MINTMARK_WORLD": str(folder / "world.json"), "MINTMARK_VERDICTS": str(folder / "verdicts"),

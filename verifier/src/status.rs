@@ -83,6 +83,9 @@ const AHEAD: i64 = 4;
 /// The same for [`Lists::refresh`]: earlier, so that no request has to fetch.
 const WELL_AHEAD: i64 = 2;
 
+/// How long after the first one a second fetch follows, if the list was signed before it changed.
+const SECOND_FETCH: Duration = Duration::from_secs(2);
+
 /// [`Lists::refresh`] skips a list that no token has referred to for this long, seconds.
 const FORGOTTEN_AFTER: i64 = 3600;
 
@@ -120,12 +123,41 @@ impl Lists {
     /// issuer signed the claims.
     pub(crate) fn place(&self, claims: &AccessTokenClaims) -> Result<Place, VerifyError> {
         let place = &claims.status.as_ref().ok_or(VerifyError::StatusMissing)?.status_list;
-        let number = place.uri.strip_prefix(&self.prefix).and_then(|digits| {
-            // Only the canonical number, so that a list is not cached twice.
-            digits.parse::<u64>().ok().filter(|number| number.to_string() == digits)
-        });
-        let list = number.ok_or(VerifyError::InvalidClaims("its status list is not one of the issuer's"))?;
+        let list = self
+            .number(&place.uri)
+            .ok_or(VerifyError::InvalidClaims("its status list is not one of the issuer's"))?;
         Ok(Place { list, idx: place.idx })
+    }
+
+    /// The number of a list of the issuer.
+    fn number(&self, uri: &str) -> Option<u64> {
+        // Only the canonical number, so that a list is not cached twice.
+        let digits = uri.strip_prefix(&self.prefix)?;
+        digits.parse::<u64>().ok().filter(|number| number.to_string() == digits)
+    }
+
+    /// Fetches a list that changed by `changed_at`, and once more if it was signed before that. Does nothing for a list that
+    /// no token has referred to.
+    pub(crate) async fn changed(&self, uri: &str, changed_at: i64, jwks: &Jwks) -> Result<(), Unavailable> {
+        let entry = self.number(uri).and_then(|number| self.entries.load().get(&number).cloned());
+        let Some(entry) = entry else { return Ok(()) };
+        let first = self.fetch_changed(&entry, jwks).await;
+        let is_new =
+            |entry: &Entry| entry.held.load().as_ref().is_some_and(|held| held.list.iat >= changed_at);
+        if first.is_ok() && is_new(&entry) {
+            return first;
+        }
+        tokio::time::sleep(SECOND_FETCH).await;
+        self.fetch_changed(&entry, jwks).await
+    }
+
+    async fn fetch_changed(&self, entry: &Entry, jwks: &Jwks) -> Result<(), Unavailable> {
+        let mut flight = entry.flight.lock().await;
+        let started = self.clock.unix_seconds();
+        let keys = jwks.cached()?;
+        let held = entry.held.load_full().filter(|held| keys.keys.has(&held.list.key));
+        self.outage.may_fetch(started)?;
+        self.fetch_into(entry, &mut flight, held, jwks, started).await
     }
 
     /// Whether the status is valid, after a fetch if one is due.
@@ -246,6 +278,18 @@ impl Lists {
             return Err(why.clone());
         }
         self.outage.may_fetch(started)?;
+        self.fetch_into(entry, flight, held, jwks, started).await
+    }
+
+    /// Fetches, and keeps the list or the failure.
+    async fn fetch_into(
+        &self,
+        entry: &Entry,
+        flight: &mut Flight,
+        held: Option<Arc<Held>>,
+        jwks: &Jwks,
+        started: i64,
+    ) -> Result<(), Unavailable> {
         // Set before the await, so that a fetch whose caller is cancelled also counts against the rate limit.
         flight.failed = Some((started, Unavailable::NotFetched));
         let fetch = self.fetch_list(entry, held, jwks, started);

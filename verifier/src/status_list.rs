@@ -17,6 +17,8 @@ pub(crate) struct StatusList {
     pub(crate) key: Arc<Key>,
     /// For how many seconds it may be used; positive.
     pub(crate) ttl: i64,
+    /// When it was signed, Unix seconds.
+    pub(crate) iat: i64,
     /// When it expires, Unix seconds.
     pub(crate) exp: i64,
 }
@@ -26,8 +28,8 @@ struct Claims {
     #[serde(default, deserialize_with = "present")]
     iss: Option<String>,
     sub: String,
-    #[serde(rename = "iat", deserialize_with = "numeric_date")]
-    _iat: i64,
+    #[serde(deserialize_with = "numeric_date")]
+    iat: i64,
     #[serde(deserialize_with = "numeric_date")]
     exp: i64,
     ttl: u32,
@@ -68,7 +70,13 @@ pub(crate) fn read(
         return Err("its ttl is not positive");
     }
     let slots = Slots::decode(claims.status_list.bits, &claims.status_list.lst)?;
-    Ok(StatusList { slots, key: Arc::clone(key), ttl: i64::from(claims.ttl), exp: claims.exp })
+    Ok(StatusList {
+        slots,
+        key: Arc::clone(key),
+        ttl: i64::from(claims.ttl),
+        iat: claims.iat,
+        exp: claims.exp,
+    })
 }
 
 const NOT_A_JWS: &str = "it is not a signed status list";

@@ -77,6 +77,21 @@ impl Verifier {
         }
     }
 
+    /// Fetches a status list at once: for the `data` of the event `status_list.changed`, `uri` and `changed_at` as they are in
+    /// it, after the signature of the request was verified. A revoked token is then refused within seconds and not within the
+    /// `ttl`. If the list was signed before `changed_at` it is fetched once more, two seconds later. Lists that no token has
+    /// referred to, and those of other issuers, are left alone. The timer and the `ttl` still apply: an event that is lost
+    /// delays a revocation to what it is without events.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the list cannot be fetched; the cached list stays.
+    pub async fn refetch_status_list(&self, uri: &str, changed_at: &str) -> Result<(), Unavailable> {
+        let Some(lists) = &self.lists else { return Ok(()) };
+        // What is not an instant is taken for one to come, so that the list is fetched twice.
+        let changed_at = instant(changed_at).unwrap_or(i64::MAX);
+        lists.changed(uri, changed_at, &self.jwks).await
+    }
+
     /// Checks everything but the status of a token that is not known yet, and remembers it.
     fn judge(
         &self,
@@ -120,5 +135,48 @@ impl Verifier {
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verifier").field("checks", &self.checks).finish_non_exhaustive()
+    }
+}
+
+/// `2026-11-23T08:00:00Z` in Unix seconds: RFC 3339 as Mintmark writes it.
+fn instant(text: &str) -> Option<i64> {
+    let number = |from: usize, to: usize| {
+        let digits = text.get(from..to).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        digits.and_then(|digits| digits.parse::<i64>().ok())
+    };
+    let signs = [(4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":"), (19, "Z")];
+    if text.len() != 20 || signs.iter().any(|(at, sign)| text.get(*at..at + 1) != Some(*sign)) {
+        return None;
+    }
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) {
+        return None;
+    }
+    // Years that begin in March end with the day that leap years add.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 719_469;
+    Some(days * 86_400 + number(11, 13)? * 3600 + number(14, 16)? * 60 + number(17, 19)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::instant;
+
+    #[test]
+    fn instants_are_read() {
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2026-09-21T14:13:20Z", Some(1_790_000_000)),
+            ("2000-02-29T23:59:59Z", Some(951_868_799)),
+            ("2100-03-01T00:00:00Z", Some(4_107_542_400)),
+            ("9999-12-31T23:59:59Z", Some(253_402_300_799)),
+            ("2026-09-21T14:13:20.5Z", None),
+            ("2026-09-21T14:13:20+00:00", None),
+            ("2026-13-21T14:13:20Z", None),
+            ("yesterday", None),
+            ("+026-09-21T14:13:20Z", None),
+        ] {
+            assert_eq!(instant(text), seconds, "{text}");
+        }
     }
 }

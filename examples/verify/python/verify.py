@@ -87,11 +87,11 @@ class Verifier:
         with self.lock:
             kept_until, bits = self.lists.get(uri, (0, b""))
             if time.monotonic() >= kept_until:
-                kept_until, bits = self.lists[uri] = self.fetch_list(uri)
+                kept_until, bits = self.lists[uri] = self.read_list(uri)[:2]
         return bits[idx // 4] >> (idx % 4 * 2) & 3
 
-    def fetch_list(self, uri):
-        # A list is kept for its `ttl`, counted from the start of the fetch.
+    def read_list(self, uri):
+        """Fetches a list: until when it is kept, which is for its `ttl` from the start of the fetch; its bytes; and its `iat`."""
         started = time.monotonic()
         header, claims = self.decode(fetch(uri, "application/statuslist+jwt"), require=["exp", "iat", "sub"])
         if header["typ"] != "statuslist+jwt" or claims["sub"] != uri:
@@ -101,7 +101,7 @@ class Verifier:
             bits = zlib.decompress(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
         except zlib.error as error:
             raise Refused("its status list cannot be read") from error
-        return started + claims["ttl"], bits
+        return started + claims["ttl"], bits, claims["iat"]
 
     def decode(self, text, audience=None, require=()):
         """Header and claims of a JWT that was signed by a key of the issuer, with the algorithm that the key set names for it."""

@@ -51,6 +51,9 @@ pub(super) async fn page(services: &Services, list: &List, page: &Page) -> Resul
         List::Webhooks { workspace_id } => {
             json_of(services.webhooks.webhooks(caller, workspace_id, page).await?)
         }
+        List::Deliveries { webhook_id } => {
+            json_of(services.webhooks.deliveries(caller, webhook_id, page).await?)
+        }
         List::Failures { client_id: Some(client_id) } => {
             json_of(services.usage.failures(caller, client_id, page).await?)
         }
@@ -238,6 +241,10 @@ async fn webhook(services: &Services, on: OnWebhook) -> Result<Value, Error> {
         }
         OnWebhook::ReplaceKeys(id) => {
             to_json(&webhooks.replace_keys(caller, &id, &NoMembers::default(), None).await?)
+        }
+        OnWebhook::Test(id) => to_json(&webhooks.test(caller, &id, &NoMembers::default(), None).await?),
+        OnWebhook::Resend { webhook_id, delivery_id } => {
+            to_json(&webhooks.resend(caller, &webhook_id, &delivery_id, &NoMembers::default()).await?)
         }
     })
 }

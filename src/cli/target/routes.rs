@@ -84,6 +84,7 @@ pub(super) fn of_list(list: &List, page: Page) -> Route {
                 .with("until", until.map(to_rfc3339))
         }
         List::Webhooks { workspace_id } => Route::get(["workspaces", workspace_id, "webhooks"]),
+        List::Deliveries { webhook_id } => Route::get(["webhooks", webhook_id, "deliveries"]),
         List::Failures { client_id: Some(client_id) } => Route::get(["api-clients", client_id, "failures"]),
         List::Failures { client_id: None } => Route::get(["failures"]),
     };
@@ -175,6 +176,10 @@ fn of_webhook(on: OnWebhook) -> Route {
         OnWebhook::Change(id, body) => of_record(NOUN, OnRecord::Change(id, body)),
         OnWebhook::Delete(id) => of_record(NOUN, OnRecord::Delete(id)),
         OnWebhook::ReplaceKeys(id) => Route::new(Method::POST, [NOUN, &id, "secrets"]),
+        OnWebhook::Test(id) => Route::new(Method::POST, [NOUN, &id, "test"]),
+        OnWebhook::Resend { webhook_id, delivery_id } => {
+            Route::new(Method::POST, [NOUN, &webhook_id, "deliveries", &delivery_id, "resend"])
+        }
     }
 }
 

@@ -19,6 +19,10 @@ pub(in crate::cli) enum List {
     Webhooks {
         workspace_id: String,
     },
+    /// Of this webhook.
+    Deliveries {
+        webhook_id: String,
+    },
     /// Refused requests: of one API client, or of all and of nobody.
     Failures {
         client_id: Option<String>,
@@ -176,6 +180,8 @@ pub(in crate::cli) enum OnWebhook {
     Change(String, Value),
     Delete(String),
     ReplaceKeys(String),
+    Test(String),
+    Resend { webhook_id: String, delivery_id: String },
 }
 
 /// On a signing key, by its `kid`.

@@ -1,5 +1,6 @@
 //! Webhooks: their records, the keys that sign, and which of them get an event.
 
+mod again;
 mod keys;
 mod listeners;
 mod records;
@@ -10,4 +11,5 @@ pub use keys::WebhookKeys;
 pub use listeners::Listener;
 
 /// The shared statements of this folder.
-pub(super) const STATEMENTS: &[Statements] = &[keys::STATEMENTS, records::STATEMENTS, listeners::STATEMENTS];
+pub(super) const STATEMENTS: &[Statements] =
+    &[again::STATEMENTS, keys::STATEMENTS, records::STATEMENTS, listeners::STATEMENTS];

@@ -197,6 +197,18 @@ async fn conflict(world: &World, operation: &Operation) -> Reply {
             }
             return reply;
         }
+        "testWebhook" => {
+            let ids = world.fresh().await;
+            let path = format!("/v1/webhooks/{}", ids["webhook_id"]);
+            assert_eq!(world.admin().patch(&path, &json!({"status": "disabled"})).await.status(), 200);
+            world.send(operation, &ids, &json!({}))
+        }
+        "resendWebhookDelivery" => {
+            let ids = world.fresh().await;
+            let being_sent = "UPDATE deliveries SET lease_until = 9999999999";
+            world.app.database.session().await.execute(being_sent).await;
+            world.send(operation, &ids, &json!({}))
+        }
         "createApiClient" | "replaceWebhookSecrets" => return still_running(world, operation).await,
         "createSecret" | "createSigningKey" => {
             // There is room for some.

@@ -22,9 +22,14 @@ pub(super) fn nothing() -> Ids {
         ("jti", "A".repeat(22)),
         ("operator_id", "019aaf2a-5c00-7d3e-9b41-6f2d8c1a7e07".to_owned()),
         ("webhook_id", "019aaf2a-5c00-7d3e-9b41-6f2d8c1a7e09".to_owned()),
+        ("delivery_id", "019aaf2a-5c00-7d3e-9b41-6f2d8c1a7e0b".to_owned()),
         ("file", "nothing".to_owned()),
         ("list", "999".to_owned()),
     ])
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
 }
 
 /// Nobody listens there.
@@ -71,6 +76,9 @@ impl World {
             admin.create("/v1/workspaces/acme-in/webhooks", &json!({"url": HOOK})).await;
         }
         let webhooks = Reply::of(admin.get("/v1/workspaces/acme-in/webhooks").await).await.json();
+        let hook = text_of(&webhooks["items"][0]["webhook_id"]);
+        // That it was created, and that the other one was.
+        let deliveries = Reply::of(admin.get(&format!("/v1/webhooks/{hook}/deliveries")).await).await.json();
         let operators = Reply::of(admin.get("/v1/operators").await).await.json();
         for _ in 0..2 {
             assert_eq!(app.token(&erp, &[("scope", "nothing")]).await.status(), 400);
@@ -86,6 +94,7 @@ impl World {
             ("jti", text(&token["jti"])),
             ("operator_id", text(&operators["items"][0]["operator_id"])),
             ("webhook_id", text(&webhooks["items"][0]["webhook_id"])),
+            ("delivery_id", text(&deliveries["items"][0]["delivery_id"])),
             ("file", "docs.css".to_owned()),
             // The first list, which has the slots of clients.
             ("list", "1".to_owned()),
@@ -117,11 +126,14 @@ impl World {
         let operator = admin.create("/v1/operators", &person(&self.new_name())).await;
         let webhooks = format!("/v1/workspaces/{workspace_id}/webhooks");
         let webhook = admin.create(&webhooks, &json!({"url": HOOK})).await;
+        let deliveries = format!("/v1/webhooks/{}/deliveries", text_of(&webhook["webhook_id"]));
+        let deliveries = Reply::of(admin.get(&deliveries).await).await.json();
         let mut ids = self.ids.clone();
         ids.extend([
             ("operator_id", operator["operator_id"].as_str().unwrap().to_owned()),
             ("jti", token["jti"].as_str().unwrap().to_owned()),
-            ("webhook_id", webhook["webhook_id"].as_str().unwrap().to_owned()),
+            ("webhook_id", text_of(&webhook["webhook_id"])),
+            ("delivery_id", text_of(&deliveries["items"][0]["delivery_id"])),
             ("product", product),
             ("workspace_id", workspace_id),
             ("client_id", client.client_id),

@@ -1,6 +1,7 @@
 //! What webhooks are sent: to a receiver that listens, by the worker, step by step.
 
 mod addresses;
+mod again;
 mod fan_out;
 mod receiver;
 mod sending;

@@ -1,5 +1,6 @@
 //! Webhooks, their keys, and which of them get an event.
 
+mod again;
 mod listeners;
 mod records;
 

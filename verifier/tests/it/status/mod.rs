@@ -2,6 +2,7 @@
 //! without one.
 
 mod accepted;
+mod changed;
 mod freshness;
 mod outage;
 mod shared;
