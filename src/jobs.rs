@@ -1,6 +1,6 @@
 //! Background work of a serving process: follow the change counter, check that writing works, record tokens in groups, apply
 //! changes that are due, store what was counted, load a new certificate, and housekeeping (rotate keys, write last uses,
-//! delete what is no longer needed).
+//! delete what is no longer needed, remind of what will end).
 //!
 //! Each step fails on its own: the failure is logged, and the step runs again at the next interval.
 
@@ -144,7 +144,7 @@ pub async fn housekeeping(services: Arc<Services>) {
     }
 }
 
-/// Rotates signing keys that are due, writes the last uses held in memory, and deletes records past their retention.
+/// Rotates signing keys that are due, queues reminders, writes the last uses held in memory, and deletes records past their retention.
 pub async fn housekeeping_once(services: &Services) {
     if let Err(error) = unless_the_clock_is_doubtful(services.signing.advance_signing_keys().await) {
         tracing::error!(failure = error.kind(), %error, "signing keys could not be rotated; trying again");
@@ -154,6 +154,9 @@ pub async fn housekeeping_once(services: &Services) {
     }
     if let Err(error) = services.tokens.finish_suspensions().await {
         tracing::warn!(%error, "a workspace could not be suspended or resumed to its end; trying again");
+    }
+    if let Err(error) = unless_the_clock_is_doubtful(services.reminders.remind().await.map(|_| ())) {
+        tracing::warn!(failure = error.kind(), %error, "reminders could not be queued; trying again");
     }
     if let Err(error) = services.write_last_used().await {
         tracing::warn!(failure = error.kind(), %error, "the last uses of secrets and tokens could not be written; trying again");

@@ -12,6 +12,7 @@
 //! - [`services`] puts together what the doors call: [`issuance`], [`signing`], [`tokens`], [`tenants`],
 //!   [`operators`] (who signs in to the console), [`webhooks`] (who gets what happens), [`clients`], [`usage`] (counts,
 //!   refused requests), [`ledger`] (audit, deliveries, saved replies, change counter), over a small [`kernel`];
+//! - [`reminders`] tells contacts before something ends;
 //! - [`delivery`] sends what is queued: mails and webhooks;
 //! - [`outbound`] makes the requests of the service to other hosts;
 //! - [`vault`] keeps secrets at rest;
@@ -38,6 +39,7 @@ pub mod model;
 pub mod oauth;
 pub mod operators;
 pub mod outbound;
+pub mod reminders;
 pub mod routes;
 pub mod services;
 pub mod signing;

@@ -11,6 +11,7 @@ use crate::ledger::Ledger;
 use crate::model::clock::Clock;
 use crate::operators::Operators;
 use crate::outbound::Outbound;
+use crate::reminders::Reminders;
 use crate::signing::ring::KeyRing;
 use crate::signing::{RingReloader, Signing};
 use crate::tenants::Tenants;
@@ -38,6 +39,8 @@ pub struct Services {
     pub operators: Arc<Operators>,
     /// Where workspaces want to hear of what happens.
     pub webhooks: Arc<Webhooks>,
+    /// Tells contacts before something ends.
+    pub reminders: Reminders,
     /// Signing keys and the master key.
     pub signing: Arc<Signing>,
     /// The parsed keys that sign and verify.
@@ -79,7 +82,7 @@ impl Services {
             vec![Arc::clone(&cache) as _, Arc::clone(&list_changes) as _, Arc::clone(&ring_reloader) as _],
         );
         let ledger = Arc::new(ledger.await?);
-        let usage = Arc::new(Usage::new(Arc::clone(&kernel)));
+        let usage = Arc::new(Usage::new(Arc::clone(&kernel), Arc::clone(&ledger)));
         let (k, l) = (Arc::clone(&kernel), Arc::clone(&ledger));
         let clients = Arc::new(Clients::new(k, l, Arc::clone(&usage), cache));
         let shared = || (Arc::clone(&kernel), Arc::clone(&ledger), Arc::clone(&clients));
@@ -90,6 +93,7 @@ impl Services {
         let operators = Arc::new(Operators::new(Arc::clone(&kernel), Arc::clone(&ledger)));
         let webhooks =
             Arc::new(Webhooks::new(Arc::clone(&kernel), Arc::clone(&ledger), Arc::clone(&outbound)));
+        let reminders = Reminders::new(Arc::clone(&kernel), Arc::clone(&ledger));
         let (k, l, c) = shared();
         let signing = Arc::new(Signing::new(k, l, c, Arc::clone(&ring), ring_reloader));
         let (k, l, c) = shared();
@@ -111,6 +115,7 @@ impl Services {
             tenants,
             operators,
             webhooks,
+            reminders,
             signing,
             ring,
             issuer,

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::json;
 
 use super::change::ClientChange;
 use super::dto::{ClientSettings, in_the_clear};
@@ -118,17 +117,10 @@ impl Clients {
         tx.insert_client(&client, &self.kernel.new_id()?).await?;
         let (secret, plain) = self.new_secret(&client.client_id, None)?;
         tx.insert_secret(&secret).await?;
-        self.ledger
-            .audit(
-                tx,
-                caller,
-                Action::ClientCreated,
-                Subject::client(&client),
-                to_json(&ClientSettings::from(&client)),
-            )
-            .await?;
-        let facts = json!({ "label": client.label, "workspace_id": client.workspace_id, "products": client.products });
-        self.ledger.mail_contacts(tx, &client, MailKind::ClientCreated, facts).await?;
+        let facts = to_json(&ClientSettings::from(&client));
+        let subject = Subject::client(&client);
+        self.ledger.audit(tx, caller, Action::ClientCreated, subject, facts.clone()).await?;
+        self.ledger.mail_contacts(tx, caller, &client, MailKind::ClientCreated, facts).await?;
         // A cache may hold that this id is unknown, if somebody guessed it.
         tx.changed(Change::Client(client.client_id.clone()));
         Ok(CreatedClient {

@@ -35,7 +35,7 @@ impl Clients {
         self.ledger
             .audit(&mut tx, caller, Action::ClientDeleted, Subject::client(&client), facts.clone())
             .await?;
-        self.ledger.mail_contacts(&mut tx, &client, MailKind::ClientDeleted, facts).await?;
+        self.ledger.mail_contacts(&mut tx, caller, &client, MailKind::ClientDeleted, facts).await?;
         tx.changed(Change::Client(client_id.to_owned()));
         self.ledger.commit(tx).await
     }

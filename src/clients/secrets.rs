@@ -109,7 +109,7 @@ impl Clients {
         });
         let subject = Subject::of_client(&client, &record.secret_id);
         self.ledger.audit(&mut tx, caller, Action::SecretCreated, subject, facts.clone()).await?;
-        self.ledger.mail_contacts(&mut tx, &client, MailKind::SecretCreated, facts).await?;
+        self.ledger.mail_contacts(&mut tx, caller, &client, MailKind::SecretCreated, facts).await?;
         tx.changed(Change::Client(client_id.to_owned()));
         let created = CreatedSecret { record, secret };
         self.ledger.save_reply(&mut tx, save.as_ref(), &created).await?;
@@ -184,7 +184,7 @@ impl Clients {
         let facts = json!({ "label": client.label, "last_four": secret.last_four, "live_secrets_left": live.len() - 1 });
         let subject = Subject::of_client(&client, secret_id);
         self.ledger.audit(&mut tx, caller, Action::SecretDeleted, subject, facts.clone()).await?;
-        self.ledger.mail_contacts(&mut tx, &client, MailKind::SecretDeleted, facts).await?;
+        self.ledger.mail_contacts(&mut tx, caller, &client, MailKind::SecretDeleted, facts).await?;
         tx.changed(Change::Client(client_id.to_owned()));
         self.ledger.commit(tx).await
     }
@@ -205,6 +205,7 @@ impl Clients {
             expires_at,
             last_used_at: None,
             last_used_from: None,
+            first_used_at: None,
             used_last_24h: 0,
         };
         Ok((record, plain))

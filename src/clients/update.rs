@@ -2,7 +2,7 @@
 //! management API and the command line.
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::ahead::EndedBefore;
 use super::change::ClientChange;
@@ -243,13 +243,12 @@ impl Clients {
         tx.ungrant_products(&after.client_id, &missing_in(&after.products, &before.products)).await?;
         tx.grant_products(&after.client_id, &missing_in(&before.products, &after.products)).await?;
         let mut changed = differences(&ClientSettings::from(before), &ClientSettings::from(after));
-        let members: Vec<&String> = changed
-            .get("changed")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flat_map(|changed| changed.keys())
-            .collect();
-        let facts = json!({ "label": after.label, "changed": members, "revoked_tokens": revoked_tokens });
+        let kind = mail_about(before, after);
+        let mut facts = changed.clone();
+        if let Some(facts) = facts.as_object_mut() {
+            facts.insert("revoked_tokens".to_owned(), json!(revoked_tokens));
+            facts.insert("taken".to_owned(), json!(EndedTokens::taken(before, after)));
+        }
         if let (Some(revoked), Some(changed)) = (revoked_tokens, changed.as_object_mut()) {
             changed.insert("revoked_tokens".to_owned(), revoked.into());
         }
@@ -259,7 +258,7 @@ impl Clients {
         contacts.notification_emails.extend_from_slice(&before.notification_emails);
         contacts.notification_emails.sort_unstable();
         contacts.notification_emails.dedup();
-        self.ledger.mail_contacts(tx, &contacts, MailKind::ClientUpdated, facts).await?;
+        self.ledger.mail_contacts(tx, caller, &contacts, kind, facts).await?;
         tx.changed(Change::Client(after.client_id.clone()));
         Ok(())
     }
@@ -269,6 +268,16 @@ impl Clients {
 pub(super) fn mark_changed(client: &mut ApiClient, now: UnixSeconds) {
     client.version += 1;
     client.updated_at = now;
+}
+
+/// The mail about a change: what a change ends matters more than the rest of it.
+fn mail_about(before: &ApiClient, after: &ApiClient) -> MailKind {
+    match (before.disabled_at, after.disabled_at) {
+        (None, Some(_)) => MailKind::ClientDisabled,
+        (Some(_), None) => MailKind::ClientEnabled,
+        _ if !EndedTokens::taken(before, after).is_empty() => MailKind::ProductsTaken,
+        _ => MailKind::ClientUpdated,
+    }
 }
 
 /// Which tokens of a client a change ends.
@@ -290,6 +299,18 @@ impl<'a> EndedTokens<'a> {
         if replaces(after) && !replaces(before) {
             return Self::All;
         }
+        let scopes = Self::taken(before, after);
+        if !scopes.is_empty() {
+            Self::Scopes(scopes)
+        } else if before.active_tokens == ActiveTokens::Many && after.active_tokens != ActiveTokens::Many {
+            Self::Stateless
+        } else {
+            Self::Nothing
+        }
+    }
+
+    /// The products and permissions that a change takes from a client, by their scopes.
+    fn taken(before: &'a ApiClient, after: &ApiClient) -> Vec<&'a str> {
         let products = missing_in(&after.products, &before.products).into_iter().map(String::as_str);
         let mut scopes: Vec<&str> = products.collect();
         for permission in Permission::ALL {
@@ -301,13 +322,7 @@ impl<'a> EndedTokens<'a> {
                 scopes.push(permission.as_str());
             }
         }
-        if !scopes.is_empty() {
-            Self::Scopes(scopes)
-        } else if before.active_tokens == ActiveTokens::Many && after.active_tokens != ActiveTokens::Many {
-            Self::Stateless
-        } else {
-            Self::Nothing
-        }
+        scopes
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::moment::count;
 use crate::model::audit::{Action, AuditEvent, Recorded};
@@ -59,6 +59,10 @@ pub(super) fn action_name(action: Action) -> &'static str {
         Action::ClientDeleted => "API client deleted",
         Action::SecretCreated => "Client secret added",
         Action::SecretDeleted => "Client secret deleted",
+        Action::SecretFirstUsed => "Client secret used first, or from a new network",
+        Action::SecretExpiring => "Client secret will expire",
+        Action::ClientExpiring => "API client will end",
+        Action::TokenExpiring => "Access token will expire",
         Action::TokenCreated => "Access token generated",
         Action::TokenRevoked => "Access token revoked",
         Action::TokensRevoked => "All access tokens revoked",
@@ -138,6 +142,9 @@ pub(super) fn sentence(event: &AuditEvent, names: &Names) -> String {
         Action::ClientDeleted => revoked(&format!("deleted {client}")),
         Action::SecretCreated => format!("added a secret to {client}{}", ending(text("last_four"))),
         Action::SecretDeleted => format!("deleted a secret of {client}{}", ending(text("last_four"))),
+        Action::SecretFirstUsed | Action::SecretExpiring | Action::ClientExpiring | Action::TokenExpiring => {
+            of_itself(action, &client, detail)
+        }
         Action::TokenCreated => format!("generated an access token for {client}"),
         Action::TokenRevoked => format!("revoked an access token of {client}"),
         Action::TokensRevoked if event.client_id.is_none() => {
@@ -192,6 +199,21 @@ fn delivery(event: &AuditEvent) -> String {
     let text = |name: &str| event.detail.get(name).and_then(Value::as_str).unwrap_or_default();
     let noun = if text("channel") == Channel::Mail.as_str() { "the mail" } else { "the webhook request" };
     format!("{noun} about {} to {}", text("kind"), or(text("recipient"), "all contacts"))
+}
+
+/// What happened without a change: a first use, or that something will end.
+fn of_itself(action: Action, client: &str, detail: &Map<String, Value>) -> String {
+    let text = |name: &str| detail.get(name).and_then(Value::as_str).unwrap_or_default();
+    let is_first = detail.get("is_first").and_then(Value::as_bool).unwrap_or_default();
+    match action {
+        Action::SecretExpiring => {
+            format!("reminded that a secret of {client} will expire{}", ending(text("last_four")))
+        }
+        Action::ClientExpiring => format!("reminded that {client} will end"),
+        Action::TokenExpiring => format!("reminded that an access token of {client} will expire"),
+        _ if is_first => format!("used a secret of {client} for the first time{}", ending(text("last_four"))),
+        _ => format!("used {client} from a new network, {}", text("network")),
+    }
 }
 
 fn or<'a>(text: &'a str, otherwise: &'a str) -> String {

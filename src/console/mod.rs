@@ -22,7 +22,6 @@ mod form;
 mod guides;
 mod headers;
 mod members;
-mod moment;
 mod nav;
 mod next;
 mod nonce;
@@ -46,6 +45,8 @@ use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
+
+use crate::model::moment;
 
 pub use door::Door;
 pub use sign_in::oidc::Providers;

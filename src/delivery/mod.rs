@@ -6,7 +6,7 @@
 
 mod finishing;
 mod hosts;
-mod messages;
+pub mod messages;
 mod schedule;
 mod smtp;
 mod webhook;

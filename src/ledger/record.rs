@@ -10,6 +10,7 @@ use crate::kernel::{Caller, Error, to_json};
 use crate::model::audit::{Action, AuditEvent};
 use crate::model::audit_entry::{Entry, entry_text};
 use crate::model::client::ApiClient;
+use crate::model::delivery::{Channel, MAIL_HOST, NewDelivery};
 use crate::model::mail::{Mail, MailKind};
 use crate::model::operator::Operator;
 use crate::storage::{Changes, Tx};
@@ -41,15 +42,68 @@ impl Ledger {
         Ok(())
     }
 
-    /// Queues a mail to each contact of a client in the transaction of the change that it reports.
+    /// Queues a mail to each contact of a client in the transaction of the change that it reports, with who made it, from
+    /// where and when. `facts` are those of its kind.
     pub(crate) async fn mail_contacts(
         &self,
         tx: &mut Tx,
+        caller: &Caller,
         client: &ApiClient,
         kind: MailKind,
         facts: Value,
     ) -> Result<(), Error> {
-        let facts = object(facts);
+        let mails = self.mails(tx, caller, client, kind, facts).await?;
+        Ok(tx.enqueue(&mails).await?)
+    }
+
+    /// The same for what a job reports: never merged with others, and once to each contact under the name `key`.
+    pub(crate) async fn mail_contacts_once(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        client: &ApiClient,
+        kind: MailKind,
+        facts: Value,
+        key: &str,
+    ) -> Result<(), Error> {
+        for mail in self.mails(tx, caller, client, kind, facts).await? {
+            tx.enqueue_delivery(&NewDelivery {
+                unique_key: Some(format!("{key}:{}", mail.recipient)),
+                channel: Channel::Mail,
+                kind: kind.as_str().to_owned(),
+                host: MAIL_HOST.to_owned(),
+                body: Value::Object(mail.facts).to_string(),
+                delivery_id: mail.mail_id,
+                occurrences: 1,
+                recipient: mail.recipient,
+                workspace_id: mail.workspace_id,
+                about_id: mail.client_id,
+                queued_at: mail.queued_at,
+                first_attempt_at: mail.queued_at,
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// A mail to each contact of a client.
+    async fn mails(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        client: &ApiClient,
+        kind: MailKind,
+        facts: Value,
+    ) -> Result<Vec<Mail>, Error> {
+        if client.notification_emails.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut facts = object(facts);
+        facts.insert("label".to_owned(), client.label.clone().into());
+        facts.insert("workspace_id".to_owned(), client.workspace_id.clone().into());
+        // A client that deletes itself is not found any more.
+        let own = caller.client_id.as_deref() == Some(&client.client_id);
+        self.add_author(tx, caller, own.then_some(client.label.as_str()), &mut facts).await?;
         let mut mails = Vec::with_capacity(client.notification_emails.len());
         for recipient in &client.notification_emails {
             mails.push(Mail {
@@ -62,17 +116,21 @@ impl Ledger {
                 facts: facts.clone(),
             });
         }
-        Ok(tx.enqueue(&mails).await?)
+        Ok(mails)
     }
 
     /// Queues a mail to an operator in the transaction of the change that it reports.
     pub(crate) async fn mail_operator(
         &self,
         tx: &mut Tx,
+        caller: &Caller,
         operator: &Operator,
         kind: MailKind,
         facts: Value,
     ) -> Result<(), Error> {
+        let mut facts = object(facts);
+        facts.entry("name").or_insert_with(|| operator.name.clone().into());
+        self.add_author(tx, caller, None, &mut facts).await?;
         let mail = Mail {
             mail_id: self.kernel.new_id()?,
             queued_at: self.kernel.clock.now(),
@@ -80,9 +138,35 @@ impl Ledger {
             recipient: operator.email.clone(),
             client_id: operator.operator_id.clone(),
             workspace_id: None,
-            facts: object(facts),
+            facts,
         };
         Ok(tx.enqueue(&[mail]).await?)
+    }
+
+    /// Adds to the facts of a mail who made the change, from where and when. `name` is theirs, if it is known already.
+    async fn add_author(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        name: Option<&str>,
+        facts: &mut Map<String, Value>,
+    ) -> Result<(), Error> {
+        let (kind, id) = caller.actor.name.split_once(':').unwrap_or((&caller.actor.name, ""));
+        let found = match (kind, name) {
+            (_, Some(name)) => Some(name.to_owned()),
+            ("operator", None) => tx.name_of_operator(id).await?,
+            ("client", None) => tx.label_of_client(id).await?,
+            _ => None,
+        };
+        let mut by = Map::from_iter([("kind".to_owned(), kind.into())]);
+        by.extend((!id.is_empty()).then(|| ("id".to_owned(), id.into())));
+        by.extend(found.map(|name| ("name".to_owned(), name.into())));
+        facts.insert("by".to_owned(), by.into());
+        facts.insert("at".to_owned(), self.kernel.clock.now().into());
+        if let Some(address) = &caller.actor.source_ip {
+            facts.insert("source_ip".to_owned(), address.clone().into());
+        }
+        Ok(())
     }
 
     /// Queues what webhooks are sent of a change, commits it, and invalidates this process's caches before the caller replies.

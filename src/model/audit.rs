@@ -55,6 +55,14 @@ pub enum Action {
     SecretCreated,
     /// A secret was removed from a client.
     SecretDeleted,
+    /// A secret was accepted for the first time, or its client from a network that it was not seen in.
+    SecretFirstUsed,
+    /// A secret will expire.
+    SecretExpiring,
+    /// A client will end.
+    ClientExpiring,
+    /// A recorded access token will expire.
+    TokenExpiring,
     /// An administrator generated an access token.
     TokenCreated,
     /// An access token was revoked.
@@ -115,7 +123,7 @@ pub enum Action {
 
 impl Action {
     /// Every action, for checking a filter.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 43] = [
         Self::ProductCreated,
         Self::ProductUpdated,
         Self::ProductDeleted,
@@ -127,6 +135,10 @@ impl Action {
         Self::ClientDeleted,
         Self::SecretCreated,
         Self::SecretDeleted,
+        Self::SecretFirstUsed,
+        Self::SecretExpiring,
+        Self::ClientExpiring,
+        Self::TokenExpiring,
         Self::TokenCreated,
         Self::TokenRevoked,
         Self::TokensRevoked,
@@ -171,6 +183,10 @@ impl Action {
             Self::ClientDeleted => "client.deleted",
             Self::SecretCreated => "secret.created",
             Self::SecretDeleted => "secret.deleted",
+            Self::SecretFirstUsed => "secret.first_used",
+            Self::SecretExpiring => "secret.expiring",
+            Self::ClientExpiring => "client.expiring",
+            Self::TokenExpiring => "access_token.expiring",
             Self::TokenCreated => "access_token.created",
             Self::TokenRevoked => "access_token.revoked",
             Self::TokensRevoked => "access_tokens.revoked",

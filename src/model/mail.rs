@@ -11,12 +11,26 @@ pub enum MailKind {
     ClientCreated,
     /// A client was changed.
     ClientUpdated,
+    /// A client was disabled.
+    ClientDisabled,
+    /// A client was enabled again.
+    ClientEnabled,
+    /// A product or a permission was taken from a client.
+    ProductsTaken,
     /// A client was deleted.
     ClientDeleted,
     /// A secret was added.
     SecretCreated,
     /// A secret was removed.
     SecretDeleted,
+    /// A secret was accepted for the first time, or its client from a network that it was not seen in.
+    SecretFirstUsed,
+    /// A secret will expire.
+    SecretExpiring,
+    /// A client will end.
+    ClientExpiring,
+    /// A recorded access token will expire.
+    TokenExpiring,
     /// An administrator generated an access token.
     TokenCreated,
     /// An access token was revoked.
@@ -27,6 +41,8 @@ pub enum MailKind {
     KeyRevoked,
     /// A setup link replaced the ways in of an operator; it goes to them.
     WaysInReplaced,
+    /// A link with which an operator sets up how they sign in; it goes to them.
+    SetupLink,
     /// A webhook was disabled because its receiver is gone or has failed for days; it goes to those who administer the
     /// workspace.
     WebhookDisabled,
@@ -35,22 +51,65 @@ pub enum MailKind {
 }
 
 impl MailKind {
-    /// The type of the event that it reports, as in the audit trail.
+    /// Every kind.
+    pub const ALL: [Self; 20] = [
+        Self::ClientCreated,
+        Self::ClientUpdated,
+        Self::ClientDisabled,
+        Self::ClientEnabled,
+        Self::ProductsTaken,
+        Self::ClientDeleted,
+        Self::SecretCreated,
+        Self::SecretDeleted,
+        Self::SecretFirstUsed,
+        Self::SecretExpiring,
+        Self::ClientExpiring,
+        Self::TokenExpiring,
+        Self::TokenCreated,
+        Self::TokenRevoked,
+        Self::TokensRevoked,
+        Self::KeyRevoked,
+        Self::WaysInReplaced,
+        Self::SetupLink,
+        Self::WebhookDisabled,
+        Self::Summary,
+    ];
+
+    /// The type of the event that it reports, as in the audit trail; a change of a client that matters more than others has a
+    /// name of its own, so that it is never merged with them.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ClientCreated => "client.created",
             Self::ClientUpdated => "client.updated",
+            Self::ClientDisabled => "client.disabled",
+            Self::ClientEnabled => "client.enabled",
+            Self::ProductsTaken => "client.products_taken",
             Self::ClientDeleted => "client.deleted",
             Self::SecretCreated => "secret.created",
             Self::SecretDeleted => "secret.deleted",
+            Self::SecretFirstUsed => "secret.first_used",
+            Self::SecretExpiring => "secret.expiring",
+            Self::ClientExpiring => "client.expiring",
+            Self::TokenExpiring => "access_token.expiring",
             Self::TokenCreated => "access_token.created",
             Self::TokenRevoked => "access_token.revoked",
             Self::TokensRevoked => "access_tokens.revoked",
             Self::KeyRevoked => "signing_key.deleted",
             Self::WaysInReplaced => "operator.way_in_removed",
+            Self::SetupLink => "operator.setup_link_created",
             Self::WebhookDisabled => "webhook.disabled",
             Self::Summary => "summary",
         }
+    }
+
+    /// The kind with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Whether it is about an API client, and goes to its contacts.
+    pub fn is_about_client(self) -> bool {
+        !matches!(self, Self::WaysInReplaced | Self::SetupLink | Self::WebhookDisabled)
     }
 }
 

@@ -106,6 +106,8 @@ pub struct ClientSecret {
     pub last_used_at: Option<UnixSeconds>,
     /// The address that it was last used from, if that is known; a few seconds late.
     pub last_used_from: Option<String>,
+    /// When it was first accepted, if that is known; a few seconds late.
+    pub first_used_at: Option<UnixSeconds>,
     /// How often it was accepted in the last 24 hours, by whole hours; a few seconds late.
     pub used_last_24h: i64,
 }

@@ -52,6 +52,35 @@ pub(crate) fn check_name(text: &str, length: RangeInclusive<usize>) -> Result<()
     Ok(())
 }
 
+/// `text` as it can be shown in a mail, whatever it is: white space and line ends as single spaces, nothing that hides or changes
+/// the reading direction, and at most `max` characters; what is longer ends in an ellipsis.
+pub(crate) fn shown(text: &str, max: usize) -> String {
+    let mut shown = String::new();
+    let mut length = 0;
+    let (mut before, mut rest) = (None, text.chars().peekable());
+    while let Some(c) = rest.next() {
+        let joins = is_joiner(c) && is_joined(before) && is_joined(rest.peek().copied());
+        before = Some(c);
+        if is_zero_width(c) && !joins {
+            continue;
+        }
+        let c = if c.is_whitespace() || is_unprintable(c) { ' ' } else { c };
+        if c == ' ' && (shown.is_empty() || shown.ends_with(' ')) {
+            continue;
+        }
+        if length == max {
+            shown.pop();
+            shown.truncate(shown.trim_end().len());
+            shown.push('…');
+            return shown;
+        }
+        shown.push(c);
+        length += 1;
+    }
+    shown.truncate(shown.trim_end().len());
+    shown
+}
+
 fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
 }
@@ -245,6 +274,24 @@ mod tests {
         ] {
             assert_eq!(applied(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn whatever_is_shown_stays_in_its_line() {
+        for (text, expected) in [
+            ("SAP S/4HANA", "SAP S/4HANA"),
+            ("  a\r\n Bcc: x\t\0b ", "a Bcc: x b"),
+            ("a\u{202e}b\u{2066}c\u{200b}d\u{feff}", "a b cd"),
+            ("क्\u{200d}ष", "क्\u{200d}ष"),
+            ("<script>", "<script>"),
+            ("\u{2028}", ""),
+            ("0123456789", "0123456789"),
+            ("0123456789a", "012345678…"),
+            ("01234567 9a", "01234567…"),
+        ] {
+            assert_eq!(shown(text, 10_usize.max(expected.chars().count())), expected, "{text:?}");
+        }
+        assert_eq!(shown(&"ä".repeat(10_000), 200).chars().count(), 200);
     }
 
     #[test]

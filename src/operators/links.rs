@@ -195,8 +195,9 @@ impl Operators {
             let removed: Vec<&str> = operator.sign_in.iter().map(|way| way.as_str()).collect();
             let detail = json!({"by": "setup_link", "ways": removed});
             self.ledger.audit(&mut tx, &caller, Action::WayInRemoved, subject, detail).await?;
-            let facts = json!({"name": operator.name});
-            self.ledger.mail_operator(&mut tx, &operator, MailKind::WaysInReplaced, facts).await?;
+            self.ledger
+                .mail_operator(&mut tx, &caller, &operator, MailKind::WaysInReplaced, json!({}))
+                .await?;
         }
         self.end_all_sessions(&mut tx, &caller, &operator_id, None).await?;
         let way = self.store(&mut tx, &caller, &operator_id, prepared, "setup_link").await?;

@@ -111,7 +111,9 @@ impl Signing {
         tx.close_status_lists_of(kid, now).await?;
         let revoked = match tokens {
             Tokens::None => Some(0),
-            Tokens::Revoked => Some(self.revoke_tokens_of_key(&mut tx, &key, &mut holders, now).await?),
+            Tokens::Revoked => {
+                Some(self.revoke_tokens_of_key(&mut tx, caller, &key, &mut holders, now).await?)
+            }
             Tokens::RevokedInSteps => {
                 tx.set_revoking(kid, Some(now)).await?;
                 // The last step says it.
@@ -198,6 +200,7 @@ impl Signing {
     async fn revoke_tokens_of_key(
         &self,
         tx: &mut Tx,
+        caller: &Caller,
         key: &SigningKey,
         holders: &mut [Holder],
         now: UnixSeconds,
@@ -214,7 +217,7 @@ impl Signing {
                 continue;
             }
             let facts = json!({ "label": client.label, "kid": key.kid, "revoked_tokens": of_client });
-            self.ledger.mail_contacts(tx, client, MailKind::KeyRevoked, facts).await?;
+            self.ledger.mail_contacts(tx, caller, client, MailKind::KeyRevoked, facts).await?;
         }
         mark_revoked(tx, &revoked).await
     }

@@ -140,7 +140,7 @@ impl Signing {
             let live = revoked.iter().filter(|token| token.was_live && token.client_id == client.client_id);
             let of_client = live.count() + holder.revoked_before;
             let facts = json!({ "label": client.label, "kid": key.kid, "revoked_tokens": of_client });
-            self.ledger.mail_contacts(&mut tx, &client, MailKind::KeyRevoked, facts).await?;
+            self.ledger.mail_contacts(&mut tx, caller, &client, MailKind::KeyRevoked, facts).await?;
         }
         let facts = json!({
             "kid": key.kid,

@@ -9,6 +9,7 @@ mod engine;
 mod error;
 mod ledger;
 mod operators;
+mod reminders;
 mod signing;
 mod tenants;
 mod tokens;
@@ -30,7 +31,7 @@ pub use signing::SealedRoot;
 pub use tokens::{
     Ending, IssueCheck, IssueGuard, ListedTokens, Revoked, StoredStatusList, TokenFilter, TokenState,
 };
-pub use usage::{CountRow, NetworkRow, SecretUse, SecretUseRow, SourceRow, UsageRows};
+pub use usage::{CountRow, FirstSeen, NetworkRow, SecretUse, SecretUseRow, SourceRow, UsageRows};
 pub use webhooks::{Listener, WebhookKeys};
 
 use crate::model::audit::AuditEvent;
@@ -181,6 +182,7 @@ fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         deliveries::STATEMENTS,
         ledger::STATEMENTS,
         operators::STATEMENTS,
+        reminders::STATEMENTS,
         signing::STATEMENTS,
         tenants::STATEMENTS,
         tokens::STATEMENTS,

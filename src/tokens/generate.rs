@@ -77,8 +77,13 @@ impl Tokens {
             "expires_at": token.expires_at.map(to_rfc3339),
         });
         let subject = Subject::of_client(&client, &token.jti);
-        self.ledger.audit(&mut tx, caller, Action::TokenCreated, subject, facts.clone()).await?;
-        self.ledger.mail_contacts(&mut tx, &client, MailKind::TokenCreated, facts).await?;
+        self.ledger.audit(&mut tx, caller, Action::TokenCreated, subject, facts).await?;
+        let facts = json!({
+            "scope": token.scope,
+            "expires_at": token.expires_at.map(to_rfc3339),
+            "jti": token.jti,
+        });
+        self.ledger.mail_contacts(&mut tx, caller, &client, MailKind::TokenCreated, facts).await?;
         self.ledger.save_reply(&mut tx, save, made).await?;
         self.ledger.commit(tx).await?;
         Ok(check)

@@ -58,8 +58,9 @@ impl Tokens {
         }
         let facts = json!({ "label": client.label, "scope": claims.scope });
         let subject = Subject::of_client(&client, &claims.jti);
-        self.ledger.audit(&mut tx, caller, Action::TokenRevoked, subject, facts.clone()).await?;
-        self.ledger.mail_contacts(&mut tx, &client, MailKind::TokenRevoked, facts).await?;
+        self.ledger.audit(&mut tx, caller, Action::TokenRevoked, subject, facts).await?;
+        let facts = json!({ "scope": claims.scope, "jti": claims.jti });
+        self.ledger.mail_contacts(&mut tx, caller, &client, MailKind::TokenRevoked, facts).await?;
         self.ledger.commit(tx).await?;
         Ok(Revocation::Now)
     }
@@ -90,8 +91,9 @@ impl Tokens {
         }
         let facts = json!({ "label": client.label, "scope": token.scope });
         let subject = Subject::of_client(&client, jti);
-        self.ledger.audit(&mut tx, caller, Action::TokenRevoked, subject, facts.clone()).await?;
-        self.ledger.mail_contacts(&mut tx, &client, MailKind::TokenRevoked, facts).await?;
+        self.ledger.audit(&mut tx, caller, Action::TokenRevoked, subject, facts).await?;
+        let facts = json!({ "scope": token.scope, "jti": jti });
+        self.ledger.mail_contacts(&mut tx, caller, &client, MailKind::TokenRevoked, facts).await?;
         self.ledger.commit(tx).await
     }
 
@@ -113,7 +115,7 @@ impl Tokens {
         self.ledger
             .audit(&mut tx, caller, Action::TokensRevoked, Subject::client(&client), facts.clone())
             .await?;
-        self.ledger.mail_contacts(&mut tx, &client, MailKind::TokensRevoked, facts).await?;
+        self.ledger.mail_contacts(&mut tx, caller, &client, MailKind::TokensRevoked, facts).await?;
         tx.changed(Change::Client(client_id.to_owned()));
         self.ledger.commit(tx).await?;
         Ok(revoked)

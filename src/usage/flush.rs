@@ -57,12 +57,13 @@ impl Usage {
         while !unstored.rows.is_empty() {
             let mut batch = Unstored { usage: self, rows: unstored.next() };
             let mut tx = self.kernel.storage.begin().await?;
-            tx.add_usage(&batch.rows).await?;
+            let first = tx.add_usage(&batch.rows).await?;
+            self.report_first_uses(&mut tx, &batch.rows, &first).await?;
             // If nobody waits for the commit any more, it happens all the same: it would be counted twice.
             let rows = std::mem::take(&mut batch.rows);
-            if let Err(error) = tx.commit().await {
+            if let Err(error) = self.ledger.commit(tx).await {
                 batch.put_back(rows);
-                return Err(error.into());
+                return Err(error);
             }
         }
         Ok(())

@@ -7,6 +7,7 @@
 mod clean_up;
 mod counter;
 mod dto;
+mod first_use;
 mod flush;
 mod pending;
 mod reading;
@@ -17,6 +18,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::kernel::Kernel;
+use crate::ledger::Ledger;
 use crate::model::clock::UnixSeconds;
 
 pub(crate) use counter::Counter;
@@ -33,14 +35,15 @@ const API_CLIENT: &str = "API client";
 #[derive(Debug)]
 pub struct Usage {
     kernel: Arc<Kernel>,
+    ledger: Arc<Ledger>,
     pending: Mutex<Pending>,
     /// Held while what was counted is stored, so that those who wait for it have everything stored too.
     storing: tokio::sync::Mutex<()>,
 }
 
 impl Usage {
-    pub(crate) fn new(kernel: Arc<Kernel>) -> Self {
-        Self { kernel, pending: Mutex::default(), storing: tokio::sync::Mutex::default() }
+    pub(crate) fn new(kernel: Arc<Kernel>, ledger: Arc<Ledger>) -> Self {
+        Self { kernel, ledger, pending: Mutex::default(), storing: tokio::sync::Mutex::default() }
     }
 
     /// Counts a token that a client got. Takes a lock only for the first one of an hour and since the last store.

@@ -73,13 +73,21 @@ impl Counted {
     }
 }
 
+/// The last time that a client was seen in a network.
+#[derive(Debug, Clone)]
+struct Seen {
+    at: UnixSeconds,
+    secret_id: Arc<str>,
+    source: IpAddr,
+}
+
 /// What is not stored yet.
 #[derive(Debug)]
 pub(super) struct Pending {
     issued: Counted,
     secret_uses: Counted,
     sources: HashMap<Arc<str>, (IpAddr, UnixSeconds)>,
-    networks: HashMap<Arc<str>, HashMap<String, UnixSeconds>>,
+    networks: HashMap<Arc<str>, HashMap<String, Seen>>,
     refused: HashMap<String, HashMap<(Hour, Refusal), i64>>,
     /// Those in `refused` that were not found.
     unsure: HashSet<String>,
@@ -122,14 +130,18 @@ impl Pending {
         now: UnixSeconds,
     ) {
         self.sources.insert(Arc::clone(secret_id), (source, now));
-        self.seen_in(Arc::clone(client_id), network_of(source).to_string(), now);
+        let seen = Seen { at: now, secret_id: Arc::clone(secret_id), source };
+        self.seen_in(Arc::clone(client_id), network_of(source).to_string(), seen);
     }
 
-    fn seen_in(&mut self, client_id: Arc<str>, network: String, now: UnixSeconds) {
+    fn seen_in(&mut self, client_id: Arc<str>, network: String, seen: Seen) {
         let networks = self.networks.entry(client_id).or_default();
-        if networks.len() < NETWORKS_MAX || networks.contains_key(&network) {
-            let last = networks.entry(network).or_default();
-            *last = now.max(*last);
+        let is_full = networks.len() >= NETWORKS_MAX;
+        match networks.get_mut(&network) {
+            Some(last) if last.at < seen.at => *last = seen,
+            Some(_) => {}
+            None if is_full => {}
+            None => drop(networks.insert(network, seen)),
         }
     }
 
@@ -212,10 +224,12 @@ impl Pending {
             used_at,
         }));
         for (client_id, of_client) in networks {
-            rows.networks.extend(of_client.into_iter().map(|(network, last_seen_at)| NetworkRow {
+            rows.networks.extend(of_client.into_iter().map(|(network, seen)| NetworkRow {
                 client_id: Arc::clone(&client_id),
                 network,
-                last_seen_at,
+                last_seen_at: seen.at,
+                secret_id: seen.secret_id,
+                source_ip: seen.source.to_string(),
             }));
         }
         rows.failures.extend(of_clients.take());
@@ -245,7 +259,10 @@ impl Pending {
             }
         }
         for row in rows.networks {
-            self.seen_in(row.client_id, row.network, row.last_seen_at);
+            if let Ok(source) = row.source_ip.parse() {
+                let seen = Seen { at: row.last_seen_at, secret_id: row.secret_id, source };
+                self.seen_in(row.client_id, row.network, seen);
+            }
         }
         // Before those that came meanwhile.
         let mut later = self.of_others.take();

@@ -97,7 +97,11 @@ impl Usage {
         for secret in records.iter_mut().flat_map(|record| &mut record.secrets) {
             let stored = uses.remove(&secret.secret_id).unwrap_or_default();
             let (source, times) = unstored(&secret.secret_id);
-            secret.last_used_from = source.map(|source| source.to_string()).or(stored.source_ip);
+            secret.last_used_from =
+                source.map(|source| source.to_string()).or_else(|| stored.source_ip.clone());
+            // Before it is stored, the first use is the only one.
+            let first = stored.source_ip.is_none().then_some(secret.last_used_at).flatten();
+            secret.first_used_at = stored.first_used_at.or(first.filter(|_| source.is_some()));
             secret.used_last_24h = stored.times + times;
         }
         Ok(())

@@ -92,7 +92,8 @@ impl Webhooks {
             "reason": reason.as_str(),
         });
         for operator in administrators(&mut tx, &webhook.workspace_id).await? {
-            self.ledger.mail_operator(&mut tx, &operator, MailKind::WebhookDisabled, facts.clone()).await?;
+            let kind = MailKind::WebhookDisabled;
+            self.ledger.mail_operator(&mut tx, &caller, &operator, kind, facts.clone()).await?;
         }
         self.ledger.commit(tx).await
     }

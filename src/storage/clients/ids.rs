@@ -1,7 +1,9 @@
 //! The ids of clients, for work on many of them.
 
+use super::rows::{ClientRow, columns};
+use crate::model::client::ApiClient;
 use crate::model::key::Alg;
-use crate::storage::engine::{on_read, on_tx, statements};
+use crate::storage::engine::{EngineSql, json_array, on_read, on_tx, statements};
 use crate::storage::{Storage, StorageError, Tx};
 
 statements! {
@@ -25,6 +27,20 @@ statements! {
         WHERE expires_at IS NOT NULL AND expires_at <= $1 AND slots_suspended_at IS NULL ORDER BY client_id LIMIT $2";
     WITHOUT_SLOT = "SELECT client_id FROM api_clients WHERE status_list IS NULL ORDER BY client_id LIMIT $1";
 }
+
+// Each engine expands an array of ids by a function of its own.
+const WITH_IDS: EngineSql = EngineSql {
+    sqlite: concat!(
+        "SELECT ",
+        columns!(),
+        " FROM api_clients WHERE client_id IN (SELECT value FROM json_each($1)) ORDER BY client_id"
+    ),
+    postgres: concat!(
+        "SELECT ",
+        columns!(),
+        " FROM api_clients WHERE client_id IN (SELECT jsonb_array_elements_text(CAST($1 AS JSONB))) ORDER BY client_id"
+    ),
+};
 
 impl Storage {
     /// Every `client_id`, for work on all clients.
@@ -74,6 +90,14 @@ impl Storage {
 }
 
 impl Tx {
+    /// The clients with these ids, without a lock. Those that do not exist are left out.
+    pub async fn clients_with_ids(&mut self, client_ids: &[&str]) -> Result<Vec<ApiClient>, StorageError> {
+        let (sql, ids) = (self.db.choose(WITH_IDS), json_array(client_ids));
+        let rows: Vec<ClientRow> =
+            on_tx!(self.db, conn => sqlx::query_as(sql).bind(&ids).fetch_all(&mut *conn).await)?;
+        rows.into_iter().map(ApiClient::try_from).collect()
+    }
+
     /// The clients that may hold stateless tokens by `alg`, in the order in which to lock them: by their algorithm, by that
     /// of the platform, or by one they had until after `since`; of a generation that began no later than `until`.
     pub async fn client_ids_signed_by(

@@ -61,6 +61,19 @@ const OF_CLIENTS: EngineSql = EngineSql {
     ),
 };
 
+const WITH_IDS: EngineSql = EngineSql {
+    sqlite: concat!(
+        "SELECT ",
+        columns!(),
+        " FROM client_secrets WHERE secret_id IN (SELECT value FROM json_each($1)) ORDER BY secret_id"
+    ),
+    postgres: concat!(
+        "SELECT ",
+        columns!(),
+        " FROM client_secrets WHERE secret_id IN (SELECT jsonb_array_elements_text(CAST($1 AS JSONB))) ORDER BY secret_id"
+    ),
+};
+
 row! {
     struct SecretRow {
         secret_id: String,
@@ -84,6 +97,7 @@ impl From<SecretRow> for ClientSecret {
             expires_at: row.expires_at,
             last_used_at: row.last_used_at,
             last_used_from: None,
+            first_used_at: None,
             used_last_24h: 0,
         }
     }
@@ -101,6 +115,14 @@ impl Tx {
     pub async fn secrets(&mut self, client_id: &str) -> Result<Vec<ClientSecret>, StorageError> {
         let rows: Vec<SecretRow> =
             on_tx!(self.db, conn => sqlx::query_as(OF_CLIENT).bind(client_id).fetch_all(&mut *conn).await)?;
+        Ok(rows.into_iter().map(ClientSecret::from).collect())
+    }
+
+    /// The secrets with these ids. Those that do not exist are left out.
+    pub async fn secrets_with_ids(&mut self, secret_ids: &[&str]) -> Result<Vec<ClientSecret>, StorageError> {
+        let (sql, ids) = (self.db.choose(WITH_IDS), json_array(secret_ids));
+        let rows: Vec<SecretRow> =
+            on_tx!(self.db, conn => sqlx::query_as(sql).bind(&ids).fetch_all(&mut *conn).await)?;
         Ok(rows.into_iter().map(ClientSecret::from).collect())
     }
 

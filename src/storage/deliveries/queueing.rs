@@ -104,12 +104,11 @@ fn delivery(mail: &Mail, kind: MailKind, recipient: &str) -> NewDelivery {
     }
 }
 
-/// Merged mails have the facts of the last one. A summary has only the label.
+/// Merged mails have the facts of the last one. A summary has only those of the client, and when the last change was.
 fn facts(mail: &Mail, kind: MailKind) -> String {
-    let label = || mail.facts.get_key_value("label").map(|(name, label)| (name.clone(), label.clone()));
-    let facts = match kind {
-        MailKind::Summary => label().into_iter().collect(),
-        _ => mail.facts.clone(),
-    };
+    let mut facts = mail.facts.clone();
+    if kind == MailKind::Summary {
+        facts.retain(|name, _| ["label", "workspace_id", "at"].contains(&name.as_str()));
+    }
     serde_json::Value::Object(facts).to_string()
 }

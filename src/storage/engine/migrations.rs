@@ -41,6 +41,7 @@ migrations! {
     16, "deliveries", "0016_deliveries.sql";
     17, "audit tree", "0017_audit_tree.sql";
     18, "webhooks", "0018_webhooks.sql";
+    19, "reminders", "0019_reminders.sql";
     20, "usage once", "0020_usage_once.sql";
 }
 

@@ -3,6 +3,7 @@
 mod audit;
 mod audit_tree;
 mod audit_upkeep;
+mod authors;
 mod changes;
 mod heartbeat;
 mod idempotency;
@@ -20,6 +21,7 @@ pub(super) const STATEMENTS: &[Statements] = &[
     audit::STATEMENTS,
     audit_tree::STATEMENTS,
     audit_upkeep::STATEMENTS,
+    authors::STATEMENTS,
     changes::STATEMENTS,
     heartbeat::STATEMENTS,
     idempotency::STATEMENTS,

@@ -68,19 +68,26 @@ const ADD_SECRET_HOURS: EngineSql = over_rows!(
     of "client_secrets s ON s.secret_id", "1, 2",
     "ON CONFLICT (secret_id, hour) DO UPDATE SET times = secret_usage_hours.times + excluded.times"
 );
+// A secret that was used before sources were stored is not new.
 const ADD_SOURCES: EngineSql = over_rows!(
-    "INSERT INTO secret_sources (secret_id, source_ip, used_at)
-    SELECT s.secret_id, given.value ->> 1, CAST(given.value ->> 2 AS BIGINT) FROM",
+    "INSERT INTO secret_sources (secret_id, source_ip, used_at, first_used_at, is_new)
+    SELECT s.secret_id, given.value ->> 1, CAST(given.value ->> 2 AS BIGINT),
+        CASE WHEN s.last_used_at IS NULL OR s.last_used_at >= CAST(given.value ->> 2 AS BIGINT) - 60
+            THEN CAST(given.value ->> 2 AS BIGINT) END,
+        CASE WHEN s.last_used_at IS NULL OR s.last_used_at >= CAST(given.value ->> 2 AS BIGINT) - 60
+            THEN 1 ELSE 0 END FROM",
     of "client_secrets s ON s.secret_id", "1",
-    "ON CONFLICT (secret_id) DO UPDATE SET source_ip = excluded.source_ip, used_at = excluded.used_at
-        WHERE secret_sources.used_at <= excluded.used_at"
+    "ON CONFLICT (secret_id) DO UPDATE SET source_ip = excluded.source_ip, used_at = excluded.used_at, is_new = 0
+        WHERE secret_sources.used_at <= excluded.used_at
+    RETURNING secret_id, is_new"
 );
 const ADD_NETWORKS: EngineSql = over_rows!(
-    "INSERT INTO client_networks (client_id, network, last_seen_at)
-    SELECT c.client_id, given.value ->> 1, CAST(given.value ->> 2 AS BIGINT) FROM",
+    "INSERT INTO client_networks (client_id, network, last_seen_at, first_seen_at)
+    SELECT c.client_id, given.value ->> 1, CAST(given.value ->> 2 AS BIGINT), CAST(given.value ->> 2 AS BIGINT) FROM",
     of "api_clients c ON c.client_id", "1, 2",
     "ON CONFLICT (client_id, network) DO UPDATE SET last_seen_at = excluded.last_seen_at
-        WHERE client_networks.last_seen_at < excluded.last_seen_at"
+        WHERE client_networks.last_seen_at < excluded.last_seen_at
+    RETURNING client_id, network, CAST(CASE WHEN first_seen_at = last_seen_at THEN 1 ELSE 0 END AS BIGINT)"
 );
 // Keeps the last networks of each client that is named.
 const DROP_OLD_NETWORKS: EngineSql = over_rows!(
@@ -151,6 +158,19 @@ pub struct NetworkRow {
     pub network: String,
     /// When it was last seen there.
     pub last_seen_at: UnixSeconds,
+    /// The secret that it used.
+    pub secret_id: Arc<str>,
+    /// The address.
+    pub source_ip: String,
+}
+
+/// What was stored for the first time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FirstSeen {
+    /// Secrets that were used, by id.
+    pub secrets: Vec<String>,
+    /// Networks that a client was seen in: the id of the client, and the network.
+    pub networks: Vec<(String, String)>,
 }
 
 /// What a process has counted since it last stored it. No two rows of a list have the same key.
@@ -180,32 +200,45 @@ impl UsageRows {
 }
 
 impl Tx {
-    /// Adds `rows` to what is stored.
-    pub async fn add_usage(&mut self, rows: &UsageRows) -> Result<(), StorageError> {
+    /// Adds `rows` to what is stored. Returns what was not stored before.
+    pub async fn add_usage(&mut self, rows: &UsageRows) -> Result<FirstSeen, StorageError> {
         let counts = rows.counts.iter();
         self.over(ADD_HOURS, counts.map(|row| (&*row.client_id, row.hour, row.outcome.as_str(), row.times)))
             .await?;
         let uses = rows.secret_uses.iter();
         self.over(ADD_SECRET_HOURS, uses.map(|row| (&*row.secret_id, row.hour, row.times))).await?;
-        let sources = rows.sources.iter();
-        self.over(ADD_SOURCES, sources.map(|row| (&*row.secret_id, &*row.source_ip, row.used_at))).await?;
-        self.add_networks(&rows.networks).await?;
+        let secrets = self.add_sources(&rows.sources).await?;
+        let networks = self.add_networks(&rows.networks).await?;
         self.add_failures(&rows.failures).await?;
         self.has_written = true;
-        Ok(())
+        Ok(FirstSeen { secrets, networks })
     }
 
-    async fn add_networks(&mut self, rows: &[NetworkRow]) -> Result<(), StorageError> {
+    async fn add_sources(&mut self, rows: &[SourceRow]) -> Result<Vec<String>, StorageError> {
         if rows.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
+        }
+        let sources = rows.iter();
+        let sources = rows_as_json(sources.map(|row| (&*row.secret_id, &*row.source_ip, row.used_at)))?;
+        let sql = self.db.choose(ADD_SOURCES);
+        let stored: Vec<(String, i64)> =
+            on_tx!(self.db, conn => sqlx::query_as(sql).bind(&sources).fetch_all(&mut *conn).await)?;
+        Ok(stored.into_iter().filter(|(_, is_new)| *is_new == 1).map(|(secret_id, _)| secret_id).collect())
+    }
+
+    async fn add_networks(&mut self, rows: &[NetworkRow]) -> Result<Vec<(String, String)>, StorageError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
         }
         let networks = rows.iter();
         let networks = rows_as_json(networks.map(|row| (&*row.client_id, &*row.network, row.last_seen_at)))?;
         let (add, drop_old) = (self.db.choose(ADD_NETWORKS), self.db.choose(DROP_OLD_NETWORKS));
-        on_tx!(self.db, conn => sqlx::query(add).bind(&networks).execute(&mut *conn).await.map(|_| ()))?;
+        let stored: Vec<(String, String, i64)> =
+            on_tx!(self.db, conn => sqlx::query_as(add).bind(&networks).fetch_all(&mut *conn).await)?;
         on_tx!(self.db, conn => sqlx::query(drop_old)
             .bind(&networks).bind(NETWORKS_MAX).execute(&mut *conn).await.map(|_| ()))?;
-        Ok(())
+        let new = stored.into_iter().filter(|(.., is_new)| *is_new == 1);
+        Ok(new.map(|(client_id, network, _)| (client_id, network)).collect())
     }
 
     /// Runs a statement over rows, if there are any.

@@ -6,7 +6,7 @@ mod reading;
 
 use super::engine::Statements;
 
-pub use adding::{CountRow, NetworkRow, SecretUseRow, SourceRow, UsageRows};
+pub use adding::{CountRow, FirstSeen, NetworkRow, SecretUseRow, SourceRow, UsageRows};
 pub use reading::SecretUse;
 
 /// The shared statements of this folder.

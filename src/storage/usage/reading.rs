@@ -24,11 +24,11 @@ statements! {
 
 // Each engine expands an array of ids by a function of its own.
 const SECRET_USES: EngineSql = EngineSql {
-    sqlite: "SELECT i.value, o.source_ip,
+    sqlite: "SELECT i.value, o.source_ip, o.first_used_at,
             (SELECT CAST(COALESCE(SUM(h.times), 0) AS BIGINT) FROM secret_usage_hours h
              WHERE h.secret_id = i.value AND h.hour >= $2)
         FROM json_each($1) i LEFT JOIN secret_sources o ON o.secret_id = i.value",
-    postgres: "SELECT i.value, o.source_ip,
+    postgres: "SELECT i.value, o.source_ip, o.first_used_at,
             (SELECT CAST(COALESCE(SUM(h.times), 0) AS BIGINT) FROM secret_usage_hours h
              WHERE h.secret_id = i.value AND h.hour >= $2)
         FROM jsonb_array_elements_text(CAST($1 AS JSONB)) i (value)
@@ -51,6 +51,8 @@ const REFUSALS: EngineSql = EngineSql {
 pub struct SecretUse {
     /// The address that it was last used from.
     pub source_ip: Option<String>,
+    /// When it was first used, if that is known.
+    pub first_used_at: Option<UnixSeconds>,
     /// How often, from the given hour on.
     pub times: i64,
 }
@@ -104,10 +106,13 @@ impl Storage {
     ) -> Result<HashMap<String, SecretUse>, StorageError> {
         let mut tx = self.snapshot().await?;
         let (sql, ids) = (tx.db.choose(SECRET_USES), json_array(secret_ids));
-        let rows: Vec<(String, Option<String>, i64)> = on_tx!(tx.db, conn => sqlx::query_as(sql)
+        let rows: Vec<(String, Option<String>, Option<i64>, i64)> = on_tx!(tx.db, conn => sqlx::query_as(sql)
             .bind(&ids).bind(since_hour).fetch_all(&mut *conn).await)?;
         tx.rollback().await?;
-        Ok(rows.into_iter().map(|(id, source_ip, times)| (id, SecretUse { source_ip, times })).collect())
+        let uses = rows
+            .into_iter()
+            .map(|(id, source_ip, first_used_at, times)| (id, SecretUse { source_ip, first_used_at, times }));
+        Ok(uses.collect())
     }
 
     /// How often each of these clients was refused from `since_hour` on, as far as they are within reach; those that never

@@ -1,6 +1,9 @@
-//! What is sent: mails to a scripted server, and how several processes share the work.
+//! What is sent: what mails say, mails to a scripted server, and how several processes share the work.
 
+mod hostile;
+mod letters;
 mod mail;
+mod messages;
 mod outage;
 mod refusals;
 mod sharing;

@@ -102,6 +102,7 @@ async fn stock(place: &Place) -> Vec<String> {
                     expires_at: None,
                     last_used_at: None,
                     last_used_from: None,
+                    first_used_at: None,
                     used_last_24h: 0,
                 };
                 tx.insert_secret(&secret).await.unwrap();

@@ -5,6 +5,7 @@ mod deliveries;
 mod engine;
 mod ledger;
 mod operators;
+mod reminders;
 mod samples;
 mod signing;
 mod tenants;

@@ -99,6 +99,7 @@ pub(super) fn secret(secret_id: &str, client_id: &str) -> ClientSecret {
         expires_at: None,
         last_used_at: None,
         last_used_from: None,
+        first_used_at: None,
         used_last_24h: 0,
     }
 }

@@ -3,10 +3,13 @@
 use mintmark::model::page::Page;
 use mintmark::model::reach::Reach;
 use mintmark::model::refusal::{Endpoint, Failure, Refusal};
+use mintmark::model::secret::ClientSecret;
 use mintmark::model::usage::{DAY, DayUsage, HOUR, Outcome, SeenFrom};
-use mintmark::storage::{CountRow, NetworkRow, SecretUse, SecretUseRow, SourceRow, Storage, UsageRows};
+use mintmark::storage::{
+    CountRow, FirstSeen, NetworkRow, SecretUse, SecretUseRow, SourceRow, Storage, UsageRows,
+};
 
-use crate::storage::samples::{change, page, stocked};
+use crate::storage::samples::{change, page, secret, stocked};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
@@ -18,6 +21,7 @@ on_both_engines!(
     two_processes_that_fold_count_once,
     counts_of_earlier_versions_are_taken_over,
     counts_are_purged_by_hour_and_day,
+    what_was_not_stored_before_is_returned_once,
 );
 
 /// The first second of a day.
@@ -83,7 +87,7 @@ async fn counts_add_up_by_hour_and_day(engine: Engine) {
     }
     for (since, times) in [(TODAY, 20), (TODAY + 1, 12), (TODAY + HOUR + 1, 0)] {
         let uses = storage.uses_of_secrets(&["s1", "s9"], since).await.unwrap();
-        assert_eq!(uses["s1"], SecretUse { source_ip: None, times });
+        assert_eq!(uses["s1"], SecretUse { times, ..SecretUse::default() });
         assert_eq!(uses["s9"], SecretUse::default());
     }
     let own = Reach::Workspace("w1".to_owned());
@@ -109,6 +113,8 @@ async fn sources_and_networks_are_the_latest(engine: Engine) {
                 client_id: "cl_1".into(),
                 network: format!("10.0.{n}.0/24"),
                 last_seen_at: at + n,
+                secret_id: "s1".into(),
+                source_ip: ip.to_owned(),
             })
             .collect(),
         ..UsageRows::default()
@@ -122,6 +128,7 @@ async fn sources_and_networks_are_the_latest(engine: Engine) {
     }
     let uses = storage.uses_of_secrets(&["s1"], TODAY).await.unwrap();
     assert_eq!(uses["s1"].source_ip.as_deref(), Some("192.0.2.2"));
+    assert_eq!(uses["s1"].first_used_at, Some(TODAY));
     let networks = storage.networks_of_client("cl_1").await.unwrap();
     assert_eq!(networks.len(), 100);
     let seen = |n: i64, last_seen_at| SeenFrom { network: format!("10.0.{n}.0/24"), last_seen_at };
@@ -165,6 +172,8 @@ async fn rows_of_what_does_not_exist_are_left_out(engine: Engine) {
             client_id: gone(),
             network: "10.0.0.0/24".to_owned(),
             last_seen_at: TODAY,
+            secret_id: "gone".into(),
+            source_ip: "10.0.0.1".to_owned(),
         }],
         failures: Vec::new(),
     };
@@ -276,4 +285,48 @@ async fn counts_are_purged_by_hour_and_day(engine: Engine) {
         assert_eq!(session.number("SELECT COUNT(*) FROM secret_usage_hours").await, hours);
         assert_eq!(session.number("SELECT COUNT(*) FROM client_usage_days").await, days);
     }
+}
+
+async fn what_was_not_stored_before_is_returned_once(engine: Engine) {
+    let (database, storage) = stocked(engine).await;
+    change!(storage, tx => tx.insert_secret(&ClientSecret { last_used_at: Some(TODAY - 61), ..secret("old", "cl_1") }));
+    change!(storage, tx => tx.insert_secret(&ClientSecret { last_used_at: Some(TODAY), ..secret("new", "cl_1") }));
+    let rows = |at: i64, secrets: &[&str], networks: &[&str]| UsageRows {
+        sources: secrets
+            .iter()
+            .map(|&id| SourceRow { secret_id: id.into(), source_ip: "192.0.2.1".to_owned(), used_at: at })
+            .collect(),
+        networks: networks
+            .iter()
+            .map(|&network| NetworkRow {
+                client_id: "cl_1".into(),
+                network: network.to_owned(),
+                last_seen_at: at,
+                secret_id: "s1".into(),
+                source_ip: "192.0.2.1".to_owned(),
+            })
+            .collect(),
+        ..UsageRows::default()
+    };
+    let first = |secrets: &[&str], networks: &[&str]| FirstSeen {
+        secrets: secrets.iter().map(|&id| id.to_owned()).collect(),
+        networks: networks.iter().map(|&network| ("cl_1".to_owned(), network.to_owned())).collect(),
+    };
+    let seen = change!(storage, tx => tx.add_usage(&rows(TODAY, &["s1"], &["192.0.2.0/24"])));
+    assert_eq!(seen, first(&["s1"], &["192.0.2.0/24"]));
+    // In the same second, in the next one, and out of order.
+    for at in [TODAY, TODAY + 1, TODAY - 1] {
+        let seen = change!(storage, tx => tx.add_usage(&rows(at, &["s1"], &["192.0.2.0/24"])));
+        assert_eq!(seen, FirstSeen::default());
+    }
+    // One that was used before sources were stored is not new; one that was used in this minute is.
+    let seen = change!(storage, tx => tx.add_usage(&rows(TODAY, &["gone", "new", "old"], &["10.0.0.0/24", "192.0.2.0/24"])));
+    assert_eq!(seen, first(&["new"], &["10.0.0.0/24"]));
+    let uses = storage.uses_of_secrets(&["s1", "new", "old"], TODAY).await.unwrap();
+    let known = ["s1", "new", "old"].map(|id| uses[id].first_used_at);
+    assert_eq!(known, [Some(TODAY), Some(TODAY), None]);
+    // As before this version.
+    database.execute("UPDATE client_networks SET first_seen_at = NULL").await;
+    let seen = change!(storage, tx => tx.add_usage(&rows(TODAY + 9, &["s1"], &["192.0.2.0/24"])));
+    assert_eq!(seen, FirstSeen::default());
 }

@@ -3,6 +3,7 @@
 
 mod counts;
 mod failures;
+mod first_use;
 mod reasons;
 mod seen;
 

@@ -14,6 +14,7 @@ use crate::storage::samples::{NOW, change, client, page, secret, stocked};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
+    clients_are_read_by_their_ids,
     a_client_is_stored_with_all_members,
     a_client_is_read_with_its_live_secrets,
     a_reach_ends_at_its_workspace,
@@ -59,6 +60,14 @@ async fn a_client_is_stored_with_all_members(engine: Engine) {
     };
     change!(storage, tx => tx.insert_client(&bare, "0002"));
     assert_eq!(found(&storage, "cl_2").await, bare);
+}
+
+async fn clients_are_read_by_their_ids(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    change!(storage, tx => tx.insert_client(&client("cl_2"), "0002"));
+    let read = change!(storage, tx => tx.clients_with_ids(&["cl_2", "cl_9", "cl_1"]));
+    assert_eq!(read, [client("cl_1"), client("cl_2")]);
+    assert_eq!(change!(storage, tx => tx.clients_with_ids(&[])), []);
 }
 
 async fn a_client_is_read_with_its_live_secrets(engine: Engine) {

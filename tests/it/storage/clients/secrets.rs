@@ -40,6 +40,7 @@ async fn a_secret_is_stored_with_all_members(engine: Engine) {
         ..secret("s0", "cl_1")
     };
     change!(storage, tx => tx.insert_secret(&full));
+    assert!(change!(storage, tx => tx.secrets_with_ids(&["s0", "s9"])) == [full.clone()]);
     // Oldest first, which is the order of their ids; expired ones are among them.
     assert!(secrets(&storage, "cl_1").await == [full, secret("s1", "cl_1")]);
     assert!(secrets(&storage, "cl_9").await.is_empty());

@@ -90,6 +90,11 @@ const APPLIED: &[(&str, &str, &str)] = &[
         "685a837401fda8c2fe2b5d7cc05e1905b4cff689762b05e6da20ca9ce19bdae9",
     ),
     (
+        "0019_reminders.sql",
+        "e64c7feeae5fabe60d7991aca6b78a535bc41dac2527b912dcf3f8cf227e134e",
+        "3027241b9a940f19a6ea047c26fd4fdf2abd5c72cdc1a317cef0f220e0405615",
+    ),
+    (
         "0020_usage_once.sql",
         "9d0972ed5a54d7538c4014073f49a2863393aa92eb8d258dfb2c55798e7e87dc",
         "7a5b8e9aa604660b4235449a46dd3ea40c0f298a0e0221950b005067d85cafa0",

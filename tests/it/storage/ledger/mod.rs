@@ -2,6 +2,7 @@
 
 mod audit;
 mod audit_tree;
+mod authors;
 mod changes;
 mod heartbeat;
 mod idempotency;

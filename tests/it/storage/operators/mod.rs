@@ -13,7 +13,7 @@ use crate::storage::samples::{NOW, change, workspace};
 use crate::support::{Engine, TestDatabase};
 
 /// An operator with an id that ends in `number`.
-fn operator(number: u32, roles: &[Role]) -> Operator {
+pub(super) fn operator(number: u32, roles: &[Role]) -> Operator {
     Operator {
         operator_id: format!("01990000-0000-7000-8000-{number:012}"),
         email: format!("Op{number}@Acme.example"),

@@ -2,26 +2,31 @@
 
 use time::OffsetDateTime;
 
-use crate::model::clock::UnixSeconds;
+use super::clock::UnixSeconds;
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;
 const DAY: i64 = 86_400;
 
 /// `21 Sep 2026, 14:13 UTC`
-pub(super) fn exact(at: UnixSeconds) -> String {
+pub(crate) fn exact(at: UnixSeconds) -> String {
     format!("{}, {} UTC", day(at), clock(at))
 }
 
+/// `21 Sep 2026, 14:13:20 UTC`
+pub(crate) fn exact_to_the_second(at: UnixSeconds) -> String {
+    format!("{}, {}:{:02} UTC", day(at), clock(at), utc(at).second())
+}
+
 /// `21 Sep 2026`
-pub(super) fn day(at: UnixSeconds) -> String {
+pub(crate) fn day(at: UnixSeconds) -> String {
     let at = utc(at);
     let month = at.month().to_string();
     format!("{} {} {}", at.day(), month.get(..3).unwrap_or(&month), at.year())
 }
 
 /// `14:13`
-pub(super) fn clock(at: UnixSeconds) -> String {
+pub(crate) fn clock(at: UnixSeconds) -> String {
     let at = utc(at);
     format!("{:02}:{:02}", at.hour(), at.minute())
 }
@@ -31,7 +36,7 @@ fn utc(at: UnixSeconds) -> OffsetDateTime {
 }
 
 /// How long ago: `just now`, `3 hours ago`, and from a month on the day.
-pub(super) fn ago(now: UnixSeconds, at: UnixSeconds) -> String {
+pub(crate) fn ago(now: UnixSeconds, at: UnixSeconds) -> String {
     match now.saturating_sub(at) {
         ..MINUTE => "just now".to_owned(),
         passed if passed < 31 * DAY => format!("{} ago", about(passed)),
@@ -40,7 +45,7 @@ pub(super) fn ago(now: UnixSeconds, at: UnixSeconds) -> String {
 }
 
 /// How long until: `in 3 hours`, and `now` for what has passed.
-pub(super) fn until(now: UnixSeconds, at: UnixSeconds) -> String {
+pub(crate) fn until(now: UnixSeconds, at: UnixSeconds) -> String {
     match at.saturating_sub(now) {
         ..=0 => "now".to_owned(),
         left if left < MINUTE => "in less than a minute".to_owned(),
@@ -58,7 +63,7 @@ fn about(seconds: i64) -> String {
 }
 
 /// A span exactly, in the largest unit that divides it: `1 hour`, `90 days`, `90 minutes`.
-pub(super) fn span(seconds: i64) -> String {
+pub(crate) fn span(seconds: i64) -> String {
     match seconds {
         31_536_000 => "1 year".to_owned(),
         s if s % DAY == 0 => count(s / DAY, "day"),
@@ -69,7 +74,7 @@ pub(super) fn span(seconds: i64) -> String {
 }
 
 /// `1 token`, `2 tokens`.
-pub(super) fn count(number: impl Into<i64>, noun: &str) -> String {
+pub(crate) fn count(number: impl Into<i64>, noun: &str) -> String {
     match number.into() {
         1 => format!("1 {noun}"),
         many => format!("{many} {noun}s"),
@@ -84,6 +89,7 @@ mod tests {
     fn words() {
         let now = 1_790_000_000;
         assert_eq!(exact(now), "21 Sep 2026, 14:13 UTC");
+        assert_eq!(exact_to_the_second(now), "21 Sep 2026, 14:13:20 UTC");
         assert_eq!((day(now), clock(now)), ("21 Sep 2026".to_owned(), "14:13".to_owned()));
         for (passed, words) in [
             (-5, "just now"),

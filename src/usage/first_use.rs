@@ -1,0 +1,105 @@
+//! Reports the first use of a secret, and that a client was seen in a network that is not among its last hundred, in the
+//! transaction that stores what was counted.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::json;
+
+use super::Usage;
+use crate::kernel::{Caller, Error};
+use crate::ledger::Subject;
+use crate::model::audit::{Action, Actor};
+use crate::model::client::ApiClient;
+use crate::model::mail::MailKind;
+use crate::model::reach::Reach;
+use crate::model::secret::ClientSecret;
+use crate::model::usage::network_of;
+use crate::storage::{FirstSeen, Tx, UsageRows};
+
+/// A use to report.
+#[derive(Debug, PartialEq, Eq)]
+struct Use<'a> {
+    secret: &'a ClientSecret,
+    source_ip: String,
+    network: String,
+    /// Whether the secret was not used before.
+    is_first: bool,
+}
+
+impl Usage {
+    /// Writes an event, and the mails about it, for each of `first`, which are among `rows`.
+    pub(super) async fn report_first_uses(
+        &self,
+        tx: &mut Tx,
+        rows: &UsageRows,
+        first: &FirstSeen,
+    ) -> Result<(), Error> {
+        if *first == FirstSeen::default() {
+            return Ok(());
+        }
+        let is_new: HashSet<(&str, &str)> =
+            first.networks.iter().map(|(client, network)| (client.as_str(), network.as_str())).collect();
+        let of_networks =
+            || rows.networks.iter().filter(|row| is_new.contains(&(&row.client_id, &row.network)));
+        let is_first: HashSet<&str> = first.secrets.iter().map(String::as_str).collect();
+        let mut ids: Vec<&str> = first.secrets.iter().map(String::as_str).collect();
+        ids.extend(of_networks().map(|row| &*row.secret_id));
+        let secrets = tx.secrets_with_ids(&ids).await?;
+        let secrets: HashMap<&str, &ClientSecret> =
+            secrets.iter().map(|secret| (secret.secret_id.as_str(), secret)).collect();
+
+        let mut uses = Vec::new();
+        let mut said = HashSet::new();
+        for row in rows.sources.iter().filter(|row| is_first.contains(&*row.secret_id)) {
+            let Some(secret) = secrets.get(&*row.secret_id) else { continue };
+            let source_ip = row.source_ip.clone();
+            let network = source_ip.parse().map(network_of).map(|network| network.to_string());
+            let network = network.unwrap_or_default();
+            said.insert((secret.client_id.as_str(), network.clone()));
+            uses.push(Use { secret, source_ip, network, is_first: true });
+        }
+        for row in of_networks() {
+            let Some(secret) = secrets.get(&*row.secret_id) else { continue };
+            // The first use of a secret says the network already.
+            if !said.contains(&(&*row.client_id, row.network.clone())) {
+                let (source_ip, network) = (row.source_ip.clone(), row.network.clone());
+                uses.push(Use { secret, source_ip, network, is_first: false });
+            }
+        }
+        // In one order in all processes, as everything here.
+        uses.sort_by(|a, b| (&a.secret.client_id, &a.network).cmp(&(&b.secret.client_id, &b.network)));
+        let mut ids: Vec<&str> = uses.iter().map(|one| one.secret.client_id.as_str()).collect();
+        ids.dedup();
+        let clients = tx.clients_with_ids(&ids).await?;
+        let clients: HashMap<&str, &ApiClient> =
+            clients.iter().map(|client| (client.client_id.as_str(), client)).collect();
+        for one in &uses {
+            if let Some(client) = clients.get(one.secret.client_id.as_str()) {
+                self.report_first_use(tx, client, one).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn report_first_use(&self, tx: &mut Tx, client: &ApiClient, one: &Use<'_>) -> Result<(), Error> {
+        let caller = Caller {
+            reach: Reach::Workspace(client.workspace_id.clone()),
+            permissions: Vec::new(),
+            actor: Actor {
+                name: format!("client:{}", client.client_id),
+                request_id: None,
+                source_ip: Some(one.source_ip.clone()),
+            },
+            client_id: Some(client.client_id.clone()),
+        };
+        let facts = json!({
+            "label": client.label,
+            "last_four": one.secret.last_four,
+            "is_first": one.is_first,
+            "network": one.network,
+        });
+        let subject = Subject::of_client(client, &one.secret.secret_id);
+        self.ledger.audit(tx, &caller, Action::SecretFirstUsed, subject, facts.clone()).await?;
+        self.ledger.mail_contacts(tx, &caller, client, MailKind::SecretFirstUsed, facts).await
+    }
+}

@@ -1,0 +1,110 @@
+//! Labels, names and addresses that attack the reader of a mail: nothing of them becomes markup, a line of its own, or
+//! hidden text.
+
+use mintmark::delivery::messages::{MailFacts, render};
+use serde_json::{Map, Value};
+
+use super::letters::{self, AT, Letter, SENDER};
+
+/// What somebody may try to write where a mail shows it.
+pub(super) fn attacks() -> Vec<String> {
+    vec![
+        "a\r\nBcc: victim@example.com".to_owned(),
+        "a\nSubject: other\n\n<b>body</b>".to_owned(),
+        "a\u{85}b\u{2028}c\u{2029}d\u{b}e\u{c}f\0g\u{7f}".to_owned(),
+        "<script>alert(1)</script><img src=x onerror=alert(1)>".to_owned(),
+        "\"><a href=\"https://evil.example\">click</a><!--".to_owned(),
+        "' onmouseover='alert(1)".to_owned(),
+        "</style></title><style>*{display:none}".to_owned(),
+        "&lt;b&gt; &#60;i&#62; &amp;".to_owned(),
+        "{{ 7 * 7 }} {% include \"x\" %}".to_owned(),
+        "\u{202e}gnp.exe\u{2066}\u{200f}\u{61c}".to_owned(),
+        "pay\u{200b}pal\u{feff}\u{2060}\u{ad}\u{e0061}".to_owned(),
+        "=?utf-8?b?PHNjcmlwdD4=?=".to_owned(),
+        "=?utf-8?q?=0D=0ABcc:_x@example.com?=".to_owned(),
+        "x".repeat(10_000),
+        "ü".repeat(10_000),
+        "<".repeat(10_000),
+        "a\u{301}".repeat(300),
+    ]
+}
+
+/// Puts a text in the place of every text in the facts.
+fn poisoned(value: &Value, attack: &str) -> Value {
+    match value {
+        Value::String(_) => attack.into(),
+        Value::Array(items) => items.iter().map(|item| poisoned(item, attack)).collect(),
+        Value::Object(members) => Value::Object(all_poisoned(members, attack)),
+        other => other.clone(),
+    }
+}
+
+fn all_poisoned(members: &Map<String, Value>, attack: &str) -> Map<String, Value> {
+    let each = members.iter().map(|(name, value)| match (name.as_str(), value) {
+        // Words of ours, and texts that only the service writes.
+        ("kind" | "mode", value) => (name.clone(), value.clone()),
+        (name, value) => (name.to_owned(), poisoned(value, attack)),
+    });
+    each.collect()
+}
+
+#[test]
+fn no_text_of_others_becomes_markup_or_a_line() {
+    for letter in letters::all() {
+        let harmless = letter.render();
+        for attack in attacks() {
+            let poisoned = Letter { facts: all_poisoned(&letter.facts, &attack), ..letter.clone() };
+            let message = poisoned.render();
+            let which = format!("{}: {:.60?}", letter.name, attack);
+            assert!(!message.subject.chars().any(hides), "{which}: {:?}", message.subject);
+            assert!(message.subject.chars().count() <= 80, "{which}");
+            assert!(!message.subject.contains("=?"), "{which}: {}", message.subject);
+            assert!(!message.text.replace('\n', "").chars().any(hides), "{which}");
+            assert!(!message.html.replace('\n', "").chars().any(hides), "{which}");
+            // As many tags as without, of the same kinds.
+            let tags = tags(&message.html);
+            for tag in &tags {
+                assert!(tags_of(&harmless.html, tag) >= 1, "{which}: a new tag <{tag}");
+            }
+            assert!(!message.html.contains("evil.example\""), "{which}");
+            // No line of the plain text begins with what looks like a header of ours.
+            for line in message.text.lines() {
+                assert!(!line.starts_with("Bcc:") && !line.starts_with("Subject:"), "{which}: {line}");
+            }
+            assert!(
+                message.text.len() < 60_000 && message.html.len() < 120_000,
+                "{which}: {}",
+                message.html.len()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_address_of_the_recipient_is_text_too() {
+    let letter = letters::all().remove(0);
+    for attack in attacks() {
+        let mail =
+            MailFacts { recipient: attack.clone(), about_id: attack.clone(), queued_at: AT, ..letter.mail() };
+        let message = render(&mail, &SENDER).unwrap();
+        assert!(!message.html.replace('\n', "").chars().any(hides), "{:.60?}", attack);
+        for tag in tags(&message.html) {
+            assert!(tags_of(&letter.render().html, &tag) >= 1, "{attack:.60?}: a new tag <{tag}");
+        }
+    }
+}
+
+/// Whether a character breaks a line, changes the reading direction or is not seen.
+fn hides(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The names of the tags of a page, each with what follows up to its first attribute.
+fn tags(html: &str) -> Vec<String> {
+    html.split('<').skip(1).map(|rest| rest.split([' ', '>', '\n']).next().unwrap().to_owned()).collect()
+}
+
+fn tags_of(html: &str, name: &str) -> usize {
+    tags(html).iter().filter(|tag| *tag == name).count()
+}

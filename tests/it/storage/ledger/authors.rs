@@ -1,0 +1,17 @@
+//! The names of those who make changes.
+
+use crate::storage::operators::operator;
+use crate::storage::samples::{change, stocked};
+use crate::support::{Engine, on_both_engines};
+
+on_both_engines!(authors_have_names_until_they_are_deleted);
+
+async fn authors_have_names_until_they_are_deleted(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let person = operator(7, &[]);
+    change!(storage, tx => tx.insert_operator(&person));
+    assert_eq!(change!(storage, tx => tx.name_of_operator(&person.operator_id)), Some(person.name.clone()));
+    assert_eq!(change!(storage, tx => tx.name_of_operator("nobody")), None);
+    assert_eq!(change!(storage, tx => tx.label_of_client("cl_1")).as_deref(), Some("SAP S/4HANA ✓"));
+    assert_eq!(change!(storage, tx => tx.label_of_client("cl_9")), None);
+}
