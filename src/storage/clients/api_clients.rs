@@ -18,6 +18,7 @@ statements! {
             replace_grace_seconds, generation, status_list, status_idx, slots_suspended_at, created_at, updated_at,
             version, description)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
+    INSERT_UNUSED = "INSERT INTO client_uses (client_id, workspace_id, ordinal, last_used_at) VALUES ($1, $2, $3, -1)";
     LOCK = concat!("UPDATE api_clients SET version = version
         WHERE client_id = $1 AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2) RETURNING ", columns!());
     UPDATE = "UPDATE api_clients SET label = $2, permissions = $3, token_expiry_seconds = $4, notification_emails = $5,
@@ -87,6 +88,9 @@ impl Tx {
             .bind(client.slot.map(|slot| i64::from(slot.idx))).bind(client.slots_suspended_at)
             .bind(client.created_at).bind(client.updated_at).bind(client.version)
             .bind(client.description.as_deref())
+            .execute(&mut *conn).await.map(|_| ()))?;
+        on_tx!(self.db, conn => sqlx::query(INSERT_UNUSED)
+            .bind(&client.client_id).bind(&client.workspace_id).bind(ordinal)
             .execute(&mut *conn).await.map(|_| ()))?;
         self.grant_products(&client.client_id, &client.products).await
     }

@@ -2,7 +2,9 @@
 //! clients it has.
 //!
 //! The statement is put together from fixed parts, one for each filter in the request, so that other filters cost nothing
-//! and an index can be used.
+//! and an index can be used. In whatever order a workspace is listed, there is an index in that order, so that only the
+//! clients of the page are read. A filter that few clients pass would have to go through nearly all of them this way: so
+//! those are found first, and then put into order.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -62,9 +64,21 @@ impl Default for ClientSort {
     }
 }
 
-const LAST_USED: &str =
-    "COALESCE((SELECT u.last_used_at FROM client_uses u WHERE u.client_id = api_clients.client_id), -1)";
 const ENDS: &str = "COALESCE(expires_at, 9223372036854775807)";
+
+/// How many clients are put into order one by one. With more, so many of all pass the filter that a page of them is soon
+/// found in the order of the list.
+const FEW: usize = 1_000;
+
+const ALL: &str = "api_clients WHERE 1 = 1";
+
+// In the order of an index on uses; a client has the same workspace and ordinal there. `CROSS` keeps that order on SQLite.
+const BY_USE: &str =
+    "(SELECT client_id AS used_by, last_used_at, workspace_id AS used_in, ordinal AS use_ordinal
+        FROM client_uses) uses CROSS JOIN api_clients WHERE client_id = used_by";
+
+const GRANTED: &str = "(SELECT client_id AS granted_to FROM client_products WHERE product = $3) grants
+        CROSS JOIN api_clients WHERE client_id = granted_to";
 
 // Metadata has no U+0000, which PostgreSQL could not read.
 const METADATA: EngineSql = EngineSql {
@@ -78,10 +92,19 @@ const AMONG: EngineSql = EngineSql {
     postgres: " AND client_id IN (SELECT jsonb_array_elements_text(CAST($8 AS JSONB)))",
 };
 
+const AMONG_USES: EngineSql = EngineSql {
+    sqlite: " AND used_by IN (SELECT value FROM json_each($8))",
+    postgres: " AND used_by IN (SELECT jsonb_array_elements_text(CAST($8 AS JSONB)))",
+};
+
+// SQLite reads labels from the index in this order, one beside the other, and looks up only clients that pass.
+const ALONG_LABELS: EngineSql = EngineSql { sqlite: " ORDER BY LOWER(label), ordinal", postgres: "" };
+
 const USES: EngineSql = EngineSql {
-    sqlite: "SELECT client_id, last_used_at FROM client_uses WHERE client_id IN (SELECT value FROM json_each($1))",
+    sqlite: "SELECT client_id, last_used_at FROM client_uses
+        WHERE last_used_at >= 0 AND client_id IN (SELECT value FROM json_each($1))",
     postgres: "SELECT client_id, last_used_at FROM client_uses
-        WHERE client_id IN (SELECT jsonb_array_elements_text(CAST($1 AS JSONB)))",
+        WHERE last_used_at >= 0 AND client_id IN (SELECT jsonb_array_elements_text(CAST($1 AS JSONB)))",
 };
 
 /// The values of the parts, in the order of their numbers. Each statement is given all of them and uses some.
@@ -135,6 +158,11 @@ impl ClientFilter {
         texts.chain(pairs).any(|text| text.contains('\0'))
     }
 
+    /// Whether it looks for something that most clients may not have.
+    fn may_find_few(&self) -> bool {
+        self.label.is_some() || self.product.is_some() || self.status.as_deref() == Some("disabled")
+    }
+
     /// The conditions, each with ` AND ` before it.
     fn conditions(&self, db: &DbTx, limited: bool) -> String {
         let mut sql = String::new();
@@ -171,12 +199,21 @@ impl ClientFilter {
 }
 
 impl ClientSort {
+    /// Where the clients come from: the tables, and the first condition.
+    fn source(self, limited: bool) -> String {
+        match self.by {
+            ClientOrder::LastUsedAt if limited => format!("{BY_USE} AND used_in = $1"),
+            ClientOrder::LastUsedAt => BY_USE.to_owned(),
+            _ => ALL.to_owned(),
+        }
+    }
+
     /// What the list is ordered by before the order of creation; `None` for that alone.
     fn key(self) -> Option<&'static str> {
         match self.by {
             ClientOrder::Label => Some("LOWER(label)"),
             ClientOrder::CreatedAt => None,
-            ClientOrder::LastUsedAt => Some(LAST_USED),
+            ClientOrder::LastUsedAt => Some("last_used_at"),
             ClientOrder::ExpiresAt => Some(ENDS),
         }
     }
@@ -185,13 +222,14 @@ impl ClientSort {
     fn place(self, is_first_page: bool) -> String {
         let (compare, direction) = if self.descending { ("<", "DESC") } else { (">", "ASC") };
         let after = if self.by == ClientOrder::Label { "$9" } else { "$10" };
+        let ordinal = if self.by == ClientOrder::LastUsedAt { "use_ordinal" } else { "ordinal" };
         let from = match self.key() {
             _ if is_first_page => String::new(),
-            Some(key) => format!(" AND ({key}, ordinal) {compare} ({after}, $11)"),
+            Some(key) => format!(" AND ({key}, {ordinal}) {compare} ({after}, $11)"),
             None => format!(" AND ordinal {compare} $11"),
         };
         let key = self.key().map(|key| format!("{key} {direction}, ")).unwrap_or_default();
-        format!("{from} ORDER BY {key}ordinal {direction} LIMIT $12")
+        format!("{from} ORDER BY {key}{ordinal} {direction} LIMIT $12")
     }
 
     /// The place of a client in the list, for a cursor.
@@ -234,15 +272,25 @@ impl Storage {
         if workspace_id.is_some_and(|workspace_id| !reach.covers(workspace_id)) || filter.has_nul() {
             return Ok(Items::none(page));
         }
-        let values = Values::of(workspace_id.or(reach.limit()), filter, now);
+        let mut values = Values::of(workspace_id.or(reach.limit()), filter, now);
         let after = page.after.as_deref().and_then(|after| after.split_once(':'));
         let (ordinal, key) = after.unzip();
         let number: Option<i64> = key.and_then(|key| key.parse().ok());
         let mut tx = self.snapshot().await?;
-        let conditions = filter.conditions(&tx.db, values.workspace_id.is_some());
+        let limited = values.workspace_id.is_some();
+        let conditions = filter.conditions(&tx.db, limited);
+        let few = if filter.may_find_few() || limited && sort.by == ClientOrder::LastUsedAt {
+            tx.few_found(filter, &values).await?
+        } else {
+            None
+        };
+        values.among = few.as_deref().map(json_array);
+        let among = if sort.by == ClientOrder::LastUsedAt { AMONG_USES } else { AMONG };
         let sql = format!(
-            concat!("SELECT ", columns!(), " FROM api_clients WHERE 1 = 1{}{}"),
-            conditions,
+            concat!("SELECT ", columns!(), " FROM {}{}{}"),
+            sort.source(limited && few.is_none()),
+            // Those that are named pass all conditions; without these no index tempts the engine to go through all clients.
+            if few.is_some() { tx.db.choose(among) } else { conditions.as_str() },
             sort.place(after.is_none())
         );
         let rows: Vec<ClientRow> = on_tx!(tx.db, conn => bound!(sqlx::query_as(AssertSqlSafe(sql)), values)
@@ -259,7 +307,9 @@ impl Storage {
             let last_used_at = uses.remove(&client.client_id);
             records.push((ordinal, ClientRecord { client, secrets, last_used_at }));
         }
-        let total = if page.count {
+        let total = if let Some(few) = few.filter(|_| page.count) {
+            i64::try_from(few.len()).ok()
+        } else if page.count {
             let sql = format!("SELECT COUNT(*) FROM api_clients WHERE 1 = 1{conditions}");
             on_tx!(tx.db, conn => bound!(sqlx::query_scalar(AssertSqlSafe(sql)), values)
                 .fetch_one(&mut *conn).await.map(Some))?
@@ -273,6 +323,23 @@ impl Storage {
 }
 
 impl Tx {
+    /// All clients that the filter finds, in no order; `None` if they are more than [`FEW`].
+    async fn few_found(
+        &mut self,
+        filter: &ClientFilter,
+        values: &Values<'_>,
+    ) -> Result<Option<Vec<String>>, StorageError> {
+        let limited = values.workspace_id.is_some();
+        let source = if filter.product.is_some() { GRANTED } else { ALL };
+        let order = if limited && filter.label.is_some() { self.db.choose(ALONG_LABELS) } else { "" };
+        let sql =
+            format!("SELECT client_id FROM {source}{}{order} LIMIT $9", filter.conditions(&self.db, limited));
+        let limit = i64::try_from(FEW + 1).unwrap_or(i64::MAX);
+        let found: Vec<String> = on_tx!(self.db, conn => bound!(sqlx::query_scalar(AssertSqlSafe(sql)), values)
+            .bind(limit).fetch_all(&mut *conn).await)?;
+        Ok(Some(found).filter(|found| found.len() <= FEW))
+    }
+
     /// Up to `limit` clients within reach that the filter finds, by id; with `among` only such as are named in it.
     pub async fn client_ids_found(
         &mut self,

@@ -10,7 +10,8 @@ use crate::storage::{Storage, StorageError};
 macro_rules! named {
     ($among:literal) => {
         concat!(
-            "SELECT c.client_id, c.label, c.workspace_id, w.name AS workspace_name, c.notification_emails, u.last_used_at
+            "SELECT c.client_id, c.label, c.workspace_id, w.name AS workspace_name, c.notification_emails,
+                    NULLIF(u.last_used_at, -1) AS last_used_at
                 FROM api_clients c JOIN workspaces w ON w.workspace_id = c.workspace_id
                     LEFT JOIN client_uses u ON u.client_id = c.client_id
                 WHERE c.client_id IN (",

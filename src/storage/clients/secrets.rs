@@ -20,9 +20,7 @@ statements! {
         WHERE client_id = $1 AND secret_id <> $2 AND (expires_at IS NULL OR expires_at > $3)";
     DELETE = "DELETE FROM client_secrets WHERE client_id = $1 AND secret_id = $2";
     DELETE_EXPIRED = "DELETE FROM client_secrets WHERE client_id = $1 AND expires_at <= $2";
-    TOUCH_CLIENT = "INSERT INTO client_uses (client_id, last_used_at) VALUES ($1, $2)
-        ON CONFLICT (client_id) DO UPDATE SET last_used_at = excluded.last_used_at
-            WHERE client_uses.last_used_at < excluded.last_used_at";
+    TOUCH_CLIENT = "UPDATE client_uses SET last_used_at = $2 WHERE client_id = $1 AND last_used_at < $2";
 }
 
 const TOUCH: EngineSql = EngineSql {
@@ -32,15 +30,12 @@ const TOUCH: EngineSql = EngineSql {
         WHERE secret_id = $1 AND (last_used_at IS NULL OR last_used_at < $2)",
 };
 const TOUCH_CLIENT_OF: EngineSql = EngineSql {
-    sqlite: "INSERT INTO client_uses (client_id, last_used_at)
-        SELECT s.client_id, used.value ->> 1 FROM jsonb_each($1) used
-            CROSS JOIN client_secrets s ON s.secret_id = used.value ->> 0 WHERE 1 = 1
-        ON CONFLICT (client_id) DO UPDATE SET last_used_at = excluded.last_used_at
-            WHERE client_uses.last_used_at < excluded.last_used_at",
-    postgres: "INSERT INTO client_uses (client_id, last_used_at)
-        SELECT client_id, CAST($2 AS BIGINT) FROM client_secrets WHERE secret_id = $1
-        ON CONFLICT (client_id) DO UPDATE SET last_used_at = excluded.last_used_at
-            WHERE client_uses.last_used_at < excluded.last_used_at",
+    sqlite: "UPDATE client_uses SET last_used_at = used.at
+        FROM (SELECT s.client_id AS client_id, MAX(given.value ->> 1) AS at FROM jsonb_each($1) given
+            CROSS JOIN client_secrets s ON s.secret_id = given.value ->> 0 GROUP BY s.client_id) used
+        WHERE client_uses.client_id = used.client_id AND client_uses.last_used_at < used.at",
+    postgres: "UPDATE client_uses SET last_used_at = $2
+        WHERE client_id = (SELECT client_id FROM client_secrets WHERE secret_id = $1) AND last_used_at < $2",
 };
 
 const OF_CLIENTS: EngineSql = EngineSql {

@@ -43,6 +43,7 @@ migrations! {
     18, "webhooks", "0018_webhooks.sql";
     19, "reminders", "0019_reminders.sql";
     20, "usage once", "0020_usage_once.sql";
+    21, "lists in order", "0021_lists_in_order.sql";
 }
 
 /// The schema of a database compared with that of this program.

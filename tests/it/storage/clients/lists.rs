@@ -16,6 +16,8 @@ on_both_engines!(
     each_filter_narrows_the_list,
     every_order_is_stable_from_page_to_page,
     all_pages_are_counted,
+    a_filter_lists_the_same_whether_few_or_many_pass_it,
+    uses_of_earlier_versions_are_taken_over,
     clients_are_found_by_id_within_reach,
     the_last_use_outlives_the_secret,
     clients_are_named_within_reach,
@@ -158,6 +160,143 @@ async fn every_order_is_stable_from_page_to_page(engine: Engine) {
             }
         }
     }
+}
+
+/// What a page of a workspace shows, sought in a way that needs no index: all of its clients, put into order here.
+fn expected(clients: &[(ApiClient, i64)], filter: &ClientFilter, sort: ClientSort) -> Vec<String> {
+    let passes = |(client, _): &&(ApiClient, i64)| {
+        filter.label.as_deref().is_none_or(|label| client.label.to_ascii_lowercase().contains(label))
+            && filter.product.as_ref().is_none_or(|product| client.products.contains(product))
+            && filter
+                .status
+                .as_deref()
+                .is_none_or(|status| (status == "disabled") == client.disabled_at.is_some())
+    };
+    let mut found: Vec<_> = clients.iter().filter(passes).enumerate().collect();
+    found.sort_by_key(|(number, (client, used_at))| {
+        let by_number = match sort.by {
+            ClientOrder::LastUsedAt => *used_at,
+            ClientOrder::ExpiresAt => client.expires_at.unwrap_or(i64::MAX),
+            ClientOrder::CreatedAt | ClientOrder::Label => 0,
+        };
+        let label =
+            if sort.by == ClientOrder::Label { client.label.to_ascii_lowercase() } else { String::new() };
+        (by_number, label, *number)
+    });
+    if sort.descending {
+        found.reverse();
+    }
+    found.into_iter().map(|(_, (client, _))| client.client_id.clone()).collect()
+}
+
+async fn a_filter_lists_the_same_whether_few_or_many_pass_it(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let mut clients = Vec::new();
+    let mut tx = storage.begin().await.unwrap();
+    // More than are put into order one by one pass `plant` and `gst`, fewer `rare`, `e-invoicing` and `disabled`.
+    for number in 0..1_300_i64 {
+        let few = number % 13 == 0;
+        let made = ApiClient {
+            workspace_id: "other".to_owned(),
+            label: format!("Plant {}{}", number * 7_919 % 400, if few { " Rare" } else { "" }),
+            products: if few {
+                vec!["gst".to_owned(), "e-invoicing".to_owned()]
+            } else {
+                vec!["gst".to_owned()]
+            },
+            expires_at: (number % 3 == 0).then_some(NOW + number * 31 % 50),
+            disabled_at: (number % 11 == 0).then_some(NOW),
+            ..client(&format!("cl_many{number:05}"))
+        };
+        tx.insert_client(&made, &format!("1{number:05}")).await.unwrap();
+        let used_at = if number % 4 == 0 { -1 } else { NOW - number * 17 % 90 };
+        if used_at > 0 {
+            tx.touch_client(&made.client_id, used_at).await.unwrap();
+        }
+        clients.push((made, used_at));
+    }
+    tx.commit().await.unwrap();
+    let of = |label: Option<&str>, product: Option<&str>, status: Option<&str>| ClientFilter {
+        label: label.map(str::to_owned),
+        product: product.map(str::to_owned),
+        status: status.map(str::to_owned),
+        ..ALL()
+    };
+    for filter in [
+        ALL(),
+        of(Some("plant"), None, None),
+        of(Some("rare"), None, None),
+        of(Some("none such"), None, None),
+        of(None, Some("gst"), None),
+        of(None, Some("e-invoicing"), None),
+        of(None, None, Some("disabled")),
+        of(None, None, Some("active")),
+        of(Some("rare"), Some("gst"), Some("disabled")),
+        of(Some("plant"), Some("e-invoicing"), Some("active")),
+    ] {
+        for by in
+            [ClientOrder::CreatedAt, ClientOrder::Label, ClientOrder::LastUsedAt, ClientOrder::ExpiresAt]
+        {
+            for descending in [false, true] {
+                let sort = ClientSort { by, descending };
+                let expected = expected(&clients, &filter, sort);
+                let (mut after, mut seen) = (None, 0);
+                // The first pages, which is where the two ways differ.
+                for expected_page in expected.chunks(70).take(3) {
+                    let page = Page { count: true, ..page(70, after.as_deref()) };
+                    let found = storage
+                        .clients(&Reach::Platform, Some("other"), &filter, sort, &page, NOW)
+                        .await
+                        .unwrap();
+                    assert_eq!(ids(&found), expected_page.join(" "), "{filter:?} {sort:?}");
+                    assert_eq!(found.total, u64::try_from(expected.len()).ok(), "{filter:?}");
+                    seen += expected_page.len();
+                    after = found.next_after;
+                    assert_eq!(after.is_some(), seen < expected.len(), "{filter:?} {sort:?}");
+                }
+                if expected.is_empty() {
+                    let found = storage
+                        .clients(&Reach::Platform, Some("other"), &filter, sort, &page(70, None), NOW)
+                        .await
+                        .unwrap();
+                    assert_eq!(ids(&found), "");
+                }
+            }
+        }
+    }
+}
+
+async fn uses_of_earlier_versions_are_taken_over(engine: Engine) {
+    let (database, storage) = stocked(engine).await;
+    insert(&storage, 2, &client("cl_2")).await;
+    change!(storage, tx => tx.touch_client("cl_1", NOW - 3));
+    let mut session = database.session().await;
+    // As it was: without a place, and without the clients that were never used.
+    for statement in [
+        "DROP INDEX client_uses_order",
+        "DROP INDEX api_clients_by_label",
+        "DROP INDEX api_clients_by_end",
+        "DROP INDEX api_clients_disabled",
+        "ALTER TABLE client_uses DROP COLUMN workspace_id",
+        "ALTER TABLE client_uses DROP COLUMN ordinal",
+        "DELETE FROM client_uses WHERE last_used_at < 0",
+    ] {
+        session.execute(statement).await;
+    }
+    let migration = match engine {
+        Engine::Sqlite => include_str!("../../../../migrations/sqlite/0021_lists_in_order.sql"),
+        Engine::Postgres => include_str!("../../../../migrations/postgres/0021_lists_in_order.sql"),
+    };
+    for statement in migration.split_inclusive(';').filter(|statement| statement.contains(';')) {
+        session.execute(statement).await;
+    }
+    let sort = ClientSort { by: ClientOrder::LastUsedAt, descending: true };
+    let found = storage.clients(&Reach::Platform, None, &ALL(), sort, &page(9, None), NOW).await.unwrap();
+    let uses: Vec<_> = found.items.iter().map(|record| record.last_used_at).collect();
+    assert_eq!((ids(&found).as_str(), uses), ("cl_1 cl_2", vec![Some(NOW - 3), None]));
+    let same = "SELECT COUNT(*) FROM client_uses u JOIN api_clients c
+        ON c.client_id = u.client_id AND c.workspace_id = u.workspace_id AND c.ordinal = u.ordinal";
+    assert_eq!(session.number(same).await, 2);
 }
 
 async fn all_pages_are_counted(engine: Engine) {

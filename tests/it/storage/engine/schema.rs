@@ -99,6 +99,11 @@ const APPLIED: &[(&str, &str, &str)] = &[
         "9d0972ed5a54d7538c4014073f49a2863393aa92eb8d258dfb2c55798e7e87dc",
         "7a5b8e9aa604660b4235449a46dd3ea40c0f298a0e0221950b005067d85cafa0",
     ),
+    (
+        "0021_lists_in_order.sql",
+        "ea6548e4e370614c51087fea81c373fc394c3c8682e3d2626d399b4f25de7861",
+        "34af8c586f3685a2b035342d4e57a26ada9859f4f9afdc46472c076f4d4313ca",
+    ),
 ];
 
 fn migrations(engine: &str) -> BTreeMap<String, String> {
