@@ -100,6 +100,20 @@ fn register_resources(metrics: &Metrics, services: &Arc<Services>) {
         },
     );
     let source = Arc::clone(services);
+    metrics.gauges_read_by(
+        "outbox_oldest_seconds",
+        "For how long the oldest mail or webhook request waits that could not be sent yet, as counted in the last minute",
+        ["kind"],
+        move || source.ledger.backlogs().map(|(channel, age, _)| ([channel.as_str()], age)).to_vec(),
+    );
+    let source = Arc::clone(services);
+    metrics.gauges_read_by(
+        "outbox_dead",
+        "Mails and webhook requests that were given up in the last 30 days and not sent again",
+        ["kind"],
+        move || source.ledger.backlogs().map(|(channel, _, dead)| ([channel.as_str()], dead)).to_vec(),
+    );
+    let source = Arc::clone(services);
     metrics.histograms_read_by("db", "How long operations of the database took", "operation", move || {
         source.ledger.database_timings().into()
     });

@@ -5,7 +5,7 @@ use actix_web::HttpRequest;
 use super::page::{Notice, Shell};
 
 /// The words, each with its tone and its sentence. Any other word shows nothing.
-const DONE: [(&str, &str, &str); 25] = [
+const DONE: [(&str, &str, &str); 26] = [
     ("stored", "ok", "Good: the secret is stored with you and erased here."),
     ("token-stored", "ok", "Good: the token is stored with you and erased here."),
     ("saved", "ok", "Your changes are saved."),
@@ -46,6 +46,7 @@ const DONE: [(&str, &str, &str); 25] = [
     ("operator-saved", "ok", "The operator is changed."),
     ("operator-disabled", "warn", "The operator is disabled and signed out everywhere."),
     ("operator-enabled", "ok", "The operator can sign in again."),
+    ("sent-again", "ok", "It waits again and is sent in a moment, under the same id."),
     ("operator-deleted", "ok", "The operator is deleted and signed out everywhere."),
 ];
 

@@ -13,6 +13,6 @@ mod webhook;
 mod worker;
 
 pub use schedule::{ATTEMPT_MAX, LEASE_SECONDS, delay};
-pub use smtp::{BadCertificates, LOGGED, Smtp};
+pub use smtp::{BadCertificates, Smtp};
 pub use webhook::Webhook;
 pub use worker::Worker;

@@ -1,9 +1,13 @@
 //! Reads what is sent by mail and to webhooks, and lets what was given up be sent again. [`super::record`] queues mails in
 //! the transaction of each change.
 
-use super::Ledger;
-use crate::kernel::{Error, Reader};
+use serde_json::json;
+
+use super::{Ledger, Subject};
+use crate::kernel::{Error, Manager, Reader};
+use crate::model::audit::Action;
 use crate::model::delivery::Delivery;
+use crate::model::ids;
 use crate::model::page::{Items, Page};
 pub use crate::storage::{Backlog, DeliveryFilter};
 
@@ -27,5 +31,30 @@ impl Ledger {
     /// [`Error::Storage`].
     pub async fn backlog(&self, caller: &Reader) -> Result<Backlog, Error> {
         Ok(self.kernel.storage.backlog(&caller.reach).await?)
+    }
+
+    /// Lets a delivery within reach that was given up be sent again, under the same id, with all its attempts.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Conflict`] if it is not given up; [`Error::Storage`].
+    pub async fn send_again(&self, caller: &Manager, delivery_id: &str) -> Result<(), Error> {
+        let found = self.kernel.storage.delivery(&caller.reach, delivery_id).await?;
+        let delivery = found.ok_or(Error::NotFound("delivery"))?;
+        let mut tx = self.kernel.storage.begin().await?;
+        if !tx.send_delivery_again(delivery_id, self.kernel.clock.now()).await? {
+            tx.rollback().await?;
+            return Err(Error::Conflict(
+                "it is not given up: it was sent, or is tried again by itself".to_owned(),
+            ));
+        }
+        let subject = Subject {
+            workspace_id: delivery.workspace_id.as_deref(),
+            client_id: Some(delivery.about_id.as_str()).filter(|id| ids::is_client_id(id)),
+            target: delivery_id,
+        };
+        let (channel, kind, recipient) = (delivery.channel.as_str(), delivery.kind, delivery.recipient);
+        let detail = json!({ "channel": channel, "kind": kind, "recipient": recipient });
+        self.audit(&mut tx, caller, Action::DeliveryResent, subject, detail).await?;
+        self.commit(tx).await
     }
 }

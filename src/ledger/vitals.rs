@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use super::{Freshness, Ledger};
 use crate::kernel::Error;
 use crate::model::clock::Clock;
+use crate::model::delivery::Channel;
 use crate::model::histogram::Counted;
 
 /// The longest time without a successful commit, in milliseconds. A process that had nothing to commit then commits a
@@ -34,6 +35,8 @@ pub(super) struct Vitals {
     secrets_expiring: (AtomicI64, AtomicI64),
     /// When the database was last backed up.
     last_backup: AtomicI64,
+    /// Of each channel: since when the oldest delivery waits (or that none does), and how many are given up.
+    backlogs: [(AtomicI64, AtomicI64); 2],
 }
 
 impl Vitals {
@@ -45,6 +48,7 @@ impl Vitals {
             instant_kept_at: AtomicI64::new(clock.monotonic_millis() - INSTANT_MILLIS),
             secrets_expiring: (AtomicI64::new(0), AtomicI64::new(0)),
             last_backup: AtomicI64::new(0),
+            backlogs: Channel::ALL.map(|_| (AtomicI64::new(NOT), AtomicI64::new(0))),
         }
     }
 }
@@ -106,7 +110,24 @@ impl Ledger {
         self.vitals.secrets_expiring.0.store(week, Ordering::Release);
         self.vitals.secrets_expiring.1.store(month, Ordering::Release);
         self.vitals.last_backup.store(storage.last_backup().unwrap_or(0), Ordering::Release);
+        for (channel, (oldest, dead)) in Channel::ALL.into_iter().zip(&self.vitals.backlogs) {
+            let (since, given_up) = storage.backlog_of(channel).await?;
+            oldest.store(since.unwrap_or(NOT), Ordering::Release);
+            dead.store(given_up, Ordering::Release);
+        }
         Ok(())
+    }
+
+    /// Of each channel: for how many seconds the oldest delivery waits (0: none does), and how many are given up, as counted in
+    /// the last minute.
+    pub fn backlogs(&self) -> [(Channel, i64, i64); 2] {
+        let now = self.kernel.clock.now();
+        let [mails, webhooks] = &self.vitals.backlogs;
+        [(Channel::Mail, mails), (Channel::Webhook, webhooks)].map(|(channel, (oldest, dead))| {
+            let since = oldest.load(Ordering::Acquire);
+            let age = if since == NOT { 0 } else { now.saturating_sub(since).max(0) };
+            (channel, age, dead.load(Ordering::Acquire))
+        })
     }
 
     /// How many client secrets expire within 7 and within 30 days, as counted in the last minute.

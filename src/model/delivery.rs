@@ -32,6 +32,9 @@ impl Channel {
 /// What is capped for mails: they all go to one server.
 pub const MAIL_HOST: &str = "smtp";
 
+/// What a mail that was only logged has as its reply.
+pub const LOGGED: &str = "no mail server is set (smtp.url): subject and recipient were written to the log";
+
 /// A delivery to be queued in the transaction of the change it reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewDelivery {

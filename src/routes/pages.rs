@@ -61,5 +61,6 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         )
         .service(at("/audit").get(audit::get).page())
         .service(at("/deliveries").get(deliveries::get).page())
+        .service(at("/deliveries/{delivery_id}/send-again").post(deliveries::post_again).page())
         .service(at("/help").get(help::get).page());
 }

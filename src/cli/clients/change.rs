@@ -23,7 +23,7 @@ pub(super) struct Change {
     /// [default: tokens.default_lifetime_seconds]
     #[arg(long, value_name = "never|DURATION", allow_negative_numbers = true)]
     token_expiry: Option<OptionValue<Expiry>>,
-    /// E-mail addresses of its contacts, kept for notices of changes; this version sends no mail yet. '' for none
+    /// E-mail addresses of its contacts, who are mailed about changes; '' for none
     #[arg(long, value_name = "EMAILS", value_delimiter = ',')]
     notification_emails: Option<Vec<String>>,
     /// Addresses and networks it may authenticate from; '' for any
@@ -51,11 +51,6 @@ pub(super) struct Change {
 }
 
 impl Change {
-    /// Whether it names contacts.
-    pub(super) fn names_contacts(&self) -> bool {
-        self.notification_emails.iter().flatten().any(|address| !address.is_empty())
-    }
-
     /// The request that sets these members.
     pub(super) fn into_body(self) -> Value {
         Members::default()

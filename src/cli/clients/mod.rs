@@ -49,7 +49,6 @@ const SECRET_COLUMNS: &[&str] = &[
     "used_last_24h",
 ];
 const SHOWN_ONCE: &str = "\nKeep the secret: it is not shown again.";
-const NOT_MAILED: &str = "\nThe contacts are stored. This version sends no mail yet.";
 
 /// List, create, show, change, enable, disable and delete API clients, add and delete their secrets, see what they did
 #[derive(Debug, Args)]
@@ -249,26 +248,15 @@ async fn act(verb: Verb, target: &Target<'_>, format: Format) -> Result<(), Fail
             target.print(&list, how_many, format, columns).await
         }
         Verb::Create { workspace_id, change } => {
-            let names_contacts = change.names_contacts();
             let body = change.into_body();
             let made = target.ask(UseCase::Client(OnClient::Create { workspace_id, body })).await?;
             let (first, rest) = MEMBERS.split_at(1);
             format.record(&made, &[first, &["client_secret"], rest].concat())?;
             eprintln!("{SHOWN_ONCE}");
-            if names_contacts {
-                eprintln!("{NOT_MAILED}");
-            }
             Ok(())
         }
         Verb::Show { client_id } => show(target, format, client_id).await,
-        Verb::Update { client_id, change } => {
-            let names_contacts = change.names_contacts();
-            update(target, format, client_id, change.into_body()).await?;
-            if names_contacts {
-                eprintln!("{NOT_MAILED}");
-            }
-            Ok(())
-        }
+        Verb::Update { client_id, change } => update(target, format, client_id, change.into_body()).await,
         Verb::UpdateMany(many) => many.run(target, format).await,
         Verb::Enable { client_id } => set_status(client_id, "active").await,
         Verb::Disable { client_id } => set_status(client_id, "disabled").await,

@@ -1,20 +1,27 @@
-//! `/console/deliveries`: the mails that wait to be sent, what failed, and since when.
+//! `/console/deliveries`: what is sent by mail and to webhooks: what waits, what was sent, and what failed and why.
+
+use std::collections::BTreeMap;
 
 use actix_web::HttpResponse;
-use actix_web::web::Query;
+use actix_web::web::{Path, Query};
 use askama::Template;
 use serde::Deserialize;
 
-use crate::console::page::{Shell, ok};
-use crate::console::session::SignedIn;
+use crate::console::events::action_name;
+use crate::console::extent::Extent;
+use crate::console::notice::noticed;
+use crate::console::page::{Shell, ok, see_other};
+use crate::console::session::{SignedIn, Submitted};
 use crate::console::stop::Stop;
 use crate::console::{cursor, moment};
+use crate::kernel::Error;
 use crate::ledger::DeliveryFilter;
+use crate::model::audit::Action;
 use crate::model::clock::UnixSeconds;
-use crate::model::delivery::Delivery;
+use crate::model::delivery::{Channel, Delivery, LOGGED};
 use crate::model::page::Page;
 
-/// How many mails a page has.
+/// How many deliveries a page has.
 const PER_PAGE: u32 = 50;
 
 /// The query of the page.
@@ -22,20 +29,33 @@ const PER_PAGE: u32 = 50;
 #[serde(default)]
 pub(crate) struct Asked {
     workspace_id: String,
+    /// `mail` or `webhook`; anything else for both.
+    channel: String,
+    /// `failed` for what is given up; anything else for all.
+    state: String,
     after: String,
 }
 
 #[derive(Template)]
 #[template(path = "deliveries.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent condition of the template")]
 struct DeliveriesPage {
     shell: Shell,
     workspace_name: Option<String>,
+    workspace_id: String,
+    here: String,
     sends_mail: bool,
     waiting: i64,
     oldest: String,
     tried: i64,
+    dead: i64,
+    channel: &'static str,
+    is_failed_only: bool,
+    can_manage: bool,
     rows: Vec<Row>,
+    is_filtered: bool,
     is_first: bool,
+    clear_href: String,
     first_href: String,
     next_href: Option<String>,
 }
@@ -46,87 +66,173 @@ struct Row {
     what: String,
     about: String,
     about_href: Option<String>,
+    channel: &'static str,
     to: String,
+    to_href: Option<String>,
     state: &'static str,
     tone: &'static str,
+    when: String,
     why: String,
+    again_href: Option<String>,
 }
 
 /// `GET /console/deliveries`
 pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, Stop> {
     let extent = signed_in.extent(asked.workspace_id.trim()).await?;
     let services = &signed_in.door.services;
-    let list = format!("deliveries {}", extent.workspace_id());
+    let filter =
+        DeliveryFilter { channel: Channel::from_name(&asked.channel), dead: asked.state == "failed" };
+    let channel = filter.channel.map_or("", Channel::as_str);
+    let list = format!("deliveries {} {channel} {}", extent.workspace_id(), filter.dead);
     let after = cursor::open(&signed_in, &list, &asked.after)?;
     let page = Page { after, ..Page::first(PER_PAGE) };
-    let found = services.ledger.deliveries(&extent.reader, DeliveryFilter::default(), &page).await?;
+    let found = services.ledger.deliveries(&extent.reader, filter, &page).await?;
     let backlog = services.ledger.backlog(&extent.reader).await?;
+    let hosts = hosts(&signed_in, &extent, &found.items).await?;
     let now = services.clock().now();
-    let mut first_href = signed_in.door.href("/deliveries");
-    if let Some(workspace) = &extent.workspace {
-        first_href = format!("{first_href}?workspace_id={}", workspace.workspace_id);
-    }
-    let next_href = found.next_after.as_ref().map(|after| {
-        let join = if first_href.contains('?') { '&' } else { '?' };
-        format!("{first_href}{join}after={}", cursor::seal(&signed_in, &list, after))
-    });
+    let here = signed_in.door.href("/deliveries");
+    let href = |filter: DeliveryFilter, after: Option<String>| {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let state = if filter.dead { "failed" } else { "" };
+        let pairs = [
+            ("workspace_id", extent.workspace_id()),
+            ("channel", filter.channel.map_or("", Channel::as_str)),
+            ("state", state),
+            ("after", after.as_deref().unwrap_or_default()),
+        ];
+        query.extend_pairs(pairs.into_iter().filter(|(_, value)| !value.is_empty()));
+        let query = query.finish();
+        if query.is_empty() { here.clone() } else { format!("{here}?{query}") }
+    };
+    let next = found.next_after.as_ref().map(|after| cursor::seal(&signed_in, &list, after));
     let shell = match &extent.workspace {
         Some(workspace) => signed_in.shell_in(workspace, "Deliveries"),
         None => signed_in.shell("Deliveries"),
     };
     ok(&DeliveriesPage {
-        shell: shell.below("Settings", None),
-        workspace_name: extent.workspace.map(|workspace| workspace.name),
+        shell: noticed(shell.below("Settings", None), &signed_in.request),
+        workspace_id: extent.workspace_id().to_owned(),
         sends_mail: signed_in.door.sends_mail,
         waiting: backlog.waiting,
         oldest: backlog.since.map(|at| moment::ago(now, at)).unwrap_or_default(),
         tried: backlog.tried,
-        rows: found.items.iter().map(|mail| row(&signed_in, mail, now)).collect(),
+        dead: backlog.dead,
+        channel,
+        is_failed_only: filter.dead,
+        can_manage: extent.can_manage,
+        rows: found.items.iter().map(|delivery| row(&signed_in, &extent, delivery, &hosts, now)).collect(),
+        is_filtered: filter != DeliveryFilter::default(),
         is_first: asked.after.is_empty(),
-        first_href,
-        next_href,
+        clear_href: href(DeliveryFilter::default(), None),
+        first_href: href(filter, None),
+        next_href: next.map(|after| href(filter, Some(after))),
+        workspace_name: extent.workspace.map(|workspace| workspace.name),
+        here,
     })
 }
 
-fn row(signed_in: &SignedIn, mail: &Delivery, now: UnixSeconds) -> Row {
-    let (state, tone, why) = match (mail.sent_at, mail.attempts) {
-        (Some(at), _) => ("Sent", "ok", moment::ago(now, at)),
-        (None, 0) => ("Waiting", "info", "not tried yet".to_owned()),
-        (None, tried) => {
-            let next = moment::until(now, mail.next_attempt_at);
-            ("Failed", "bad", format!("tried {}, next {next}", moment::count(tried, "time")))
+/// The hosts of the webhooks among `deliveries` that still exist.
+async fn hosts(
+    signed_in: &SignedIn,
+    extent: &Extent,
+    deliveries: &[Delivery],
+) -> Result<BTreeMap<String, String>, Stop> {
+    let mut hosts = BTreeMap::new();
+    let webhooks = deliveries.iter().filter(|delivery| delivery.channel == Channel::Webhook);
+    for delivery in webhooks {
+        if hosts.contains_key(&delivery.recipient) {
+            continue;
         }
+        match signed_in.door.services.webhooks.webhook(&extent.reader, &delivery.recipient).await {
+            Ok(webhook) => drop(hosts.insert(delivery.recipient.clone(), webhook.host)),
+            Err(Error::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(hosts)
+}
+
+fn row(
+    signed_in: &SignedIn,
+    extent: &Extent,
+    delivery: &Delivery,
+    hosts: &BTreeMap<String, String>,
+    now: UnixSeconds,
+) -> Row {
+    let next = || moment::until(now, delivery.next_attempt_at);
+    let times = moment::count(delivery.attempts, "time");
+    let (state, tone, when) = match (delivery.sent_at, delivery.dead_at, delivery.attempts) {
+        (Some(at), ..) if delivery.last_reply.as_deref() == Some(LOGGED) => {
+            ("Only logged", "warn", moment::ago(now, at))
+        }
+        (Some(at), ..) => ("Sent", "ok", moment::ago(now, at)),
+        (None, Some(at), _) => ("Given up", "bad", format!("{}, tried {times}", moment::ago(now, at))),
+        (None, None, 0) => ("Waiting", "info", "not tried yet".to_owned()),
+        (None, None, _) => ("Failed", "warn", format!("tried {times}, next {}", next())),
     };
-    let times = if mail.occurrences > 1 { format!(", {} times", mail.occurrences) } else { String::new() };
+    let merged =
+        if delivery.occurrences > 1 { format!(", {} times", delivery.occurrences) } else { String::new() };
+    let (to, to_href) = match (delivery.channel, hosts.get(&delivery.recipient)) {
+        (Channel::Mail, _) if delivery.recipient.is_empty() => ("all contacts".to_owned(), None),
+        (Channel::Mail, _) => (delivery.recipient.clone(), None),
+        (Channel::Webhook, Some(host)) => (host.clone(), Some(webhook_href(signed_in, &delivery.recipient))),
+        (Channel::Webhook, None) => ("a webhook that was deleted".to_owned(), None),
+    };
+    let query = match extent.workspace_id() {
+        "" => String::new(),
+        workspace => format!("?workspace_id={workspace}"),
+    };
+    let again = || signed_in.door.href(&format!("/deliveries/{}/send-again{query}", delivery.delivery_id));
     Row {
-        queued: moment::ago(now, mail.queued_at),
-        queued_exact: moment::exact(mail.queued_at),
-        what: format!("{}{times}", what(&mail.kind)),
-        about: mail.about.clone().unwrap_or_else(|| format!("{} (deleted)", mail.about_id)),
-        about_href: mail
+        queued: moment::ago(now, delivery.queued_at),
+        queued_exact: moment::exact(delivery.queued_at),
+        what: format!("{}{merged}", what(&delivery.kind)),
+        about: delivery.about.clone().unwrap_or_else(|| delivery.about_id.clone()),
+        about_href: delivery
             .is_about_client
-            .then(|| signed_in.door.href(&format!("/api-clients/{}", mail.about_id))),
-        to: if mail.recipient.is_empty() { "all contacts".to_owned() } else { mail.recipient.clone() },
+            .then(|| signed_in.door.href(&format!("/api-clients/{}", delivery.about_id))),
+        channel: if delivery.channel == Channel::Mail { "Mail" } else { "Webhook" },
+        to,
+        to_href,
         state,
         tone,
-        why,
+        when,
+        why: if delivery.sent_at.is_some() { None } else { delivery.last_error.clone() }.unwrap_or_default(),
+        again_href: delivery.dead_at.filter(|_| extent.can_manage).map(|_| again()),
     }
 }
 
-/// What a mail reports.
+/// The page of a webhook.
+fn webhook_href(signed_in: &SignedIn, webhook_id: &str) -> String {
+    signed_in.door.href(&format!("/webhooks/{webhook_id}"))
+}
+
+/// What a delivery reports.
 fn what(kind: &str) -> &str {
-    match kind {
-        "client.created" => "An API client was created",
-        "client.updated" => "An API client was changed",
-        "client.deleted" => "An API client was deleted",
-        "secret.created" => "A client secret was added",
-        "secret.deleted" => "A client secret was deleted",
-        "access_token.created" => "An access token was generated",
-        "access_token.revoked" => "An access token was revoked",
-        "access_tokens.revoked" => "All access tokens were revoked",
-        "signing_key.deleted" => "Tokens ended with their signing key",
-        "operator.way_in_removed" => "The ways to sign in were replaced",
-        "summary" => "More happened than there are mails about",
-        other => other,
+    let known = Action::ALL.into_iter().find(|action| action.as_str() == kind);
+    match (kind, known) {
+        ("summary", _) => "More happened than there are mails about",
+        (_, Some(action)) => action_name(action),
+        (other, None) => other,
     }
+}
+
+/// `POST /console/deliveries/{delivery_id}/send-again`
+pub(crate) async fn post_again(
+    sent: Submitted,
+    delivery_id: Path<String>,
+    asked: Query<Asked>,
+) -> Result<HttpResponse, Stop> {
+    let signed_in = sent.signed_in;
+    let workspace_id = asked.workspace_id.trim();
+    let manager = match workspace_id {
+        "" => signed_in.platform_manager().await?,
+        workspace_id => signed_in.inside(workspace_id).await?.manager()?,
+    };
+    let query = if workspace_id.is_empty() { String::new() } else { format!("workspace_id={workspace_id}&") };
+    let list = signed_in.door.href(&format!("/deliveries?{query}done=sent-again"));
+    signed_in.door.services.ledger.send_again(&manager, &delivery_id).await.map_err(|error| {
+        Stop::from(error).then(list.replace("done=sent-again", ""), "Back to the deliveries")
+    })?;
+    Ok(see_other(&list))
 }

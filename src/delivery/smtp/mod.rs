@@ -12,12 +12,9 @@ use super::messages;
 use super::schedule::ATTEMPT_MAX;
 use crate::config::{PublicUrl, SmtpSettings};
 use crate::kernel::Kernel;
-use crate::model::delivery::{Claimed, Outcome, Report};
+use crate::model::delivery::{Claimed, LOGGED, Outcome, Report};
 use connection::{Connection, Failure, Server};
 use mail::Envelope;
-
-/// What a mail that was only logged has as its reply.
-pub const LOGGED: &str = "no mail server is set (smtp.url): subject and recipient were written to the log";
 
 /// How long an open connection waits for the next mail.
 const IDLE_MAX: Duration = Duration::from_secs(20);
@@ -26,8 +23,8 @@ const IDLE_CONNECTIONS: usize = 2;
 /// How long saying good-bye may take.
 const QUIT_MAX: Duration = Duration::from_millis(500);
 
-/// Sends mails.
-#[derive(Debug)]
+/// Sends mails. The default has no server.
+#[derive(Debug, Default)]
 pub struct Smtp {
     server: Option<Server>,
     /// The part of a `Message-ID` behind the @.

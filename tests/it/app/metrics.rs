@@ -75,6 +75,8 @@ async fn what_is_asked_for_at_night_is_there(engine: Engine) {
         "mintmark_credential_cache_hits_total",
         "mintmark_credential_cache_misses_total",
         "mintmark_signing_key_age_seconds",
+        "mintmark_outbox_oldest_seconds",
+        "mintmark_outbox_dead",
         "mintmark_secrets_expiring",
         "mintmark_log_lines_dropped_total",
         "mintmark_backup_last_success_timestamp_seconds",

@@ -7,6 +7,7 @@ mod check;
 mod clients;
 mod confirm;
 mod damage;
+mod deliveries;
 mod full_disk;
 mod healthcheck;
 mod keys;

@@ -204,6 +204,11 @@ impl Running {
         assert!(sent.success());
     }
 
+    /// The number of the process.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it has ended.
     pub(super) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()

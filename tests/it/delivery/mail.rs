@@ -1,7 +1,6 @@
 //! A mail: its header, and what becomes of it with and without a server.
 
-use mintmark::delivery::LOGGED;
-use mintmark::model::delivery::NewDelivery;
+use mintmark::model::delivery::{LOGGED, NewDelivery};
 use serde_json::json;
 
 use super::{mail, queue, states};

@@ -15,8 +15,9 @@ use crate::support::{Browser, Engine, HtmlForm, TestApp, on_both_engines};
 on_both_engines!(every_page_gives_each_role_what_it_may_have, the_rows_name_every_route);
 
 /// What a GET or a POST of an empty form gives the platform administrator, the administrator of `acme`, its viewer, and the
-/// administrator of another workspace. In paths `{c}`, `{j}`, `{o}` and `{k}` are a client, its token, an operator and a key.
-const ROWS: [(&str, &str, [u16; 4]); 45] = [
+/// administrator of another workspace. In paths `{c}`, `{j}`, `{o}`, `{k}` and `{d}` are a client, its token, an operator, a key and a
+/// delivery that was given up.
+const ROWS: [(&str, &str, [u16; 4]); 46] = [
     ("GET", "/workspaces", [200, 200, 200, 200]),
     ("GET", "/workspaces/new", [200, 404, 404, 404]),
     ("POST", "/workspaces/new", [422, 404, 404, 404]),
@@ -58,6 +59,7 @@ const ROWS: [(&str, &str, [u16; 4]); 45] = [
     ("GET", "/deliveries", [200, 303, 303, 303]),
     // These change something, for those who may.
     ("POST", "/never-expiring/{c}/{j}/revoke", [303, 303, 403, 404]),
+    ("POST", "/deliveries/{d}/send-again?workspace_id=acme", [409, 303, 403, 404]),
     ("POST", "/operators/{o}/setup-link", [303, 404, 404, 404]),
     ("POST", "/operators/{o}/disable", [303, 404, 404, 404]),
     ("POST", "/operators/{o}/enable", [303, 404, 404, 404]),
@@ -71,7 +73,7 @@ const NAMES: [&str; 7] = ["acme", "Acme", "SAP", "ann@", "eve@", "root@", "fin@"
 
 struct World<'a> {
     app: &'a TestApp,
-    replaced: [(&'static str, String); 4],
+    replaced: [(&'static str, String); 5],
 }
 
 impl World<'_> {
@@ -89,6 +91,7 @@ impl World<'_> {
             .replace("{j}", &"A".repeat(22))
             .replace("{o}", "01990000-0000-7000-8000-000000000009")
             .replace("{k}", &"A".repeat(43))
+            .replace("{d}", "01990000-0000-7000-8000-000000000008")
     }
 }
 
@@ -112,12 +115,16 @@ async fn world(app: &TestApp) -> World<'_> {
     };
     let operators = &app.core.services.operators;
     let target = operators.create_operator(&Manager::command_line(), &change, None).await.unwrap();
+    let mut database = app.database.session().await;
+    let given_up = database.texts("SELECT MIN(delivery_id) FROM deliveries").await.remove(0);
+    database.execute(&format!("UPDATE deliveries SET dead_at = 1 WHERE delivery_id = '{given_up}'")).await;
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let replaced = [
         ("{c}", client.client_id),
         ("{j}", text(&made["jti"])),
         ("{o}", target.operator.operator_id),
         ("{k}", text(&keys["items"][0]["kid"])),
+        ("{d}", given_up),
     ];
     World { app, replaced }
 }
