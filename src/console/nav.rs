@@ -36,6 +36,7 @@ pub(super) fn groups(
         listed("Never-expiring tokens", "/never-expiring"),
         listed("Audit trail", "/audit"),
         listed("Deliveries", "/deliveries"),
+        listed("Webhooks", "/webhooks"),
     ];
     let in_settings = is_at("/workspaces") && !page.contains("/api-clients");
     let workspaces = entry("Workspaces", format!("{base}/workspaces"), in_settings);

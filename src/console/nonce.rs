@@ -24,16 +24,22 @@ pub(super) enum UseCase {
     InviteOperator,
     /// One more setup link.
     SetupLink,
+    /// A webhook with its keys.
+    CreateWebhook,
+    /// New keys of a webhook.
+    ReplaceWebhookKeys,
 }
 
 impl UseCase {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::CreateClient,
         Self::AddSecret,
         Self::GenerateToken,
         Self::Test,
         Self::InviteOperator,
         Self::SetupLink,
+        Self::CreateWebhook,
+        Self::ReplaceWebhookKeys,
     ];
 
     /// The name under which replies are saved.
@@ -45,6 +51,8 @@ impl UseCase {
             Self::Test => "test",
             Self::InviteOperator => "invite-operator",
             Self::SetupLink => "setup-link",
+            Self::CreateWebhook => "create-webhook",
+            Self::ReplaceWebhookKeys => "replace-webhook-keys",
         }
     }
 
@@ -57,6 +65,8 @@ impl UseCase {
             Self::Test => 'p',
             Self::InviteOperator => 'o',
             Self::SetupLink => 'l',
+            Self::CreateWebhook => 'w',
+            Self::ReplaceWebhookKeys => 'k',
         }
     }
 }

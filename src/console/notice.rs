@@ -5,7 +5,7 @@ use actix_web::HttpRequest;
 use super::page::{Notice, Shell};
 
 /// The words, each with its tone and its sentence. Any other word shows nothing.
-const DONE: [(&str, &str, &str); 26] = [
+const DONE: [(&str, &str, &str); 33] = [
     ("stored", "ok", "Good: the secret is stored with you and erased here."),
     ("token-stored", "ok", "Good: the token is stored with you and erased here."),
     ("saved", "ok", "Your changes are saved."),
@@ -48,6 +48,17 @@ const DONE: [(&str, &str, &str); 26] = [
     ("operator-enabled", "ok", "The operator can sign in again."),
     ("sent-again", "ok", "It waits again and is sent in a moment, under the same id."),
     ("operator-deleted", "ok", "The operator is deleted and signed out everywhere."),
+    ("webhook-stored", "ok", "Good: the secret is stored with you and erased here."),
+    ("webhook-saved", "ok", "The webhook is changed."),
+    ("webhook-disabled", "warn", "The webhook is disabled. Nothing is queued for it."),
+    ("webhook-enabled", "ok", "The webhook is active. It gets what happens from now on."),
+    (
+        "webhook-tested",
+        "ok",
+        "A test is on its way. Load this page again in a moment to see what became of it.",
+    ),
+    ("webhook-deleted", "ok", "The webhook is deleted."),
+    ("delivery-resent", "ok", "It is sent again. Load this page again in a moment to see what became of it."),
 ];
 
 /// The frame of a page, with the notice that its address asks for.

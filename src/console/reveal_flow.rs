@@ -13,6 +13,7 @@ use crate::ledger::{Reveal, SaveReply};
 pub(super) fn href(signed_in: &SignedIn, nonce: &Nonce) -> String {
     let place = match nonce.use_case {
         UseCase::InviteOperator | UseCase::SetupLink => "operators/links",
+        UseCase::CreateWebhook | UseCase::ReplaceWebhookKeys => "webhooks/secrets",
         _ => "reveals",
     };
     signed_in.door.href(&format!("/{place}/{}", nonce.as_str()))

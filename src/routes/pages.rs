@@ -5,7 +5,7 @@ use actix_web::web::ServiceConfig;
 use super::at;
 use crate::console::pages::{
     audit, deliveries, help, never_expiring, operator_end, operator_link, operators, products, signing_keys,
-    workspace_end, workspaces,
+    webhook, webhook_secret, webhooks, workspace_end, workspaces,
 };
 
 /// Opens them, within the scope of the console.
@@ -62,5 +62,18 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         .service(at("/audit").get(audit::get).page())
         .service(at("/deliveries").get(deliveries::get).page())
         .service(at("/deliveries/{delivery_id}/send-again").post(deliveries::post_again).page())
+        .service(at("/webhooks").get(webhooks::get).page())
+        .service(at("/webhooks/new").get(webhooks::get_new).post(webhooks::post_new).page())
+        .service(at("/webhooks/secrets/{nonce}").get(webhook_secret::get).page())
+        .service(at("/webhooks/secrets/{nonce}/stored").post(webhook_secret::stored).page())
+        .service(at("/webhooks/{id}").get(webhook::get).page())
+        .service(at("/webhooks/{id}/edit").get(webhooks::get_edit).post(webhooks::post_edit).page())
+        .service(at("/webhooks/{id}/test").post(webhook::test).page())
+        .service(at("/webhooks/{id}/secrets").post(webhook::replace_keys).page())
+        .service(at("/webhooks/{id}/disable").post(webhook::disable).page())
+        .service(at("/webhooks/{id}/enable").post(webhook::enable).page())
+        .service(at("/webhooks/{id}/delete").get(webhook::get_delete).post(webhook::post_delete).page())
+        .service(at("/webhooks/{id}/deliveries/{delivery_id}").get(webhook::get_delivery).page())
+        .service(at("/webhooks/{id}/deliveries/{delivery_id}/resend").post(webhook::resend).page())
         .service(at("/help").get(help::get).page());
 }

@@ -33,11 +33,17 @@ async function everyPage() {
   const token = new URL(page.url()).pathname
   const jti = service.command('tokens', 'list', id).items[0].jti
   const secretId = service.command('clients', 'get', id).secrets[0].secret_id
+  await page.goto('/console/webhooks/new?workspace_id=acme-in')
+  await page.getByLabel('URL').fill('https://hooks.acme.example/in?token=<script>alert(1)</script>')
+  await page.getByRole('button', { name: 'Create webhook' }).click()
+  const keys = new URL(page.url()).pathname
+  const hook = service.command('webhooks', 'list', 'acme-in').items[0].webhook_id
+  service.command('webhooks', 'test', hook)
   // The addresses that the navigation and the pages themselves lead to are found below; these need something made first.
   const known = [draft, reveal, token, '/console/workspaces/acme-in/api-clients/new', `/console/api-clients/${id}/tokens/new`,
     `/console/api-clients/${id}/tokens/revoke-all`, `/console/api-clients/${id}/tokens/${jti}/revoke`, `/console/api-clients/${id}/secrets/new`,
     `/console/api-clients/${id}/secrets/${secretId}/delete`, `/console/api-clients/${id}/disable`, `/console/api-clients/${id}/delete`,
-    '/console/workspaces/acme-in/api-clients?label=nobody-has-this']
+    '/console/workspaces/acme-in/api-clients?label=nobody-has-this', keys, `/console/webhooks/${hook}`, '/console/webhooks?workspace_id=acme-in']
   const found = new Map(known.map((path) => [path, 200]))
   const waiting = ['/console', ...known]
   const shape = (path) => path.replace(/cl_\w+|[\w-]{22,}/g, '{id}').replace(/\?.*/, '?')

@@ -148,7 +148,9 @@ def sign_in(engine: str, stack: ExitStack) -> dict:
 def webhooks(engine: str, stack: ExitStack) -> dict:
     """A service that may send to this machine; on PostgreSQL a second one of the same issuer and database beside it."""
     url = database_urls(engine, stack)("webhooks")
-    settings = {"OUTBOUND__ALLOW": "127.0.0.1", "TOKENS__RECORD_ABOVE_SECONDS": "60"}
+    # Both read what the first one sealed.
+    master_key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+    settings = {"OUTBOUND__ALLOW": "127.0.0.1", "TOKENS__RECORD_ABOVE_SECONDS": "60", "KEYS__MASTER_KEY": master_key}
     service = stack.enter_context(running(url, **settings))
     manager = world.Manager(service)
     world.create_products(manager)

@@ -108,6 +108,7 @@ const ROOMS: [(&str, &[&str]); 30] = [
             "operators",
             "clients",
             "tenants",
+            "webhooks",
             "signing",
             "usage",
             "ledger",

@@ -22,5 +22,8 @@ pub(crate) mod operators;
 pub(crate) mod products;
 pub(crate) mod reveals;
 pub(crate) mod signing_keys;
+pub(crate) mod webhook;
+pub(crate) mod webhook_secret;
+pub(crate) mod webhooks;
 pub(crate) mod workspace_end;
 pub(crate) mod workspaces;

@@ -15,9 +15,9 @@ use crate::support::{Browser, Engine, HtmlForm, TestApp, on_both_engines};
 on_both_engines!(every_page_gives_each_role_what_it_may_have, the_rows_name_every_route);
 
 /// What a GET or a POST of an empty form gives the platform administrator, the administrator of `acme`, its viewer, and the
-/// administrator of another workspace. In paths `{c}`, `{j}`, `{o}`, `{k}` and `{d}` are a client, its token, an operator, a key and a
-/// delivery that was given up.
-const ROWS: [(&str, &str, [u16; 4]); 46] = [
+/// administrator of another workspace. In paths `{c}`, `{j}`, `{o}`, `{k}`, `{d}`, `{w}` and `{h}` are a client, its token, an
+/// operator, a key, a delivery that was given up, a webhook and what it was sent.
+const ROWS: [(&str, &str, [u16; 4]); 63] = [
     ("GET", "/workspaces", [200, 200, 200, 200]),
     ("GET", "/workspaces/new", [200, 404, 404, 404]),
     ("POST", "/workspaces/new", [422, 404, 404, 404]),
@@ -51,12 +51,23 @@ const ROWS: [(&str, &str, [u16; 4]); 46] = [
     ("GET", "/audit?workspace_id=acme", [200, 200, 200, 404]),
     ("GET", "/audit?workspace_id=acme&client_id={c}", [200, 200, 200, 404]),
     ("GET", "/deliveries?workspace_id=acme", [200, 200, 200, 404]),
+    ("GET", "/webhooks?workspace_id=acme", [200, 200, 200, 404]),
+    ("GET", "/webhooks/new?workspace_id=acme", [200, 200, 403, 404]),
+    ("POST", "/webhooks/new?workspace_id=acme", [422, 422, 403, 404]),
+    ("GET", "/webhooks/{w}", [200, 200, 200, 404]),
+    ("GET", "/webhooks/{w}/edit", [200, 200, 403, 404]),
+    ("POST", "/webhooks/{w}/edit", [422, 422, 403, 404]),
+    ("GET", "/webhooks/{w}/delete", [200, 200, 403, 404]),
+    ("GET", "/webhooks/{w}/deliveries/{h}", [200, 200, 200, 404]),
+    ("GET", "/webhooks/secrets/nothing", [404, 404, 404, 404]),
+    ("POST", "/webhooks/secrets/nothing/stored", [404, 404, 404, 404]),
     ("GET", "/help", [200, 200, 200, 200]),
     // Without a workspace: everything, or the first workspace that the operator has a role in.
     ("GET", "/products", [200, 303, 303, 303]),
     ("GET", "/never-expiring", [200, 303, 303, 303]),
     ("GET", "/audit", [200, 303, 303, 303]),
     ("GET", "/deliveries", [200, 303, 303, 303]),
+    ("GET", "/webhooks", [200, 303, 303, 303]),
     // These change something, for those who may.
     ("POST", "/never-expiring/{c}/{j}/revoke", [303, 303, 403, 404]),
     ("POST", "/deliveries/{d}/send-again?workspace_id=acme", [409, 303, 403, 404]),
@@ -64,6 +75,13 @@ const ROWS: [(&str, &str, [u16; 4]); 46] = [
     ("POST", "/operators/{o}/disable", [303, 404, 404, 404]),
     ("POST", "/operators/{o}/enable", [303, 404, 404, 404]),
     ("POST", "/operators/{o}/delete", [303, 404, 404, 404]),
+    ("POST", "/webhooks/{w}/test", [303, 303, 403, 404]),
+    ("POST", "/webhooks/{w}/deliveries/{h}/resend", [303, 303, 403, 404]),
+    ("POST", "/webhooks/{w}/secrets", [303, 303, 403, 404]),
+    ("POST", "/webhooks/{w}/disable", [303, 303, 403, 404]),
+    ("POST", "/webhooks/{w}/enable", [303, 303, 403, 404]),
+    // The administrator of the workspace deletes it before the platform administrator comes.
+    ("POST", "/webhooks/{w}/delete", [404, 303, 403, 404]),
     ("POST", "/workspaces/acme/suspend", [303, 404, 404, 404]),
     ("POST", "/workspaces/acme/resume", [303, 404, 404, 404]),
 ];
@@ -73,7 +91,7 @@ const NAMES: [&str; 7] = ["acme", "Acme", "SAP", "ann@", "eve@", "root@", "fin@"
 
 struct World<'a> {
     app: &'a TestApp,
-    replaced: [(&'static str, String); 5],
+    replaced: [(&'static str, String); 7],
 }
 
 impl World<'_> {
@@ -92,6 +110,8 @@ impl World<'_> {
             .replace("{o}", "01990000-0000-7000-8000-000000000009")
             .replace("{k}", &"A".repeat(43))
             .replace("{d}", "01990000-0000-7000-8000-000000000008")
+            .replace("{w}", "01990000-0000-7000-8000-000000000008")
+            .replace("{h}", "01990000-0000-7000-8000-000000000007")
     }
 }
 
@@ -106,6 +126,10 @@ async fn world(app: &TestApp) -> World<'_> {
     let (client, _) = admin.client("acme", body).await;
     let tokens = format!("/v1/api-clients/{}/access-tokens", client.client_id);
     let made = admin.create(&tokens, &json!({})).await;
+    let hook = json!({"url": "https://hooks.acme.example/in"});
+    let hook = admin.create("/v1/workspaces/acme/webhooks", &hook).await;
+    let sent = format!("/v1/webhooks/{}/deliveries", hook["webhook_id"].as_str().unwrap());
+    let sent: serde_json::Value = admin.get(&sent).await.json().await.unwrap();
     let keys: serde_json::Value = admin.get("/v1/signing-keys").await.json().await.unwrap();
     let change = OperatorChange {
         email: Member::Value("target@acme.example".to_owned()),
@@ -125,6 +149,8 @@ async fn world(app: &TestApp) -> World<'_> {
         ("{o}", target.operator.operator_id),
         ("{k}", text(&keys["items"][0]["kid"])),
         ("{d}", given_up),
+        ("{w}", text(&hook["webhook_id"])),
+        ("{h}", text(&sent["items"][0]["delivery_id"])),
     ];
     World { app, replaced }
 }

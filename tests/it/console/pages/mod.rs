@@ -9,6 +9,7 @@ mod never_expiring;
 mod operators;
 mod products;
 mod signing_keys;
+mod webhooks;
 mod workspaces;
 
 use crate::support::{Browser, HtmlForm, Page};

@@ -1,0 +1,264 @@
+//! `/console/webhooks`: where a workspace wants to hear of what happens. Its administrators create and change webhooks, its
+//! viewers see them. A platform administrator begins with those of the platform.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::{Path, Query};
+use askama::Template;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::webhook::{find, href};
+use super::webhook_secret::ShownKeys;
+use crate::console::form::Form;
+use crate::console::members::{self, Field, field};
+use crate::console::nonce::{Nonce, UseCase};
+use crate::console::page::{Problem, Shell, has_problem, ok, page, see_other};
+use crate::console::session::{Inside, SignedIn, Submitted};
+use crate::console::stop::{Stop, sentence};
+use crate::console::{notice, reveal_flow};
+use crate::kernel::{Error, Precondition};
+use crate::model::page::Page;
+use crate::model::webhook::{MAX_WEBHOOKS, Webhook};
+use crate::model::workspace::PLATFORM;
+use crate::webhooks::{CreatedWebhook, WebhookChange};
+
+const FIELDS: [Field; 3] =
+    [field("url", "URL"), field("events", "Events"), field("description", "Description")];
+
+const URL_HINT: &str = "Where requests go, over https, such as https://hooks.example.com/mintmark. All who see the webhook see the URL.";
+
+/// The query of the list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Asked {
+    workspace_id: String,
+}
+
+#[derive(Template)]
+#[template(path = "webhook_list.html")]
+struct ListPage {
+    shell: Shell,
+    workspace: String,
+    is_platform: bool,
+    new_href: Option<String>,
+    /// Whether there may be one more.
+    has_room: bool,
+    most: usize,
+    rows: Vec<Row>,
+    /// Those that a platform administrator may go to: id, name, whether it is this one.
+    workspaces: Vec<(String, String, bool)>,
+    action: String,
+}
+
+struct Row {
+    href: String,
+    url: String,
+    description: String,
+    events: String,
+    is_active: bool,
+    why: String,
+}
+
+#[derive(Template)]
+#[template(path = "webhook_form.html")]
+struct FormPage {
+    shell: Shell,
+    problems: Vec<Problem>,
+    action: String,
+    cancel: String,
+    nonce: String,
+    url_hint: &'static str,
+    /// The version that is changed; empty for a new webhook.
+    version: String,
+    url: String,
+    events: String,
+    description: String,
+}
+
+/// `GET /console/webhooks`
+pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, Stop> {
+    let inside = place(&signed_in, asked.workspace_id.trim()).await?;
+    let services = &signed_in.door.services;
+    let id = &inside.workspace.workspace_id;
+    let found = services.webhooks.webhooks(&inside.reader, id, &Page::first(Page::MAX_LIMIT)).await?;
+    let mut workspaces = Vec::new();
+    if signed_in.is_platform_admin() {
+        let reader = signed_in.platform().await?;
+        let all = services.tenants.workspaces(&reader, &Page::first(Page::MAX_LIMIT)).await?;
+        workspaces = all
+            .items
+            .into_iter()
+            .map(|one| (one.workspace_id.clone(), one.name, one.workspace_id == *id))
+            .collect();
+    }
+    let shell = signed_in.shell_in(&inside.workspace, "Webhooks").below("Settings", None);
+    ok(&ListPage {
+        shell: notice::noticed(shell, &signed_in.request),
+        is_platform: id == PLATFORM,
+        new_href: inside.can_manage.then(|| signed_in.door.href(&format!("/webhooks/new?workspace_id={id}"))),
+        has_room: found.items.len() < MAX_WEBHOOKS,
+        most: MAX_WEBHOOKS,
+        rows: found.items.iter().map(|webhook| row(&signed_in, webhook)).collect(),
+        workspaces,
+        action: signed_in.door.href("/webhooks"),
+        workspace: inside.workspace.name,
+    })
+}
+
+/// The workspace that an address names: for a platform administrator that of the platform, if it names none.
+async fn place(signed_in: &SignedIn, workspace_id: &str) -> Result<Inside, Stop> {
+    if !workspace_id.is_empty() {
+        return signed_in.inside(workspace_id).await;
+    }
+    if signed_in.is_platform_admin() {
+        return signed_in.inside(PLATFORM).await;
+    }
+    // Leads to the operator's own workspace.
+    let extent = signed_in.extent("").await?;
+    signed_in.inside(extent.workspace_id()).await
+}
+
+fn row(signed_in: &SignedIn, webhook: &Webhook) -> Row {
+    Row {
+        href: href(signed_in, &webhook.webhook_id),
+        url: webhook.url.clone(),
+        description: webhook.description.clone().unwrap_or_default(),
+        events: events(webhook),
+        is_active: webhook.disabled.is_none(),
+        why: webhook.disabled.map(super::webhook::why).unwrap_or_default().to_owned(),
+    }
+}
+
+/// The events of a webhook in words.
+pub(super) fn events(webhook: &Webhook) -> String {
+    webhook
+        .events
+        .patterns()
+        .map_or_else(|| "all but those that must be named".to_owned(), |names| names.join(", "))
+}
+
+/// `GET /console/webhooks/new`
+pub(crate) async fn get_new(signed_in: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, Stop> {
+    let inside = place(&signed_in, asked.workspace_id.trim()).await?;
+    inside.manager()?;
+    let nonce = Nonce::new(&signed_in, UseCase::CreateWebhook)?;
+    ok(&new_page(&signed_in, &inside, &nonce, &Form::default(), Vec::new()))
+}
+
+/// `POST /console/webhooks/new`
+pub(crate) async fn post_new(sent: Submitted, asked: Query<Asked>) -> Result<HttpResponse, Stop> {
+    let Submitted { signed_in, form } = sent;
+    let inside = place(&signed_in, asked.workspace_id.trim()).await?;
+    let manager = inside.manager()?;
+    let nonce = reveal_flow::nonce_of(&signed_in, form.one("nonce"), UseCase::CreateWebhook)?;
+    let (webhooks, wanted) = (&signed_in.door.services.webhooks, change(&form));
+    let render = |created: &CreatedWebhook| ShownKeys::of(&created.webhook, &created.signing_secret).bytes();
+    let subject = |created: &CreatedWebhook| created.webhook.webhook_id.clone();
+    let id = &inside.workspace.workspace_id;
+    let made = reveal_flow::once(&signed_in, &manager, &nonce, &render, &subject, async |save| {
+        webhooks.create_webhook(&manager, id, &wanted, Some(save)).await
+    });
+    let problems = match made.await {
+        Ok(shown) => return Ok(shown),
+        Err(Error::Invalid(errors)) => members::problems(&errors, &FIELDS),
+        Err(Error::Conflict(why)) => vec![Problem::general(sentence(&why))],
+        Err(error) => return Err(error.into()),
+    };
+    page(StatusCode::UNPROCESSABLE_ENTITY, &new_page(&signed_in, &inside, &nonce, &form, problems))
+}
+
+/// `GET /console/webhooks/{id}/edit`
+pub(crate) async fn get_edit(signed_in: SignedIn, id: Path<String>) -> Result<HttpResponse, Stop> {
+    let (inside, webhook) = find(&signed_in, &id).await?;
+    inside.manager()?;
+    ok(&edit_page(&signed_in, &inside, &webhook, &form_of(&webhook), Vec::new()))
+}
+
+/// `POST /console/webhooks/{id}/edit`
+pub(crate) async fn post_edit(sent: Submitted, id: Path<String>) -> Result<HttpResponse, Stop> {
+    let Submitted { signed_in, form } = sent;
+    let (inside, webhook) = find(&signed_in, &id).await?;
+    let manager = inside.manager()?;
+    let expected = form
+        .one("version")
+        .parse()
+        .map_or(Precondition::None, |version| Precondition::Versions(vec![version]));
+    let changed =
+        signed_in.door.services.webhooks.change_webhook(&manager, &id, &expected, &change(&form)).await;
+    let problems = match changed {
+        Ok(after) => {
+            let done = if after == webhook { "unchanged" } else { "webhook-saved" };
+            return Ok(see_other(&format!("{}?done={done}", href(&signed_in, &id))));
+        }
+        Err(Error::Invalid(errors)) => members::problems(&errors, &FIELDS),
+        Err(error) => return Err(Stop::from(error).then(href(&signed_in, &id), "Back to the webhook")),
+    };
+    page(StatusCode::UNPROCESSABLE_ENTITY, &edit_page(&signed_in, &inside, &webhook, &form, problems))
+}
+
+/// The change that a form asks for. A form that is sent names every member but the status.
+fn change(form: &Form) -> WebhookChange {
+    let mut body = Map::new();
+    body.insert("url".to_owned(), form.trimmed("url").into());
+    let patterns = form.entries("events");
+    body.insert("events".to_owned(), if patterns.is_empty() { Value::Null } else { patterns.into() });
+    let description = Some(form.trimmed("description")).filter(|text| !text.is_empty());
+    body.insert("description".to_owned(), description.into());
+    WebhookChange::read(&Value::Object(body))
+}
+
+fn form_of(webhook: &Webhook) -> Form {
+    Form::from([
+        ("version", webhook.version.to_string().as_str()),
+        ("url", &webhook.url),
+        ("events", &webhook.events.patterns().map(|names| names.join("\n")).unwrap_or_default()),
+        ("description", webhook.description.as_deref().unwrap_or_default()),
+    ])
+}
+
+fn new_page(
+    signed_in: &SignedIn,
+    inside: &Inside,
+    nonce: &Nonce,
+    typed: &Form,
+    problems: Vec<Problem>,
+) -> FormPage {
+    let id = &inside.workspace.workspace_id;
+    let list = signed_in.door.href(&format!("/webhooks?workspace_id={id}"));
+    let shell = signed_in.shell_in(&inside.workspace, "Create a webhook").below("Settings", None);
+    FormPage {
+        action: signed_in.door.href(&format!("/webhooks/new?workspace_id={id}")),
+        nonce: nonce.as_str().to_owned(),
+        ..form_page(shell.below("Webhooks", list.clone()), list, typed, problems)
+    }
+}
+
+fn edit_page(
+    signed_in: &SignedIn,
+    inside: &Inside,
+    webhook: &Webhook,
+    typed: &Form,
+    problems: Vec<Problem>,
+) -> FormPage {
+    let here = href(signed_in, &webhook.webhook_id);
+    let list = signed_in.door.href(&format!("/webhooks?workspace_id={}", inside.workspace.workspace_id));
+    let shell = signed_in.shell_in(&inside.workspace, "Change a webhook").below("Settings", None);
+    let shell = shell.below("Webhooks", list).below(webhook.host.clone(), here.clone());
+    FormPage { action: format!("{here}/edit"), ..form_page(shell, here, typed, problems) }
+}
+
+fn form_page(shell: Shell, cancel: String, typed: &Form, problems: Vec<Problem>) -> FormPage {
+    FormPage {
+        shell: Shell { has_errors: !problems.is_empty(), ..shell },
+        problems,
+        action: String::new(),
+        cancel,
+        nonce: String::new(),
+        url_hint: URL_HINT,
+        version: typed.one("version").to_owned(),
+        url: typed.one("url").to_owned(),
+        events: typed.one("events").to_owned(),
+        description: typed.one("description").to_owned(),
+    }
+}
