@@ -169,7 +169,10 @@ fn management(config: &mut ServiceConfig) {
             .service(at("/operators/{operator_id}/setup-link").post(operators::setup_link).done())
             .service(at("/signing-keys").get(signing_keys::list).post(signing_keys::post).done())
             .service(at("/signing-keys/{kid}").get(signing_keys::get).delete(signing_keys::delete).done())
-            .service(at("/audit-events").get(audit_events::list).done()),
+            .service(at("/audit-events").get(audit_events::list).done())
+            .service(at("/audit-events/checkpoint").get(audit_events::checkpoint).done())
+            .service(at("/audit-events/consistency").get(audit_events::consistency).done())
+            .service(at("/audit-events/{seq}/proof").get(audit_events::proof).done()),
     );
 }
 

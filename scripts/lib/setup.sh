@@ -44,6 +44,8 @@ install_missing() {
         has promtool || missing+=(prometheus)
         has javac || missing+=(default-jdk-headless)
         has go || missing+=(golang-go)
+        # Reads checkpoints and proofs of the audit trail.
+        [ -e /usr/share/gocode/src/golang.org/x/mod/sumdb/note ] || missing+=(golang-golang-x-mod-dev)
         has_nginx || missing+=(nginx)
         # What generated Java clients are compiled with, and a container for the servlet filter.
         [ -e /usr/share/java/httpmime.jar ] || missing+=(libhttpmime-java)

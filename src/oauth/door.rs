@@ -28,8 +28,7 @@ impl Door {
     /// The state for `services` with these settings; `metrics` counts the tokens.
     pub fn new(services: Arc<Services>, metrics: Arc<Metrics>, settings: &Settings) -> Self {
         let issuer = settings.server.public_url.as_str();
-        let metadata =
-            Metadata::new(issuer, settings.tokens.signing_alg, |body| services.subkeys().etag(body));
+        let metadata = Metadata::new(issuer, settings.tokens.signing_alg);
         Self {
             throttle: Throttle::new(Arc::clone(services.clock())),
             metadata,

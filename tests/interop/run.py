@@ -1,4 +1,4 @@
-"""Sets up services and runs a command against them: `run.py clients|console|examples|forward-auth|generated|openapi|sign-in|webhooks sqlite|postgres -- COMMAND …`.
+"""Sets up services and runs a command against them: `run.py audit|clients|console|examples|forward-auth|generated|openapi|sign-in|webhooks sqlite|postgres -- COMMAND …`.
 
 MINTMARK_WORLD is the path of a JSON file that describes them: issuers, clients, expected verdicts.
 Everything that was started is stopped, and its data removed, when the command ends. The exit code is the command's.
@@ -7,6 +7,7 @@ Everything that was started is stopped, and its data removed, when the command e
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -76,6 +77,35 @@ def console(engine: str, stack: ExitStack) -> dict:
     return {
         "issuer": service.issuer, "client_id": client["client_id"], "client_secret": client["client_secret"],
         "audience": world.PRODUCTS["gst"], "database": str(service.folder / "data" / "mintmark.db"),
+    }
+
+
+def audit(engine: str, stack: ExitStack) -> dict:
+    """A service whose audit trail has a few hundred entries and two checkpoints: it was stopped in between, and signs one then."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mintmark-audit-")))
+    database = database_urls(engine, stack)("audit") or f"sqlite://{folder}/mintmark.db"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    settings = {"KEYS__MASTER_KEY_FILE": str(folder / "master.key"), "SERVER__PUBLIC_URL": f"http://{address}", "SERVER__LISTEN": address}
+    subprocess.run([os.environ["MINTMARK_BINARY"], "keys", "generate-master", str(folder / "master.key")], check=True, stdout=subprocess.DEVNULL)
+    with running(database, **settings) as service:
+        manager = world.Manager(service)
+        world.create_products(manager)
+    with running(database, **settings) as service:
+        first = manager.text("/v1/audit-events/checkpoint")
+        world.create_workspace(manager, world.WORKSPACE)
+        manager.post("/v1/operators", {"email": "ada@acme.example", "name": "Ada", "roles": [{"role": "workspace_viewer", "workspace_id": world.WORKSPACE}]})
+        for number in range(300):
+            manager.call("PATCH", "/v1/workspaces/platform", json.dumps({"name": f"Platform {number}"}).encode(), 200)
+    service = stack.enter_context(running(database, **settings))
+    changes = [
+        ["UPDATE audit_events SET seq = -1 WHERE seq = 5", "UPDATE audit_events SET seq = 5 WHERE seq = -1"],
+        ["UPDATE audit_events SET entry = REPLACE(entry, 'salt', 'Salt') WHERE seq = 6", "UPDATE audit_events SET entry = REPLACE(entry, 'Salt', 'salt') WHERE seq = 6"],
+        ["UPDATE audit_events SET at = at + 1 WHERE seq = 7", "UPDATE audit_events SET at = at - 1 WHERE seq = 7"],
+    ]
+    return {
+        "issuer": service.issuer, "token": manager.token, "folder": str(service.folder), "environment": service.environment,
+        "database": database, "first_checkpoint": first, "changes": changes,
     }
 
 
@@ -180,7 +210,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mintmark-world-")))
-        facts = {"clients": clients, "console": console, "examples": clients, "forward-auth": forward_auth, "generated": generated, "openapi": openapi, "sign-in": sign_in, "webhooks": webhooks}[setting](engine, stack)
+        facts = {"audit": audit, "clients": clients, "console": console, "examples": clients, "forward-auth": forward_auth, "generated": generated, "openapi": openapi, "sign-in": sign_in, "webhooks": webhooks}[setting](engine, stack)
         (folder / "world.json").write_text(json.dumps(facts, indent=2))
         environment = {
             **os.environ, "MINTMARK_WORLD": str(folder / "world.json"), "MINTMARK_VERDICTS": str(folder / "verdicts"),

@@ -37,6 +37,12 @@ class Manager:
         """Reads something."""
         return self.call("GET", path, None, 200)
 
+    def text(self, path: str) -> str:
+        """Reads something that is not JSON."""
+        request = urllib.request.Request(self.issuer + path, headers={"Authorization": f"Bearer {self.token}"})
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            return reply.read().decode()
+
     def post(self, path: str, body: dict) -> dict:
         """Creates something."""
         return self.call("POST", path, json.dumps(body).encode(), 201)

@@ -1,9 +1,16 @@
-//! `mintmark audit list`.
+//! `mintmark audit`: the list, the check, the export and a new key.
+
+use serde_json::{Value, json};
 
 use super::process::{Place, text};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(events_are_listed_and_filtered);
+on_both_engines!(
+    events_are_listed_and_filtered,
+    the_trail_is_checked_with_and_without_a_checkpoint,
+    the_trail_is_exported,
+    a_new_key_is_printed,
+);
 
 async fn events_are_listed_and_filtered(engine: Engine) {
     let place = Place::with_issuer(engine);
@@ -30,4 +37,66 @@ async fn events_are_listed_and_filtered(engine: Engine) {
     place.run(&["audit", "list", "--action", "nothing"]).must_fail(2, &["client.created"]);
     place.run(&["audit", "list", "--since", "yesterday"]).must_fail(2, &["2026-11-23", "7d"]);
     place.run(&["audit", "list", "--limit", "0"]).must_fail(2, &["--limit"]);
+}
+
+/// A place whose trail has a few events and, since a server was stopped in order, a checkpoint.
+fn with_checkpoint(engine: Engine) -> Place {
+    let place = Place::with_issuer(engine);
+    place.run(&["products", "create", "gst", "--name", "GST"]).must_succeed();
+    place.serve().stop();
+    place
+}
+
+async fn the_trail_is_checked_with_and_without_a_checkpoint(engine: Engine) {
+    let place = with_checkpoint(engine);
+    let plain = place.run(&["audit", "verify"]).must_succeed();
+    assert!(plain.stdout.contains("/audit: ") && plain.stdout.contains("--checkpoint FILE"), "{plain:?}");
+    let found = place.json(&["audit", "verify", "--json"]);
+    assert_eq!((&found["findings"], &found["compared_with_outside"]), (&json!([]), &json!(false)));
+    assert_eq!(found["logs"][0]["covered"], found["logs"][0]["entries"]);
+    let note =
+        place.session().await.texts("SELECT note FROM audit_checkpoints ORDER BY size DESC").await.remove(0);
+    std::fs::write(place.path("kept.txt"), &note).unwrap();
+    let kept = place.run(&["audit", "verify", "--checkpoint", "kept.txt"]).must_succeed();
+    assert!(!kept.stdout.contains("--checkpoint FILE"), "{kept:?}");
+
+    place.session().await.execute("UPDATE audit_events SET target = 'other' WHERE seq = 1").await;
+    let changed = place.run(&["audit", "verify"]);
+    assert!(changed.stdout.contains("FOUND ") && changed.stdout.contains("entry 1"), "{changed:?}");
+    assert_eq!((changed.code, changed.stderr.contains("1 finding")), (1, true), "{changed:?}");
+    std::fs::write(place.path("bad.txt"), "hello\n").unwrap();
+    place.run(&["audit", "verify", "--checkpoint", "bad.txt"]).must_fail(2, &["bad.txt", "not a checkpoint"]);
+    place.run(&["audit", "verify", "--checkpoint", "none.txt"]).must_fail(1, &["none.txt"]);
+    place.run(&["audit", "verify", "--remote", "http://127.0.0.1:1"]).must_fail(2, &["without --remote"]);
+}
+
+async fn the_trail_is_exported(engine: Engine) {
+    let place = with_checkpoint(engine);
+    let lines = |args: &[&str]| -> Vec<Value> {
+        let printed = place.run(&[&["audit", "export"], args].concat()).must_succeed().stdout;
+        printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let whole = lines(&[]);
+    assert!(whole.iter().zip(0..).all(|(event, seq)| event["seq"] == seq), "{whole:?}");
+    let created = whole.iter().find(|event| event["action"] == "product.created").unwrap();
+    let entry: Value = serde_json::from_str(text(created, "entry")).unwrap();
+    assert_eq!((&created["detail"]["name"], &created["detail"]), (&json!("GST"), &entry["detail"]));
+    assert_eq!(text(created, "leaf").len(), 44);
+    assert_eq!(lines(&["--since", "2099-01-01"]), [Value::Null; 0]);
+    assert_eq!(lines(&["--since", "1h"]).len(), whole.len());
+    let ocsf = lines(&["--format", "ocsf"]);
+    assert_eq!(ocsf.len(), whole.len());
+    let created = ocsf.iter().find(|event| event["message"] == "product.created").unwrap();
+    assert_eq!((&created["type_uid"], &created["entity"]["uid"]), (&json!(300_401), &json!("gst")));
+    let refused = place.run(&["audit", "export", "--json"]);
+    assert!(refused.code == 2 && refused.stderr.contains("leave out --json"), "{refused:?}");
+    place.run(&["audit", "export", "--format", "csv"]).must_fail(2, &["jsonl", "ocsf"]);
+}
+
+async fn a_new_key_is_printed(engine: Engine) {
+    let place = with_checkpoint(engine);
+    let key = place.json(&["audit", "new-key", "--json"]);
+    assert!(text(&key, "key").contains("/audit/2+"), "{key}");
+    let found = place.json(&["audit", "verify", "--json"]);
+    assert_eq!((found["logs"].as_array().unwrap().len(), &found["findings"]), (2, &json!([])));
 }

@@ -10,7 +10,7 @@ use reqwest::{Client, Response};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Engine, TestDatabase};
+use crate::support::{Engine, Session, TestDatabase};
 
 /// How long a test waits for output or the end of the program before it fails.
 const WAIT_MAX: Duration = Duration::from_mins(1);
@@ -51,6 +51,14 @@ impl Place {
     pub(super) fn set(&mut self, name: &str, value: &str) {
         self.env.retain(|(known, _)| known != name);
         self.env.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// A connection of its own to the database, which a command has created.
+    pub(super) async fn session(&self) -> Session {
+        match &self.database {
+            Some(database) => database.session().await,
+            None => Session::to_file(&self.path("data/mintmark.db")).await,
+        }
     }
 
     /// The same place with a variable set.

@@ -28,6 +28,9 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
             let openmetrics = world.ask(operation, ids).header("accept", "application/openmetrics-text");
             return all(vec![world.ask(operation, ids), openmetrics]).await;
         }
+        ("getAuditCheckpoint", 404) => with_query(world, operation, "log=9"),
+        ("getAuditConsistency", 404) => with_query(world, operation, "from=999999"),
+        ("getAuditConsistency", 200 | 503) => with_query(world, operation, "from=1"),
         ("getDocsAsset", 200) => return all_files(world, operation).await,
         ("getJwks", 200) => {
             let accepts = ["*/*", "application/json"];
@@ -56,6 +59,10 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
         (id, _) => panic!("no way is known to have {status} of {id}: add one"),
     };
     vec![Reply::to(request).await]
+}
+
+fn with_query(world: &World, operation: &Operation, query: &str) -> RequestBuilder {
+    world.ask_at(Some(&world.manage), operation, &format!("{}?{query}", path(operation, &world.ids)))
 }
 
 async fn all(requests: Vec<RequestBuilder>) -> Vec<Reply> {

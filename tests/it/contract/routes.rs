@@ -75,12 +75,8 @@ fn sample(operation: &Operation) -> String {
     operation.path_with(|name| {
         let parameter = operation.parameters.iter().find(|parameter| parameter["name"] == name);
         let parameter = parameter.unwrap_or_else(|| panic!("{} has no parameter {name}", operation.id));
-        parameter
-            .get("example")
-            .or(parameter["schema"].pointer("/enum/0"))
-            .and_then(Value::as_str)
-            .unwrap()
-            .to_owned()
+        let example = parameter.get("example").or(parameter["schema"].pointer("/enum/0")).unwrap();
+        example.as_str().map_or_else(|| example.to_string(), str::to_owned)
     })
 }
 

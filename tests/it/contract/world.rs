@@ -25,6 +25,7 @@ pub(super) fn nothing() -> Ids {
         ("delivery_id", "019aaf2a-5c00-7d3e-9b41-6f2d8c1a7e0b".to_owned()),
         ("file", "nothing".to_owned()),
         ("list", "999".to_owned()),
+        ("seq", "999999".to_owned()),
     ])
 }
 
@@ -98,7 +99,9 @@ impl World {
             ("file", "docs.css".to_owned()),
             // The first list, which has the slots of clients.
             ("list", "1".to_owned()),
+            ("seq", "0".to_owned()),
         ]);
+        app.core.services.ledger.keep_audit_tree().await.unwrap();
         Self { app, ids, erp, manage, powerless, operator, made: Cell::default() }
     }
 

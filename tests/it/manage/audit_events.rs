@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Reply, ok, problem};
-use crate::support::{Administrator, Engine, TestApp, on_both_engines};
+use crate::support::{Administrator, Engine, TestApp, on_both_engines, until};
 
 on_both_engines!(
     every_change_leaves_an_event,
@@ -14,6 +14,9 @@ on_both_engines!(
     a_workspace_sees_its_own_events,
     the_newest_come_first_page_by_page,
     the_source_is_the_client_behind_trusted_proxies,
+    a_checkpoint_is_for_every_reader,
+    a_proof_is_for_who_may_see_the_event,
+    a_log_goes_on_from_its_checkpoints,
     events_are_kept_for_as_long_as_the_setting_says,
 );
 
@@ -290,4 +293,126 @@ async fn events_are_kept_for_as_long_as_the_setting_says(engine: Engine) {
         }
         app.stop().await;
     }
+}
+
+async fn text(reply: reqwest::Response) -> String {
+    assert_eq!(
+        (reply.status().as_u16(), &reply.headers()["content-type"]),
+        (200, &"text/plain; charset=utf-8".parse().unwrap())
+    );
+    reply.text().await.unwrap()
+}
+
+async fn signed(app: &TestApp) {
+    app.core.services.ledger.keep_audit_tree().await.unwrap();
+}
+
+/// Forgets the checkpoint that the app signed at its start.
+async fn forget_checkpoints(app: &TestApp) {
+    first_checkpoint(app).await;
+    app.database.session().await.execute("DELETE FROM audit_checkpoints; DELETE FROM audit_nodes").await;
+}
+
+/// Waits for that checkpoint: the next one is due in a minute.
+async fn first_checkpoint(app: &TestApp) {
+    until("a checkpoint is signed", async || {
+        app.database.number("SELECT COUNT(*) FROM audit_checkpoints").await > 0
+    })
+    .await;
+}
+
+fn not_covered(reply: &Reply) {
+    problem(reply, 503, "unavailable");
+    assert_eq!(reply.header("retry-after"), "60");
+}
+
+async fn a_checkpoint_is_for_every_reader(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    forget_checkpoints(&app).await;
+    not_covered(&Reply::of(admin.get("/v1/audit-events/checkpoint").await).await);
+    signed(&app).await;
+    let note = text(admin.get("/v1/audit-events/checkpoint").await).await;
+    let size = app.database.number("SELECT COUNT(*) FROM audit_events").await;
+    let origin = format!("{}/audit", app.base.trim_start_matches("http://"));
+    assert!(
+        note.starts_with(&format!("{origin}\n{size}\n")) && note.contains(&format!("\n\n— {origin} ")),
+        "{note}"
+    );
+    assert_eq!(text(admin.get("/v1/audit-events/checkpoint?log=1").await).await, note);
+    admin.workspace("acme", json!({})).await;
+    let reading = admin.client("acme", json!({"permissions": ["mintmark:read"]})).await.0;
+    let reader = app.administrator_as(&reading, "mintmark:read").await;
+    assert_eq!(text(reader.get("/v1/audit-events/checkpoint").await).await, note);
+    problem(&Reply::of(admin.get("/v1/audit-events/checkpoint?log=2").await).await, 404, "not-found");
+    for bad in ["log=0", "log=01", "log=x", "log=", "log=1&log=1", "other=1", "log=99999999999999999999"] {
+        problem(
+            &Reply::of(admin.get(&format!("/v1/audit-events/checkpoint?{bad}")).await).await,
+            400,
+            "invalid-parameter",
+        );
+    }
+    let anonymous = app.get("/v1/audit-events/checkpoint").await;
+    assert_eq!(anonymous.status(), 401);
+    app.stop().await;
+}
+
+async fn a_proof_is_for_who_may_see_the_event(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    first_checkpoint(&app).await;
+    let admin = app.administrator().await;
+    admin.workspace("acme", json!({})).await;
+    admin.workspace("other", json!({})).await;
+    let reading = admin.client("acme", json!({"permissions": ["mintmark:read"]})).await.0;
+    let reader = app.administrator_as(&reading, "mintmark:read").await;
+    let seq_of = async |query: &str| events(&admin, query).await[0]["seq"].as_i64().unwrap();
+    let own = seq_of("?workspace_id=acme&action=client.created").await;
+    let foreign = seq_of("?workspace_id=other").await;
+    let path = |seq: i64| format!("/v1/audit-events/{seq}/proof");
+    not_covered(&Reply::of(reader.get(&path(own)).await).await);
+    // What may not be seen is not there, covered or not.
+    problem(&Reply::of(reader.get(&path(foreign)).await).await, 404, "not-found");
+    signed(&app).await;
+    let proof = text(reader.get(&path(own)).await).await;
+    let event = &events(&admin, "?workspace_id=acme&action=client.created").await[0];
+    let entry =
+        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, event["entry"].as_str().unwrap());
+    assert!(proof.starts_with(&format!("c2sp.org/tlog-proof@v1\nextra {entry}\nindex {own}\n")), "{proof}");
+    assert!(proof.ends_with(&text(reader.get("/v1/audit-events/checkpoint").await).await), "{proof}");
+    problem(&Reply::of(reader.get(&path(foreign)).await).await, 404, "not-found");
+    text(admin.get(&path(foreign)).await).await;
+    for nowhere in [
+        "/v1/audit-events/999999/proof",
+        "/v1/audit-events/x/proof",
+        "/v1/audit-events/-1/proof",
+        "/v1/audit-events/00/proof",
+        "/v1/audit-events/0/proof?log=2",
+    ] {
+        problem(&Reply::of(admin.get(nowhere).await).await, 404, "not-found");
+    }
+    app.stop().await;
+}
+
+async fn a_log_goes_on_from_its_checkpoints(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    signed(&app).await;
+    let old = text(admin.get("/v1/audit-events/checkpoint").await).await;
+    let size: i64 = old.lines().nth(1).unwrap().parse().unwrap();
+    admin.workspace("acme", json!({})).await;
+    signed(&app).await;
+    let new = text(admin.get("/v1/audit-events/checkpoint").await).await;
+    assert_ne!(old, new);
+    let proof = text(admin.get(&format!("/v1/audit-events/consistency?from={size}")).await).await;
+    assert!(proof.starts_with(&format!("old {size}\n")) && proof.ends_with(&new), "{proof}");
+    assert_eq!(text(admin.get("/v1/audit-events/consistency?from=0").await).await, format!("old 0\n\n{new}"));
+    problem(&Reply::of(admin.get("/v1/audit-events/consistency?from=9999").await).await, 404, "not-found");
+    for bad in ["", "?from=-1", "?from=x"] {
+        problem(
+            &Reply::of(admin.get(&format!("/v1/audit-events/consistency{bad}")).await).await,
+            400,
+            "invalid-parameter",
+        );
+    }
+    app.stop().await;
 }

@@ -36,6 +36,10 @@ async fn the_document_exactly(engine: Engine) {
         "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "scopes_supported": ["mintmark:introspect", "mintmark:manage", "mintmark:read"],
         "service_documentation": format!("{base}/docs"),
+        "mintmark_audit_key": [{
+            "origin": format!("{}/audit", base.trim_start_matches("http://")),
+            "key": app.core.services.ledger.audit_keys()[0].to_string(),
+        }],
     });
     for path in [OAUTH, OPENID] {
         let reply = Reply::of(app.get(path).await).await;

@@ -38,6 +38,11 @@ impl TestDatabase {
 }
 
 impl Session {
+    /// Connects to a SQLite file.
+    pub(crate) async fn to_file(file: &std::path::Path) -> Self {
+        Self::Sqlite(SqliteConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap())
+    }
+
     /// Runs statements.
     pub(crate) async fn execute(&mut self, sql: &str) {
         on_session!(self, connection => { connection.execute(AssertSqlSafe(sql.to_owned())).await.unwrap(); });

@@ -1,0 +1,106 @@
+//! `mintmark audit verify`: whether the audit trail is what it was.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cli::opened::Opened;
+use crate::cli::output::{Format, json as print_json, line};
+use crate::cli::target::Connection;
+use crate::cli::{Failure, Global};
+use crate::kernel::Manager;
+use crate::ledger::{CheckedLog, Checkpoint, Verification};
+
+/// Check that no event of the audit trail was changed, removed, moved or added
+///
+/// Every entry is compared with its hash and with the columns by which it is found, and the hashes with every signed
+/// checkpoint. Somebody who can write to the database can cut off the end of the trail together with the checkpoints that tell
+/// of it. That is found only with a checkpoint that was kept elsewhere: in the log, by a webhook, or by hand. The exit code is
+/// 1 if anything is found. The server may be running.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mintmark audit verify
+  mintmark audit verify --checkpoint kept-elsewhere.txt")]
+pub(super) struct Verify {
+    /// A checkpoint that was kept elsewhere; may be repeated
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Vec<PathBuf>,
+}
+
+const ONLY_WITHIN: &str = "No checkpoint from elsewhere was given, so a trail that was cut off together with its checkpoints looks like a \
+     whole one: keep checkpoints in another place, and pass one with --checkpoint FILE.";
+
+impl Verify {
+    pub(super) async fn run(
+        self,
+        global: &Global,
+        connection: &Connection,
+        format: Format,
+    ) -> Result<(), Failure> {
+        connection.must_be_local("mintmark audit verify")?;
+        let outside = self.checkpoint.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let found = Opened::with(global, async |opened| {
+            let ledger = &opened.core.services.ledger;
+            Ok(ledger.verify_audit(&Manager::command_line(), &outside).await?)
+        })
+        .await?;
+        let findings = found.findings();
+        if format.json {
+            print_json(&document(&found, outside.is_empty()))?;
+        } else {
+            for log in &found.logs {
+                line(sentence(log))?;
+            }
+            if found.waiting > 0 {
+                line(format_args!("{} events wait for their number", found.waiting))?;
+            }
+            for finding in &findings {
+                line(format_args!("FOUND {finding}"))?;
+            }
+            if outside.is_empty() {
+                line(ONLY_WITHIN)?;
+            }
+        }
+        match findings.len() {
+            0 => Ok(()),
+            1 => Err(Failure::Fault("the audit trail is not what it was: 1 finding".to_owned())),
+            count => Err(Failure::Fault(format!("the audit trail is not what it was: {count} findings"))),
+        }
+    }
+}
+
+fn read(file: &PathBuf) -> Result<Checkpoint, Failure> {
+    let note = fs::read_to_string(file)
+        .map_err(|error| Failure::Fault(format!("cannot read {}: {error}", file.display())))?;
+    Checkpoint::read(&note)
+        .map_err(|error| Failure::Usage(format!("--checkpoint {}: {error}", file.display())))
+}
+
+fn sentence(log: &CheckedLog) -> String {
+    format!(
+        "{}: {} entries ({} deleted after their time), {} of them covered by the newest checkpoint, {} checkpoints compared",
+        log.origin, log.entries, log.pruned, log.covered, log.checkpoints
+    )
+}
+
+fn document(found: &Verification, is_only_within: bool) -> Value {
+    let log = |log: &CheckedLog| {
+        json!({
+            "log": log.log,
+            "origin": log.origin,
+            "entries": log.entries,
+            "pruned": log.pruned,
+            "imported": log.imported,
+            "covered": log.covered,
+            "checkpoints": log.checkpoints,
+        })
+    };
+    json!({
+        "logs": found.logs.iter().map(log).collect::<Vec<_>>(),
+        "waiting": found.waiting,
+        "findings": found.findings(),
+        "compared_with_outside": !is_only_within,
+    })
+}
