@@ -1,9 +1,9 @@
 //! What it costs to store the counts of many clients: processor time of a flush after each of 10,000 clients got a token,
 //! with the memory that the counts take, on SQLite.
 //!
-//! `cargo bench --bench usage` prints both, and what it costs to store the last uses of as many secrets. Processor time is compared with that of as many signatures, since only a ratio
-//! says something on another machine. 10,000 clients in turn are the worst case: a client that gets a thousand tokens
-//! between two flushes costs as much as one that gets a single token.
+//! `cargo bench --bench usage` prints both, and what it costs to store the last uses of as many secrets. Processor time is
+//! compared with that of as many signatures, since only a ratio says something on another machine. 10,000 clients in turn are
+//! the worst case: a client that gets a thousand tokens between two flushes costs as much as one that gets a single token.
 #![expect(clippy::expect_used, reason = "a benchmark that fails should stop with the reason")]
 #![expect(
     clippy::indexing_slicing,

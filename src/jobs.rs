@@ -144,7 +144,8 @@ pub async fn housekeeping(services: Arc<Services>) {
     }
 }
 
-/// Rotates signing keys that are due, queues reminders, writes the last uses held in memory, and deletes records past their retention.
+/// Rotates signing keys that are due, queues reminders, writes the last uses held in memory, and deletes records past their
+/// retention.
 pub async fn housekeeping_once(services: &Services) {
     if let Err(error) = unless_the_clock_is_doubtful(services.signing.advance_signing_keys().await) {
         tracing::error!(failure = error.kind(), %error, "signing keys could not be rotated; trying again");

@@ -1,4 +1,5 @@
-//! Checks the configured database, its master key and the mail server without changing anything, for `mintmark check --connect`.
+//! Checks the configured database, its master key and the mail server without changing anything, for `mintmark check
+//! --connect`.
 
 use super::root_key::configured_key;
 use crate::config::{MasterKey as MasterKeySetting, Settings};

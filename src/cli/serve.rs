@@ -17,8 +17,9 @@ use crate::vault::master::Origin;
 ///
 /// It stops gracefully: after SIGTERM requests are still accepted for server.drain_seconds while /readyz sends clients
 /// elsewhere; then, and after Ctrl-C at once, requests in flight are finished, for up to server.shutdown_timeout_seconds. A
-/// second signal ends the process at once. SIGHUP reads the TLS certificate again, as a change of its file does. With port 0 in server.listen the system chooses the port; the log shows it, and the issuer is
-/// derived from it unless server.public_url is set.
+/// second signal ends the process at once. SIGHUP reads the TLS certificate again, as a change of its file does. With port 0
+/// in server.listen the system chooses the port; the log shows it, and the issuer is derived from it unless server.public_url
+/// is set.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -7,7 +7,8 @@ use serde::Serialize;
 /// One setting that is refused. Values of secret settings never appear in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// The dotted name of the setting (`server.public_url`), or the name of a variable or file that is not one or cannot be read.
+    /// The dotted name of the setting (`server.public_url`), or the name of a variable or file that is not one or cannot be
+    /// read.
     pub key: String,
     /// Where the refused value was set; `None` where nothing was.
     pub set_by: Option<String>,

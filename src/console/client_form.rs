@@ -33,7 +33,19 @@ pub(super) const KINDS: [(&str, &str); 5] = [
 ];
 
 /// The fields of the form that are no members of the client.
-pub(super) const OF_THE_FORM: [&str; 2] = ["csrf", "nonce"];
+pub(super) const OF_THE_FORM: [&str; 3] = ["csrf", "nonce", "erp_shown"];
+
+/// What a form means that was filled in without a script, which would have chosen the usual way of an ERP when the ERP was
+/// chosen: here the server does. Such a form says which ERP it was shown with.
+pub(super) fn with_the_usual_way(form: Form) -> Form {
+    let shown = form.one("erp_shown");
+    if shown.is_empty() || shown == "tally" || form.one("erp") != "tally" || form.one("how") != "itself" {
+        return form;
+    }
+    let mut usual = form.without(&["how"]);
+    usual.push("how", "paste");
+    usual
+}
 
 /// The change that a form asks for. Problems that no rule of the service would find are added to `problems`.
 pub(super) fn change(form: &Form, before: Option<&ApiClient>, problems: &mut Vec<Problem>) -> ClientChange {

@@ -47,7 +47,8 @@ impl SignedIn {
     /// What a page shows whose address names `workspace_id`.
     ///
     /// # Errors
-    /// 303 to the operator's first workspace, if none is named and they are no platform administrator; 404 without a role in it.
+    /// 303 to the operator's first workspace, if none is named and they are no platform administrator; 404 without a role in
+    /// it.
     pub(super) async fn extent(&self, workspace_id: &str) -> Result<Extent, Stop> {
         if !workspace_id.is_empty() {
             let Inside { workspace, reader, can_manage } = self.inside(workspace_id).await?;

@@ -11,8 +11,17 @@ use tokio::time::timeout;
 const WAIT: Duration = Duration::from_secs(10);
 
 /// The forms whose creating work is running in this process, by their nonce.
-#[derive(Debug, Default)]
-pub(super) struct Turns(Mutex<HashMap<String, Arc<AsyncMutex<()>>>>);
+#[derive(Debug)]
+pub(super) struct Turns {
+    running: Mutex<HashMap<String, Arc<AsyncMutex<()>>>>,
+    wait: Duration,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self { running: Mutex::default(), wait: WAIT }
+    }
+}
 
 /// A turn; when it is dropped, the next one begins.
 #[derive(Debug)]
@@ -26,25 +35,25 @@ impl Turns {
     /// Waits for the turn of a form. `None` if the one before takes too long.
     pub(super) async fn take(self: &Arc<Self>, nonce: &str) -> Option<Turn> {
         let lock = {
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut all = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(all.entry(nonce.to_owned()).or_default())
         };
         // Made before waiting, so that it tidies up even if the request is given up meanwhile.
         let mut turn = Turn { turns: Arc::clone(self), nonce: nonce.to_owned(), guard: None };
-        turn.guard = Some(timeout(WAIT, lock.lock_owned()).await.ok()?);
+        turn.guard = Some(timeout(self.wait, lock.lock_owned()).await.ok()?);
         Some(turn)
     }
 
     /// Whether the work of a form is running.
     pub(super) fn is_running(&self, nonce: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(nonce)
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).contains_key(nonce)
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
         self.guard = None;
-        let mut all = self.turns.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.turns.running.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody else waits for it.
         if all.get(&self.nonce).is_some_and(|lock| Arc::strong_count(lock) == 1) {
             all.remove(&self.nonce);
@@ -68,7 +77,18 @@ mod tests {
         drop(turns.take("b").await.unwrap());
         drop(first);
         drop(second.await.unwrap());
-        assert!(turns.0.lock().unwrap().is_empty());
+        assert!(turns.running.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_second_goes_on_without_a_turn_if_the_first_hangs() {
+        let turns = Arc::new(Turns { wait: Duration::ZERO, ..Turns::default() });
+        let first = turns.take("a").await.unwrap();
+        assert!(turns.take("a").await.is_none());
+        assert!(turns.is_running("a"), "the page it goes on to says so");
+        drop(first);
+        assert!(turns.running.lock().unwrap().is_empty());
+        drop(turns.take("a").await.unwrap());
     }
 
     #[tokio::test]
@@ -80,6 +100,6 @@ mod tests {
             assert!((&mut second).now_or_never().is_none());
         }
         drop(first);
-        assert!(turns.0.lock().unwrap().is_empty());
+        assert!(turns.running.lock().unwrap().is_empty());
     }
 }

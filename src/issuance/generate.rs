@@ -1,5 +1,6 @@
 //! Generates a token for an API client at the request of an administrator (`docs/tokens.md`): by the rules of the token
-//! endpoint, for a client that has no more permissions than the administrator, and always recorded, so that it can be listed and revoked.
+//! endpoint, for a client that has no more permissions than the administrator, and always recorded, so that it can be listed
+//! and revoked.
 
 use std::fmt;
 

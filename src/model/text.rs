@@ -52,8 +52,8 @@ pub(crate) fn check_name(text: &str, length: RangeInclusive<usize>) -> Result<()
     Ok(())
 }
 
-/// `text` as it can be shown in a mail, whatever it is: white space and line ends as single spaces, nothing that hides or changes
-/// the reading direction, and at most `max` characters; what is longer ends in an ellipsis.
+/// `text` as it can be shown in a mail, whatever it is: white space and line ends as single spaces, nothing that hides or
+/// changes the reading direction, and at most `max` characters; what is longer ends in an ellipsis.
 pub(crate) fn shown(text: &str, max: usize) -> String {
     let mut shown = String::new();
     let mut length = 0;

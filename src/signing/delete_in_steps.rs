@@ -1,9 +1,9 @@
 //! Revokes what a deleted key signed in bounded steps, if it is much: a single transaction would hold up everybody else for as
 //! long as it takes.
 //!
-//! First the key is deleted, in a transaction of its own: from then on no token of it is valid. What is left is to say so in the
-//! records and in the status lists, for services that verify offline and still have the key. Each step is consistent. The row of
-//! the key says that there is more to do, so that another process does what an interrupted one has left.
+//! First the key is deleted, in a transaction of its own: from then on no token of it is valid. What is left is to say so in
+//! the records and in the status lists, for services that verify offline and still have the key. Each step is consistent. The
+//! row of the key says that there is more to do, so that another process does what an interrupted one has left.
 
 use std::collections::BTreeMap;
 

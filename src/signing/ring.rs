@@ -145,8 +145,8 @@ impl KeyRing {
         }
     }
 
-    /// Whether some of what a deleted key signed is still to be revoked. Until then stateless tokens of the same clients end with
-    /// it, by whatever key.
+    /// Whether some of what a deleted key signed is still to be revoked. Until then stateless tokens of the same clients end
+    /// with it, by whatever key.
     pub fn is_revoking(&self) -> bool {
         self.is_revoking.load(Ordering::Acquire)
     }

@@ -12,7 +12,8 @@ use crate::model::token::RecordedToken;
 pub use crate::storage::{ListedTokens, TokenFilter};
 
 impl Tokens {
-    /// A page of the recorded tokens of a client within reach, newest first; including those that ended, until they are deleted.
+    /// A page of the recorded tokens of a client within reach, newest first; including those that ended, until they are
+    /// deleted.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the client, [`Error::Storage`].

@@ -1,8 +1,8 @@
 //! The root key of a database, and a subkey for each purpose.
 //!
 //! For the start of the service, and for the code that stores signing keys, client secrets, cursors and saved replies.
-//! The root key is sealed under the master key, so that a new master key needs only one row to be sealed again. Subkeys are derived
-//! from the root key by HKDF-SHA-256, each with its own `info`, so that a value made for one purpose is useless for
+//! The root key is sealed under the master key, so that a new master key needs only one row to be sealed again. Subkeys are
+//! derived from the root key by HKDF-SHA-256, each with its own `info`, so that a value made for one purpose is useless for
 //! another.
 
 use std::fmt;

@@ -87,7 +87,8 @@ impl Remote {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
         }
         if route.method == Method::POST {
-            // With this key the request can be repeated without being executed twice, so no secret is lost if a connection breaks.
+            // With this key the request can be repeated without being executed twice, so no secret is lost if a connection
+            // breaks.
             let key: [u8; 16] = Random::new().fill().map_err(|error| Failure::Fault(error.to_string()))?;
             request = request.header("Idempotency-Key", URL_SAFE_NO_PAD.encode(key));
         }

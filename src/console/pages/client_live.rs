@@ -1,5 +1,5 @@
-//! One line on whether a client has called, for somebody who waits for it: its last call, or why the last one was refused. The script
-//! of a page asks for it again (`first-call`); without a script there is a page that loads itself again (`watch`).
+//! One line on whether a client has called, for somebody who waits for it: its last call, or why the last one was refused.
+//! The script of a page asks for it again (`first-call`); without a script there is a page that loads itself again (`watch`).
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;

@@ -68,6 +68,7 @@ pub(crate) async fn get(
 /// `POST /console/workspaces/{w}/api-clients/new`
 pub(crate) async fn post(sent: Submitted, path: Path<String>) -> Result<HttpResponse, Stop> {
     let Submitted { signed_in, form } = sent;
+    let form = client_form::with_the_usual_way(form);
     let inside = signed_in.inside(&path).await?;
     let manager = inside.manager()?;
     let nonce = reveal_flow::nonce_of(&signed_in, form.one("nonce"), UseCase::CreateClient)?;

@@ -169,7 +169,8 @@ enum Found {
     Running,
 }
 
-/// Only for the operator who made it, in the same sign-in, while they may manage the client. For anybody else it does not exist.
+/// Only for the operator who made it, in the same sign-in, while they may manage the client. For anybody else it does not
+/// exist.
 async fn named(signed_in: &SignedIn, text: &str) -> Result<Named, Stop> {
     let nonce = Nonce::read(signed_in, text).ok_or_else(Stop::not_found)?;
     let anyone = match signed_in.own_workspaces().first() {

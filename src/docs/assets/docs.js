@@ -6,6 +6,7 @@ const reference = document.querySelector('rapi-doc');
 reference.addEventListener('before-render', ({ detail: { spec } }) => {
   const base = new URL('.', document.baseURI).href.replace(/\/$/, '');
   spec.servers = [{ url: base }];
+  spec.info.description = spec.info.description.replaceAll('http://127.0.0.1:8080', base);
   const scopes = {
     'mintmark:manage': 'Change things; includes reading',
     'mintmark:read': 'Read things',

@@ -35,8 +35,8 @@ macro_rules! record_group {
 }
 
 // A form for each engine, since each expands an array by a function of its own. `CROSS` makes SQLite look up each token by
-// key. PostgreSQL must lock the rows. A row that another transaction holds is skipped: somebody who waits for one client must not
-// hold up all others.
+// key. PostgreSQL must lock the rows. A row that another transaction holds is skipped: somebody who waits for one client must
+// not hold up all others.
 const RECORD_GROUP_SQLITE: &str = record_group!(
     "FROM jsonb_each($1) t
         CROSS JOIN api_clients c

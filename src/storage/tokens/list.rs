@@ -44,8 +44,8 @@ pub struct TokenFilter {
 }
 
 impl TokenFilter {
-    /// The tables and the conditions. `$1` is the client, `$2` the workspace, `$3` the instant before which they end, `$4` now; with a
-    /// cursor, `$5`, `$6` and `$7` are the place after which the page begins.
+    /// The tables and the conditions. `$1` is the client, `$2` the workspace, `$3` the instant before which they end, `$4`
+    /// now; with a cursor, `$5`, `$6` and `$7` are the place after which the page begins.
     fn tables_and_conditions(&self, limited: bool, has_cursor: bool) -> String {
         // The tokens of a deleted client are kept for a while, but the client can no longer be accessed. The tokens of one
         // workspace are found client by client, so that those of other workspaces cost nothing. Either list is read in its

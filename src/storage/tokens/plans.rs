@@ -21,8 +21,8 @@ const STATEMENTS: [(&str, EngineSql, &[&str]); 12] = [
 ];
 
 impl Storage {
-    /// The plan of each statement on the tokens of `client_id` (an id without quotes) that live at `now`: its name, and the steps as the
-    /// engine writes them.
+    /// The plan of each statement on the tokens of `client_id` (an id without quotes) that live at `now`: its name, and the
+    /// steps as the engine writes them.
     pub async fn plans_for_live_tokens(
         &self,
         client_id: &str,

@@ -1,15 +1,17 @@
 //! A database that hangs: requests are answered within seconds, however many wait, and the log distinguishes a database that
 //! does not answer from one that refuses.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use mintmark::model::clock::ManualClock;
 
-use crate::support::{Engine, TestApp};
+use crate::support::{Engine, START, TestApp, TestDatabase, until};
 
-/// How long forty requests may take together. Each poll that hangs takes a second and a half, so one after the other they
-/// would take a minute.
-const SOON: Duration = Duration::from_secs(15);
+/// How long forty requests may take together: a poll that hangs takes a second and a half, and machines that test are busy.
+/// One after the other they would take a minute.
+const SOON: Duration = Duration::from_secs(5);
 
 #[tokio::test]
 async fn one_failed_poll_answers_all_waiting_requests() {
@@ -44,5 +46,29 @@ async fn a_silent_database_is_logged_as_a_stall() {
     assert_eq!(ledger.poll().await.unwrap_err().kind(), "refusal");
     app.database.come_back().await;
     ledger.poll().await.unwrap();
+    app.stop().await;
+}
+
+/// As when the machine of the database hangs: its connections stay open, and nothing is answered, not even a new one.
+#[tokio::test]
+async fn requests_to_a_server_that_stopped_are_all_answered_soon() {
+    let clock = Arc::new(ManualClock::at(START));
+    let app = TestApp::start_on(Arc::new(TestDatabase::alone()), clock, "").await;
+    let client = app.bootstrap().await;
+    app.access_token(&client, &[]).await;
+    let frozen = app.database.freeze();
+    app.clock.advance_millis(5_001);
+    let failed = app.core.services.ledger.poll().await.unwrap_err();
+    assert_eq!(failed.kind(), "stall", "{failed}");
+    // Twice, since after the first time no connection is left in the pool.
+    for _ in 0..2 {
+        let replies = join_all((0..40).map(|_| app.token(&client, &[])));
+        for reply in tokio::time::timeout(SOON, replies).await.expect("one failure answers all") {
+            assert_eq!(reply.status(), 503);
+            assert!(reply.headers().contains_key("retry-after"));
+        }
+    }
+    drop(frozen);
+    until("the database answers again", async || app.token(&client, &[]).await.status() == 200).await;
     app.stop().await;
 }

@@ -9,6 +9,7 @@ use crate::support::{Browser, Credentials, Engine, TestApp, on_both_engines};
 on_both_engines!(
     the_path_of_the_tutorial,
     a_summary_in_plain_words_before_anything_is_created,
+    tally_gets_its_token_pasted_also_without_a_script,
     what_is_wrong_is_said_at_the_top_and_at_the_field,
     what_is_not_allowed_is_greyed_out_with_the_reason,
     lists_are_searched_filtered_sorted_and_cut,
@@ -144,6 +145,25 @@ async fn a_summary_in_plain_words_before_anything_is_created(engine: Engine) {
     app.clock.advance(3600);
     let browser = app.signed_in("ann@acme.example").await;
     browser.get(&draft.path).await.must_be(404);
+}
+
+async fn tally_gets_its_token_pasted_also_without_a_script(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    furnish(&app).await;
+    let browser = app.platform_admin().await;
+    let form = new_client_form(&browser, "Pune").await;
+    assert_eq!((form.value("how"), form.value("erp_shown")), ("itself", "other"));
+    let draft = browser.submit(&form.with("erp", "tally")).await.must_be(200);
+    assert!(draft.says("I paste one token"), "{}", draft.text());
+    // Who chooses otherwise has seen that it is Tally.
+    let again = browser.get(&draft.link("Change")).await.must_be(200).form("/api-clients/new");
+    assert_eq!((again.value("how"), again.value("erp_shown")), ("paste", "tally"));
+    let draft = browser.submit(&again.with("how", "itself")).await.must_be(200);
+    assert!(draft.says("It asks by itself"), "{}", draft.text());
+    // A script has chosen before: its form does not say what it was shown with.
+    let scripted = new_client_form(&browser, "Goa").await.with("erp", "tally").with("erp_shown", "");
+    let draft = browser.submit(&scripted).await.must_be(200);
+    assert!(draft.says("It asks by itself"), "{}", draft.text());
 }
 
 async fn what_is_wrong_is_said_at_the_top_and_at_the_field(engine: Engine) {

@@ -1,13 +1,18 @@
 //! Shown once, and never lost: reload, Back, double click, two tabs, a reply that was lost; and nobody else sees it.
 
+use std::pin::pin;
+
+use futures_util::future::{Either, join, select};
 use mintmark::model::operator::Role;
+use mintmark::model::reach::Reach;
 
 use super::{client_of, create, furnish, new_client_form};
-use crate::support::{Browser, Credentials, Engine, HtmlForm, TestApp, on_both_engines};
+use crate::support::{Browser, Credentials, Engine, HtmlForm, TestApp, on_both_engines, until};
 
 on_both_engines!(
     reload_and_back_show_the_same,
     two_clicks_create_one_client,
+    a_first_request_that_hangs_is_waited_for,
     a_lost_reply_is_found_by_sending_again,
     the_same_form_sent_again_creates_nothing,
     nobody_else_sees_it,
@@ -52,6 +57,36 @@ async fn two_clicks_create_one_client(engine: Engine) {
     let [one, other] = [browser.follow(first).await, tab.follow(second).await];
     assert_eq!(one.by_id("secret"), other.by_id("secret"));
     assert_eq!(clients(&app).await, 1);
+}
+
+async fn a_first_request_that_hangs_is_waited_for(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    furnish(&app).await;
+    let browser = app.platform_admin().await;
+    let draft = browser.submit(&new_client_form(&browser, "SAP").await).await.must_be(200);
+    let form = draft.form("/drafts/");
+    // The first waits for a transaction that does not end, and the second for the first.
+    let elsewhere = app.database.open().await;
+    let mut blocking = elsewhere.begin().await.unwrap();
+    blocking.lock_workspace(&Reach::Platform, "acme").await.unwrap().unwrap();
+    let (tab, other) = (browser.tab(), browser.tab());
+    let mut both = pin!(join(browser.send(&form), tab.send(&form)));
+    let waiting_page = draft.path.replace("/drafts/", "/reveals/");
+    let looked_at = pin!(async {
+        until("the first request runs", async || other.get(&waiting_page).await.status == 200).await;
+        app.database.someone_waits().await;
+        other.get(&waiting_page).await.must_be(200)
+    });
+    let Either::Right((page, _)) = select(both.as_mut(), looked_at).await else {
+        panic!("nobody is answered while the first request hangs");
+    };
+    assert!(page.html.contains("Nothing is created twice."), "{}", page.html);
+    blocking.rollback().await.unwrap();
+    let (first, second) = both.await;
+    assert_eq!((first.status, second.status), (303, 303));
+    assert_eq!(first.location(), second.location());
+    assert_eq!(clients(&app).await, 1);
+    elsewhere.close().await;
 }
 
 async fn a_lost_reply_is_found_by_sending_again(engine: Engine) {

@@ -33,7 +33,8 @@ async fn furnished(app: &TestApp) -> (Administrator<'_>, Credentials, String) {
     (admin, client, path)
 }
 
-/// A client of `acme` with both products and tokens that never expire, unless `members` say otherwise; and the path of its tokens.
+/// A client of `acme` with both products and tokens that never expire, unless `members` say otherwise; and the path of its
+/// tokens.
 async fn client(admin: &Administrator<'_>, more: Value) -> (Credentials, String) {
     let mut wanted = json!({
         "products": ["gst", "e-invoicing"], "token_expiry": {"mode": "never"},

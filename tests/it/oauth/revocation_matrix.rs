@@ -1,5 +1,5 @@
-//! Every row of the table in `docs/revocation.md` against every place that answers about a token: introspection, forward-auth, the
-//! published status list, and a service that verifies offline with that list, by the `mintmark-verifier`
+//! Every row of the table in `docs/revocation.md` against every place that answers about a token: introspection,
+//! forward-auth, the published status list, and a service that verifies offline with that list, by the `mintmark-verifier`
 //! crate. Each row for tokens that are stateless, recorded, and never expire.
 
 use std::sync::Arc;

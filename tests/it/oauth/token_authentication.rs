@@ -1,5 +1,5 @@
-//! Client authentication (RFC 6749 §2.3, §5.2; `docs/conformance.md` T5–T9, T12, T13, T24): a request that does not authenticate a
-//! client that may act gets the same reply for every reason.
+//! Client authentication (RFC 6749 §2.3, §5.2; `docs/conformance.md` T5–T9, T12, T13, T24): a request that does not
+//! authenticate a client that may act gets the same reply for every reason.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;

@@ -53,6 +53,11 @@ impl TestDatabase {
         }
     }
 
+    /// On a PostgreSQL server of its own.
+    pub(crate) fn alone() -> Self {
+        Self::on_postgres(PostgresDatabase::alone())
+    }
+
     fn on_postgres(database: PostgresDatabase) -> Self {
         Self { url: database.url(), engine: Engine::Postgres, kept: Kept::Database(database) }
     }

@@ -2,6 +2,16 @@
 
 use super::TestDatabase;
 use super::database::Kept;
+use super::postgres::PostgresDatabase;
+
+/// A server that does nothing until this is dropped.
+pub(crate) struct Frozen<'a>(&'a PostgresDatabase);
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        self.0.thaw();
+    }
+}
 
 impl TestDatabase {
     /// From now on no statement succeeds on any connection. PostgreSQL ends all connections and takes no new ones.
@@ -21,6 +31,13 @@ impl TestDatabase {
                 self.rename_tables(|table| table.strip_suffix("_away").unwrap().to_owned()).await;
             }
         }
+    }
+
+    /// The PostgreSQL server of [`TestDatabase::alone`] does nothing until the result is dropped.
+    pub(crate) fn freeze(&self) -> Frozen<'_> {
+        let Kept::Database(database) = &self.kept else { panic!("a file has no server") };
+        database.freeze();
+        Frozen(database)
     }
 
     async fn rename_tables(&self, renamed: impl Fn(&str) -> String) {

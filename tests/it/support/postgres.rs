@@ -22,6 +22,7 @@ const MISSING: &str = "PostgreSQL 15 or newer is needed to run the tests (its pr
 #[derive(Debug)]
 pub(super) struct PostgresDatabase {
     name: String,
+    cluster: &'static Cluster,
 }
 
 #[derive(Debug)]
@@ -37,45 +38,60 @@ impl PostgresDatabase {
     /// A migrated, empty database.
     pub(super) fn migrated() -> Self {
         // Copying files is several times faster here than PostgreSQL's default, which writes all through its log.
-        Self::create(&format!("TEMPLATE {TEMPLATE} STRATEGY FILE_COPY"))
+        Self::create(cluster(), &format!("TEMPLATE {TEMPLATE} STRATEGY FILE_COPY"))
     }
 
     /// A database without any table.
     pub(super) fn blank() -> Self {
-        Self::create("STRATEGY FILE_COPY")
+        Self::create(cluster(), "STRATEGY FILE_COPY")
     }
 
-    fn create(options: &str) -> Self {
+    /// One in a cluster of its own, which can be stopped without stopping other tests.
+    pub(super) fn alone() -> Self {
+        let cluster = Box::leak(Box::new(Cluster::start().expect("another cluster")));
+        Self::create(cluster, "STRATEGY FILE_COPY")
+    }
+
+    /// Stops all processes of its cluster, as a machine that hangs does: connections stay and new ones are not answered.
+    pub(super) fn freeze(&self) {
+        self.cluster.signal("STOP");
+    }
+
+    /// Lets them go on.
+    pub(super) fn thaw(&self) {
+        self.cluster.signal("CONT");
+    }
+
+    fn create(cluster: &'static Cluster, options: &str) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let cluster = cluster();
         let _turn = cluster.cloning.lock().unwrap_or_else(PoisonError::into_inner);
         cluster.administer(format!("CREATE DATABASE {name} {options}"));
-        Self { name }
+        Self { name, cluster }
     }
 
     /// Its `postgres://` URL.
     pub(super) fn url(&self) -> String {
-        cluster().url(&self.name)
+        self.cluster.url(&self.name)
     }
 
     /// Ends all its connections and takes no new ones.
     pub(super) fn go_away(&self) {
         let name = &self.name;
-        cluster().administer(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"));
+        self.cluster.administer(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"));
         let theirs = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname";
-        cluster().administer(format!("{theirs} = '{name}'"));
+        self.cluster.administer(format!("{theirs} = '{name}'"));
     }
 
     /// Takes connections again.
     pub(super) fn come_back(&self) {
-        cluster().administer(format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name));
+        self.cluster.administer(format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name));
     }
 }
 
 impl Drop for PostgresDatabase {
     fn drop(&mut self) {
-        cluster().administer(format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        self.cluster.administer(format!("DROP DATABASE {} WITH (FORCE)", self.name));
     }
 }
 
@@ -126,6 +142,19 @@ impl Cluster {
             let storage = Storage::open(&self.url(TEMPLATE), 1).await.expect("the template migrates");
             storage.close().await;
         });
+    }
+
+    /// Sends a signal to the server and all its processes.
+    fn signal(&self, name: &str) {
+        let server = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).expect("its id");
+        let server = server.lines().next().expect("its id").to_owned();
+        let processes = Command::new("ps").args(["-o", "pid=", "--ppid", &server]).output().expect("ps");
+        let processes = String::from_utf8(processes.stdout).expect("numbers");
+        // The server first, so that it starts none meanwhile.
+        for process in std::iter::once(server.as_str()).chain(processes.split_whitespace()) {
+            // One that has ended meanwhile takes no signal.
+            let _ = Command::new("kill").args([&format!("-{name}"), process]).status();
+        }
     }
 
     fn url(&self, database: &str) -> String {

@@ -4,7 +4,7 @@ use crate::support::{
     AUDIENCE, FakeIssuer, ISSUER, NOW, TestClock, builder, good_claims, keys, with, without,
 };
 use mintmark_verifier::claims::{FAR_EXP, LAST_DATE};
-use mintmark_verifier::{Clock as _, KeySet, SystemClock, Verifier, VerifyError};
+use mintmark_verifier::{Checks, Clock as _, KeySet, SystemClock, Verifier, VerifyError};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -113,6 +113,26 @@ async fn products_are_required_by_the_verifier_or_by_the_call() {
     assert_eq!(claims.require_product("vat").err(), missing);
     let vat = builder(&issuer, &clock).require_product("gst").require_product("vat").build().unwrap();
     assert_eq!(vat.verify(&token).await.err(), missing);
+}
+
+/// The issuer may see a token that a replica with a faster clock has just issued. The end keeps its own leeway.
+#[test]
+fn the_issuers_own_checks_may_take_a_token_before_its_start() {
+    let key = &keys().es256;
+    let set = KeySet::parse(json!({"keys": [key.jwk]}).to_string().as_bytes()).unwrap();
+    let checks = Verifier::builder(ISSUER, AUDIENCE).leeway_seconds(2).checks().unwrap();
+    let verify = |checks: &Checks, name: &str, at: i64| {
+        checks.verify(&key.token(&with(good_claims(), name, json!(at))), &set, NOW).err()
+    };
+    let early = checks.clone().start_leeway_seconds(30);
+    for claim in ["iat", "nbf"] {
+        assert_eq!(verify(&checks, claim, NOW + 3), Some(VerifyError::NotYetValid), "{claim}");
+        assert_eq!(verify(&early, claim, NOW + 30), None, "{claim}");
+        assert_eq!(verify(&early, claim, NOW + 31), Some(VerifyError::NotYetValid), "{claim}");
+    }
+    assert_eq!(verify(&early, "exp", NOW - 1), None);
+    assert_eq!(verify(&early, "exp", NOW - 2), Some(VerifyError::Expired));
+    assert_eq!(verify(&checks.start_leeway_seconds(i64::MAX), "nbf", NOW + 3_000), None);
 }
 
 #[test]

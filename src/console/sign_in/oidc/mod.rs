@@ -1,5 +1,5 @@
-//! Sign-in by an OpenID Connect provider of the settings (`[[console.oidc]]`): OpenID Connect Core 1.0 §3.1 (authorization code)
-//! with PKCE (RFC 7636), a nonce, and the issuer in the reply (RFC 9207).
+//! Sign-in by an OpenID Connect provider of the settings (`[[console.oidc]]`): OpenID Connect Core 1.0 §3.1 (authorization
+//! code) with PKCE (RFC 7636), a nonce, and the issuer in the reply (RFC 9207).
 //!
 //! [`start`] sends the browser to the provider, from a link: a form may not lead to another site. [`callback`] takes what the
 //! provider sends back. [`provider`] knows what the provider publishes and asks it for the ID token. Whether a reply and a

@@ -1,5 +1,6 @@
 //! Tests of crates that services use, against the running service: the OAuth client `oauth2` gets tokens, and
-//! `jsonwebtoken` verifies them with its default options. `standardwebhooks` verifies what a webhook was sent. Run by `scripts/test interop`, which sets the service up.
+//! `jsonwebtoken` verifies them with its default options. `standardwebhooks` verifies what a webhook was sent. Run by
+//! `scripts/test interop`, which sets the service up.
 
 #[cfg(test)]
 mod clients;

@@ -1,4 +1,5 @@
-//! The official crate for webhooks, which knows only `v1`, on a request that the service sent (`tests/interop/test_webhooks.py`).
+//! The official crate for webhooks, which knows only `v1`, on a request that the service sent
+//! (`tests/interop/test_webhooks.py`).
 
 use serde::Deserialize;
 use standardwebhooks::Webhook;

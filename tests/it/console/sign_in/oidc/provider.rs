@@ -85,8 +85,8 @@ impl Provider {
         self.state.lock().unwrap().requests.iter().filter(|line| line.contains(path)).count()
     }
 
-    /// Somebody signs in there: `claims` are laid over those of a good token, null leaves one out. Returns the parameters of the
-    /// reply.
+    /// Somebody signs in there: `claims` are laid over those of a good token, null leaves one out. Returns the parameters of
+    /// the reply.
     pub(super) fn sign_in(&self, app: &TestApp, location: &str, claims: &Value) -> Reply {
         let (endpoint, query) = location.split_once('?').unwrap();
         assert_eq!(endpoint, format!("{}/auth", self.issuer));
