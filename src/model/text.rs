@@ -56,7 +56,7 @@ pub(crate) fn check_name(text: &str, length: RangeInclusive<usize>) -> Result<()
 /// changes the reading direction, and at most `max` characters; what is longer ends in an ellipsis.
 pub(crate) fn shown(text: &str, max: usize) -> String {
     let mut shown = String::new();
-    let mut length = 0;
+    let (mut length, mut is_after_space) = (0, false);
     let (mut before, mut rest) = (None, text.chars().peekable());
     while let Some(c) = rest.next() {
         let joins = is_joiner(c) && is_joined(before) && is_joined(rest.peek().copied());
@@ -64,20 +64,26 @@ pub(crate) fn shown(text: &str, max: usize) -> String {
         if is_zero_width(c) && !joins {
             continue;
         }
-        let c = if c.is_whitespace() || is_unprintable(c) { ' ' } else { c };
-        if c == ' ' && (shown.is_empty() || shown.ends_with(' ')) {
+        if c.is_whitespace() || is_unprintable(c) {
+            // Written before the next character, so that none is left at the end.
+            is_after_space = !shown.is_empty();
             continue;
         }
-        if length == max {
-            shown.pop();
+        let more = 1 + usize::from(is_after_space);
+        if length + more > max {
+            if length == max {
+                shown.pop();
+            }
             shown.truncate(shown.trim_end().len());
             shown.push('…');
             return shown;
         }
+        if std::mem::take(&mut is_after_space) {
+            shown.push(' ');
+        }
         shown.push(c);
-        length += 1;
+        length += more;
     }
-    shown.truncate(shown.trim_end().len());
     shown
 }
 
