@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use mintmark::config::Settings;
 use reqwest::Method;
-use serde_json::Value;
 
 use crate::support::{CONTRACT, Engine, Operation, Reply, TestApp, counted};
 
