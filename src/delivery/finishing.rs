@@ -8,10 +8,12 @@ use super::schedule::delay;
 use crate::kernel::{Caller, Error, Kernel};
 use crate::ledger::{Ledger, Subject};
 use crate::model::audit::{Action, Actor};
-use crate::model::delivery::{Claimed, NewDelivery, Outcome, Report};
+use crate::model::delivery::{Channel, Claimed, NewDelivery, Outcome, Report};
 use crate::model::ids;
 use crate::model::reach::Reach;
+use crate::model::webhook::Webhook;
 use crate::storage::{Next, Tx};
+use crate::webhooks::Webhooks;
 
 /// What became of an attempt; `None` for a mail whose recipients are decided now.
 type Ended = (Claimed, Option<Outcome>);
@@ -21,13 +23,14 @@ type Ended = (Claimed, Option<Outcome>);
 pub(super) struct Finishing {
     kernel: Arc<Kernel>,
     ledger: Arc<Ledger>,
+    webhooks: Arc<Webhooks>,
     /// What could not be stored yet. The lease may end meanwhile: the outcome counts until another process has claimed it.
     unstored: Mutex<Vec<Ended>>,
 }
 
 impl Finishing {
-    pub(super) fn new(kernel: Arc<Kernel>, ledger: Arc<Ledger>) -> Self {
-        Self { kernel, ledger, unstored: Mutex::default() }
+    pub(super) fn new(kernel: Arc<Kernel>, ledger: Arc<Ledger>, webhooks: Arc<Webhooks>) -> Self {
+        Self { kernel, ledger, webhooks, unstored: Mutex::default() }
     }
 
     /// Stores an outcome, or keeps it for [`Finishing::store_rest`].
@@ -59,16 +62,26 @@ impl Finishing {
 
     async fn store(&self, claimed: &Claimed, outcome: Option<&Outcome>) -> Result<(), Error> {
         let now = self.kernel.clock.now();
-        let contacts = if outcome.is_none() { self.contacts(claimed).await? } else { Vec::new() };
-        let mut tx = self.kernel.storage.begin().await?;
-        let (next, report) = match outcome {
-            None => (Next::Sent(now), self.spread(&mut tx, claimed, &contacts).await?),
-            Some(Outcome::Sent(report)) => (Next::Sent(now), report.clone()),
-            Some(Outcome::Dead(report)) => (Next::Dead(now), report.clone()),
-            Some(Outcome::Retry { retry_after, report }) => {
+        let next = match outcome {
+            None | Some(Outcome::Sent(_)) => Next::Sent(now),
+            Some(Outcome::Dead(_)) => Next::Dead(now),
+            Some(Outcome::Retry { retry_after, .. }) => {
                 let chance = u32::from_be_bytes(self.kernel.random.fill().map_err(Error::from)?);
                 let next = delay(claimed.attempt, *retry_after, chance);
-                (next.map_or(Next::Dead(now), |seconds| Next::At(now + seconds)), report.clone())
+                next.map_or(Next::Dead(now), |seconds| Next::At(now + seconds))
+            }
+        };
+        // Read before the transaction, which would wait for a second connection otherwise.
+        let contacts = if outcome.is_none() { self.contacts(claimed).await? } else { Vec::new() };
+        let webhook = match (next, claimed.channel) {
+            (Next::Dead(_), Channel::Webhook) => self.webhooks.to_send_to(&claimed.recipient).await?,
+            _ => None,
+        };
+        let mut tx = self.kernel.storage.begin().await?;
+        let report = match outcome {
+            None => self.spread(&mut tx, claimed, &contacts).await?,
+            Some(Outcome::Sent(report) | Outcome::Dead(report) | Outcome::Retry { report, .. }) => {
+                report.clone()
             }
         };
         if !tx.finish_delivery(claimed, next, &report).await? {
@@ -77,7 +90,7 @@ impl Finishing {
             return Ok(tx.rollback().await?);
         }
         if let Next::Dead(_) = next {
-            self.report_dead(&mut tx, claimed, &report).await?;
+            self.report_dead(&mut tx, claimed, &report, webhook.as_ref()).await?;
         }
         self.ledger.commit(tx).await
     }
@@ -116,14 +129,23 @@ impl Finishing {
         Ok(Report { reply: Some(reply), ..Report::default() })
     }
 
-    /// Records that a delivery is given up. One that reports the same of another does not cause a further one.
-    async fn report_dead(&self, tx: &mut Tx, claimed: &Claimed, report: &Report) -> Result<(), Error> {
+    /// Records that a delivery is given up, and mails those who look after a webhook. One that reports the same of another does not cause a further one.
+    async fn report_dead(
+        &self,
+        tx: &mut Tx,
+        claimed: &Claimed,
+        report: &Report,
+        webhook: Option<&Webhook>,
+    ) -> Result<(), Error> {
         let Claimed { delivery_id, channel, kind, host, attempt, .. } = claimed;
         let error = report.error.as_deref().unwrap_or_default();
         let channel = channel.as_str();
         tracing::warn!(delivery_id, channel, kind, host, error, "a delivery is given up");
         if kind == Action::DeliveryFailed.as_str() {
             return Ok(());
+        }
+        if let Some(webhook) = webhook {
+            self.webhooks.report_failed(tx, webhook, claimed, error).await?;
         }
         let actor = Actor::system();
         let caller = Caller { reach: Reach::Platform, permissions: Vec::new(), actor, client_id: None };

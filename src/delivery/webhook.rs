@@ -31,6 +31,11 @@ impl Webhook {
         Self { kernel, webhooks, outbound }
     }
 
+    /// The webhooks it sends to.
+    pub(super) fn webhooks(&self) -> &Arc<Webhooks> {
+        &self.webhooks
+    }
+
     /// Makes one attempt. Takes less than [`super::ATTEMPT_MAX`].
     pub(super) async fn send(&self, claimed: &Claimed) -> Outcome {
         self.attempt(claimed).await.unwrap_or_else(|error| retry(None, None, error.to_string()))

@@ -56,7 +56,11 @@ impl Worker {
     ) -> Result<Self, Error> {
         Ok(Self {
             owner: kernel.new_id()?,
-            finishing: Finishing::new(Arc::clone(&kernel), Arc::clone(&ledger)),
+            finishing: Finishing::new(
+                Arc::clone(&kernel),
+                Arc::clone(&ledger),
+                Arc::clone(webhook.webhooks()),
+            ),
             kernel,
             ledger,
             smtp,

@@ -46,13 +46,15 @@ pub enum MailKind {
     /// A webhook was disabled because its receiver is gone or has failed for days; it goes to those who administer the
     /// workspace.
     WebhookDisabled,
+    /// A webhook request was given up; it goes to those who look after the webhook, once a day.
+    DeliveryFailed,
     /// Too much happened for separate mails: one row with a count.
     Summary,
 }
 
 impl MailKind {
     /// Every kind.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::ClientCreated,
         Self::ClientUpdated,
         Self::ClientDisabled,
@@ -72,6 +74,7 @@ impl MailKind {
         Self::WaysInReplaced,
         Self::SetupLink,
         Self::WebhookDisabled,
+        Self::DeliveryFailed,
         Self::Summary,
     ];
 
@@ -98,6 +101,7 @@ impl MailKind {
             Self::WaysInReplaced => "operator.way_in_removed",
             Self::SetupLink => "operator.setup_link_created",
             Self::WebhookDisabled => "webhook.disabled",
+            Self::DeliveryFailed => "delivery.failed",
             Self::Summary => "summary",
         }
     }
@@ -109,7 +113,7 @@ impl MailKind {
 
     /// Whether it is about an API client, and goes to its contacts.
     pub fn is_about_client(self) -> bool {
-        !matches!(self, Self::WaysInReplaced | Self::SetupLink | Self::WebhookDisabled)
+        !matches!(self, Self::WaysInReplaced | Self::SetupLink | Self::WebhookDisabled | Self::DeliveryFailed)
     }
 }
 

@@ -8,6 +8,7 @@ use super::dto::WebhookSettings;
 use super::records::subject;
 use crate::kernel::{Caller, Error, to_json};
 use crate::model::audit::{Action, Actor};
+use crate::model::delivery::{Channel, Claimed, MAIL_HOST, NewDelivery};
 use crate::model::mail::MailKind;
 use crate::model::operator::Operator;
 use crate::model::reach::Reach;
@@ -15,6 +16,7 @@ use crate::model::webhook::{Disabled, FAILING_MAX_SECONDS, Webhook};
 use crate::model::workspace::PLATFORM;
 use crate::storage::Tx;
 
+const DAY: i64 = 86_400;
 const WORKSPACE_ADMIN: &str = "workspace_admin";
 const PLATFORM_ADMIN: &str = "platform_admin";
 
@@ -61,6 +63,53 @@ impl Webhooks {
     /// [`Error::Storage`].
     pub(crate) async fn is_gone(&self, webhook: &Webhook) -> Result<(), Error> {
         self.disable(webhook, Disabled::Gone).await
+    }
+
+    /// Mails those who look after the webhook that a request to it is given up, once a day, unless it is disabled: that is
+    /// reported by itself.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub(crate) async fn report_failed(
+        &self,
+        tx: &mut Tx,
+        webhook: &Webhook,
+        failed: &Claimed,
+        error: &str,
+    ) -> Result<(), Error> {
+        if webhook.disabled.is_some() {
+            return Ok(());
+        }
+        let now = self.kernel.clock.now();
+        let settings = to_json(&WebhookSettings::of(webhook, &self.kernel.subkeys));
+        let facts = json!({
+            "webhook_id": webhook.webhook_id,
+            "workspace_id": webhook.workspace_id,
+            "name": webhook.host,
+            "url": settings.get("url"),
+            "event": failed.kind,
+            "error": error,
+            "at": now,
+        });
+        for operator in administrators(tx, &webhook.workspace_id).await? {
+            let (kind, day) = (MailKind::DeliveryFailed.as_str(), now.div_euclid(DAY));
+            let mail = NewDelivery {
+                delivery_id: self.kernel.new_id()?,
+                channel: Channel::Mail,
+                kind: kind.to_owned(),
+                recipient: operator.email,
+                host: MAIL_HOST.to_owned(),
+                workspace_id: Some(webhook.workspace_id.clone()),
+                about_id: webhook.webhook_id.clone(),
+                body: facts.to_string(),
+                unique_key: Some(format!("{kind}:{}:{}:{day}", webhook.webhook_id, operator.operator_id)),
+                occurrences: 1,
+                queued_at: now,
+                first_attempt_at: now,
+            };
+            tx.enqueue_delivery(&mail).await?;
+        }
+        Ok(())
     }
 
     async fn disable(&self, webhook: &Webhook, reason: Disabled) -> Result<(), Error> {

@@ -212,6 +212,13 @@ fn what(kind: &str) -> &str {
     let known = Action::ALL.into_iter().find(|action| action.as_str() == kind);
     match (kind, known) {
         ("summary", _) => "More happened than there are mails about",
+        ("client.updated", _) => "API client changed",
+        ("client.disabled", _) => "API client disabled",
+        ("client.enabled", _) => "API client enabled",
+        ("client.products_taken", _) => "Products or permissions taken",
+        ("webhook.test", _) => "Test of a webhook",
+        ("status_list.changed", _) => "Status list changed",
+        ("audit.checkpoint", _) => "Checkpoint of the audit trail",
         (_, Some(action)) => action_name(action),
         (other, None) => other,
     }

@@ -173,6 +173,7 @@ fn letter_of(mail: &MailFacts, facts: Facts<'_>) -> Letter {
         MailKind::ClientExpiring => reminders::client(facts),
         MailKind::TokenExpiring => reminders::token(facts),
         MailKind::WebhookDisabled => people::webhook_disabled(facts),
+        MailKind::DeliveryFailed => people::webhook_failed(facts),
         MailKind::WaysInReplaced => people::ways_in_replaced(facts),
         MailKind::SetupLink => people::setup_link(facts, mail.setup_link.as_deref()),
         MailKind::Summary => people::summary(mail.occurrences),
@@ -215,7 +216,7 @@ fn why(mail: &MailFacts) -> String {
         MailKind::SetupLink | MailKind::WaysInReplaced => {
             format!("This went to {recipient} because that is the address of your account.")
         }
-        MailKind::WebhookDisabled => {
+        MailKind::WebhookDisabled | MailKind::DeliveryFailed => {
             format!("This went to {recipient}, an administrator of the workspace.")
         }
         _ if recipient.is_empty() => "This went to the notification addresses of the API client.".to_owned(),

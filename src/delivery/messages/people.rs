@@ -53,6 +53,21 @@ pub(super) fn webhook_disabled(facts: Facts<'_>) -> Letter {
     letter
 }
 
+pub(super) fn webhook_failed(facts: Facts<'_>) -> Letter {
+    let mut letter = Letter::warning("Webhook request given up")
+        .says("The service tried to tell a webhook what happened, and gave up. Others may have been given up today too: this mail comes once a day.")
+        .row(facts.shown("url").map(|url| Row::code("Webhook", url)))
+        .row(facts.shown("webhook_id").map(|id| Row::code("Webhook id", id)))
+        .row(facts.shown("event").map(|event| Row::code("Event", event)))
+        .row(facts.shown("error").map(|error| Row::new("Last failure", error)))
+        .advises("Look at the last replies on the webhook's page in the console, and repair the receiver. Then send again what it has missed: what was given up is kept for 30 days. After five days of nothing but failures the webhook is disabled.");
+    letter.advice_title = "What to do";
+    letter.tone_word = "Webhook fails";
+    letter.page = Some("/webhooks".to_owned());
+    letter.page_name = "The webhooks in the console";
+    letter
+}
+
 pub(super) fn summary(changes: i64) -> Letter {
     Letter::new(format!("{} to an API client", count(changes, "more change")))
         .says("So much happened to this API client that not every change got a mail of its own. The audit trail has each of them.")

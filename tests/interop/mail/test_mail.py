@@ -106,7 +106,7 @@ class Mailbox:
 
     def authenticate(self, server, session, envelope, mechanism, data):
         self.signed_in.append((data.login, data.password))
-        return AuthResult(success=(data.login, data.password) == (USER.encode(), PASSWORD.encode()))
+        return AuthResult(success=(data.login, data.password) == (USER.encode(), PASSWORD.encode()), handled=False)
 
     def wait(self, mails: int) -> list[tuple[str, EmailMessage, bytes]]:
         with self.came:

@@ -207,6 +207,13 @@ pub(super) fn all() -> Vec<Letter> {
                 "workspace_id": "acme-in", "reason": "failing", "name": "hooks.acme.example",
                 "by": {"kind": "system"}, "source_ip": null}),
         ),
+        to_operator(
+            "webhook-failed",
+            MailKind::DeliveryFailed,
+            json!({"url": "https://hooks.acme.example/mintmark", "webhook_id": "019976a0-5a00-7000-8000-000000000002",
+                "workspace_id": "acme-in", "event": "client.created", "error": "the receiver answered 500",
+                "name": "hooks.acme.example", "by": {"kind": "system"}, "source_ip": null}),
+        ),
         Letter {
             occurrences: 1_437,
             recipient: "",

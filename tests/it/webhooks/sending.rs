@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use mintmark::model::operator::Role;
 use ring::{hmac, signature};
 use serde_json::{Value, json};
 
@@ -16,6 +17,7 @@ on_both_engines!(
     one_that_is_gone_is_disabled,
     five_days_of_failures_disable,
     a_disabled_webhook_is_sent_nothing,
+    what_is_given_up_is_mailed_once_a_day,
 );
 
 fn key(text: &Value, prefix: &str) -> Vec<u8> {
@@ -242,5 +244,32 @@ async fn one_that_is_slow_has_fifteen_seconds() {
         assert_eq!((queued.last_error.as_deref(), queued.last_status), (error, status));
         assert_eq!(queued.sent_at.is_some(), status.is_some());
     }
+    app.stop().await;
+}
+
+async fn what_is_given_up_is_mailed_once_a_day(engine: Engine) {
+    let (app, _receiver, _hook, client) = tried(engine, Reply::status(500)).await;
+    app.operator("ann@acme.example", vec![Role::WorkspaceAdmin("acme".to_owned())]).await;
+    app.operator("eve@acme.example", vec![Role::WorkspaceViewer("acme".to_owned())]).await;
+    let admin = app.administrator_as(&client, "mintmark:manage").await;
+    for _ in 0..3 {
+        admin.client("acme", json!({"permissions": ["mintmark:read"]})).await;
+    }
+    let waits =
+        "SELECT COUNT(*) FROM deliveries WHERE channel = 'webhook' AND sent_at IS NULL AND dead_at IS NULL";
+    while app.database.number(waits).await > 0 {
+        app.clock.advance(3_600);
+        worker(&app).run_once().await.unwrap();
+    }
+    let given_up = "SELECT COUNT(*) FROM deliveries WHERE channel = 'webhook' AND dead_at IS NOT NULL";
+    assert!(app.database.number(given_up).await >= 4);
+    let mails = "SELECT recipient || ' ' || COUNT(*) || ' ' || COUNT(DISTINCT unique_key) FROM deliveries
+        WHERE kind = 'delivery.failed' GROUP BY recipient";
+    let mails = app.database.session().await.texts(mails).await;
+    let days = "SELECT COUNT(DISTINCT dead_at / 86400) FROM deliveries WHERE channel = 'webhook'";
+    let days = app.database.number(days).await;
+    assert_eq!(mails, [format!("ann@acme.example {days} {days}")], "not to each who looks on, nor for each");
+    let events = "SELECT COUNT(*) FROM audit_events WHERE action = 'delivery.failed'";
+    assert_eq!(app.database.number(events).await, app.database.number(given_up).await);
     app.stop().await;
 }
