@@ -181,3 +181,39 @@ async fn beginning(mut response: Response, limit: usize) -> Vec<u8> {
     body.truncate(limit);
     body
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::config::Settings;
+
+    /// What is read of a reply of these bytes, as if its host were public.
+    async fn seen(reply: String, limit: usize) -> Vec<u8> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            // The other side may have read enough.
+            let _ = stream.write_all(reply.as_bytes());
+        });
+        let settings = Settings::from_toml_layers(&["outbound.allow = [\"127.0.0.1\"]"]).unwrap();
+        let outbound = Outbound::new(settings.outbound.allow, true, Arc::new(SystemResolver));
+        beginning(outbound.begin(Request::json(&url, "{}")).await.unwrap(), limit).await
+    }
+
+    #[tokio::test]
+    async fn the_beginning_of_a_reply_is_read_and_no_more() {
+        let reply =
+            |length: usize, body: &str| format!("HTTP/1.1 500 X\r\nContent-Length: {length}\r\n\r\n{body}");
+        let long = "x".repeat(10_000_000);
+        assert_eq!(seen(reply(long.len(), &long), 1024).await, vec![b'x'; 1024]);
+        assert_eq!(seen(reply(2, "no"), 1024).await, b"no");
+        // Cut off by the other side.
+        assert_eq!(seen(reply(100, "half"), 1024).await, b"half");
+        assert_eq!(seen(reply(0, ""), 1024).await, b"");
+    }
+}

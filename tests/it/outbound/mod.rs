@@ -282,3 +282,17 @@ async fn a_form_with_credentials_is_sent_once_and_never_shown() {
     assert!(matches!(failed, OutboundError::Failed(_)), "{failed}");
     assert!(!failed.to_string().contains("canary"), "{failed}");
 }
+
+#[tokio::test]
+async fn of_a_host_inside_only_the_status_is_looked_at() {
+    let reply = "HTTP/1.1 503 Later\r\nRetry-After: 120\r\nContent-Length: 6\r\n\r\nsecret";
+    let server = Server::start(Some(reply));
+    let outbound = outbound("[\"127.0.0.1\"]", Arc::new(SystemResolver));
+    let url = server.url("127.0.0.1");
+    let request = Request::json(&url, "{\"a\":1}").header("webhook-id", "x").at_most(1024);
+    let seen = outbound.glance(request).await.unwrap();
+    assert_eq!((seen.status, seen.retry_after.as_deref(), seen.beginning), (503, Some("120"), None));
+    let sent = server.heads.lock().unwrap()[0].clone();
+    assert!(sent.starts_with("POST / ") && sent.contains("content-type: application/json"), "{sent}");
+    assert!(sent.contains("webhook-id: x") && sent.ends_with("{\"a\":1}"), "{sent}");
+}
