@@ -91,6 +91,7 @@ fn policy(settings: &Settings) -> Policy {
         status_list_ttl_seconds: settings.status_lists.ttl_seconds,
         audit_keep_days: settings.audit.keep_days,
         console_url: settings.server.console_base(),
+        sends_mail: settings.smtp.is_some(),
         second_factor_required: settings.console.second_factor_required,
     }
 }

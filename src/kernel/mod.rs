@@ -12,6 +12,10 @@ mod problem;
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
+
 use crate::model::clock::Clock;
 use crate::model::ids::OrderedIds;
 use crate::storage::Storage;
@@ -26,6 +30,9 @@ pub(crate) use json::to_json;
 pub use policy::Policy;
 pub use precondition::Precondition;
 pub use problem::{Kind as ProblemKind, Problem};
+
+/// What a sealed setup link is bound to, beside its operator.
+const SETUP_LINK_MAIL: &[u8] = b"mail with a setup link";
 
 /// What services share. Each service has it, but no door, so that doors use the storage only through services.
 #[derive(Debug)]
@@ -48,6 +55,22 @@ impl Kernel {
         policy: Policy,
     ) -> Self {
         Self { storage, clock, random, subkeys, policy, ids: OrderedIds::default() }
+    }
+
+    /// Seals a setup link for the row of the mail that carries it, in base64url.
+    ///
+    /// # Errors
+    /// [`Error::Crypto`].
+    pub(crate) fn seal_setup_link(&self, operator_id: &str, url: &str) -> Result<String, Error> {
+        let context = [SETUP_LINK_MAIL, operator_id.as_bytes()];
+        Ok(URL_SAFE_NO_PAD.encode(self.subkeys.seal_reply(&self.random, &context, url.as_bytes())?))
+    }
+
+    /// Opens what [`Kernel::seal_setup_link`] sealed for the same operator; `None` if it is something else.
+    pub(crate) fn open_setup_link(&self, operator_id: &str, sealed: &str) -> Option<Zeroizing<String>> {
+        let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let url = self.subkeys.open_reply(&[SETUP_LINK_MAIL, operator_id.as_bytes()], &sealed).ok()?;
+        std::str::from_utf8(&url).ok().map(|url| Zeroizing::new(url.to_owned()))
     }
 
     /// A new id for a row (UUIDv7). Each sorts after the one before.

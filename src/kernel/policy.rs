@@ -27,6 +27,8 @@ pub struct Policy {
     pub audit_keep_days: Option<i64>,
     /// Where the console is reached: the URL before `/console`, without a slash at its end.
     pub console_url: String,
+    /// Whether there is a server for mails (`smtp.url`).
+    pub sends_mail: bool,
     /// Whether a password needs a second factor.
     pub second_factor_required: bool,
 }

@@ -13,7 +13,7 @@ use super::{OPERATOR, Operators, SignedIn, Source, tokens};
 use crate::kernel::{Caller, Error, Fields, Manager};
 use crate::ledger::{SaveReply, Subject};
 use crate::model::audit::Action;
-use crate::model::clock::{UnixSeconds, rfc3339};
+use crate::model::clock::{UnixSeconds, rfc3339, to_rfc3339};
 use crate::model::field_errors::FieldErrors;
 use crate::model::ids;
 use crate::model::mail::MailKind;
@@ -143,8 +143,18 @@ impl Operators {
         self.ledger
             .audit(tx, caller, Action::SetupLinkCreated, subject, json!({"email": operator.email}))
             .await?;
-        let url = format!("{}/console/setup/{}", self.kernel.policy.console_url, token.as_str());
-        Ok(SetupLink { operator_id: operator.operator_id.clone(), expires_at, url: Zeroizing::new(url) })
+        let url =
+            Zeroizing::new(format!("{}/console/setup/{}", self.kernel.policy.console_url, token.as_str()));
+        // Without a mail server it could only be written to the log, where it must not be.
+        if self.kernel.policy.sends_mail {
+            tx.drop_setup_link_mails(&operator.operator_id).await?;
+            let facts = json!({
+                "expires_at": to_rfc3339(expires_at),
+                "sealed_link": self.kernel.seal_setup_link(&operator.operator_id, &url)?,
+            });
+            self.ledger.mail_operator(tx, caller, operator, MailKind::SetupLink, facts).await?;
+        }
+        Ok(SetupLink { operator_id: operator.operator_id.clone(), expires_at, url })
     }
 
     /// Whom the link with this token is for. Does not use it up, since mail scanners open links.

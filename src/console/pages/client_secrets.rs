@@ -175,7 +175,16 @@ fn strip(secrets: &[ClientSecret], now: UnixSeconds) -> Option<Strip> {
             is_safe: false,
         },
         Some(new) => Strip {
-            text: format!("The new secret was last used {}; {old}: safe to retire.", used(newest, new, now)),
+            text: match newest.first_used_at {
+                Some(first) => format!(
+                    "The new secret was first used {} and last used {}; {old}: safe to retire.",
+                    moment::ago(now, first),
+                    used(newest, new, now)
+                ),
+                None => {
+                    format!("The new secret was last used {}; {old}: safe to retire.", used(newest, new, now))
+                }
+            },
             is_safe: true,
         },
     })

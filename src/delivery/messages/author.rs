@@ -3,17 +3,22 @@
 use super::facts::Facts;
 use super::letter::Row;
 use super::{MailFacts, SHOWN_MAX};
+use crate::model::mail::MailKind;
 use crate::model::moment;
 use crate::model::text;
 
 /// The last facts of every mail.
 pub(super) fn rows(facts: Facts<'_>, mail: &MailFacts) -> Vec<Row> {
     let mut rows = Vec::new();
-    let author = facts.object("by").and_then(|by| named(by, mail));
+    // Nobody asks for a reminder.
+    let is_reminder =
+        matches!(mail.kind, MailKind::SecretExpiring | MailKind::ClientExpiring | MailKind::TokenExpiring);
+    let by = facts.object("by").filter(|_| !is_reminder);
+    let author = by.and_then(|by| named(by, mail));
     rows.extend(author.map(|author| Row::new("Done by", author)));
     rows.extend(facts.shown("source_ip").map(|address| Row::code("From the address", address)));
     let at = facts.number("at").unwrap_or(mail.queued_at);
-    rows.push(Row::new("When", moment::exact_to_the_second(at)));
+    rows.push(Row::new(if is_reminder { "Written" } else { "When" }, moment::exact_to_the_second(at)));
     rows
 }
 

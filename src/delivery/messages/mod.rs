@@ -15,6 +15,7 @@ mod tokens;
 
 use askama::Template;
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use crate::kernel::Kernel;
 use crate::model::clock::UnixSeconds;
@@ -47,7 +48,7 @@ pub struct MailFacts {
     /// When the first of them was queued.
     pub queued_at: UnixSeconds,
     /// The setup link that it carries, opened; for [`MailKind::SetupLink`] only.
-    pub setup_link: Option<String>,
+    pub setup_link: Option<Zeroizing<String>>,
 }
 
 /// The service that sends the mail.
@@ -97,18 +98,33 @@ struct Page<'a> {
 /// # Errors
 /// [`Unwritable`].
 pub(super) fn of(claimed: &Claimed, kernel: &Kernel) -> Result<Message, Unwritable> {
+    let kind = MailKind::from_name(&claimed.kind).ok_or_else(|| Unwritable::Unknown(claimed.kind.clone()))?;
+    // Facts that cannot be read are none, so that the mail is sent all the same.
+    let facts: Map<String, Value> = serde_json::from_str(&claimed.body).unwrap_or_default();
+    let setup_link = match kind {
+        MailKind::SetupLink => Some(setup_link(claimed, Facts(&facts), kernel)?),
+        _ => None,
+    };
     let mail = MailFacts {
-        kind: MailKind::from_name(&claimed.kind).ok_or_else(|| Unwritable::Unknown(claimed.kind.clone()))?,
+        kind,
         recipient: claimed.recipient.clone(),
         about_id: claimed.about_id.clone(),
-        // Facts that cannot be read are none, so that the mail is sent all the same.
-        facts: serde_json::from_str(&claimed.body).unwrap_or_default(),
+        facts,
         occurrences: claimed.occurrences,
         queued_at: claimed.queued_at,
-        setup_link: None,
+        setup_link,
     };
     let policy = &kernel.policy;
     Ok(render(&mail, &Sender { issuer: &policy.audiences.issuer, console_url: Some(&policy.console_url) })?)
+}
+
+/// The link that a mail carries, unless it has ended.
+fn setup_link(claimed: &Claimed, facts: Facts<'_>, kernel: &Kernel) -> Result<Zeroizing<String>, Unwritable> {
+    let sealed = facts.text("sealed_link").ok_or(Unwritable::Erased)?;
+    if facts.instant("expires_at").is_none_or(|end| end <= kernel.clock.now()) {
+        return Err(Unwritable::Ended);
+    }
+    kernel.open_setup_link(&claimed.about_id, sealed).ok_or(Unwritable::Erased)
 }
 
 /// Why a mail cannot be written. Trying again does not help.
@@ -117,6 +133,12 @@ pub(super) enum Unwritable {
     /// A newer version queued it.
     #[error("this version does not know mails about {0}")]
     Unknown(String),
+    /// A setup link is not kept beyond its mail.
+    #[error("the setup link is erased once its mail was sent or given up: make a new one")]
+    Erased,
+    /// A setup link that came too late.
+    #[error("the setup link has ended: make a new one")]
+    Ended,
     /// A template failed, which none does.
     #[error("it could not be written: {0}")]
     Template(#[from] askama::Error),
@@ -175,7 +197,7 @@ fn letter_of(mail: &MailFacts, facts: Facts<'_>) -> Letter {
         MailKind::WebhookDisabled => people::webhook_disabled(facts),
         MailKind::DeliveryFailed => people::webhook_failed(facts),
         MailKind::WaysInReplaced => people::ways_in_replaced(facts),
-        MailKind::SetupLink => people::setup_link(facts, mail.setup_link.as_deref()),
+        MailKind::SetupLink => people::setup_link(facts, mail.setup_link.as_ref().map(|link| link.as_str())),
         MailKind::Summary => people::summary(mail.occurrences),
     }
     .of(mail)

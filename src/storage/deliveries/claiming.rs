@@ -11,6 +11,12 @@ macro_rules! due {
     };
 }
 
+macro_rules! erased {
+    () => {
+        "body = CASE WHEN kind = 'operator.setup_link_created' THEN '{}' ELSE body END"
+    };
+}
+
 statements! {
     // The hosts for which something waits, one probe of the index for each, and since when the first of it is due.
     DUE_HOSTS = "WITH RECURSIVE hosts (host) AS (
@@ -32,15 +38,18 @@ statements! {
             AND ", due!(), "
         RETURNING delivery_id, channel, kind, recipient, host, workspace_id, about_id, body, occurrences, queued_at,
             attempts");
-    SENT = "UPDATE deliveries SET sent_at = $4, lease_owner = NULL, lease_until = 0, last_status = $5, last_error = $6,
+    // A setup link is kept, sealed, only as long as it waits.
+    SENT = concat!("UPDATE deliveries SET sent_at = $4, ", erased!(), ", lease_owner = NULL, lease_until = 0, last_status = $5, last_error = $6,
             last_reply = $7
-        WHERE delivery_id = $1 AND lease_owner = $2 AND attempts = $3";
+        WHERE delivery_id = $1 AND lease_owner = $2 AND attempts = $3");
     RETRY = "UPDATE deliveries SET next_attempt_at = $4, lease_owner = NULL, lease_until = 0, last_status = $5,
             last_error = $6, last_reply = $7
         WHERE delivery_id = $1 AND lease_owner = $2 AND attempts = $3";
-    DEAD = "UPDATE deliveries SET dead_at = $4, lease_owner = NULL, lease_until = 0, last_status = $5, last_error = $6,
+    DEAD = concat!("UPDATE deliveries SET dead_at = $4, ", erased!(), ", lease_owner = NULL, lease_until = 0, last_status = $5, last_error = $6,
             last_reply = $7
-        WHERE delivery_id = $1 AND lease_owner = $2 AND attempts = $3";
+        WHERE delivery_id = $1 AND lease_owner = $2 AND attempts = $3");
+    DROP_SETUP_LINKS = "DELETE FROM deliveries WHERE about_id = $1 AND kind = 'operator.setup_link_created'
+        AND sent_at IS NULL AND dead_at IS NULL AND lease_until = 0";
     GIVE_BACK = "UPDATE deliveries SET attempts = attempts - 1, lease_owner = NULL, lease_until = 0
         WHERE delivery_id = $1 AND lease_owner = $2 AND attempts = $3";
     SEND_AGAIN = "UPDATE deliveries SET dead_at = NULL, attempts = 0, next_attempt_at = $2, lease_owner = NULL,
@@ -138,6 +147,13 @@ impl Tx {
             .bind(report.status.map(i64::from)).bind(&report.error).bind(&report.reply)
             .execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
+    }
+
+    /// Drops the mails with a setup link for an operator that wait, because another link replaces it.
+    pub async fn drop_setup_link_mails(&mut self, operator_id: &str) -> Result<(), StorageError> {
+        on_tx!(self.db, conn => sqlx::query(DROP_SETUP_LINKS)
+            .bind(operator_id).execute(&mut *conn).await.map(|_| ()))?;
+        Ok(())
     }
 
     /// Lets a delivery that was given up wait again, from the first attempt. Returns whether it was given up.

@@ -311,6 +311,7 @@ async fn an_old_secret_is_safe_to_retire_when_it_is_quiet(engine: Engine) {
     );
     app.clock.advance(120);
     assert_eq!(call(&app, &new, "203.0.113.8", &[]).await, 200);
+    app.core.services.usage.flush().await.unwrap();
     let page = browser.get(&secrets).await.must_be(200);
     says_all(
         &page,
@@ -328,8 +329,8 @@ async fn an_old_secret_is_safe_to_retire_when_it_is_quiet(engine: Engine) {
     says_all(
         &page,
         &[
-            "The new secret was last used 2 minutes ago from 203.0.113.8; the old secret was last used 3 hours ago from \
-             203.0.113.7: safe to retire.",
+            "The new secret was first used 3 hours ago and last used 2 minutes ago from 203.0.113.8; the old secret was \
+             last used 3 hours ago from 203.0.113.7: safe to retire.",
             "2 minutes ago from 203.0.113.8 2 times Never",
         ],
     );

@@ -1,10 +1,16 @@
 //! Labels, names and addresses that attack the reader of a mail: nothing of them becomes markup, a line of its own, or
 //! hidden text.
 
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
 use mintmark::delivery::messages::{MailFacts, render};
+use mintmark::model::delivery::NewDelivery;
 use serde_json::{Map, Value};
 
 use super::letters::{self, AT, Letter, SENDER};
+use crate::support::{Engine, MailServer, TestApp, on_both_engines};
 
 /// What somebody may try to write where a mail shows it.
 pub(super) fn attacks() -> Vec<String> {
@@ -107,4 +113,64 @@ fn tags(html: &str) -> Vec<String> {
 
 fn tags_of(html: &str, name: &str) -> usize {
     tags(html).iter().filter(|tag| *tag == name).count()
+}
+
+on_both_engines!(a_hostile_mail_is_read_as_it_was_meant);
+
+/// What Python's parser reads in a mail as it came over the wire.
+fn parsed(mail: &str) -> Value {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/delivery/read_mail.py");
+    let mut python =
+        Command::new("python3").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    python.stdin.take().unwrap().write_all(mail.as_bytes()).unwrap();
+    let output = python.wait_with_output().unwrap();
+    assert!(output.status.success());
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Over the wire, to a server, and read by a parser of another project.
+async fn a_hostile_mail_is_read_as_it_was_meant(engine: Engine) {
+    let server = MailServer::start();
+    let app = TestApp::start_with(engine, &server.settings()).await;
+    let letter = letters::all().remove(0);
+    let mails = attacks().into_iter().enumerate().map(|(number, attack)| NewDelivery {
+        body: Value::Object(all_poisoned(&letter.facts, &attack)).to_string(),
+        about_id: "cl_4fTq9Lk2vXw8Rb3nYc7ZaE".to_owned(),
+        ..super::mail(number, "a@acme.example")
+    });
+    super::queue(&app.database.open().await, mails).await;
+    while app.worker.run_once().await.unwrap() > 0 {}
+    let received = server.received();
+    assert_eq!(received.len(), attacks().len());
+    for mail in received {
+        let read = parsed(&mail.text);
+        let expected = [
+            "Auto-Submitted",
+            "Content-Type",
+            "Date",
+            "From",
+            "MIME-Version",
+            "Message-ID",
+            "References",
+            "Subject",
+            "To",
+        ];
+        let fields: Vec<&str> = read["fields"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert_eq!(fields, expected, "{}", mail.text);
+        assert_eq!(read["to"], serde_json::json!(["a@acme.example"]));
+        assert_eq!(read["from"], serde_json::json!(["tokens@example.com"]));
+        assert_eq!(read["defects"], serde_json::json!([]));
+        let subject = read["subject"].as_str().unwrap();
+        assert!(subject.starts_with("API client created: ") && !subject.chars().any(hides), "{subject:?}");
+        assert!(subject.chars().count() <= 80, "{subject}");
+        let parts = read["parts"].as_array().unwrap();
+        let kinds: Vec<&str> = parts.iter().filter_map(|part| part[0].as_str()).collect();
+        assert_eq!(kinds, ["text/plain", "text/html"]);
+        let html = parts[1][1].as_str().unwrap();
+        for tag in tags(html) {
+            assert!(tags_of(&letter.render().html, &tag) >= 1, "a new tag <{tag}");
+        }
+        assert!(mail.text.lines().all(|line| line.len() <= 998), "a line is too long for SMTP");
+    }
+    app.stop().await;
 }

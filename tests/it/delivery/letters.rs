@@ -38,7 +38,7 @@ impl Letter {
             facts: self.facts.clone(),
             occurrences: self.occurrences,
             queued_at: AT - 42,
-            setup_link: self.setup_link.map(str::to_owned),
+            setup_link: self.setup_link.map(|link| link.to_owned().into()),
         }
     }
 }
@@ -72,8 +72,10 @@ fn by_the_service(mut letter: Letter) -> Letter {
 fn to_operator(name: &'static str, kind: MailKind, facts: Value) -> Letter {
     let mut letter = of_client(name, kind, facts);
     letter.facts.remove("label");
-    letter.facts.remove("workspace_id");
-    letter.facts.insert("name".to_owned(), "Arjun Mehta".into());
+    if kind != MailKind::WebhookDisabled {
+        letter.facts.remove("workspace_id");
+    }
+    letter.facts.entry("name").or_insert_with(|| "Arjun Mehta".into());
     Letter { recipient: "arjun@acme.example", about_id: OPERATOR, ..letter }
 }
 

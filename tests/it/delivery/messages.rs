@@ -73,7 +73,8 @@ fn a_mail_says_what_happened_to_which_client_by_whom_from_where_and_when() {
             ("cli", "the command line"),
             ("system", "the service itself"),
         ] {
-            if letter.facts["by"]["kind"] == kind {
+            let is_reminder = letter.kind.as_str().ends_with(".expiring");
+            if letter.facts["by"]["kind"] == kind && !is_reminder {
                 said(words);
             }
         }

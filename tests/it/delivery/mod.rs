@@ -1,11 +1,13 @@
 //! What is sent: what mails say, mails to a scripted server, and how several processes share the work.
 
+mod facts;
 mod hostile;
 mod letters;
 mod mail;
 mod messages;
 mod outage;
 mod refusals;
+mod setup_link;
 mod sharing;
 
 use mintmark::model::delivery::{Channel, MAIL_HOST, NewDelivery};

@@ -9,6 +9,7 @@ use crate::storage::samples::{NOW, change};
 use crate::support::{Engine, TestDatabase, on_both_engines};
 
 on_both_engines!(
+    a_setup_link_is_kept_only_while_it_waits,
     what_is_due_is_claimed_once_for_the_time_of_a_lease,
     hosts_are_named_once_each_with_what_is_due_there,
     a_result_counts_only_for_the_attempt_it_belongs_to,
@@ -122,6 +123,41 @@ async fn a_result_counts_only_for_the_attempt_it_belongs_to(engine: Engine) {
     assert!(change!(storage, tx => tx.finish_delivery(&third, Next::Dead(NOW + 999), &gone)));
     assert_eq!(state(&database).await, format!("3 {} - 0 0 {} 410 gone ✓", NOW + 5, NOW + 999));
     assert_eq!(claim(&storage, NOW + 9_999, "one").await, None);
+}
+
+async fn a_setup_link_is_kept_only_while_it_waits(engine: Engine) {
+    let database = TestDatabase::new(engine);
+    let storage = database.open().await;
+    let link = |id: &str| NewDelivery {
+        kind: "operator.setup_link_created".to_owned(),
+        about_id: "o1".to_owned(),
+        body: "sealed".to_owned(),
+        ..webhook(id, "a:443")
+    };
+    for (id, next) in [("d1", Next::Sent(NOW)), ("d2", Next::Dead(NOW))] {
+        queue(&storage, &[link(id)]).await;
+        let claimed = claim(&storage, NOW, "one").await.unwrap();
+        change!(storage, tx => tx.drop_setup_link_mails("o1"));
+        assert!(
+            change!(storage, tx => tx.finish_delivery(&claimed, next, &Report::default())),
+            "it was being sent"
+        );
+    }
+    let other = NewDelivery { about_id: "o2".to_owned(), ..link("d5") };
+    queue(&storage, &[link("d3"), other, webhook("d6", "a:443")]).await;
+    change!(storage, tx => tx.drop_setup_link_mails("o1"));
+    let bodies =
+        "SELECT delivery_id || ' ' || (body = 'sealed') || ' ' || (body = '{}') FROM deliveries ORDER BY 1";
+    let words = |flags: &str| {
+        if engine == Engine::Sqlite {
+            flags.to_owned()
+        } else {
+            flags.replace('1', "true").replace('0', "false")
+        }
+    };
+    let expected = [("d1", "0 1"), ("d2", "0 1"), ("d5", "1 0"), ("d6", "0 0")];
+    let expected: Vec<String> = expected.iter().map(|(id, flags)| format!("{id} {}", words(flags))).collect();
+    assert_eq!(database.session().await.texts(bodies).await, expected);
 }
 
 async fn a_claim_is_given_back_as_if_it_had_not_been(engine: Engine) {

@@ -1,0 +1,81 @@
+//! The setup link of an operator: mailed where there is a mail server, kept sealed while it waits, and erased after.
+
+use serde_json::json;
+
+use super::states;
+use crate::support::{Administrator, Engine, MailServer, TestApp, on_both_engines};
+
+on_both_engines!(
+    a_setup_link_is_mailed_and_erased,
+    without_a_server_no_link_is_queued,
+    a_link_that_came_too_late_is_given_up_and_erased,
+);
+
+async fn invite(admin: &Administrator<'_>) -> (String, String) {
+    admin.workspace("acme", json!({})).await;
+    let roles = json!([{"role": "workspace_viewer", "workspace_id": "acme"}]);
+    let members = json!({"email": "arjun@acme.example", "name": "Arjun Mehta", "roles": roles});
+    let made = admin.create("/v1/operators", &members).await;
+    let text = |name: &str| made[name].as_str().unwrap().to_owned();
+    (text("operator_id"), text("setup_link"))
+}
+
+async fn bodies(app: &TestApp) -> Vec<String> {
+    app.database.session().await.texts("SELECT body FROM deliveries ORDER BY delivery_id").await
+}
+
+/// The text of a mail without the line ends and the signs that quoted-printable puts into it.
+fn unwrapped(text: &str) -> String {
+    text.replace("=\r\n", "").replace("=\n", "").replace("=3D", "=")
+}
+
+async fn a_setup_link_is_mailed_and_erased(engine: Engine) {
+    let server = MailServer::start();
+    let app = TestApp::start_with(engine, &server.settings()).await;
+    let admin = app.administrator().await;
+    let (operator_id, first) = invite(&admin).await;
+    let waiting = bodies(&app).await;
+    assert!(waiting.len() == 1 && waiting[0].contains("sealed_link"));
+    let token = first.rsplit_once('/').unwrap().1;
+    assert!(!waiting[0].contains(token), "a link that waits is sealed");
+    // Another link replaces it, and its mail.
+    let path = format!("/v1/operators/{operator_id}/setup-link");
+    let second = admin.create(&path, &json!({})).await;
+    let second = second["setup_link"].as_str().unwrap().to_owned();
+    assert_eq!(bodies(&app).await.len(), 1);
+    assert_eq!(app.worker.run_once().await.unwrap(), 1);
+    let mail = server.received().remove(0);
+    assert_eq!(mail.to, "arjun@acme.example");
+    let text = unwrapped(&mail.text);
+    assert!(text.contains(&second) && !text.contains(&first), "{text}");
+    assert_eq!(
+        (states(&app).await, bodies(&app).await),
+        (vec!["sent 1 250".to_owned()], vec!["{}".to_owned()])
+    );
+    app.stop().await;
+}
+
+async fn without_a_server_no_link_is_queued(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    let (_, link) = invite(&admin).await;
+    assert!(link.contains("/console/setup/"));
+    assert!(bodies(&app).await.is_empty());
+    app.stop().await;
+}
+
+async fn a_link_that_came_too_late_is_given_up_and_erased(engine: Engine) {
+    let server = MailServer::start();
+    let app = TestApp::start_with(engine, &server.settings()).await;
+    let admin = app.administrator().await;
+    invite(&admin).await;
+    app.clock.advance(86_400);
+    app.core.services.ledger.poll().await.unwrap();
+    app.worker.run_once().await.unwrap();
+    assert!(server.received().is_empty());
+    assert_eq!(states(&app).await[0], "dead 1 0");
+    assert_eq!(bodies(&app).await[0], "{}");
+    let why = super::error(&app).await;
+    assert_eq!(why, "the setup link has ended: make a new one");
+    app.stop().await;
+}
