@@ -4,8 +4,8 @@ use actix_web::web::ServiceConfig;
 
 use super::at;
 use crate::console::pages::{
-    audit, deliveries, help, never_expiring, operator_end, operator_link, operators, products, signing_keys,
-    webhook, webhook_secret, webhooks, workspace_end, workspaces,
+    audit, audit_csv, audit_verify, deliveries, help, never_expiring, operator_end, operator_link, operators,
+    products, signing_keys, webhook, webhook_secret, webhooks, workspace_end, workspaces,
 };
 
 /// Opens them, within the scope of the console.
@@ -60,6 +60,8 @@ pub(super) fn configure(config: &mut ServiceConfig) {
                 .page(),
         )
         .service(at("/audit").get(audit::get).page())
+        .service(at("/audit.csv").get(audit_csv::get).page())
+        .service(at("/audit/verify").get(audit_verify::get).page())
         .service(at("/deliveries").get(deliveries::get).page())
         .service(at("/deliveries/{delivery_id}/send-again").post(deliveries::post_again).page())
         .service(at("/webhooks").get(webhooks::get).page())

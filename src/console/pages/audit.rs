@@ -27,7 +27,7 @@ const PER_PAGE: u32 = 50;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Asked {
-    workspace_id: String,
+    pub(super) workspace_id: String,
     client_id: String,
     action: String,
     since: String,
@@ -55,6 +55,8 @@ struct AuditPage {
     clear_href: String,
     first_href: String,
     next_href: Option<String>,
+    csv_href: String,
+    verify_href: String,
     kept: String,
 }
 
@@ -106,6 +108,8 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
             clear_href: query_of(&here, &only_workspace, ""),
             first_href: query_of(&here, &asked, ""),
             next_href,
+            csv_href: query_of(&format!("{here}.csv"), &asked, ""),
+            verify_href: format!("{here}/verify"),
             actions: actions(&asked.action, signed_in.is_platform_admin()),
             workspace_name: extent.workspace.map(|workspace| workspace.name),
             is_platform_admin: signed_in.is_platform_admin(),
@@ -135,7 +139,7 @@ fn actions(selected: &str, is_platform_admin: bool) -> Vec<(&'static str, &'stat
         .collect()
 }
 
-fn filter_of(asked: &Asked, extent: &Extent) -> (AuditFilter, Vec<Problem>) {
+pub(super) fn filter_of(asked: &Asked, extent: &Extent) -> (AuditFilter, Vec<Problem>) {
     let mut problems = Vec::new();
     let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     let client_id = some(&asked.client_id);
@@ -214,7 +218,7 @@ fn row(event: &AuditEvent, names: &Names, now: UnixSeconds) -> Row {
 }
 
 /// The address of the page with this query.
-fn query_of(here: &str, asked: &Asked, after: &str) -> String {
+pub(super) fn query_of(here: &str, asked: &Asked, after: &str) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, value) in [
         ("workspace_id", asked.workspace_id.as_str()),

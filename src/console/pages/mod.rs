@@ -1,6 +1,8 @@
 //! The pages, one file each: handlers that read the request, call one use case, and fill the view of a template.
 
 pub(crate) mod audit;
+pub(crate) mod audit_csv;
+pub(crate) mod audit_verify;
 pub(crate) mod client_edit;
 pub(crate) mod client_end;
 pub(crate) mod client_history;

@@ -17,7 +17,7 @@ on_both_engines!(every_page_gives_each_role_what_it_may_have, the_rows_name_ever
 /// What a GET or a POST of an empty form gives the platform administrator, the administrator of `acme`, its viewer, and the
 /// administrator of another workspace. In paths `{c}`, `{j}`, `{o}`, `{k}`, `{d}`, `{w}` and `{h}` are a client, its token, an
 /// operator, a key, a delivery that was given up, a webhook and what it was sent.
-const ROWS: [(&str, &str, [u16; 4]); 63] = [
+const ROWS: [(&str, &str, [u16; 4]); 65] = [
     ("GET", "/workspaces", [200, 200, 200, 200]),
     ("GET", "/workspaces/new", [200, 404, 404, 404]),
     ("POST", "/workspaces/new", [422, 404, 404, 404]),
@@ -49,6 +49,8 @@ const ROWS: [(&str, &str, [u16; 4]); 63] = [
     ("GET", "/never-expiring?workspace_id=acme", [200, 200, 200, 404]),
     ("GET", "/never-expiring/{c}/{j}/revoke", [200, 200, 403, 404]),
     ("GET", "/audit?workspace_id=acme", [200, 200, 200, 404]),
+    ("GET", "/audit.csv?workspace_id=acme", [200, 200, 200, 404]),
+    ("GET", "/audit/verify", [200, 404, 404, 404]),
     ("GET", "/audit?workspace_id=acme&client_id={c}", [200, 200, 200, 404]),
     ("GET", "/deliveries?workspace_id=acme", [200, 200, 200, 404]),
     ("GET", "/webhooks?workspace_id=acme", [200, 200, 200, 404]),

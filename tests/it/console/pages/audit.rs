@@ -12,6 +12,8 @@ on_both_engines!(
     a_filter_that_cannot_be_read_is_said,
     it_goes_from_page_to_page,
     a_workspace_sees_only_its_own,
+    a_table_has_the_events_of_the_page,
+    the_trail_is_verified,
 );
 
 async fn events_are_in_plain_words(engine: Engine) {
@@ -133,4 +135,42 @@ async fn a_workspace_sees_only_its_own(engine: Engine) {
         unknown.text().replace(unknown.header("x-request-id"), ""),
         rival.text().replace(rival.header("x-request-id"), "")
     );
+}
+
+async fn a_table_has_the_events_of_the_page(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (root, admin) = (app.platform_admin().await, app.administrator().await);
+    admin.product("gst", json!({})).await;
+    admin.workspace("acme", json!({"name": "Acme"})).await;
+    let (client, _) = admin.client("acme", json!({"label": "=1+1,\"x\"", "products": ["gst"]})).await;
+    let page = root.get("/console/audit?action=client.created").await.must_be(200);
+    assert!(page.html.contains("href=\"/console/audit.csv?action=client.created\""), "{}", page.html);
+    let table = root.get("/console/audit.csv?action=client.created").await.must_be(200);
+    assert_eq!(table.header("content-type"), "text/csv; charset=utf-8");
+    assert_eq!(table.header("content-disposition"), "attachment; filename=\"mintmark-audit.csv\"");
+    let lines: Vec<&str> = table.html.split_terminator("\r\n").collect();
+    assert!(lines[0].starts_with("at,action,actor,workspace_id,client_id,target,"), "{}", lines[0]);
+    let row = lines.iter().find(|line| line.contains(&client.client_id)).expect("the client's row");
+    assert!(row.contains(",client.created,client:"), "{row}");
+    assert!(row.contains(&format!(",acme,{0},{0},", client.client_id)), "{row}");
+    assert!(lines[1..].iter().all(|line| line.contains(",client.created,")), "{}", table.html);
+    // A filter that cannot be read is said on the page.
+    let wrong = root.get("/console/audit.csv?since=yesterday").await.must_be(303);
+    assert_eq!(wrong.header("location"), "/console/audit?since=yesterday");
+}
+
+async fn the_trail_is_verified(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let (root, admin) = (app.platform_admin().await, app.administrator().await);
+    admin.product("gst", json!({})).await;
+    let page = root.get("/console/audit").await.must_be(200);
+    assert!(page.html.contains("href=\"/console/audit/verify\""), "{}", page.html);
+    let good = root.get("/console/audit/verify").await.must_be(200);
+    assert!(good.says("Nothing was changed"), "{}", good.text());
+    app.database
+        .execute("UPDATE audit_events SET action = 'product.deleted' WHERE action = 'product.created'")
+        .await;
+    let bad = root.get("/console/audit/verify").await.must_be(200);
+    assert!(bad.says("The audit trail is not what it was"), "{}", bad.text());
+    assert!(!bad.says("Nothing was changed"), "{}", bad.text());
 }
