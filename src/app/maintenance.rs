@@ -26,14 +26,19 @@ pub async fn migrate(settings: &Settings) -> Result<(), StartError> {
 ///
 /// # Errors
 /// A [`StartError`]. After a failure at any moment, one of the two keys opens the database, and both are on disk.
-pub async fn rewrap(settings: &Settings, core: &Core, file: &Path) -> Result<Origin, StartError> {
+pub async fn rewrap(
+    caller: &Manager,
+    settings: &Settings,
+    core: &Core,
+    file: &Path,
+) -> Result<Origin, StartError> {
     // Whether it is the right key is checked where it is replaced.
     let from = match &settings.keys.master_key {
         MasterKeySetting::Inline(text) => MasterKey::parse(text.expose()).map_err(MasterKeyError::Text)?,
         MasterKeySetting::File { path, .. } => MasterKey::read(path)?,
     };
     let (to, origin) = MasterKey::ensure(file, &core.random)?;
-    core.services.signing.replace_master_key(&Manager::command_line(), &from, &to).await?;
+    core.services.signing.replace_master_key(caller, &from, &to).await?;
     Ok(origin)
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::opened::Opened;
 use super::output::{self, Format};
 use super::{Failure, Global};
+use crate::cli::host_user;
 use crate::model::secret::PlainSecret;
 
 /// Create the first API client, which may manage Mintmark
@@ -37,7 +38,7 @@ impl Bootstrap {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
         let (made, token_endpoint) = Opened::with(global, async |opened| {
             let token_endpoint = format!("{}/oauth2/token", opened.settings.server.public_url);
-            Ok((opened.core.services.tenants.bootstrap().await?, token_endpoint))
+            Ok((opened.core.services.tenants.bootstrap(&host_user::manager()).await?, token_endpoint))
         })
         .await?;
         let shown = Shown {

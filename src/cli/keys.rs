@@ -14,6 +14,7 @@ use super::target::{Connection, HowMany, List, OnKey, Target, UseCase};
 use super::values::Members;
 use super::{Failure, Global};
 use crate::app::rewrap;
+use crate::cli::host_user;
 use crate::vault::master::Origin;
 
 const MEMBERS: &[&str] = &["kid", "alg", "use_for", "phase", "created_at", "activates_at", "live_tokens"];
@@ -196,7 +197,7 @@ async fn act(
 }
 
 async fn change_master_key(opened: &Opened, new_file: PathBuf, format: Format) -> Result<(), Failure> {
-    let origin = rewrap(&opened.settings, &opened.core, &new_file).await?;
+    let origin = rewrap(&host_user::manager(), &opened.settings, &opened.core, &new_file).await?;
     let file = std::path::absolute(&new_file).unwrap_or(new_file);
     let file = file.display();
     format.done(

@@ -16,6 +16,7 @@ mod confirm;
 mod failure;
 mod generate_master;
 mod healthcheck;
+mod host_user;
 mod http;
 mod keys;
 mod migrate;

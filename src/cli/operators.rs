@@ -8,7 +8,8 @@ use super::output::Format;
 use super::target::{Connection, HowMany, List, OnOperator, Target, UseCase};
 use super::values::{Members, OptionValue};
 use super::{Failure, Global};
-use crate::kernel::{Error, Manager};
+use crate::cli::host_user;
+use crate::kernel::Error;
 use crate::model::clock::to_rfc3339;
 use crate::model::member::Member;
 use crate::model::operator::Role;
@@ -178,7 +179,7 @@ async fn first_operator(target: &Target<'_>, email: &str) -> Result<Option<Value
         roles: Member::Value(vec![Role::PlatformAdmin]),
         ..OperatorChange::default()
     };
-    let Some(created) = operators.create_first_operator(&Manager::command_line(), &first).await? else {
+    let Some(created) = operators.create_first_operator(&host_user::manager(), &first).await? else {
         return Ok(None);
     };
     eprintln!("mintmark: {email} is the first operator, and so a platform administrator");

@@ -10,8 +10,8 @@ use super::opened::Opened;
 use super::output::Format;
 use super::{Failure, Global};
 use crate::app;
+use crate::cli::host_user;
 use crate::config::Settings;
-use crate::kernel::Manager;
 use crate::tokens::Restored;
 
 /// Restore a backup, and revoke all tokens
@@ -82,10 +82,7 @@ impl Restore {
     async fn make_safe(&self, settings: Settings) -> Result<Restored, Failure> {
         Opened::with_settings(settings, async |opened| {
             let services = &opened.core.services;
-            Ok(services
-                .tokens
-                .make_restored_safe(&Manager::command_line(), self.keep_recorded_tokens)
-                .await?)
+            Ok(services.tokens.make_restored_safe(&host_user::manager(), self.keep_recorded_tokens).await?)
         })
         .await
     }

@@ -242,6 +242,7 @@ fn changed(event: &AuditEvent) -> String {
 pub(super) fn actor(name: &str, names: &Names) -> String {
     match (name, name.split_once(':')) {
         ("cli", _) => "The command line".to_owned(),
+        (_, Some(("cli", user))) => format!("{user} at the command line"),
         ("system", _) => "Mintmark itself".to_owned(),
         (UNKNOWN, _) => "Somebody".to_owned(),
         (_, Some(("operator", id))) => {
@@ -372,6 +373,7 @@ mod tests {
         let names = Names { operators: [("o1".to_owned(), "Ada".to_owned())].into(), ..Names::default() };
         for (name, words) in [
             ("cli", "The command line"),
+            ("cli:root", "root at the command line"),
             ("system", "Mintmark itself"),
             ("unknown", "Somebody"),
             ("operator:o1", "Ada"),

@@ -122,6 +122,11 @@ impl Manager {
         Self(Reader(Caller::command_line()))
     }
 
+    /// The same, by the name of their account on the host.
+    pub(crate) fn command_line_of(user: &str) -> Self {
+        Self(Reader(Caller { actor: Actor::command_line_of(user), ..Caller::command_line() }))
+    }
+
     /// Refuses a caller that may not change `what`, which only managers of the platform may.
     pub(crate) fn must_manage_platform(&self, what: &str) -> Result<(), Error> {
         self.must_be_platform(&format!("change {what}"))

@@ -9,7 +9,7 @@ use super::clock::UnixSeconds;
 /// Who makes a change, for the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// `client:<client_id>` for the management API, `operator:<operator_id>` for the console, `cli` for the command line,
+    /// `client:<client_id>` for the management API, `operator:<operator_id>` for the console, `cli:<user>` for the command line,
     /// `system` for scheduled work.
     pub name: String,
     /// The request that made the change, as in `X-Request-Id`.
@@ -22,6 +22,11 @@ impl Actor {
     /// A person at the command line.
     pub fn command_line() -> Self {
         Self { name: "cli".to_owned(), request_id: None, source_ip: None }
+    }
+
+    /// The same, by the name of their account on the host.
+    pub fn command_line_of(user: &str) -> Self {
+        Self { name: format!("cli:{user}"), ..Self::command_line() }
     }
 
     /// The service itself, on a schedule or at start.

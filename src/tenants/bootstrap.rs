@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::Tenants;
-use crate::kernel::{Caller, Error};
+use crate::kernel::{Caller, Error, Manager};
 use crate::ledger::Subject;
 use crate::model::audit::{Action, Actor};
 use crate::model::reach::Reach;
@@ -49,8 +49,7 @@ impl Tenants {
     ///
     /// # Errors
     /// [`Error::Storage`], or [`Error::Crypto`] without random numbers.
-    pub async fn bootstrap(&self) -> Result<Bootstrapped, Error> {
-        let caller = Caller::command_line();
+    pub async fn bootstrap(&self, caller: &Manager) -> Result<Bootstrapped, Error> {
         let mut tx = self.kernel.storage.begin().await?;
         self.insert_platform_workspace(&mut tx, &caller).await?;
         // The lock on this row makes processes take turns: the second one sees the client that the first created.

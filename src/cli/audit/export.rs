@@ -5,12 +5,12 @@ use std::io::{self, Write as _};
 use clap::{Args, ValueEnum};
 
 use super::ocsf;
+use crate::cli::host_user;
 use crate::cli::opened::Opened;
 use crate::cli::output::Format;
 use crate::cli::target::Connection;
 use crate::cli::values::Past;
 use crate::cli::{Failure, Global};
-use crate::kernel::Manager;
 use crate::ledger::ExportedEvent;
 
 /// How many events are read at once.
@@ -53,7 +53,7 @@ impl Export {
             return Err(Failure::Usage("the export is JSON lines already: leave out --json".to_owned()));
         }
         Opened::with(global, async |opened| {
-            let (ledger, caller) = (&opened.core.services.ledger, Manager::command_line());
+            let (ledger, caller) = (&opened.core.services.ledger, host_user::manager());
             let issuer = opened.settings.server.public_url.as_str();
             for log in ledger.audit_logs(&caller).await? {
                 let mut from = 0;

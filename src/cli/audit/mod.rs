@@ -11,12 +11,12 @@ use serde_json::json;
 use export::Export;
 use verify::Verify;
 
+use crate::cli::host_user;
 use crate::cli::opened::Opened;
 use crate::cli::output::Format;
 use crate::cli::target::{AuditList, Connection, HowMany, List, Target};
 use crate::cli::values::Past;
 use crate::cli::{Failure, Global};
-use crate::kernel::Manager;
 use crate::model::audit::Action;
 
 const COLUMNS: &[&str] = &["at", "actor", "action", "workspace_id", "client_id", "target", "detail"];
@@ -74,6 +74,8 @@ enum Verb {
     ///
     /// The old log ends with a last checkpoint, which the first entry of the new one names. A running server publishes the new
     /// key within a minute.
+    #[command(after_help = "Examples:
+  mintmark audit new-key")]
     NewKey,
 }
 
@@ -100,7 +102,7 @@ impl Audit {
                 connection.must_be_local("audit new-key")?;
                 Opened::with(global, async |opened| {
                     let ledger = &opened.core.services.ledger;
-                    ledger.renew_audit_key(&Manager::command_line()).await?;
+                    ledger.renew_audit_key(&host_user::manager()).await?;
                     let keys = ledger.audit_keys();
                     let key = keys.last().map(ToString::to_string).unwrap_or_default();
                     format.done(&json!({ "key": key }), format_args!("{key}"))

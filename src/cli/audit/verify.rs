@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::cli::host_user;
 use crate::cli::opened::Opened;
 use crate::cli::output::{Format, json as print_json, line};
 use crate::cli::target::Connection;
 use crate::cli::{Failure, Global};
-use crate::kernel::Manager;
 use crate::ledger::{CheckedLog, Checkpoint, Verification};
 
 /// Check that no event of the audit trail was changed, removed, moved or added
@@ -43,7 +43,7 @@ impl Verify {
         let outside = self.checkpoint.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let found = Opened::with(global, async |opened| {
             let ledger = &opened.core.services.ledger;
-            Ok(ledger.verify_audit(&Manager::command_line(), &outside).await?)
+            Ok(ledger.verify_audit(&host_user::manager(), &outside).await?)
         })
         .await?;
         let findings = found.findings();

@@ -1,6 +1,7 @@
 //! The data of the demo: a workspace, two products, an API client with one secret. Existing ones are kept.
 
 use crate::cli::Failure;
+use crate::cli::host_user;
 use crate::cli::opened::all_pages;
 use crate::clients::{ClientChange, ClientFilter, ClientSort, NewSecret};
 use crate::kernel::{Error, Manager, Precondition};
@@ -26,7 +27,7 @@ pub(super) struct Demo {
 impl Demo {
     /// Creates what is missing.
     pub(super) async fn prepare(services: &Services) -> Result<Self, Failure> {
-        let caller = Manager::command_line();
+        let caller = host_user::manager();
         make_products(services, &caller).await?;
         make_workspace(services, &caller).await?;
         let wanted = ClientChange {

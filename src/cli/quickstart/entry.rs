@@ -1,8 +1,9 @@
 //! How to enter the console of the demo: a setup link for its operator, or the page to sign in once they have a way to.
 
 use crate::cli::Failure;
+use crate::cli::host_user;
 use crate::config::Settings;
-use crate::kernel::{Error, Manager};
+use crate::kernel::Error;
 use crate::model::member::Member;
 use crate::model::operator::{Operator, Role};
 use crate::operators::OperatorChange;
@@ -26,7 +27,7 @@ impl Entry {
         settings: &Settings,
         client_id: &str,
     ) -> Result<Self, Failure> {
-        let (caller, operators) = (Manager::command_line(), &services.operators);
+        let (caller, operators) = (host_user::manager(), &services.operators);
         let client = format!("{}/console/api-clients/{client_id}", settings.server.public_url.path());
         let link = match operators.operator_by_email(&caller, EMAIL).await {
             Ok(operator) if can_sign_in(&operator) => {

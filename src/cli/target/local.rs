@@ -6,9 +6,10 @@ use super::use_case::{
     AuditList, ClientList, List, OnClient, OnKey, OnOperator, OnRecord, OnToken, OnWebhook, Sort, TokenList,
     TokenStatus, UseCase,
 };
+use crate::cli::host_user;
 use crate::clients::{BatchChange, ClientChange, ClientFilter, ClientOrder, ClientSort, NewSecret};
 use crate::issuance::NewToken;
-use crate::kernel::{Error, Manager, Precondition, to_json};
+use crate::kernel::{Error, Precondition, to_json};
 use crate::ledger::AuditFilter;
 use crate::model::page::{Items, Page};
 use crate::operators::OperatorChange;
@@ -21,7 +22,7 @@ use crate::webhooks::{NoMembers, WebhookChange};
 
 /// A page of a list.
 pub(super) async fn page(services: &Services, list: &List, page: &Page) -> Result<Items<Value>, Error> {
-    let caller = &Manager::command_line();
+    let caller = &host_user::manager();
     Ok(match list {
         List::Workspaces => json_of(services.tenants.workspaces(caller, page).await?),
         List::Products => json_of(services.tenants.products(caller, page).await?),
@@ -106,7 +107,7 @@ pub(super) async fn answer(services: &Services, use_case: UseCase) -> Result<Val
 }
 
 async fn workspace(services: &Services, on: OnRecord) -> Result<Value, Error> {
-    let (caller, tenants) = (&Manager::command_line(), &services.tenants);
+    let (caller, tenants) = (&host_user::manager(), &services.tenants);
     Ok(match on {
         OnRecord::Create(body) => {
             let (id, change) = WorkspaceChange::read_new(&body);
@@ -125,7 +126,7 @@ async fn workspace(services: &Services, on: OnRecord) -> Result<Value, Error> {
 }
 
 async fn product(services: &Services, on: OnRecord) -> Result<Value, Error> {
-    let (caller, tenants) = (&Manager::command_line(), &services.tenants);
+    let (caller, tenants) = (&host_user::manager(), &services.tenants);
     Ok(match on {
         OnRecord::Create(body) => {
             let (code, change) = ProductChange::read_new(&body);
@@ -144,7 +145,7 @@ async fn product(services: &Services, on: OnRecord) -> Result<Value, Error> {
 }
 
 async fn client(services: &Services, on: OnClient) -> Result<Value, Error> {
-    let (caller, clients) = (&Manager::command_line(), &services.clients);
+    let (caller, clients) = (&host_user::manager(), &services.clients);
     Ok(match on {
         OnClient::Create { workspace_id, body } => {
             let wanted = ClientChange::read(&body);
@@ -176,7 +177,7 @@ async fn client(services: &Services, on: OnClient) -> Result<Value, Error> {
 }
 
 async fn token(services: &Services, on: OnToken) -> Result<Value, Error> {
-    let (caller, tokens) = (&Manager::command_line(), &services.tokens);
+    let (caller, tokens) = (&host_user::manager(), &services.tokens);
     Ok(match on {
         OnToken::Create { client_id, body } => {
             let wanted = NewToken::read(&body);
@@ -192,7 +193,7 @@ async fn token(services: &Services, on: OnToken) -> Result<Value, Error> {
 }
 
 async fn signing_key(services: &Services, on: OnKey) -> Result<Value, Error> {
-    let (caller, signing) = (&Manager::command_line(), &services.signing);
+    let (caller, signing) = (&host_user::manager(), &services.signing);
     Ok(match on {
         OnKey::Create(body) => {
             to_json(&signing.create_signing_key(caller, &NewSigningKey::read(&body), None).await?)
@@ -205,7 +206,7 @@ async fn signing_key(services: &Services, on: OnKey) -> Result<Value, Error> {
 }
 
 async fn operator(services: &Services, on: OnOperator) -> Result<Value, Error> {
-    let (caller, operators) = (&Manager::command_line(), &services.operators);
+    let (caller, operators) = (&host_user::manager(), &services.operators);
     Ok(match on {
         OnOperator::Create(body) => {
             to_json(&operators.create_operator(caller, &OperatorChange::read_new(&body), None).await?)
@@ -224,7 +225,7 @@ async fn operator(services: &Services, on: OnOperator) -> Result<Value, Error> {
 }
 
 async fn webhook(services: &Services, on: OnWebhook) -> Result<Value, Error> {
-    let (caller, webhooks) = (&Manager::command_line(), &services.webhooks);
+    let (caller, webhooks) = (&host_user::manager(), &services.webhooks);
     Ok(match on {
         OnWebhook::Create { workspace_id, body } => {
             let change = WebhookChange::read(&body);

@@ -86,6 +86,7 @@ fn row(event: &AuditEvent, own_id: &str, own_name: &str, now: i64) -> Row {
                 Some(("operator", id)) if id == own_id => format!("{own_name} (you)"),
                 Some(("operator", id)) => format!("operator {id}"),
                 Some(("client", id)) => format!("API client {id}"),
+                Some(("cli", user)) => format!("{user} at the command line"),
                 _ => name.to_owned(),
             },
         },

@@ -139,7 +139,9 @@ fn row(token: &RecordedToken, scope: Vec<String>, here: &str, can_manage: bool, 
         by: match token.issued_by.as_str() {
             "client" => "the client itself".to_owned(),
             name if name.starts_with("operator:") => "an operator".to_owned(),
-            other => other.to_owned(),
+            other => other
+                .strip_prefix("cli:")
+                .map_or(other.to_owned(), |user| format!("{user} at the command line")),
         },
         ends: token.expires_at.map_or_else(
             || "Never expires".to_owned(),

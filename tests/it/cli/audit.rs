@@ -33,7 +33,11 @@ async fn events_are_listed_and_filtered(engine: Engine) {
     let table = place.run(&["audit", "list", "--client", id]).must_succeed().stdout;
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines.len(), 2, "{table}");
-    assert!(lines[0].starts_with("at ") && lines[1].contains("cli    client.created"), "{table}");
+    assert!(lines[0].starts_with("at ") && lines[1].contains("  cli:"), "{table}");
+    // Who it was on the host is known.
+    let list = place.json(&["audit", "list", "--client", id, "--json"]);
+    let actor = text(&list["items"][0], "actor");
+    assert!(actor.strip_prefix("cli:").is_some_and(|user| !user.is_empty()), "{actor}");
     place.run(&["audit", "list", "--action", "nothing"]).must_fail(2, &["client.created"]);
     place.run(&["audit", "list", "--since", "yesterday"]).must_fail(2, &["2026-11-23", "7d"]);
     place.run(&["audit", "list", "--limit", "0"]).must_fail(2, &["--limit"]);

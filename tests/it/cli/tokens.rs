@@ -61,7 +61,7 @@ async fn made_listed_and_revoked(engine: Engine) {
     let first = text(&made, "jti");
     let record = tokens(&["show", &id, first, "--json"]).must_succeed().json();
     assert!(listed.contains(&record), "{listed:?} {record}");
-    assert_eq!((text(&record, "issued_by"), &record["revoked_at"]), ("cli", &Value::Null));
+    assert_eq!((&text(&record, "issued_by")[..4], &record["revoked_at"]), ("cli:", &Value::Null));
     let table = tokens(&["list", &id]).must_succeed().stdout;
     assert!(table.starts_with("jti ") && table.contains(second) && table.lines().count() == 3, "{table}");
 

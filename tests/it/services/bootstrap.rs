@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use mintmark::kernel::Manager;
 use mintmark::model::page::Page;
 use mintmark::model::reach::Reach;
 use mintmark::model::scope::Permission;
@@ -14,7 +15,7 @@ use crate::support::{Engine, on_both_engines};
 async fn a_second_run_changes_nothing_and_shows_no_secret(engine: Engine) {
     let place = Place::new(engine);
     let services = place.services().await;
-    let first = services.tenants.bootstrap().await.unwrap();
+    let first = services.tenants.bootstrap(&Manager::command_line()).await.unwrap();
     let secret = first.client_secret.unwrap();
     assert!(is_well_formed(secret.expose()));
     assert_eq!(first.workspace_id, "platform");
@@ -30,7 +31,7 @@ async fn a_second_run_changes_nothing_and_shows_no_secret(engine: Engine) {
     );
 
     let trail = events(&place).await;
-    let second = place.services().await.tenants.bootstrap().await.unwrap();
+    let second = place.services().await.tenants.bootstrap(&Manager::command_line()).await.unwrap();
     assert!(second.client_secret.is_none());
     assert_eq!((second.client_id, second.workspace_id), (first.client_id, first.workspace_id));
     assert_eq!(events(&place).await, trail);
@@ -43,7 +44,7 @@ async fn several_at_once_create_one_client(engine: Engine) {
     let mut runs = tokio::task::JoinSet::new();
     for _ in 0..4 {
         let services = place.services().await;
-        runs.spawn(async move { services.tenants.bootstrap().await.unwrap() });
+        runs.spawn(async move { services.tenants.bootstrap(&Manager::command_line()).await.unwrap() });
     }
     let made = runs.join_all().await;
     assert_eq!(made.iter().filter(|made| made.client_secret.is_some()).count(), 1);

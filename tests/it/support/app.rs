@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mintmark::app::{App, Core, Ending, Listeners};
 use mintmark::config::Settings;
 use mintmark::delivery::Worker;
+use mintmark::kernel::Manager;
 use mintmark::model::clock::ManualClock;
 use mintmark::outbound::{Resolver, SystemResolver};
 use mintmark::telemetry::metrics::Metrics;
@@ -155,7 +156,7 @@ impl TestApp {
 
     /// The first management client, with every permission.
     pub(crate) async fn bootstrap(&self) -> Credentials {
-        let made = self.core.services.tenants.bootstrap().await.unwrap();
+        let made = self.core.services.tenants.bootstrap(&Manager::command_line()).await.unwrap();
         Credentials {
             client_id: made.client_id,
             client_secret: made

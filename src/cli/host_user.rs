@@ -1,0 +1,54 @@
+//! Who is at the command line, for the audit trail: the account of the host. It is what the host says: somebody who may use
+//! the database from there can write what they like.
+
+use std::os::unix::fs::MetadataExt as _;
+
+use crate::kernel::Manager;
+
+/// How many characters of a name are kept.
+const NAME_MAX: usize = 64;
+
+/// The caller of a command.
+pub(super) fn manager() -> Manager {
+    Manager::command_line_of(&name(|variable| std::env::var(variable).ok()))
+}
+
+/// The account that called `sudo`, else that of the process; its number where the environment has no name.
+fn name(variable: impl Fn(&str) -> Option<String>) -> String {
+    ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .filter_map(variable)
+        .find(|name| is_name(name))
+        .unwrap_or_else(|| {
+            std::fs::metadata("/proc/self")
+                .map_or("unknown".to_owned(), |process| format!("uid-{}", process.uid()))
+        })
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=NAME_MAX).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@' | b'\\'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_account_that_asked_is_named() {
+        let of = |set: &'static [(&str, &str)]| {
+            name(|wanted| set.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned()))
+        };
+        assert_eq!(of(&[("USER", "root"), ("SUDO_USER", "ada")]), "ada");
+        assert_eq!(of(&[("USER", "root"), ("LOGNAME", "other")]), "root");
+        assert_eq!(of(&[("LOGNAME", "DOMAIN\\ada.l@corp")]), "DOMAIN\\ada.l@corp");
+        for unusable in
+            [&[][..], &[("USER", "")], &[("USER", "a b")], &[("USER", "a\nb")], &[("USER", "cli:x")]]
+        {
+            let set: Vec<(&str, &str)> = unusable.to_vec();
+            let found =
+                name(|wanted| set.iter().find(|(name, _)| *name == wanted).map(|(_, v)| (*v).to_owned()));
+            assert!(found.starts_with("uid-"), "{unusable:?}: {found}");
+        }
+    }
+}
