@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench lists` measures on SQLite; with `-- postgres://…`, the URL of an empty database, on PostgreSQL. The
 //! time is that of the whole request without the network. The limit is 50 ms for the console's pages.
-#![expect(clippy::expect_used, clippy::panic, reason = "a benchmark that fails should stop with the reason")]
+#![expect(clippy::expect_used, reason = "a benchmark that fails should stop with the reason")]
 #![expect(clippy::indexing_slicing, reason = "a place in a list of known length")]
 #![expect(clippy::disallowed_methods, reason = "time is what is measured here")]
 
@@ -92,7 +92,13 @@ fn main() {
     runtime.block_on(async {
         let app = App::build(settings, Arc::new(SystemClock)).await.expect("an app");
         stock(&app, &url).await;
-        let made = app.core().services.tenants.bootstrap().await.expect("an administrator");
+        let made = app
+            .core()
+            .services
+            .tenants
+            .bootstrap(&mintmark::kernel::Manager::command_line())
+            .await
+            .expect("an administrator");
         let secret = made.client_secret.expect("a new one");
         let basic = STANDARD.encode(format!("{}:{}", made.client_id, secret.expose()));
         let served = app.clone();
@@ -198,6 +204,7 @@ async fn stock(app: &App, url: &str) {
             last_four: "x7Qa".to_owned(),
             created_at: now,
             expires_at: None,
+            first_used_at: None,
             last_used_at: None,
             last_used_from: None,
             used_last_24h: 0,
@@ -221,10 +228,10 @@ fn client(number: usize, now: i64) -> ApiClient {
     let mut random = [0; 16];
     random[..8].copy_from_slice(&(number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
     let mut products = vec!["gst".to_owned()];
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         products.push("e-invoicing".to_owned());
     }
-    if number % 10_000 == 0 {
+    if number.is_multiple_of(10_000) {
         products.push("rare".to_owned());
     }
     ApiClient {
@@ -239,7 +246,8 @@ fn client(number: usize, now: i64) -> ApiClient {
         allowed_ips: Vec::new(),
         signing_alg: None,
         // One in a hundred ends by itself.
-        expires_at: (number % 100 == 0).then(|| now + 86_400 + i64::try_from(number).unwrap_or_default()),
+        expires_at: (number.is_multiple_of(100))
+            .then(|| now + 86_400 + i64::try_from(number).unwrap_or_default()),
         metadata: BTreeMap::new(),
         // One in ten thousand is disabled.
         disabled_at: (number % 10_000 == 1).then_some(now),

@@ -236,7 +236,9 @@ impl Service {
         let issuer = settings.server.public_url.as_str().to_owned();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let app = runtime.block_on(App::build(settings, Arc::new(SystemClock))).unwrap();
-        let made = runtime.block_on(app.core().services.tenants.bootstrap()).unwrap();
+        let made = runtime
+            .block_on(app.core().services.tenants.bootstrap(&mintmark::kernel::Manager::command_line()))
+            .unwrap();
         let client_secret = made.client_secret.unwrap().expose().to_owned();
         Self { runtime, app, database, issuer, client_id: made.client_id, client_secret, _folder: folder }
     }

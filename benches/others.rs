@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench others` measures on SQLite; with `-- postgres://…`, the URL of an empty database, on PostgreSQL. Each
 //! kind of work is done one after the other, without a pause, first alone and then while the product is taken.
-#![expect(clippy::expect_used, clippy::panic, reason = "a benchmark that fails should stop with the reason")]
+#![expect(clippy::expect_used, reason = "a benchmark that fails should stop with the reason")]
 #![expect(
     clippy::indexing_slicing,
     clippy::cast_precision_loss,

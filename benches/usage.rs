@@ -100,7 +100,7 @@ fn main() {
 /// Makes the clients. Returns what each sends as `Authorization`.
 async fn make_clients(app: &App) -> Vec<String> {
     let (services, caller) = (&app.core().services, Manager::command_line());
-    services.tenants.bootstrap().await.expect("a platform");
+    services.tenants.bootstrap(&mintmark::kernel::Manager::command_line()).await.expect("a platform");
     let text = |text: &str| Member::Value(text.to_owned());
     let product = mintmark::tenants::ProductChange { name: text("GST"), ..Default::default() };
     services.tenants.create_product(&caller, &text("gst"), &product, None).await.expect("a product");

@@ -51,7 +51,7 @@ impl Tenants {
     /// [`Error::Storage`], or [`Error::Crypto`] without random numbers.
     pub async fn bootstrap(&self, caller: &Manager) -> Result<Bootstrapped, Error> {
         let mut tx = self.kernel.storage.begin().await?;
-        self.insert_platform_workspace(&mut tx, &caller).await?;
+        self.insert_platform_workspace(&mut tx, caller).await?;
         // The lock on this row makes processes take turns: the second one sees the client that the first created.
         let workspace =
             tx.lock_workspace(&caller.reach, PLATFORM).await?.ok_or(Error::NotFound("workspace"))?;
@@ -66,7 +66,7 @@ impl Tenants {
         let mut client = self.clients.new_client(&workspace.workspace_id)?;
         "bootstrap".clone_into(&mut client.label);
         client.permissions = Permission::ALL.to_vec();
-        let created = self.clients.insert_client(&mut tx, &caller, client).await?;
+        let created = self.clients.insert_client(&mut tx, caller, client).await?;
         self.ledger.commit(tx).await?;
         let client = created.record.client;
         Ok(Bootstrapped {

@@ -107,7 +107,7 @@ impl Webhooks {
 mod tests {
     use super::*;
 
-    /// Made with Python's `hmac` and PyCA `cryptography`.
+    /// Made with Python's `hmac` and the package `cryptography`.
     #[test]
     fn both_signatures_are_as_the_specification_says() {
         let keys = Keys::of(std::array::from_fn(|index| u8::try_from(index).unwrap()));

@@ -109,9 +109,10 @@ pub(crate) async fn get(
     let services = &signed_in.door.services;
     let found = services.webhooks.deliveries(&inside.reader, &id, &page).await?;
     let (now, here) = (services.clock().now(), href(&signed_in, &id));
-    let nonce = match inside.can_manage {
-        true => Nonce::new(&signed_in, UseCase::ReplaceWebhookKeys)?.as_str().to_owned(),
-        false => String::new(),
+    let nonce = if inside.can_manage {
+        Nonce::new(&signed_in, UseCase::ReplaceWebhookKeys)?.as_str().to_owned()
+    } else {
+        String::new()
     };
     let shell = shell(&signed_in, &inside, &webhook.host);
     ok(&WebhookPage {

@@ -93,7 +93,7 @@ fn the_address_of_the_recipient_is_text_too() {
         let mail =
             MailFacts { recipient: attack.clone(), about_id: attack.clone(), queued_at: AT, ..letter.mail() };
         let message = render(&mail, &SENDER).unwrap();
-        assert!(!message.html.replace('\n', "").chars().any(hides), "{:.60?}", attack);
+        assert!(!message.html.replace('\n', "").chars().any(hides), "{attack:.60?}");
         for tag in tags(&message.html) {
             assert!(tags_of(&letter.render().html, &tag) >= 1, "{attack:.60?}: a new tag <{tag}");
         }

@@ -149,6 +149,7 @@ async fn ready_says_what_is_missing(engine: Engine) {
     let back = "ALTER TABLE change_log_away RENAME TO change_log";
     app.database.session().await.execute(back).await;
     app.core.services.ledger.poll().await.unwrap();
+    app.core.services.ledger.beat().await.unwrap();
     assert_eq!(ready(&app).await.0, 200);
     app.stop().await;
 }

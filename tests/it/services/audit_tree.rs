@@ -292,7 +292,7 @@ async fn a_cut_end_is_found_with_a_checkpoint_from_elsewhere(engine: Engine) {
         .await;
     assert_eq!(findings(&services).await, [""; 0], "it cannot be known from the database alone");
     assert_eq!(checked(&services, &[early]).await.findings(), [""; 0]);
-    let found = checked(&services, &[late.clone()]).await.findings();
+    let found = checked(&services, std::slice::from_ref(&late)).await.findings();
     assert_eq!(found, [format!("127.0.0.1:1/audit: entry {size} is missing at the end")]);
     // Another history of the same length.
     erp(&services).await;

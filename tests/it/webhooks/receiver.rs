@@ -100,7 +100,7 @@ impl Receiver {
 
 fn read(stream: &mut TcpStream) -> Option<Got> {
     let mut bytes = Vec::new();
-    let mut chunk = [0; 65_536];
+    let mut chunk = vec![0; 65_536];
     loop {
         let length = stream.read(&mut chunk).ok().filter(|length| *length > 0)?;
         bytes.extend_from_slice(&chunk[..length]);
