@@ -2,7 +2,7 @@
 //! where and when, what changed, and what to do about it. For the worker that sends them.
 //!
 //! A mail never has a secret or a token, loads nothing from elsewhere, and no link in it does anything by being opened. Labels
-//! and names are text of others: they are shown as [`text::shown`] leaves them, and escaped in HTML.
+//! and names are text of others: they are shown as `text::shown` leaves them, and escaped in HTML.
 
 mod author;
 mod changes;
