@@ -15,7 +15,7 @@ WORLD = json.loads(Path(os.environ["MINTMARK_WORLD"]).read_text())
 LOOKING_BEYOND = (
     "/products", "/products_allowed", "/permissions", "/audience", "/token_expiry", "/signing_alg", "/private_key_pem", "/expires_at",
     "/notification_emails", "/replace_grace_seconds", "/daily_token_limit", "/require_dpop", "/ids", "/filter", "/roles",
-    "/scope", "/alg", "/email", "/events",
+    "/scope", "/alg", "/email", "/events", "/url",
 )
 
 
