@@ -1,10 +1,12 @@
 //! Stores what was counted in memory.
 
+use std::sync::Arc;
+
 use super::Usage;
 use crate::kernel::Error;
 use crate::storage::UsageRows;
 
-/// How many rows of each kind a transaction stores, since others who write wait for it.
+/// About how many rows of each kind a transaction stores, since others who write wait for it.
 const BATCH: usize = 1_000;
 
 /// Rows that are not stored yet. Those that are left when this is dropped are counted again, also when nobody waits for
@@ -15,21 +17,6 @@ struct Unstored<'a> {
 }
 
 impl Unstored<'_> {
-    /// The next rows to be stored in one transaction.
-    fn next(&mut self) -> UsageRows {
-        fn take<T>(rows: &mut Vec<T>) -> Vec<T> {
-            rows.drain(..rows.len().min(BATCH)).collect()
-        }
-        let rows = &mut self.rows;
-        UsageRows {
-            counts: take(&mut rows.counts),
-            secret_uses: take(&mut rows.secret_uses),
-            sources: take(&mut rows.sources),
-            networks: take(&mut rows.networks),
-            failures: take(&mut rows.failures),
-        }
-    }
-
     /// Rows that were not stored after all.
     fn put_back(&mut self, batch: UsageRows) {
         self.usage.pending().put_back(batch);
@@ -55,7 +42,7 @@ impl Usage {
         // Sorted, so that processes that store at the same time take the rows in the same order.
         let mut unstored = Unstored { usage: self, rows: sorted(pending.into_rows(self.kernel.clock.now())) };
         while !unstored.rows.is_empty() {
-            let mut batch = Unstored { usage: self, rows: unstored.next() };
+            let mut batch = Unstored { usage: self, rows: next_batch(&mut unstored.rows, BATCH) };
             let mut tx = self.kernel.storage.begin().await?;
             let first = tx.add_usage(&batch.rows).await?;
             self.report_first_uses(&mut tx, &batch.rows, &first).await?;
@@ -80,7 +67,32 @@ impl Usage {
 /// Counts are sorted as they are taken, except for those of refused requests.
 fn sorted(mut rows: UsageRows) -> UsageRows {
     rows.counts.sort_by(|a, b| (&a.client_id, a.hour).cmp(&(&b.client_id, b.hour)));
-    rows.sources.sort_unstable_by(|a, b| a.secret_id.cmp(&b.secret_id));
+    rows.sources.sort_unstable_by(|a, b| (&a.client_id, &a.secret_id).cmp(&(&b.client_id, &b.secret_id)));
     rows.networks.sort_unstable_by(|a, b| a.client_id.cmp(&b.client_id));
     rows
 }
+
+/// Takes the next rows to be stored in one transaction. Of a client, it takes all sources and networks, or none: a secret
+/// that is used for the first time, from a network that is new, is reported once for both.
+fn next_batch(rows: &mut UsageRows, size: usize) -> UsageRows {
+    fn take<T>(rows: &mut Vec<T>, size: usize) -> Vec<T> {
+        rows.drain(..rows.len().min(size)).collect()
+    }
+    let of_sources = rows.sources.get(size - 1).map(|row| &row.client_id);
+    let of_networks = rows.networks.get(size - 1).map(|row| &row.client_id);
+    let last = of_sources.into_iter().chain(of_networks).min().cloned();
+    let is_in = |client_id: &Arc<str>| last.as_ref().is_none_or(|last| client_id <= last);
+    let sources = rows.sources.partition_point(|row| is_in(&row.client_id));
+    let networks = rows.networks.partition_point(|row| is_in(&row.client_id));
+    UsageRows {
+        counts: take(&mut rows.counts, size),
+        secret_uses: take(&mut rows.secret_uses, size),
+        sources: take(&mut rows.sources, sources),
+        networks: take(&mut rows.networks, networks),
+        failures: take(&mut rows.failures, size),
+    }
+}
+
+#[cfg(test)]
+#[path = "flush_tests.rs"]
+mod tests;

@@ -73,6 +73,14 @@ impl Counted {
     }
 }
 
+/// Where a secret was last used from.
+#[derive(Debug, Clone)]
+struct Source {
+    client_id: Arc<str>,
+    source: IpAddr,
+    at: UnixSeconds,
+}
+
 /// The last time that a client was seen in a network.
 #[derive(Debug, Clone)]
 struct Seen {
@@ -86,7 +94,8 @@ struct Seen {
 pub(super) struct Pending {
     issued: Counted,
     secret_uses: Counted,
-    sources: HashMap<Arc<str>, (IpAddr, UnixSeconds)>,
+    /// By secret.
+    sources: HashMap<Arc<str>, Source>,
     networks: HashMap<Arc<str>, HashMap<String, Seen>>,
     refused: HashMap<String, HashMap<(Hour, Refusal), i64>>,
     /// Those in `refused` that were not found.
@@ -129,7 +138,8 @@ impl Pending {
         source: IpAddr,
         now: UnixSeconds,
     ) {
-        self.sources.insert(Arc::clone(secret_id), (source, now));
+        let last = Source { client_id: Arc::clone(client_id), source, at: now };
+        self.sources.insert(Arc::clone(secret_id), last);
         let seen = Seen { at: now, secret_id: Arc::clone(secret_id), source };
         self.seen_in(Arc::clone(client_id), network_of(source).to_string(), seen);
     }
@@ -184,7 +194,7 @@ impl Pending {
     ) -> impl Fn(&str) -> (Option<IpAddr>, i64) + use<'a> {
         let times = self.secret_uses.of(secret_ids, since);
         move |secret_id| {
-            let source = self.sources.get(secret_id).map(|(source, _)| *source);
+            let source = self.sources.get(secret_id).map(|last| last.source);
             (source, times.get(secret_id).copied().unwrap_or_default())
         }
     }
@@ -218,10 +228,11 @@ impl Pending {
                 times,
             }));
         }
-        rows.sources.extend(sources.into_iter().map(|(secret_id, (source, used_at))| SourceRow {
+        rows.sources.extend(sources.into_iter().map(|(secret_id, last)| SourceRow {
+            client_id: last.client_id,
             secret_id,
-            source_ip: source.to_string(),
-            used_at,
+            source_ip: last.source.to_string(),
+            used_at: last.at,
         }));
         for (client_id, of_client) in networks {
             rows.networks.extend(of_client.into_iter().map(|(network, seen)| NetworkRow {
@@ -255,7 +266,8 @@ impl Pending {
         }
         for row in rows.sources {
             if let Ok(source) = row.source_ip.parse() {
-                self.sources.entry(row.secret_id).or_insert((source, row.used_at));
+                let last = Source { client_id: row.client_id, source, at: row.used_at };
+                self.sources.entry(row.secret_id).or_insert(last);
             }
         }
         for row in rows.networks {

@@ -15,40 +15,8 @@ use serde::Serialize;
 use crate::model::clock::UnixSeconds;
 use crate::model::refusal::Failure;
 use crate::model::usage::{DAY, Outcome};
-use crate::storage::engine::{EngineSql, on_tx, on_write, rows_as_json, statements};
+use crate::storage::engine::{EngineSql, on_tx, on_write, over_rows, rows_as_json, statements};
 use crate::storage::{Storage, StorageError, Tx};
-
-/// A statement over the rows in `$1`, an array of arrays that each engine expands by a function of its own. With a table
-/// `of` and its key, which is the first column of each row, only those rows whose key exists; `$order` is for PostgreSQL.
-macro_rules! over_rows {
-    ($before:literal, of $table:literal, $order:literal, $after:literal) => {
-        EngineSql {
-            sqlite: concat!(
-                $before,
-                " jsonb_each($1) AS given CROSS JOIN ",
-                $table,
-                " = given.value ->> 0 WHERE 1 = 1 ",
-                $after
-            ),
-            postgres: concat!(
-                $before,
-                " jsonb_array_elements(CAST($1 AS JSONB)) AS given (value) JOIN ",
-                $table,
-                " = given.value ->> 0 ORDER BY ",
-                $order,
-                " ",
-                $after
-            ),
-        }
-    };
-    ($before:literal, $after:literal) => {
-        EngineSql {
-            sqlite: concat!($before, " jsonb_each($1) AS given ", $after),
-            postgres: concat!($before, " jsonb_array_elements(CAST($1 AS JSONB)) AS given (value) ", $after),
-        }
-    };
-}
-pub(super) use over_rows;
 
 const ADD_HOURS: EngineSql = over_rows!(
     "INSERT INTO client_usage_hours (client_id, hour, outcome, times)
@@ -141,6 +109,8 @@ pub struct SecretUseRow {
 /// Where a secret was last used from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceRow {
+    /// The client whose secret it is.
+    pub client_id: Arc<str>,
     /// The secret.
     pub secret_id: Arc<str>,
     /// The address.

@@ -27,6 +27,10 @@ on_both_engines!(
 /// The first second of a day.
 const TODAY: i64 = 1_789_948_800;
 
+fn source(secret_id: &str, ip: &str, at: i64) -> SourceRow {
+    SourceRow { client_id: "cl_1".into(), secret_id: secret_id.into(), source_ip: ip.to_owned(), used_at: at }
+}
+
 fn count(client_id: &str, hour: i64, outcome: Outcome, times: i64) -> CountRow {
     CountRow { client_id: client_id.into(), hour, outcome, times }
 }
@@ -107,7 +111,7 @@ async fn counts_add_up_by_hour_and_day(engine: Engine) {
 async fn sources_and_networks_are_the_latest(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let rows = |at: i64, ip: &str, networks: std::ops::Range<i64>| UsageRows {
-        sources: vec![SourceRow { secret_id: "s1".into(), source_ip: ip.to_owned(), used_at: at }],
+        sources: vec![source("s1", ip, at)],
         networks: networks
             .map(|n| NetworkRow {
                 client_id: "cl_1".into(),
@@ -167,7 +171,7 @@ async fn rows_of_what_does_not_exist_are_left_out(engine: Engine) {
     let rows = UsageRows {
         counts: vec![count("gone", TODAY, Outcome::Issued, 1)],
         secret_uses: vec![SecretUseRow { secret_id: gone(), hour: TODAY, times: 1 }],
-        sources: vec![SourceRow { secret_id: gone(), source_ip: "192.0.2.1".to_owned(), used_at: TODAY }],
+        sources: vec![source("gone", "192.0.2.1", TODAY)],
         networks: vec![NetworkRow {
             client_id: gone(),
             network: "10.0.0.0/24".to_owned(),
@@ -292,10 +296,7 @@ async fn what_was_not_stored_before_is_returned_once(engine: Engine) {
     change!(storage, tx => tx.insert_secret(&ClientSecret { last_used_at: Some(TODAY - 61), ..secret("old", "cl_1") }));
     change!(storage, tx => tx.insert_secret(&ClientSecret { last_used_at: Some(TODAY), ..secret("new", "cl_1") }));
     let rows = |at: i64, secrets: &[&str], networks: &[&str]| UsageRows {
-        sources: secrets
-            .iter()
-            .map(|&id| SourceRow { secret_id: id.into(), source_ip: "192.0.2.1".to_owned(), used_at: at })
-            .collect(),
+        sources: secrets.iter().map(|&id| source(id, "192.0.2.1", at)).collect(),
         networks: networks
             .iter()
             .map(|&network| NetworkRow {

@@ -1,0 +1,62 @@
+//! Tests of what is stored in one transaction.
+
+use super::*;
+use crate::storage::{NetworkRow, SourceRow};
+
+fn source(client: usize, secret: usize) -> SourceRow {
+    SourceRow {
+        client_id: format!("cl_{client:04}").into(),
+        // Their ids do not have the order of those of the clients.
+        secret_id: format!("s{:04}-{secret}", 9_999 - client).into(),
+        source_ip: "192.0.2.1".to_owned(),
+        used_at: 0,
+    }
+}
+
+fn network(client: usize, number: usize) -> NetworkRow {
+    NetworkRow {
+        client_id: format!("cl_{client:04}").into(),
+        network: format!("10.0.{number}.0/24"),
+        last_seen_at: 0,
+        secret_id: format!("s{:04}-0", 9_999 - client).into(),
+        source_ip: "192.0.2.1".to_owned(),
+    }
+}
+
+#[test]
+fn a_batch_has_all_sources_and_networks_of_a_client_or_none() {
+    let (mut sources, mut networks) = (Vec::new(), Vec::new());
+    for client in (0..100).rev() {
+        sources.extend((0..=client % 3).map(|secret| source(client, secret)));
+        networks.extend((0..=client % 7).map(|number| network(client, number)));
+    }
+    let all = (sources.len(), networks.len());
+    let mut rows = sorted(UsageRows { sources, networks, ..UsageRows::default() });
+    let (mut seen, mut stored) = (Vec::new(), (0, 0));
+    while !rows.is_empty() {
+        let batch = next_batch(&mut rows, 10);
+        assert!((1..=16).contains(&batch.networks.len()), "{} networks", batch.networks.len());
+        let mut of_sources: Vec<_> = batch.sources.iter().map(|row| Arc::clone(&row.client_id)).collect();
+        let mut of_networks: Vec<_> = batch.networks.iter().map(|row| Arc::clone(&row.client_id)).collect();
+        of_sources.dedup();
+        of_networks.dedup();
+        assert_eq!(of_sources, of_networks);
+        stored = (stored.0 + batch.sources.len(), stored.1 + batch.networks.len());
+        seen.extend(of_sources);
+    }
+    assert_eq!((seen.len(), stored), (100, all));
+    assert!(seen.is_sorted());
+}
+
+#[test]
+fn batches_end_when_only_some_kinds_have_rows() {
+    let networks = (0..25).map(|number| network(7, number)).collect();
+    let mut rows = UsageRows { networks, ..UsageRows::default() };
+    // All of one client, although it has more than a batch.
+    assert_eq!(next_batch(&mut rows, 10).networks.len(), 25);
+    assert!(rows.is_empty());
+    let mut rows =
+        UsageRows { sources: (0..25).map(|client| source(client, 0)).collect(), ..UsageRows::default() };
+    let sizes: Vec<usize> = (0..4).map(|_| next_batch(&mut rows, 10).sources.len()).collect();
+    assert_eq!(sizes, [10, 10, 5, 0]);
+}
