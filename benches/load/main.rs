@@ -58,10 +58,13 @@ fn compare() {
         ("recorded tokens", Target { address: server, clients: never_expiring }),
     ];
     let mut reports = [const { Vec::new() }; 4];
-    for _ in 0..TURNS {
-        for ((_, target), reports) in loads.iter().zip(&mut reports) {
+    for turn in 1..=TURNS {
+        for ((name, target), reports) in loads.iter().zip(&mut reports) {
             generate::on_the_other_core(target, CONNECTIONS, WARM_UP);
-            reports.push(generate::on_the_other_core(target, CONNECTIONS, MEASURED));
+            let report = generate::on_the_other_core(target, CONNECTIONS, MEASURED);
+            // To see whether the machine was quiet.
+            eprintln!("turn {turn}: {name} {:.0}/s", report.per_second);
+            reports.push(report);
         }
     }
     println!("ES256 tokens, {CONNECTIONS} connections, each server on one core, medians of {TURNS} turns:");

@@ -104,8 +104,9 @@ impl Finishing {
 
     /// Queues a mail for each of `contacts` in place of one.
     async fn spread(&self, tx: &mut Tx, claimed: &Claimed, contacts: &[String]) -> Result<Report, Error> {
+        let mut new = Vec::with_capacity(contacts.len());
         for recipient in contacts {
-            let mail = NewDelivery {
+            new.push(NewDelivery {
                 delivery_id: self.kernel.new_id()?,
                 channel: claimed.channel,
                 kind: claimed.kind.clone(),
@@ -118,9 +119,9 @@ impl Finishing {
                 occurrences: claimed.occurrences,
                 queued_at: claimed.queued_at,
                 first_attempt_at: self.kernel.clock.now(),
-            };
-            tx.enqueue_delivery(&mail).await?;
+            });
         }
+        tx.enqueue_deliveries(&new).await?;
         let reply = match contacts.len() {
             0 => "the API client has no contacts any more".to_owned(),
             1 => "one mail was queued for it".to_owned(),

@@ -36,14 +36,16 @@ impl Ledger {
         if listeners.is_empty() {
             return Ok(());
         }
-        for event in tx.events().to_vec() {
+        let mut new = Vec::new();
+        for event in tx.events() {
             let mut body = None;
-            for listener in listeners.iter().filter(|listener| wants(listener, &event)) {
-                let body = body.get_or_insert_with(|| body_of(&event)).clone();
+            for listener in listeners.iter().filter(|listener| wants(listener, event)) {
+                let body = body.get_or_insert_with(|| body_of(event)).clone();
                 let about = event.client_id.as_deref().unwrap_or(&event.target);
-                self.enqueue(tx, listener, &event.action, about, body).await?;
+                new.push(self.delivery(listener, &event.action, about, body)?);
             }
         }
+        tx.enqueue_deliveries(&new).await?;
         Ok(())
     }
 
@@ -58,12 +60,13 @@ impl Ledger {
         lists.sort_unstable();
         let listeners = tx.webhooks_to_status_lists().await?;
         let second = self.kernel.clock.now();
+        let mut new = Vec::new();
         for list in lists {
             for listener in &listeners {
                 let uri = status_list_uri(&self.kernel.policy.audiences.issuer, list);
                 // The end of the second, so that it is not before any change in it.
                 let data = json!({ "uri": uri, "changed_at": to_rfc3339(second + 1) });
-                let delivery = NewDelivery {
+                new.push(NewDelivery {
                     unique_key: Some(format!(
                         "{STATUS_LIST_CHANGED}:{list}:{}:{second}",
                         listener.webhook_id
@@ -75,10 +78,10 @@ impl Ledger {
                         &uri,
                         written(STATUS_LIST_CHANGED, second, &data),
                     )?
-                };
-                tx.enqueue_delivery(&delivery).await?;
+                });
             }
         }
+        tx.enqueue_deliveries(&new).await?;
         Ok(())
     }
 
@@ -95,26 +98,14 @@ impl Ledger {
     ) -> Result<(), Error> {
         let data = json!({ "origin": origin, "size": size, "checkpoint": checkpoint });
         let body = written(AUDIT_CHECKPOINT, self.kernel.clock.now(), &data);
+        let mut new = Vec::new();
         for listener in tx.webhooks_to_checkpoints().await? {
-            let delivery = NewDelivery {
+            new.push(NewDelivery {
                 unique_key: Some(format!("{AUDIT_CHECKPOINT}:{origin}:{size}:{}", listener.webhook_id)),
                 ..self.delivery(&listener, AUDIT_CHECKPOINT, origin, body.clone())?
-            };
-            tx.enqueue_delivery(&delivery).await?;
+            });
         }
-        Ok(())
-    }
-
-    async fn enqueue(
-        &self,
-        tx: &mut Tx,
-        listener: &Listener,
-        kind: &str,
-        about: &str,
-        body: String,
-    ) -> Result<(), Error> {
-        let delivery = self.delivery(listener, kind, about, body)?;
-        tx.enqueue_delivery(&delivery).await?;
+        tx.enqueue_deliveries(&new).await?;
         Ok(())
     }
 

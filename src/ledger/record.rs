@@ -66,23 +66,22 @@ impl Ledger {
         facts: Value,
         key: &str,
     ) -> Result<(), Error> {
-        for mail in self.mails(tx, caller, client, kind, facts).await? {
-            tx.enqueue_delivery(&NewDelivery {
-                unique_key: Some(format!("{key}:{}", mail.recipient)),
-                channel: Channel::Mail,
-                kind: kind.as_str().to_owned(),
-                host: MAIL_HOST.to_owned(),
-                body: Value::Object(mail.facts).to_string(),
-                delivery_id: mail.mail_id,
-                occurrences: 1,
-                recipient: mail.recipient,
-                workspace_id: mail.workspace_id,
-                about_id: mail.client_id,
-                queued_at: mail.queued_at,
-                first_attempt_at: mail.queued_at,
-            })
-            .await?;
-        }
+        let mails = self.mails(tx, caller, client, kind, facts).await?;
+        let once = mails.into_iter().map(|mail| NewDelivery {
+            unique_key: Some(format!("{key}:{}", mail.recipient)),
+            channel: Channel::Mail,
+            kind: kind.as_str().to_owned(),
+            host: MAIL_HOST.to_owned(),
+            body: Value::Object(mail.facts).to_string(),
+            delivery_id: mail.mail_id,
+            occurrences: 1,
+            recipient: mail.recipient,
+            workspace_id: mail.workspace_id,
+            about_id: mail.client_id,
+            queued_at: mail.queued_at,
+            first_attempt_at: mail.queued_at,
+        });
+        tx.enqueue_deliveries(&once.collect::<Vec<_>>()).await?;
         Ok(())
     }
 

@@ -91,9 +91,10 @@ impl Webhooks {
             "error": error,
             "at": now,
         });
+        let (kind, day) = (MailKind::DeliveryFailed.as_str(), now.div_euclid(DAY));
+        let mut mails = Vec::new();
         for operator in administrators(tx, &webhook.workspace_id).await? {
-            let (kind, day) = (MailKind::DeliveryFailed.as_str(), now.div_euclid(DAY));
-            let mail = NewDelivery {
+            mails.push(NewDelivery {
                 delivery_id: self.kernel.new_id()?,
                 channel: Channel::Mail,
                 kind: kind.to_owned(),
@@ -106,9 +107,9 @@ impl Webhooks {
                 occurrences: 1,
                 queued_at: now,
                 first_attempt_at: now,
-            };
-            tx.enqueue_delivery(&mail).await?;
+            });
         }
+        tx.enqueue_deliveries(&mails).await?;
         Ok(())
     }
 

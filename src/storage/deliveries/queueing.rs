@@ -3,9 +3,11 @@
 //! A client cannot make the table grow without bound by mails: those of one kind to one recipient within
 //! [`MERGED_SECONDS`] are one row with a count, and beyond [`WAITING_MAX`] rows of a client only the count of a summary rises.
 
+use serde::Serialize;
+
 use crate::model::delivery::{Channel, MAIL_HOST, NewDelivery};
 use crate::model::mail::{Mail, MailKind};
-use crate::storage::engine::{on_read, on_tx, statements};
+use crate::storage::engine::{EngineSql, on_read, on_tx, over_rows, rows_as_json, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
 
 /// For how many seconds after it was queued others of the same kind, client and recipient are merged into a mail.
@@ -14,20 +16,28 @@ const MERGED_SECONDS: i64 = 60;
 /// How many mails of one client may wait, not counting its summary.
 const WAITING_MAX: i64 = 1_000;
 
+/// How many deliveries one statement inserts, since each may have a body of 20 kB.
+const INSERTED_AT_ONCE: usize = 200;
+
 statements! {
     // A mail that is being sent, or was tried, is left as it is.
     MERGE = "UPDATE deliveries SET occurrences = occurrences + 1, body = $5
         WHERE about_id = $1 AND kind = $2 AND recipient = $3 AND queued_at > $4
             AND sent_at IS NULL AND dead_at IS NULL AND attempts = 0 AND lease_until = 0 AND channel = 'mail'";
-    INSERT = "INSERT INTO deliveries (delivery_id, channel, kind, recipient, host, workspace_id, about_id, body, unique_key,
-            occurrences, queued_at, attempts, next_attempt_at, lease_until)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, 0)
-        ON CONFLICT (unique_key) DO NOTHING";
     COUNT_OF_CLIENT = "SELECT COUNT(*) FROM
         (SELECT 1 FROM deliveries WHERE about_id = $1 AND sent_at IS NULL AND dead_at IS NULL AND channel = 'mail'
             AND kind <> 'summary' LIMIT $2) waiting";
     MAILS_ABOUT = "SELECT kind, recipient FROM deliveries WHERE about_id = $1 AND channel = 'mail' ORDER BY delivery_id";
 }
+
+const INSERT: EngineSql = over_rows!(
+    "INSERT INTO deliveries (delivery_id, channel, kind, recipient, host, workspace_id, about_id, body, unique_key,
+        occurrences, queued_at, attempts, next_attempt_at, lease_until)
+    SELECT given.value ->> 0, given.value ->> 1, given.value ->> 2, given.value ->> 3, given.value ->> 4,
+        given.value ->> 5, given.value ->> 6, given.value ->> 7, given.value ->> 8, CAST(given.value ->> 9 AS BIGINT),
+        CAST(given.value ->> 10 AS BIGINT), 0, CAST(given.value ->> 11 AS BIGINT), 0 FROM",
+    "WHERE 1 = 1 ON CONFLICT (unique_key) DO NOTHING"
+);
 
 impl Storage {
     /// The mails about a client or an operator, sent or not, oldest first: kind and recipient.
@@ -39,13 +49,20 @@ impl Storage {
 impl Tx {
     /// Queues a delivery. Returns whether it is new: there may be one with its unique key already.
     pub async fn enqueue_delivery(&mut self, new: &NewDelivery) -> Result<bool, StorageError> {
-        let rows = on_tx!(self.db, conn => sqlx::query(INSERT)
-            .bind(&new.delivery_id).bind(new.channel.as_str()).bind(&new.kind).bind(&new.recipient).bind(&new.host)
-            .bind(&new.workspace_id).bind(&new.about_id).bind(&new.body).bind(&new.unique_key)
-            .bind(new.occurrences).bind(new.queued_at).bind(new.first_attempt_at)
-            .execute(&mut *conn).await.map(|done| done.rows_affected()))?;
-        self.has_queued |= touched(rows);
-        Ok(touched(rows))
+        self.enqueue_deliveries(std::slice::from_ref(new)).await.map(touched)
+    }
+
+    /// Queues deliveries, [`INSERTED_AT_ONCE`] in a statement. Returns how many of them are new.
+    pub async fn enqueue_deliveries(&mut self, new: &[NewDelivery]) -> Result<u64, StorageError> {
+        let sql = self.db.choose(INSERT);
+        let mut queued = 0;
+        for some in new.chunks(INSERTED_AT_ONCE) {
+            let rows = rows_as_json(some.iter().map(columns))?;
+            queued += on_tx!(self.db, conn => sqlx::query(sql).bind(&rows).execute(&mut *conn).await
+                .map(|done| done.rows_affected()))?;
+        }
+        self.has_queued |= touched(queued);
+        Ok(queued)
     }
 
     /// Queues the mails about one change of a client in the transaction of the change. All of them are of one client,
@@ -61,9 +78,9 @@ impl Tx {
         let waiting: i64 = on_tx!(self.db, conn => sqlx::query_scalar(COUNT_OF_CLIENT)
             .bind(&first.client_id).bind(WAITING_MAX).fetch_one(&mut *conn).await)?;
         let room = usize::try_from(WAITING_MAX - waiting).unwrap_or_default();
-        for mail in new.iter().take(room) {
-            self.enqueue_delivery(&delivery(mail, mail.kind, &mail.recipient)).await?;
-        }
+        let fitting: Vec<NewDelivery> =
+            new.iter().take(room).map(|mail| delivery(mail, mail.kind, &mail.recipient)).collect();
+        self.enqueue_deliveries(&fitting).await?;
         for mail in new.iter().skip(room) {
             // The recipient is chosen when it is sent.
             if !self.merge(mail, "", MailKind::Summary, i64::MIN).await? {
@@ -85,6 +102,24 @@ impl Tx {
             .execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }
+}
+
+/// In the order of [`INSERT`].
+fn columns(new: &NewDelivery) -> impl Serialize {
+    (
+        &new.delivery_id,
+        new.channel.as_str(),
+        &new.kind,
+        &new.recipient,
+        &new.host,
+        &new.workspace_id,
+        &new.about_id,
+        &new.body,
+        &new.unique_key,
+        new.occurrences,
+        new.queued_at,
+        new.first_attempt_at,
+    )
 }
 
 fn delivery(mail: &Mail, kind: MailKind, recipient: &str) -> NewDelivery {

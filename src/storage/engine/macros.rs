@@ -50,6 +50,37 @@ macro_rules! statements {
     };
 }
 
+/// A statement over the rows in `$1`, an array of arrays that each engine expands by a function of its own. With a table
+/// `of` and its key, which is the first column of each row, only those rows whose key exists; `$order` is for PostgreSQL.
+macro_rules! over_rows {
+    ($before:literal, of $table:literal, $order:literal, $after:literal) => {
+        crate::storage::engine::EngineSql {
+            sqlite: concat!(
+                $before,
+                " jsonb_each($1) AS given CROSS JOIN ",
+                $table,
+                " = given.value ->> 0 WHERE 1 = 1 ",
+                $after
+            ),
+            postgres: concat!(
+                $before,
+                " jsonb_array_elements(CAST($1 AS JSONB)) AS given (value) JOIN ",
+                $table,
+                " = given.value ->> 0 ORDER BY ",
+                $order,
+                " ",
+                $after
+            ),
+        }
+    };
+    ($before:literal, $after:literal) => {
+        crate::storage::engine::EngineSql {
+            sqlite: concat!($before, " jsonb_each($1) AS given ", $after),
+            postgres: concat!($before, " jsonb_array_elements(CAST($1 AS JSONB)) AS given (value) ", $after),
+        }
+    };
+}
+
 /// Makes a struct that is read from a row by the names of its columns, on either engine.
 macro_rules! row {
     (
@@ -75,4 +106,4 @@ macro_rules! row {
     };
 }
 
-pub(in crate::storage) use {on_read, on_tx, on_write, row, statements};
+pub(in crate::storage) use {on_read, on_tx, on_write, over_rows, row, statements};

@@ -1,10 +1,9 @@
 //! Refused requests: rows of `failures`. Of each client the last [`OF_CLIENT_MAX`] are kept, and of all that name no client
 //! that exists the last [`OF_OTHERS_MAX`].
 
-use super::adding::over_rows;
 use crate::model::page::{Items, Page};
 use crate::model::refusal::{Endpoint, Failure, Refusal};
-use crate::storage::engine::{EngineSql, on_read, on_tx, row, rows_as_json, statements};
+use crate::storage::engine::{EngineSql, on_read, on_tx, over_rows, row, rows_as_json, statements};
 use crate::storage::{Storage, StorageError, Tx};
 
 /// How many refused requests are kept of a client.

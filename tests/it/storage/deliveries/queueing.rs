@@ -12,6 +12,7 @@ on_both_engines!(
     mails_of_one_kind_to_one_contact_are_one_row_with_a_count,
     beyond_a_thousand_only_a_summary_counts,
     a_unique_key_is_queued_once,
+    many_are_queued_as_they_are,
     a_commit_wakes_the_sender,
 );
 
@@ -146,6 +147,45 @@ async fn a_unique_key_is_queued_once(engine: Engine) {
     assert!(change!(storage, tx => tx.enqueue_delivery(&webhook("d5", "a:443"))));
     assert!(change!(storage, tx => tx.enqueue_delivery(&webhook("d6", "a:443"))));
     assert_eq!(storage.count_waiting_deliveries().await.unwrap(), 2);
+}
+
+async fn many_are_queued_as_they_are(engine: Engine) {
+    let database = TestDatabase::new(engine);
+    let storage = database.open().await;
+    // More than one statement inserts; each third has a key that is there already.
+    let many = |first: u16| -> Vec<NewDelivery> {
+        let keyed = |n: u16| (n % 3 == 0).then(|| format!("checkpoint {n}"));
+        let delivery =
+            |n| NewDelivery { unique_key: keyed(n), ..webhook(&format!("d{first}-{n:03}"), "a:443") };
+        (0..450).map(delivery).collect()
+    };
+    assert_eq!(change!(storage, tx => tx.enqueue_deliveries(&many(1))), 450);
+    assert_eq!(change!(storage, tx => tx.enqueue_deliveries(&many(2))), 300);
+    assert_eq!(change!(storage, tx => tx.enqueue_deliveries(&[])), 0);
+    let odd = NewDelivery {
+        workspace_id: None,
+        body: "{\"label\":\"a\\u0000b\\\"\\\\\\n' $1 ₹ 😀\"}".to_owned() + &" ".repeat(20_000),
+        occurrences: i64::MAX,
+        queued_at: -1,
+        first_attempt_at: NOW + 7,
+        ..webhook("odd", "[2001:db8::1]:443")
+    };
+    assert_eq!(change!(storage, tx => tx.enqueue_deliveries(&[odd.clone()])), 1);
+    let stored = database
+        .number(&format!(
+            "SELECT COUNT(*) FROM deliveries WHERE delivery_id = 'odd' AND channel = 'webhook' AND kind = '{}'
+                AND recipient = '{}' AND host = '{}' AND workspace_id IS NULL AND about_id = 'cl_1' AND body = '{}'
+                AND unique_key IS NULL AND occurrences = {} AND queued_at = -1 AND next_attempt_at = {}
+                AND attempts = 0 AND lease_until = 0",
+            odd.kind,
+            odd.recipient,
+            odd.host,
+            odd.body.replace('\'', "''"),
+            i64::MAX,
+            NOW + 7
+        ))
+        .await;
+    assert_eq!(stored, 1);
 }
 
 async fn a_commit_wakes_the_sender(engine: Engine) {
