@@ -11,6 +11,9 @@ use crate::model::ids;
 use crate::model::page::{Items, Page};
 pub use crate::storage::{Backlog, DeliveryFilter};
 
+/// How many deliveries of a deleted webhook one statement deletes, since others who write wait for it.
+const FORGOTTEN_AT_ONCE: u32 = 500;
+
 impl Ledger {
     /// A page of the deliveries of the workspaces within reach, newest first; for the platform also those about operators.
     ///
@@ -56,5 +59,21 @@ impl Ledger {
         let detail = json!({ "channel": channel, "kind": kind, "recipient": recipient });
         self.audit(&mut tx, caller, Action::DeliveryResent, subject, detail).await?;
         self.commit(tx).await
+    }
+
+    /// Deletes what was queued for a webhook that was deleted, in batches. If that fails, what waits is given up when it is
+    /// due: the webhook is deleted all the same.
+    pub(crate) async fn forget_deliveries(&self, webhook_id: &str) {
+        let storage = &self.kernel.storage;
+        loop {
+            match storage.delete_deliveries_of_webhook(webhook_id, FORGOTTEN_AT_ONCE).await {
+                Ok(deleted) if deleted == u64::from(FORGOTTEN_AT_ONCE) => {}
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(%webhook_id, %error, "what was queued for a deleted webhook could not be deleted");
+                    return;
+                }
+            }
+        }
     }
 }

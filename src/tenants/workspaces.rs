@@ -195,7 +195,7 @@ impl Tenants {
         }
         let now = self.kernel.clock.now();
         tx.delete_roles_in_workspace(workspace_id, now).await?;
-        tx.delete_webhooks_of_workspace(workspace_id).await?;
+        let webhooks = tx.delete_webhooks_of_workspace(workspace_id).await?;
         tx.delete_workspace(workspace_id, now).await?;
         let subject = Subject::workspace(workspace_id);
         self.ledger
@@ -207,7 +207,11 @@ impl Tenants {
                 to_json(&WorkspaceSettings::from(&workspace)),
             )
             .await?;
-        self.ledger.commit(tx).await
+        self.ledger.commit(tx).await?;
+        for webhook_id in webhooks {
+            self.ledger.forget_deliveries(&webhook_id).await;
+        }
+        Ok(())
     }
 
     /// The codes of the existing products; read only for a change of `products_allowed`.

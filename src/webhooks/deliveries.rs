@@ -17,9 +17,6 @@ use crate::model::webhook::{WEBHOOK_TEST, Webhook};
 
 const DELIVERY: &str = "delivery";
 
-/// How many deliveries of a deleted webhook are deleted at once.
-const BATCH: u32 = 500;
-
 /// A delivery of a webhook, as its JSON has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookDelivery(pub Delivery);
@@ -192,13 +189,6 @@ impl Webhooks {
         }
         self.ledger.commit(tx).await?;
         self.delivery(caller, webhook_id, delivery_id).await
-    }
-
-    /// Deletes what was queued for a webhook that was deleted, in batches.
-    pub(super) async fn forget_deliveries(&self, webhook_id: &str) -> Result<(), Error> {
-        let storage = &self.kernel.storage;
-        while storage.delete_deliveries_of_webhook(webhook_id, BATCH).await? == u64::from(BATCH) {}
-        Ok(())
     }
 }
 

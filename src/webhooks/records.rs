@@ -193,8 +193,8 @@ impl Webhooks {
         let detail = to_json(&WebhookSettings::of(&webhook, &self.kernel.subkeys));
         self.ledger.audit(&mut tx, caller, Action::WebhookDeleted, subject(&webhook), detail).await?;
         self.ledger.commit(tx).await?;
-        // Should this be interrupted, what waits is given up when it is due.
-        self.forget_deliveries(webhook_id).await
+        self.ledger.forget_deliveries(webhook_id).await;
+        Ok(())
     }
 }
 

@@ -27,7 +27,7 @@ statements! {
         failing_since = $8, updated_at = $9, version = $10, names_status_lists = $11, names_checkpoints = $12
         WHERE webhook_id = $1";
     DELETE = "DELETE FROM webhooks WHERE webhook_id = $1";
-    DELETE_OF_WORKSPACE = "DELETE FROM webhooks WHERE workspace_id = $1";
+    DELETE_OF_WORKSPACE = "DELETE FROM webhooks WHERE workspace_id = $1 RETURNING webhook_id";
     FAILS = "UPDATE webhooks SET failing_since = COALESCE(failing_since, CAST($2 AS BIGINT)) WHERE webhook_id = $1
         RETURNING failing_since";
     WORKS = "UPDATE webhooks SET failing_since = NULL WHERE webhook_id = $1";
@@ -162,10 +162,13 @@ impl Tx {
         Ok(touched(rows))
     }
 
-    /// Removes the webhooks of a workspace with their keys.
-    pub async fn delete_webhooks_of_workspace(&mut self, workspace_id: &str) -> Result<u64, StorageError> {
-        Ok(on_tx!(self.db, conn => sqlx::query(DELETE_OF_WORKSPACE)
-            .bind(workspace_id).execute(&mut *conn).await.map(|done| done.rows_affected()))?)
+    /// Removes the webhooks of a workspace with their keys. Returns their ids.
+    pub async fn delete_webhooks_of_workspace(
+        &mut self,
+        workspace_id: &str,
+    ) -> Result<Vec<String>, StorageError> {
+        Ok(on_tx!(self.db, conn => sqlx::query_scalar(DELETE_OF_WORKSPACE)
+            .bind(workspace_id).fetch_all(&mut *conn).await)?)
     }
 
     /// Notes that a delivery to a webhook failed. Returns since when none succeeded; `None` if there is no such webhook.

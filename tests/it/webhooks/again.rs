@@ -11,7 +11,8 @@ use crate::support::{Engine, on_both_engines};
 on_both_engines!(
     a_test_is_sent_and_shown,
     what_failed_is_sent_again,
-    a_deleted_webhook_takes_what_waits_along
+    a_deleted_webhook_takes_what_waits_along,
+    a_deleted_workspace_takes_what_waits_along,
 );
 
 async fn a_test_is_sent_and_shown(engine: Engine) {
@@ -82,5 +83,29 @@ async fn a_deleted_webhook_takes_what_waits_along(engine: Engine) {
     assert_eq!(worker(&app).run_once().await.unwrap(), 0);
     problem(&manage::Reply::of(admin.get(&format!("{path}/deliveries")).await).await, 404, "not-found");
     assert_eq!(receiver.got().len(), 0);
+    app.stop().await;
+}
+
+async fn a_deleted_workspace_takes_what_waits_along(engine: Engine) {
+    let (app, receiver) = (started(engine).await, Receiver::start(Reply::status(200)));
+    let admin = app.administrator().await;
+    for workspace in ["acme", "other"] {
+        admin.workspace(workspace, json!({})).await;
+    }
+    webhook(&admin, "acme", &receiver, json!({})).await;
+    webhook(&admin, "acme", &receiver, json!({})).await;
+    let stays = webhook(&admin, "other", &receiver, json!({})).await;
+    assert_eq!(admin.delete("/v1/workspaces/acme").await.status(), 204);
+    // Nothing is given up one by one, with an event each.
+    worker(&app).run_once().await.unwrap();
+    let failed =
+        ok(&manage::Reply::of(admin.get("/v1/audit-events?action=delivery.failed").await).await, 200);
+    assert_eq!(failed["items"], json!([]));
+    assert_eq!(receiver.got().len(), 1, "what the other workspace is told");
+    let path = format!("/v1/webhooks/{}/deliveries", id(&stays));
+    assert_eq!(
+        ok(&manage::Reply::of(admin.get(&path).await).await, 200)["items"].as_array().unwrap().len(),
+        1
+    );
     app.stop().await;
 }
