@@ -32,6 +32,8 @@ const BUSY: usize = 450;
 const A_DAY: usize = 5;
 /// Stateless tokens a day that are revoked individually.
 const DENIED: usize = 2;
+/// Reminders a day: of the tokens that are valid for two days, a day before they end.
+const REMINDED: usize = A_DAY;
 const SEASON: usize = 90;
 const YEAR: usize = 365;
 
@@ -41,8 +43,8 @@ const MAY_GROW: [(&str, i64, &str); 5] = [
     ("audit_nodes", 5, "they are the hashes of every 256 events, from which proofs are made"),
     (
         "audit_events",
-        9 * 91,
-        "it records what was done, here eight revocations a day and changes of keys, and is kept without end by default, because it is there to prove what happened",
+        14 * 91,
+        "it records what was done, here eight revocations and five reminders a day and changes of keys, and is kept without end by default, because it is there to prove what happened",
     ),
     ("change_log", 10_000, "it is cut when it has 10,000 rows, which takes more than a year here"),
     ("signing_keys", 2, "the record of a key stays, and rotation creates one a season"),
@@ -164,6 +166,7 @@ impl Year {
         services.signing.advance_signing_keys().await.unwrap();
         services.tokens.apply_due_changes().await.unwrap();
         services.write_last_used().await.unwrap();
+        services.reminders.remind().await.unwrap();
         self.worker.run_once().await.unwrap();
         services.ledger.keep_audit_tree().await.unwrap();
         services.clean_up().await.unwrap();
@@ -216,7 +219,7 @@ async fn the_tables_stay_flat(engine: Engine) {
     assert!(end["change_log"] <= 10_000, "{end:?}");
     assert!(end["status_bits"] <= PARTS * end["status_lists"], "{end:?}");
     // Those that were sent are kept for a week; the last are from today.
-    let mails = i64::try_from(A_DAY + DENIED).unwrap();
+    let mails = i64::try_from(A_DAY + DENIED + REMINDED).unwrap();
     assert!((7 * mails..=9 * mails).contains(&end["deliveries"]), "{end:?}");
     for (table, rows) in end.iter().filter(|(table, _)| *table != "status_bits") {
         let growth = MAY_GROW.iter().find(|(name, _, _)| name == table);
