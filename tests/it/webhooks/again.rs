@@ -101,7 +101,7 @@ async fn a_deleted_workspace_takes_what_waits_along(engine: Engine) {
     let failed =
         ok(&manage::Reply::of(admin.get("/v1/audit-events?action=delivery.failed").await).await, 200);
     assert_eq!(failed["items"], json!([]));
-    assert_eq!(receiver.got().len(), 1, "what the other workspace is told");
+    assert_eq!(receiver.got().len(), 1, "the event for the other workspace");
     let path = format!("/v1/webhooks/{}/deliveries", id(&stays));
     assert_eq!(
         ok(&manage::Reply::of(admin.get(&path).await).await, 200)["items"].as_array().unwrap().len(),
