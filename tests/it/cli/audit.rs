@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::process::{Place, text};
+use super::process::{Place, Serving, text};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
@@ -10,6 +10,7 @@ on_both_engines!(
     the_trail_is_checked_with_and_without_a_checkpoint,
     the_trail_is_exported,
     a_new_key_is_printed,
+    a_new_master_key_keeps_the_key_of_the_trail,
 );
 
 async fn events_are_listed_and_filtered(engine: Engine) {
@@ -103,4 +104,37 @@ async fn a_new_key_is_printed(engine: Engine) {
     assert!(text(&key, "key").contains("/audit/2+"), "{key}");
     let found = place.json(&["audit", "verify", "--json"]);
     assert_eq!((found["logs"].as_array().unwrap().len(), &found["findings"]), (2, &json!([])));
+}
+
+async fn a_new_master_key_keeps_the_key_of_the_trail(engine: Engine) {
+    let mut place = with_checkpoint(engine);
+    let metadata = async |serving: &Serving| -> Value {
+        let metadata = serving.get("/.well-known/oauth-authorization-server").await;
+        metadata.json::<Value>().await.unwrap()["mintmark_audit_key"].clone()
+    };
+    let serving = place.serve();
+    let key = metadata(&serving).await;
+    assert_eq!(key.as_array().unwrap().len(), 1, "{key}");
+    serving.stop();
+    let newest = "SELECT note FROM audit_checkpoints ORDER BY size DESC";
+    let old = place.session().await.texts(newest).await.remove(0);
+    place.write("old.txt", &old);
+
+    place.run(&["keys", "rewrap", "--new-master-key-file", "keys/new.key"]).must_succeed();
+    place.set("MINTMARK__KEYS__MASTER_KEY_FILE", "keys/new.key");
+    place.run(&["products", "create", "vat", "--name", "VAT"]).must_succeed();
+    let serving = place.serve();
+    assert_eq!(metadata(&serving).await, key, "the trail goes on under its key");
+    serving.stop();
+    let new = place.session().await.texts(newest).await.remove(0);
+    assert_ne!(new, old, "a checkpoint was signed since");
+    place.write("new.txt", &new);
+    let found =
+        place.json(&["audit", "verify", "--checkpoint", "old.txt", "--checkpoint", "new.txt", "--json"]);
+    assert_eq!((found["logs"].as_array().unwrap().len(), &found["findings"]), (1, &json!([])));
+    assert_eq!(found["logs"][0]["covered"], found["logs"][0]["entries"]);
+    // The event of the new master key is in it.
+    let list = place.json(&["audit", "list", "--action", "master_key.replaced", "--json"]);
+    assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list}");
+    assert!(list["items"][0]["seq"].is_i64(), "{list}");
 }

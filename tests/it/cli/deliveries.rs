@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use mintmark::model::delivery::{Channel, MAIL_HOST, NewDelivery};
 
 use super::process::Place;
-use crate::support::{Answer, Engine, Heard, MailServer, TestDatabase, until};
+use crate::support::{Answer, Engine, Heard, MailServer, Random, TestDatabase, until};
 
 /// How many mails are new in each life of the server.
 const A_LIFE: usize = 4;
@@ -102,30 +102,11 @@ impl Plan {
     }
 }
 
-/// Numbers that follow from a seed (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % u64::try_from(end).unwrap()).unwrap()
-    }
-
-    fn kill(&mut self) -> Kill {
-        match self.below(4) {
-            0 => Kill::BeforeReply(1 + self.below(A_LIFE)),
-            1 => Kill::AfterReply(1 + self.below(A_LIFE), self.below(20_000)),
-            _ => Kill::AtByte(1 + self.below(A_LIFE * SESSION_BYTES)),
-        }
-    }
-}
-
-fn seed() -> u64 {
-    match std::env::var(SEED) {
-        Ok(seed) => seed.parse().expect("the seed is a number that an earlier run printed"),
-        Err(_) => std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), ()) | 1,
+fn next_kill(random: &mut Random) -> Kill {
+    match random.below(4) {
+        0 => Kill::BeforeReply(1 + random.below(A_LIFE)),
+        1 => Kill::AfterReply(1 + random.below(A_LIFE), random.below(20_000)),
+        _ => Kill::AtByte(1 + random.below(A_LIFE * SESSION_BYTES)),
     }
 }
 
@@ -140,9 +121,8 @@ async fn kills_lose_no_mail_on_postgres() {
 }
 
 async fn no_mail_is_lost(engine: Engine, kills: usize) {
-    let seed = seed();
-    println!("{SEED}={seed}");
-    let mut random = Random(seed);
+    let mut random = Random::seeded(SEED);
+    let seed = random.seed;
     let plan = Arc::new(Plan {
         pid: AtomicU32::new(0),
         life: AtomicUsize::new(0),
@@ -161,7 +141,7 @@ async fn no_mail_is_lost(engine: Engine, kills: usize) {
     let mut queued = BTreeSet::new();
     for life in 0..kills {
         queue(&database, life, &mut queued).await;
-        let kill = random.kill();
+        let kill = next_kill(&mut random);
         plan.begin(life, kill);
         let mut serving = place.serve();
         plan.pid.store(serving.running.pid(), Ordering::SeqCst);

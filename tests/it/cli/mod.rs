@@ -1,6 +1,7 @@
 //! The command line, through the program itself.
 
 mod audit;
+mod audit_kills;
 mod backup;
 mod bootstrap;
 mod check;

@@ -416,3 +416,30 @@ async fn a_log_goes_on_from_its_checkpoints(engine: Engine) {
     }
     app.stop().await;
 }
+
+/// PostgreSQL: on SQLite a writer waits for the whole database, not for the tree.
+#[tokio::test]
+async fn who_waits_too_long_for_the_tree_comes_later_and_leaves_no_gap() {
+    let app = TestApp::start(Engine::Postgres).await;
+    let admin = app.administrator().await;
+    let mut session = app.database.session().await;
+    session.begin().await;
+    session.execute("SELECT log FROM audit_trees WHERE ended_at IS NULL FOR UPDATE").await;
+    let refused = Reply::of(admin.post("/v1/workspaces", &json!({"name": "Acme"})).await).await;
+    problem(&refused, 503, "unavailable");
+    assert_eq!(refused.header("retry-after"), "5");
+    session.execute("ROLLBACK").await;
+    // The same request succeeds, and nothing of the first one is left.
+    ok(&Reply::of(admin.post("/v1/workspaces", &json!({"name": "Acme"})).await).await, 201);
+    assert_eq!(events(&admin, "?action=workspace.created&limit=200").await.len(), 2, "and `platform`");
+    let count = session.number("SELECT COUNT(*) FROM audit_events").await;
+    for (what, expected) in [
+        ("MIN(seq) FROM audit_events", 0),
+        ("MAX(seq) FROM audit_events", count - 1),
+        ("COUNT(DISTINCT seq) FROM audit_events", count),
+        ("size FROM audit_trees", count),
+    ] {
+        assert_eq!(session.number(&format!("SELECT {what}")).await, expected, "{what}");
+    }
+    app.stop().await;
+}

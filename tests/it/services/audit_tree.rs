@@ -101,39 +101,11 @@ async fn the_numbers_have_no_gaps_under_load(engine: Engine) {
     assert_eq!((found.logs[0].entries, found.logs[0].covered), (after, after));
 }
 
-/// Puts the trail back into the form of the version before the tree, with `more` events that are older than all others.
-async fn as_before_the_tree(place: &Place, more: usize) {
-    let mut session = place.database.session().await;
-    session
-        .execute(
-            "UPDATE audit_events SET log = NULL, seq = NULL, leaf = NULL, entry = NULL, detail = '{\"old\":true}';
-             UPDATE audit_trees SET size = 0, opened_at = NULL;
-             DELETE FROM audit_checkpoints; DELETE FROM audit_nodes",
-        )
-        .await;
-    let numbers = match place.database.engine() {
-        Engine::Sqlite => {
-            format!("WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {more}) ")
-        }
-        Engine::Postgres => format!("WITH n AS (SELECT n FROM generate_series(1, {more}) n) "),
-    };
-    let id = match place.database.engine() {
-        Engine::Sqlite => "printf('0-%07d', n)",
-        Engine::Postgres => "'0-' || lpad(n::text, 7, '0')",
-    };
-    session
-        .execute(&format!(
-            "{numbers} INSERT INTO audit_events (event_id, at, actor, action, target, detail)
-             SELECT {id}, 1700000000 + n, 'cli', 'product.created', 'gst', '{{\"n\":1}}' FROM n"
-        ))
-        .await;
-}
-
 async fn events_from_before_the_tree_are_its_first_entries(engine: Engine) {
     const OLD: usize = 4_321;
     let (place, services) = begun(engine).await;
     let recorded = place.database.number("SELECT COUNT(*) FROM audit_events").await;
-    as_before_the_tree(&place, OLD).await;
+    place.database.session().await.forget_audit_tree(OLD).await;
     // A new event is recorded, but waits behind the old ones; nothing is signed.
     let services_too = place.services().await;
     let client = erp(&services_too).await.record.client.client_id;
