@@ -130,7 +130,8 @@ impl Finishing {
         Ok(Report { reply: Some(reply), ..Report::default() })
     }
 
-    /// Records that a delivery is given up, and mails those who look after a webhook. One that reports the same of another does not cause a further one.
+    /// Records that a delivery is given up, and mails those who look after a webhook. If what is given up is itself such a report,
+    /// there is no further one.
     async fn report_dead(
         &self,
         tx: &mut Tx,

@@ -73,7 +73,7 @@ row! {
     }
 }
 
-/// When the next attempt of a delivery that was not sent is, or that there is none.
+/// What becomes of a delivery after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// It was sent at this time.

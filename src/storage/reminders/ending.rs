@@ -68,8 +68,8 @@ pub(super) fn statement(kind: EndingKind) -> &'static str {
 }
 
 impl Tx {
-    /// What ends after `reached` and by `until`, in order, of up to `limit` rows; and, if there may be more, the end of the last
-    /// row. What belongs to a client that was deleted is left out.
+    /// What ends after `reached` and by `until`, in order, of up to `limit` rows; and, if there may be more, the end of the
+    /// last row. What belongs to a client that was deleted is left out.
     pub async fn ending(
         &mut self,
         kind: EndingKind,

@@ -79,8 +79,8 @@ fn sample(operation: &Operation) -> String {
     })
 }
 
-/// The paths written down in the source: the literals of `at("…")`, `form("…")` and `web::resource("…")`, below that of the
-/// `web::scope("…")` of their function. The prefix of an issuer with a path is not a literal.
+/// The paths written down in the source: the literals of `at("…")`, `form("…")` and `web::resource("…")`, below that of
+/// the `web::scope("…")` of their function. The prefix of an issuer with a path is not a literal.
 fn registered(source: &str) -> BTreeSet<String> {
     let mut paths = BTreeSet::new();
     let mut scope = "";

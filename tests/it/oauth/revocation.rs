@@ -1,4 +1,5 @@
-//! Token revocation (RFC 7009; `docs/conformance.md` R1–R7): a client revokes its own tokens, and after 200 they are not valid.
+//! Token revocation (RFC 7009; `docs/conformance.md` R1–R7): a client revokes its own tokens, and after 200 they are not
+//! valid.
 
 use futures_util::future::join_all;
 use mintmark::kernel::Manager;

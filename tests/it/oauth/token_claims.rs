@@ -1,5 +1,5 @@
-//! The claims of a token (RFC 9068, RFC 8707, `docs/tokens.md`; `docs/conformance.md` J1–J10, A1): their exact values, and that
-//! scope, products and audience always describe the same set.
+//! The claims of a token (RFC 9068, RFC 8707, `docs/tokens.md`; `docs/conformance.md` J1–J10, A1): their exact values, and
+//! that scope, products and audience always describe the same set.
 
 use reqwest::Method;
 use serde_json::{Value, json};
