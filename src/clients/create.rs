@@ -9,7 +9,7 @@ use super::dto::{ClientSettings, in_the_clear};
 use super::locking::hold_workspace;
 use super::{Clients, rules};
 use crate::kernel::{Caller, Error, Manager, to_json};
-use crate::ledger::{SaveReply, Subject};
+use crate::ledger::{HeldSecret, SaveReply, SecretKind, Subject};
 use crate::model::audit::Action;
 use crate::model::client::{ActiveTokens, ApiClient, ClientRecord};
 use crate::model::ids;
@@ -49,7 +49,10 @@ impl Clients {
         self.apply_change(&workspace, &related, wanted, None, &mut client)?;
         rules::may_change(caller, None, &client)?;
         let created = self.insert_client(&mut tx, caller, client).await?;
-        self.ledger.save_reply(&mut tx, save.as_ref(), &created).await?;
+        let ClientRecord { client, secrets, .. } = &created.record;
+        let secret_id = secrets.first().map_or(client.client_id.as_str(), |secret| &secret.secret_id);
+        let holds = HeldSecret::new(SecretKind::ClientSecret, Subject::of_client(client, secret_id));
+        self.ledger.save_reply(&mut tx, save.as_ref(), &created, Some(holds)).await?;
         self.ledger.commit(tx).await?;
         Ok(created)
     }

@@ -10,7 +10,7 @@ use super::dto::in_the_clear;
 use super::update::mark_changed;
 use super::{Clients, lock_client};
 use crate::kernel::{Error, Fields, Manager, Reader};
-use crate::ledger::{SaveReply, Subject};
+use crate::ledger::{HeldSecret, SaveReply, SecretKind, Subject};
 use crate::model::audit::Action;
 use crate::model::client::{ApiClient, ClientRecord};
 use crate::model::clock::{UnixSeconds, to_rfc3339};
@@ -112,7 +112,9 @@ impl Clients {
         self.ledger.mail_contacts(&mut tx, caller, &client, MailKind::SecretCreated, facts).await?;
         tx.changed(Change::Client(client_id.to_owned()));
         let created = CreatedSecret { record, secret };
-        self.ledger.save_reply(&mut tx, save.as_ref(), &created).await?;
+        let subject = Subject::of_client(&client, &created.record.secret_id);
+        let holds = HeldSecret::new(SecretKind::ClientSecret, subject);
+        self.ledger.save_reply(&mut tx, save.as_ref(), &created, Some(holds)).await?;
         self.ledger.commit(tx).await?;
         Ok(created)
     }

@@ -25,7 +25,8 @@ pub(super) fn named(events: &[Recorded]) -> (Vec<&str>, Vec<&str>) {
     for event in events {
         clients.extend(event.client_id.as_deref());
         add_actor(&event.actor.name, &mut clients, &mut operators);
-        if event.action.starts_with("operator.") {
+        // A setup link of an operator can be shown too.
+        if event.action.starts_with("operator.") || event.action == Action::SecretShown.as_str() {
             operators.insert(&event.target);
         }
     }
@@ -58,6 +59,7 @@ pub(super) fn action_name(action: Action) -> &'static str {
         Action::ClientUpdated => "API client changed, disabled or enabled",
         Action::ClientDeleted => "API client deleted",
         Action::SecretCreated => "Client secret added",
+        Action::SecretShown => "Secret, token or setup link shown",
         Action::SecretDeleted => "Client secret deleted",
         Action::SecretFirstUsed => "Client secret used first, or from a new network",
         Action::SecretExpiring => "Client secret will expire",
@@ -141,6 +143,7 @@ pub(super) fn sentence(event: &AuditEvent, names: &Names) -> String {
         },
         Action::ClientDeleted => revoked(&format!("deleted {client}")),
         Action::SecretCreated => format!("added a secret to {client}{}", ending(text("last_four"))),
+        Action::SecretShown => secret_shown(event, &client, &operator()),
         Action::SecretDeleted => format!("deleted a secret of {client}{}", ending(text("last_four"))),
         Action::SecretFirstUsed | Action::SecretExpiring | Action::ClientExpiring | Action::TokenExpiring => {
             of_itself(action, &client, detail)
@@ -191,6 +194,23 @@ pub(super) fn sentence(event: &AuditEvent, names: &Names) -> String {
         Action::WebhookDisabled => format!("disabled the webhook to {}, which fails", text("url")),
         Action::DeliveryFailed => format!("gave up {}: {}", delivery(event), text("error")),
         Action::DeliveryResent => format!("asked to send again {}", delivery(event)),
+    }
+}
+
+/// Which secret was given out, and how.
+fn secret_shown(event: &AuditEvent, client: &str, operator: &str) -> String {
+    let text = |name: &str| event.detail.get(name).and_then(Value::as_str).unwrap_or_default();
+    let secret = match text("what") {
+        "client_secret" => format!("a secret of {client}"),
+        "access_token" => format!("an access token of {client}"),
+        "signing_secret" => format!("the keys of the webhook {}", event.target),
+        "setup_link" => format!("the setup link of {operator}"),
+        _ => format!("a secret of {}", event.target),
+    };
+    match text("as") {
+        "download" => format!("downloaded {secret}"),
+        "reply" => format!("was sent {secret} again"),
+        _ => format!("was shown {secret}"),
     }
 }
 
@@ -327,6 +347,31 @@ mod tests {
         for (action, target, detail, words) in [
             (Action::ClientCreated, "cl_1", json!({"label": "SAP"}), "created the API client SAP"),
             (Action::ClientCreated, "cl_1", json!({}), "created the API client cl_1"),
+            (
+                Action::SecretShown,
+                "cl_1",
+                json!({"what": "client_secret", "as": "page"}),
+                "was shown a secret of the API client cl_1",
+            ),
+            (
+                Action::SecretShown,
+                "cl_1",
+                json!({"what": "access_token", "as": "download"}),
+                "downloaded an access token of the API client cl_1",
+            ),
+            (
+                Action::SecretShown,
+                "w1",
+                json!({"what": "signing_secret", "as": "reply"}),
+                "was sent the keys of the webhook w1 again",
+            ),
+            (
+                Action::SecretShown,
+                "o1",
+                json!({"what": "setup_link", "as": "page"}),
+                "was shown the setup link of Ada",
+            ),
+            (Action::SecretShown, "cl_9", json!({"what": null, "as": "page"}), "was shown a secret of cl_9"),
             (
                 Action::ClientDeleted,
                 "cl_1",

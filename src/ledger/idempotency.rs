@@ -9,6 +9,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::Ledger;
+use super::held_secret::{GivenAs, HeldSecret};
 use crate::kernel::{Caller, Error};
 use crate::storage::{StoredReply, Tx};
 
@@ -37,16 +38,16 @@ impl IdempotentRequest {
 }
 
 /// What is saved for a request.
-pub enum SavedReply {
+pub enum SavedReply<R> {
     /// No reply: the request is new.
     None,
-    /// The reply, in the bytes that [`SaveReply`] rendered.
-    Reply(Zeroizing<Vec<u8>>),
+    /// The reply, as it was read.
+    Reply(R),
     /// The reply to a request with another body.
     OtherBody,
 }
 
-impl fmt::Debug for SavedReply {
+impl<R> fmt::Debug for SavedReply<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::None => "None",
@@ -91,11 +92,17 @@ impl Ledger {
         }
     }
 
-    /// The reply to the same request within the last day.
+    /// The reply to the same request within the last day. `read` reads the bytes that [`SaveReply`] rendered, and refuses a
+    /// caller who may not have them. If they hold a secret, the reply is returned once that is recorded.
     ///
     /// # Errors
-    /// [`Error::Storage`], or [`Error::Crypto`] if the saved reply does not open.
-    pub async fn saved_reply(&self, request: &IdempotentRequest) -> Result<SavedReply, Error> {
+    /// Those of `read`; [`Error::Storage`], or [`Error::Crypto`] if the saved reply does not open.
+    pub async fn saved_reply<R>(
+        &self,
+        by: &Caller,
+        request: &IdempotentRequest,
+        read: impl FnOnce(&[u8]) -> Result<R, Error>,
+    ) -> Result<SavedReply<R>, Error> {
         let (caller, method, path, key) = request.name();
         let Some(stored) =
             self.kernel.storage.saved_reply(caller, method, path, key, self.kernel.clock.now()).await?
@@ -105,10 +112,14 @@ impl Ledger {
         if stored.body_hash != request.body_mac {
             return Ok(SavedReply::OtherBody);
         }
-        Ok(SavedReply::Reply(self.kernel.subkeys.open_reply(&request.context(), &stored.sealed_reply)?))
+        let reply = read(&self.kernel.subkeys.open_reply(&request.context(), &stored.sealed_reply)?)?;
+        if let Some(secret) = HeldSecret::read(stored.holds.as_deref())? {
+            self.record_given(by, &secret, GivenAs::Reply).await?;
+        }
+        Ok(SavedReply::Reply(reply))
     }
 
-    /// Saves the reply about what a transaction created, as a part of the transaction.
+    /// Saves the reply about what a transaction created, as a part of the transaction. `holds` is the secret in it.
     ///
     /// # Errors
     /// [`Error::AlreadyAnswered`] if the same request was first in another process: then this transaction is rolled back.
@@ -117,6 +128,7 @@ impl Ledger {
         tx: &mut Tx,
         save: Option<&SaveReply<'_, T>>,
         created: &T,
+        holds: Option<HeldSecret>,
     ) -> Result<(), Error> {
         let Some(SaveReply { request, render, subject }) = save else { return Ok(()) };
         let now = self.kernel.clock.now();
@@ -131,6 +143,7 @@ impl Ledger {
             expires_at: now.saturating_add(SAVED_SECONDS),
             subject: subject.map(|subject| subject(created)),
             erased_at: None,
+            holds: holds.as_ref().map(HeldSecret::to_text),
         };
         if tx.save_reply(&stored, now).await? { Ok(()) } else { Err(Error::AlreadyAnswered) }
     }

@@ -5,6 +5,7 @@
 use zeroize::Zeroizing;
 
 use super::Ledger;
+use super::held_secret::{GivenAs, HeldSecret};
 use super::idempotency::{IdempotentRequest, SAVED_SECONDS};
 use crate::kernel::{Caller, Error};
 use crate::model::clock::UnixSeconds;
@@ -28,8 +29,8 @@ pub enum Reveal {
     Shown {
         /// The record it is about.
         subject: String,
-        /// In the bytes that were saved.
-        reply: Zeroizing<Vec<u8>>,
+        /// What [`Ledger::show`] opens.
+        sealed: Box<SealedSecret>,
         /// When it was created.
         made_at: UnixSeconds,
     },
@@ -44,6 +45,13 @@ pub enum Reveal {
     },
 }
 
+/// A reply that is still sealed.
+pub struct SealedSecret {
+    request: IdempotentRequest,
+    sealed_reply: Vec<u8>,
+    holds: HeldSecret,
+}
+
 impl std::fmt::Debug for Reveal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -51,6 +59,12 @@ impl std::fmt::Debug for Reveal {
             Self::Shown { .. } => "Shown(…)",
             Self::Erased { .. } => "Erased",
         })
+    }
+}
+
+impl std::fmt::Debug for SealedSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SealedSecret").field("holds", &self.holds).finish_non_exhaustive()
     }
 }
 
@@ -63,7 +77,7 @@ impl Ledger {
     /// What a request created, if it did within the last day.
     ///
     /// # Errors
-    /// [`Error::Storage`], or [`Error::Crypto`] if the saved reply does not open.
+    /// [`Error::Storage`], [`Error::Crypto`].
     pub async fn reveal(&self, request: &IdempotentRequest) -> Result<Reveal, Error> {
         let (caller, method, path, key) = request.name();
         let now = self.kernel.clock.now();
@@ -78,10 +92,34 @@ impl Ledger {
             // The job has not come yet.
             None if ends_at <= now => Reveal::Erased { subject, at: ends_at, is_confirmed: false },
             None => {
-                let reply = self.kernel.subkeys.open_reply(&request.context(), &stored.sealed_reply)?;
-                Reveal::Shown { subject, reply, made_at }
+                let holds = HeldSecret::read(stored.holds.as_deref())?;
+                let sealed = SealedSecret {
+                    request: request.clone(),
+                    sealed_reply: stored.sealed_reply,
+                    holds: holds.unwrap_or_else(|| HeldSecret::of_record(&subject)),
+                };
+                Reveal::Shown { subject, sealed: Box::new(sealed), made_at }
             }
         })
+    }
+
+    /// Opens what a request created. `read` reads the bytes that were saved, and refuses a caller who may not see them. What it
+    /// made of them is returned once it is recorded that they are shown.
+    ///
+    /// # Errors
+    /// Those of `read`; [`Error::Storage`], or [`Error::Crypto`] if the saved reply does not open.
+    pub async fn show<R, E: From<Error>>(
+        &self,
+        caller: &Caller,
+        secret: &SealedSecret,
+        shown_as: GivenAs,
+        read: impl AsyncFnOnce(&[u8]) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let context = secret.request.context();
+        let reply = self.kernel.subkeys.open_reply(&context, &secret.sealed_reply).map_err(Error::from)?;
+        let shown = read(&reply).await?;
+        self.record_given(caller, &secret.holds, shown_as).await?;
+        Ok(shown)
     }
 
     /// What the console shows to a caller about a record and was not confirmed yet: the nonce of its form, and until when.
@@ -139,6 +177,7 @@ impl Ledger {
             expires_at: self.kernel.clock.now().saturating_add(DRAFT_SECONDS),
             subject: None,
             erased_at: None,
+            holds: None,
         };
         Ok(self.kernel.storage.replace_reply(&stored).await?)
     }

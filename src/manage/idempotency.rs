@@ -167,23 +167,23 @@ async fn replay(
     services: &Services,
     named: &IdempotentRequest,
 ) -> Result<Option<HttpResponse>, Problem> {
-    match services.ledger.saved_reply(named).await? {
+    let read = |bytes: &[u8]| {
+        let unreadable = |_| Error::Crypto("a saved reply cannot be read".to_owned());
+        let reply: Reply = serde_json::from_slice(bytes).map_err(unreadable)?;
+        // The reply may contain a secret or a token that this caller could not have requested.
+        call.caller.must_hold_all(
+            &reply.permissions,
+            "this request was first answered to a token with more permissions than yours",
+        )?;
+        Ok(reply)
+    };
+    match services.ledger.saved_reply(&call.caller, named, read).await? {
         SavedReply::None => Ok(None),
         SavedReply::OtherBody => Err(Problem::new(
             Kind::IdempotencyKeyReused,
             "This Idempotency-Key was used with another body: use a new one",
         )),
-        SavedReply::Reply(bytes) => match serde_json::from_slice::<Reply>(&bytes) {
-            Ok(reply) => {
-                // The reply may contain a secret or a token that this caller could not have requested.
-                call.caller.must_hold_all(
-                    &reply.permissions,
-                    "this request was first answered to a token with more permissions than yours",
-                )?;
-                Ok(Some(reply.response(true)))
-            }
-            Err(_) => Err(Error::Crypto("a saved reply cannot be read".to_owned()).into()),
-        },
+        SavedReply::Reply(reply) => Ok(Some(reply.response(true))),
     }
 }
 

@@ -9,8 +9,8 @@ use super::clock::UnixSeconds;
 /// Who makes a change, for the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// `client:<client_id>` for the management API, `operator:<operator_id>` for the console, `cli:<user>` for the command line,
-    /// `system` for scheduled work.
+    /// `client:<client_id>` for the management API, `operator:<operator_id>` for the console, `cli:<user>` for the command
+    /// line, `system` for scheduled work.
     pub name: String,
     /// The request that made the change, as in `X-Request-Id`.
     pub request_id: Option<String>,
@@ -58,6 +58,8 @@ pub enum Action {
     ClientDeleted,
     /// A secret was added to a client.
     SecretCreated,
+    /// A secret, a token or a setup link left in the clear, later than in the reply that created it.
+    SecretShown,
     /// A secret was removed from a client.
     SecretDeleted,
     /// A secret was accepted for the first time, or its client from a network that it was not seen in.
@@ -128,7 +130,7 @@ pub enum Action {
 
 impl Action {
     /// Every action, for checking a filter.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::ProductCreated,
         Self::ProductUpdated,
         Self::ProductDeleted,
@@ -139,6 +141,7 @@ impl Action {
         Self::ClientUpdated,
         Self::ClientDeleted,
         Self::SecretCreated,
+        Self::SecretShown,
         Self::SecretDeleted,
         Self::SecretFirstUsed,
         Self::SecretExpiring,
@@ -187,6 +190,7 @@ impl Action {
             Self::ClientUpdated => "client.updated",
             Self::ClientDeleted => "client.deleted",
             Self::SecretCreated => "secret.created",
+            Self::SecretShown => "secret.shown",
             Self::SecretDeleted => "secret.deleted",
             Self::SecretFirstUsed => "secret.first_used",
             Self::SecretExpiring => "secret.expiring",

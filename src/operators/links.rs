@@ -11,7 +11,7 @@ use super::rules::must_not_step_up;
 use super::way_in::WayIn;
 use super::{OPERATOR, Operators, SignedIn, Source, tokens};
 use crate::kernel::{Caller, Error, Fields, Manager};
-use crate::ledger::{SaveReply, Subject};
+use crate::ledger::{HeldSecret, SaveReply, SecretKind, Subject};
 use crate::model::audit::Action;
 use crate::model::clock::{UnixSeconds, rfc3339, to_rfc3339};
 use crate::model::field_errors::FieldErrors;
@@ -124,7 +124,8 @@ impl Operators {
             ));
         }
         let link = self.make_setup_link(&mut tx, caller, &operator).await?;
-        self.ledger.save_reply(&mut tx, save.as_ref(), &link).await?;
+        let holds = HeldSecret::new(SecretKind::SetupLink, Subject::platform(operator_id));
+        self.ledger.save_reply(&mut tx, save.as_ref(), &link, Some(holds)).await?;
         self.ledger.commit(tx).await?;
         Ok(link)
     }

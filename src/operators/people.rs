@@ -8,7 +8,7 @@ use super::dto::OperatorSettings;
 use super::rules::{check_workspaces, must_not_step_up};
 use super::{OPERATOR, Operators};
 use crate::kernel::{Caller, Error, Manager, Precondition, Reader, to_json};
-use crate::ledger::{SaveReply, Subject, differences};
+use crate::ledger::{HeldSecret, SaveReply, SecretKind, Subject, differences};
 use crate::model::audit::Action;
 use crate::model::ids;
 use crate::model::member::Member;
@@ -106,7 +106,9 @@ impl Operators {
         let mut tx = self.kernel.storage.begin().await?;
         tx.take_turn_of_operators().await?;
         let created = self.insert(&mut tx, caller, change).await?;
-        self.ledger.save_reply(&mut tx, save.as_ref(), &created).await?;
+        let subject = Subject::platform(&created.operator.operator_id);
+        let holds = HeldSecret::new(SecretKind::SetupLink, subject);
+        self.ledger.save_reply(&mut tx, save.as_ref(), &created, Some(holds)).await?;
         self.ledger.commit(tx).await?;
         Ok(created)
     }

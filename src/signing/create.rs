@@ -114,7 +114,7 @@ impl Signing {
             .map_err(|pending| Error::Conflict(pending.to_string()))?;
         let key = self.store_new_key(&mut tx, caller, made, use_for, placement, now).await?;
         let record = KeyRecord { key, live_tokens: 0 };
-        self.ledger.save_reply(&mut tx, save.as_ref(), &record).await?;
+        self.ledger.save_reply(&mut tx, save.as_ref(), &record, None).await?;
         self.commit_keys(tx).await?;
         Ok(record)
     }

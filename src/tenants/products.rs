@@ -102,7 +102,7 @@ impl Tenants {
         self.ledger
             .audit(&mut tx, caller, Action::ProductCreated, Subject::platform(&product.product), detail)
             .await?;
-        self.ledger.save_reply(&mut tx, save.as_ref(), &product).await?;
+        self.ledger.save_reply(&mut tx, save.as_ref(), &product, None).await?;
         self.ledger.commit(tx).await?;
         Ok(product)
     }

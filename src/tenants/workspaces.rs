@@ -97,7 +97,7 @@ impl Tenants {
                 to_json(&WorkspaceSettings::from(&workspace)),
             )
             .await?;
-        self.ledger.save_reply(&mut tx, save.as_ref(), &workspace).await?;
+        self.ledger.save_reply(&mut tx, save.as_ref(), &workspace, None).await?;
         self.ledger.commit(tx).await?;
         Ok(workspace)
     }

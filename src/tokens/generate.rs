@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Tokens;
 use crate::clients::{Credentials, lock_client, mark_revoked};
 use crate::kernel::{Error, Manager};
-use crate::ledger::{SaveReply, Subject};
+use crate::ledger::{HeldSecret, SaveReply, SecretKind, Subject};
 use crate::model::audit::Action;
 use crate::model::client::ActiveTokens;
 use crate::model::clock::to_rfc3339;
@@ -84,7 +84,8 @@ impl Tokens {
             "jti": token.jti,
         });
         self.ledger.mail_contacts(&mut tx, caller, &client, MailKind::TokenCreated, facts).await?;
-        self.ledger.save_reply(&mut tx, save, made).await?;
+        let holds = HeldSecret::new(SecretKind::AccessToken, subject);
+        self.ledger.save_reply(&mut tx, save, made, Some(holds)).await?;
         self.ledger.commit(tx).await?;
         Ok(check)
     }

@@ -137,7 +137,7 @@ impl Webhooks {
         let new = self.test_of(&webhook)?;
         tx.enqueue_delivery(&new).await?;
         let queued = WebhookDelivery(queued(new));
-        self.ledger.save_reply(&mut tx, save.as_ref(), &queued).await?;
+        self.ledger.save_reply(&mut tx, save.as_ref(), &queued, None).await?;
         self.ledger.commit(tx).await?;
         Ok(queued)
     }

@@ -5,7 +5,7 @@ use super::change::{NoMembers, WebhookChange};
 use super::dto::{CreatedWebhook, ReplacedKeys, WebhookSettings};
 use super::keys::{Keys, SigningSecret};
 use crate::kernel::{Error, Manager, Precondition, Reader, to_json};
-use crate::ledger::{SaveReply, Subject, differences};
+use crate::ledger::{HeldSecret, SaveReply, SecretKind, Subject, differences};
 use crate::model::audit::Action;
 use crate::model::ids;
 use crate::model::page::{Items, Page};
@@ -95,7 +95,8 @@ impl Webhooks {
         let detail = to_json(&WebhookSettings::of(&webhook, &self.kernel.subkeys));
         self.ledger.audit(&mut tx, caller, Action::WebhookCreated, subject(&webhook), detail).await?;
         let created = CreatedWebhook { webhook, signing_secret };
-        self.ledger.save_reply(&mut tx, save.as_ref(), &created).await?;
+        let holds = HeldSecret::new(SecretKind::SigningSecret, subject(&created.webhook));
+        self.ledger.save_reply(&mut tx, save.as_ref(), &created, Some(holds)).await?;
         self.ledger.commit(tx).await?;
         Ok(created)
     }
@@ -157,7 +158,8 @@ impl Webhooks {
         let detail = serde_json::json!({ "public_key": webhook.public_key });
         self.ledger.audit(&mut tx, caller, Action::WebhookKeysReplaced, subject(&webhook), detail).await?;
         let replaced = ReplacedKeys { webhook, signing_secret, old_sign_until };
-        self.ledger.save_reply(&mut tx, save.as_ref(), &replaced).await?;
+        let holds = HeldSecret::new(SecretKind::SigningSecret, subject(&replaced.webhook));
+        self.ledger.save_reply(&mut tx, save.as_ref(), &replaced, Some(holds)).await?;
         self.ledger.commit(tx).await?;
         Ok(replaced)
     }

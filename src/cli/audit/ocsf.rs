@@ -69,7 +69,7 @@ fn class_of(action: &str) -> (i64, i64) {
         },
         _ => match verb {
             "created" => (ENTITY_MANAGEMENT, 1),
-            "read" => (ENTITY_MANAGEMENT, 2),
+            "shown" => (ENTITY_MANAGEMENT, 2),
             "updated" => (ENTITY_MANAGEMENT, 3),
             "deleted" => (ENTITY_MANAGEMENT, 4),
             _ => (ENTITY_MANAGEMENT, OTHER),
@@ -116,6 +116,7 @@ mod tests {
             ("operator.way_in_added", 3001, 99),
             ("client.created", 3004, 1),
             ("client.updated", 3004, 3),
+            ("secret.shown", 3004, 2),
             ("secret.deleted", 3004, 4),
             ("access_tokens.revoked", 3004, 99),
         ] {

@@ -15,7 +15,7 @@ use crate::console::session::{SignedIn, Submitted};
 use crate::console::sign_in::again::must_be_fresh;
 use crate::console::stop::Stop;
 use crate::kernel::{Error, Reader};
-use crate::ledger::{Reveal, SHOWN_SECONDS};
+use crate::ledger::{GivenAs, Reveal, SHOWN_SECONDS};
 use crate::model::clock::UnixSeconds;
 use crate::model::operator::Operator;
 use crate::operators::{NewSetupLink, SetupLink};
@@ -91,8 +91,10 @@ pub(crate) async fn get(signed_in: SignedIn, path: Path<String>) -> Result<HttpR
     let unreadable = || Error::Crypto("what is shown once cannot be read".to_owned());
     match reveal_flow::find(&signed_in, &reader, &nonce).await? {
         Reveal::None => Err(Stop::not_found()),
-        Reveal::Shown { reply, made_at, .. } => {
-            let shown: ShownLink = serde_json::from_slice(&reply).map_err(|_| unreadable())?;
+        Reveal::Shown { sealed, made_at, .. } => {
+            let read =
+                async |bytes: &[u8]| serde_json::from_slice::<ShownLink>(bytes).map_err(|_| unreadable());
+            let shown = signed_in.door.services.ledger.show(&reader, &sealed, GivenAs::Page, read).await?;
             let list = signed_in.door.href("/operators");
             ok(&LinkPage {
                 shell: signed_in.shell("Setup link").below("Settings", None).below("Operators", list),

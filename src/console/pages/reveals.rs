@@ -21,7 +21,7 @@ use crate::console::reveal_flow;
 use crate::console::session::{OfClient, SignedIn, Submitted};
 use crate::console::stop::Stop;
 use crate::kernel::Error;
-use crate::ledger::{Reveal, SHOWN_SECONDS};
+use crate::ledger::{GivenAs, Reveal, SHOWN_SECONDS};
 
 /// The query of the page.
 #[derive(Debug, Default, Deserialize)]
@@ -84,7 +84,7 @@ pub(crate) async fn get(
     path: Path<String>,
     asked: Query<Asked>,
 ) -> Result<HttpResponse, Stop> {
-    let (nonce, of_client, shown, until) = match find(&signed_in, &path).await? {
+    let (nonce, of_client, shown, until) = match find(&signed_in, &path, GivenAs::Page).await? {
         Found::Shown { nonce, of_client, shown, until } => (nonce, *of_client, *shown, until),
         Found::Running => {
             let shell = Shell { reload_seconds: Some(2), ..signed_in.shell("One moment") };
@@ -117,7 +117,9 @@ pub(crate) async fn get(
 
 /// `GET /console/reveals/{nonce}/download`: the same as a text file.
 pub(crate) async fn download(signed_in: SignedIn, path: Path<String>) -> Result<HttpResponse, Stop> {
-    let Found::Shown { shown, .. } = find(&signed_in, &path).await? else { return Err(Stop::not_found()) };
+    let Found::Shown { shown, .. } = find(&signed_in, &path, GivenAs::Download).await? else {
+        return Err(Stop::not_found());
+    };
     let token_url = token_url(&signed_in);
     let (name, text) = match &*shown {
         Shown::Client(ShownClient { client_id, secret, .. })
@@ -189,16 +191,19 @@ async fn named(signed_in: &SignedIn, text: &str) -> Result<Named, Stop> {
     Ok(Named { nonce, of_client, reveal })
 }
 
-async fn find(signed_in: &SignedIn, text: &str) -> Result<Found, Stop> {
+/// What is at the address, opened: each time is an event of the audit trail.
+async fn find(signed_in: &SignedIn, text: &str, shown_as: GivenAs) -> Result<Found, Stop> {
     if Nonce::read(signed_in, text).is_some() && signed_in.door.turns.is_running(text) {
         return Ok(Found::Running);
     }
     let Named { nonce, of_client, reveal } = named(signed_in, text).await?;
     let client = signed_in.door.href(&format!("/api-clients/{}", of_client.record.client.client_id));
     match reveal {
-        Reveal::Shown { reply, made_at, .. } => {
+        Reveal::Shown { sealed, made_at, .. } => {
             let unreadable = || Error::Crypto("what is shown once cannot be read".to_owned());
-            let shown = Shown::read(&reply).ok_or_else(unreadable)?;
+            let read = async |bytes: &[u8]| Shown::read(bytes).ok_or_else(unreadable);
+            let ledger = &signed_in.door.services.ledger;
+            let shown = ledger.show(&of_client.inside.reader, &sealed, shown_as, read).await?;
             let until = made_at.saturating_add(SHOWN_SECONDS);
             Ok(Found::Shown { nonce, of_client: Box::new(of_client), shown: Box::new(shown), until })
         }

@@ -13,7 +13,7 @@ use crate::console::reveal_flow;
 use crate::console::session::{SignedIn, Submitted};
 use crate::console::stop::Stop;
 use crate::kernel::{Caller, Error};
-use crate::ledger::{Reveal, SHOWN_SECONDS};
+use crate::ledger::{GivenAs, Reveal, SHOWN_SECONDS};
 use crate::model::webhook::Webhook;
 use crate::webhooks::SigningSecret;
 
@@ -72,11 +72,17 @@ pub(crate) async fn get(signed_in: SignedIn, path: Path<String>) -> Result<HttpR
         return ok(&WaitingPage { shell });
     }
     let unreadable = || Error::Crypto("what is shown once cannot be read".to_owned());
-    match shown(&signed_in, &nonce).await?.1 {
+    let (caller, found) = shown(&signed_in, &nonce).await?;
+    match found {
         Reveal::None => Err(Stop::not_found()),
-        Reveal::Shown { reply, made_at, .. } => {
-            let keys: ShownKeys = serde_json::from_slice(&reply).map_err(|_| unreadable())?;
-            let inside = signed_in.inside(&keys.workspace_id).await?;
+        Reveal::Shown { sealed, made_at, .. } => {
+            let read = async |bytes: &[u8]| {
+                let keys: ShownKeys = serde_json::from_slice(bytes).map_err(|_| unreadable())?;
+                let inside = signed_in.inside(&keys.workspace_id).await?;
+                Ok::<_, Stop>((keys, inside))
+            };
+            let ledger = &signed_in.door.services.ledger;
+            let (keys, inside) = ledger.show(&caller, &sealed, GivenAs::Page, read).await?;
             let list = signed_in.door.href(&format!("/webhooks?workspace_id={}", keys.workspace_id));
             let shell = signed_in.shell_in(&inside.workspace, "Keys of the webhook").below("Settings", None);
             ok(&SecretPage {

@@ -44,6 +44,7 @@ migrations! {
     19, "reminders", "0019_reminders.sql";
     20, "usage once", "0020_usage_once.sql";
     21, "lists in order", "0021_lists_in_order.sql";
+    22, "held secrets", "0022_held_secrets.sql";
 }
 
 /// The schema of a database compared with that of this program.

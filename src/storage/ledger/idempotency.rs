@@ -5,14 +5,15 @@ use crate::storage::engine::{on_read, on_tx, on_write, row, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
 
 statements! {
-    FIND = "SELECT caller, method, path, idempotency_key, body_hash, sealed_reply, expires_at, subject, erased_at
+    FIND = "SELECT caller, method, path, idempotency_key, body_hash, sealed_reply, expires_at, subject, erased_at,
+            holds
         FROM idempotency_keys
         WHERE caller = $1 AND method = $2 AND path = $3 AND idempotency_key = $4 AND expires_at > $5";
     CLEAR = "DELETE FROM idempotency_keys
         WHERE caller = $1 AND method = $2 AND path = $3 AND idempotency_key = $4 AND expires_at <= $5";
     INSERT = "INSERT INTO idempotency_keys (caller, method, path, idempotency_key, body_hash, sealed_reply, expires_at,
-            subject)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
+            subject, holds)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
     REPLACE = "INSERT INTO idempotency_keys (caller, method, path, idempotency_key, body_hash, sealed_reply, expires_at,
             subject)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -22,7 +23,8 @@ statements! {
         WHERE caller = $1 AND method = $2 AND path = $3 AND idempotency_key = $4 AND erased_at IS NULL";
     ERASE_SHOWN = "UPDATE idempotency_keys SET sealed_reply = $3, erased_at = $2
         WHERE method = 'CONSOLE' AND erased_at IS NULL AND expires_at <= $1";
-    UNCONFIRMED = "SELECT caller, method, path, idempotency_key, body_hash, sealed_reply, expires_at, subject, erased_at
+    UNCONFIRMED = "SELECT caller, method, path, idempotency_key, body_hash, sealed_reply, expires_at, subject, erased_at,
+            holds
         FROM idempotency_keys
         WHERE caller = $1 AND method = 'CONSOLE' AND subject = $2 AND erased_at IS NULL AND expires_at > $3
         ORDER BY expires_at DESC, idempotency_key LIMIT 5";
@@ -53,6 +55,8 @@ row! {
         pub subject: Option<String>,
         /// When the reply was erased, if it was.
         pub erased_at: Option<i64>,
+        /// Which secret it holds, as JSON; `None` if it holds none.
+        pub holds: Option<String>,
     }
 }
 
@@ -128,6 +132,7 @@ impl Tx {
         let rows = on_tx!(self.db, conn => sqlx::query(INSERT)
             .bind(&reply.caller).bind(&reply.method).bind(&reply.path).bind(&reply.idempotency_key)
             .bind(&reply.body_hash).bind(&reply.sealed_reply).bind(reply.expires_at).bind(&reply.subject)
+            .bind(&reply.holds)
             .execute(&mut *conn).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }

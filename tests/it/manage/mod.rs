@@ -16,6 +16,7 @@ mod preconditions;
 mod products;
 mod routes;
 mod secrets;
+mod secrets_shown;
 mod step_up;
 mod token_lists;
 mod webhooks;

@@ -8,6 +8,7 @@ mod hostile;
 mod never_expiring;
 mod operators;
 mod products;
+mod secrets_shown;
 mod signing_keys;
 mod webhooks;
 mod workspaces;

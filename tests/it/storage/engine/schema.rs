@@ -104,6 +104,11 @@ const APPLIED: &[(&str, &str, &str)] = &[
         "ea6548e4e370614c51087fea81c373fc394c3c8682e3d2626d399b4f25de7861",
         "34af8c586f3685a2b035342d4e57a26ada9859f4f9afdc46472c076f4d4313ca",
     ),
+    (
+        "0022_held_secrets.sql",
+        "be06260d02e9bb4de2396803a6bf775a9fa71935d2ad1fd273bcb6b0264e1cec",
+        "be06260d02e9bb4de2396803a6bf775a9fa71935d2ad1fd273bcb6b0264e1cec",
+    ),
 ];
 
 fn migrations(engine: &str) -> BTreeMap<String, String> {

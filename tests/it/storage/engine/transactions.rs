@@ -57,6 +57,7 @@ async fn write_all(tx: &mut Tx) {
         expires_at: NOW + 1,
         subject: None,
         erased_at: None,
+        holds: None,
     };
     assert!(tx.save_reply(&reply, NOW).await.unwrap());
     tx.changed(Change::Client("cl_2".to_owned()));

@@ -28,6 +28,7 @@ fn reply(path: &str) -> StoredReply {
         expires_at: NOW + 10,
         subject: None,
         erased_at: None,
+        holds: None,
     }
 }
 
