@@ -1,5 +1,5 @@
 // A passkey in a real browser: made by a setup link, used to sign in without a name, asked for again, refused without a
-// verified user.
+// verified user, and offered by the field of the email address.
 
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
@@ -37,12 +37,39 @@ async function withDevice(page) {
   const debug = await page.context().newCDPSession(page)
   await debug.send('WebAuthn.enable')
   const { authenticatorId } = await debug.send('WebAuthn.addVirtualAuthenticator', { options: DEVICE })
-  return { verify: (isUserVerified) => debug.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified }) }
+  return {
+    verify: (isUserVerified) => debug.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified }),
+    present: (enabled) => debug.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId, enabled }),
+  }
+}
+
+// A person who has a passkey and is not signed in. What their pages ask the browser for is in `asked` of the page.
+async function withPasskey() {
+  const { setup_link: link } = service.command('operators', 'setup-link', 'ada@example.com')
+  const someone = await person(browser, origin)
+  await someone.context.addInitScript(() => {
+    const get = navigator.credentials.get.bind(navigator.credentials)
+    globalThis.asked = []
+    navigator.credentials.get = async (options) => {
+      globalThis.asked.push({ ...options, before: globalThis.asked.map(({ signal }) => signal.aborted) })
+      const answer = await get(options)
+      globalThis.answered?.()
+      return answer
+    }
+  })
+  const device = await withDevice(someone.page)
+  await someone.page.goto(`${link}?next=/console/account`)
+  await someone.page.getByRole('button', { name: 'Set up a passkey' }).click()
+  await someone.page.waitForURL(isAccount)
+  await someone.context.clearCookies()
+  return { ...someone, device }
 }
 
 test('a passkey is made by a setup link and signs in without a name', async () => {
   const { setup_link: link } = service.command('operators', 'setup-link', 'ada@example.com')
-  const { page, faults } = await person(browser, origin)
+  const { page, faults, context } = await person(browser, origin)
+  // A browser that offers no passkeys in fields.
+  await context.addInitScript(() => { PublicKeyCredential.isConditionalMediationAvailable = async () => false })
   const device = await withDevice(page)
   await page.goto(`${link}?next=/console/account`)
   await page.getByRole('button', { name: 'Set up a passkey' }).click()
@@ -73,5 +100,59 @@ test('a passkey is made by a setup link and signs in without a name', async () =
   await device.verify(true)
   await page.getByRole('button', { name: 'Sign in with a passkey' }).click()
   await page.waitForURL((url) => !url.pathname.includes('sign-in'))
+  assert.deepEqual(faults, [])
+})
+
+test('the field of the email address offers a passkey', async () => {
+  const { page, faults } = await withPasskey()
+  // The device takes what is offered.
+  await page.goto('/console/sign-in?next=/console/account')
+  await page.waitForURL(isAccount)
+  assert.match(await page.locator('main').innerText(), /by passkey/)
+  assert.deepEqual(faults, [])
+})
+
+test('the button ends what the field offers before it asks', async () => {
+  const { page, faults, device } = await withPasskey()
+  await device.present(false)
+  await page.goto('/console/sign-in')
+  await page.waitForFunction(() => globalThis.asked.length === 1)
+  await page.getByRole('button', { name: 'Sign in with a passkey' }).click()
+  await page.waitForFunction(() => globalThis.asked.length === 2)
+  const asked = await page.evaluate(() => globalThis.asked.map(({ mediation, before }) => ({ mediation, before })))
+  assert.deepEqual(asked, [{ mediation: 'conditional', before: [] }, { mediation: undefined, before: [true] }])
+  assert.deepEqual(faults, [])
+})
+
+test('what the field offers is renewed before its challenge ends', async () => {
+  const { page, faults, device } = await withPasskey()
+  await device.present(false)
+  await page.clock.install()
+  await page.goto('/console/sign-in')
+  for (const times of [1, 2, 3]) {
+    await page.waitForFunction((times) => globalThis.asked.length === times, times)
+    const asked = await page.evaluate(() => globalThis.asked.map(({ mediation, signal, publicKey }) => ({
+      mediation, ended: signal.aborted, challenge: String(new Uint8Array(publicKey.challenge)),
+    })))
+    assert.deepEqual(asked.map(({ ended }) => ended), [...Array(times - 1).fill(true), false])
+    assert.ok(asked.every(({ mediation }) => mediation === 'conditional'))
+    assert.equal(new Set(asked.map(({ challenge }) => challenge)).size, times)
+    await page.clock.fastForward(240_000)
+  }
+  assert.deepEqual(faults, [])
+})
+
+test('an offer that is taken after its challenge ended is asked for once more', async () => {
+  const { page, faults, context } = await withPasskey()
+  // The device sleeps, and no timer runs meanwhile.
+  await context.addInitScript(() => {
+    const now = Date.now
+    globalThis.answered = () => { if (globalThis.asked.length === 1) Date.now = () => now() + 300_001 }
+  })
+  let challenges = 0
+  page.on('request', (request) => { if (request.url().endsWith('/sign-in/passkey/options')) challenges += 1 })
+  await page.goto('/console/sign-in?next=/console/account')
+  await page.waitForURL(isAccount)
+  assert.equal(challenges, 2)
   assert.deepEqual(faults, [])
 })

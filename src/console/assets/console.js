@@ -37,12 +37,8 @@ for (const input of all("[data-filter]")) {
   const rows = all("tbody tr", document.getElementById(input.dataset.filter));
   input.addEventListener("input", () => {
     const wanted = input.value.trim().toLowerCase();
-    let shown = 0;
-    for (const row of rows) {
-      row.hidden = !row.textContent.toLowerCase().includes(wanted);
-      if (!row.hidden) shown += 1;
-    }
-    say(`${shown} shown`);
+    for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+    say(`${rows.filter((row) => !row.hidden).length} shown`);
   });
 }
 
@@ -51,27 +47,20 @@ if (document.querySelector("[data-shown-once]")) {
   let leaving = false;
   document.addEventListener("submit", () => { leaving = true; });
   for (const link of all("[data-leave]")) link.addEventListener("click", () => { leaving = true; });
-  addEventListener("beforeunload", (event) => {
-    if (!leaving) event.preventDefault();
-  });
+  addEventListener("beforeunload", (event) => { if (!leaving) event.preventDefault(); });
 }
 
 // A form is sent once, however often its button is pressed. The server would take the second one for the first anyway.
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (form.dataset.sent) {
-    event.preventDefault();
-    return;
-  }
+  if (form.dataset.sent) return event.preventDefault();
   form.dataset.sent = "yes";
   // Back from the next page, it may be sent again.
   addEventListener("pageshow", () => { delete form.dataset.sent; }, { once: true });
 });
 
 // A list that chooses something sends its form at once.
-for (const select of all("select[data-sends]")) {
-  select.addEventListener("change", () => select.form.requestSubmit());
-}
+for (const select of all("select[data-sends]")) select.addEventListener("change", () => select.form.requestSubmit());
 
 // <p data-live="URL">: one line that is asked for again until it says that nothing more will come.
 for (const line of all("[data-live]")) {
@@ -81,14 +70,9 @@ for (const line of all("[data-live]")) {
         const reply = await fetch(line.dataset.live, { headers: { accept: "application/json" } });
         if (!reply.ok) return;
         const { text, tone, done } = await reply.json();
-        if (line.textContent !== text) {
-          line.textContent = text;
-          line.className = `live ${tone}`;
-        }
+        if (line.textContent !== text) [line.textContent, line.className] = [text, `live ${tone}`];
         if (done) return;
-      } catch {
-        // The next turn asks again.
-      }
+      } catch { /* The next turn asks again. */ }
     }
     setTimeout(ask, 3000);
   };
@@ -99,18 +83,14 @@ for (const line of all("[data-live]")) {
 for (const part of all("[data-shown-with]")) {
   const [name, value] = part.dataset.shownWith.split("=");
   const choices = all(`[name="${name}"]`);
-  const show = () => {
-    part.hidden = !choices.some((choice) => choice.checked && choice.value === value);
-  };
+  const show = () => { part.hidden = !choices.some((choice) => choice.checked && choice.value === value); };
   for (const choice of choices) choice.addEventListener("change", show);
   show();
 }
 
 // Choosing one thing can preselect another: <input data-selects="ID">, until that was chosen by hand.
 const byHand = new Set();
-for (const choice of all("input[type=radio]")) {
-  choice.addEventListener("change", (event) => { if (event.isTrusted) byHand.add(choice.name); });
-}
+for (const choice of all("input[type=radio]")) choice.addEventListener("change", (event) => { if (event.isTrusted) byHand.add(choice.name); });
 for (const choice of all("[data-selects]")) {
   choice.addEventListener("change", () => {
     const other = document.getElementById(choice.dataset.selects);

@@ -19,6 +19,9 @@ async fn a_passkey_is_made_by_a_setup_link_and_signs_in_without_a_name(engine: E
     let ada = Person::new(&app, "ada@example.com").await;
     let mut passkey = ada.set_up_passkey(&named_browser(&app)).await;
     let browser = named_browser(&app);
+    // The field of the email address offers it too.
+    let page = browser.get("/console/sign-in").await.must_be(200);
+    assert!(page.html.contains(r#"autocomplete="username webauthn""#), "{}", page.html);
     let sent = sign_in_with(&browser, &mut passkey).await;
     assert_eq!(sent.location(), "/console/account");
     let page = browser.follow(sent).await.must_be(200);
@@ -115,7 +118,7 @@ async fn at_an_address_there_are_no_passkeys(engine: Engine) {
     let app = TestApp::start(engine).await;
     let browser = Browser::new(&app);
     let page = browser.get("/console/sign-in").await.must_be(200);
-    assert!(!page.has_form("/passkey"));
+    assert!(!page.has_form("/passkey") && page.html.contains(r#"autocomplete="username""#), "{}", page.html);
     let ada = Person::new(&app, "ada@example.com").await;
     let page = browser.get(&ada.link).await.must_be(200);
     assert!(!page.has_form("/passkey") && page.says("bound to a host name"), "{}", page.text());
