@@ -6,8 +6,10 @@ mod expiring;
 mod ids;
 mod list;
 mod names;
+mod plans;
 mod rows;
 mod secrets;
+mod statements;
 
 use super::engine::Statements;
 

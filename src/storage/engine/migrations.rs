@@ -45,6 +45,7 @@ migrations! {
     20, "usage once", "0020_usage_once.sql";
     21, "lists in order", "0021_lists_in_order.sql";
     22, "held secrets", "0022_held_secrets.sql";
+    23, "labels in order", "0023_labels_in_order.sql";
 }
 
 /// The schema of a database compared with that of this program.
