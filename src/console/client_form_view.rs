@@ -87,6 +87,31 @@ fn id_of(field: &str, index: usize) -> String {
     if index == 0 { field.to_owned() } else { format!("{field}-{index}") }
 }
 
+/// The fields from top to bottom.
+const FIELDS: [&str; 15] = [
+    "label",
+    "products",
+    "expiration",
+    "custom_value",
+    "emails",
+    "how",
+    "description",
+    "allowed_ips",
+    "active_tokens",
+    "active_max",
+    "grace",
+    "expires_at",
+    "signing_alg",
+    "metadata",
+    "permissions",
+];
+
+/// Problems in the order of their fields, those of the form as a whole first, so that one reads both from top to bottom.
+pub(super) fn in_order(mut problems: Vec<Problem>) -> Vec<Problem> {
+    problems.sort_by_key(|problem| FIELDS.iter().position(|field| problem.is_of(field)));
+    problems
+}
+
 /// Products by display name, with what they do not allow.
 pub(super) fn products(typed: &Form, around: &Around<'_>) -> Vec<Choice> {
     let mut choices = Vec::new();

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+pub(super) use super::facts::facts;
+use super::facts::member;
 use super::moment::count;
 use crate::model::audit::{Action, AuditEvent, Recorded};
 use crate::model::client::ClientName;
@@ -254,7 +256,7 @@ fn status_change(event: &AuditEvent) -> Option<&str> {
 /// The names of the members that a change changed.
 fn changed(event: &AuditEvent) -> String {
     let members = event.detail.get("changed").and_then(Value::as_object);
-    let names: Vec<String> = members.into_iter().flatten().map(|(name, _)| name.replace('_', " ")).collect();
+    let names: Vec<String> = members.into_iter().flatten().map(|(name, _)| member(name)).collect();
     if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }
 
@@ -273,50 +275,6 @@ pub(super) fn actor(name: &str, names: &Names) -> String {
             None => "Another API client".to_owned(),
         },
         (other, _) => other.to_owned(),
-    }
-}
-
-/// The facts of an event as lines of name and value.
-pub(super) fn facts(event: &AuditEvent) -> Vec<(String, String)> {
-    let mut facts = Vec::new();
-    for (name, value) in &event.detail {
-        match value.as_object() {
-            Some(members) if name == "changed" => {
-                for (member, change) in members {
-                    let side = |side: &str| change.get(side).map_or_else(|| "nothing".to_owned(), plain);
-                    let line = if change.get("new").is_some() {
-                        format!("{} → {}", side("old"), side("new"))
-                    } else {
-                        plain(change)
-                    };
-                    facts.push((words(member), line));
-                }
-            }
-            _ => facts.push((words(name), plain(value))),
-        }
-    }
-    facts
-}
-
-/// The name of a member in words.
-fn words(member: &str) -> String {
-    let mut chars = member.chars();
-    let first = chars.next().map(|first| first.to_ascii_uppercase());
-    first.into_iter().chain(chars).collect::<String>().replace('_', " ")
-}
-
-/// A value in words.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => "nothing".to_owned(),
-        Value::Bool(true) => "yes".to_owned(),
-        Value::Bool(false) => "no".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) if items.is_empty() => "none".to_owned(),
-        Value::Array(items) if items.iter().all(|item| !item.is_array() && !item.is_object()) => {
-            items.iter().map(plain).collect::<Vec<_>>().join(", ")
-        }
-        other => other.to_string(),
     }
 }
 
@@ -427,16 +385,5 @@ mod tests {
         ] {
             assert_eq!(actor(name, &names), words);
         }
-    }
-
-    #[test]
-    fn facts_are_lines() {
-        let detail = json!({"label": "SAP", "changed": {"products": {"old": ["gst"], "new": []}, "status": {"old": null, "new": "active"}}});
-        let facts = facts(&event(Action::ClientUpdated, "cl_1", detail));
-        let line = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(
-            facts,
-            [line("Products", "gst → none"), line("Status", "nothing → active"), line("Label", "SAP")]
-        );
     }
 }

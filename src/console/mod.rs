@@ -18,6 +18,7 @@ mod door;
 mod error_page;
 mod events;
 mod extent;
+mod facts;
 mod form;
 mod guides;
 mod headers;

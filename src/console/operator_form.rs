@@ -17,7 +17,7 @@ use crate::operators::OperatorChange;
 const LISTED_MAX: u32 = 100;
 
 pub(super) const FIELDS: [Field; 4] = [
-    field("email", "E-mail address"),
+    field("email", "Email address"),
     field("name", "Name"),
     field("status", "Status"),
     field("roles", "Roles"),

@@ -156,8 +156,8 @@ impl Refusal {
                 "The workspace is suspended. An administrator of the platform can set its status to active."
             }
             Self::AddressNotAllowed => {
-                "The request came from an address that is not in the allowed_ips of the client. If the address is right, add \
-                 it or its network there."
+                "The request came from an address that is not among the allowed addresses (allowed_ips) of the \
+                 client. If the address is right, add it or its network there."
             }
             Self::MalformedRequest => {
                 "The request is not as the endpoint needs it. Correct it in the calling system."

@@ -35,7 +35,10 @@ pub(crate) async fn get(signed_in: SignedIn) -> Result<HttpResponse, Stop> {
     let found = signed_in.door.services.ledger.verify_audit(&manager, &[]).await?;
     let back = signed_in.door.href("/audit");
     ok(&VerifyPage {
-        shell: signed_in.shell("Verify the audit trail").below("Audit trail", Some(back.clone())),
+        shell: signed_in
+            .shell("Verify the audit trail")
+            .below("Settings", None)
+            .below("Audit trail", back.clone()),
         back,
         findings: found.findings(),
         logs: found.logs.iter().map(row).collect(),

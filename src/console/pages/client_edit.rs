@@ -56,6 +56,7 @@ pub(crate) async fn get(signed_in: SignedIn, path: Path<String>) -> Result<HttpR
             "Signing algorithm",
             client.signing_alg.map_or_else(|| "The usual one".to_owned(), |alg| alg.to_string()),
         ),
+        ("Metadata", or(super::client_overview::metadata(client), "None")),
         ("Permissions", or(permissions.join(", "), "None")),
     ];
     ok(&SettingsPage {
@@ -147,6 +148,6 @@ async fn form_page(
         active: view::active(&typed, false),
         is_advanced_open: true,
         typed,
-        problems,
+        problems: view::in_order(problems),
     })
 }

@@ -7,12 +7,16 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::client_overview::{Tab, href, shell_of, tabs};
+use crate::console::events::{self, Names};
 use crate::console::page::{Shell, ok};
 use crate::console::session::{OfClient, SignedIn};
 use crate::console::stop::Stop;
 use crate::console::{cursor, moment};
+use crate::kernel::Reader;
 use crate::ledger::AuditFilter;
-use crate::model::audit::AuditEvent;
+use crate::model::audit::{AuditEvent, Recorded};
+use crate::model::clock::UnixSeconds;
+use crate::model::operator::Operator;
 use crate::model::page::Page;
 
 /// How many events a page has.
@@ -60,12 +64,13 @@ pub(crate) async fn get(
     let filter = AuditFilter { client_id: Some(record.client.client_id.clone()), ..AuditFilter::default() };
     let found = services.ledger.audit_events(&inside.reader, &filter, &page).await?;
     let now = services.clock().now();
+    let names = names_of(&signed_in, &inside.reader, &found.items).await?;
     let own = &signed_in.session.operator;
     ok(&HistoryPage {
         shell: shell_of(&signed_in, &inside, &record.client, "History"),
         tabs: tabs(&here, "/history"),
         label: record.client.label.clone(),
-        rows: found.items.iter().map(|event| row(event, &own.operator_id, &own.name, now)).collect(),
+        rows: found.items.iter().map(|event| row(event, own, &names, now)).collect(),
         next_href: found
             .next_after
             .map(|after| format!("{list}?after={}", cursor::seal(&signed_in, &list, &after))),
@@ -74,24 +79,24 @@ pub(crate) async fn get(
     })
 }
 
-fn row(event: &AuditEvent, own_id: &str, own_name: &str, now: i64) -> Row {
+async fn names_of(signed_in: &SignedIn, reader: &Reader, found: &[Recorded]) -> Result<Names, Stop> {
+    let services = &signed_in.door.services;
+    let (clients, operators) = events::named(found);
+    Ok(Names {
+        clients: services.clients.client_names(reader, &clients).await?,
+        operators: services.operators.operator_names(reader, &operators).await?,
+    })
+}
+
+fn row(event: &AuditEvent, own: &Operator, names: &Names, now: UnixSeconds) -> Row {
+    let is_own = event.actor.name.strip_prefix("operator:") == Some(&own.operator_id);
     Row {
         at: moment::exact(event.at),
         ago: moment::ago(now, event.at),
         what: action(&event.action).to_owned(),
-        who: match event.actor.name.as_str() {
-            "cli" => "the command line".to_owned(),
-            "system" => "Mintmark itself".to_owned(),
-            name => match name.split_once(':') {
-                Some(("operator", id)) if id == own_id => format!("{own_name} (you)"),
-                Some(("operator", id)) => format!("operator {id}"),
-                Some(("client", id)) => format!("API client {id}"),
-                Some(("cli", user)) => format!("{user} at the command line"),
-                _ => name.to_owned(),
-            },
-        },
+        who: if is_own { format!("{} (you)", own.name) } else { events::actor(&event.actor.name, names) },
         from: event.actor.source_ip.clone().unwrap_or_default(),
-        details: details(&event.detail),
+        details: details(event),
     }
 }
 
@@ -110,38 +115,21 @@ pub(super) fn action(name: &str) -> &str {
     }
 }
 
-/// What changed, a line each.
-fn details(detail: &Map<String, Value>) -> Vec<String> {
-    if let Some(Value::Object(changed)) = detail.get("changed") {
-        let line = |(name, values): (&String, &Value)| {
-            let of = |member: &str| values.get(member).map(plain).unwrap_or_default();
-            format!("{}: {} → {}", name.replace('_', " "), of("old"), of("new"))
-        };
-        return changed.iter().map(line).collect();
-    }
-    let line = |(name, value): (&String, &Value)| {
+/// What changed, a line each; of what was made only what is not the usual.
+fn details(event: &AuditEvent) -> Vec<String> {
+    let is_worth_it = |name: &String, value: &Value| {
         let is_usual = matches!(
             (name.as_str(), value.as_str(), value.as_i64()),
             ("label" | "generation", ..) | ("status", Some("active"), _) | (_, _, Some(0))
         );
-        let is_worth_it = !value.is_null() && value != &Value::Bool(false) && !is_usual;
         let is_empty =
             value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty);
-        (is_worth_it && !is_empty).then(|| format!("{}: {}", name.replace('_', " "), plain(value)))
+        !value.is_null() && value != &Value::Bool(false) && !is_usual && !is_empty
     };
-    detail.iter().filter_map(line).collect()
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => "none".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) if items.is_empty() => "none".to_owned(),
-        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
-        Value::Object(expiry) if expiry.contains_key("mode") => {
-            let seconds = expiry.get("seconds").and_then(Value::as_i64);
-            seconds.map_or_else(|| "never".to_owned(), |seconds| format!("after {}", moment::span(seconds)))
-        }
-        other => other.to_string(),
-    }
+    let shown = event.detail.iter().filter(|(name, value)| is_worth_it(name, value));
+    let shown = AuditEvent {
+        detail: shown.map(|(name, value)| (name.clone(), value.clone())).collect(),
+        ..event.clone()
+    };
+    events::facts(&shown).into_iter().map(|(name, value)| format!("{name}: {value}")).collect()
 }

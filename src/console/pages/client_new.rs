@@ -287,7 +287,7 @@ async fn form_page(
         active: view::active(&typed, true),
         is_advanced_open: is_advanced(&typed),
         typed,
-        problems,
+        problems: view::in_order(problems),
     })
 }
 

@@ -203,10 +203,7 @@ fn facts(client: &ApiClient, now: UnixSeconds) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("Active tokens", status::active_tokens(client)),
         ("Notification email", if mails.is_empty() { "Nobody is mailed".to_owned() } else { mails }),
-        (
-            "Created",
-            format!("{} ({})", moment::exact(client.created_at), moment::ago(now, client.created_at)),
-        ),
+        ("Created", created(client, now)),
         ("Last changed", moment::ago(now, client.updated_at)),
     ];
     if let Some(description) = &client.description {
@@ -221,8 +218,20 @@ fn facts(client: &ApiClient, now: UnixSeconds) -> Vec<(&'static str, String)> {
     if !permissions.is_empty() {
         facts.push(("Permissions on Mintmark", permissions.join(", ")));
     }
-    for (key, value) in client.metadata.iter().take(16) {
-        facts.push(("Metadata", format!("{key}: {value}")));
+    if !client.metadata.is_empty() {
+        facts.push(("Metadata", metadata(client)));
     }
     facts
+}
+
+/// When a client was created, and how long ago if that is not the day again.
+fn created(client: &ApiClient, now: UnixSeconds) -> String {
+    let (exact, ago) = (moment::exact(client.created_at), moment::ago(now, client.created_at));
+    if exact.starts_with(&ago) { exact } else { format!("{exact} ({ago})") }
+}
+
+/// The metadata of a client, as its form takes it.
+pub(super) fn metadata(client: &ApiClient) -> String {
+    let pairs = client.metadata.iter().map(|(key, value)| format!("{key}={value}"));
+    pairs.collect::<Vec<_>>().join(", ")
 }

@@ -310,7 +310,7 @@ pub(crate) async fn get_delete(
         shell: shell_of(&signed_in, &inside, &record.client, "Delete a secret"),
         label: record.client.label.clone(),
         last_four: secret.last_four.clone(),
-        last_used: secret.last_used_at.map_or_else(|| "never".to_owned(), |at| moment::ago(now, at)),
+        last_used: secret.last_used_at.map(|at| moment::ago(now, at)).unwrap_or_default(),
         is_only: record.secrets.len() == 1,
         action: format!("{here}/secrets/{secret_id}/delete"),
         cancel: format!("{here}/secrets"),

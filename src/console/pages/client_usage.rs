@@ -133,7 +133,7 @@ fn counted(days: &[DayUsage]) -> Option<Counted> {
 fn reasons(day: &DayUsage) -> String {
     let mut reasons: Vec<(&str, i64)> = day.refused.iter().map(|(name, times)| (*name, *times)).collect();
     reasons.sort_by_key(|(name, times)| (-times, *name));
-    let words = |(name, times): &(&str, i64)| format!("{} {}", name.replace('_', " "), grouped(*times));
+    let words = |(name, times): &(&str, i64)| format!("{}\u{a0}{}", name.replace('_', " "), grouped(*times));
     reasons.iter().map(words).collect::<Vec<_>>().join(", ")
 }
 

@@ -101,11 +101,19 @@ pub(super) fn grouped(number: i64) -> String {
     text
 }
 
+/// What a scale may end with, by the power of ten: near enough to each other that the bars fill most of the drawing.
+const STEPS: [i64; 9] = [10, 12, 15, 20, 30, 40, 50, 60, 80];
+
 /// The least round number from `most` on that has a whole half.
 fn top_of(most: i64) -> i64 {
+    if let Some(top) = [2, 4, 6, 8, 10].into_iter().find(|top| *top >= most) {
+        return top;
+    }
     let mut unit: i64 = 1;
     while unit < i64::MAX / 100 {
-        if let Some(top) = [2, 4, 6, 8, 10].map(|times| times * unit).into_iter().find(|top| *top >= most) {
+        if let Some(top) =
+            STEPS.map(|times| times * unit).into_iter().find(|top| *top >= most && top % 2 == 0)
+        {
             return top;
         }
         unit *= 10;
@@ -131,7 +139,9 @@ mod tests {
 
     #[test]
     fn scales_are_round() {
-        for (most, top) in [(0, 2), (1, 2), (2, 2), (3, 4), (10, 10), (11, 20), (61, 80), (1_234, 2_000)] {
+        for (most, top) in
+            [(0, 2), (1, 2), (2, 2), (3, 4), (10, 10), (11, 12), (61, 80), (1_234, 1_500), (10_161, 12_000)]
+        {
             assert_eq!(top_of(most), top, "{most}");
         }
         assert_eq!(top_of(i64::MAX / 4), i64::MAX / 4);

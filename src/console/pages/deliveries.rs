@@ -7,6 +7,7 @@ use actix_web::web::{Path, Query};
 use askama::Template;
 use serde::Deserialize;
 
+use super::webhooks::shown_host;
 use crate::console::events::action_name;
 use crate::console::extent::Extent;
 use crate::console::notice::noticed;
@@ -175,7 +176,9 @@ fn row(
     let (to, to_href) = match (delivery.channel, hosts.get(&delivery.recipient)) {
         (Channel::Mail, _) if delivery.recipient.is_empty() => ("all contacts".to_owned(), None),
         (Channel::Mail, _) => (delivery.recipient.clone(), None),
-        (Channel::Webhook, Some(host)) => (host.clone(), Some(webhook_href(signed_in, &delivery.recipient))),
+        (Channel::Webhook, Some(host)) => {
+            (shown_host(host), Some(webhook_href(signed_in, &delivery.recipient)))
+        }
         (Channel::Webhook, None) => ("a webhook that was deleted".to_owned(), None),
     };
     let query = match extent.workspace_id() {

@@ -1,7 +1,7 @@
 //! `/console/never-expiring`: every token that is valid until somebody revokes it, with who answers for it and when it was
 //! last seen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::HttpResponse;
 use actix_web::web::{Path, Query};
@@ -13,7 +13,7 @@ use crate::console::extent::Extent;
 use crate::console::page::{Shell, ok, see_other};
 use crate::console::session::{SignedIn, Submitted};
 use crate::console::stop::Stop;
-use crate::console::{cursor, moment, notice};
+use crate::console::{cursor, moment, notice, products};
 use crate::model::clock::UnixSeconds;
 use crate::model::page::Page;
 use crate::model::token::RecordedToken;
@@ -84,6 +84,7 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
     let wanted = Page { after, count: true, ..Page::first(PER_PAGE) };
     let found = services.tokens.all_access_tokens(&extent.reader, &filter, &wanted).await?;
     let names = names_of(&signed_in, &extent, &found.items).await?;
+    let products = products::names(services, &extent.reader).await?;
     let now = services.clock().now();
     let first_href = list_href(&signed_in, extent.workspace_id());
     let next_href = found.next_after.as_ref().map(|after| {
@@ -94,7 +95,11 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
         shell: notice::noticed(shell(&signed_in, &extent, "Never-expiring tokens"), &signed_in.request),
         total: moment::count(i64::try_from(found.total.unwrap_or_default()).unwrap_or(i64::MAX), "token"),
         can_manage: extent.can_manage,
-        rows: found.items.iter().map(|token| row(&signed_in, &extent, token, &names, now)).collect(),
+        rows: found
+            .items
+            .iter()
+            .map(|token| row(&signed_in, &extent, token, (&names, &products), now))
+            .collect(),
         workspace_name: extent.workspace.map(|workspace| workspace.name),
         is_first: asked.after.is_empty(),
         first_href,
@@ -130,7 +135,18 @@ async fn names_of(signed_in: &SignedIn, extent: &Extent, found: &[RecordedToken]
     })
 }
 
-fn row(signed_in: &SignedIn, extent: &Extent, token: &RecordedToken, names: &Names, now: UnixSeconds) -> Row {
+/// The display names of products, whose codes are separated by spaces.
+fn shown_products(codes: &str, names: &BTreeMap<String, String>) -> Vec<String> {
+    products::shown(&codes.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>(), names)
+}
+
+fn row(
+    signed_in: &SignedIn,
+    extent: &Extent,
+    token: &RecordedToken,
+    (names, products): (&Names, &BTreeMap<String, String>),
+    now: UnixSeconds,
+) -> Row {
     let client = names.clients.get(&token.client_id);
     let door = &signed_in.door;
     let seen = token.last_introspected_at;
@@ -142,7 +158,7 @@ fn row(signed_in: &SignedIn, extent: &Extent, token: &RecordedToken, names: &Nam
             _ => String::new(),
         },
         jti: token.jti.clone(),
-        products: token.products.split_ascii_whitespace().map(str::to_owned).collect(),
+        products: shown_products(&token.products, products),
         owners: client.map(|client| client.contacts.clone()).unwrap_or_default(),
         issued: moment::ago(now, token.issued_at),
         issued_exact: moment::exact(token.issued_at),
@@ -151,7 +167,7 @@ fn row(signed_in: &SignedIn, extent: &Extent, token: &RecordedToken, names: &Nam
         } else {
             format!("by {}", events::actor(&token.issued_by, names))
         },
-        seen: seen.map_or_else(|| "never".to_owned(), |at| moment::ago(now, at)),
+        seen: seen.map_or_else(|| "Never".to_owned(), |at| moment::ago(now, at)),
         seen_exact: seen.map(moment::exact).unwrap_or_default(),
         is_unseen: now - seen.unwrap_or(token.issued_at) > LONG,
         revoke_href: door.href(&format!(
@@ -179,13 +195,14 @@ pub(crate) async fn get_revoke(
         return Err(Stop::not_found());
     }
     let seen = token.last_introspected_at.map(|at| moment::ago(now, at));
+    let products = products::names(services, &of_client.inside.reader).await?;
     // Back to the list that the person came from.
     let back = list_href(&signed_in, own_id(&asked.workspace_id, &of_client.inside.workspace.workspace_id));
     let shell = signed_in.shell_in(&of_client.inside.workspace, "Revoke a token").below("Settings", None);
     ok(&RevokePage {
         shell: shell.below("Never-expiring tokens", back.clone()),
         label: of_client.record.client.label,
-        products: token.products.replace(' ', ", "),
+        products: shown_products(&token.products, &products).join(", "),
         seen: seen.unwrap_or_default(),
         action: format!("{}?{}", signed_in.request.path(), signed_in.request.query_string()),
         jti,

@@ -129,7 +129,7 @@ fn row(signed_in: &SignedIn, operator: &Operator, now: UnixSeconds) -> Row {
         tone,
         why: why.to_owned(),
         ways: ways.join(", "),
-        last: operator.last_sign_in_at.map_or_else(|| "never".to_owned(), |at| moment::ago(now, at)),
+        last: operator.last_sign_in_at.map_or_else(|| "Never".to_owned(), |at| moment::ago(now, at)),
         last_exact: operator.last_sign_in_at.map(moment::exact).unwrap_or_default(),
     }
 }

@@ -6,7 +6,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::webhook_secret::ShownKeys;
-use super::webhooks::events;
+use super::webhooks::{events, shown_host};
 use crate::console::nonce::{Nonce, UseCase};
 use crate::console::page::{Shell, ok, see_other};
 use crate::console::session::{Inside, SignedIn, Submitted};
@@ -114,7 +114,8 @@ pub(crate) async fn get(
     } else {
         String::new()
     };
-    let shell = shell(&signed_in, &inside, &webhook.host);
+    let host = shown_host(&webhook.host);
+    let shell = shell(&signed_in, &inside, &host);
     ok(&WebhookPage {
         shell: notice::noticed(shell, &signed_in.request),
         can_manage: inside.can_manage,
@@ -131,7 +132,7 @@ pub(crate) async fn get(
             .next_after
             .map(|after| format!("{here}?after={}", cursor::seal(&signed_in, &list, &after))),
         here,
-        host: webhook.host,
+        host,
         url: webhook.url,
         id: webhook.webhook_id,
     })
@@ -177,7 +178,7 @@ pub(crate) async fn get_delivery(
     let delivery = services.webhooks.delivery(&inside.reader, &id, &delivery_id).await?;
     let (now, here) = (services.clock().now(), href(&signed_in, &id));
     let row = row(&here, &delivery, now);
-    let shell = shell(&signed_in, &inside, &row.kind).below(webhook.host, here);
+    let shell = shell(&signed_in, &inside, &row.kind).below(shown_host(&webhook.host), here);
     let waits = delivery.status() == "waiting";
     let of = delivery.0;
     ok(&DeliveryPage {
@@ -192,8 +193,14 @@ pub(crate) async fn get_delivery(
         status: of.last_status.map(|status| status.to_string()).unwrap_or_default(),
         error: of.last_error.unwrap_or_default(),
         reply: of.last_reply,
-        body: of.body,
+        body: laid_out(of.body),
     })
+}
+
+/// A body with a member a line, to be read. What is sent and signed is one line.
+fn laid_out(body: String) -> String {
+    let value = serde_json::from_str::<serde_json::Value>(&body);
+    value.and_then(|value| serde_json::to_string_pretty(&value)).unwrap_or(body)
 }
 
 /// `POST /console/webhooks/{id}/deliveries/{delivery_id}/resend`
@@ -256,10 +263,10 @@ pub(crate) async fn replace_keys(sent: Submitted, id: Path<String>) -> Result<Ht
 pub(crate) async fn get_delete(signed_in: SignedIn, id: Path<String>) -> Result<HttpResponse, Stop> {
     let (inside, webhook) = find(&signed_in, &id).await?;
     inside.manager()?;
-    let here = href(&signed_in, &id);
+    let (here, host) = (href(&signed_in, &id), shown_host(&webhook.host));
     ok(&DeletePage {
-        shell: shell(&signed_in, &inside, "Delete a webhook").below(webhook.host.clone(), here.clone()),
-        heading: format!("Delete the webhook to {}?", webhook.host),
+        shell: shell(&signed_in, &inside, "Delete a webhook").below(host.clone(), here.clone()),
+        heading: format!("Delete the webhook to {host}?"),
         text: "Nothing more is sent there. Its keys and what waits for it are deleted too.",
         action: format!("{here}/delete"),
         button: "Delete the webhook",

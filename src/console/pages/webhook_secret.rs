@@ -33,7 +33,7 @@ impl ShownKeys {
         Self {
             webhook_id: webhook.webhook_id.clone(),
             workspace_id: webhook.workspace_id.clone(),
-            host: webhook.host.clone(),
+            host: super::webhooks::shown_host(&webhook.host),
             secret: secret.expose().to_owned(),
             public_key: webhook.public_key.clone(),
         }

@@ -16,8 +16,9 @@ use crate::console::nonce::{Nonce, UseCase};
 use crate::console::page::{Problem, Shell, has_problem, ok, page, see_other};
 use crate::console::session::{Inside, SignedIn, Submitted};
 use crate::console::stop::{Stop, sentence};
-use crate::console::{notice, reveal_flow};
+use crate::console::{moment, notice, reveal_flow};
 use crate::kernel::{Error, Precondition};
+use crate::model::clock::UnixSeconds;
 use crate::model::page::Page;
 use crate::model::webhook::{MAX_WEBHOOKS, Webhook};
 use crate::model::workspace::PLATFORM;
@@ -58,6 +59,8 @@ struct Row {
     events: String,
     is_active: bool,
     why: String,
+    /// Empty while it does not fail.
+    failing_since: String,
 }
 
 #[derive(Template)]
@@ -82,6 +85,7 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
     let services = &signed_in.door.services;
     let id = &inside.workspace.workspace_id;
     let found = services.webhooks.webhooks(&inside.reader, id, &Page::first(Page::MAX_LIMIT)).await?;
+    let now = services.clock().now();
     let mut workspaces = Vec::new();
     if signed_in.is_platform_admin() {
         let reader = signed_in.platform().await?;
@@ -99,7 +103,7 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
         new_href: inside.can_manage.then(|| signed_in.door.href(&format!("/webhooks/new?workspace_id={id}"))),
         has_room: found.items.len() < MAX_WEBHOOKS,
         most: MAX_WEBHOOKS,
-        rows: found.items.iter().map(|webhook| row(&signed_in, webhook)).collect(),
+        rows: found.items.iter().map(|webhook| row(&signed_in, webhook, now)).collect(),
         workspaces,
         action: signed_in.door.href("/webhooks"),
         workspace: inside.workspace.name,
@@ -119,7 +123,7 @@ async fn place(signed_in: &SignedIn, workspace_id: &str) -> Result<Inside, Stop>
     signed_in.inside(extent.workspace_id()).await
 }
 
-fn row(signed_in: &SignedIn, webhook: &Webhook) -> Row {
+fn row(signed_in: &SignedIn, webhook: &Webhook, now: UnixSeconds) -> Row {
     Row {
         href: href(signed_in, &webhook.webhook_id),
         url: webhook.url.clone(),
@@ -127,7 +131,13 @@ fn row(signed_in: &SignedIn, webhook: &Webhook) -> Row {
         events: events(webhook),
         is_active: webhook.disabled.is_none(),
         why: webhook.disabled.map(super::webhook::why).unwrap_or_default().to_owned(),
+        failing_since: webhook.failing_since.map(|at| moment::ago(now, at)).unwrap_or_default(),
     }
+}
+
+/// A host as people write it: without the port that https has anyway.
+pub(super) fn shown_host(host: &str) -> String {
+    host.strip_suffix(":443").unwrap_or(host).to_owned()
 }
 
 /// The events of a webhook in words.
@@ -244,7 +254,7 @@ fn edit_page(
     let here = href(signed_in, &webhook.webhook_id);
     let list = signed_in.door.href(&format!("/webhooks?workspace_id={}", inside.workspace.workspace_id));
     let shell = signed_in.shell_in(&inside.workspace, "Change a webhook").below("Settings", None);
-    let shell = shell.below("Webhooks", list).below(webhook.host.clone(), here.clone());
+    let shell = shell.below("Webhooks", list).below(shown_host(&webhook.host), here.clone());
     FormPage { action: format!("{here}/edit"), ..form_page(shell, here, typed, problems) }
 }
 

@@ -181,13 +181,17 @@ async fn what_is_wrong_is_said_at_the_top_and_at_the_field(engine: Engine) {
     let page = browser.send(&bad).await.must_be(422);
     assert!(page.title().starts_with("Error: Create API Client"), "{}", page.title());
     let summary = page.html.split("error-summary").nth(1).unwrap().split("</ul>").next().unwrap();
+    let mut before = 0;
     for (field, words) in [
         ("label", "Enter a label"),
         ("products", "Select at least one product"),
+        ("custom_value", "Enter how long tokens are valid"),
         ("emails", "Notification email must be an e-mail address"),
         ("allowed_ips", "Allowed addresses must"),
-        ("custom_value", "Enter how long tokens are valid"),
     ] {
+        let at = summary.find(words).unwrap_or_default();
+        assert!(at > before, "in the order of the fields, {field}: {summary}");
+        before = at;
         assert!(
             summary.contains(&format!("href=\"#{field}\"")) && summary.contains(words),
             "{field}: {summary}"

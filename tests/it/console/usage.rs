@@ -145,8 +145,8 @@ async fn refusals_are_shown_with_the_next_step(engine: Engine) {
     says_all(
         &page,
         &[
-            "just now 21 Sep 2026, 14:14 UTC The request came from an address that is not in the allowed_ips of the client. If \
-             the address is right, add it or its network there. Change the client from 198.51.100.9 to /oauth2/token",
+            "just now 21 Sep 2026, 14:14 UTC The request came from an address that is not among the allowed addresses \
+             (allowed_ips) of the client. If the address is right, add it or its network there. Change the client from 198.51.100.9 to /oauth2/token",
             "1 minute ago 21 Sep 2026, 14:13 UTC The secret is not one of this client's; it may have been deleted. Compare its \
              last four characters with those of the client's secrets.",
             &format!("with the secret mms_…{} id", &wrong.client_secret[49..]),

@@ -31,12 +31,12 @@ async fn every_living_one_is_listed(engine: Engine) {
         "SAP",
         "Place acme",
         "Place other",
-        "gst",
+        "GST",
         "fin@acme.example",
         "Nobody",
         "asked for by itself",
         "by API client bootstrap",
-        "never",
+        "Never",
         "3 tokens in all",
     ] {
         assert!(page.says(words), "{words}: {}", page.text());
@@ -99,7 +99,7 @@ async fn a_viewer_looks_and_does_not_revoke(engine: Engine) {
     let here = here.split('"').next().unwrap();
     let eve = app.operator("eve@acme.example", vec![Role::WorkspaceViewer("acme".to_owned())]).await;
     let list = eve.open("/console/never-expiring").await.must_be(200);
-    assert!(list.says("Tally") && !list.says("Revoke…"), "{}", list.text());
+    assert!(list.says("Tally") && !list.html.contains("/revoke"), "{}", list.text());
     eve.get(here).await.must_be(403);
     let csrf = list.form("/sign-out").value("csrf").to_owned();
     let form = crate::support::HtmlForm { action: here.to_owned(), fields: vec![("csrf".to_owned(), csrf)] };

@@ -98,7 +98,7 @@ async fn what_is_wrong_is_said_beside_the_field(engine: Engine) {
     let root = app.platform_admin().await;
     for (field, value, at, words) in [
         ("name", "", "name", "Name"),
-        ("email", "nobody", "email", "E-mail address"),
+        ("email", "nobody", "email", "Email address"),
         ("email", "ROOT@example.com", "email", "exists already"),
         ("role", "", "roles", "must have at least 1 role"),
         ("role", "workspace_admin:nothing", "roles", "is not a workspace"),

@@ -76,9 +76,11 @@ async fn a_webhook_is_created_tried_and_deleted(engine: Engine) {
     let list = ann.get(&webhook).await.must_be(200);
     assert!(list.says("webhook.test") && list.says("next in"), "{}", list.text());
     assert!(list.says("It is failing"), "{}", list.text());
+    let all = ann.open("/console/webhooks").await.must_be(200);
+    assert!(all.says("Failing since") && !all.says("Active"), "{}", all.text());
     let delivery = ann.get(&list.link("webhook.test")).await.must_be(200);
     for words in
-        ["Next attempt", "1 attempt", "What went wrong", "\"type\":\"webhook.test\"", "No body is kept"]
+        ["Next attempt", "1 attempt", "What went wrong", "\"type\": \"webhook.test\"", "No body is kept"]
     {
         assert!(delivery.says(words), "{words}: {}", delivery.text());
     }
