@@ -77,7 +77,7 @@ impl Counted {
 #[derive(Debug, Clone)]
 struct Source {
     client_id: Arc<str>,
-    source: IpAddr,
+    address: IpAddr,
     at: UnixSeconds,
 }
 
@@ -138,7 +138,7 @@ impl Pending {
         source: IpAddr,
         now: UnixSeconds,
     ) {
-        let last = Source { client_id: Arc::clone(client_id), source, at: now };
+        let last = Source { client_id: Arc::clone(client_id), address: source, at: now };
         self.sources.insert(Arc::clone(secret_id), last);
         let seen = Seen { at: now, secret_id: Arc::clone(secret_id), source };
         self.seen_in(Arc::clone(client_id), network_of(source).to_string(), seen);
@@ -194,7 +194,7 @@ impl Pending {
     ) -> impl Fn(&str) -> (Option<IpAddr>, i64) + use<'a> {
         let times = self.secret_uses.of(secret_ids, since);
         move |secret_id| {
-            let source = self.sources.get(secret_id).map(|last| last.source);
+            let source = self.sources.get(secret_id).map(|last| last.address);
             (source, times.get(secret_id).copied().unwrap_or_default())
         }
     }
@@ -231,7 +231,7 @@ impl Pending {
         rows.sources.extend(sources.into_iter().map(|(secret_id, last)| SourceRow {
             client_id: last.client_id,
             secret_id,
-            source_ip: last.source.to_string(),
+            source_ip: last.address.to_string(),
             used_at: last.at,
         }));
         for (client_id, of_client) in networks {
@@ -265,8 +265,8 @@ impl Pending {
             self.secret_uses.before.push((row.secret_id, hour_of(row.hour), row.times));
         }
         for row in rows.sources {
-            if let Ok(source) = row.source_ip.parse() {
-                let last = Source { client_id: row.client_id, source, at: row.used_at };
+            if let Ok(address) = row.source_ip.parse() {
+                let last = Source { client_id: row.client_id, address, at: row.used_at };
                 self.sources.entry(row.secret_id).or_insert(last);
             }
         }

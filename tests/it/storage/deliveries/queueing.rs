@@ -154,7 +154,7 @@ async fn many_are_queued_as_they_are(engine: Engine) {
     let storage = database.open().await;
     // More than one statement inserts; each third has a key that is there already.
     let many = |first: u16| -> Vec<NewDelivery> {
-        let keyed = |n: u16| (n % 3 == 0).then(|| format!("checkpoint {n}"));
+        let keyed = |n: u16| n.is_multiple_of(3).then(|| format!("checkpoint {n}"));
         let delivery =
             |n| NewDelivery { unique_key: keyed(n), ..webhook(&format!("d{first}-{n:03}"), "a:443") };
         (0..450).map(delivery).collect()
@@ -170,7 +170,7 @@ async fn many_are_queued_as_they_are(engine: Engine) {
         first_attempt_at: NOW + 7,
         ..webhook("odd", "[2001:db8::1]:443")
     };
-    assert_eq!(change!(storage, tx => tx.enqueue_deliveries(&[odd.clone()])), 1);
+    assert_eq!(change!(storage, tx => tx.enqueue_deliveries(std::slice::from_ref(&odd))), 1);
     let stored = database
         .number(&format!(
             "SELECT COUNT(*) FROM deliveries WHERE delivery_id = 'odd' AND channel = 'webhook' AND kind = '{}'
