@@ -193,6 +193,7 @@ fn the_limits_of_the_settings_are_accepted() {
         builder().min_refetch_seconds(1),
         builder().min_refetch_seconds(60).max_stale_seconds(60),
         builder().max_status_lists(1),
+        builder().remember_tokens(10_000_000),
     ] {
         builder.build().unwrap();
     }
