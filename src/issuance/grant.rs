@@ -193,6 +193,15 @@ mod tests {
             panic!("{many:?} granted");
         };
         assert!((200..=256).contains(&names.len()) && many.join(" ").starts_with(&*names), "{names}");
+        // 256 characters are named, and one more is not.
+        let of_lengths = |lengths: [usize; 4]| {
+            let letters = ["a", "b", "c", "d"].iter().zip(lengths);
+            letters.map(|(letter, length)| letter.repeat(length)).collect::<Vec<_>>().join(" ")
+        };
+        let (fits, too_long) = (of_lengths([63, 63, 63, 64]), of_lengths([63, 63, 64, 64]));
+        assert_eq!((fits.len(), too_long.len()), (256, 257));
+        assert_eq!(scope_and_audience(&fits, &[]), refused(&fits));
+        assert_eq!(scope_and_audience(&too_long, &[]), refused(&too_long[..192]));
     }
 
     #[test]
