@@ -10,13 +10,14 @@ use super::expect::{Token, uncached};
 use super::presenting::{
     SIGNED, client_in, form, given_up, never, recorded, revoked, signed, stateless, token_of, with,
 };
-use crate::support::{Engine, Reply, START, TestApp, Wire, on_both_engines};
+use crate::support::{Engine, Reply, START, TestApp, Wire, on_both_engines, rsa_private_key};
 
 on_both_engines!(
     a_live_token_passes_with_its_client,
     any_method_gets_the_same_reply,
     products_are_demanded_by_the_query,
     without_a_token_the_challenge_has_no_error,
+    a_cut_token_has_its_own_reply_and_an_altered_one_has_not,
     a_token_that_does_not_hold_is_invalid,
     a_token_is_sent_once,
     other_headers_are_read_if_named,
@@ -227,6 +228,34 @@ async fn without_a_token_the_challenge_has_no_error(engine: Engine) {
         invalid_token(&reply);
         let says = format!("it may have been cut when pasted; it has {} characters", cut.len());
         assert!(reply.header("www-authenticate").unwrap().contains(&says), "{reply:?}");
+    }
+    app.stop().await;
+}
+
+async fn a_cut_token_has_its_own_reply_and_an_altered_one_has_not(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = app.administrator().await;
+    let import = json!({"alg": "RS256", "private_key_pem": rsa_private_key()});
+    admin.create("/v1/signing-keys", &import).await;
+    let is_called_cut = async |token: &str| {
+        let reply = asked(&app, "", token).await;
+        invalid_token(&reply);
+        reply.header("www-authenticate").unwrap().contains("it may have been cut")
+    };
+    // How long a signature is depends on the key.
+    for alg in ["ES256", "RS256"] {
+        let client = client_in(&admin, "acme", json!({"signing_alg": alg})).await;
+        let text = token_of(&app, &client).await.text;
+        let (header, signature) = (text.split_once('.').unwrap().0, text.rfind('.').unwrap() + 1);
+        assert!(is_called_cut(&text[..text.len() - 1]).await, "{alg}");
+        let mut altered = text.clone();
+        altered
+            .replace_range(signature..=signature, if text[signature..].starts_with('A') { "B" } else { "A" });
+        assert!(!is_called_cut(&altered).await, "{alg}");
+        // Nothing is read of a text that is longer than any token.
+        let of_length = |length: usize| format!("{header}.{}.x", "A".repeat(length - header.len() - 3));
+        assert!(is_called_cut(&of_length(MAX_TOKEN_BYTES)).await, "{alg}");
+        assert!(!is_called_cut(&of_length(MAX_TOKEN_BYTES + 1)).await, "{alg}");
     }
     app.stop().await;
 }

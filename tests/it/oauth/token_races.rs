@@ -122,6 +122,8 @@ async fn a_generation_that_ended_meanwhile_is_followed_by_the_next(engine: Engin
         // One that could be stateless now is recorded all the same: only where its row is written is its right to it
         // checked once more.
         (", token_expiry_seconds = 60", json!(["gst"])),
+        // The address of the request is compared with the new list.
+        (", allowed_ips = '127.0.0.0/8'", json!(["gst"])),
     ]
     .into_iter()
     .enumerate()

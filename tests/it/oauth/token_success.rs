@@ -223,6 +223,8 @@ async fn t19_a_request_in_json(engine: Engine) {
         (json!({"grant_type": 5}), "grant_type must be a string"),
         (json!({"client_secret": true}), "client_secret must be a string"),
         (json!({"client_id": {"a": 1}}), "client_id must be a string"),
+        (json!({"client_assertion": 7}), "client_assertion must be a string"),
+        (json!({"client_assertion_type": []}), "client_assertion_type must be a string"),
         (json!({"resource": [null]}), "resource must be a string or a list of strings"),
         (json!({"grant_type": null}), "grant_type is missing"),
     ] {
