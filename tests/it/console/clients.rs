@@ -17,7 +17,7 @@ on_both_engines!(
 
 async fn the_test_panel_says_what_the_erp_would_get(engine: Engine) {
     let app = TestApp::start(engine).await;
-    furnish(&app).await;
+    let admin = furnish(&app).await;
     let browser = app.platform_admin().await;
     let shown = create(&browser, "SAP").await;
     let (client, secret) = (client_of(&shown), shown.by_id("secret"));
@@ -40,6 +40,12 @@ async fn the_test_panel_says_what_the_erp_would_get(engine: Engine) {
         assert!(page.says("Never used"), "no use is noted: {}", page.text());
     }
     assert_eq!(app.database.number("SELECT COUNT(*) FROM audit_events").await, events);
+    let path = format!("/v1/api-clients/{}", client.rsplit('/').next().unwrap());
+    let expiry = json!({"token_expiry": {"mode": "after", "seconds": 7200}});
+    assert_eq!(admin.patch(&path, &expiry).await.status(), 200);
+    let sent = browser.send(&form.with("secret", &secret)).await;
+    let page = browser.get(sent.location().trim_end_matches("#test")).await.must_be(200);
+    assert!(page.says("is valid for 2 hours"), "{}", page.text());
     assert!(!app.database.session().await.everything().await.contains(&secret));
 }
 

@@ -345,6 +345,10 @@ async fn an_ended_list_and_its_number_are_gone(engine: Engine) {
     assert_eq!(remove_before(expiry).await, [number]);
     app.clock.advance(1);
     assert_eq!(ask(&app, &path).await.status, 404);
+    // Neither a list that was removed nor one that never existed takes memory.
+    assert_eq!(ask(&app, "/oauth2/status-lists/4711").await.status, 404);
+    let lists = &app.core.services.status_lists;
+    assert_eq!(format!("{lists:?}"), "StatusLists { lists: [], .. }");
     assert!(!aggregated(&app).await.iter().any(|uri| uri.ends_with(&path)));
     // Later lists have other numbers.
     app.clock.advance(3600);

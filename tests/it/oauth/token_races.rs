@@ -111,19 +111,20 @@ async fn a_generation_that_ended_meanwhile_is_followed_by_the_next(engine: Engin
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     admin.product("tax", json!({})).await;
-    for (n, (change, products)) in [
-        ("", json!(["gst"])),
+    for (n, (change, products, expires_in)) in [
+        ("", json!(["gst"]), 31_536_000),
         // Removing a product ends the tokens that carry it, and no others.
         (
             ", version = version + 1 WHERE client_id = '{client}';
              UPDATE client_products SET product = 'tax'",
             json!(["tax"]),
+            31_536_000,
         ),
         // One that could be stateless now is recorded all the same: only where its row is written is its right to it
         // checked once more.
-        (", token_expiry_seconds = 60", json!(["gst"])),
+        (", token_expiry_seconds = 60, active_tokens = 'many'", json!(["gst"]), 60),
         // The address of the request is compared with the new list.
-        (", allowed_ips = '127.0.0.0/8'", json!(["gst"])),
+        (", allowed_ips = '127.0.0.0/8'", json!(["gst"]), 31_536_000),
     ]
     .into_iter()
     .enumerate()
@@ -131,7 +132,7 @@ async fn a_generation_that_ended_meanwhile_is_followed_by_the_next(engine: Engin
         let client = client_in(&admin, &format!("w{n}")).await;
         let change = format!("{NEXT}{change} WHERE client_id = '{{client}}'");
         let token = issued(&parked(&app, &client, &change.replace("{client}", &client.client_id)).await);
-        assert_eq!(token.claims["products"], products);
+        assert_eq!((&token.claims["products"], &token.reply["expires_in"]), (&products, &json!(expires_in)));
         accepted(&app, &token).await;
         let of_it = format!(
             "SELECT COUNT(*) FROM access_tokens WHERE generation = 2 AND jti = {}",
