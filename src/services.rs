@@ -162,12 +162,12 @@ impl Services {
     /// # Errors
     /// [`Error::Storage`]; what was deleted before it stays deleted. [`Error::Clock`] while the clock is doubtful.
     pub async fn clean_up(&self) -> Result<(), Error> {
-        self.ledger.clock_must_be_trusted()?;
-        self.ledger.clean_up().await?;
-        self.tokens.clean_up().await?;
-        self.operators.clean_up().await?;
-        self.usage.clean_up().await?;
-        self.webhooks.clean_up().await?;
+        let now = self.ledger.trusted_now()?;
+        self.ledger.clean_up(now).await?;
+        self.tokens.clean_up(now).await?;
+        self.operators.clean_up(now).await?;
+        self.usage.clean_up(now).await?;
+        self.webhooks.clean_up(now).await?;
         while self.kernel.storage.give_back_space().await? {}
         Ok(())
     }

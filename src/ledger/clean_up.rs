@@ -2,6 +2,7 @@
 
 use super::Ledger;
 use crate::kernel::Error;
+use crate::model::clock::UnixSeconds;
 use crate::model::ids;
 
 /// How many changes the log keeps. A replica further behind than this drops everything it holds in memory.
@@ -28,9 +29,9 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Error::Storage`]; what was deleted before it stays deleted.
-    pub(crate) async fn clean_up(&self) -> Result<(), Error> {
-        let (storage, now) = (&self.kernel.storage, self.kernel.clock.now());
-        self.erase_shown().await?;
+    pub(crate) async fn clean_up(&self, now: UnixSeconds) -> Result<(), Error> {
+        let storage = &self.kernel.storage;
+        self.erase_shown(now).await?;
         while storage.purge_saved_replies(now, BATCH).await? >= u64::from(BATCH) {}
         storage.purge_changes(KEPT_CHANGES).await?;
         while storage.purge_deliveries(now - SENT_KEPT, now - DEAD_KEPT, BATCH).await? >= u64::from(BATCH) {}

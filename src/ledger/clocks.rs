@@ -55,8 +55,8 @@ impl Clocks {
         clocks
     }
 
-    /// Checks whether the clock was set since the last check.
-    pub(super) fn look(&self, clock: &dyn Clock) {
+    /// Checks whether the clock was set since the last check. Returns the wall time that it saw, in milliseconds.
+    pub(super) fn look(&self, clock: &dyn Clock) -> i64 {
         // Locked to the end: the next check must see the wait that this one starts.
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let now = clock.both_millis();
@@ -69,6 +69,7 @@ impl Clocks {
             );
             self.wait_from(now.1);
         }
+        now.0
     }
 
     fn wait_from(&self, monotonic_millis: i64) {
@@ -118,16 +119,17 @@ impl Ledger {
         ))
     }
 
-    /// Checks that the clock can be trusted for work that cannot be undone: deleting, and creating and retiring keys.
+    /// The present for work that cannot be undone: deleting, and creating and retiring keys. It is the time that was checked:
+    /// one that is read after the check may be from after a leap.
     ///
     /// # Errors
-    /// [`Error::Clock`].
-    pub(crate) fn clock_must_be_trusted(&self) -> Result<(), Error> {
+    /// [`Error::Clock`] while the clock cannot be trusted.
+    pub(crate) fn trusted_now(&self) -> Result<UnixSeconds, Error> {
         let clock = self.kernel.clock.as_ref();
-        self.clocks.look(clock);
+        let millis = self.clocks.look(clock);
         self.clock_must_agree()?;
         if self.clocks.is_settled(clock) {
-            return Ok(());
+            return Ok(millis.div_euclid(1_000));
         }
         Err(Error::Clock(
             "the clock of this machine was set, or the service was not running for more than an hour: repeat the request \
@@ -137,6 +139,6 @@ impl Ledger {
 
     /// The last instant to write to the database: none while the clock is doubtful, so that a restart does not hide the leap.
     pub(super) fn instant_to_keep(&self) -> Option<UnixSeconds> {
-        self.clock_must_be_trusted().ok().map(|()| self.kernel.clock.now())
+        self.trusted_now().ok()
     }
 }

@@ -148,8 +148,7 @@ impl Ledger {
     }
 
     /// Erases what has been shown for its time.
-    pub(super) async fn erase_shown(&self) -> Result<(), Error> {
-        let now = self.kernel.clock.now();
+    pub(super) async fn erase_shown(&self, now: UnixSeconds) -> Result<(), Error> {
         // Rows say when they are forgotten, which is a day after they were made.
         self.kernel.storage.erase_shown_replies(now - SHOWN_SECONDS + SAVED_SECONDS, now).await?;
         Ok(())

@@ -3,6 +3,7 @@
 use super::Operators;
 use super::sessions::IDLE_SECONDS;
 use crate::kernel::Error;
+use crate::model::clock::UnixSeconds;
 
 /// For how long a network stays known after a sign-in from it, in seconds: 180 days.
 const NETWORK_KEPT: i64 = 180 * 86_400;
@@ -14,8 +15,8 @@ impl Operators {
     ///
     /// # Errors
     /// [`Error::Storage`]; what was deleted before it stays deleted.
-    pub(crate) async fn clean_up(&self) -> Result<(), Error> {
-        let (storage, now) = (&self.kernel.storage, self.kernel.clock.now());
+    pub(crate) async fn clean_up(&self, now: UnixSeconds) -> Result<(), Error> {
+        let storage = &self.kernel.storage;
         let full = u64::from(BATCH);
         while storage.purge_sessions(now, now - IDLE_SECONDS, BATCH).await? >= full {}
         while storage.purge_setup_links(now, BATCH).await? >= full {}

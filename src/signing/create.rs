@@ -103,11 +103,11 @@ impl Signing {
         save: Option<SaveReply<'_, KeyRecord>>,
     ) -> Result<KeyRecord, Error> {
         caller.must_manage_platform("signing keys")?;
-        self.ledger.clock_must_be_trusted()?;
+        self.ledger.trusted_now()?;
         // Generating or parsing a key takes the processor, so it is done before the transaction begins.
         let (use_for, made) = new.make(self.kernel.policy.signing_alg)?;
         let mut tx = self.kernel.storage.begin().await?;
-        let now = self.kernel.clock.now();
+        let now = self.ledger.trusted_now()?;
         self.take_due_steps(&mut tx, now).await?;
         let keys = tx.signing_keys().await?;
         let placement = rotation::place(&keys, made.alg(), use_for, now, &self.rotation_policy())

@@ -20,9 +20,9 @@ impl Signing {
     /// # Errors
     /// [`Error::Crypto`], [`Error::Storage`]; then nothing is changed. [`Error::Clock`] while the clock is doubtful.
     pub async fn advance_signing_keys(&self) -> Result<(), Error> {
-        self.ledger.clock_must_be_trusted()?;
+        let now = self.ledger.trusted_now()?;
         let mut tx = self.kernel.storage.begin().await?;
-        let manual = self.take_due_steps(&mut tx, self.kernel.clock.now()).await?;
+        let manual = self.take_due_steps(&mut tx, now).await?;
         self.commit_keys(tx).await?;
         for step in manual {
             tracing::warn!("{step}");
@@ -53,7 +53,7 @@ impl Signing {
         now: UnixSeconds,
     ) -> Result<Vec<ManualStep>, Error> {
         tx.serialise_key_changes().await?;
-        if self.ledger.clock_must_be_trusted().is_err() {
+        if self.ledger.trusted_now().is_err() {
             return Ok(Vec::new());
         }
         let keys = tx.signing_keys().await?;

@@ -27,7 +27,7 @@ impl Signing {
         placement: Placement,
         now: UnixSeconds,
     ) -> Result<SigningKey, Error> {
-        self.ledger.clock_must_be_trusted()?;
+        self.ledger.trusted_now()?;
         let Placement { phase, activates_at } = placement;
         let (subkeys, random) = (&self.kernel.subkeys, &self.kernel.random);
         let key = new.into_record(use_for, phase, now, activates_at, subkeys, random)?;

@@ -3,6 +3,7 @@
 use super::Tokens;
 use super::slots::LEASE_SECONDS;
 use crate::kernel::Error;
+use crate::model::clock::UnixSeconds;
 
 /// How long the row of a token is kept after the token has ended, in seconds: thirty days.
 const ENDED_TOKENS_KEPT: i64 = 30 * 86_400;
@@ -25,8 +26,8 @@ impl Tokens {
     ///
     /// # Errors
     /// [`Error::Storage`]; what was deleted before it stays deleted.
-    pub(crate) async fn clean_up(&self) -> Result<(), Error> {
-        let (storage, now) = (&self.kernel.storage, self.kernel.clock.now());
+    pub(crate) async fn clean_up(&self, now: UnixSeconds) -> Result<(), Error> {
+        let storage = &self.kernel.storage;
         while storage.purge_denied_tokens(now - DENIED_OUTLIVE, BATCH).await? >= u64::from(BATCH) {}
         while storage.purge_recorded_tokens(now - ENDED_TOKENS_KEPT, BATCH).await? >= u64::from(BATCH) {}
         let mut tx = storage.begin().await?;

@@ -4,6 +4,7 @@
 use super::Usage;
 use super::counter::{hour_of, start_of};
 use crate::kernel::Error;
+use crate::model::clock::UnixSeconds;
 use crate::model::usage::{DAY, HOUR};
 
 /// How long counts by hour are kept, in seconds: 48 hours.
@@ -20,8 +21,7 @@ impl Usage {
     ///
     /// # Errors
     /// [`Error::Storage`]; what was deleted before it stays deleted.
-    pub(crate) async fn clean_up(&self) -> Result<(), Error> {
-        let now = self.kernel.clock.now();
+    pub(crate) async fn clean_up(&self, now: UnixSeconds) -> Result<(), Error> {
         let hours = start_of(hour_of(now)) - HOURS_KEPT;
         let days = now - now.rem_euclid(DAY) - DAYS_KEPT;
         let storage = &self.kernel.storage;

@@ -2,6 +2,7 @@
 
 use super::Webhooks;
 use crate::kernel::Error;
+use crate::model::clock::UnixSeconds;
 
 const BATCH: u32 = 500;
 
@@ -10,8 +11,7 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub(crate) async fn clean_up(&self) -> Result<(), Error> {
-        let now = self.kernel.clock.now();
+    pub(crate) async fn clean_up(&self, now: UnixSeconds) -> Result<(), Error> {
         while self.kernel.storage.purge_webhook_keys(now, BATCH).await? == u64::from(BATCH) {}
         Ok(())
     }

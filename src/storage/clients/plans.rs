@@ -32,7 +32,8 @@ impl Storage {
                 rows.into_iter().map(|(.., step)| step).collect()
             }
             DbTx::Postgres(conn) => {
-                for sql in ["SET LOCAL enable_seqscan = off", "SET LOCAL enable_bitmapscan = off"] {
+                for way in ["seqscan", "bitmapscan", "sort"] {
+                    let sql = AssertSqlSafe(format!("SET LOCAL enable_{way} = off"));
                     sqlx::query(sql).execute(&mut **conn).await?;
                 }
                 let sql = AssertSqlSafe(format!("EXPLAIN {sql}"));

@@ -1,4 +1,4 @@
-//! Whoever reads on a page what is shown once, or downloads it, leaves an event each time, without the secret.
+//! Each reading on a page of what is shown once, and each download of it, leaves an event, without the secret.
 
 use mintmark::model::operator::Role;
 use serde_json::{Value, json};
@@ -74,7 +74,7 @@ async fn each_reading_of_a_secret_is_an_event(engine: Engine) {
     let sent = "SELECT COUNT(*) FROM deliveries WHERE channel = 'webhook' AND kind = 'secret.shown'";
     assert_eq!((app.database.number(sent).await, app.database.number(mails).await), (6, before));
     let history = browser.get(&format!("{}/history", client_of(&page))).await.must_be(200);
-    assert!(history.says("secret.shown") && history.says("as: download"), "{}", history.text());
+    assert!(history.says("secret.shown") && history.says("As: download"), "{}", history.text());
 }
 
 async fn what_is_erased_or_of_somebody_else_leaves_none(engine: Engine) {

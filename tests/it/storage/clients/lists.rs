@@ -284,7 +284,7 @@ async fn a_page_is_read_from_an_index_in_its_order(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     let mut tx = storage.begin().await.unwrap();
     for number in 0..2_000 {
-        let workspace_id = if number % 2 == 0 { "acme" } else { "other" }.to_owned();
+        let workspace_id = if number % 10 == 0 { "acme" } else { "other" }.to_owned();
         let label = format!("Plant {number}");
         let made = ApiClient { workspace_id, label, ..client(&format!("cl_many{number:05}")) };
         tx.insert_client(&made, &format!("1{number:05}")).await.unwrap();
