@@ -52,7 +52,7 @@ impl Tx {
         self.enqueue_deliveries(std::slice::from_ref(new)).await.map(touched)
     }
 
-    /// Queues deliveries, [`INSERTED_AT_ONCE`] in a statement. Returns how many of them are new.
+    /// Queues deliveries, up to 200 in a statement. Returns how many of them are new.
     pub async fn enqueue_deliveries(&mut self, new: &[NewDelivery]) -> Result<u64, StorageError> {
         let sql = self.db.choose(INSERT);
         let mut queued = 0;
