@@ -1,52 +1,16 @@
 //! Audit events in plain words: what was done, by whom, and the facts of it.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde_json::{Map, Value};
 
+pub(super) use super::event_names::{Names, add_actor};
 pub(super) use super::facts::facts;
 use super::facts::member;
 use super::moment::count;
-use crate::model::audit::{Action, AuditEvent, Recorded};
-use crate::model::client::ClientName;
+use crate::model::audit::{Action, AuditEvent};
 use crate::model::delivery::Channel;
 
 /// How the audit trail names an account that does not exist, and somebody who is not signed in.
 const UNKNOWN: &str = "unknown";
-
-/// The names of those who appear in a list of events, as far as its reader may know them.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    pub(super) clients: BTreeMap<String, ClientName>,
-    pub(super) operators: BTreeMap<String, String>,
-}
-
-/// The API clients and the operators that events name.
-pub(super) fn named(events: &[Recorded]) -> (Vec<&str>, Vec<&str>) {
-    let (mut clients, mut operators) = (BTreeSet::new(), BTreeSet::new());
-    for event in events {
-        clients.extend(event.client_id.as_deref());
-        add_actor(&event.actor.name, &mut clients, &mut operators);
-        // A setup link of an operator can be shown too.
-        if event.action.starts_with("operator.") || event.action == Action::SecretShown.as_str() {
-            operators.insert(&event.target);
-        }
-    }
-    (clients.into_iter().collect(), operators.into_iter().collect())
-}
-
-/// Adds the API client or the operator that acted.
-pub(super) fn add_actor<'a>(
-    name: &'a str,
-    clients: &mut BTreeSet<&'a str>,
-    operators: &mut BTreeSet<&'a str>,
-) {
-    match name.split_once(':') {
-        Some(("client", id)) => drop(clients.insert(id)),
-        Some(("operator", id)) => drop(operators.insert(id)),
-        _ => {}
-    }
-}
 
 /// What an action is called where one can be chosen.
 pub(super) fn action_name(action: Action) -> &'static str {

@@ -16,6 +16,7 @@ mod cursor;
 mod device;
 mod door;
 mod error_page;
+mod event_names;
 mod events;
 mod extent;
 mod facts;

@@ -13,9 +13,8 @@ use crate::console::page::{Problem, Shell, has_problem, page};
 use crate::console::session::SignedIn;
 use crate::console::stop::Stop;
 use crate::console::{cursor, moment};
-use crate::kernel::Reader;
 use crate::ledger::AuditFilter;
-use crate::model::audit::{Action, AuditEvent, Recorded};
+use crate::model::audit::{Action, AuditEvent};
 use crate::model::clock::{UnixSeconds, from_rfc3339};
 use crate::model::ids;
 use crate::model::page::Page;
@@ -84,7 +83,7 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
         let after = cursor::open(&signed_in, &list, &asked.after)?;
         let wanted = Page { after, ..Page::first(PER_PAGE) };
         let found = services.ledger.audit_events(&extent.reader, &filter, &wanted).await?;
-        let names = names_of(&signed_in, &extent.reader, &found.items).await?;
+        let names = Names::of(services, &extent.reader, &found.items).await?;
         let now = services.clock().now();
         rows = found.items.iter().map(|event| row(event, &names, now)).collect();
         next_href =
@@ -181,15 +180,6 @@ fn read_instant(text: &str, is_end: bool) -> Option<UnixSeconds> {
         return Some(if is_end { begin + 86_400 } else { begin });
     }
     from_rfc3339(text)
-}
-
-async fn names_of(signed_in: &SignedIn, reader: &Reader, found: &[Recorded]) -> Result<Names, Stop> {
-    let services = &signed_in.door.services;
-    let (clients, operators) = events::named(found);
-    Ok(Names {
-        clients: services.clients.client_names(reader, &clients).await?,
-        operators: services.operators.operator_names(reader, &operators).await?,
-    })
 }
 
 fn row(event: &AuditEvent, names: &Names, now: UnixSeconds) -> Row {

@@ -12,9 +12,8 @@ use crate::console::page::{Shell, ok};
 use crate::console::session::{OfClient, SignedIn};
 use crate::console::stop::Stop;
 use crate::console::{cursor, moment};
-use crate::kernel::Reader;
 use crate::ledger::AuditFilter;
-use crate::model::audit::{AuditEvent, Recorded};
+use crate::model::audit::AuditEvent;
 use crate::model::clock::UnixSeconds;
 use crate::model::operator::Operator;
 use crate::model::page::Page;
@@ -64,7 +63,7 @@ pub(crate) async fn get(
     let filter = AuditFilter { client_id: Some(record.client.client_id.clone()), ..AuditFilter::default() };
     let found = services.ledger.audit_events(&inside.reader, &filter, &page).await?;
     let now = services.clock().now();
-    let names = names_of(&signed_in, &inside.reader, &found.items).await?;
+    let names = Names::of(services, &inside.reader, &found.items).await?;
     let own = &signed_in.session.operator;
     ok(&HistoryPage {
         shell: shell_of(&signed_in, &inside, &record.client, "History"),
@@ -76,15 +75,6 @@ pub(crate) async fn get(
             .map(|after| format!("{list}?after={}", cursor::seal(&signed_in, &list, &after))),
         is_first: asked.after.is_empty(),
         here,
-    })
-}
-
-async fn names_of(signed_in: &SignedIn, reader: &Reader, found: &[Recorded]) -> Result<Names, Stop> {
-    let services = &signed_in.door.services;
-    let (clients, operators) = events::named(found);
-    Ok(Names {
-        clients: services.clients.client_names(reader, &clients).await?,
-        operators: services.operators.operator_names(reader, &operators).await?,
     })
 }
 

@@ -1,0 +1,53 @@
+//! The names of the API clients and the operators that audit events mention.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::kernel::{Error, Reader};
+use crate::model::audit::{Action, Recorded};
+use crate::model::client::ClientName;
+use crate::services::Services;
+
+/// The names of those who appear in a list of events, as far as its reader may know them.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    pub(super) clients: BTreeMap<String, ClientName>,
+    pub(super) operators: BTreeMap<String, String>,
+}
+
+impl Names {
+    /// Those in `events`.
+    pub(super) async fn of(services: &Services, reader: &Reader, events: &[Recorded]) -> Result<Self, Error> {
+        let (clients, operators) = named(events);
+        Ok(Self {
+            clients: services.clients.client_names(reader, &clients).await?,
+            operators: services.operators.operator_names(reader, &operators).await?,
+        })
+    }
+}
+
+/// The API clients and the operators that events name.
+fn named(events: &[Recorded]) -> (Vec<&str>, Vec<&str>) {
+    let (mut clients, mut operators) = (BTreeSet::new(), BTreeSet::new());
+    for event in events {
+        clients.extend(event.client_id.as_deref());
+        add_actor(&event.actor.name, &mut clients, &mut operators);
+        // A setup link of an operator can be shown too.
+        if event.action.starts_with("operator.") || event.action == Action::SecretShown.as_str() {
+            operators.insert(&event.target);
+        }
+    }
+    (clients.into_iter().collect(), operators.into_iter().collect())
+}
+
+/// Adds the API client or the operator that acted.
+pub(super) fn add_actor<'a>(
+    name: &'a str,
+    clients: &mut BTreeSet<&'a str>,
+    operators: &mut BTreeSet<&'a str>,
+) {
+    match name.split_once(':') {
+        Some(("client", id)) => drop(clients.insert(id)),
+        Some(("operator", id)) => drop(operators.insert(id)),
+        _ => {}
+    }
+}
