@@ -57,12 +57,13 @@ impl Core {
         let outbound = Arc::new(Outbound::new(allow, plain_http, resolver));
         let services = Services::assemble(kernel, token_policy(settings), Arc::clone(&outbound)).await?;
         services.tenants.ensure_platform_workspace().await?;
-        services.signing.reload_signing_keys().await?;
         match services.signing.advance_signing_keys().await {
             // The job takes the steps once the clock is right.
             Err(Error::Clock(why)) => tracing::warn!("no signing key was made or retired: {why}"),
             outcome => outcome?,
         }
+        // Only now: the steps waited for any other process that was making the first keys.
+        services.signing.reload_signing_keys().await?;
         services.clients.ensure_slots().await?;
         Ok(Self { services: Arc::new(services), random, master_key_origin, outbound })
     }

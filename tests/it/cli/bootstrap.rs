@@ -63,9 +63,9 @@ async fn a_server_and_runs_started_together_wait_for_each_other(engine: Engine) 
     let with_secret: Vec<_> = made.iter().filter(|made| made.get("client_secret").is_some()).collect();
     assert_eq!(with_secret.len(), 1, "{made:?}");
     let (id, secret) = (text(with_secret[0], "client_id"), text(with_secret[0], "client_secret"));
-    assert_eq!(serving.token(id, secret, "").await.status(), 200);
+    let status = serving.token(id, secret, "").await.status();
     let served = serving.stop();
-    assert_eq!(served.code, 0);
+    assert_eq!((status.as_u16(), served.code), (200, 0), "{}", served.stderr);
     let said = ran.iter().fold(served.stderr, |said, ran| said + &ran.stderr);
     assert!(!said.contains("was there before") && !said.contains("ERROR"), "{said}");
     assert_eq!(said.matches("NEW MASTER KEY").count(), 1, "{said}");

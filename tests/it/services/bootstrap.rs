@@ -7,10 +7,10 @@ use mintmark::model::page::Page;
 use mintmark::model::reach::Reach;
 use mintmark::model::scope::Permission;
 use mintmark::model::secret::is_well_formed;
-use mintmark::storage::AuditFilter;
+use mintmark::storage::{AuditFilter, Change};
 
 use super::{Place, admin};
-use crate::support::{Engine, on_both_engines};
+use crate::support::{Engine, on_both_engines, outcome_after};
 
 async fn a_second_run_changes_nothing_and_shows_no_secret(engine: Engine) {
     let place = Place::new(engine);
@@ -51,6 +51,27 @@ async fn several_at_once_create_one_client(engine: Engine) {
     assert!(made.iter().all(|one| one.client_id == made[0].client_id));
 }
 
+/// It read the keys before it waited, and has to read them again.
+async fn a_process_that_waited_for_another_has_the_keys_which_that_one_made(engine: Engine) {
+    let place = Place::new(engine);
+    drop(place.core().await);
+    let storage = place.storage().await;
+    let (keys, _) = storage.signing_keys().await.unwrap();
+    assert_eq!(keys.len(), 2);
+    place.database.execute("DELETE FROM signing_keys").await;
+    let mut tx = storage.begin().await.unwrap();
+    tx.serialise_key_changes().await.unwrap();
+    let other = async {
+        for key in &keys {
+            assert!(tx.insert_signing_key(key).await.unwrap());
+        }
+        tx.changed(Change::SigningKeys);
+        tx.commit().await.unwrap();
+    };
+    let started = outcome_after(&place.database, place.core(), other).await;
+    assert_eq!(started.services.signing.missing_signing_keys(), None);
+}
+
 async fn events(place: &Place) -> Vec<String> {
     let page = Page::first(200);
     let trail =
@@ -58,4 +79,8 @@ async fn events(place: &Place) -> Vec<String> {
     trail.items.into_iter().map(|event| event.event.action).collect()
 }
 
-on_both_engines!(a_second_run_changes_nothing_and_shows_no_secret, several_at_once_create_one_client);
+on_both_engines!(
+    a_second_run_changes_nothing_and_shows_no_secret,
+    several_at_once_create_one_client,
+    a_process_that_waited_for_another_has_the_keys_which_that_one_made,
+);
