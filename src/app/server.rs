@@ -48,10 +48,12 @@ impl App {
     ) -> Result<(), StartError> {
         super::open_files::ensure(&self.settings);
         let (running, mut all_ended) = channel(1);
+        // Dropped at the end, when all is stored.
+        let (_storing, stored) = watch::channel(());
         let public = if listeners.management.is_some() { Doors::Public } else { Doors::All };
-        let mut stops = vec![self.serve(listeners.public, public, &running).await?];
+        let mut stops = vec![self.serve(listeners.public, public, &running, &stored).await?];
         if let Some(listener) = listeners.management {
-            stops.push(self.serve(listener, Doors::Management, &running).await?);
+            stops.push(self.serve(listener, Doors::Management, &running, &stored).await?);
         }
         drop(running);
         let services = &self.core.services;
@@ -110,12 +112,14 @@ impl App {
         Ok(())
     }
 
-    /// Starts the threads of a listener. They end after the returned sender was used or dropped, and drop `running` then.
+    /// Starts the threads of a listener. After the returned sender was used or dropped they drop `running`, and
+    /// end with the sender of `stored`.
     async fn serve(
         &self,
         listener: TcpListener,
         doors: Doors,
         running: &Sender<Infallible>,
+        stored: &watch::Receiver<()>,
     ) -> Result<oneshot::Sender<Ending>, StartError> {
         let settings = &self.settings.server;
         let serving = Serving {
@@ -128,7 +132,8 @@ impl App {
         };
         let mut workers = Vec::with_capacity(settings.workers);
         for number in 0..settings.workers {
-            workers.push(Worker::start(format!("http {number}"), serving.clone(), running.clone()).await?);
+            let name = format!("http {number}");
+            workers.push(Worker::start(name, serving.clone(), running.clone(), stored.clone()).await?);
         }
         let (stop, stopped) = oneshot::channel();
         let acceptor = Acceptor::new(listener, workers, settings.max_connections);

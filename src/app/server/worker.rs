@@ -19,9 +19,9 @@ use actix_web::App as ActixApp;
 use actix_web::dev::AppConfig;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tokio::task::spawn_local;
+use tokio::sync::mpsc::{Sender, UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
@@ -67,7 +67,8 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Starts the thread. It drops `running` when it ends.
+    /// Starts the thread. It drops `running` when its connections have ended, and ends when the sender of `stored` is dropped:
+    /// a connection to the database that was opened here, and is used by others too, works only as long as this thread does.
     ///
     /// # Errors
     /// The thread or its runtime cannot be made.
@@ -75,13 +76,17 @@ impl Worker {
         name: String,
         serving: Serving,
         running: Sender<Infallible>,
+        mut stored: watch::Receiver<()>,
     ) -> io::Result<Self> {
         let (work, given) = unbounded_channel();
         let (started, has_started) = oneshot::channel();
         std::thread::Builder::new().name(name).spawn(move || {
-            let _running = running;
             match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
-                Ok(runtime) => runtime.block_on(serve(serving, given, started)),
+                Ok(runtime) => runtime.block_on(async {
+                    serve(serving, given, started).await;
+                    drop(running);
+                    let _ = stored.changed().await;
+                }),
                 Err(error) => drop(started.send(Err(error))),
             }
         })?;
@@ -133,7 +138,7 @@ async fn serve(
     };
     let service = Rc::new(service);
     let stop = Rc::new(Stop::default());
-    let (alive, mut all_ended) = channel::<Infallible>(1);
+    let mut connections = JoinSet::new();
     let _ = started.send(Ok(()));
     let mut stops_by = None;
     while let Some(work) = next(&mut given, stops_by).await {
@@ -147,22 +152,23 @@ async fn serve(
             }
         };
         let (service, stop, certificate) = (Rc::clone(&service), Rc::clone(&stop), certificate.clone());
-        let alive = alive.clone();
-        spawn_local(async move {
+        while connections.try_join_next().is_some() {}
+        connections.spawn_local(async move {
             let Connected { stream, peer, place } = connected;
             if let Some(io) = open_stream(stream, certificate.as_deref(), &stop).await {
                 let stream = Stream::new(io, times, Rc::clone(&stop));
                 let served = service.call((stream, Protocol::Http1, Some(peer)));
                 until_ended(pin!(served), &stop).await;
             }
-            drop((open, place, alive));
+            drop((open, place));
         });
     }
-    drop(alive);
     // Without a word to stop the acceptor is gone, after a panic.
     let stops_by = stops_by.unwrap_or_else(Instant::now);
-    if timeout_at(stops_by, all_ended.recv()).await.is_err() {
+    let all_ended = async { while connections.join_next().await.is_some() {} };
+    if timeout_at(stops_by, all_ended).await.is_err() {
         tracing::warn!("requests were cut off: they took longer than server.shutdown_timeout_seconds");
+        connections.shutdown().await;
     }
 }
 

@@ -8,7 +8,11 @@ use std::time::Duration;
 use super::process::{Place, Running, Serving, text};
 use crate::support::{Engine, on_both_engines};
 
-on_both_engines!(a_first_start_says_what_an_operator_must_know, a_stop_finishes_what_is_in_flight);
+on_both_engines!(
+    a_first_start_says_what_an_operator_must_know,
+    a_stop_finishes_what_is_in_flight,
+    a_stop_leaves_the_connections_to_the_database_to_the_jobs,
+);
 
 async fn a_first_start_says_what_an_operator_must_know(engine: Engine) {
     let place = Place::new(engine);
@@ -53,6 +57,23 @@ async fn a_stop_finishes_what_is_in_flight(engine: Engine) {
         assert_eq!(ran.code, 0, "{ran:?}");
         assert!(ran.stderr.contains("\"message\":\"stopped\""), "{ran:?}");
         assert!(TcpStream::connect(base.strip_prefix("http://").unwrap()).is_err());
+    }
+}
+
+/// The jobs use connections that requests opened, and are not disturbed when no more requests are served.
+async fn a_stop_leaves_the_connections_to_the_database_to_the_jobs(engine: Engine) {
+    let place = Place::with_issuer(engine);
+    let made = place.json(&["bootstrap", "--json"]);
+    for _ in 0..4 {
+        let serving = place.serve();
+        let unknown: Vec<_> = (0..8).map(|number| format!("cl_{number:022}")).collect();
+        let asking = unknown.iter().map(|id| serving.token(id, text(&made, "client_secret"), ""));
+        for answer in futures_util::future::join_all(asking).await {
+            assert_eq!(answer.status(), 401);
+        }
+        let ran = serving.stop();
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(!ran.stderr.contains("\"ERROR\"") && !ran.stderr.contains("\"WARN\""), "{}", ran.stderr);
     }
 }
 
