@@ -41,10 +41,21 @@ statements! {
         ORDER BY event_id DESC LIMIT $8");
 }
 
-/// Both steps as one statement, so that the row of the tree is locked for one answer of the server less.
-const APPEND_ON_POSTGRES: &str = "WITH place AS
+/// Takes turns at the tree on PostgreSQL before an `UPDATE … FROM turn` of it. All who wait for a
+/// row that is updated wake up at each update and queue again; those who wait for this lock are woken one by one.
+macro_rules! turn {
+    () => {
+        "WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(CAST(CAST('audit_trees' AS REGCLASS) AS BIGINT)))"
+    };
+}
+pub(super) use turn;
+
+/// Both steps as one statement, so that the tree is locked for one answer of the server less.
+const APPEND_ON_POSTGRES: &str = concat!(
+    turn!(),
+    ", place AS
     (UPDATE audit_trees SET size = size + CASE WHEN opened_at IS NULL THEN 0 ELSE $1 END
-        WHERE ended_at IS NULL RETURNING log, opened_at, size - $1 AS first)
+        FROM turn WHERE ended_at IS NULL RETURNING log, opened_at, size - $1 AS first)
     INSERT INTO audit_events (event_id, at, actor, action, workspace_id, client_id, target, request_id, source_ip, detail,
         log, seq, entry, leaf)
     SELECT new.event_id, new.at, new.actor, new.action, new.workspace_id, new.client_id, new.target, new.request_id,
@@ -53,7 +64,8 @@ const APPEND_ON_POSTGRES: &str = "WITH place AS
     FROM place, UNNEST(CAST($2 AS TEXT[]), CAST($3 AS BIGINT[]), CAST($4 AS TEXT[]), CAST($5 AS TEXT[]), CAST($6 AS TEXT[]),
         CAST($7 AS TEXT[]), CAST($8 AS TEXT[]), CAST($9 AS TEXT[]), CAST($10 AS TEXT[]), CAST($11 AS TEXT[]),
         CAST($12 AS BYTEA[])) WITH ORDINALITY
-        AS new (event_id, at, actor, action, workspace_id, client_id, target, request_id, source_ip, entry, leaf, number)";
+        AS new (event_id, at, actor, action, workspace_id, client_id, target, request_id, source_ip, entry, leaf, number)"
+);
 
 /// Which events to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! The audit tree: its trees (`audit_trees`), the leaves of its events, the hashes of full subtrees (`audit_nodes`), and its
 //! signed checkpoints (`audit_checkpoints`). What the hashes are is the business of the ledger.
 
-use super::audit::EventRow;
+use super::audit::{EventRow, turn};
 use crate::model::audit::Recorded;
 use crate::model::reach::Reach;
-use crate::storage::engine::{on_read, on_tx, on_write, row, statements};
+use crate::storage::engine::{EngineSql, on_read, on_tx, on_write, row, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
 
 macro_rules! tree_columns {
@@ -15,7 +15,6 @@ macro_rules! tree_columns {
 
 statements! {
     TREES = concat!("SELECT ", tree_columns!(), " FROM audit_trees ORDER BY log");
-    LOCK = concat!("UPDATE audit_trees SET size = size WHERE ended_at IS NULL RETURNING ", tree_columns!());
     NAME = "UPDATE audit_trees SET origin = $2, public_key = $3, sealed_key = $4 WHERE log = $1 AND origin IS NULL";
     OPEN = "UPDATE audit_trees SET opened_at = $2 WHERE log = $1 AND opened_at IS NULL";
     // Nobody can sign for it again.
@@ -41,6 +40,15 @@ statements! {
         (SELECT 1 FROM audit_checkpoints later WHERE later.at > audit_checkpoints.at
             AND later.at < (audit_checkpoints.at / 86400 + 1) * 86400 AND later.log = audit_checkpoints.log)";
 }
+
+const LOCK: EngineSql = EngineSql {
+    sqlite: concat!("UPDATE audit_trees SET size = size WHERE ended_at IS NULL RETURNING ", tree_columns!()),
+    postgres: concat!(
+        turn!(),
+        " UPDATE audit_trees SET size = size FROM turn WHERE ended_at IS NULL RETURNING ",
+        tree_columns!()
+    ),
+};
 
 row! {
     /// A tree.
@@ -196,9 +204,10 @@ impl Storage {
 impl Tx {
     /// The tree to which events are added, locked until the end of the transaction: nothing is added meanwhile.
     pub async fn lock_audit_tree(&mut self) -> Result<AuditTree, StorageError> {
+        let lock = self.db.choose(LOCK);
         for _ in 0..2 {
             let tree: Option<AuditTree> =
-                on_tx!(self.db, conn => sqlx::query_as(LOCK).fetch_optional(&mut *conn).await)?;
+                on_tx!(self.db, conn => sqlx::query_as(lock).fetch_optional(&mut *conn).await)?;
             // A tree that was begun while this waited for the one it replaced is seen the second time.
             if let Some(tree) = tree {
                 return Ok(tree);
