@@ -21,10 +21,18 @@ const REMEMBERED_CHANGES: usize = 4096;
 /// The cache of clients.
 #[derive(Debug)]
 pub(crate) struct CredentialCache {
-    entries: QuickCache<Arc<str>, Option<Arc<Credentials>>>,
+    entries: QuickCache<Key, Option<Arc<Credentials>>>,
     invalidations: Mutex<Invalidations>,
     hits: AtomicU64,
     misses: AtomicU64,
+}
+
+/// A `client_id`. All have this length ([`crate::model::ids::is_client_id`]), so that it lies in the cache itself and is compared
+/// without looking elsewhere.
+type Key = [u8; 25];
+
+fn key(client_id: &str) -> Option<&Key> {
+    client_id.as_bytes().try_into().ok()
 }
 
 #[derive(Debug)]
@@ -49,7 +57,7 @@ impl CredentialCache {
     /// `Some(None)` for a client that is known not to exist.
     #[expect(clippy::option_option, reason = "not in memory and known not to exist are two things")]
     pub(super) fn get(&self, client_id: &str) -> Option<Option<Arc<Credentials>>> {
-        let found = self.entries.get(client_id);
+        let found = self.entries.get(key(client_id)?);
         let counter = if found.is_some() { &self.hits } else { &self.misses };
         counter.fetch_add(1, Ordering::Relaxed);
         found
@@ -67,15 +75,16 @@ impl CredentialCache {
 
     /// Stores what was read at `seq` of the counter, unless it may have changed since. Stores and invalidations take
     /// one lock, so that a change between the check and the store cannot be missed.
-    pub(super) fn fill(&self, client_id: Arc<str>, entry: Option<Arc<Credentials>>, seq: i64) {
+    pub(super) fn fill(&self, client_id: &str, entry: Option<Arc<Credentials>>, seq: i64) {
+        let Some(key) = key(client_id) else { return };
         let invalidations = self.invalidations.lock().unwrap_or_else(PoisonError::into_inner);
         let outdated = seq < invalidations.floor
             || invalidations
                 .recent
                 .iter()
-                .any(|(at, change)| *at > seq && concerns(change, &client_id, entry.as_deref()));
+                .any(|(at, change)| *at > seq && concerns(change, Some(client_id), entry.as_deref()));
         if !outdated {
-            self.entries.insert(client_id, entry);
+            self.entries.insert(*key, entry);
         }
     }
 }
@@ -94,10 +103,12 @@ impl Cache for CredentialCache {
         invalidations.recent.push_back((seq, change.clone()));
         match change {
             Change::Client(id) => {
-                self.entries.remove(id.as_str());
+                if let Some(key) = key(id) {
+                    self.entries.remove(key);
+                }
             }
             Change::SigningKeys | Change::StatusList(_) => {}
-            other => self.entries.retain(|id, entry| !concerns(other, id, entry.as_deref())),
+            other => self.entries.retain(|_, entry| !concerns(other, None, entry.as_deref())),
         }
     }
 
@@ -109,9 +120,9 @@ impl Cache for CredentialCache {
     }
 }
 
-fn concerns(change: &Change, client_id: &str, entry: Option<&Credentials>) -> bool {
+fn concerns(change: &Change, client_id: Option<&str>, entry: Option<&Credentials>) -> bool {
     match change {
-        Change::Client(id) => id == client_id,
+        Change::Client(id) => client_id == Some(id),
         Change::Workspace(id) => entry.is_some_and(|entry| *entry.workspace_id == **id),
         Change::Product(code) => entry.is_some_and(|entry| entry.offer.part(code).is_some()),
         Change::SigningKeys | Change::StatusList(_) => false,

@@ -9,6 +9,9 @@ use crate::model::expiry::TokenExpiry;
 use crate::model::grant::{Audiences, Offer};
 use crate::model::product::Product;
 
+const A: &str = "cl_aaaaaaaaaaaaaaaaaaaaaa";
+const B: &str = "cl_bbbbbbbbbbbbbbbbbbbbbb";
+
 fn with_floor(seq: i64) -> CredentialCache {
     let cache = CredentialCache::default();
     cache.invalidate_all(seq);
@@ -45,14 +48,14 @@ fn entry(client_id: &str) -> Option<Arc<Credentials>> {
         workspace_suspended: false,
         allowed_ips: [].into(),
         secrets: Secrets::default(),
-        issued: crate::usage::Counter::default(),
+        tally: crate::usage::Tally::default(),
     }))
 }
 
 #[test]
 fn a_fill_paused_across_a_change_of_it_is_not_stored() {
     let changes = [
-        Change::Client("cl_a".to_owned()),
+        Change::Client(A.to_owned()),
         Change::Workspace("acme".to_owned()),
         Change::Product("gst".to_owned()),
     ];
@@ -60,39 +63,39 @@ fn a_fill_paused_across_a_change_of_it_is_not_stored() {
         let cache = with_floor(10);
         // Read at 10; the change is the 11th; then the fill goes on.
         cache.invalidate(11, &change);
-        cache.fill("cl_a".into(), entry("cl_a"), 10);
-        assert!(cache.get("cl_a").is_none(), "{change:?}");
+        cache.fill(A, entry(A), 10);
+        assert!(cache.get(A).is_none(), "{change:?}");
         // Read again, with the change in sight.
-        cache.fill("cl_a".into(), entry("cl_a"), 11);
-        assert!(cache.get("cl_a").is_some(), "{change:?}");
+        cache.fill(A, entry(A), 11);
+        assert!(cache.get(A).is_some(), "{change:?}");
         cache.invalidate(12, &change);
-        assert!(cache.get("cl_a").is_none(), "{change:?}");
+        assert!(cache.get(A).is_none(), "{change:?}");
     }
 }
 
 #[test]
 fn a_fill_of_an_unknown_client_paused_across_its_creation_is_not_stored() {
     let cache = with_floor(10);
-    cache.invalidate(11, &Change::Client("cl_a".to_owned()));
-    cache.fill("cl_a".into(), None, 10);
-    assert!(cache.get("cl_a").is_none());
-    cache.fill("cl_b".into(), None, 11);
-    assert!(cache.get("cl_b").is_some_and(|entry| entry.is_none()));
+    cache.invalidate(11, &Change::Client(A.to_owned()));
+    cache.fill(A, None, 10);
+    assert!(cache.get(A).is_none());
+    cache.fill(B, None, 11);
+    assert!(cache.get(B).is_some_and(|entry| entry.is_none()));
 }
 
 #[test]
 fn changes_of_others_let_a_fill_through() {
     let cache = with_floor(10);
     for (seq, change) in (11..).zip([
-        Change::Client("cl_b".to_owned()),
+        Change::Client(B.to_owned()),
         Change::Workspace("other".to_owned()),
         Change::Product("e-invoicing".to_owned()),
         Change::SigningKeys,
     ]) {
         cache.invalidate(seq, &change);
     }
-    cache.fill("cl_a".into(), entry("cl_a"), 10);
-    assert!(cache.get("cl_a").is_some());
+    cache.fill(A, entry(A), 10);
+    assert!(cache.get(A).is_some());
 }
 
 #[test]
@@ -103,14 +106,14 @@ fn a_fill_older_than_what_is_remembered_is_not_stored() {
         cache.invalidate(seq, &Change::Client(format!("cl_{seq}")));
     }
     // Changes 1 to 5 are dropped, so it is unknown whether they were of this client.
-    cache.fill("cl_a".into(), entry("cl_a"), 4);
-    assert!(cache.get("cl_a").is_none());
-    cache.fill("cl_a".into(), entry("cl_a"), 5);
-    assert!(cache.get("cl_a").is_some());
+    cache.fill(A, entry(A), 4);
+    assert!(cache.get(A).is_none());
+    cache.fill(A, entry(A), 5);
+    assert!(cache.get(A).is_some());
     cache.invalidate_all(remembered + 10);
-    assert!(cache.get("cl_a").is_none());
-    cache.fill("cl_a".into(), entry("cl_a"), remembered + 9);
-    assert!(cache.get("cl_a").is_none());
-    cache.fill("cl_a".into(), entry("cl_a"), remembered + 10);
-    assert!(cache.get("cl_a").is_some());
+    assert!(cache.get(A).is_none());
+    cache.fill(A, entry(A), remembered + 9);
+    assert!(cache.get(A).is_none());
+    cache.fill(A, entry(A), remembered + 10);
+    assert!(cache.get(A).is_some());
 }

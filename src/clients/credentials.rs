@@ -6,7 +6,6 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::Clients;
-use super::last_used::LastUse;
 use crate::kernel::{Caller, Error};
 use crate::model::audit::Actor;
 use crate::model::client::ActiveTokens;
@@ -23,7 +22,7 @@ use crate::model::secret;
 use crate::model::status::Slot;
 use crate::model::workspace::PLATFORM;
 use crate::storage::StoredCredentials;
-use crate::usage::Counter;
+use crate::usage::Tally;
 
 /// What authentication and issuing need of a client.
 #[derive(Debug)]
@@ -54,8 +53,8 @@ pub struct Credentials {
     pub(super) workspace_suspended: bool,
     pub(super) allowed_ips: Box<[IpNet]>,
     pub(super) secrets: Secrets,
-    /// Tokens that it got.
-    pub(super) issued: Counter,
+    /// What is noted of the tokens that it got.
+    pub(super) tally: Tally,
 }
 
 /// The live secrets of a client. Most clients have one, which is stored inline, so that reading it needs no indirection.
@@ -85,8 +84,8 @@ pub(super) struct StoredSecret {
     /// HMAC-SHA-256 of the secret.
     pub(super) mac: [u8; 32],
     pub(super) expires_at: Option<UnixSeconds>,
-    last_use: LastUse,
-    uses: Counter,
+    /// What is noted of its uses.
+    tally: Tally,
 }
 
 impl Credentials {
@@ -152,7 +151,6 @@ impl Clients {
     async fn read_credentials(&self, client_id: &str) -> Result<Option<Arc<Credentials>>, Error> {
         let (stored, seq) = self.kernel.storage.credentials(client_id).await?;
         let entry = stored.map(|stored| Arc::new(self.credentials_from(stored)));
-        let client_id = entry.as_ref().map_or_else(|| client_id.into(), |entry| Arc::clone(&entry.client_id));
         self.cache.fill(client_id, entry.clone(), seq);
         Ok(entry)
     }
@@ -188,6 +186,8 @@ impl Clients {
             secrets,
             products,
         } = stored;
+        let tally = Tally::default();
+        let mut tallies = std::iter::once(tally.clone());
         Credentials {
             offer: self.offers.share(Offer::new(
                 &products,
@@ -215,18 +215,17 @@ impl Clients {
                         // One of another length matches no secret.
                         mac: secret.mac.try_into().ok()?,
                         expires_at: secret.expires_at,
-                        last_use: LastUse::default(),
-                        uses: Counter::default(),
+                        tally: tallies.next().unwrap_or_default(),
                     })
                 })
                 .collect(),
-            issued: Counter::default(),
+            tally,
         }
     }
 
     /// Counts a token that a client got from the token endpoint.
     pub(crate) fn note_issued(&self, client: &Credentials, now: UnixSeconds) {
-        self.usage.issued(&client.issued, &client.client_id, now);
+        self.usage.issued(&client.tally, &client.client_id, now);
     }
 
     /// Checks a client secret (RFC 6749 §2.3.1). An unknown client takes about as much work as a wrong secret, so that
@@ -259,8 +258,8 @@ impl Clients {
             return Ok(Err(refusal));
         }
         let secret_id = Arc::clone(&secret.secret_id);
-        self.last_used.note_in(&secret.last_use, &secret_id, now);
-        self.usage.secret_used(&secret.uses, &credentials.client_id, &secret_id, source, now);
+        self.last_used.note_in(&secret.tally, &secret_id, now);
+        self.usage.secret_used(&secret.tally, &credentials.client_id, &secret_id, source, now);
         Ok(Ok((credentials, Proof::Secret { secret_id })))
     }
 }

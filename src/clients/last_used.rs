@@ -2,46 +2,22 @@
 //! in the background.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::kernel::Error;
 use crate::model::clock::UnixSeconds;
 use crate::storage::StorageError;
+use crate::usage::Tally;
 
 /// Uses that are not written yet, by the id of the secret or token.
 #[derive(Debug, Default)]
-pub(crate) struct LastUsed(Mutex<HashMap<Arc<str>, Vec<LastUse>>>);
-
-/// The last use of a secret or token, shared by the cached record and, until it is written, by [`LastUsed`]; 0 if there is
-/// nothing to write.
-///
-/// When a record is read from the database again, it gets a second one, while requests may still write to the first. So
-/// there may be several for one id, and the latest is used.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct LastUse(Arc<AtomicI64>);
-
-impl LastUse {
-    /// Notes a use. Returns whether it is the first since the last write.
-    fn note(&self, now: UnixSeconds) -> bool {
-        // Most uses are in the same second as the last one.
-        self.at() < now && self.0.fetch_max(now, Ordering::Relaxed) == 0
-    }
-
-    fn at(&self) -> UnixSeconds {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn take(&self) -> UnixSeconds {
-        self.0.swap(0, Ordering::Relaxed)
-    }
-}
+pub(crate) struct LastUsed(Mutex<HashMap<Arc<str>, Vec<Tally>>>);
 
 impl LastUsed {
-    /// Notes a use in the `last_use` of a cached record. Takes a lock only for the first use since the last write.
-    pub(crate) fn note_in(&self, last_use: &LastUse, id: &Arc<str>, now: UnixSeconds) {
-        if last_use.note(now) {
-            self.lock().entry(Arc::clone(id)).or_default().push(last_use.clone());
+    /// Notes a use in the tally of a cached record. Takes a lock only for the first use since the last write.
+    pub(crate) fn note_in(&self, tally: &Tally, id: &Arc<str>, now: UnixSeconds) {
+        if tally.use_at(now) {
+            self.lock().entry(Arc::clone(id)).or_default().push(tally.clone());
         }
     }
 
@@ -50,16 +26,16 @@ impl LastUsed {
         let mut uses = self.lock();
         let uses = uses.entry(Arc::clone(id)).or_default();
         if uses.is_empty() {
-            uses.push(LastUse::default());
+            uses.push(Tally::default());
         }
-        for last_use in uses {
-            last_use.note(now);
+        for tally in uses {
+            tally.use_at(now);
         }
     }
 
     /// When it was last used, if that is not written yet.
     pub(crate) fn pending(&self, id: &str) -> Option<UnixSeconds> {
-        self.lock().get(id).and_then(|uses| uses.iter().map(LastUse::at).max())
+        self.lock().get(id).and_then(|uses| uses.iter().map(Tally::used_at).max())
     }
 
     /// Calls `store` with the uses that are not written yet. Those that it cannot store are noted again.
@@ -71,10 +47,10 @@ impl LastUsed {
         if uses.is_empty() {
             return Ok(());
         }
-        // A later use adds its `LastUse` again, so none is lost between the two steps.
+        // A later use adds its tally again, so none is lost between the two steps.
         let rows: Vec<(Arc<str>, UnixSeconds)> = uses
             .into_iter()
-            .filter_map(|(id, uses)| uses.iter().map(LastUse::take).max().map(|at| (id, at)))
+            .filter_map(|(id, uses)| uses.iter().map(Tally::take_use).max().map(|at| (id, at)))
             .collect();
         let texts: Vec<(String, UnixSeconds)> = rows.iter().map(|(id, at)| (id.to_string(), *at)).collect();
         if let Err(error) = store(&texts).await {
@@ -86,7 +62,7 @@ impl LastUsed {
         Ok(())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, Vec<LastUse>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, Vec<Tally>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -107,7 +83,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_latest_use_is_shown_at_once_and_written_once() {
-        let (uses, id, held) = (LastUsed::default(), Arc::from("a"), LastUse::default());
+        let (uses, id, held) = (LastUsed::default(), Arc::from("a"), Tally::default());
         for now in [7, 9, 8] {
             uses.note_in(&held, &id, now);
         }
@@ -122,7 +98,7 @@ mod tests {
     #[tokio::test]
     async fn a_use_noted_in_an_entry_that_was_replaced_is_not_lost() {
         let (uses, id) = (LastUsed::default(), Arc::from("a"));
-        let (old, new) = (LastUse::default(), LastUse::default());
+        let (old, new) = (Tally::default(), Tally::default());
         uses.note_in(&old, &id, 5);
         uses.note_in(&new, &id, 6);
         uses.note_in(&old, &id, 7);
@@ -133,7 +109,7 @@ mod tests {
 
     #[tokio::test]
     async fn uses_that_cannot_be_stored_are_kept() {
-        let (uses, id, held) = (LastUsed::default(), Arc::from("a"), LastUse::default());
+        let (uses, id, held) = (LastUsed::default(), Arc::from("a"), Tally::default());
         uses.note_in(&held, &id, 5);
         let fails = async |_: &[(String, UnixSeconds)]| Err(StorageError::Damaged(String::new()));
         assert!(uses.write(fails).await.is_err());

@@ -2,7 +2,7 @@
 //! beyond their number are deleted where new ones are added.
 
 use super::Usage;
-use super::counter::{hour_of, start_of};
+use super::tally::{hour_of, start_of};
 use crate::kernel::Error;
 use crate::model::clock::UnixSeconds;
 use crate::model::usage::{DAY, HOUR};

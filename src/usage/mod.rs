@@ -1,11 +1,10 @@
 //! How API clients are used: how often each got a token and was refused, where it was seen from, and why its last requests
 //! were refused. For administrators, by the management API, the command line and the console.
 //!
-//! A token request counts in memory (`Counter`, in the cached record) and writes nothing. What was counted is stored every
+//! A token request counts in memory (`Tally`, in the cached record) and writes nothing. What was counted is stored every
 //! few seconds, when somebody looks, and on an orderly stop; a crash loses at most what came since.
 
 mod clean_up;
-mod counter;
 mod dto;
 mod first_use;
 mod flush;
@@ -13,6 +12,7 @@ mod pending;
 mod reading;
 mod recent;
 mod refusing;
+mod tally;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,12 +21,12 @@ use crate::kernel::Kernel;
 use crate::ledger::Ledger;
 use crate::model::clock::UnixSeconds;
 
-pub(crate) use counter::Counter;
 pub use reading::{ClientUsage, Period};
 pub use refusing::Refused;
+pub(crate) use tally::Tally;
 
-use counter::hour_of;
 use pending::Pending;
+use tally::hour_of;
 
 /// How errors name an API client.
 const API_CLIENT: &str = "API client";
@@ -47,10 +47,10 @@ impl Usage {
     }
 
     /// Counts a token that a client got. Takes a lock only for the first one of an hour and since the last store.
-    pub(crate) fn issued(&self, counter: &Counter, client_id: &Arc<str>, now: UnixSeconds) {
+    pub(crate) fn issued(&self, tally: &Tally, client_id: &Arc<str>, now: UnixSeconds) {
         let hour = hour_of(now);
-        if !counter.add(hour) {
-            self.pending().open_issued(counter, client_id, hour);
+        if !tally.tokens().add(hour) {
+            self.pending().open_issued(tally, client_id, hour);
         }
     }
 
@@ -58,20 +58,20 @@ impl Usage {
     /// source in a minute, and since the last store.
     pub(crate) fn secret_used(
         &self,
-        counter: &Counter,
+        tally: &Tally,
         client_id: &Arc<str>,
         secret_id: &Arc<str>,
         source: Option<IpAddr>,
         now: UnixSeconds,
     ) {
         let hour = hour_of(now);
-        if !counter.add(hour) {
-            self.pending().open_secret(counter, secret_id, hour);
+        if !tally.uses().add(hour) {
+            self.pending().open_secret(tally, secret_id, hour);
         }
         if let Some(source) = source
-            && !counter.was_seen_from(source, now)
+            && !tally.was_seen_from(source, now)
         {
-            counter.seen_from(source, now);
+            tally.seen_from(source, now);
             self.pending().seen(client_id, secret_id, source.to_canonical(), now);
         }
     }

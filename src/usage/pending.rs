@@ -7,8 +7,8 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::counter::{Counter, Hour, hour_of, start_of};
 use super::recent::Recent;
+use super::tally::{Count, Hour, Tally, hour_of, start_of};
 use crate::model::clock::UnixSeconds;
 use crate::model::refusal::{Failure, Refusal};
 use crate::model::usage::{Outcome, network_of};
@@ -20,32 +20,38 @@ const UNSURE_MAX: usize = 1_000;
 /// How many networks of a client are noted between two flushes.
 const NETWORKS_MAX: usize = 100;
 
-/// Counters of clients or secrets that will be stored, and what was counted in hours before the present one. An id may be
-/// there more than once, with two counters or with two hours.
-#[derive(Debug, Default)]
+/// Counts of clients or secrets that will be stored, and what was counted in hours before the present one. An id may be there
+/// more than once, with two tallies or with two hours.
+#[derive(Debug)]
 struct Counted {
-    counters: Vec<(Arc<str>, Counter)>,
+    count: fn(&Tally) -> &Count,
+    tallies: Vec<(Arc<str>, Tally)>,
     before: Vec<(Arc<str>, Hour, i64)>,
 }
 
 impl Counted {
-    /// Takes up a counter that was not of this hour.
-    fn open(&mut self, id: &Arc<str>, counter: &Counter, hour: Hour) {
-        if counter.begin(hour) {
-            self.counters.push((Arc::clone(id), counter.clone()));
+    fn new(count: fn(&Tally) -> &Count) -> Self {
+        Self { count, tallies: Vec::new(), before: Vec::new() }
+    }
+
+    /// Takes up a count that was not of this hour.
+    fn open(&mut self, id: &Arc<str>, tally: &Tally, hour: Hour) {
+        let count = (self.count)(tally);
+        if count.begin(hour) {
+            self.tallies.push((Arc::clone(id), tally.clone()));
             return;
         }
-        let (was, times) = counter.turn(hour);
+        let (was, times) = count.turn(hour);
         // One of them is the use that found the hour over.
         self.before.push((Arc::clone(id), was, (times - 1).max(0)));
         self.before.push((Arc::clone(id), hour, times.min(1)));
     }
 
-    /// Takes what was counted: by id and hour, in this order. The counters are no longer taken up.
+    /// Takes what was counted: by id and hour, in this order. The counts are no longer taken up.
     fn take(self, now: Hour) -> Vec<(Arc<str>, Hour, i64)> {
         let mut counted = self.before;
-        counted.extend(self.counters.into_iter().map(|(id, counter)| {
-            let (hour, times) = counter.turn(0);
+        counted.extend(self.tallies.into_iter().map(|(id, tally)| {
+            let (hour, times) = (self.count)(&tally).turn(0);
             (id, if hour == 0 { now } else { hour }, times)
         }));
         counted.retain(|(_, _, times)| *times > 0);
@@ -60,8 +66,8 @@ impl Counted {
 
     /// How often these were counted from `since` on.
     fn of(&self, ids: &HashSet<&str>, since: UnixSeconds) -> HashMap<&str, i64> {
-        let counters = self.counters.iter().filter(|(id, _)| ids.contains(&**id));
-        let now = counters.map(|(id, counter)| (id, counter.counted()));
+        let tallies = self.tallies.iter().filter(|(id, _)| ids.contains(&**id));
+        let now = tallies.map(|(id, tally)| (id, (self.count)(tally).counted()));
         let before = self.before.iter().filter(|(id, _, _)| ids.contains(&**id));
         let mut times: HashMap<&str, i64> = HashMap::new();
         for (id, (hour, counted)) in now.chain(before.map(|(id, hour, counted)| (id, (*hour, *counted)))) {
@@ -107,8 +113,8 @@ pub(super) struct Pending {
 impl Default for Pending {
     fn default() -> Self {
         Self {
-            issued: Counted::default(),
-            secret_uses: Counted::default(),
+            issued: Counted::new(Tally::tokens),
+            secret_uses: Counted::new(Tally::uses),
             sources: HashMap::new(),
             networks: HashMap::new(),
             refused: HashMap::new(),
@@ -120,14 +126,14 @@ impl Default for Pending {
 }
 
 impl Pending {
-    /// Takes up the counter of a client's tokens.
-    pub(super) fn open_issued(&mut self, counter: &Counter, client_id: &Arc<str>, hour: Hour) {
-        self.issued.open(client_id, counter, hour);
+    /// Takes up the count of a client's tokens.
+    pub(super) fn open_issued(&mut self, tally: &Tally, client_id: &Arc<str>, hour: Hour) {
+        self.issued.open(client_id, tally, hour);
     }
 
-    /// Takes up the counter of a secret's uses.
-    pub(super) fn open_secret(&mut self, counter: &Counter, secret_id: &Arc<str>, hour: Hour) {
-        self.secret_uses.open(secret_id, counter, hour);
+    /// Takes up the count of a secret's uses.
+    pub(super) fn open_secret(&mut self, tally: &Tally, secret_id: &Arc<str>, hour: Hour) {
+        self.secret_uses.open(secret_id, tally, hour);
     }
 
     /// Notes where a secret, and so its client, was used from.
@@ -199,7 +205,7 @@ impl Pending {
         }
     }
 
-    /// All of it, as rows. Counters that requests still add to are taken up again by the next of them.
+    /// All of it, as rows. Counts that requests still add to are taken up again by the next of them.
     pub(super) fn into_rows(self, now: UnixSeconds) -> UsageRows {
         let now = hour_of(now);
         let Self { issued, secret_uses, sources, networks, refused, mut of_clients, mut of_others, .. } =

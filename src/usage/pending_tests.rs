@@ -35,17 +35,17 @@ fn count(rows: &UsageRows) -> Vec<(&str, i64, &str, i64)> {
 }
 
 #[test]
-fn counters_are_taken_up_again_and_nothing_is_lost_or_counted_twice() {
+fn counts_are_taken_up_again_and_nothing_is_lost_or_counted_twice() {
     let (mut pending, id) = (Pending::default(), Arc::from("a"));
-    let (old, new) = (Counter::default(), Counter::default());
+    let (old, new) = (Tally::default(), Tally::default());
     let (hour, begins) = (hour_of(NOW), start_of(hour_of(NOW)));
-    let add = |pending: &mut Pending, counter: &Counter, hour| {
-        if !counter.add(hour) {
-            pending.open_issued(counter, &id, hour);
+    let add = |pending: &mut Pending, tally: &Tally, hour| {
+        if !tally.tokens().add(hour) {
+            pending.open_issued(tally, &id, hour);
         }
     };
-    for counter in [&old, &old, &new, &old] {
-        add(&mut pending, counter, hour);
+    for tally in [&old, &old, &new, &old] {
+        add(&mut pending, tally, hour);
     }
     add(&mut pending, &old, hour + 1);
     add(&mut pending, &old, hour + 1);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Usage;
 use super::clean_up::DAYS_KEPT;
-use super::counter::{hour_of, start_of};
+use super::tally::{hour_of, start_of};
 use crate::kernel::{Error, Reader};
 use crate::model::client::ClientRecord;
 use crate::model::clock::UnixSeconds;

@@ -1,0 +1,163 @@
+//! What is noted in memory of the tokens that a client got and the uses of its secrets. It is part of the cached record, so that
+//! a token request adds to a number that it has at hand, and takes no lock.
+//!
+//! When a record is read from the database again, it gets a second tally, while requests may still add to the first. So there
+//! may be several for one id; their sum counts, and the latest use.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use crate::model::clock::UnixSeconds;
+use crate::model::usage::HOUR;
+
+/// The number of an hour since 1970; 0 for none.
+pub(super) type Hour = u32;
+
+/// How long a source is not noted again while it stays the same, in seconds. Most clients call from one address, and noting
+/// it at every store would write more rows than the counts.
+const SEEN_SECONDS: i64 = 60;
+
+/// The hour of an instant.
+pub(super) fn hour_of(at: UnixSeconds) -> Hour {
+    Hour::try_from(at.div_euclid(HOUR)).unwrap_or_default()
+}
+
+/// When an hour begins.
+pub(super) fn start_of(hour: Hour) -> UnixSeconds {
+    i64::from(hour) * HOUR
+}
+
+/// What is noted of the tokens of a client and of the uses of a secret since it was last stored. A client shares one with its
+/// first secret, so that a request finds everything in one place in memory.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Tally(Arc<Noted>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    tokens: Count,
+    uses: Count,
+    /// Tells the last source from others; 0 for none.
+    source: AtomicU64,
+    /// When that source was last noted.
+    seen_at: AtomicI64,
+    /// The last use that is not written yet; 0 for none.
+    used_at: AtomicI64,
+}
+
+impl Tally {
+    /// The tokens that a client got.
+    pub(super) fn tokens(&self) -> &Count {
+        &self.0.tokens
+    }
+
+    /// The uses of a secret.
+    pub(super) fn uses(&self) -> &Count {
+        &self.0.uses
+    }
+
+    /// Whether the last source noted was this one, less than [`SEEN_SECONDS`] ago.
+    pub(super) fn was_seen_from(&self, source: IpAddr, now: UnixSeconds) -> bool {
+        self.0.source.load(Ordering::Relaxed) == mark(source)
+            && (0..SEEN_SECONDS).contains(&now.saturating_sub(self.0.seen_at.load(Ordering::Relaxed)))
+    }
+
+    /// Notes a source.
+    pub(super) fn seen_from(&self, source: IpAddr, now: UnixSeconds) {
+        self.0.source.store(mark(source), Ordering::Relaxed);
+        self.0.seen_at.store(now, Ordering::Relaxed);
+    }
+
+    /// Notes a use. Returns whether it is the first since the last write.
+    pub(crate) fn use_at(&self, now: UnixSeconds) -> bool {
+        // Most uses are in the same second as the last one.
+        self.used_at() < now && self.0.used_at.fetch_max(now, Ordering::Relaxed) == 0
+    }
+
+    /// The last use that is not written yet; 0 for none.
+    pub(crate) fn used_at(&self) -> UnixSeconds {
+        self.0.used_at.load(Ordering::Relaxed)
+    }
+
+    /// The same, which is to be written now.
+    pub(crate) fn take_use(&self) -> UnixSeconds {
+        self.0.used_at.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// How often something happened: the hour in the upper 32 bits, and how often in the lower ones. Without an hour it is not among
+/// those that will be stored.
+#[derive(Debug, Default)]
+pub(super) struct Count(AtomicU64);
+
+impl Count {
+    /// Counts one. False if it is not among those of this hour that will be stored.
+    pub(super) fn add(&self, hour: Hour) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed) >> 32 == u64::from(hour)
+    }
+
+    /// Whether it counts in no hour yet. Then what it has counted, and counts from now on, is of `hour`.
+    pub(super) fn begin(&self, hour: Hour) -> bool {
+        let begun = |count: u64| (count >> 32 == 0).then_some(u64::from(hour) << 32 | count);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, begun).is_ok()
+    }
+
+    /// What it has counted, and in which hour. From now on it counts in `hour`.
+    pub(super) fn turn(&self, hour: Hour) -> (Hour, i64) {
+        parts(self.0.swap(u64::from(hour) << 32, Ordering::Relaxed))
+    }
+
+    /// What it has counted since it was last stored, and in which hour.
+    pub(super) fn counted(&self) -> (Hour, i64) {
+        parts(self.0.load(Ordering::Relaxed))
+    }
+}
+
+fn parts(count: u64) -> (Hour, i64) {
+    let counted = i64::try_from(count & u64::from(u32::MAX)).unwrap_or_default();
+    (Hour::try_from(count >> 32).unwrap_or_default(), counted)
+}
+
+/// Never 0, and for IPv4 without a collision. Two IPv6 addresses that share one only make the last source late.
+fn mark(source: IpAddr) -> u64 {
+    match source {
+        IpAddr::V4(v4) => 1 << 32 | u64::from(v4.to_bits()),
+        IpAddr::V6(v6) => {
+            let bits = v6.to_bits();
+            let (high, low) = (bits >> 64, bits & u128::from(u64::MAX));
+            let mixed = u64::try_from(high).unwrap_or(0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            (mixed ^ u64::try_from(low).unwrap_or(0)) | 1 << 63
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_counts_in_its_hour() {
+        let tally = Tally::default();
+        let count = tally.tokens();
+        assert!(!count.add(7), "it is new");
+        assert!(count.begin(7) && !count.begin(7));
+        assert!(count.add(7) && tally.clone().tokens().add(7));
+        assert!(!count.add(8), "another hour");
+        assert_eq!(tally.uses().counted(), (0, 0), "that is another count");
+        assert_eq!(count.turn(0), (7, 4));
+        assert_eq!(count.turn(0), (0, 0));
+    }
+
+    #[test]
+    fn a_source_is_recognised() {
+        let tally = Tally::default();
+        let at = |text: &str| text.parse::<IpAddr>().unwrap();
+        for text in ["203.0.113.7", "0.0.0.0", "::", "2001:db8::1", "2001:db8::2"] {
+            assert!(!tally.was_seen_from(at(text), 1_000), "{text}");
+            tally.seen_from(at(text), 1_000);
+            assert!(tally.was_seen_from(at(text), 1_059), "{text}");
+            assert!(!tally.was_seen_from(at(text), 1_060), "{text}: it is noted again after a minute");
+            assert!(!tally.was_seen_from(at(text), 999), "{text}: the clock was set back");
+        }
+    }
+}
