@@ -57,12 +57,6 @@ impl Drop for Others {
     }
 }
 
-impl Pending {
-    fn revokes_no_other(&self) -> bool {
-        self.active_tokens == ActiveTokens::Many && !self.guard.replaces
-    }
-}
-
 /// The queue of tokens to record, while [`Tokens::record_in_groups`] runs.
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
@@ -187,7 +181,7 @@ impl Tokens {
     /// Records those that may be issued and whose rows no other transaction holds, with few statements. Returns their ids.
     async fn record_together(&self, group: &[Pending]) -> Result<HashSet<String>, Error> {
         let (free, mut bounded): (Vec<&Pending>, Vec<&Pending>) =
-            group.iter().partition(|pending| pending.revokes_no_other());
+            group.iter().partition(|pending| !pending.guard.replaces);
         let mut tx = self.kernel.storage.begin().await?;
         let mut recorded = tx.record_tokens(&with_guards(&free), false).await?;
         let alone = tx.record_tokens(&with_guards(&bounded), true).await?;

@@ -13,7 +13,8 @@ pub struct IssueGuard {
     pub proof: Option<Proof>,
     /// When the token is issued, in Unix seconds.
     pub now: i64,
-    /// Whether the token replaces the client's other ones, so that its row is held by this transaction alone.
+    /// Whether the token may end older ones of the client, so that the client's row is held by this transaction alone. Two that
+    /// did this at once would not see each other's token, and both would stay live.
     pub replaces: bool,
 }
 

@@ -8,6 +8,7 @@ mod heartbeat;
 mod key_deletion;
 mod lives;
 mod operators;
+mod recording;
 mod reminders;
 mod secrets;
 mod year;

@@ -15,6 +15,10 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 /// `SQLITE_BUSY`.
 const BUSY: &str = "5";
 
+/// How many connections to this database wait for another transaction.
+const WAITING: &str = "SELECT COUNT(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'";
+
 /// Runs `later` until it has to wait for a transaction that is open already, then `first`, which ends that transaction;
 /// returns the result of `later`.
 ///
@@ -86,11 +90,14 @@ impl TestDatabase {
         }
     }
 
+    /// How many connections wait for another transaction. PostgreSQL only.
+    pub(crate) async fn waiting(&self) -> i64 {
+        self.number(WAITING).await
+    }
+
     async fn until_a_lock_is_waited_for(&self) {
-        let waiting = "SELECT COUNT(*) FROM pg_stat_activity
-            WHERE datname = current_database() AND wait_event_type = 'Lock'";
         let mut session = self.session().await;
-        while session.number(waiting).await == 0 {
+        while session.number(WAITING).await == 0 {
             tokio::task::yield_now().await;
         }
     }
