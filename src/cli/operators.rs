@@ -65,7 +65,7 @@ enum Verb {
         after_help = "Example:\n  mintmark operators create ann@acme.example --name 'Ann Ode' --role platform_admin"
     )]
     Create {
-        /// Their e-mail address
+        /// Their email address
         email: String,
         /// Their display name
         #[arg(long)]
@@ -77,7 +77,7 @@ enum Verb {
     /// Show an operator
     #[command(visible_alias = "get", after_help = "Example:\n  mintmark operators show ann@acme.example")]
     Show {
-        /// Their e-mail address or id
+        /// Their email address or id
         operator: String,
     },
     /// Change the members given; a change of roles or status ends their sessions
@@ -86,9 +86,9 @@ enum Verb {
         after_help = "Example:\n  mintmark operators update ann@acme.example --role workspace_viewer:acme-in"
     )]
     Update {
-        /// Their e-mail address or id
+        /// Their email address or id
         operator: String,
-        /// Their new e-mail address
+        /// Their new email address
         #[arg(long)]
         email: Option<OptionValue<String>>,
         /// Their display name
@@ -104,7 +104,7 @@ enum Verb {
     /// Delete an operator with their ways to sign in
     #[command(after_help = "Example:\n  mintmark operators delete ann@acme.example")]
     Delete {
-        /// Their e-mail address or id
+        /// Their email address or id
         operator: String,
         #[command(flatten)]
         confirm: Confirm,
@@ -114,7 +114,7 @@ enum Verb {
     /// The link works once, for 24 hours. While there is no operator yet, it makes the first platform administrator.
     #[command(after_help = "Example:\n  mintmark operators setup-link ann@acme.example")]
     SetupLink {
-        /// Their e-mail address or id
+        /// Their email address or id
         operator: String,
     },
 }

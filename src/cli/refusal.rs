@@ -8,7 +8,7 @@ use crate::kernel::{self, Problem, ProblemKind};
 
 /// Members whose option is not `--` and their name: positional ones, those for a whole command, and those with a unit.
 const OTHER_NAMES: [(&str, &str); 10] = [
-    ("email", "the e-mail address"),
+    ("email", "the email address"),
     ("roles", "--role"),
     ("workspace_id", "WORKSPACE_ID"),
     ("product", "PRODUCT"),

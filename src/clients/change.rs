@@ -126,7 +126,7 @@ impl ClientChange {
         }
         if let Some(emails) = list(&self.notification_emails, EMAILS, errors, |address| {
             let address = address.trim();
-            text::check_address(address).map(|()| address.to_owned()).map_err(str::to_owned)
+            text::check_address(address).map(|()| address.to_owned())
         }) {
             client.notification_emails = emails;
         }

@@ -19,7 +19,7 @@ impl Mailbox {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let (name, address) = match text.strip_suffix('>').and_then(|rest| rest.rsplit_once('<')) {
             Some((name, address)) => (name.trim().trim_matches('"'), address),
             None => ("", text),
@@ -28,7 +28,7 @@ impl Mailbox {
         if !name.is_empty()
             && (check_name(name, NAME_LENGTH).is_err() || name.contains(['<', '>', '"', '\\']))
         {
-            return Err("has a name that is too long or has characters that a name cannot have");
+            return Err("has a name that is too long or has characters that a name cannot have".to_owned());
         }
         let name = (!name.is_empty()).then(|| name.to_owned());
         Ok(Self { name, address: address.to_owned() })

@@ -1,4 +1,4 @@
-//! Rules for names, labels and e-mail addresses: nothing that could break a line, inject a header or change the reading
+//! Rules for names, labels and email addresses: nothing that could break a line, inject a header or change the reading
 //! direction where the text is shown later.
 
 use std::ops::RangeInclusive;
@@ -10,6 +10,8 @@ use super::member::Member;
 const ADDRESS_MAX: usize = 254;
 /// The longest local part (RFC 5321 §4.5.3.1.1).
 const LOCAL_PART_MAX: usize = 64;
+/// The longest part of a domain between its dots (RFC 1035 §2.3.4).
+const DOMAIN_LABEL_MAX: usize = 63;
 
 /// How long a name or a label may be, in characters.
 const NAME_LENGTH: RangeInclusive<usize> = 1..=200;
@@ -161,27 +163,39 @@ fn is_unprintable(c: char) -> bool {
 }
 
 /// Whether a mail can be sent to `address`: `local@domain` in plain ASCII, unquoted, at most 254 bytes.
-/// Stricter than RFC 5322, whose comments, quotes and literals only an attacker needs.
-pub(crate) fn check_address(address: &str) -> Result<(), &'static str> {
-    if address.len() > ADDRESS_MAX {
-        return Err("must be at most 254 characters long");
-    }
+/// Stricter than RFC 5322, whose comments, quotes and literals only an attacker needs. The error is the rule that it breaks.
+pub(crate) fn check_address(address: &str) -> Result<(), String> {
     let Some((local, domain)) = address.split_once('@') else {
-        return Err("must be an e-mail address: name@example.com");
+        return Err("must be an email address: name@example.com".to_owned());
     };
     if !address.is_ascii() {
-        return Err("must be plain ASCII: write an internationalised domain in its `xn--` form");
+        return Err("must be plain ASCII: write an internationalised domain in its `xn--` form".to_owned());
     }
     if !is_local_part(local) || !is_domain(domain) {
-        return Err("must be an e-mail address like name@example.com: one @, no spaces, quotes or comments");
+        return Err(
+            "must be an email address like name@example.com: one @, no spaces, quotes or comments".to_owned()
+        );
+    }
+    // Lengths last, so that what is said of one holds for an address that is well-formed otherwise.
+    if local.len() > LOCAL_PART_MAX {
+        let length = local.len();
+        return Err(format!("must have at most {LOCAL_PART_MAX} characters before the @; it has {length}"));
+    }
+    if let Some(label) = domain.split('.').find(|label| label.len() > DOMAIN_LABEL_MAX) {
+        let length = label.len();
+        return Err(format!(
+            "must have at most {DOMAIN_LABEL_MAX} characters in each part of its domain; one has {length}"
+        ));
+    }
+    if address.len() > ADDRESS_MAX {
+        return Err(format!("must have at most {ADDRESS_MAX} characters; it has {}", address.len()));
     }
     Ok(())
 }
 
 /// A dot-atom (RFC 5322 §3.2.3) that no mail program would decode as an encoded word (RFC 2047).
 fn is_local_part(local: &str) -> bool {
-    local.len() <= LOCAL_PART_MAX
-        && !local.contains("=?")
+    !local.contains("=?")
         && local.split('.').all(|atom| {
             !atom.is_empty()
                 && atom.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b))
@@ -191,7 +205,7 @@ fn is_local_part(local: &str) -> bool {
 /// A host name (RFC 1123 §2.1).
 fn is_domain(domain: &str) -> bool {
     domain.split('.').all(|label| {
-        (1..=63).contains(&label.len())
+        !label.is_empty()
             && !label.starts_with('-')
             && !label.ends_with('-')
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
@@ -331,7 +345,7 @@ mod tests {
         for good in ["a@b", "finance-it@acme.example", "o'neil+erp@mail.acme-in.example", &longest] {
             assert_eq!(check_address(good), Ok(()), "{good:?}");
         }
-        let long = format!("{longest}cc");
+        let long = format!("{longest}.c");
         for bad in [
             "",
             "a",
@@ -363,6 +377,16 @@ mod tests {
             &format!("{}@b", "a".repeat(65)),
         ] {
             assert!(check_address(bad).is_err(), "{bad:?}");
+        }
+        for (too_long, why) in [
+            (format!("{}@b", "a".repeat(65)), "must have at most 64 characters before the @; it has 65"),
+            (
+                format!("a@{}.b", "b".repeat(64)),
+                "must have at most 63 characters in each part of its domain; one has 64",
+            ),
+            (long, "must have at most 254 characters; it has 255"),
+        ] {
+            assert_eq!(check_address(&too_long), Err(why.to_owned()));
         }
     }
 }

@@ -287,7 +287,7 @@ fn known_form(operator_id: &str) -> Result<&str, Error> {
 
 fn taken(operator: &Operator) -> Error {
     Error::Conflict(format!(
-        "an operator with the e-mail address {} exists already: change that one, or use another address",
+        "an operator with the email address {} exists already: change that one, or use another address",
         operator.email
     ))
 }

@@ -26,6 +26,8 @@ const PHRASES: &[&str] = &[
     "come what may",
     "comes to light",
     "concerns nobody",
+    "e mail",
+    "e mails",
     "for ever",
     "for who is",
     "held off",

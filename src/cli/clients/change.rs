@@ -23,7 +23,7 @@ pub(super) struct Change {
     /// [default: tokens.default_lifetime_seconds]
     #[arg(long, value_name = "never|DURATION", allow_negative_numbers = true)]
     token_expiry: Option<OptionValue<Expiry>>,
-    /// E-mail addresses of its contacts, who are mailed about changes; '' for none
+    /// Email addresses of its contacts, who are mailed about changes; '' for none
     #[arg(long, value_name = "EMAILS", value_delimiter = ',')]
     notification_emails: Option<Vec<String>>,
     /// Addresses and networks it may authenticate from; '' for any

@@ -40,7 +40,7 @@ const MEMBERS: [(&str, &str); 13] = [
     ("active_tokens", "Tokens at a time"),
     ("replace_grace_seconds", "A replaced token stays valid for"),
     ("allowed_ips", "Addresses it may call from"),
-    ("notification_emails", "Notification e-mails"),
+    ("notification_emails", "Notification email"),
     ("expires_at", "End of the API client"),
     ("signing_alg", "Signing algorithm"),
     ("description", "Description"),

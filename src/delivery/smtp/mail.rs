@@ -50,7 +50,7 @@ impl Envelope {
         domain: &str,
     ) -> Result<Self, String> {
         let bad = |error: &dyn std::fmt::Display| {
-            format!("{:?} is not an e-mail address: {error}", claimed.recipient)
+            format!("{:?} is not an email address: {error}", claimed.recipient)
         };
         let to: Address = claimed.recipient.parse().map_err(|error| bad(&error))?;
         let from = mailbox(&server.settings.from)?;

@@ -32,7 +32,7 @@ async fn the_first_person_is_let_in(engine: Engine) {
     assert!(shown.contains("setup_link ") && shown.contains("expires_at "), "{shown}");
     place.run(&["operators", "setup-link", "not an address"]).must_fail(1, &["operator not found"]);
     let empty = Place::with_issuer(engine);
-    empty.run(&["operators", "setup-link", "no"]).must_fail(2, &["e-mail address must be"]);
+    empty.run(&["operators", "setup-link", "no"]).must_fail(2, &["email address must be"]);
 }
 
 async fn created_changed_and_deleted(engine: Engine) {

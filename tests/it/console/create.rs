@@ -186,7 +186,7 @@ async fn what_is_wrong_is_said_at_the_top_and_at_the_field(engine: Engine) {
         ("label", "Enter a label"),
         ("products", "Select at least one product"),
         ("custom_value", "Enter how long tokens are valid"),
-        ("emails", "Notification email must be an e-mail address"),
+        ("emails", "Notification email must be an email address"),
         ("allowed_ips", "Allowed addresses must"),
     ] {
         let at = summary.find(words).unwrap_or_default();
@@ -198,6 +198,24 @@ async fn what_is_wrong_is_said_at_the_top_and_at_the_field(engine: Engine) {
         );
         assert!(page.by_id(&format!("{field}-error")).contains(words), "{field}");
         assert!(page.html.contains(&format!(" id=\"{field}\"")), "{field}");
+    }
+    // Of an address that is too long, it is said which part.
+    for (address, words) in [
+        (
+            format!("{}@acme.example", "a".repeat(65)),
+            "must have at most 64 characters before the @; it has 65",
+        ),
+        (
+            format!("{0}@{1}.{1}.{1}.example", "a".repeat(64), "b".repeat(63)),
+            "must have at most 254 characters; it has 264",
+        ),
+        (
+            format!("a@{}.example", "b".repeat(64)),
+            "must have at most 63 characters in each part of its domain; one has 64",
+        ),
+    ] {
+        let page = browser.send(&bad.clone().with("emails", &address)).await.must_be(422);
+        assert!(page.by_id("emails-error").ends_with(words), "{}", page.by_id("emails-error"));
     }
     // What was typed is kept, and the corrected form goes on.
     let again = page.form("/api-clients/new");

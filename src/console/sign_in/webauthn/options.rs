@@ -15,7 +15,7 @@ const TIMEOUT_MILLISECONDS: u32 = 300_000;
 pub(in crate::console) struct Account<'a> {
     /// What the authenticator gives back at a sign-in: up to 64 bytes, nothing personal.
     pub(in crate::console) handle: &'a [u8],
-    /// The e-mail address.
+    /// The email address.
     pub(in crate::console) email: &'a str,
     /// The name of the person.
     pub(in crate::console) name: &'a str,
