@@ -332,6 +332,7 @@ mod tests {
         for action in Action::ALL {
             let said = sentence(&event(action, "x", json!({})), &names);
             assert!(!said.is_empty() && !action_name(action).is_empty(), "{action:?}");
+            assert_ne!(said, action.as_str(), "a name that only programs read");
         }
     }
 

@@ -5,6 +5,7 @@
 use super::session::{Inside, SignedIn};
 use super::stop::Stop;
 use crate::kernel::{Caller, Error, Manager, Reader};
+use crate::model::page::Page;
 use crate::model::reach::Reach;
 use crate::model::workspace::Workspace;
 
@@ -15,6 +16,14 @@ pub(super) struct Extent {
     pub(super) can_manage: bool,
     /// `None` for everything.
     pub(super) workspace: Option<Workspace>,
+}
+
+/// A workspace that a page lets people choose.
+pub(super) struct Choice {
+    pub(super) id: String,
+    pub(super) name: String,
+    /// Whether the page is about it.
+    pub(super) is_here: bool,
 }
 
 impl Extent {
@@ -64,6 +73,54 @@ impl SignedIn {
         let asked = form_urlencoded::parse(self.request.query_string().as_bytes());
         query.extend_pairs(asked.filter(|(name, _)| name != "workspace_id"));
         Err(Stop::go_to(format!("{}?{}", self.request.path(), query.finish())))
+    }
+
+    /// The workspaces that the operator may choose on a page about `here`: their own that are not suspended, all for a platform
+    /// administrator; `to_manage` only those that they may change. None if there is only one.
+    ///
+    /// # Errors
+    /// 503
+    pub(super) async fn choices(&self, here: &str, to_manage: bool) -> Result<Vec<Choice>, Stop> {
+        let mut found = Vec::new();
+        if self.is_platform_admin() {
+            let all = Page::first(Page::MAX_LIMIT);
+            found = self.door.services.tenants.workspaces(&self.platform().await?, &all).await?.items;
+        } else {
+            for id in self.own_workspaces() {
+                match self.enter(id).await {
+                    Ok(inside) if inside.can_manage || !to_manage => found.push(inside.workspace),
+                    Ok(_) | Err(Error::NotFound(_) | Error::Denied(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        if found.len() < 2 {
+            return Ok(Vec::new());
+        }
+        let choice = |Workspace { workspace_id: id, name, .. }| Choice { is_here: id == here, id, name };
+        Ok(found.into_iter().map(choice).collect())
+    }
+
+    /// The same for a page that shows a platform administrator everything, who has nothing to choose.
+    ///
+    /// # Errors
+    /// 503
+    pub(super) async fn own_choices(&self, extent: &Extent) -> Result<Vec<Choice>, Stop> {
+        if self.is_platform_admin() {
+            return Ok(Vec::new());
+        }
+        self.choices(extent.workspace_id(), false).await
+    }
+
+    /// The operator as a caller, wherever they have a role.
+    ///
+    /// # Errors
+    /// 403 if all their workspaces are suspended, 404 without one.
+    pub(super) async fn anywhere(&self) -> Result<Caller, Stop> {
+        if self.is_platform_admin() {
+            return Ok(self.caller(None).await?);
+        }
+        Ok(self.caller(Some(&self.first_workspace().await?)).await?)
     }
 
     /// The first workspace that the operator has a role in and that is not suspended.

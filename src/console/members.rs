@@ -1,5 +1,6 @@
 //! The rules of the services as problems of the fields in which their members are typed.
 
+use super::form::Form;
 use super::page::Problem;
 use super::stop::sentence;
 use crate::model::field_errors::FieldError;
@@ -13,15 +14,22 @@ pub(super) struct Field {
     pub(super) id: &'static str,
     /// The label of the field.
     pub(super) label: &'static str,
+    /// What to do where the field was left empty; empty where it may be.
+    pub(super) missing: &'static str,
 }
 
-/// A member that is typed in the field of the same name.
+/// A member that is typed in the field of the same name, which may be left empty.
 pub(super) const fn field(member: &'static str, label: &'static str) -> Field {
-    Field { member, id: member, label }
+    Field { member, id: member, label, missing: "" }
 }
 
-/// The problems, of each field the first.
-pub(super) fn problems(errors: &[FieldError], fields: &[Field]) -> Vec<Problem> {
+/// A member that is typed in the field of the same name, which must be filled in.
+pub(super) const fn required(member: &'static str, label: &'static str, missing: &'static str) -> Field {
+    Field { member, id: member, label, missing }
+}
+
+/// The problems of a form, of each field the first, in the order of `fields`. Of a field that was left empty it is that, and not what its text breaks.
+pub(super) fn problems(errors: &[FieldError], fields: &[Field], form: &Form) -> Vec<Problem> {
     let mut problems: Vec<Problem> = Vec::new();
     for FieldError { pointer, detail } in errors {
         let member = pointer.split('/').nth(1).unwrap_or_default();
@@ -31,9 +39,14 @@ pub(super) fn problems(errors: &[FieldError], fields: &[Field]) -> Vec<Problem> 
             continue;
         };
         if !problems.iter().any(|problem| problem.is_of(field.id)) {
-            problems.push(Problem::of(field.id, sentence(&format!("{} {detail}", field.label))));
+            let is_missing = !field.missing.is_empty() && form.trimmed(field.id).is_empty();
+            let text =
+                if is_missing { field.missing.to_owned() } else { format!("{} {detail}", field.label) };
+            problems.push(Problem::of(field.id, sentence(&text)));
         }
     }
+    let place = |problem: &Problem| fields.iter().position(|field| problem.is_of(field.id));
+    problems.sort_by_key(|problem| place(problem).unwrap_or(fields.len()));
     problems
 }
 
@@ -42,19 +55,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_rule_is_said_once_beside_its_field() {
-        let fields = [field("name", "Name"), Field { member: "roles", id: "role", label: "Role" }];
+    fn each_rule_is_said_once_beside_its_field_in_their_order() {
+        let fields = [
+            field("name", "Name"),
+            Field { member: "roles", id: "role", label: "Role", missing: "" },
+            required("url", "URL", "Enter the URL"),
+        ];
         let errors = [
-            FieldError::new("/name", "is required"),
+            FieldError::new("/other", "must be a number"),
             FieldError::new("/roles/0/workspace_id", "is not a workspace"),
             FieldError::new("/roles/1", "is listed twice"),
-            FieldError::new("/other", "must be a number"),
+            FieldError::new("/url", "is not a URL"),
+            FieldError::new("/name", "is required"),
         ];
-        let expected = [
-            Problem::of("name", "Name is required."),
-            Problem::of("role", "Role is not a workspace."),
-            Problem::general("Other must be a number."),
-        ];
-        assert_eq!(problems(&errors, &fields), expected);
+        let said = |form: &Form, url: &str| {
+            let expected = [
+                Problem::of("name", "Name is required."),
+                Problem::of("role", "Role is not a workspace."),
+                Problem::of("url", url),
+                Problem::general("Other must be a number."),
+            ];
+            assert_eq!(problems(&errors, &fields, form), expected);
+        };
+        said(&Form::from([("url", "ftp:")]), "URL is not a URL.");
+        said(&Form::from([("url", " ")]), "Enter the URL.");
+        said(&Form::default(), "Enter the URL.");
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::form::Form;
-use super::members::{Field, field};
+use super::members::{self, Field, field, required};
+use super::page::Problem;
 use super::session::SignedIn;
 use super::stop::Stop;
 use crate::kernel::Reader;
+use crate::model::field_errors::FieldError;
 use crate::model::member::Member;
 use crate::model::operator::{Operator, Role};
 use crate::model::page::Page;
@@ -16,9 +18,9 @@ use crate::operators::OperatorChange;
 /// How many workspaces the form lists. In others a role is given by id.
 const LISTED_MAX: u32 = 100;
 
-pub(super) const FIELDS: [Field; 4] = [
-    field("email", "Email address"),
-    field("name", "Name"),
+const FIELDS: [Field; 4] = [
+    required("name", "Name", "Enter the name of the operator"),
+    required("email", "Email address", "Enter the email address of the operator"),
     field("status", "Status"),
     field("roles", "Roles"),
 ];
@@ -58,6 +60,22 @@ fn roles(form: &Form) -> Vec<Role> {
     roles.extend(form.entries("more_admin").into_iter().map(Role::WorkspaceAdmin));
     roles.extend(form.entries("more_viewer").into_iter().map(Role::WorkspaceViewer));
     roles.into_iter().collect()
+}
+
+/// The broken rules of the service as problems of the fields.
+pub(super) fn problems_of(errors: &[FieldError], form: &Form) -> Vec<Problem> {
+    let mut problems = members::problems(errors, &FIELDS, form);
+    if roles(form).is_empty() {
+        let text = if form.has("version") {
+            "Select at least one role. To take all of them away, disable the operator."
+        } else {
+            "Select at least one role."
+        };
+        for problem in problems.iter_mut().filter(|problem| problem.is_of("roles")) {
+            text.clone_into(&mut problem.text);
+        }
+    }
+    problems
 }
 
 /// The form as it is filled for an operator.

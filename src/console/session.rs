@@ -183,7 +183,8 @@ impl SignedIn {
         })
     }
 
-    async fn enter(&self, workspace_id: &str) -> Result<Inside, Error> {
+    /// The same, with the error of the service.
+    pub(super) async fn enter(&self, workspace_id: &str) -> Result<Inside, Error> {
         let caller = self.caller(Some(workspace_id)).await?;
         let can_manage = caller.holds(Permission::Manage);
         let reader = Reader::try_from(caller)?;

@@ -8,7 +8,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use crate::console::events::{self, Names};
-use crate::console::extent::Extent;
+use crate::console::extent::{Choice, Extent};
 use crate::console::page::{Problem, Shell, has_problem, page};
 use crate::console::session::SignedIn;
 use crate::console::stop::Stop;
@@ -42,6 +42,7 @@ struct AuditPage {
     here: String,
     /// The workspace that the page is limited to.
     workspace_name: Option<String>,
+    choices: Vec<Choice>,
     is_platform_admin: bool,
     workspace_id: String,
     client_id: String,
@@ -110,6 +111,7 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
             csv_href: query_of(&format!("{here}.csv"), &asked, ""),
             verify_href: format!("{here}/verify"),
             actions: actions(&asked.action, signed_in.is_platform_admin()),
+            choices: signed_in.own_choices(&extent).await?,
             workspace_name: extent.workspace.map(|workspace| workspace.name),
             is_platform_admin: signed_in.is_platform_admin(),
             problems,

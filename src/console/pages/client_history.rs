@@ -83,25 +83,10 @@ fn row(event: &AuditEvent, own: &Operator, names: &Names, now: UnixSeconds) -> R
     Row {
         at: moment::exact(event.at),
         ago: moment::ago(now, event.at),
-        what: action(&event.action).to_owned(),
+        what: events::sentence(event, names),
         who: if is_own { format!("{} (you)", own.name) } else { events::actor(&event.actor.name, names) },
         from: event.actor.source_ip.clone().unwrap_or_default(),
         details: details(event),
-    }
-}
-
-/// An action in words.
-pub(super) fn action(name: &str) -> &str {
-    match name {
-        "client.created" => "Client created",
-        "client.updated" => "Settings changed",
-        "client.deleted" => "Client deleted",
-        "secret.created" => "Secret added",
-        "secret.deleted" => "Secret deleted",
-        "access_token.created" => "Access token generated",
-        "access_token.revoked" => "Access token revoked",
-        "access_tokens.revoked" => "All tokens revoked",
-        other => other,
     }
 }
 

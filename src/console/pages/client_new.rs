@@ -160,11 +160,7 @@ async fn drafted(signed_in: &SignedIn, text: &str) -> Result<Found, Stop> {
     let nonce = Nonce::read(signed_in, text).filter(|nonce| nonce.use_case == UseCase::CreateClient);
     let nonce = nonce.ok_or_else(Stop::not_found)?;
     // The draft says in which workspace; its name is that of the operator, wherever they are.
-    let anyone = match signed_in.own_workspaces().first() {
-        _ if signed_in.is_platform_admin() => signed_in.caller(None).await?,
-        Some(own) => signed_in.caller(Some(own)).await?,
-        None => return Err(Stop::not_found()),
-    };
+    let anyone = signed_in.anywhere().await?;
     if reveal_flow::is_spent(signed_in, &anyone, &nonce).await? {
         return Ok(Found::Created(reveal_flow::href(signed_in, &nonce)));
     }

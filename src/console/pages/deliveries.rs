@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::webhooks::shown_host;
 use crate::console::events::action_name;
-use crate::console::extent::Extent;
+use crate::console::extent::{Choice, Extent};
 use crate::console::notice::noticed;
 use crate::console::page::{Shell, ok, see_other};
 use crate::console::session::{SignedIn, Submitted};
@@ -44,6 +44,7 @@ struct DeliveriesPage {
     shell: Shell,
     workspace_name: Option<String>,
     workspace_id: String,
+    choices: Vec<Choice>,
     here: String,
     sends_mail: bool,
     waiting: i64,
@@ -127,6 +128,7 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
         clear_href: href(DeliveryFilter::default(), None),
         first_href: href(filter, None),
         next_href: next.map(|after| href(filter, Some(after))),
+        choices: signed_in.own_choices(&extent).await?,
         workspace_name: extent.workspace.map(|workspace| workspace.name),
         here,
     })

@@ -9,7 +9,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use crate::console::events::{self, Names};
-use crate::console::extent::Extent;
+use crate::console::extent::{Choice, Extent};
 use crate::console::page::{Shell, ok, see_other};
 use crate::console::session::{SignedIn, Submitted};
 use crate::console::stop::Stop;
@@ -37,6 +37,8 @@ pub(crate) struct Asked {
 struct ListPage {
     shell: Shell,
     workspace_name: Option<String>,
+    choices: Vec<Choice>,
+    here: String,
     total: String,
     can_manage: bool,
     rows: Vec<Row>,
@@ -100,6 +102,8 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
             .iter()
             .map(|token| row(&signed_in, &extent, token, (&names, &products), now))
             .collect(),
+        choices: signed_in.own_choices(&extent).await?,
+        here: signed_in.door.href("/never-expiring"),
         workspace_name: extent.workspace.map(|workspace| workspace.name),
         is_first: asked.after.is_empty(),
         first_href,

@@ -9,9 +9,8 @@ use serde::Deserialize;
 
 use super::operator_link::ShownLink;
 use crate::console::form::Form;
-use crate::console::members;
 use crate::console::nonce::{Nonce, UseCase};
-use crate::console::operator_form::{FIELDS, Place, Places, change, form_of, places, role_words};
+use crate::console::operator_form::{Place, Places, change, form_of, places, problems_of, role_words};
 use crate::console::page::{Problem, Shell, has_problem, ok, page, see_other};
 use crate::console::session::{SignedIn, Submitted};
 use crate::console::sign_in::again::must_be_fresh;
@@ -175,7 +174,7 @@ pub(crate) async fn post_new(sent: Submitted) -> Result<HttpResponse, Stop> {
     });
     let problems = match made.await {
         Ok(shown) => return Ok(shown),
-        Err(Error::Invalid(errors)) => members::problems(&errors, &FIELDS),
+        Err(Error::Invalid(errors)) => problems_of(&errors, &form),
         Err(Error::Conflict(why)) => vec![Problem::of("email", sentence(&why))],
         Err(error) => return Err(error.into()),
     };
@@ -205,9 +204,7 @@ pub(crate) async fn post_one(sent: Submitted, id: Path<String>) -> Result<HttpRe
             let done = if after == operator { "unchanged" } else { "operator-saved" };
             return Ok(see_other(&format!("{}?done={done}", href(&signed_in, &id))));
         }
-        Err(Error::Invalid(errors)) => {
-            (StatusCode::UNPROCESSABLE_ENTITY, members::problems(&errors, &FIELDS))
-        }
+        Err(Error::Invalid(errors)) => (StatusCode::UNPROCESSABLE_ENTITY, problems_of(&errors, &form)),
         Err(Error::Conflict(why)) => (StatusCode::CONFLICT, vec![Problem::general(sentence(&why))]),
         Err(error) => return Err(Stop::from(error).then(href(&signed_in, &id), "Back to the operator")),
     };

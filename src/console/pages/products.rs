@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::clients::{ClientFilter, ClientSort};
-use crate::console::extent::Extent;
+use crate::console::extent::{Choice, Extent};
 use crate::console::form::Form;
-use crate::console::members::{self, Field, field};
+use crate::console::members::{self, Field, field, required};
 use crate::console::moment::{count, span};
 use crate::console::page::{Problem, Shell, has_problem, ok, page, see_other};
 use crate::console::session::{SignedIn, Submitted};
@@ -23,11 +23,11 @@ use crate::model::product::Product;
 use crate::tenants::ProductChange;
 
 const FIELDS: [Field; 6] = [
-    field("product", "Code"),
-    field("name", "Name"),
+    required("product", "Code", "Enter a code for the product"),
+    required("name", "Name", "Enter a name for the product"),
     field("description", "Description"),
     field("audience", "Audience"),
-    Field { member: "max_token_lifetime_seconds", id: "max_value", label: "Longest lifetime (in seconds)" },
+    Field { id: "max_value", ..field("max_token_lifetime_seconds", "Longest lifetime (in seconds)") },
     field("never_expires_allowed", "Never-expiring tokens"),
 ];
 
@@ -47,6 +47,8 @@ pub(crate) struct Asked {
 struct ListPage {
     shell: Shell,
     /// The workspace whose products these are; empty for all.
+    choices: Vec<Choice>,
+    here: String,
     workspace: String,
     new_href: Option<String>,
     rows: Vec<Row>,
@@ -132,6 +134,8 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
     };
     ok(&ListPage {
         shell: notice::noticed(shell.below("Settings", None), &signed_in.request),
+        choices: signed_in.own_choices(&extent).await?,
+        here: signed_in.door.href("/products"),
         workspace: extent.workspace.map(|workspace| workspace.name).unwrap_or_default(),
         new_href: is_platform.then(|| signed_in.door.href("/products/new")),
         rows: found.items.into_iter().map(row).collect(),
@@ -162,7 +166,7 @@ pub(crate) async fn post_new(sent: Submitted) -> Result<HttpResponse, Stop> {
     if problems.is_empty() {
         match tenants.create_product(&manager, &code.into(), &change, None).await {
             Ok(_) => return Ok(see_other(&signed_in.door.href("/products?done=product-created"))),
-            Err(Error::Invalid(errors)) => problems = members::problems(&errors, &FIELDS),
+            Err(Error::Invalid(errors)) => problems = members::problems(&errors, &FIELDS, &form),
             Err(Error::Conflict(why)) => problems = vec![Problem::of("product", sentence(&why))],
             Err(error) => return Err(error.into()),
         }
@@ -189,7 +193,7 @@ pub(crate) async fn post_one(sent: Submitted, code: Path<String>) -> Result<Http
                 let done = if after == product { "unchanged" } else { "product-saved" };
                 return Ok(see_other(&signed_in.door.href(&format!("/products?done={done}"))));
             }
-            Err(Error::Invalid(errors)) => problems = members::problems(&errors, &FIELDS),
+            Err(Error::Invalid(errors)) => problems = members::problems(&errors, &FIELDS, &form),
             Err(error) => return Err(stop(&signed_in, &product, error)),
         }
     }

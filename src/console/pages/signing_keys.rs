@@ -175,7 +175,7 @@ pub(crate) async fn post_new(sent: Submitted) -> Result<HttpResponse, Stop> {
         match signed_in.door.services.signing.create_signing_key(&manager, &new, None).await {
             Ok(_) => return Ok(see_other(&signed_in.door.href("/signing-keys?done=key-created"))),
             Err(Error::Invalid(errors)) => {
-                let problems = members::problems(&errors, &FIELDS);
+                let problems = members::problems(&errors, &FIELDS, &form);
                 return page(StatusCode::UNPROCESSABLE_ENTITY, &new_page(&signed_in, &form, problems));
             }
             Err(Error::Conflict(why)) => (StatusCode::CONFLICT, Problem::general(sentence(&why))),

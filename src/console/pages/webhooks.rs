@@ -10,8 +10,9 @@ use serde_json::{Map, Value};
 
 use super::webhook::{find, href};
 use super::webhook_secret::ShownKeys;
+use crate::console::extent::Choice;
 use crate::console::form::Form;
-use crate::console::members::{self, Field, field};
+use crate::console::members::{self, Field, field, required};
 use crate::console::nonce::{Nonce, UseCase};
 use crate::console::page::{Problem, Shell, has_problem, ok, page, see_other};
 use crate::console::session::{Inside, SignedIn, Submitted};
@@ -24,8 +25,11 @@ use crate::model::webhook::{MAX_WEBHOOKS, Webhook};
 use crate::model::workspace::PLATFORM;
 use crate::webhooks::{CreatedWebhook, WebhookChange};
 
-const FIELDS: [Field; 3] =
-    [field("url", "URL"), field("events", "Events"), field("description", "Description")];
+const FIELDS: [Field; 3] = [
+    required("url", "URL", "Enter the URL that requests go to"),
+    field("events", "Events"),
+    field("description", "Description"),
+];
 
 const URL_HINT: &str = "Where requests go, over https, such as https://hooks.example.com/mintmark. All who see the webhook see the URL.";
 
@@ -47,8 +51,7 @@ struct ListPage {
     has_room: bool,
     most: usize,
     rows: Vec<Row>,
-    /// Those that a platform administrator may go to: id, name, whether it is this one.
-    workspaces: Vec<(String, String, bool)>,
+    choices: Vec<Choice>,
     action: String,
 }
 
@@ -71,6 +74,8 @@ struct FormPage {
     action: String,
     cancel: String,
     nonce: String,
+    /// The workspaces that a new webhook may belong to.
+    choices: Vec<Choice>,
     url_hint: &'static str,
     /// The version that is changed; empty for a new webhook.
     version: String,
@@ -86,16 +91,6 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
     let id = &inside.workspace.workspace_id;
     let found = services.webhooks.webhooks(&inside.reader, id, &Page::first(Page::MAX_LIMIT)).await?;
     let now = services.clock().now();
-    let mut workspaces = Vec::new();
-    if signed_in.is_platform_admin() {
-        let reader = signed_in.platform().await?;
-        let all = services.tenants.workspaces(&reader, &Page::first(Page::MAX_LIMIT)).await?;
-        workspaces = all
-            .items
-            .into_iter()
-            .map(|one| (one.workspace_id.clone(), one.name, one.workspace_id == *id))
-            .collect();
-    }
     let shell = signed_in.shell_in(&inside.workspace, "Webhooks").below("Settings", None);
     ok(&ListPage {
         shell: notice::noticed(shell, &signed_in.request),
@@ -104,7 +99,7 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
         has_room: found.items.len() < MAX_WEBHOOKS,
         most: MAX_WEBHOOKS,
         rows: found.items.iter().map(|webhook| row(&signed_in, webhook, now)).collect(),
-        workspaces,
+        choices: signed_in.choices(id, false).await?,
         action: signed_in.door.href("/webhooks"),
         workspace: inside.workspace.name,
     })
@@ -153,13 +148,15 @@ pub(crate) async fn get_new(signed_in: SignedIn, asked: Query<Asked>) -> Result<
     let inside = place(&signed_in, asked.workspace_id.trim()).await?;
     inside.manager()?;
     let nonce = Nonce::new(&signed_in, UseCase::CreateWebhook)?;
-    ok(&new_page(&signed_in, &inside, &nonce, &Form::default(), Vec::new()))
+    ok(&new_page(&signed_in, &inside, &nonce, &Form::default(), Vec::new()).await?)
 }
 
 /// `POST /console/webhooks/new`
 pub(crate) async fn post_new(sent: Submitted, asked: Query<Asked>) -> Result<HttpResponse, Stop> {
     let Submitted { signed_in, form } = sent;
-    let inside = place(&signed_in, asked.workspace_id.trim()).await?;
+    // The form of somebody with several workspaces names one; its address is that of the page.
+    let chosen = Some(form.trimmed("workspace_id")).filter(|id| !id.is_empty());
+    let inside = place(&signed_in, chosen.unwrap_or_else(|| asked.workspace_id.trim())).await?;
     let manager = inside.manager()?;
     let nonce = reveal_flow::nonce_of(&signed_in, form.one("nonce"), UseCase::CreateWebhook)?;
     let (webhooks, wanted) = (&signed_in.door.services.webhooks, change(&form));
@@ -171,11 +168,11 @@ pub(crate) async fn post_new(sent: Submitted, asked: Query<Asked>) -> Result<Htt
     });
     let problems = match made.await {
         Ok(shown) => return Ok(shown),
-        Err(Error::Invalid(errors)) => members::problems(&errors, &FIELDS),
+        Err(Error::Invalid(errors)) => members::problems(&errors, &FIELDS, &form),
         Err(Error::Conflict(why)) => vec![Problem::general(sentence(&why))],
         Err(error) => return Err(error.into()),
     };
-    page(StatusCode::UNPROCESSABLE_ENTITY, &new_page(&signed_in, &inside, &nonce, &form, problems))
+    page(StatusCode::UNPROCESSABLE_ENTITY, &new_page(&signed_in, &inside, &nonce, &form, problems).await?)
 }
 
 /// `GET /console/webhooks/{id}/edit`
@@ -201,7 +198,7 @@ pub(crate) async fn post_edit(sent: Submitted, id: Path<String>) -> Result<HttpR
             let done = if after == webhook { "unchanged" } else { "webhook-saved" };
             return Ok(see_other(&format!("{}?done={done}", href(&signed_in, &id))));
         }
-        Err(Error::Invalid(errors)) => members::problems(&errors, &FIELDS),
+        Err(Error::Invalid(errors)) => members::problems(&errors, &FIELDS, &form),
         Err(error) => return Err(Stop::from(error).then(href(&signed_in, &id), "Back to the webhook")),
     };
     page(StatusCode::UNPROCESSABLE_ENTITY, &edit_page(&signed_in, &inside, &webhook, &form, problems))
@@ -227,21 +224,22 @@ fn form_of(webhook: &Webhook) -> Form {
     ])
 }
 
-fn new_page(
+async fn new_page(
     signed_in: &SignedIn,
     inside: &Inside,
     nonce: &Nonce,
     typed: &Form,
     problems: Vec<Problem>,
-) -> FormPage {
+) -> Result<FormPage, Stop> {
     let id = &inside.workspace.workspace_id;
     let list = signed_in.door.href(&format!("/webhooks?workspace_id={id}"));
     let shell = signed_in.shell_in(&inside.workspace, "Create a webhook").below("Settings", None);
-    FormPage {
+    Ok(FormPage {
         action: signed_in.door.href(&format!("/webhooks/new?workspace_id={id}")),
         nonce: nonce.as_str().to_owned(),
+        choices: signed_in.choices(id, true).await?,
         ..form_page(shell.below("Webhooks", list.clone()), list, typed, problems)
-    }
+    })
 }
 
 fn edit_page(
@@ -265,6 +263,7 @@ fn form_page(shell: Shell, cancel: String, typed: &Form, problems: Vec<Problem>)
         action: String::new(),
         cancel,
         nonce: String::new(),
+        choices: Vec::new(),
         url_hint: URL_HINT,
         version: typed.one("version").to_owned(),
         url: typed.one("url").to_owned(),

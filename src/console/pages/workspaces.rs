@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::console::form::Form;
-use crate::console::members::{self, Field, field};
+use crate::console::members::{self, Field, field, required};
 use crate::console::page::{Problem, Shell, has_problem, ok, page, see_other};
 use crate::console::session::{Inside, SignedIn, Submitted};
 use crate::console::stop::{Stop, sentence};
@@ -24,9 +24,9 @@ use crate::tenants::WorkspaceChange;
 
 const FIELDS: [Field; 5] = [
     field("workspace_id", "Id"),
-    field("name", "Name"),
+    required("name", "Name", "Enter a name for the workspace"),
     field("description", "Description"),
-    Field { member: "products_allowed", id: "products", label: "Products" },
+    Field { id: "products", ..field("products_allowed", "Products") },
     field("never_expires_allowed", "Never-expiring tokens"),
 ];
 
@@ -178,7 +178,7 @@ pub(crate) async fn post_new(sent: Submitted) -> Result<HttpResponse, Stop> {
             let clients = format!("{}/api-clients", href(&signed_in, &made.workspace_id));
             return Ok(see_other(&format!("{clients}?done=workspace-created")));
         }
-        Err(Error::Invalid(errors)) => members::problems(&errors, &FIELDS),
+        Err(Error::Invalid(errors)) => members::problems(&errors, &FIELDS, &form),
         Err(Error::Conflict(why)) => vec![Problem::of("workspace_id", sentence(&why))],
         Err(error) => return Err(error.into()),
     };
@@ -212,7 +212,7 @@ pub(crate) async fn post_one(sent: Submitted, path: Path<String>) -> Result<Http
             let done = if after == inside.workspace { "unchanged" } else { "workspace-saved" };
             return Ok(see_other(&format!("{here}?done={done}")));
         }
-        Err(Error::Invalid(errors)) => members::problems(&errors, &FIELDS),
+        Err(Error::Invalid(errors)) => members::problems(&errors, &FIELDS, &form),
         Err(Error::Conflict(why)) => vec![Problem::of("products", sentence(&why))],
         Err(error) => return Err(Stop::from(error).then(here, "Back to the workspace")),
     };

@@ -116,7 +116,12 @@ async fn the_path_of_the_tutorial(engine: Engine) {
     assert!(tokens.says("by an operator") && tokens.says("Never expires"), "{}", tokens.text());
     let history =
         browser.get(&format!("/console/api-clients/{}/history", client.client_id)).await.must_be(200);
-    assert!(history.says("Access token generated") && history.says("root (you)"), "{}", history.text());
+    assert!(
+        history.says("root (you)")
+            && history.says("generated an access token for the API client SAP S/4HANA production"),
+        "{}",
+        history.text()
+    );
 }
 
 fn length_said(text: &str) -> usize {

@@ -35,8 +35,17 @@ fn templates_escape_everything_and_have_nothing_inline() {
             assert!(!form.contains(" required"), "{name}: the server checks forms");
         }
         // Every page is in the frame, which has the title and the language.
-        let parts =
-            ["layout", "problems", "guides", "fields", "chips", "new_password", "passkey_button", "totp"];
+        let parts = [
+            "layout",
+            "problems",
+            "guides",
+            "fields",
+            "chips",
+            "choice",
+            "new_password",
+            "passkey_button",
+            "totp",
+        ];
         let is_part = parts.iter().any(|part| name == format!("{part}.html"));
         assert!(is_part || text.starts_with("{% extends \"layout.html\" %}"), "{name}");
         read += 1;

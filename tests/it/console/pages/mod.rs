@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod choice;
 mod deliveries;
 mod help;
 mod hostile;

@@ -97,10 +97,12 @@ async fn what_is_wrong_is_said_beside_the_field(engine: Engine) {
     let app = furnished(engine).await;
     let root = app.platform_admin().await;
     for (field, value, at, words) in [
-        ("name", "", "name", "Name"),
+        ("name", " ", "name", "Enter the name of the operator."),
+        ("name", "\u{200b}", "name", "Name must have at least 1 visible character."),
+        ("email", " ", "email", "Enter the email address of the operator."),
         ("email", "nobody", "email", "Email address"),
         ("email", "ROOT@example.com", "email", "exists already"),
-        ("role", "", "roles", "must have at least 1 role"),
+        ("role", "", "roles", "Select at least one role."),
         ("role", "workspace_admin:nothing", "roles", "is not a workspace"),
         ("role", "workspace_admin:platform", "roles", "platform_admin"),
     ] {
@@ -110,6 +112,14 @@ async fn what_is_wrong_is_said_beside_the_field(engine: Engine) {
         assert!(error_at(&page, at).contains(words), "{field}: {}", page.text());
     }
     assert_eq!(app.database.number("SELECT COUNT(*) FROM operators").await, 1);
+    // The same when one is changed.
+    app.operator("ann@acme.example", vec![Role::WorkspaceAdmin("acme".to_owned())]).await;
+    let here = address(&root, "ann").await;
+    let form = form_at(&root.get(&here).await.must_be(200), &here);
+    let page = root.send(&form.with("email", "").with("name", "").with("role", "")).await.must_be(422);
+    assert_eq!(error_at(&page, "email"), "Enter the email address of the operator.");
+    assert_eq!(error_at(&page, "name"), "Enter the name of the operator.");
+    assert!(error_at(&page, "roles").contains("role. To take all of them away, disable"), "{}", page.text());
 }
 
 async fn roles_are_changed_and_end_the_sessions(engine: Engine) {

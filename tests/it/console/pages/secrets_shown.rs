@@ -74,7 +74,11 @@ async fn each_reading_of_a_secret_is_an_event(engine: Engine) {
     let sent = "SELECT COUNT(*) FROM deliveries WHERE channel = 'webhook' AND kind = 'secret.shown'";
     assert_eq!((app.database.number(sent).await, app.database.number(mails).await), (6, before));
     let history = browser.get(&format!("{}/history", client_of(&page))).await.must_be(200);
-    assert!(history.says("secret.shown") && history.says("As: download"), "{}", history.text());
+    assert!(
+        history.says("downloaded a secret of the API client SAP") && history.says("As: download"),
+        "{}",
+        history.text()
+    );
 }
 
 async fn what_is_erased_or_of_somebody_else_leaves_none(engine: Engine) {

@@ -97,7 +97,9 @@ async fn what_is_wrong_is_said_beside_the_field(engine: Engine) {
     let app = furnished(engine).await;
     let ann = ann(&app).await;
     for (field, value, words) in [
-        ("url", "", "URL cannot be requested"),
+        ("url", "", "Enter the URL that requests go to."),
+        ("url", " ", "Enter the URL that requests go to."),
+        ("url", "hooks", "URL cannot be requested: it is not a URL"),
         ("url", "ftp://a.example/", "it is not an https URL"),
         ("url", "https://10.0.0.1/", "Address not allowed"),
         ("url", "https://user@a.example/", "user name"),

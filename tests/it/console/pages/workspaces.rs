@@ -67,7 +67,7 @@ async fn what_is_wrong_is_said_beside_the_field(engine: Engine) {
     for (field, value, words) in [
         ("workspace_id", "a b", "Id must have 1 to 64 characters"),
         ("workspace_id", "acme", "in use"),
-        ("name", " ", "Name"),
+        ("name", " ", "Enter a name for the workspace."),
         ("description", "a\u{202e}b", "Description"),
     ] {
         let page = fill(&root, NEW, &[("name", "New"), (field, value)]).await.must_be(422);

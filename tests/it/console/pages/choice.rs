@@ -1,0 +1,120 @@
+//! Somebody with roles in several workspaces chooses one on each page that shows what is of one workspace.
+
+use mintmark::model::operator::Role;
+use serde_json::json;
+
+use super::{error_at, form_at};
+use crate::console::client_of;
+use crate::support::{Browser, Engine, Page, TestApp, on_both_engines};
+
+on_both_engines!(
+    every_list_offers_the_workspaces,
+    a_webhook_is_created_in_the_chosen,
+    a_suspended_one_is_in_no_way,
+);
+
+const LISTS: [&str; 5] = ["webhooks", "deliveries", "never-expiring", "audit", "products"];
+// Nobody listens there.
+const URL: &str = "http://127.0.0.1:9/in";
+
+async fn furnished(engine: Engine, acme: &str) -> TestApp {
+    let app = TestApp::start_with(engine, "outbound.allow = [\"127.0.0.1\"]").await;
+    let admin = app.administrator().await;
+    admin.product("e-invoicing", json!({"name": "E-Invoicing"})).await;
+    for (id, name) in [("acme", "Acme India"), ("beta", "Beta"), ("gamma", "Gamma"), ("other", "Other")] {
+        admin.workspace(id, json!({"name": name})).await;
+    }
+    admin.patch("/v1/workspaces/acme", &json!({"status": acme})).await;
+    app
+}
+
+/// The administrator of two workspaces, who sees a third.
+async fn ann(app: &TestApp) -> Browser<'_> {
+    let admin = |id: &str| Role::WorkspaceAdmin(id.to_owned());
+    app.operator(
+        "ann@example.com",
+        vec![admin("acme"), admin("beta"), Role::WorkspaceViewer("gamma".to_owned())],
+    )
+    .await
+}
+
+/// The ids that the page offers, and the one that is chosen.
+fn offered(page: &Page) -> (Vec<&str>, Option<&str>) {
+    let Some((_, rest)) = page.html.split_once("<select id=\"workspace_id\"") else {
+        return (Vec::new(), None);
+    };
+    let options = rest.split("</select>").next().unwrap();
+    let values = options.split("<option value=\"").skip(1);
+    let (mut ids, mut chosen) = (Vec::new(), None);
+    for value in values {
+        let (id, rest) = value.split_once('"').unwrap();
+        chosen = chosen.or(rest.starts_with(" selected").then_some(id));
+        ids.push(id);
+    }
+    (ids, chosen)
+}
+
+async fn every_list_offers_the_workspaces(engine: Engine) {
+    let app = furnished(engine, "active").await;
+    let ann = ann(&app).await;
+    let one = app.operator("bob@example.com", vec![Role::WorkspaceAdmin("acme".to_owned())]).await;
+    for list in LISTS {
+        let here = format!("/console/{list}");
+        let first = ann.open(&here).await.must_be(200);
+        assert_eq!(offered(&first), (vec!["acme", "beta", "gamma"], Some("acme")), "{list}");
+        assert!(first.says("Acme India") && first.says("Gamma"), "{list}: {}", first.text());
+        assert!(first.forms().iter().any(|form| form.action == here), "{list}: a form without a script");
+        let second = ann.get(&format!("{here}?workspace_id=beta")).await.must_be(200);
+        assert_eq!(offered(&second).1, Some("beta"), "{list}");
+        // Nobody looks into a workspace without a role there, and who has one workspace has no choice.
+        ann.get(&format!("{here}?workspace_id=other")).await.must_be(404);
+        assert_eq!(offered(&one.open(&here).await.must_be(200)).0, [""; 0], "{list}");
+    }
+    // Only the lists of webhooks are apart for a platform administrator.
+    let root = app.platform_admin().await;
+    for list in LISTS {
+        let ids = offered(&root.open(&format!("/console/{list}")).await.must_be(200)).0.len();
+        assert_eq!(ids, if list == "webhooks" { 5 } else { 0 }, "{list}");
+    }
+}
+
+async fn a_webhook_is_created_in_the_chosen(engine: Engine) {
+    let app = furnished(engine, "active").await;
+    let ann = ann(&app).await;
+    // A viewer creates none, so that workspace is not offered.
+    let page = ann.open("/console/webhooks/new").await.must_be(200);
+    assert_eq!(offered(&page), (vec!["acme", "beta"], Some("acme")));
+    let form = form_at(&page, "/console/webhooks/new?workspace_id=acme").with("workspace_id", "beta");
+    // What is wrong is said of the form for the chosen one.
+    let wrong = ann.send(&form).await.must_be(422);
+    assert_eq!(error_at(&wrong, "url"), "Enter the URL that requests go to.");
+    assert_eq!(offered(&wrong).1, Some("beta"));
+    let sent = form_at(&wrong, "/console/webhooks/new?workspace_id=beta").with("url", URL);
+    ann.send(&sent.clone().with("workspace_id", "gamma")).await.must_be(403);
+    ann.send(&sent.clone().with("workspace_id", "other")).await.must_be(404);
+    let shown = ann.submit(&sent).await.must_be(200);
+    assert!(shown.by_id("secret").starts_with("whsec_"), "{}", shown.text());
+    for (id, has_it) in [("acme", false), ("beta", true)] {
+        let list = ann.get(&format!("/console/webhooks?workspace_id={id}")).await.must_be(200);
+        assert_eq!(list.says(URL), has_it, "{id}: {}", list.text());
+    }
+    // Who has one workspace has nothing to choose.
+    let one = app.operator("bob@example.com", vec![Role::WorkspaceAdmin("acme".to_owned())]).await;
+    assert_eq!(offered(&one.open("/console/webhooks/new").await.must_be(200)).0, [""; 0]);
+}
+
+async fn a_suspended_one_is_in_no_way(engine: Engine) {
+    let app = furnished(engine, "suspended").await;
+    let ann = ann(&app).await;
+    let page = ann.open("/console/webhooks").await.must_be(200);
+    assert_eq!(offered(&page), (vec!["beta", "gamma"], Some("beta")));
+    let page = ann.open("/console/webhooks/new").await.must_be(200);
+    let form = form_at(&page, "/console/webhooks/new?workspace_id=beta").with("url", URL);
+    let shown = ann.submit(&form).await.must_be(200);
+    assert!(shown.by_id("secret").starts_with("whsec_"), "{}", shown.text());
+    let page = ann.get("/console/workspaces/beta/api-clients/new").await.must_be(200);
+    let form = page.form("/api-clients/new").with("label", "SAP").with("product", "e-invoicing");
+    let draft = ann.submit(&form).await.must_be(200);
+    let shown = ann.submit(&draft.form("/drafts/")).await.must_be(200);
+    ann.get(&client_of(&shown)).await.must_be(200);
+}
