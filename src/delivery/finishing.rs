@@ -84,6 +84,10 @@ impl Finishing {
                 report.clone()
             }
         };
+        // Before the delivery: a change of a webhook locks its row first.
+        if let (Next::Sent(_), Channel::Webhook) = (next, claimed.channel) {
+            tx.note_webhook_success(&claimed.recipient).await?;
+        }
         if !tx.finish_delivery(claimed, next, &report).await? {
             let delivery_id = &claimed.delivery_id;
             tracing::warn!(delivery_id, "another process has claimed a delivery meanwhile: it is sent again");

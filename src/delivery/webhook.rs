@@ -69,7 +69,8 @@ impl Webhook {
 
     async fn note(&self, webhook: &webhook::Webhook, outcome: &Outcome) -> Result<(), Error> {
         match outcome {
-            Outcome::Sent(_) => self.webhooks.works(webhook).await,
+            // Noted when it is marked: what was taken must not be sent again because this could not be stored.
+            Outcome::Sent(_) => Ok(()),
             Outcome::Dead(Report { status: Some(410), .. }) => self.webhooks.is_gone(webhook).await,
             Outcome::Dead(_) | Outcome::Retry { .. } => self.webhooks.fails(webhook).await,
         }

@@ -29,17 +29,6 @@ impl Webhooks {
         Ok(self.kernel.storage.webhook(&Reach::Platform, webhook_id).await?)
     }
 
-    /// Its receiver took something.
-    ///
-    /// # Errors
-    /// [`Error::Storage`].
-    pub(crate) async fn works(&self, webhook: &Webhook) -> Result<(), Error> {
-        if webhook.failing_since.is_some() {
-            self.kernel.storage.note_webhook_success(&webhook.webhook_id).await?;
-        }
-        Ok(())
-    }
-
     /// Its receiver did not take something. Disables it if it took nothing for five days.
     ///
     /// # Errors

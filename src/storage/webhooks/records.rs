@@ -3,7 +3,7 @@
 use crate::model::page::{Items, Page};
 use crate::model::reach::Reach;
 use crate::model::webhook::{AUDIT_CHECKPOINT, Disabled, Events, STATUS_LIST_CHANGED, Webhook};
-use crate::storage::engine::{on_read, on_tx, on_write, row, statements};
+use crate::storage::engine::{on_read, on_tx, row, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
 
 macro_rules! columns {
@@ -30,7 +30,7 @@ statements! {
     DELETE_OF_WORKSPACE = "DELETE FROM webhooks WHERE workspace_id = $1 RETURNING webhook_id";
     FAILS = "UPDATE webhooks SET failing_since = COALESCE(failing_since, CAST($2 AS BIGINT)) WHERE webhook_id = $1
         RETURNING failing_since";
-    WORKS = "UPDATE webhooks SET failing_since = NULL WHERE webhook_id = $1";
+    WORKS = "UPDATE webhooks SET failing_since = NULL WHERE webhook_id = $1 AND failing_since IS NOT NULL";
 }
 
 row! {
@@ -171,6 +171,12 @@ impl Tx {
             .bind(workspace_id).fetch_all(&mut *conn).await)?)
     }
 
+    /// Notes that a delivery to a webhook succeeded, if others failed before.
+    pub async fn note_webhook_success(&mut self, webhook_id: &str) -> Result<(), StorageError> {
+        on_tx!(self.db, conn => sqlx::query(WORKS).bind(webhook_id).execute(&mut *conn).await.map(|_| ()))?;
+        Ok(())
+    }
+
     /// Notes that a delivery to a webhook failed. Returns since when none succeeded; `None` if there is no such webhook.
     pub async fn note_webhook_failure(
         &mut self,
@@ -179,13 +185,5 @@ impl Tx {
     ) -> Result<Option<i64>, StorageError> {
         Ok(on_tx!(self.db, conn => sqlx::query_scalar(FAILS)
             .bind(webhook_id).bind(now).fetch_optional(&mut *conn).await)?)
-    }
-}
-
-impl Storage {
-    /// Notes that a delivery to a webhook succeeded after failures.
-    pub async fn note_webhook_success(&self, webhook_id: &str) -> Result<(), StorageError> {
-        on_write!(self, pool => sqlx::query(WORKS).bind(webhook_id).execute(pool).await.map(|_| ()))?;
-        Ok(())
     }
 }

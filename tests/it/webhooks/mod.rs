@@ -6,6 +6,7 @@ mod fan_out;
 mod receiver;
 mod sending;
 mod status_lists;
+mod unstored;
 
 use std::sync::Arc;
 

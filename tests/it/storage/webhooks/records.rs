@@ -80,7 +80,7 @@ async fn failures_count_from_the_first(engine: Engine) {
     assert_eq!(change!(storage, tx => tx.note_webhook_failure("w1", NOW + 5)), Some(NOW + 5));
     assert_eq!(change!(storage, tx => tx.note_webhook_failure("w1", NOW + 9)), Some(NOW + 5));
     assert_eq!(change!(storage, tx => tx.note_webhook_failure("w9", NOW)), None);
-    storage.note_webhook_success("w1").await.unwrap();
+    change!(storage, tx => tx.note_webhook_success("w1"));
     let found = storage.webhook(&Reach::Platform, "w1").await.unwrap().unwrap();
     assert_eq!((found.failing_since, found.version), (None, 3), "no change of the record");
 }
