@@ -158,7 +158,7 @@ async fn queue(database: &TestDatabase, life: usize, (webhook_id, host): (&str, 
             queued_at: 1_790_000_000,
             first_attempt_at: 0,
         };
-        new.push(if number % 2 == 0 {
+        new.push(if number.is_multiple_of(2) {
             mail
         } else {
             NewDelivery {
