@@ -197,8 +197,10 @@ impl Worker {
             Some(Outcome::Retry { retry_after: None, report })
         });
         let failed = matches!(outcome, Some(Outcome::Retry { .. }));
-        self.hosts().end(&claimed.host, failed, self.kernel.clock.monotonic_millis());
+        let host = claimed.host.clone();
         self.finishing.finish(claimed, outcome).await;
+        // Only now: a crash repeats what is not stored, and that is to be no more than what may be sent to a host at once.
+        self.hosts().end(&host, failed, self.kernel.clock.monotonic_millis());
     }
 
     async fn give_back(&self, claimed: &Claimed) {

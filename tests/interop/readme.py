@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 # The beginnings of blocks that do not run here, and why. Each has to be in the README.
 EXCLUDED = {
-    "cargo run --release -- quickstart\n./scripts/test\n": "this test is a part of ./scripts/test; what quickstart prints is checked below",
+    "cargo run -- quickstart\n./scripts/test\n": "this test is a part of ./scripts/test; what quickstart prints is checked below",
     "docker build ": "needs a container engine, and builds the release again",
 }
 IN_OWN_NETWORK = "MINTMARK_README_NETWORK"
@@ -132,7 +132,7 @@ def matches(expected: str, printed: str) -> bool:
 
 def run_quickstart(folder: Path) -> None:
     """The output of `quickstart` begins as the README shows it, except for ids, secrets and tokens."""
-    shown = re.search(r"^```\n\$ cargo run --release -- quickstart\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    shown = re.search(r"^```\n\$ cargo run -- quickstart\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
     assert shown, "README.md shows no run of quickstart any more"
     # Without --once, because its text is different; the process is stopped when the last line is there.
     command, printed = ["mintmark", "quickstart"], ""
