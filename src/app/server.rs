@@ -112,8 +112,8 @@ impl App {
         Ok(())
     }
 
-    /// Starts the threads of a listener. After the returned sender was used or dropped they drop `running`, and
-    /// end with the sender of `stored`.
+    /// Starts the threads of a listener. They drop `running` after the returned sender was used or dropped, and end with the
+    /// sender of `stored`.
     async fn serve(
         &self,
         listener: TcpListener,

@@ -27,7 +27,7 @@ pub(crate) struct CredentialCache {
     misses: AtomicU64,
 }
 
-/// A `client_id`. All have this length ([`crate::model::ids::is_client_id`]), so that it lies in the cache itself and is compared
+/// A `client_id`. All have this length ([`crate::model::ids::is_client_id`]), so it lies in the cache itself and is compared
 /// without looking elsewhere.
 type Key = [u8; 25];
 

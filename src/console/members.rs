@@ -28,7 +28,8 @@ pub(super) const fn required(member: &'static str, label: &'static str, missing:
     Field { member, id: member, label, missing }
 }
 
-/// The problems of a form, of each field the first, in the order of `fields`. Of a field that was left empty it is that, and not what its text breaks.
+/// The problems of a form, of each field the first, in the order of `fields`. For a field that was left empty it says what to
+/// enter, not which rule an empty text breaks.
 pub(super) fn problems(errors: &[FieldError], fields: &[Field], form: &Form) -> Vec<Problem> {
     let mut problems: Vec<Problem> = Vec::new();
     for FieldError { pointer, detail } in errors {

@@ -134,7 +134,7 @@ impl Finishing {
         Ok(Report { reply: Some(reply), ..Report::default() })
     }
 
-    /// Records that a delivery is given up, and mails those who look after a webhook. If what is given up is itself such a report,
+    /// Records that a delivery is given up, and mails those who look after a webhook. If that delivery is itself such a report,
     /// there is no further one.
     async fn report_dead(
         &self,

@@ -1,5 +1,5 @@
-//! What is noted in memory of the tokens that a client got and the uses of its secrets. It is part of the cached record, so that
-//! a token request adds to a number that it has at hand, and takes no lock.
+//! What is noted in memory of the tokens that a client got and the uses of its secrets. It is part of the cached record, so
+//! that a token request adds to a number that it has at hand, and takes no lock.
 //!
 //! When a record is read from the database again, it gets a second tally, while requests may still add to the first. So there
 //! may be several for one id; their sum counts, and the latest use.
@@ -85,8 +85,8 @@ impl Tally {
     }
 }
 
-/// How often something happened: the hour in the upper 32 bits, and how often in the lower ones. Without an hour it is not among
-/// those that will be stored.
+/// How often something happened: the hour in the upper 32 bits, and how often in the lower ones. Without an hour it is not
+/// among those that will be stored.
 #[derive(Debug, Default)]
 pub(super) struct Count(AtomicU64);
 

@@ -152,6 +152,7 @@ async fn serve(
             }
         };
         let (service, stop, certificate) = (Rc::clone(&service), Rc::clone(&stop), certificate.clone());
+        // Those that have ended are forgotten.
         while connections.try_join_next().is_some() {}
         connections.spawn_local(async move {
             let Connected { stream, peer, place } = connected;
