@@ -156,6 +156,10 @@ pub(super) fn problems_of(errors: &[FieldError], form: &Form) -> Vec<Problem> {
             "metadata" => ("metadata", "Metadata"),
             _ => ("label", "The form"),
         };
+        let name = match typed_entry(form, field, pointer) {
+            Some(entry) => format!("{name} \u{201c}{entry}\u{201d}"),
+            None => name.to_owned(),
+        };
         let text = match (member, detail.as_str()) {
             ("label", _) if form.trimmed("label").is_empty() => {
                 "Enter a label, so that people know what this client is for".to_owned()
@@ -175,6 +179,19 @@ pub(super) fn problems_of(errors: &[FieldError], form: &Form) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// The entry that a pointer such as `/allowed_ips/1` means, of a field that has one in each line. Cut to what fits a line.
+fn typed_entry(form: &Form, field: &str, pointer: &str) -> Option<String> {
+    if !matches!(field, "emails" | "allowed_ips") {
+        return None;
+    }
+    let place: usize = pointer.split('/').nth(2)?.parse().ok()?;
+    let entry = form.entries(field).into_iter().nth(place)?;
+    Some(match entry.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", entry.get(..end)?),
+        None => entry,
+    })
 }
 
 /// A new client as the form shows it first.

@@ -178,7 +178,7 @@ async fn what_is_wrong_is_said_at_the_top_and_at_the_field(engine: Engine) {
     let form = browser.get(NEW).await.form("/api-clients/new");
     let bad = form
         .with("label", "  ")
-        .with("emails", "finance\nok@acme.example")
+        .with("emails", "ok@acme.example\nfinance")
         .with("allowed_ips", "10.0.0.300")
         .with("expiration", "custom")
         .with("custom_value", "soon")
@@ -191,8 +191,8 @@ async fn what_is_wrong_is_said_at_the_top_and_at_the_field(engine: Engine) {
         ("label", "Enter a label"),
         ("products", "Select at least one product"),
         ("custom_value", "Enter how long tokens are valid"),
-        ("emails", "Notification email must be an email address"),
-        ("allowed_ips", "Allowed addresses must"),
+        ("emails", "Notification email “finance” must be an email address"),
+        ("allowed_ips", "Allowed addresses “10.0.0.300” must"),
     ] {
         let at = summary.find(words).unwrap_or_default();
         assert!(at > before, "in the order of the fields, {field}: {summary}");
@@ -225,7 +225,7 @@ async fn what_is_wrong_is_said_at_the_top_and_at_the_field(engine: Engine) {
     // What was typed is kept, and the corrected form goes on.
     let again = page.form("/api-clients/new");
     assert_eq!(again.value("description"), "kept as typed");
-    assert_eq!(again.value("emails"), "finance\nok@acme.example");
+    assert_eq!(again.value("emails"), "ok@acme.example\nfinance");
     let good = again
         .with("label", "Fixed")
         .with("product", "gst")
