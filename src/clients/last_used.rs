@@ -2,7 +2,7 @@
 //! in the background.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::kernel::Error;
 use crate::model::clock::UnixSeconds;
@@ -11,20 +11,27 @@ use crate::usage::Tally;
 
 /// Uses that are not written yet, by the id of the secret or token.
 #[derive(Debug, Default)]
-pub(crate) struct LastUsed(Mutex<HashMap<Arc<str>, Vec<Tally>>>);
+pub(crate) struct LastUsed(Mutex<Uses>);
+
+#[derive(Debug, Default)]
+struct Uses {
+    noted: HashMap<Arc<str>, Vec<Tally>>,
+    /// Those that are being written or were written last: who read the record before that finds them here.
+    written: HashMap<Arc<str>, UnixSeconds>,
+}
 
 impl LastUsed {
     /// Notes a use in the tally of a cached record. Takes a lock only for the first use since the last write.
     pub(crate) fn note_in(&self, tally: &Tally, id: &Arc<str>, now: UnixSeconds) {
         if tally.use_at(now) {
-            self.lock().entry(Arc::clone(id)).or_default().push(tally.clone());
+            self.lock().noted.entry(Arc::clone(id)).or_default().push(tally.clone());
         }
     }
 
     /// Notes a use of a record that is not cached.
     pub(crate) fn note(&self, id: &Arc<str>, now: UnixSeconds) {
         let mut uses = self.lock();
-        let uses = uses.entry(Arc::clone(id)).or_default();
+        let uses = uses.noted.entry(Arc::clone(id)).or_default();
         if uses.is_empty() {
             uses.push(Tally::default());
         }
@@ -33,9 +40,11 @@ impl LastUsed {
         }
     }
 
-    /// When it was last used, if that is not written yet.
+    /// When it was last used, if that may be missing in a record that was read.
     pub(crate) fn pending(&self, id: &str) -> Option<UnixSeconds> {
-        self.lock().get(id).and_then(|uses| uses.iter().map(Tally::used_at).max())
+        let uses = self.lock();
+        let noted = uses.noted.get(id).and_then(|uses| uses.iter().map(Tally::used_at).max());
+        noted.max(uses.written.get(id).copied())
     }
 
     /// Calls `store` with the uses that are not written yet. Those that it cannot store are noted again.
@@ -43,15 +52,19 @@ impl LastUsed {
         &self,
         store: impl AsyncFnOnce(&[(String, UnixSeconds)]) -> Result<(), StorageError>,
     ) -> Result<(), Error> {
-        let uses = std::mem::take(&mut *self.lock());
-        if uses.is_empty() {
+        let rows = {
+            let mut uses = self.lock();
+            // A later use adds its tally again, so none is lost.
+            let rows: HashMap<Arc<str>, UnixSeconds> = std::mem::take(&mut uses.noted)
+                .into_iter()
+                .filter_map(|(id, uses)| uses.iter().map(Tally::take_use).max().map(|at| (id, at)))
+                .collect();
+            uses.written.clone_from(&rows);
+            rows
+        };
+        if rows.is_empty() {
             return Ok(());
         }
-        // A later use adds its tally again, so none is lost between the two steps.
-        let rows: Vec<(Arc<str>, UnixSeconds)> = uses
-            .into_iter()
-            .filter_map(|(id, uses)| uses.iter().map(Tally::take_use).max().map(|at| (id, at)))
-            .collect();
         let texts: Vec<(String, UnixSeconds)> = rows.iter().map(|(id, at)| (id.to_string(), *at)).collect();
         if let Err(error) = store(&texts).await {
             for (id, at) in &rows {
@@ -62,7 +75,7 @@ impl LastUsed {
         Ok(())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, Vec<Tally>>> {
+    fn lock(&self) -> MutexGuard<'_, Uses> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -89,8 +102,9 @@ mod tests {
         }
         assert_eq!(uses.pending("a"), Some(9));
         assert_eq!(written(&uses).await, [("a".to_owned(), 9)]);
-        assert_eq!(uses.pending("a"), None);
+        assert_eq!(uses.pending("a"), Some(9), "for who read the record before");
         assert_eq!(written(&uses).await, []);
+        assert_eq!(uses.pending("a"), None);
         uses.note_in(&held, &id, 9);
         assert_eq!(written(&uses).await, [("a".to_owned(), 9)]);
     }
