@@ -9,7 +9,7 @@ use crate::model::clock::UnixSeconds;
 use crate::storage::StorageError;
 use crate::usage::Tally;
 
-/// Uses that are not written yet, by the id of the secret or token.
+/// Uses that are not written yet, and those written last, by the id of the secret or token.
 #[derive(Debug, Default)]
 pub(crate) struct LastUsed(Mutex<Uses>);
 

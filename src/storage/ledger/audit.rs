@@ -41,8 +41,8 @@ statements! {
         ORDER BY event_id DESC LIMIT $8");
 }
 
-/// Takes turns at the tree on PostgreSQL before an `UPDATE … FROM turn` of it. All who wait for a
-/// row that is updated wake up at each update and queue again; those who wait for this lock are woken one by one.
+/// Takes turns at the tree on PostgreSQL, before an `UPDATE … FROM turn` of it. All who wait for a row that is updated wake up at
+/// each update and queue again; those who wait for this lock are woken one by one.
 macro_rules! turn {
     () => {
         "WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(CAST(CAST('audit_trees' AS REGCLASS) AS BIGINT)))"
