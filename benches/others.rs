@@ -31,6 +31,7 @@ use mintmark::services::Services;
 use mintmark::storage::Storage;
 use mintmark::tenants::{ProductChange, WorkspaceChange};
 use tokio::runtime::Builder;
+use tokio::sync::watch;
 use tokio::task::{LocalSet, spawn_local};
 
 const TOKENS: usize = 266_000;
@@ -63,7 +64,8 @@ fn main() {
         let core = Core::open(&settings, Arc::new(SystemClock)).await.expect("a database");
         let services = Arc::clone(&core.services);
         let loaded = stock(&services, &url).await;
-        spawn_local(jobs::record_tokens(Arc::clone(&services)));
+        let (_recording, stop) = watch::channel(false);
+        spawn_local(jobs::record_tokens(Arc::clone(&services), stop));
         let mut others = Vec::new();
         for (name, workspace, work) in [
             ("another workspace: stateless token", "other", Work::Stateless),

@@ -2,11 +2,13 @@
 //! changes that are due, store what was counted, load a new certificate, and housekeeping (rotate keys, write last uses,
 //! delete what is no longer needed, remind of what will end).
 //!
-//! Each step fails on its own: the failure is logged, and the step runs again at the next interval.
+//! Each step fails on its own: the failure is logged, and the step runs again at the next interval. A job ends between two
+//! steps when its [`Stop`] says so, because a step that is cut off leaves the database to undo half a transaction.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::kernel::Error;
@@ -24,13 +26,15 @@ const USAGE_INTERVAL: Duration = Duration::from_secs(5);
 /// How late a status list may show a revocation or suspension that was scheduled.
 const DUE_CHANGES_INTERVAL: Duration = Duration::from_secs(2);
 
+/// Becomes true, or loses its sender, when a job has to end.
+pub type Stop = watch::Receiver<bool>;
+
 /// Follows the change counter, so that changes made by other processes take effect here within a second, and keeps the
 /// status lists up to date.
-pub async fn follow_changes(services: Arc<Services>) {
-    let mut ticks = every(Duration::from_millis(POLL_MILLIS));
+pub async fn follow_changes(services: Arc<Services>, stop: Stop) {
+    let mut steps = Steps::every(Duration::from_millis(POLL_MILLIS), stop);
     let mut failing = false;
-    loop {
-        ticks.tick().await;
+    while steps.next().await {
         match services.ledger.poll().await {
             Ok(()) if failing => {
                 failing = false;
@@ -52,11 +56,10 @@ pub async fn follow_changes(services: Arc<Services>) {
 }
 
 /// Checks every few seconds that writing works, for `/readyz` and for the log.
-pub async fn check_writing(services: Arc<Services>) {
-    let mut ticks = every(Duration::from_millis(BEAT_MILLIS));
+pub async fn check_writing(services: Arc<Services>, stop: Stop) {
+    let mut steps = Steps::every(Duration::from_millis(BEAT_MILLIS), stop);
     let mut failing = false;
-    loop {
-        ticks.tick().await;
+    while steps.next().await {
         match services.ledger.beat().await {
             Ok(()) if failing => {
                 failing = false;
@@ -73,15 +76,19 @@ pub async fn check_writing(services: Arc<Services>) {
 }
 
 /// Records tokens in groups: requests that arrive together share one commit.
-pub async fn record_tokens(services: Arc<Services>) {
-    services.tokens.record_in_groups().await;
+pub async fn record_tokens(services: Arc<Services>, mut stop: Stop) {
+    let stopping = async {
+        let _ = stop.wait_for(|stop| *stop).await;
+        services.tokens.stop_recording_in_groups();
+    };
+    // In this order, so that what is stopped has begun.
+    tokio::join!(biased; services.tokens.record_in_groups(), stopping);
 }
 
 /// Revokes and suspends tokens at the time set for it.
-pub async fn apply_due_changes(services: Arc<Services>) {
-    let mut ticks = every(DUE_CHANGES_INTERVAL);
-    loop {
-        ticks.tick().await;
+pub async fn apply_due_changes(services: Arc<Services>, stop: Stop) {
+    let mut steps = Steps::every(DUE_CHANGES_INTERVAL, stop);
+    while steps.next().await {
         if let Err(error) = unless_the_clock_is_doubtful(services.tokens.apply_due_changes().await) {
             tracing::warn!(failure = error.kind(), %error, "tokens that are due could not be revoked or suspended; trying again");
         }
@@ -89,11 +96,10 @@ pub async fn apply_due_changes(services: Arc<Services>) {
 }
 
 /// Stores what API clients did, as counted in memory.
-pub async fn store_usage(services: Arc<Services>) {
-    let mut ticks = every(USAGE_INTERVAL);
+pub async fn store_usage(services: Arc<Services>, stop: Stop) {
+    let mut steps = Steps::every(USAGE_INTERVAL, stop);
     let mut failing = false;
-    loop {
-        ticks.tick().await;
+    while steps.next().await {
         match services.usage.flush().await {
             Ok(()) => failing = false,
             // Logged once per outage.
@@ -108,11 +114,10 @@ pub async fn store_usage(services: Arc<Services>) {
 }
 
 /// Signs a checkpoint of the audit trail every minute in which it grew.
-pub async fn keep_audit_tree(services: Arc<Services>) {
-    let mut ticks = every(CHECKPOINT_INTERVAL);
+pub async fn keep_audit_tree(services: Arc<Services>, stop: Stop) {
+    let mut steps = Steps::every(CHECKPOINT_INTERVAL, stop);
     let mut failing = false;
-    loop {
-        ticks.tick().await;
+    while steps.next().await {
         match services.ledger.keep_audit_tree().await {
             Ok(()) => failing = false,
             // Logged once per outage.
@@ -127,19 +132,17 @@ pub async fn keep_audit_tree(services: Arc<Services>) {
 }
 
 /// Reads the certificate again when its files have changed.
-pub(crate) async fn follow_certificate(certificate: Arc<Certificate>) {
-    let mut ticks = every(CERTIFICATE_INTERVAL);
-    loop {
-        ticks.tick().await;
+pub(crate) async fn follow_certificate(certificate: Arc<Certificate>, stop: Stop) {
+    let mut steps = Steps::every(CERTIFICATE_INTERVAL, stop);
+    while steps.next().await {
         certificate.reload_if_changed();
     }
 }
 
 /// Runs [`housekeeping_once`] every half minute.
-pub async fn housekeeping(services: Arc<Services>) {
-    let mut ticks = every(HOUSEKEEPING_INTERVAL);
-    loop {
-        ticks.tick().await;
+pub async fn housekeeping(services: Arc<Services>, stop: Stop) {
+    let mut steps = Steps::every(HOUSEKEEPING_INTERVAL, stop);
+    while steps.next().await {
         housekeeping_once(&services).await;
     }
 }
@@ -175,9 +178,26 @@ fn unless_the_clock_is_doubtful(outcome: Result<(), Error>) -> Result<(), Error>
     }
 }
 
-/// An interval that, after a long step, waits for its whole period again instead of catching up.
-fn every(period: Duration) -> Interval {
-    let mut ticks = interval(period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
+/// The steps of a job, one for each interval.
+struct Steps {
+    ticks: Interval,
+    stop: Stop,
+}
+
+impl Steps {
+    /// After a long step they wait for the whole period again instead of catching up.
+    fn every(period: Duration, stop: Stop) -> Self {
+        let mut ticks = interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { ticks, stop }
+    }
+
+    /// Waits until the next step is due. Returns false if there is none, because the job has to end.
+    async fn next(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            _ = self.stop.wait_for(|stop| *stop) => false,
+            _ = self.ticks.tick() => true,
+        }
+    }
 }

@@ -13,6 +13,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::sync::{oneshot, watch};
@@ -26,6 +27,9 @@ use acceptor::Acceptor;
 use stream::Times;
 use worker::{Serving, Worker};
 
+/// How long the jobs that requests need may take to end after the last request: their steps are short.
+const LAST_STEPS: Duration = Duration::from_secs(1);
+
 /// How to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
@@ -34,6 +38,10 @@ pub enum Ending {
     Drained,
     /// Without that wait: only requests in flight are finished.
     AtOnce,
+}
+
+async fn all_of(jobs: &mut JoinSet<()>) {
+    while jobs.join_next().await.is_some() {}
 }
 
 impl App {
@@ -57,22 +65,23 @@ impl App {
         }
         drop(running);
         let services = &self.core.services;
-        let mut background = JoinSet::new();
-        background.spawn(jobs::follow_changes(Arc::clone(services)));
-        background.spawn(jobs::check_writing(Arc::clone(services)));
-        background.spawn(jobs::record_tokens(Arc::clone(services)));
-        background.spawn(jobs::apply_due_changes(Arc::clone(services)));
-        background.spawn(jobs::store_usage(Arc::clone(services)));
-        background.spawn(jobs::keep_audit_tree(Arc::clone(services)));
-        background.spawn(jobs::housekeeping(Arc::clone(services)));
+        let (stop_serving, served) = watch::channel(false);
+        let mut serving = JoinSet::new();
+        serving.spawn(jobs::follow_changes(Arc::clone(services), served.clone()));
+        serving.spawn(jobs::check_writing(Arc::clone(services), served.clone()));
+        serving.spawn(jobs::record_tokens(Arc::clone(services), served));
+        let (stop_working, stopping) = watch::channel(false);
+        let mut working = JoinSet::new();
+        working.spawn(jobs::apply_due_changes(Arc::clone(services), stopping.clone()));
+        working.spawn(jobs::store_usage(Arc::clone(services), stopping.clone()));
+        working.spawn(jobs::keep_audit_tree(Arc::clone(services), stopping.clone()));
+        working.spawn(jobs::housekeeping(Arc::clone(services), stopping.clone()));
         if let Some(certificate) = &self.certificate {
-            background.spawn(jobs::follow_certificate(Arc::clone(certificate)));
+            working.spawn(jobs::follow_certificate(Arc::clone(certificate), stopping.clone()));
         }
-        let (stop_sending, stopping) = watch::channel(false);
-        let mut sending = JoinSet::new();
         if self.settings.delivery.worker {
             let worker = Arc::clone(&self.worker);
-            sending.spawn(async move { worker.run(stopping).await });
+            working.spawn(async move { worker.run(stopping).await });
         }
         let drain = self.settings.server.drain;
         let ending = match shutdown.await {
@@ -87,18 +96,18 @@ impl App {
         for stop in stops {
             let _ = stop.send(ending);
         }
-        // Attempts that do not end in time end with their leases: another process makes them again.
-        let _ = stop_sending.send(true);
-        let sent = timeout(self.settings.server.shutdown_timeout, async {
-            while sending.join_next().await.is_some() {}
-        });
-        tokio::join!(all_ended.recv(), sent).1.ok();
-        sending.shutdown().await;
-        // Before the jobs are stopped, so that none of them is stopped while it stores.
+        // Attempts to deliver that do not end in time end with their leases: another process makes them again.
+        let _ = stop_working.send(true);
+        let worked = timeout(self.settings.server.shutdown_timeout, all_of(&mut working));
+        tokio::join!(all_ended.recv(), worked).1.ok();
+        // While requests were finished they needed these jobs.
+        let _ = stop_serving.send(true);
+        timeout(LAST_STEPS, all_of(&mut serving)).await.ok();
+        // Before the jobs that are left are cut off, so that none of them is while it stores.
         if let Err(error) = services.usage.flush().await {
             tracing::warn!(%error, "what API clients did since the last store could not be stored");
         }
-        background.shutdown().await;
+        tokio::join!(working.shutdown(), serving.shutdown());
         if let Err(error) = services.write_last_used().await {
             tracing::warn!(%error, "the last uses of secrets and tokens could not be written");
         }

@@ -159,6 +159,11 @@ impl Tokens {
         tokio::join!(groups, self.record_by_client(set_aside));
     }
 
+    /// Lets [`Tokens::record_in_groups`] end when it has recorded what it has.
+    pub fn stop_recording_in_groups(&self) {
+        *self.recorder.queue.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Records a group in one transaction. Returns one outcome for each token, in order; `None` for those that have to be
     /// recorded apart, since they may not be issued, or another transaction holds a row of theirs.
     async fn record_group(&self, group: &[Pending]) -> Vec<Option<Result<IssueCheck, Error>>> {

@@ -61,6 +61,11 @@ impl Place {
         }
     }
 
+    /// Returns when the program waits for another transaction.
+    pub(super) async fn someone_waits(&self) {
+        self.database.as_ref().expect("PostgreSQL").someone_waits().await;
+    }
+
     /// The same place with a variable set.
     pub(super) fn with(mut self, name: &str, value: &str) -> Self {
         self.set(name, value);

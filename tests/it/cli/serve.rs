@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use super::process::{Place, Running, Serving, text};
-use crate::support::{Engine, on_both_engines};
+use crate::support::{Engine, on_both_engines, until};
 
 on_both_engines!(
     a_first_start_says_what_an_operator_must_know,
@@ -75,6 +75,34 @@ async fn a_stop_leaves_the_connections_to_the_database_to_the_jobs(engine: Engin
         assert_eq!(ran.code, 0, "{ran:?}");
         assert!(!ran.stderr.contains("\"ERROR\"") && !ran.stderr.contains("\"WARN\""), "{}", ran.stderr);
     }
+}
+
+/// A job that is cut off while it commits leaves a transaction that the database has to undo, or that is there after all.
+#[tokio::test]
+async fn a_stop_waits_for_the_commit_of_a_job() {
+    let place = Place::with_issuer(Engine::Postgres);
+    place.run(&["bootstrap"]).must_succeed();
+    let Serving { mut running, base, .. } = place.serve();
+    let mut holder = place.session().await;
+    holder
+        .execute(
+            "CREATE FUNCTION slow_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 PERFORM pg_advisory_xact_lock(7); RETURN NULL;
+             END $$;
+             CREATE CONSTRAINT TRIGGER slow_disk AFTER UPDATE ON service_state
+                 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slow_disk();
+             SELECT pg_advisory_lock(7)",
+        )
+        .await;
+    place.someone_waits().await;
+    running.signal("TERM");
+    running.stderr.wait_for("finishing requests in flight");
+    let address = base.strip_prefix("http://").unwrap();
+    until("no more connections are accepted", async || TcpStream::connect(address).is_err()).await;
+    holder.execute("SELECT pg_advisory_unlock(7)").await;
+    let ran = running.wait();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(!ran.stderr.contains("\"ERROR\"") && !ran.stderr.contains("\"WARN\""), "{}", ran.stderr);
 }
 
 #[test]
