@@ -52,6 +52,8 @@ pub(super) struct Stream {
     write_by: Option<Instant>,
     written: usize,
     discarded: usize,
+    /// Whether what is written next has waited for those that are ready.
+    has_let_others_go: bool,
 }
 
 impl Stream {
@@ -68,6 +70,7 @@ impl Stream {
             write_by: None,
             written: 0,
             discarded: 0,
+            has_let_others_go: false,
         }
     }
 
@@ -96,6 +99,20 @@ impl Stream {
         if self.written >= LEAST_READ {
             self.all_sent();
         }
+    }
+
+    /// Whether to write a reply later, when the requests that are ready now have been answered: once for each write. Replies
+    /// are then written one right after the other. To wake the process that waits for them, often one for many connections,
+    /// costs as much as a tenth of a token, and while it reads the first of them it need not be woken for the others.
+    ///
+    /// Other bytes do not wait: if a body breaks off, the layer above gives up a connection with what is still unwritten.
+    fn lets_others_go_first(&mut self, cx: &Context<'_>) -> bool {
+        if self.has_let_others_go || self.connection.phase() != Phase::Replying {
+            return false;
+        }
+        self.has_let_others_go = true;
+        cx.waker().wake_by_ref();
+        true
     }
 
     fn all_sent(&mut self) {
@@ -153,12 +170,16 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.lets_others_go_first(cx) {
+            return Poll::Pending;
+        }
         let written = match &mut this.io {
             Io::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Io::Tls(tls) => Pin::new(&mut **tls).poll_write(cx, buf),
         };
         match written {
             Poll::Ready(outcome) => {
+                this.has_let_others_go = false;
                 this.sent(outcome.as_ref().copied().unwrap_or(0));
                 Poll::Ready(outcome)
             }
@@ -190,6 +211,45 @@ impl AsyncWrite for Stream {
         match ended {
             Poll::Ready(outcome) => Poll::Ready(outcome),
             Poll::Pending => this.not_written(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reply_lets_others_go_first_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (client, served) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let times = Times { request: Duration::from_secs(10), keep_alive: Duration::from_secs(10) };
+        let mut stream = Stream::new(Io::Plain(served.unwrap().0), times, Rc::default());
+        let (mut client, mut read) = (client.unwrap(), [0; 3]);
+        for (phase, lets_others_go) in [
+            (Phase::Replying, true),
+            (Phase::Replying, true),
+            (Phase::Answering, false),
+            (Phase::Closing, false),
+        ] {
+            stream.connection().enter(phase);
+            if lets_others_go {
+                let cx = &mut Context::from_waker(Waker::noop());
+                assert!(Pin::new(&mut stream).poll_write(cx, b"200").is_pending());
+                assert!(client.try_read(&mut read).is_err(), "nothing has been written");
+            }
+            let cx = &mut Context::from_waker(Waker::noop());
+            let Poll::Ready(written) = Pin::new(&mut stream).poll_write(cx, b"200") else {
+                panic!("{phase:?}: not written");
+            };
+            assert_eq!(written.unwrap(), 3);
+            client.read_exact(&mut read).await.unwrap();
         }
     }
 }
