@@ -15,6 +15,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Builder;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
@@ -23,6 +24,7 @@ use tokio::time::timeout;
 use super::{App, Listeners, StartError};
 use crate::jobs;
 use crate::routes::Doors;
+use crate::services::Services;
 use acceptor::Acceptor;
 use stream::Times;
 use worker::{Serving, Worker};
@@ -42,6 +44,29 @@ pub enum Ending {
 
 async fn all_of(jobs: &mut JoinSet<()>) {
     while jobs.join_next().await.is_some() {}
+}
+
+/// Records tokens in a thread with a runtime of its own: between two statements that runtime waits for the database, and
+/// to wake one of several threads wakes a second one each time. What is returned ends when the recording has. The thread
+/// ends with the sender of `stored`, because a connection to the database that was opened here works only as long.
+///
+/// # Errors
+/// The thread or its runtime cannot be made.
+fn record(
+    services: Arc<Services>,
+    stop: jobs::Stop,
+    mut stored: watch::Receiver<()>,
+) -> std::io::Result<oneshot::Receiver<()>> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let (ended, has_ended) = oneshot::channel();
+    std::thread::Builder::new().name("record".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            jobs::record_tokens(services, stop).await;
+            let _ = ended.send(());
+            let _ = stored.changed().await;
+        });
+    })?;
+    Ok(has_ended)
 }
 
 impl App {
@@ -69,7 +94,7 @@ impl App {
         let mut serving = JoinSet::new();
         serving.spawn(jobs::follow_changes(Arc::clone(services), served.clone()));
         serving.spawn(jobs::check_writing(Arc::clone(services), served.clone()));
-        serving.spawn(jobs::record_tokens(Arc::clone(services), served));
+        let recorded = record(Arc::clone(services), served, stored.clone())?;
         let (stop_working, stopping) = watch::channel(false);
         let mut working = JoinSet::new();
         working.spawn(jobs::apply_due_changes(Arc::clone(services), stopping.clone()));
@@ -102,7 +127,7 @@ impl App {
         tokio::join!(all_ended.recv(), worked).1.ok();
         // While requests were finished they needed these jobs.
         let _ = stop_serving.send(true);
-        timeout(LAST_STEPS, all_of(&mut serving)).await.ok();
+        timeout(LAST_STEPS, async { tokio::join!(all_of(&mut serving), recorded) }).await.ok();
         // Before the jobs that are left are cut off, so that none of them is while it stores.
         if let Err(error) = services.usage.flush().await {
             tracing::warn!(%error, "what API clients did since the last store could not be stored");

@@ -4,7 +4,7 @@
 //! single token does not wait. No token is returned before its group is durable. A group does not wait for locked rows: tokens
 //! that it could not record are recorded separately ([`super::by_client`]).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ThreadId};
@@ -21,8 +21,10 @@ use crate::storage::{IssueCheck, IssueGuard, Revoked, Tx};
 /// The most tokens that share a commit, so that those behind them do not wait too long.
 pub(super) const GROUP_MAX: usize = 256;
 
-/// How often others that can run now are let go first before a group is recorded, while that makes the group grow.
-const GATHERINGS: u32 = 3;
+/// How often others that can run now are let go first before a group is recorded, and how often in a row that may add nothing
+/// to the group before it is taken as whole.
+const GATHERINGS: u32 = 8;
+const ADDED_NOTHING: u32 = 2;
 
 /// A token that waits to be recorded, and where its outcome is sent.
 #[derive(Debug)]
@@ -90,6 +92,10 @@ fn with_guards<'a>(some: &[&'a Pending]) -> Vec<(&'a RecordedToken, &'a IssueGua
     some.iter().map(|pending| (&pending.token, &pending.guard)).collect()
 }
 
+fn count(outcomes: &[bool]) -> usize {
+    outcomes.iter().filter(|is_recorded| **is_recorded).count()
+}
+
 impl Tokens {
     /// Records a token. The row is durable when this returns [`IssueCheck::Allowed`], and missing when it returns anything
     /// else. If the token replaces others (`guard.replaces`), these are revoked in the same transaction.
@@ -130,6 +136,7 @@ impl Tokens {
             while queue.recv_many(&mut group, GROUP_MAX).await > 0 {
                 // With few cores, let other requests run first, so that their tokens still join this group: each group
                 // has a fixed cost.
+                let mut added_nothing = 0;
                 for _ in 0..GATHERINGS {
                     std::thread::yield_now();
                     let before = group.len();
@@ -138,7 +145,8 @@ impl Tokens {
                     {
                         group.push(pending);
                     }
-                    if group.len() == before {
+                    added_nothing = if group.len() == before { added_nothing + 1 } else { 0 };
+                    if added_nothing == ADDED_NOTHING {
                         break;
                     }
                 }
@@ -168,10 +176,9 @@ impl Tokens {
     /// recorded apart, since they may not be issued, or another transaction holds a row of theirs.
     async fn record_group(&self, group: &[Pending]) -> Vec<Option<Result<IssueCheck, Error>>> {
         match self.record_together(group).await {
-            Ok(recorded) => group
-                .iter()
-                .map(|pending| recorded.contains(&pending.token.jti).then_some(Ok(IssueCheck::Allowed)))
-                .collect(),
+            Ok(recorded) => {
+                recorded.into_iter().map(|recorded| recorded.then_some(Ok(IssueCheck::Allowed))).collect()
+            }
             // The engine has rolled the group back; the tokens of a single client cannot deadlock with it.
             Err(Error::Storage(error)) if error.is_deadlock() => {
                 self.recorder.repeated.fetch_add(1, Ordering::Relaxed);
@@ -183,24 +190,35 @@ impl Tokens {
         }
     }
 
-    /// Records those that may be issued and whose rows no other transaction holds, with few statements. Returns their ids.
-    async fn record_together(&self, group: &[Pending]) -> Result<HashSet<String>, Error> {
+    /// Records those that may be issued and whose rows no other transaction holds, with few statements. Returns for each
+    /// whether it was recorded.
+    async fn record_together(&self, group: &[Pending]) -> Result<Vec<bool>, Error> {
         let (free, mut bounded): (Vec<&Pending>, Vec<&Pending>) =
             group.iter().partition(|pending| !pending.guard.replaces);
-        let mut tx = self.kernel.storage.begin().await?;
-        let mut recorded = tx.record_tokens(&with_guards(&free), false).await?;
-        let alone = tx.record_tokens(&with_guards(&bounded), true).await?;
-        bounded.retain(|pending| alone.contains(&pending.token.jti));
-        let ended = self.end_older_tokens(&mut tx, &bounded).await?;
-        recorded.extend(alone);
-        if recorded.is_empty() {
-            tx.rollback().await?;
+        if bounded.is_empty() {
+            let recorded = self.kernel.storage.record_tokens(&with_guards(&free)).await?;
+            self.count_commit(count(&recorded));
             return Ok(recorded);
         }
+        let mut tx = self.kernel.storage.begin().await?;
+        let recorded = tx.record_tokens(&with_guards(&free), false).await?;
+        let alone = tx.record_tokens(&with_guards(&bounded), true).await?;
+        if count(&recorded) + count(&alone) == 0 {
+            tx.rollback().await?;
+            return Ok(vec![false; group.len()]);
+        }
+        let mut of_bounded = alone.iter();
+        bounded.retain(|_| of_bounded.next() == Some(&true));
+        let ended = self.end_older_tokens(&mut tx, &bounded).await?;
         mark_revoked(&mut tx, &ended).await?;
         self.ledger.commit(tx).await?;
-        self.count_commit(recorded.len());
-        Ok(recorded)
+        self.count_commit(count(&recorded) + count(&alone));
+        let (mut recorded, mut alone) = (recorded.into_iter(), alone.into_iter());
+        let in_order = group.iter().map(|pending| {
+            let outcomes = if pending.guard.replaces { &mut alone } else { &mut recorded };
+            outcomes.next().unwrap_or_default()
+        });
+        Ok(in_order.collect())
     }
 
     /// Ends the tokens that those just recorded replace or leave no room for. Of several tokens of one client the last

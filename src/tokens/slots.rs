@@ -12,7 +12,7 @@ use crate::model::status::Slot;
 
 /// How many slots this process leases at once: at first, and at most. Those it does not use are lost.
 const LEASED_AT_FIRST: u32 = 64;
-const LEASED_AT_MOST: u32 = 1_024;
+const LEASED_AT_MOST: u32 = 8_192;
 
 /// For how long it uses them, in seconds. A list is deleted only after that.
 pub(super) const LEASE_SECONDS: i64 = 3_600;

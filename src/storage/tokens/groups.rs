@@ -1,23 +1,35 @@
 //! Many recorded tokens in one statement: what a statement costs is mostly the way to the database and back, so tokens
 //! that are recorded together go there together. Tokens that differ only by id and slot, as a client gets them that requests
-//! many at once, are written as one item with a list of these, which is checked once.
+//! many at once, are written as one item with an object of these, which is checked once.
 
 use std::collections::HashSet;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
+use crate::model::clock::Stopwatch;
 use crate::model::token::RecordedToken;
-use crate::storage::engine::{DbTx, within_limit};
-use crate::storage::{IssueGuard, StorageError, Tx};
+use crate::storage::engine::{Db, DbTx, on_read, within_limit};
+use crate::storage::{IssueGuard, Storage, StorageError, Tx};
+
+// The columns of the items in `given`, arrays as `Item` writes them. Read once for all the tokens of an item.
+macro_rules! columns {
+    () => {
+        "given.value, given.value ->> 1 AS client_id, CAST(given.value ->> 2 AS BIGINT) AS generation,
+            given.value ->> 3 AS kid, CAST(given.value ->> 4 AS BIGINT) AS now, given.value ->> 5 AS secret_id,
+            given.value ->> 6 AS scope, given.value ->> 7 AS products, CAST(given.value ->> 8 AS BIGINT) AS issued_at,
+            CAST(given.value ->> 9 AS BIGINT) AS expires_at, given.value ->> 10 AS issued_by,
+            CAST(given.value ->> 11 AS BIGINT) AS status_list"
+    };
+}
 
 // What must still be true of the client `c`, its workspace `w`, its secret `s` and the key `k` for the tokens of the item
-// `t`, an array as `Item` writes it.
+// `t`.
 macro_rules! still_true {
     () => {
-        "c.client_id = t.value ->> 1 AND c.generation = CAST(t.value ->> 2 AS BIGINT) AND c.disabled_at IS NULL
-            AND (c.expires_at IS NULL OR c.expires_at > CAST(t.value ->> 4 AS BIGINT))
+        "c.client_id = t.client_id AND c.generation = t.generation AND c.disabled_at IS NULL
+            AND (c.expires_at IS NULL OR c.expires_at > t.now)
             AND w.suspended_at IS NULL AND w.deleted_at IS NULL AND k.phase IN ('pending', 'active')
-            AND (s.expires_at IS NULL OR s.expires_at > CAST(t.value ->> 4 AS BIGINT))"
+            AND (s.expires_at IS NULL OR s.expires_at > t.now)"
     };
 }
 
@@ -26,9 +38,8 @@ macro_rules! record_group {
         concat!(
             "INSERT INTO access_tokens (jti, client_id, workspace_id, kid, generation, scope, products, issued_at,
                 expires_at, issued_by, status_list, status_idx)
-            SELECT i.value ->> 0, c.client_id, c.workspace_id, t.value ->> 3, c.generation, t.value ->> 6,
-                t.value ->> 7, CAST(t.value ->> 8 AS BIGINT), CAST(t.value ->> 9 AS BIGINT), t.value ->> 10,
-                CAST(t.value ->> 11 AS BIGINT), CAST(i.value ->> 1 AS BIGINT) ",
+            SELECT i.key, c.client_id, c.workspace_id, t.kid, c.generation, t.scope, t.products, t.issued_at,
+                t.expires_at, t.issued_by, t.status_list, CAST(i.value AS BIGINT) ",
             $($from),*
         )
     };
@@ -37,29 +48,36 @@ macro_rules! record_group {
 // A form for each engine, since each expands an array by a function of its own. `CROSS` makes SQLite look up each token by
 // key. PostgreSQL must lock the rows. A row that another transaction holds is skipped: somebody who waits for one client must
 // not hold up all others.
-const RECORD_GROUP_SQLITE: &str = record_group!(
-    "FROM jsonb_each($1) t
-        CROSS JOIN api_clients c
-        CROSS JOIN workspaces w ON w.workspace_id = c.workspace_id
-        CROSS JOIN signing_keys k ON k.kid = t.value ->> 3
-        CROSS JOIN client_secrets s ON s.secret_id = t.value ->> 5 AND s.client_id = c.client_id
-        CROSS JOIN jsonb_each(t.value, '$[0]') i
-    WHERE ",
-    still_true!()
+const RECORD_GROUP_SQLITE: &str = concat!(
+    "WITH t AS MATERIALIZED (SELECT ",
+    columns!(),
+    " FROM jsonb_each($1) AS given) ",
+    record_group!(
+        "FROM t
+            CROSS JOIN api_clients c
+            CROSS JOIN workspaces w ON w.workspace_id = c.workspace_id
+            CROSS JOIN signing_keys k ON k.kid = t.kid
+            CROSS JOIN client_secrets s ON s.secret_id = t.secret_id AND s.client_id = c.client_id
+            CROSS JOIN jsonb_each(t.value, '$[0]') i
+        WHERE ",
+        still_true!()
+    )
 );
 
 macro_rules! record_group_on_postgres {
     ($locks:literal) => {
         record_group!(
-            "FROM jsonb_array_elements(CAST($1 AS JSONB)) t CROSS JOIN LATERAL (
+            "FROM (SELECT ",
+            columns!(),
+            " FROM jsonb_array_elements(CAST($1 AS JSONB)) AS given (value)) t CROSS JOIN LATERAL (
                 SELECT c.client_id, c.workspace_id, c.generation FROM workspaces w
                     JOIN api_clients c ON c.workspace_id = w.workspace_id
-                    JOIN signing_keys k ON k.kid = t.value ->> 3
-                    JOIN client_secrets s ON s.secret_id = t.value ->> 5 AND s.client_id = c.client_id
+                    JOIN signing_keys k ON k.kid = t.kid
+                    JOIN client_secrets s ON s.secret_id = t.secret_id AND s.client_id = c.client_id
                 WHERE ",
             still_true!(),
             $locks,
-            ") c CROSS JOIN LATERAL jsonb_array_elements(t.value -> 0) i"
+            ") c CROSS JOIN LATERAL jsonb_each_text(t.value -> 0) i (key, value)"
         )
     };
 }
@@ -73,20 +91,29 @@ const RECORD_GROUP_ALONE_POSTGRES: &str = record_group_on_postgres!(
 // to thread, and nearly always it would be all of them.
 macro_rules! recorded_of_group {
     ($from:literal) => {
-        concat!("SELECT jti FROM access_tokens WHERE jti IN (SELECT i.value ->> 0 FROM ", $from, " i)")
+        concat!("SELECT jti FROM access_tokens WHERE jti IN (SELECT i.key FROM ", $from, " i)")
     };
 }
 
 const RECORDED_OF_GROUP_SQLITE: &str =
     recorded_of_group!("jsonb_each($1) t CROSS JOIN jsonb_each(t.value, '$[0]')");
 const RECORDED_OF_GROUP_POSTGRES: &str = recorded_of_group!(
-    "jsonb_array_elements(CAST($1 AS JSONB)) t CROSS JOIN LATERAL jsonb_array_elements(t.value -> 0)"
+    "jsonb_array_elements(CAST($1 AS JSONB)) t CROSS JOIN LATERAL jsonb_each(t.value -> 0)"
 );
 
 /// Tokens that differ only by their ids and the indexes of their slots.
 struct Item<'a> {
-    tokens: Vec<(&'a str, Option<u32>)>,
+    tokens: Slots<'a>,
     common: Common<'a>,
+}
+
+/// The index of each token's slot by the token's id: an object, so that the engine reads both without a function.
+struct Slots<'a>(Vec<(&'a str, Option<u32>)>);
+
+impl Serialize for Slots<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().copied())
+    }
 }
 
 #[derive(PartialEq, Eq)]
@@ -144,31 +171,93 @@ impl Item<'_> {
     }
 }
 
+/// A group as the statements read it.
+fn to_json(tokens: &[(&RecordedToken, &IssueGuard)]) -> Result<String, sqlx::Error> {
+    let mut items: Vec<Item<'_>> = Vec::new();
+    for (token, guard) in tokens {
+        let own = (token.jti.as_str(), token.slot.map(|slot| slot.idx));
+        let common = Common::of(token, guard);
+        match items.last_mut().filter(|last| last.common == common) {
+            Some(last) => last.tokens.0.push(own),
+            None => items.push(Item { tokens: Slots(vec![own]), common }),
+        }
+    }
+    let group: Vec<_> = items.iter().map(Item::in_columns).collect();
+    serde_json::to_string(&group).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+/// Which tokens of a group were added, if as many were as `added` says; `None` if it does not say.
+fn all_or_none(tokens: &[(&RecordedToken, &IssueGuard)], added: u64) -> Option<Vec<bool>> {
+    match usize::try_from(added) {
+        Ok(added) if added == tokens.len() => Some(vec![true; added]),
+        Ok(0) => Some(vec![false; tokens.len()]),
+        _ => None,
+    }
+}
+
+fn which(tokens: &[(&RecordedToken, &IssueGuard)], added: Vec<String>) -> Vec<bool> {
+    let added: HashSet<String> = added.into_iter().collect();
+    tokens.iter().map(|(token, _)| added.contains(&token.jti)).collect()
+}
+
+impl Storage {
+    /// Adds tokens as [`Tx::record_tokens`] does, in a transaction of this one statement: to begin and to commit another one
+    /// are two more ways to the database and back. What was added is durable when this returns.
+    ///
+    /// Returns for each token whether it was added, in order.
+    ///
+    /// # Errors
+    /// [`StorageError`], as [`Tx::commit`].
+    pub async fn record_tokens(
+        &self,
+        tokens: &[(&RecordedToken, &IssueGuard)],
+    ) -> Result<Vec<bool>, StorageError> {
+        let group = to_json(tokens)?;
+        let began = Stopwatch::start();
+        let added = match &self.db {
+            Db::Sqlite { write, .. } => sqlx::query(RECORD_GROUP_SQLITE)
+                .bind(&group)
+                .execute(write)
+                .await
+                .map(|done| done.rows_affected()),
+            Db::Postgres(pool) => within_limit(sqlx::query(RECORD_GROUP_POSTGRES).bind(&group).execute(pool))
+                .await
+                .map(|done| done.rows_affected()),
+        };
+        self.timings.commit.observe(began.elapsed());
+        let added = added.map_err(StorageError::from).and_then(|added| {
+            self.db.check_in_place()?;
+            Ok(added)
+        });
+        let has_written = added.as_ref().is_ok_and(|added| *added > 0);
+        let added = self.writes.note(added, has_written)?;
+        if let Some(all_or_none) = all_or_none(tokens, added) {
+            return Ok(all_or_none);
+        }
+        let sql = match &self.db {
+            Db::Sqlite { .. } => RECORDED_OF_GROUP_SQLITE,
+            Db::Postgres(_) => RECORDED_OF_GROUP_POSTGRES,
+        };
+        let added = on_read!(self, pool => sqlx::query_scalar(sql).bind(&group).fetch_all(pool).await)?;
+        Ok(which(tokens, added))
+    }
+}
+
 impl Tx {
     /// Adds tokens that their clients requested with a secret, as [`Tx::record_token`] does for one, in this order. With
     /// `alone` their clients' rows are then held by this transaction alone.
     ///
-    /// Returns the ids of those that were added. The others may not be issued, or another transaction holds a row that
-    /// says whether they may: ask for each by itself.
+    /// Returns for each token whether it was added, in order. The others may not be issued, or another transaction holds a row
+    /// that says whether they may: ask for each by itself.
     pub async fn record_tokens(
         &mut self,
         tokens: &[(&RecordedToken, &IssueGuard)],
         alone: bool,
-    ) -> Result<HashSet<String>, StorageError> {
+    ) -> Result<Vec<bool>, StorageError> {
         if tokens.is_empty() {
-            return Ok(HashSet::new());
+            return Ok(Vec::new());
         }
-        let mut items: Vec<Item<'_>> = Vec::new();
-        for (token, guard) in tokens {
-            let own = (token.jti.as_str(), token.slot.map(|slot| slot.idx));
-            let common = Common::of(token, guard);
-            match items.last_mut().filter(|last| last.common == common) {
-                Some(last) => last.tokens.push(own),
-                None => items.push(Item { tokens: vec![own], common }),
-            }
-        }
-        let group: Vec<_> = items.iter().map(Item::in_columns).collect();
-        let group = serde_json::to_string(&group).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        let group = to_json(tokens)?;
         let added = match &mut self.db {
             DbTx::Sqlite(tx) => {
                 sqlx::query(RECORD_GROUP_SQLITE).bind(&group).execute(&mut **tx).await?.rows_affected()
@@ -179,11 +268,8 @@ impl Tx {
             }
         };
         self.has_written = true;
-        if usize::try_from(added) == Ok(tokens.len()) {
-            return Ok(tokens.iter().map(|(token, _)| token.jti.clone()).collect());
-        }
-        if added == 0 {
-            return Ok(HashSet::new());
+        if let Some(all_or_none) = all_or_none(tokens, added) {
+            return Ok(all_or_none);
         }
         let added: Vec<String> = match &mut self.db {
             DbTx::Sqlite(tx) => {
@@ -194,6 +280,6 @@ impl Tx {
                 within_limit(asked.fetch_all(&mut **tx)).await?
             }
         };
-        Ok(added.into_iter().collect())
+        Ok(which(tokens, added))
     }
 }

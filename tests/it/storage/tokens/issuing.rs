@@ -1,7 +1,5 @@
 //! Recorded tokens, and that none is recorded after its right to exist has ended.
 
-use std::collections::HashSet;
-
 use mintmark::model::client::ApiClient;
 use mintmark::model::key::{Phase, SigningKey};
 use mintmark::model::proof::Proof;
@@ -326,10 +324,14 @@ async fn a_group_is_recorded_as_its_tokens_are(engine: Engine) {
     let without_slot = RecordedToken { slot: None, ..token("t4") };
     let group = [(&never, &by_one), (&ending, &by_other), (&odd, &by_one), (&without_slot, &by_other)];
     let (shared, alone) = group.split_at(2);
-    let added = change!(storage, tx => tx.record_tokens(shared, false));
-    assert_eq!(added, HashSet::from(["t1".to_owned(), "t2".to_owned()]));
-    assert_eq!(change!(storage, tx => tx.record_tokens(alone, true)).len(), 2);
+    assert_eq!(change!(storage, tx => tx.record_tokens(shared, false)), [true, true]);
+    assert_eq!(change!(storage, tx => tx.record_tokens(alone, true)), [true, true]);
     assert_eq!(change!(storage, tx => tx.record_tokens(&[], true)).len(), 0);
+    let [fifth, sixth] = ["t5", "t6"].map(token);
+    let others_secret = guard(Some("s3"), NOW);
+    let partly = [(&fifth, &by_one), (&sixth, &others_secret)];
+    assert_eq!(storage.record_tokens(&partly).await.unwrap(), [true, false]);
+    assert_eq!(storage.record_tokens(&partly[1..]).await.unwrap(), [false]);
     for (token, _) in group {
         let stored = storage.recorded_token(&Reach::Platform, &token.client_id, &token.jti).await.unwrap();
         assert_eq!(stored.as_ref(), Some(token));
@@ -342,7 +344,7 @@ async fn group_is_recorded(storage: &Storage, ending: Ending) -> bool {
     let group = group_of(ending);
     let outcome = tx.record_tokens(&group.each_ref().map(|(token, guard)| (token, guard)), false).await;
     tx.rollback().await.unwrap();
-    outcome.unwrap().len() == group.len()
+    outcome.unwrap() == [true; 3]
 }
 
 fn group_of(ending: Ending) -> [(RecordedToken, IssueGuard); 3] {
@@ -364,8 +366,9 @@ async fn no_group_is_recorded_after_an_ending(engine: Engine) {
     }
     let (token, by_administrator) = (token("t"), guard(None, NOW));
     let mut tx = storage.begin().await.unwrap();
-    assert!(
-        tx.record_tokens(&[(&token, &by_administrator)], false).await.unwrap().is_empty(),
+    assert_eq!(
+        tx.record_tokens(&[(&token, &by_administrator)], false).await.unwrap(),
+        [false],
         "it has no secret to ask after"
     );
 }
@@ -407,7 +410,7 @@ async fn nothing_ends_between_a_group_and_its_commit(engine: Engine) {
         }
         let mut tx = storage.begin().await.unwrap();
         let added = tx.record_tokens(&group.each_ref().map(|(token, guard)| (token, guard)), false).await;
-        assert_eq!(added.unwrap().len(), 3);
+        assert_eq!(added.unwrap(), [true; 3]);
         let dying = async {
             let mut tx = other.begin().await.unwrap();
             ending.write(&mut tx).await;
