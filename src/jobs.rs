@@ -2,7 +2,7 @@
 //! changes that are due, store what was counted, load a new certificate, and housekeeping (rotate keys, write last uses,
 //! delete what is no longer needed, remind of what will end).
 //!
-//! Each step fails on its own: the failure is logged, and the step runs again at the next interval. A job ends between two
+//! Each step fails on its own: the failure is logged, and the step runs again at the next interval. A job stops between two
 //! steps when its [`Stop`] says so, because a step that is cut off leaves the database to undo half a transaction.
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ const USAGE_INTERVAL: Duration = Duration::from_secs(5);
 /// How late a status list may show a revocation or suspension that was scheduled.
 const DUE_CHANGES_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Becomes true, or loses its sender, when a job has to end.
+/// Becomes true, or loses its sender, when a job has to stop.
 pub type Stop = watch::Receiver<bool>;
 
 /// Follows the change counter, so that changes made by other processes take effect here within a second, and keeps the
@@ -192,7 +192,7 @@ impl Steps {
         Self { ticks, stop }
     }
 
-    /// Waits until the next step is due. Returns false if there is none, because the job has to end.
+    /// Waits until the next step is due, and returns true; false when the job has to stop.
     async fn next(&mut self) -> bool {
         tokio::select! {
             biased;

@@ -192,7 +192,7 @@ impl Operators {
         Ok(NewSession { cookie, session: session(stored, operator) })
     }
 
-    /// Signs out: ends this session.
+    /// Signs out here; other browsers stay signed in.
     ///
     /// # Errors
     /// [`Error::Storage`].

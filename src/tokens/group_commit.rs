@@ -21,9 +21,10 @@ use crate::storage::{IssueCheck, IssueGuard, Revoked, Tx};
 /// The most tokens that share a commit, so that those behind them do not wait too long.
 pub(super) const GROUP_MAX: usize = 256;
 
-/// How often others that can run now are let go first before a group is recorded, and how often in a row that may add nothing
-/// to the group before it is taken as whole.
+/// How often others that can run now are let go first before a group is recorded, at most.
 const GATHERINGS: u32 = 8;
+
+/// After how many of these in a row that added nothing the group is complete.
 const ADDED_NOTHING: u32 = 2;
 
 /// A token that waits to be recorded, and where its outcome is sent.

@@ -1,5 +1,5 @@
-//! Many recorded tokens in one statement: what a statement costs is mostly the way to the database and back, so tokens
-//! that are recorded together go there together. Tokens that differ only by id and slot, as a client gets them that requests
+//! Many recorded tokens in one statement: what a statement costs is mostly the round trip to the database, so tokens that are
+//! recorded together go there together. Tokens that differ only by id and slot, as a client gets them that requests
 //! many at once, are written as one item with an object of these, which is checked once.
 
 use std::collections::HashSet;
@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use crate::model::clock::Stopwatch;
 use crate::model::token::RecordedToken;
-use crate::storage::engine::{Db, DbTx, on_read, within_limit};
+use crate::storage::engine::{Db, DbTx, on_read, on_write, within_limit};
 use crate::storage::{IssueGuard, Storage, StorageError, Tx};
 
 // The columns of the items in `given`, arrays as `Item` writes them. Read once for all the tokens of an item.
@@ -195,14 +195,15 @@ fn all_or_none(tokens: &[(&RecordedToken, &IssueGuard)], added: u64) -> Option<V
     }
 }
 
+/// Which tokens of a group are among the ids of those that were added.
 fn which(tokens: &[(&RecordedToken, &IssueGuard)], added: Vec<String>) -> Vec<bool> {
     let added: HashSet<String> = added.into_iter().collect();
     tokens.iter().map(|(token, _)| added.contains(&token.jti)).collect()
 }
 
 impl Storage {
-    /// Adds tokens as [`Tx::record_tokens`] does, in a transaction of this one statement: to begin and to commit another one
-    /// are two more ways to the database and back. What was added is durable when this returns.
+    /// Adds tokens as [`Tx::record_tokens`] does, in a transaction of this one statement, which saves the round trips to begin
+    /// and to commit one. What was added is durable when this returns.
     ///
     /// Returns for each token whether it was added, in order.
     ///
@@ -212,33 +213,21 @@ impl Storage {
         &self,
         tokens: &[(&RecordedToken, &IssueGuard)],
     ) -> Result<Vec<bool>, StorageError> {
+        let (record, recorded) = match &self.db {
+            Db::Sqlite { .. } => (RECORD_GROUP_SQLITE, RECORDED_OF_GROUP_SQLITE),
+            Db::Postgres(_) => (RECORD_GROUP_POSTGRES, RECORDED_OF_GROUP_POSTGRES),
+        };
         let group = to_json(tokens)?;
         let began = Stopwatch::start();
-        let added = match &self.db {
-            Db::Sqlite { write, .. } => sqlx::query(RECORD_GROUP_SQLITE)
-                .bind(&group)
-                .execute(write)
-                .await
-                .map(|done| done.rows_affected()),
-            Db::Postgres(pool) => within_limit(sqlx::query(RECORD_GROUP_POSTGRES).bind(&group).execute(pool))
-                .await
-                .map(|done| done.rows_affected()),
-        };
+        let done = on_write!(self, pool => sqlx::query(record)
+            .bind(&group).execute(pool).await.map(|done| done.rows_affected()));
         self.timings.commit.observe(began.elapsed());
-        let added = added.map_err(StorageError::from).and_then(|added| {
-            self.db.check_in_place()?;
-            Ok(added)
-        });
-        let has_written = added.as_ref().is_ok_and(|added| *added > 0);
-        let added = self.writes.note(added, has_written)?;
+        let added = done?;
+        self.writes.note(self.db.check_in_place(), added > 0)?;
         if let Some(all_or_none) = all_or_none(tokens, added) {
             return Ok(all_or_none);
         }
-        let sql = match &self.db {
-            Db::Sqlite { .. } => RECORDED_OF_GROUP_SQLITE,
-            Db::Postgres(_) => RECORDED_OF_GROUP_POSTGRES,
-        };
-        let added = on_read!(self, pool => sqlx::query_scalar(sql).bind(&group).fetch_all(pool).await)?;
+        let added = on_read!(self, pool => sqlx::query_scalar(recorded).bind(&group).fetch_all(pool).await)?;
         Ok(which(tokens, added))
     }
 }

@@ -137,7 +137,7 @@ async fn recovery_codes_are_shown_until_they_are_stored(engine: Engine) {
     let codes = shown.by_id("codes");
     assert_eq!(browser.get(&shown.path).await.by_id("codes"), codes, "it may be loaded again");
     assert_ne!(codes, ada.codes.join(" "));
-    // In this session only.
+    // Another browser of the same person does not see them.
     let other = Browser::new(&app);
     ada.sign_in(&app, &other).await.must_be(200);
     other.get(&shown.path).await.must_be(410);
