@@ -7,11 +7,11 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use super::new_token::NewToken;
-use super::{Attempt, IssueError, Issuer, TokenRequest, Wanted};
+use super::{IssueError, Issuer, TokenRequest, Wanted};
 use crate::clients::Credentials;
 use crate::kernel::{Error, Manager};
 use crate::ledger::SaveReply;
-use crate::model::token::RecordedToken;
+use crate::storage::IssueCheck;
 
 /// A generated token, shown once. `Debug` does not print it.
 pub struct GeneratedToken {
@@ -102,24 +102,21 @@ impl Issuer {
         wanted: Wanted<'_>,
         save: Option<&SaveReply<'_, GeneratedToken>>,
     ) -> Result<Option<GeneratedToken>, Error> {
-        let mut made = None;
-        let issued = self.attempt(client, wanted, async |token: RecordedToken, issued| {
-            let generated = GeneratedToken {
-                access_token: issued.access_token.clone(),
-                expires_in: issued.expires_in,
-                scope: token.scope.clone(),
-                jti: token.jti.clone(),
-            };
-            let check =
-                self.tokens.record_generated_token(caller, &token, client.active_tokens, save, &generated);
-            let check = check.await?;
-            made = Some(generated);
-            Ok(check)
-        });
-        match issued.await.map_err(|error| self.refusal(error, client))? {
-            Attempt::Issued(_) => Ok(made),
-            Attempt::Ended => Ok(None),
-            Attempt::NotAllowed => Err(changed()),
+        let refused = |error| self.refusal(error, client);
+        let draft = self.draft(client, wanted).await.map_err(refused)?;
+        let token = draft.row(client, wanted.issued_by);
+        let issued = self.sign(client, draft).map_err(refused)?;
+        let made = GeneratedToken {
+            access_token: issued.access_token,
+            expires_in: issued.expires_in,
+            scope: token.scope.clone(),
+            jti: token.jti.clone(),
+        };
+        let check = self.tokens.record_generated_token(caller, &token, client.active_tokens, save, &made);
+        match check.await? {
+            IssueCheck::Allowed => Ok(Some(made)),
+            IssueCheck::GenerationEnded | IssueCheck::KeyNotSigning => Ok(None),
+            IssueCheck::ClientNotAllowed => Err(changed()),
         }
     }
 

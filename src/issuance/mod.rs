@@ -91,6 +91,16 @@ enum Attempt<'a> {
     NotAllowed,
 }
 
+impl<'a> Attempt<'a> {
+    fn of(issued: Issued<'a>, check: IssueCheck) -> Self {
+        match check {
+            IssueCheck::Allowed => Self::Issued(issued),
+            IssueCheck::ClientNotAllowed => Self::NotAllowed,
+            IssueCheck::GenerationEnded | IssueCheck::KeyNotSigning => Self::Ended,
+        }
+    }
+}
+
 /// Which token is to be issued.
 #[derive(Debug, Clone, Copy)]
 struct Wanted<'a> {
@@ -154,15 +164,19 @@ pub struct Issuer {
     claims: ClaimsWriter,
 }
 
-/// What a token contains in addition to its client and its grant.
-#[derive(Debug, Clone, Copy)]
-struct Details<'a> {
-    jti: &'a str,
+/// A token before it is signed.
+#[derive(Debug)]
+struct Draft<'a> {
+    /// Borrowed from the client if it is all that the client is granted.
+    grant: Cow<'a, Grant>,
+    /// Whether it has a row of its own.
+    must_record: bool,
+    jti: Jti,
     /// Where its status is published.
     slot: Option<Slot>,
     at: UnixSeconds,
     lifetime: Lifetime,
-    issued_by: &'a str,
+    key: Arc<SigningHandle>,
 }
 
 /// `issued_by` of a token from the token endpoint.
@@ -198,7 +212,8 @@ impl Issuer {
     /// Issues a token to a client that has authenticated with `proof`.
     ///
     /// # Errors
-    /// See [`IssueError`]. After an error there is no token and no row.
+    /// See [`IssueError`]. After an error there is no token; unless it could not be signed, which a working machine always can,
+    /// there is no row either.
     pub async fn issue<'a>(
         &self,
         client: &'a Credentials,
@@ -213,12 +228,7 @@ impl Issuer {
             is_recorded: false,
             now,
         };
-        let record = async |client: &Credentials, token: RecordedToken| {
-            let replaces = client.active_tokens != ActiveTokens::Many;
-            let guard = IssueGuard { proof: Some(proof.clone()), now, replaces };
-            self.tokens.record_token(token, client.active_tokens, guard).await
-        };
-        let first = self.attempt(client, wanted, async |token, _| record(client, token).await).await?;
+        let first = self.attempt(client, wanted, proof).await?;
         if let Attempt::Issued(issued) = first {
             self.clients.note_issued(client, now);
             return Ok(issued);
@@ -230,8 +240,7 @@ impl Issuer {
             if matches!(outcome, Attempt::Ended) {
                 // The proof is checked again when the row is written, so this token is recorded in any case.
                 let wanted = Wanted { is_recorded: true, token_expiry: client.token_expiry, ..wanted };
-                outcome =
-                    self.attempt(&client, wanted, async |token, _| record(&client, token).await).await?;
+                outcome = self.attempt(&client, wanted, proof).await?;
             }
             match outcome {
                 Attempt::Issued(issued) => {
@@ -249,14 +258,29 @@ impl Issuer {
         .await
     }
 
-    /// Signs a token, and records it if necessary. The client's generation or the key hardly ever ends twice within one
-    /// request, so a second attempt is enough.
+    /// Signs a token, and at the same time records it if necessary. The client's generation or the key hardly ever ends twice
+    /// within one request, so a second attempt is enough.
     async fn attempt<'a>(
         &self,
         client: &'a Credentials,
         wanted: Wanted<'_>,
-        record: impl AsyncFnOnce(RecordedToken, &Issued<'a>) -> Result<IssueCheck, RegistryError>,
+        proof: &Proof,
     ) -> Result<Attempt<'a>, IssueError> {
+        let draft = self.draft(client, wanted).await?;
+        if !draft.must_record {
+            return Ok(Attempt::Issued(self.sign(client, draft)?));
+        }
+        let replaces = client.active_tokens != ActiveTokens::Many;
+        let guard = IssueGuard { proof: Some(proof.clone()), now: wanted.now, replaces };
+        let row = draft.row(client, wanted.issued_by);
+        let sign = || self.sign(client, draft);
+        let recording = Box::pin(self.tokens.record_token(row, client.active_tokens, guard, sign));
+        let (signed, check) = recording.await;
+        Ok(Attempt::of(signed?, check?))
+    }
+
+    /// What the token will be.
+    async fn draft<'a>(&self, client: &'a Credentials, wanted: Wanted<'_>) -> Result<Draft<'a>, IssueError> {
         let now = wanted.now;
         let grant = grant::select(&client.offer, wanted.request.scope, wanted.request.resources)?;
         let lifetime = grant::lifetime(
@@ -281,21 +305,7 @@ impl Issuer {
                 Some(self.tokens.slot_for_token(ListKind::NeverExpiring(key.kid())).await?)
             }
         };
-        let details = Details { jti: jti.as_str(), slot, at: now, lifetime, issued_by: wanted.issued_by };
-        let access_token = self.sign(client, &grant, details, &key);
-        let access_token = access_token.map_err(|()| IssueError::NoKey)?;
-        let token = must_record.then(|| recorded(client, &grant, details, key.kid()));
-        let expires_in = match lifetime {
-            Lifetime::Until(end) => Some(end - now),
-            Lifetime::Never => None,
-        };
-        let issued = Issued { access_token, expires_in, grant };
-        let Some(token) = token else { return Ok(Attempt::Issued(issued)) };
-        match Box::pin(record(token, &issued)).await? {
-            IssueCheck::Allowed => Ok(Attempt::Issued(issued)),
-            IssueCheck::ClientNotAllowed => Ok(Attempt::NotAllowed),
-            IssueCheck::GenerationEnded | IssueCheck::KeyNotSigning => Ok(Attempt::Ended),
-        }
+        Ok(Draft { grant, must_record, jti, slot, at: now, lifetime, key })
     }
 
     fn must_record(&self, client: &Credentials, lifetime: Lifetime, now: UnixSeconds) -> bool {
@@ -322,58 +332,61 @@ impl Issuer {
         self.ring.for_signing(alg, use_for, now).ok_or(IssueError::NoKey)
     }
 
-    #[expect(clippy::ptr_arg, reason = "a borrowed grant is the whole one, whose claims are written once")]
-    fn sign(
-        &self,
-        client: &Credentials,
-        grant: &Cow<'_, Grant>,
-        details: Details<'_>,
-        key: &SigningHandle,
-    ) -> Result<String, ()> {
-        let Details { jti, slot, at: now, lifetime, .. } = details;
+    fn sign<'a>(&self, client: &Credentials, draft: Draft<'a>) -> Result<Issued<'a>, IssueError> {
+        let Draft { grant, jti, slot, at, lifetime, key, .. } = draft;
         let (exp, typ) = match (lifetime, self.policy.never_expires_exp) {
             (Lifetime::Until(end), _) => (Some(end), TokenTyp::AccessToken),
             (Lifetime::Never, NeverExpiresExp::Far) => (Some(FAR_EXP), TokenTyp::AccessToken),
             // RFC 9068 requires `exp`, so a token without it is not `at+jwt`.
             (Lifetime::Never, NeverExpiresExp::Omit) => (None, TokenTyp::Jwt),
         };
-        let failed = |error: &dyn std::fmt::Display| tracing::error!(failure = "signing", %error, kid = key.kid(), "signing failed");
         let own = Own {
             client_id: &client.client_id,
             workspace_id: &client.workspace_id,
-            iat: now,
+            iat: at,
             exp,
-            jti,
+            jti: jti.as_str(),
             never_expires: lifetime == Lifetime::Never,
             slot,
         };
-        let json = match grant {
+        let json = match &grant {
+            // The whole grant, whose claims are written once.
             Cow::Borrowed(_) => self.claims.write(&client.offer.whole_claims, own),
             Cow::Owned(grant) => self.claims.write(&GrantClaims::of(grant), own),
         };
-        self.ring.sign(key, typ, &json).map_err(|error| failed(&error))
+        let access_token = self.ring.sign(&key, typ, &json).map_err(|error| {
+            tracing::error!(failure = "signing", %error, kid = key.kid(), "signing failed");
+            IssueError::NoKey
+        })?;
+        let expires_in = match lifetime {
+            Lifetime::Until(end) => Some(end - at),
+            Lifetime::Never => None,
+        };
+        Ok(Issued { access_token, expires_in, grant })
     }
 }
 
-fn recorded(client: &Credentials, grant: &Grant, details: Details<'_>, kid: &str) -> RecordedToken {
-    let Details { jti, slot, at: now, lifetime, issued_by } = details;
-    RecordedToken {
-        jti: jti.to_owned(),
-        client_id: client.client_id.to_string(),
-        workspace_id: client.workspace_id.to_string(),
-        kid: kid.to_owned(),
-        generation: client.generation,
-        scope: grant.scope.to_string(),
-        products: grant.products.join(" "),
-        issued_at: now,
-        expires_at: match lifetime {
-            Lifetime::Until(end) => Some(end),
-            Lifetime::Never => None,
-        },
-        revoked_at: None,
-        revoke_at: None,
-        slot,
-        last_introspected_at: None,
-        issued_by: issued_by.to_owned(),
+impl Draft<'_> {
+    /// Its row, if it is recorded.
+    fn row(&self, client: &Credentials, issued_by: &str) -> RecordedToken {
+        RecordedToken {
+            jti: self.jti.as_str().to_owned(),
+            client_id: client.client_id.to_string(),
+            workspace_id: client.workspace_id.to_string(),
+            kid: self.key.kid().to_owned(),
+            generation: client.generation,
+            scope: self.grant.scope.to_string(),
+            products: self.grant.products.join(" "),
+            issued_at: self.at,
+            expires_at: match self.lifetime {
+                Lifetime::Until(end) => Some(end),
+                Lifetime::Never => None,
+            },
+            revoked_at: None,
+            revoke_at: None,
+            slot: self.slot,
+            last_introspected_at: None,
+            issued_by: issued_by.to_owned(),
+        }
     }
 }

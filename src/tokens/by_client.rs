@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Tokens;
-use super::group_commit::{GROUP_MAX, Pending};
+use super::recorder::{GROUP_MAX, Pending, ToRecord};
 use crate::clients::mark_revoked;
 use crate::kernel::Error;
 use crate::storage::IssueCheck;
@@ -26,7 +26,7 @@ struct Waiting {
 
 impl Waiting {
     fn add(&mut self, pending: Pending) {
-        let client_id = &pending.token.client_id;
+        let client_id = &pending.what.token.client_id;
         if !self.of_client.contains_key(client_id) {
             self.order.push_back(client_id.clone());
         }
@@ -82,7 +82,7 @@ impl Tokens {
             // A client whose key is being revoked: one token alone takes no lock after another that it would need first.
             Err(Error::Storage(error)) if error.is_deadlock() => {
                 let mut outcomes = Vec::with_capacity(tokens.len());
-                for Pending { token, active_tokens, guard, .. } in &tokens {
+                for Pending { what: ToRecord { token, active_tokens, guard }, .. } in &tokens {
                     let outcome = self.record_alone(token, *active_tokens, guard).await;
                     self.count_commit(usize::from(matches!(outcome, Ok(IssueCheck::Allowed))));
                     outcomes.push(outcome);
@@ -93,14 +93,14 @@ impl Tokens {
                 tokens.iter().map(|_| Err(Error::SharedTransaction(error.to_string()))).collect::<Vec<_>>()
             }
         };
-        self.answer(tokens.into_iter().zip(outcomes).collect());
+        self.recorder.answer(tokens.into_iter().zip(outcomes).collect());
     }
 
     /// Records those that are allowed, one by one in one transaction, which also says why the others are not.
     async fn record_each(&self, tokens: &[Pending]) -> Result<Vec<IssueCheck>, Error> {
         let mut tx = self.kernel.storage.begin().await?;
         let (mut outcomes, mut ended) = (Vec::with_capacity(tokens.len()), Vec::new());
-        for Pending { token, active_tokens, guard, .. } in tokens {
+        for Pending { what: ToRecord { token, active_tokens, guard }, .. } in tokens {
             outcomes.push(self.record_in(&mut tx, token, *active_tokens, guard, &mut ended).await?);
         }
         mark_revoked(&mut tx, &ended).await?;

@@ -9,6 +9,7 @@ mod generate;
 mod group_commit;
 mod list;
 mod record;
+mod recorder;
 mod restore;
 mod revoke;
 mod slots;
@@ -27,7 +28,8 @@ pub use revoke::Revocation;
 pub(crate) use status_lists::StatusListChanges;
 pub use validity::{InactiveReason, Validity};
 
-use group_commit::Recorder;
+use group_commit::Recorded;
+use recorder::Recorder;
 use slots::Leases;
 
 /// Recorded tokens, their status slots, and which tokens are live.
@@ -39,6 +41,7 @@ pub struct Tokens {
     introspected: LastUsed,
     leases: Leases,
     recorder: Recorder,
+    recorded: Recorded,
     list_changes: Arc<StatusListChanges>,
 }
 
@@ -56,6 +59,7 @@ impl Tokens {
             introspected: LastUsed::default(),
             leases: Leases::default(),
             recorder: Recorder::default(),
+            recorded: Recorded::default(),
             list_changes,
         }
     }

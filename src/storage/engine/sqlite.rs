@@ -21,9 +21,13 @@ use crate::storage::StorageError;
 /// large page cache would only store it twice.
 const READER_CACHE: &str = "-512";
 
+/// The size of a page of a new file, in bytes. A commit of many tokens changes pages that are neighbours: in larger pages these
+/// are fewer, and each costs two writes. Files that were made with pages of 4,096 bytes keep them.
+const PAGE_SIZE: u32 = 8_192;
+
 /// Pages that collect in the write-ahead log before they are copied into the file (16 MB): a page that changes often is
 /// then copied once for many changes.
-const WRITE_AHEAD: &str = "4000";
+const WRITE_AHEAD: &str = "2000";
 
 /// Where the writer keeps what it needs to undo a statement. In a file, that would be as many writes again as a commit of
 /// many tokens makes. Each statement changes a bounded number of rows.
@@ -54,8 +58,8 @@ pub(super) async fn connect(url: &str, max_connections: u32) -> Result<Db, Stora
         .pragma("wal_autocheckpoint", WRITE_AHEAD)
         .pragma("journal_size_limit", WRITE_AHEAD_BYTES);
     if std::fs::metadata(&path).map_or(true, |file| file.len() == 0) {
-        // It cannot be changed later without rewriting the file.
-        writing = writing.auto_vacuum(SqliteAutoVacuum::Incremental);
+        // They cannot be changed later without rewriting the file.
+        writing = writing.page_size(PAGE_SIZE).auto_vacuum(SqliteAutoVacuum::Incremental);
     }
     let write = pool
         .clone()
@@ -89,9 +93,9 @@ pub(super) async fn check_writable(write: &SqlitePool, url: &str) -> Result<(), 
 }
 
 /// How many pages are freed at once (4 MB), because other writers wait meanwhile.
-const GIVEN_BACK: &str = "PRAGMA incremental_vacuum(1000)";
+const GIVEN_BACK: &str = "PRAGMA incremental_vacuum(500)";
 /// How many free pages are kept for the next rows (4 MB).
-const KEPT_FREE: i64 = 1_000;
+const KEPT_FREE: i64 = 500;
 
 /// Gives the space of deleted rows back to the file system, a bounded number of pages. Returns whether there is more.
 pub(super) async fn give_back_space(write: &SqlitePool) -> Result<bool, sqlx::Error> {
@@ -303,6 +307,23 @@ mod tests {
         let temporary: i64 = sqlx::query_scalar("PRAGMA temp_store").fetch_one(&write).await.unwrap();
         assert_eq!(temporary, MEMORY);
         close(&read, &write).await;
+    }
+
+    #[tokio::test]
+    async fn a_file_keeps_the_page_size_it_was_made_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = tempfile::tempdir().unwrap();
+        let made =
+            SqliteConnectOptions::new().filename(old.path().join("mintmark.db")).create_if_missing(true);
+        let mut made = SqliteConnection::connect_with(&made.page_size(4_096)).await.unwrap();
+        sqlx::query("CREATE TABLE of_before (id INTEGER)").execute(&mut made).await.unwrap();
+        made.close().await.unwrap();
+        for (folder, expected) in [(folder, PAGE_SIZE), (old, 4_096)] {
+            let (read, write) = opened(&folder).await;
+            let size: u32 = sqlx::query_scalar("PRAGMA page_size").fetch_one(&read).await.unwrap();
+            assert_eq!(size, expected);
+            close(&read, &write).await;
+        }
     }
 
     #[tokio::test]

@@ -62,7 +62,7 @@ async fn no_token_is_recorded_by_a_deleted_key(engine: Engine) {
     let token = token(&place, "too late").await;
     services.signing.delete_signing_key(&admin(), &token.kid, true, &Precondition::None).await.unwrap();
     assert_eq!(
-        services.tokens.record_token(token.clone(), ActiveTokens::Many, GUARD).await.unwrap(),
+        services.tokens.record_token(token.clone(), ActiveTokens::Many, GUARD, || ()).await.1.unwrap(),
         IssueCheck::KeyNotSigning
     );
     let again = services.signing.delete_signing_key(&admin(), &token.kid, true, &Precondition::None).await;
