@@ -237,7 +237,7 @@ impl Drop for Member<'_> {
     }
 }
 
-/// Keeps the queue open. When it is dropped, the requests whose tokens are still there are told that they are not recorded.
+/// Keeps the queue open. When it is dropped, the tokens that are still there are not recorded, and their requests learn of it.
 pub(super) struct Open<'a>(&'a Recorder);
 
 impl Drop for Open<'_> {
