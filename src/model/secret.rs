@@ -5,7 +5,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::clock::UnixSeconds;
-use super::ids::{base62, from_base62};
+use super::ids::{base62, from_base62, is_alphanumeric};
 
 /// How many live secrets a client may have.
 pub const MAX_LIVE_SECRETS: usize = 5;
@@ -55,8 +55,7 @@ pub fn is_well_formed(text: &str) -> bool {
     }
     let (checked, checksum) = text.split_at(CHECKED_LEN);
     let expected = u64::from(crc32fast::hash(checked.as_bytes()));
-    checked.bytes().skip(PREFIX.len()).all(|b| b.is_ascii_alphanumeric())
-        && from_base62(checksum) == Some(expected)
+    checked.strip_prefix(PREFIX).is_some_and(is_alphanumeric) && from_base62(checksum) == Some(expected)
 }
 
 /// What is wrong with a malformed client secret.
@@ -78,7 +77,7 @@ pub fn fault(text: &str) -> Option<SecretFault> {
     let rest = trimmed.strip_prefix(PREFIX)?;
     if trimmed.len() != text.len() {
         Some(SecretFault::WhiteSpace)
-    } else if !rest.bytes().all(|b| b.is_ascii_alphanumeric()) {
+    } else if !is_alphanumeric(rest) {
         Some(SecretFault::Alphabet)
     } else if text.len() != LEN {
         Some(SecretFault::Length)

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::model::clock::UnixSeconds;
 use crate::model::refusal::Failure;
 use crate::model::usage::{DAY, Outcome};
-use crate::storage::engine::{EngineSql, on_tx, on_write, over_rows, rows_as_json, statements};
+use crate::storage::engine::{DbTx, EngineSql, on_tx, on_write, over_rows, rows_as_json, statements};
 use crate::storage::{Storage, StorageError, Tx};
 
 const ADD_HOURS: EngineSql = over_rows!(
@@ -57,6 +57,14 @@ const ADD_NETWORKS: EngineSql = over_rows!(
         WHERE client_networks.last_seen_at < excluded.last_seen_at
     RETURNING client_id, network, CAST(CASE WHEN first_seen_at = last_seen_at THEN 1 ELSE 0 END AS BIGINT)"
 );
+// Whether all of them are stored already, as nearly always: then it is enough to write when they were last seen, and no row is
+// returned, which takes longer than to write it. SQLite only: in PostgreSQL two processes would lock the rows in any order.
+const ARE_KNOWN_SOURCES: &str =
+    "UPDATE secret_sources SET source_ip = given.value ->> 1, used_at = given.value ->> 2, is_new = 0
+    FROM jsonb_each($1) AS given WHERE secret_id = given.value ->> 0 AND used_at <= given.value ->> 2";
+const ARE_KNOWN_NETWORKS: &str = "UPDATE client_networks SET last_seen_at = given.value ->> 2
+    FROM jsonb_each($1) AS given
+    WHERE client_id = given.value ->> 0 AND network = given.value ->> 1 AND last_seen_at <= given.value ->> 2";
 // Keeps the last networks of each client that is named.
 const DROP_OLD_NETWORKS: EngineSql = over_rows!(
     "DELETE FROM client_networks WHERE (client_id, network) IN
@@ -190,6 +198,9 @@ impl Tx {
         }
         let sources = rows.iter();
         let sources = rows_as_json(sources.map(|row| (&*row.secret_id, &*row.source_ip, row.used_at)))?;
+        if self.are_known(ARE_KNOWN_SOURCES, &sources, rows.len()).await? {
+            return Ok(Vec::new());
+        }
         let sql = self.db.choose(ADD_SOURCES);
         let stored: Vec<(String, i64)> =
             on_tx!(self.db, conn => sqlx::query_as(sql).bind(&sources).fetch_all(&mut *conn).await)?;
@@ -202,13 +213,27 @@ impl Tx {
         }
         let networks = rows.iter();
         let networks = rows_as_json(networks.map(|row| (&*row.client_id, &*row.network, row.last_seen_at)))?;
+        if self.are_known(ARE_KNOWN_NETWORKS, &networks, rows.len()).await? {
+            return Ok(Vec::new());
+        }
         let (add, drop_old) = (self.db.choose(ADD_NETWORKS), self.db.choose(DROP_OLD_NETWORKS));
         let stored: Vec<(String, String, i64)> =
             on_tx!(self.db, conn => sqlx::query_as(add).bind(&networks).fetch_all(&mut *conn).await)?;
-        on_tx!(self.db, conn => sqlx::query(drop_old)
-            .bind(&networks).bind(NETWORKS_MAX).execute(&mut *conn).await.map(|_| ()))?;
         let new = stored.into_iter().filter(|(.., is_new)| *is_new == 1);
-        Ok(new.map(|(client_id, network, _)| (client_id, network)).collect())
+        let new: Vec<(String, String)> = new.map(|(client_id, network, _)| (client_id, network)).collect();
+        if !new.is_empty() {
+            let of_clients = rows_as_json(new.iter().map(|(client_id, _)| [client_id]))?;
+            on_tx!(self.db, conn => sqlx::query(drop_old)
+                .bind(&of_clients).bind(NETWORKS_MAX).execute(&mut *conn).await.map(|_| ()))?;
+        }
+        Ok(new)
+    }
+
+    /// Whether `sql` found all of `count` rows. Always false on PostgreSQL, which it is not for.
+    async fn are_known(&mut self, sql: &'static str, rows: &str, count: usize) -> Result<bool, StorageError> {
+        let DbTx::Sqlite(tx) = &mut self.db else { return Ok(false) };
+        let found = sqlx::query(sql).bind(rows).execute(&mut **tx).await?.rows_affected();
+        Ok(usize::try_from(found) == Ok(count))
     }
 
     /// Runs a statement over rows, if there are any.
