@@ -9,7 +9,7 @@ fn is_deceptive(c: char) -> bool {
 }
 
 fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\')
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
 /// Without a branch for each byte, which would often be predicted wrong.
@@ -40,7 +40,7 @@ impl<W: Write> Write for Escaped<'_, W> {
 
 /// Writes a value for people: unchanged if it is one word, else in quotes.
 pub(super) fn word_or_quoted(out: &mut impl Write, text: &str) -> fmt::Result {
-    if !text.is_empty() && all_are(text, |byte| is_plain(byte) & (byte != b' ') & (byte != b'=')) {
+    if !text.is_empty() && all_are(text, |byte| is_plain(byte) && byte != b' ' && byte != b'=') {
         return out.write_str(text);
     }
     out.write_char('"')?;
