@@ -81,7 +81,7 @@ impl Issued<'_> {
     }
 }
 
-/// What came of signing and recording a token. Unless it was issued, there is no row.
+/// What came of a token that was signed. Unless it was issued, there is no row.
 #[derive(Debug)]
 enum Attempt<'a> {
     Issued(Issued<'a>),
@@ -212,8 +212,7 @@ impl Issuer {
     /// Issues a token to a client that has authenticated with `proof`.
     ///
     /// # Errors
-    /// See [`IssueError`]. After an error there is no token; unless it could not be signed, which a working machine always can,
-    /// there is no row either.
+    /// See [`IssueError`]. After an error there is no token. There is no row either, unless it was the signing that failed.
     pub async fn issue<'a>(
         &self,
         client: &'a Credentials,

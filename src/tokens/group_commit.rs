@@ -1,8 +1,8 @@
 //! Group commit: tokens that are recorded at the same time share one durable transaction. For `issuance`.
 //!
 //! While one group is written to disk the next one queues ([`super::recorder`]), so the busier the service, the more tokens
-//! share a commit; a single token does not wait. No token is returned before its group is durable. A group does not wait for locked rows: tokens that it could not record are recorded separately
-//! ([`super::by_client`]).
+//! share a commit; a single token does not wait. No token is returned before its group is durable. A group does not wait for
+//! locked rows: tokens that it could not record are recorded separately ([`super::by_client`]).
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,9 +17,9 @@ use crate::model::client::ActiveTokens;
 use crate::model::token::RecordedToken;
 use crate::storage::{IssueCheck, IssueGuard, Revoked, Tx};
 
-/// What was recorded in groups since the start.
+/// How much was recorded in groups since the start.
 #[derive(Debug, Default)]
-pub(super) struct Recorded {
+pub(super) struct Totals {
     tokens: AtomicU64,
     commits: AtomicU64,
     /// Groups whose tokens were recorded client by client after a deadlock.
@@ -101,7 +101,7 @@ impl Tokens {
             }
             // The engine has rolled the group back; the tokens of a single client cannot deadlock with it.
             Err(Error::Storage(error)) if error.is_deadlock() => {
-                self.recorded.repeated.fetch_add(1, Ordering::Relaxed);
+                self.totals.repeated.fetch_add(1, Ordering::Relaxed);
                 group.iter().map(|_| None).collect()
             }
             Err(error) => {
@@ -165,8 +165,8 @@ impl Tokens {
 
     pub(super) fn count_commit(&self, recorded: usize) {
         if recorded > 0 {
-            self.recorded.tokens.fetch_add(u64::try_from(recorded).unwrap_or_default(), Ordering::Relaxed);
-            self.recorded.commits.fetch_add(1, Ordering::Relaxed);
+            self.totals.tokens.fetch_add(u64::try_from(recorded).unwrap_or_default(), Ordering::Relaxed);
+            self.totals.commits.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -177,12 +177,12 @@ impl Tokens {
 
     /// How many groups were recorded client by client, after a deadlock.
     pub fn repeated_groups(&self) -> u64 {
-        self.recorded.repeated.load(Ordering::Relaxed)
+        self.totals.repeated.load(Ordering::Relaxed)
     }
 
     /// How many tokens were recorded in groups since the start, and in how many commits.
     pub fn recorded_tokens_and_commits(&self) -> (u64, u64) {
-        let Recorded { tokens, commits, .. } = &self.recorded;
+        let Totals { tokens, commits, .. } = &self.totals;
         (tokens.load(Ordering::Relaxed), commits.load(Ordering::Relaxed))
     }
 }

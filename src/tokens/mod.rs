@@ -28,7 +28,7 @@ pub use revoke::Revocation;
 pub(crate) use status_lists::StatusListChanges;
 pub use validity::{InactiveReason, Validity};
 
-use group_commit::Recorded;
+use group_commit::Totals;
 use recorder::Recorder;
 use slots::Leases;
 
@@ -41,7 +41,7 @@ pub struct Tokens {
     introspected: LastUsed,
     leases: Leases,
     recorder: Recorder,
-    recorded: Recorded,
+    totals: Totals,
     list_changes: Arc<StatusListChanges>,
 }
 
@@ -59,7 +59,7 @@ impl Tokens {
             introspected: LastUsed::default(),
             leases: Leases::default(),
             recorder: Recorder::default(),
-            recorded: Recorded::default(),
+            totals: Totals::default(),
             list_changes,
         }
     }

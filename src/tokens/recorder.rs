@@ -250,8 +250,7 @@ impl Drop for Open<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
-    use std::task::{Context, Waker};
+    use futures_util::FutureExt as _;
 
     use super::*;
 
@@ -279,12 +278,13 @@ mod tests {
         }
     }
 
-    fn is_ready(future: impl Future) -> bool {
-        pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    fn join(recorder: &Recorder) -> Member<'_> {
+        recorder.join(to_record()).unwrap()
     }
 
-    async fn size_of_group(recorder: &Recorder) -> usize {
-        recorder.next_group().await.unwrap_or_default().len()
+    /// How many tokens are recorded now; 0 if their group is not announced.
+    fn taken(recorder: &Recorder) -> usize {
+        recorder.next_group().now_or_never().flatten().map_or(0, |group| group.len())
     }
 
     #[tokio::test]
@@ -292,60 +292,59 @@ mod tests {
         let recorder = Recorder::default();
         assert!(recorder.join(to_record()).is_err(), "it is not open");
         let _open = recorder.open();
-        let member = recorder.join(to_record()).unwrap();
-        assert!(!is_ready(recorder.next_group()), "others may be about to join");
+        let member = join(&recorder);
+        assert_eq!(taken(&recorder), 0, "others may be about to join");
         member.gather().await;
-        assert_eq!((size_of_group(&recorder).await, recorder.waiting()), (1, 1));
+        assert_eq!((taken(&recorder), recorder.waiting()), (1, 1));
     }
 
     #[tokio::test]
     async fn tokens_that_join_meanwhile_make_the_group_grow() {
         let recorder = Recorder::default();
         let _open = recorder.open();
-        let first = recorder.join(to_record()).unwrap();
-        let ((), second) = tokio::join!(first.gather(), async { recorder.join(to_record()).unwrap() });
-        assert!(!is_ready(recorder.next_group()), "it may still grow while the first one is signed");
-        let third = recorder.join(to_record()).unwrap();
+        let first = join(&recorder);
+        let ((), second) = tokio::join!(first.gather(), async { join(&recorder) });
+        assert_eq!(taken(&recorder), 0, "it may still grow while the first one is signed");
+        let third = join(&recorder);
         // The second one finds that nothing more has joined, and so the third one has nothing to wait for.
         tokio::join!(second.gather(), third.gather());
-        assert_eq!(size_of_group(&recorder).await, 3);
+        assert_eq!(taken(&recorder), 3);
     }
 
     #[tokio::test]
     async fn a_large_group_does_not_wait_for_more() {
-        let recorder = Recorder::default();
-        let _open = recorder.open();
-        let mut members: Vec<_> = (1..GROUP_ENOUGH).map(|_| recorder.join(to_record()).unwrap()).collect();
-        let last = members.pop().unwrap();
-        let (_, others) = (members, [(); 2]);
-        let join_more = async { others.map(|()| recorder.join(to_record()).unwrap()) };
-        let ((), _more) = tokio::join!(last.gather(), join_more);
-        assert_eq!(size_of_group(&recorder).await, GROUP_ENOUGH + 1);
+        for size in [GROUP_ENOUGH - 1, GROUP_ENOUGH] {
+            let recorder = Recorder::default();
+            let _open = recorder.open();
+            let members: Vec<_> = (1..size).map(|_| join(&recorder)).collect();
+            let ((), _last) = tokio::join!(members[0].gather(), async { join(&recorder) });
+            assert_eq!(taken(&recorder), if size == GROUP_ENOUGH { size } else { 0 });
+        }
     }
 
     #[tokio::test]
     async fn a_cancelled_request_does_not_leave_others_waiting() {
         let recorder = Recorder::default();
         let _open = recorder.open();
-        let first = recorder.join(to_record()).unwrap();
-        let ((), last) = tokio::join!(first.gather(), async { recorder.join(to_record()).unwrap() });
-        assert!(!is_ready(recorder.next_group()), "the last one has not had its turn");
+        let first = join(&recorder);
+        let ((), last) = tokio::join!(first.gather(), async { join(&recorder) });
+        assert_eq!(taken(&recorder), 0, "the last one has not had its turn");
         drop(last);
-        assert_eq!(size_of_group(&recorder).await, 2);
+        assert_eq!(taken(&recorder), 2);
     }
 
     #[tokio::test]
     async fn what_is_queued_when_it_closes_is_recorded_and_when_nobody_records_is_refused() {
         let recorder = Recorder::default();
         let open = recorder.open();
-        let members = [(); GROUP_MAX + 1].map(|()| recorder.join(to_record()).unwrap());
+        let members = [(); GROUP_MAX + 1].map(|()| join(&recorder));
         recorder.close();
         assert!(!recorder.is_running() && recorder.join(to_record()).is_err());
-        assert_eq!((size_of_group(&recorder).await, size_of_group(&recorder).await), (GROUP_MAX, 1));
-        assert!(recorder.next_group().await.is_none());
+        assert_eq!((taken(&recorder), taken(&recorder)), (GROUP_MAX, 1));
+        assert!(matches!(recorder.next_group().now_or_never(), Some(None)), "no more can come");
         drop((open, members));
         let open = recorder.open();
-        let member = recorder.join(to_record()).unwrap();
+        let member = join(&recorder);
         drop(open);
         assert!(matches!(member.outcome().await, Err(Error::SharedTransaction(_))));
     }

@@ -22,7 +22,8 @@ use crate::storage::StorageError;
 const READER_CACHE: &str = "-512";
 
 /// The size of a page of a new file, in bytes. A commit of many tokens changes pages that are neighbours: in larger pages these
-/// are fewer, and each costs two writes. Files that were made with pages of 4,096 bytes keep them.
+/// are fewer, and each costs two writes. Files that were made with pages of 4,096 bytes keep them; what is given here in pages
+/// is then half of it in bytes.
 const PAGE_SIZE: u32 = 8_192;
 
 /// Pages that collect in the write-ahead log before they are copied into the file (16 MB): a page that changes often is

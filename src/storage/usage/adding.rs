@@ -58,7 +58,7 @@ const ADD_NETWORKS: EngineSql = over_rows!(
     RETURNING client_id, network, CAST(CASE WHEN first_seen_at = last_seen_at THEN 1 ELSE 0 END AS BIGINT)"
 );
 // Whether all of them are stored already, as nearly always: then it is enough to write when they were last seen, and no row is
-// returned, which takes longer than to write it. SQLite only: in PostgreSQL two processes would lock the rows in any order.
+// returned, which costs about as much as to write it. SQLite only: in PostgreSQL two processes would lock the rows in any order.
 const ARE_KNOWN_SOURCES: &str =
     "UPDATE secret_sources SET source_ip = given.value ->> 1, used_at = given.value ->> 2, is_new = 0
     FROM jsonb_each($1) AS given WHERE secret_id = given.value ->> 0 AND used_at <= given.value ->> 2";
