@@ -90,7 +90,7 @@ fn main() {
         );
         let last_uses = median(last_uses);
         println!(
-            "times of last use      {last_uses:>8.1} ms, {:.3} (written every 30 seconds)",
+            "times of last use      {last_uses:>8.1} ms, {:.3} (written every minute)",
             last_uses / signatures
         );
         println!("resident memory before the first flush {before:.1} MB, at the end {:.1} MB", resident_mb());

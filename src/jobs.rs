@@ -1,5 +1,5 @@
 //! Background work of a serving process: follow the change counter, check that writing works, record tokens in groups, apply
-//! changes that are due, store what was counted, load a new certificate, and housekeeping (rotate keys, write last uses,
+//! changes that are due, store what was counted and last used, load a new certificate, and housekeeping (rotate keys,
 //! delete what is no longer needed, remind of what will end).
 //!
 //! Each step fails on its own: the failure is logged, and the step runs again at the next interval. A job stops between two
@@ -23,6 +23,8 @@ const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(5);
 /// How much of what API clients did a crash may lose.
 const USAGE_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a crash, or another process, may not know when a secret or a token was last used.
+const LAST_USES_INTERVAL: Duration = Duration::from_mins(1);
 /// How late a status list may show a revocation or suspension that was scheduled.
 const DUE_CHANGES_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -113,6 +115,16 @@ pub async fn store_usage(services: Arc<Services>, stop: Stop) {
     }
 }
 
+/// Writes when secrets and tokens were last used, as noted in memory.
+pub async fn write_last_uses(services: Arc<Services>, stop: Stop) {
+    let mut steps = Steps::every(LAST_USES_INTERVAL, stop);
+    while steps.next().await {
+        if let Err(error) = services.write_last_used().await {
+            tracing::warn!(failure = error.kind(), %error, "the last uses of secrets and tokens could not be written; trying again");
+        }
+    }
+}
+
 /// Signs a checkpoint of the audit trail every minute in which it grew.
 pub async fn keep_audit_tree(services: Arc<Services>, stop: Stop) {
     let mut steps = Steps::every(CHECKPOINT_INTERVAL, stop);
@@ -147,8 +159,7 @@ pub async fn housekeeping(services: Arc<Services>, stop: Stop) {
     }
 }
 
-/// Rotates signing keys that are due, queues reminders, writes the last uses held in memory, and deletes records past their
-/// retention.
+/// Rotates signing keys that are due, queues reminders, and deletes records past their retention.
 pub async fn housekeeping_once(services: &Services) {
     if let Err(error) = unless_the_clock_is_doubtful(services.signing.advance_signing_keys().await) {
         tracing::error!(failure = error.kind(), %error, "signing keys could not be rotated; trying again");
@@ -161,9 +172,6 @@ pub async fn housekeeping_once(services: &Services) {
     }
     if let Err(error) = unless_the_clock_is_doubtful(services.reminders.remind().await.map(|_| ())) {
         tracing::warn!(failure = error.kind(), %error, "reminders could not be queued; trying again");
-    }
-    if let Err(error) = services.write_last_used().await {
-        tracing::warn!(failure = error.kind(), %error, "the last uses of secrets and tokens could not be written; trying again");
     }
     if let Err(error) = unless_the_clock_is_doubtful(services.clean_up().await) {
         tracing::warn!(failure = error.kind(), %error, "expired records could not be deleted; trying again");

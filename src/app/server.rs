@@ -99,6 +99,7 @@ impl App {
         let mut working = JoinSet::new();
         working.spawn(jobs::apply_due_changes(Arc::clone(services), stopping.clone()));
         working.spawn(jobs::store_usage(Arc::clone(services), stopping.clone()));
+        working.spawn(jobs::write_last_uses(Arc::clone(services), stopping.clone()));
         working.spawn(jobs::keep_audit_tree(Arc::clone(services), stopping.clone()));
         working.spawn(jobs::housekeeping(Arc::clone(services), stopping.clone()));
         if let Some(certificate) = &self.certificate {

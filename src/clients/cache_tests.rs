@@ -7,6 +7,7 @@ use crate::clients::credentials::Secrets;
 use crate::model::client::ActiveTokens;
 use crate::model::expiry::TokenExpiry;
 use crate::model::grant::{Audiences, Offer};
+use crate::model::inline_id::ClientId;
 use crate::model::product::Product;
 
 const A: &str = "cl_aaaaaaaaaaaaaaaaaaaaaa";
@@ -33,7 +34,7 @@ fn entry(client_id: &str) -> Option<Arc<Credentials>> {
         version: 1,
     };
     Some(Arc::new(Credentials {
-        client_id: client_id.into(),
+        client_id: ClientId::new(client_id).unwrap(),
         workspace_id: "acme".into(),
         generation: 1,
         slot: None,

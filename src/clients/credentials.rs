@@ -13,6 +13,7 @@ use crate::model::clock::UnixSeconds;
 use crate::model::expiry::TokenExpiry;
 use crate::model::grant::Offer;
 use crate::model::ids;
+use crate::model::inline_id::{ClientId, SecretId};
 use crate::model::key::Alg;
 use crate::model::proof::Proof;
 use crate::model::reach::Reach;
@@ -22,13 +23,13 @@ use crate::model::secret;
 use crate::model::status::Slot;
 use crate::model::workspace::PLATFORM;
 use crate::storage::StoredCredentials;
-use crate::usage::Tally;
+use crate::usage::{Tallied, Tally};
 
 /// What authentication and issuing need of a client.
 #[derive(Debug)]
 pub struct Credentials {
     /// The client.
-    pub client_id: Arc<str>,
+    pub client_id: ClientId,
     /// Its workspace.
     pub workspace_id: Arc<str>,
     /// The generation that its stateless tokens belong to.
@@ -53,39 +54,59 @@ pub struct Credentials {
     pub(super) workspace_suspended: bool,
     pub(super) allowed_ips: Box<[IpNet]>,
     pub(super) secrets: Secrets,
-    /// What is noted of the tokens that it got.
+    /// What is noted of the tokens that it got, and of the uses of its first secret.
     pub(super) tally: Tally,
+}
+
+impl Tallied for Credentials {
+    fn tally(&self) -> &Tally {
+        &self.tally
+    }
 }
 
 /// The live secrets of a client. Most clients have one, which is stored inline, so that reading it needs no indirection.
 #[derive(Debug, Default)]
 pub(super) struct Secrets {
     first: Option<StoredSecret>,
-    others: Box<[StoredSecret]>,
+    others: Box<[Arc<OtherSecret>]>,
 }
 
 impl Secrets {
     pub(super) fn iter(&self) -> impl Iterator<Item = &StoredSecret> {
-        self.first.iter().chain(&*self.others)
+        self.first.iter().chain(self.others.iter().map(|other| &other.secret))
     }
 }
 
 impl FromIterator<StoredSecret> for Secrets {
     fn from_iter<I: IntoIterator<Item = StoredSecret>>(secrets: I) -> Self {
         let mut secrets = secrets.into_iter();
-        Self { first: secrets.next(), others: secrets.collect() }
+        let first = secrets.next();
+        let other = |secret| Arc::new(OtherSecret { secret, tally: Tally::default() });
+        Self { first, others: secrets.map(other).collect() }
     }
 }
 
 /// A secret as authentication needs it.
 #[derive(Debug)]
 pub(super) struct StoredSecret {
-    secret_id: Arc<str>,
+    secret_id: SecretId,
     /// HMAC-SHA-256 of the secret.
     pub(super) mac: [u8; 32],
     pub(super) expires_at: Option<UnixSeconds>,
+}
+
+/// A secret besides the first.
+#[derive(Debug)]
+struct OtherSecret {
+    secret: StoredSecret,
     /// What is noted of its uses.
     tally: Tally,
+}
+
+impl Tallied for OtherSecret {
+    fn tally(&self) -> &Tally {
+        &self.tally
+    }
 }
 
 impl Credentials {
@@ -150,7 +171,7 @@ impl Clients {
     #[cold]
     async fn read_credentials(&self, client_id: &str) -> Result<Option<Arc<Credentials>>, Error> {
         let (stored, seq) = self.kernel.storage.credentials(client_id).await?;
-        let entry = stored.map(|stored| Arc::new(self.credentials_from(stored)));
+        let entry = stored.and_then(|stored| self.credentials_from(stored)).map(Arc::new);
         self.cache.fill(client_id, entry.clone(), seq);
         Ok(entry)
     }
@@ -178,7 +199,8 @@ impl Clients {
         Ok(refusal.map_or(Ok(credentials), Err))
     }
 
-    fn credentials_from(&self, stored: StoredCredentials) -> Credentials {
+    /// `None` for an id that is not one of ours.
+    fn credentials_from(&self, stored: StoredCredentials) -> Option<Credentials> {
         let StoredCredentials {
             client,
             workspace_suspended_at,
@@ -186,15 +208,13 @@ impl Clients {
             secrets,
             products,
         } = stored;
-        let tally = Tally::default();
-        let mut tallies = std::iter::once(tally.clone());
-        Credentials {
+        Some(Credentials {
             offer: self.offers.share(Offer::new(
                 &products,
                 &client.permissions,
                 &self.kernel.policy.audiences,
             )),
-            client_id: client.client_id.into(),
+            client_id: ClientId::new(&client.client_id)?,
             workspace_id: self.workspace_ids.share(client.workspace_id),
             generation: client.generation,
             slot: client.slot,
@@ -211,21 +231,20 @@ impl Clients {
                 .into_iter()
                 .filter_map(|secret| {
                     Some(StoredSecret {
-                        secret_id: secret.secret_id.into(),
+                        secret_id: SecretId::new(&secret.secret_id)?,
                         // One of another length matches no secret.
                         mac: secret.mac.try_into().ok()?,
                         expires_at: secret.expires_at,
-                        tally: tallies.next().unwrap_or_default(),
                     })
                 })
                 .collect(),
-            tally,
-        }
+            tally: Tally::default(),
+        })
     }
 
     /// Counts a token that a client got from the token endpoint.
-    pub(crate) fn note_issued(&self, client: &Credentials, now: UnixSeconds) {
-        self.usage.issued(&client.tally, &client.client_id, now);
+    pub(crate) fn note_issued(&self, client: &Arc<Credentials>, now: UnixSeconds) {
+        self.usage.issued(client, client.client_id, now);
     }
 
     /// Checks a client secret (RFC 6749 §2.3.1). An unknown client takes about as much work as a wrong secret, so that
@@ -248,18 +267,34 @@ impl Clients {
             let _ = self.kernel.subkeys.is_secret(plain, &[0; 32]);
             return Ok(Err(Refusal::UnknownClient));
         };
-        let Some(secret) =
-            credentials.secrets.iter().find(|secret| self.kernel.subkeys.is_secret(plain, &secret.mac))
-        else {
+        let is_it = |secret: &StoredSecret| self.kernel.subkeys.is_secret(plain, &secret.mac);
+        let Secrets { first, others } = &credentials.secrets;
+        let first = first.as_ref().filter(|secret| is_it(secret));
+        let other = if first.is_some() { None } else { others.iter().find(|other| is_it(&other.secret)) };
+        let Some(secret) = first.or(other.map(|other| &other.secret)) else {
             return Ok(Err(Refusal::WrongSecret));
         };
-        let source = source.into();
+        let (secret_id, source) = (secret.secret_id, source.into());
         if let Some(refusal) = credentials.refusal(secret, source, now) {
             return Ok(Err(refusal));
         }
-        let secret_id = Arc::clone(&secret.secret_id);
-        self.last_used.note_in(&secret.tally, &secret_id, now);
-        self.usage.secret_used(&secret.tally, &credentials.client_id, &secret_id, source, now);
+        match other {
+            None => self.note_use(&credentials, credentials.client_id, secret_id, source, now),
+            Some(other) => self.note_use(other, credentials.client_id, secret_id, source, now),
+        }
         Ok(Ok((credentials, Proof::Secret { secret_id })))
+    }
+
+    /// Notes a use of the secret whose tally `record` has.
+    fn note_use<T: Tallied + 'static>(
+        &self,
+        record: &Arc<T>,
+        client_id: ClientId,
+        secret_id: SecretId,
+        source: Option<IpAddr>,
+        now: UnixSeconds,
+    ) {
+        self.last_used.note_in(record, secret_id, now);
+        self.usage.secret_used(record, client_id, secret_id, source, now);
     }
 }

@@ -6,8 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::kernel::Error;
 use crate::model::clock::UnixSeconds;
+use crate::model::inline_id::SecretId;
 use crate::storage::StorageError;
-use crate::usage::Tally;
+use crate::usage::{Tallied, Tally};
+
+/// The id of a secret, or of a token, which is shorter.
+type Id = SecretId;
 
 /// Uses that are not written yet, and those written last, by the id of the secret or token.
 #[derive(Debug, Default)]
@@ -15,63 +19,63 @@ pub(crate) struct LastUsed(Mutex<Uses>);
 
 #[derive(Debug, Default)]
 struct Uses {
-    noted: HashMap<Arc<str>, Vec<Tally>>,
+    noted: HashMap<Id, Vec<Arc<dyn Tallied>>>,
     /// Those that are being written or were written last: who read the record before that finds them here.
-    written: HashMap<Arc<str>, UnixSeconds>,
+    written: HashMap<Id, UnixSeconds>,
 }
 
 impl LastUsed {
     /// Notes a use in the tally of a cached record. Takes a lock only for the first use since the last write.
-    pub(crate) fn note_in(&self, tally: &Tally, id: &Arc<str>, now: UnixSeconds) {
-        if tally.use_at(now) {
-            self.lock().noted.entry(Arc::clone(id)).or_default().push(tally.clone());
+    pub(crate) fn note_in<T: Tallied + 'static>(&self, record: &Arc<T>, id: Id, now: UnixSeconds) {
+        if record.tally().use_at(now) {
+            self.lock().noted.entry(id).or_default().push(Arc::<T>::clone(record));
         }
     }
 
     /// Notes a use of a record that is not cached.
-    pub(crate) fn note(&self, id: &Arc<str>, now: UnixSeconds) {
+    pub(crate) fn note(&self, id: Id, now: UnixSeconds) {
         let mut uses = self.lock();
-        let uses = uses.noted.entry(Arc::clone(id)).or_default();
+        let uses = uses.noted.entry(id).or_default();
         if uses.is_empty() {
-            uses.push(Tally::default());
+            uses.push(Arc::new(Tally::default()));
         }
-        for tally in uses {
-            tally.use_at(now);
+        for record in uses {
+            record.tally().use_at(now);
         }
     }
 
     /// When it was last used, if that may be missing in a record that was read.
     pub(crate) fn pending(&self, id: &str) -> Option<UnixSeconds> {
-        let uses = self.lock();
-        let noted = uses.noted.get(id).and_then(|uses| uses.iter().map(Tally::used_at).max());
-        noted.max(uses.written.get(id).copied())
+        let (id, uses) = (Id::new(id)?, self.lock());
+        let noted =
+            uses.noted.get(&id).and_then(|uses| uses.iter().map(|record| record.tally().used_at()).max());
+        noted.max(uses.written.get(&id).copied())
     }
 
     /// Calls `store` with the uses that are not written yet. Those that it cannot store are noted again.
     pub(crate) async fn write(
         &self,
-        store: impl AsyncFnOnce(&[(String, UnixSeconds)]) -> Result<(), StorageError>,
+        store: impl AsyncFnOnce(&[(Id, UnixSeconds)]) -> Result<(), StorageError>,
     ) -> Result<(), Error> {
-        let rows = {
+        let mut rows: Vec<(Id, UnixSeconds)> = {
             let mut uses = self.lock();
-            // A later use adds its tally again, so none is lost.
-            let rows: HashMap<Arc<str>, UnixSeconds> = std::mem::take(&mut uses.noted)
+            // A later use adds its record again, so none is lost.
+            let take =
+                |uses: Vec<Arc<dyn Tallied>>| uses.iter().map(|record| record.tally().take_use()).max();
+            uses.written = std::mem::take(&mut uses.noted)
                 .into_iter()
-                .filter_map(|(id, uses)| uses.iter().map(Tally::take_use).max().map(|at| (id, at)))
+                .filter_map(|(id, uses)| take(uses).map(|at| (id, at)))
                 .collect();
-            uses.written.clone_from(&rows);
-            rows
+            uses.written.iter().map(|(id, at)| (*id, *at)).collect()
         };
         if rows.is_empty() {
             return Ok(());
         }
-        let mut texts: Vec<(String, UnixSeconds)> =
-            rows.iter().map(|(id, at)| (id.to_string(), *at)).collect();
         // Rows whose ids follow one another lie together, so that fewer pages are written in this order.
-        texts.sort_unstable();
-        if let Err(error) = store(&texts).await {
-            for (id, at) in &rows {
-                self.note(id, *at);
+        rows.sort_unstable();
+        if let Err(error) = store(&rows).await {
+            for (id, at) in rows {
+                self.note(id, at);
             }
             return Err(error.into());
         }
@@ -89,8 +93,8 @@ mod tests {
 
     async fn written(uses: &LastUsed) -> Vec<(String, UnixSeconds)> {
         let mut rows = Vec::new();
-        let store = async |these: &[(String, UnixSeconds)]| {
-            rows.extend_from_slice(these);
+        let store = async |these: &[(Id, UnixSeconds)]| {
+            rows.extend(these.iter().map(|(id, at)| (id.to_string(), *at)));
             Ok(())
         };
         uses.write(store).await.unwrap();
@@ -99,26 +103,26 @@ mod tests {
 
     #[tokio::test]
     async fn the_latest_use_is_shown_at_once_and_written_once() {
-        let (uses, id, held) = (LastUsed::default(), Arc::from("a"), Tally::default());
+        let (uses, id, held) = (LastUsed::default(), Id::new("a").unwrap(), Arc::new(Tally::default()));
         for now in [7, 9, 8] {
-            uses.note_in(&held, &id, now);
+            uses.note_in(&held, id, now);
         }
         assert_eq!(uses.pending("a"), Some(9));
         assert_eq!(written(&uses).await, [("a".to_owned(), 9)]);
         assert_eq!(uses.pending("a"), Some(9), "for who read the record before");
         assert_eq!(written(&uses).await, []);
         assert_eq!(uses.pending("a"), None);
-        uses.note_in(&held, &id, 9);
+        uses.note_in(&held, id, 9);
         assert_eq!(written(&uses).await, [("a".to_owned(), 9)]);
     }
 
     #[tokio::test]
     async fn a_use_noted_in_an_entry_that_was_replaced_is_not_lost() {
-        let (uses, id) = (LastUsed::default(), Arc::from("a"));
-        let (old, new) = (Tally::default(), Tally::default());
-        uses.note_in(&old, &id, 5);
-        uses.note_in(&new, &id, 6);
-        uses.note_in(&old, &id, 7);
+        let (uses, id) = (LastUsed::default(), Id::new("a").unwrap());
+        let (old, new) = (Arc::new(Tally::default()), Arc::new(Tally::default()));
+        uses.note_in(&old, id, 5);
+        uses.note_in(&new, id, 6);
+        uses.note_in(&old, id, 7);
         drop((old, new));
         assert_eq!(uses.pending("a"), Some(7));
         assert_eq!(written(&uses).await, [("a".to_owned(), 7)]);
@@ -126,13 +130,13 @@ mod tests {
 
     #[tokio::test]
     async fn uses_that_cannot_be_stored_are_kept() {
-        let (uses, id, held) = (LastUsed::default(), Arc::from("a"), Tally::default());
-        uses.note_in(&held, &id, 5);
-        let fails = async |_: &[(String, UnixSeconds)]| Err(StorageError::Damaged(String::new()));
+        let (uses, id, held) = (LastUsed::default(), Id::new("a").unwrap(), Arc::new(Tally::default()));
+        uses.note_in(&held, id, 5);
+        let fails = async |_: &[(Id, UnixSeconds)]| Err(StorageError::Damaged(String::new()));
         assert!(uses.write(fails).await.is_err());
         assert_eq!(uses.pending("a"), Some(5));
-        uses.note_in(&held, &id, 6);
-        uses.note(&id, 4);
+        uses.note_in(&held, id, 6);
+        uses.note(id, 4);
         assert_eq!(written(&uses).await, [("a".to_owned(), 6)]);
     }
 }

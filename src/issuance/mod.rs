@@ -215,7 +215,7 @@ impl Issuer {
     /// See [`IssueError`]. After an error there is no token. There is no row either, unless it was the signing that failed.
     pub async fn issue<'a>(
         &self,
-        client: &'a Credentials,
+        client: &'a Arc<Credentials>,
         proof: &Proof,
         request: TokenRequest<'_>,
     ) -> Result<Issued<'a>, IssueError> {

@@ -4,7 +4,6 @@
 //! both in the scope of the token and, *now*, among those of its client.
 
 use std::str::FromStr as _;
-use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -152,7 +151,7 @@ async fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
             }));
         }
     };
-    telemetry::http::authenticated(request, Arc::clone(&client.client_id));
+    telemetry::http::authenticated(request, client.client_id);
     let in_scope = |permission: &Permission| {
         claims.scope.split(' ').any(|name| Permission::from_str(name) == Ok(*permission))
     };

@@ -13,6 +13,7 @@ pub mod field_errors;
 pub mod grant;
 pub mod histogram;
 pub mod ids;
+pub mod inline_id;
 pub mod key;
 pub mod mail;
 pub mod member;

@@ -3,7 +3,7 @@
 //! A recorded token is written only if the proof it was requested with is still valid, so the proof is passed on to the
 //! statement that writes it.
 
-use std::sync::Arc;
+use crate::model::inline_id::SecretId;
 
 /// The credential with which a client authenticated. Each authentication method has its own variant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,6 @@ pub enum Proof {
     /// One of its client secrets (RFC 6749 §2.3.1).
     Secret {
         /// Which one.
-        secret_id: Arc<str>,
+        secret_id: SecretId,
     },
 }

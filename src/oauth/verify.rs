@@ -21,6 +21,7 @@ use crate::config::Settings;
 use crate::http::bearer::{self, Bearer, CHALLENGE};
 use crate::http::retry_after;
 use crate::kernel::Error;
+use crate::model::inline_id::ClientId;
 use crate::model::product::is_product_code;
 use crate::telemetry;
 use crate::tokens::Validity;
@@ -103,7 +104,9 @@ async fn claims(request: &HttpRequest, door: &Door) -> Result<AccessTokenClaims,
         tracing::info!(reason = reason.as_str(), "refused an access token");
         return Err(NOT_VALID);
     }
-    telemetry::http::authenticated(request, claims.client_id.as_str());
+    if let Some(client_id) = ClientId::new(&claims.client_id) {
+        telemetry::http::authenticated(request, client_id);
+    }
     let query = request.query_string();
     let included = |member| product(member).is_some_and(|product| claims.has_product(&product));
     if query.is_empty() || query.split('&').all(included) { Ok(claims) } else { Err(lacking(query)) }

@@ -26,6 +26,7 @@ use futures_util::future::{LocalBoxFuture, Ready, ready};
 use super::metrics::Metrics;
 use super::request_id::{RequestId, RequestIds};
 use crate::config::TrustedProxies;
+use crate::model::inline_id::ClientId;
 pub(super) use current::Current;
 use routes::{Route, Routes};
 
@@ -54,9 +55,9 @@ impl Telemetry {
 }
 
 /// Notes which client `request` authenticated as, for the log lines from here on.
-pub fn authenticated(request: &impl HttpMessage, client_id: impl Into<Arc<str>>) {
+pub fn authenticated(request: &impl HttpMessage, client_id: ClientId) {
     if let Some(current) = request.extensions().get::<Rc<Current>>() {
-        current.authenticated(client_id.into());
+        current.authenticated(client_id);
     }
 }
 

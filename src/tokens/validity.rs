@@ -11,6 +11,7 @@ use super::Tokens;
 use crate::clients::Credentials;
 use crate::kernel::Error;
 use crate::ledger::Confirmed;
+use crate::model::inline_id::InlineId;
 use crate::storage::TokenState;
 
 /// Why a token whose signature and times are valid is not active. For the log; callers only learn that it is not.
@@ -70,7 +71,9 @@ impl Tokens {
             }
             TokenState::Recorded(token) if !token.is_live(now) => Validity::Inactive(InactiveReason::Revoked),
             TokenState::Recorded(_) => {
-                self.introspected.note(&Arc::from(claims.jti.as_str()), now);
+                if let Some(jti) = InlineId::new(&claims.jti) {
+                    self.introspected.note(jti, now);
+                }
                 Validity::Active(client)
             }
             TokenState::Denied => Validity::Inactive(InactiveReason::Revoked),

@@ -14,7 +14,7 @@ use crate::model::mail::MailKind;
 use crate::model::reach::Reach;
 use crate::model::secret::ClientSecret;
 use crate::model::usage::network_of;
-use crate::storage::{FirstSeen, Tx, UsageRows};
+use crate::storage::{FirstSeen, NetworkRow, Tx, UsageRows};
 
 /// A use to report.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,11 +39,15 @@ impl Usage {
         }
         let is_new: HashSet<(&str, &str)> =
             first.networks.iter().map(|(client, network)| (client.as_str(), network.as_str())).collect();
-        let of_networks =
-            || rows.networks.iter().filter(|row| is_new.contains(&(&row.client_id, &row.network)));
+        let new_networks: Vec<(&NetworkRow, String)> = rows
+            .networks
+            .iter()
+            .map(|row| (row, row.network.to_string()))
+            .filter(|(row, network)| is_new.contains(&(&row.client_id, network)))
+            .collect();
         let is_first: HashSet<&str> = first.secrets.iter().map(String::as_str).collect();
         let mut ids: Vec<&str> = first.secrets.iter().map(String::as_str).collect();
-        ids.extend(of_networks().map(|row| &*row.secret_id));
+        ids.extend(new_networks.iter().map(|(row, _)| &*row.secret_id));
         let secrets = tx.secrets_with_ids(&ids).await?;
         let secrets: HashMap<&str, &ClientSecret> =
             secrets.iter().map(|secret| (secret.secret_id.as_str(), secret)).collect();
@@ -52,18 +56,21 @@ impl Usage {
         let mut said = HashSet::new();
         for row in rows.sources.iter().filter(|row| is_first.contains(&*row.secret_id)) {
             let Some(secret) = secrets.get(&*row.secret_id) else { continue };
-            let source_ip = row.source_ip.clone();
-            let network = source_ip.parse().map(network_of).map(|network| network.to_string());
-            let network = network.unwrap_or_default();
+            let (source_ip, network) = (row.source_ip.to_string(), network_of(row.source_ip).to_string());
             said.insert((secret.client_id.as_str(), network.clone()));
             uses.push(Use { secret, source_ip, network, is_first: true });
         }
-        for row in of_networks() {
+        for (row, network) in new_networks {
             let Some(secret) = secrets.get(&*row.secret_id) else { continue };
             // The first use of a secret says the network already.
-            if !said.contains(&(&*row.client_id, row.network.clone())) {
-                let (source_ip, network) = (row.source_ip.clone(), row.network.clone());
-                uses.push(Use { secret, source_ip, network, is_first: false });
+            let place = (secret.client_id.as_str(), network);
+            if !said.contains(&place) {
+                uses.push(Use {
+                    secret,
+                    source_ip: row.source_ip.to_string(),
+                    network: place.1,
+                    is_first: false,
+                });
             }
         }
         // In one order in all processes, as everything here.

@@ -1,9 +1,8 @@
 //! Stores what was counted in memory.
 
-use std::sync::Arc;
-
 use super::Usage;
 use crate::kernel::Error;
+use crate::model::inline_id::ClientId;
 use crate::storage::UsageRows;
 
 /// About how many rows of each kind a transaction stores, since others who write wait for it.
@@ -64,11 +63,16 @@ impl Usage {
     }
 }
 
-/// Counts are sorted as they are taken, except for those of refused requests.
+/// In descending order, so that [`next_batch`] takes from the end. Counts are sorted as they are taken, except for those of
+/// refused requests.
 fn sorted(mut rows: UsageRows) -> UsageRows {
-    rows.counts.sort_by(|a, b| (&a.client_id, a.hour).cmp(&(&b.client_id, b.hour)));
-    rows.sources.sort_unstable_by(|a, b| (&a.client_id, &a.secret_id).cmp(&(&b.client_id, &b.secret_id)));
-    rows.networks.sort_unstable_by(|a, b| a.client_id.cmp(&b.client_id));
+    rows.counts.sort_by_key(|row| (row.client_id, row.hour));
+    rows.sources.sort_unstable_by_key(|row| (row.client_id, row.secret_id));
+    rows.networks.sort_unstable_by_key(|row| row.client_id);
+    rows.counts.reverse();
+    rows.secret_uses.reverse();
+    rows.sources.reverse();
+    rows.networks.reverse();
     rows
 }
 
@@ -76,20 +80,24 @@ fn sorted(mut rows: UsageRows) -> UsageRows {
 /// that is used for the first time, from a network that is new, is reported once for both.
 fn next_batch(rows: &mut UsageRows, size: usize) -> UsageRows {
     fn take<T>(rows: &mut Vec<T>, size: usize) -> Vec<T> {
-        rows.drain(..rows.len().min(size)).collect()
+        let mut taken = rows.split_off(rows.len().saturating_sub(size));
+        taken.reverse();
+        taken
     }
-    let of_sources = rows.sources.get(size - 1).map(|row| &row.client_id);
-    let of_networks = rows.networks.get(size - 1).map(|row| &row.client_id);
-    let last = of_sources.into_iter().chain(of_networks).min().cloned();
-    let is_in = |client_id: &Arc<str>| last.as_ref().is_none_or(|last| client_id <= last);
-    let sources = rows.sources.partition_point(|row| is_in(&row.client_id));
-    let networks = rows.networks.partition_point(|row| is_in(&row.client_id));
+    let of_sources = rows.sources.iter().rev().nth(size - 1).map(|row| row.client_id);
+    let of_networks = rows.networks.iter().rev().nth(size - 1).map(|row| row.client_id);
+    let last = of_sources.into_iter().chain(of_networks).min();
+    let is_in = |client_id: ClientId| last.is_none_or(|last| client_id <= last);
+    let sources = rows.sources.len() - rows.sources.partition_point(|row| !is_in(row.client_id));
+    let networks = rows.networks.len() - rows.networks.partition_point(|row| !is_in(row.client_id));
+    let failures = rows.failures.len().min(size);
     UsageRows {
         counts: take(&mut rows.counts, size),
         secret_uses: take(&mut rows.secret_uses, size),
         sources: take(&mut rows.sources, sources),
         networks: take(&mut rows.networks, networks),
-        failures: take(&mut rows.failures, size),
+        // Oldest first, and few.
+        failures: rows.failures.drain(..failures).collect(),
     }
 }
 

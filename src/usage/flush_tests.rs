@@ -1,25 +1,26 @@
 //! Tests of what is stored in one transaction.
 
 use super::*;
+use crate::model::inline_id::SecretId;
 use crate::storage::{NetworkRow, SourceRow};
 
 fn source(client: usize, secret: usize) -> SourceRow {
     SourceRow {
-        client_id: format!("cl_{client:04}").into(),
+        client_id: ClientId::new(&format!("cl_{client:04}")).unwrap(),
         // Their ids do not have the order of those of the clients.
-        secret_id: format!("s{:04}-{secret}", 9_999 - client).into(),
-        source_ip: "192.0.2.1".to_owned(),
+        secret_id: SecretId::new(&format!("s{:04}-{secret}", 9_999 - client)).unwrap(),
+        source_ip: [192, 0, 2, 1].into(),
         used_at: 0,
     }
 }
 
 fn network(client: usize, number: usize) -> NetworkRow {
     NetworkRow {
-        client_id: format!("cl_{client:04}").into(),
-        network: format!("10.0.{number}.0/24"),
+        client_id: ClientId::new(&format!("cl_{client:04}")).unwrap(),
+        network: format!("10.0.{number}.0/24").parse().unwrap(),
         last_seen_at: 0,
-        secret_id: format!("s{:04}-0", 9_999 - client).into(),
-        source_ip: "192.0.2.1".to_owned(),
+        secret_id: SecretId::new(&format!("s{:04}-0", 9_999 - client)).unwrap(),
+        source_ip: [192, 0, 2, 1].into(),
     }
 }
 
@@ -36,8 +37,8 @@ fn a_batch_has_all_sources_and_networks_of_a_client_or_none() {
     while !rows.is_empty() {
         let batch = next_batch(&mut rows, 10);
         assert!((1..=16).contains(&batch.networks.len()), "{} networks", batch.networks.len());
-        let mut of_sources: Vec<_> = batch.sources.iter().map(|row| Arc::clone(&row.client_id)).collect();
-        let mut of_networks: Vec<_> = batch.networks.iter().map(|row| Arc::clone(&row.client_id)).collect();
+        let mut of_sources: Vec<_> = batch.sources.iter().map(|row| row.client_id).collect();
+        let mut of_networks: Vec<_> = batch.networks.iter().map(|row| row.client_id).collect();
         of_sources.dedup();
         of_networks.dedup();
         assert_eq!(of_sources, of_networks);
@@ -55,8 +56,8 @@ fn batches_end_when_only_some_kinds_have_rows() {
     // All of one client, although it has more than a batch.
     assert_eq!(next_batch(&mut rows, 10).networks.len(), 25);
     assert!(rows.is_empty());
-    let mut rows =
-        UsageRows { sources: (0..25).map(|client| source(client, 0)).collect(), ..UsageRows::default() };
+    let sources = (0..25).map(|client| source(client, 0)).collect();
+    let mut rows = sorted(UsageRows { sources, ..UsageRows::default() });
     let sizes: Vec<usize> = (0..4).map(|_| next_batch(&mut rows, 10).sources.len()).collect();
     assert_eq!(sizes, [10, 10, 5, 0]);
 }

@@ -20,10 +20,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::kernel::Kernel;
 use crate::ledger::Ledger;
 use crate::model::clock::UnixSeconds;
+use crate::model::inline_id::{ClientId, SecretId};
 
 pub use reading::{ClientUsage, Period};
 pub use refusing::Refused;
-pub(crate) use tally::Tally;
+pub(crate) use tally::{Tallied, Tally};
 
 use pending::Pending;
 use tally::hour_of;
@@ -47,26 +48,31 @@ impl Usage {
     }
 
     /// Counts a token that a client got. Takes a lock only for the first one of an hour and since the last store.
-    pub(crate) fn issued(&self, tally: &Tally, client_id: &Arc<str>, now: UnixSeconds) {
+    pub(crate) fn issued<T: Tallied + 'static>(
+        &self,
+        client: &Arc<T>,
+        client_id: ClientId,
+        now: UnixSeconds,
+    ) {
         let hour = hour_of(now);
-        if !tally.tokens().add(hour) {
-            self.pending().open_issued(tally, client_id, hour);
+        if !client.tally().tokens().add(hour) {
+            self.pending().open_issued(Arc::<T>::clone(client), client_id, hour);
         }
     }
 
     /// Counts a use of a secret of a client, and where it came from. Takes a lock only for the first one of an hour, of a
     /// source in a minute, and since the last store.
-    pub(crate) fn secret_used(
+    pub(crate) fn secret_used<T: Tallied + 'static>(
         &self,
-        tally: &Tally,
-        client_id: &Arc<str>,
-        secret_id: &Arc<str>,
+        secret: &Arc<T>,
+        client_id: ClientId,
+        secret_id: SecretId,
         source: Option<IpAddr>,
         now: UnixSeconds,
     ) {
-        let hour = hour_of(now);
+        let (tally, hour) = (secret.tally(), hour_of(now));
         if !tally.uses().add(hour) {
-            self.pending().open_secret(tally, secret_id, hour);
+            self.pending().open_secret(Arc::<T>::clone(secret), secret_id, hour);
         }
         if let Some(source) = source
             && !tally.was_seen_from(source, now)

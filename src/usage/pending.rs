@@ -7,9 +7,12 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use super::recent::Recent;
-use super::tally::{Count, Hour, Tally, hour_of, start_of};
+use super::tally::{Count, Hour, Tallied, Tally, hour_of, start_of};
 use crate::model::clock::UnixSeconds;
+use crate::model::inline_id::{ClientId, InlineId, SecretId};
 use crate::model::refusal::{Failure, Refusal};
 use crate::model::usage::{Outcome, network_of};
 use crate::storage::{CountRow, NetworkRow, SecretUseRow, SourceRow, UsageRows};
@@ -23,35 +26,35 @@ const NETWORKS_MAX: usize = 100;
 /// Counts of clients or secrets that will be stored, and what was counted in hours before the present one. An id may be there
 /// more than once, with two tallies or with two hours.
 #[derive(Debug)]
-struct Counted {
+struct Counted<const N: usize> {
     count: fn(&Tally) -> &Count,
-    tallies: Vec<(Arc<str>, Tally)>,
-    before: Vec<(Arc<str>, Hour, i64)>,
+    tallies: Vec<(InlineId<N>, Arc<dyn Tallied>)>,
+    before: Vec<(InlineId<N>, Hour, i64)>,
 }
 
-impl Counted {
+impl<const N: usize> Counted<N> {
     fn new(count: fn(&Tally) -> &Count) -> Self {
         Self { count, tallies: Vec::new(), before: Vec::new() }
     }
 
     /// Takes up a count that was not of this hour.
-    fn open(&mut self, id: &Arc<str>, tally: &Tally, hour: Hour) {
-        let count = (self.count)(tally);
+    fn open(&mut self, id: InlineId<N>, tallied: Arc<dyn Tallied>, hour: Hour) {
+        let count = (self.count)(tallied.tally());
         if count.begin(hour) {
-            self.tallies.push((Arc::clone(id), tally.clone()));
+            self.tallies.push((id, tallied));
             return;
         }
         let (was, times) = count.turn(hour);
         // One of them is the use that found the hour over.
-        self.before.push((Arc::clone(id), was, (times - 1).max(0)));
-        self.before.push((Arc::clone(id), hour, times.min(1)));
+        self.before.push((id, was, (times - 1).max(0)));
+        self.before.push((id, hour, times.min(1)));
     }
 
     /// Takes what was counted: by id and hour, in this order. The counts are no longer taken up.
-    fn take(self, now: Hour) -> Vec<(Arc<str>, Hour, i64)> {
+    fn take(self, now: Hour) -> Vec<(InlineId<N>, Hour, i64)> {
         let mut counted = self.before;
-        counted.extend(self.tallies.into_iter().map(|(id, tally)| {
-            let (hour, times) = (self.count)(&tally).turn(0);
+        counted.extend(self.tallies.into_iter().map(|(id, tallied)| {
+            let (hour, times) = (self.count)(tallied.tally()).turn(0);
             (id, if hour == 0 { now } else { hour }, times)
         }));
         counted.retain(|(_, _, times)| *times > 0);
@@ -67,7 +70,7 @@ impl Counted {
     /// How often these were counted from `since` on.
     fn of(&self, ids: &HashSet<&str>, since: UnixSeconds) -> HashMap<&str, i64> {
         let tallies = self.tallies.iter().filter(|(id, _)| ids.contains(&**id));
-        let now = tallies.map(|(id, tally)| (id, (self.count)(tally).counted()));
+        let now = tallies.map(|(id, tallied)| (id, (self.count)(tallied.tally()).counted()));
         let before = self.before.iter().filter(|(id, _, _)| ids.contains(&**id));
         let mut times: HashMap<&str, i64> = HashMap::new();
         for (id, (hour, counted)) in now.chain(before.map(|(id, hour, counted)| (id, (*hour, *counted)))) {
@@ -82,7 +85,7 @@ impl Counted {
 /// Where a secret was last used from.
 #[derive(Debug, Clone)]
 struct Source {
-    client_id: Arc<str>,
+    client_id: ClientId,
     address: IpAddr,
     at: UnixSeconds,
 }
@@ -91,21 +94,21 @@ struct Source {
 #[derive(Debug, Clone)]
 struct Seen {
     at: UnixSeconds,
-    secret_id: Arc<str>,
+    secret_id: SecretId,
     source: IpAddr,
 }
 
 /// What is not stored yet.
 #[derive(Debug)]
 pub(super) struct Pending {
-    issued: Counted,
-    secret_uses: Counted,
+    issued: Counted<25>,
+    secret_uses: Counted<36>,
     /// By secret.
-    sources: HashMap<Arc<str>, Source>,
-    networks: HashMap<Arc<str>, HashMap<String, Seen>>,
-    refused: HashMap<String, HashMap<(Hour, Refusal), i64>>,
+    sources: HashMap<SecretId, Source>,
+    networks: HashMap<ClientId, Vec<(IpNet, Seen)>>,
+    refused: HashMap<ClientId, HashMap<(Hour, Refusal), i64>>,
     /// Those in `refused` that were not found.
-    unsure: HashSet<String>,
+    unsure: HashSet<ClientId>,
     of_clients: Recent,
     of_others: Recent,
 }
@@ -127,43 +130,41 @@ impl Default for Pending {
 
 impl Pending {
     /// Takes up the count of a client's tokens.
-    pub(super) fn open_issued(&mut self, tally: &Tally, client_id: &Arc<str>, hour: Hour) {
-        self.issued.open(client_id, tally, hour);
+    pub(super) fn open_issued(&mut self, client: Arc<dyn Tallied>, client_id: ClientId, hour: Hour) {
+        self.issued.open(client_id, client, hour);
     }
 
     /// Takes up the count of a secret's uses.
-    pub(super) fn open_secret(&mut self, tally: &Tally, secret_id: &Arc<str>, hour: Hour) {
-        self.secret_uses.open(secret_id, tally, hour);
+    pub(super) fn open_secret(&mut self, secret: Arc<dyn Tallied>, secret_id: SecretId, hour: Hour) {
+        self.secret_uses.open(secret_id, secret, hour);
     }
 
     /// Notes where a secret, and so its client, was used from.
     pub(super) fn seen(
         &mut self,
-        client_id: &Arc<str>,
-        secret_id: &Arc<str>,
+        client_id: ClientId,
+        secret_id: SecretId,
         source: IpAddr,
         now: UnixSeconds,
     ) {
-        let last = Source { client_id: Arc::clone(client_id), address: source, at: now };
-        self.sources.insert(Arc::clone(secret_id), last);
-        let seen = Seen { at: now, secret_id: Arc::clone(secret_id), source };
-        self.seen_in(Arc::clone(client_id), network_of(source).to_string(), seen);
+        self.sources.insert(secret_id, Source { client_id, address: source, at: now });
+        self.seen_in(client_id, network_of(source), Seen { at: now, secret_id, source });
     }
 
-    fn seen_in(&mut self, client_id: Arc<str>, network: String, seen: Seen) {
+    fn seen_in(&mut self, client_id: ClientId, network: IpNet, seen: Seen) {
         let networks = self.networks.entry(client_id).or_default();
         let is_full = networks.len() >= NETWORKS_MAX;
-        match networks.get_mut(&network) {
-            Some(last) if last.at < seen.at => *last = seen,
+        match networks.iter_mut().find(|(known, _)| *known == network) {
+            Some((_, last)) if last.at < seen.at => *last = seen,
             Some(_) => {}
             None if is_full => {}
-            None => drop(networks.insert(network, seen)),
+            None => networks.push((network, seen)),
         }
     }
 
     /// Counts a refused request and adds it to the recent ones.
     pub(super) fn refused(&mut self, failure: Failure) {
-        if let Some(client_id) = &failure.client_id
+        if let Some(client_id) = failure.client_id.as_deref().and_then(ClientId::new)
             && failure.reason != Refusal::UnknownClient
             && self.is_counted(client_id, failure.reason)
         {
@@ -176,20 +177,15 @@ impl Pending {
         }
     }
 
-    fn is_counted(&mut self, client_id: &str, reason: Refusal) -> bool {
-        if reason.is_of_known_client() || self.refused.contains_key(client_id) {
+    fn is_counted(&mut self, client_id: ClientId, reason: Refusal) -> bool {
+        if reason.is_of_known_client() || self.refused.contains_key(&client_id) {
             return true;
         }
-        self.unsure.len() < UNSURE_MAX && self.unsure.insert(client_id.to_owned())
+        self.unsure.len() < UNSURE_MAX && self.unsure.insert(client_id)
     }
 
-    fn add_refusals(&mut self, client_id: &str, hour: Hour, reason: Refusal, times: i64) {
-        if !self.refused.contains_key(client_id) {
-            self.refused.insert(client_id.to_owned(), HashMap::new());
-        }
-        if let Some(of_client) = self.refused.get_mut(client_id) {
-            *of_client.entry((hour, reason)).or_default() += times;
-        }
+    fn add_refusals(&mut self, client_id: ClientId, hour: Hour, reason: Refusal, times: i64) {
+        *self.refused.entry(client_id).or_default().entry((hour, reason)).or_default() += times;
     }
 
     /// Where each of these secrets was last used from, and how often from `since` on, as far as that is not stored yet.
@@ -200,8 +196,8 @@ impl Pending {
     ) -> impl Fn(&str) -> (Option<IpAddr>, i64) + use<'a> {
         let times = self.secret_uses.of(secret_ids, since);
         move |secret_id| {
-            let source = self.sources.get(secret_id).map(|last| last.address);
-            (source, times.get(secret_id).copied().unwrap_or_default())
+            let last = SecretId::new(secret_id).and_then(|secret_id| self.sources.get(&secret_id));
+            (last.map(|last| last.address), times.get(secret_id).copied().unwrap_or_default())
         }
     }
 
@@ -226,9 +222,8 @@ impl Pending {
             ..UsageRows::default()
         };
         for (client_id, of_client) in refused {
-            let client_id: Arc<str> = client_id.into();
             rows.counts.extend(of_client.into_iter().map(|((hour, reason), times)| CountRow {
-                client_id: Arc::clone(&client_id),
+                client_id,
                 hour: start_of(hour),
                 outcome: Outcome::Refused(reason),
                 times,
@@ -237,16 +232,16 @@ impl Pending {
         rows.sources.extend(sources.into_iter().map(|(secret_id, last)| SourceRow {
             client_id: last.client_id,
             secret_id,
-            source_ip: last.address.to_string(),
+            source_ip: last.address,
             used_at: last.at,
         }));
         for (client_id, of_client) in networks {
             rows.networks.extend(of_client.into_iter().map(|(network, seen)| NetworkRow {
-                client_id: Arc::clone(&client_id),
+                client_id,
                 network,
                 last_seen_at: seen.at,
                 secret_id: seen.secret_id,
-                source_ip: seen.source.to_string(),
+                source_ip: seen.source,
             }));
         }
         rows.failures.extend(of_clients.take());
@@ -261,8 +256,8 @@ impl Pending {
                 Outcome::Issued => {
                     self.issued.before.push((row.client_id, hour, row.times));
                 }
-                Outcome::Refused(reason) if self.is_counted(&row.client_id, reason) => {
-                    self.add_refusals(&row.client_id, hour, reason, row.times);
+                Outcome::Refused(reason) if self.is_counted(row.client_id, reason) => {
+                    self.add_refusals(row.client_id, hour, reason, row.times);
                 }
                 Outcome::Refused(_) => {}
             }
@@ -271,16 +266,12 @@ impl Pending {
             self.secret_uses.before.push((row.secret_id, hour_of(row.hour), row.times));
         }
         for row in rows.sources {
-            if let Ok(address) = row.source_ip.parse() {
-                let last = Source { client_id: row.client_id, address, at: row.used_at };
-                self.sources.entry(row.secret_id).or_insert(last);
-            }
+            let last = Source { client_id: row.client_id, address: row.source_ip, at: row.used_at };
+            self.sources.entry(row.secret_id).or_insert(last);
         }
         for row in rows.networks {
-            if let Ok(source) = row.source_ip.parse() {
-                let seen = Seen { at: row.last_seen_at, secret_id: row.secret_id, source };
-                self.seen_in(row.client_id, row.network, seen);
-            }
+            let seen = Seen { at: row.last_seen_at, secret_id: row.secret_id, source: row.source_ip };
+            self.seen_in(row.client_id, row.network, seen);
         }
         // Before those that came meanwhile.
         let mut later = self.of_others.take();

@@ -36,12 +36,12 @@ fn count(rows: &UsageRows) -> Vec<(&str, i64, &str, i64)> {
 
 #[test]
 fn counts_are_taken_up_again_and_nothing_is_lost_or_counted_twice() {
-    let (mut pending, id) = (Pending::default(), Arc::from("a"));
-    let (old, new) = (Tally::default(), Tally::default());
+    let (mut pending, id) = (Pending::default(), ClientId::new("a").unwrap());
+    let (old, new) = (Arc::new(Tally::default()), Arc::new(Tally::default()));
     let (hour, begins) = (hour_of(NOW), start_of(hour_of(NOW)));
-    let add = |pending: &mut Pending, tally: &Tally, hour| {
+    let add = |pending: &mut Pending, tally: &Arc<Tally>, hour| {
         if !tally.tokens().add(hour) {
-            pending.open_issued(tally, &id, hour);
+            pending.open_issued(Arc::<Tally>::clone(tally), id, hour);
         }
     };
     for tally in [&old, &old, &new, &old] {
@@ -80,20 +80,21 @@ fn what_a_flood_of_made_up_names_takes_is_bounded() {
 
 #[test]
 fn networks_and_sources_are_the_last_ones() {
-    let (mut pending, client, secret) = (Pending::default(), Arc::from("c"), Arc::from("s"));
+    let (mut pending, client, secret) =
+        (Pending::default(), ClientId::new("c").unwrap(), SecretId::new("s").unwrap());
     let at = |n: u8| IpAddr::from([10, n, 0, 1]);
     for n in 0..=200 {
-        pending.seen(&client, &secret, at(n), NOW + i64::from(n));
+        pending.seen(client, secret, at(n), NOW + i64::from(n));
     }
     assert_eq!(pending.of_secrets(&HashSet::from(["s"]), NOW)("s"), (Some(at(200)), 0));
     let rows = std::mem::take(&mut pending).into_rows(NOW);
     assert_eq!((rows.networks.len(), rows.sources.len()), (NETWORKS_MAX, 1));
-    pending.seen(&client, &secret, at(7), NOW + 300);
+    pending.seen(client, secret, at(7), NOW + 300);
     pending.put_back(rows);
     let rows = pending.into_rows(NOW);
-    assert_eq!(rows.sources[0].source_ip, "10.7.0.1");
+    assert_eq!(rows.sources[0].source_ip, at(7));
     assert_eq!(
-        rows.networks.iter().find(|row| row.network == "10.7.0.0/24").unwrap().last_seen_at,
+        rows.networks.iter().find(|row| row.network.to_string() == "10.7.0.0/24").unwrap().last_seen_at,
         NOW + 300
     );
 }

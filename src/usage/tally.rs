@@ -4,8 +4,8 @@
 //! When a record is read from the database again, it gets a second tally, while requests may still add to the first. So there
 //! may be several for one id; their sum counts, and the latest use.
 
+use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crate::model::clock::UnixSeconds;
@@ -28,13 +28,16 @@ pub(super) fn start_of(hour: Hour) -> UnixSeconds {
     i64::from(hour) * HOUR
 }
 
+/// A record in memory with a tally.
+pub(crate) trait Tallied: fmt::Debug + Send + Sync {
+    /// The tally.
+    fn tally(&self) -> &Tally;
+}
+
 /// What is noted of the tokens of a client and of the uses of a secret since it was last stored. A client shares one with its
 /// first secret, so that a request finds everything in one place in memory.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct Tally(Arc<Noted>);
-
 #[derive(Debug, Default)]
-struct Noted {
+pub(crate) struct Tally {
     tokens: Count,
     uses: Count,
     /// Tells the last source from others; 0 for none.
@@ -45,43 +48,49 @@ struct Noted {
     used_at: AtomicI64,
 }
 
+impl Tallied for Tally {
+    fn tally(&self) -> &Tally {
+        self
+    }
+}
+
 impl Tally {
     /// The tokens that a client got.
     pub(super) fn tokens(&self) -> &Count {
-        &self.0.tokens
+        &self.tokens
     }
 
     /// The uses of a secret.
     pub(super) fn uses(&self) -> &Count {
-        &self.0.uses
+        &self.uses
     }
 
     /// Whether the last source noted was this one, less than [`SEEN_SECONDS`] ago.
     pub(super) fn was_seen_from(&self, source: IpAddr, now: UnixSeconds) -> bool {
-        self.0.source.load(Ordering::Relaxed) == mark(source)
-            && (0..SEEN_SECONDS).contains(&now.saturating_sub(self.0.seen_at.load(Ordering::Relaxed)))
+        self.source.load(Ordering::Relaxed) == mark(source)
+            && (0..SEEN_SECONDS).contains(&now.saturating_sub(self.seen_at.load(Ordering::Relaxed)))
     }
 
     /// Notes a source.
     pub(super) fn seen_from(&self, source: IpAddr, now: UnixSeconds) {
-        self.0.source.store(mark(source), Ordering::Relaxed);
-        self.0.seen_at.store(now, Ordering::Relaxed);
+        self.source.store(mark(source), Ordering::Relaxed);
+        self.seen_at.store(now, Ordering::Relaxed);
     }
 
     /// Notes a use. Returns whether it is the first since the last write.
     pub(crate) fn use_at(&self, now: UnixSeconds) -> bool {
         // Most uses are in the same second as the last one.
-        self.used_at() < now && self.0.used_at.fetch_max(now, Ordering::Relaxed) == 0
+        self.used_at() < now && self.used_at.fetch_max(now, Ordering::Relaxed) == 0
     }
 
     /// The last use that is not written yet; 0 for none.
     pub(crate) fn used_at(&self) -> UnixSeconds {
-        self.0.used_at.load(Ordering::Relaxed)
+        self.used_at.load(Ordering::Relaxed)
     }
 
     /// The same, which is to be written now.
     pub(crate) fn take_use(&self) -> UnixSeconds {
-        self.0.used_at.swap(0, Ordering::Relaxed)
+        self.used_at.swap(0, Ordering::Relaxed)
     }
 }
 
@@ -141,7 +150,7 @@ mod tests {
         let count = tally.tokens();
         assert!(!count.add(7), "it is new");
         assert!(count.begin(7) && !count.begin(7));
-        assert!(count.add(7) && tally.clone().tokens().add(7));
+        assert!(count.add(7) && tally.tokens().add(7));
         assert!(!count.add(8), "another hour");
         assert_eq!(tally.uses().counted(), (0, 0), "that is another count");
         assert_eq!(count.turn(0), (7, 4));

@@ -76,7 +76,7 @@ pub struct Authenticated<F: Form> {
 
 impl<F: Form> Authenticated<F> {
     /// The client.
-    pub fn credentials(&self) -> &Credentials {
+    pub fn credentials(&self) -> &Arc<Credentials> {
         &self.credentials
     }
 
@@ -154,7 +154,7 @@ async fn authenticate<F: Form>(
     };
     match verified {
         Ok((credentials, proof)) => {
-            telemetry::http::authenticated(&request, Arc::clone(&credentials.client_id));
+            telemetry::http::authenticated(&request, credentials.client_id);
             let last_four = presented.as_ref().ok().and_then(Presented::last_four);
             Ok(Authenticated { credentials, proof, source, confirmation, form, last_four, request })
         }

@@ -1,6 +1,7 @@
 //! Client secrets: rows of `client_secrets`. They have only MACs; the plain secret never gets here.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 
 use crate::model::clock::UnixSeconds;
 use crate::model::secret::ClientSecret;
@@ -24,15 +25,15 @@ statements! {
 }
 
 const TOUCH: EngineSql = EngineSql {
-    sqlite: "UPDATE client_secrets SET last_used_at = used.value ->> 1 FROM jsonb_each($1) used
-        WHERE secret_id = used.value ->> 0 AND (last_used_at IS NULL OR last_used_at < used.value ->> 1)",
+    sqlite: "UPDATE client_secrets SET last_used_at = used.value FROM jsonb_each($1) used
+        WHERE secret_id = used.key AND (last_used_at IS NULL OR last_used_at < used.value)",
     postgres: "UPDATE client_secrets SET last_used_at = $2
         WHERE secret_id = $1 AND (last_used_at IS NULL OR last_used_at < $2)",
 };
 const TOUCH_CLIENT_OF: EngineSql = EngineSql {
     sqlite: "UPDATE client_uses SET last_used_at = used.at
-        FROM (SELECT s.client_id AS client_id, MAX(given.value ->> 1) AS at FROM jsonb_each($1) given
-            CROSS JOIN client_secrets s ON s.secret_id = given.value ->> 0 GROUP BY s.client_id) used
+        FROM (SELECT s.client_id AS client_id, MAX(given.value) AS at FROM jsonb_each($1) given
+            CROSS JOIN client_secrets s ON s.secret_id = given.key GROUP BY s.client_id) used
         WHERE client_uses.client_id = used.client_id AND client_uses.last_used_at < used.at",
     postgres: "UPDATE client_uses SET last_used_at = $2
         WHERE client_id = (SELECT client_id FROM client_secrets WHERE secret_id = $1) AND last_used_at < $2",
@@ -100,7 +101,10 @@ impl From<SecretRow> for ClientSecret {
 
 impl Storage {
     /// Writes when secrets, and so their clients, were last accepted. Changes no version and invalidates no cache.
-    pub async fn touch_secrets(&self, uses: &[(String, UnixSeconds)]) -> Result<(), StorageError> {
+    pub async fn touch_secrets(
+        &self,
+        uses: &[(impl Deref<Target = str>, UnixSeconds)],
+    ) -> Result<(), StorageError> {
         self.touch(&[TOUCH, TOUCH_CLIENT_OF], uses).await
     }
 }

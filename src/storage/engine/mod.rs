@@ -13,6 +13,7 @@ mod writes;
 
 use std::time::Duration;
 
+use serde::Serializer as _;
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Postgres, Sqlite, Transaction};
@@ -22,7 +23,7 @@ use super::StorageError;
 pub use backup::Backup;
 pub use inspect::Inspection;
 pub(super) use limits::within_limit;
-pub(super) use macros::{on_read, on_tx, on_write, over_rows, row, statements};
+pub(super) use macros::{on_read, on_tx, on_write, over_numbers, over_rows, row, statements};
 pub use migrations::SchemaState;
 pub(super) use sqlite::{DataVersion, ServedFile};
 pub use timings::Timings;
@@ -50,6 +51,16 @@ pub(super) fn rows_as_json(
 ) -> Result<String, StorageError> {
     let rows: Vec<_> = rows.collect();
     serde_json::to_string(&rows).map_err(|error| sqlx::Error::Encode(error.into()).into())
+}
+
+/// Numbers by id as JSON, for a statement that takes them as `$1`. No id is there twice.
+pub(super) fn numbers_as_json(
+    numbers: impl IntoIterator<Item = (impl serde::Serialize, i64)>,
+) -> Result<String, StorageError> {
+    let mut json = Vec::new();
+    let written = serde_json::Serializer::new(&mut json).collect_map(numbers);
+    written.map_err(|error| sqlx::Error::Encode(error.into()))?;
+    String::from_utf8(json).map_err(|error| sqlx::Error::Encode(error.into()).into())
 }
 
 /// How long a statement may wait for a connection or for another writer.

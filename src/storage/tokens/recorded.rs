@@ -1,5 +1,7 @@
 //! Recorded access tokens as they are read: rows of `access_tokens`.
 
+use std::ops::Deref;
+
 use crate::model::reach::Reach;
 use crate::model::status::Slot;
 use crate::model::token::RecordedToken;
@@ -33,8 +35,8 @@ statements! {
 }
 
 const INTROSPECTED: EngineSql = EngineSql {
-    sqlite: "UPDATE access_tokens SET last_introspected_at = used.value ->> 1 FROM jsonb_each($1) used
-        WHERE jti = used.value ->> 0 AND (last_introspected_at IS NULL OR last_introspected_at < used.value ->> 1)",
+    sqlite: "UPDATE access_tokens SET last_introspected_at = used.value FROM jsonb_each($1) used
+        WHERE jti = used.key AND (last_introspected_at IS NULL OR last_introspected_at < used.value)",
     postgres: "UPDATE access_tokens SET last_introspected_at = $2
         WHERE jti = $1 AND (last_introspected_at IS NULL OR last_introspected_at < $2)",
 };
@@ -104,7 +106,7 @@ impl Storage {
     }
 
     /// Writes when recorded tokens were last introspected.
-    pub async fn touch_tokens(&self, uses: &[(String, i64)]) -> Result<(), StorageError> {
+    pub async fn touch_tokens(&self, uses: &[(impl Deref<Target = str>, i64)]) -> Result<(), StorageError> {
         self.touch(&[INTROSPECTED], uses).await
     }
 }

@@ -8,20 +8,25 @@
 //! their time are added to their days ([`Storage::fold_usage`]), and a day is what is in both.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::net::IpAddr;
 
+use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::model::clock::UnixSeconds;
+use crate::model::inline_id::{ClientId, SecretId};
 use crate::model::refusal::Failure;
 use crate::model::usage::{DAY, Outcome};
-use crate::storage::engine::{DbTx, EngineSql, on_tx, on_write, over_rows, rows_as_json, statements};
+use crate::storage::engine::{
+    DbTx, EngineSql, numbers_as_json, on_tx, on_write, over_numbers, over_rows, rows_as_json, statements,
+};
 use crate::storage::{Storage, StorageError, Tx};
 
-const ADD_HOURS: EngineSql = over_rows!(
+// Counts of an hour are an object, in which SQLite finds ids and numbers in two thirds of the time that it takes in arrays.
+const ADD_HOURS: EngineSql = over_numbers!(
     "INSERT INTO client_usage_hours (client_id, hour, outcome, times)
-    SELECT c.client_id, CAST(given.value ->> 1 AS BIGINT), given.value ->> 2, CAST(given.value ->> 3 AS BIGINT) FROM",
-    of "api_clients c ON c.client_id", "1, 2, 3",
+    SELECT c.client_id, CAST($2 AS BIGINT), CAST($3 AS TEXT), CAST(given.value AS BIGINT) FROM",
+    of "api_clients c ON c.client_id",
     "ON CONFLICT (client_id, hour, outcome) DO UPDATE SET times = client_usage_hours.times + excluded.times"
 );
 const ADD_DAYS: EngineSql = over_rows!(
@@ -30,10 +35,10 @@ const ADD_DAYS: EngineSql = over_rows!(
     of "api_clients c ON c.client_id", "1, 2, 3",
     "ON CONFLICT (client_id, day, outcome) DO UPDATE SET times = client_usage_days.times + excluded.times"
 );
-const ADD_SECRET_HOURS: EngineSql = over_rows!(
+const ADD_SECRET_HOURS: EngineSql = over_numbers!(
     "INSERT INTO secret_usage_hours (secret_id, hour, times)
-    SELECT s.secret_id, CAST(given.value ->> 1 AS BIGINT), CAST(given.value ->> 2 AS BIGINT) FROM",
-    of "client_secrets s ON s.secret_id", "1, 2",
+    SELECT s.secret_id, CAST($2 AS BIGINT), CAST(given.value AS BIGINT) FROM",
+    of "client_secrets s ON s.secret_id",
     "ON CONFLICT (secret_id, hour) DO UPDATE SET times = secret_usage_hours.times + excluded.times"
 );
 // A secret that was used before sources were stored is not new.
@@ -94,7 +99,7 @@ const NETWORKS_MAX: i64 = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountRow {
     /// The client.
-    pub client_id: Arc<str>,
+    pub client_id: ClientId,
     /// When the hour begins.
     pub hour: UnixSeconds,
     /// What its requests came to.
@@ -107,7 +112,7 @@ pub struct CountRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretUseRow {
     /// The secret.
-    pub secret_id: Arc<str>,
+    pub secret_id: SecretId,
     /// When the hour begins.
     pub hour: UnixSeconds,
     /// How often.
@@ -118,11 +123,11 @@ pub struct SecretUseRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceRow {
     /// The client whose secret it is.
-    pub client_id: Arc<str>,
+    pub client_id: ClientId,
     /// The secret.
-    pub secret_id: Arc<str>,
+    pub secret_id: SecretId,
     /// The address.
-    pub source_ip: String,
+    pub source_ip: IpAddr,
     /// When.
     pub used_at: UnixSeconds,
 }
@@ -131,15 +136,15 @@ pub struct SourceRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkRow {
     /// The client.
-    pub client_id: Arc<str>,
+    pub client_id: ClientId,
     /// The network.
-    pub network: String,
+    pub network: IpNet,
     /// When it was last seen there.
     pub last_seen_at: UnixSeconds,
     /// The secret that it used.
-    pub secret_id: Arc<str>,
+    pub secret_id: SecretId,
     /// The address.
-    pub source_ip: String,
+    pub source_ip: IpAddr,
 }
 
 /// What was stored for the first time.
@@ -177,14 +182,31 @@ impl UsageRows {
     }
 }
 
+/// Puts what has the same key together.
+fn by<Key: Ord, Value>(rows: impl Iterator<Item = (Key, Value)>) -> BTreeMap<Key, Vec<Value>> {
+    let mut groups: BTreeMap<Key, Vec<Value>> = BTreeMap::new();
+    for (key, value) in rows {
+        groups.entry(key).or_default().push(value);
+    }
+    groups
+}
+
 impl Tx {
     /// Adds `rows` to what is stored. Returns what was not stored before.
     pub async fn add_usage(&mut self, rows: &UsageRows) -> Result<FirstSeen, StorageError> {
         let counts = rows.counts.iter();
-        self.over(ADD_HOURS, counts.map(|row| (&*row.client_id, row.hour, row.outcome.as_str(), row.times)))
-            .await?;
+        let counts = by(counts.map(|row| ((row.hour, row.outcome.as_str()), (row.client_id, row.times))));
+        for ((hour, outcome), counts) in counts {
+            let (sql, counts) = (self.db.choose(ADD_HOURS), numbers_as_json(counts)?);
+            on_tx!(self.db, conn => sqlx::query(sql).bind(&counts).bind(hour).bind(outcome)
+                .execute(&mut *conn).await.map(|_| ()))?;
+        }
         let uses = rows.secret_uses.iter();
-        self.over(ADD_SECRET_HOURS, uses.map(|row| (&*row.secret_id, row.hour, row.times))).await?;
+        for (hour, uses) in by(uses.map(|row| (row.hour, (row.secret_id, row.times)))) {
+            let (sql, uses) = (self.db.choose(ADD_SECRET_HOURS), numbers_as_json(uses)?);
+            on_tx!(self.db, conn => sqlx::query(sql).bind(&uses).bind(hour)
+                .execute(&mut *conn).await.map(|_| ()))?;
+        }
         let secrets = self.add_sources(&rows.sources).await?;
         let networks = self.add_networks(&rows.networks).await?;
         self.add_failures(&rows.failures).await?;
@@ -197,7 +219,7 @@ impl Tx {
             return Ok(Vec::new());
         }
         let sources = rows.iter();
-        let sources = rows_as_json(sources.map(|row| (&*row.secret_id, &*row.source_ip, row.used_at)))?;
+        let sources = rows_as_json(sources.map(|row| (row.secret_id, row.source_ip, row.used_at)))?;
         if self.are_known(ARE_KNOWN_SOURCES, &sources, rows.len()).await? {
             return Ok(Vec::new());
         }
@@ -212,7 +234,7 @@ impl Tx {
             return Ok(Vec::new());
         }
         let networks = rows.iter();
-        let networks = rows_as_json(networks.map(|row| (&*row.client_id, &*row.network, row.last_seen_at)))?;
+        let networks = rows_as_json(networks.map(|row| (row.client_id, row.network, row.last_seen_at)))?;
         if self.are_known(ARE_KNOWN_NETWORKS, &networks, rows.len()).await? {
             return Ok(Vec::new());
         }

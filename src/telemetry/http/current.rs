@@ -6,8 +6,8 @@ use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 
+use crate::model::inline_id::ClientId;
 use crate::telemetry::request_id::RequestId;
 
 thread_local! {
@@ -19,7 +19,7 @@ thread_local! {
 pub(in crate::telemetry) struct Current {
     pub(super) id: RequestId,
     pub(super) peer: Option<IpAddr>,
-    client_id: OnceCell<Arc<str>>,
+    client_id: OnceCell<ClientId>,
 }
 
 impl Current {
@@ -28,7 +28,7 @@ impl Current {
     }
 
     /// Notes which client authenticated. The first one counts.
-    pub(super) fn authenticated(&self, client_id: Arc<str>) {
+    pub(super) fn authenticated(&self, client_id: ClientId) {
         self.client_id.get_or_init(|| client_id);
     }
 

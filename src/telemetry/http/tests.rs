@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::telemetry::logs::{self, tests::Memory};
 
 async fn token(request: HttpRequest) -> HttpResponse {
-    authenticated(&request, "cl_one");
+    authenticated(&request, ClientId::new("cl_one").unwrap());
     tracing::warn!(target: "mintmark::oauth", "from the handler");
     HttpResponse::Ok().body(RequestId::of(&request).to_string())
 }

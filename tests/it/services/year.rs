@@ -14,6 +14,7 @@ use mintmark::issuance::TokenRequest;
 use mintmark::model::client::{ActiveTokens, ApiClient};
 use mintmark::model::expiry::TokenExpiry;
 use mintmark::model::ids;
+use mintmark::model::inline_id::SecretId;
 use mintmark::model::proof::Proof;
 use mintmark::model::secret::ClientSecret;
 use mintmark::model::slot_lease::ListKind;
@@ -137,7 +138,7 @@ impl Year {
     async fn issue(&self, number: usize) -> AccessTokenClaims {
         let credentials =
             self.core.services.clients.credentials(&self.clients[number]).await.unwrap().unwrap();
-        let proof = Proof::Secret { secret_id: secret_id(number).into() };
+        let proof = Proof::Secret { secret_id: SecretId::new(&secret_id(number)).unwrap() };
         let issued =
             self.core.services.issuer.issue(&credentials, &proof, TokenRequest::default()).await.unwrap();
         let now = self.core.services.clock().now();

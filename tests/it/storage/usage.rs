@@ -1,5 +1,6 @@
 //! Usage: counts of several processes, networks, refused requests.
 
+use mintmark::model::inline_id::InlineId;
 use mintmark::model::page::Page;
 use mintmark::model::reach::Reach;
 use mintmark::model::refusal::{Endpoint, Failure, Refusal};
@@ -27,12 +28,16 @@ on_both_engines!(
 /// The first second of a day.
 const TODAY: i64 = 1_789_948_800;
 
+fn id<const N: usize>(text: &str) -> InlineId<N> {
+    InlineId::new(text).unwrap()
+}
+
 fn source(secret_id: &str, ip: &str, at: i64) -> SourceRow {
-    SourceRow { client_id: "cl_1".into(), secret_id: secret_id.into(), source_ip: ip.to_owned(), used_at: at }
+    SourceRow { client_id: id("cl_1"), secret_id: id(secret_id), source_ip: ip.parse().unwrap(), used_at: at }
 }
 
 fn count(client_id: &str, hour: i64, outcome: Outcome, times: i64) -> CountRow {
-    CountRow { client_id: client_id.into(), hour, outcome, times }
+    CountRow { client_id: id(client_id), hour, outcome, times }
 }
 
 fn failure(number: usize, client_id: Option<&str>) -> Failure {
@@ -61,8 +66,8 @@ async fn counts_add_up_by_hour_and_day(engine: Engine) {
             count("cl_1", TODAY + DAY, refused, 5),
         ],
         secret_uses: vec![
-            SecretUseRow { secret_id: "s1".into(), hour: TODAY, times: 4 },
-            SecretUseRow { secret_id: "s1".into(), hour: TODAY + HOUR, times: 6 },
+            SecretUseRow { secret_id: id("s1"), hour: TODAY, times: 4 },
+            SecretUseRow { secret_id: id("s1"), hour: TODAY + HOUR, times: 6 },
         ],
         ..UsageRows::default()
     };
@@ -114,11 +119,11 @@ async fn sources_and_networks_are_the_latest(engine: Engine) {
         sources: vec![source("s1", ip, at)],
         networks: networks
             .map(|n| NetworkRow {
-                client_id: "cl_1".into(),
-                network: format!("10.0.{n}.0/24"),
+                client_id: id("cl_1"),
+                network: format!("10.0.{n}.0/24").parse().unwrap(),
                 last_seen_at: at + n,
-                secret_id: "s1".into(),
-                source_ip: ip.to_owned(),
+                secret_id: id("s1"),
+                source_ip: ip.parse().unwrap(),
             })
             .collect(),
         ..UsageRows::default()
@@ -135,7 +140,8 @@ async fn sources_and_networks_are_the_latest(engine: Engine) {
     assert_eq!(uses["s1"].first_used_at, Some(TODAY));
     let networks = storage.networks_of_client("cl_1").await.unwrap();
     assert_eq!(networks.len(), 100);
-    let seen = |n: i64, last_seen_at| SeenFrom { network: format!("10.0.{n}.0/24"), last_seen_at };
+    let seen =
+        |n: i64, last_seen_at| SeenFrom { network: format!("10.0.{n}.0/24").parse().unwrap(), last_seen_at };
     assert_eq!((&networks[0], &networks[99]), (&seen(119, TODAY + 619), &seen(20, TODAY + 20)));
     assert_eq!(storage.networks_of_client("cl_2").await.unwrap(), []);
 }
@@ -167,17 +173,16 @@ async fn failures_are_those_of_clients_and_of_nobody(engine: Engine) {
 
 async fn rows_of_what_does_not_exist_are_left_out(engine: Engine) {
     let (database, storage) = stocked(engine).await;
-    let gone = || "gone".into();
     let rows = UsageRows {
         counts: vec![count("gone", TODAY, Outcome::Issued, 1)],
-        secret_uses: vec![SecretUseRow { secret_id: gone(), hour: TODAY, times: 1 }],
+        secret_uses: vec![SecretUseRow { secret_id: id("gone"), hour: TODAY, times: 1 }],
         sources: vec![source("gone", "192.0.2.1", TODAY)],
         networks: vec![NetworkRow {
-            client_id: gone(),
-            network: "10.0.0.0/24".to_owned(),
+            client_id: id("gone"),
+            network: "10.0.0.0/24".parse().unwrap(),
             last_seen_at: TODAY,
-            secret_id: "gone".into(),
-            source_ip: "10.0.0.1".to_owned(),
+            secret_id: id("gone"),
+            source_ip: "10.0.0.1".parse().unwrap(),
         }],
         failures: Vec::new(),
     };
@@ -278,7 +283,7 @@ async fn counts_of_earlier_versions_are_taken_over(engine: Engine) {
 async fn counts_are_purged_by_hour_and_day(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     let counts = (0..10).map(|n| count("cl_1", TODAY + n * 12 * HOUR, Outcome::Issued, 1)).collect();
-    let uses = |n: i64| SecretUseRow { secret_id: "s1".into(), hour: TODAY + n * 12 * HOUR, times: 1 };
+    let uses = |n: i64| SecretUseRow { secret_id: id("s1"), hour: TODAY + n * 12 * HOUR, times: 1 };
     let secret_uses = (0..10).map(uses).collect();
     change!(storage, tx => tx.add_usage(&UsageRows { counts, secret_uses, ..UsageRows::default() }));
     assert_eq!(storage.fold_usage(TODAY + 9 * DAY, 100).await.unwrap(), 10);
@@ -300,11 +305,11 @@ async fn what_was_not_stored_before_is_returned_once(engine: Engine) {
         networks: networks
             .iter()
             .map(|&network| NetworkRow {
-                client_id: "cl_1".into(),
-                network: network.to_owned(),
+                client_id: id("cl_1"),
+                network: network.parse().unwrap(),
                 last_seen_at: at,
-                secret_id: "s1".into(),
-                source_ip: "192.0.2.1".to_owned(),
+                secret_id: id("s1"),
+                source_ip: "192.0.2.1".parse().unwrap(),
             })
             .collect(),
         ..UsageRows::default()

@@ -92,7 +92,7 @@ async fn uses_only_move_forward_and_change_nothing_else(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let seq = storage.change_seq().await.unwrap();
     let used = async || secrets(&storage, "cl_1").await[0].last_used_at;
-    storage.touch_secrets(&[]).await.unwrap();
+    storage.touch_secrets(&[] as &[(&str, i64)]).await.unwrap();
     assert_eq!(used().await, None);
     storage.touch_secrets(&[("s1".to_owned(), NOW + 5), ("gone".to_owned(), NOW)]).await.unwrap();
     assert_eq!(used().await, Some(NOW + 5));

@@ -1,6 +1,7 @@
 //! Recorded tokens, and that none is recorded after its right to exist has ended.
 
 use mintmark::model::client::ApiClient;
+use mintmark::model::inline_id::SecretId;
 use mintmark::model::key::{Phase, SigningKey};
 use mintmark::model::proof::Proof;
 use mintmark::model::reach::Reach;
@@ -30,7 +31,11 @@ on_both_engines!(
 );
 
 fn guard(secret_id: Option<&str>, now: i64) -> IssueGuard {
-    IssueGuard { proof: secret_id.map(|id| Proof::Secret { secret_id: id.into() }), now, replaces: false }
+    IssueGuard {
+        proof: secret_id.map(|id| Proof::Secret { secret_id: SecretId::new(id).unwrap() }),
+        now,
+        replaces: false,
+    }
 }
 
 async fn may_issue(storage: &Storage, secret_id: Option<&str>, now: i64) -> IssueCheck {
