@@ -103,6 +103,12 @@ struct OtherSecret {
     tally: Tally,
 }
 
+impl StoredSecret {
+    fn is_live(&self, now: UnixSeconds) -> Result<(), Refusal> {
+        if self.expires_at.is_some_and(|at| at <= now) { Err(Refusal::ExpiredSecret) } else { Ok(()) }
+    }
+}
+
 impl Tallied for OtherSecret {
     fn tally(&self) -> &Tally {
         &self.tally
@@ -135,15 +141,10 @@ impl Credentials {
         Caller { reach, permissions, actor, client_id: Some(self.client_id.to_string()) }
     }
 
-    /// Why the client may not act with `secret` from `source` at `now`.
-    fn refusal(&self, secret: &StoredSecret, source: Option<IpAddr>, now: UnixSeconds) -> Option<Refusal> {
-        if secret.expires_at.is_some_and(|at| at <= now) {
-            return Some(Refusal::ExpiredSecret);
-        }
-        if let Err(refusal) = self.may_act(now) {
-            return Some(refusal);
-        }
-        (!self.allows(source)).then_some(Refusal::AddressNotAllowed)
+    /// Whether the client may act from `source` at `now` with a secret that has not expired.
+    fn may_act_from(&self, source: Option<IpAddr>, now: UnixSeconds) -> Result<(), Refusal> {
+        self.may_act(now)?;
+        if self.allows(source) { Ok(()) } else { Err(Refusal::AddressNotAllowed) }
     }
 
     /// Whether the client may authenticate from `source`. IPv4-mapped IPv6 counts as IPv4; an unknown source is in no
@@ -192,11 +193,11 @@ impl Clients {
             return Ok(Err(Refusal::UnknownClient));
         };
         let Proof::Secret { secret_id } = proof;
-        let refusal = match credentials.secrets.iter().find(|secret| secret.secret_id == *secret_id) {
-            None => Some(Refusal::WrongSecret),
-            Some(secret) => credentials.refusal(secret, source, now),
+        let may_act = match credentials.secrets.iter().find(|secret| secret.secret_id == *secret_id) {
+            None => Err(Refusal::WrongSecret),
+            Some(secret) => secret.is_live(now).and_then(|()| credentials.may_act_from(source, now)),
         };
-        Ok(refusal.map_or(Ok(credentials), Err))
+        Ok(may_act.map(|()| credentials))
     }
 
     /// `None` for an id that is not one of ours.
@@ -267,6 +268,9 @@ impl Clients {
             let _ = self.kernel.subkeys.is_secret(plain, &[0; 32]);
             return Ok(Err(Refusal::UnknownClient));
         };
+        let source = source.into();
+        // Judged first, so that what this reads comes from memory while the hash of the secret is computed.
+        let may_act = credentials.may_act_from(source, now);
         let is_it = |secret: &StoredSecret| self.kernel.subkeys.is_secret(plain, &secret.mac);
         let Secrets { first, others } = &credentials.secrets;
         let first = first.as_ref().filter(|secret| is_it(secret));
@@ -274,10 +278,10 @@ impl Clients {
         let Some(secret) = first.or(other.map(|other| &other.secret)) else {
             return Ok(Err(Refusal::WrongSecret));
         };
-        let (secret_id, source) = (secret.secret_id, source.into());
-        if let Some(refusal) = credentials.refusal(secret, source, now) {
+        if let Err(refusal) = secret.is_live(now).and(may_act) {
             return Ok(Err(refusal));
         }
+        let secret_id = secret.secret_id;
         match other {
             None => self.note_use(&credentials, credentials.client_id, secret_id, source, now),
             Some(other) => self.note_use(other, credentials.client_id, secret_id, source, now),

@@ -61,7 +61,7 @@ impl Usage {
     }
 
     /// Counts a use of a secret of a client, and where it came from. Takes a lock only for the first one of an hour, of a
-    /// source in a minute, and since the last store.
+    /// source in five minutes, and since the last store.
     pub(crate) fn secret_used<T: Tallied + 'static>(
         &self,
         secret: &Arc<T>,

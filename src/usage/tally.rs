@@ -16,7 +16,7 @@ pub(super) type Hour = u32;
 
 /// How long a source is not noted again while it stays the same, in seconds. Most clients call from one address, and noting
 /// it at every store would write more rows than the counts.
-const SEEN_SECONDS: i64 = 60;
+const SEEN_SECONDS: i64 = 300;
 
 /// The hour of an instant.
 pub(super) fn hour_of(at: UnixSeconds) -> Hour {
@@ -164,8 +164,8 @@ mod tests {
         for text in ["203.0.113.7", "0.0.0.0", "::", "2001:db8::1", "2001:db8::2"] {
             assert!(!tally.was_seen_from(at(text), 1_000), "{text}");
             tally.seen_from(at(text), 1_000);
-            assert!(tally.was_seen_from(at(text), 1_059), "{text}");
-            assert!(!tally.was_seen_from(at(text), 1_060), "{text}: it is noted again after a minute");
+            assert!(tally.was_seen_from(at(text), 1_299), "{text}");
+            assert!(!tally.was_seen_from(at(text), 1_300), "{text}: it is noted again after five minutes");
             assert!(!tally.was_seen_from(at(text), 999), "{text}: the clock was set back");
         }
     }
