@@ -6,7 +6,7 @@ use crate::model::inline_id::ClientId;
 use crate::storage::UsageRows;
 
 /// About how many rows of each kind a transaction stores, since others who write wait for it.
-const BATCH: usize = 1_000;
+const BATCH: usize = 2_000;
 
 /// Rows that are not stored yet. Those that are left when this is dropped are counted again, also when nobody waits for
 /// the outcome any more.

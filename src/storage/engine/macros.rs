@@ -81,28 +81,6 @@ macro_rules! over_rows {
     };
 }
 
-/// A statement over the numbers by id in `$1`, an object, for those ids that are keys of the table `of`.
-macro_rules! over_numbers {
-    ($before:literal, of $table:literal, $after:literal) => {
-        crate::storage::engine::EngineSql {
-            sqlite: concat!(
-                $before,
-                " jsonb_each($1) AS given CROSS JOIN ",
-                $table,
-                " = given.key WHERE 1 = 1 ",
-                $after
-            ),
-            postgres: concat!(
-                $before,
-                " jsonb_each(CAST($1 AS JSONB)) AS given (key, value) JOIN ",
-                $table,
-                " = given.key ORDER BY 1 ",
-                $after
-            ),
-        }
-    };
-}
-
 /// Makes a struct that is read from a row by the names of its columns, on either engine.
 macro_rules! row {
     (
@@ -128,4 +106,4 @@ macro_rules! row {
     };
 }
 
-pub(in crate::storage) use {on_read, on_tx, on_write, over_numbers, over_rows, row, statements};
+pub(in crate::storage) use {on_read, on_tx, on_write, over_rows, row, statements};

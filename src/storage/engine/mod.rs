@@ -23,7 +23,7 @@ use super::StorageError;
 pub use backup::Backup;
 pub use inspect::Inspection;
 pub(super) use limits::within_limit;
-pub(super) use macros::{on_read, on_tx, on_write, over_numbers, over_rows, row, statements};
+pub(super) use macros::{on_read, on_tx, on_write, over_rows, row, statements};
 pub use migrations::SchemaState;
 pub(super) use sqlite::{DataVersion, ServedFile};
 pub use timings::Timings;

@@ -8,25 +8,73 @@
 //! their time are added to their days ([`Storage::fold_usage`]), and a day is what is in both.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
-use ipnet::IpNet;
 use serde::Serialize;
 
+use super::rows::{FirstSeen, NetworkRow, SourceRow, UsageRows};
 use crate::model::clock::UnixSeconds;
-use crate::model::inline_id::{ClientId, SecretId};
-use crate::model::refusal::Failure;
 use crate::model::usage::{DAY, Outcome};
 use crate::storage::engine::{
-    DbTx, EngineSql, numbers_as_json, on_tx, on_write, over_numbers, over_rows, rows_as_json, statements,
+    DbTx, EngineSql, numbers_as_json, on_tx, on_write, over_rows, rows_as_json, statements,
 };
 use crate::storage::{Storage, StorageError, Tx};
 
-// Counts of an hour are an object, in which SQLite finds ids and numbers in two thirds of the time that it takes in arrays.
-const ADD_HOURS: EngineSql = over_numbers!(
-    "INSERT INTO client_usage_hours (client_id, hour, outcome, times)
-    SELECT c.client_id, CAST($2 AS BIGINT), CAST($3 AS TEXT), CAST(given.value AS BIGINT) FROM",
-    of "api_clients c ON c.client_id",
+/// Adds the numbers by id in `$1`, an object: SQLite finds them in two thirds of the time that it takes in arrays.
+#[derive(Debug, Clone, Copy)]
+struct AddNumbers {
+    /// For ids that are all of rows that exist, as nearly always. Otherwise SQLite refuses the whole statement.
+    of_existing: &'static str,
+    /// Leaves out those of others.
+    any: EngineSql,
+}
+
+macro_rules! add_numbers {
+    (into $into:literal, key $key:literal of $table:literal, $values:literal, $after:literal) => {
+        AddNumbers {
+            of_existing: concat!(
+                "INSERT INTO ",
+                $into,
+                " SELECT given.key",
+                $values,
+                " FROM jsonb_each($1) AS given WHERE 1 = 1 ",
+                $after
+            ),
+            any: EngineSql {
+                sqlite: concat!(
+                    "INSERT INTO ",
+                    $into,
+                    " SELECT t.",
+                    $key,
+                    $values,
+                    " FROM jsonb_each($1) AS given CROSS JOIN ",
+                    $table,
+                    " t ON t.",
+                    $key,
+                    " = given.key WHERE 1 = 1 ",
+                    $after
+                ),
+                postgres: concat!(
+                    "INSERT INTO ",
+                    $into,
+                    " SELECT t.",
+                    $key,
+                    $values,
+                    " FROM jsonb_each(CAST($1 AS JSONB)) AS given (key, value) JOIN ",
+                    $table,
+                    " t ON t.",
+                    $key,
+                    " = given.key ORDER BY 1 ",
+                    $after
+                ),
+            },
+        }
+    };
+}
+
+const ADD_HOURS: AddNumbers = add_numbers!(
+    into "client_usage_hours (client_id, hour, outcome, times)",
+    key "client_id" of "api_clients",
+    ", CAST($2 AS BIGINT), CAST($3 AS TEXT), CAST(given.value AS BIGINT)",
     "ON CONFLICT (client_id, hour, outcome) DO UPDATE SET times = client_usage_hours.times + excluded.times"
 );
 const ADD_DAYS: EngineSql = over_rows!(
@@ -35,10 +83,10 @@ const ADD_DAYS: EngineSql = over_rows!(
     of "api_clients c ON c.client_id", "1, 2, 3",
     "ON CONFLICT (client_id, day, outcome) DO UPDATE SET times = client_usage_days.times + excluded.times"
 );
-const ADD_SECRET_HOURS: EngineSql = over_numbers!(
-    "INSERT INTO secret_usage_hours (secret_id, hour, times)
-    SELECT s.secret_id, CAST($2 AS BIGINT), CAST(given.value AS BIGINT) FROM",
-    of "client_secrets s ON s.secret_id",
+const ADD_SECRET_HOURS: AddNumbers = add_numbers!(
+    into "secret_usage_hours (secret_id, hour, times)",
+    key "secret_id" of "client_secrets",
+    ", CAST($2 AS BIGINT), CAST(given.value AS BIGINT)",
     "ON CONFLICT (secret_id, hour) DO UPDATE SET times = secret_usage_hours.times + excluded.times"
 );
 // A secret that was used before sources were stored is not new.
@@ -95,93 +143,6 @@ statements! {
 /// How many networks are kept of a client.
 const NETWORKS_MAX: i64 = 100;
 
-/// How often a client had an outcome in an hour.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CountRow {
-    /// The client.
-    pub client_id: ClientId,
-    /// When the hour begins.
-    pub hour: UnixSeconds,
-    /// What its requests came to.
-    pub outcome: Outcome,
-    /// How often.
-    pub times: i64,
-}
-
-/// How often a secret was accepted in an hour.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SecretUseRow {
-    /// The secret.
-    pub secret_id: SecretId,
-    /// When the hour begins.
-    pub hour: UnixSeconds,
-    /// How often.
-    pub times: i64,
-}
-
-/// Where a secret was last used from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceRow {
-    /// The client whose secret it is.
-    pub client_id: ClientId,
-    /// The secret.
-    pub secret_id: SecretId,
-    /// The address.
-    pub source_ip: IpAddr,
-    /// When.
-    pub used_at: UnixSeconds,
-}
-
-/// A network that a client authenticated from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NetworkRow {
-    /// The client.
-    pub client_id: ClientId,
-    /// The network.
-    pub network: IpNet,
-    /// When it was last seen there.
-    pub last_seen_at: UnixSeconds,
-    /// The secret that it used.
-    pub secret_id: SecretId,
-    /// The address.
-    pub source_ip: IpAddr,
-}
-
-/// What was stored for the first time.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FirstSeen {
-    /// Secrets that were used, by id.
-    pub secrets: Vec<String>,
-    /// Networks that a client was seen in: the id of the client, and the network.
-    pub networks: Vec<(String, String)>,
-}
-
-/// What a process has counted since it last stored it. No two rows of a list have the same key.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UsageRows {
-    /// By client, hour and outcome.
-    pub counts: Vec<CountRow>,
-    /// By secret and hour.
-    pub secret_uses: Vec<SecretUseRow>,
-    /// By secret.
-    pub sources: Vec<SourceRow>,
-    /// By client and network.
-    pub networks: Vec<NetworkRow>,
-    /// Refused requests, oldest first.
-    pub failures: Vec<Failure>,
-}
-
-impl UsageRows {
-    /// Whether there is nothing to store.
-    pub fn is_empty(&self) -> bool {
-        self.counts.is_empty()
-            && self.secret_uses.is_empty()
-            && self.sources.is_empty()
-            && self.networks.is_empty()
-            && self.failures.is_empty()
-    }
-}
-
 /// Puts what has the same key together.
 fn by<Key: Ord, Value>(rows: impl Iterator<Item = (Key, Value)>) -> BTreeMap<Key, Vec<Value>> {
     let mut groups: BTreeMap<Key, Vec<Value>> = BTreeMap::new();
@@ -197,21 +158,42 @@ impl Tx {
         let counts = rows.counts.iter();
         let counts = by(counts.map(|row| ((row.hour, row.outcome.as_str()), (row.client_id, row.times))));
         for ((hour, outcome), counts) in counts {
-            let (sql, counts) = (self.db.choose(ADD_HOURS), numbers_as_json(counts)?);
-            on_tx!(self.db, conn => sqlx::query(sql).bind(&counts).bind(hour).bind(outcome)
-                .execute(&mut *conn).await.map(|_| ()))?;
+            self.add_numbers(ADD_HOURS, counts, hour, Some(outcome)).await?;
         }
         let uses = rows.secret_uses.iter();
         for (hour, uses) in by(uses.map(|row| (row.hour, (row.secret_id, row.times)))) {
-            let (sql, uses) = (self.db.choose(ADD_SECRET_HOURS), numbers_as_json(uses)?);
-            on_tx!(self.db, conn => sqlx::query(sql).bind(&uses).bind(hour)
-                .execute(&mut *conn).await.map(|_| ()))?;
+            self.add_numbers(ADD_SECRET_HOURS, uses, hour, None).await?;
         }
         let secrets = self.add_sources(&rows.sources).await?;
         let networks = self.add_networks(&rows.networks).await?;
         self.add_failures(&rows.failures).await?;
         self.has_written = true;
         Ok(FirstSeen { secrets, networks })
+    }
+
+    async fn add_numbers(
+        &mut self,
+        add: AddNumbers,
+        numbers: Vec<(impl Serialize, i64)>,
+        hour: UnixSeconds,
+        outcome: Option<&str>,
+    ) -> Result<(), StorageError> {
+        let numbers = numbers_as_json(numbers)?;
+        macro_rules! run {
+            ($sql:expr, $conn:expr) => {{
+                let query = sqlx::query($sql).bind(&numbers).bind(hour);
+                let query = if let Some(outcome) = outcome { query.bind(outcome) } else { query };
+                query.execute($conn).await.map(|_| ())
+            }};
+        }
+        if let DbTx::Sqlite(tx) = &mut self.db {
+            match run!(add.of_existing, &mut **tx) {
+                Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {}
+                added => return Ok(added?),
+            }
+        }
+        let sql = self.db.choose(add.any);
+        Ok(on_tx!(self.db, conn => run!(sql, &mut *conn))?)
     }
 
     async fn add_sources(&mut self, rows: &[SourceRow]) -> Result<Vec<String>, StorageError> {

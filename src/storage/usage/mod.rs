@@ -3,11 +3,12 @@
 mod adding;
 mod failures;
 mod reading;
+mod rows;
 
 use super::engine::Statements;
 
-pub use adding::{CountRow, FirstSeen, NetworkRow, SecretUseRow, SourceRow, UsageRows};
 pub use reading::SecretUse;
+pub use rows::{CountRow, FirstSeen, NetworkRow, SecretUseRow, SourceRow, UsageRows};
 
 /// The shared statements of this folder.
 pub(super) const STATEMENTS: &[Statements] = &[adding::STATEMENTS, failures::STATEMENTS, reading::STATEMENTS];

@@ -191,6 +191,21 @@ async fn rows_of_what_does_not_exist_are_left_out(engine: Engine) {
         let rows = database.session().await.number(&format!("SELECT COUNT(*) FROM {table}")).await;
         assert_eq!(rows, 0, "{table}");
     }
+    // Nor do they keep others from being stored, once.
+    let counts = ["cl_1", "gone", "cl_2"].map(|client| count(client, TODAY, Outcome::Issued, 2));
+    let uses = ["gone", "s1"].map(|secret| SecretUseRow { secret_id: id(secret), hour: TODAY, times: 3 });
+    let rows = UsageRows { counts: counts.to_vec(), secret_uses: uses.to_vec(), ..UsageRows::default() };
+    for times in 1..=2 {
+        change!(storage, tx => tx.add_usage(&rows));
+        let mut session = database.session().await;
+        for (stored, added) in [
+            ("COUNT(*) FROM client_usage_hours", 2),
+            ("CAST(SUM(times) AS BIGINT) FROM client_usage_hours", 4 * times),
+            ("CAST(SUM(times) AS BIGINT) FROM secret_usage_hours", 3 * times),
+        ] {
+            assert_eq!(session.number(&format!("SELECT {stored}")).await, added, "{stored}");
+        }
+    }
 }
 
 /// What is stored of `cl_1` from `TODAY` on, by day.
