@@ -29,10 +29,11 @@ use mintmark_server::Mintmark;
 /// Connections held open, each with one request at a time.
 const CONNECTIONS: usize = 64;
 /// How long each turn is measured, after a shorter one to warm up.
-const MEASURED: Duration = Duration::from_secs(6);
-const WARM_UP: Duration = Duration::from_secs(2);
-/// Turns for each load. The loads alternate, so that other load on the machine affects all of them. The median counts.
-const TURNS: usize = 5;
+const MEASURED: Duration = Duration::from_secs(3);
+const WARM_UP: Duration = Duration::from_secs(1);
+/// Turns for each load. The loads alternate, so that other load on the machine affects all of them, and the turns are many and
+/// short, so that it affects them alike. The median counts.
+const TURNS: usize = 15;
 /// Clients in use.
 const CLIENTS: usize = 10_000;
 

@@ -10,7 +10,7 @@ use mintmark::storage::{
     CountRow, FirstSeen, NetworkRow, SecretUse, SecretUseRow, SourceRow, Storage, UsageRows,
 };
 
-use crate::storage::samples::{change, page, secret, stocked};
+use crate::storage::samples::{change, client, page, secret, stocked};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
@@ -192,6 +192,7 @@ async fn rows_of_what_does_not_exist_are_left_out(engine: Engine) {
         assert_eq!(rows, 0, "{table}");
     }
     // Nor do they keep others from being stored, once.
+    change!(storage, tx => tx.insert_client(&client("cl_2"), "0002"));
     let counts = ["cl_1", "gone", "cl_2"].map(|client| count(client, TODAY, Outcome::Issued, 2));
     let uses = ["gone", "s1"].map(|secret| SecretUseRow { secret_id: id(secret), hour: TODAY, times: 3 });
     let rows = UsageRows { counts: counts.to_vec(), secret_uses: uses.to_vec(), ..UsageRows::default() };
