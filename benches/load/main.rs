@@ -46,6 +46,12 @@ fn main() {
     }
 }
 
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
 fn compare() {
     let bare = process::Server::bare();
     let mintmark = Mintmark::start();
@@ -70,23 +76,25 @@ fn compare() {
     }
     println!("ES256 tokens, {CONNECTIONS} connections, each server on one core, medians of {TURNS} turns:");
     println!("{:<18} {:>12} {:>10} {:>10}", "", "requests/s", "p50 ms", "p99 ms");
-    let median = |reports: &[Report], of: fn(&Report) -> f64| {
-        let mut values: Vec<f64> = reports.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
-    let mut per_second = Vec::new();
     for ((name, _), reports) in loads.iter().zip(&reports) {
-        let rate = median(reports, |report| report.per_second);
-        let (p50, p99) = (median(reports, |report| report.p50_ms), median(reports, |report| report.p99_ms));
+        let middle = |of: fn(&Report) -> f64| median(reports.iter().map(of));
+        let (rate, p50, p99) = (
+            middle(|report| report.per_second),
+            middle(|report| report.p50_ms),
+            middle(|report| report.p99_ms),
+        );
         println!("{name:<18} {rate:>12.0} {p50:>10.2} {p99:>10.2}");
-        per_second.push(rate);
     }
-    let [bare_loop, one_client, many_clients, recorded] = per_second[..] else { panic!("four loads") };
-    println!("one client to the bare loop     {:.3}", one_client / bare_loop);
-    println!("10,000 clients to the bare loop {:.3}", many_clients / bare_loop);
-    println!("10,000 clients to one client    {:.3}", many_clients / one_client);
-    println!("recorded to stateless tokens    {:.3}", recorded / one_client);
+    let [bare_loop, one_client, many_clients, recorded] = &reports;
+    // Within a turn, since a machine that gets slower or faster in the course of minutes does so for both.
+    let ratio = |these: &[Report], those: &[Report]| {
+        median(these.iter().zip(those).map(|(this, that)| this.per_second / that.per_second))
+    };
+    println!("ratios within a turn, medians:");
+    println!("one client to the bare loop     {:.3}", ratio(one_client, bare_loop));
+    println!("10,000 clients to the bare loop {:.3}", ratio(many_clients, bare_loop));
+    println!("10,000 clients to one client    {:.3}", ratio(many_clients, one_client));
+    println!("recorded to stateless tokens    {:.3}", ratio(recorded, one_client));
     let (tokens, commits) = mintmark.recorded_tokens_and_commits();
     println!("recorded tokens in one commit   {:.1}", tokens / commits);
     println!();

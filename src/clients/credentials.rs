@@ -104,7 +104,7 @@ struct OtherSecret {
 }
 
 impl StoredSecret {
-    fn is_live(&self, now: UnixSeconds) -> Result<(), Refusal> {
+    fn must_be_live(&self, now: UnixSeconds) -> Result<(), Refusal> {
         if self.expires_at.is_some_and(|at| at <= now) { Err(Refusal::ExpiredSecret) } else { Ok(()) }
     }
 }
@@ -195,7 +195,7 @@ impl Clients {
         let Proof::Secret { secret_id } = proof;
         let may_act = match credentials.secrets.iter().find(|secret| secret.secret_id == *secret_id) {
             None => Err(Refusal::WrongSecret),
-            Some(secret) => secret.is_live(now).and_then(|()| credentials.may_act_from(source, now)),
+            Some(secret) => secret.must_be_live(now).and_then(|()| credentials.may_act_from(source, now)),
         };
         Ok(may_act.map(|()| credentials))
     }
@@ -278,7 +278,7 @@ impl Clients {
         let Some(secret) = first.or(other.map(|other| &other.secret)) else {
             return Ok(Err(Refusal::WrongSecret));
         };
-        if let Err(refusal) = secret.is_live(now).and(may_act) {
+        if let Err(refusal) = secret.must_be_live(now).and(may_act) {
             return Ok(Err(refusal));
         }
         let secret_id = secret.secret_id;

@@ -131,9 +131,9 @@ impl Storage {
         self.db.close().await;
     }
 
-    /// Writes times of last use, which may be lost. On SQLite each of `statements` takes times by id, as JSON: so many in one transaction that others who write hardly wait. On PostgreSQL it takes an id and the time, and
-    /// each row is a transaction of its own, because a transaction that locks many rows can deadlock with one that locks
-    /// them in another order.
+    /// Writes times of last use, which may be lost. On SQLite each of `statements` takes times by id, as JSON: so many in one
+    /// transaction that others who write hardly wait. On PostgreSQL it takes an id and the time, and each row is a transaction
+    /// of its own, because a transaction that locks many rows can deadlock with one that locks them in another order.
     async fn touch(
         &self,
         statements: &[EngineSql],

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -12,7 +13,7 @@ use ipnet::IpNet;
 use super::recent::Recent;
 use super::tally::{Count, Hour, Tallied, Tally, hour_of, start_of};
 use crate::model::clock::UnixSeconds;
-use crate::model::inline_id::{ClientId, InlineId, SecretId};
+use crate::model::inline_id::{ClientId, SecretId};
 use crate::model::refusal::{Failure, Refusal};
 use crate::model::usage::{Outcome, network_of};
 use crate::storage::{CountRow, NetworkRow, SecretUseRow, SourceRow, UsageRows};
@@ -26,19 +27,19 @@ const NETWORKS_MAX: usize = 100;
 /// Counts of clients or secrets that will be stored, and what was counted in hours before the present one. An id may be there
 /// more than once, with two tallies or with two hours.
 #[derive(Debug)]
-struct Counted<const N: usize> {
+struct Counted<Id> {
     count: fn(&Tally) -> &Count,
-    tallies: Vec<(InlineId<N>, Arc<dyn Tallied>)>,
-    before: Vec<(InlineId<N>, Hour, i64)>,
+    tallies: Vec<(Id, Arc<dyn Tallied>)>,
+    before: Vec<(Id, Hour, i64)>,
 }
 
-impl<const N: usize> Counted<N> {
+impl<Id: Copy + Ord + Deref<Target = str>> Counted<Id> {
     fn new(count: fn(&Tally) -> &Count) -> Self {
         Self { count, tallies: Vec::new(), before: Vec::new() }
     }
 
     /// Takes up a count that was not of this hour.
-    fn open(&mut self, id: InlineId<N>, tallied: Arc<dyn Tallied>, hour: Hour) {
+    fn open(&mut self, id: Id, tallied: Arc<dyn Tallied>, hour: Hour) {
         let count = (self.count)(tallied.tally());
         if count.begin(hour) {
             self.tallies.push((id, tallied));
@@ -51,7 +52,7 @@ impl<const N: usize> Counted<N> {
     }
 
     /// Takes what was counted: by id and hour, in this order. The counts are no longer taken up.
-    fn take(self, now: Hour) -> Vec<(InlineId<N>, Hour, i64)> {
+    fn take(self, now: Hour) -> Vec<(Id, Hour, i64)> {
         let mut counted = self.before;
         counted.extend(self.tallies.into_iter().map(|(id, tallied)| {
             let (hour, times) = (self.count)(tallied.tally()).turn(0);
@@ -101,8 +102,8 @@ struct Seen {
 /// What is not stored yet.
 #[derive(Debug)]
 pub(super) struct Pending {
-    issued: Counted<25>,
-    secret_uses: Counted<36>,
+    issued: Counted<ClientId>,
+    secret_uses: Counted<SecretId>,
     /// By secret.
     sources: HashMap<SecretId, Source>,
     networks: HashMap<ClientId, Vec<(IpNet, Seen)>>,
