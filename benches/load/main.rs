@@ -32,7 +32,7 @@ const CONNECTIONS: usize = 64;
 const MEASURED: Duration = Duration::from_secs(3);
 const WARM_UP: Duration = Duration::from_secs(1);
 /// Turns for each load. The loads alternate, so that other load on the machine affects all of them, and the turns are many and
-/// short, so that it affects them alike. The median counts.
+/// short, so that it affects them alike. The median counts. Counts are stored every five seconds, so in three of five turns.
 const TURNS: usize = 15;
 /// Clients in use.
 const CLIENTS: usize = 10_000;

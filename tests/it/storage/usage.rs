@@ -140,8 +140,7 @@ async fn sources_and_networks_are_the_latest(engine: Engine) {
     assert_eq!(uses["s1"].first_used_at, Some(TODAY));
     let networks = storage.networks_of_client("cl_1").await.unwrap();
     assert_eq!(networks.len(), 100);
-    let seen =
-        |n: i64, last_seen_at| SeenFrom { network: format!("10.0.{n}.0/24").parse().unwrap(), last_seen_at };
+    let seen = |n: i64, last_seen_at| SeenFrom { network: format!("10.0.{n}.0/24"), last_seen_at };
     assert_eq!((&networks[0], &networks[99]), (&seen(119, TODAY + 619), &seen(20, TODAY + 20)));
     assert_eq!(storage.networks_of_client("cl_2").await.unwrap(), []);
 }
