@@ -225,18 +225,18 @@ async fn stock(services: &Services, url: &str) -> String {
             let token = RecordedToken {
                 jti: format!("{spread:016x}{number:06}"),
                 client_id: loaded.client_id.clone(),
-                workspace_id: "acme".to_owned(),
-                kid: "k".to_owned(),
+                workspace_id: "acme".into(),
+                kid: "k".into(),
                 generation: 1,
-                scope: "e-invoicing gst".to_owned(),
-                products: "e-invoicing gst".to_owned(),
+                scope: "e-invoicing gst".into(),
+                products: "e-invoicing gst".into(),
                 issued_at: now,
                 expires_at: Some(now + 10_000_000),
                 revoked_at: None,
                 revoke_at: None,
                 slot: Some(slot),
                 last_introspected_at: None,
-                issued_by: "client".to_owned(),
+                issued_by: "client".into(),
             };
             tx.insert_recorded_token(&token).await.expect("a token");
             number += 1;

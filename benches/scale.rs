@@ -157,18 +157,18 @@ async fn stock(url: &str, tokens: usize) -> Vec<String> {
             let token = RecordedToken {
                 jti: jti(number, token),
                 client_id: client.client_id.clone(),
-                workspace_id: client.workspace_id.clone(),
-                kid: "k".to_owned(),
+                workspace_id: client.workspace_id.as_str().into(),
+                kid: "k".into(),
                 generation: 1,
-                scope: "gst".to_owned(),
-                products: "gst".to_owned(),
+                scope: "gst".into(),
+                products: "gst".into(),
                 issued_at: now,
                 expires_at: Some(now + 100_000),
                 revoked_at: None,
                 revoke_at: None,
                 slot: Some(Slot { list: 1, idx: u32::try_from(number % 131_072).unwrap_or_default() }),
                 last_introspected_at: None,
-                issued_by: "client".to_owned(),
+                issued_by: "client".into(),
             };
             tx.insert_recorded_token(&token).await.expect("a token");
         }

@@ -2,6 +2,7 @@
 //! endpoint, for a client that has no more permissions than the administrator, and always recorded, so that it can be listed
 //! and revoked.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -79,7 +80,6 @@ impl Issuer {
                 ..TokenRequest::default()
             },
             token_expiry: wanted.token_expiry.unwrap_or(client.token_expiry),
-            issued_by: &caller.actor.name,
             is_recorded: true,
             now,
         };
@@ -103,13 +103,13 @@ impl Issuer {
         save: Option<&SaveReply<'_, GeneratedToken>>,
     ) -> Result<Option<GeneratedToken>, Error> {
         let refused = |error| self.refusal(error, client);
-        let draft = self.draft(client, wanted).await.map_err(refused)?;
-        let token = draft.row(client, wanted.issued_by);
+        let draft = self.draft(client, &wanted).await.map_err(refused)?;
+        let token = draft.row(client, Cow::Owned(caller.actor.name.clone()));
         let issued = self.sign(client, draft).map_err(refused)?;
         let made = GeneratedToken {
             access_token: issued.access_token,
             expires_in: issued.expires_in,
-            scope: token.scope.clone(),
+            scope: token.scope.to_string(),
             jti: token.jti.clone(),
         };
         let check = self.tokens.record_generated_token(caller, &token, client.active_tokens, save, &made);

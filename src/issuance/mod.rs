@@ -106,7 +106,6 @@ impl<'a> Attempt<'a> {
 struct Wanted<'a> {
     request: TokenRequest<'a>,
     token_expiry: TokenExpiry,
-    issued_by: &'a str,
     /// Whether it is recorded even if it could be stateless.
     is_recorded: bool,
     now: UnixSeconds,
@@ -220,14 +219,8 @@ impl Issuer {
         request: TokenRequest<'_>,
     ) -> Result<Issued<'a>, IssueError> {
         let now = self.kernel.clock.now();
-        let wanted = Wanted {
-            request,
-            token_expiry: client.token_expiry,
-            issued_by: BY_CLIENT,
-            is_recorded: false,
-            now,
-        };
-        let first = self.attempt(client, wanted, proof).await?;
+        let wanted = Wanted { request, token_expiry: client.token_expiry, is_recorded: false, now };
+        let first = self.attempt(client, &wanted, proof).await?;
         if let Attempt::Issued(issued) = first {
             self.clients.note_issued(client, now);
             return Ok(issued);
@@ -239,7 +232,7 @@ impl Issuer {
             if matches!(outcome, Attempt::Ended) {
                 // The proof is checked again when the row is written, so this token is recorded in any case.
                 let wanted = Wanted { is_recorded: true, token_expiry: client.token_expiry, ..wanted };
-                outcome = self.attempt(&client, wanted, proof).await?;
+                outcome = self.attempt(&client, &wanted, proof).await?;
             }
             match outcome {
                 Attempt::Issued(issued) => {
@@ -262,7 +255,7 @@ impl Issuer {
     async fn attempt<'a>(
         &self,
         client: &'a Credentials,
-        wanted: Wanted<'_>,
+        wanted: &Wanted<'_>,
         proof: &Proof,
     ) -> Result<Attempt<'a>, IssueError> {
         let draft = self.draft(client, wanted).await?;
@@ -271,15 +264,19 @@ impl Issuer {
         }
         let replaces = client.active_tokens != ActiveTokens::Many;
         let guard = IssueGuard { proof: Some(proof.clone()), now: wanted.now, replaces };
-        let row = draft.row(client, wanted.issued_by);
-        let sign = || self.sign(client, draft);
-        let recording = Box::pin(self.tokens.record_token(row, client.active_tokens, guard, sign));
-        let (signed, check) = recording.await;
-        Ok(Attempt::of(signed?, check?))
+        let row = draft.row(client, Cow::Borrowed(BY_CLIENT));
+        let recording = self.tokens.record_token(row, client.active_tokens, guard);
+        Box::pin(async {
+            recording.may_sign().await;
+            let signed = self.sign(client, draft);
+            let check = recording.outcome().await;
+            Ok(Attempt::of(signed?, check?))
+        })
+        .await
     }
 
     /// What the token will be.
-    async fn draft<'a>(&self, client: &'a Credentials, wanted: Wanted<'_>) -> Result<Draft<'a>, IssueError> {
+    async fn draft<'a>(&self, client: &'a Credentials, wanted: &Wanted<'_>) -> Result<Draft<'a>, IssueError> {
         let now = wanted.now;
         let grant = grant::select(&client.offer, wanted.request.scope, wanted.request.resources)?;
         let lifetime = grant::lifetime(
@@ -367,15 +364,15 @@ impl Issuer {
 
 impl Draft<'_> {
     /// Its row, if it is recorded.
-    fn row(&self, client: &Credentials, issued_by: &str) -> RecordedToken {
+    fn row(&self, client: &Credentials, issued_by: Cow<'static, str>) -> RecordedToken {
         RecordedToken {
             jti: self.jti.as_str().to_owned(),
             client_id: client.client_id.to_string(),
-            workspace_id: client.workspace_id.to_string(),
-            kid: self.key.kid().to_owned(),
+            workspace_id: Arc::clone(&client.workspace_id),
+            kid: self.key.shared_kid(),
             generation: client.generation,
-            scope: self.grant.scope.to_string(),
-            products: self.grant.products.join(" "),
+            scope: Arc::clone(&self.grant.scope),
+            products: self.grant.products_as_text(),
             issued_at: self.at,
             expires_at: match self.lifetime {
                 Lifetime::Until(end) => Some(end),
@@ -385,7 +382,7 @@ impl Draft<'_> {
             revoke_at: None,
             slot: self.slot,
             last_introspected_at: None,
-            issued_by: issued_by.to_owned(),
+            issued_by,
         }
     }
 }

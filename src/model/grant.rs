@@ -25,7 +25,7 @@ pub struct Grantable {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Grant {
     /// The scope tokens, space-separated.
-    pub scope: Box<str>,
+    pub scope: Arc<str>,
     /// The product codes among them.
     pub products: Box<[Box<str>]>,
     /// Their audiences, without repetition, sorted bytewise.
@@ -52,7 +52,7 @@ impl Grant {
         audiences.sort_unstable();
         audiences.dedup();
         Self {
-            scope: scope.into_boxed_str(),
+            scope: scope.into(),
             products: parts
                 .clone()
                 .filter(|part| !part.is_permission)
@@ -65,6 +65,11 @@ impl Grant {
                 .clone()
                 .all(|part| part.never_expires_allowed && !part.is_permission),
         }
+    }
+
+    /// The product codes among the scope tokens, space-separated.
+    pub fn products_as_text(&self) -> Arc<str> {
+        if self.has_permission { self.products.join(" ").into() } else { Arc::clone(&self.scope) }
     }
 }
 
@@ -157,5 +162,30 @@ impl Offer {
     /// The item with this scope token.
     pub fn part(&self, scope: &str) -> Option<&Grantable> {
         self.all().find(|part| *part.scope == *scope)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_as_text_are_the_scope_without_permissions() {
+        let part = |scope: &str, is_permission| Grantable {
+            scope: scope.into(),
+            audience: Arc::from("https://example.com"),
+            is_permission,
+            lifetime_max: None,
+            never_expires_allowed: true,
+        };
+        let parts = [part("e-invoicing", false), part("gst", false), part("mintmark:read", true)];
+        for (of, scope, products) in [
+            (&parts[..2], "e-invoicing gst", "e-invoicing gst"),
+            (&parts[1..], "gst mintmark:read", "gst"),
+            (&parts[2..], "mintmark:read", ""),
+        ] {
+            let grant = Grant::of(&of.iter());
+            assert_eq!((&*grant.scope, &*grant.products_as_text()), (scope, products));
+        }
     }
 }

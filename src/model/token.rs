@@ -1,12 +1,16 @@
 //! A recorded access token: one with a row of its own.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use super::clock::UnixSeconds;
 use super::status::Slot;
 
 /// The longest lifetime of a stateless token, in seconds: the limit of `tokens.record_above_seconds`.
 pub const STATELESS_LIFETIME_MAX: i64 = 86_400;
 
-/// The row of a recorded token.
+/// The row of a recorded token. Texts that many tokens have in common are shared: a row is made by one thread and dropped by
+/// another, and memory that is used like that is slow to allocate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedToken {
     /// The `jti` (RFC 7519 §4.1.7), 128 random bits in base64url.
@@ -14,15 +18,15 @@ pub struct RecordedToken {
     /// The client it was issued to.
     pub client_id: String,
     /// The client's workspace.
-    pub workspace_id: String,
+    pub workspace_id: Arc<str>,
     /// The key that signed it.
-    pub kid: String,
+    pub kid: Arc<str>,
     /// The client's generation it was issued under.
     pub generation: i64,
     /// Granted scope tokens, space-separated.
-    pub scope: String,
+    pub scope: Arc<str>,
     /// Granted products, space-separated.
-    pub products: String,
+    pub products: Arc<str>,
     /// `iat`.
     pub issued_at: UnixSeconds,
     /// `exp`; `None` when it never expires, even if the claim holds a date.
@@ -37,7 +41,7 @@ pub struct RecordedToken {
     /// When it was last introspected.
     pub last_introspected_at: Option<UnixSeconds>,
     /// `client` for the token endpoint, else the name of the administrator.
-    pub issued_by: String,
+    pub issued_by: Cow<'static, str>,
 }
 
 impl RecordedToken {

@@ -91,22 +91,28 @@ impl Form for TokenForm {
 }
 
 /// Answers a token request.
-pub async fn post(caller: Result<Authenticated<TokenForm>, OAuthError>, door: Data<Door>) -> HttpResponse {
-    let response = match &caller {
-        Ok(caller) => {
-            let issued = issue(caller, &door).await;
-            issued.and_then(|issued| success(&issued, door.never_expires_in))
-        }
-        Err(error) => Err(error.clone()),
-    };
-    match response {
-        Ok(response) => {
-            door.metrics.token(TokenOutcome::Issued);
-            response
-        }
-        Err(error) => {
-            door.metrics.token(outcome_of(&error));
-            error.error_response()
+#[expect(clippy::manual_async_fn, reason = "the future of an async fn holds its arguments twice")]
+pub fn post(
+    caller: Result<Authenticated<TokenForm>, OAuthError>,
+    door: Data<Door>,
+) -> impl Future<Output = HttpResponse> {
+    async move {
+        let response = match &caller {
+            Ok(caller) => {
+                let issued = issue(caller, &door).await;
+                issued.and_then(|issued| success(&issued, door.never_expires_in))
+            }
+            Err(error) => Err(error.clone()),
+        };
+        match response {
+            Ok(response) => {
+                door.metrics.token(TokenOutcome::Issued);
+                response
+            }
+            Err(error) => {
+                door.metrics.token(outcome_of(&error));
+                error.error_response()
+            }
         }
     }
 }
@@ -186,7 +192,7 @@ fn reply(issued: &Issued<'_>, never_expires_in: Option<i64>) -> std::io::Result<
         write!(body, r#""expires_in":{expires_in},"#)?;
     }
     body.extend_from_slice(br#""scope":"#);
-    serde_json::to_writer(&mut body, &grant.scope)?;
+    serde_json::to_writer(&mut body, &*grant.scope)?;
     body.push(b'}');
     Ok(body)
 }

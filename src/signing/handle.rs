@@ -40,6 +40,7 @@ impl TokenTyp {
 /// A key as requests use it. Shared; it is parsed once.
 pub struct SigningHandle {
     pair: KeyPair,
+    kid: Arc<str>,
     use_for: UseFor,
     access_token_header: Box<str>,
     jwt_header: Box<str>,
@@ -60,6 +61,7 @@ impl SigningHandle {
             jwt_header: header(TokenTyp::Jwt),
             status_list_header: header(TokenTyp::StatusList),
             introspection_header: header(TokenTyp::Introspection),
+            kid: pair.kid().into(),
             pair,
             use_for,
         })
@@ -67,7 +69,12 @@ impl SigningHandle {
 
     /// The RFC 7638 thumbprint of the key.
     pub fn kid(&self) -> &str {
-        self.pair.kid()
+        &self.kid
+    }
+
+    /// [`SigningHandle::kid`], for the rows of tokens.
+    pub fn shared_kid(&self) -> Arc<str> {
+        Arc::clone(&self.kid)
     }
 
     /// The algorithm it signs with.

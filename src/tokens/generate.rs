@@ -73,13 +73,13 @@ impl Tokens {
         tx.count_issued(&token.client_id, hour).await?;
         let facts = json!({
             "label": client.label,
-            "scope": token.scope,
+            "scope": &*token.scope,
             "expires_at": token.expires_at.map(to_rfc3339),
         });
         let subject = Subject::of_client(&client, &token.jti);
         self.ledger.audit(&mut tx, caller, Action::TokenCreated, subject, facts).await?;
         let facts = json!({
-            "scope": token.scope,
+            "scope": &*token.scope,
             "expires_at": token.expires_at.map(to_rfc3339),
             "jti": token.jti,
         });

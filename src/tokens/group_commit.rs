@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
 use super::Tokens;
-use super::recorder::{Pending, ToRecord};
+use super::recorder::{Member, Pending, ToRecord};
 use crate::clients::mark_revoked;
 use crate::kernel::Error;
 use crate::model::client::ActiveTokens;
@@ -26,6 +26,39 @@ pub(super) struct Totals {
     repeated: AtomicU64,
 }
 
+/// A token that is being recorded.
+pub struct Recording<'a>(Way<'a>);
+
+enum Way<'a> {
+    /// With others.
+    InGroup(Member<'a>),
+    /// By itself, since there are no groups: at the command line, and when the service is shutting down.
+    Alone(&'a Tokens, Box<ToRecord>),
+}
+
+impl Recording<'_> {
+    /// Returns when it is time to sign the token, so that this is done while its group is written.
+    pub async fn may_sign(&self) {
+        if let Way::InGroup(member) = &self.0 {
+            member.gather().await;
+        }
+    }
+
+    /// The row is durable when the outcome is [`IssueCheck::Allowed`], and missing when it is anything else.
+    ///
+    /// # Errors
+    /// [`Error::Storage`], [`Error::SharedTransaction`]; then nothing is recorded.
+    pub async fn outcome(self) -> Result<IssueCheck, Error> {
+        match self.0 {
+            Way::InGroup(member) => member.outcome().await,
+            // Boxed, so that the usual future is small.
+            Way::Alone(tokens, alone) => {
+                Box::pin(tokens.record_alone(&alone.token, alone.active_tokens, &alone.guard)).await
+            }
+        }
+    }
+}
+
 fn with_guards<'a>(some: &[&'a Pending]) -> Vec<(&'a RecordedToken, &'a IssueGuard)> {
     some.iter().map(|Pending { what, .. }| (&what.token, &what.guard)).collect()
 }
@@ -35,31 +68,18 @@ fn count(outcomes: &[bool]) -> usize {
 }
 
 impl Tokens {
-    /// Records a token, and calls `meanwhile` while it is written. The row is durable when the outcome is
-    /// [`IssueCheck::Allowed`], and missing when it is anything else. If the token replaces others (`guard.replaces`), these are
-    /// revoked in the same transaction.
-    ///
-    /// Returns what `meanwhile` returned, and the outcome; an [`Error::Storage`] if nothing is recorded.
-    pub async fn record_token<T>(
+    /// Begins to record a token. Await [`Recording::may_sign`], then [`Recording::outcome`]. If the token replaces others
+    /// (`guard.replaces`), these are revoked in the same transaction.
+    pub fn record_token(
         &self,
         token: RecordedToken,
         active_tokens: ActiveTokens,
         guard: IssueGuard,
-        meanwhile: impl FnOnce() -> T,
-    ) -> (T, Result<IssueCheck, Error>) {
-        match self.recorder.join(ToRecord { token, active_tokens, guard }) {
-            Ok(member) => {
-                member.gather().await;
-                let done = meanwhile();
-                (done, member.outcome().await)
-            }
-            // No groups: at the command line, and when the service is shutting down. Boxed, so that the usual future is
-            // small.
-            Err(alone) => {
-                let done = meanwhile();
-                (done, Box::pin(self.record_alone(&alone.token, alone.active_tokens, &alone.guard)).await)
-            }
-        }
+    ) -> Recording<'_> {
+        Recording(match self.recorder.join(ToRecord { token, active_tokens, guard }) {
+            Ok(member) => Way::InGroup(member),
+            Err(alone) => Way::Alone(self, alone),
+        })
     }
 
     /// Records queued tokens in groups for as long as it is polled. Run it once, in the background; without it each token

@@ -22,6 +22,7 @@ use crate::clients::{Clients, LastUsed};
 use crate::kernel::Kernel;
 use crate::ledger::Ledger;
 
+pub use group_commit::Recording;
 pub use list::{ListedTokens, TokenFilter};
 pub use restore::Restored;
 pub use revoke::Revocation;

@@ -140,10 +140,10 @@ impl Recorder {
                 let mut queue = self.queue();
                 if queue.is_announced || !queue.is_open {
                     let size = queue.tokens.len().min(GROUP_MAX);
-                    let rest = queue.tokens.split_off(size);
+                    // The queue keeps its memory, so that requests do not make it grow again.
+                    let group: Vec<Pending> = queue.tokens.drain(..size).collect();
                     queue.left += u64::try_from(size).unwrap_or_default();
-                    queue.is_announced = !rest.is_empty();
-                    let group = std::mem::replace(&mut queue.tokens, rest);
+                    queue.is_announced = !queue.tokens.is_empty();
                     if !group.is_empty() {
                         return Some(group);
                     }
@@ -258,18 +258,18 @@ mod tests {
         let token = RecordedToken {
             jti: String::new(),
             client_id: String::new(),
-            workspace_id: String::new(),
-            kid: String::new(),
+            workspace_id: "".into(),
+            kid: "".into(),
             generation: 1,
-            scope: String::new(),
-            products: String::new(),
+            scope: "".into(),
+            products: "".into(),
             issued_at: 0,
             expires_at: None,
             revoked_at: None,
             revoke_at: None,
             slot: None,
             last_introspected_at: None,
-            issued_by: String::new(),
+            issued_by: "".into(),
         };
         ToRecord {
             token,

@@ -89,10 +89,10 @@ impl Tokens {
             // It had ended by this clock, so no mail is sent.
             return self.ledger.commit(tx).await;
         }
-        let facts = json!({ "label": client.label, "scope": token.scope });
+        let facts = json!({ "label": client.label, "scope": &*token.scope });
         let subject = Subject::of_client(&client, jti);
         self.ledger.audit(&mut tx, caller, Action::TokenRevoked, subject, facts).await?;
-        let facts = json!({ "scope": token.scope, "jti": jti });
+        let facts = json!({ "scope": &*token.scope, "jti": jti });
         self.ledger.mail_contacts(&mut tx, caller, &client, MailKind::TokenRevoked, facts).await?;
         self.ledger.commit(tx).await
     }

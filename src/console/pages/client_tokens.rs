@@ -136,7 +136,7 @@ fn row(token: &RecordedToken, scope: Vec<String>, here: &str, can_manage: bool, 
         scope,
         issued: moment::ago(now, token.issued_at),
         issued_exact: moment::exact(token.issued_at),
-        by: match token.issued_by.as_str() {
+        by: match &*token.issued_by {
             "client" => "the client itself".to_owned(),
             name if name.starts_with("operator:") => "an operator".to_owned(),
             other => other

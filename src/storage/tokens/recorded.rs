@@ -66,18 +66,18 @@ impl From<TokenRow> for RecordedToken {
         Self {
             jti: row.jti,
             client_id: row.client_id,
-            workspace_id: row.workspace_id,
-            kid: row.kid,
+            workspace_id: row.workspace_id.into(),
+            kid: row.kid.into(),
             generation: row.generation,
-            scope: row.scope,
-            products: row.products,
+            scope: row.scope.into(),
+            products: row.products.into(),
             issued_at: row.issued_at,
             expires_at: row.expires_at,
             revoked_at: row.revoked_at,
             revoke_at: row.revoke_at,
             slot: Slot::from_columns(row.status_list, row.status_idx),
             last_introspected_at: row.last_introspected_at,
-            issued_by: row.issued_by,
+            issued_by: row.issued_by.into(),
         }
     }
 }

@@ -378,18 +378,18 @@ async fn revoking_a_key_ends_the_requests_that_use_it(engine: Engine) {
     let late = RecordedToken {
         jti: "late".to_owned(),
         client_id: client.client_id.clone(),
-        workspace_id: "acme".to_owned(),
-        kid: kid.to_owned(),
+        workspace_id: "acme".into(),
+        kid: kid.into(),
         generation: 1,
-        scope: "gst".to_owned(),
-        products: "gst".to_owned(),
+        scope: "gst".into(),
+        products: "gst".into(),
         issued_at: now,
         expires_at: None,
         revoked_at: None,
         revoke_at: None,
         slot: None,
         last_introspected_at: None,
-        issued_by: "client".to_owned(),
+        issued_by: "client".into(),
     };
     let mut tx = elsewhere.begin().await.unwrap();
     let guard = IssueGuard { proof: Some(proof.clone()), now, replaces: false };

@@ -23,18 +23,18 @@ async fn token(place: &Place, jti: &str) -> RecordedToken {
     RecordedToken {
         jti: jti.to_owned(),
         client_id: client.client_id,
-        workspace_id: client.workspace_id,
-        kid: signing.unwrap().kid,
+        workspace_id: client.workspace_id.into(),
+        kid: signing.unwrap().kid.into(),
         generation: client.generation,
-        scope: "gst".to_owned(),
-        products: "gst".to_owned(),
+        scope: "gst".into(),
+        products: "gst".into(),
         issued_at: START,
         expires_at: Some(START + 100_000),
         revoked_at: None,
         revoke_at: None,
         slot: None,
         last_introspected_at: None,
-        issued_by: "client".to_owned(),
+        issued_by: "client".into(),
     }
 }
 
@@ -62,7 +62,7 @@ async fn no_token_is_recorded_by_a_deleted_key(engine: Engine) {
     let token = token(&place, "too late").await;
     services.signing.delete_signing_key(&admin(), &token.kid, true, &Precondition::None).await.unwrap();
     assert_eq!(
-        services.tokens.record_token(token.clone(), ActiveTokens::Many, GUARD, || ()).await.1.unwrap(),
+        services.tokens.record_token(token.clone(), ActiveTokens::Many, GUARD).outcome().await.unwrap(),
         IssueCheck::KeyNotSigning
     );
     let again = services.signing.delete_signing_key(&admin(), &token.kid, true, &Precondition::None).await;
@@ -80,7 +80,7 @@ async fn a_deletion_that_lost_a_deadlock_is_repeated() {
     let (keys, _) = storage.signing_keys().await.unwrap();
     let lasting = |key: &&SigningKey| key.use_for == UseFor::NeverExpiring && key.phase == Phase::Active;
     let kid = keys.iter().find(lasting).unwrap().kid.clone();
-    let never_expiring = |token| RecordedToken { kid: kid.clone(), expires_at: None, ..token };
+    let never_expiring = |token| RecordedToken { kid: kid.clone().into(), expires_at: None, ..token };
     let (first, second) =
         (never_expiring(token(&place, "first").await), never_expiring(token(&place, "second").await));
     let mut tx = storage.begin().await.unwrap();

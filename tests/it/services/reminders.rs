@@ -64,18 +64,18 @@ fn token(client: &ApiClient, jti: &str, ends_at: Option<i64>, issued_by: &str) -
     RecordedToken {
         jti: jti.to_owned(),
         client_id: client.client_id.clone(),
-        workspace_id: client.workspace_id.clone(),
-        kid: "k1".to_owned(),
+        workspace_id: client.workspace_id.clone().into(),
+        kid: "k1".into(),
         generation: 1,
-        scope: "gst".to_owned(),
-        products: "gst".to_owned(),
+        scope: "gst".into(),
+        products: "gst".into(),
         issued_at: START,
         expires_at: ends_at,
         revoked_at: None,
         revoke_at: None,
         slot: None,
         last_introspected_at: None,
-        issued_by: issued_by.to_owned(),
+        issued_by: issued_by.to_owned().into(),
     }
 }
 

@@ -124,18 +124,18 @@ pub(super) fn token(jti: &str) -> RecordedToken {
     RecordedToken {
         jti: jti.to_owned(),
         client_id: "cl_1".to_owned(),
-        workspace_id: "acme".to_owned(),
-        kid: "k1".to_owned(),
+        workspace_id: "acme".into(),
+        kid: "k1".into(),
         generation: 7,
-        scope: "e-invoicing gst".to_owned(),
-        products: "e-invoicing gst".to_owned(),
+        scope: "e-invoicing gst".into(),
+        products: "e-invoicing gst".into(),
         issued_at: NOW,
         expires_at: Some(NOW + 100_000),
         revoked_at: None,
         revoke_at: None,
         slot: Some(Slot { list: 2, idx: 4711 }),
         last_introspected_at: None,
-        issued_by: "client".to_owned(),
+        issued_by: "client".into(),
     }
 }
 

@@ -92,7 +92,7 @@ async fn tokens_are_found_unless_they_are_revoked(engine: Engine) {
     ] {
         let client_id = client_id.to_owned();
         let token =
-            RecordedToken { expires_at, revoked_at, client_id, issued_by: "cli".to_owned(), ..token(jti) };
+            RecordedToken { expires_at, revoked_at, client_id, issued_by: "cli".into(), ..token(jti) };
         change!(storage, tx => tx.insert_recorded_token(&token));
     }
     let from = End::after(NOW);
@@ -108,8 +108,8 @@ async fn tokens_are_found_unless_they_are_revoked(engine: Engine) {
 async fn a_renewed_token_is_known(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let by = |issued_by: &str, jti: &str, scope: &str, after| RecordedToken {
-        issued_by: issued_by.to_owned(),
-        scope: scope.to_owned(),
+        issued_by: issued_by.to_owned().into(),
+        scope: scope.into(),
         expires_at: Some(NOW + after),
         ..token(jti)
     };

@@ -91,7 +91,7 @@ async fn live_tokens_are_counted_by_key(engine: Engine) {
         RecordedToken { expires_at: None, ..token("never expires") },
         RecordedToken { expires_at: Some(NOW), ..token("just over") },
         RecordedToken { revoked_at: Some(NOW), ..token("revoked") },
-        RecordedToken { kid: "k2".to_owned(), ..token("by another key") },
+        RecordedToken { kid: "k2".into(), ..token("by another key") },
     ] {
         tx.insert_recorded_token(&recorded).await.unwrap();
     }
@@ -127,7 +127,7 @@ async fn the_clients_with_most_tokens_of_a_key_are_named(engine: Engine) {
     for ended in [
         RecordedToken { revoked_at: Some(NOW), ..token("revoked") },
         RecordedToken { expires_at: Some(NOW), ..token("over") },
-        RecordedToken { kid: "k2".to_owned(), ..token("by another key") },
+        RecordedToken { kid: "k2".into(), ..token("by another key") },
     ] {
         tx.insert_recorded_token(&RecordedToken { client_id: client_id.clone(), ..ended }).await.unwrap();
     }

@@ -80,7 +80,7 @@ impl Ending {
 
     fn token(self) -> RecordedToken {
         let [client_id, workspace_id, kid] = [self.name(), self.name(), self.name()];
-        RecordedToken { client_id, workspace_id, kid, ..token(&self.name()) }
+        RecordedToken { client_id, workspace_id: workspace_id.into(), kid: kid.into(), ..token(&self.name()) }
     }
 
     fn guard(self, now: i64) -> IssueGuard {
@@ -179,7 +179,8 @@ async fn all_tokens_of_a_client_are_revoked(engine: Engine) {
 
 async fn all_tokens_of_a_key_are_revoked(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
-    for recorded in [token("t1"), RecordedToken { kid: "k2".to_owned(), ..token("t2") }] {
+    assert!(change!(storage, tx => tx.insert_signing_key(&signing_key("k2"))));
+    for recorded in [token("t1"), RecordedToken { kid: "k2".into(), ..token("t2") }] {
         change!(storage, tx => tx.insert_recorded_token(&recorded));
     }
     assert_eq!(change!(storage, tx => tx.revoke_tokens_of_key("k1", NOW + 1)).len(), 1);
@@ -325,7 +326,7 @@ async fn a_group_is_recorded_as_its_tokens_are(engine: Engine) {
     let (by_one, by_other) = (guard(Some("s1"), NOW), guard(Some("s2"), NOW + 9));
     let never = RecordedToken { expires_at: None, ..token("t1") };
     let ending = RecordedToken { expires_at: Some(NOW + 7), ..token("t2") };
-    let odd = RecordedToken { scope: "a\"b\\c \u{1f511}".to_owned(), ..token("t3") };
+    let odd = RecordedToken { scope: "a\"b\\c \u{1f511}".into(), ..token("t3") };
     let without_slot = RecordedToken { slot: None, ..token("t4") };
     let group = [(&never, &by_one), (&ending, &by_other), (&odd, &by_one), (&without_slot, &by_other)];
     let (shared, alone) = group.split_at(2);

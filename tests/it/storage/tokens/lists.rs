@@ -34,7 +34,7 @@ async fn issued(engine: Engine) -> (TestDatabase, Storage) {
         RecordedToken { issued_at: NOW - 9, expires_at: Some(NOW), ..token("d") },
         of("cl_2", RecordedToken { revoke_at: Some(NOW), ..token("e") }),
         of("cl_2", RecordedToken { revoke_at: Some(NOW + 1), ..token("f") }),
-        of("cl_3", RecordedToken { workspace_id: "other".to_owned(), ..token("g") }),
+        of("cl_3", RecordedToken { workspace_id: "other".into(), ..token("g") }),
         of("cl_9", token("of a deleted client")),
     ] {
         change!(storage, tx => tx.insert_recorded_token(&token));

@@ -37,10 +37,10 @@ async fn a_token_is_stored_with_all_members(engine: Engine) {
         revoked_at: Some(NOW + 1),
         revoke_at: Some(NOW + 2),
         last_introspected_at: Some(NOW + 3),
-        issued_by: "client:cl_9".to_owned(),
+        issued_by: "client:cl_9".into(),
         ..token("full")
     };
-    let bare = RecordedToken { expires_at: None, slot: None, products: String::new(), ..token("bare") };
+    let bare = RecordedToken { expires_at: None, slot: None, products: "".into(), ..token("bare") };
     insert(&storage, [full.clone(), bare.clone()]).await;
     for stored in [full, bare] {
         assert_eq!(found(&storage, &stored.jti).await, stored);

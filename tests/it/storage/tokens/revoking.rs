@@ -75,7 +75,7 @@ async fn revoking_says_how_many_tokens_were_live(engine: Engine) {
 
 async fn tokens_are_revoked_by_their_scopes(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
-    let with_scope = |jti: &str, scope: &str| RecordedToken { scope: scope.to_owned(), ..token(jti) };
+    let with_scope = |jti: &str, scope: &str| RecordedToken { scope: scope.into(), ..token(jti) };
     insert(
         &storage,
         [
@@ -181,7 +181,7 @@ async fn work_on_the_tokens_of_a_client_reads_only_live_ones(engine: Engine) {
 async fn the_oldest_beyond_a_number_are_revoked_in_order(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let by_client = |jti: &str, client_id: &str| RecordedToken {
-        issued_by: "client".to_owned(),
+        issued_by: "client".into(),
         client_id: client_id.to_owned(),
         ..token(jti)
     };
@@ -192,7 +192,7 @@ async fn the_oldest_beyond_a_number_are_revoked_in_order(engine: Engine) {
     insert(
         &storage,
         [
-            RecordedToken { issued_by: "cli".to_owned(), ..token("by hand") },
+            RecordedToken { issued_by: "cli".into(), ..token("by hand") },
             RecordedToken { expires_at: Some(NOW), ..by_client("ended", "cl_1") },
             by_client("theirs", "cl_2"),
         ],
