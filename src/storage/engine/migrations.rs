@@ -46,6 +46,7 @@ migrations! {
     21, "lists in order", "0021_lists_in_order.sql";
     22, "held secrets", "0022_held_secrets.sql";
     23, "labels in order", "0023_labels_in_order.sql";
+    24, "fewer token indexes", "0024_fewer_token_indexes.sql";
 }
 
 /// The schema of a database compared with that of this program.

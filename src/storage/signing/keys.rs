@@ -11,6 +11,15 @@ macro_rules! columns {
     };
 }
 
+// The tokens that the key `$1` signed and that are not revoked, for `WHERE`. Its index has only the beginning of each kid.
+macro_rules! of_key {
+    () => {
+        "SUBSTR(kid, 1, 8) = SUBSTR($1, 1, 8) AND kid = $1 AND revoked_at IS NULL"
+    };
+}
+
+pub(in crate::storage) use of_key;
+
 statements! {
     LIST = concat!("SELECT ", columns!(), " FROM signing_keys WHERE phase <> 'gone' ORDER BY created_at, kid");
     LIST_WITH_SEQ = "SELECT change_seq FROM service_state WHERE id = 1";
@@ -23,17 +32,18 @@ statements! {
     BEING_REVOKED = concat!("SELECT ", columns!(), " FROM signing_keys
         WHERE revoking_since IS NOT NULL ORDER BY revoking_since, kid");
     SET_REVOKING = "UPDATE signing_keys SET revoking_since = $2 WHERE kid = $1";
-    LIVE_TOKENS = "SELECT kid, COUNT(*) FROM access_tokens
-        WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1) GROUP BY kid";
-    HAS_LIVE_TOKENS = "SELECT CASE WHEN EXISTS
-            (SELECT 1 FROM access_tokens WHERE kid = $1 AND revoked_at IS NULL AND expires_at IS NULL) OR EXISTS
-            (SELECT 1 FROM access_tokens WHERE kid = $1 AND revoked_at IS NULL AND expires_at > $2)
-        THEN 1 ELSE 0 END";
-    HOLDERS = "SELECT client_id, COUNT(*) FROM access_tokens
-        WHERE kid = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
-        GROUP BY client_id ORDER BY COUNT(*) DESC, client_id LIMIT 10";
-    CLIENTS_OF = "SELECT DISTINCT client_id FROM access_tokens
-        WHERE kid = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) ORDER BY client_id";
+    LIVE_TOKENS = "SELECT k.kid, COUNT(*) FROM signing_keys k CROSS JOIN access_tokens t
+        WHERE SUBSTR(t.kid, 1, 8) = SUBSTR(k.kid, 1, 8) AND t.kid = k.kid AND t.revoked_at IS NULL
+            AND (t.expires_at IS NULL OR t.expires_at > $1) GROUP BY k.kid";
+    HAS_LIVE_TOKENS = concat!("SELECT CASE WHEN EXISTS
+            (SELECT 1 FROM access_tokens WHERE ", of_key!(), " AND expires_at IS NULL) OR EXISTS
+            (SELECT 1 FROM access_tokens WHERE ", of_key!(), " AND expires_at > $2)
+        THEN 1 ELSE 0 END");
+    HOLDERS = concat!("SELECT client_id, COUNT(*) FROM access_tokens
+        WHERE ", of_key!(), " AND (expires_at IS NULL OR expires_at > $2)
+        GROUP BY client_id ORDER BY COUNT(*) DESC, client_id LIMIT 10");
+    CLIENTS_OF = concat!("SELECT DISTINCT client_id FROM access_tokens
+        WHERE ", of_key!(), " AND (expires_at IS NULL OR expires_at > $2) ORDER BY client_id");
     // A separate row: every change locks the change counter last, but work on keys still waits for other locks after this one.
     SERIALISE = "UPDATE turns SET number = number WHERE name = 'signing_keys'";
 }

@@ -5,6 +5,7 @@ mod root_key;
 
 use super::engine::Statements;
 
+pub(super) use keys::of_key;
 pub use root_key::SealedRoot;
 
 /// The shared statements of this folder.

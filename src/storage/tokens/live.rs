@@ -3,6 +3,7 @@
 
 use crate::model::status::Slot;
 use crate::storage::engine::{Db, EngineSql, json_array, on_read, on_tx, statements};
+use crate::storage::signing::of_key;
 use crate::storage::{Storage, StorageError, Tx};
 
 // SQLite would choose the index of all tokens of a client. With this index the cost depends only on the live ones. SQLite
@@ -55,8 +56,8 @@ pub(super) const IDS_BEYOND: EngineSql = of_live!(
 );
 
 statements! {
-    IDS_OF_KEY = "SELECT client_id, jti FROM access_tokens
-        WHERE kid = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2) ORDER BY client_id";
+    IDS_OF_KEY = concat!("SELECT client_id, jti FROM access_tokens
+        WHERE ", of_key!(), " AND (expires_at IS NULL OR expires_at > $2) ORDER BY client_id");
 }
 
 /// For how many seconds after its end a token is still revoked, because the clocks of services differ.

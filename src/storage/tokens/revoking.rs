@@ -4,6 +4,7 @@
 use super::live::{CLOCKS_DIFFER, of_live};
 use crate::model::status::Slot;
 use crate::storage::engine::{EngineSql, json_array, on_read, on_tx, on_write, statements};
+use crate::storage::signing::of_key;
 use crate::storage::{Storage, StorageError, Tx, touched};
 
 /// A recorded token that this transaction revoked.
@@ -115,8 +116,8 @@ pub(super) const COUNT_WITH_SCOPES: EngineSql = of_live!(
 statements! {
     REVOKE = "UPDATE access_tokens SET revoked_at = $2 WHERE jti = $1 AND revoked_at IS NULL
         RETURNING jti, client_id, status_list, status_idx, expires_at, revoke_at";
-    REVOKE_OF_KEY = "UPDATE access_tokens SET revoked_at = $2 WHERE kid = $1 AND revoked_at IS NULL
-        RETURNING jti, client_id, status_list, status_idx, expires_at, revoke_at";
+    REVOKE_OF_KEY = concat!("UPDATE access_tokens SET revoked_at = $2 WHERE ", of_key!(), "
+        RETURNING jti, client_id, status_list, status_idx, expires_at, revoke_at");
     DUE_CLIENTS = "SELECT DISTINCT client_id FROM access_tokens
         WHERE revoke_at IS NOT NULL AND revoked_at IS NULL AND revoke_at <= $1 ORDER BY client_id LIMIT $2";
     DENY = "INSERT INTO denied_tokens (jti, client_id, expires_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";

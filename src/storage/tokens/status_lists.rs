@@ -25,13 +25,14 @@ statements! {
     OUTLIVES = "UPDATE status_lists SET last_exp = $2 WHERE list = $1 AND last_exp < $2";
     CLOSE = "UPDATE status_lists SET filled_at = COALESCE(filled_at, CAST($2 AS BIGINT)), last_exp = $2 WHERE kid = $1";
     // A list ends when no token with a slot in it can be live: it was full so long ago that no lease of it is left, no row
-// refers to it, and a day has passed since the last token in it ended.
-    ENDED = "SELECT l.list FROM status_lists l
+    // refers to it, and a day has passed since the last token in it ended.
+    MAY_HAVE_ENDED = "SELECT l.list FROM status_lists l
         WHERE l.filled_at IS NOT NULL AND l.filled_at <= $1 AND l.last_exp <= $1
             AND NOT EXISTS (SELECT 1 FROM api_clients c WHERE c.status_list = l.list)
-            AND NOT EXISTS (SELECT 1 FROM access_tokens t WHERE t.status_list = l.list AND t.expires_at > $1)
             AND (l.kid IS NULL OR EXISTS (SELECT 1 FROM signing_keys k WHERE k.kid = l.kid AND k.phase = 'gone'))
-        ORDER BY l.list LIMIT $2";
+        ORDER BY l.list";
+    LAST_END = "SELECT expires_at FROM access_tokens WHERE expires_at > $2 AND status_list = $1
+        ORDER BY expires_at DESC LIMIT 1";
     REMOVE = "DELETE FROM status_lists WHERE list = $1";
 }
 
@@ -156,11 +157,23 @@ impl Tx {
         limit: u32,
     ) -> Result<Vec<i64>, StorageError> {
         self.serialise_status_lists().await?;
-        let ended: Vec<i64> = on_tx!(self.db, conn => sqlx::query_scalar(ENDED)
-            .bind(before).bind(i64::from(limit)).fetch_all(&mut *conn).await)?;
-        for list in &ended {
+        let may_have_ended: Vec<i64> = on_tx!(self.db, conn => sqlx::query_scalar(MAY_HAVE_ENDED).bind(before).fetch_all(&mut *conn).await)?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut ended = Vec::new();
+        for list in may_have_ended {
+            if ended.len() >= limit {
+                break;
+            }
+            let last_end: Option<i64> = on_tx!(self.db, conn => sqlx::query_scalar(LAST_END)
+                .bind(list).bind(before).fetch_optional(&mut *conn).await)?;
+            if let Some(last_end) = last_end {
+                // No token is added to it any more, so this is not looked for again until then.
+                self.status_list_outlives(list, last_end).await?;
+                continue;
+            }
             on_tx!(self.db, conn => sqlx::query(REMOVE).bind(list).execute(&mut *conn).await.map(|_| ()))?;
-            self.changed(Change::StatusList(*list));
+            self.changed(Change::StatusList(list));
+            ended.push(list);
         }
         Ok(ended)
     }

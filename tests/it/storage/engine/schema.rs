@@ -114,6 +114,11 @@ const APPLIED: &[(&str, &str, &str)] = &[
         "d2e7b21864bd0204da096e575e2f0c37814a6304b2b3a70f4991523a5911a5fc",
         "5681a9b12c3af076f9a96c6b896c9295973d169c46df2d74cad2a3935e7e66c9",
     ),
+    (
+        "0024_fewer_token_indexes.sql",
+        "5fee20f171da763b3d4ec408e6b182b6237f7bb30f4f6134b16755584e089b1d",
+        "5fee20f171da763b3d4ec408e6b182b6237f7bb30f4f6134b16755584e089b1d",
+    ),
 ];
 
 fn migrations(engine: &str) -> BTreeMap<String, String> {

@@ -13,6 +13,7 @@ on_both_engines!(
     a_key_moves_on_and_loses_its_private_key,
     keys_come_oldest_first_with_the_counter,
     live_tokens_are_counted_by_key,
+    keys_whose_kids_begin_alike_do_not_share_tokens,
     the_clients_with_most_tokens_of_a_key_are_named,
     keys_whose_tokens_are_being_revoked_are_found,
     work_on_keys_takes_turns,
@@ -86,6 +87,7 @@ async fn keys_come_oldest_first_with_the_counter(engine: Engine) {
 async fn live_tokens_are_counted_by_key(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let mut tx = storage.begin().await.unwrap();
+    assert!(tx.insert_signing_key(&signing_key("k2")).await.unwrap());
     for recorded in [
         token("live"),
         RecordedToken { expires_at: None, ..token("never expires") },
@@ -109,6 +111,28 @@ async fn live_tokens_are_counted_by_key(engine: Engine) {
     }
     tx.commit().await.unwrap();
     assert_eq!(storage.live_tokens_by_kid(NOW + 100_000).await.unwrap(), [("k1".to_owned(), 1)]);
+}
+
+/// The tokens of a key are found by the beginning of its kid.
+async fn keys_whose_kids_begin_alike_do_not_share_tokens(engine: Engine) {
+    let (_database, storage) = stocked(engine).await;
+    let (one, other) = ("12345678-one", "12345678-other");
+    let mut tx = storage.begin().await.unwrap();
+    for kid in [one, other] {
+        assert!(tx.insert_signing_key(&signing_key(kid)).await.unwrap());
+    }
+    let of_one = RecordedToken { kid: one.into(), ..token("of one") };
+    tx.insert_recorded_token(&of_one).await.unwrap();
+    assert_eq!(tx.live_tokens_by_kid(NOW).await.unwrap(), [(one.to_owned(), 1)]);
+    for (kid, count) in [(one, 1), (other, 0), ("12345678", 0)] {
+        assert_eq!(tx.key_has_live_tokens(kid, NOW).await.unwrap(), count == 1, "{kid}");
+        assert_eq!(tx.holders_of_key(kid, NOW).await.unwrap().len(), count, "{kid}");
+        assert_eq!(tx.clients_with_tokens_of_key(kid, NOW).await.unwrap().len(), count, "{kid}");
+    }
+    for (kid, revoked) in [(other, 0), ("12345678", 0), (one, 1)] {
+        assert_eq!(tx.revoke_tokens_of_key(kid, NOW).await.unwrap().len(), revoked, "{kid}");
+    }
+    tx.commit().await.unwrap();
 }
 
 async fn the_clients_with_most_tokens_of_a_key_are_named(engine: Engine) {

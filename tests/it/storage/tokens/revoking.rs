@@ -14,6 +14,7 @@ on_both_engines!(
     tokens_are_revoked_by_their_scopes,
     the_live_tokens_of_a_client,
     work_on_the_tokens_of_a_client_reads_only_live_ones,
+    the_tokens_of_a_key_or_a_list_are_found_without_reading_others,
     the_oldest_beyond_a_number_are_revoked_in_order,
     a_new_token_replaces_the_others_at_once,
     a_replaced_token_may_have_its_grace,
@@ -175,6 +176,42 @@ async fn work_on_the_tokens_of_a_client_reads_only_live_ones(engine: Engine) {
             assert!(!whole.contains("Seq Scan on access_tokens"), "{name}:\n{whole}");
         }
         assert!(!whole.contains("access_tokens_client"), "{name}:\n{whole}");
+    }
+}
+
+/// The indexes by which the tokens of a key and the last one of a status list are found have only what that needs.
+async fn the_tokens_of_a_key_or_a_list_are_found_without_reading_others(engine: Engine) {
+    let (database, storage) = stocked(engine).await;
+    insert(&storage, [token("one")]).await;
+    let numbers = match engine {
+        Engine::Sqlite => {
+            "(WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 20000) SELECT n FROM n) n"
+        }
+        Engine::Postgres => "generate_series(1, 20000) AS n (n)",
+    };
+    let multiplied = format!(
+        "INSERT INTO access_tokens (jti, client_id, workspace_id, kid, generation, scope, products, issued_at, expires_at,
+            issued_by, status_list, status_idx)
+        SELECT t.jti || n.n, t.client_id, t.workspace_id, (n.n % 97) || ' of other keys', t.generation, t.scope,
+            t.products, t.issued_at, t.expires_at + n.n, t.issued_by, 9 + n.n % 97, n.n
+        FROM access_tokens t, {numbers}"
+    );
+    database.session().await.execute(&multiplied).await;
+    database.execute("ANALYZE").await;
+    let plans = storage.plans_for_keys_and_lists("k1", 2, NOW).await.unwrap();
+    assert_eq!(plans.len(), 7);
+    for (name, steps) in plans {
+        let whole = steps.join("\n");
+        let index = if name == "LAST_END" { "access_tokens_expiry" } else { "access_tokens_of_key" };
+        // PostgreSQL counts the tokens of all keys at once.
+        if engine == Engine::Sqlite || name != "LIVE_TOKENS" {
+            assert!(whole.contains(index), "{name}:\n{whole}");
+            assert!(
+                !whole.contains("SCAN access_tokens") && !whole.contains("Seq Scan on access_tokens"),
+                "{whole}"
+            );
+        }
+        assert!(name != "LAST_END" || !whole.contains("ORDER BY") && !whole.contains("Sort"), "{whole}");
     }
 }
 

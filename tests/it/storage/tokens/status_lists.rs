@@ -237,7 +237,7 @@ async fn ended(storage: &Storage, before: i64, limit: u32) -> Vec<i64> {
 }
 
 async fn a_list_ends_when_no_token_in_it_can_be_live(engine: Engine) {
-    let (_database, storage) = stocked(engine).await;
+    let (database, storage) = stocked(engine).await;
     let mut tx = storage.begin().await.unwrap();
     for (kid, phase) in [("active", Phase::Active), ("retiring", Phase::Retiring), ("gone", Phase::Gone)] {
         assert!(tx.insert_signing_key(&SigningKey { phase, ..signing_key(kid) }).await.unwrap());
@@ -275,6 +275,9 @@ async fn a_list_ends_when_no_token_in_it_can_be_live(engine: Engine) {
     assert_eq!(ended(&storage, NOW - 1, 100).await, [0_i64; 0]);
     // The oldest first, up to the limit.
     assert_eq!(ended(&storage, NOW, 2).await, [just_over, dead]);
+    // Where a token is still live, it is not looked for again before its end.
+    let until = format!("SELECT last_exp FROM status_lists WHERE list = {living}");
+    assert_eq!(database.number(&until).await, NOW + 1);
     assert_eq!(ended(&storage, NOW, 100).await, [of_gone]);
     assert_eq!(ended(&storage, NOW, 100).await, [0_i64; 0]);
     let left = [unfilled, later.list, outlived, generation, living, of_active, of_retiring];
