@@ -204,9 +204,10 @@ async fn a_workspace_sees_its_own_events(engine: Engine) {
     let (reader, _) = admin.client("acme", json!({"permissions": ["mintmark:read"]})).await;
     let (other, _) = admin.client("beta", json!({"permissions": ["mintmark:read"]})).await;
     let reader = app.administrator_as(&reader, "mintmark:read").await;
-    assert_eq!(actions(&events(&reader, "").await), ["client.created", "workspace.created"]);
+    let own = ["secret.first_used", "client.created", "workspace.created"];
+    assert_eq!(actions(&events(&reader, "").await), own);
     for query in ["?workspace_id=acme", "?since=2000-01-01T00:00:00Z"] {
-        assert_eq!(events(&reader, query).await.len(), 2, "{query}");
+        assert_eq!(events(&reader, query).await.len(), 3, "{query}");
     }
     for query in [
         "?workspace_id=beta".to_owned(),

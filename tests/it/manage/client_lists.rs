@@ -236,8 +236,8 @@ async fn every_list_is_counted_on_request(engine: Engine) {
         (format!("{client}/access-tokens"), 3, Some(3)),
         ("/v1/access-tokens".to_owned(), 3, Some(3)),
         ("/v1/signing-keys".to_owned(), 2, None),
-        // Two products, three workspaces, three clients, a secret, three tokens, two keys, a change.
-        ("/v1/audit-events".to_owned(), 15, Some(8)),
+        // Two products, three workspaces, three clients, a secret, three tokens, two keys, a change, two first uses.
+        ("/v1/audit-events".to_owned(), 17, Some(9)),
     ] {
         for (caller, total) in [(&admin, Some(of_platform)), (&tenant, of_tenant)] {
             let Some(total) = total else { continue };

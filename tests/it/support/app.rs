@@ -193,9 +193,11 @@ impl TestApp {
         self.administrator_as(&client, "mintmark:manage").await
     }
 
-    /// A caller with a token of that scope for `client`.
+    /// A caller with a token of that scope for `client`. The event of the first use of its secret is there when this returns,
+    /// not only when uses are stored the next time, which may be in the middle of a slow test.
     pub(crate) async fn administrator_as(&self, client: &Credentials, scope: &str) -> Administrator<'_> {
         let token = self.access_token(client, &[("scope", scope)]).await;
+        self.core.services.usage.flush().await.unwrap();
         Administrator { app: self, token, client: client.clone() }
     }
 }

@@ -130,6 +130,16 @@ async fn the_live_tokens_of_a_client(engine: Engine) {
     }
 }
 
+/// The numbers from 1 to 20,000 as a table `n`.
+fn numbers(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => {
+            "(WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 20000) SELECT n FROM n) n"
+        }
+        Engine::Postgres => "generate_series(1, 20000) AS n (n)",
+    }
+}
+
 /// Rows of revoked and of ended tokens are kept for a long time, so work on the live ones of a client must not read them.
 async fn work_on_the_tokens_of_a_client_reads_only_live_ones(engine: Engine) {
     let (database, storage) = stocked(engine).await;
@@ -142,12 +152,7 @@ async fn work_on_the_tokens_of_a_client_reads_only_live_ones(engine: Engine) {
         ],
     )
     .await;
-    let numbers = match engine {
-        Engine::Sqlite => {
-            "(WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 20000) SELECT n FROM n) n"
-        }
-        Engine::Postgres => "generate_series(1, 20000) AS n (n)",
-    };
+    let numbers = numbers(engine);
     let multiplied = format!(
         "INSERT INTO access_tokens (jti, client_id, workspace_id, kid, generation, scope, products, issued_at, expires_at,
             revoked_at, issued_by)
@@ -183,12 +188,7 @@ async fn work_on_the_tokens_of_a_client_reads_only_live_ones(engine: Engine) {
 async fn the_tokens_of_a_key_or_a_list_are_found_without_reading_others(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     insert(&storage, [token("one")]).await;
-    let numbers = match engine {
-        Engine::Sqlite => {
-            "(WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 20000) SELECT n FROM n) n"
-        }
-        Engine::Postgres => "generate_series(1, 20000) AS n (n)",
-    };
+    let numbers = numbers(engine);
     let multiplied = format!(
         "INSERT INTO access_tokens (jti, client_id, workspace_id, kid, generation, scope, products, issued_at, expires_at,
             issued_by, status_list, status_idx)
