@@ -157,7 +157,8 @@ impl Tx {
         limit: u32,
     ) -> Result<Vec<i64>, StorageError> {
         self.serialise_status_lists().await?;
-        let may_have_ended: Vec<i64> = on_tx!(self.db, conn => sqlx::query_scalar(MAY_HAVE_ENDED).bind(before).fetch_all(&mut *conn).await)?;
+        let may_have_ended: Vec<i64> = on_tx!(self.db, conn => sqlx::query_scalar(MAY_HAVE_ENDED)
+            .bind(before).fetch_all(&mut *conn).await)?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut ended = Vec::new();
         for list in may_have_ended {

@@ -3,7 +3,8 @@
 //! are left out.
 //!
 //! Rows are written in one order, counts by hour and outcome before the id, so that two processes that write at the same time
-//! do not block each other for good. PostgreSQL needs an `ORDER BY` for it; SQLite has one writer, and takes them in the order in which they are given.
+//! do not block each other for good. PostgreSQL needs an `ORDER BY` for it; SQLite has one writer, and takes them in the order
+//! in which they are given.
 //!
 //! A request counts in its hour only: a flush of many clients is the most that the service writes. Hours that are past
 //! their time are added to their days ([`Storage::fold_usage`]), and a day is what is in both.
