@@ -1,20 +1,20 @@
-//! A problem (RFC 9457) as the command line shows it: with options in place of JSON members. It comes from the services on
-//! this machine, or from a server (`--remote`) in the same form.
+//! A problem (RFC 9457) as the command line shows it: with options in place of JSON members. The problem comes from the services
+//! on this machine, or from a server (`--remote`) in the same form.
 
 use serde_json::{Value, json};
 
 use crate::config::SettingsError;
 use crate::kernel::{self, Problem, ProblemKind};
 
-/// Members whose option is not `--` and their name: positional ones, those for a whole command, and those with a unit.
-const OTHER_NAMES: [(&str, &str); 10] = [
+/// Members whose option is not just `--` and their name: positional arguments, members that a command sets by itself, members
+/// whose option is in the singular, and those with a unit.
+const OTHER_NAMES: [(&str, &str); 9] = [
     ("email", "the email address"),
     ("roles", "--role"),
     ("workspace_id", "WORKSPACE_ID"),
     ("product", "PRODUCT"),
     ("private_key_pem", "FILE"),
     ("status", "the status"),
-    ("products_allowed", "--products-allowed"),
     ("replace_grace_seconds", "--replace-grace"),
     ("expire_others_after_seconds", "--expire-others-after"),
     ("max_token_lifetime_seconds", "--max-token-lifetime"),
@@ -28,7 +28,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// A problem of a kind, with a text that names options already.
+    /// A problem of a kind. `text` names options, not JSON members.
     pub(super) fn of_kind(kind: ProblemKind, text: impl Into<String>) -> Self {
         let text = text.into();
         Self { document: Problem::new(kind, text.clone()).to_json(), text: Some(text) }
@@ -39,13 +39,13 @@ impl Refusal {
         Self::of_kind(ProblemKind::Settings, error.to_string()).with("problems", json!(error.problems))
     }
 
-    /// The problem in the answer of a server.
-    pub(super) fn from_server(mut document: Value) -> Self {
+    /// A problem in the form of the management API.
+    pub(super) fn from_problem(mut document: Value) -> Self {
         name_options(&mut document);
         Self { document, text: None }
     }
 
-    /// The same with a member of its own.
+    /// Adds a member to the document, or replaces it.
     pub(super) fn with(mut self, name: &str, value: Value) -> Self {
         if let Some(members) = self.document.as_object_mut() {
             members.insert(name.to_owned(), value);
@@ -53,7 +53,7 @@ impl Refusal {
         self
     }
 
-    /// The same with a sentence about what to do.
+    /// Adds a sentence about what to do.
     pub(super) fn advise(mut self, advice: &str) -> Self {
         let detail = format!("{}. {advice}", self.member("detail").trim_end_matches('.'));
         self.text = Some(format!("{}. {advice}", self.text().trim_end_matches('.')));
@@ -64,7 +64,7 @@ impl Refusal {
         &self.document
     }
 
-    /// Whether the input is not valid.
+    /// Whether the input is at fault, which has an exit status of its own.
     pub(super) fn is_usage(&self) -> bool {
         matches!(self.document.get("status").and_then(Value::as_i64), Some(400 | 422))
     }
@@ -107,7 +107,7 @@ impl From<kernel::Error> for Refusal {
             problem.detail.clone_from(&cause);
             return Self { document: problem.to_json(), text: Some(cause) };
         }
-        Self::from_server(problem.to_json())
+        Self::from_problem(problem.to_json())
     }
 }
 
@@ -137,7 +137,8 @@ fn named(pointer: &str) -> (String, String) {
     // A change of many API clients: which ones, and what is changed.
     match (member.as_str(), tokens.clone().next()) {
         ("ids", _) => "CLIENT_ID".clone_into(&mut member),
-        ("filter", None) => return ("--where".to_owned(), String::new()),
+        // No option has this name: there is one for each member.
+        ("filter", None) => return ("the filter (--where-…)".to_owned(), String::new()),
         ("filter", Some(of_filter)) => {
             (prefix, member) = ("--where-", of_filter);
             tokens.next();
@@ -155,7 +156,7 @@ fn named(pointer: &str) -> (String, String) {
     };
     let part = match tokens.next() {
         None => String::new(),
-        // `--token-expiry never` or a duration: which of the two members it sets does not matter.
+        // The mode has no option of its own: `--token-expiry` takes a duration or `never`.
         Some(part) if member == "token_expiry" && part == "mode" => String::new(),
         Some(part) if member == "token_expiry" => format!(" ({part})"),
         Some(part) => match part.parse::<usize>() {
@@ -183,7 +184,7 @@ fn not_found(detail: &str) -> Option<String> {
     Some(format!("{what} not found. List them with `{command}`"))
 }
 
-/// The rules name requests of the management API; here they become options and commands.
+/// The texts of errors name requests and members of the management API. This puts options and commands in their place.
 fn in_options(text: &str) -> String {
     let text = [
         ("?force=true", "--force"),
@@ -192,10 +193,23 @@ fn in_options(text: &str) -> String {
     ]
     .into_iter()
     .fold(text.to_owned(), |text, (there, here)| text.replace(there, here));
-    create_key(&text).unwrap_or(text)
+    let text = create_key(&text).unwrap_or(text);
+    if !text.contains("/patch/") {
+        return text;
+    }
+    // In a change of many API clients, the rules that one of them would break.
+    let words = text.split(' ').map(|word| {
+        if word.starts_with("/patch/") {
+            let (name, part) = named(word);
+            name + &part
+        } else {
+            word.to_owned()
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
-/// The same for a request that creates a signing key, with the members of its body if it has one.
+/// Puts the command in place of a request that creates a signing key, with options for the members of its body.
 fn create_key(text: &str) -> Option<String> {
     let (before, after) = text.split_once("POST /v1/signing-keys")?;
     let (body, after) = match after.strip_prefix(" {").and_then(|after| after.split_once('}')) {
@@ -244,6 +258,9 @@ mod tests {
             ("/workspace_id", "WORKSPACE_ID"),
             ("/max_token_lifetime_seconds", "--max-token-lifetime"),
             ("", "the record"),
+            ("/filter", "the filter (--where-…)"),
+            ("/filter/product", "--where-product"),
+            ("/products_allowed", "--products-allowed"),
         ] {
             let expected = (format!("invalid: {name} must be from 60 to 31536000"), true);
             assert_eq!(said(one(pointer)), expected);
@@ -256,6 +273,10 @@ mod tests {
         assert_eq!(said(E::Conflict("API client".to_owned())).0, "API client");
         for (there, here) in [
             ("see GET /v1/products", "see `mintmark products list`"),
+            (
+                "a change: /patch/label is long; /patch/products/0 is unknown",
+                "a change: --label is long; --products (value 1) is unknown",
+            ),
             ("a POST /v1/signing-keys; b", "a `mintmark keys create`; b"),
             (
                 r#"POST /v1/signing-keys {"alg": "ES256", "use_for": "expiring"}, b"#,

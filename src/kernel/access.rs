@@ -1,5 +1,5 @@
-//! The caller of a use case, with the permissions and the reach of a management API client or of the command line, and the
-//! proofs of what the caller may do.
+//! The caller of a use case, with the permissions and the reach of a management API client, of an operator in the console or
+//! of the command line, and the proofs of what the caller may do.
 //!
 //! A permission is checked once, where a [`Caller`] becomes a [`Reader`] or a [`Manager`]. Use cases take these, so that
 //! they cannot be called without the permission and need not check it again.
@@ -16,11 +16,12 @@ use crate::model::scope::Permission;
 pub struct Caller {
     /// Which workspaces the caller can access.
     pub reach: Reach,
-    /// The permissions that are both in the scope of the caller's token and, now, among those of its client.
+    /// Of an API client: the permissions that are both in the scope of its token and, now, among those of the client. Of an
+    /// operator: those of the role.
     pub permissions: Vec<Permission>,
     /// The name of the caller in the audit trail.
     pub actor: Actor,
-    /// The API client that calls; `None` at the command line.
+    /// The API client that calls; `None` at the command line, in the console and for the service itself.
     pub client_id: Option<String>,
 }
 
@@ -35,7 +36,7 @@ impl Caller {
         }
     }
 
-    /// The unique name of the caller: its client id, or the name of the command line.
+    /// The unique name of the caller: its client id, or else its name in the audit trail.
     pub fn name(&self) -> &str {
         self.client_id.as_deref().unwrap_or(&self.actor.name)
     }
@@ -49,8 +50,8 @@ impl Caller {
         if self.holds(permission) { Ok(self) } else { Err(Error::Lacks(permission)) }
     }
 
-    /// Refuses a caller that could use a permission that it does not have itself, by a secret or a token of another API
-    /// client that has `permissions`.
+    /// Refuses a caller that lacks one of `permissions`, those of another API client: with a secret or a token of that client
+    /// the caller could use them.
     pub fn must_not_step_up(&self, permissions: &[Permission]) -> Result<(), Error> {
         self.must_hold_all(
             permissions,
@@ -122,7 +123,7 @@ impl Manager {
         Self(Reader(Caller::command_line()))
     }
 
-    /// The same, by the name of their account on the host.
+    /// A person at the command line, named by their account on the host.
     pub(crate) fn command_line_of(user: &str) -> Self {
         Self(Reader(Caller { actor: Actor::command_line_of(user), ..Caller::command_line() }))
     }

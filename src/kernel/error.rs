@@ -8,7 +8,7 @@ use crate::storage::StorageError;
 use crate::vault::random::RandomUnavailable;
 use crate::vault::seal::SealError;
 
-/// A use case that failed. Nothing was changed.
+/// A use case that failed. Nothing was changed, unless the use case works in several transactions and says what stays.
 #[derive(Debug, Error)]
 pub enum Error {
     /// There is no such record within the caller's reach.
@@ -17,7 +17,7 @@ pub enum Error {
     /// Some of the records that a request names do not exist within the caller's reach; all of them are listed.
     #[error("not found: {}", .0.iter().map(|i| format!("{} {}", i.pointer, i.detail)).collect::<Vec<_>>().join("; "))]
     NotFoundAmong(Vec<FieldError>),
-    /// Other records do not allow it; the text says what to do first.
+    /// Other records do not allow the change; the text says what to do first.
     #[error("{0}")]
     Conflict(String),
     /// Fields break their rules; all of them are listed.
@@ -49,7 +49,7 @@ pub enum Error {
     /// Another request with the same idempotency key was first.
     #[error("another request with this idempotency key came first")]
     AlreadyAnswered,
-    /// No checkpoint of the audit trail covers it yet.
+    /// No checkpoint of the audit trail covers the requested entry yet.
     #[error("no checkpoint of the audit trail covers this yet: repeat the request in a minute")]
     NotCovered,
     /// The change counter was not confirmed for too long; answers might be out of date.
@@ -58,7 +58,7 @@ pub enum Error {
     /// The clock of this machine cannot be trusted with this; the text says why.
     #[error("{0}")]
     Clock(&'static str),
-    /// The transaction that a token shared with others failed; the text is the reason.
+    /// The transaction that writes a token together with other tokens failed; the text is the reason.
     #[error("{0}")]
     SharedTransaction(String),
     /// Storage failed.
@@ -77,7 +77,7 @@ pub(crate) fn scope(permissions: &[Permission]) -> String {
 impl From<StorageError> for Error {
     fn from(error: StorageError) -> Self {
         match error {
-            // A record that it refers to, or that refers to it, changed at the same time.
+            // Another request changed a record that this one refers to, or that refers to this one.
             StorageError::Conflict(_) => Self::Conflict(
                 "another request changed the record at the same time: read it again, then repeat the change"
                     .to_owned(),

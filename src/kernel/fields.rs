@@ -1,7 +1,7 @@
 //! Reads the members of a JSON object by type and reports every bad one at once (docs/management-api.md).
 //!
-//! In a new record and in a merge patch (RFC 7396), an absent member, `null` and a value mean different things. Rules beyond
-//! the type belong to the nouns, which add their errors to the same list.
+//! In a new record and in a merge patch (RFC 7396), an absent member, `null` and a value mean different things. The code
+//! of each kind of record checks the rules beyond the type, and adds its errors to the same list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,7 +70,7 @@ impl Fields<'_> {
             Member::Null => return Member::Null,
             Member::Value(items) => items,
         };
-        // An empty text replaces one that cannot be read, so that the others keep their index for the rules. A rule that
+        // An empty text replaces an item that cannot be read, so that the others keep their index for the rules. A rule that
         // the empty text breaks is not reported, since its pointer has an error already.
         let mut texts = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
@@ -105,7 +105,7 @@ impl Fields<'_> {
         Member::Value(pairs)
     }
 
-    /// The texts whose names begin with `prefix`, by the rest of their names.
+    /// The text members whose names begin with `prefix`, by the rest of their names.
     pub(crate) fn strings_after(&mut self, prefix: &'static str) -> BTreeMap<String, String> {
         self.known_prefix = Some(prefix);
         let mut texts = BTreeMap::new();

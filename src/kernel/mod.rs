@@ -9,6 +9,7 @@ mod json;
 mod policy;
 mod precondition;
 mod problem;
+mod ticks;
 
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ pub(crate) use json::to_json;
 pub use policy::Policy;
 pub use precondition::Precondition;
 pub use problem::{Kind as ProblemKind, Problem};
+pub(crate) use ticks::Ticks;
 
 /// What a sealed setup link is bound to, beside its operator.
 const SETUP_LINK_MAIL: &[u8] = b"mail with a setup link";

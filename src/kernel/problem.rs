@@ -128,7 +128,7 @@ impl Problem {
 }
 
 impl From<Error> for Problem {
-    /// Without the cause if something is unavailable: that is for the log, or for a person on the machine.
+    /// Leaves out the cause if something is unavailable: the cause is for the log, or for a person on the machine.
     fn from(error: Error) -> Self {
         match error {
             Error::NotFound(what) => {

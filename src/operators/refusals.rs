@@ -1,5 +1,5 @@
-//! Audits refused sign-ins: one entry an account, network and ten minutes, which says how many it counts, and at most sixty
-//! entries a minute in all, so that an attacker cannot fill the audit trail.
+//! Audits refused sign-ins, but so few that an attacker cannot fill the audit trail: one entry for each account and network in
+//! ten minutes, which says how many refusals it counts, and at most sixty entries a minute in all.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -10,13 +10,12 @@ use super::{Operators, Source};
 use crate::kernel::{Caller, Error};
 use crate::ledger::Subject;
 use crate::model::audit::{Action, Actor};
-use crate::model::clock::UnixSeconds;
 use crate::model::operator::{Way, network};
 use crate::model::reach::Reach;
 
 /// For how long one entry counts for what follows, in seconds.
 const WINDOW: i64 = 600;
-/// How many entries are written in a minute.
+/// The most entries that are written in a minute.
 const A_MINUTE: u32 = 60;
 /// How many accounts and networks are remembered.
 const KEYS: usize = 4096;
@@ -32,18 +31,21 @@ pub(super) struct Refusals(Mutex<State>);
 struct State {
     by_key: HashMap<(String, String), Since>,
     minute: i64,
+    /// Entries in that minute.
     written: u32,
 }
 
 #[derive(Debug)]
 struct Since {
-    began: UnixSeconds,
+    /// When the last entry was due, in monotonic seconds.
+    began: i64,
+    /// Refusals since then.
     uncounted: u32,
 }
 
 impl Refusals {
-    /// Counts a refusal. How many an entry counts, if one is due.
-    fn count(&self, account: &str, network: &str, now: UnixSeconds) -> Option<u32> {
+    /// Counts a refusal at `now`, in monotonic seconds. If an entry is due, returns how many refusals it counts.
+    fn count(&self, account: &str, network: &str, now: i64) -> Option<u32> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.minute != now.div_euclid(60) {
             (state.minute, state.written) = (now.div_euclid(60), 0);
@@ -93,7 +95,9 @@ impl Operators {
     ) -> Result<(), Error> {
         let network = source.ip.map(network).unwrap_or_default();
         let account = operator_id.unwrap_or(UNKNOWN);
-        let Some(count) = self.refusals.count(account, &network, self.kernel.clock.now()) else {
+        // Monotonic, so that a clock that is set back does not keep entries away.
+        let now = self.kernel.clock.monotonic_millis().div_euclid(1000);
+        let Some(count) = self.refusals.count(account, &network, now) else {
             return Ok(());
         };
         let actor = Actor { name: UNKNOWN.to_owned(), ..source.actor(account) };

@@ -1,4 +1,4 @@
-//! Slows failed sign-ins per account and network. In memory, so each process counts for itself.
+//! Limits sign-in attempts per account and network. Counts are in memory, so each process has its own.
 //!
 //! People who sign in from a network that they have signed in from before are never locked out: the right answer always passes
 //! there, whatever others do. From elsewhere too many attempts are refused, right or wrong. An address without an operator
@@ -7,14 +7,13 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
-use governor::clock::{Clock as GovernorClock, Reference as _};
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
+use crate::kernel::Ticks;
 use crate::model::clock::Clock;
 
 /// Accounts that share a bucket share its limit.
@@ -32,19 +31,6 @@ const fn at_once(number: u32) -> NonZeroU32 {
     match NonZeroU32::new(number) {
         Some(number) => number,
         None => NonZeroU32::MIN,
-    }
-}
-
-/// Our clock as the limiter needs it.
-#[derive(Debug, Clone)]
-struct Ticks(Arc<dyn Clock>);
-
-impl GovernorClock for Ticks {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        let millis = u64::try_from(self.0.now_millis()).unwrap_or(0);
-        Nanos::from(Duration::from_millis(millis))
     }
 }
 
@@ -67,7 +53,7 @@ impl std::fmt::Debug for Throttle {
 
 impl Throttle {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        let ticks = Ticks(clock);
+        let ticks = Ticks::new(clock);
         let limiter = |quota| Limiter::new(quota, DashMapStateStore::default(), ticks.clone());
         Self {
             from_a_network: limiter(FROM_A_NETWORK),
@@ -93,8 +79,7 @@ impl Throttle {
     fn wait(&self, limiter: &Limiter, key: &impl std::hash::Hash) -> Option<u32> {
         let bucket = self.hasher.hash_one(key) % BUCKETS;
         let until = limiter.check_key(&bucket).err()?.earliest_possible();
-        let wait = Duration::from(until.duration_since(self.ticks.now()));
-        Some(u32::try_from(wait.as_secs().saturating_add(1)).unwrap_or(u32::MAX))
+        Some(self.ticks.seconds_until(until))
     }
 }
 
@@ -104,7 +89,7 @@ mod tests {
     use crate::model::clock::ManualClock;
 
     #[test]
-    fn attempts_run_out_by_account_and_network_and_come_back() {
+    fn each_account_and_network_has_a_limit_that_refills() {
         let clock = Arc::new(ManualClock::at(1_790_000_000));
         let throttle = Throttle::new(clock.clone());
         for _ in 0..10 {
@@ -115,6 +100,21 @@ mod tests {
         assert_eq!(throttle.attempt("b", "203.0.113.0/24"), None);
         clock.advance(60);
         assert_eq!(throttle.attempt("a", "203.0.113.0/24"), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_changes_no_limit() {
+        let clock = Arc::new(ManualClock::at(1_790_000_000));
+        let throttle = Throttle::new(clock.clone());
+        for _ in 0..5 {
+            assert_eq!(throttle.code("op"), None);
+        }
+        for leap in [-3_600, 7_200] {
+            clock.leap(leap);
+            assert!(throttle.code("op").is_some_and(|seconds| (1..=61).contains(&seconds)), "{leap}");
+        }
+        clock.advance(60);
+        assert_eq!(throttle.code("op"), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The tokens that wait to be recorded: their requests hand them over here, in groups, and wait for the outcome.
+//! Tokens that wait to be recorded. Each request hands over its token here and waits for the outcome.
 //!
-//! A group has a fixed cost, so it waits for those that are about to join it, and only for those: what a thread has to do
-//! meanwhile, it does. When a group is complete its tokens are signed, while [`Tokens::record_in_groups`] writes it.
+//! Writing a group has a fixed cost. So a group waits for requests that are ready to join it, and for nothing else. Tokens are
+//! signed while their group grows, or while [`Tokens::record_in_groups`] writes it.
 //!
 //! [`Tokens::record_in_groups`]: super::Tokens::record_in_groups
 
@@ -54,16 +54,16 @@ struct Answer {
     others: Others,
 }
 
-/// What became of other tokens whose requests are served by the same thread. To wake a thread is a system call, so only
-/// one of its requests is woken for all of them, and wakes the others where it costs little: when this is dropped, which
-/// also happens if that request was cancelled.
+/// Outcomes of other tokens whose requests the same thread serves. To wake a thread is a system call, so only one request of
+/// the thread is woken. It gets these outcomes, and passes them on within the thread by dropping this. If that request was
+/// cancelled, this is dropped all the same.
 #[derive(Debug, Default)]
 struct Others(Vec<(oneshot::Sender<Answer>, Result<IssueCheck, Error>)>);
 
 impl Drop for Others {
     fn drop(&mut self) {
         for (request, outcome) in self.0.drain(..) {
-            // It may have been cancelled; its token is recorded all the same.
+            // The request may have been cancelled; its token is recorded all the same.
             drop(request.send(Answer { outcome, others: Self::default() }));
         }
     }
@@ -74,8 +74,9 @@ impl Drop for Others {
 struct Queue {
     is_open: bool,
     tokens: Vec<Pending>,
-    /// How many tokens have joined it since the start, which is the number of the last one, and how many have left it.
+    /// How many tokens have joined since the start; also the number of the last one.
     joined: u64,
+    /// How many tokens have left it: for a group, or because nobody records them.
     left: u64,
     /// Whether its tokens are to be recorded now.
     is_announced: bool,
@@ -92,7 +93,7 @@ impl Queue {
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
     queue: Mutex<Queue>,
-    /// Wakes the task that records when the queue is announced or closed.
+    /// Wakes the recording task when the queue is announced or closed.
     wake: Notify,
     waiting: AtomicU64,
 }
@@ -177,13 +178,13 @@ impl Recorder {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Whether a task records groups, as in a process that serves.
+    /// Whether tokens can be queued, as in a process that serves.
     pub(super) fn is_running(&self) -> bool {
         self.queue().is_open
     }
 }
 
-/// The request of a token that has joined the queue.
+/// A request's place in the queue.
 pub(super) struct Member<'a> {
     recorder: &'a Recorder,
     number: u64,
@@ -191,10 +192,11 @@ pub(super) struct Member<'a> {
 }
 
 impl Member<'_> {
-    /// Returns when the token may be signed: its group is complete, and announced, or it is still growing.
+    /// Waits until the token may be signed: its group is announced, or others have just joined and there is time to sign before
+    /// the group is complete.
     ///
-    /// The requests of a thread take turns. Each lets others that are ready go first. If none of them has joined with a token,
-    /// the group is complete. If some have, the next turn is after this token has been signed: more may be ready by then.
+    /// The requests of a thread take turns. Each lets others that are ready go first. If no token has joined by then, the group
+    /// is complete. If some have, the next request takes its turn after this token has been signed: more may be ready by then.
     pub(super) async fn gather(&self) {
         let _turn = TURN.with(Arc::clone).lock_owned().await;
         let joined = {
@@ -226,8 +228,8 @@ impl Member<'_> {
     }
 }
 
-/// Requests rely on those that join after them to find that the group is complete, so the last one announces it also when it
-/// is cancelled.
+/// A request leaves it to those that joined later to announce the group. So if the last one is cancelled, it announces the group
+/// before it goes.
 impl Drop for Member<'_> {
     fn drop(&mut self) {
         let queue = self.recorder.queue();
@@ -237,7 +239,8 @@ impl Drop for Member<'_> {
     }
 }
 
-/// Keeps the queue open. When it is dropped, the tokens that are still there are not recorded, and their requests learn of it.
+/// Keeps the queue open. When this is dropped, the tokens that have no outcome yet are not recorded, and their requests get an
+/// error.
 pub(super) struct Open<'a>(&'a Recorder);
 
 impl Drop for Open<'_> {
@@ -245,141 +248,13 @@ impl Drop for Open<'_> {
         let mut queue = self.0.queue();
         queue.is_open = false;
         queue.tokens.clear();
+        queue.left = queue.joined;
+        queue.is_announced = false;
+        // Also those of a group that was being recorded.
+        self.0.waiting.store(0, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use futures_util::FutureExt as _;
-
-    use super::*;
-
-    fn to_record() -> ToRecord {
-        let token = RecordedToken {
-            jti: String::new(),
-            client_id: String::new(),
-            workspace_id: "".into(),
-            kid: "".into(),
-            generation: 1,
-            scope: "".into(),
-            products: "".into(),
-            issued_at: 0,
-            expires_at: None,
-            revoked_at: None,
-            revoke_at: None,
-            slot: None,
-            last_introspected_at: None,
-            issued_by: "".into(),
-        };
-        ToRecord {
-            token,
-            active_tokens: ActiveTokens::Many,
-            guard: IssueGuard { proof: None, now: 0, replaces: false },
-        }
-    }
-
-    fn join(recorder: &Recorder) -> Member<'_> {
-        recorder.join(to_record()).unwrap()
-    }
-
-    /// How many tokens are recorded now; 0 if their group is not announced.
-    fn taken(recorder: &Recorder) -> usize {
-        recorder.next_group().now_or_never().flatten().map_or(0, |group| group.len())
-    }
-
-    #[tokio::test]
-    async fn a_single_token_does_not_wait() {
-        let recorder = Recorder::default();
-        assert!(recorder.join(to_record()).is_err(), "it is not open");
-        let _open = recorder.open();
-        let member = join(&recorder);
-        assert_eq!(taken(&recorder), 0, "others may be about to join");
-        member.gather().await;
-        assert_eq!((taken(&recorder), recorder.waiting()), (1, 1));
-    }
-
-    #[tokio::test]
-    async fn tokens_that_join_meanwhile_make_the_group_grow() {
-        let recorder = Recorder::default();
-        let _open = recorder.open();
-        let first = join(&recorder);
-        let ((), second) = tokio::join!(first.gather(), async { join(&recorder) });
-        assert_eq!(taken(&recorder), 0, "it may still grow while the first one is signed");
-        let third = join(&recorder);
-        // The second one finds that nothing more has joined, and so the third one has nothing to wait for.
-        tokio::join!(second.gather(), third.gather());
-        assert_eq!(taken(&recorder), 3);
-    }
-
-    #[tokio::test]
-    async fn a_large_group_does_not_wait_for_more() {
-        for size in [GROUP_ENOUGH - 1, GROUP_ENOUGH] {
-            let recorder = Recorder::default();
-            let _open = recorder.open();
-            let members: Vec<_> = (1..size).map(|_| join(&recorder)).collect();
-            let ((), _last) = tokio::join!(members[0].gather(), async { join(&recorder) });
-            assert_eq!(taken(&recorder), if size == GROUP_ENOUGH { size } else { 0 });
-        }
-    }
-
-    #[tokio::test]
-    async fn a_cancelled_request_does_not_leave_others_waiting() {
-        let recorder = Recorder::default();
-        let _open = recorder.open();
-        let first = join(&recorder);
-        let ((), last) = tokio::join!(first.gather(), async { join(&recorder) });
-        assert_eq!(taken(&recorder), 0, "the last one has not had its turn");
-        drop(last);
-        assert_eq!(taken(&recorder), 2);
-    }
-
-    #[tokio::test]
-    async fn what_is_queued_when_it_closes_is_recorded_and_when_nobody_records_is_refused() {
-        let recorder = Recorder::default();
-        let open = recorder.open();
-        let members = [(); GROUP_MAX + 1].map(|()| join(&recorder));
-        recorder.close();
-        assert!(!recorder.is_running() && recorder.join(to_record()).is_err());
-        assert_eq!((taken(&recorder), taken(&recorder)), (GROUP_MAX, 1));
-        assert!(matches!(recorder.next_group().now_or_never(), Some(None)), "no more can come");
-        drop((open, members));
-        let open = recorder.open();
-        let member = join(&recorder);
-        drop(open);
-        assert!(matches!(member.outcome().await, Err(Error::SharedTransaction(_))));
-    }
-
-    /// What happens to the request that is woken for the others.
-    enum First {
-        Receives,
-        IsCancelledBefore,
-        IsCancelledAfter,
-    }
-
-    #[test]
-    fn a_cancelled_request_does_not_keep_the_outcomes_of_others() {
-        for what in [First::Receives, First::IsCancelledBefore, First::IsCancelledAfter] {
-            let (first, mut received) = oneshot::channel();
-            let (requests, outcomes): (Vec<_>, Vec<_>) = (0..3).map(|_| oneshot::channel()).unzip();
-            let others = Others(requests.into_iter().map(|to| (to, Ok(IssueCheck::Allowed))).collect());
-            let answer = Answer { outcome: Ok(IssueCheck::Allowed), others };
-            match what {
-                First::Receives => {
-                    first.send(answer).unwrap();
-                    drop(received.try_recv().unwrap().others);
-                }
-                First::IsCancelledBefore => {
-                    drop(received);
-                    drop(first.send(answer));
-                }
-                First::IsCancelledAfter => {
-                    first.send(answer).unwrap();
-                    drop(received);
-                }
-            }
-            for mut outcome in outcomes {
-                assert!(matches!(outcome.try_recv().unwrap().outcome, Ok(IssueCheck::Allowed)));
-            }
-        }
-    }
-}
+#[path = "recorder_tests.rs"]
+mod tests;

@@ -187,7 +187,7 @@ const CRATES: [(&str, &[&str]); 17] = [
     ("askama", &["console", "delivery/messages"]),
     ("lettre", &["delivery/smtp"]),
     ("argon2", &["operators/passwords"]),
-    ("governor", &["oauth/authenticate", "operators/throttle"]),
+    ("governor", &["kernel/ticks", "oauth/authenticate", "operators/throttle"]),
     ("clap", &["cli"]),
     ("prometheus_client", &["telemetry"]),
     ("reqwest", &["outbound", "cli", "config"]),

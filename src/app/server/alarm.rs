@@ -1,5 +1,5 @@
-//! The only timer of a connection. It fires at regular intervals and then checks which deadlines have passed, so that
-//! requests do not set timers.
+//! The timer of a stream. It is set at most once every `pace` and not for each request: when it fires, the stream compares its
+//! deadlines with the present. It fires earlier only if a deadline comes before that.
 
 use std::future::Future as _;
 use std::pin::Pin;
@@ -12,31 +12,36 @@ pub(super) struct Alarm {
     sleep: Pin<Box<Sleep>>,
     pace: Duration,
     waker: Option<Waker>,
+    /// The last `other` of [`Alarm::has_passed`] that had passed.
+    other_passed: Option<Instant>,
 }
 
 impl Alarm {
-    /// Fires every `pace`, which is no longer than any of the time limits.
+    /// Fires at the latest every `pace`. Few timers are set if no usual time limit is shorter.
     pub(super) fn new(pace: Duration) -> Self {
-        Self { sleep: Box::pin(sleep(pace)), pace, waker: None }
+        Self { sleep: Box::pin(sleep(pace)), pace, waker: None, other_passed: None }
     }
 
-    /// Whether `deadline` has passed. If not, the task is woken when it or `other` has, at the latest.
+    /// Whether `deadline` has passed. If not, the task is woken at the first of `deadline` and `other`, at the latest. For an
+    /// `other` that has passed it is woken once, since nobody may be left to ask about that one.
     pub(super) fn has_passed(
         &mut self,
         cx: &mut Context<'_>,
         deadline: Option<Instant>,
         other: Option<Instant>,
     ) -> bool {
+        let other = other.filter(|other| self.other_passed != Some(*other));
         let next = deadline.into_iter().chain(other).min();
         let rings_in_time = next.is_none_or(|next| self.sleep.deadline() <= next);
-        let is_ours = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
-        if is_ours && rings_in_time && !self.sleep.is_elapsed() {
+        let wakes_this_task = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if wakes_this_task && rings_in_time && !self.sleep.is_elapsed() {
             return false;
         }
         let now = Instant::now();
         if deadline.is_some_and(|deadline| deadline <= now) {
             return true;
         }
+        self.other_passed = other.filter(|other| *other <= now).or(self.other_passed);
         let pace = now + self.pace;
         self.sleep.as_mut().reset(next.map_or(pace, |next| next.min(pace)));
         self.waker = Some(cx.waker().clone());
@@ -44,5 +49,40 @@ impl Alarm {
             cx.waker().wake_by_ref();
         }
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Wakes(AtomicU32);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// As when a connection is read no more, and its reply is not taken: nothing asks about the deadline of reading again.
+    #[tokio::test]
+    async fn a_deadline_that_nobody_asks_about_wakes_the_task_once() {
+        let hour = Duration::from_hours(1);
+        let counted = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&counted));
+        let cx = &mut Context::from_waker(&waker);
+        let mut alarm = Alarm::new(hour);
+        let now = Instant::now();
+        let (past, next) = (now - hour, now - hour / 2);
+        for (other, wakes) in [(past, true), (past, false), (past, false), (next, true), (next, false)] {
+            assert!(!alarm.has_passed(cx, Some(now + hour), Some(other)));
+            assert_eq!(counted.0.swap(0, Ordering::Relaxed) > 0, wakes, "{:?} ago", now - other);
+        }
+        assert!(alarm.has_passed(cx, Some(now), Some(now)));
     }
 }

@@ -19,7 +19,7 @@ Examples:
   mintmark clients update-many --where-product gst --allowed-ips 203.0.113.0/24 --dry-run
   mintmark clients update-many --where-unused-since 180d --status disabled")]
 pub(super) struct Many {
-    /// The API clients; or say which with --where
+    /// The API clients; or choose them with the --where-… options
     #[arg(value_name = "CLIENT_ID", conflicts_with = "where", required_unless_present = "where")]
     client_ids: Vec<String>,
     #[command(flatten)]

@@ -103,7 +103,7 @@ impl Remote {
     fn url(&self, route: &Route) -> Result<Url, Failure> {
         let broken = || Failure::Usage("--remote: this is not the URL of a server".to_owned());
         let mut url = Url::parse(self.address.as_str()).map_err(|_| broken())?;
-        // These have a special meaning in URLs, so they cannot be sent as an id.
+        // Empty segments, `.` and `..` have a special meaning in URLs, so they cannot be sent as an id.
         if let Some(id) = route.path.iter().find(|segment| matches!(segment.as_str(), "" | "." | "..")) {
             return Err(Failure::Fault(format!("there is nothing with the id {id:?}")));
         }
@@ -130,9 +130,9 @@ impl Remote {
         match document.filter(|document| document.get("title").is_some() && document.get("detail").is_some())
         {
             Some(problem) if status == StatusCode::UNAUTHORIZED => {
-                Err(Refusal::from_server(problem).advise(HOW_TO_GET_A_TOKEN).into())
+                Err(Refusal::from_problem(problem).advise(HOW_TO_GET_A_TOKEN).into())
             }
-            Some(problem) => Err(Refusal::from_server(problem).into()),
+            Some(problem) => Err(Refusal::from_problem(problem).into()),
             None if status.is_redirection() => Err(self.not_mintmark(&format!(
                 "it redirects to {}, which is not followed",
                 location.as_deref().unwrap_or("another place")
@@ -142,7 +142,8 @@ impl Remote {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        // The URL of a request holds ids and a cursor, and the message names the server already.
+        // Only the innermost cause: the outer ones contain the URL of the request, with ids and a cursor, and the message names
+        // the server already.
         let mut cause: &dyn std::error::Error = error;
         while let Some(deeper) = cause.source() {
             cause = deeper;

@@ -1,48 +1,35 @@
 //! Limits failed authentication (RFC 6749 §2.3.1). Only failures count, and only failures are refused: a client with the
 //! right secret is served, however often others fail with its id.
 //!
-//! Secrets have 256 random bits, so guessing fails without this; it keeps a broken client or a scanner from filling the
-//! log. The table has a fixed number of buckets, so client ids that share a bucket share its limit.
+//! Secrets have 256 random bits, so they cannot be guessed anyway. The limit keeps a broken client or a scanner from filling the
+//! log. The number of buckets is fixed, so two pairs of client id and network may share one, and then its limit.
 
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _, RandomState};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
-use governor::clock::{Clock as GovernorClock, Reference as _};
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
 use super::tally::Tally;
+use crate::kernel::Ticks;
 use crate::model::clock::Clock;
 
-/// How many failures a client id and a network may have at once, and how many more in each minute.
+/// How many failures are allowed at once for a client id from one network. One of them comes back each second.
 const FAILURES: NonZeroU32 = match NonZeroU32::new(60) {
     Some(failures) => failures,
     None => NonZeroU32::MIN,
 };
 const BUCKETS: u64 = 1 << 16;
 
-/// Our clock as the limiter needs it.
-#[derive(Debug, Clone)]
-struct Ticks(Arc<dyn Clock>);
-
-impl GovernorClock for Ticks {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        let millis = u64::try_from(self.0.now_millis()).unwrap_or(0);
-        Nanos::from(Duration::from_millis(millis))
-    }
-}
-
 /// Counts failures by client id and source network.
 pub struct Throttle {
     limiter: RateLimiter<u64, DashMapStateStore<u64>, Ticks, NoOpMiddleware<Nanos>>,
-    clock: Ticks,
+    ticks: Ticks,
+    clock: Arc<dyn Clock>,
     hasher: RandomState,
     /// Throttled failures by bucket.
     throttled: Tally,
@@ -55,7 +42,7 @@ pub struct Throttle {
 pub(super) struct Throttled {
     /// For `Retry-After`.
     pub(super) seconds: u32,
-    /// How many failures a log line counts, if one is due: there is one per bucket and second.
+    /// If a log line is due: how many failures it counts. At most one line is due per bucket and second.
     pub(super) line: Option<u32>,
 }
 
@@ -68,11 +55,12 @@ impl std::fmt::Debug for Throttle {
 impl Throttle {
     /// A throttle without failures.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        let clock = Ticks(clock);
+        let ticks = Ticks::new(Arc::clone(&clock));
         let limiter =
-            RateLimiter::new(Quota::per_minute(FAILURES), DashMapStateStore::default(), clock.clone());
+            RateLimiter::new(Quota::per_minute(FAILURES), DashMapStateStore::default(), ticks.clone());
         Self {
             limiter,
+            ticks,
             clock,
             hasher: RandomState::new(),
             throttled: Tally::default(),
@@ -80,20 +68,20 @@ impl Throttle {
         }
     }
 
-    /// Counts a failure; those of unknown sources together. [`Throttled`] after too many.
+    /// Counts a failure. [`Throttled`] after too many for this client id from this network. For one client id, all unknown
+    /// sources count as one network.
     pub(super) fn failed(&self, client_id: &str, source: Option<IpAddr>) -> Option<Throttled> {
         let bucket = self.bucket(client_id, source);
         let until = self.limiter.check_key(&bucket).err()?.earliest_possible();
-        let wait = Duration::from(until.duration_since(self.clock.now()));
-        let seconds = u32::try_from(wait.as_secs().saturating_add(1)).unwrap_or(u32::MAX);
-        Some(Throttled { seconds, line: self.throttled.count(bucket, self.clock.0.now()) })
+        let seconds = self.ticks.seconds_until(until);
+        Some(Throttled { seconds, line: self.throttled.count(bucket, self.clock.now()) })
     }
 
-    /// Counts malformed credentials, which are not limited. `Some` with the number that a log line counts, if one is due:
-    /// there is one per source and second.
+    /// Counts malformed credentials, which are not limited. If a log line is due, returns how many it counts. At most one line
+    /// is due per source and second.
     pub(super) fn malformed(&self, source: Option<IpAddr>) -> Option<u32> {
-        self.malformed
-            .count(self.hasher.hash_one(source.map(|source| source.to_canonical())), self.clock.0.now())
+        let source = self.hasher.hash_one(source.map(|source| source.to_canonical()));
+        self.malformed.count(source, self.clock.now())
     }
 
     fn bucket(&self, client_id: &str, source: Option<IpAddr>) -> u64 {
@@ -119,7 +107,7 @@ mod tests {
     use crate::model::clock::ManualClock;
 
     #[test]
-    fn t24_failures_run_out_by_client_and_network_and_come_back() {
+    fn t24_each_client_and_network_has_a_limit_that_refills() {
         let clock = Arc::new(ManualClock::at(1_790_000_000));
         let throttle = Throttle::new(clock.clone());
         let at = |address: &str| Some(address.parse().unwrap());
@@ -140,6 +128,21 @@ mod tests {
         assert_eq!(throttle.failed("cl_a", None), None);
         clock.advance(60);
         assert_eq!(throttle.failed("cl_a", here), None);
+    }
+
+    #[test]
+    fn t24_a_clock_that_is_set_changes_no_limit() {
+        let clock = Arc::new(ManualClock::at(1_790_000_000));
+        let throttle = Throttle::new(clock.clone());
+        for _ in 0..FAILURES.get() {
+            assert_eq!(throttle.failed("cl_a", None), None);
+        }
+        for leap in [-3_600, 7_200] {
+            clock.leap(leap);
+            assert!(throttle.failed("cl_a", None).is_some_and(|t| (1..=60).contains(&t.seconds)), "{leap}");
+        }
+        clock.advance(60);
+        assert_eq!(throttle.failed("cl_a", None), None);
     }
 
     #[test]

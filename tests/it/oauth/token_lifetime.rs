@@ -1,5 +1,5 @@
-//! How long a token is valid (`docs/tokens.md`; `docs/conformance.md` O4): as the client says, within the present caps, or
-//! without end in one of two forms.
+//! How long a token is valid (`docs/tokens.md`; `docs/conformance.md` T4, J2): as set for its client, within the caps that now
+//! hold. A token that never expires has a distant `exp` or none, as a setting says.
 
 use mintmark_verifier::VerifyError;
 use mintmark_verifier::claims::FAR_EXP;
@@ -19,7 +19,7 @@ on_both_engines!(
     never_expiring_far,
     never_expiring_omit,
     expires_in_of_a_token_that_never_expires_is_a_setting,
-    expiring_tokens_have_an_end_in_either_form,
+    expiring_tokens_have_an_exp_also_with_omit,
 );
 
 async fn token(app: &TestApp, client: &Credentials, scope: &str) -> Token {
@@ -79,12 +79,12 @@ async fn a_cap_lowered_later_shortens(engine: Engine) {
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
     admin.product("tax", json!({})).await;
-    let hours = json!({"mode": "after", "seconds": 7200});
-    let client = with_expiry(&admin, json!(["gst", "tax"]), hours).await;
+    let two_hours = json!({"mode": "after", "seconds": 7200});
+    let client = with_expiry(&admin, json!(["gst", "tax"]), two_hours).await;
     let never_expiring = with_expiry(&admin, json!(["gst"]), json!({"mode": "never"})).await;
     assert_eq!(lifetime(&token(&app, &client, "").await), 7200);
     patch(&admin, "/v1/products/gst", json!({"max_token_lifetime_seconds": 600})).await;
-    // The shortest cap of its products applies.
+    // The shortest cap among the token's products applies.
     assert_eq!(lifetime(&token(&app, &client, "").await), 600);
     assert_eq!(lifetime(&token(&app, &client, "gst").await), 600);
     assert_eq!(lifetime(&token(&app, &client, "tax").await), 7200);
@@ -201,7 +201,8 @@ async fn never_expiring(engine: Engine, settings: &str, exp: Option<i64>, typ: &
 
 async fn never_expiring_far(engine: Engine) {
     never_expiring(engine, "", Some(FAR_EXP), "at+jwt", VerifyError::NeverExpiresRefused).await;
-    // 64-bit nanoseconds overflow in 2262, and Python cannot convert the last day of 9999 to a local date.
+    // The first second of 2200. Nanoseconds in 64 bits overflow in 2262, and Python cannot convert the last day of 9999 to a
+    // local date.
     assert_eq!(FAR_EXP, 7_258_118_400);
 }
 
@@ -224,11 +225,10 @@ async fn expires_in_of_a_token_that_never_expires_is_a_setting(engine: Engine) {
     }
 }
 
-async fn expiring_tokens_have_an_end_in_either_form(engine: Engine) {
+async fn expiring_tokens_have_an_exp_also_with_omit(engine: Engine) {
     let app = TestApp::start_with(engine, "tokens.never_expires.exp = \"omit\"").await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
-    // Expiring tokens have an `exp` also with the setting `omit`.
     let client = with_expiry(&admin, json!(["gst"]), json!({"mode": "after", "seconds": 3600})).await;
     let token = token(&app, &client, "").await;
     assert_eq!(lifetime(&token), 3600);

@@ -36,7 +36,7 @@ async fn a_password_and_a_code_sign_in(engine: Engine) {
 }
 
 async fn a_wrong_answer_does_not_say_which_part_was_wrong(engine: Engine) {
-    let (_place, services) = staffed(engine).await;
+    let (place, services) = staffed(engine).await;
     let operators = &services.operators;
     let (set_up, _) = with_password(&services, "a@acme.example", acme_admin()).await;
     signed_in(&services, "passkey@acme.example", acme_admin(), 1).await;
@@ -64,6 +64,12 @@ async fn a_wrong_answer_does_not_say_which_part_was_wrong(engine: Engine) {
     assert_eq!(targets[0], ("unknown", set_up.operator_id()));
     assert_eq!(targets[1], ("unknown", "unknown"));
     assert!(!format!("{events:?}").contains("acme.example"));
+    // A clock that is set back keeps no entry away.
+    place.clock.leap(-86_400);
+    place.clock.advance(600);
+    let refused = operators.check_password("b@acme.example", PASSWORD, &here()).await.unwrap();
+    assert_eq!(refused, PasswordCheck::Refused);
+    assert_eq!(audited(&services, "operator.sign_in_refused").await.len(), 4);
 }
 
 async fn a_code_serves_once(engine: Engine) {
