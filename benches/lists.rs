@@ -43,7 +43,7 @@ const CONSOLE: &str = "/console/workspaces/acme/api-clients";
 const API: &str = "/v1/api-clients";
 const IN_ACME: &str = "/v1/workspaces/acme/api-clients";
 
-/// Pages, and whether the last page is meant rather than the first.
+/// The pages to measure: path, query, and whether to measure the last page of the list instead of the first.
 const PAGES: [(&str, &str, bool); 32] = [
     (CONSOLE, "", false),
     (CONSOLE, "", true),
@@ -154,8 +154,8 @@ where
     body
 }
 
-/// The address of a page near the end of a list, made from that of the first page: as many clients as a page has are after
-/// it. A cursor names a place, so the way there is not walked.
+/// The address of the last page of a list in the console. Follows the link to the next page, from `path` on, until there
+/// is none.
 async fn last_page<S, B>(service: &S, path: &str) -> String
 where
     S: Service<actix_http::Request, Response = actix_web::dev::ServiceResponse<B>, Error = actix_web::Error>,

@@ -1,5 +1,5 @@
-//! What the parts of issuing a token cost, in time and allocations: `cargo bench --bench micro`. Beside each part the bare
-//! operation is measured; the difference is what Mintmark adds.
+//! What the parts of issuing a token cost, in time and allocations: `cargo bench --bench micro`. For most parts the bare
+//! operation is measured too; the difference is what Mintmark adds.
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails should stop with the reason")]
 
 use std::cell::{Cell, OnceCell};
@@ -90,7 +90,7 @@ fn check_client_secret(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// The same request with actix alone: routing, reading the body, and a reply of the same size.
+/// The request of `request_token` with actix alone: routing, reading the body, and a reply of the same size.
 #[divan::bench]
 fn request_bare_actix(bencher: Bencher<'_, '_>) {
     let service = Service::new();
@@ -146,7 +146,8 @@ fn status_list_bare_zlib_and_ring(bencher: Bencher<'_, '_>, marked: u32) {
     });
 }
 
-/// The whole work for a changed list: read it from the database, compress it, sign it, and make both forms of the reply.
+/// The whole work for a changed list: read it from the database, compress it, sign it, and make the reply with and
+/// without gzip.
 #[divan::bench(args = MARKED, sample_size = 1, sample_count = 200)]
 fn status_list_after_a_change(bencher: Bencher<'_, '_>, marked: u32) {
     let list = ChangingList::new(marked);

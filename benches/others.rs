@@ -1,8 +1,10 @@
-//! How long others wait while a product is taken from a client that has 266,000 recorded tokens, which are all revoked with
-//! it: clients of the same workspace and of another one, which get recorded and stateless tokens and are changed.
+//! How long other clients wait while a product is taken from a client that has 266,000 recorded tokens, which revokes all
+//! these tokens. The others are clients of the same workspace and of another one: they get recorded tokens, get stateless
+//! tokens, or are changed.
 //!
-//! `cargo bench --bench others` measures on SQLite; with `-- postgres://…`, the URL of an empty database, on PostgreSQL. Each
-//! kind of work is done one after the other, without a pause, first alone and then while the product is taken.
+//! `cargo bench --bench others` measures on SQLite; with `-- postgres://…`, the URL of an empty database, on PostgreSQL. All
+//! kinds of work run side by side, each with one request at a time and a short pause after it: first without the change, and
+//! then while the product is taken.
 #![expect(clippy::expect_used, reason = "a benchmark that fails should stop with the reason")]
 #![expect(
     clippy::indexing_slicing,
@@ -45,7 +47,7 @@ struct Client {
     secret: String,
 }
 
-/// What somebody else does meanwhile.
+/// What another client does, or what is done to it.
 #[derive(Clone, Copy)]
 enum Work {
     Stateless,
@@ -132,7 +134,8 @@ async fn side_by_side(
     timed(services, others, work).await.1
 }
 
-/// Does `work` while all others work, and returns what each step of theirs took, in milliseconds.
+/// Does `work` while all others work. Returns its result, and for each of the others how long each step took, in
+/// milliseconds.
 async fn timed<T>(
     services: &Arc<Services>,
     others: &Others,
@@ -150,7 +153,7 @@ async fn timed<T>(
                     let started = Instant::now();
                     step(&services, work, &client, millis.len()).await;
                     millis.push(started.elapsed().as_secs_f64() * 1e3);
-                    // A request now and then, as of many clients, and no flood.
+                    // A pause, so that these are requests now and then, as of many clients, and no flood.
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
                 millis

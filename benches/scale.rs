@@ -1,5 +1,5 @@
 //! Whether speed depends on the amount of data: the time of introspection and listing with 1,000 recorded tokens of 100
-//! clients, and with 1,000,000 of 100,000, on SQLite.
+//! clients, and with 1,000,000 tokens of 100,000 clients, on SQLite.
 //!
 //! `cargo bench --bench scale` prints the medians and their ratio, which is what counts.
 #![expect(clippy::expect_used, reason = "a benchmark that fails should stop with the reason")]
@@ -90,12 +90,12 @@ impl Place {
         Self { core, clients, _folder: folder }
     }
 
-    /// Asks [`ASKED`] times. Returns what each took, in microseconds.
+    /// Asks the question [`ASKED`] times. Returns how long each answer took, in microseconds.
     async fn ask(&self, question: Question) -> Vec<f64> {
         let (services, caller) = (&self.core.services, Manager::command_line());
         let mut micros = Vec::with_capacity(ASKED);
         for number in 0..ASKED {
-            // A stride coprime to all sizes here, so that neighbours are not asked one after the other.
+            // A stride coprime to all sizes here, so that neighbouring clients do not come one after the other.
             let client = number * 7_919 % self.clients.len();
             let client_id = &self.clients[client];
             let claims = claims(client_id, client, number % TOKENS_A_CLIENT);

@@ -1,4 +1,4 @@
-//! What it costs to store the counts of many clients: processor time of a flush after each of 10,000 clients got a token,
+//! What it costs to store the usage counts of many clients: processor time of a flush after each of 10,000 clients got a token,
 //! with the memory that the counts take, on SQLite.
 //!
 //! `cargo bench --bench usage` prints both, and what it costs to store the last uses of as many secrets. Processor time is

@@ -1,7 +1,7 @@
 //! The settings: what an operator can configure, read and checked once at the start.
 //!
-//! `config/default.toml` (embedded) < `--config FILE` < `MINTMARK__SECTION__KEY`. `layers` reads and merges
-//! them, `meaning` checks the result. All problems are listed at once; see [`SettingsError`].
+//! `--config FILE` overrides `config/default.toml` (embedded), and `MINTMARK__SECTION__KEY` overrides both. `layers` reads and
+//! merges them, `meaning` checks the result. All problems are listed at once; see [`SettingsError`].
 
 mod allow_list;
 mod kind;
@@ -80,15 +80,15 @@ pub struct ServerSettings {
     pub workers: usize,
     /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: TrustedProxies,
-    /// How long a client may take to send a whole request.
+    /// How long a client may take to send the head of a request, then to send its body, and then to read the reply.
     pub request_timeout: Duration,
     /// How long an idle connection stays open; zero: it is closed after the reply.
     pub keep_alive: Duration,
     /// How long requests are still accepted after SIGTERM, while load balancers move clients elsewhere; zero: not at all.
     pub drain: Duration,
-    /// How long requests in flight have to finish after that.
+    /// How long requests in flight have to finish after `drain`.
     pub shutdown_timeout: Duration,
-    /// The number of open connections of each listener.
+    /// The maximum number of open connections of each listener.
     pub max_connections: usize,
     /// Certificate and key; `None` serves plain HTTP.
     pub tls: Option<TlsSettings>,
@@ -100,7 +100,7 @@ impl ServerSettings {
         self.management_url.as_ref().unwrap_or(&self.public_url).origin()
     }
 
-    /// The URL before `/console` in links to it: its origin, and the path of the issuer.
+    /// The URL of the console without `/console`, for links: the console's origin, followed by the path of the issuer.
     pub fn console_base(&self) -> String {
         format!("{}{}", self.console_origin(), self.public_url.path())
     }
@@ -111,7 +111,7 @@ impl ServerSettings {
 pub struct TlsSettings {
     /// The certificate chain, leaf first.
     pub cert_file: PathBuf,
-    /// Its private key.
+    /// The private key of the certificate.
     pub key_file: PathBuf,
 }
 
@@ -151,7 +151,7 @@ pub enum MasterKey {
     Inline(SecretText),
     /// A file.
     File {
-        /// Its path.
+        /// The path of the file.
         path: PathBuf,
         /// Whether it was configured; otherwise it is the default path, and the file is created for an empty database.
         explicit: bool,
@@ -163,9 +163,9 @@ pub enum MasterKey {
 pub struct TokenSettings {
     /// The platform's algorithm.
     pub signing_alg: Alg,
-    /// The `aud` of products without one of their own; never the issuer.
+    /// The `aud` of tokens for products without an audience of their own; never the issuer.
     pub default_audience: String,
-    /// The lifetime of tokens of clients without their own, in seconds.
+    /// The lifetime of the tokens of API clients without a `token_expiry` of their own, in seconds.
     pub default_lifetime_seconds: i64,
     /// Tokens that are valid for longer than this, in seconds, are recorded.
     pub record_above_seconds: i64,
@@ -173,7 +173,7 @@ pub struct TokenSettings {
     pub serve_stale_seconds: i64,
     /// How the `exp` of a token that never expires is written.
     pub never_expires_exp: NeverExpiresExp,
-    /// `expires_in` of token responses with such a token, in seconds; `None` leaves it out.
+    /// The `expires_in` of a token response with a token that never expires, in seconds; `None`: it is left out.
     pub never_expires_in: Option<i64>,
 }
 
@@ -196,7 +196,7 @@ pub struct StatusListSettings {
 /// The audit trail.
 #[derive(Debug, Clone)]
 pub struct AuditSettings {
-    /// Days for which its events are kept; `None`: all are.
+    /// Days for which audit events are kept; `None`: without limit.
     pub keep_days: Option<i64>,
 }
 
@@ -210,24 +210,24 @@ pub struct VerifySettings {
 /// The console.
 #[derive(Debug, Clone)]
 pub struct ConsoleSettings {
-    /// Whether a password needs a second factor.
+    /// Whether an operator who signs in with a password needs a second factor too.
     pub second_factor_required: bool,
-    /// OpenID Connect providers, with names of their own.
+    /// OpenID Connect providers, each with a unique name.
     pub oidc: Vec<OidcProvider>,
 }
 
 /// An OpenID Connect provider by which operators sign in (`[[console.oidc]]`).
 #[derive(Debug, Clone)]
 pub struct OidcProvider {
-    /// The name in the addresses of sign-in: `a-z`, `0-9` and `-`.
+    /// The name of the provider in the URLs of sign-in: `a-z`, `0-9` and `-`.
     pub name: String,
-    /// The issuer, as the provider's metadata and ID tokens have it.
+    /// The issuer, exactly as in the provider's metadata and ID tokens.
     pub issuer: String,
-    /// The id under which this service is registered there.
+    /// The id under which this service is registered at the provider.
     pub client_id: String,
-    /// The secret that goes with it.
+    /// The secret of that client id.
     pub client_secret: SecretText,
-    /// The claim of the ID token that says the roles; `None`: only operators who have linked an account enter.
+    /// The claim of the ID token that says the roles; `None`: only operators who have linked an account may sign in.
     pub role_claim: Option<String>,
 }
 
@@ -241,15 +241,15 @@ pub struct OutboundSettings {
 /// The mail server, and what mails have in their headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SmtpSettings {
-    /// Its name or address, without brackets.
+    /// The host name or IP address of the server; an IPv6 address has no brackets.
     pub host: String,
-    /// Its port.
+    /// The port of the server.
     pub port: u16,
     /// Whether and how the connection is encrypted.
     pub security: SmtpSecurity,
-    /// User name and password.
+    /// User name and password; `None`: the service does not authenticate.
     pub credentials: Option<(String, SecretText)>,
-    /// Certificates, in PEM, that its certificate may be issued by, besides those that this machine trusts.
+    /// CA certificates in PEM that are trusted for the mail server, in addition to those that this machine trusts.
     pub ca: Option<String>,
     /// The sender.
     pub from: Mailbox,
@@ -262,7 +262,7 @@ pub struct SmtpSettings {
 pub enum SmtpSecurity {
     /// From the start (RFC 8314).
     Tls,
-    /// By STARTTLS, before anything is said (RFC 3207).
+    /// By STARTTLS (RFC 3207), which is required before user name, password or mails are sent.
     StartTls,
     /// Not at all.
     Plain,
@@ -298,7 +298,7 @@ pub enum LogFormat {
 pub struct Effective {
     /// Dotted name.
     pub key: String,
-    /// Its value, even if it is derived from other settings.
+    /// The value in force, even if it is derived from other settings.
     pub value: serde_json::Value,
     /// Where it was set.
     pub source: Source,
@@ -322,7 +322,7 @@ impl Settings {
         meaning::of(layers)
     }
 
-    /// The embedded defaults and then these TOML texts, each as if it were a `--config` file.
+    /// Reads the embedded defaults and then these TOML texts, each as if it were a `--config` file.
     ///
     /// # Errors
     /// As [`Settings::load`].
@@ -340,8 +340,9 @@ impl Settings {
     }
 }
 
-/// `server.listen`, if its port is 0 (the system chooses one) and the issuer is to be derived from it. The caller binds it
-/// first and then sets it to the bound address. Also `None` where it is invalid, which [`Settings::load`] reports.
+/// Returns `server.listen` if its port is 0 (the system chooses the port) and the issuer is derived from that port. The caller
+/// binds this address first and then sets `server.listen` to the bound address. For an invalid address it returns `None`;
+/// [`Settings::load`] reports the problem.
 pub fn open_port(
     config_file: Option<&Path>,
     env: impl Iterator<Item = (String, String)>,

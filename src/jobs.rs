@@ -1,6 +1,6 @@
 //! Background work of a serving process: follow the change counter, check that writing works, record tokens in groups, apply
-//! changes that are due, store what was counted and last used, load a new certificate, and housekeeping (rotate keys,
-//! delete what is no longer needed, remind of what will end).
+//! changes that are due, store usage counts and last uses, sign the audit trail, load a new certificate, and housekeeping
+//! (rotate keys, queue reminders, delete what is no longer needed).
 //!
 //! Each step fails on its own: the failure is logged, and the step runs again at the next interval. A job stops between two
 //! steps when its [`Stop`] says so, because a step that is cut off leaves the database to undo half a transaction.
@@ -21,11 +21,12 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_mins(1);
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long it takes at most until a new certificate file is used.
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(5);
-/// How much of what API clients did a crash may lose.
+/// How often the counts of what API clients did are stored. A crash loses the counts since then.
 const USAGE_INTERVAL: Duration = Duration::from_secs(5);
-/// How long a crash, or another process, may not know when a secret or a token was last used.
+/// How often the last uses of secrets and tokens are written. Until then other processes do not see them, and a crash loses
+/// them.
 const LAST_USES_INTERVAL: Duration = Duration::from_mins(1);
-/// How late a status list may show a revocation or suspension that was scheduled.
+/// How often changes that are due are applied. A status list may show a scheduled revocation or suspension this late.
 const DUE_CHANGES_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Becomes true, or loses its sender, when a job has to stop.
@@ -83,11 +84,11 @@ pub async fn record_tokens(services: Arc<Services>, mut stop: Stop) {
         let _ = stop.wait_for(|stop| *stop).await;
         services.tokens.stop_recording_in_groups();
     };
-    // In this order, so that what is stopped has begun.
+    // Polled in this order, so that the recording has begun before it is stopped.
     tokio::join!(biased; services.tokens.record_in_groups(), stopping);
 }
 
-/// Revokes and suspends tokens at the time set for it.
+/// Revokes and suspends tokens at the time that was set for this.
 pub async fn apply_due_changes(services: Arc<Services>, stop: Stop) {
     let mut steps = Steps::every(DUE_CHANGES_INTERVAL, stop);
     while steps.next().await {
@@ -178,7 +179,7 @@ pub async fn housekeeping_once(services: &Services) {
     }
 }
 
-/// Work that waits until the clock can be trusted has not failed; this was logged when the clock became doubtful.
+/// Work that waits until the clock can be trusted has not failed. The reason was logged when the clock became doubtful.
 fn unless_the_clock_is_doubtful(outcome: Result<(), Error>) -> Result<(), Error> {
     match outcome {
         Err(Error::Clock(_)) => Ok(()),
@@ -193,7 +194,8 @@ struct Steps {
 }
 
 impl Steps {
-    /// After a long step they wait for the whole period again instead of catching up.
+    /// If a step takes longer than `period`, the next one begins at once, and the period counts from there: steps that were
+    /// missed are not made up for.
     fn every(period: Duration, stop: Stop) -> Self {
         let mut ticks = interval(period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

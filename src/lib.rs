@@ -1,26 +1,27 @@
 //! Mintmark issues the access tokens that machines use to call a company's products.
 //!
-//! How a token is issued: [`routes`] names the function of `POST /oauth2/token`, [`oauth::token::post`]. It takes an
-//! [`oauth::authenticate::Authenticated`] client, which [`clients`] has in memory, and asks [`issuance`] for a token:
-//! `grant` decides scope, audience and lifetime, a key of [`signing::ring`] signs, and a token that is to be recorded is
-//! written by [`tokens`] before the reply.
+//! How a token is issued: [`routes`] names the function of `POST /oauth2/token`, [`oauth::token::post`]. The function takes
+//! an [`oauth::authenticate::Authenticated`] client, which [`clients`] has in memory, and asks [`issuance`] for a token:
+//! `grant` decides scope, audience and lifetime, a key of [`signing::ring`] signs the token, and [`tokens`] writes it to the
+//! database before the reply if it has to be recorded.
 //!
-//! The rooms, from the outside in; each uses only those below it:
+//! The modules, about from the outside in (`tests/it/architecture.rs` lists which one uses which):
 //! - doors: [`oauth`] (the protocol), [`manage`] (JSON `/v1`), [`console`] (HTML), [`cli`] (commands), [`docs`]
 //!   (the description of the API);
-//! - `http` holds what the doors share;
-//! - [`services`] puts together what the doors call: [`issuance`], [`signing`], [`tokens`], [`tenants`],
-//!   [`operators`] (who signs in to the console), [`webhooks`] (who gets what happens), [`clients`], [`usage`] (counts,
-//!   refused requests), [`ledger`] (audit, deliveries, saved replies, change counter), over a small [`kernel`];
-//! - [`reminders`] tells contacts before something ends;
+//! - `http` has what the doors share;
+//! - [`services`] puts together what the doors call: [`issuance`], [`signing`], [`tokens`], [`tenants`] (workspaces and
+//!   products), [`operators`] (the people who sign in to the console), [`webhooks`] (where events are sent), [`clients`],
+//!   [`usage`] (counts, refused requests), [`ledger`] (audit, deliveries, saved replies, change counter), over a small
+//!   [`kernel`];
+//! - [`reminders`] reminds contacts before something ends;
 //! - [`delivery`] sends what is queued: mails and webhooks;
 //! - [`outbound`] makes the requests of the service to other hosts;
-//! - [`vault`] keeps secrets at rest;
-//! - [`storage`] holds the only SQL, on SQLite and PostgreSQL;
-//! - [`model`] holds the nouns.
+//! - [`vault`] encrypts secrets at rest;
+//! - [`storage`] has all SQL, for SQLite and PostgreSQL;
+//! - [`model`] has the types that the modules share, such as clients, tokens and keys.
 //!
-//! [`app`] opens and serves all of it, with certificates from `tls`; [`config`] reads the settings, [`jobs`] runs what is
-//! due, [`telemetry`] has logs and metrics.
+//! [`app`] opens the database and serves the doors, with certificates from `tls`; [`config`] reads the settings, [`jobs`] does
+//! the background work, [`telemetry`] has logs and metrics.
 
 pub mod app;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! Every URL and the function behind it, on one page.
+//! Every URL and the function that serves it; `pages` has the rest of the console's pages.
 //!
 //! Each resource lists its methods; any other method is 405 with `Allow`. With an issuer that has a path, everything is
 //! served at `/…` and at `/<path>/…`, and the metadata also at RFC 8414 §3.1's place for such an issuer.
@@ -40,7 +40,7 @@ pub fn configure(config: &mut ServiceConfig, doors: Doors, issuer_path: &str) {
         config.service(web::scope(issuer_path).configure(|config| endpoints(config, doors)));
     }
     endpoints(config, doors);
-    // A browser at the root is led to the console, where this listener serves it.
+    // A browser at the root is redirected to the console if this listener serves it, else to the documentation.
     let start = if doors == Doors::Public { "/docs" } else { "/console" };
     config.default_service(web::to(move |request: HttpRequest| {
         let reply = no_route(&request, start);
@@ -48,7 +48,7 @@ pub fn configure(config: &mut ServiceConfig, doors: Doors, issuer_path: &str) {
     }));
 }
 
-/// Answers requests without a route: with a hint if there is one, else with 404.
+/// Answers requests without a route: with a hint or a redirect if there is one, else with 404.
 fn no_route(request: &HttpRequest, start: &str) -> HttpResponse {
     oauth::answer_nearby(request, start).unwrap_or_else(|| problem::not_found(request))
 }
@@ -81,7 +81,7 @@ fn endpoints(config: &mut ServiceConfig, doors: Doors) {
     }
 }
 
-/// `/v1`, one line per URL.
+/// The URLs of the management API, below `/v1`.
 fn management(config: &mut ServiceConfig) {
     config.service(
         web::scope("/v1")
@@ -125,7 +125,7 @@ fn management(config: &mut ServiceConfig) {
                 at("/webhooks/{webhook_id}/deliveries/{delivery_id}/resend").post(webhooks::resend).done(),
             )
             .service(at("/api-clients").get(api_clients::list_all).done())
-            // Before the route of one client, whose path it would match.
+            // Before the route of one client, whose pattern also matches this path.
             .service(at("/api-clients/batch").post(api_clients::batch).done())
             .service(
                 at("/api-clients/{client_id}")
@@ -210,7 +210,7 @@ fn sign_in_pages(config: &mut ServiceConfig) {
         .service(at("/account/sessions/{session_id}/end").post(sessions::end).page());
 }
 
-/// `/console`, one line a page.
+/// The pages of the console, below `/console`.
 fn console_pages(config: &mut ServiceConfig) {
     use console::pages::{
         client_edit, client_end, client_history, client_list, client_live, client_new, client_overview,
@@ -308,7 +308,7 @@ where
     web::resource(path).route(web::post().to(handler)).default_service(other)
 }
 
-/// A resource and the methods it has; the others are 405 with `Allow` (RFC 9110 §15.5.6).
+/// A resource and its methods. Any other method is answered with 405 and `Allow` (RFC 9110 §15.5.6).
 struct Url {
     resource: Resource,
     methods: Vec<Method>,
@@ -319,7 +319,7 @@ fn at(path: &str) -> Url {
 }
 
 impl Url {
-    /// GET, and HEAD as GET without the body (RFC 9110 §9.3.2).
+    /// Adds GET, and HEAD, which is GET without the body of the response (RFC 9110 §9.3.2).
     fn get<F, Args>(self, handler: F) -> Self
     where
         F: Handler<Args>,
@@ -367,7 +367,7 @@ impl Url {
         self
     }
 
-    /// The same for a page of the console, whose errors are pages.
+    /// Completes a page of the console: the 405 is a page too.
     fn page(self) -> Resource {
         let allow = self.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         self.resource.default_service(web::to(move || {
@@ -376,6 +376,7 @@ impl Url {
         }))
     }
 
+    /// Completes any other resource.
     fn done(self) -> Resource {
         let allow = self.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         self.resource.default_service(web::to(move |request: HttpRequest| {

@@ -1,5 +1,5 @@
-//! The services, put together in the order in which they depend on each other. The doors and the command line use the
-//! storage only through them.
+//! Puts the services together, in the order in which they depend on each other. The doors and the command line use the
+//! storage only through the services.
 
 use std::sync::Arc;
 
@@ -37,9 +37,9 @@ pub struct Services {
     pub tenants: Arc<Tenants>,
     /// The people who sign in to the console.
     pub operators: Arc<Operators>,
-    /// Where workspaces want to hear of what happens.
+    /// The webhooks of workspaces: the URLs to which events are sent.
     pub webhooks: Arc<Webhooks>,
-    /// Tells contacts before something ends.
+    /// Reminds contacts before something ends.
     pub reminders: Reminders,
     /// Signing keys and the master key.
     pub signing: Arc<Signing>,
@@ -54,7 +54,7 @@ pub struct Services {
 /// Why the services cannot be put together.
 #[derive(Debug, thiserror::Error)]
 pub enum AssemblyError {
-    /// The database does not answer.
+    /// A service could not be started, for example because the database does not answer.
     #[error(transparent)]
     Service(#[from] Error),
     /// The issuer identifier is not one that a verifier accepts.
@@ -63,7 +63,7 @@ pub enum AssemblyError {
 }
 
 impl Services {
-    /// Puts the services together over `kernel`; they reach other hosts by `outbound`. Signing keys are not read yet.
+    /// Puts the services together over `kernel`. They reach other hosts through `outbound`. Signing keys are not read yet.
     ///
     /// # Errors
     /// [`AssemblyError`].
@@ -123,7 +123,7 @@ impl Services {
         })
     }
 
-    /// What sends the deliveries that are queued.
+    /// The worker that sends queued deliveries.
     ///
     /// # Errors
     /// [`Error::Crypto`] if there are no random numbers.
@@ -148,19 +148,19 @@ impl Services {
         &self.kernel.subkeys
     }
 
-    /// Writes the last uses of secrets and tokens that are only noted in memory yet.
+    /// Writes the last uses of secrets and tokens, which until now are noted only in memory.
     ///
     /// # Errors
-    /// [`Error::Storage`]; then they stay noted.
+    /// [`Error::Storage`]; then the uses that were not written stay noted.
     pub async fn write_last_used(&self) -> Result<(), Error> {
         self.clients.write_last_used().await?;
         self.tokens.write_last_introspected().await
     }
 
-    /// Deletes what is no longer needed, in small batches, so that nothing waits long behind them.
+    /// Deletes what is no longer needed, in small batches, so that nothing waits long for a batch.
     ///
     /// # Errors
-    /// [`Error::Storage`]; what was deleted before it stays deleted. [`Error::Clock`] while the clock is doubtful.
+    /// [`Error::Storage`]; what was deleted before the error stays deleted. [`Error::Clock`] while the clock is doubtful.
     pub async fn clean_up(&self) -> Result<(), Error> {
         let now = self.ledger.trusted_now()?;
         self.ledger.clean_up(now).await?;

@@ -12,12 +12,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::TlsSettings;
 
-/// The certificate in use, with its key. Open connections keep theirs.
+/// The certificate in use, with its key. Open connections keep the certificate that they began with.
 #[derive(Debug)]
 pub(crate) struct Certificate {
     files: TlsSettings,
     in_use: ArcSwap<ServerConfig>,
-    /// The state of the files when they were last read, usable or not.
+    /// The state of the files when they were last read, even if they could not be used; `None` if one was missing.
     seen: Mutex<Option<[Stamp; 2]>>,
 }
 
@@ -35,7 +35,7 @@ impl Certificate {
         Ok(Self { files: files.clone(), in_use, seen: Mutex::new(seen) })
     }
 
-    /// What a handshake uses.
+    /// The configuration for a new handshake.
     pub(crate) fn in_use(&self) -> Arc<ServerConfig> {
         self.in_use.load_full()
     }

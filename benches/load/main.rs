@@ -31,8 +31,8 @@ const CONNECTIONS: usize = 64;
 /// How long each turn is measured, after a shorter one to warm up.
 const MEASURED: Duration = Duration::from_secs(3);
 const WARM_UP: Duration = Duration::from_secs(1);
-/// Turns for each load. The loads alternate, so that other load on the machine affects all of them, and the turns are many and
-/// short, so that it affects them alike. The median counts. Counts are stored every five seconds, so in three of five turns.
+/// How often each load is measured. The loads alternate in many short turns, so that other work on the machine affects all of
+/// them alike. The median counts. The service stores its usage counts every five seconds, so in three of five turns.
 const TURNS: usize = 15;
 /// Clients in use.
 const CLIENTS: usize = 10_000;

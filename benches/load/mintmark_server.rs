@@ -45,7 +45,7 @@ impl Mintmark {
         Self { server, clients, never_expiring, _folder: folder }
     }
 
-    /// How many tokens were recorded, and in how many commits, by the metrics of the service.
+    /// How many tokens were recorded, and in how many commits, according to the metrics of the service.
     pub(crate) fn recorded_tokens_and_commits(&self) -> (f64, f64) {
         let text = generate::metrics(&self.server.address);
         let value = |name: &str| {
@@ -55,7 +55,7 @@ impl Mintmark {
         (value("mintmark_recorded_tokens_total"), value("mintmark_recorded_token_commits_total"))
     }
 
-    /// Gets a token for every client. Returns how many there are.
+    /// Gets a token for every client. Returns the number of clients.
     pub(crate) fn use_every_client(&self) -> usize {
         for client in &self.clients {
             let status = generate::one(&self.server.address, &client.client_id, &client.client_secret);

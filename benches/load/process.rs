@@ -24,7 +24,7 @@ impl Server {
         Self { child, log_reader: None, address: line.trim().to_owned() }
     }
 
-    /// A command that will listen on `address`; returns once it does. Its log goes to a pipe that is read.
+    /// Starts a server with a command; returns once the server listens on `address`. Its log goes to a pipe that is read.
     pub(crate) fn spawn(mut command: Command, address: String) -> Self {
         let mut child =
             command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the server starts");

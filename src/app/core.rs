@@ -1,4 +1,4 @@
-//! Opens the database, decrypts the root key and assembles the services, for every door.
+//! Opens the database, decrypts the root key and assembles the services, for every door (`oauth`, `manage`, `console`, `cli`).
 
 use std::sync::Arc;
 
@@ -33,12 +33,12 @@ impl Core {
     /// none is configured; the workspace `platform`; signing keys for expiring and for never-expiring tokens.
     ///
     /// # Errors
-    /// A [`StartError`]. A database that cannot be opened is not changed.
+    /// A [`StartError`].
     pub async fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         Self::open_with(settings, clock, Arc::new(SystemResolver)).await
     }
 
-    /// The same, with another way to find the addresses of other hosts.
+    /// As [`Core::open`], but `resolver` finds the IP addresses of other hosts.
     ///
     /// # Errors
     /// As [`Core::open`].
@@ -58,11 +58,11 @@ impl Core {
         let services = Services::assemble(kernel, token_policy(settings), Arc::clone(&outbound)).await?;
         services.tenants.ensure_platform_workspace().await?;
         match services.signing.advance_signing_keys().await {
-            // The job takes the steps once the clock is right.
+            // A background job repeats this call, and so makes the keys once the clock is right.
             Err(Error::Clock(why)) => tracing::warn!("no signing key was made or retired: {why}"),
             outcome => outcome?,
         }
-        // Only now: the steps waited for any other process that was making the first keys.
+        // Only now, because `advance_signing_keys` has waited for any other process that was making the first keys.
         services.signing.reload_signing_keys().await?;
         services.clients.ensure_slots().await?;
         Ok(Self { services: Arc::new(services), random, master_key_origin, outbound })

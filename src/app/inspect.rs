@@ -12,11 +12,11 @@ use crate::vault::root::RootKey;
 /// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// `database`, `schema`, `master_key`, `clock` or `smtp`.
+    /// `database`, `schema`, `master_key`, `clock`, `smtp` or `open_files`.
     pub what: &'static str,
-    /// Whether a server can be started with it.
+    /// Whether the check passed.
     pub ok: bool,
-    /// What was found, and what to do if it is not good.
+    /// What was found, and what to do if the check failed.
     pub detail: String,
 }
 
@@ -29,7 +29,7 @@ fn bad(what: &'static str, detail: impl Into<String>) -> Finding {
 }
 
 /// Checks whether the database can be reached, has a schema that this program can serve, is opened by the configured
-/// master key, and has the same time. Checks that depend on one that failed are left out.
+/// master key, and has the same time as this machine. If the database cannot be reached, that is the only finding.
 pub async fn inspect(settings: &Settings, clock: &dyn Clock) -> Vec<Finding> {
     let asked_at = clock.now_millis();
     let found = match Storage::inspect(settings.database.url.expose()).await {
@@ -57,7 +57,8 @@ pub async fn inspect(settings: &Settings, clock: &dyn Clock) -> Vec<Finding> {
     findings
 }
 
-/// Checks whether the mail server can be reached and accepts user name and password, if there is one. No mail is sent.
+/// Checks whether the mail server can be reached and accepts user name and password, and sends no mail. `None` if no mail
+/// server is configured.
 pub async fn inspect_smtp(settings: &Settings) -> Option<Finding> {
     let smtp = match Smtp::new(settings.smtp.as_ref(), &settings.server.public_url) {
         Ok(smtp) => smtp,

@@ -7,7 +7,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::StartError;
 use crate::config::Settings;
 
-/// Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`).
+/// How many connections may wait to be accepted. The system may allow fewer (`net.core.somaxconn`).
 const BACKLOG: i32 = 4096;
 
 /// The sockets of the server.
@@ -28,7 +28,7 @@ impl Listeners {
         Self::with_public(Self::bind_public(settings.server.listen)?, settings)
     }
 
-    /// Binds the public address only: if the system chooses its port, the settings depend on it.
+    /// Binds only the public address: if the system chooses the port, settings such as the issuer depend on that port.
     ///
     /// # Errors
     /// [`StartError::Io`] naming the address.
@@ -69,7 +69,7 @@ fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, StartError> {
 
 fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A restart need not wait until the connections of the process before it are forgotten.
+    // Otherwise a restarted server could not bind while connections of the previous process are in TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

@@ -32,7 +32,7 @@ pub async fn rewrap(
     core: &Core,
     file: &Path,
 ) -> Result<Origin, StartError> {
-    // Whether it is the right key is checked where it is replaced.
+    // `replace_master_key` checks whether this is the key of the database.
     let from = match &settings.keys.master_key {
         MasterKeySetting::Inline(text) => MasterKey::parse(text.expose()).map_err(MasterKeyError::Text)?,
         MasterKeySetting::File { path, .. } => MasterKey::read(path)?,
@@ -45,7 +45,7 @@ pub async fn rewrap(
 /// A backup, and the master key that opens it.
 #[derive(Debug)]
 pub struct BackedUp {
-    /// Its size in bytes.
+    /// The size of the backup in bytes.
     pub bytes: u64,
     /// The master key of the backup, which has to be kept in another place.
     pub key: BackupKey,
@@ -54,16 +54,16 @@ pub struct BackedUp {
 /// Where the master key of a backup is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackupKey {
-    /// It is the configured one: the setting or the file.
+    /// The key is the configured one. Holds the name of the setting that contains the key, or the path of its file.
     Configured(String),
-    /// It is another one, for example after `keys rewrap` while the settings still name the old key.
+    /// The key is not the configured one, for example after `keys rewrap` while the settings still name the old key.
     Other {
-        /// Its fingerprint, in base64url.
+        /// The fingerprint of the key, in base64url.
         fingerprint: String,
-        /// The file in the folder of the configured one that holds it.
+        /// A file that holds the key, in the folder of the configured key file; `None` if no such file was found.
         file: Option<PathBuf>,
     },
-    /// The database has not been served yet, and has none.
+    /// The database has not been served yet, and has no master key.
     None,
 }
 

@@ -1,4 +1,5 @@
-//! Puts everything together: [`Core`] opens database, keys and services for any door, [`App`] adds what the HTTP doors need.
+//! Puts everything together: [`Core`] opens database, keys and services for all doors (the protocol, the management API, the
+//! console, the command line); [`App`] adds what the doors on HTTP need.
 //!
 //! The caller binds the listeners and decides when to stop, so `serve`, `quickstart` and tests run the same code.
 
@@ -62,7 +63,7 @@ impl App {
         Self::build_with(settings, clock, Arc::new(SystemResolver)).await
     }
 
-    /// The same, with another way to find the addresses of other hosts.
+    /// As [`App::build`], but `resolver` finds the IP addresses of other hosts.
     ///
     /// # Errors
     /// As [`App::build`].

@@ -5,7 +5,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Settings;
 
-/// Open files other than the connections of clients: databases, logs, sockets of threads.
+/// Open files other than connections of clients and files of the database, such as logs and sockets of threads.
 const OTHERS: u64 = 256;
 
 /// Raises the limit as far as the settings need it. If the system does not allow that, the log says so.
@@ -32,7 +32,7 @@ pub(super) fn ensure(settings: &Settings) {
 fn needed(settings: &Settings) -> u64 {
     let listeners = if settings.server.management_listen.is_some() { 2 } else { 1 };
     let connections = settings.server.max_connections.saturating_mul(listeners);
-    // SQLite opens a log and an index beside the file.
+    // For each connection SQLite opens the database file, its write-ahead log and the index of that log.
     let database = u64::from(settings.database.max_connections).saturating_mul(3);
     u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(database).saturating_add(OTHERS)
 }

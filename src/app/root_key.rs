@@ -9,7 +9,7 @@ use crate::vault::random::Random;
 use crate::vault::root::RootKey;
 
 /// Returns the root key of the database, and where its master key came from. A database that has a root key stores the
-/// fingerprint of its master key and takes no other.
+/// fingerprint of its master key and accepts no other master key.
 pub(super) async fn open_root(
     settings: &Settings,
     storage: &Storage,
@@ -22,8 +22,8 @@ pub(super) async fn open_root(
     }
 }
 
-/// If several processes start on an empty database, the first locks the row before it creates the master key and until
-/// the root key is stored, so the others find both.
+/// If several processes start on an empty database, the first one locks the row of the root key before it creates the
+/// master key, and unlocks the row when the root key is stored. So the others find both keys.
 async fn first_start(
     settings: &Settings,
     storage: &Storage,
@@ -63,7 +63,8 @@ fn unseal(
     Ok((RootKey::unseal(&master, &stored.sealed)?, origin))
 }
 
-/// The configured master key, for a database that stores this fingerprint.
+/// The configured master key. It must have this fingerprint; `None` is for a database that has no key yet: then a missing
+/// key file at the default path is created.
 fn master_key(
     settings: &Settings,
     fingerprint: Option<&[u8]>,
@@ -82,7 +83,8 @@ fn master_key(
     }
 }
 
-/// The configured master key, if it is that of this fingerprint. None is created.
+/// The configured master key, without creating one. It must have this fingerprint; `None` is for a database that has no key
+/// yet.
 pub(super) fn configured_key(
     settings: &Settings,
     fingerprint: Option<&[u8]>,

@@ -1,7 +1,7 @@
 //! Serves the app on its listeners until shutdown, and runs the background jobs.
 //!
 //! A listener has an acceptor and workers, each a thread: [`acceptor`], [`worker`]. The bytes of a connection go through a
-//! [`stream`] that keeps its times.
+//! [`stream`], which enforces its time limits.
 
 mod acceptor;
 mod alarm;
@@ -29,7 +29,7 @@ use acceptor::Acceptor;
 use stream::Times;
 use worker::{Serving, Worker};
 
-/// How long the jobs that requests need may take to end after the last request: their steps are short.
+/// How long to wait, after the last request, for the jobs that serve requests. Their steps are short.
 const LAST_STEPS: Duration = Duration::from_secs(1);
 
 /// How to stop.
@@ -42,13 +42,15 @@ pub enum Ending {
     AtOnce,
 }
 
-async fn all_of(jobs: &mut JoinSet<()>) {
+/// Waits until all jobs have ended.
+async fn all_ended(jobs: &mut JoinSet<()>) {
     while jobs.join_next().await.is_some() {}
 }
 
-/// Records tokens in a thread with a runtime of its own: between two statements that runtime waits for the database, and
-/// to wake one of several threads wakes a second one each time. What is returned ends when the recording has. The thread
-/// ends with the sender of `stored`, because a connection to the database that was opened here works only as long.
+/// Records tokens in a thread with its own runtime. This runtime often waits for the database, and in a runtime with several
+/// threads each wake-up would wake a second thread for nothing. The receiver gets a message when recording has ended. The
+/// thread stays until the sender of `stored` is dropped, because a connection to the database that was opened in a thread works
+/// only as long as that thread lives.
 ///
 /// # Errors
 /// The thread or its runtime cannot be made.
@@ -80,7 +82,7 @@ impl App {
         shutdown: impl Future<Output = Ending> + Send + 'static,
     ) -> Result<(), StartError> {
         super::open_files::ensure(&self.settings);
-        let (running, mut all_ended) = channel(1);
+        let (running, mut all_served) = channel(1);
         // Dropped at the end, when all is stored.
         let (_storing, stored) = watch::channel(());
         let public = if listeners.management.is_some() { Doors::Public } else { Doors::All };
@@ -114,7 +116,7 @@ impl App {
             Ending::Drained if drain.is_zero() => Ending::AtOnce,
             ending => ending,
         };
-        // First, so that no new requests arrive while the last ones are finished.
+        // First, so that clients go elsewhere before connections are closed.
         self.readiness.drain();
         if ending == Ending::Drained {
             tokio::time::sleep(drain).await;
@@ -122,16 +124,16 @@ impl App {
         for stop in stops {
             let _ = stop.send(ending);
         }
-        // Attempts to deliver that do not end in time end with their leases: another process makes them again.
+        // A delivery that does not end in time is aborted below. When its lease has run out, another process tries it again.
         let _ = stop_working.send(true);
-        let worked = timeout(self.settings.server.shutdown_timeout, all_of(&mut working));
-        tokio::join!(all_ended.recv(), worked).1.ok();
-        // While requests were finished they needed these jobs.
+        let worked = timeout(self.settings.server.shutdown_timeout, all_ended(&mut working));
+        tokio::join!(all_served.recv(), worked).1.ok();
+        // Only now: requests in flight needed these jobs.
         let _ = stop_serving.send(true);
-        timeout(LAST_STEPS, async { tokio::join!(all_of(&mut serving), recorded) }).await.ok();
-        // Before the jobs that are left are cut off, so that none of them is while it stores.
+        timeout(LAST_STEPS, async { tokio::join!(all_ended(&mut serving), recorded) }).await.ok();
+        // Before the remaining jobs are aborted: this waits for a job that is storing counts, so that it is not aborted halfway.
         if let Err(error) = services.usage.flush().await {
-            tracing::warn!(%error, "what API clients did since the last store could not be stored");
+            tracing::warn!(%error, "the latest uses of API clients could not be stored");
         }
         tokio::join!(working.shutdown(), serving.shutdown());
         if let Err(error) = services.write_last_used().await {
@@ -147,8 +149,8 @@ impl App {
         Ok(())
     }
 
-    /// Starts the threads of a listener. They drop `running` after the returned sender was used or dropped, and end with the
-    /// sender of `stored`.
+    /// Starts the threads of a listener. When the returned sender is used or dropped, they finish their connections and then
+    /// drop `running`. The workers end when the sender of `stored` is dropped.
     async fn serve(
         &self,
         listener: TcpListener,

@@ -25,16 +25,16 @@ pub enum StartError {
     /// The system has no random numbers.
     #[error(transparent)]
     Random(#[from] RandomUnavailable),
-    /// The first records could not be created.
+    /// A service failed, for example when it created the first records.
     #[error(transparent)]
     Services(#[from] ServiceError),
     /// The issuer identifier is invalid.
     #[error("server.public_url: {0}")]
     Issuer(String),
-    /// Certificate or key for TLS.
+    /// The TLS certificate or its key cannot be used.
     #[error("{0}")]
     Tls(String),
-    /// The certificates for the mail server.
+    /// The CA certificates for the mail server (`smtp.ca_file`) cannot be used.
     #[error(transparent)]
     Smtp(#[from] BadCertificates),
     /// The server could not be run.

@@ -123,8 +123,8 @@ fn print(settings: &Settings) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The problem with the configured master key. A file at the default path that does not exist is not one: it is created at
-/// the first start.
+/// The problem with the configured master key. If the file at the default path does not exist, that is not a problem: the
+/// first start creates the file.
 fn master_key_problem(settings: &Settings) -> Option<Problem> {
     let (key, error) = match &settings.keys.master_key {
         MasterKeySetting::Inline(text) => {
@@ -132,7 +132,7 @@ fn master_key_problem(settings: &Settings) -> Option<Problem> {
         }
         MasterKeySetting::File { path, explicit } if *explicit || path.exists() => {
             let error = match MasterKey::read(path).err()? {
-                // The database was not opened, so it is not known whether it needs one.
+                // The database was not opened, so it is not known whether it has a master key already.
                 MasterKeyError::Missing(path) => MasterKeyError::NamedMissing(path),
                 error => error,
             };

@@ -15,12 +15,13 @@ pub(super) struct Confirm {
 }
 
 impl Confirm {
-    /// Whether there is somebody to ask.
+    /// Whether to ask: there is a terminal, and `--yes` is not given.
     pub(super) fn asks(self) -> bool {
         !self.yes && io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
-    /// Returns if the answer is yes, and fails otherwise. `what` is the question, without the question mark.
+    /// Returns if the answer is yes or no question is asked, and fails otherwise. `what` is the question, without the question
+    /// mark.
     pub(super) fn ask(self, what: impl fmt::Display) -> Result<(), Failure> {
         if !self.asks() {
             return Ok(());

@@ -10,7 +10,7 @@ use crate::app::StartError;
 use crate::config::SettingsError;
 use crate::kernel::{self, ProblemKind};
 
-/// How long a message may take to be read.
+/// How long to wait until the message is written.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]

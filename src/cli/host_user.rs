@@ -1,11 +1,11 @@
-//! Who is at the command line, for the audit trail: the account of the host. It is what the host says: somebody who may use
-//! the database from there can write what they like.
+//! Who runs a command, for the audit trail: the name of the account on this machine. The name is not verified: a user who has
+//! access to the database can set another name.
 
 use std::os::unix::fs::MetadataExt as _;
 
 use crate::kernel::Manager;
 
-/// How many characters of a name are kept.
+/// A name that is longer than this, in bytes, is not used.
 const NAME_MAX: usize = 64;
 
 /// The caller of a command.
@@ -13,7 +13,7 @@ pub(super) fn manager() -> Manager {
     Manager::command_line_of(&name(|variable| std::env::var(variable).ok()))
 }
 
-/// The account that called `sudo`, else that of the process; its number where the environment has no name.
+/// The account that called `sudo`, else the account of the process; its user id if the environment has no usable name.
 fn name(variable: impl Fn(&str) -> Option<String>) -> String {
     ["SUDO_USER", "USER", "LOGNAME"]
         .into_iter()

@@ -21,7 +21,7 @@ pub(super) fn client(loopback: bool) -> Result<Client, Failure> {
         .map_err(|error| Failure::Fault(format!("cannot make requests: {}", chain(&error))))
 }
 
-/// The verifier's transport.
+/// Fetches keys and status lists for the verifier.
 pub(super) struct Transport(pub(super) Client);
 
 impl Fetch for Transport {

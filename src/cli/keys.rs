@@ -186,7 +186,7 @@ async fn act(
             let revoked = ask(OnKey::Delete { kid: kid.clone(), revoke_tokens: true }).await?;
             let mut document = json!({ "kid": kid, "deleted": true });
             let mut sentence = format!("signing key {kid} deleted, and the tokens it signed revoked");
-            // A server of an earlier version does not say how many there were.
+            // A server of an earlier version does not say how many recorded tokens it revoked.
             if let Some(count) = revoked.as_u64() {
                 document = json!({ "kid": kid, "deleted": true, "revoked_tokens": count });
                 sentence = format!("signing key {kid} deleted, and {count} recorded tokens revoked");

@@ -134,9 +134,10 @@ impl Cli {
 
     /// Runs the command. Errors go to standard error.
     ///
-    /// The runtime is created here and not in `main`: async code is compiled where it is first polled, and so only once.
+    /// The runtime is created here and not in `main`, so that the async code is compiled only in the library, and not again in
+    /// the program.
     pub fn run(self) -> ExitCode {
-        // Requests are served by the threads of actix-web, so few are needed for the rest.
+        // The server starts threads of its own for requests, so few are needed for the rest.
         match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
             Ok(runtime) => {
                 let code = runtime.block_on(self.outcome());

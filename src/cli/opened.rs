@@ -26,7 +26,7 @@ impl Opened {
         Self::with_settings(global.settings()?, act).await
     }
 
-    /// The same with settings that have been read.
+    /// As [`Opened::with`], with settings that have been read already.
     pub(super) async fn with_settings<T>(
         settings: Settings,
         act: impl AsyncFnOnce(&Self) -> Result<T, Failure>,

@@ -166,7 +166,8 @@ async fn act(verb: Verb, target: &Target<'_>, format: Format) -> Result<(), Fail
     }
 }
 
-/// The first platform administrator, if there is no operator yet and the database is at hand.
+/// Creates the first platform administrator and returns the setup link. `None` if there is an operator already, or with
+/// `--remote`.
 async fn first_operator(target: &Target<'_>, email: &str) -> Result<Option<Value>, Failure> {
     let Target::Local(opened) = target else { return Ok(None) };
     let operators = &opened.core.services.operators;
@@ -191,7 +192,7 @@ async fn first_operator(target: &Target<'_>, email: &str) -> Result<Option<Value
     })))
 }
 
-/// The id of an operator who is named by address or id.
+/// The id of an operator who is given by email address or id.
 async fn id_of(target: &Target<'_>, operator: String) -> Result<String, Failure> {
     if !operator.contains('@') {
         return Ok(operator);
@@ -201,7 +202,7 @@ async fn id_of(target: &Target<'_>, operator: String) -> Result<String, Failure>
     id.map(str::to_owned).ok_or_else(|| Error::NotFound("operator").into())
 }
 
-/// `ROLE` or `ROLE:WORKSPACE_ID` as the API has it; what is no role is refused there.
+/// `ROLE` or `ROLE:WORKSPACE_ID` in the form of the management API, which refuses unknown roles.
 fn roles_of(texts: &[String]) -> Vec<Value> {
     let role = |text: &String| match text.split_once(':') {
         Some((role, workspace_id)) => json!({"role": role, "workspace_id": workspace_id}),

@@ -145,7 +145,7 @@ fn shown(name: &str, value: Option<&Value>) -> String {
     }
 }
 
-/// What an absent member means.
+/// The text for a member that is absent or `null`.
 fn nothing(name: &str) -> &'static str {
     match name {
         "audience" | "signing_alg" => "(default)",
@@ -186,7 +186,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-/// The facts of an audit event, without those that say nothing.
+/// The facts of an audit event, without empty ones.
 fn facts(members: &Map<String, Value>) -> String {
     // A change lists the members that differ.
     let members = members.get("changed").and_then(Value::as_object).unwrap_or(members);

@@ -111,7 +111,7 @@ struct Change {
 }
 
 impl Change {
-    /// The members of the request that sets these.
+    /// The members of the request that these options set.
     fn into_members(self) -> Members {
         Members::default()
             .with("name", self.name)

@@ -1,4 +1,4 @@
-//! `mintmark restore [FILE]`: restores a backup and revokes tokens, because a backup does not know later revocations.
+//! `mintmark restore [FILE]`: restores a backup and revokes tokens, because a backup does not contain later revocations.
 
 use std::path::PathBuf;
 

@@ -15,11 +15,11 @@ use crate::vault::master::Origin;
 
 /// Run the server until SIGTERM or Ctrl-C (the default command)
 ///
-/// It stops gracefully: after SIGTERM requests are still accepted for server.drain_seconds while /readyz sends clients
-/// elsewhere; then, and after Ctrl-C at once, requests in flight are finished, for up to server.shutdown_timeout_seconds. A
-/// second signal ends the process at once. SIGHUP reads the TLS certificate again, as a change of its file does. With port 0
-/// in server.listen the system chooses the port; the log shows it, and the issuer is derived from it unless server.public_url
-/// is set.
+/// It stops gracefully. After SIGTERM it accepts requests for server.drain_seconds more, while /readyz sends clients
+/// elsewhere; after Ctrl-C it skips that. Then it finishes requests in flight, for up to server.shutdown_timeout_seconds. A
+/// second SIGTERM or Ctrl-C ends the process at once. SIGHUP reads the TLS certificate again, as a change of its file does.
+/// With port 0 in server.listen the system chooses the port; the log shows it, and the issuer is derived from it unless
+/// server.public_url is set.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -34,7 +34,7 @@ impl Serve {
         let mut signals = Signals::listen()?;
         let app = tokio::select! {
             app = App::build(settings.clone(), Arc::new(SystemClock)) => app?,
-            // It may have to wait for another process to open the database.
+            // Opening the database may have to wait for another process.
             asked = signals.stop_before_serving() => {
                 tracing::info!("{}: stopped before anything was served", asked.name());
                 return Ok(());
@@ -59,7 +59,8 @@ pub(super) fn bind(global: &Global) -> Result<(Settings, Listeners), Failure> {
     Ok((settings, listeners))
 }
 
-/// Logs in one line what is served where, then a new master key and a missing first API client.
+/// Logs a new master key, then in one line what is served where, then whether the first API client or the first operator is
+/// still missing.
 async fn announce(settings: &Settings, listeners: &Listeners, app: &App) -> Result<(), Failure> {
     let listen = listeners.public.local_addr()?;
     let management = listeners.management.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
@@ -94,7 +95,7 @@ async fn announce(settings: &Settings, listeners: &Listeners, app: &App) -> Resu
     Ok(())
 }
 
-/// SIGTERM, SIGINT and SIGHUP, which from now on no longer end the process by themselves.
+/// SIGTERM, SIGINT and SIGHUP. Once this exists they no longer end the process by themselves.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -174,7 +175,7 @@ impl Signals {
         let (stop, stopped) = oneshot::channel();
         let drain = app.drain();
         let serving = app.clone().run(listeners, async { stopped.await.unwrap_or(Ending::AtOnce) });
-        let stopped = async {
+        let task_ended = async {
             match task.await {
                 Ok(Next::Serve) => std::future::pending().await,
                 Ok(Next::Stop) => Ok(()),
@@ -184,7 +185,7 @@ impl Signals {
         tokio::pin!(serving);
         let (ending, outcome) = tokio::select! {
             ended = &mut serving => return Ok(ended?),
-            outcome = stopped => (Ending::AtOnce, outcome),
+            outcome = task_ended => (Ending::AtOnce, outcome),
             asked = self.stop(&app) => {
                 let name = asked.name();
                 let ending = if asked == Asked::Terminate { on_terminate } else { Ending::AtOnce };
@@ -213,7 +214,7 @@ impl Signals {
     }
 }
 
-/// Whether to go on serving.
+/// What the server does when the task has ended.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Next {
     Serve,

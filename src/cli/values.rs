@@ -200,14 +200,14 @@ impl Members {
         self
     }
 
-    /// The same for a list; an empty text is the empty list.
+    /// Adds a list if its option is given; an empty text is the empty list.
     #[must_use]
     pub(super) fn with_list(self, name: &str, given: Option<Vec<String>>) -> Self {
         let items = given.map(|items| items.into_iter().filter(|item| !item.is_empty()).collect::<Vec<_>>());
         self.with(name, items)
     }
 
-    /// The same for pairs to set and keys to remove, as a merge patch (RFC 7396).
+    /// Adds pairs to set and keys to remove, if any are given, as a merge patch (RFC 7396).
     #[must_use]
     pub(super) fn with_pairs(self, name: &str, set: Vec<Pair>, removed: Vec<String>) -> Self {
         let removed = removed.into_iter().map(|key| (key, Value::Null));

@@ -1,4 +1,4 @@
-//! `mintmark webhooks`: where a workspace wants to hear of what happens.
+//! `mintmark webhooks`: the URLs to which the events of a workspace are sent.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -156,7 +156,7 @@ struct Change {
 }
 
 impl Change {
-    /// The members of the request that sets these.
+    /// The members of the request that these options set.
     fn into_members(self) -> Members {
         Members::default()
             .with("url", self.url)
@@ -208,7 +208,7 @@ async fn act(verb: Verb, target: &Target<'_>, format: Format) -> Result<(), Fail
     }
 }
 
-/// A record with a secret.
+/// Prints a record with a secret, and says that the secret is not shown again.
 fn shown_once(format: Format, record: &Value, members: &[&str]) -> Result<(), Failure> {
     format.record(record, members)?;
     eprintln!("\nKeep the secret: it is not shown again.");

@@ -1,8 +1,8 @@
-//! Ends many recorded tokens of a client in bounded steps, before the change that ends them: a single transaction would
-//! block others for too long.
+//! When a change ends many recorded tokens of a client, they are ended in bounded steps before it: a single transaction
+//! would block others for too long.
 //!
-//! Each step is its own transaction with rows, slots and an audit event. If a step or the change after it fails, the
-//! tokens of the finished steps stay revoked, and the change is not acknowledged.
+//! Each step is its own transaction, which writes the token rows, the status slots and an audit event. If a step or the
+//! change after it fails, the tokens of the finished steps stay revoked, and the change is not acknowledged.
 
 use serde_json::json;
 
@@ -29,8 +29,8 @@ pub(crate) struct EndedBefore {
 }
 
 impl Clients {
-    /// A transaction that has locked a client within reach and can revoke all its tokens. If there are many, most of them
-    /// were revoked before it. `check` can refuse before that.
+    /// Locks a client within reach. Returns the transaction, which may revoke all tokens of the client, and the client. If
+    /// there are many tokens, earlier transactions have revoked most of them. `check` can refuse before any is revoked.
     pub(crate) async fn lock_to_revoke_all(
         &self,
         caller: &Caller,
@@ -48,8 +48,8 @@ impl Clients {
         }
     }
 
-    /// Returns the transaction of a change that ends few tokens of a locked client. If the change ends many, rolls back and
-    /// ends them first; then the caller starts again.
+    /// Returns the transaction of a change that ends few tokens of a locked client. If the change ends many, rolls back,
+    /// ends these tokens and returns `None`: then the caller starts again.
     pub(crate) async fn ending_few_tokens(
         &self,
         mut tx: Tx,

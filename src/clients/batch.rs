@@ -40,7 +40,7 @@ pub struct Batch {
 pub struct BatchedClient {
     /// Its id.
     pub client_id: String,
-    /// Its new version; after a dry run the present one. A door tells it in its own way.
+    /// Its new version; after a dry run the present one. The management API shows it as `etag`.
     #[serde(skip)]
     pub version: i64,
     /// How many of its recorded tokens were revoked.
@@ -66,7 +66,7 @@ impl Clients {
     /// [`change_client`](Clients::change_client). If one of them breaks a rule, nothing is changed.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with `/ids/N` for each client that breaks a rule, and for more than 200 clients;
+    /// [`Error::Invalid`] with `/ids/N` (or `/filter`) for each client that breaks a rule, and for more than 200 clients;
     /// [`Error::NotFoundAmong`] for ids that are not within reach; [`Error::Conflict`] if more than 10,000 tokens would be
     /// revoked; else as [`change_client`](Clients::change_client).
     pub async fn change_clients(&self, caller: &Manager, wanted: &BatchChange) -> Result<Batch, Error> {
@@ -182,7 +182,7 @@ impl Clients {
                 all_found(ids, |id| locked.contains(id))?;
             }
             Selected::Filter(filter) => {
-                // They may have changed while this transaction waited for their locks.
+                // The clients may have changed while this transaction waited for their locks.
                 let among: Vec<&str> = clients.iter().map(|(_, client)| client.client_id.as_str()).collect();
                 let still = tx.client_ids_found(reach, filter, Some(&among), BATCH_MAX, now).await?;
                 clients.retain(|(_, client)| still.contains(&client.client_id));

@@ -18,7 +18,7 @@ pub(super) const BATCH_MAX: u32 = 200;
 /// A change of many clients.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BatchChange {
-    /// The clients to change; the request has to say.
+    /// The clients to change; `None` if the request does not name them as it must, and then `errors` says why.
     selected: Option<Selected>,
     /// The change of each.
     pub(super) patch: ClientChange,
@@ -100,7 +100,7 @@ fn check_ids(ids: &[String], errors: &mut FieldErrors) {
     }
 }
 
-/// The members of the query of `GET /v1/api-clients`.
+/// Reads a filter. Its members are those of the query of `GET /v1/api-clients`.
 fn read_filter(fields: &mut Fields<'_>) -> ClientFilter {
     let mut text = |name: &'static str, rule: FilterRule| {
         let value = fields.string(name);
@@ -123,12 +123,12 @@ fn read_filter(fields: &mut Fields<'_>) -> ClientFilter {
     }
 }
 
-/// Pairs as an object, or each under the name that it has in the query.
+/// Reads the metadata pairs of a filter: the object `metadata`, or one member `metadata.KEY` for each, as in the query.
 fn read_metadata(fields: &mut Fields<'_>) -> BTreeMap<String, String> {
     let mut pairs = fields.strings_after("metadata.");
     for (key, value) in fields.string_pairs("metadata").value().into_iter().flatten() {
         match value {
-            // Leaving it out would find more clients than were asked for.
+            // To ignore a `null` would find more clients than were asked for.
             None => fields.refuse("metadata", "must be an object of strings, without null"),
             Some(value) if pairs.get(key).is_none_or(|known| known == value) => {
                 pairs.insert(key.clone(), value.clone());

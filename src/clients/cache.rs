@@ -27,8 +27,8 @@ pub(crate) struct CredentialCache {
     misses: AtomicU64,
 }
 
-/// A `client_id`. All have this length ([`crate::model::ids::is_client_id`]), so it lies in the cache itself and is compared
-/// without looking elsewhere.
+/// A `client_id`. All have this length ([`crate::model::ids::is_client_id`]), so the cache stores the key inline and compares
+/// it without following a pointer.
 type Key = [u8; 25];
 
 fn key(client_id: &str) -> Option<&Key> {
@@ -54,7 +54,7 @@ impl Default for CredentialCache {
 }
 
 impl CredentialCache {
-    /// `Some(None)` for a client that is known not to exist.
+    /// The entry in memory: `None` if there is none, `Some(None)` for a client that is known not to exist.
     #[expect(clippy::option_option, reason = "not in memory and known not to exist are two things")]
     pub(super) fn get(&self, client_id: &str) -> Option<Option<Arc<Credentials>>> {
         let found = self.entries.get(key(client_id)?);

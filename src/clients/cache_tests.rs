@@ -66,7 +66,7 @@ fn a_fill_paused_across_a_change_of_it_is_not_stored() {
         cache.invalidate(11, &change);
         cache.fill(A, entry(A), 10);
         assert!(cache.get(A).is_none(), "{change:?}");
-        // Read again, with the change in sight.
+        // Read again, after the change.
         cache.fill(A, entry(A), 11);
         assert!(cache.get(A).is_some(), "{change:?}");
         cache.invalidate(12, &change);

@@ -69,7 +69,7 @@ impl ClientChange {
         Self { parse_errors, ..change }
     }
 
-    /// Reads the members of a JSON object; what cannot be read is noted there.
+    /// Reads the members of a JSON object. What cannot be read is noted in `fields`.
     pub(super) fn members(fields: &mut Fields<'_>) -> Self {
         Self {
             label: fields.string("label"),
@@ -142,8 +142,8 @@ impl ClientChange {
         self.reserved.check(errors);
     }
 
-    /// Applies the mode and its grace; the one that the change does not name stays as it was. The default depends on the
-    /// expiry, which has been applied before.
+    /// Applies the mode and its grace. If the change names only one of them, the other stays as it was. The default mode
+    /// depends on the expiry, which has been applied before.
     fn apply_active_tokens(&self, client: &mut ApiClient, is_new: bool, errors: &mut FieldErrors) {
         let grace_seconds = client.active_tokens.grace_seconds();
         let wanted = match &self.active_tokens {

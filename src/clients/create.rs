@@ -1,4 +1,4 @@
-//! Creates an API client with its first secret. For the management API, the command line and `bootstrap`.
+//! Creates an API client with its first secret. For the management API, the console, the command line and `bootstrap`.
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ impl Clients {
         Ok(created)
     }
 
-    /// The client that a request would create, by every rule, without creating it.
+    /// Checks a request by every rule. Returns the client that it would create, without creating it.
     ///
     /// # Errors
     /// As [`Clients::create_client`].
@@ -124,7 +124,7 @@ impl Clients {
         let subject = Subject::client(&client);
         self.ledger.audit(tx, caller, Action::ClientCreated, subject, facts.clone()).await?;
         self.ledger.mail_contacts(tx, caller, &client, MailKind::ClientCreated, facts).await?;
-        // A cache may hold that this id is unknown, if somebody guessed it.
+        // A cache may remember that this id is unknown, if somebody guessed it.
         tx.changed(Change::Client(client.client_id.clone()));
         Ok(CreatedClient {
             record: ClientRecord { client, secrets: vec![secret], last_used_at: None },

@@ -1,4 +1,4 @@
-//! Loads a client with its live secrets, from memory while what is there is up to date, and checks a secret against it.
+//! Loads a client with its live secrets, from memory while the entry there is up to date, and checks a secret against them.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -130,8 +130,8 @@ impl Credentials {
         Ok(())
     }
 
-    /// The client as the caller of a use case, with the permissions that it may use. In `platform` they reach every
-    /// workspace, elsewhere only its own.
+    /// The client as the caller of a use case, with the permissions that it may use. A client of `platform` reaches every
+    /// workspace, any other client only its own.
     pub fn caller(&self, permissions: Vec<Permission>, actor: Actor) -> Caller {
         let reach = if *self.workspace_id == *PLATFORM {
             Reach::Platform
@@ -177,8 +177,8 @@ impl Clients {
         Ok(entry)
     }
 
-    /// Checks again, after a client has changed, what a request authenticated with: `proof`, and that it may come from
-    /// `source`. The client is read from the database, so that nothing is judged by what was in memory.
+    /// Authenticates a request again after its client has changed: `proof` must still be valid, and the client may act from
+    /// `source`. Reads the client from the database, so that an outdated entry in memory decides nothing.
     ///
     /// # Errors
     /// [`Error`] when the client cannot be read; `Ok(Err(refusal))` when it is refused.
@@ -200,7 +200,7 @@ impl Clients {
         Ok(may_act.map(|()| credentials))
     }
 
-    /// `None` for an id that is not one of ours.
+    /// `None` if the stored id does not have the form of a `client_id`.
     fn credentials_from(&self, stored: StoredCredentials) -> Option<Credentials> {
         let StoredCredentials {
             client,
@@ -233,7 +233,7 @@ impl Clients {
                 .filter_map(|secret| {
                     Some(StoredSecret {
                         secret_id: SecretId::new(&secret.secret_id)?,
-                        // One of another length matches no secret.
+                        // A MAC of another length matches no secret.
                         mac: secret.mac.try_into().ok()?,
                         expires_at: secret.expires_at,
                     })
@@ -259,7 +259,7 @@ impl Clients {
         plain: &str,
         source: impl Into<Option<IpAddr>>,
     ) -> Result<Result<(Arc<Credentials>, Proof), Refusal>, Error> {
-        // No client has a secret of another form or with a wrong checksum: no lookup, no hash.
+        // No client has a secret of another form or with a wrong checksum, so nothing is looked up or hashed.
         if !secret::is_well_formed(plain) {
             return Ok(Err(secret::fault(plain).map_or(Refusal::WrongSecret, Refusal::MalformedSecret)));
         }
@@ -269,7 +269,7 @@ impl Clients {
             return Ok(Err(Refusal::UnknownClient));
         };
         let source = source.into();
-        // Judged first, so that what this reads comes from memory while the hash of the secret is computed.
+        // Checked first, so that the processor fetches what this reads from memory while it computes the MAC of the secret.
         let may_act = credentials.may_act_from(source, now);
         let is_it = |secret: &StoredSecret| self.kernel.subkeys.is_secret(plain, &secret.mac);
         let Secrets { first, others } = &credentials.secrets;

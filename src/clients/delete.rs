@@ -1,4 +1,4 @@
-//! Deletes an API client. For the management API and the command line.
+//! Deletes an API client. For the management API, the console and the command line.
 
 use serde_json::json;
 
@@ -16,7 +16,7 @@ impl Clients {
     /// Deletes a client within reach with its secrets. Its recorded tokens are revoked.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Denied`], and [`Error::Changed`] if the version of the client is not one of `expected`.
+    /// [`Error::NotFound`], [`Error::Storage`], and [`Error::Changed`] if the version of the client is not one of `expected`.
     pub async fn delete_client(
         &self,
         caller: &Manager,

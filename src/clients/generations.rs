@@ -11,14 +11,14 @@ use crate::model::status::{Mark, Slot};
 use crate::model::token::STATELESS_LIFETIME_MAX;
 use crate::storage::{Change, Revoked, Tx};
 
-/// How many clients one transaction handles.
+/// How many clients get a slot in one transaction.
 const AT_ONCE: u32 = 1_000;
 
 /// How many clients share a transaction that suspends or resumes them.
 const ALIGNED_AT_ONCE: usize = 20;
 
 impl Clients {
-    /// Gives a slot to every client from before there were slots.
+    /// Gives a slot to every client that has none because it was created before slots existed.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -81,8 +81,8 @@ impl Clients {
         Ok(())
     }
 
-    /// Marks the slot of a client's generation as revoked, and keeps its list until the last token that names it has
-    /// expired.
+    /// Marks the slot of a client's generation as revoked, and keeps the list of that slot until the last token of the
+    /// generation has expired.
     pub(crate) async fn end_generation(
         &self,
         tx: &mut Tx,
@@ -130,8 +130,9 @@ impl Clients {
         Ok(true)
     }
 
-    /// Makes the slots of every client of a workspace say whether they are suspended. A few clients share a transaction, so
-    /// that nobody waits long behind them; what is interrupted is done by [`Clients::update_outdated_slots`].
+    /// Suspends or resumes the slots of every client of a workspace, as [`Clients::update_slots`] does for one. A few clients
+    /// share a transaction, so that nobody waits long for its locks. If this is interrupted,
+    /// [`Clients::update_outdated_slots`] does the rest.
     ///
     /// # Errors
     /// [`Error::Storage`]; what was done before it stays.
@@ -144,7 +145,7 @@ impl Clients {
             };
             let mut locked = Vec::with_capacity(some.len());
             for client_id in some {
-                // The tokens of one that is deleted meanwhile are revoked.
+                // A client that was deleted meanwhile is left out: its tokens are revoked.
                 locked.extend(tx.lock_client(&Reach::Platform, client_id).await?);
             }
             let now = self.kernel.clock.now();
@@ -158,8 +159,8 @@ impl Clients {
         Ok(())
     }
 
-    /// Does the same for the workspaces of clients that a change of their workspace has left behind, since it was
-    /// interrupted.
+    /// Calls [`Clients::update_slots_of_workspace`] for each workspace that has clients with outdated slots, since an earlier
+    /// call was interrupted.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -174,7 +175,7 @@ impl Clients {
     /// Suspends the slots of a client whose `expires_at` has passed.
     pub(crate) async fn suspend_expired(&self, client_id: &str, now: UnixSeconds) -> Result<(), Error> {
         let mut tx = self.kernel.storage.begin().await?;
-        // One that is held is left for the next time.
+        // A client that another transaction has locked is left for the next time.
         if let Some(mut client) = tx.lock_client_unless_held(client_id).await?
             // Its `expires_at` may have been moved meanwhile.
             && !client.is_active(now)

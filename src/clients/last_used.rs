@@ -20,7 +20,7 @@ pub(crate) struct LastUsed(Mutex<Uses>);
 #[derive(Debug, Default)]
 struct Uses {
     noted: HashMap<Id, Vec<Arc<dyn Tallied>>>,
-    /// Those that are being written or were written last: who read the record before that finds them here.
+    /// Uses that are being written or were written last. A caller that read the record before the write finds them here.
     written: HashMap<Id, UnixSeconds>,
 }
 
@@ -44,7 +44,7 @@ impl LastUsed {
         }
     }
 
-    /// When it was last used, if that may be missing in a record that was read.
+    /// When the secret or token with this id was last used; `None` if a record that was just read is up to date.
     pub(crate) fn pending(&self, id: &str) -> Option<UnixSeconds> {
         let (id, uses) = (Id::new(id)?, self.lock());
         let noted =
@@ -71,7 +71,7 @@ impl LastUsed {
         if rows.is_empty() {
             return Ok(());
         }
-        // Rows whose ids follow one another lie together, so that fewer pages are written in this order.
+        // Rows with neighbouring ids are stored close together, so fewer pages are written in this order.
         rows.sort_unstable();
         if let Err(error) = store(&rows).await {
             for (id, at) in rows {
@@ -109,7 +109,7 @@ mod tests {
         }
         assert_eq!(uses.pending("a"), Some(9));
         assert_eq!(written(&uses).await, [("a".to_owned(), 9)]);
-        assert_eq!(uses.pending("a"), Some(9), "for who read the record before");
+        assert_eq!(uses.pending("a"), Some(9), "for a caller that read the record before the write");
         assert_eq!(written(&uses).await, []);
         assert_eq!(uses.pending("a"), None);
         uses.note_in(&held, id, 9);

@@ -29,7 +29,7 @@ pub(super) async fn hold_workspace(
     tx.share_workspace(reach, workspace_id).await?.ok_or(Error::NotFound("workspace"))
 }
 
-/// The same for the workspace of a client within reach. Workspaces are held before their clients.
+/// The workspace of a client within reach, as [`hold_workspace`] holds it. Workspaces are held before their clients.
 pub(super) async fn hold_workspace_of(
     tx: &mut Tx,
     reach: &Reach,

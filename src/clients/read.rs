@@ -1,4 +1,4 @@
-//! Reads API clients with their live secrets. For the management API and the command line.
+//! Reads API clients with their live secrets. For the management API, the console and the command line.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ impl Clients {
         Ok(page)
     }
 
-    /// What a list shows of the clients within reach that have one of these ids, in one statement.
+    /// What a list shows of the clients within reach that have one of these ids, by id. Takes one SQL statement.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -68,7 +68,7 @@ impl Clients {
     }
 
     /// Writes the uses that only this process knows, so that a list sorted or filtered by them is up to date. If that
-    /// fails, the list may be half a minute old, as it is for uses that other processes know.
+    /// fails, the list may be a minute old, as it is for uses that only other processes know.
     pub(super) async fn write_uses_for_a_list(&self) {
         if let Err(error) = self.write_last_used().await {
             tracing::warn!(%error, "the last uses of client secrets could not be written before they were listed");

@@ -12,7 +12,7 @@ use crate::model::key::UseFor;
 use crate::model::product::Product;
 use crate::model::scope::Permission;
 
-/// Checks `after`, which is `before` with `change` applied, by the rules that join several members. `before` is `None`
+/// Checks `after`, which is `before` with `change` applied, by the rules that concern several members. `before` is `None`
 /// for a new client.
 pub(super) fn check(
     change: &ClientChange,
@@ -34,7 +34,8 @@ pub(super) fn check(
     check_signing_alg(before, after, context, errors);
 }
 
-/// Where the expiry or a product is new, the expiry keeps the caps of the workspace and of the product.
+/// Checks that the expiry is within the caps of the workspace and of each product. A product that the client had before is
+/// checked only if the expiry changes.
 fn check_expiry(
     change: &ClientChange,
     before: Option<&ApiClient>,
@@ -62,7 +63,7 @@ fn check_expiry(
     }
 }
 
-/// Which member of the expiry exceeds the product's caps, and how.
+/// Which member of the expiry exceeds the product's caps, and how; `None` if none does.
 fn beyond_cap(expiry: TokenExpiry, product: &Product) -> Option<(&'static str, String)> {
     let code = &product.product;
     match (expiry, product.max_token_lifetime_seconds) {
@@ -114,9 +115,9 @@ fn check_signing_alg(
     }
 }
 
-/// A caller grants only permissions that it holds, and opens no way to those of a client that has more than the caller
-/// (docs/management-api.md, *No step up through another*). Permissions that the client has already are not granted again,
-/// and taking some away opens nothing.
+/// Checks that a caller grants only permissions that it holds, and does not gain access to a client that has more permissions
+/// (docs/management-api.md, *Permissions cannot be gained through another client*). Permissions that the client had before do
+/// not count as granted, and removing some gives no access.
 pub(super) fn may_change(
     caller: &Caller,
     before: Option<&ApiClient>,
@@ -133,8 +134,8 @@ pub(super) fn may_change(
     }
 }
 
-/// Whether a change may let somebody act as the client who could not before. The members that say how a client
-/// authenticates belong here as soon as they can be changed.
+/// Whether a change may give somebody access that they did not have before: to act as the client, or with more of its
+/// permissions. The members that say how a client authenticates belong here as soon as they can be changed.
 fn opens_access(before: &ApiClient, after: &ApiClient) -> bool {
     let end = |client: &ApiClient| client.expires_at.unwrap_or(UnixSeconds::MAX);
     after.permissions.iter().any(|permission| !before.permissions.contains(permission))

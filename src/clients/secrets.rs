@@ -1,5 +1,5 @@
 //! Client secrets: up to five live ones per client, so that a new one can be rolled out before the old one expires. For
-//! the management API and the command line.
+//! the management API, the console and the command line.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -53,8 +53,8 @@ impl Clients {
     /// Gives a client within reach another secret. Records of expired secrets are deleted.
     ///
     /// # Errors
-    /// [`Error::Conflict`] if it would be the sixth live one, [`Error::Invalid`], [`Error::NotSupportedYet`],
-    /// [`Error::NotFound`], [`Error::Lacks`]; [`Error::LacksSome`] if the client has more permissions than the caller.
+    /// [`Error::Conflict`] if it would be the sixth live one, [`Error::Invalid`], [`Error::NotFound`], [`Error::Storage`];
+    /// [`Error::LacksSome`] if the client has more permissions than the caller.
     pub async fn add_secret(
         &self,
         caller: &Manager,
@@ -153,7 +153,7 @@ impl Clients {
     /// Deletes a live secret. It is refused from then on.
     ///
     /// # Errors
-    /// [`Error::Conflict`] for the last live one, unless `force`; [`Error::NotFound`], [`Error::Denied`].
+    /// [`Error::Conflict`] for the last live one, unless `force`; [`Error::NotFound`], [`Error::Storage`].
     pub async fn delete_secret(
         &self,
         caller: &Manager,
@@ -221,7 +221,7 @@ impl Clients {
         self.last_used.write(async |rows| self.kernel.storage.touch_secrets(rows).await).await
     }
 
-    /// Adds uses that are noted but not stored yet.
+    /// Corrects the times of last use in a record by uses that are noted but not stored yet.
     pub(super) fn add_pending_uses(&self, record: &mut ClientRecord) {
         for secret in &mut record.secrets {
             secret.last_used_at = secret.last_used_at.max(self.last_used.pending(&secret.secret_id));

@@ -15,9 +15,9 @@ use crate::model::secret::{self, SecretFault};
 pub struct Trial {
     /// The client as authentication knows it.
     pub client: Arc<Credentials>,
-    /// What is wrong with the form of the secret.
+    /// What is wrong with the form of the secret; `None` also for a text that does not begin like a secret.
     pub fault: Option<SecretFault>,
-    /// What is known of the secret; `None` if its form is wrong.
+    /// Whether the client has the secret; `None` if there is a `fault`.
     pub secret: Option<SecretMatch>,
     /// Why the client may not act, whatever the secret.
     pub refusal: Option<Refusal>,
@@ -28,9 +28,9 @@ pub struct Trial {
 /// How a well-formed secret compares with those of the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretMatch {
-    /// It is a live one.
+    /// It is a live secret of the client.
     Live,
-    /// It was one, until it expired.
+    /// It is a secret of the client that has expired.
     Expired,
     /// The client has no such secret.
     Unknown,

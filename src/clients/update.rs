@@ -1,5 +1,5 @@
 //! Changes an API client, and revokes the tokens that carry products or permissions that the change removes. For the
-//! management API and the command line.
+//! management API, the console and the command line.
 
 use serde::Serialize;
 use serde_json::json;
@@ -101,8 +101,8 @@ impl Clients {
         Ok(Judged { tx, workspace, before, after })
     }
 
-    /// Returns a change that ends few tokens. If it ends many, rolls back and ends them first; then the change has to be
-    /// checked again.
+    /// Returns a change that ends few tokens. If it ends many, rolls back, ends these tokens and returns `None`: then the
+    /// change has to be checked again.
     async fn change_ending_few_tokens(
         &self,
         caller: &Caller,
@@ -117,7 +117,7 @@ impl Clients {
             EndedTokens::Scopes(scopes) => endings.push(Ending::WithScopes(scopes)),
             EndedTokens::All => endings.push(Ending::All),
         }
-        // Tokens beyond the number end with the next token, but many of them should not end in one transaction.
+        // Tokens beyond the number end when the next token is issued, but many should not end in one transaction.
         if let (ActiveTokens::Many, ActiveTokens::AtMost(max)) = (before.active_tokens, after.active_tokens) {
             endings.push(Ending::Beyond(max));
         }
@@ -146,7 +146,7 @@ impl Clients {
     }
 
     /// Writes a changed client, and revokes the tokens that carry what the change removes. Returns how many recorded tokens
-    /// were revoked, including those in `ahead`; `None` if the change removes nothing.
+    /// were revoked, including the `ahead` that were revoked before the change; `None` if the change removes nothing.
     #[expect(clippy::too_many_arguments, reason = "each is a part of one change")]
     pub(super) async fn write_change(
         &self,
@@ -270,7 +270,7 @@ pub(super) fn mark_changed(client: &mut ApiClient, now: UnixSeconds) {
     client.updated_at = now;
 }
 
-/// The mail about a change: what a change ends matters more than the rest of it.
+/// The kind of the mail about a change. If a change does several things, the first of these matters most.
 fn mail_about(before: &ApiClient, after: &ApiClient) -> MailKind {
     match (before.disabled_at, after.disabled_at) {
         (None, Some(_)) => MailKind::ClientDisabled,
@@ -284,11 +284,12 @@ fn mail_about(before: &ApiClient, after: &ApiClient) -> MailKind {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum EndedTokens<'a> {
     Nothing,
-    /// Stateless tokens, which cannot be counted. Recorded ones are, when the next token is issued.
+    /// All stateless tokens, since only recorded tokens can be counted. Recorded tokens beyond the new number end when the
+    /// next token is issued.
     Stateless,
-    /// Products and permissions, by their scopes.
+    /// All stateless tokens, and the recorded tokens that carry one of these scopes.
     Scopes(Vec<&'a str>),
-    /// Everything.
+    /// All tokens.
     All,
 }
 
@@ -314,7 +315,7 @@ impl<'a> EndedTokens<'a> {
         let products = missing_in(&after.products, &before.products).into_iter().map(String::as_str);
         let mut scopes: Vec<&str> = products.collect();
         for permission in Permission::ALL {
-            // Also included permissions: a token with only `mintmark:read` ends when `mintmark:manage` is removed.
+            // Included permissions are taken too: a token with only `mintmark:read` ends when `mintmark:manage` is removed.
             let is_named =
                 before.permissions.contains(&permission) && !after.permissions.contains(&permission);
             if is_named || permission.is_held(&before.permissions) && !permission.is_held(&after.permissions)

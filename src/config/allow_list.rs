@@ -18,7 +18,7 @@ impl AllowList {
     /// Adds an entry.
     ///
     /// # Errors
-    /// Why it is not one.
+    /// Why the entry is refused.
     pub(super) fn add(&mut self, entry: &str) -> Result<(), &'static str> {
         match parse_network(entry).map(fold_network) {
             Some(network) if network.prefix_len() == 0 => return Err("allows every address"),
@@ -35,7 +35,7 @@ impl AllowList {
         self.networks.iter().any(|network| network.contains(&address))
     }
 
-    /// Whether this host is listed by its name. Names below it are others.
+    /// Whether this host is listed by its name. A listed name does not include its subdomains.
     pub fn has_host(&self, host: &str) -> bool {
         let host = without_dot(host);
         self.hosts.iter().any(|listed| listed.eq_ignore_ascii_case(host))
@@ -46,7 +46,8 @@ fn without_dot(host: &str) -> &str {
     host.strip_suffix('.').unwrap_or(host)
 }
 
-/// RFC 1123 §2.1, with underscores, which internal names often have. A last label of digits would be an address.
+/// Whether a text is a host name (RFC 1123 §2.1). Underscores are accepted, since internal names often have them. A name whose
+/// last label has only digits is refused: it would be an IP address.
 fn is_host_name(text: &str) -> bool {
     let text = without_dot(text);
     let last = text.rsplit('.').next().unwrap_or_default();

@@ -21,7 +21,7 @@ impl Kind {
         }
     }
 
-    /// The type of a value by itself; `None` for what no setting is.
+    /// The type of a value by itself; `None` if no setting has such a type.
     pub(super) fn of(value: &ValueKind) -> Option<Self> {
         match value {
             ValueKind::String(_) => Some(Self::Text),
@@ -31,10 +31,10 @@ impl Kind {
         }
     }
 
-    /// A variable's text as a value of this type.
+    /// The text of an environment variable as a value of this type; a text that is not a number stays a string.
     pub(super) fn parse(self, text: String) -> ValueKind {
         match self {
-            // The tables are read before, since their notation is that of the file.
+            // `tables::parse` reads tables, since a variable writes them in the notation of the file.
             Self::Text | Self::Tables(_) => ValueKind::String(text),
             Self::Number => match text.trim().parse() {
                 Ok(number) => ValueKind::I64(number),
@@ -57,8 +57,8 @@ impl Kind {
     }
 }
 
-/// The value without white space at its end, wherever it comes from: a line end comes along when a file is read, a space
-/// when a line is copied, and neither can be seen.
+/// The value without white space at its end, whatever its source: a file often ends with a line end, and a copied line with a
+/// space, and nobody sees them.
 pub(super) fn trimmed(value: ValueKind) -> ValueKind {
     match value {
         ValueKind::String(text) => ValueKind::String(text.trim_ascii_end().to_owned()),
@@ -86,7 +86,7 @@ fn is_text(value: &Value) -> bool {
     matches!(value.kind, ValueKind::String(_))
 }
 
-/// Any value of a file, in the words of [`Kind::describe`].
+/// Describes any value of a file for an error message, as [`Kind::describe`] does for a type.
 pub(super) fn describe(value: &ValueKind) -> &'static str {
     match value {
         ValueKind::Boolean(_) => "true or false",

@@ -1,8 +1,8 @@
 //! The layers of settings: the embedded defaults, then the file named by `--config`, then the environment.
 //!
-//! The `config` crate reads and merges them, and the origin of each merged value says where it was set. The check of a layer
-//! before it is merged is ours, because the crate stops at the first problem, ignores or keeps unknown keys, converts between
-//! types (a password of digits would become a number), and has no variables that name a file.
+//! The `config` crate reads and merges them, and the origin of each merged value says where it was set. This module checks
+//! each layer before it is merged, because the crate stops at the first problem, ignores or keeps unknown keys, converts
+//! between types (a password of digits would become a number), and cannot read a value from a file that a variable names.
 //!
 //! The defaults are also the schema: a key they lack does not exist, and a value must have the type of its default. A value
 //! that is refused is not merged, so that the others can still be checked.
@@ -48,11 +48,11 @@ pub enum Source {
 pub(super) struct Entry {
     pub(super) value: Json,
     pub(super) source: Source,
-    /// The file or variable by name; `None` for a default.
+    /// The name of the file or variable that set the value; `None` for a default.
     pub(super) set_by: Option<String>,
 }
 
-/// Layers that have been read and checked, each over the ones before it.
+/// Layers that have been read and checked. Each overrides the ones before it.
 pub(super) struct Layers {
     kinds: BTreeMap<String, Kind>,
     merged: ConfigBuilder<DefaultState>,
@@ -116,9 +116,9 @@ impl Layers {
         self.add(layer);
     }
 
-    /// Adds the `MINTMARK__…` variables among these.
+    /// Adds the `MINTMARK__…` variables of `env`.
     pub(super) fn add_env(&mut self, env: impl Iterator<Item = (String, String)>) {
-        // The crate ignores the case of names, and would use either of two that differ only in case.
+        // The crate ignores the case of names: of two names that differ only in case, it would use an arbitrary one.
         let (ours, misspelt): (Map<_, _>, Map<_, _>) = env
             .filter(|(name, _)| name.starts_with(ENV_PREFIX))
             .partition(|(name, _)| *name == name.to_uppercase());

@@ -9,8 +9,9 @@ const OURS: &str = "mintmark";
 
 /// A checked `log.level`, like `info,mintmark::http=warn`.
 ///
-/// A level without a module applies to Mintmark's own modules; libraries log from `warn` up. A named library may log from
-/// `info` up, but not below: there some log the bytes they transport, which could include a secret.
+/// A level without a module applies to Mintmark's own modules; libraries log from `warn` up. A library that is named may log
+/// from `info` up. `debug` and `trace` are refused for libraries, because some then log the bytes that they transport, which
+/// could include a secret.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogLevel {
     text: String,

@@ -8,17 +8,17 @@ const NAME_LENGTH: std::ops::RangeInclusive<usize> = 1..=100;
 /// `tokens@example.com` or `Tokens of Example <tokens@example.com>`, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mailbox {
-    /// The name that a reader shows.
+    /// The name that a mail program shows.
     pub name: Option<String>,
     /// The address: plain ASCII, unquoted.
     pub address: String,
 }
 
 impl Mailbox {
-    /// Reads one.
+    /// Reads a mailbox.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with the text.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let (name, address) = match text.strip_suffix('>').and_then(|rest| rest.rsplit_once('<')) {
             Some((name, address)) => (name.trim().trim_matches('"'), address),

@@ -85,7 +85,7 @@ fn embedded_is_broken(why: &config::ConfigError) -> Problem {
     }
 }
 
-/// Collects problems while it checks. A refused value is replaced by a valid one, so that the rest can be checked too.
+/// Collects problems while it checks. A refused value does not end the check, so that all problems are found.
 struct Check {
     merged: Merged,
 }

@@ -7,10 +7,10 @@ use serde::Serialize;
 /// One setting that is refused. Values of secret settings never appear in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// The dotted name of the setting (`server.public_url`), or the name of a variable or file that is not one or cannot be
-    /// read.
+    /// The dotted name of the setting (`server.public_url`); or the name of a variable that sets no setting, or of a file that
+    /// cannot be read.
     pub key: String,
-    /// Where the refused value was set; `None` where nothing was.
+    /// The file or variable that set the refused value; `None` if it is a default, or if `key` is that file or variable.
     pub set_by: Option<String>,
     /// What is wrong with it.
     pub reason: String,

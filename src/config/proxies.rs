@@ -1,7 +1,7 @@
-//! The address of the client behind trusted proxies: the right hop of `X-Forwarded-For`, for `allowed_ips` and the log.
+//! The address of the client behind trusted proxies: which entry of `X-Forwarded-For` it is, for `allowed_ips` and the log.
 //!
-//! Each proxy appends the address it was called from, so the list is read from the right, and only as long as the entries
-//! are trusted proxies. What a client writes into the header itself is further left and is never used. An entry
+//! Each proxy appends the address that called it, so the list is read from the right, and only as long as the entries are
+//! trusted proxies. What a client writes into the header itself is further left and is never used. An entry
 //! that cannot be read makes the address unknown: the proxy that wrote it is not the client. `Forwarded` (RFC 7239) is not
 //! read, since a proxy that does not set it passes on what the client wrote.
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use reqwest::Url;
 
-/// The first parts of the paths that are served at the root, whatever the issuer is.
+/// The first segments of the paths that are served at the root, whatever the issuer is.
 const SERVED: [&str; 9] =
     [".well-known", "console", "docs", "healthz", "metrics", "oauth2", "openapi.yaml", "readyz", "v1"];
 
@@ -24,7 +24,7 @@ impl PublicUrl {
     /// Reads an issuer.
     ///
     /// # Errors
-    /// Why it is not one.
+    /// Why the text is not an issuer.
     pub(crate) fn parse(text: &str) -> Result<Self, Refusal> {
         let refuse = |reason: &str, remedy: &str| Err((reason.to_owned(), remedy.to_owned()));
         let Ok(url) = Url::parse(text) else {
@@ -91,7 +91,7 @@ impl PublicUrl {
         self.text.get(..self.path_at).unwrap_or_default()
     }
 
-    /// Its host, without the port; an address of IPv6 in brackets.
+    /// Its host, without the port; an IPv6 address is in brackets.
     pub fn host(&self) -> &str {
         let authority = self.origin().split_once("://").map_or("", |(_, authority)| authority);
         match authority.rsplit_once(':') {

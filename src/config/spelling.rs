@@ -1,6 +1,6 @@
 //! Suggests a setting for a misspelt name.
 
-/// The name nearest to `word`, if at most a quarter of its letters differ.
+/// The name nearest to `word`, if the edits between them are at most a quarter of the name's length.
 pub(super) fn nearest(word: &str, names: impl Iterator<Item = String>) -> Option<String> {
     let ranked = names.map(|name| (distance(word, &name), name));
     ranked.filter(|(distance, name)| *distance <= name.len() / 4).min().map(|(_, name)| name)

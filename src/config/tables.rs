@@ -1,5 +1,5 @@
-//! Settings that are lists of tables, such as the providers of `[[console.oidc]]`: which there are, what a table may have, and
-//! how a variable has them.
+//! Settings that are lists of tables, such as the providers of `[[console.oidc]]`: which settings these are, which members a
+//! table may have, and how an environment variable writes them.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::kind::{self, Kind};
 use super::problem::Problem;
 use super::spelling::nearest;
 
-/// Settings that are lists of tables.
+/// Settings that are lists of tables, each with the members that a table may have.
 const TABLES: &[(&str, &[&str])] = &[(
     "console.oidc",
     &["name", "issuer", "client_id", "client_secret", "client_secret_file", "role_claim"],
@@ -21,7 +21,7 @@ pub(super) fn kind_of(key: &str) -> Option<Kind> {
     TABLES.iter().find(|(list, _)| *list == key).map(|(_, members)| Kind::Tables(members))
 }
 
-/// An entry of a list: a string, or a table of strings.
+/// An entry of a list as JSON: a string, or an object of strings for a table.
 pub(super) fn entry(value: Value) -> Json {
     match value.kind {
         ValueKind::Table(members) => {
@@ -65,7 +65,8 @@ pub(super) fn faults(key: &str, members: &[&str], item: &Value, set_by: &str) ->
     faults.collect()
 }
 
-/// A list of tables as a variable has it, in the notation of the file, which `read` reads.
+/// Parses a list of tables from the text of an environment variable. It has the notation of the file, TOML, which `read`
+/// parses.
 pub(super) fn parse(
     text: &str,
     read: impl Fn(&str) -> Result<Map<String, Value>, String>,

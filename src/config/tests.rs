@@ -16,7 +16,7 @@ fn problems(file: &str, env: &[(&str, &str)]) -> Vec<Problem> {
     load(file, env).expect_err(file).problems
 }
 
-/// The one problem of a file: its key, and all it says.
+/// The only problem of a file: its key, and its whole text.
 fn problem(file: &str) -> (String, String) {
     match problems(file, &[]).as_slice() {
         [only] => (only.key.clone(), only.to_string()),
@@ -78,7 +78,7 @@ fn the_file_overrides_the_defaults_and_the_environment_both() {
     assert_eq!(shown(&settings, "server.workers"), (5.into(), Source::Env));
     assert_eq!(shown(&settings, "server.listen"), ("0.0.0.0:9000".into(), Source::File));
     assert_eq!(shown(&settings, "log.level"), ("info".into(), Source::Default));
-    // What follows from other settings is shown as what it came to.
+    // A setting that is derived from others is shown with the derived value.
     assert_eq!(shown(&settings, "server.public_url"), ("http://127.0.0.1:9000".into(), Source::Default));
     assert_eq!(shown(&settings, "tokens.default_audience").0, "http://127.0.0.1:9000/products");
     assert_eq!(settings.effective().len(), Settings::from_toml_layers(&[]).unwrap().effective().len());
@@ -235,7 +235,7 @@ fn contradictions_are_refused() {
         assert!(text.contains(reason), "{file}: {text}");
         assert!(!text.contains("canary"), "{text}");
     }
-    // An empty one does not contradict the other, and a problem with one key does not cause a second problem.
+    // An empty key file does not contradict the key, and a problem with one setting does not cause a second problem.
     assert!(load("keys.master_key = \"x\"\nkeys.master_key_file = \"\"", &[]).is_ok());
     assert_eq!(problem("keys.jwks_max_age_seconds = 90000").0, "keys.jwks_max_age_seconds");
 }

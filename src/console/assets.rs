@@ -1,5 +1,5 @@
-//! The files that pages load: one style sheet, two scripts, the logo. Embedded, and named by what is in them, so that a
-//! browser keeps them until they change.
+//! The files that pages load: one style sheet, two scripts, the logo. They are embedded, and their addresses carry a
+//! checksum of their content, so that a browser keeps them until they change.
 
 use std::sync::LazyLock;
 
@@ -50,7 +50,8 @@ pub async fn get(
     _request: HttpRequest,
 ) -> Result<HttpResponse, Stop> {
     let asset = ASSETS.iter().find(|asset| asset.name == file.as_str()).ok_or_else(Stop::not_found)?;
-    // Another version is that of another process, during an update: then it is not to be kept.
+    // During an update a page of another process may name another version. Then a browser must not keep this file under
+    // that address.
     let kept = if asked.v == asset.version { "public, max-age=31536000, immutable" } else { "no-cache" };
     Ok(HttpResponse::Ok()
         .content_type(asset.media_type)

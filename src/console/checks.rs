@@ -16,12 +16,12 @@ pub(super) struct Check {
     pub(super) text: String,
 }
 
-/// What came of it.
+/// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Outcome {
     Passed,
     Failed,
-    /// It cannot be known from here.
+    /// The console cannot know the outcome.
     NotTested,
 }
 
@@ -120,7 +120,7 @@ fn fault_text(fault: SecretFault) -> &'static str {
     }
 }
 
-/// What is left to say after all checks.
+/// The outcome of all checks together: a tone for its colour, and the words.
 pub(super) fn verdict(checks: &[Check]) -> (&'static str, &'static str) {
     if checks.iter().any(|check| check.outcome == Outcome::Failed) {
         ("bad", "A token request would be refused")

@@ -19,7 +19,7 @@ pub(super) const PRESETS: [(i64, &str); 5] = [
     (31_536_000, "1 year"),
 ];
 
-/// The units of a lifetime of one's own.
+/// The units of a custom lifetime, with their seconds.
 pub(super) const UNITS: [(&str, i64); 4] =
     [("seconds", 1), ("minutes", 60), ("hours", 3600), ("days", 86_400)];
 
@@ -32,11 +32,12 @@ pub(super) const KINDS: [(&str, &str); 5] = [
     ("other", "Other, or I do not know"),
 ];
 
-/// The fields of the form that are no members of the client.
+/// The fields that a draft leaves out: they belong to the page that was sent.
 pub(super) const OF_THE_FORM: [&str; 3] = ["csrf", "nonce", "erp_shown"];
 
-/// What a form means that was filled in without a script, which would have chosen the usual way of an ERP when the ERP was
-/// chosen: here the server does. Such a form says which ERP it was shown with.
+/// The form with the usual way of its ERP to get tokens. In a browser with scripts the page selects this way when a person
+/// selects the ERP. Without scripts the server does so here. Only then does the form say, in `erp_shown`, with which ERP it
+/// was shown.
 pub(super) fn with_the_usual_way(form: Form) -> Form {
     let shown = form.one("erp_shown");
     if shown.is_empty() || shown == "tally" || form.one("erp") != "tally" || form.one("how") != "itself" {
@@ -68,7 +69,7 @@ pub(super) fn change(form: &Form, before: Option<&ApiClient>, problems: &mut Vec
     set("signing_alg", text_or_null("signing_alg"));
     match form.trimmed("expires_at") {
         "" => set("expires_at", Value::Null),
-        // A browser sends a day; who types without one may send an instant.
+        // People type a day. An instant is passed on as it is.
         day if day.len() == 10 => set("expires_at", format!("{day}T00:00:00Z").into()),
         instant => set("expires_at", instant.into()),
     }
@@ -95,7 +96,7 @@ pub(super) fn change(form: &Form, before: Option<&ApiClient>, problems: &mut Vec
     ClientChange::read(&Value::Object(body))
 }
 
-/// One pair a line. Pairs of the client that are no longer there are removed.
+/// The pairs of the form, one a line. Pairs of the client that the form no longer has become `null`, which removes them.
 fn metadata(form: &Form, before: Option<&ApiClient>) -> Result<Value, Problem> {
     let mut pairs: Map<String, Value> = before
         .into_iter()
@@ -181,7 +182,7 @@ pub(super) fn problems_of(errors: &[FieldError], form: &Form) -> Vec<Problem> {
     problems
 }
 
-/// The entry that a pointer such as `/allowed_ips/1` means, of a field that has one in each line. Cut to what fits a line.
+/// The entry that a pointer such as `/allowed_ips/1` means, of a field with one entry a line. Cut after 60 characters.
 fn typed_entry(form: &Form, field: &str, pointer: &str) -> Option<String> {
     if !matches!(field, "emails" | "allowed_ips") {
         return None;
@@ -213,7 +214,7 @@ pub(super) fn filled(client: &ApiClient) -> Form {
         TokenExpiry::Never {} => form.push("expiration", "never"),
         TokenExpiry::After { seconds } if preset(seconds) => form.push("expiration", seconds.to_string()),
         TokenExpiry::After { seconds } => {
-            // The largest unit that divides it.
+            // The largest unit that divides the lifetime.
             let (name, unit) =
                 UNITS.into_iter().rev().find(|(_, unit)| seconds % unit == 0).unwrap_or(("seconds", 1));
             form.push("expiration", "custom");
@@ -250,7 +251,7 @@ pub(super) fn filled(client: &ApiClient) -> Form {
     form
 }
 
-/// An end as it is typed: a day, if it is the beginning of one.
+/// An end as a person types it: a day if it is the start of a day, else an instant.
 fn end(at: UnixSeconds) -> String {
     let text = to_rfc3339(at);
     text.strip_suffix("T00:00:00Z").map_or_else(|| text.clone(), str::to_owned)

@@ -23,8 +23,9 @@ pub(super) struct ClientFormPage {
     pub(super) is_new: bool,
     pub(super) heading: String,
     pub(super) workspace: String,
-    /// Of a new client: the name of the form. Of a change: the version it was made for.
+    /// The name of the form of a new client; empty for a change.
     pub(super) nonce: String,
+    /// The version of the client that is changed; empty for a new client.
     pub(super) version: String,
     pub(super) typed: Form,
     pub(super) products: Vec<Choice>,
@@ -54,7 +55,7 @@ pub(super) struct Around<'a> {
     pub(super) inside: &'a Inside,
     pub(super) caller: &'a Caller,
     pub(super) products: &'a [Product],
-    /// What the end of a token that never expires reads, if it has one.
+    /// The date in `exp` of a token that never expires; `None` if such a token has no `exp`.
     pub(super) never_reads: Option<String>,
     pub(super) now: UnixSeconds,
 }
@@ -82,7 +83,7 @@ fn choice(id: String, value: &str, name: &str, is_checked: bool) -> Choice {
     }
 }
 
-/// The `id` of one of several choices: the first has that of the field, which problems lead to.
+/// The `id` of one of several choices. The first choice has the `id` of the field, to which problems of the field link.
 fn id_of(field: &str, index: usize) -> String {
     if index == 0 { field.to_owned() } else { format!("{field}-{index}") }
 }
@@ -106,13 +107,13 @@ const FIELDS: [&str; 15] = [
     "permissions",
 ];
 
-/// Problems in the order of their fields, those of the form as a whole first, so that one reads both from top to bottom.
+/// Problems in the order of their fields, so that people read both from top to bottom. Problems of the whole form come first.
 pub(super) fn in_order(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems.sort_by_key(|problem| FIELDS.iter().position(|field| problem.is_of(field)));
     problems
 }
 
-/// Products by display name, with what they do not allow.
+/// The products to choose from, under their display names, with what they do not allow.
 pub(super) fn products(typed: &Form, around: &Around<'_>) -> Vec<Choice> {
     let mut choices = Vec::new();
     for product in around.products {
@@ -137,7 +138,7 @@ pub(super) fn products(typed: &Form, around: &Around<'_>) -> Vec<Choice> {
     choices
 }
 
-/// How long tokens are valid, with the date that it comes to.
+/// How long tokens are valid, with the date on which a token made now would end.
 pub(super) fn expirations(typed: &Form, around: &Around<'_>) -> Vec<Choice> {
     let chosen = typed.one("expiration");
     let mut choices: Vec<Choice> = Vec::new();
@@ -205,7 +206,7 @@ pub(super) fn ways(typed: &Form) -> Vec<Choice> {
     ]
 }
 
-/// Permissions on Mintmark itself that the operator can grant.
+/// Permissions on Mintmark itself. The operator cannot tick those that they do not hold.
 pub(super) fn permissions(typed: &Form, around: &Around<'_>) -> Vec<Choice> {
     let hints = [
         (Permission::Manage, "creates and changes what is in its workspace"),

@@ -1,5 +1,5 @@
-//! Holds forms to the page they were sent from: a token bound to the session (before sign-in to a short cookie), and the
-//! headers by which a browser says where a form comes from.
+//! Refuses forms that another site may have sent, by a token that is bound to the session (before sign-in to a short-lived
+//! cookie), and by the headers in which a browser says where a form comes from.
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
@@ -13,7 +13,7 @@ use super::stop::Stop;
 /// The name of the hidden field.
 pub(super) const FIELD: &str = "csrf";
 
-/// Whom a form was made for.
+/// Who a form was made for.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Bound<'a> {
     /// A sign-in, by its id.
@@ -36,7 +36,7 @@ pub(super) fn token(door: &Door, bound: Bound<'_>) -> String {
     URL_SAFE_NO_PAD.encode(door.services.subkeys().csrf_mac(&bound.parts()))
 }
 
-/// Whether `text` is that token.
+/// Whether `text` is the token for the forms of `bound`.
 pub(super) fn is_token(door: &Door, bound: Bound<'_>, text: &str) -> bool {
     let tag = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
     door.services.subkeys().is_csrf_mac(&bound.parts(), &tag)
@@ -58,7 +58,8 @@ pub(super) fn check(door: &Door, request: &HttpRequest, form: &Form, bound: Boun
     ))
 }
 
-/// By `Sec-Fetch-Site` and `Origin` (Fetch, §3.2 and §3.5): every browser sends at least one of them with a form.
+/// Checks `Sec-Fetch-Site` (Fetch Metadata Request Headers) and `Origin` (Fetch Standard). Every browser sends at least one
+/// of the two with a form.
 fn must_come_from_here(door: &Door, request: &HttpRequest) -> Result<(), Stop> {
     let headers = request.headers();
     let read = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));

@@ -1,5 +1,5 @@
-//! Pages of a list: where the next one begins, as an address carries it. With a MAC over the list and the caller, so that it
-//! works only for these.
+//! Pages of a list: the position at which the next page begins, as text in an address. The text has a MAC over the list and
+//! the operator, so that it works only for this list and this operator.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,7 +10,7 @@ use actix_web::http::StatusCode;
 
 const MAC_LEN: usize = 32;
 
-/// The text for an address.
+/// The text in an address for the position `after`.
 pub(super) fn seal(signed_in: &SignedIn, list: &str, after: &str) -> String {
     let operator_id = signed_in.session.operator.operator_id.as_bytes();
     let parts: [&[u8]; 4] = [b"console", operator_id, list.as_bytes(), after.as_bytes()];
@@ -21,7 +21,7 @@ pub(super) fn seal(signed_in: &SignedIn, list: &str, after: &str) -> String {
 /// The position that an address carries; empty for the first page.
 ///
 /// # Errors
-/// 400 for one of another list.
+/// 400 for the text of another list or another operator.
 pub(super) fn open(signed_in: &SignedIn, list: &str, cursor: &str) -> Result<Option<String>, Stop> {
     if cursor.is_empty() {
         return Ok(None);

@@ -1,7 +1,7 @@
-//! A browser in a few words, so that people know their sessions and passkeys again: "Firefox on Windows".
+//! A browser in a few words, so that people recognise their sessions and passkeys: "Firefox on Windows".
 
-/// Names by what identifies them in `User-Agent`, the particular before the general: Edge says that it is Chrome, and
-/// Chrome that it is Safari.
+/// What identifies a browser in `User-Agent`, and its name. The more specific comes first: the `User-Agent` of Edge also
+/// names Chrome, and that of Chrome also names Safari.
 const BROWSERS: [(&str, &str); 9] = [
     ("Edg/", "Edge"),
     ("EdgA/", "Edge"),

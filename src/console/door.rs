@@ -28,13 +28,13 @@ pub struct Door {
     pub(super) issuer: String,
     /// The names of the OpenID Connect providers.
     pub(super) providers: Vec<String>,
-    /// Whether there is a server to send mails by.
+    /// Whether a mail server is configured.
     pub(super) sends_mail: bool,
     /// How long a body may take to arrive.
     pub(super) request_timeout: Duration,
-    /// What the end of a token that never expires reads, if it has one.
+    /// The date in `exp` of a token that never expires; `None` if such a token has no `exp`.
     pub(super) never_reads: Option<String>,
-    /// The forms that are being worked on.
+    /// The forms whose work is running.
     pub(super) turns: Arc<Turns>,
     is_secure: bool,
 }
@@ -68,7 +68,8 @@ impl Door {
         request.app_data::<Data<Self>>().cloned().ok_or_else(Stop::unavailable)
     }
 
-    /// The name of the cookie that `name` has by http. By https the prefix makes a browser take it from this host alone.
+    /// The name of a cookie: `name`, and by https with the prefix `__Host-`, so that a browser takes the cookie from this host
+    /// alone.
     pub(super) fn cookie_name(&self, name: &str) -> String {
         if self.is_secure { format!("__Host-{name}") } else { name.to_owned() }
     }

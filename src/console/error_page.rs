@@ -23,7 +23,7 @@ struct ErrorPage<'a> {
     request_id: &'a str,
 }
 
-/// The reply, in the frame of the signed-in operator.
+/// The reply to such a request. Its page has the navigation of the operator, if one is signed in.
 pub(super) fn reply(stop: &Stop, request: &HttpRequest) -> HttpResponse {
     let mut response = HttpResponse::build(stop.status);
     let said = &*stop.said;

@@ -7,7 +7,7 @@ use crate::model::audit::{Action, Recorded};
 use crate::model::client::ClientName;
 use crate::services::Services;
 
-/// The names of those who appear in a list of events, as far as its reader may know them.
+/// The names of the API clients and operators in a list of events, as far as its reader may know them, by id.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     pub(super) clients: BTreeMap<String, ClientName>,
@@ -15,7 +15,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Those in `events`.
+    /// The names that `events` need.
     pub(super) async fn of(services: &Services, reader: &Reader, events: &[Recorded]) -> Result<Self, Error> {
         let (clients, operators) = named(events);
         Ok(Self {
@@ -31,7 +31,7 @@ fn named(events: &[Recorded]) -> (Vec<&str>, Vec<&str>) {
     for event in events {
         clients.extend(event.client_id.as_deref());
         add_actor(&event.actor.name, &mut clients, &mut operators);
-        // A setup link of an operator can be shown too.
+        // What was shown may be a setup link, whose target is an operator.
         if event.action.starts_with("operator.") || event.action == Action::SecretShown.as_str() {
             operators.insert(&event.target);
         }

@@ -12,7 +12,7 @@ use crate::model::delivery::Channel;
 /// How the audit trail names an account that does not exist, and somebody who is not signed in.
 const UNKNOWN: &str = "unknown";
 
-/// What an action is called where one can be chosen.
+/// The name of an action in a list to choose from.
 pub(super) fn action_name(action: Action) -> &'static str {
     match action {
         Action::ProductCreated => "Product created",
@@ -187,7 +187,7 @@ fn delivery(event: &AuditEvent) -> String {
     format!("{noun} about {} to {}", text("kind"), or(text("recipient"), "all contacts"))
 }
 
-/// What happened without a change: a first use, or that something will end.
+/// Events that change nothing: a first use, or a reminder that something will end.
 fn of_itself(action: Action, client: &str, detail: &Map<String, Value>) -> String {
     let text = |name: &str| detail.get(name).and_then(Value::as_str).unwrap_or_default();
     let is_first = detail.get("is_first").and_then(Value::as_bool).unwrap_or_default();
@@ -332,7 +332,7 @@ mod tests {
         for action in Action::ALL {
             let said = sentence(&event(action, "x", json!({})), &names);
             assert!(!said.is_empty() && !action_name(action).is_empty(), "{action:?}");
-            assert_ne!(said, action.as_str(), "a name that only programs read");
+            assert_ne!(said, action.as_str(), "the sentence is the name for programs");
         }
     }
 

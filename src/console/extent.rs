@@ -1,6 +1,6 @@
-//! What a page shows that has no workspace in its path: the workspace that `?workspace_id=` names, or everything for a
-//! platform administrator. Others learn nothing of what lies outside their workspaces: to them a page of the platform
-//! is the same as one that does not exist.
+//! What a page without a workspace in its path shows: the workspace that `?workspace_id=` names, or everything for a
+//! platform administrator. Other operators learn nothing about what is outside their workspaces: for them a page of the
+//! platform is 404, as if it did not exist.
 
 use super::session::{Inside, SignedIn};
 use super::stop::Stop;
@@ -11,7 +11,7 @@ use crate::model::workspace::Workspace;
 
 /// What a page shows.
 pub(super) struct Extent {
-    /// A caller that reads no further.
+    /// A caller that reads only this.
     pub(super) reader: Reader,
     pub(super) can_manage: bool,
     /// `None` for everything.
@@ -22,7 +22,7 @@ pub(super) struct Extent {
 pub(super) struct Choice {
     pub(super) id: String,
     pub(super) name: String,
-    /// Whether the page is about it.
+    /// Whether the page is about this workspace.
     pub(super) is_here: bool,
 }
 
@@ -53,11 +53,11 @@ impl SignedIn {
         Ok(Manager::try_from(Caller::clone(&*self.platform().await?))?)
     }
 
-    /// What a page shows whose address names `workspace_id`.
+    /// What a page shows. `workspace_id` is the one in its address; empty if there is none.
     ///
     /// # Errors
-    /// 303 to the operator's first workspace, if none is named and they are no platform administrator; 404 without a role in
-    /// it.
+    /// 303 to the operator's first workspace, if the address names none and they are no platform administrator; 404 without
+    /// a role in the named workspace; 403 if it is suspended.
     pub(super) async fn extent(&self, workspace_id: &str) -> Result<Extent, Stop> {
         if !workspace_id.is_empty() {
             let Inside { workspace, reader, can_manage } = self.inside(workspace_id).await?;
@@ -75,8 +75,9 @@ impl SignedIn {
         Err(Stop::go_to(format!("{}?{}", self.request.path(), query.finish())))
     }
 
-    /// The workspaces that the operator may choose on a page about `here`: their own that are not suspended, all for a platform
-    /// administrator; `to_manage` only those that they may change. None if there is only one.
+    /// The workspaces that the operator may choose on a page about `here`: their own that are not suspended, with `to_manage`
+    /// only those that they may change. A platform administrator may choose from the first [`Page::MAX_LIMIT`] of all. Empty
+    /// if there is only one.
     ///
     /// # Errors
     /// 503
@@ -101,7 +102,7 @@ impl SignedIn {
         Ok(found.into_iter().map(choice).collect())
     }
 
-    /// The same for a page that shows a platform administrator everything, who has nothing to choose.
+    /// The same for a page that always shows everything to a platform administrator: they have nothing to choose.
     ///
     /// # Errors
     /// 503
@@ -112,10 +113,10 @@ impl SignedIn {
         self.choices(extent.workspace_id(), false).await
     }
 
-    /// The operator as a caller, wherever they have a role.
+    /// The operator as a caller in the first of their workspaces; a platform administrator as a caller everywhere.
     ///
     /// # Errors
-    /// 403 if all their workspaces are suspended, 404 without one.
+    /// 403 if all their workspaces are suspended, 404 if they have none.
     pub(super) async fn anywhere(&self) -> Result<Caller, Stop> {
         if self.is_platform_admin() {
             return Ok(self.caller(None).await?);

@@ -39,7 +39,7 @@ pub(super) fn member(name: &str) -> String {
     }
 }
 
-/// The same at the beginning of a line.
+/// The same with a capital first letter.
 fn words(name: &str) -> String {
     let name = member(name);
     let mut chars = name.chars();

@@ -74,7 +74,7 @@ impl Form {
         self.0.iter().any(|(known, _)| known == name)
     }
 
-    /// The entries of a text of several lines or with commas, without empty ones.
+    /// The entries of a field, separated by line ends, commas or semicolons. Empty entries are left out.
     pub(super) fn entries(&self, name: &str) -> Vec<String> {
         let parts = self.one(name).split(['\n', '\r', ',', ';']).map(str::trim);
         parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
@@ -90,7 +90,7 @@ impl Form {
         Self(self.0.iter().filter(|(name, _)| !names.contains(&name.as_str())).cloned().collect())
     }
 
-    /// The fields in the form in which they are sent.
+    /// The fields as `application/x-www-form-urlencoded`.
     pub(super) fn encode(&self) -> String {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
     }

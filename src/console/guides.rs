@@ -4,7 +4,7 @@
 pub(super) struct Values<'a> {
     pub(super) token_url: &'a str,
     pub(super) client_id: &'a str,
-    /// The secret, or what to put in its place.
+    /// The secret, or a placeholder where the console does not know it.
     pub(super) secret: &'a str,
 }
 
@@ -14,7 +14,7 @@ pub(super) struct Guide {
     pub(super) id: &'static str,
     pub(super) name: &'static str,
     pub(super) intro: &'static str,
-    /// Fields to fill in, by the words of that program.
+    /// The fields to fill in, as the program calls them, with their values.
     pub(super) fields: Vec<(&'static str, String)>,
     /// A text to copy.
     pub(super) code: String,
@@ -23,7 +23,7 @@ pub(super) struct Guide {
     pub(super) is_open: bool,
 }
 
-/// All guides; that of `kind` comes first and is open.
+/// All guides. The guide for `kind` comes first and is open.
 pub(super) fn all(values: &Values<'_>, kind: &str) -> Vec<Guide> {
     let mut guides = vec![
         sap(values),

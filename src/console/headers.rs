@@ -1,11 +1,12 @@
-//! The headers of every reply of the console: what a browser may load and do with it, and that nothing is kept.
+//! The headers of every reply of the console: what a browser may load and do with a page, and that it keeps no copy by default.
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// Those that are the same on every reply. `same-origin`: with `no-referrer` a browser sends `Origin: null` with a form.
+/// The headers that are the same on every reply. `Referrer-Policy` is `same-origin`, because with `no-referrer` a browser
+/// sends `Origin: null` with a form.
 const ALWAYS: [(HeaderName, &str); 5] = [
     (header::CONTENT_SECURITY_POLICY, POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -14,7 +15,7 @@ const ALWAYS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
 ];
 
-/// Adds them. A reply that does not say how long it may be kept may not be kept at all.
+/// Adds the headers to a reply. A reply without `Cache-Control` gets `no-store`.
 pub(super) fn protect(headers: &mut HeaderMap) {
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));

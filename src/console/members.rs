@@ -1,4 +1,4 @@
-//! The rules of the services as problems of the fields in which their members are typed.
+//! Shows the broken rules of the services as problems of form fields, each at the field in which the member is typed.
 
 use super::form::Form;
 use super::page::Problem;
@@ -14,7 +14,7 @@ pub(super) struct Field {
     pub(super) id: &'static str,
     /// The label of the field.
     pub(super) label: &'static str,
-    /// What to do where the field was left empty; empty where it may be.
+    /// What to do if the field was left empty; an empty text if it may be left empty.
     pub(super) missing: &'static str,
 }
 
@@ -28,8 +28,8 @@ pub(super) const fn required(member: &'static str, label: &'static str, missing:
     Field { member, id: member, label, missing }
 }
 
-/// The problems of a form, of each field the first, in the order of `fields`. For a field that was left empty it says what to
-/// enter, not which rule an empty text breaks.
+/// The problems of a form: the first of each field, in the order of `fields`, then those of members without a field. For a
+/// required field that was left empty, the problem says what to enter, not which rule an empty text breaks.
 pub(super) fn problems(errors: &[FieldError], fields: &[Field], form: &Form) -> Vec<Problem> {
     let mut problems: Vec<Problem> = Vec::new();
     for FieldError { pointer, detail } in errors {

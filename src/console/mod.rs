@@ -1,9 +1,9 @@
-//! The console: HTML under `/console`, for people who administer API clients in a browser. Rendered here; every function
-//! but passkeys works without a script.
+//! The console: HTML under `/console`, for people who administer API clients in a browser. The server renders all pages;
+//! everything except passkeys works without scripts.
 //!
 //! A page is a file of `pages`: its handlers read the request, call one use case, and fill a view of a template. A GET
 //! takes `session::SignedIn`, a POST takes `session::Submitted`, which has checked the form's token and where the form
-//! came from; before sign-in they are `visitor::Visitor` and `visitor::VisitorForm`. What fails becomes a
+//! came from. Before sign-in the two are `visitor::Visitor` and `visitor::VisitorForm`. An error becomes a
 //! [`stop::Stop`], which [`finish`] renders as a page that says the next step.
 
 pub(crate) mod account;

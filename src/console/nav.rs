@@ -1,4 +1,4 @@
-//! The navigation: which pages there are for an operator. A page appears here when it exists.
+//! The navigation: which pages there are for an operator.
 
 use super::page::{NavEntry, NavGroup};
 use crate::model::operator::Operator;
@@ -17,13 +17,14 @@ pub(super) fn groups(
     let is_at =
         |first: &str| page.strip_prefix(first).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let is_platform = operator.is_platform_admin();
-    // What is of no workspace shows everything to a platform administrator, and to others what is of theirs.
+    // A page without a workspace in its path shows everything to a platform administrator, and to others only what is in one
+    // of their workspaces.
     let listed = |name: &'static str, at: &str| {
         let query = workspace_id.filter(|_| !is_platform).map(|id| format!("?workspace_id={id}"));
         entry(name, format!("{base}{at}{}", query.unwrap_or_default()), is_at(at))
     };
     let mut integration = Vec::new();
-    // Without a workspace the start page chooses one, or lets choose.
+    // Without a workspace the link leads to the start page, which goes on to the only workspace or to the list.
     let clients =
         workspace_id.map_or_else(|| base.to_owned(), |id| format!("{base}/workspaces/{id}/api-clients"));
     let is_current = ["/api-clients", "/drafts/", "/reveals/"].iter().any(|part| page.contains(part));

@@ -3,12 +3,13 @@
 /// Pages that would lead back to a sign-in, or end what was just begun.
 const NEVER: [&str; 3] = ["/sign-in", "/sign-out", "/setup"];
 
-/// What leads elsewhere once a browser has put the path into its normal form: parts that are `.` or `..`, however written.
+/// Whether a part of a path is `.` or `..`, however it is written. A browser resolves such parts, so that the path would
+/// lead elsewhere.
 fn is_dotted(segment: &str) -> bool {
     matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
 }
 
-/// `wanted`, if it is a path under `base` with an optional query, written plainly; else `base` itself.
+/// `wanted`, if it is a path under `base`, with or without a query, that a browser takes as it is written; else `base`.
 pub(super) fn next_path(base: &str, wanted: Option<&str>) -> String {
     wanted.filter(|wanted| is_under(base, wanted)).unwrap_or(base).to_owned()
 }
@@ -95,8 +96,8 @@ mod tests {
     }
 
     proptest! {
-        /// What a browser makes of it (URL standard, §4.4): backslashes are slashes, tabs and line breaks go, dots are
-        /// resolved. None of that may be left to do.
+        /// A browser changes an address before it uses it (URL Standard, §4.4): backslashes become slashes, tabs and line
+        /// breaks are removed, dots are resolved. In a path that is kept there must be nothing to change.
         #[test]
         fn a_browser_has_nothing_to_resolve(text in "[ -~\\t\\n]{0,40}", prefix in prop::sample::select(vec!["", "/console", "/console/"])) {
             let next = next_path("/console", Some(&format!("{prefix}{text}")));

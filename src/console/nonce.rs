@@ -1,5 +1,5 @@
 //! The name of a form that creates something: 128 random bits, bound by a MAC to the sign-in and to what is created. The
-//! server makes it, so that the form can be sent any number of times and creates one thing.
+//! server makes this name, so that the form creates one thing, however often it is sent.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,7 +22,7 @@ pub(super) enum UseCase {
     Test,
     /// An operator with their setup link.
     InviteOperator,
-    /// One more setup link.
+    /// A new setup link for an operator.
     SetupLink,
     /// A webhook with its keys.
     CreateWebhook,
@@ -56,7 +56,7 @@ impl UseCase {
         }
     }
 
-    /// What a nonce begins with.
+    /// The letter that a nonce begins with.
     fn letter(self) -> char {
         match self {
             Self::CreateClient => 'c',
@@ -81,7 +81,7 @@ pub(super) struct Nonce {
 const RANDOM: usize = 16;
 
 impl Nonce {
-    /// A new one for this sign-in.
+    /// A new nonce for this sign-in.
     ///
     /// # Errors
     /// 503 without random numbers.
@@ -94,7 +94,7 @@ impl Nonce {
         Ok(Self { use_case, text: format!("{}{}", use_case.letter(), URL_SAFE_NO_PAD.encode(bytes)) })
     }
 
-    /// The one that a request names, if it was made for this sign-in.
+    /// The nonce that a request names, if it was made for this sign-in.
     pub(super) fn read(signed_in: &SignedIn, text: &str) -> Option<Self> {
         Self::check(&signed_in.door, &signed_in.session.session_id, text)
     }

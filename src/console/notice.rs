@@ -1,4 +1,4 @@
-//! What has just been done, on the page that follows it: a word in its address, and the sentence for it.
+//! What has just been done, as the next page says it: its address has a word, and the page shows the sentence for this word.
 
 use actix_web::HttpRequest;
 

@@ -15,7 +15,7 @@ use crate::model::page::Page;
 use crate::model::workspace::{PLATFORM, Workspace};
 use crate::operators::OperatorChange;
 
-/// How many workspaces the form lists. In others a role is given by id.
+/// How many workspaces the form lists. For a role in another workspace, its id is typed.
 const LISTED_MAX: u32 = 100;
 
 const FIELDS: [Field; 4] = [
@@ -49,7 +49,7 @@ pub(super) fn change(form: &Form, with_roles: bool) -> OperatorChange {
     }
 }
 
-/// The roles that a form names. What names no role is left out.
+/// The roles that a form names. Values that name no role are left out.
 fn roles(form: &Form) -> Vec<Role> {
     let mut roles = BTreeSet::new();
     if form.has("platform_admin") {
@@ -92,7 +92,7 @@ pub(super) fn form_of(operator: &Operator) -> Form {
     form
 }
 
-/// The workspaces of the form: the first of all, and those in which a role is typed.
+/// The workspaces of the form: the first [`LISTED_MAX`] of all, and those in which a role is typed.
 pub(super) async fn places(signed_in: &SignedIn, reader: &Reader, typed: &Form) -> Result<Places, Stop> {
     let found = signed_in.door.services.tenants.workspaces(reader, &Page::first(LISTED_MAX)).await?;
     let mut left: BTreeSet<Role> =

@@ -16,11 +16,11 @@ pub(super) struct Shell {
     pub(super) base: String,
     /// Whether the page shows what is wrong with a form.
     pub(super) has_errors: bool,
-    /// A page that waits loads itself again.
+    /// After how many seconds a page that waits loads itself again.
     pub(super) reload_seconds: Option<u32>,
-    /// A page whose script asks for what is new loads itself again where scripts do not run.
+    /// The same for a page whose script asks for what is new: it loads itself again only where scripts do not run.
     pub(super) watch_seconds: Option<u32>,
-    /// The pages above this one, from the first on.
+    /// The pages above this one, the topmost first.
     pub(super) crumbs: Vec<Crumb>,
     /// What has just been done.
     pub(super) notice: Option<Notice>,
@@ -120,7 +120,7 @@ impl Problem {
         Self { field: None, text: text.into() }
     }
 
-    /// Whether it is about the field with that `id`.
+    /// Whether the problem is about the field with that `id`.
     pub(super) fn is_of(&self, field: &str) -> bool {
         self.field.as_deref() == Some(field)
     }
@@ -131,10 +131,10 @@ pub(super) fn has_problem(problems: &[Problem], field: &str) -> bool {
     problems.iter().any(|problem| problem.is_of(field))
 }
 
-/// A page.
+/// The reply with a rendered page.
 ///
 /// # Errors
-/// 500 if the template fails, which it does not.
+/// 503 if the template fails, which it does not.
 pub(super) fn page(status: StatusCode, template: &impl Template) -> Result<HttpResponse, Stop> {
     let html = template.render().map_err(|error| {
         tracing::error!(%error, "a page could not be rendered");

@@ -24,7 +24,7 @@ pub(super) async fn all(services: &Services, reader: &Reader) -> Result<Vec<Prod
     }
 }
 
-/// Their display names, by code.
+/// The display names of the products that the caller may grant, by code.
 ///
 /// # Errors
 /// 503

@@ -27,7 +27,7 @@ pub(super) struct ShownClient {
     pub(super) secret: String,
     /// The kind of ERP, for the instructions.
     pub(super) kind: String,
-    /// Whether somebody pastes a token.
+    /// Whether a person pastes a token into the ERP; else the ERP gets its tokens itself.
     pub(super) pastes: bool,
 }
 
@@ -38,6 +38,7 @@ pub(super) struct ShownSecret {
     pub(super) label: String,
     pub(super) secret: String,
     pub(super) last_four: String,
+    /// After how many seconds the other secrets end; `None` if they stay, or there were none.
     pub(super) others_end_after: Option<i64>,
 }
 
@@ -47,6 +48,7 @@ pub(super) struct ShownToken {
     pub(super) client_id: String,
     pub(super) label: String,
     pub(super) token: String,
+    /// In seconds; `None` for a token that never expires.
     pub(super) expires_in: Option<i64>,
     pub(super) scope: String,
     pub(super) jti: String,
@@ -59,7 +61,7 @@ impl Shown {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Reads them.
+    /// Reads the bytes that [`Shown::bytes`] made.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }

@@ -1,4 +1,4 @@
-//! Creates something once for a form, however often it is sent, and leads to the page that shows it.
+//! Creates something once for a form, however often the form is sent, and leads to the page that shows what was created.
 
 use actix_web::HttpResponse;
 
@@ -19,7 +19,7 @@ pub(super) fn href(signed_in: &SignedIn, nonce: &Nonce) -> String {
     signed_in.door.href(&format!("/{place}/{}", nonce.as_str()))
 }
 
-/// What a form created, if it did.
+/// What a form created; [`Reveal::None`] if it created nothing yet.
 ///
 /// # Errors
 /// 503
@@ -28,7 +28,7 @@ pub(super) async fn find(signed_in: &SignedIn, caller: &Caller, nonce: &Nonce) -
     ledger.reveal(&ledger.reveal_request(caller, nonce.use_case.as_str(), nonce.as_str())).await
 }
 
-/// Whether a form has created something, so that it is not to be looked at again.
+/// Whether a form has created something already, so that its fields need no more checks.
 ///
 /// # Errors
 /// 503
@@ -37,7 +37,7 @@ pub(super) async fn is_spent(signed_in: &SignedIn, caller: &Caller, nonce: &Nonc
 }
 
 /// Runs `create` unless the form has created something before. `render` makes the bytes that are shown later, `subject`
-/// names the record they are about, and `create` passes its argument to the use case.
+/// names the record that they are about, and `create` passes its argument to the use case.
 ///
 /// # Errors
 /// Those of `create`.
@@ -50,7 +50,7 @@ pub(super) async fn once<T>(
     create: impl AsyncFnOnce(SaveReply<'_, T>) -> Result<T, Error>,
 ) -> Result<HttpResponse, Error> {
     let shown = see_other(&href(signed_in, nonce));
-    // One that takes longer is waited for at the page that shows it.
+    // The same form is still being worked on: the page that shows what it creates waits for it.
     let Some(_turn) = signed_in.door.turns.take(nonce.as_str()).await else { return Ok(shown) };
     if is_spent(signed_in, manager, nonce).await? {
         return Ok(shown);
@@ -59,7 +59,7 @@ pub(super) async fn once<T>(
         signed_in.door.services.ledger.reveal_request(manager, nonce.use_case.as_str(), nonce.as_str());
     match create(SaveReply { request: &request, render, subject: Some(subject) }).await {
         Ok(_) => Ok(shown),
-        // Another process may have done the same meanwhile, and the conflict is with that.
+        // Another process may have handled the same form meanwhile: then the conflict is with what that process created.
         Err(lost @ (Error::AlreadyAnswered | Error::Conflict(_))) => {
             if is_spent(signed_in, manager, nonce).await? { Ok(shown) } else { Err(lost) }
         }

@@ -1,7 +1,7 @@
 //! Who is signed in: a GET takes [`SignedIn`], a POST takes [`Submitted`], which has also checked the form.
 //!
-//! For each request a caller is built for one workspace, with the roles of now; every rule of the services holds for it as
-//! for an API client with the same permissions.
+//! Each request gets a [`Caller`] for one workspace, with the current roles of the operator. Every rule of the services applies
+//! to this caller as to an API client with the same permissions.
 
 use actix_web::dev::Payload;
 use actix_web::http::{Method, header};
@@ -25,9 +25,9 @@ use crate::operators::{NewSession, Session, Source};
 use crate::telemetry;
 use crate::telemetry::request_id::RequestId;
 
-/// The name of the cookie, by http.
+/// The name of the cookie over http; [`Door::cookie_name`] gives the one over https.
 const COOKIE: &str = "mintmark";
-/// How long a browser keeps it, in seconds: as long as a session may last.
+/// How long a browser keeps the cookie, in seconds: as long as a session may last.
 const KEPT_SECONDS: i64 = 12 * 3600;
 
 /// A GET of a signed-in operator.
@@ -76,7 +76,10 @@ pub(super) fn source(request: &HttpRequest) -> Source {
     }
 }
 
-/// The session of a request, if it has one that has not ended.
+/// The session of a request; `None` without a cookie, or if the session has ended.
+///
+/// # Errors
+/// 400 if the request has an `Authorization` header beside the cookie.
 pub(super) async fn find(door: &Door, request: &HttpRequest) -> Result<Option<Session>, Stop> {
     let Some(value) = cookie(request, &door.cookie_name(COOKIE)) else { return Ok(None) };
     if request.headers().contains_key(header::AUTHORIZATION) {
@@ -94,7 +97,7 @@ pub(super) fn keep(door: &Door, response: HttpResponse, new: &NewSession) -> Htt
     with_cookie(response, &door.cookie(COOKIE, &new.cookie, KEPT_SECONDS))
 }
 
-/// Takes the cookie from the browser.
+/// Removes the cookie from the browser.
 pub(super) fn forget(door: &Door, response: HttpResponse) -> HttpResponse {
     with_cookie(response, &door.cookie(COOKIE, "", 0))
 }
@@ -113,7 +116,7 @@ impl SignedIn {
             return Err(Stop::go_to(to_sign_in(&door, request)));
         };
         let signed_in = Self { door, request: request.clone(), session };
-        // For a page about an error.
+        // If the request fails, the error page takes its frame from here.
         request.extensions_mut().insert(signed_in.frame(None));
         Ok(signed_in)
     }
@@ -164,10 +167,10 @@ impl SignedIn {
         ids
     }
 
-    /// The caller for one workspace; `None` is for a platform administrator, who needs none.
+    /// The caller for one workspace. `None` is for a platform administrator, whose caller is for all workspaces.
     ///
     /// # Errors
-    /// 404 without a role there.
+    /// [`Error::NotFound`] without a role there; [`Error::Denied`] while the workspace is suspended.
     pub(super) async fn caller(&self, workspace_id: Option<&str>) -> Result<Caller, Error> {
         self.door.services.operators.caller(&self.session, workspace_id, &source(&self.request)).await
     }
@@ -175,7 +178,7 @@ impl SignedIn {
     /// A workspace that the operator may look at.
     ///
     /// # Errors
-    /// 404 without a role there.
+    /// 404 without a role there, 403 while it is suspended.
     pub(super) async fn inside(&self, workspace_id: &str) -> Result<Inside, Stop> {
         self.enter(workspace_id).await.map_err(|error| match error {
             Error::Denied(_) => Stop::suspended(),
@@ -183,7 +186,7 @@ impl SignedIn {
         })
     }
 
-    /// The same, with the error of the service.
+    /// As [`SignedIn::inside`], with the error of the service instead of a page.
     pub(super) async fn enter(&self, workspace_id: &str) -> Result<Inside, Error> {
         let caller = self.caller(Some(workspace_id)).await?;
         let can_manage = caller.holds(Permission::Manage);
@@ -220,7 +223,7 @@ impl SignedIn {
     }
 }
 
-/// The address of the sign-in, with the way back.
+/// The address of the sign-in page, with the page to return to.
 fn to_sign_in(door: &Door, request: &HttpRequest) -> String {
     let here = request.uri().path_and_query().map_or("", |path| path.as_str());
     if *request.method() != Method::GET || here == door.base {

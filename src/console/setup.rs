@@ -1,5 +1,5 @@
-//! `/console/setup/{token}`: the link by which an operator sets up a way in without having one. Opening it changes nothing,
-//! since mail scanners open links; the form uses it up.
+//! `/console/setup/{token}`: the link by which an operator without a way to sign in sets one up. Opening the link changes
+//! nothing, since mail scanners open links; the form uses the link up.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -122,7 +122,7 @@ pub(crate) async fn post_passkey(sent: VisitorForm, token: Path<String>) -> Resu
     }
 }
 
-/// Signs in who has just set up a way in. With an authenticator app, its recovery codes come first.
+/// Signs in an operator who has just set up a way in. If it includes an authenticator app, the recovery codes are shown first.
 async fn open(
     visitor: &Visitor,
     signed_in: &SignedIn,
@@ -158,8 +158,8 @@ fn bound(visitor: &Visitor, token: &str) -> String {
     format!("{token} {}", visitor.csrf())
 }
 
-/// The key for an authenticator app, where a second factor is needed: the same each time that this browser opens this link,
-/// and another one for each other browser, so that a scanner that opened the link does not know it.
+/// The key for an authenticator app; `None` where no second factor is needed. A browser that opens this link again gets the
+/// same key. Every other browser gets another key, so that a mail scanner that opened the link does not know this one.
 fn totp_secret(visitor: &Visitor, token: &str) -> Option<TotpSecret> {
     let door = &visitor.door;
     let parts = |csrf: &str| secret_for(door, &[b"setup", token.as_bytes(), csrf.as_bytes()]);

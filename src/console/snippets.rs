@@ -1,4 +1,4 @@
-//! Programs that call and verify, for the page of integrators. Each is a file that runs as it is; only the address of the
+//! Programs that get and check tokens, for the page of integrators. Each is a file that runs as it is; only the address of the
 //! service is filled in.
 
 /// A program, as the page shows it.
@@ -14,12 +14,13 @@ pub(super) struct Snippet {
     pub(super) text: String,
 }
 
-/// The address in the files.
+/// The address of the service in the files.
 const PLACEHOLDER: &str = "https://tokens.example.com";
 
+/// `id`, `name`, `note` and `text` of a [`Snippet`].
 type File = (&'static str, &'static str, &'static str, &'static str);
 
-/// Those that get a token.
+/// The programs that get a token.
 const TOKEN: [File; 7] = [
     (
         "token-curl",
@@ -60,7 +61,7 @@ const TOKEN: [File; 7] = [
     ),
 ];
 
-/// Those that check one.
+/// The programs that check a token.
 const VERIFY: [File; 4] = [
     (
         "verify-curl",

@@ -1,4 +1,4 @@
-//! Why there is no page of its own: what happened and the next step, which `error_page` shows.
+//! Why a request gets no page of its own: what happened and the next step, which `error_page` shows.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -52,14 +52,14 @@ impl Stop {
         Self { status: StatusCode::SEE_OTHER, said: Box::new(said) }
     }
 
-    /// With the next step, a link.
+    /// Adds the next step, a link.
     #[must_use]
     pub(super) fn then(mut self, href: impl Into<String>, name: impl Into<Cow<'static, str>>) -> Self {
         self.said.next = Some(Next { href: href.into(), name: name.into() });
         self
     }
 
-    /// With lines below the text.
+    /// Adds lines below the text.
     #[must_use]
     pub(super) fn with_details(mut self, details: Vec<String>) -> Self {
         self.said.details = details;
@@ -83,7 +83,7 @@ impl Stop {
         Self::new(StatusCode::FORBIDDEN, heading, text)
     }
 
-    /// 403 for a workspace that its own people cannot open either.
+    /// 403 for a suspended workspace, which its own operators cannot open either.
     pub(super) fn suspended() -> Self {
         Self::forbidden(
             "This workspace is suspended",
@@ -148,7 +148,7 @@ impl From<Error> for Stop {
                 )
                 .with_details(errors.iter().map(named).collect())
             }
-            // A rule of the platform, in the words of the API.
+            // The text of the service is for API clients; this one is for operators.
             Error::Denied(why) if why.contains("`platform`") => Self::forbidden(
                 "You cannot do this",
                 "Only platform administrators can. Ask one of them, or use an account with that role.",
@@ -197,7 +197,7 @@ impl From<Error> for Stop {
     }
 }
 
-/// With a capital first and a full stop at the end.
+/// The text with a capital first and a full stop at the end.
 pub(super) fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let mut whole: String =

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::timeout;
 
-/// How long the second one waits.
+/// How long the second form waits.
 const WAIT: Duration = Duration::from_secs(10);
 
 /// The forms whose creating work is running in this process, by their nonce.
@@ -32,13 +32,13 @@ pub(super) struct Turn {
 }
 
 impl Turns {
-    /// Waits for the turn of a form. `None` if the one before takes too long.
+    /// Waits for the turn of a form. `None` if the turn before it takes too long.
     pub(super) async fn take(self: &Arc<Self>, nonce: &str) -> Option<Turn> {
         let lock = {
             let mut all = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(all.entry(nonce.to_owned()).or_default())
         };
-        // Made before waiting, so that it tidies up even if the request is given up meanwhile.
+        // The turn is made before the wait, so that its `drop` tidies up even if the request is cancelled meanwhile.
         let mut turn = Turn { turns: Arc::clone(self), nonce: nonce.to_owned(), guard: None };
         turn.guard = Some(timeout(self.wait, lock.lock_owned()).await.ok()?);
         Some(turn)
@@ -54,7 +54,7 @@ impl Drop for Turn {
     fn drop(&mut self) {
         self.guard = None;
         let mut all = self.turns.running.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody else waits for it.
+        // Only the map holds the lock: nobody waits for it.
         if all.get(&self.nonce).is_some_and(|lock| Arc::strong_count(lock) == 1) {
             all.remove(&self.nonce);
         }
@@ -85,7 +85,7 @@ mod tests {
         let turns = Arc::new(Turns { wait: Duration::ZERO, ..Turns::default() });
         let first = turns.take("a").await.unwrap();
         assert!(turns.take("a").await.is_none());
-        assert!(turns.is_running("a"), "the page it goes on to says so");
+        assert!(turns.is_running("a"), "the first is still running");
         drop(first);
         assert!(turns.running.lock().unwrap().is_empty());
         drop(turns.take("a").await.unwrap());

@@ -1,4 +1,4 @@
-//! A browser before sign-in: it has a short cookie that its forms are bound to.
+//! A browser before sign-in: it has a short-lived cookie that its forms are bound to.
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -16,11 +16,11 @@ use super::stop::Stop;
 use crate::http::connection::PendingBody;
 use crate::kernel::Error;
 
-/// The name of the cookie, by http.
+/// The name of the cookie over http; [`Door::cookie_name`] gives the one over https.
 const COOKIE: &str = "mintmark-form";
-/// How long it is kept, in seconds.
+/// How long a browser keeps the cookie, in seconds.
 const KEPT_SECONDS: i64 = 3600;
-/// 128 bits in base64url.
+/// The length of the value of the cookie: 128 bits in base64url.
 const KEY_LEN: usize = 22;
 
 /// A GET before sign-in.

@@ -15,7 +15,7 @@ use crate::model::webhook::Webhook;
 use crate::storage::{Next, Tx};
 use crate::webhooks::Webhooks;
 
-/// What became of an attempt; `None` for a mail whose recipients are decided now.
+/// A delivery and the outcome of its attempt; `None` for a mail without a recipient, which becomes one mail to each contact.
 type Ended = (Claimed, Option<Outcome>);
 
 /// Stores outcomes.
@@ -24,7 +24,7 @@ pub(super) struct Finishing {
     kernel: Arc<Kernel>,
     ledger: Arc<Ledger>,
     webhooks: Arc<Webhooks>,
-    /// What could not be stored yet. The lease may end meanwhile: the outcome counts until another process has claimed it.
+    /// What could not be stored yet. A lease may end meanwhile: its outcome counts until another process claims the delivery.
     unstored: Mutex<Vec<Ended>>,
 }
 
@@ -84,7 +84,7 @@ impl Finishing {
                 report.clone()
             }
         };
-        // Before the delivery: a change of a webhook locks its row first.
+        // Before the row of the delivery: resending a delivery also locks the row of its webhook first.
         if let (Next::Sent(_), Channel::Webhook) = (next, claimed.channel) {
             tx.note_webhook_success(&claimed.recipient).await?;
         }
@@ -106,7 +106,7 @@ impl Finishing {
         Ok(record.map(|record| record.client.notification_emails).unwrap_or_default())
     }
 
-    /// Queues a mail for each of `contacts` in place of one.
+    /// Queues a mail to each of `contacts`, in place of a claimed mail without a recipient.
     async fn spread(&self, tx: &mut Tx, claimed: &Claimed, contacts: &[String]) -> Result<Report, Error> {
         let mut new = Vec::with_capacity(contacts.len());
         for recipient in contacts {
@@ -134,8 +134,8 @@ impl Finishing {
         Ok(Report { reply: Some(reply), ..Report::default() })
     }
 
-    /// Records that a delivery is given up, and mails those who look after a webhook. If that delivery is itself such a report,
-    /// there is no further one.
+    /// Records that a delivery is given up. If it is a request to a webhook, also mails the administrators of the webhook's
+    /// workspace. If the delivery is itself such a report, nothing is recorded or mailed.
     async fn report_dead(
         &self,
         tx: &mut Tx,

@@ -1,17 +1,17 @@
-//! Which hosts may get another request now, so that one that is slow or dead delays no other, and one that comes back is not
-//! overrun.
+//! Decides which hosts may get another request now. A host that is slow or down delays no other host, and a host that comes
+//! back is not flooded.
 
 use std::collections::HashMap;
 
 /// How many requests at once this process makes, in all.
 pub(super) const AT_ONCE: usize = 32;
-/// How many of them to one host.
+/// How many of these requests go to one host.
 const AT_ONCE_EACH: usize = 2;
-/// How many of them to hosts whose last request failed, all together. The rest is for those that answer.
+/// How many of these requests go to all hosts together whose last request failed. The rest is for hosts that answer.
 const AT_ONCE_FAILING: usize = AT_ONCE / 2;
 /// How many requests a host gets in a second, on average.
 const A_SECOND: i64 = 20;
-/// How many it gets at once after it had none for a while.
+/// How many requests a host gets at once after it had none for a while.
 const BURST: i64 = 50;
 
 /// One host.
@@ -19,9 +19,9 @@ const BURST: i64 = 50;
 struct Host {
     in_flight: usize,
     is_failing: bool,
-    /// In thousandths of a request.
+    /// How many requests it may get now, in thousandths of a request.
     allowance: i64,
-    /// When the allowance was reckoned, in monotonic milliseconds.
+    /// When the allowance was last computed, in monotonic milliseconds.
     reckoned_at: i64,
 }
 
@@ -36,7 +36,7 @@ impl Host {
         self.reckoned_at = now;
     }
 
-    /// Whether it is as one that was never seen.
+    /// Whether the host is like one that was never seen, and can be forgotten.
     fn is_idle(&self) -> bool {
         self.in_flight == 0 && !self.is_failing && self.allowance >= BURST * 1_000
     }
@@ -159,6 +159,6 @@ mod tests {
         hosts.end("c", false, 60_000);
         let mut left: Vec<_> = hosts.hosts.keys().cloned().collect();
         left.sort();
-        assert_eq!(left, ["b", "c"], "a is as if it was never used");
+        assert_eq!(left, ["b", "c"], "host a is like one that was never used");
     }
 }

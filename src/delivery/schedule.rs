@@ -4,17 +4,18 @@ use std::time::Duration;
 
 /// How long one attempt may take in all.
 pub const ATTEMPT_MAX: Duration = Duration::from_secs(30);
-/// How long nobody else may claim a delivery: longer than an attempt, and the difference allowed between two clocks twice.
+/// How long no other process may claim a delivery: longer than an attempt plus twice the clock difference that is allowed.
 pub const LEASE_SECONDS: i64 = 120;
 
 /// The seconds from one attempt to the next: the first at once, then after 5 s, 5 min, 30 min, 2, 5, 10, 14, 20 and 24 h.
 const DELAYS: [i64; 10] = [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
 
-/// The longest time that another side may ask to be left alone.
+/// The longest `Retry-After` that is followed, in seconds.
 const RETRY_AFTER_MAX: i64 = 86_400;
 
-/// How many seconds after attempt number `attempt` failed the next one is; `None` if it was the last. `chance` spreads what
-/// failed together over a fifth of the time. The other side may ask for more by `retry_after`.
+/// The seconds from the failure of attempt number `attempt` to the next attempt; `None` if it was the last. `chance` is a
+/// random number. It lengthens the delay by up to a fifth, so that deliveries that failed together are not all tried again
+/// together. The other side may ask for a longer delay by `retry_after`.
 pub fn delay(attempt: i64, retry_after: Option<i64>, chance: u32) -> Option<i64> {
     let regular = *DELAYS.get(usize::try_from(attempt).ok()?)?;
     let spread = regular / 5 * i64::from(chance % 1_001) / 1_000;

@@ -1,4 +1,5 @@
-//! Sends a delivery to the URL of a webhook: signed by Standard Webhooks 1.0.0, through the rules for requests to other hosts.
+//! Sends a delivery to the URL of a webhook: signed as in Standard Webhooks 1.0.0, and by the rules for requests to other
+//! hosts.
 //!
 //! A reply of 2xx is success, anything else is not: redirects are not followed, and 410 Gone disables the webhook.
 
@@ -26,7 +27,7 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// Sends to those of `webhooks` by `outbound`.
+    /// Finds webhooks in `webhooks`, and makes requests by `outbound`.
     pub(crate) fn new(kernel: Arc<Kernel>, webhooks: Arc<Webhooks>, outbound: Arc<Outbound>) -> Self {
         Self { kernel, webhooks, outbound }
     }
@@ -36,7 +37,7 @@ impl Webhook {
         &self.webhooks
     }
 
-    /// Makes one attempt. Takes less than [`super::ATTEMPT_MAX`].
+    /// Makes one attempt. The worker stops it after [`super::ATTEMPT_MAX`].
     pub(super) async fn send(&self, claimed: &Claimed) -> Outcome {
         self.attempt(claimed).await.unwrap_or_else(|error| retry(None, None, error.to_string()))
     }
@@ -69,7 +70,7 @@ impl Webhook {
 
     async fn note(&self, webhook: &webhook::Webhook, outcome: &Outcome) -> Result<(), Error> {
         match outcome {
-            // Noted when it is marked: what was taken must not be sent again because this could not be stored.
+            // `Finishing` notes a success with the outcome: what was taken must not be sent again because a note failed here.
             Outcome::Sent(_) => Ok(()),
             Outcome::Dead(Report { status: Some(410), .. }) => self.webhooks.is_gone(webhook).await,
             Outcome::Dead(_) | Outcome::Retry { .. } => self.webhooks.fails(webhook).await,

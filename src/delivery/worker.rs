@@ -18,7 +18,8 @@ use crate::ledger::Ledger;
 use crate::model::delivery::{Channel, Claimed, Outcome, Report};
 
 /// How often to look for what is due: what other processes queued, and what is tried again.
-/// A changed status list is due within two seconds of the change, and those who listen refuse a revoked token within three.
+/// A changed status list is due within two seconds of the change. With its webhook, services refuse a revoked token within
+/// three.
 const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Sends deliveries.
@@ -32,7 +33,7 @@ pub struct Worker {
     webhook: Webhook,
     hosts: Mutex<Hosts>,
     finishing: Finishing,
-    /// An attempt has ended.
+    /// Notified when an attempt has ended.
     ended: Notify,
 }
 
@@ -70,7 +71,7 @@ impl Worker {
         })
     }
 
-    /// Sends until `stop` is true, then finishes what is being sent. What this process commits is sent at once.
+    /// Sends until `stop` is true, then finishes what is being sent. Deliveries that this process queues are sent at once.
     pub async fn run(&self, stop: watch::Receiver<bool>) {
         let (claimed, mut to_send) = mpsc::channel(AT_ONCE);
         let sending = async {
@@ -113,7 +114,7 @@ impl Worker {
                         }
                     }
                 }
-                // Until the clock is right, others send. Its state is logged elsewhere.
+                // Until the clock of this machine is right, other processes send. The ledger logs its state.
                 Err(Error::Clock(_)) => more = false,
                 Err(error) => {
                     more = false;
@@ -132,8 +133,8 @@ impl Worker {
     /// attempts it made.
     ///
     /// # Errors
-    /// [`Error::Storage`]; what was tried by then is stored by the next call. [`Error::Clock`] while leases of this
-    /// machine would mean something else to others.
+    /// [`Error::Storage`]; outcomes that could not be stored are stored by the next call. [`Error::Clock`] while the clock
+    /// of this machine is wrong: for other processes its leases would end at another time.
     pub async fn run_once(&self) -> Result<usize, Error> {
         let (_never, stop) = watch::channel(false);
         let mut tried = 0;
@@ -147,7 +148,7 @@ impl Worker {
         }
     }
 
-    /// Claims as much of what is due as may be sent at once. What it cannot start any more it gives back.
+    /// Claims as much of what is due as may be sent at once. Gives back what was claimed when `stop` became true.
     async fn claim(&self, stop: &watch::Receiver<bool>) -> Result<Batch, Error> {
         self.ledger.clock_must_agree()?;
         self.finishing.store_rest().await?;
@@ -167,7 +168,7 @@ impl Worker {
                 let one = match claimed {
                     Ok(Some(one)) => one,
                     Ok(None) => break,
-                    // What is claimed is sent all the same.
+                    // What is claimed already is sent anyway.
                     Err(_) if !batch.claimed.is_empty() => return Ok(batch),
                     Err(error) => return Err(error.into()),
                 };
@@ -199,7 +200,7 @@ impl Worker {
         let failed = matches!(outcome, Some(Outcome::Retry { .. }));
         let host = claimed.host.clone();
         self.finishing.finish(claimed, outcome).await;
-        // Only now: a crash repeats what is not stored, and that is to be no more than what may be sent to a host at once.
+        // After storing: a crash repeats what is not stored, which must not be more than may be sent to a host at once.
         self.hosts().end(&host, failed, self.kernel.clock.monotonic_millis());
     }
 

@@ -1,5 +1,5 @@
-//! The description of the API: `/openapi.yaml`, and `/docs`, which shows it as a web page. All files are embedded, and the
-//! content security policy allows no others.
+//! The description of the API: `/openapi.yaml`, and `/docs`, which shows it as a web page. All files are embedded in the
+//! program, and the content security policy of the page allows no others.
 
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::web::Path;
@@ -22,7 +22,7 @@ const ASSETS: [(&str, &str, &[u8]); 5] = [
     ),
 ];
 
-/// How long a browser may cache these, in seconds; they change only with the version of the service.
+/// `Cache-Control` of all replies here: an hour. The files change only with the version of the service.
 const MAX_AGE: &str = "public, max-age=3600";
 
 /// `GET /openapi.yaml`: the contract of the API (`OpenAPI` 3.1).

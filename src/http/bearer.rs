@@ -1,4 +1,4 @@
-//! Bearer tokens in requests (RFC 6750 §2): one, in one `Authorization` header.
+//! Bearer tokens in requests (RFC 6750 §2.1): a request has at most one, in its only `Authorization` header.
 
 use actix_web::http::header::{self, HeaderMap};
 
@@ -10,11 +10,11 @@ pub(crate) const CHALLENGE: &str = r#"Bearer realm="mintmark""#;
 pub(crate) enum Bearer<'a> {
     /// No header, or another scheme, which counts as no token (RFC 6750 §3).
     Missing,
-    /// Something that looks like a token, but without the scheme.
+    /// Something that looks like a JWT, but without the scheme.
     WithoutScheme,
     /// A token; it may be empty.
     Token(&'a str),
-    /// It has bytes that no token can have.
+    /// The header has bytes that no token can have.
     Malformed,
     /// More than one header.
     Repeated,
@@ -45,7 +45,8 @@ pub(crate) fn token(line: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
 }
 
-/// Whether a text looks like a JWT: three parts in base64url, of which the first is a JSON object (RFC 7519 §3).
+/// Whether a text looks like a JWT: three parts in base64url (RFC 7519 §3), of which the first begins with `ey`, as an encoded
+/// JSON object does.
 fn is_jwt(text: &str) -> bool {
     let is_base64url = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     text.starts_with("ey")
@@ -53,7 +54,7 @@ fn is_jwt(text: &str) -> bool {
         && text.split('.').all(|part| part.bytes().all(is_base64url))
 }
 
-/// The hint for a token that may have been cut: its length, which can be compared with that shown at its creation.
+/// The hint for a token that may have been cut off. It says the length, to compare with the length shown at creation.
 pub(crate) fn cut(token: &str) -> String {
     format!("it may have been cut when pasted; it has {} characters", token.chars().count())
 }

@@ -16,7 +16,7 @@ use super::connection::{Left, PendingBody};
 /// Why a body was not read. Each door has its own text for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyError {
-    /// It has a `Content-Encoding`, which is not supported.
+    /// It has a `Content-Encoding` other than `identity`, which is not supported.
     Encoded,
     /// It is larger than the limit.
     TooLarge,
@@ -26,7 +26,7 @@ pub(crate) enum BodyError {
     Incomplete,
 }
 
-/// Reads a body of at most `limit` bytes that has `time` to arrive. A body that its headers show to be too large is not read.
+/// Reads a body of at most `limit` bytes that has `time` to arrive. If `Content-Length` exceeds the limit, nothing is read.
 pub(crate) async fn read(
     headers: &HeaderMap,
     body: &mut PendingBody,
@@ -58,7 +58,8 @@ async fn whole(
     timeout(time, body).await.unwrap_or(Err(BodyError::TooSlow))
 }
 
-/// Polls `work` twice. In between the connection passes on what it received after the headers.
+/// Polls `work` twice; `None` if it is not done by then. Between the polls the connection passes on the bytes that it has
+/// received after the headers.
 pub(super) async fn at_once<T>(mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     let mut is_first = true;
     poll_fn(|context| match work.as_mut().poll(context) {

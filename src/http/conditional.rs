@@ -15,8 +15,8 @@ pub(crate) fn version_tag(version: i64) -> String {
 pub(crate) enum IfMatch {
     /// Any version.
     Any,
-    /// One of these versions. A weak tag names its version too, although the comparison is strong by the RFC (RFC 9110
-    /// §13.1.1): a proxy that compresses replies makes tags weak, and a version is the same however it was encoded.
+    /// One of these versions. A weak tag counts too, although `If-Match` requires the strong comparison (RFC 9110 §13.1.1):
+    /// a proxy that compresses replies makes tags weak, and the version of a record does not depend on the encoding.
     Versions(Vec<i64>),
     /// The header is not a list of entity tags.
     Malformed,

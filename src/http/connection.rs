@@ -22,11 +22,11 @@ pub(crate) enum Phase {
     Answering,
     /// The answer is there and is about to be sent.
     Replying,
-    /// The same, and the connection ends with it, since a body was not read to its end.
+    /// The answer is there, and the connection ends after it, since the body of the request was not read to its end.
     Closing,
 }
 
-/// The state of a connection; one for each, made when it opens.
+/// The state of a connection. Each connection has its own, created when it opens.
 #[derive(Default)]
 pub(crate) struct Connection {
     phase: Cell<Phase>,
@@ -47,17 +47,17 @@ pub(super) enum Body {
 }
 
 impl Connection {
-    /// What it is doing.
+    /// What the connection is doing.
     pub(crate) fn phase(&self) -> Phase {
         self.phase.get()
     }
 
-    /// Notes what it is doing.
+    /// Notes what the connection is doing.
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.set(phase);
     }
 
-    /// Whether a request has been answered on it.
+    /// Whether a request has been answered on this connection.
     pub(crate) fn has_answered(&self) -> bool {
         self.has_answered.get()
     }
@@ -78,13 +78,14 @@ impl Connection {
         self.body.take()
     }
 
-    /// Keeps a body. While it is kept, the server does not read the rest of it, and ends the connection after the reply.
+    /// Keeps a body. While it is kept, the server reads no more of it, and ends the connection after the reply.
     pub(super) fn keep_body(&self, body: Body) {
         self.body.set(body);
     }
 }
 
-/// The body of a request, for a handler to read. If it is dropped before its end, it goes back to the connection.
+/// The body of a request, for a handler to read. When this is dropped before the body was read to its end, the body goes
+/// back to the connection.
 pub(crate) struct PendingBody {
     payload: Payload,
     connection: Option<Rc<Connection>>,
@@ -103,7 +104,7 @@ pub(super) enum Left {
 }
 
 impl PendingBody {
-    /// Takes the body of `request`. Without a connection, as in tests of a handler alone, it is `payload`.
+    /// Takes the body of `request`. Without a connection, as in tests of a handler alone, the body is `payload`.
     pub(crate) fn of(request: &HttpRequest, payload: &mut Payload) -> Self {
         let connection = request.conn_data::<Rc<Connection>>().map(Rc::clone);
         let (payload, left) = match connection.as_ref().map(|connection| connection.take_body()) {

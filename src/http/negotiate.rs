@@ -9,7 +9,7 @@ pub(crate) fn wants_media_type(request: &HttpRequest, media_type: &str) -> u16 {
     wanted(&listed(request, &header::ACCEPT), media_type)
 }
 
-/// Whether the client names `media_type` itself, with at least the weight of `other`.
+/// Whether the client names `media_type` itself, and not only by a range such as `*/*`, with at least the weight of `other`.
 pub(crate) fn names_media_type(request: &HttpRequest, media_type: &str, other: &str) -> bool {
     let listed = listed(request, &header::ACCEPT);
     weight(&listed, media_type).is_some_and(|named| named > 0 && named >= wanted(&listed, other))

@@ -3,15 +3,15 @@
 use actix_web::HttpResponseBuilder;
 use actix_web::http::header;
 
-/// How long, in seconds.
+/// The usual time, in seconds.
 pub(crate) const SECONDS: u32 = 5;
-/// The same for a request that can be repeated almost at once, in seconds.
+/// The time for a request that can be repeated almost at once, in seconds.
 pub(crate) const AT_ONCE: u32 = 1;
 
-/// The same for what the next checkpoint of the audit trail covers, in seconds.
+/// The time until the next checkpoint of the audit trail, for a request that needs that checkpoint, in seconds.
 pub(crate) const CHECKPOINT: u32 = 60;
 
-/// Adds the header.
+/// Adds the header, with the usual time.
 pub(crate) fn insert(response: &mut HttpResponseBuilder) {
     response.insert_header((header::RETRY_AFTER, SECONDS));
 }

@@ -1,5 +1,5 @@
-//! Bodies that no handler reads to their end, on any route: read and discarded if they are small and arrive soon, so that
-//! the connection can be used again; otherwise the connection is closed with the reply.
+//! Bodies that no handler reads to their end, on any route. A body that is small and arrives soon is read and discarded, so
+//! that the connection can be used again; otherwise the connection is closed after the reply.
 //!
 //! While the server is about to stop, this layer also adds `Connection: close` to every reply.
 
@@ -55,15 +55,15 @@ where
     }
 }
 
-/// What [`Unread`] is in one worker.
+/// The service that [`Unread`] makes for a worker.
 #[derive(Debug)]
 pub(crate) struct UnreadService<S> {
     service: S,
     server: Rc<Server>,
 }
 
-/// What each request needs from the server when it is answered; one per worker, so that reference counting stays in the
-/// worker.
+/// What each request needs from the server when it is answered. Each worker has its own in an `Rc`, so that requests of
+/// different workers do not share a reference count.
 #[derive(Debug)]
 struct Server {
     readiness: Arc<Readiness>,
@@ -184,7 +184,7 @@ fn may_end_soon<B>(response: &ServiceResponse<B>) -> bool {
     response.response().head().keep_alive() && length.is_none_or(|length| length <= UNREAD_BYTES)
 }
 
-/// Ends the connection after the reply. The body is kept, so that no more of it is read for long.
+/// Ends the connection after the reply. The body is kept, because actix-http would read a dropped body to its end.
 fn refuse<B>(connection: &Connection, body: Payload, response: &mut ServiceResponse<B>) {
     connection.keep_body(Body::Refused(body));
     connection.end(Phase::Closing);

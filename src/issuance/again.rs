@@ -1,4 +1,4 @@
-//! A request whose client or key changed between its authentication and its token: it is checked again, once.
+//! Checks a request again if its client or the signing key changed after the authentication, before the token was recorded.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use crate::clients::Credentials;
 use crate::model::proof::Proof;
 
 impl Issuer {
-    /// The current client of a request, if the proof with which the request authenticated is still valid. Also reads changes
-    /// of the keys by other processes.
+    /// The current client of a request, if the proof with which the client authenticated is still valid. Also takes over the
+    /// changes of other processes, for example of signing keys.
     pub(super) async fn judge_again(
         &self,
         client_id: &str,

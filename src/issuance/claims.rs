@@ -1,8 +1,8 @@
 //! The claims of an access token as JSON (RFC 9068 §2.2).
 //!
-//! Their names and their order are those of the verifier's `ClaimsRef`; a test compares the two. Most of the text is the
-//! same in many tokens: what depends only on the issuer is written once, what depends on a grant once for all clients that
-//! have it.
+//! The names and the order of the claims are those of the verifier's `ClaimsRef`; a test compares the two. Most of the text
+//! is the same in many tokens: what depends only on the issuer is written once for all tokens, and what depends only on the
+//! grant is written once for each grant.
 
 use crate::model::clock::UnixSeconds;
 use crate::model::grant::GrantClaims;
@@ -18,16 +18,16 @@ pub(super) struct Own<'a> {
     pub(super) exp: Option<UnixSeconds>,
     pub(super) jti: &'a str,
     pub(super) never_expires: bool,
-    /// Where its status is published.
+    /// Where the status of the token is published; `None` leaves out `status`.
     pub(super) slot: Option<Slot>,
 }
 
 /// Writes the claims of one issuer's tokens.
 #[derive(Debug)]
 pub(super) struct ClaimsWriter {
-    /// `"…"`
+    /// The issuer as a JSON string, with its quotes.
     iss: Box<str>,
-    /// The URI of a status list up to its number, with the quote before it.
+    /// The URI of a status list as a JSON string, from the opening quote up to the number of the list.
     status_list: Box<str>,
 }
 
@@ -69,7 +69,7 @@ impl ClaimsWriter {
     }
 }
 
-/// JSON while it is written.
+/// A JSON text that is being written.
 struct Json(Vec<u8>);
 
 impl Json {

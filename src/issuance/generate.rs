@@ -1,6 +1,6 @@
-//! Generates a token for an API client at the request of an administrator (`docs/tokens.md`): by the rules of the token
-//! endpoint, for a client that has no more permissions than the administrator, and always recorded, so that it can be listed
-//! and revoked.
+//! Generates a token for an API client at the request of an administrator (`docs/tokens.md`). The rules of the token endpoint
+//! apply, and the client must not have more permissions than the administrator. The token is always recorded, so that it can be
+//! listed and revoked.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -62,7 +62,7 @@ impl Issuer {
     /// # Errors
     /// [`Error::NotFound`] for the client; [`Error::Conflict`] while the client may not have tokens, or no key signs them;
     /// [`Error::Invalid`]; [`Error::LacksSome`] if the client has more permissions than the caller;
-    /// [`Error::Clock`] while the clock is too far from that of the database.
+    /// [`Error::Clock`] while the clock is too far from that of the database; [`Error::ChangedAgain`]; [`Error::Storage`].
     pub async fn generate(
         &self,
         caller: &Manager,
@@ -86,7 +86,7 @@ impl Issuer {
         if let Some(made) = self.generate_once(caller, &client, token(&client), save.as_ref()).await? {
             return Ok(made);
         }
-        // The client's generation or the key ended in the meantime: try again, once.
+        // The client's generation ended, or the key stopped signing, in the meantime: try again, once.
         self.ledger.poll().await?;
         let client = self.tokens.client_to_issue_for(caller, client_id).await?;
         wanted.check(&client)?;
@@ -94,7 +94,7 @@ impl Issuer {
         made.ok_or(Error::ChangedAgain)
     }
 
-    /// `None` if the client's generation or the key ended between signing and recording.
+    /// `None` if, between signing and recording, the client's generation ended or the key stopped signing.
     async fn generate_once(
         &self,
         caller: &Manager,
@@ -120,7 +120,7 @@ impl Issuer {
         }
     }
 
-    /// The errors of the token endpoint, as this use case reports them.
+    /// The error that the administrator gets for an error of issuing.
     fn refusal(&self, error: IssueError, client: &Credentials) -> Error {
         match error {
             IssueError::Unavailable(error) => error,

@@ -1,5 +1,5 @@
-//! Which grant a request gets, and for how long, or why it gets none: pure rules of scope, audience and lifetime
-//! (RFC 6749 §3.3, RFC 8707 §2, `docs/tokens.md`).
+//! Which grant a request gets, and how long its token is valid, or why the request is refused: the rules of scope, audience and
+//! lifetime (RFC 6749 §3.3, RFC 8707 §2, `docs/tokens.md`), as pure functions.
 
 use std::borrow::Cow;
 
@@ -13,8 +13,8 @@ use crate::model::scope;
 pub enum GrantError {
     /// The scope does not follow the grammar of RFC 6749 §3.3.
     MalformedScope,
-    /// The client is not granted these scope tokens, with a space between them; empty if they cannot be named, or if the
-    /// client is granted nothing at all.
+    /// The client is not granted these scope tokens, which are separated by spaces. Empty if all of them are too long to
+    /// be named, or if the client is granted nothing at all.
     ScopeNotGranted(Box<str>),
     /// A resource is not an audience of the scope, or an audience of the scope is not among the resources.
     TargetNotGranted,
@@ -25,7 +25,7 @@ pub enum GrantError {
 /// The grant for a requested `scope` and `resources`; either may be empty, which requests everything.
 ///
 /// # Errors
-/// [`GrantError`]. A request is never narrowed silently.
+/// [`GrantError`]. A request for more than the client is granted is refused as a whole, never narrowed silently.
 pub(super) fn select<'a>(
     offer: &'a Offer,
     scope: &str,
@@ -65,7 +65,8 @@ pub(super) fn select<'a>(
     Ok(grant)
 }
 
-/// The scope tokens that are refused, as far as an error can name them: those of a length that a scope token here has.
+/// The refused scope tokens that an error names, each once: none that is longer than any scope token here, and only as many as
+/// fit in a limited length.
 fn named<'a>(refused: impl Iterator<Item = &'a str>) -> Box<str> {
     const LONGEST: usize = 64;
     const IN_ALL: usize = 256;
@@ -186,7 +187,7 @@ mod tests {
         assert_eq!(scope_and_audience("gst other", &[]), refused("other"));
         assert_eq!(scope_and_audience("b GST gst a b", &[]), refused("b GST a"));
         assert_eq!(scope_and_audience("gst\t", &[]), Err(GrantError::MalformedScope));
-        // Scope tokens that are longer than any name here are not repeated, and only a limited number is.
+        // Scope tokens that are longer than any scope token here are not named, and only a limited number of others is.
         assert_eq!(scope_and_audience(&"x".repeat(65), &[]), refused(""));
         let many: Vec<String> = (0..100).map(|n| format!("scope-{n:02}")).collect();
         let Err(GrantError::ScopeNotGranted(names)) = scope_and_audience(&many.join(" "), &[]) else {

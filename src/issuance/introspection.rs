@@ -7,7 +7,7 @@ use super::{IssueError, Issuer};
 use crate::model::key::UseFor;
 use crate::signing::handle::TokenTyp;
 
-/// The claims of a signed response. Never `sub` or `exp`: with these it could be taken for an access token
+/// The claims of a signed response. It has no `sub` and no `exp`, because with these it could be taken for an access token
 /// (RFC 9701 §8.1).
 #[derive(Serialize)]
 struct Claims<'a, R> {

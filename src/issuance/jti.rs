@@ -12,10 +12,10 @@ use crate::vault::random::{Random, RandomUnavailable};
 pub(super) struct Jti([u8; 22]);
 
 impl Jti {
-    /// A new one.
+    /// A new random id.
     pub(super) fn generate(random: &Random) -> Result<Self, RandomUnavailable> {
         let mut text = [0; 22];
-        // The buffer has room for it, so this cannot fail.
+        // The buffer has the exact length of the text, so this cannot fail.
         let _ = URL_SAFE_NO_PAD.encode_slice(random.fill_id::<16>()?, &mut text);
         Ok(Self(text))
     }
@@ -31,22 +31,24 @@ const POOL_MAX: usize = 131_072;
 /// Ids for recorded tokens. They are random, but used in ascending order.
 ///
 /// With ids in random order, each row changes another page of the index, and writing these pages was more than half of
-/// the time of a commit. So ids are generated ahead into a pool, and the next one is always one that is greater than the
-/// last; after the greatest it begins again with the smallest. The rows of one commit then share few pages.
+/// the time of a commit. So ids are generated in advance into a pool, and each id that is taken is greater than the one
+/// before; after the greatest id the smallest follows. The rows of one commit then share few pages.
 #[derive(Debug, Default)]
 pub(super) struct RecordedIds(Mutex<Pool>);
 
-/// The parts of the pool, one for each first character of an id. More parts would be sorted faster, but then those that grow
-/// do not all stay in the processor's cache.
+/// The parts of the pool, one for each first character of an id. More parts would be sorted faster, but the ends of the parts,
+/// where ids are added, would then not all stay in the processor's cache.
 const PARTS: usize = 64;
 
 #[derive(Debug)]
 struct Pool {
-    /// In the order of the ids; each part is sorted when its turn comes.
+    /// In the order of the first characters. The ids in a part are sorted when its turn comes.
     parts: Vec<Vec<Jti>>,
-    /// The ids of the part whose turn it is, the greatest first. What is added meanwhile waits for the next turn.
+    /// The ids of the part whose turn it is, the greatest first. Ids that are added meanwhile wait for the part's next turn.
     current: Vec<Jti>,
+    /// The index of the part whose turn it is.
     turn: usize,
+    /// How many ids the pool has.
     len: usize,
 }
 
@@ -81,7 +83,7 @@ impl Pool {
             let after = self.turn + 1;
             let mut turns = (after..PARTS).chain(0..after.min(PARTS));
             self.turn = turns.find(|turn| self.parts.get(*turn).is_some_and(|part| !part.is_empty()))?;
-            // Its memory is used again for what comes to this part.
+            // The part gets the empty vector, whose memory is used again.
             std::mem::swap(self.parts.get_mut(self.turn)?, &mut self.current);
             self.current.sort_unstable_by(|a, b| b.cmp(a));
         }
@@ -99,7 +101,7 @@ impl RecordedIds {
         if pool.len < POOL_MAX {
             pool.add(Jti::generate(random)?);
         }
-        // It was just filled.
+        // The pool has an id, because one was just added.
         pool.take().map_or_else(|| Jti::generate(random), Ok)
     }
 }

@@ -1,8 +1,8 @@
 //! From an authenticated client and a request to a signed token (RFC 6749 §4.4, RFC 9068).
 //!
-//! `grant` decides what the client gets, `claims` writes it down, and `Issuer::issue` puts it together. A token that
-//! expires soon is stateless: issuing it writes nothing. Any other is recorded, and its row is durable before the token
-//! is returned.
+//! `grant` decides what the client gets, `claims` writes the claims as JSON, and `Issuer::issue` does the steps in order. A
+//! token that expires soon is usually stateless: issuing it writes nothing. Any other token is recorded, and its row is
+//! durable before the token is returned.
 
 mod again;
 mod claims;
@@ -52,14 +52,14 @@ use own_tokens::OwnChecks;
 pub use rehearsal::{Rehearsal, WouldIssue};
 pub use status::{SignedList, StatusListError, StatusLists};
 
-/// What the token endpoint asks for.
+/// What is requested of a token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TokenRequest<'a> {
     /// Scope tokens, space-separated; empty for everything granted.
     pub scope: &'a str,
     /// Resource indicators (RFC 8707); empty for none.
     pub resources: &'a [String],
-    /// Its source address, if known; checked again if the client changes in the meantime.
+    /// The source address of the request, if known. It is checked again if the client changes in the meantime.
     pub source: Option<IpAddr>,
 }
 
@@ -70,7 +70,7 @@ pub struct Issued<'a> {
     pub access_token: String,
     /// Seconds until it expires; `None` if it never does.
     pub expires_in: Option<i64>,
-    /// Its scope, products and audiences; borrowed from the client if it is all that the client is granted.
+    /// Its scope, products and audiences. Borrowed from the client if the token has everything that the client is granted.
     pub grant: Cow<'a, Grant>,
 }
 
@@ -81,13 +81,13 @@ impl Issued<'_> {
     }
 }
 
-/// What came of a token that was signed. Unless it was issued, there is no row.
+/// The outcome of an attempt to issue a token. Only an issued token may have a row.
 #[derive(Debug)]
 enum Attempt<'a> {
     Issued(Issued<'a>),
-    /// The client's generation or the key ended between the two.
+    /// The client's generation ended, or the key stopped signing, before the token was recorded.
     Ended,
-    /// The client may no longer have it.
+    /// The client may no longer have the token.
     NotAllowed,
 }
 
@@ -106,7 +106,7 @@ impl<'a> Attempt<'a> {
 struct Wanted<'a> {
     request: TokenRequest<'a>,
     token_expiry: TokenExpiry,
-    /// Whether it is recorded even if it could be stateless.
+    /// Whether the token is recorded even if it could be stateless.
     is_recorded: bool,
     now: UnixSeconds,
 }
@@ -116,13 +116,13 @@ struct Wanted<'a> {
 pub enum IssueError {
     /// The client may not have what it requests.
     Grant(GrantError),
-    /// The client changed during the request and may no longer have this token, for this reason.
+    /// The client was changed during the request and may no longer have the token, for this reason.
     ClientRefused(Refusal),
-    /// The client's generation or its key changed twice during the request: it may be repeated.
+    /// The client or the signing key changed twice during the request. The request may be repeated.
     ChangedAgain,
-    /// There is no active key of the algorithm and class that the token needs.
+    /// There is no active key of the algorithm and class that the token needs, or the key could not sign.
     NoKey,
-    /// The database does not answer.
+    /// The database does not answer, or there are no random bytes.
     Unavailable(RegistryError),
 }
 
@@ -168,10 +168,10 @@ pub struct Issuer {
 struct Draft<'a> {
     /// Borrowed from the client if it is all that the client is granted.
     grant: Cow<'a, Grant>,
-    /// Whether it has a row of its own.
+    /// Whether the token gets a row of its own.
     must_record: bool,
     jti: Jti,
-    /// Where its status is published.
+    /// Where the status of the token is published.
     slot: Option<Slot>,
     at: UnixSeconds,
     lifetime: Lifetime,
@@ -211,7 +211,8 @@ impl Issuer {
     /// Issues a token to a client that has authenticated with `proof`.
     ///
     /// # Errors
-    /// See [`IssueError`]. After an error there is no token. There is no row either, unless it was the signing that failed.
+    /// See [`IssueError`]. After an error there is no token. There is no row either, unless signing failed: the row is written
+    /// at the same time.
     pub async fn issue<'a>(
         &self,
         client: &'a Arc<Credentials>,
@@ -240,7 +241,7 @@ impl Issuer {
                     Ok(issued.into_owned())
                 }
                 Attempt::Ended => Err(IssueError::ChangedAgain),
-                // Says why, unless the client may have the token again.
+                // Returns the reason, unless the client may have the token again by now.
                 Attempt::NotAllowed => {
                     self.judge_again(&client.client_id, proof, request.source).await?;
                     Err(IssueError::ChangedAgain)
@@ -250,8 +251,8 @@ impl Issuer {
         .await
     }
 
-    /// Signs a token, and at the same time records it if necessary. The client's generation or the key hardly ever ends twice
-    /// within one request, so a second attempt is enough.
+    /// Signs a token, and at the same time records it if necessary. It hardly ever happens twice within one request that the
+    /// client's generation ends or the key stops signing, so a second attempt is enough.
     async fn attempt<'a>(
         &self,
         client: &'a Credentials,
@@ -306,7 +307,7 @@ impl Issuer {
 
     fn must_record(&self, client: &Credentials, lifetime: Lifetime, now: UnixSeconds) -> bool {
         client.active_tokens != ActiveTokens::Many
-            // A stateless token would end when the generation of its client does.
+            // What a deleted key signed is being revoked: a stateless token would end when its client gets a new generation.
             || self.ring.is_revoking()
             || match lifetime {
                 Lifetime::Until(end) => end - now > self.policy.record_above_seconds,
@@ -333,7 +334,7 @@ impl Issuer {
         let (exp, typ) = match (lifetime, self.policy.never_expires_exp) {
             (Lifetime::Until(end), _) => (Some(end), TokenTyp::AccessToken),
             (Lifetime::Never, NeverExpiresExp::Far) => (Some(FAR_EXP), TokenTyp::AccessToken),
-            // RFC 9068 requires `exp`, so a token without it is not `at+jwt`.
+            // RFC 9068 requires `exp`, so the `typ` of a token without `exp` is not `at+jwt`.
             (Lifetime::Never, NeverExpiresExp::Omit) => (None, TokenTyp::Jwt),
         };
         let own = Own {
@@ -346,7 +347,7 @@ impl Issuer {
             slot,
         };
         let json = match &grant {
-            // The whole grant, whose claims are written once.
+            // The whole grant of the client: its claims are already written.
             Cow::Borrowed(_) => self.claims.write(&client.offer.whole_claims, own),
             Cow::Owned(grant) => self.claims.write(&GrantClaims::of(grant), own),
         };
@@ -363,7 +364,7 @@ impl Issuer {
 }
 
 impl Draft<'_> {
-    /// Its row, if it is recorded.
+    /// The row of the token, if it is recorded.
     fn row(&self, client: &Credentials, issued_by: Cow<'static, str>) -> RecordedToken {
         RecordedToken {
             jti: self.jti.as_str().to_owned(),

@@ -15,7 +15,7 @@ use crate::model::grant::Grant;
 pub struct NewToken {
     /// Scope tokens, space-separated; `None` for all that are granted to the client.
     pub scope: Option<String>,
-    /// Its lifetime; `None` for the client's own.
+    /// The lifetime of the token; `None` for that of the client's tokens.
     pub token_expiry: Option<TokenExpiry>,
     /// Members that could not be read; reported together with the rules that the others break.
     pub parse_errors: FieldErrors,
@@ -64,7 +64,8 @@ impl NewToken {
     }
 }
 
-/// Whether the client's own `token_expiry` may still be `never` for this grant. A cap makes it finite.
+/// Whether the client's own `token_expiry` may still be `never` for this grant. A cap of the grant does not forbid it, but
+/// makes the lifetime finite.
 fn may_never_expire(client: &Credentials, grant: &Grant) -> bool {
     grant.has_permission || (client.workspace_never_expires_allowed && grant.never_expires_allowed)
 }

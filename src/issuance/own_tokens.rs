@@ -54,7 +54,7 @@ struct Header<'a> {
     typ: &'a str,
 }
 
-/// The modulus of a published key, which has the length of its signatures; only RSA keys have one.
+/// The modulus of a published RSA key, which has the length of the key's signatures. Other keys have no modulus.
 #[derive(Deserialize)]
 struct Modulus<'a> {
     kid: &'a str,
@@ -67,7 +67,7 @@ struct Moduli<'a> {
     keys: Vec<Modulus<'a>>,
 }
 
-/// How long the signatures of ES256 and `EdDSA` are in base64url: 64 bytes.
+/// The length of an ES256 or `EdDSA` signature in base64url: 64 bytes are 86 characters.
 const SIGNATURE_CHARACTERS: usize = 86;
 
 impl Issuer {
@@ -80,8 +80,8 @@ impl Issuer {
         self.own_checks.own_audience.verify(token, &self.ring.key_set(), self.kernel.clock.now())
     }
 
-    /// The same for an access token of any audience, including never-expiring ones in both forms and bound ones: the
-    /// caller checks the proof that `cnf` asks for. For introspection and forward-auth.
+    /// The claims of a valid access token of ours with any audience, including never-expiring tokens in both forms and tokens
+    /// that are bound to a key: the caller checks the proof that `cnf` asks for. For introspection and forward-auth.
     ///
     /// # Errors
     /// Why the token is invalid.
@@ -89,8 +89,8 @@ impl Issuer {
         self.own_checks.any_audience.verify(token, &self.ring.key_set(), self.kernel.clock.now())
     }
 
-    /// Whether a token that did not verify was cut off: it does not have three parts, or its signature is shorter than those
-    /// of the key that it names.
+    /// Whether a token that did not verify was cut off: it does not have three parts, or its signature is shorter than the
+    /// signatures of the key that its header names.
     #[cold]
     pub fn is_cut(&self, token: &str) -> bool {
         let mut parts = token.split('.');
@@ -107,12 +107,12 @@ impl Issuer {
         let jwks = self.ring.jwks();
         let Ok(Moduli { keys }) = serde_json::from_str(&jwks.body) else { return false };
         let key = keys.iter().find(|key| key.kid == kid);
-        // Base64url of as many bytes as the modulus has (RFC 8017 §8).
+        // An RSA signature has as many bytes as the modulus (RFC 8017 §8), and both are in base64url.
         key.is_some_and(|key| signature.len() < key.n.map_or(SIGNATURE_CHARACTERS, str::len))
     }
 
-    /// The same for a token that is to be revoked: any token with a signature of ours is accepted, even if it is not valid
-    /// yet by this clock, until a minute after its end. Otherwise it would be live once the clock is corrected.
+    /// The claims of a token that is to be revoked. Any token with a signature of ours is accepted until a minute after its
+    /// end, also one that is not valid yet by this clock: otherwise it would become valid when the clock is corrected.
     ///
     /// # Errors
     /// Why the token is not valid by any clock.

@@ -1,5 +1,5 @@
-//! Rehearses a token request: authentication and grant, and stops before signing. No token, no use, no event. For the test
-//! panel of the console, and for how long a token of a client will be.
+//! Rehearses a token request: checks the secret and decides the grant, and stops before signing. This issues no token, notes
+//! no use and writes no event. For the test panel of the console, and for its pages that say how long a token will be.
 
 use super::claims::Own;
 use super::grant::{self, Lifetime};
@@ -16,11 +16,11 @@ use mintmark_verifier::claims::FAR_EXP;
 /// What a token request of a client would come to.
 #[derive(Debug)]
 pub struct Rehearsal {
-    /// What authentication finds.
+    /// The result of the authentication.
     pub trial: Trial,
     /// What a token would carry, or why there would be none.
     pub grant: Result<WouldIssue, GrantError>,
-    /// Whether there is a key to sign it.
+    /// Whether there is a key to sign the token; true if there would be no token.
     pub has_key: bool,
 }
 
@@ -35,11 +35,12 @@ pub struct WouldIssue {
     pub expires_in: Option<i64>,
 }
 
-/// The length of a `jti`, in characters.
+/// A text of the length of a `jti`.
 const JTI: &str = "0000000000000000000000";
 
 impl Issuer {
-    /// Rehearses the token request of a client within reach, with a secret and everything that it is granted.
+    /// Rehearses a request of a client within reach, which authenticates with `secret` and asks for everything that it is
+    /// granted.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Storage`].
@@ -68,8 +69,8 @@ impl Issuer {
         Ok(Rehearsal { trial, grant, has_key })
     }
 
-    /// How many characters a token of a client within reach has, give or take a few: fields for tokens may be short. `None`
-    /// if it would get none now.
+    /// About how many characters a token of a client within reach has: a field that stores tokens may be too short. `None` if
+    /// the client would get no token now.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Storage`].

@@ -22,7 +22,7 @@ pub const POLL_MILLIS: u64 = 400;
 const POLL_LIMIT: Duration = Duration::from_millis(1_500);
 /// How old a confirmation may be before a request polls by itself.
 const FRESH_MILLIS: i64 = 900;
-/// How long a request waits for a poll of another one before it uses what is in memory.
+/// How long a request waits for the poll of another request before it uses what is in memory.
 const POLL_WAIT: Duration = Duration::from_secs(1);
 /// How old a confirmation may be before requests are refused.
 const STALE_MILLIS: i64 = 5_000;
@@ -30,9 +30,9 @@ const STALE_MILLIS: i64 = 5_000;
 /// How far behind the database this process may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
-    /// The counter was confirmed within the last seconds.
+    /// The counter was confirmed recently enough.
     Confirmed,
-    /// It could not be confirmed for this many milliseconds, more than `STALE_MILLIS`.
+    /// The counter could not be confirmed for this many milliseconds, which is too long.
     Stale(i64),
 }
 
@@ -45,9 +45,9 @@ pub struct Confirmed(());
 #[derive(Debug)]
 pub(super) struct ChangeFollower {
     watch: Mutex<ChangeWatch>,
-    /// Of the wall clock, which also goes on while the machine is suspended.
+    /// When the counter was last confirmed, by the wall clock, which also goes on while the machine is suspended.
     confirmed_at_millis: AtomicI64,
-    /// Of monotonic time, which is never set back.
+    /// The same by monotonic time, which is never set back.
     confirmed_at_monotonic: AtomicI64,
     /// How many polls failed, and whether the last one did.
     failed_polls: AtomicU64,
@@ -110,7 +110,7 @@ impl Ledger {
     async fn ask(&self, watch: &mut ChangeWatch) -> Result<(), Error> {
         let clock = self.kernel.clock.as_ref();
         self.clocks.look(clock);
-        // When it was asked, not when the answer came: the answer confirms what was true then.
+        // The time of the question, not of the answer: the answer may miss what changed after the question.
         let (asked_at, asked_at_monotonic) = clock.both_millis();
         let changes = self.kernel.storage.poll_changes(watch).await?;
         self.clocks.compare(clock, watch.database_millis(), asked_at);
@@ -123,8 +123,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// How many milliseconds ago the counter was last confirmed: by the clock that says more, since one may have been set
-    /// back, and the other does not move while the machine is suspended.
+    /// How many milliseconds ago the counter was last confirmed. Of the two clocks, the one that says more counts: the wall
+    /// clock may have been set back, and monotonic time may not go on while the machine is suspended.
     pub fn confirmed_millis_ago(&self) -> i64 {
         let (now, monotonic) = self.kernel.clock.both_millis();
         let by_wall = now.saturating_sub(self.follower.confirmed_at_millis.load(Ordering::Acquire));
@@ -139,7 +139,8 @@ impl Ledger {
         if age <= STALE_MILLIS { Freshness::Confirmed } else { Freshness::Stale(age) }
     }
 
-    /// Makes sure that memory is at most a second behind, polling if it must. On the hot path this is one atomic load.
+    /// Makes sure that memory is at most a second behind, polling if it must. On the hot path this only reads two clocks and
+    /// two atomics.
     pub async fn freshness(&self) -> Freshness {
         if self.confirmed_millis_ago() <= FRESH_MILLIS {
             return Freshness::Confirmed;
@@ -148,8 +149,8 @@ impl Ledger {
         Box::pin(self.refresh(STALE_MILLIS)).await
     }
 
-    /// Whether the counter was confirmed within the last `millis`, at least a second, polling if it must. On the hot path
-    /// this is one atomic load.
+    /// Whether the counter was confirmed within the last `millis`, which is at least a second. Polls if it must. On the hot
+    /// path this only reads two clocks and two atomics.
     pub async fn is_confirmed_within(&self, millis: i64) -> bool {
         self.confirmed_millis_ago() <= FRESH_MILLIS
             || Box::pin(self.refresh(millis)).await == Freshness::Confirmed
@@ -182,11 +183,11 @@ impl Ledger {
         if age <= stale_millis { Freshness::Confirmed } else { Freshness::Stale(age) }
     }
 
-    /// Makes sure that memory is recent enough for an answer about a token: a change counter older than a second is asked
-    /// for again, and one that could not be confirmed for seconds is not believed.
+    /// Makes sure that memory is recent enough for an answer about a token. If the change counter was confirmed more than a
+    /// second ago, the database is asked again.
     ///
     /// # Errors
-    /// [`Error::Stale`] if it could not be confirmed for too long.
+    /// [`Error::Stale`] if the counter could not be confirmed for more than five seconds.
     pub async fn confirm(&self) -> Result<Confirmed, Error> {
         match self.freshness().await {
             Freshness::Confirmed => Ok(Confirmed(())),
@@ -194,8 +195,8 @@ impl Ledger {
         }
     }
 
-    /// Makes sure that memory is recent enough to issue stateless tokens from, which may be `tokens.serve_stale_seconds`
-    /// longer.
+    /// Makes sure that memory is recent enough to issue stateless tokens. For this it may be older than for
+    /// [`Ledger::confirm`], by `tokens.serve_stale_seconds`.
     ///
     /// # Errors
     /// [`Error::Stale`]; [`Error::Clock`] while the clock is too far from that of the database.

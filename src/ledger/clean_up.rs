@@ -14,7 +14,7 @@ const SENT_KEPT: i64 = 7 * DAY;
 /// How long a delivery is kept after it was given up, in seconds: thirty days.
 const DEAD_KEPT: i64 = 30 * DAY;
 
-/// For how long all checkpoints of the audit trail are kept, in seconds: a week. Of the days before, the last one is.
+/// How long all checkpoints of the audit trail are kept, in seconds: a week. Of each day before, the last one is kept.
 const CHECKPOINTS_KEPT: i64 = 7 * DAY;
 
 const DAY: i64 = 86_400;
@@ -23,9 +23,9 @@ const DAY: i64 = 86_400;
 const BATCH: u32 = 500;
 
 impl Ledger {
-    /// Deletes, in small batches, expired saved replies, the oldest entries of the change log, deliveries that were
-    /// sent or given up long ago, the entries of audit events older than `audit.keep_days`, and checkpoints of the audit
-    /// trail that others of the same day follow.
+    /// Erases secrets that the console has shown for long enough. Deletes, in small batches, expired saved replies, the
+    /// oldest entries of the change log, deliveries that were sent or given up long ago, the entries of audit events older
+    /// than `audit.keep_days`, and old checkpoints of the audit trail except the last one of each day.
     ///
     /// # Errors
     /// [`Error::Storage`]; what was deleted before it stays deleted.
@@ -39,7 +39,7 @@ impl Ledger {
         if let Some(days) = self.kernel.policy.audit_keep_days {
             // The ids of events sort by time, so the oldest come first.
             let before = ids::ordered_id_floor((now - days * DAY).saturating_mul(1_000));
-            // Events that wait for their entry still need what is in their columns.
+            // The entry of an event that waits for one is made from its columns, which pruning empties.
             if storage.count_waiting_events(1).await? == 0 {
                 while storage.prune_audit_events(&before, BATCH).await? >= u64::from(BATCH) {}
             }

@@ -28,14 +28,14 @@ const NEVER: i64 = i64::MIN;
 pub(super) struct Clocks {
     /// By how much it is ahead of that of the database.
     ahead_millis: AtomicI64,
-    /// Wall and monotonic time when it was last looked at.
+    /// Wall and monotonic time at the last check.
     last: Mutex<(i64, i64)>,
     /// When the wait after a leap ends, in monotonic time.
     wait_ends: AtomicI64,
 }
 
 impl Clocks {
-    /// `last_instant` is the last one that the database knows.
+    /// `last_instant` is the last instant that was written to the database; `None` if none was written yet.
     pub(super) fn start(clock: &dyn Clock, last_instant: Option<UnixSeconds>) -> Self {
         let clocks = Self {
             ahead_millis: AtomicI64::new(0),
@@ -119,8 +119,8 @@ impl Ledger {
         ))
     }
 
-    /// The present for work that cannot be undone: deleting, and creating and retiring keys. It is the time that was checked:
-    /// one that is read after the check may be from after a leap.
+    /// The present time, for work that cannot be undone: deleting, and creating and retiring keys. Callers use this time and
+    /// do not read the clock again: it may leap after the check.
     ///
     /// # Errors
     /// [`Error::Clock`] while the clock cannot be trusted.

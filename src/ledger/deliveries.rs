@@ -11,7 +11,7 @@ use crate::model::ids;
 use crate::model::page::{Items, Page};
 pub use crate::storage::{Backlog, DeliveryFilter};
 
-/// How many deliveries of a deleted webhook one statement deletes, since others who write wait for it.
+/// How many deliveries of a deleted webhook one statement deletes, since other writers wait for it.
 const FORGOTTEN_AT_ONCE: u32 = 500;
 
 impl Ledger {
@@ -28,7 +28,7 @@ impl Ledger {
         Ok(self.kernel.storage.deliveries(&caller.reach, filter, page).await?)
     }
 
-    /// How many of them wait, since when, and how many are given up.
+    /// How many of the deliveries within reach wait, since when, and how many are given up.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -36,7 +36,7 @@ impl Ledger {
         Ok(self.kernel.storage.backlog(&caller.reach).await?)
     }
 
-    /// Lets a delivery within reach that was given up be sent again, under the same id, with all its attempts.
+    /// Lets a delivery within reach that was given up be sent again, under the same id, from the first attempt.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Conflict`] if it is not given up; [`Error::Storage`].
@@ -61,8 +61,8 @@ impl Ledger {
         self.commit(tx).await
     }
 
-    /// Deletes what was queued for a webhook that was deleted, in batches. If that fails, what waits is given up when it is
-    /// due: the webhook is deleted all the same.
+    /// Deletes what was queued for a webhook that was deleted, in batches. If that fails, the worker gives up what is left
+    /// when it is due, since the webhook no longer exists.
     pub(crate) async fn forget_deliveries(&self, webhook_id: &str) {
         let storage = &self.kernel.storage;
         loop {

@@ -21,7 +21,7 @@ struct EventDto<'a> {
     detail: &'a Map<String, Value>,
 }
 
-/// As in the management API, without its place in the trail, which it has only after the commit. For webhooks.
+/// An event as in the management API, but without its place in the trail, which it has only after the commit. For webhooks.
 impl Serialize for AuditEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let dto = EventDto {

@@ -49,8 +49,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// One row a list, webhook and second. It is sent when at least a second has passed since the commit: then every process
-    /// publishes the list as it is now.
+    /// Queues one delivery for each list, webhook and second. It is sent at least a second after the change: by then every
+    /// process publishes the changed list.
     async fn fan_out_status_lists(&self, tx: &mut Tx) -> Result<(), Error> {
         let mut lists = tx.changed_status_lists();
         if lists.is_empty() {
@@ -85,7 +85,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Queues a checkpoint of the audit trail for the webhooks that name it, once.
+    /// Queues a checkpoint of the audit trail, once for each webhook that names the event `audit.checkpoint`.
     ///
     /// # Errors
     /// [`Error::Storage`], [`Error::Crypto`].
@@ -123,7 +123,7 @@ impl Ledger {
             kind: kind.to_owned(),
             recipient: listener.webhook_id.clone(),
             host: listener.host.clone(),
-            // Of the webhook and not of the event, so that a workspace does not learn of the webhooks of the platform.
+            // That of the webhook, not of the event, so that a workspace does not learn of the webhooks of the platform.
             workspace_id: Some(listener.workspace_id.clone()),
             about_id: about.to_owned(),
             body,
@@ -135,7 +135,7 @@ impl Ledger {
     }
 }
 
-/// Whether a webhook gets an event. A failed webhook is reported by mail, not by webhooks.
+/// Whether a webhook gets an event. A failed request to a webhook is reported by mail, not to webhooks.
 fn wants(listener: &Listener, event: &AuditEvent) -> bool {
     let is_within =
         listener.workspace_id == PLATFORM || event.workspace_id.as_deref() == Some(&*listener.workspace_id);
@@ -151,7 +151,7 @@ fn body_of(event: &AuditEvent) -> String {
         Value::Object(members) => members,
         _ => Map::new(),
     };
-    // These are `type` and `timestamp`.
+    // The body has these two as `type` and `timestamp`.
     data.remove("action");
     data.remove("at");
     let mut omitted = Vec::new();

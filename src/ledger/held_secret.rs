@@ -1,5 +1,5 @@
-//! The secret that a saved reply holds, and the audit event of each time that it is given out again: on a page of the console,
-//! as a file, or in answer to a repeated request. The reply that created it needs none: the event of the creation says it.
+//! Which secret a saved reply holds, and the audit event each time that secret is given out again: on a page of the console, as
+//! a file, or as the reply to a repeated request. The first reply has no such event, since the event of the creation covers it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -20,7 +20,7 @@ pub(crate) enum SecretKind {
     SetupLink,
 }
 
-/// How a secret leaves again.
+/// How a secret is given out again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GivenAs {
@@ -39,6 +39,7 @@ pub(crate) struct HeldSecret {
     what: Option<SecretKind>,
     workspace_id: Option<String>,
     client_id: Option<String>,
+    /// The id of the record.
     target: String,
 }
 
@@ -53,27 +54,29 @@ impl HeldSecret {
         }
     }
 
-    /// One of which only the record is known.
+    /// The secret in a reply that an earlier version saved: only the record that it belongs to is known.
     pub(super) fn of_record(target: &str) -> Self {
         Self { what: None, workspace_id: None, client_id: None, target: target.to_owned() }
     }
 
     /// Reads what is stored beside the reply.
     pub(super) fn read(stored: Option<&str>) -> Result<Option<Self>, Error> {
-        let damaged = |_| Error::Crypto("which secret a saved reply holds cannot be read".to_owned());
+        let damaged = |_| {
+            Error::Crypto("the note that says which secret a saved reply holds cannot be read".to_owned())
+        };
         stored.map(|text| serde_json::from_str(text).map_err(damaged)).transpose()
     }
 
     /// What is stored beside the reply.
     pub(super) fn to_text(&self) -> String {
-        // Strings, so this cannot fail; a text that is not JSON would be refused later.
+        // A struct of strings always becomes JSON. If it ever did not, `read` would refuse the empty text.
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
 impl Ledger {
-    /// Records that a secret is given out again. It must not be if this fails: who reads the audit trail relies on it that
-    /// each reading is there. So the trail may have one more than there were, if what follows fails, but never one less.
+    /// Records that a secret is about to be given out again. If this fails, the secret must not be given out. So the audit trail
+    /// may show one more time than the secret was given out, if what follows fails, but never one less.
     pub(super) async fn record_given(
         &self,
         caller: &Caller,

@@ -1,8 +1,8 @@
 //! Replies saved for `Idempotency-Key`, so that a creating request whose reply was lost can be repeated without creating
 //! anything twice (`docs/management-api.md`).
 //!
-//! The reply is written in the transaction that creates, sealed, since it may hold a secret. Of the request only a MAC of
-//! its body is stored, which reveals nothing about the body.
+//! The transaction that creates something also writes the reply, sealed, since the reply may hold a secret. Of the body of the
+//! request only a MAC is stored, which reveals nothing about the body.
 
 use std::fmt;
 
@@ -93,7 +93,7 @@ impl Ledger {
     }
 
     /// The reply to the same request within the last day. `read` reads the bytes that [`SaveReply`] rendered, and refuses a
-    /// caller who may not have them. If they hold a secret, the reply is returned once that is recorded.
+    /// caller who may not have them. If they hold a secret, the audit trail records that it is given out before this returns.
     ///
     /// # Errors
     /// Those of `read`; [`Error::Storage`], or [`Error::Crypto`] if the saved reply does not open.
@@ -119,10 +119,11 @@ impl Ledger {
         Ok(SavedReply::Reply(reply))
     }
 
-    /// Saves the reply about what a transaction created, as a part of the transaction. `holds` is the secret in it.
+    /// Saves the reply about what a transaction created, as a part of the transaction. `holds` is the secret in the reply.
     ///
     /// # Errors
-    /// [`Error::AlreadyAnswered`] if the same request was first in another process: then this transaction is rolled back.
+    /// [`Error::AlreadyAnswered`] if another process answered the same request first: the caller rolls the transaction back.
+    /// [`Error::Storage`], [`Error::Crypto`].
     pub(crate) async fn save_reply<T>(
         &self,
         tx: &mut Tx,

@@ -47,7 +47,7 @@ pub struct Ledger {
     clocks: Clocks,
     vitals: Vitals,
     caches: Vec<Arc<dyn Cache>>,
-    /// Names this process where only one at a time may do something.
+    /// The name of this process in the lease for work that only one process at a time may do.
     process: String,
     audit_keys: RwLock<Arc<[AuditKey]>>,
 }
@@ -68,7 +68,7 @@ impl Ledger {
         let process = kernel.new_id()?;
         let audit_keys = RwLock::new(Arc::from([]));
         let ledger = Self { kernel, follower, clocks, vitals, caches, process, audit_keys };
-        // Compares the clock with that of the database before it is used for anything.
+        // Compares this machine's clock with that of the database before the clock is used for anything.
         ledger.first_poll().await?;
         ledger.prepare_audit_tree().await?;
         Ok(ledger)

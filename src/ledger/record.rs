@@ -16,7 +16,7 @@ use crate::model::operator::Operator;
 use crate::storage::{Changes, Tx};
 
 impl Ledger {
-    /// Records the audit event of a change in its transaction, which writes it last. `detail` is an object without secrets.
+    /// Adds the audit event of a change to its transaction, which writes the event last. `detail` is an object without secrets.
     #[expect(clippy::unused_async, reason = "a step of a transaction like the others: callers await it")]
     pub(crate) async fn audit(
         &self,
@@ -42,8 +42,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Queues a mail to each contact of a client in the transaction of the change that it reports, with who made it, from
-    /// where and when. `facts` are those of its kind.
+    /// Queues a mail to each contact of a client, in the transaction of the change that the mail reports. To `facts`, which
+    /// depend on the kind of mail, it adds who made the change, from where and when.
     pub(crate) async fn mail_contacts(
         &self,
         tx: &mut Tx,
@@ -56,7 +56,8 @@ impl Ledger {
         Ok(tx.enqueue(&mails).await?)
     }
 
-    /// The same for what a job reports: never merged with others, and once to each contact under the name `key`.
+    /// Queues a mail to each contact of a client about something that a job reports. Such a mail is never merged with others,
+    /// and each contact gets it once for each `key`.
     pub(crate) async fn mail_contacts_once(
         &self,
         tx: &mut Tx,
@@ -142,7 +143,7 @@ impl Ledger {
         Ok(tx.enqueue(&[mail]).await?)
     }
 
-    /// Adds to the facts of a mail who made the change, from where and when. `name` is theirs, if it is known already.
+    /// Adds to the facts of a mail who made the change, from where and when. `name` is their name, if it is known already.
     async fn add_author(
         &self,
         tx: &mut Tx,
@@ -168,7 +169,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Queues what webhooks are sent of a change, commits it, and invalidates this process's caches before the caller replies.
+    /// Queues the events of a change for webhooks, commits the change, and invalidates this process's caches.
     pub(crate) async fn commit(&self, mut tx: Tx) -> Result<(), Error> {
         self.fan_out(&mut tx).await?;
         let changes: Changes = tx.commit().await?;

@@ -16,14 +16,14 @@ pub const SHOWN_SECONDS: i64 = 600;
 /// How long a draft is kept, in seconds.
 pub const DRAFT_SECONDS: i64 = 3600;
 
-/// The method under which replies of the console are saved. Storage erases those by it.
+/// The method under which replies of the console are saved. Storage finds the replies to erase by this name.
 const CONSOLE: &str = "CONSOLE";
 /// The method under which drafts are kept.
 const DRAFT: &str = "CONSOLE DRAFT";
 
 /// What is there to show.
 pub enum Reveal {
-    /// Nothing was created under this name.
+    /// The request created nothing within the last day.
     None,
     /// The reply.
     Shown {
@@ -40,7 +40,7 @@ pub enum Reveal {
         subject: String,
         /// When.
         at: UnixSeconds,
-        /// Whether the operator said that it is stored; else the time was over.
+        /// Whether the operator confirmed that they stored it; otherwise its time was over.
         is_confirmed: bool,
     },
 }
@@ -89,7 +89,7 @@ impl Ledger {
         let ends_at = made_at.saturating_add(SHOWN_SECONDS);
         Ok(match stored.erased_at {
             Some(at) => Reveal::Erased { subject, at, is_confirmed: at < ends_at },
-            // The job has not come yet.
+            // The job that erases has not run yet.
             None if ends_at <= now => Reveal::Erased { subject, at: ends_at, is_confirmed: false },
             None => {
                 let holds = HeldSecret::read(stored.holds.as_deref())?;
@@ -103,8 +103,8 @@ impl Ledger {
         })
     }
 
-    /// Opens what a request created. `read` reads the bytes that were saved, and refuses a caller who may not see them. What it
-    /// made of them is returned once it is recorded that they are shown.
+    /// Opens what a request created. `read` reads the bytes that were saved, and refuses a caller who may not see them. Before
+    /// the result of `read` is returned, the audit trail records that they are shown.
     ///
     /// # Errors
     /// Those of `read`; [`Error::Storage`], or [`Error::Crypto`] if the saved reply does not open.
@@ -122,7 +122,8 @@ impl Ledger {
         Ok(shown)
     }
 
-    /// What the console shows to a caller about a record and was not confirmed yet: the nonce of its form, and until when.
+    /// The secrets and tokens of a record that the console still shows to a caller, who has not confirmed them yet. For each,
+    /// the nonce of its form and until when it is shown.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -137,7 +138,7 @@ impl Ledger {
         Ok(shown.into_iter().map(|reply| (reply.idempotency_key, until(reply.expires_at))).collect())
     }
 
-    /// Erases what a request created and showed. Again, it changes nothing.
+    /// Erases what a request created and showed. A second call changes nothing.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -147,9 +148,9 @@ impl Ledger {
         Ok(())
     }
 
-    /// Erases what has been shown for its time.
+    /// Erases what was created [`SHOWN_SECONDS`] ago or earlier.
     pub(super) async fn erase_shown(&self, now: UnixSeconds) -> Result<(), Error> {
-        // Rows say when they are forgotten, which is a day after they were made.
+        // A row has the instant at which it is deleted, a day after it was created.
         self.kernel.storage.erase_shown_replies(now - SHOWN_SECONDS + SAVED_SECONDS, now).await?;
         Ok(())
     }

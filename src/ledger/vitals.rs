@@ -18,22 +18,22 @@ const WAIT_MAX_MILLIS: i64 = 15_000;
 const INSTANT_MILLIS: i64 = 60_000;
 /// A day in seconds.
 const DAY: i64 = 86_400;
-/// Nothing waits for the writer.
+/// In place of an instant: nothing waits.
 const NOT: i64 = i64::MAX;
 
 /// What is known of the database.
 #[derive(Debug)]
 pub(super) struct Vitals {
     schema_is_current: AtomicBool,
-    /// Since when the writer has been waited for, in monotonic milliseconds.
+    /// Since when this process has waited for the writer, in monotonic milliseconds.
     waiting_since: AtomicI64,
-    /// The commits that were counted at the last beat.
+    /// How many commits had succeeded at the last beat.
     committed: AtomicU64,
     /// When the last instant was written, in monotonic milliseconds.
     instant_kept_at: AtomicI64,
     /// How many secrets expire within a week and within thirty days.
     secrets_expiring: (AtomicI64, AtomicI64),
-    /// When the database was last backed up.
+    /// When the database was last backed up, in Unix seconds; 0 if that is not known.
     last_backup: AtomicI64,
     /// Of each channel: since when the oldest delivery waits (or that none does), and how many are given up.
     backlogs: [(AtomicI64, AtomicI64); 2],

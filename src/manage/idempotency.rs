@@ -1,8 +1,8 @@
 //! `Idempotency-Key`: a repeated POST that creates something gets the reply to the first request, including a secret
 //! (`docs/management-api.md`).
 //!
-//! While a request is running in this process, another one with its key is refused. Between processes the database
-//! decides, in the transaction that creates; the one that comes second answers with the reply of the first.
+//! While a request is running in this process, another one with its key is refused. Between processes the transaction that
+//! creates something decides: the process that comes second sends the reply of the first.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,7 +32,7 @@ pub struct Reply {
     location: Option<String>,
     etag: Option<String>,
     body: String,
-    /// The permissions of the token that it was first given to.
+    /// The permissions of the token that the reply was first given to.
     #[serde(default)]
     permissions: Vec<Permission>,
 }
@@ -49,7 +49,7 @@ impl Reply {
         }
     }
 
-    /// 201 with what was made, which is no record of its own.
+    /// 201 with something that has no URL of its own.
     pub fn made(body: &serde_json::Value) -> Self {
         Self {
             status: StatusCode::CREATED.as_u16(),
@@ -60,13 +60,13 @@ impl Reply {
         }
     }
 
-    /// The same, saved for tokens that carry at least what that of `caller` does.
+    /// The reply as it is saved: only a token with at least the permissions of `caller` gets it again.
     fn for_same_permissions(self, caller: &Caller) -> Self {
         Self { permissions: caller.permissions.clone(), ..self }
     }
 
     fn bytes(&self) -> Vec<u8> {
-        // These are strings and a number, so this cannot fail; an empty reply could not be replayed.
+        // These are strings and a number, so this cannot fail. If it did, the empty reply could not be replayed.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
@@ -153,7 +153,7 @@ pub async fn once<T>(
     let save = SaveReply { request: &named, render: &render_saved, subject: None };
     match create(Some(save)).await {
         Ok(made) => Ok(render(&made).response(false)),
-        // Another process may have answered the same request in the meantime, and the conflict is with that.
+        // Another process may have answered the same request meanwhile. Then the conflict is with what that one created.
         Err(lost @ (Error::AlreadyAnswered | Error::Conflict(_))) => {
             replay(call, services, &named).await?.ok_or_else(|| lost.into())
         }

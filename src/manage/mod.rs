@@ -60,7 +60,7 @@ pub async fn finish(
 /// The header that says how many live recorded tokens a deletion revoked.
 const REVOKED_TOKENS: HeaderName = HeaderName::from_static("mintmark-revoked-tokens");
 
-/// 204 for a deletion that revoked so many tokens.
+/// 204 for a deletion that revoked `tokens` live recorded tokens.
 fn revoked(tokens: usize) -> HttpResponse {
     HttpResponse::NoContent().insert_header((REVOKED_TOKENS, tokens)).finish()
 }
@@ -73,7 +73,7 @@ fn record(version: i64, body: &Value) -> HttpResponse {
         .body(body.to_string())
 }
 
-/// The same, or 304 if the client has this version (RFC 9110 §13.1.2).
+/// As [`record`], or 304 if the client has this version (RFC 9110 §13.1.2).
 fn record_or_304(request: &HttpRequest, version: i64, body: &Value) -> HttpResponse {
     if none_match(request, version) {
         HttpResponse::NotModified().insert_header((header::ETAG, version_tag(version))).finish()

@@ -60,7 +60,7 @@ impl Query {
         Some(self.pairs.remove(index).1)
     }
 
-    /// Takes the parameters `name.KEY` and `name[KEY]`, by their keys. `shown` is how an error names them.
+    /// Takes all parameters `name.KEY` and `name[KEY]`, each as its KEY and value. [`Query::finish`] lists them as `shown`.
     pub fn take_by_key(&mut self, name: &str, shown: &'static str) -> Vec<(String, String)> {
         self.known.push(shown);
         let key_of = |parameter: &str| {
@@ -96,7 +96,7 @@ impl Query {
         Ok(self.choice(name)?.unwrap_or_default())
     }
 
-    /// Takes `true` or `false`, or neither.
+    /// Takes `true` or `false`; `None` if the parameter is absent.
     ///
     /// # Errors
     /// 400 for anything else.
@@ -141,6 +141,7 @@ fn shown(name: &str) -> String {
 pub struct PageRequest {
     /// The page.
     pub page: Page,
+    /// What a cursor is valid for: the caller, the list and the filters.
     binding: Vec<String>,
     path: String,
     /// The query, without the cursor.
@@ -198,7 +199,7 @@ impl PageRequest {
         response.body(body.to_string())
     }
 
-    /// The next page, relative to the host of this one.
+    /// The URL of the next page, without scheme and host.
     fn next(&self, cursor: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(&self.query).append_pair("cursor", cursor);

@@ -1,6 +1,6 @@
 //! The error replies of the management API: problems (RFC 9457), with the headers that their status needs.
 //!
-//! Errors of the services become HTTP here. A problem helps the caller; the cause of a 503 is only in the log, once.
+//! Errors of the services become HTTP here. A problem says what helps the caller; the cause of a 503 is only in the log, once.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ impl Problem {
         Self::new(Kind::InvalidParameter, detail)
     }
 
-    /// The same with another header.
+    /// Adds a header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
@@ -64,7 +64,7 @@ impl Problem {
     }
 }
 
-/// The challenge to a token that carries too little; `scope` is what to ask for.
+/// The challenge to a token whose scope is too small (RFC 6750 §3.1); `scope` is what the token needs.
 fn insufficient_scope(scope: &str) -> String {
     format!(r#"Bearer realm="mintmark", error="insufficient_scope", scope="{scope}""#)
 }
@@ -126,7 +126,7 @@ impl From<Error> for Problem {
     }
 }
 
-/// Answers what has no route.
+/// The reply to a request without a route.
 pub fn not_found(request: &HttpRequest) -> HttpResponse {
     Problem::new(Kind::NotFound, "This path does not exist: /docs lists the paths")
         .response(Some(RequestId::of(request)))

@@ -1,5 +1,5 @@
-//! `/v1/workspaces/{workspace_id}/webhooks` and `/v1/webhooks`: where a workspace wants to hear of what happens. The secret
-//! that verifies what is sent is only in the reply that makes it.
+//! `/v1/workspaces/{workspace_id}/webhooks` and `/v1/webhooks`: the URLs to which a workspace wants its events sent. The secret
+//! that verifies the requests is only in the reply that creates or replaces it.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

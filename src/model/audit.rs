@@ -9,8 +9,8 @@ use super::clock::UnixSeconds;
 /// Who makes a change, for the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// `client:<client_id>` for the management API, `operator:<operator_id>` for the console, `cli:<user>` for the command
-    /// line, `system` for scheduled work.
+    /// `client:<client_id>` for the management API, `operator:<operator_id>` for the console, `cli:<user>` or `cli` for
+    /// the command line, `system` for scheduled work.
     pub name: String,
     /// The request that made the change, as in `X-Request-Id`.
     pub request_id: Option<String>,
@@ -19,12 +19,12 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// A person at the command line.
+    /// A person at the command line, without a name.
     pub fn command_line() -> Self {
         Self { name: "cli".to_owned(), request_id: None, source_ip: None }
     }
 
-    /// The same, by the name of their account on the host.
+    /// A person at the command line, by the name of their account on the host.
     pub fn command_line_of(user: &str) -> Self {
         Self { name: format!("cli:{user}"), ..Self::command_line() }
     }
@@ -58,15 +58,15 @@ pub enum Action {
     ClientDeleted,
     /// A secret was added to a client.
     SecretCreated,
-    /// A secret, a token or a setup link left in the clear, later than in the reply that created it.
+    /// A secret, a token or a setup link left the service in the clear, later than in the reply that created it.
     SecretShown,
     /// A secret was removed from a client.
     SecretDeleted,
-    /// A secret was accepted for the first time, or its client from a network that it was not seen in.
+    /// A secret was accepted for the first time, or from a network in which its client was not seen before.
     SecretFirstUsed,
     /// A secret will expire.
     SecretExpiring,
-    /// A client will end.
+    /// An API client will expire.
     ClientExpiring,
     /// A recorded access token will expire.
     TokenExpiring,
@@ -74,7 +74,7 @@ pub enum Action {
     TokenCreated,
     /// An access token was revoked.
     TokenRevoked,
-    /// All access tokens of a client were revoked.
+    /// All access tokens of a client were revoked, or a part of them before a change that ends them.
     TokensRevoked,
     /// A signing key was generated or imported.
     KeyCreated,
@@ -86,9 +86,9 @@ pub enum Action {
     KeyGone,
     /// A signing key was deleted by an administrator.
     KeyDeleted,
-    /// The database was restored from a backup, and made safe.
+    /// The database was restored from a backup, and made safe to serve (docs/operations.md, *Backup and restore*).
     DatabaseRestored,
-    /// A new tree of the audit trail was begun.
+    /// A new tree (log) of the audit trail was begun.
     AuditLogBegun,
     /// The root key was sealed under another master key.
     MasterKeyReplaced,
@@ -106,11 +106,11 @@ pub enum Action {
     SignInRefused,
     /// An operator signed out.
     SignedOut,
-    /// An operator set up a way in.
+    /// An operator set up a way to sign in, such as a passkey.
     WayInAdded,
-    /// A way in of an operator was removed.
+    /// A way to sign in was removed from an operator.
     WayInRemoved,
-    /// Sessions of an operator were ended before their time.
+    /// Sessions of an operator were ended before they expired.
     SessionEnded,
     /// A webhook was created.
     WebhookCreated,
@@ -118,13 +118,13 @@ pub enum Action {
     WebhookUpdated,
     /// A webhook was deleted.
     WebhookDeleted,
-    /// The keys that sign what a webhook is sent were replaced.
+    /// The keys that sign the requests to a webhook were replaced.
     WebhookKeysReplaced,
     /// A webhook was disabled because its receiver is gone or has failed for days.
     WebhookDisabled,
-    /// A mail or a webhook was given up.
+    /// A mail or a webhook request was given up.
     DeliveryFailed,
-    /// A mail or a webhook that was given up waits to be sent again.
+    /// A mail or a webhook request that was given up waits to be sent again.
     DeliveryResent,
 }
 
@@ -254,9 +254,9 @@ pub struct AuditEvent {
 pub struct Recorded {
     /// What happened.
     pub event: AuditEvent,
-    /// The tree and its number there; `None` until it has one.
+    /// The place of the event in a tree; `None` until it has one.
     pub place: Option<Place>,
-    /// The bytes that are hashed; `None` once they were deleted, or if it has waited since before there was a tree.
+    /// The bytes that are hashed; `None` once they were deleted, or if the event is older than the tree and has no place.
     pub entry: Option<String>,
 }
 

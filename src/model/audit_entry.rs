@@ -39,7 +39,7 @@ pub fn entry_text(event: &AuditEvent, salt: [u8; 16], is_imported: bool) -> Stri
     members.to_string()
 }
 
-/// The event of an entry; `None` if it is not one, because its bytes were changed.
+/// Reads the event of an entry; `None` if the text is not an entry, because its bytes were changed.
 pub fn event_of(text: &str) -> Option<AuditEvent> {
     let mut members: Map<String, Value> = serde_json::from_str(text).ok()?;
     let optional = |members: &mut Map<String, Value>, name: &str| match members.remove(name)? {

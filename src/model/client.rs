@@ -134,7 +134,7 @@ impl ClientRecord {
     }
 }
 
-/// What lists show of a client that their rows name.
+/// What a list shows of an API client that one of its rows names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientName {
     /// Its label.

@@ -28,8 +28,8 @@ pub trait Clock: Send + Sync + Debug {
         (self.now_millis(), self.monotonic_millis())
     }
 
-    /// By how many milliseconds this clock is ahead of another (behind: negative), which showed `theirs` at some moment
-    /// since this one showed `asked_at`. How long the answer took is not taken for a difference.
+    /// By how many milliseconds this clock is ahead of another one (negative: behind). The other clock showed `theirs` at
+    /// some moment after this clock showed `asked_at`, so the time that the answer took does not count as a difference.
     fn ahead_of(&self, theirs: i64, asked_at: i64) -> i64 {
         if theirs < asked_at { asked_at - theirs } else { (self.now_millis() - theirs).min(0) }
     }
@@ -87,9 +87,9 @@ impl Stopwatch {
 pub struct ManualClock {
     /// Monotonic time, in milliseconds like the others.
     passed: AtomicI64,
-    /// What it shows beyond that.
+    /// The difference between what the clock shows and `passed`.
     offset: AtomicI64,
-    /// By how much it is ahead of the clock of the database.
+    /// By how much the clock is ahead of that of the database.
     ahead: AtomicI64,
 }
 
@@ -118,8 +118,8 @@ impl ManualClock {
         self.offset.fetch_add(seconds.saturating_mul(1000), Ordering::SeqCst);
     }
 
-    /// From now on the clock of the database is `seconds` behind this one (ahead if negative). Until then they agree:
-    /// that of the database shows the present, and this one what a test set.
+    /// From now on the clock of the database counts as `seconds` behind this one (ahead if negative). Without this call the
+    /// two count as equal, although the database shows the real time and this clock what a test set.
     pub fn be_ahead_of_database(&self, seconds: i64) {
         self.ahead.store(seconds.saturating_mul(1000), Ordering::SeqCst);
     }
@@ -171,7 +171,7 @@ pub mod rfc3339 {
         serializer.serialize_str(&super::to_rfc3339(*at))
     }
 
-    /// The same for an instant that may be absent (`null`).
+    /// `#[serde(with = "…")]` for an instant that may be absent (`null`).
     pub mod option {
         use serde::Serializer;
 

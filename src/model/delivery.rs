@@ -2,7 +2,7 @@
 
 use super::clock::UnixSeconds;
 
-/// How it is sent.
+/// How a delivery is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Channel {
     /// By mail.
@@ -12,7 +12,7 @@ pub enum Channel {
 }
 
 impl Channel {
-    /// Both.
+    /// Both channels.
     pub const ALL: [Self; 2] = [Self::Mail, Self::Webhook];
 
     /// The name in storage and in metrics.
@@ -29,10 +29,10 @@ impl Channel {
     }
 }
 
-/// What is capped for mails: they all go to one server.
+/// The `host` of every mail, for the cap on requests to one host: all mails go to one server.
 pub const MAIL_HOST: &str = "smtp";
 
-/// What a mail that was only logged has as its reply.
+/// What is stored as the reply to a mail that was only logged.
 pub const LOGGED: &str = "no mail server is set (smtp.url): subject and recipient were written to the log";
 
 /// A delivery to be queued in the transaction of the change it reports.
@@ -54,7 +54,7 @@ pub struct NewDelivery {
     pub about_id: String,
     /// The facts of a mail as JSON, or the exact bytes of a webhook.
     pub body: String,
-    /// A name that no other delivery may have, so that what jobs report is reported once.
+    /// A name that no other delivery may have, so that a job reports the same thing only once.
     pub unique_key: Option<String>,
     /// How many events of its kind it reports.
     pub occurrences: i64,
@@ -75,7 +75,7 @@ pub struct Claimed {
     pub kind: String,
     /// A mail address (empty: the contacts of the client), or the id of a webhook.
     pub recipient: String,
-    /// What is capped.
+    /// As in [`NewDelivery::host`].
     pub host: String,
     /// The workspace it is about.
     pub workspace_id: Option<String>,
@@ -87,9 +87,9 @@ pub struct Claimed {
     pub occurrences: i64,
     /// When it was queued.
     pub queued_at: UnixSeconds,
-    /// Which attempt this is, from 1. With the owner of the lease it is what a result must have to be stored.
+    /// Which attempt this is, from 1. A result is stored only while attempt and owner are still those of the row.
     pub attempt: i64,
-    /// Who has the lease.
+    /// The process that has the lease.
     pub owner: String,
 }
 

@@ -5,7 +5,8 @@
 pub struct FieldError {
     /// JSON pointer to the member (RFC 6901), e.g. `/token_expiry/seconds`.
     pub pointer: String,
-    /// The rule that the value breaks, in words that complete "the field …" and say what to send instead.
+    /// The rule that the value breaks and what to send instead, mostly in words that can follow the name of the field, such
+    /// as "must be …".
     pub detail: String,
 }
 

@@ -15,7 +15,7 @@ pub struct Grantable {
     pub audience: Arc<str>,
     /// Whether it is a permission on Mintmark itself rather than a product.
     pub is_permission: bool,
-    /// The product's cap on token lifetime, in seconds.
+    /// The cap on token lifetime, in seconds; `None` for a product without a cap.
     pub lifetime_max: Option<i64>,
     /// Whether a never-expiring token may include it.
     pub never_expires_allowed: bool,
@@ -32,7 +32,7 @@ pub struct Grant {
     pub audiences: Box<[Arc<str>]>,
     /// Whether a permission is among them.
     pub has_permission: bool,
-    /// The smallest cap on lifetime among them, in seconds.
+    /// The smallest cap on lifetime among them, in seconds; `None` if none has a cap.
     pub lifetime_max: Option<i64>,
     /// Whether a never-expiring token may include all of them.
     pub never_expires_allowed: bool,
@@ -109,9 +109,9 @@ fn json_array<'a>(texts: impl Iterator<Item = &'a str>) -> String {
 pub struct Offer {
     /// Products by code, then permissions by name.
     pub parts: Box<[Grantable]>,
-    /// All of them.
+    /// The grant of all of them.
     pub whole: Grant,
-    /// Its claims.
+    /// The claims of `whole`.
     pub whole_claims: GrantClaims,
     /// `mintmark:read`, if the client has `mintmark:manage` but not `mintmark:read`: granted on request, not by default.
     pub included: Option<Grantable>,
@@ -120,9 +120,9 @@ pub struct Offer {
 /// The audiences that are not a product's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audiences {
-    /// That of products without their own: `tokens.default_audience`.
+    /// The audience of products without their own: `tokens.default_audience`.
     pub default: Arc<str>,
-    /// That of permissions: the issuer.
+    /// The audience of permissions: the issuer.
     pub issuer: Arc<str>,
 }
 

@@ -1,6 +1,7 @@
 //! Identifiers: their formats, and how they are made from random bytes that the caller provides.
 //!
-//! Everything generated has only characters of `[A-Za-z0-9_-]`, so that raw and form-encoded Basic are the same bytes.
+//! Everything generated has only characters of `[A-Za-z0-9_-]`, so that HTTP Basic credentials are the same bytes with and
+//! without form-encoding (RFC 6749 §2.3.1).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -97,7 +98,7 @@ pub fn is_client_id(text: &str) -> bool {
 }
 
 /// Whether `text` has only ASCII letters and digits. All bytes are read, without a branch for each: a processor cannot
-/// predict of which kind the next character of a random text is.
+/// predict whether the next character of a random text is a letter or a digit.
 pub fn is_alphanumeric(text: &str) -> bool {
     text.bytes().fold(true, |all, byte| all & byte.is_ascii_alphanumeric())
 }

@@ -1,5 +1,5 @@
-//! Ids that lie in the record itself. A request reads the record of another client than the one before; each further place in
-//! memory would have to be fetched too.
+//! Ids that are stored inline in a record. A request mostly reads the record of another client than the request before, so the
+//! processor has to fetch it from memory; an id stored elsewhere would be one more place to fetch.
 
 use std::fmt;
 use std::ops::Deref;
@@ -11,7 +11,7 @@ pub type ClientId = InlineId<25>;
 /// An id of a client secret (a UUID).
 pub type SecretId = InlineId<36>;
 
-/// An ASCII text of up to `N` bytes, in the order of its bytes.
+/// An ASCII text of up to `N` bytes. Sorts by its bytes, like a `str`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InlineId<const N: usize> {
     /// Zeros follow the text.

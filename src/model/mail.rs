@@ -23,11 +23,11 @@ pub enum MailKind {
     SecretCreated,
     /// A secret was removed.
     SecretDeleted,
-    /// A secret was accepted for the first time, or its client from a network that it was not seen in.
+    /// A secret was accepted for the first time, or from a network in which its client was not seen before.
     SecretFirstUsed,
     /// A secret will expire.
     SecretExpiring,
-    /// A client will end.
+    /// An API client will expire.
     ClientExpiring,
     /// A recorded access token will expire.
     TokenExpiring,
@@ -35,18 +35,18 @@ pub enum MailKind {
     TokenCreated,
     /// An access token was revoked.
     TokenRevoked,
-    /// All access tokens were revoked.
+    /// All access tokens of a client were revoked.
     TokensRevoked,
     /// The tokens signed by a key were revoked with it.
     KeyRevoked,
-    /// A setup link replaced the ways in of an operator; it goes to them.
+    /// A setup link replaced the ways to sign in of an operator; the mail goes to the operator.
     WaysInReplaced,
-    /// A link with which an operator sets up how they sign in; it goes to them.
+    /// A link with which an operator sets up how they sign in; the mail goes to the operator.
     SetupLink,
-    /// A webhook was disabled because its receiver is gone or has failed for days; it goes to those who administer the
-    /// workspace.
+    /// A webhook was disabled because its receiver is gone or has failed for days; the mail goes to those who administer
+    /// the workspace.
     WebhookDisabled,
-    /// A webhook request was given up; it goes to those who look after the webhook, once a day.
+    /// A webhook request was given up; the mail goes to those who administer the workspace, once a day.
     DeliveryFailed,
     /// Too much happened for separate mails: one row with a count.
     Summary,
@@ -78,8 +78,8 @@ impl MailKind {
         Self::Summary,
     ];
 
-    /// The type of the event that it reports, as in the audit trail; a change of a client that matters more than others has a
-    /// name of its own, so that it is never merged with them.
+    /// The type of the event that it reports, as in the audit trail. A change of a client that matters more than others has a
+    /// name of its own, so that its mail is never merged with mails about other changes.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ClientCreated => "client.created",

@@ -1,4 +1,4 @@
-//! Operators: the people who sign in to the console. Their record, roles, ways in and sessions.
+//! Operators: the people who sign in to the console. Their record, roles, ways to sign in ("ways in") and sessions.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -135,7 +135,7 @@ impl FromStr for Way {
     }
 }
 
-/// An operator as stored, without what they prove themselves with.
+/// An operator as stored, without their credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operator {
     /// UUIDv7.
@@ -146,9 +146,9 @@ pub struct Operator {
     pub name: String,
     /// Whether they may sign in.
     pub status: OperatorStatus,
-    /// Their roles, in order.
+    /// Their roles, sorted.
     pub roles: Vec<Role>,
-    /// `oidc:NAME` if the claims of that provider say the roles; `None` if administrators do.
+    /// `oidc:NAME` if the claims of that provider decide the roles; `None` if administrators do.
     pub role_source: Option<String>,
     /// The ways in that are set up, in order: of `passkey`, `password`, `totp`, `oidc`.
     pub sign_in: Vec<Way>,
@@ -163,7 +163,7 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// The form of an address that distinguishes operators.
+    /// The form in which addresses of operators are compared: no two operators have the same.
     pub fn email_key(email: &str) -> String {
         email.to_ascii_lowercase()
     }
@@ -188,7 +188,7 @@ impl Operator {
     }
 }
 
-/// What an operator proves a password with. `Debug` does not print it.
+/// What a password, and a code of the authenticator app, are checked against. `Debug` prints only the id.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredPassword {
     /// Whose it is.
@@ -256,7 +256,7 @@ pub struct StoredSession {
     pub operator_id: String,
     /// How they signed in.
     pub way: Way,
-    /// When.
+    /// When they signed in.
     pub created_at: UnixSeconds,
     /// When it was last used, at most a minute late.
     pub last_used_at: UnixSeconds,

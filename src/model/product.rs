@@ -35,8 +35,8 @@ pub fn is_product_code(code: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b':' | b'-'))
 }
 
-/// Whether `text` may be an audience: an absolute URI without a fragment (RFC 8707 §2, RFC 3986 §4.3), in its own
-/// characters, at most 2000 of them. It is compared byte for byte, so there are no other rules.
+/// Whether `text` may be an audience: an absolute URI without a fragment (RFC 8707 §2, RFC 3986 §4.3), with
+/// characters of URIs only, at most 2000 of them. It is compared byte for byte, so there are no other rules.
 pub fn is_audience(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else { return false };
     text.len() <= 2000

@@ -3,7 +3,7 @@
 /// The part of the data a caller may see and change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reach {
-    /// Every workspace: the operator of the service.
+    /// Every workspace: the command line, platform administrators, and API clients of the workspace `platform`.
     Platform,
     /// One workspace.
     Workspace(String),

@@ -35,7 +35,7 @@ impl EndingKind {
     }
 }
 
-/// An end, and which of those at the same instant: the order in which reminders go through them.
+/// An end: its instant, then the id of what ends. Reminders are made in this order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct End {
     /// When.
@@ -45,7 +45,7 @@ pub struct End {
 }
 
 impl End {
-    /// After all that end at `at` or before.
+    /// The place in that order after everything that ends at `at` or before.
     pub fn after(at: UnixSeconds) -> Self {
         Self { at: at.saturating_add(1), id: String::new() }
     }
@@ -64,10 +64,10 @@ pub struct Ending {
     pub last_four: Option<String>,
     /// Of a secret: when it was last used.
     pub last_used_at: Option<UnixSeconds>,
-    /// Of a token: what it opens.
+    /// Of a token: its scope.
     pub scope: Option<String>,
     /// Whether the workspace of the client is suspended.
     pub is_suspended: bool,
-    /// Of a token that the client asked for itself: whether it has a later one of the same scope.
+    /// Of a token that the client requested itself: whether the client has a later one of the same scope.
     pub is_renewed: bool,
 }

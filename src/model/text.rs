@@ -67,7 +67,7 @@ pub(crate) fn shown(text: &str, max: usize) -> String {
             continue;
         }
         if c.is_whitespace() || is_unprintable(c) {
-            // Written before the next character, so that none is left at the end.
+            // The space is written before the next character, so that none is left at the end.
             is_after_space = !shown.is_empty();
             continue;
         }
@@ -128,8 +128,8 @@ pub(crate) fn has_visible(text: &str) -> bool {
     })
 }
 
-/// Characters without width that hide in a name: joiners and spaces, the soft hyphen, marks of format and of tags
-/// (Unicode, `Default_Ignorable_Code_Point`).
+/// Characters without width that could hide in a name: joiners and spaces of that kind, the soft hyphen, format and tag
+/// characters (Unicode, `Default_Ignorable_Code_Point`).
 fn is_zero_width(c: char) -> bool {
     matches!(c,
         '\u{00ad}' | '\u{034f}' | '\u{180e}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}'
@@ -176,7 +176,7 @@ pub(crate) fn check_address(address: &str) -> Result<(), String> {
             "must be an email address like name@example.com: one @, no spaces, quotes or comments".to_owned()
         );
     }
-    // Lengths last, so that what is said of one holds for an address that is well-formed otherwise.
+    // Lengths are checked last, so that an error about a length means that the rest of the address is well-formed.
     if local.len() > LOCAL_PART_MAX {
         let length = local.len();
         return Err(format!("must have at most {LOCAL_PART_MAX} characters before the @; it has {length}"));

@@ -1,4 +1,4 @@
-//! A webhook: an address that is sent what happens in a workspace, and which events it gets.
+//! A webhook: a URL to which the events of a workspace are sent, and which events it gets.
 
 use super::audit::Action;
 use super::clock::UnixSeconds;
@@ -8,14 +8,14 @@ pub const MAX_WEBHOOKS: usize = 20;
 /// For how long replaced keys still sign, in seconds.
 pub const OLD_KEYS_SIGN_SECONDS: i64 = 24 * 60 * 60;
 
-/// For how long a webhook may take nothing before it is disabled, in seconds: five days.
+/// For how long every delivery to a webhook may fail before it is disabled, in seconds: five days.
 pub const FAILING_MAX_SECONDS: i64 = 5 * 24 * 60 * 60;
 
-/// The event that tells of a changed status list. It goes only to webhooks that name it.
+/// The event that reports a changed status list. It goes only to webhooks that name it.
 pub const STATUS_LIST_CHANGED: &str = "status_list.changed";
-/// The event that has a checkpoint of the audit trail. It goes only to webhooks that name it.
+/// The event that carries a checkpoint of the audit trail. It goes only to webhooks that name it.
 pub const AUDIT_CHECKPOINT: &str = "audit.checkpoint";
-/// The event that a person sends to try a webhook. It goes to this webhook whatever it names.
+/// The event that a person sends to try a webhook. Only this webhook gets it, whichever events it names.
 pub const WEBHOOK_TEST: &str = "webhook.test";
 
 /// Why a webhook gets nothing.
@@ -56,7 +56,7 @@ impl std::str::FromStr for Disabled {
 pub struct Webhook {
     /// UUIDv7.
     pub webhook_id: String,
-    /// The workspace whose events it gets; that of the platform gets all.
+    /// The workspace whose events it gets; a webhook of the workspace `platform` gets those of all workspaces.
     pub workspace_id: String,
     /// Where requests go. It may have a secret in its query, so it is never logged.
     pub url: String,
@@ -70,7 +70,7 @@ pub struct Webhook {
     pub disabled: Option<Disabled>,
     /// The key that verifies `v1a` signatures: `whpk_…`.
     pub public_key: String,
-    /// When the first of the failures came that no success followed.
+    /// When the first failure since the last success happened; `None` if there was none.
     pub failing_since: Option<UnixSeconds>,
     /// When it was created.
     pub created_at: UnixSeconds,

@@ -1,4 +1,4 @@
-//! The state of the OAuth endpoints, in one struct, so that a request needs one lookup.
+//! The state of the OAuth endpoints, in one struct, so that a request needs only one lookup in the app data.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub struct Door {
     pub(super) throttle: Throttle,
     pub(super) metadata: Metadata,
     pub(super) token_headers: TokenHeaders,
-    /// `expires_in` of a token that never expires, in seconds.
+    /// `expires_in` of a token that never expires, in seconds; `None` to leave it out.
     pub(super) never_expires_in: Option<i64>,
     /// How long a body may take to arrive.
     pub(super) request_timeout: Duration,

@@ -1,7 +1,8 @@
-//! The errors of RFC 6749 §5.2, RFC 8707 §2 and RFC 7009 §2.2.1, and nothing else: code, fixed description, status, headers.
+//! The error replies of the OAuth endpoints: code, description, status and headers. The codes are those of RFC 6749 §5.2,
+//! RFC 8707 §2 and RFC 7009 §2.2.1, and `temporarily_unavailable`.
 //!
-//! Descriptions are constants, so that no byte of a request is repeated (§5.2 allows only some characters), except the names
-//! of scopes, whose characters were checked.
+//! Descriptions are constants, so that no byte of a request is repeated (RFC 6749 §5.2 allows only some characters). The only
+//! exception is the names of scopes, whose characters were checked.
 
 use std::borrow::Cow;
 
@@ -14,7 +15,7 @@ use crate::http::body::BodyError;
 use crate::http::retry_after;
 use crate::kernel::Error;
 
-/// The realm in every challenge.
+/// The challenge of a 401 reply (RFC 7617 §2).
 const BASIC_CHALLENGE: &str = "Basic realm=\"mintmark\", charset=\"UTF-8\"";
 
 /// An error reply of an OAuth endpoint.
@@ -43,11 +44,11 @@ pub enum OAuthError {
     MethodNotAllowed,
     /// 408: the body did not arrive in time.
     TooSlow,
-    /// 413.
+    /// 413: the body is too large.
     TooLarge,
     /// 415: a `Content-Encoding` that is not supported.
     EncodedBody,
-    /// 429 after this many seconds: too many failures.
+    /// 429: too many failures. The client may try again after this many seconds.
     TooManyFailures(u32),
     /// 503: the database does not answer, or there is no key to sign with.
     Unavailable,
@@ -119,7 +120,8 @@ impl OAuthError {
         })
     }
 
-    /// The database or something similar failed. The cause is logged here, once, and is not in the reply.
+    /// The reply to a request that could not be served because of `error`. The error is logged here, once, and is not in the
+    /// reply.
     pub fn unavailable(error: &Error) -> Self {
         tracing::error!(failure = error.kind(), %error, "the request could not be served");
         Self::Unavailable
@@ -199,7 +201,7 @@ pub async fn method_not_allowed() -> HttpResponse {
     OAuthError::MethodNotAllowed.error_response()
 }
 
-/// Adds the two headers that every reply of these endpoints has (RFC 6749 §5.1).
+/// Adds the two headers that tell caches not to store the reply (RFC 6749 §5.1).
 pub(super) fn no_store(response: &mut HttpResponseBuilder) {
     response
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))

@@ -1,4 +1,4 @@
-//! Notes why a request was refused, for the administrators of its client: the reply does not always tell.
+//! Notes why a request was refused, for the administrators of its client: the reply does not always say why.
 
 use actix_web::HttpRequest;
 
@@ -9,21 +9,21 @@ use crate::telemetry;
 use crate::telemetry::request_id::RequestId;
 use crate::usage::Refused;
 
-/// Who sent a request, as far as that was read.
+/// Who sent a request, as far as the request could be read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sender<'a> {
-    /// What it gives as its client id; empty for nothing.
+    /// What the request gives as its client id; empty if it gives none.
     pub(super) client_id: &'a str,
-    /// The last four characters of its secret.
+    /// The last four characters of the secret in the request; `None` if nothing in it has the form of a secret.
     pub(super) secret_last_four: Option<&'a str>,
 }
 
-/// The last four characters of a text that has the form of a client secret. Of any other text nothing is kept.
+/// The last four characters of a text that has the form of a client secret. Nothing of any other text is kept.
 pub(super) fn last_four(text: &str) -> Option<&str> {
     if secret::is_well_formed(text) { text.get(text.len().checked_sub(4)?..) } else { None }
 }
 
-/// Notes that `request` is refused; `detail` is what the reply to a malformed one says.
+/// Notes that `request` is refused; `detail` is what the reply to a malformed request says.
 pub(super) fn note(
     door: &Door,
     request: &HttpRequest,

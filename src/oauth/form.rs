@@ -1,6 +1,6 @@
 //! Reads an `application/x-www-form-urlencoded` body by RFC 6749 §3.2 and appendix B: strictly, so that nothing is
-//! misread. Known parameters may be sent once, empty ones count as absent, unknown ones are ignored. The body may also be
-//! JSON ([`super::json_form`]).
+//! misread. A known parameter may be sent once (`resource` more often), an empty one counts as absent, and unknown ones are
+//! ignored. The body may also be JSON ([`super::json_form`]).
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub(super) enum Body {
 /// Reads the body of a request, which has `time` to arrive.
 ///
 /// # Errors
-/// 415, 413 and 408 as `invalid_request`, which is also for a body of another type.
+/// `invalid_request`: with 415, 413 or 408 if the body is encoded, too large or too slow, else with 400.
 pub(super) async fn read(
     headers: &HeaderMap,
     pending: &mut PendingBody,
@@ -78,7 +78,7 @@ pub(super) fn decode(encoded: &str) -> Option<Cow<'_, str>> {
     String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
-/// Calls `take` for each parameter of a body that has a value (RFC 6749 §3.2).
+/// Calls `take` for each parameter of a body, also for those without a value.
 ///
 /// # Errors
 /// `invalid_request` for a body that is not a form, or the error of `take`.
@@ -87,7 +87,7 @@ pub(super) fn each(
     mut take: impl FnMut(&str, Cow<'_, str>) -> Result<(), OAuthError>,
 ) -> Result<(), OAuthError> {
     let body = std::str::from_utf8(body).map_err(|_| NOT_UTF8_FORM)?;
-    // It would be part of the last value, for example of the secret or the grant type.
+    // A line end would become part of the last value, for example of the secret or the grant type.
     if body.ends_with(['\n', '\r']) {
         return Err(OAuthError::InvalidRequest("the form ends with a line end: send it without"));
     }
@@ -100,7 +100,7 @@ pub(super) fn each(
     Ok(())
 }
 
-/// A parameter that may be sent once. An empty value counts as absent, but also as sent.
+/// A parameter that may be sent once. An empty value counts as absent, but a second value after it is refused all the same.
 #[derive(Debug, Default)]
 pub(super) struct Once {
     seen: bool,
@@ -123,7 +123,7 @@ impl Once {
         self.value.as_deref()
     }
 
-    /// The same, to keep.
+    /// The same as [`Once::get`], but owned.
     pub(super) fn take(self) -> Option<String> {
         self.value
     }

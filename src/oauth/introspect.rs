@@ -2,7 +2,7 @@
 //! (RFC 9701).
 //!
 //! A client may introspect its own tokens, and with `mintmark:introspect` those of its workspace. For a token that is not
-//! valid, or that the client may not introspect, the reply is the same: it is not active.
+//! valid, or that the client may not introspect, the reply is the same: the token is not active.
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
@@ -26,7 +26,7 @@ use crate::tokens::Validity;
 const JSON: &str = "application/json";
 const SIGNED: &str = "application/token-introspection+jwt";
 
-/// The reply. For a token that is not active it has no other member.
+/// The reply. For a token that is not active, it has no member but `active`.
 #[derive(Serialize)]
 struct Reply<'a> {
     active: bool,

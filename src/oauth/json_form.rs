@@ -11,12 +11,12 @@ use crate::http::json::{self, JsonError};
 /// How deep a body may be nested.
 const DEPTH: usize = 8;
 
-/// A member that has a meaning.
+/// The rules for a member that an endpoint knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member {
-    /// The error if it has a value of another type.
+    /// The error if the value has another type.
     pub must_be: &'static str,
-    /// Whether an array of strings is accepted too, which repeats the parameter.
+    /// Whether an array of strings is accepted too: one parameter for each string.
     pub repeats: bool,
 }
 
@@ -27,10 +27,10 @@ impl Member {
     }
 }
 
-/// Goes through the members of a body that `known` knows. `null` counts as an empty value, and so as absent.
+/// Calls `take` for each member of a body that `known` has rules for. `null` counts as an empty value, and so as absent.
 ///
 /// # Errors
-/// `invalid_request` for a body that is not such an object, for a known member of another type, or if `take` refuses.
+/// `invalid_request` for a body that is not a JSON object, or for a known member of another type; the error of `take`.
 pub(super) fn each(
     body: &[u8],
     known: impl Fn(&str) -> Option<Member>,

@@ -1,5 +1,5 @@
-//! `GET /.well-known/jwks.json`: the keys that verify tokens (RFC 7517 §5), with an `ETag` and the max-age that says how
-//! long a verifier may keep them. The media type is that of a key set, or plain JSON for clients that accept nothing else.
+//! `GET /.well-known/jwks.json`: the keys that verify tokens (RFC 7517 §5), with an `ETag` and a `max-age` that says how long
+//! a verifier may keep the keys. The media type is that of a key set, or plain JSON for clients that accept nothing else.
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;

@@ -1,8 +1,8 @@
 //! Authorization server metadata (RFC 8414), at both well-known paths. It names only what is supported.
 //!
-//! No `id_token_…` member: some verifiers take it for an allow-list of algorithms. RFC 8414 §3.2 has no empty arrays, so
-//! `response_types_supported` is left out. At the path of `OpenID` Connect Discovery there are two more members, which its
-//! parsers require. `mintmark_audit_key` has the keys of the audit trail (`docs/audit.md`).
+//! There is no `id_token_…` member, because some verifiers take it for an allow-list of algorithms. RFC 8414 §3.2 allows no
+//! empty arrays, so `response_types_supported` is left out. The document at the path of `OpenID` Connect Discovery has two more
+//! members, which parsers of that format require. `mintmark_audit_key` has the keys of the audit trail (`docs/audit.md`).
 //! The issuer comes from the settings, never from the request.
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -22,7 +22,7 @@ use crate::model::status::STATUS_LISTS_PATH;
 /// The documents, created again when a key of the audit trail is added.
 #[derive(Debug)]
 pub struct Metadata {
-    /// What does not change.
+    /// The members that do not change.
     members: Value,
     made: RwLock<Option<Arc<Made>>>,
 }
@@ -100,7 +100,7 @@ pub async fn get(request: HttpRequest, door: Data<Door>) -> HttpResponse {
     answer(&request, &made(&door).oauth, &door)
 }
 
-/// Answers with the same where `OpenID` Connect Discovery looks for it.
+/// Answers with the metadata at the path of `OpenID` Connect Discovery.
 pub async fn get_openid(request: HttpRequest, door: Data<Door>) -> HttpResponse {
     answer(&request, &made(&door).openid, &door)
 }

@@ -9,18 +9,18 @@ use serde_json::json;
 use super::error::no_store;
 use crate::config::Settings;
 
-/// Paths at which clients guess the token endpoint, below the path of the issuer.
+/// Paths where clients expect the token endpoint, below the path of the issuer.
 const GUESSES: [&str; 6] = ["/", "/token", "/token/", "/oauth/token", "/oauth/token/", "/oauth2/token/"];
 
 /// The answer to a request that has no route, if it looks for the token endpoint or is at the root.
-/// `start` is where a browser at the root is led.
+/// `start` is the path to which a browser at the root is redirected.
 pub(crate) fn answer(request: &HttpRequest, start: &str) -> Option<HttpResponse> {
-    // `App::configure` registers them.
+    // `App::configure` registers the settings.
     let issuer = &request.app_data::<Data<Settings>>()?.server.public_url;
     let (issuer, issuer_path) = (issuer.as_str(), issuer.path());
     let sent = request.path();
     let below = sent.strip_prefix(issuer_path).filter(|_| !issuer_path.is_empty());
-    // With an issuer that has a path, everything is served below it and at the root.
+    // With an issuer that has a path, everything is served below that path and at the root.
     let (prefix, path) = match below {
         Some("") => (issuer_path, "/"),
         Some(path) if path.starts_with('/') => (issuer_path, path),
@@ -36,7 +36,7 @@ pub(crate) fn answer(request: &HttpRequest, start: &str) -> Option<HttpResponse>
     }
 }
 
-/// 404 in the form of RFC 6749 §5.2, which such a client understands.
+/// 404 in the form of RFC 6749 §5.2, which a client that looks for the token endpoint understands.
 fn not_here(issuer: &str) -> HttpResponse {
     let mut response = HttpResponse::NotFound();
     no_store(&mut response);

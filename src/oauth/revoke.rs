@@ -47,7 +47,7 @@ async fn revoke(
             caller.note_refusal(door, Refusal::UnsupportedTokenType);
             return Err(OAuthError::UnsupportedTokenType);
         }
-        // It is not valid, which is what the client wants (RFC 7009 §2.2).
+        // The token is not valid, which is what the client wants (RFC 7009 §2.2).
         Err(error) => {
             tracing::debug!(reason = error.code(), "the token to revoke is not valid");
             return Ok(());

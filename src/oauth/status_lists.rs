@@ -1,5 +1,5 @@
 //! `GET /oauth2/status-lists/{list}`: the statuses of tokens, for verifiers that work offline; and
-//! `GET /oauth2/status-lists`, which names all lists (draft-ietf-oauth-status-list-21 §8, §9). They need no token.
+//! `GET /oauth2/status-lists`, which names all lists (draft-ietf-oauth-status-list-21 §8, §9). A request needs no token.
 
 use std::sync::Arc;
 

@@ -26,10 +26,10 @@ pub struct TokenForm {
     resources: Vec<String>,
 }
 
-/// The value of `grant_type`, as far as the endpoint distinguishes them.
+/// The value of `grant_type`, as far as the endpoint distinguishes values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum GrantType {
-    /// Sent without a value, which counts as not sent (RFC 6749 §3.2).
+    /// Sent without a value, which counts as absent (RFC 6749 §3.2).
     Empty,
     ClientCredentials,
     Other,
@@ -181,7 +181,8 @@ fn success(issued: &Issued<'_>, never_expires_in: Option<i64>) -> Result<HttpRes
         .body(body))
 }
 
-/// RFC 6749 §5.1. Clients keep a token for `expires_in` seconds, so a token that never expires has it too.
+/// The body of the reply (RFC 6749 §5.1). Clients keep a token for `expires_in` seconds, so the reply has this member also for
+/// a token that never expires, unless `never_expires_in` is `None`.
 fn reply(issued: &Issued<'_>, never_expires_in: Option<i64>) -> std::io::Result<Vec<u8>> {
     let Issued { access_token, expires_in, grant } = issued;
     // The names and the number take less than 128 bytes.

@@ -2,9 +2,8 @@
 //! nginx `auth_request`, Traefik, Caddy, Envoy; `docs/forward-auth.md`).
 //!
 //! The status is 200, 401, 403 or 503: nginx turns all others into 500. So a request is refused only for its token and its
-//! query; no body is read, and none is sent. (A head that is not acceptable as HTTP never gets here.) The headers of a reply
-//! are bounded by the length of a token, [`mintmark_verifier::MAX_TOKEN_BYTES`]. The challenge of a refusal follows RFC 6750
-//! §3.
+//! query; no body is read, and none is sent. (A head that is not valid HTTP never gets here.) The headers that describe a token
+//! are not longer than a token may be, [`mintmark_verifier::MAX_TOKEN_BYTES`]. The challenge of a refusal follows RFC 6750 §3.
 
 use std::borrow::Cow;
 
@@ -37,7 +36,7 @@ const TOKEN_ID: HeaderName = HeaderName::from_static("x-mintmark-token-id");
 pub struct TokenHeaders(Box<[HeaderName]>);
 
 impl TokenHeaders {
-    /// The headers in the settings, which were checked to be header names.
+    /// The headers in the settings, where the names were already checked.
     pub fn new(settings: &Settings) -> Self {
         let names = settings.verify.token_headers.iter();
         Self(names.filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect())
@@ -53,7 +52,7 @@ enum Refusal {
     InvalidToken(Cow<'static, str>),
     /// Its token does not include these products.
     LacksProducts(String),
-    /// The proxy sent a query that is not one of products.
+    /// The query of the proxy has something else than `product` parameters with valid product codes.
     MalformedQuery,
     /// The state of the token cannot be read.
     Unavailable,
@@ -82,7 +81,7 @@ pub async fn any(request: HttpRequest, door: Data<Door>) -> HttpResponse {
 async fn claims(request: &HttpRequest, door: &Door) -> Result<AccessTokenClaims, Refusal> {
     let services = &door.services;
     let token = presented(request.headers(), &door.token_headers.0)?;
-    // Before the token is verified, because the cached keys may be out of date too.
+    // Confirm the caches before the token is verified, because the cached keys may be out of date too.
     let confirmed = services.ledger.confirm().await.map_err(|error| unavailable(&error))?;
     let claims = services.issuer.verify_any_audience(confirmed, token).map_err(|error| {
         tracing::info!(reason = error.code(), "refused an access token");
@@ -130,13 +129,13 @@ fn presented<'a>(headers: &'a HeaderMap, elsewhere: &[HeaderName]) -> Result<&'a
     found.ok_or(if bearer == Bearer::WithoutScheme { WITHOUT_SCHEME } else { Refusal::NoToken })
 }
 
-/// The product that a member of the query requires; `None` if it is another parameter.
+/// The product that a member of the query requires; `None` if it is another parameter or malformed.
 fn product(member: &str) -> Option<Cow<'_, str>> {
     let (name, value) = member.split_once('=')?;
     if form::decode(name)? == "product" { form::decode(value) } else { None }
 }
 
-/// Why the query is refused: the token does not include all of its products, or it is not a query of products.
+/// Why the query is refused: the token does not include all products in the query, or the query does not consist of products.
 #[cold]
 fn lacking(query: &str) -> Refusal {
     let products: Option<Vec<_>> =

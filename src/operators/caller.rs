@@ -7,8 +7,8 @@ use crate::model::reach::Reach;
 use crate::model::workspace::PLATFORM;
 
 impl Operators {
-    /// The caller of a request that works on one workspace, or, for a platform administrator, on all. The roles are those
-    /// of now.
+    /// The caller of a request that works on one workspace, or, for a platform administrator, on all. The caller has
+    /// the permissions of the operator's current role there.
     ///
     /// # Errors
     /// [`Error::NotFound`] without a role for it: the same whether the workspace exists or not. [`Error::Denied`] while the
@@ -31,7 +31,7 @@ impl Operators {
         if operator.is_platform_admin() {
             return Ok(caller(Reach::Platform, &Role::PlatformAdmin));
         }
-        // Roles are in order, so that of several in one workspace the administrator's comes first.
+        // Roles are sorted: if an operator has several in one workspace, `workspace_admin` comes first.
         let role = workspace_id
             .filter(|id| *id != PLATFORM)
             .and_then(|id| operator.roles.iter().find(|role| role.workspace_id() == Some(id)))

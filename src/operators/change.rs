@@ -28,7 +28,7 @@ pub struct OperatorChange {
 }
 
 impl OperatorChange {
-    /// Reads the body of a request to create one.
+    /// Reads the body of a request to create an operator.
     pub(crate) fn read_new(body: &Value) -> Self {
         let (change, parse_errors) = Fields::read(body, |fields| Self {
             email: fields.string("email"),
@@ -40,7 +40,7 @@ impl OperatorChange {
         change.with(parse_errors)
     }
 
-    /// Reads the body of a request to change one.
+    /// Reads the body of a request to change an operator.
     pub(crate) fn read(body: &Value) -> Self {
         let (change, parse_errors) = Fields::read(body, |fields| Self {
             email: fields.string("email"),
@@ -52,7 +52,8 @@ impl OperatorChange {
         change.with(parse_errors)
     }
 
-    /// With what could not be read. Roles of which some could not be read are left out, so that the others keep their place.
+    /// Adds what could not be read. If that is one of the roles, all roles are left out: without that role,
+    /// errors about the roles after it would point to wrong places.
     fn with(self, parse_errors: FieldErrors) -> Self {
         let roles = if parse_errors.has("/roles") { Member::Absent } else { self.roles };
         Self { roles, parse_errors, ..self }
@@ -107,7 +108,7 @@ impl OperatorChange {
         }
     }
 
-    /// Whether it does nothing to `operator` but disable them, which only takes away.
+    /// Whether a change does nothing but disable the operator, which only takes permissions away.
     pub(super) fn only_disables(before: &Operator, after: &Operator) -> bool {
         after.status == OperatorStatus::Disabled
             && Operator { status: after.status, ..before.clone() } == *after

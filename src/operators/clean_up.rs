@@ -14,7 +14,7 @@ impl Operators {
     /// Deletes, in small batches, what has ended.
     ///
     /// # Errors
-    /// [`Error::Storage`]; what was deleted before it stays deleted.
+    /// [`Error::Storage`]; what was deleted before the error stays deleted.
     pub(crate) async fn clean_up(&self, now: UnixSeconds) -> Result<(), Error> {
         let storage = &self.kernel.storage;
         let full = u64::from(BATCH);

@@ -1,4 +1,4 @@
-//! An operator who was created, as the reply to the request shows them: the only time that it shows their setup link.
+//! An operator who was created, as the reply to the request shows them: only this reply has their setup link.
 
 use serde::{Serialize, Serializer};
 

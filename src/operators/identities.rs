@@ -1,5 +1,5 @@
-//! Accounts at OpenID Connect providers: linked to an operator, or, by the provider's `role_claim`, made one at the first
-//! sign-in. That the ID token is good has been verified before.
+//! Accounts at OpenID Connect providers. An account is linked to an operator; if the provider has a `role_claim`, the first
+//! sign-in creates the operator. The ID token has been verified before.
 
 use super::{Operators, SignedIn, Source, rules};
 use crate::kernel::{Caller, Error};
@@ -31,11 +31,11 @@ pub struct Claims<'a> {
 /// What came of the claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClaimsCheck {
-    /// The operator signs in with the roles of the claims.
+    /// The operator has signed in.
     SignedIn(SignedIn),
     /// No value of the role claim is a role here.
     NoRole,
-    /// There is no usable address.
+    /// The claims have no usable email address.
     NoEmail,
     /// Another operator has the address; accounts are never linked by address.
     EmailTaken,
@@ -44,8 +44,8 @@ pub enum ClaimsCheck {
 }
 
 impl Operators {
-    /// The operator that an account is linked to, who signs in with it. `None` if it is linked to nobody, or they are
-    /// disabled.
+    /// Signs in the operator that an account is linked to. `None` if the account is linked to nobody, or the operator is
+    /// disabled; the refusal is audited.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -170,7 +170,7 @@ impl Operators {
     }
 }
 
-/// The provider as the author of what its claims say.
+/// The provider as the author of what its claims change, for the audit trail.
 fn provider(claims: &Claims<'_>, source: &Source) -> Caller {
     let mut caller = source.acting("");
     caller.actor.name = format!("oidc:{}", claims.provider);

@@ -1,5 +1,5 @@
-//! Setup links: with one an operator sets up a way in without having one. It works once, for a day, and is the way back in
-//! for somebody who has lost all others.
+//! Setup links: by such a link an operator without a way to sign in sets one up. A link works once, within a day. It also lets
+//! an operator who has lost all their ways to sign in come back.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ use crate::model::mail::MailKind;
 use crate::model::operator::Operator;
 use crate::storage::Tx;
 
-/// How long a link serves, in seconds.
+/// How long a link works, in seconds.
 const LINK_SECONDS: i64 = 86_400;
 /// How errors name a link.
 const SETUP_LINK: &str = "setup link";
@@ -36,7 +36,7 @@ pub struct SetupLink {
 }
 
 impl SetupLink {
-    /// The whole link. Who has it becomes the operator.
+    /// The whole link. Anyone who has it can sign in as the operator.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -98,7 +98,7 @@ impl Operators {
         self.replace_setup_link(caller, operator_id, &NewSetupLink::default(), None).await
     }
 
-    /// The same for a request whose reply is saved.
+    /// As [`Operators::new_setup_link`], for a request whose reply is saved.
     ///
     /// # Errors
     /// As [`Operators::new_setup_link`]; [`Error::Invalid`], [`Error::AlreadyAnswered`].
@@ -130,7 +130,7 @@ impl Operators {
         Ok(link)
     }
 
-    /// Makes a link within the turn.
+    /// Makes a link. `tx` must have taken the turn of the operators.
     pub(super) async fn make_setup_link(
         &self,
         tx: &mut Tx,
@@ -146,7 +146,7 @@ impl Operators {
             .await?;
         let url =
             Zeroizing::new(format!("{}/console/setup/{}", self.kernel.policy.console_url, token.as_str()));
-        // Without a mail server it could only be written to the log, where it must not be.
+        // Without a mail server, mails are only written to the log, where a link must not be.
         if self.kernel.policy.sends_mail {
             tx.drop_setup_link_mails(&operator.operator_id).await?;
             let facts = json!({
@@ -158,7 +158,7 @@ impl Operators {
         Ok(SetupLink { operator_id: operator.operator_id.clone(), expires_at, url })
     }
 
-    /// Whom the link with this token is for. Does not use it up, since mail scanners open links.
+    /// Whom the link with this token is for. Does not use the link up, since mail scanners open links.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -175,12 +175,12 @@ impl Operators {
         }))
     }
 
-    /// Uses a link up: the way in is set up in place of all that the operator had, their sessions end, and they are mailed
-    /// if they had any.
+    /// Uses a link up: the way in is set up in place of all that the operator had, and their sessions end. They get a mail if
+    /// they had a way in before.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a link that is used, replaced or expired; [`Error::Invalid`] for a way in that breaks a
-    /// rule: then the link still serves; [`Error::Conflict`], [`Error::Storage`].
+    /// rule: then the link still works; [`Error::Conflict`], [`Error::Storage`].
     pub async fn use_setup_link(
         &self,
         token: &str,

@@ -1,10 +1,10 @@
-//! Passkeys at sign-in. That the signature is right has been verified before (WebAuthn).
+//! Passkeys at sign-in. The signature has been verified before (WebAuthn).
 
 use super::{Operators, SignedIn, Source};
 use crate::kernel::Error;
 use crate::model::operator::{Operator, StoredPasskey, Way};
 
-/// The longest id of a credential (WebAuthn §5.8.3).
+/// The most bytes of a credential id (WebAuthn level 3, §4).
 const ID_MAX: usize = 1_023;
 
 impl Operators {
@@ -27,8 +27,8 @@ impl Operators {
         Ok(self.kernel.storage.passkeys_of(operator_id).await?)
     }
 
-    /// Notes that a passkey signed, with the counter that came with it, and signs its owner in. `None` for a counter that
-    /// is not above a stored one greater than 0, which a copy of the key would have, and for a disabled operator.
+    /// Records that a passkey signed, with its new counter, and signs its owner in. `None` for a disabled operator, and if the
+    /// counter did not rise above a stored one greater than 0: then the passkey may have been copied. Refusals are audited.
     ///
     /// # Errors
     /// [`Error::Storage`].

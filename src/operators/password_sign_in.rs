@@ -1,5 +1,5 @@
-//! Signing in by password, with a code of an authenticator app or a recovery code. A wrong answer never says which part was
-//! wrong, and takes as long for an address that nobody has.
+//! Signing in by password, with a code of an authenticator app or a recovery code. A refusal never says whether the address or
+//! the password was wrong, and the check takes as long for an address that no operator has.
 
 use super::{Operators, SignedIn, Source, TotpSecret, recovery};
 use crate::kernel::Error;
@@ -10,11 +10,12 @@ use crate::model::operator::{Operator, OperatorStatus, Way, network};
 pub enum PasswordCheck {
     /// Address and password do not belong together, or the operator may not sign in with a password.
     Refused,
-    /// Too many attempts: come back after so many seconds. Says nothing about the password.
+    /// Too many attempts: come back after so many seconds. From a network that the operator has signed in from, the right
+    /// password passes all the same, unless too many passwords are being checked at the moment.
     Slowed(u32),
     /// It is right, and a second factor is needed: [`Operators::check_totp`] or [`Operators::use_recovery_code`].
     CodeNeeded {
-        /// Whose it is.
+        /// The operator whose password it is.
         operator_id: String,
     },
     /// It is right, and no more is needed.
@@ -53,7 +54,7 @@ impl Operators {
         let stored = self.kernel.storage.password_by_email(&key).await?;
         let is_known = self.kernel.storage.is_known_network(&key, &from).await?;
         let hash = stored.as_ref().and_then(|stored| stored.password_hash.as_deref());
-        // The work is the same whatever is known, so that the time says nothing.
+        // The work is the same with and without an operator, so that the time does not show whether there is one.
         let Some(matches) = self.passwords.verify(hash, password).await? else {
             return Ok(PasswordCheck::Slowed(BUSY));
         };

@@ -1,5 +1,5 @@
-//! Hashes and verifies passwords: argon2id (RFC 9106) with 19 MiB, 2 passes and 1 lane. That is slow on purpose, so it runs
-//! beside the threads that serve, on as many at once as there are cores.
+//! Hashes and verifies passwords: argon2id (RFC 9106) with 19 MiB, 2 passes and 1 lane. That is slow on purpose, so it runs on
+//! threads apart from those that serve requests, at most as many at once as there are cores.
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
 use tokio::sync::Semaphore;
@@ -14,8 +14,8 @@ const BYTES_MAX: usize = 1_000;
 /// How many may wait for a core. Further ones are asked to come later.
 const WAITING_MAX: usize = 64;
 
-/// A hash with the parameters of the others, of which nobody knows the password: an address without an operator is checked
-/// against it, so that it takes as long as one with.
+/// A hash with the same parameters as all others, whose password nobody knows. A password for an address without an operator is
+/// checked against it, so that the check takes as long as for an address with one.
 const NOBODYS: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9ibw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -52,13 +52,14 @@ impl Passwords {
         }
     }
 
-    /// Whether `password` is the one of `hash`; without a hash the same work is done for nothing. `None` if too many wait.
+    /// Whether `password` is the one of `hash`. Without a hash the same work is done, and the answer is `false`. `None` if too
+    /// many wait.
     ///
     /// # Errors
     /// [`Error::Crypto`].
     pub(super) async fn verify(&self, hash: Option<&str>, password: &str) -> Result<Option<bool>, Error> {
         let stored = hash.unwrap_or(NOBODYS).to_owned();
-        // What is longer than any password is cut, since the answer is known and must take its time.
+        // A password that is too long is wrong, but checking it must take as long, so it is cut and checked all the same.
         let length = password.len();
         let end = length.min(BYTES_MAX);
         let password = Zeroizing::new(password.as_bytes().get(..end).unwrap_or_default().to_vec());
@@ -69,7 +70,7 @@ impl Passwords {
         matches.transpose().map(|matches| matches.map(|matches| matches && hash.is_some() && !is_cut))
     }
 
-    /// Does slow work on a thread for it, when a core is free. `None` if too many wait.
+    /// Does slow work on a blocking thread, when a core is free. `None` if too many wait.
     async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,

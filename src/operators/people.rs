@@ -29,7 +29,7 @@ impl Operators {
         Ok(self.kernel.storage.operators(page).await?)
     }
 
-    /// The same, or the one operator of an address, in any case.
+    /// As [`Operators::operators`]; with an `email`, only the operator with that address. Letter case does not matter.
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::Storage`].
@@ -57,7 +57,7 @@ impl Operators {
         self.kernel.storage.operator(known_form(operator_id)?).await?.ok_or(Error::NotFound(OPERATOR))
     }
 
-    /// An operator by the address they sign in with, in any case.
+    /// An operator by the address they sign in with. Letter case does not matter.
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::NotFound`], [`Error::Storage`].
@@ -70,7 +70,8 @@ impl Operators {
         self.kernel.storage.operator_by_email(&key).await?.ok_or(Error::NotFound(OPERATOR))
     }
 
-    /// The names of those of these operators who have a role within reach, in one statement: for the audit trail.
+    /// The names of operators by id, for the audit trail, in one statement. Operators without a role within the caller's reach
+    /// are left out.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -134,7 +135,7 @@ impl Operators {
         Ok(Some(created))
     }
 
-    /// Adds an operator with a setup link, within the turn.
+    /// Adds an operator with a setup link. `tx` must have taken the turn of the operators.
     async fn insert(
         &self,
         tx: &mut Tx,
@@ -181,12 +182,13 @@ impl Operators {
         Ok(CreatedOperator { operator, setup_link })
     }
 
-    /// Changes an operator. A change that changes nothing writes nothing; one of the roles or the status ends the sessions.
+    /// Changes an operator. A change that changes nothing writes nothing; a change of the roles or the status ends the
+    /// sessions.
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::NotFound`], [`Error::Changed`]; [`Error::LacksSome`] for roles, before or after, that
     /// carry more than the caller holds; [`Error::Invalid`] with every bad field; [`Error::Conflict`] if the address is
-    /// taken, for the last platform administrator, and for roles that a provider says; [`Error::Storage`].
+    /// taken, for the last platform administrator, and for roles that come from a provider; [`Error::Storage`].
     pub async fn change_operator(
         &self,
         caller: &Manager,
@@ -231,7 +233,8 @@ impl Operators {
         Ok(after)
     }
 
-    /// Writes a changed record with its audit event, and ends the sessions if its roles or its status changed.
+    /// Writes a changed record with its audit event. Ends the sessions if the roles or the status changed, and revokes the
+    /// setup link if the operator is disabled or the address changed.
     pub(super) async fn write(
         &self,
         tx: &mut Tx,

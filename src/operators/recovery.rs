@@ -6,7 +6,7 @@ use super::tokens;
 use super::totp::base32;
 use crate::kernel::{Error, Kernel};
 
-/// How many codes there are.
+/// How many codes an operator gets.
 const CODES: usize = 10;
 
 /// New codes, each of 80 random bits: four groups of four letters and digits.
@@ -26,7 +26,8 @@ pub(super) fn new(kernel: &Kernel) -> Result<Vec<Zeroizing<String>>, Error> {
         .collect()
 }
 
-/// The form in which a code is stored. Hyphens, spaces and case do not matter, nor do digits that look like letters.
+/// The form in which a code is stored. Hyphens, spaces and case do not matter. The digits 0, 1 and 8,
+/// which no code has, count as the letters that look like them.
 pub(super) fn hash(code: &str) -> Vec<u8> {
     let plain = code.chars().filter(char::is_ascii_alphanumeric).map(|c| match c.to_ascii_lowercase() {
         '0' => 'o',

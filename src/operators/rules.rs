@@ -32,8 +32,8 @@ impl Operators {
     }
 }
 
-/// Refuses a caller that lacks a permission which one of `roles` carries: with those roles it could act through the
-/// operator.
+/// Refuses a caller that lacks a permission which one of `roles` carries: by way of an operator with these roles, the caller
+/// could use it.
 pub(super) fn must_not_step_up<'a>(
     caller: &Caller,
     roles: impl IntoIterator<Item = &'a Role>,
@@ -50,7 +50,7 @@ pub(super) fn must_not_step_up<'a>(
     )
 }
 
-/// Adds an error for each role in a workspace that does not exist. The workspaces stay until the end of the transaction.
+/// Adds an error for each role in a workspace that does not exist. The others cannot be deleted before the transaction ends.
 /// Roles that the operator has already are not checked again.
 pub(super) async fn check_workspaces(
     tx: &mut Tx,
@@ -58,7 +58,7 @@ pub(super) async fn check_workspaces(
     known: &[Role],
     errors: &mut FieldErrors,
 ) -> Result<(), Error> {
-    // In the order of ids, as everybody locks them.
+    // Locked in the order of ids, as everywhere.
     let mut places: Vec<(&str, usize)> = listed
         .iter()
         .enumerate()

@@ -1,4 +1,5 @@
-//! Sessions at the console: begun after a sign-in, ended by the operator, by time, or by a change of what they may do.
+//! Sessions at the console. A session begins after a sign-in. It ends when the operator ends it, when its time is over, or when
+//! the operator's roles, status or ways in change.
 
 use std::fmt;
 
@@ -17,27 +18,27 @@ use crate::storage::Tx;
 pub(super) const IDLE_SECONDS: i64 = 30 * 60;
 /// A session ends so long after it began, in seconds.
 const ABSOLUTE_SECONDS: i64 = 12 * 3_600;
-/// Its use is written this often at most, in seconds.
+/// The use of a session is written at most once in so many seconds.
 const NOTED_SECONDS: i64 = 60;
 /// How long a sign-in counts as fresh, in seconds.
 const FRESH_SECONDS: i64 = 5 * 60;
-/// So much is kept of what a browser says of itself, in characters.
+/// The most characters that are kept of a `User-Agent`.
 const USER_AGENT_MAX: usize = 200;
 
-/// A session in force. The value of its cookie is not in it.
+/// A session that has not ended. It does not contain the value of its cookie.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Session {
     /// UUIDv7; stays when the cookie gets a new value.
     pub session_id: String,
-    /// Whose it is, with the roles of now.
+    /// The operator whose session it is, with their current roles.
     pub operator: Operator,
     /// How they signed in.
     pub way: Way,
-    /// When.
+    /// When the session began.
     pub created_at: UnixSeconds,
     /// When it was last used, at most a minute late.
     pub last_used_at: UnixSeconds,
-    /// It ends then, however much it is used.
+    /// When the session ends, even if it is used all the time.
     pub ends_at: UnixSeconds,
     /// When they last proved who they are.
     pub authenticated_at: UnixSeconds,
@@ -53,7 +54,7 @@ impl fmt::Debug for Session {
     }
 }
 
-/// A session with the new value of its cookie. `Debug` does not print it.
+/// A session with the new value of its cookie. `Debug` does not print that value.
 pub struct NewSession {
     /// The value of the cookie, which is not stored.
     pub cookie: Zeroizing<String>,
@@ -115,7 +116,7 @@ impl Operators {
         Ok(Some(NewSession { cookie, session: session(stored, operator) }))
     }
 
-    /// The session of a cookie, if it has not ended. Notes that it is used.
+    /// The session of a cookie, if it has not ended. Records that the session is used.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -130,7 +131,7 @@ impl Operators {
         if now - stored.last_used_at >= NOTED_SECONDS {
             match storage.touch_session(&hash, now, now - NOTED_SECONDS + 1).await {
                 Ok(_) => stored.last_used_at = now,
-                // What can be read is still shown; the session ends earlier than it would.
+                // The request goes on; the session only ends earlier than it would.
                 Err(error) => tracing::warn!("the use of a session was not noted: {error}"),
             }
         }
@@ -142,8 +143,8 @@ impl Operators {
         self.kernel.clock.now() - session.authenticated_at <= FRESH_SECONDS
     }
 
-    /// Gives the cookie a new value; the session stays the same. With `again`, another sign-in of the same operator, it is
-    /// fresh.
+    /// Gives the cookie a new value; the session stays the same. `again` is another sign-in of the same operator, which makes
+    /// the session fresh.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the session has ended, or another operator signed in; [`Error::Storage`].
@@ -277,7 +278,7 @@ fn session(stored: StoredSession, operator: Operator) -> Session {
     }
 }
 
-/// What a browser says of itself, without what cannot be shown.
+/// A `User-Agent`, shortened and without control characters.
 fn shortened(user_agent: &str) -> String {
     user_agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_MAX).collect()
 }

@@ -12,7 +12,7 @@ use crate::model::reach::Reach;
 pub struct Source {
     /// The source address.
     pub ip: Option<IpAddr>,
-    /// The browser, in its own words.
+    /// The `User-Agent` of the browser.
     pub user_agent: Option<String>,
     /// As in `X-Request-Id`.
     pub request_id: Option<String>,
@@ -39,7 +39,7 @@ impl Source {
     }
 }
 
-/// Somebody proved to be an operator. Made by the checks of this service, and in no other way; a session begins with it.
+/// The proof that somebody is an operator, with which a session begins. Only the checks of this service make one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedIn {
     operator_id: String,
@@ -51,12 +51,12 @@ impl SignedIn {
         Self { operator_id: operator_id.into(), way }
     }
 
-    /// Who.
+    /// The operator who signed in.
     pub fn operator_id(&self) -> &str {
         &self.operator_id
     }
 
-    /// How.
+    /// How they signed in.
     pub fn way(&self) -> Way {
         self.way
     }

@@ -1,5 +1,5 @@
-//! What one step of a sign-in leaves for the next: challenges, OpenID Connect states, an authenticator app that is not yet
-//! confirmed. Sealed, short-lived, and taken once.
+//! What one request of a browser leaves for a later one: challenges, OpenID Connect states, the operator whose password was
+//! right, new recovery codes until they are stored. Sealed, short-lived, and taken once.
 
 use zeroize::Zeroizing;
 

@@ -45,13 +45,13 @@ impl TotpSecret {
         ))
     }
 
-    /// The step of a code that is right at `now`, give or take one step. Spaces in it are ignored.
+    /// The step of a code that is right at `now`, give or take one step; `None` for a wrong code. Spaces in it are ignored.
     pub(super) fn step_of(&self, code: &str, now: UnixSeconds) -> Option<i64> {
         let digits: Zeroizing<String> = Zeroizing::new(code.chars().filter(|c| !c.is_whitespace()).collect());
         if digits.len() != 6 || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return None;
         }
-        // Numbers are compared at once, digits would not be.
+        // Comparing numbers takes the same time for every code; comparing digits would not.
         let code: u32 = digits.parse().ok()?;
         let current = now.div_euclid(STEP_SECONDS);
         (current - STEPS_OFF..=current + STEPS_OFF).find(|step| self.truncated(*step) % 1_000_000 == code)

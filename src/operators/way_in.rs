@@ -1,4 +1,4 @@
-//! A way in as a page hands it over, the rules it keeps, and how it is stored.
+//! A way to sign in as a page hands it over, the rules that it must keep, and how it is stored.
 
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -24,7 +24,7 @@ pub enum WayIn {
         alg: i64,
         /// The counter at registration.
         sign_count: i64,
-        /// How its owner calls it.
+        /// The name that its owner gave it.
         name: String,
     },
     /// A password, with an authenticator app if one is set up in the same step.
@@ -52,7 +52,7 @@ pub enum WayIn {
     },
 }
 
-/// A way in that keeps the rules, ready to be stored.
+/// A way in that was checked, ready to be stored.
 #[derive(Debug)]
 pub(super) enum Prepared {
     Passkey(StoredPasskey),
@@ -127,7 +127,7 @@ impl Operators {
         Ok((sealed, step))
     }
 
-    /// Stores a way in, with its audit event. Returns how somebody signs in with it.
+    /// Stores a way in, with its audit event. Returns how the operator signs in with it.
     pub(super) async fn store(
         &self,
         tx: &mut Tx,

@@ -1,4 +1,4 @@
-//! Which addresses are public: hosts on the internet, and not what only this machine or its network reaches.
+//! Which addresses are public: those of hosts on the internet, not those that only this machine or its network can reach.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -8,7 +8,7 @@ const SPECIAL_V4: [(Ipv4Addr, u32); 15] = [
     (Ipv4Addr::UNSPECIFIED, 8),
     // Private use.
     (Ipv4Addr::new(10, 0, 0, 0), 8),
-    // Shared by carriers.
+    // Shared address space of carriers (RFC 6598).
     (Ipv4Addr::new(100, 64, 0, 0), 10),
     // Loopback.
     (Ipv4Addr::new(127, 0, 0, 0), 8),
@@ -32,11 +32,11 @@ const SPECIAL_V4: [(Ipv4Addr, u32); 15] = [
     (Ipv4Addr::new(240, 0, 0, 0), 4),
 ];
 
-/// The only IPv6 that is assigned to hosts on the internet. Outside are `::/96`, `64:ff9b::/96`, `64:ff9b:1::/48`, unique
-/// local, link-local and multicast addresses.
+/// The only IPv6 network that is assigned to hosts on the internet. Outside of it are `::/96`, `64:ff9b::/96`,
+/// `64:ff9b:1::/48`, unique local, link-local and multicast addresses.
 const GLOBAL_V6: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// Networks in it that are not public.
+/// Networks within [`GLOBAL_V6`] that are not public.
 const SPECIAL_V6: [(Ipv6Addr, u32); 4] = [
     // Protocol assignments, Teredo (which contains IPv4 addresses) among them.
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),

@@ -6,7 +6,8 @@ pub enum OutboundError {
     /// The URL is not one that may be requested.
     #[error("{0}")]
     Url(&'static str),
-    /// The host is not public and not listed. Says nothing else, so that nobody learns what is inside a network.
+    /// The host is not public and not in `outbound.allow`. The message says nothing else, so that nobody learns what is inside
+    /// a network.
     #[error("address not allowed")]
     NotAllowed,
     /// The time was up.
@@ -20,7 +21,7 @@ pub enum OutboundError {
     Failed(String),
 }
 
-/// Said by the resolver through the client, which knows no such error.
+/// The error of the resolver when no address of a name may be reached. The HTTP client passes it on as the cause of its own.
 #[derive(Debug, thiserror::Error)]
 #[error("address not allowed")]
 pub(super) struct Refused;

@@ -1,12 +1,12 @@
-//! Requests of the service to other hosts, for every part of it that needs one, such as OpenID Connect. Some
-//! of their URLs come from people who must not reach what this machine can reach, so the rules are the same for all:
+//! Requests of the service to other hosts, for every part of the service that makes one, such as OpenID Connect. Some of the
+//! URLs come from people who must not reach what this machine can reach, so the same rules apply to all:
 //!
 //! - https only; http too where this service itself is on loopback only;
 //! - the *connected* address is public or listed in `outbound.allow`. Names are resolved here, once for each connection, so
 //!   what is checked is what is connected to, and a name that changes its address (DNS rebinding) gains nothing;
 //! - no proxy, no user name in the URL, no redirect, a limit of time and size.
 //!
-//! What is refused for its address says only that, and nothing of what is there.
+//! The error of an address that is not allowed says only that, and nothing about what is there.
 
 mod address;
 mod error;
@@ -35,8 +35,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 pub struct Outbound {
     rules: Arc<Rules>,
     resolver: Arc<dyn Resolver>,
-    /// Made at the first request: it reads the certificates that this machine trusts, which a service that asks nobody does
-    /// not need.
+    /// Made at the first request: it reads the certificates that this machine trusts, which a service that makes no requests
+    /// does not need.
     client: OnceLock<Client>,
 }
 
@@ -59,7 +59,7 @@ impl Outbound {
         Self { rules: Arc::new(Rules { allow, plain_http }), resolver, client: OnceLock::new() }
     }
 
-    /// Whether `url` may be requested as far as the URL itself shows. Its name is not resolved.
+    /// Whether `url` may be requested, as far as the URL itself shows. Its host name is not resolved.
     ///
     /// # Errors
     /// [`OutboundError::Url`] or [`OutboundError::NotAllowed`].
@@ -86,8 +86,8 @@ impl Outbound {
         read(self.begin(request).await?, limit).await
     }
 
-    /// Makes a request for which the status of the reply decides. Of the body, the first bytes are read, if they come in
-    /// time, and the rest is left.
+    /// Makes a request for a caller who needs only the status of the reply. If the host is public, also reads the first bytes
+    /// of the body, as far as they come in time.
     ///
     /// # Errors
     /// An [`OutboundError`] if there is no status.
@@ -111,7 +111,7 @@ impl Outbound {
         let url = self.parse(request.url())?;
         let host = url.host_str().unwrap_or_default().to_owned();
         let response = request.build(self.client()?, url).send().await?;
-        // The resolver let only such addresses through. Should the client ever find another way, nothing is read from there.
+        // The resolver passes on only allowed addresses. If the client ever connects to another, nothing is read from it.
         if response.remote_addr().is_some_and(|peer| !self.rules.may_connect(&host, peer.ip())) {
             return Err(OutboundError::NotAllowed);
         }
@@ -130,7 +130,7 @@ impl Outbound {
         }
         let host = url.host_str().unwrap_or_default();
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-        // The client does not resolve an address.
+        // The client does not resolve an IP address, so it is checked here.
         match bare.parse() {
             Ok(address) if !self.rules.may_connect(host, address) => Err(OutboundError::NotAllowed),
             _ => Ok(url),
@@ -141,7 +141,7 @@ impl Outbound {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        // An error means that one is installed, which is the same.
+        // An error means that a provider is installed already; it is the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let made = Client::builder()
             .user_agent(concat!("mintmark/", env!("CARGO_PKG_VERSION")))

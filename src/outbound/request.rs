@@ -29,7 +29,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// What is looked at of a reply whose body nobody needs.
+/// What is read of a reply if its body is not needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glance {
     /// The status code.
@@ -37,7 +37,7 @@ pub struct Glance {
     /// `Retry-After`, as it was sent.
     pub retry_after: Option<String>,
     /// The first bytes of the body, as many as the request allowed; `None` for a host that is reached only because
-    /// `outbound.allow` lists it, since those who may ask must not read what is inside a network.
+    /// `outbound.allow` lists it, since people who may set a URL must not read what is inside a network.
     pub beginning: Option<Vec<u8>>,
 }
 

@@ -1,4 +1,4 @@
-//! Resolves names for the client, which connects to what is returned here and to nothing else.
+//! Resolves names for the HTTP client, which connects to the addresses that are returned here and to no others.
 
 use std::fmt::Debug;
 use std::io;
@@ -58,7 +58,7 @@ impl Resolve for Guard {
             let reachable: Vec<SocketAddr> = found
                 .into_iter()
                 .filter(|address| rules.may_connect(&host, *address))
-                // The port is that of the URL.
+                // With port 0 the client takes the port of the URL.
                 .map(|address| SocketAddr::new(address.to_canonical(), 0))
                 .collect();
             if reachable.is_empty() {

@@ -1,10 +1,10 @@
-//! Reminds the contacts of an API client 30, 7 and 1 days before a secret, the client or a recorded token of it ends. For the
-//! background work of a serving process.
+//! Reminds the contacts of an API client 30, 7 and 1 days before the client, one of its secrets or one of its recorded tokens
+//! ends. For the background work of a serving process.
 //!
-//! Each kind and number of days has a place in the order of ends, kept in the database, up to which everything was looked at;
-//! it only moves on, in the transaction that writes the reminders. So each is sent once, by one of any number of processes,
-//! and what was missed while none ran is sent late. Of several that were missed only the nearest is: the range of 7 days begins
-//! where that of 1 day ends.
+//! Ends are looked at in order. For each kind of end and each number of days, the database has the last end that was looked at.
+//! This position only moves forward, in the transaction that writes the reminders. So each reminder is sent once, however many
+//! processes run, and a reminder that was missed while none ran is sent late. If several reminders of one end were missed, only
+//! the nearest is sent, because the range of 7 days begins where that of 1 day ends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::model::reminder::{End, Ending, EndingKind, REMINDED_DAYS};
 use crate::model::usage::DAY;
 use crate::storage::Tx;
 
-/// How many ends a transaction looks at.
+/// How many ends a transaction looks at, at most.
 const BATCH: u32 = 100;
 
 /// Sends reminders.
@@ -40,8 +40,8 @@ impl Reminders {
     /// Queues the reminders that are due, in small transactions. Returns how many there were.
     ///
     /// # Errors
-    /// [`Error::Storage`]; what was queued before it stays queued. [`Error::Clock`] while the clock is doubtful: with one that
-    /// is far ahead, reminders would be passed over.
+    /// [`Error::Storage`]; what was queued before the error stays queued. [`Error::Clock`] while the clock is doubtful: with a
+    /// clock that is far ahead, reminders would be skipped.
     pub async fn remind(&self) -> Result<usize, Error> {
         let mut reminders = 0;
         loop {
@@ -61,7 +61,7 @@ impl Reminders {
         let (mut sent, mut room) = (0, BATCH);
         for kind in EndingKind::ALL {
             let mut due = Vec::new();
-            // What ends within a day is nobody's business of the seven days before.
+            // Each range begins where the one before ended: what ends within a day is not in the range of 7 days.
             let mut floor = now;
             for days in REMINDED_DAYS {
                 let until = now.saturating_add(days * DAY);
@@ -107,7 +107,7 @@ impl Reminders {
         let mut sent = 0;
         for client in clients {
             let Some(endings) = by_client.get(&client.client_id) else { continue };
-            // With the client everything of it has ended.
+            // Everything of a client that has expired has ended with it.
             if kind != EndingKind::Client && client.expires_at.is_some_and(|end| end <= now) {
                 continue;
             }
@@ -124,7 +124,7 @@ impl Reminders {
         Ok(sent)
     }
 
-    /// One mail for all that ends, the next end first.
+    /// Queues one mail about all of `endings`, the next end first.
     async fn mail(
         &self,
         tx: &mut Tx,
@@ -146,11 +146,12 @@ impl Reminders {
     }
 }
 
-/// Whether there was something to be reminded of that many days before the end, and still is.
+/// Whether a reminder makes sense: what ends already existed that many days before its end, and has not been renewed.
 fn is_due(ending: &Ending, days: i64) -> bool {
     ending.began_at < ending.end.at - days * DAY && !ending.is_renewed
 }
 
+/// What the audit event and the mail say of an end.
 fn facts(ending: &Ending) -> Map<String, Value> {
     let mut facts = Map::new();
     let mut add =
@@ -166,7 +167,7 @@ fn facts(ending: &Ending) -> Map<String, Value> {
     facts
 }
 
-/// Nobody asks for a reminder.
+/// The caller in the audit trail: the system, since nobody requests a reminder.
 fn itself() -> Caller {
     Caller { reach: Reach::Platform, permissions: Vec::new(), actor: Actor::system(), client_id: None }
 }

@@ -1,4 +1,4 @@
-//! The pages of the console beside those of API clients and of sign-in, one line a page.
+//! The pages of the console, except those of API clients and of sign-in.
 
 use actix_web::web::ServiceConfig;
 
@@ -8,7 +8,7 @@ use crate::console::pages::{
     products, signing_keys, webhook, webhook_secret, webhooks, workspace_end, workspaces,
 };
 
-/// Opens them, within the scope of the console.
+/// Adds the routes of these pages to the scope of the console.
 pub(super) fn configure(config: &mut ServiceConfig) {
     config
         .service(at("/workspaces").get(workspaces::get).page())

@@ -15,7 +15,7 @@ use crate::model::member::Member;
 /// The members of a request for a new key.
 #[derive(Default)]
 pub struct NewSigningKey {
-    /// Its algorithm; required.
+    /// Its algorithm; default `tokens.signing_alg`. Required for a key to import.
     pub alg: Member<String>,
     /// The class of tokens it will sign; default `expiring`.
     pub use_for: Member<String>,
@@ -47,7 +47,7 @@ impl NewSigningKey {
         Self { parse_errors, ..new }
     }
 
-    /// Generates or parses the key; one that is generated without naming its algorithm is of `default`.
+    /// Generates or parses the key. A key that is generated has the algorithm `default` if the request names none.
     fn make(&self, default: Alg) -> Result<(UseFor, NewKey), Error> {
         let mut errors = self.parse_errors.clone();
         let alg = match &self.alg {
@@ -95,7 +95,7 @@ impl Signing {
     /// # Errors
     /// [`Error::Denied`], [`Error::Invalid`]; [`Error::Conflict`] while another key of the same
     /// algorithm and class is pending, or for a private key that was imported before; [`Error::Clock`] while the clock is
-    /// doubtful; [`Error::AlreadyAnswered`], [`Error::Storage`].
+    /// doubtful; [`Error::AlreadyAnswered`], [`Error::Crypto`], [`Error::Storage`].
     pub async fn create_signing_key(
         &self,
         caller: &Manager,

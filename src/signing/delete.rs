@@ -29,25 +29,25 @@ enum Tokens {
     None,
     /// They are revoked in the same transaction.
     Revoked,
-    /// They are revoked after it, in steps.
+    /// They are revoked after that transaction, in steps.
     RevokedInSteps,
 }
 
 /// A client that may hold tokens signed by a key.
 struct Holder {
     client: ApiClient,
-    /// Whether some may be stateless ones, of its current generation.
+    /// Whether some of them may be stateless tokens of the client's current generation.
     by_generation: bool,
 }
 
 impl Signing {
-    /// Deletes a key. With `revoke_tokens` every token it signed is revoked with it, and an active key gets a successor
-    /// that signs at once; without, a key that a live token may depend on is refused. Returns how many live recorded
-    /// tokens were revoked.
+    /// Deletes a key. With `revoke_tokens`, every token that it signed is revoked, too, and a key that signs gets a successor
+    /// that signs at once, if this build can generate one. Without, a key on which a live token may depend is not deleted.
+    /// Returns how many live recorded tokens were revoked.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Denied`], [`Error::Changed`]; [`Error::Conflict`]
-    /// while tokens may depend on it; [`Error::Storage`].
+    /// [`Error::NotFound`], [`Error::Denied`], [`Error::Changed`]; [`Error::Conflict`] while tokens may depend on the key;
+    /// [`Error::Clock`] if it needs a successor while the clock is doubtful; [`Error::Crypto`], [`Error::Storage`].
     pub async fn delete_signing_key(
         &self,
         caller: &Manager,
@@ -62,8 +62,8 @@ impl Signing {
             true => Tokens::Revoked,
         };
         let revoked = match self.try_to_delete_signing_key(caller, kid, tokens, expected).await {
-            // A client whose first token of this key was being recorded was not among the locked ones, and the two
-            // transactions waited for each other. By now that token is on record.
+            // Another transaction was recording a client's first token of this key. That client was not among the locked
+            // ones, and the two transactions waited for each other. By now that token is on record.
             Err(Error::Storage(error)) if error.is_deadlock() => {
                 self.repeated_deletions.fetch_add(1, Ordering::Relaxed);
                 self.try_to_delete_signing_key(caller, kid, tokens, expected).await
@@ -116,7 +116,7 @@ impl Signing {
             }
             Tokens::RevokedInSteps => {
                 tx.set_revoking(kid, Some(now)).await?;
-                // The last step says it.
+                // The audit event after the last step has the number.
                 None
             }
         };
@@ -156,7 +156,7 @@ impl Signing {
         )))
     }
 
-    /// A key that is deleted while it signs gets a successor that signs at once, so a pending one is not needed.
+    /// Removes the pending successor of a key that is deleted while it signs: another successor signs at once instead.
     async fn drop_pending_successor(
         &self,
         tx: &mut Tx,
@@ -195,8 +195,8 @@ impl Signing {
         Ok(locked)
     }
 
-    /// Revokes every token that a key signed. Its row must say before that it no longer signs: until then another token
-    /// may be on its way into the records. Returns how many live recorded tokens were revoked.
+    /// Revokes every token that a key signed. The row of the key must already say that it no longer signs: until then another
+    /// token may be on its way into the records. Returns how many live recorded tokens were revoked.
     async fn revoke_tokens_of_key(
         &self,
         tx: &mut Tx,

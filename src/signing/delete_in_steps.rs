@@ -1,9 +1,9 @@
-//! Revokes what a deleted key signed in bounded steps, if it is much: a single transaction would hold up everybody else for as
-//! long as it takes.
+//! Revokes the tokens of a deleted key in bounded steps, if they are many: with a single transaction, all others would have to
+//! wait until it ends.
 //!
-//! First the key is deleted, in a transaction of its own: from then on no token of it is valid. What is left is to say so in
-//! the records and in the status lists, for services that verify offline and still have the key. Each step is consistent. The
-//! row of the key says that there is more to do, so that another process does what an interrupted one has left.
+//! First the key is deleted, in a transaction of its own: from then on no token that it signed is valid. Then the records and
+//! the status lists have to say so, for services that verify offline and still have the key. Each step leaves them consistent.
+//! The row of the key says that there is more to do, so that another process can finish what an interrupted one has left.
 
 use std::collections::BTreeMap;
 
@@ -22,22 +22,22 @@ use crate::model::reach::Reach;
 use crate::model::token::STATELESS_LIFETIME_MAX;
 use crate::storage::Change;
 
-/// How many clients share a step. Each gets a new generation, with a slot, and mails to its contacts.
+/// How many clients share a step. Each may get a new generation, with a slot, and mails to its contacts.
 const CLIENTS_AT_ONCE: usize = 50;
 
 /// A client that may hold tokens signed by the key.
 #[derive(Debug, Default)]
 struct Holder {
     client_id: String,
-    /// Recorded ones that have not ended.
+    /// The `jti` of its recorded tokens that have not ended.
     tokens: Vec<String>,
-    /// How many more of it were revoked in earlier steps.
+    /// How many more of its tokens were revoked in earlier steps.
     revoked_before: usize,
-    /// Whether it may hold stateless ones, of its current generation.
+    /// Whether it may hold stateless tokens, of its current generation.
     by_generation: bool,
 }
 
-/// What was done.
+/// How many tokens were revoked, and of how many clients.
 #[derive(Debug, Default)]
 struct Done {
     revoked_tokens: usize,
@@ -45,7 +45,7 @@ struct Done {
 }
 
 impl Signing {
-    /// Whether a key signed so much that it is revoked in steps.
+    /// Whether a key signed so many tokens that they are revoked in steps.
     pub(super) async fn signed_much(&self, kid: &str) -> Result<bool, Error> {
         let Some(key) = self.kernel.storage.signing_key(kid).await? else { return Ok(false) };
         let holders = self.holders(&key).await?;
@@ -53,12 +53,12 @@ impl Signing {
         Ok(holders.len() > CLIENTS_AT_ONCE || tokens > ENDED_AT_ONCE)
     }
 
-    /// Does the rest for keys that were deleted by a request that was interrupted.
+    /// Revokes the rest of the tokens of deleted keys, where the request that deleted the key was interrupted.
     ///
     /// # Errors
     /// [`Error::Storage`]; what was done before it stays.
     pub async fn finish_revocations(&self) -> Result<(), Error> {
-        // A request of this process is at it.
+        // If this is locked, a request of this process is revoking.
         let Ok(_alone) = self.revoking.try_lock() else { return Ok(()) };
         for key in self.kernel.storage.keys_being_revoked().await? {
             self.revoke_what_it_signed(&system_caller(), &key).await?;
@@ -66,7 +66,7 @@ impl Signing {
         Ok(())
     }
 
-    /// The same for one key, for the request that deleted it. Returns how many live recorded tokens were revoked.
+    /// Revokes the tokens of one key, for the request that deleted it. Returns how many live recorded tokens were revoked.
     pub(super) async fn finish_revocation(&self, caller: &Caller, kid: &str) -> Result<usize, Error> {
         let _alone = self.revoking.lock().await;
         let keys = self.kernel.storage.keys_being_revoked().await?;
@@ -108,8 +108,9 @@ impl Signing {
         Ok(done.revoked_tokens)
     }
 
-    /// Ends what these clients hold, in one transaction; they are in the order of their ids. `is_last` if nothing of them is
-    /// left after it. Returns how many live recorded tokens were revoked.
+    /// Revokes the tokens of `holders`, which are in the order of their ids, in one transaction. With `is_last`, nothing of
+    /// these clients is left to revoke afterwards, so their new generations begin and their contacts get mails. Returns how
+    /// many live recorded tokens were revoked.
     async fn take_step(
         &self,
         caller: &Caller,
@@ -124,7 +125,7 @@ impl Signing {
         let now = self.kernel.clock.now();
         let mut locked = Vec::with_capacity(holders.len());
         for holder in &holders {
-            // The tokens of one that was deleted meanwhile are revoked.
+            // `None` for a client that was deleted meanwhile: its tokens are revoked already.
             locked.push(tx.lock_client(&Reach::Platform, &holder.client_id).await?);
         }
         let ids: Vec<String> = holders.iter().flat_map(|holder| &holder.tokens).cloned().collect();
@@ -153,7 +154,7 @@ impl Signing {
         Ok(revoked_tokens)
     }
 
-    /// The clients that may hold tokens signed by a key, by id.
+    /// The clients that may hold tokens signed by a key, in the order of their ids.
     async fn holders(&self, key: &SigningKey) -> Result<Vec<Holder>, Error> {
         let (storage, now) = (&self.kernel.storage, self.kernel.clock.now());
         let mut holders: BTreeMap<String, Holder> = BTreeMap::new();

@@ -102,7 +102,7 @@ impl SigningHandle {
         }
     }
 
-    /// How many characters a JWT in compact form has whose claims have so many bytes.
+    /// The length of a JWT in compact form, in characters. `claims` is the length of its claims in bytes.
     pub fn jwt_len(&self, typ: TokenTyp, claims: usize) -> usize {
         self.header(typ).len() + 1 + encoded_len(claims) + 1 + encoded_len(self.pair.signature_len())
     }

@@ -1,5 +1,5 @@
-//! Reads the `private_key_pem` of an imported key: one unencrypted PKCS#8 block (RFC 5958, RFC 7468 §10). For everything
-//! else, says why it is refused and which command converts it.
+//! Reads the `private_key_pem` of an imported key: one unencrypted PKCS#8 block (RFC 5958, RFC 7468 §10). Refuses everything
+//! else, with the reason and the command that converts it.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub(super) fn pkcs8_from_pem(alg: Alg, pem: &str) -> Result<Zeroizing<Vec<u8>>, 
     let pem = pem.trim();
     let mut labels = pem.lines().filter_map(|line| line.trim().strip_prefix(BEGIN));
     let label = labels.next().and_then(|rest| rest.strip_suffix("-----")).unwrap_or_default();
-    // More dashes inside: the line ends were lost.
+    // If dashes are left in the label, the line ends were lost.
     if label.is_empty() || label.contains("-----") {
         return Err(ImportFault::NotPem);
     }
@@ -41,7 +41,7 @@ pub(super) fn pkcs8_from_pem(alg: Alg, pem: &str) -> Result<Zeroizing<Vec<u8>>, 
     }
 }
 
-/// Why a `private_key_pem` is refused. Each message completes "`private_key_pem` …" and quotes nothing of it.
+/// Why a `private_key_pem` is refused. Each message completes "`private_key_pem` …" and quotes nothing of the key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImportFault {
     /// No PEM at all, or damaged.

@@ -1,4 +1,4 @@
-//! Which of the files that OpenSSL and others write are accepted. The keys are generated during the tests.
+//! Which key files are accepted, and why others are refused. `openssl` generates the keys during the tests.
 
 use super::super::sample::{GENERATE_EC, GENERATE_ED, RSA, openssl};
 use super::*;

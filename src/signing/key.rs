@@ -15,7 +15,7 @@ use crate::vault::random::{Random, RandomUnavailable};
 use crate::vault::root::Subkeys;
 use crate::vault::seal::SealError;
 
-/// Both halves of a key, parsed, ready to sign. `Debug` prints its public name.
+/// The private and the public key, parsed, ready to sign. `Debug` prints only the `kid` and the algorithm.
 pub struct KeyPair {
     alg: Alg,
     private: PrivateKey,
@@ -31,7 +31,7 @@ impl KeyPair {
         Ok(Self { alg, private, public: PublicJwk::new(alg, &numbers) })
     }
 
-    /// Opens the private key of a stored key. `Ok(None)` once it has none.
+    /// Opens the private key of a stored key. `Ok(None)` if the stored key has no private key any more.
     pub fn open(stored: &SigningKey, subkeys: &Subkeys) -> Result<Option<Self>, KeyError> {
         let Some(sealed) = &stored.sealed_private else { return Ok(None) };
         let unusable = |why| KeyError::Unusable { kid: stored.kid.clone(), why };
@@ -59,7 +59,7 @@ impl KeyPair {
         &self.public
     }
 
-    /// Signs `message` into `out` and returns the part of it that is the signature, in JOSE form.
+    /// Signs `message` into `out` and returns the part of `out` that is the signature, in JOSE form.
     pub fn sign<'a>(
         &self,
         message: &[u8],
@@ -80,7 +80,7 @@ impl fmt::Debug for KeyPair {
     }
 }
 
-/// A key that is not stored yet, with the bytes to seal. They are wiped when it is dropped.
+/// A key that is not stored yet, with the bytes to seal, which are wiped when it is dropped.
 pub struct NewKey {
     pair: KeyPair,
     pkcs8: Zeroizing<Vec<u8>>,
@@ -168,7 +168,7 @@ pub enum KeyError {
         /// What is wrong with it.
         why: String,
     },
-    /// No random bytes to generate one.
+    /// There are no random bytes to generate a key.
     #[error(transparent)]
     Random(#[from] RandomUnavailable),
 }

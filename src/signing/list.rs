@@ -40,7 +40,7 @@ impl Signing {
         let (keys, _) = self.kernel.storage.signing_keys().await?;
         let now = self.kernel.clock.now();
         let live = self.kernel.storage.live_tokens_by_kid(now).await?;
-        // A step that is due may be taken a moment later, but the keys follow it at once.
+        // A step that is due may be stored a moment later, but the keys act by it at once.
         Ok(rotation::in_force(keys, now)
             .into_iter()
             .map(|key| KeyRecord { live_tokens: live_tokens_of(&live, &key.kid), key })

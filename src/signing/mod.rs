@@ -1,9 +1,9 @@
 //! Signing keys: created, imported, rotated and deleted ([`Signing`]), and held parsed for the requests that sign and
 //! verify ([`ring`]). For `issuance` and the doors.
 //!
-//! `create`, `delete`, `list` and `rotate` are the use cases, each change one transaction that all other work on
-//! keys waits for; `rotation` says, as a pure function, which step is due. [`key`] generates, imports and seals one key;
-//! [`handle`] is what a request signs with.
+//! `create`, `delete`, `list`, `master_key` and `rotate` are the use cases. A change of signing keys is one transaction, for
+//! which all other work on keys waits. `rotation` says, as a pure function, which step is due. [`key`] generates, imports and
+//! seals one key; [`handle`] is what a request signs with.
 
 mod create;
 mod delete;

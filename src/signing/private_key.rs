@@ -56,7 +56,7 @@ impl PrivateKey {
     pub(super) fn parse(alg: Alg, pkcs8: &[u8]) -> Result<Self, Rejected> {
         match alg {
             Alg::ES256 => Ok(Self::Ec(parse_ec(pkcs8)?, SystemRandom::new())),
-            // OpenSSL writes version 1, without a public key to check against.
+            // OpenSSL writes PKCS#8 version 1, without a public key to check against.
             Alg::EdDSA => Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8)
                 .map(Self::Ed)
                 .map_err(|e| Rejected(e.to_string())),
@@ -84,8 +84,8 @@ impl PrivateKey {
         }
     }
 
-    /// Signs `message` into `out` and returns the part of it that is the signature, in the form of RFC 7518 §3. The
-    /// library allocates for RSA only.
+    /// Signs `message` into `out` and returns the part of `out` that is the signature, in the form of RFC 7518 §3. The library
+    /// allocates for RSA only.
     pub(super) fn sign<'a>(
         &self,
         message: &[u8],

@@ -62,7 +62,7 @@ struct Signer {
     handle: Arc<SigningHandle>,
 }
 
-/// A published key without its numbers.
+/// What is known of a published key, without its JWK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Published {
     /// Its algorithm.
@@ -98,8 +98,8 @@ impl KeyRing {
     /// Replaces the snapshot by the stored keys as read when the change counter had the value `as_of`. Only keys that are
     /// new are opened and parsed. A read older than the last one is ignored.
     ///
-    /// Returns the keys that cannot be used; the others are in the new snapshot. A stored key with a damaged private key still
-    /// verifies, one with a damaged public key is left out.
+    /// Returns an error for each key that cannot be used; the other keys are in the new snapshot. A stored key with a damaged
+    /// private key still verifies, one with a damaged public key is left out.
     #[must_use = "a key that cannot be used must be reported"]
     pub fn load(&self, stored: &[SigningKey], as_of: i64) -> Vec<KeyError> {
         let _loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
@@ -137,7 +137,7 @@ impl KeyRing {
         faults
     }
 
-    /// Notes whether some of what a deleted key signed is still to be revoked, as read no earlier than the keys of `as_of`.
+    /// Notes whether tokens of a deleted key are still to be revoked. This was read together with the keys of `as_of` or later.
     pub(super) fn note_revoking(&self, is_revoking: bool, as_of: i64) {
         let _loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         if as_of >= self.snapshot.load().as_of {
@@ -145,13 +145,13 @@ impl KeyRing {
         }
     }
 
-    /// Whether some of what a deleted key signed is still to be revoked. Until then stateless tokens of the same clients end
-    /// with it, by whatever key.
+    /// Whether tokens of a deleted key are still to be revoked. That begins a new generation of their clients, which ends all
+    /// stateless tokens of these clients, whichever key signed them.
     pub fn is_revoking(&self) -> bool {
         self.is_revoking.load(Ordering::Acquire)
     }
 
-    /// Signs by `key`, and counts how long it took.
+    /// Signs by `key`, and records how long that took.
     pub fn sign(&self, key: &SigningHandle, typ: TokenTyp, claims: &[u8]) -> Result<String, SignError> {
         let began = Stopwatch::start();
         let signed = key.sign_jwt(typ, claims);
@@ -167,7 +167,8 @@ impl KeyRing {
         Alg::ALL.iter().zip(&self.signing).map(|(alg, times)| (alg.as_str(), times.counted())).collect()
     }
 
-    /// Since when the key has signed that signs tokens of this class with the default algorithm at `now`.
+    /// Finds the key that signs tokens of this class with the default algorithm at `now`, and returns since when it signs.
+    /// `None` if there is none.
     pub fn signs_since(&self, use_for: UseFor, now: UnixSeconds) -> Option<UnixSeconds> {
         let signs = |signer: &&Signer| {
             signer.handle.alg() == self.default_alg
@@ -225,7 +226,7 @@ impl KeyRing {
         snapshot.published.values().filter(|key| in_force(key) == phase).count()
     }
 
-    /// The parsed key of a stored one that may sign: the one of the last snapshot, or a new one.
+    /// The parsed form of a stored key: from the last snapshot, or newly opened. `None` for a key that may not sign.
     fn handle(&self, key: &SigningKey, last: &Snapshot) -> Result<Option<Arc<SigningHandle>>, KeyError> {
         if !matches!(key.phase, Phase::Pending | Phase::Active) {
             return Ok(None);

@@ -40,7 +40,7 @@ impl RingReloader {
     /// Reads the stored keys into the ring.
     pub(super) async fn reload(&self) -> Result<(), Error> {
         let (keys, as_of) = self.kernel.storage.signing_keys().await?;
-        // Before the keys are used: a successor must not sign what ends with the key that it follows.
+        // Before the keys are used: meanwhile a successor must not sign stateless tokens, which the revocation would end.
         let revoking = self.kernel.storage.keys_being_revoked().await?;
         self.ring.note_revoking(!revoking.is_empty(), as_of);
         // The other keys are in the ring: a damaged key must not make them unusable.

@@ -1,4 +1,4 @@
-//! The ring during a rotation, with damaged rows, and compared with the pure rule of which key signs.
+//! The ring during a rotation and with damaged rows, and compared with `rotation::signing_key`.
 
 use mintmark_verifier::KeySetError;
 use serde_json::Value;
@@ -87,7 +87,7 @@ fn the_key_set_lists_the_default_algorithm_first_and_no_key_that_is_gone() {
     let expected = [5, 4, 3, 2, 0, 6].map(|i: usize| keys[i].kid.clone());
     assert_eq!(kids(&jwks), expected);
     assert_eq!(f.ring.key_set().len(), 6, "our own verifier takes every key");
-    // As they are stored, and from the instant on at which the pending one signs.
+    // First as stored, then from the instant at which the pending key signs.
     for (now, counts) in [(8, [1, 4, 1, 0]), (9, [0, 4, 2, 0])] {
         let phases = [Phase::Pending, Phase::Active, Phase::Retiring, Phase::Gone];
         assert_eq!(phases.map(|phase| f.ring.count(phase, now)), counts, "{now}");
@@ -130,7 +130,7 @@ fn known_keys_are_not_parsed_again_and_retired_ones_no_longer_sign() {
     assert_eq!(f.ring.load(&keys, 3), []);
     assert_eq!(f.ring.for_signing(Alg::ES256, UseFor::Expiring, 10).unwrap().kid(), keys[1].kid);
     assert_eq!(kids(&f.ring.jwks()).len(), 2, "the retired key still verifies");
-    assert_eq!(Arc::strong_count(&first), 1, "and the ring holds its private key no more");
+    assert_eq!(Arc::strong_count(&first), 1, "the ring no longer holds its private key");
 }
 
 #[test]

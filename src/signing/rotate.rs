@@ -45,8 +45,8 @@ impl Signing {
         (!missing.is_empty()).then(|| missing.join("; "))
     }
 
-    /// Takes the due steps under the lock on key changes, which is held until the transaction ends; none while the clock is
-    /// doubtful. Returns the steps that are left to a person.
+    /// Takes the due steps under the lock on key changes, which is held until the transaction ends. While the clock is doubtful
+    /// it takes no step. Returns the steps that only a person can take.
     pub(super) async fn take_due_steps(
         &self,
         tx: &mut Tx,

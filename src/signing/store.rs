@@ -16,8 +16,8 @@ impl Signing {
     /// Seals and stores a new key, with its audit event.
     ///
     /// # Errors
-    /// [`Error::Clock`] while the clock is doubtful, since a key begins by it; [`Error::Conflict`] for a private key that
-    /// was imported before; [`Error::Storage`].
+    /// [`Error::Clock`] while the clock is doubtful, since the clock decides when a key begins to sign; [`Error::Conflict`]
+    /// for a private key that was imported before; [`Error::Crypto`], [`Error::Storage`].
     pub(super) async fn store_new_key(
         &self,
         tx: &mut Tx,

@@ -40,9 +40,9 @@ pub enum StorageError {
          database that is in use"
     )]
     LogGone {
-        /// The file.
+        /// The path of the file that is gone: the write-ahead log or its index.
         log: String,
-        /// The database.
+        /// The path of the database.
         database: String,
     },
     /// The copy could not be made.
@@ -75,7 +75,7 @@ impl StorageError {
         matches!(self, Self::Moved(_) | Self::LogGone { .. })
     }
 
-    /// The kind of failure, for the log: `stall`, `refusal`, …
+    /// The kind of failure, for the log: `stall`, `damage`, `file_gone` or `refusal`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Stalled(_) => "stall",

@@ -41,7 +41,7 @@ use crate::model::clock::Stopwatch;
 pub use engine::{Backup, Inspection, SchemaState, Timings, Writes};
 use engine::{Db, DbTx, EngineSql, numbers_as_json};
 
-/// How many times of last use are written in one transaction.
+/// The most times of last use that one transaction writes.
 const TOUCHED_AT_ONCE: usize = 4_000;
 
 /// The database, opened and migrated. Cheap to clone.
@@ -75,7 +75,7 @@ impl Storage {
         self.timings.begin.observe(watch.elapsed());
         match transaction {
             Ok(db) => Ok(self.tx(db)),
-            // There is nothing to commit to.
+            // Counts as a failed commit: the file to commit to is gone.
             Err(error) if error.is_file_gone() => self.writes.note(Err(error), true),
             Err(error) => Err(error),
         }
@@ -131,9 +131,10 @@ impl Storage {
         self.db.close().await;
     }
 
-    /// Writes times of last use, which may be lost. On SQLite each of `statements` takes times by id, as JSON: so many in one
-    /// transaction that others who write hardly wait. On PostgreSQL it takes an id and the time, and each row is a transaction
-    /// of its own, because a transaction that locks many rows can deadlock with one that locks them in another order.
+    /// Writes times of last use, which may be lost. On SQLite each of `statements` takes an object of times by id, as JSON.
+    /// One transaction writes at most [`TOUCHED_AT_ONCE`] of them, so that other writers hardly wait. On PostgreSQL each
+    /// statement takes an id and a time, and each row is a transaction of its own, because a transaction that locks many
+    /// rows can deadlock with one that locks them in another order.
     async fn touch(
         &self,
         statements: &[EngineSql],
@@ -201,24 +202,24 @@ fn all_statements() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 /// A transaction that changes something. Rows, audit event, mail and the change counter commit together or not at all;
-/// dropping it rolls back.
+/// dropping the transaction rolls back.
 #[derive(Debug)]
 pub struct Tx {
     db: DbTx,
     changes: Vec<Change>,
-    /// Written last.
+    /// The audit events of the change. [`Tx::commit`] writes them last.
     events: Vec<AuditEvent>,
-    /// Those of the events.
+    /// The entry of each of `events`, in the same order.
     entries: Vec<Entry>,
-    /// Whether it has certainly written something, also if that raises no counter.
+    /// Whether a statement has certainly written something, even if no change was noted for the counter.
     has_written: bool,
-    /// Whether it has queued a delivery.
+    /// Whether a delivery was queued.
     has_queued: bool,
     storage: Storage,
 }
 
 impl Tx {
-    /// Invalidates the caches of `change` when this commits.
+    /// Notes a change. When this transaction commits, every process invalidates what it has cached of `change`.
     pub fn changed(&mut self, change: Change) {
         if !self.changes.contains(&change) {
             self.changes.push(change);

@@ -35,7 +35,7 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The middleware; one an app, wrapped around all its services.
+/// The middleware: one for each app, wrapped around all its services.
 #[derive(Debug, Clone)]
 pub struct Telemetry(Arc<Shared>);
 

@@ -25,7 +25,7 @@ use collectors::{Collected, CountedBy, CountedOnce, Durations, Read, Seconds};
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// In seconds: from issuing a token (tens of microseconds) to a dependency that hangs.
+/// The upper bounds of the buckets in seconds: from issuing a token (tens of microseconds) to a dependency that hangs.
 const BUCKETS: [f64; 14] =
     [0.0001, 0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
@@ -61,7 +61,7 @@ impl TokenOutcome {
         Self::Unavailable,
     ];
 
-    /// The label.
+    /// The value of the label `outcome`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Issued => "issued",
@@ -166,7 +166,7 @@ impl Metrics {
         self.collect(name, help, Box::new(read));
     }
 
-    /// The same with labels: `read` returns one value for each combination of label values.
+    /// Adds the gauge `mintmark_<name>` with labels: `read` returns one value for each combination of label values.
     pub fn gauges_read_by<const N: usize>(
         &self,
         name: &str,
@@ -199,7 +199,7 @@ impl Metrics {
         self.registry().register_collector(Box::new(collected));
     }
 
-    /// Adds the counter `mintmark_<name>_total` with a label.
+    /// Adds the counter `mintmark_<name>_total` with a label, of which `read` returns the count for each value.
     pub fn counters_read_by(
         &self,
         name: &str,
@@ -223,7 +223,7 @@ impl Metrics {
         if let Err(why) = prometheus_client::encoding::text::encode(&mut text, &self.registry()) {
             tracing::error!(target: "mintmark::metrics", %why, "the metrics could not be encoded");
         }
-        // These have names without our prefix.
+        // The metrics of the process have names without our prefix.
         let end = text.strip_suffix(END).map_or(text.len(), str::len);
         text.truncate(end);
         process::write(&mut text);
@@ -253,7 +253,8 @@ pub async fn get(request: HttpRequest, metrics: web::Data<Metrics>) -> HttpRespo
     }
 }
 
-/// How many files this process may have open, and up to how many it may raise that, if the system says so.
+/// How many files this process may have open (soft limit), and up to how many it may raise that (hard limit). `None` if the
+/// system does not say.
 pub fn max_open_files() -> Option<(f64, f64)> {
     let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;

@@ -1,4 +1,4 @@
-//! The first records of an empty database: the workspace `platform` of the operator, and the first management client.
+//! The first records of an empty database: the workspace `platform`, and the first management client.
 //! For the start of the service and the command `mintmark bootstrap`.
 
 use serde_json::json;
@@ -36,7 +36,7 @@ impl Tenants {
         self.ledger.commit(tx).await
     }
 
-    /// The id of the first management client of the operator's workspace; `None` before `bootstrap`.
+    /// The id of the first management client of the workspace `platform`; `None` before `bootstrap`.
     pub async fn first_manager(&self) -> Result<Option<String>, Error> {
         let mut tx = self.kernel.storage.begin().await?;
         let found = tx.first_manager(PLATFORM).await?;
@@ -44,8 +44,8 @@ impl Tenants {
         Ok(found.map(|client| client.client_id))
     }
 
-    /// Creates the first management client. If the workspace `platform` has a client that may manage already, returns
-    /// that one and changes nothing. Processes that call this at once take turns.
+    /// Creates the first management client. If the workspace `platform` already has a client that may manage, returns that
+    /// client and changes nothing. Processes that call this at the same time take turns.
     ///
     /// # Errors
     /// [`Error::Storage`], or [`Error::Crypto`] without random numbers.
@@ -76,7 +76,7 @@ impl Tenants {
         })
     }
 
-    /// Adds the workspace if it is missing.
+    /// Adds the workspace `platform` if it is missing.
     async fn insert_platform_workspace(&self, tx: &mut Tx, caller: &Caller) -> Result<(), Error> {
         let now = self.kernel.clock.now();
         let workspace = Workspace {

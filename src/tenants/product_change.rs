@@ -27,14 +27,14 @@ pub struct ProductChange {
 }
 
 impl ProductChange {
-    /// Reads the body of a request to create one: its code, and the other members.
+    /// Reads the body of a request to create a product: its code, and the other members.
     pub(crate) fn read_new(body: &Value) -> (Member<String>, Self) {
         let ((id, change), parse_errors) =
             Fields::read(body, |fields| (fields.string("product"), Self::members(fields)));
         (id, Self { parse_errors, ..change })
     }
 
-    /// Reads the body of a request to change one.
+    /// Reads the body of a request to change a product.
     pub(crate) fn read(body: &Value) -> Self {
         let (change, parse_errors) = Fields::read(body, Self::members);
         Self { parse_errors, ..change }

@@ -1,7 +1,7 @@
 //! Products: what API clients can be granted. Managers of the platform write them; a workspace reads those it may grant.
 //!
-//! A lower cap shortens the tokens issued from then on, whatever `token_expiry` the clients have. So a change does not check
-//! the clients that have the product; only deleting does.
+//! A lower `max_token_lifetime_seconds` shortens the tokens issued from then on, whatever `token_expiry` the clients have. So a
+//! change does not check the clients that are granted the product; only deleting does.
 
 use super::Tenants;
 use super::dto::ProductSettings;

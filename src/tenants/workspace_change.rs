@@ -29,14 +29,14 @@ pub struct WorkspaceChange {
 }
 
 impl WorkspaceChange {
-    /// Reads the body of a request to create one: the id it asks for, and the other members.
+    /// Reads the body of a request to create a workspace: the id that it asks for, and the other members.
     pub(crate) fn read_new(body: &Value) -> (Member<String>, Self) {
         let ((id, change), parse_errors) =
             Fields::read(body, |fields| (fields.string("workspace_id"), Self::members(fields)));
         (id, Self { parse_errors, ..change })
     }
 
-    /// Reads the body of a request to change one.
+    /// Reads the body of a request to change a workspace.
     pub(crate) fn read(body: &Value) -> Self {
         let (change, parse_errors) = Fields::read(body, Self::members);
         Self { parse_errors, ..change }
@@ -96,7 +96,7 @@ impl WorkspaceChange {
         }
     }
 
-    /// Whether it changes more of `workspace` than its name.
+    /// Whether the request changes more of `workspace` than its name.
     pub(super) fn changes_more_than_the_name(&self, workspace: &Workspace) -> bool {
         let description = match &self.description {
             Member::Absent => false,

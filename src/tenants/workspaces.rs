@@ -135,7 +135,7 @@ impl Tenants {
         Error::if_any(errors)?;
         if after == before {
             tx.rollback().await?;
-            // The request is repeated after it was interrupted.
+            // This may repeat a request that was interrupted before the status lists followed.
             if !change.status.is_absent() {
                 self.clients.update_slots_of_workspace(workspace_id).await?;
             }
@@ -156,7 +156,7 @@ impl Tenants {
             .await?;
         tx.changed(Change::Workspace(workspace_id.to_owned()));
         self.ledger.commit(tx).await?;
-        // Introspection and the API apply it from now on. The status lists follow client by client, before the reply.
+        // Introspection and the API follow the change from now on, the status lists client by client, before the reply.
         if before.suspended_at.is_some() != after.suspended_at.is_some() {
             self.clients.update_slots_of_workspace(workspace_id).await?;
         }
@@ -179,7 +179,7 @@ impl Tenants {
             return Err(Error::NotFound(WHAT));
         }
         let mut tx = self.kernel.storage.begin().await?;
-        // Roles in the workspace and its webhooks go with it. Every change of operators takes this turn before any row.
+        // The roles in the workspace are deleted, too. Every change of operators takes this turn before it locks a row.
         tx.take_turn_of_operators().await?;
         let workspace = tx.lock_workspace(&caller.reach, workspace_id).await?.ok_or(Error::NotFound(WHAT))?;
         expected.check(workspace.version)?;

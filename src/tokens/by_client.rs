@@ -1,6 +1,6 @@
-//! Tokens that could not be recorded with their group: another transaction holds the row of their client, workspace, key or
-//! secret, or they may not be issued. They are recorded client by client, so that a client that is being changed delays
-//! only itself.
+//! Records tokens that could not be recorded with their group: another transaction holds the row of their client, workspace,
+//! key or secret, or they may not be issued. They are recorded client by client, so that a client that is being changed
+//! delays only itself.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -14,7 +14,7 @@ use crate::clients::mark_revoked;
 use crate::kernel::Error;
 use crate::storage::IssueCheck;
 
-/// How many clients are waited for at once. Each takes a connection of the pool.
+/// For how many clients tokens are recorded at once. Each takes a connection of the pool.
 const AT_ONCE: usize = 4;
 
 /// Tokens that wait, by client, and the clients in the order in which they came.
@@ -79,7 +79,7 @@ impl Tokens {
     async fn record_of_client(&self, tokens: Vec<Pending>) {
         let outcomes = match self.record_each(&tokens).await {
             Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
-            // A client whose key is being revoked: one token alone takes no lock after another that it would need first.
+            // A key of the client is being revoked. A transaction of only one token takes its locks in the usual order.
             Err(Error::Storage(error)) if error.is_deadlock() => {
                 let mut outcomes = Vec::with_capacity(tokens.len());
                 for Pending { what: ToRecord { token, active_tokens, guard }, .. } in &tokens {
@@ -96,7 +96,8 @@ impl Tokens {
         self.recorder.answer(tokens.into_iter().zip(outcomes).collect());
     }
 
-    /// Records those that are allowed, one by one in one transaction, which also says why the others are not.
+    /// Records the tokens of one client that may be issued, one after another, in one transaction. The outcomes also say why
+    /// the others may not be issued.
     async fn record_each(&self, tokens: &[Pending]) -> Result<Vec<IssueCheck>, Error> {
         let mut tx = self.kernel.storage.begin().await?;
         let (mut outcomes, mut ended) = (Vec::with_capacity(tokens.len()), Vec::new());

@@ -8,8 +8,8 @@ use crate::model::clock::UnixSeconds;
 /// How long the row of a token is kept after the token has ended, in seconds: thirty days.
 const ENDED_TOKENS_KEPT: i64 = 30 * 86_400;
 
-/// How long a stateless token stays denied after its end, in seconds: the clock of another replica, by which it may still
-/// be live, differs by at most half of that.
+/// How long a stateless token stays denied after its end, in seconds: by the clock of another replica the token may still be
+/// live. The two clocks differ by at most half of this.
 const DENIED_OUTLIVE: i64 = 120;
 
 /// How long a status list is kept after the last token in it has ended, in seconds: a day, which is longer than a lease
@@ -21,11 +21,11 @@ const _: () = assert!(LISTS_OUTLIVE > LEASE_SECONDS);
 const BATCH: u32 = 500;
 
 impl Tokens {
-    /// Deletes denied tokens that have ended, the rows of tokens that ended thirty days ago, and status lists without a
-    /// live token for a day.
+    /// Deletes denied tokens that have ended, the rows of tokens that ended thirty days ago, and status lists whose last token
+    /// ended a day ago.
     ///
     /// # Errors
-    /// [`Error::Storage`]; what was deleted before it stays deleted.
+    /// [`Error::Storage`]; what was deleted before the error stays deleted.
     pub(crate) async fn clean_up(&self, now: UnixSeconds) -> Result<(), Error> {
         let storage = &self.kernel.storage;
         while storage.purge_denied_tokens(now - DENIED_OUTLIVE, BATCH).await? >= u64::from(BATCH) {}

@@ -18,7 +18,7 @@ use crate::model::usage::HOUR;
 use crate::storage::{IssueCheck, IssueGuard};
 
 impl Tokens {
-    /// The client within reach that an administrator generates a token for, if it may have tokens now.
+    /// The client within reach for which an administrator generates a token, if the client may have tokens now.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::LacksSome`] if the client has more permissions than the caller; [`Error::Conflict`]
@@ -46,7 +46,8 @@ impl Tokens {
     /// result is [`IssueCheck::Allowed`], nothing is written.
     ///
     /// # Errors
-    /// [`Error::AlreadyAnswered`], [`Error::Storage`]; then nothing is recorded.
+    /// [`Error::NotFound`] for the client; [`Error::LacksSome`] if the client has more permissions than the caller;
+    /// [`Error::AlreadyAnswered`]; [`Error::Storage`]. Then nothing is recorded.
     pub async fn record_generated_token<T>(
         &self,
         caller: &Manager,
@@ -56,7 +57,7 @@ impl Tokens {
         made: &T,
     ) -> Result<IssueCheck, Error> {
         let mut tx = self.kernel.storage.begin().await?;
-        // `replaces` locks the client's row exclusively from the first statement on, since it is locked again below.
+        // With `replaces`, the first statement already locks the client's row exclusively, as `lock_client` does below.
         let guard = IssueGuard { proof: None, now: token.issued_at, replaces: true };
         let mut replaced = Vec::new();
         let check = self.record_in(&mut tx, token, active_tokens, &guard, &mut replaced).await?;

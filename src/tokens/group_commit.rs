@@ -1,4 +1,4 @@
-//! Group commit: tokens that are recorded at the same time share one durable transaction. For `issuance`.
+//! Group commit: tokens that are recorded at the same time share one durable transaction. Used by `issuance`.
 //!
 //! While one group is written to disk the next one queues ([`super::recorder`]), so the busier the service, the more tokens
 //! share a commit; a single token does not wait. No token is returned before its group is durable. A group does not wait for
@@ -17,7 +17,7 @@ use crate::model::client::ActiveTokens;
 use crate::model::token::RecordedToken;
 use crate::storage::{IssueCheck, IssueGuard, Revoked, Tx};
 
-/// How much was recorded in groups since the start.
+/// How many of the queued tokens were recorded since the start, in groups or client by client.
 #[derive(Debug, Default)]
 pub(super) struct Totals {
     tokens: AtomicU64,
@@ -44,7 +44,7 @@ impl Recording<'_> {
         }
     }
 
-    /// The row is durable when the outcome is [`IssueCheck::Allowed`], and missing when it is anything else.
+    /// Waits for the outcome. The row is durable when the outcome is [`IssueCheck::Allowed`], and missing when it is anything else.
     ///
     /// # Errors
     /// [`Error::Storage`], [`Error::SharedTransaction`]; then nothing is recorded.
@@ -82,22 +82,23 @@ impl Tokens {
         })
     }
 
-    /// Records queued tokens in groups for as long as it is polled. Run it once, in the background; without it each token
-    /// is recorded in a transaction of its own.
+    /// Records queued tokens in groups until [`Tokens::stop_recording_in_groups`]. Run it once, in the background; without it
+    /// each token is recorded in a transaction of its own.
     pub async fn record_in_groups(&self) {
         let _open = self.recorder.open();
         let (aside, set_aside) = mpsc::unbounded_channel();
         let groups = async {
             let aside = aside;
             while let Some(mut group) = self.recorder.next_group().await {
-                // The tokens of one client stay in the order of their requests.
+                // By client: what neighbours have in common is written once for all of them. The sort is stable: the tokens of one
+                // client stay in the order of their requests.
                 group.sort_by(|a, b| a.what.token.client_id.cmp(&b.what.token.client_id));
                 let outcomes = self.record_group(&group).await;
                 let mut done = Vec::with_capacity(group.len());
                 for (pending, outcome) in group.into_iter().zip(outcomes) {
                     match outcome {
                         Some(outcome) => done.push((pending, outcome)),
-                        // Received until this sender is dropped.
+                        // This cannot fail: `record_by_client` receives until `aside` is dropped.
                         None => drop(aside.send(pending)),
                     }
                 }
@@ -112,14 +113,14 @@ impl Tokens {
         self.recorder.close();
     }
 
-    /// Records a group in one transaction. Returns one outcome for each token, in order; `None` for those that have to be
-    /// recorded apart, since they may not be issued, or another transaction holds a row of theirs.
+    /// Records a group in one transaction. Returns one outcome for each token, in order. `None`: to be recorded apart, since the
+    /// check refused it, another transaction holds one of its rows, or the group was in a deadlock.
     async fn record_group(&self, group: &[Pending]) -> Vec<Option<Result<IssueCheck, Error>>> {
         match self.record_together(group).await {
             Ok(recorded) => {
                 recorded.into_iter().map(|recorded| recorded.then_some(Ok(IssueCheck::Allowed))).collect()
             }
-            // The engine has rolled the group back; the tokens of a single client cannot deadlock with it.
+            // The engine has rolled the group back. Recorded client by client, its tokens lock the rows of one client at a time.
             Err(Error::Storage(error)) if error.is_deadlock() => {
                 self.totals.repeated.fetch_add(1, Ordering::Relaxed);
                 group.iter().map(|_| None).collect()
@@ -161,7 +162,7 @@ impl Tokens {
         Ok(in_order.collect())
     }
 
-    /// Ends the tokens that those just recorded replace or leave no room for. Of several tokens of one client the last
+    /// Revokes older tokens that the new ones replace, or that are now too many. Of several new tokens of one client the last
     /// one decides.
     async fn end_older_tokens(&self, tx: &mut Tx, recorded: &[&Pending]) -> Result<Vec<Revoked>, Error> {
         let last: BTreeMap<&str, &Pending> =
@@ -190,7 +191,7 @@ impl Tokens {
         }
     }
 
-    /// How many tokens wait for their group to be durable.
+    /// How many queued tokens have no outcome yet.
     pub fn tokens_being_recorded(&self) -> u64 {
         self.recorder.waiting()
     }
@@ -200,7 +201,7 @@ impl Tokens {
         self.totals.repeated.load(Ordering::Relaxed)
     }
 
-    /// How many tokens were recorded in groups since the start, and in how many commits.
+    /// How many queued tokens were recorded since the start, in groups or client by client, and in how many commits.
     pub fn recorded_tokens_and_commits(&self) -> (u64, u64) {
         let Totals { tokens, commits, .. } = &self.totals;
         (tokens.load(Ordering::Relaxed), commits.load(Ordering::Relaxed))

@@ -1,4 +1,4 @@
-//! The recorded access tokens of a client as its administrators see them: a page of them, or one.
+//! Recorded access tokens as administrators see them: a page of the tokens of one client or of all clients, or one token.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::model::token::RecordedToken;
 pub use crate::storage::{ListedTokens, TokenFilter};
 
 impl Tokens {
-    /// A page of the recorded tokens of a client within reach, newest first; including those that ended, until they are
-    /// deleted.
+    /// A page of the recorded tokens of a client within reach, newest first. Tokens that ended are included until their rows
+    /// are deleted.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the client, [`Error::Storage`].
@@ -32,7 +32,7 @@ impl Tokens {
         self.all_access_tokens(caller, &of_client, page).await
     }
 
-    /// A page of the recorded tokens of all clients within reach, client by client, and of each the newest first.
+    /// A page of the recorded tokens of all clients within reach, client by client, and the newest token of each client first.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -88,7 +88,7 @@ impl Tokens {
         self.introspected.write(async |rows| self.kernel.storage.touch_tokens(rows).await).await
     }
 
-    /// Adds what is not written yet: the last introspection, and the end of a grace period.
+    /// Adds to a token what is not in its row yet: the last introspection, and the revocation at the end of a grace period.
     fn bring_up_to_date(&self, token: &mut RecordedToken) {
         token.last_introspected_at = token.last_introspected_at.max(self.introspected.pending(&token.jti));
         let now = self.kernel.clock.now();

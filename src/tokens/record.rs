@@ -30,8 +30,8 @@ impl Tokens {
         Ok(check)
     }
 
-    /// Records a token within a transaction, if the result is [`IssueCheck::Allowed`]. The tokens it replaces at once are added
-    /// to `replaced`; the caller marks their slots when the rows of all its clients are locked.
+    /// Records a token within a transaction, if the result is [`IssueCheck::Allowed`]. The tokens that it replaces at once are
+    /// added to `replaced`. The caller marks their slots when all clients of the transaction are locked.
     pub(super) async fn record_in(
         &self,
         tx: &mut Tx,
@@ -50,7 +50,7 @@ impl Tokens {
                 let at = guard.now.saturating_add(grace_seconds);
                 replaced.extend(tx.replace_tokens(&token.client_id, &token.jti, at, guard.now).await?);
             }
-            // A token that an administrator generates does not count.
+            // A token that an administrator generates does not count towards the maximum.
             ActiveTokens::AtMost(_) if guard.proof.is_none() => {}
             ActiveTokens::AtMost(max) => {
                 replaced.extend(tx.revoke_beyond(&[(token.client_id.as_str(), max)], guard.now).await?);

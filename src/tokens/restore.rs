@@ -1,5 +1,5 @@
-//! Makes a restored database safe (`docs/revocation.md`). It does not know which tokens were revoked after its backup, so by
-//! default no token issued before the restore stays valid.
+//! Makes a restored database safe (`docs/revocation.md`). The database does not know which tokens were revoked after the
+//! backup was made, so by default no token that was issued before the restore stays valid.
 
 use serde_json::json;
 
@@ -11,25 +11,25 @@ use crate::model::reach::Reach;
 use crate::model::token::STATELESS_LIFETIME_MAX;
 use crate::storage::Change;
 
-/// By how much the numbers of status lists are raised: more than are ever opened between a backup and its restore.
+/// How many numbers of status lists are skipped: more than the lists that are ever opened between a backup and its restore.
 const SKIPPED_LISTS: i64 = 1_000_000;
 
-/// What was done to make it safe.
+/// What was done to make a restored database safe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restored {
     /// How many clients were given a new generation.
     pub clients: usize,
     /// How many live recorded tokens were revoked.
     pub revoked_tokens: usize,
-    /// How many were kept.
+    /// How many live recorded tokens were kept.
     pub kept_tokens: usize,
 }
 
 impl Tokens {
     /// Makes the database safe after it was restored from a backup. Every client gets a new generation; every slot of the
-    /// existing status lists is revoked, and new lists get numbers that were not used before. Recorded tokens are revoked,
-    /// unless `keep_recorded_tokens`: then those in the backup stay live, among them any that was revoked after the
-    /// backup. All of it is one transaction, and may be repeated.
+    /// existing status lists is revoked, except the slots of tokens that are kept, and new lists get numbers that were not used
+    /// before. Recorded tokens are revoked, unless `keep_recorded_tokens` is set: then the tokens in the backup stay live, also
+    /// those that were revoked after the backup. All of this is one transaction, and may be repeated.
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::Storage`]; then nothing was changed.
@@ -58,7 +58,7 @@ impl Tokens {
         tx.skip_status_lists(SKIPPED_LISTS).await?;
         let restored = Restored { clients: clients.len(), revoked_tokens, kept_tokens: kept.len() };
         for mut client in clients {
-            // Its old slot is revoked with all others.
+            // The old slot of the client was revoked above, with all others.
             client.slot = None;
             self.clients.new_generation(&mut tx, &mut client, now).await?;
             tx.update_client(&client).await?;

@@ -1,4 +1,4 @@
-//! Revokes tokens: one by its id or as presented (RFC 7009), or all of a client.
+//! Revokes tokens: one by its id, one that its client presents (RFC 7009), or all tokens of a client.
 
 use mintmark_verifier::AccessTokenClaims;
 use serde_json::json;
@@ -17,21 +17,21 @@ const WHAT: &str = "access token";
 /// For how many seconds after its end a token is still revoked, because it may be live by the clock of another replica.
 const REVOKED_AFTER_END: i64 = 60;
 
-/// How a token was revoked.
+/// When a token was revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Revocation {
     /// It was revoked by this call.
     Now,
-    /// It had been revoked or had expired before.
+    /// It had been revoked or had expired before this call.
     Before,
 }
 
 impl Tokens {
-    /// Revokes one token of a client within reach (RFC 7009): its row, or a row that denies it until it ends. `claims`
-    /// are those of a token whose signature is valid.
+    /// Revokes one token of a client within reach (RFC 7009): a recorded token by its row, a stateless token by a new row that
+    /// denies it until it ends. `claims` are those of a token whose signature is valid.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for the client, [`Error::Storage`]: then nothing is revoked.
+    /// [`Error::NotFound`] for the client, [`Error::Storage`]; then nothing is revoked.
     pub async fn revoke_presented_token(
         &self,
         caller: &Caller,
@@ -52,7 +52,7 @@ impl Tokens {
             (None, _) => false,
         };
         if !revoked {
-            // A token that has ended is not changed. This commits anyway, because a row that denies it may have been written.
+            // No event and no mail for a token that has ended by this clock, but a row that denies it may have been written.
             self.ledger.commit(tx).await?;
             return Ok(Revocation::Before);
         }
@@ -65,7 +65,8 @@ impl Tokens {
         Ok(Revocation::Now)
     }
 
-    /// Revokes a recorded token of a client within reach, by its id. Revoking one that has ended changes nothing.
+    /// Revokes a recorded token of a client within reach, by its id. For a token that was revoked, or ended more than a minute
+    /// ago, nothing changes.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Storage`].
@@ -86,7 +87,7 @@ impl Tokens {
         };
         mark_revoked(&mut tx, std::slice::from_ref(&revoked)).await?;
         if !revoked.was_live {
-            // It had ended by this clock, so no mail is sent.
+            // The token had ended by this clock, so there is no event and no mail.
             return self.ledger.commit(tx).await;
         }
         let facts = json!({ "label": client.label, "scope": &*token.scope });
@@ -97,8 +98,8 @@ impl Tokens {
         self.ledger.commit(tx).await
     }
 
-    /// Revokes all tokens of a client within reach, by a new generation. Returns how many live recorded
-    /// ones were revoked.
+    /// Revokes all tokens of a client within reach: the stateless ones by a new generation, and each recorded one. Returns how
+    /// many live recorded tokens were revoked.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Storage`].

@@ -10,11 +10,12 @@ use crate::model::clock::UnixSeconds;
 use crate::model::slot_lease::{Lease, ListKind};
 use crate::model::status::Slot;
 
-/// How many slots this process leases at once: at first, and at most. Those it does not use are lost.
+/// How many slots this process leases the first time. Slots that it does not use are lost.
 const LEASED_AT_FIRST: u32 = 64;
+/// How many slots this process leases at once, at most.
 const LEASED_AT_MOST: u32 = 8_192;
 
-/// For how long it uses them, in seconds. A list is deleted only after that.
+/// For how long this process uses leased slots, in seconds. A list is deleted only after that.
 pub(super) const LEASE_SECONDS: i64 = 3_600;
 
 /// A lease, how many slots it had, and until when they are used.
@@ -28,9 +29,9 @@ struct LeasedSlots {
 /// Slots for recorded tokens that this process has leased and not used yet.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
-    /// By key for never-expiring tokens; of no key (an empty text) for those that expire.
+    /// For never-expiring tokens, by the `kid` of their key; for tokens that expire, under an empty text.
     by_key: Mutex<HashMap<Box<str>, LeasedSlots>>,
-    /// Locked by the request that leases more.
+    /// Locked by the request that leases more slots.
     leasing: tokio::sync::Mutex<()>,
 }
 
@@ -41,7 +42,8 @@ impl Leases {
         if one.until <= now { None } else { one.lease.next() }
     }
 
-    /// How many to lease next: twice as many as before if those were used up in time, else the initial number.
+    /// How many slots to lease next: twice as many as before if those were used up before their time ended, else
+    /// [`LEASED_AT_FIRST`].
     fn wanted(&self, kind: ListKind<'_>, now: UnixSeconds) -> u32 {
         let by_key = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
         let used_up = by_key.get(kind.kid().unwrap_or_default()).filter(|one| one.until > now);
@@ -75,7 +77,7 @@ impl Tokens {
     async fn lease_slots(&self, kind: ListKind<'_>, now: UnixSeconds) -> Result<Slot, Error> {
         let _leasing = self.leases.leasing.lock().await;
         loop {
-            // Another request may have leased while this one waited.
+            // Another request may have leased slots while this one waited.
             if let Some(slot) = self.leases.take(kind, now) {
                 return Ok(slot);
             }

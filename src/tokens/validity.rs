@@ -14,18 +14,18 @@ use crate::ledger::Confirmed;
 use crate::model::inline_id::InlineId;
 use crate::storage::TokenState;
 
-/// Why a token whose signature and times are valid is not active. For the log; callers only learn that it is not.
+/// Why a token whose signature and times are valid is not active. For the log: replies only say that it is not active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InactiveReason {
     /// Its client does not exist.
     ClientUnknown,
-    /// Its client is disabled, has expired, or is in a suspended workspace.
+    /// Its client is disabled, has expired, is in a suspended workspace, or is in another workspace than the token says.
     ClientInactive,
     /// It was revoked, or replaced by another.
     Revoked,
-    /// It belongs to an earlier generation of its client.
+    /// It has no row, and its slot is not that of its client's current generation.
     GenerationEnded,
-    /// It has a slot of its own, but no row.
+    /// It has no row and no slot, or the row with its id is that of another client's token.
     NotRecorded,
 }
 
@@ -52,8 +52,8 @@ pub enum Validity {
 }
 
 impl Tokens {
-    /// Whether the token of these claims is active. Its signature and times have been verified by the caller. Notes the
-    /// instant for a recorded one (`last_introspected_at`).
+    /// Whether the token with these claims is active. The caller has verified its signature and times. For an active recorded
+    /// token, this notes the current time as `last_introspected_at`.
     ///
     /// # Errors
     /// [`Error::Storage`]: it is not known whether the token is active.

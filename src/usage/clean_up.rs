@@ -1,5 +1,5 @@
-//! Adds counts by hour that are past their time to their days, and deletes days past theirs. Refused requests and networks
-//! beyond their number are deleted where new ones are added.
+//! Turns old counts by hour into counts by day, and deletes old counts by day. Refused requests and networks beyond their
+//! maximum number are deleted where new ones are added.
 
 use super::Usage;
 use super::tally::{hour_of, start_of};
@@ -17,10 +17,10 @@ pub(super) const DAYS_KEPT: i64 = 400 * DAY;
 const BATCH: u32 = 500;
 
 impl Usage {
-    /// Moves counts by hour that are past their time to their days, and deletes days past theirs, in small batches.
+    /// Turns old counts by hour into counts by day, and deletes old counts by day, in small batches.
     ///
     /// # Errors
-    /// [`Error::Storage`]; what was deleted before it stays deleted.
+    /// [`Error::Storage`]; what was deleted before the error stays deleted.
     pub(crate) async fn clean_up(&self, now: UnixSeconds) -> Result<(), Error> {
         let hours = start_of(hour_of(now)) - HOURS_KEPT;
         let days = now - now.rem_euclid(DAY) - DAYS_KEPT;

@@ -1,5 +1,5 @@
-//! Reports the first use of a secret, and that a client was seen in a network that is not among its last hundred, in the
-//! transaction that stores what was counted.
+//! Reports the first use of a secret, and the use of a secret from a network that is not among the last hundred of its client.
+//! This happens in the transaction that stores what was counted.
 
 use std::collections::{HashMap, HashSet};
 
@@ -27,7 +27,7 @@ struct Use<'a> {
 }
 
 impl Usage {
-    /// Writes an event, and the mails about it, for each of `first`, which are among `rows`.
+    /// Writes an event, and queues the mails about it, for each first use in `first`; `rows` has the details of these uses.
     pub(super) async fn report_first_uses(
         &self,
         tx: &mut Tx,
@@ -62,7 +62,7 @@ impl Usage {
         }
         for (row, network) in new_networks {
             let Some(secret) = secrets.get(&*row.secret_id) else { continue };
-            // The first use of a secret says the network already.
+            // The report of the first use of a secret names the network already.
             let place = (secret.client_id.as_str(), network);
             if !said.contains(&place) {
                 uses.push(Use {
@@ -73,7 +73,7 @@ impl Usage {
                 });
             }
         }
-        // In one order in all processes, as everything here.
+        // In the same order in all processes, like everything that is stored here.
         uses.sort_by(|a, b| (&a.secret.client_id, &a.network).cmp(&(&b.secret.client_id, &b.network)));
         let mut ids: Vec<&str> = uses.iter().map(|one| one.secret.client_id.as_str()).collect();
         ids.dedup();

@@ -5,18 +5,18 @@ use crate::kernel::Error;
 use crate::model::inline_id::ClientId;
 use crate::storage::UsageRows;
 
-/// About how many rows of each kind a transaction stores, since others who write wait for it.
+/// About how many rows of each kind a transaction stores. It is limited because other writers wait for the transaction.
 const BATCH: usize = 2_000;
 
-/// Rows that are not stored yet. Those that are left when this is dropped are counted again, also when nobody waits for
-/// the outcome any more.
+/// Rows that are not stored yet. When this is dropped, the rows that are left are put back to be stored later, also if the
+/// future of the flush is dropped.
 struct Unstored<'a> {
     usage: &'a Usage,
     rows: UsageRows,
 }
 
 impl Unstored<'_> {
-    /// Rows that were not stored after all.
+    /// Puts back rows that were not stored after all.
     fn put_back(&mut self, batch: UsageRows) {
         self.usage.pending().put_back(batch);
     }
@@ -31,21 +31,22 @@ impl Drop for Unstored<'_> {
 }
 
 impl Usage {
-    /// Stores what was counted since the last call, and waits for a call that is under way.
+    /// Waits for a call that is under way, then stores what was counted since.
     ///
     /// # Errors
-    /// [`Error::Storage`]; then what could not be stored is counted still, and the next call stores it.
+    /// [`Error::Storage`]; then what could not be stored is kept, and the next call stores it.
     pub async fn flush(&self) -> Result<(), Error> {
         let _alone = self.storing.lock().await;
         let pending = std::mem::take(&mut *self.pending());
-        // Sorted, so that processes that store at the same time take the rows in the same order.
+        // Sorted, so that processes that store at the same time lock the rows in the same order.
         let mut unstored = Unstored { usage: self, rows: sorted(pending.into_rows(self.kernel.clock.now())) };
         while !unstored.rows.is_empty() {
             let mut batch = Unstored { usage: self, rows: next_batch(&mut unstored.rows, BATCH) };
             let mut tx = self.kernel.storage.begin().await?;
             let first = tx.add_usage(&batch.rows).await?;
             self.report_first_uses(&mut tx, &batch.rows, &first).await?;
-            // If nobody waits for the commit any more, it happens all the same: it would be counted twice.
+            // Taken before the commit: if this future is dropped meanwhile, the commit may happen all the same, and rows that
+            // were put back would be counted twice.
             let rows = std::mem::take(&mut batch.rows);
             if let Err(error) = self.ledger.commit(tx).await {
                 batch.put_back(rows);
@@ -55,7 +56,7 @@ impl Usage {
         Ok(())
     }
 
-    /// The same for somebody who wants to see what was counted. If it cannot be stored, it is seen later.
+    /// Stores what was counted before somebody looks at it. If this fails, the stored counts are shown without it.
     pub(super) async fn flush_to_look(&self) {
         if let Err(error) = self.flush().await {
             tracing::warn!(failure = error.kind(), %error, "what API clients did could not be stored before it was looked at");
@@ -63,8 +64,7 @@ impl Usage {
     }
 }
 
-/// In descending order, so that [`next_batch`] takes from the end. Counts are sorted as they are taken, except for those of
-/// refused requests.
+/// Sorts rows in descending order, so that [`next_batch`] takes from the end. The uses of secrets arrive in ascending order.
 fn sorted(mut rows: UsageRows) -> UsageRows {
     rows.counts.sort_by_key(|row| (row.client_id, row.hour));
     rows.sources.sort_unstable_by_key(|row| (row.client_id, row.secret_id));
@@ -76,8 +76,8 @@ fn sorted(mut rows: UsageRows) -> UsageRows {
     rows
 }
 
-/// Takes the next rows to be stored in one transaction. Of a client, it takes all sources and networks, or none: a secret
-/// that is used for the first time, from a network that is new, is reported once for both.
+/// Takes the next rows to be stored in one transaction. It takes either all sources and networks of a client or none, because
+/// the first use of a secret from a new network is reported only once.
 fn next_batch(rows: &mut UsageRows, size: usize) -> UsageRows {
     fn take<T>(rows: &mut Vec<T>, size: usize) -> Vec<T> {
         let mut taken = rows.split_off(rows.len().saturating_sub(size));

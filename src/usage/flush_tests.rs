@@ -7,7 +7,7 @@ use crate::storage::{NetworkRow, SourceRow};
 fn source(client: usize, secret: usize) -> SourceRow {
     SourceRow {
         client_id: ClientId::new(&format!("cl_{client:04}")).unwrap(),
-        // Their ids do not have the order of those of the clients.
+        // The ids of the secrets are not in the order of the ids of their clients.
         secret_id: SecretId::new(&format!("s{:04}-{secret}", 9_999 - client)).unwrap(),
         source_ip: [192, 0, 2, 1].into(),
         used_at: 0,
@@ -53,7 +53,7 @@ fn a_batch_has_all_sources_and_networks_of_a_client_or_none() {
 fn batches_end_when_only_some_kinds_have_rows() {
     let networks = (0..25).map(|number| network(7, number)).collect();
     let mut rows = UsageRows { networks, ..UsageRows::default() };
-    // All of one client, although it has more than a batch.
+    // All networks of one client, although they are more than a batch.
     assert_eq!(next_batch(&mut rows, 10).networks.len(), 25);
     assert!(rows.is_empty());
     let sources = (0..25).map(|client| source(client, 0)).collect();

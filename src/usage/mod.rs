@@ -1,8 +1,8 @@
 //! How API clients are used: how often each got a token and was refused, where it was seen from, and why its last requests
 //! were refused. For administrators, by the management API, the command line and the console.
 //!
-//! A token request counts in memory (`Tally`, in the cached record) and writes nothing. What was counted is stored every
-//! few seconds, when somebody looks, and on an orderly stop; a crash loses at most what came since.
+//! A token request is counted in memory (`Tally`, and `Pending` for refusals and sources) and writes nothing. Counts are stored
+//! every few seconds, when somebody looks, and on an orderly stop; a crash loses at most what came since.
 
 mod clean_up;
 mod dto;
@@ -32,13 +32,13 @@ use tally::hour_of;
 /// How errors name an API client.
 const API_CLIENT: &str = "API client";
 
-/// Counts what clients do, and tells administrators.
+/// Counts what clients do, and tells administrators what was counted.
 #[derive(Debug)]
 pub struct Usage {
     kernel: Arc<Kernel>,
     ledger: Arc<Ledger>,
     pending: Mutex<Pending>,
-    /// Held while what was counted is stored, so that those who wait for it have everything stored too.
+    /// Held while counts are stored, so that a second flush returns only when the counts of the first are stored too.
     storing: tokio::sync::Mutex<()>,
 }
 
@@ -47,7 +47,7 @@ impl Usage {
         Self { kernel, ledger, pending: Mutex::default(), storing: tokio::sync::Mutex::default() }
     }
 
-    /// Counts a token that a client got. Takes a lock only for the first one of an hour and since the last store.
+    /// Counts a token that a client got. Takes a lock only for the first token in an hour and the first after each store.
     pub(crate) fn issued<T: Tallied + 'static>(
         &self,
         client: &Arc<T>,
@@ -60,8 +60,8 @@ impl Usage {
         }
     }
 
-    /// Counts a use of a secret of a client, and where it came from. Takes a lock only for the first one of an hour, of a
-    /// source in five minutes, and since the last store.
+    /// Counts a use of a client's secret, and where it came from. Takes a lock only for the first use in an hour, the first after
+    /// each store, and when the source is another than the last one or was noted five minutes ago.
     pub(crate) fn secret_used<T: Tallied + 'static>(
         &self,
         secret: &Arc<T>,

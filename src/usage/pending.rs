@@ -1,7 +1,7 @@
 //! What this process has counted and not stored yet.
 //!
-//! Its size is bounded by the clients and secrets there are: names of clients that were not found are counted only up to
-//! [`UNSURE_MAX`], and refused requests are [`Recent`] ones.
+//! Its size is bounded by the number of clients and secrets that exist: of clients that may not exist, only [`UNSURE_MAX`] are
+//! counted, and of refused requests, only the [`Recent`] ones are kept.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -18,18 +18,20 @@ use crate::model::refusal::{Failure, Refusal};
 use crate::model::usage::{Outcome, network_of};
 use crate::storage::{CountRow, NetworkRow, SecretUseRow, SourceRow, UsageRows};
 
-/// How many names of clients that may not exist are counted between two flushes.
+/// How many ids of clients that may not exist are counted between two flushes.
 const UNSURE_MAX: usize = 1_000;
 
 /// How many networks of a client are noted between two flushes.
 const NETWORKS_MAX: usize = 100;
 
-/// Counts of clients or secrets that will be stored, and what was counted in hours before the present one. An id may be there
-/// more than once, with two tallies or with two hours.
+/// What was counted of clients or of secrets. An id may occur more than once, with two tallies or with two hours.
 #[derive(Debug)]
 struct Counted<Id> {
+    /// Which count of a tally this is.
     count: fn(&Tally) -> &Count,
+    /// The tallies to which requests add now.
     tallies: Vec<(Id, Arc<dyn Tallied>)>,
+    /// What was counted before, and is no longer in a tally.
     before: Vec<(Id, Hour, i64)>,
 }
 
@@ -38,7 +40,7 @@ impl<Id: Copy + Ord + Deref<Target = str>> Counted<Id> {
         Self { count, tallies: Vec::new(), before: Vec::new() }
     }
 
-    /// Takes up a count that was not of this hour.
+    /// Takes over a tally whose count was not of `hour` when a request added to it. From now on it counts in `hour`.
     fn open(&mut self, id: Id, tallied: Arc<dyn Tallied>, hour: Hour) {
         let count = (self.count)(tallied.tally());
         if count.begin(hour) {
@@ -46,12 +48,13 @@ impl<Id: Copy + Ord + Deref<Target = str>> Counted<Id> {
             return;
         }
         let (was, times) = count.turn(hour);
-        // One of them is the use that found the hour over.
+        // One of these is the use that found that a new hour has begun.
         self.before.push((id, was, (times - 1).max(0)));
         self.before.push((id, hour, times.min(1)));
     }
 
-    /// Takes what was counted: by id and hour, in this order. The counts are no longer taken up.
+    /// Takes what was counted, sorted by id and hour. The tallies are left: the next request that adds to one hands it over
+    /// again.
     fn take(self, now: Hour) -> Vec<(Id, Hour, i64)> {
         let mut counted = self.before;
         counted.extend(self.tallies.into_iter().map(|(id, tallied)| {
@@ -68,7 +71,7 @@ impl<Id: Copy + Ord + Deref<Target = str>> Counted<Id> {
         counted
     }
 
-    /// How often these were counted from `since` on.
+    /// How often each of these ids was counted from `since` on.
     fn of(&self, ids: &HashSet<&str>, since: UnixSeconds) -> HashMap<&str, i64> {
         let tallies = self.tallies.iter().filter(|(id, _)| ids.contains(&**id));
         let now = tallies.map(|(id, tallied)| (id, (self.count)(tallied.tally()).counted()));
@@ -108,9 +111,11 @@ pub(super) struct Pending {
     sources: HashMap<SecretId, Source>,
     networks: HashMap<ClientId, Vec<(IpNet, Seen)>>,
     refused: HashMap<ClientId, HashMap<(Hour, Refusal), i64>>,
-    /// Those in `refused` that were not found.
+    /// Clients in `refused` that may not exist.
     unsure: HashSet<ClientId>,
+    /// Refused requests of clients that exist.
     of_clients: Recent,
+    /// Other refused requests.
     of_others: Recent,
 }
 
@@ -130,12 +135,12 @@ impl Default for Pending {
 }
 
 impl Pending {
-    /// Takes up the count of a client's tokens.
+    /// Takes over the count of a client's tokens.
     pub(super) fn open_issued(&mut self, client: Arc<dyn Tallied>, client_id: ClientId, hour: Hour) {
         self.issued.open(client_id, client, hour);
     }
 
-    /// Takes up the count of a secret's uses.
+    /// Takes over the count of a secret's uses.
     pub(super) fn open_secret(&mut self, secret: Arc<dyn Tallied>, secret_id: SecretId, hour: Hour) {
         self.secret_uses.open(secret_id, secret, hour);
     }
@@ -202,7 +207,7 @@ impl Pending {
         }
     }
 
-    /// All of it, as rows. Counts that requests still add to are taken up again by the next of them.
+    /// Everything as rows. The next request that adds to a tally hands it over to the next `Pending`.
     pub(super) fn into_rows(self, now: UnixSeconds) -> UsageRows {
         let now = hour_of(now);
         let Self { issued, secret_uses, sources, networks, refused, mut of_clients, mut of_others, .. } =
@@ -274,7 +279,7 @@ impl Pending {
             let seen = Seen { at: row.last_seen_at, secret_id: row.secret_id, source: row.source_ip };
             self.seen_in(row.client_id, row.network, seen);
         }
-        // Before those that came meanwhile.
+        // These failures are older than those that were added meanwhile, and `Recent` has the oldest first.
         let mut later = self.of_others.take();
         later.extend(self.of_clients.take());
         for failure in rows.failures.into_iter().chain(later) {

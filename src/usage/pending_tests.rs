@@ -1,4 +1,4 @@
-//! Counting, putting back and the bounds of what is held.
+//! Tests of counting, of putting back, and of the bounds of what is kept.
 
 use super::*;
 use crate::model::refusal::Endpoint;

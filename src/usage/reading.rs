@@ -11,10 +11,10 @@ use crate::model::clock::UnixSeconds;
 use crate::model::secret::ClientSecret;
 use crate::model::usage::{DAY, DayUsage, SeenFrom};
 
-/// How many days are shown if the request does not say from when on.
+/// How many days are shown if the request has no `since`.
 const DAYS_SHOWN: i64 = 30;
 
-/// From when to when: the days in which these instants are, both included.
+/// A period of whole days, which includes the days of both instants.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Period {
     /// From the day of this instant; `None` for thirty days that end with `until`.
@@ -28,7 +28,7 @@ pub struct Period {
 pub struct ClientUsage {
     /// Every day of the period, oldest first, also those without a request.
     pub days: Vec<DayUsage>,
-    /// The networks that it authenticated from, the last first.
+    /// The networks from which the client authenticated, the most recent first.
     pub seen_from: Vec<SeenFrom>,
 }
 
@@ -66,8 +66,9 @@ impl Usage {
         (first.max(today - DAYS_KEPT), last)
     }
 
-    /// How often each of these clients was refused in the last 24 hours (by whole hours), as far as they are within reach.
-    /// Clients that never were are left out. A few seconds late; one statement, whatever the number of clients.
+    /// How often each of these clients was refused in the last 24 hours (by whole hours), as far as the clients are within
+    /// reach. Clients that were not refused are left out, and requests of the last seconds may be missing. This is one
+    /// statement for any number of clients.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -99,7 +100,7 @@ impl Usage {
             let (source, times) = unstored(&secret.secret_id);
             secret.last_used_from =
                 source.map(|source| source.to_string()).or_else(|| stored.source_ip.clone());
-            // Before it is stored, the first use is the only one.
+            // While no use is stored, the last use counts as the first.
             let first = stored.source_ip.is_none().then_some(secret.last_used_at).flatten();
             secret.first_used_at = stored.first_used_at.or(first.filter(|_| source.is_some()));
             secret.used_last_24h = stored.times + times;
@@ -107,7 +108,7 @@ impl Usage {
         Ok(())
     }
 
-    /// The first hour of which any part is in the last 24 hours.
+    /// The start of the first hour that is at least partly within the last 24 hours.
     fn day_ago(&self) -> UnixSeconds {
         start_of(hour_of(self.kernel.clock.now() - DAY))
     }

@@ -1,18 +1,18 @@
-//! The last refused requests that are not stored yet. A flood of them pushes out the oldest, so that it takes neither more
-//! memory nor more rows than a fixed number.
+//! The last refused requests that are not stored yet. In a flood, new ones replace the oldest, so that memory and the number of
+//! rows that are written stay bounded.
 
 use std::collections::VecDeque;
 
 use crate::model::refusal::Failure;
 
-/// How many are held in all. Each flush writes at most so many of each of the two lists.
+/// How many a list holds in all, at most. So a flush writes at most this many from each of the two lists in `Pending`.
 const ALL_MAX: usize = 1_000;
 
 /// Refused requests, oldest first.
 #[derive(Debug)]
 pub(super) struct Recent {
     failures: VecDeque<Failure>,
-    /// How many are held that name the same client.
+    /// How many that name the same client are held, at most.
     of_one_max: usize,
 }
 
@@ -21,7 +21,8 @@ impl Recent {
         Self { failures: VecDeque::new(), of_one_max }
     }
 
-    /// Adds one, in place of the oldest of the same client or of all if there are too many.
+    /// Adds a refused request. If there are too many of its client, it replaces the oldest of the client; if there are too many
+    /// in all, it replaces the oldest.
     pub(super) fn add(&mut self, failure: Failure) {
         let same = |other: &Failure| other.client_id == failure.client_id;
         if self.failures.iter().filter(|other| same(other)).count() >= self.of_one_max {

@@ -11,19 +11,19 @@ use crate::model::refusal::{Endpoint, Failure, Refusal};
 /// A request that was refused, as the door knows it.
 #[derive(Debug, Clone, Copy)]
 pub struct Refused<'a> {
-    /// By which endpoint.
+    /// The endpoint that refused it.
     pub endpoint: Endpoint,
     /// Why.
     pub reason: Refusal,
     /// What the reply to a malformed request says.
     pub detail: Option<&'a str>,
-    /// What the request gives as its client id. Kept only if it has the form of one, since it may be a secret.
+    /// What the request gives as its client id. It is kept only if it has the form of a client id, since it may be a secret.
     pub client_id: &'a str,
-    /// The last four characters of the secret that was sent, if it has the form of one.
+    /// The last four characters of the secret that was sent, if it has the form of a secret.
     pub secret_last_four: Option<&'a str>,
-    /// Where it came from, if that is known.
+    /// The address that the request came from, if it is known.
     pub source: Option<IpAddr>,
-    /// The request, as in `X-Request-Id`.
+    /// The id of the request, as in `X-Request-Id`.
     pub request_id: &'a str,
 }
 

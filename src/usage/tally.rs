@@ -1,8 +1,8 @@
-//! What is noted in memory of the tokens that a client got and the uses of its secrets. It is part of the cached record, so
-//! that a token request adds to a number that it has at hand, and takes no lock.
+//! Tallies: how many tokens a client got and how often a secret was used, noted in memory. A tally is part of the cached
+//! record, so that a token request adds to a number that it has at hand, and takes no lock.
 //!
-//! When a record is read from the database again, it gets a second tally, while requests may still add to the first. So there
-//! may be several for one id; their sum counts, and the latest use.
+//! When a record is read from the database again, the new record gets a new tally, while requests may still add to the old one.
+//! So there may be several tallies for one id: their counts are added up, and the latest of their uses is taken.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,8 +14,8 @@ use crate::model::usage::HOUR;
 /// The number of an hour since 1970; 0 for none.
 pub(super) type Hour = u32;
 
-/// How long a source is not noted again while it stays the same, in seconds. Most clients call from one address, and noting
-/// it at every store would write more rows than the counts.
+/// After this many seconds a source that stays the same is noted again. Most clients call from one address, and to note it
+/// each time that counts are stored would write more rows than the counts.
 const SEEN_SECONDS: i64 = 300;
 
 /// The hour of an instant.
@@ -30,17 +30,17 @@ pub(super) fn start_of(hour: Hour) -> UnixSeconds {
 
 /// A record in memory with a tally.
 pub(crate) trait Tallied: fmt::Debug + Send + Sync {
-    /// The tally.
+    /// The tally of the record.
     fn tally(&self) -> &Tally;
 }
 
-/// What is noted of the tokens of a client and of the uses of a secret since it was last stored. A client shares one with its
+/// What was noted of the tokens of a client and the uses of a secret since the last store. A client shares its tally with its
 /// first secret, so that a request finds everything in one place in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     tokens: Count,
     uses: Count,
-    /// Tells the last source from others; 0 for none.
+    /// The `mark` of the last source; 0 for none.
     source: AtomicU64,
     /// When that source was last noted.
     seen_at: AtomicI64,
@@ -88,30 +88,30 @@ impl Tally {
         self.used_at.load(Ordering::Relaxed)
     }
 
-    /// The same, which is to be written now.
+    /// Takes the last use, to write it; 0 for none.
     pub(crate) fn take_use(&self) -> UnixSeconds {
         self.used_at.swap(0, Ordering::Relaxed)
     }
 }
 
-/// How often something happened: the hour in the upper 32 bits, and how often in the lower ones. Without an hour it is not
-/// among those that will be stored.
+/// How often something happened in an hour: the hour in the upper 32 bits, and how often in the lower 32 bits. A count whose
+/// hour is 0 is not in `Pending`, so nothing stores it.
 #[derive(Debug, Default)]
 pub(super) struct Count(AtomicU64);
 
 impl Count {
-    /// Counts one. False if it is not among those of this hour that will be stored.
+    /// Adds one. False if the count is not of `hour`: then the caller has to hand it over to `Pending`.
     pub(super) fn add(&self, hour: Hour) -> bool {
         self.0.fetch_add(1, Ordering::Relaxed) >> 32 == u64::from(hour)
     }
 
-    /// Whether it counts in no hour yet. Then what it has counted, and counts from now on, is of `hour`.
+    /// Whether the count has no hour yet. If so, it gets `hour`, for what it has counted and for what follows.
     pub(super) fn begin(&self, hour: Hour) -> bool {
         let begun = |count: u64| (count >> 32 == 0).then_some(u64::from(hour) << 32 | count);
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, begun).is_ok()
     }
 
-    /// What it has counted, and in which hour. From now on it counts in `hour`.
+    /// Takes what it has counted, and in which hour. From now on it counts in `hour`.
     pub(super) fn turn(&self, hour: Hour) -> (Hour, i64) {
         parts(self.0.swap(u64::from(hour) << 32, Ordering::Relaxed))
     }
@@ -127,7 +127,8 @@ fn parts(count: u64) -> (Hour, i64) {
     (Hour::try_from(count >> 32).unwrap_or_default(), counted)
 }
 
-/// Never 0, and for IPv4 without a collision. Two IPv6 addresses that share one only make the last source late.
+/// A number that identifies a source. It is never 0, and no two IPv4 addresses share one. If two IPv6 addresses do, a change
+/// from one to the other is only noted late.
 fn mark(source: IpAddr) -> u64 {
     match source {
         IpAddr::V4(v4) => 1 << 32 | u64::from(v4.to_bits()),
@@ -148,11 +149,11 @@ mod tests {
     fn it_counts_in_its_hour() {
         let tally = Tally::default();
         let count = tally.tokens();
-        assert!(!count.add(7), "it is new");
+        assert!(!count.add(7), "a new count has no hour");
         assert!(count.begin(7) && !count.begin(7));
         assert!(count.add(7) && tally.tokens().add(7));
         assert!(!count.add(8), "another hour");
-        assert_eq!(tally.uses().counted(), (0, 0), "that is another count");
+        assert_eq!(tally.uses().counted(), (0, 0), "uses have a count of their own");
         assert_eq!(count.turn(0), (7, 4));
         assert_eq!(count.turn(0), (0, 0));
     }

@@ -1,7 +1,7 @@
-//! Secrets at rest: the master key outside the database ([`master`]) seals the root key inside it ([`root`], [`seal`]),
-//! and a subkey for each purpose is derived from the root key. Random bytes come from [`random`] alone.
+//! Encrypts secrets at rest: the master key outside the database ([`master`]) seals the root key inside it ([`root`],
+//! [`seal`]), and a subkey for each purpose is derived from the root key. Random bytes come only from [`random`].
 //!
-//! Nothing here knows of storage, signing or HTTP.
+//! Nothing here depends on storage, signing or HTTP.
 
 pub mod master;
 pub mod random;

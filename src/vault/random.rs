@@ -18,7 +18,7 @@ impl Random {
     /// `N` random bytes. Never blocks once the machine is up.
     ///
     /// # Errors
-    /// [`RandomUnavailable`] if the operating system has none to give; nothing may be issued then.
+    /// [`RandomUnavailable`] if the operating system gives none; then nothing may be issued.
     pub fn fill<const N: usize>(&self) -> Result<[u8; N], RandomUnavailable> {
         let mut bytes = [0; N];
         self.0.fill(&mut bytes).map_err(|_| RandomUnavailable)?;
@@ -41,14 +41,14 @@ impl Random {
     }
 }
 
-/// Bytes that are drawn ahead at once: ids for 32 tokens.
+/// How many bytes are drawn in advance: ids for 32 tokens.
 const BLOCK: usize = 512;
 
 thread_local! {
     static AHEAD: RefCell<Ahead> = const { RefCell::new(Ahead { block: [0; BLOCK], used: BLOCK }) };
 }
 
-/// A block of random bytes. Each is given out once.
+/// A block of random bytes. Each byte is given out once.
 struct Ahead {
     block: [u8; BLOCK],
     used: usize,

@@ -1,9 +1,9 @@
 //! The root key of a database, and a subkey for each purpose.
 //!
-//! For the start of the service, and for the code that stores signing keys, client secrets, cursors and saved replies.
-//! The root key is sealed under the master key, so that a new master key needs only one row to be sealed again. Subkeys are
-//! derived from the root key by HKDF-SHA-256, each with its own `info`, so that a value made for one purpose is useless for
-//! another.
+//! For the start of the service, and for the code that seals or authenticates values, such as signing keys, client secrets,
+//! cursors and saved replies. The root key is sealed under the master key, so that with a new master key only one row has to be
+//! sealed again. Subkeys are derived from the root key by HKDF-SHA-256, each with its own `info`, so that a value that was made
+//! for one purpose is useless for another.
 
 use std::fmt;
 
@@ -17,12 +17,12 @@ use super::random::{Random, RandomUnavailable};
 use super::seal::{SealError, Sealer, derive, joined};
 use crate::model::key::Alg;
 
-/// The key inside the database from which all others are derived. Wiped when dropped; `Debug` does not print it.
+/// The key inside the database from which all subkeys are derived. Wiped when dropped; `Debug` does not print it.
 #[derive(Clone)]
 pub struct RootKey(Zeroizing<[u8; 32]>);
 
 impl RootKey {
-    /// A new root key, once per database.
+    /// A new root key. Each database gets one, once.
     pub fn generate(random: &Random) -> Result<Self, RandomUnavailable> {
         Ok(Self(Zeroizing::new(random.fill()?)))
     }
@@ -116,14 +116,14 @@ impl Subkeys {
         self.audit_keys.open(&[b"audit", origin.as_bytes()], sealed)
     }
 
-    /// The form in which a client secret is stored: HMAC-SHA-256 under the pepper.
+    /// The form in which a client secret is stored: HMAC-SHA-256 under the pepper, which is the subkey for client secrets.
     pub fn secret_mac(&self, plain: &str) -> [u8; 32] {
         let mut mac = [0; 32];
         mac.copy_from_slice(hmac::sign(&self.pepper, plain.as_bytes()).as_ref());
         mac
     }
 
-    /// Whether `plain` is the secret stored as `stored`. Takes the same time whatever the answer.
+    /// Whether `plain` is the secret stored as `stored`. Compares in constant time.
     pub fn is_secret(&self, plain: &str, stored: &[u8]) -> bool {
         hmac::verify(&self.pepper, plain.as_bytes(), stored).is_ok()
     }
@@ -157,7 +157,7 @@ impl Subkeys {
         self.authenticators.open(&[operator_id.as_bytes()], sealed)
     }
 
-    /// Seals the keys that sign what a webhook is sent, bound to the webhook and to their own id.
+    /// Seals the keys that sign the messages to a webhook, bound to the webhook and to the id of the keys.
     pub fn seal_webhook_keys(
         &self,
         random: &Random,
@@ -178,7 +178,7 @@ impl Subkeys {
         self.webhook_keys.open(&[webhook_id.as_bytes(), key_id.as_bytes()], sealed)
     }
 
-    /// Seals what one step of a sign-in leaves for the next, bound to its purpose and to the hash of its name.
+    /// Seals what one step of a sign-in keeps for the next step, bound to its purpose and to the hash of its name.
     pub fn seal_state(
         &self,
         random: &Random,
@@ -199,27 +199,27 @@ impl Subkeys {
         self.states.open(&[purpose.as_bytes(), hash], sealed)
     }
 
-    /// A MAC with which an idempotent request is recognised; a secret in its body cannot be guessed from it.
+    /// A MAC by which an idempotent request is recognised. A secret in the request cannot be guessed from the MAC.
     pub fn request_mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         mac(&self.requests, parts)
     }
 
-    /// The MAC of a cursor over what it is bound to (list, filters, caller, position).
+    /// The MAC of a cursor, over `parts`: what the cursor is bound to (list, filters, caller, position).
     pub fn cursor_mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         mac(&self.cursors, parts)
     }
 
-    /// Whether `tag` is the MAC of a cursor over `parts`. Constant time.
+    /// Whether `tag` is the MAC of a cursor over `parts`. Compares in constant time.
     pub fn is_cursor_mac(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
         hmac::verify(&self.cursors, &joined(parts), tag).is_ok()
     }
 
-    /// The MAC of a form of the console over what it is bound to (a session, a purpose).
+    /// The MAC of a form of the console, over `parts`: what the form is bound to (a session, a purpose).
     pub fn csrf_mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         mac(&self.csrf, parts)
     }
 
-    /// Whether `tag` is the MAC of a form over `parts`. Constant time.
+    /// Whether `tag` is the MAC of a form over `parts`. Compares in constant time.
     pub fn is_csrf_mac(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
         hmac::verify(&self.csrf, &joined(parts), tag).is_ok()
     }

@@ -1,8 +1,9 @@
 //! Sealing: how secrets are encrypted at rest, and how keys are derived from one key.
 //!
-//! For [`super::root`]. AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce, which is safe for the fewer than 2^32
-//! messages a key seals here; HKDF-SHA-256 (RFC 5869). The envelope is: version (1 byte) · key id (8) · nonce (12) ·
-//! ciphertext and tag. The key id distinguishes a wrong key from damaged bytes, before anything is decrypted.
+//! For [`super::root`]. Values are encrypted by AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce, which is safe
+//! because a key seals fewer than 2^32 messages here. Keys are derived by HKDF-SHA-256 (RFC 5869). The envelope is: version
+//! (1 byte) · key id (8) · nonce (12) · ciphertext and tag. The key id distinguishes a wrong key from damaged bytes, before
+//! anything is decrypted.
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf;
@@ -23,7 +24,7 @@ pub enum SealError {
     /// Its bytes were changed, or it is bound to something else.
     #[error("it is damaged: its bytes were changed, or moved from another row. Restore it from a backup")]
     Damaged,
-    /// Its envelope is of a version this program does not know.
+    /// Its envelope has a version that this program does not know.
     #[error(
         "it is sealed in format {0}, which this version of Mintmark does not know: run the version that sealed it, or a newer one"
     )]
@@ -49,7 +50,7 @@ impl Sealer {
         Self { key: LessSafeKey::new(key), key_id }
     }
 
-    /// Seals `plain`, bound to `context`: it opens only with the same.
+    /// Seals `plain`, bound to `context`: the envelope opens only with the same context.
     pub(super) fn seal(
         &self,
         random: &Random,
@@ -100,7 +101,7 @@ fn additional(version: u8, context: &[&[u8]]) -> Aad<Vec<u8>> {
     Aad::from(bytes)
 }
 
-/// The parts, each after its length, so that no two lists of parts are the same bytes.
+/// The parts, each after its length, so that two different lists of parts never become the same bytes.
 pub(super) fn joined(parts: &[&[u8]]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(parts.iter().map(|part| 8 + part.len()).sum::<usize>() + 1);
     for part in parts {
@@ -110,7 +111,7 @@ pub(super) fn joined(parts: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// The number of bytes asked of HKDF.
+/// The number of bytes that HKDF has to derive.
 struct Length(usize);
 impl hkdf::KeyType for Length {
     fn len(&self) -> usize {

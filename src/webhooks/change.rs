@@ -39,7 +39,7 @@ impl std::fmt::Debug for WebhookChange {
 }
 
 impl WebhookChange {
-    /// Reads the body of a request to create or change one.
+    /// Reads the body of a request to create or change a webhook.
     pub(crate) fn read(body: &Value) -> Self {
         let (change, parse_errors) = Fields::read(body, |fields| Self {
             url: fields.string("url"),
@@ -76,7 +76,7 @@ impl WebhookChange {
             None if self.status.is_absent() => {}
             None | Some("active") => {
                 if webhook.disabled.take().is_some() {
-                    // What failed before does not count against it.
+                    // What failed before it was enabled does not count.
                     webhook.failing_since = None;
                 }
             }
@@ -89,7 +89,7 @@ impl WebhookChange {
 /// A request that takes no members.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NoMembers {
-    /// The members that it has.
+    /// An error for each member that it has.
     pub parse_errors: FieldErrors,
 }
 
@@ -119,7 +119,7 @@ fn host_of(url: &str, outbound: &Outbound) -> Result<String, String> {
         OutboundError::Url(why) => {
             format!("cannot be requested: {why}; send a URL like https://hooks.example.com/mintmark")
         }
-        // Says only that, so that nobody learns what is inside a network.
+        // The error says nothing else, so that nobody learns what is inside a network.
         other => other.to_string(),
     })
 }

@@ -1,4 +1,4 @@
-//! Deletes replaced keys that sign no more.
+//! Deletes replaced keys that no longer sign.
 
 use super::Webhooks;
 use crate::kernel::Error;
@@ -7,7 +7,7 @@ use crate::model::clock::UnixSeconds;
 const BATCH: u32 = 500;
 
 impl Webhooks {
-    /// Deletes replaced keys that sign no more, in batches.
+    /// Deletes replaced keys that no longer sign, in batches.
     ///
     /// # Errors
     /// [`Error::Storage`].

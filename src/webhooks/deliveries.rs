@@ -1,4 +1,4 @@
-//! What was sent to a webhook, and what became of it: read, tried, and sent again.
+//! The deliveries of a webhook: lists them with their outcome, sends a test event, and sends a delivery again.
 
 use serde::{Serialize, Serializer};
 use serde_json::json;
@@ -17,12 +17,12 @@ use crate::model::webhook::{WEBHOOK_TEST, Webhook};
 
 const DELIVERY: &str = "delivery";
 
-/// A delivery of a webhook, as its JSON has it.
+/// A delivery of a webhook, with its form as JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookDelivery(pub Delivery);
 
 impl WebhookDelivery {
-    /// `waiting`, `sent` or `failed`: given up.
+    /// `waiting`, `sent`, or `failed` (given up).
     pub fn status(&self) -> &'static str {
         match (self.0.sent_at, self.0.dead_at) {
             (Some(_), _) => "sent",
@@ -116,7 +116,7 @@ impl Webhooks {
         found.filter(of_it).map(WebhookDelivery).ok_or(Error::NotFound(DELIVERY))
     }
 
-    /// Queues an event that a person can look for at the receiver, whatever the webhook names.
+    /// Queues a test event, which a person can look for at the receiver, whatever events the webhook names.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`]; [`Error::Conflict`] for a disabled webhook; [`Error::AlreadyAnswered`],
@@ -162,7 +162,7 @@ impl Webhooks {
         })
     }
 
-    /// Sends a delivery again, with its id, whatever became of it.
+    /// Queues a delivery again, under the same id, whether it was sent, was given up or still waits.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`]; [`Error::Conflict`] while it is being sent and for a disabled webhook;

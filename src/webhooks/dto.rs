@@ -67,7 +67,7 @@ impl Serialize for Webhook {
     }
 }
 
-/// A webhook that was created. The only time that its secret is shown.
+/// A webhook that was created, with its secret, which is shown only now.
 #[derive(Debug)]
 pub struct CreatedWebhook {
     /// The record.
@@ -90,14 +90,14 @@ impl Serialize for CreatedWebhook {
     }
 }
 
-/// The keys that replaced others. The only time that the secret is shown.
+/// The keys that replaced others, with the secret, which is shown only now.
 #[derive(Debug)]
 pub struct ReplacedKeys {
     /// The webhook, with its new public key.
     pub webhook: Webhook,
     /// The secret that verifies `v1` signatures.
     pub signing_secret: SigningSecret,
-    /// Until when the keys before them sign too.
+    /// Until when the replaced keys sign, too.
     pub old_sign_until: UnixSeconds,
 }
 

@@ -1,5 +1,5 @@
-//! Whether the receiver of a webhook takes what is sent. One that is gone, or has failed for days, is disabled, and those who
-//! administer its workspace get a mail.
+//! Whether the receiver of a webhook takes what is sent. If the receiver is gone, or has failed for days, the webhook is
+//! disabled, and the administrators of its workspace get a mail.
 
 use serde_json::json;
 
@@ -21,7 +21,7 @@ const WORKSPACE_ADMIN: &str = "workspace_admin";
 const PLATFORM_ADMIN: &str = "platform_admin";
 
 impl Webhooks {
-    /// The webhook that something is sent to; `None` if it was deleted.
+    /// The webhook to send something to; `None` if it was deleted.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -29,7 +29,8 @@ impl Webhooks {
         Ok(self.kernel.storage.webhook(&Reach::Platform, webhook_id).await?)
     }
 
-    /// Its receiver did not take something. Disables it if it took nothing for five days.
+    /// Notes that the receiver of a webhook did not take a request. Disables the webhook if its receiver has taken nothing for
+    /// five days.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -46,7 +47,7 @@ impl Webhooks {
         self.disable(webhook, Disabled::Failing).await
     }
 
-    /// Its receiver says that it is gone.
+    /// Disables a webhook whose receiver says that it is gone.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -54,8 +55,8 @@ impl Webhooks {
         self.disable(webhook, Disabled::Gone).await
     }
 
-    /// Mails those who look after the webhook that a request to it is given up, once a day, unless it is disabled: that is
-    /// reported by itself.
+    /// Mails the administrators of a webhook's workspace that a request to it is given up: once a day, and not for a disabled
+    /// webhook, since disabling it is reported separately.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -105,7 +106,7 @@ impl Webhooks {
     async fn disable(&self, webhook: &Webhook, reason: Disabled) -> Result<(), Error> {
         let mut tx = self.kernel.storage.begin().await?;
         let found = tx.lock_webhook(&Reach::Platform, &webhook.webhook_id).await?;
-        // Somebody disabled it, or gave it another URL, while the request was on its way.
+        // Nothing to do if somebody disabled it, or gave it another URL, while the request was on its way.
         let Some(mut webhook) = found.filter(|now| now.disabled.is_none() && now.url == webhook.url) else {
             return Ok(tx.rollback().await?);
         };
@@ -138,7 +139,7 @@ impl Webhooks {
     }
 }
 
-/// The active operators who administer a workspace; those of the platform where it has none of its own.
+/// The active administrators of a workspace; those of the platform if the workspace has none.
 async fn administrators(tx: &mut Tx, workspace_id: &str) -> Result<Vec<Operator>, Error> {
     if workspace_id != PLATFORM {
         let own = tx.active_operators_with(WORKSPACE_ADMIN, Some(workspace_id)).await?;

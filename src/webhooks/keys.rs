@@ -1,5 +1,5 @@
-//! The keys that sign what a webhook is sent, by Standard Webhooks 1.0.0: a secret for `v1` (HMAC-SHA-256) and a key pair for
-//! `v1a` (Ed25519). Both sign every request, so that a receiver verifies with the one it has.
+//! The keys that sign the requests to a webhook, as in Standard Webhooks 1.0.0: a secret for `v1` (HMAC-SHA-256) and a key pair
+//! for `v1a` (Ed25519). Both sign every request, so that a receiver can verify with either.
 
 use std::fmt;
 
@@ -33,7 +33,7 @@ impl fmt::Debug for SigningSecret {
     }
 }
 
-/// A pair of keys: the secret, and the seed of the Ed25519 key.
+/// The two keys of a webhook: the secret, and the seed of the Ed25519 key.
 pub(super) struct Keys(Zeroizing<[u8; SECRET_LEN + SEED_LEN]>);
 
 impl Keys {
@@ -72,7 +72,7 @@ impl Keys {
     }
 }
 
-/// `webhook-signature` for a body sent with this id at this instant, by each of `keys`.
+/// The header `webhook-signature` for a body that is sent with this id at this instant, signed by each of `keys`.
 fn signature(keys: &[Keys], id: &str, timestamp: i64, body: &str) -> Result<String, Error> {
     let signed = format!("{id}.{timestamp}.{body}");
     let signatures: Result<Vec<String>, Error> =
@@ -81,7 +81,8 @@ fn signature(keys: &[Keys], id: &str, timestamp: i64, body: &str) -> Result<Stri
 }
 
 impl Webhooks {
-    /// `webhook-signature` of a request to a webhook: by its keys, and for a day by those that they replaced.
+    /// The header `webhook-signature` of a request to a webhook: signed by its keys, and for a day also by the keys that they
+    /// replaced.
     ///
     /// # Errors
     /// [`Error::Storage`], [`Error::Crypto`].
@@ -107,7 +108,7 @@ impl Webhooks {
 mod tests {
     use super::*;
 
-    /// Made with Python's `hmac` and the package `cryptography`.
+    /// The expected values were made with Python's `hmac` and the package `cryptography`.
     #[test]
     fn both_signatures_are_as_the_specification_says() {
         let keys = Keys::of(std::array::from_fn(|index| u8::try_from(index).unwrap()));

@@ -1,5 +1,5 @@
-//! Webhooks: where a workspace wants to hear of what happens, and the keys that sign what is sent there. For the doors, and
-//! for `delivery`, which sends.
+//! Webhooks: the URLs to which a workspace wants its events sent, and the keys that sign the requests. For the doors, and for
+//! `delivery`, which sends them.
 
 mod change;
 mod clean_up;

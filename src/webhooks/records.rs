@@ -76,7 +76,7 @@ impl Webhooks {
             version: 1,
         };
         let mut tx = self.kernel.storage.begin().await?;
-        // The lock makes those who add one take turns.
+        // With this lock, requests that add a webhook take turns, so that none exceeds the limit that is checked below.
         tx.lock_workspace(&caller.reach, workspace_id).await?.ok_or(Error::NotFound("workspace"))?;
         let mut errors = change.parse_errors.clone();
         if change.url.is_absent() {
@@ -133,7 +133,7 @@ impl Webhooks {
         Ok(after)
     }
 
-    /// Replaces both keys of a webhook. Those before sign for a day more.
+    /// Replaces both keys of a webhook. The replaced keys sign for one more day, too.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`], [`Error::AlreadyAnswered`], [`Error::Storage`], [`Error::Crypto`].
@@ -210,7 +210,7 @@ pub(super) async fn lock(tx: &mut Tx, reach: &Reach, webhook_id: &str) -> Result
     tx.lock_webhook(reach, known_form(webhook_id)?).await?.ok_or(Error::NotFound(WEBHOOK))
 }
 
-/// An id, or "not found" for what cannot be one.
+/// `webhook_id`, or "not found" if it cannot be the id of a webhook.
 fn known_form(webhook_id: &str) -> Result<&str, Error> {
     if ids::is_uuid(webhook_id) { Ok(webhook_id) } else { Err(Error::NotFound(WEBHOOK)) }
 }

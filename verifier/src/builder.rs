@@ -77,9 +77,9 @@ impl VerifierBuilder {
         }
     }
 
-    /// Whether the status of each token is checked (default: yes). Then a revoked token is refused within the `ttl`
-    /// of the status lists, and a token without the claim `status` is refused. Without the check a revoked token is
-    /// accepted until its `exp`; a token that never expires, until its key leaves the key set.
+    /// Whether the status of each token is checked (default: yes). With the check, a revoked token is refused within
+    /// the `ttl` of the status lists, and a token without the claim `status` is refused. Without the check, a revoked
+    /// token is accepted until its `exp`; a token that never expires, until its key leaves the key set.
     pub fn check_status(mut self, check: bool) -> Self {
         self.check_status = check;
         self
@@ -110,7 +110,7 @@ impl VerifierBuilder {
     }
 
     /// Accepts tokens that never expire (default: they are refused). Keep [`check_status`](Self::check_status) on
-    /// with it: without status only the withdrawal of its key ends such a token.
+    /// when you allow them: without the check such a token is accepted until its key is withdrawn.
     pub fn allow_never_expiring(mut self, allow: bool) -> Self {
         self.checks.never_expiring = allow;
         self

@@ -143,7 +143,7 @@ mod tests {
         assert!(strict::<Value>(text.as_bytes()).is_ok());
     }
 
-    /// Wherever the second one is, among few or many.
+    /// Wherever the repeated name is, and whether the object has few members or many.
     #[test]
     fn one_name_twice_among_many_is_found() {
         let member = |n: usize| format!("\"m{n}\":{n}");

@@ -85,8 +85,8 @@ impl Jwks {
             if self.is_fresh(&snapshot) {
                 return Ok(snapshot);
             }
-            // Due: the first caller to notice fetches, the others use what is cached. If the fetch fails, so does the
-            // first: an unreachable issuer fails no request before `max_stale`.
+            // Due: the first caller to notice fetches, the others use what is cached. If the fetch fails, the first
+            // caller uses it too: an unreachable issuer fails no request before `max_stale`.
             if let Ok(mut flight) = self.flight.try_lock() {
                 let _ = self.refetch(&mut flight).await;
             }
@@ -128,7 +128,7 @@ impl Jwks {
     }
 
     async fn fetch_set(&self, flight: &mut Flight, started: i64) -> Result<Snapshot, Unavailable> {
-        // Put back only after success: if the key set has moved, the next fetch reads the metadata again.
+        // The URI is put back only after success: if the key set has moved, the next fetch reads the metadata again.
         let known =
             flight.jwks_uri.take().filter(|(_, at)| started.saturating_sub(*at) < self.limits.max_stale);
         let (jwks_uri, discovered_at) = match known {

@@ -83,7 +83,7 @@ const AHEAD: i64 = 4;
 /// The same for [`Lists::refresh`]: earlier, so that no request has to fetch.
 const WELL_AHEAD: i64 = 2;
 
-/// How long after the first one a second fetch follows, if the list was signed before it changed.
+/// How long after the first fetch of a changed list the second one follows, if the list was signed before it changed.
 const SECOND_FETCH: Duration = Duration::from_secs(2);
 
 /// [`Lists::refresh`] skips a list that no token has referred to for this long, seconds.
@@ -95,7 +95,7 @@ impl Held {
         self.fetched_at.saturating_add(self.list.ttl).saturating_add(more).min(self.list.exp)
     }
 
-    /// Whether it is usable. If the clock was set back, its age is unknown, and it is not.
+    /// Whether it is usable. If the clock was set back, its age is unknown, so it is not usable.
     fn is_usable(&self, now: i64, more: i64, keys: &KeySet) -> bool {
         (self.fetched_at..self.ends(more)).contains(&now) && keys.has(&self.list.key)
     }
@@ -136,8 +136,8 @@ impl Lists {
         digits.parse::<u64>().ok().filter(|number| number.to_string() == digits)
     }
 
-    /// Fetches a list that changed by `changed_at`, and once more if it was signed before that. Does nothing for a list that
-    /// no token has referred to.
+    /// Fetches a list that had changed by `changed_at`, and once more if that fails or gives a list that was signed before
+    /// `changed_at`. Does nothing for a list that no token has referred to.
     pub(crate) async fn changed(&self, uri: &str, changed_at: i64, jwks: &Jwks) -> Result<(), Unavailable> {
         let entry = self.number(uri).and_then(|number| self.entries.load().get(&number).cloned());
         let Some(entry) = entry else { return Ok(()) };
@@ -169,7 +169,7 @@ impl Lists {
         match held {
             Some(held) if !held.is_due(now, AHEAD) => return judge(&held.list, place),
             // Due, or failing open: the first caller to notice fetches, the others use the list they have. If the
-            // fetch fails, so does the first.
+            // fetch fails, the first caller uses it too.
             Some(held) if now < held.ends(0) || entry.is_failing.load(Ordering::Relaxed) => {
                 if let Ok(mut flight) = entry.flight.try_lock() {
                     let _ = self.refetch(&entry, &mut flight, jwks, AHEAD).await;

@@ -46,8 +46,8 @@ impl Verifier {
         self.admit(&known).await
     }
 
-    /// The same with the cached keys and lists, for code that cannot await. Calls of [`Verifier::verify`], or of
-    /// [`Verifier::refresh`] on a timer, have to keep them up to date.
+    /// Like [`Verifier::verify`], but only with the cached keys and lists, for code that cannot await. Calls of
+    /// [`Verifier::verify`], or of [`Verifier::refresh`] on a timer, have to keep them up to date.
     pub fn verify_cached(&self, token: &str) -> Result<Arc<AccessTokenClaims>, VerifyError> {
         check_length(token)?;
         let (hash, now) = (self.known.hash(token), self.clock.unix_seconds());
@@ -77,17 +77,17 @@ impl Verifier {
         }
     }
 
-    /// Fetches a status list at once: for the `data` of the event `status_list.changed`, `uri` and `changed_at` as they are in
-    /// it, after the signature of the request was verified. A revoked token is then refused within seconds and not within the
-    /// `ttl`. If the list was signed before `changed_at` it is fetched once more, two seconds later. Lists that no token has
-    /// referred to, and those of other issuers, are left alone. The timer and the `ttl` still apply: an event that is lost
-    /// delays a revocation to what it is without events.
+    /// Fetches a status list at once. Call it for the webhook event `status_list.changed`, with `uri` and `changed_at` from its
+    /// `data`, after you have verified the signature of the request. A revoked token is then refused within seconds instead of
+    /// within the `ttl`. If the fetch fails, or the list was signed before `changed_at`, it is fetched once more, two seconds
+    /// later. Lists that no token has referred to, and lists of other issuers, are not fetched. The timer and the `ttl` still
+    /// apply: if an event is lost, a revocation takes effect as late as without events.
     ///
     /// # Errors
     /// [`Unavailable`] if the list cannot be fetched; the cached list stays.
     pub async fn refetch_status_list(&self, uri: &str, changed_at: &str) -> Result<(), Unavailable> {
         let Some(lists) = &self.lists else { return Ok(()) };
-        // What is not an instant is taken for one to come, so that the list is fetched twice.
+        // A text that is not an instant counts as one in the future, so that the list is fetched twice.
         let changed_at = instant(changed_at).unwrap_or(i64::MAX);
         lists.changed(uri, changed_at, &self.jwks).await
     }

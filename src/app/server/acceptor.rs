@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::Ending;
 use super::worker::{Connected, Worker};
 
-/// How long to wait for connections that are being established after new ones are ignored.
+/// How long to wait, after new connections are ignored, for those whose handshake has begun.
 const SETTLE: Duration = Duration::from_millis(500);
 /// How long a connection that was just accepted may take to send its request when the server stops.
 const GRACE: Duration = Duration::from_secs(1);
@@ -28,7 +28,7 @@ const LOG_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct Acceptor {
     listener: TcpListener,
     workers: Vec<Worker>,
-    /// The places that are left of `server.max_connections`.
+    /// How many more connections may be open, up to `server.max_connections`.
     places: Arc<Semaphore>,
     logged: Option<Instant>,
 }
@@ -70,7 +70,7 @@ impl Acceptor {
         let is_drained = ending == Ending::Drained;
         if is_drained {
             ignore_new_connections(&self.listener);
-            // Connections that were being established may still complete.
+            // Connections whose TCP handshake had begun may still complete it.
             let settled = Instant::now() + SETTLE;
             if let Ok(error) = timeout_at(settled, self.accept_all(&listener)).await {
                 return Err(error);
@@ -79,7 +79,8 @@ impl Acceptor {
         for worker in &self.workers {
             worker.stop(if is_drained { GRACE } else { Duration::ZERO });
         }
-        // Connections that wait to be accepted have sent a request or are about to. The workers go on until this has ended.
+        // Connections that wait to be accepted have sent a request or are about to. The workers serve them: they take
+        // connections until they are dropped, after this loop.
         while let Ok((stream, peer)) = self.listener.accept() {
             self.give(stream, peer).await;
         }
@@ -89,7 +90,7 @@ impl Acceptor {
     /// Accepts without end.
     async fn accept_all(&mut self, listener: &Listener) -> io::Error {
         loop {
-            // Before the connection, so that those beyond the limit wait in the listen queue.
+            // Take the place before the connection, so that connections beyond the limit wait in the listen queue.
             let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
                 return io::Error::other("no more connections");
             };
@@ -106,7 +107,7 @@ impl Acceptor {
 
     async fn give(&self, stream: TcpStream, peer: SocketAddr) {
         let place = Arc::clone(&self.places).acquire_owned().await;
-        // One that cannot be read without blocking cannot be served.
+        // A connection that cannot be made non-blocking is closed: it cannot be served.
         if let (Ok(place), Ok(())) = (place, stream.set_nonblocking(true)) {
             self.hand_over(Connected { stream, peer, place });
         }
@@ -118,7 +119,8 @@ impl Acceptor {
         }
     }
 
-    /// An error of one connection is passed over; others mean that the system has no room.
+    /// Ignores an error that concerns only one connection. Other errors mean that the system lacks resources, such as open
+    /// files: logs the error and waits before the next attempt.
     async fn failed(&mut self, error: &io::Error) {
         use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
         if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted) {
@@ -132,10 +134,11 @@ impl Acceptor {
     }
 }
 
-/// Drops the first packet of every new connection, so that its sender tries again until this listener is closed, and then
-/// elsewhere. What is connected, or about to be, is not touched: closing the listener would reset it.
+/// Drops the first packet (SYN) of every new connection, so that the client sends the packet again, and reaches another
+/// server once this listener is closed. Connections that are established, or whose handshake has begun, are not affected;
+/// closing the listener now would reset those that wait to be accepted.
 fn ignore_new_connections(listener: &TcpListener) {
-    // The filter sees a packet from its TCP header on; SYN is a flag in byte 13.
+    // The filter sees each packet from its TCP header on; the SYN flag is 0x02 in byte 13.
     const LOAD_BYTE: u16 = 0x30;
     const JUMP_IF_SET: u16 = 0x45;
     const RETURN: u16 = 0x06;

@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
-/// Whether a worker stops; one for each.
+/// Whether a worker stops. Each worker has its own.
 #[derive(Debug, Default)]
 pub(super) struct Stop {
     new_ones_until: Cell<Option<Instant>>,

@@ -60,15 +60,16 @@ enum Work {
     Stop { grace: Duration },
 }
 
-/// A worker, as the acceptor sees it. Dropping it ends the thread when its connections have ended.
+/// A worker, as the acceptor sees it. When this is dropped, the worker takes no more connections and finishes those it has.
 pub(super) struct Worker {
     work: UnboundedSender<Work>,
     open: Arc<()>,
 }
 
 impl Worker {
-    /// Starts the thread. It drops `running` when its connections have ended, and ends when the sender of `stored` is dropped:
-    /// a connection to the database that was opened here, and is used by others too, works only as long as this thread does.
+    /// Starts the thread. The thread drops `running` when its connections have ended, and ends when the sender of `stored` is
+    /// dropped: a database connection that was opened on this thread works only while the thread runs, and other threads may
+    /// still use that connection.
     ///
     /// # Errors
     /// The thread or its runtime cannot be made.
@@ -96,19 +97,19 @@ impl Worker {
         Ok(Self { work, open: Arc::default() })
     }
 
-    /// Connections that it serves.
+    /// How many connections the worker serves, plus one: enough to compare workers.
     pub(super) fn connections(&self) -> usize {
         Arc::strong_count(&self.open)
     }
 
-    /// Gives it a connection.
+    /// Gives a connection to the worker.
     pub(super) fn serve(&self, connected: Connected) {
-        // It is gone only after a panic: then the connection is closed, like all of this worker's.
+        // This fails only after a panic of the worker: then the connection is closed, like all connections of the worker.
         let _ = self.work.send(Work::Serve(connected, Arc::clone(&self.open)));
     }
 
-    /// Tells it to stop: idle connections end, and those that have asked for nothing yet may do so within `grace`. It is
-    /// still to serve what it is given until it is dropped.
+    /// Tells the worker to stop: idle connections end, and connections that have not sent a request yet may send one within
+    /// `grace`. Until this handle is dropped, the worker still serves connections that it is given.
     pub(super) fn stop(&self, grace: Duration) {
         let _ = self.work.send(Work::Stop { grace });
     }
@@ -123,7 +124,7 @@ async fn serve(
     let unread = Unread::new(Arc::clone(&app.readiness));
     let app = ActixApp::new().configure(|config| app.configure(config, doors)).wrap(unread).wrap(telemetry);
     let app = map_config(app.into_factory(), |()| AppConfig::default());
-    // The times are kept by the stream, for every request and not only for the first.
+    // The stream limits the time of requests instead, because it does so for every request and not only for the first.
     let http = HttpService::build()
         .keep_alive(if times.keep_alive.is_zero() { KeepAlive::Disabled } else { KeepAlive::Os })
         .client_request_timeout(Duration::ZERO)
@@ -152,7 +153,7 @@ async fn serve(
             }
         };
         let (service, stop, certificate) = (Rc::clone(&service), Rc::clone(&stop), certificate.clone());
-        // Those that have ended are forgotten.
+        // Frees the tasks of connections that have ended.
         while connections.try_join_next().is_some() {}
         connections.spawn_local(async move {
             let Connected { stream, peer, place } = connected;
@@ -164,7 +165,7 @@ async fn serve(
             drop((open, place));
         });
     }
-    // Without a word to stop the acceptor is gone, after a panic.
+    // Without `Work::Stop`, the loop ends only if the acceptor has panicked.
     let stops_by = stops_by.unwrap_or_else(Instant::now);
     let all_ended = async { while connections.join_next().await.is_some() {} };
     if timeout_at(stops_by, all_ended).await.is_err() {
@@ -173,7 +174,7 @@ async fn serve(
     }
 }
 
-/// What is to be done next; `None` when there is nothing more, or at `stops_by`.
+/// Waits for the next work; `None` when the acceptor is gone, or at `stops_by`.
 async fn next(given: &mut UnboundedReceiver<Work>, stops_by: Option<Instant>) -> Option<Work> {
     match stops_by {
         None => given.recv().await,
@@ -181,7 +182,7 @@ async fn next(given: &mut UnboundedReceiver<Work>, stops_by: Option<Instant>) ->
     }
 }
 
-/// Drives a connection to its end. When the worker stops, it is polled once more, to see that.
+/// Drives a connection to its end. When the worker stops, the connection is polled once more, so that it notices.
 async fn until_ended<T>(mut served: Pin<&mut impl Future<Output = T>>, stop: &Stop) {
     let mut requested = pin!(stop.requested());
     let mut listens = false;
@@ -189,7 +190,7 @@ async fn until_ended<T>(mut served: Pin<&mut impl Future<Output = T>>, stop: &St
         if served.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        // Once is enough, since the task stays the same.
+        // Polling `requested` once registers the waker. That is enough, since the task stays the same.
         if !listens {
             listens = true;
             if requested.as_mut().poll(cx).is_ready() {
@@ -215,7 +216,7 @@ async fn open_stream(stream: Accepted, certificate: Option<&Certificate>, stop: 
     Some(Io::Tls(Box::new(tls)))
 }
 
-/// Completes when a connection that is still new is not waited for any longer.
+/// Completes when the worker stops and the time for new connections ([`Stop::new_ones_until`]) is over.
 async fn new_connection_timed_out(stop: &Stop) {
     let requested = stop.requested();
     if stop.new_ones_until().is_none() {

@@ -13,7 +13,7 @@ const AUTHENTICATION: i64 = 3002;
 const ENTITY_MANAGEMENT: i64 = 3004;
 const OTHER: i64 = 99;
 
-/// The event of an audit event of this issuer.
+/// The OCSF event for an audit event. `issuer` identifies this service.
 pub(super) fn event(event: &ExportedEvent, issuer: &str) -> Value {
     let (class, activity) = class_of(&event.action);
     let is_refused = event.action == "operator.sign_in_refused";
@@ -42,7 +42,7 @@ pub(super) fn event(event: &ExportedEvent, issuer: &str) -> Value {
     members
 }
 
-/// The request of the event is its correlation.
+/// The `metadata` of an event. Events of the same request have the same `correlation_uid`.
 fn metadata(event: &ExportedEvent) -> Value {
     let mut metadata = json!({
         "version": VERSION,
@@ -56,7 +56,7 @@ fn metadata(event: &ExportedEvent) -> Value {
     metadata
 }
 
-/// The class of an action, and the activity of that class.
+/// The OCSF class of an action (`class_uid`), and its activity within that class (`activity_id`).
 fn class_of(action: &str) -> (i64, i64) {
     let verb = action.rsplit_once('.').map_or("", |(_, verb)| verb);
     match action {
@@ -77,12 +77,12 @@ fn class_of(action: &str) -> (i64, i64) {
     }
 }
 
-/// Who, what, from where.
+/// Adds who acted (`actor`), on what (`entity` or `user`), and from where (`src_endpoint`).
 fn add_parties(members: &mut Map<String, Value>, event: &ExportedEvent, class: i64, issuer: &str) {
     let mut add = |name: &str, value: Value| members.insert(name.to_owned(), value);
     let (kind, id) = event.actor.split_once(':').unwrap_or((&event.actor, &event.actor));
     let actor = match kind {
-        // A program, and what runs by itself.
+        // An API client, or Mintmark itself, for example in a background job.
         "client" | "system" => json!({"app_name": event.actor, "app_uid": id}),
         _ => json!({"user": {"name": event.actor, "uid": id}}),
     };

@@ -1,4 +1,4 @@
-//! `mintmark audit verify`: whether the audit trail is what it was.
+//! `mintmark audit verify`: checks that nobody has changed the audit trail.
 
 use std::fs;
 use std::path::PathBuf;

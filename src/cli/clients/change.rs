@@ -51,7 +51,7 @@ pub(super) struct Change {
 }
 
 impl Change {
-    /// The request that sets these members.
+    /// The body of the request that sets the members given by these options.
     pub(super) fn into_body(self) -> Value {
         Members::default()
             .with("label", self.label)

@@ -16,7 +16,7 @@ use change::Change;
 use many::Many;
 
 const COLUMNS: &[&str] = &["client_id", "label", "status", "products", "permissions", "token_expiry"];
-/// Those of a list over all workspaces.
+/// The columns of a list over all workspaces.
 const COLUMNS_OF_ALL: &[&str] =
     &["client_id", "workspace_id", "label", "status", "products", "token_expiry", "last_used_at"];
 const MEMBERS: &[&str] = &[
@@ -312,7 +312,7 @@ async fn update(target: &Target<'_>, format: Format, client_id: String, body: Va
     format.record(&changed, &[MEMBERS, more].concat())
 }
 
-/// The API client as a person knows it, for a question; its id where nobody is asked.
+/// What a confirmation calls an API client: by its label and workspace. Without a question, its id is enough.
 pub(super) async fn named(target: &Target<'_>, confirm: Confirm, client_id: &str) -> Result<String, Failure> {
     if !confirm.asks() {
         return Ok(client_id.to_owned());

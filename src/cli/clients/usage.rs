@@ -12,7 +12,7 @@ const DAY_COLUMNS: &[&str] = &["day", "issued", "refused"];
 const NETWORK_COLUMNS: &[&str] = &["network", "last_seen_at"];
 const COLUMNS: &[&str] =
     &["at", "endpoint", "reason", "source_ip", "secret_last_four", "request_id", "message"];
-/// Those of the refused requests of all API clients.
+/// The columns of the refused requests of all API clients.
 const COLUMNS_OF_ALL: &[&str] =
     &["at", "client_id", "endpoint", "reason", "source_ip", "secret_last_four", "request_id", "message"];
 

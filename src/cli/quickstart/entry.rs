@@ -1,4 +1,5 @@
-//! How to enter the console of the demo: a setup link for its operator, or the page to sign in once they have a way to.
+//! How to enter the console of the demo: a setup link for its operator, or the sign-in page if the operator has set up a way to
+//! sign in.
 
 use crate::cli::Failure;
 use crate::cli::host_user;
@@ -12,7 +13,7 @@ use crate::services::Services;
 /// The address of the demo operator.
 const EMAIL: &str = "demo@example.com";
 
-/// The way into the console.
+/// Who can enter the console of the demo, and by which URL.
 pub(super) struct Entry {
     pub(super) email: String,
     pub(super) url: String,
@@ -21,7 +22,8 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Creates the operator if they are missing; without a way to sign in they get a link, which leads on to the client.
+    /// Creates the operator if there is none. An operator who has no way to sign in gets a setup link. Both URLs lead to the
+    /// page of the API client.
     pub(super) async fn prepare(
         services: &Services,
         settings: &Settings,
@@ -50,7 +52,8 @@ impl Entry {
     }
 }
 
-/// Whether a link would replace a way in. A disabled operator is left as they are.
+/// Whether to send the operator to the sign-in page: a setup link would replace their way to sign in. A disabled operator gets
+/// no setup link either.
 fn can_sign_in(operator: &Operator) -> bool {
     !operator.is_active() || operator.has_way_in(false)
 }

@@ -45,7 +45,7 @@ impl Quickstart {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
         let (mut settings, listeners) = bind(global)?;
         must_be_local(&settings)?;
-        // So that a password suffices for a look around.
+        // So that a password is enough to try the console.
         settings.console.second_factor_required = false;
         name_console(&mut settings);
         quiet_log(&settings);
@@ -90,7 +90,7 @@ fn must_be_local(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Passkeys are bound to a host name, so the console of the demo is reached by one even if the issuer is an address.
+/// Passkeys are bound to a host name, so the console of the demo is at `localhost` even if the issuer is at 127.0.0.1.
 fn name_console(settings: &mut Settings) {
     let server = &mut settings.server;
     let named = PublicUrl::parse(&server.public_url.origin().replace("//127.0.0.1", "//localhost"));

@@ -13,7 +13,7 @@ use super::http::{TokenReply, token_endpoint};
 use crate::cli::output;
 use crate::config::Settings;
 
-/// The results of the demo.
+/// What is printed about the demo.
 pub(super) struct Steps<'a> {
     pub(super) settings: &'a Settings,
     /// The base of `/v1`.
@@ -23,7 +23,7 @@ pub(super) struct Steps<'a> {
     pub(super) demo: Demo,
     pub(super) exchanged: TokenReply,
     pub(super) claims: AccessTokenClaims,
-    /// An API client that may manage, if there is one yet.
+    /// An API client with the permission `mintmark:manage`, if there is one yet.
     pub(super) manager: Option<String>,
     /// How to enter the console.
     pub(super) entry: Entry,
@@ -46,7 +46,7 @@ impl Steps<'_> {
         }))
     }
 
-    /// For people.
+    /// For people. With `once`, the program ends after it, and the text does not say that it goes on serving.
     pub(super) fn print(&self, once: bool) -> io::Result<()> {
         output::line(self.text(once))
     }
@@ -65,7 +65,7 @@ impl Steps<'_> {
         format!(
             "\
 Mintmark {version} at {issuer}, data in {database}.
-Each step has just been done. Its command repeats it in another terminal.
+Steps 1 to 3 have just been done. Their commands work in another terminal.
 
 1. An administrator registers an ERP: an API client in the workspace `{WORKSPACE}`, for two products.
 
@@ -107,9 +107,9 @@ The API is described at {issuer}/docs, every command at `{program} --help`.{end}
             products = claims.products.join(" and "),
             audience = claims.aud.join(" and "),
             who = if self.manager.is_none() {
-                "The first line creates the API client that may manage."
+                "The first line creates an API client with the permission mintmark:manage."
             } else {
-                "The first line adds a secret to the API client that may manage."
+                "The first line adds a secret to the API client with the permission mintmark:manage."
             },
             admin = self.administrator(),
             cut = r#"sed 's/.*"access_token":"\([^"]*\)".*/\1/'"#,
@@ -125,10 +125,12 @@ The API is described at {issuer}/docs, every command at `{program} --help`.{end}
     fn enter(&self) -> String {
         let email = &self.entry.email;
         if self.entry.is_set_up {
-            format!("Sign in as {email}, as you set it up before; then it shows the client of step 1.")
+            format!(
+                "Sign in as {email}, as you set it up before; then the console shows the client of step 1."
+            )
         } else {
             format!(
-                "The link asks {email} for a passkey or a password, and then shows the client of step 1. It works once."
+                "The page asks {email} for a passkey or a password, and then shows the client of step 1. The link works once."
             )
         }
     }
@@ -140,7 +142,7 @@ The API is described at {issuer}/docs, every command at `{program} --help`.{end}
         url.strip_prefix("sqlite://").unwrap_or(url).to_owned()
     }
 
-    /// A shell expression for `id:secret` of a client that may manage.
+    /// A shell expression for `id:secret` of a client with the permission `mintmark:manage`.
     fn administrator(&self) -> String {
         let program = self.program();
         match &self.manager {
@@ -178,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_logged_as_one_word() {
+    fn a_path_is_one_word_of_the_shell() {
         for (path, word) in [
             ("target/release/mintmark", "target/release/mintmark"),
             ("my files/mint", "'my files/mint'"),

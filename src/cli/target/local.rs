@@ -93,7 +93,7 @@ fn json_of<T: serde::Serialize>(items: Items<T>) -> Items<Value> {
     items.map(|item| to_json(&item))
 }
 
-/// The answer to a use case: the record, or the number of tokens that a change revoked.
+/// The answer to a use case: the record, the number of tokens that a change revoked, or `null`.
 pub(super) async fn answer(services: &Services, use_case: UseCase) -> Result<Value, Error> {
     match use_case {
         UseCase::Workspace(on) => workspace(services, on).await,

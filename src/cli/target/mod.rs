@@ -1,4 +1,4 @@
-//! The target of commands on records: the configured database, or a server (`--remote`). The commands do not know which.
+//! The target of commands on records: the configured database, or a server (`--remote`). The commands are the same for both.
 
 mod local;
 mod remote;
@@ -34,7 +34,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// The server, if one is named.
+    /// The server that `--remote` names, if any.
     pub(super) fn address(&self) -> Result<Option<Address>, Failure> {
         self.remote.as_deref().map(Address::parse).transpose()
     }

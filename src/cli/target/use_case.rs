@@ -1,4 +1,4 @@
-//! The requests of commands, as data: answered by the services with the database, or by a server over HTTP.
+//! The requests of commands, as data. The services answer them from the database, or a server answers them over HTTP.
 
 use clap::ValueEnum;
 use serde_json::Value;
@@ -12,7 +12,7 @@ pub(in crate::cli) enum List {
     Tokens(TokenList),
     SigningKeys,
     Operators,
-    /// The one of this address, if there is one.
+    /// The operator with this email address, if there is one.
     OperatorsOf(String),
     AuditEvents(AuditList),
     /// Of this workspace.
@@ -23,7 +23,7 @@ pub(in crate::cli) enum List {
     Deliveries {
         webhook_id: String,
     },
-    /// Refused requests: of one API client, or of all and of nobody.
+    /// Refused requests: of one API client; or with `None`, of all API clients and those that name no existing one.
     Failures {
         client_id: Option<String>,
     },
@@ -71,7 +71,7 @@ pub(in crate::cli) struct TokenList {
     pub(in crate::cli) client_id: Option<String>,
     pub(in crate::cli) expires_before: Option<i64>,
     pub(in crate::cli) never_expires: Option<bool>,
-    /// `None`: if an API client is named all its tokens, otherwise the live ones.
+    /// `None`: all tokens if `client_id` is set, otherwise the live ones.
     pub(in crate::cli) status: Option<TokenStatus>,
 }
 
@@ -89,7 +89,7 @@ impl TokenList {
         self.client_id.as_deref().filter(|_| plain)
     }
 
-    /// Which tokens by their status.
+    /// The status of the tokens to list: the chosen one, or the default.
     pub(super) fn status(&self) -> TokenStatus {
         let default = if self.client_id.is_some() { TokenStatus::All } else { TokenStatus::Live };
         self.status.unwrap_or(default)

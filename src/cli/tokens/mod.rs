@@ -15,7 +15,7 @@ use verify::Verify;
 
 const COLUMNS: &[&str] =
     &["jti", "scope", "issued_at", "expires_at", "revoked_at", "last_introspected_at", "issued_by"];
-/// Those of a list over all API clients.
+/// The columns of a list over all API clients.
 const COLUMNS_OF_ALL: &[&str] = &["client_id", "jti", "scope", "issued_at", "expires_at", "issued_by"];
 const MEMBERS: &[&str] = &[
     "jti",
@@ -180,7 +180,7 @@ async fn act(verb: OnRecords, target: &Target<'_>, format: Format) -> Result<(),
             let revoked = target.ask(all).await?;
             let mut document = json!({ "client_id": client_id, "revoked": true });
             let mut sentence = format!("all tokens of the API client {client_id} revoked");
-            // A server of an earlier version does not say how many there were.
+            // A server of an earlier version does not say how many recorded tokens it revoked.
             if let Some(count) = revoked.as_u64() {
                 document = json!({ "client_id": client_id, "revoked_tokens": count });
                 sentence = format!("{sentence}, {count} of them recorded");

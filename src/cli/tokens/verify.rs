@@ -19,7 +19,7 @@ use crate::kernel::ProblemKind;
 use crate::model::clock::to_rfc3339;
 use crate::tokens::{InactiveReason, Validity};
 
-/// More than any token has.
+/// More bytes than any token has.
 const TOKEN_LIMIT: u64 = 64 * 1024;
 
 const MEMBERS: &[&str] =
@@ -97,7 +97,7 @@ impl Verify {
     }
 }
 
-/// Like introspection: with the keys and the records of the database.
+/// Verifies a token like introspection, with the keys and the records of the database.
 async fn from_inside(opened: &Opened, token: &str) -> Result<AccessTokenClaims, Failure> {
     let services = &opened.core.services;
     let confirmed = services.ledger.confirm().await?;
@@ -124,7 +124,7 @@ async fn from_inside(opened: &Opened, token: &str) -> Result<AccessTokenClaims, 
     }
 }
 
-/// Like a service: with what the server publishes.
+/// Verifies a token like a service, with the keys and the status lists that the server publishes.
 async fn from_outside(
     address: &Address,
     audience: Option<&str>,
@@ -156,7 +156,7 @@ fn first_audience(token: &str) -> Option<String> {
 
 fn invalid(error: &VerifyError, token: &str) -> Failure {
     let detail = match error {
-        // Its signature has been verified by then.
+        // The verifier checks the signature before the times, so this `exp` is the one that was signed.
         VerifyError::Expired => match payload(token).and_then(|claims| claims.get("exp")?.as_i64()) {
             Some(exp) => format!("the token expired at {}", to_rfc3339(exp)),
             None => error.to_string(),

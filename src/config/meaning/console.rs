@@ -1,4 +1,5 @@
-//! The check of `console.*` and `outbound.*`: OpenID Connect providers, and what requests may reach.
+//! The check of `console.*` and `outbound.*`: the second factor, OpenID Connect providers, and what Mintmark may send requests
+//! to.
 
 use reqwest::Url;
 
@@ -148,13 +149,14 @@ impl Check {
     }
 }
 
-/// Why a text is not the issuer of a provider (OpenID Connect Discovery 1.0 §2): reason and remedy. It may end with a slash.
+/// Why a text is not the issuer of a provider (OpenID Connect Discovery 1.0 §2): reason and remedy. Unlike Mintmark's own
+/// issuer, it may end with a slash.
 fn issuer_refusal(text: &str, own: Option<&PublicUrl>) -> Option<(&'static str, &'static str)> {
     const LIKE: &str = "Write it like https://login.example.com, exactly as the provider's metadata has it";
     let Ok(url) = Url::parse(text) else { return Some(("it is not a URL", LIKE)) };
     match url.scheme() {
         "https" => {}
-        // What signs in to a service on this machine only may be on it too.
+        // If only this machine can reach the service, the provider may be on this machine too.
         "http" if own.is_some_and(PublicUrl::is_loopback) => {}
         "http" if own.is_none() => {}
         _ => {
@@ -179,7 +181,7 @@ fn issuer_refusal(text: &str, own: Option<&PublicUrl>) -> Option<(&'static str, 
     None
 }
 
-/// Characters of a client id or secret (RFC 6749 appendix A: VSCHAR).
+/// Whether a text has 1 to `max` characters, all of which a client id or secret can have (RFC 6749 appendix A: VSCHAR).
 fn is_visible(text: &str, max: usize) -> bool {
     !text.is_empty() && text.len() <= max && text.bytes().all(|b| (b' '..=b'~').contains(&b))
 }

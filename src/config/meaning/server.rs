@@ -135,7 +135,7 @@ impl Check {
         }
     }
 
-    /// The origin of the console, where management has an address of its own.
+    /// The origin of the console; `None` without `server.management_listen`.
     fn management_url(&mut self, text: &str, listen: Option<SocketAddr>, tls: bool) -> Option<PublicUrl> {
         let key = "server.management_url";
         let Some(listen) = listen else {

@@ -14,7 +14,7 @@ const LIKE: &str =
 const ESCAPED: &str =
     "Write characters such as / @ # ? : in user name and password percent-encoded, as in p%40ss";
 
-/// What the URL says. It may contain a password, so no reason quotes it.
+/// What the URL says. The URL may contain a password, so no reason quotes it.
 struct Server {
     host: String,
     port: u16,
@@ -118,7 +118,7 @@ fn is_usable(text: &str) -> bool {
     !text.is_empty() && text.len() <= TEXT_MAX && !text.contains(char::is_control)
 }
 
-/// The text that `%40` and the like stand for; `None` if it is not UTF-8 or a `%` has no digits.
+/// A text with percent-encoding (`%40`) decoded; `None` if the result is not UTF-8 or a `%` has no two hex digits after it.
 fn percent_decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

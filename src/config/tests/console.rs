@@ -1,4 +1,4 @@
-//! Providers of operators, and what requests may reach.
+//! OpenID Connect providers, the second factor, links to the console, and `outbound.allow`.
 
 use super::*;
 

@@ -49,7 +49,7 @@ pub(crate) async fn post(sent: Submitted) -> Result<HttpResponse, Stop> {
         let way_in = WayIn::Totp { secret: secret(&signed_in).await?, code: code.to_owned() };
         let source = session::source(&signed_in.request);
         match door.services.operators.add_way_in(session, way_in, &source).await {
-            // Codes that were kept for an app before still stand in for this one.
+            // The recovery codes of the previous app stay valid, so no new ones are made.
             Ok(new) if has(&signed_in, Way::Totp) => return Ok(done(door, &new)),
             Ok(new) => {
                 let href = recovery_codes::make(door, &new.session, &source, &door.href(PATH)).await?;

@@ -20,7 +20,7 @@ use crate::model::operator::Way;
 use crate::operators::NewSession;
 use actix_web::HttpResponse;
 
-/// The path of the page.
+/// The path of the account page, below the path of the console.
 const PATH: &str = "/account";
 
 /// Leads back to the account, with the new cookie of the session.
@@ -38,7 +38,7 @@ fn has(signed_in: &SignedIn, way: Way) -> bool {
     signed_in.session.operator.sign_in.contains(&way)
 }
 
-/// A conflict of the account in its own words, leading back to it.
+/// The page about an error of a use case, with a link back to the account.
 fn stop(signed_in: &SignedIn, error: Error) -> Stop {
     Stop::from(error).then(signed_in.door.href(PATH), "Back to your account")
 }

@@ -135,7 +135,7 @@ fn row(signed_in: &SignedIn, now: UnixSeconds, stored: StoredSession) -> Session
     }
 }
 
-/// What would leave the operator without a way in.
+/// What the operator should do now, so that a lost device does not leave them without a way in.
 fn advice(ways: &WaysIn, has_authenticator: bool) -> Vec<&'static str> {
     let mut advice = Vec::new();
     let others = ways.password_set_at.is_some() || !ways.identities.is_empty();

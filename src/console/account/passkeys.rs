@@ -120,7 +120,7 @@ pub(crate) async fn remove(sent: Submitted, id: Path<String>) -> Result<HttpResp
     Ok(see_other(&signed_in.door.href(PATH)))
 }
 
-/// A passkey of the operator. Those of others do not exist for them.
+/// Finds a passkey of the operator. A passkey of somebody else is 404, as if it did not exist.
 async fn find(signed_in: &SignedIn, id: &str) -> Result<StoredPasskey, Stop> {
     let id = URL_SAFE_NO_PAD.decode(id).map_err(|_| Stop::not_found())?;
     let operator_id = &signed_in.session.operator.operator_id;

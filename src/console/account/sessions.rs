@@ -8,7 +8,7 @@ use super::super::session::{self, Submitted};
 use super::super::stop::Stop;
 use super::PATH;
 
-/// `POST /console/account/sessions/{session_id}/end`. One that has ended already is no error.
+/// `POST /console/account/sessions/{session_id}/end`. A session that has ended already is no error.
 pub(crate) async fn end(sent: Submitted, session_id: Path<String>) -> Result<HttpResponse, Stop> {
     let signed_in = sent.signed_in;
     let (door, source) = (&signed_in.door, session::source(&signed_in.request));

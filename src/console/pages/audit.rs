@@ -40,7 +40,7 @@ struct AuditPage {
     shell: Shell,
     problems: Vec<Problem>,
     here: String,
-    /// The workspace that the page is limited to.
+    /// The workspace that the page is limited to; `None` for all.
     workspace_name: Option<String>,
     choices: Vec<Choice>,
     is_platform_admin: bool,
@@ -71,7 +71,7 @@ struct Row {
 /// `GET /console/audit`
 pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<HttpResponse, Stop> {
     let asked = asked.into_inner();
-    // What happened in a workspace that was deleted is still there for the platform.
+    // A platform administrator may name a workspace that was deleted: its events are still there.
     let workspace_id = if signed_in.is_platform_admin() { "" } else { asked.workspace_id.trim() };
     let extent = signed_in.extent(workspace_id).await?;
     let services = &signed_in.door.services;
@@ -129,7 +129,7 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
     )
 }
 
-/// The actions to choose from. Those on records of the platform happen in no workspace.
+/// The actions to choose from. Only platform administrators get those on records of the platform: these happen in no workspace.
 fn actions(selected: &str, is_platform_admin: bool) -> Vec<(&'static str, &'static str, bool)> {
     const OF_A_WORKSPACE: [&str; 4] = ["workspace.", "client.", "secret.", "access_token"];
     let offered = Action::ALL.into_iter().filter(|action| {
@@ -175,7 +175,7 @@ pub(super) fn filter_of(asked: &Asked, extent: &Extent) -> (AuditFilter, Vec<Pro
     (AuditFilter { workspace_id, client_id, action, since, until }, problems)
 }
 
-/// A day, or an instant. The end of a range takes in the whole day.
+/// Reads a day or an instant. A day as the end of a range includes the whole day.
 fn read_instant(text: &str, is_end: bool) -> Option<UnixSeconds> {
     if text.len() == "2026-09-21".len() {
         let begin = from_rfc3339(&format!("{text}T00:00:00Z"))?;

@@ -17,7 +17,7 @@ use crate::model::page::Page;
 
 /// How many events are read at once.
 const AT_ONCE: u32 = 200;
-/// How many events a table has at most: the newest. All of them come from `mintmark audit export`.
+/// How many events a table has at most: the newest. `mintmark audit export` has all.
 const ROWS_MAX: usize = 10_000;
 
 const COLUMNS: &str =
@@ -29,7 +29,7 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
     let extent = signed_in.extent(workspace_id).await?;
     let (filter, problems) = filter_of(&asked, &extent);
     if !problems.is_empty() {
-        // The page says what is wrong.
+        // The page of the audit trail says what is wrong with the query.
         return Ok(see_other(&query_of(&signed_in.door.href("/audit"), &asked, "")));
     }
     let ledger = &signed_in.door.services.ledger;
@@ -82,7 +82,8 @@ fn append(table: &mut String, recorded: &Recorded) {
     table.push_str("\r\n");
 }
 
-/// A field as RFC 4180 writes it. Spreadsheets run what begins like a formula; an apostrophe before it makes it text.
+/// A field as RFC 4180 writes it. Spreadsheets run a field that begins like a formula. An apostrophe before the field makes
+/// it text.
 fn quoted(field: &str) -> Cow<'_, str> {
     let is_formula = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
     if !is_formula && !field.contains(['"', ',', '\r', '\n']) {

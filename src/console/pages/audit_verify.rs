@@ -1,4 +1,4 @@
-//! `/console/audit/verify`: whether the audit trail is what it was, as `mintmark audit verify` checks it. For platform
+//! `/console/audit/verify`: checks that nobody changed the audit trail, as `mintmark audit verify` does. For platform
 //! administrators.
 
 use actix_web::HttpResponse;
@@ -20,7 +20,7 @@ struct VerifyPage {
     waiting: String,
 }
 
-/// What was checked of a log.
+/// What was checked in a log.
 struct Row {
     origin: String,
     entries: i64,

@@ -90,7 +90,7 @@ fn row(event: &AuditEvent, own: &Operator, names: &Names, now: UnixSeconds) -> R
     }
 }
 
-/// What changed, a line each; of what was made only what is not the usual.
+/// What an event changed, one line each. Values that are empty or usual are left out.
 fn details(event: &AuditEvent) -> Vec<String> {
     let is_worth_it = |name: &String, value: &Value| {
         let is_usual = matches!(

@@ -56,11 +56,11 @@ struct Choice {
     is_selected: bool,
 }
 
-/// A column by which the list can be sorted.
+/// A column; `href` is `None` if the list cannot be sorted by it.
 struct Column {
     name: &'static str,
     href: Option<String>,
-    /// In a word and as an arrow.
+    /// The direction in which the list is sorted by this column, in a word and as an arrow.
     direction: Option<(&'static str, &'static str)>,
 }
 
@@ -162,7 +162,7 @@ fn sort_of(text: &str) -> ClientSort {
     ClientSort { by, descending }
 }
 
-/// The columns; those with a name in the address can be sorted by, one way and the other.
+/// The columns. The list can be sorted by those that have a name in the address; with `-` the first order is descending.
 fn columns(here: &str, asked: &Asked) -> Vec<Column> {
     [
         ("Label", "label"),
@@ -194,7 +194,7 @@ fn columns(here: &str, asked: &Asked) -> Vec<Column> {
     .into()
 }
 
-/// The address of the list with this query, and some of it replaced.
+/// The address of the list with this query, and with some parts of the query replaced.
 fn query_of(here: &str, asked: &Asked, replaced: &[(&str, &str)]) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     let members = [

@@ -1,5 +1,6 @@
 //! One line on whether a client has called, for somebody who waits for it: its last call, or why the last one was refused.
-//! The script of a page asks for it again (`first-call`); without a script there is a page that loads itself again (`watch`).
+//! The script of a page asks for this line again (`first-call`). Without scripts there is a page that loads itself again
+//! (`watch`).
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;
@@ -14,7 +15,7 @@ use crate::console::stop::Stop;
 use crate::model::page::Page;
 use crate::model::refusal::Failure;
 
-/// How often the page loads itself again.
+/// After how many seconds the page loads itself again.
 const WATCH_SECONDS: u32 = 5;
 
 /// The line, with a tone for its colour.
@@ -22,7 +23,7 @@ const WATCH_SECONDS: u32 = 5;
 pub(super) struct Live {
     pub(super) text: String,
     pub(super) tone: &'static str,
-    /// Whether nothing more is waited for.
+    /// Whether the client has called, so that the page can stop asking.
     pub(super) is_done: bool,
 }
 

@@ -1,6 +1,6 @@
 //! *Create API Client*: the form, the summary of what it asks for in plain words, and the creation itself.
 //!
-//! A valid form is kept sealed and answered by a redirect to its summary, so that neither page is the answer to a POST.
+//! A valid form is kept sealed, and the reply redirects to its summary. So the summary is not the reply to a POST.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -38,7 +38,7 @@ struct DraftPage {
     change: String,
 }
 
-/// A line of the summary; `field` is where it is changed.
+/// A line of the summary. `field` is the `id` of the field in which it is changed; empty if it cannot be changed.
 struct Fact {
     name: &'static str,
     value: String,
@@ -130,7 +130,7 @@ pub(crate) async fn create(sent: Submitted, path: Path<String>) -> Result<HttpRe
     });
     match made.await {
         Ok(shown) => Ok(shown),
-        // Something that it depends on has changed since the summary was shown.
+        // Something that the client depends on has changed since the summary was shown.
         Err(Error::Invalid(errors) | Error::NotSupportedYet(errors)) => {
             let problems = client_form::problems_of(&errors, &form);
             page(
@@ -152,14 +152,14 @@ struct Drafted {
 
 enum Found {
     Draft(Box<Drafted>),
-    /// Its client was created; this page shows it.
+    /// The client was created; the page at this address shows it.
     Created(String),
 }
 
 async fn drafted(signed_in: &SignedIn, text: &str) -> Result<Found, Stop> {
     let nonce = Nonce::read(signed_in, text).filter(|nonce| nonce.use_case == UseCase::CreateClient);
     let nonce = nonce.ok_or_else(Stop::not_found)?;
-    // The draft says in which workspace; its name is that of the operator, wherever they are.
+    // The draft says which workspace it is for. It is kept for the operator, who is the same caller in every workspace.
     let anyone = signed_in.anywhere().await?;
     if reveal_flow::is_spent(signed_in, &anyone, &nonce).await? {
         return Ok(Found::Created(reveal_flow::href(signed_in, &nonce)));

@@ -25,7 +25,7 @@ pub(crate) struct Asked {
     test: String,
 }
 
-/// The pages of a client.
+/// A page of a client, in the row of tabs.
 #[derive(Debug, Clone)]
 pub(super) struct Tab {
     pub(super) name: &'static str,
@@ -116,7 +116,7 @@ pub(crate) async fn test(sent: Submitted, path: Path<String>) -> Result<HttpResp
     Ok(see_other(&format!("{}?test={}#test", href(&signed_in, &record.client), nonce.as_str())))
 }
 
-/// What this sign-in was shown about the client and has not confirmed, the newest.
+/// The newest secret or token of the client that this sign-in was shown and has not confirmed.
 async fn unconfirmed(
     signed_in: &SignedIn,
     inside: &Inside,
@@ -133,7 +133,7 @@ async fn unconfirmed(
     }))
 }
 
-/// The outcome of a test, if its page is still kept.
+/// The outcome of a test; empty if there is none or it is no longer kept.
 async fn kept_checks(signed_in: &SignedIn, inside: &Inside, nonce: &str) -> Result<Vec<Check>, Stop> {
     let Some(nonce) = Nonce::read(signed_in, nonce).filter(|nonce| nonce.use_case == UseCase::Test) else {
         return Ok(Vec::new());
@@ -224,13 +224,13 @@ fn facts(client: &ApiClient, now: UnixSeconds) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// When a client was created, and how long ago if that is not the day again.
+/// When a client was created, and how long ago. From a month on that is the day again, which is then left out.
 fn created(client: &ApiClient, now: UnixSeconds) -> String {
     let (exact, ago) = (moment::exact(client.created_at), moment::ago(now, client.created_at));
     if exact.starts_with(&ago) { exact } else { format!("{exact} ({ago})") }
 }
 
-/// The metadata of a client, as its form takes it.
+/// The metadata of a client: `owner=finance, site=IN`.
 pub(super) fn metadata(client: &ApiClient) -> String {
     let pairs = client.metadata.iter().map(|(key, value)| format!("{key}={value}"));
     pairs.collect::<Vec<_>>().join(", ")

@@ -97,7 +97,7 @@ struct DeletePage {
 /// An old secret that was not used for so many seconds can go, if the new one is used.
 const QUIET: i64 = 3_600;
 
-/// How long the other secrets go on.
+/// How long the other secrets stay valid: the seconds as the form sends them, the name and a hint. Empty: no change.
 const OVERLAPS: [(&str, &str, &str); 5] = [
     (
         "",
@@ -147,7 +147,7 @@ fn row(secret: &ClientSecret, here: &str, now: UnixSeconds) -> Row {
     }
 }
 
-/// With more than one secret: whether the newest is used, and the others are not.
+/// Whether the newest secret is used, and the others are not. `None` if there is only one, or none.
 fn strip(secrets: &[ClientSecret], now: UnixSeconds) -> Option<Strip> {
     let (newest, others) = secrets.split_last().filter(|(_, others)| !others.is_empty())?;
     let last = others.iter().filter_map(|secret| Some((secret.last_used_at?, secret)));
@@ -156,7 +156,8 @@ fn strip(secrets: &[ClientSecret], now: UnixSeconds) -> Option<Strip> {
         || "the old secret was never used".to_owned(),
         |(at, secret)| format!("the old secret was last used {}", used(secret, at, now)),
     );
-    // Two servers of an ERP may take turns, one with the old secret: the last use of the new one alone says nothing.
+    // Two servers of an ERP may take turns, one of them with the old secret. So the last use of the new secret alone says
+    // nothing.
     let is_quiet = last.is_none_or(|(at, _)| now - at >= QUIET);
     Some(match newest.last_used_at {
         None => Strip {
@@ -323,7 +324,7 @@ pub(crate) async fn post_delete(sent: Submitted, path: Path<(String, String)>) -
     let (client_id, secret_id) = path.into_inner();
     let OfClient { record, inside } = signed_in.client(&client_id).await?;
     let clients = &signed_in.door.services.clients;
-    // The page has said what deleting the last one means.
+    // Also the last secret: the confirmation page has said what that means.
     clients.delete_secret(&inside.manager()?, &record.client.client_id, &secret_id, true).await?;
     Ok(see_other(&format!("{}/secrets?done=secret-deleted", href(&signed_in, &record.client))))
 }

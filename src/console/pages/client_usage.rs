@@ -43,7 +43,7 @@ struct UsagePage {
     is_first: bool,
 }
 
-/// What was counted: drawn, and in figures.
+/// What was counted, as a chart and in figures.
 struct Counted {
     chart: Chart,
     days: Vec<Day>,
@@ -165,7 +165,7 @@ fn row(failure: &Failure, here: &str, can_manage: bool, now: UnixSeconds) -> Row
     }
 }
 
-/// The page on which the next step is done, if it is one of this console.
+/// The page on which a person does the next step, with the words of the link; `None` if it is not in the console.
 fn link(reason: Refusal, here: &str, can_manage: bool) -> Option<(String, &'static str)> {
     let (part, words, changes) = match reason {
         Refusal::MalformedSecret(_) | Refusal::WrongSecret | Refusal::ExpiredSecret => {

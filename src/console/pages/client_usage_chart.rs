@@ -1,5 +1,5 @@
-//! The chart of a client's days: for each the tokens that it got, and above them its refused requests. Only numbers leave
-//! here: the template draws them.
+//! The chart of a client's days: for each day the tokens that the client got, and above them its refused requests. This file
+//! has the numbers and the texts; the template draws them.
 
 use crate::console::moment;
 use crate::model::usage::DayUsage;
@@ -10,7 +10,7 @@ const HEIGHT: i64 = 100;
 /// The width of a day, with the gap beside it.
 const STEP: i64 = 10;
 
-/// What is counted is seen, however little it is beside the rest.
+/// The least height of a bar that counts something, so that it is seen however small it is beside the rest.
 const LEAST: i64 = 2;
 
 /// The drawing.
@@ -18,7 +18,7 @@ const LEAST: i64 = 2;
 pub(super) struct Chart {
     pub(super) width: i64,
     pub(super) height: i64,
-    /// What the top, the middle and the bottom stand for.
+    /// The numbers at the top, the middle and the bottom.
     pub(super) scale: [String; 3],
     /// The first day, one in the middle, and the last.
     pub(super) days: [String; 3],
@@ -53,7 +53,7 @@ pub(super) fn draw(days: &[DayUsage]) -> Chart {
     };
     let bar = |(x, day): (i64, &DayUsage)| {
         let refused = refused_on(day);
-        // Where both are there, the smaller one is still seen, and both are within the drawing.
+        // If a day has both, the smaller bar is still seen, and both stay within the drawing.
         let refused_height = height(refused);
         let issued_height = height(day.issued).min(HEIGHT - refused_height);
         Bar {
@@ -101,10 +101,11 @@ pub(super) fn grouped(number: i64) -> String {
     text
 }
 
-/// What a scale may end with, by the power of ten: near enough to each other that the bars fill most of the drawing.
+/// The tops that a scale may have, each times a power of ten: near enough to each other that the bars fill most of the
+/// drawing.
 const STEPS: [i64; 9] = [10, 12, 15, 20, 30, 40, 50, 60, 80];
 
-/// The least round number from `most` on that has a whole half.
+/// The least round and even number that is at least `most`. Even, because the middle of the scale shows half of it.
 fn top_of(most: i64) -> i64 {
     if let Some(top) = [2, 4, 6, 8, 10].into_iter().find(|top| *top >= most) {
         return top;

@@ -1,4 +1,4 @@
-//! `/console/deliveries`: what is sent by mail and to webhooks: what waits, what was sent, and what failed and why.
+//! `/console/deliveries`: the mails and webhook requests that wait, those that were sent, and those that failed and why.
 
 use std::collections::BTreeMap;
 
@@ -207,7 +207,7 @@ fn row(
     }
 }
 
-/// The page of a webhook.
+/// The address of a webhook.
 fn webhook_href(signed_in: &SignedIn, webhook_id: &str) -> String {
     signed_in.door.href(&format!("/webhooks/{webhook_id}"))
 }

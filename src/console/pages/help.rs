@@ -1,5 +1,5 @@
-//! `/console/help`: for the people who connect an ERP or a service: the addresses of this deployment, programs that call and
-//! verify, and what each error means.
+//! `/console/help`: for the people who connect an ERP or a service. It has the addresses of this deployment, programs that
+//! get and verify tokens, and what each error means.
 
 use actix_web::HttpResponse;
 use askama::Template;
@@ -127,7 +127,7 @@ const TOKEN_ERRORS: [ErrorHelp; 14] = [
     ),
 ];
 
-/// What a service that is called with a token answers, by `/oauth2/verify`.
+/// What a caller gets from a service that checks its token with `/oauth2/verify`.
 const VERIFY_ERRORS: [ErrorHelp; 6] = [
     error(
         "401",

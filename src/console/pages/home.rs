@@ -1,4 +1,4 @@
-//! `/console` leads to the API clients of a workspace, or to the list where one is chosen.
+//! `/console` leads to the API clients of the only workspace, or to the list of workspaces, where the operator chooses one.
 
 use actix_web::HttpResponse;
 
@@ -22,7 +22,7 @@ pub(crate) async fn get(signed_in: SignedIn) -> Result<HttpResponse, Stop> {
     })
 }
 
-/// The workspaces that the operator may look at.
+/// The workspaces that the operator may look at; for a platform administrator the first `limit` of all.
 async fn workspaces(signed_in: &SignedIn, limit: u32) -> Result<Vec<Workspace>, Stop> {
     if signed_in.is_platform_admin() {
         let reader = Reader::try_from(signed_in.caller(None).await?)?;

@@ -1,5 +1,5 @@
-//! `/console/never-expiring`: every token that is valid until somebody revokes it, with who answers for it and when it was
-//! last seen.
+//! `/console/never-expiring`: every token that is valid until somebody revokes it, with the contacts of its client and when it
+//! was last introspected.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ use crate::tokens::{ListedTokens, TokenFilter};
 
 /// How many tokens a page has.
 const PER_PAGE: u32 = 50;
-/// Not seen for so long, in seconds, a token may be forgotten.
+/// A token that was not introspected for so many seconds is marked: its owners may have forgotten it.
 const LONG: i64 = 90 * 86_400;
 
 /// The query of the page.
@@ -214,7 +214,7 @@ pub(crate) async fn get_revoke(
     })
 }
 
-/// The workspace in the address, if it is that of the client.
+/// The workspace in the address, if it is the workspace of the client; else an empty text.
 fn own_id<'a>(asked: &str, own: &'a str) -> &'a str {
     if asked == own { own } else { "" }
 }

@@ -76,11 +76,11 @@ struct FormPage {
     known: Option<Known>,
 }
 
-/// What is fixed about an operator.
+/// What the page of an operator has beside the fields that can be changed.
 struct Known {
     is_disabled: bool,
     is_you: bool,
-    /// The provider that says the roles.
+    /// The provider that sets the roles; `None` if they are set here.
     role_source: Option<String>,
     roles: Vec<String>,
     facts: Vec<(&'static str, String)>,
@@ -284,7 +284,7 @@ fn form_page(shell: Shell, problems: Vec<Problem>, list: String, typed: &Form, p
         is_platform_admin: typed.has("platform_admin"),
         places: places.listed,
         has_more: places.has_more,
-        // Valid ones are among the places.
+        // Workspaces that were typed here are among the places.
         more_admin: String::new(),
         more_viewer: String::new(),
         known: None,

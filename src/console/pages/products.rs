@@ -46,9 +46,9 @@ pub(crate) struct Asked {
 #[template(path = "product_list.html")]
 struct ListPage {
     shell: Shell,
-    /// The workspace whose products these are; empty for all.
     choices: Vec<Choice>,
     here: String,
+    /// The name of the workspace whose products these are; empty for all.
     workspace: String,
     new_href: Option<String>,
     rows: Vec<Row>,
@@ -145,7 +145,7 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
     })
 }
 
-/// A platform administrator changes all of them, whichever workspace the address names.
+/// What the list shows. A platform administrator sees and changes all products, whichever workspace the address names.
 async fn list_extent(signed_in: &SignedIn, workspace_id: &str) -> Result<Extent, Stop> {
     signed_in.extent(if signed_in.is_platform_admin() { "" } else { workspace_id }).await
 }
@@ -253,7 +253,7 @@ fn expected(form: &Form) -> Precondition {
     form.one("version").parse().map_or(Precondition::None, |version| Precondition::Versions(vec![version]))
 }
 
-/// The change that a form asks for. A form that is sent names every member.
+/// The change that a form asks for. The change sets every member, so an empty field removes the value.
 fn change(form: &Form) -> (ProductChange, Vec<Problem>) {
     let mut body = Map::new();
     let mut problems = Vec::new();

@@ -1,5 +1,5 @@
-//! `/console/reveals/{nonce}`: what a form created, shown once and never lost. Reload it, go back, open it in two tabs: it
-//! shows the same until *I have stored it*, or until ten minutes have passed.
+//! `/console/reveals/{nonce}`: what a form created, shown once and never lost. Reload the page, go back, open it in two tabs:
+//! it shows the same until *I have stored it*, or until ten minutes have passed.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -65,7 +65,7 @@ struct TokenPage {
     shown_until: String,
 }
 
-/// A claim of the token, in its own words and in plain ones.
+/// A claim of the token: its name, its value, and what it means in plain words.
 struct Claim {
     name: String,
     value: String,
@@ -167,12 +167,12 @@ enum Found {
         shown: Box<Shown>,
         until: i64,
     },
-    /// The form is being worked on.
+    /// The work of the form is still running.
     Running,
 }
 
-/// Only for the operator who made it, in the same sign-in, while they may manage the client. For anybody else it does not
-/// exist.
+/// What is at the address: only for the operator who made it, in the same sign-in, while they may manage the client. For
+/// anybody else it is 404.
 async fn named(signed_in: &SignedIn, text: &str) -> Result<Named, Stop> {
     let nonce = Nonce::read(signed_in, text).ok_or_else(Stop::not_found)?;
     let anyone = signed_in.anywhere().await?;
@@ -187,7 +187,7 @@ async fn named(signed_in: &SignedIn, text: &str) -> Result<Named, Stop> {
     Ok(Named { nonce, of_client, reveal })
 }
 
-/// What is at the address, opened: each time is an event of the audit trail.
+/// Opens what is at the address. Each time is an event of the audit trail.
 async fn find(signed_in: &SignedIn, text: &str, shown_as: GivenAs) -> Result<Found, Stop> {
     if Nonce::read(signed_in, text).is_some() && signed_in.door.turns.is_running(text) {
         return Ok(Found::Running);

@@ -1,5 +1,5 @@
-//! `/console/signing-keys`: the keys that sign tokens, by phase, with what depends on each; a new one, and the end of one.
-//! For platform administrators.
+//! `/console/signing-keys`: the keys that sign tokens, by phase, with what depends on each. A new key is made here, and
+//! an old one deleted. For platform administrators.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -30,7 +30,7 @@ struct ListPage {
     classes: Vec<Class>,
 }
 
-/// The keys of a class.
+/// The keys that sign one class of tokens: those that expire, or those that never do.
 struct Class {
     heading: &'static str,
     about: String,
@@ -71,7 +71,7 @@ struct DeletePage {
     kid: String,
     version: i64,
     phase: &'static str,
-    /// Whether tokens may depend on it.
+    /// Whether tokens may depend on the key.
     has_signed: bool,
     is_active: bool,
     never: bool,
@@ -113,7 +113,7 @@ pub(crate) async fn get(signed_in: SignedIn) -> Result<HttpResponse, Stop> {
 
 async fn all(signed_in: &SignedIn) -> Result<Vec<KeyRecord>, Stop> {
     let reader = signed_in.platform().await?;
-    // There are few: those that are no longer needed are gone.
+    // One page has them all: there are few, because keys that are no longer needed are gone.
     Ok(signed_in.door.services.signing.signing_keys(&reader, &Page::first(Page::MAX_LIMIT)).await?.items)
 }
 
@@ -223,7 +223,7 @@ pub(crate) async fn post_delete(sent: Submitted, kid: Path<String>) -> Result<Ht
     let signing = &signed_in.door.services.signing;
     match signing.delete_signing_key(&manager, &kid, revokes, &expected).await {
         Ok(_) => Ok(see_other(&signed_in.door.href("/signing-keys?done=key-deleted"))),
-        // It began to sign while the page was open.
+        // The key changed while the page was open: for example, it began to sign.
         Err(Error::Conflict(_) | Error::Changed) => Err(Stop::new(
             StatusCode::CONFLICT,
             "Something changed while the page was open",

@@ -197,7 +197,7 @@ pub(crate) async fn get_delivery(
     })
 }
 
-/// A body with a member a line, to be read. What is sent and signed is one line.
+/// A body laid out for people, with one member a line. The body that is sent and signed is one line.
 fn laid_out(body: String) -> String {
     let value = serde_json::from_str::<serde_json::Value>(&body);
     value.and_then(|value| serde_json::to_string_pretty(&value)).unwrap_or(body)

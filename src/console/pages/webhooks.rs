@@ -1,5 +1,5 @@
-//! `/console/webhooks`: where a workspace wants to hear of what happens. Its administrators create and change webhooks, its
-//! viewers see them. A platform administrator begins with those of the platform.
+//! `/console/webhooks`: the webhooks of a workspace, which get the events of what happens in it. Its administrators create and
+//! change them, its viewers see them. A platform administrator begins with the webhooks of the platform.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -47,7 +47,7 @@ struct ListPage {
     workspace: String,
     is_platform: bool,
     new_href: Option<String>,
-    /// Whether there may be one more.
+    /// Whether the workspace may have one more webhook.
     has_room: bool,
     most: usize,
     rows: Vec<Row>,
@@ -62,7 +62,7 @@ struct Row {
     events: String,
     is_active: bool,
     why: String,
-    /// Empty while it does not fail.
+    /// Empty while its deliveries succeed.
     failing_since: String,
 }
 
@@ -105,7 +105,8 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
     })
 }
 
-/// The workspace that an address names: for a platform administrator that of the platform, if it names none.
+/// The workspace that an address names. If it names none, a platform administrator gets the workspace of the platform, and
+/// other operators are redirected to the same page of their own workspace.
 async fn place(signed_in: &SignedIn, workspace_id: &str) -> Result<Inside, Stop> {
     if !workspace_id.is_empty() {
         return signed_in.inside(workspace_id).await;
@@ -113,7 +114,7 @@ async fn place(signed_in: &SignedIn, workspace_id: &str) -> Result<Inside, Stop>
     if signed_in.is_platform_admin() {
         return signed_in.inside(PLATFORM).await;
     }
-    // Leads to the operator's own workspace.
+    // Always a redirect for an operator who is no platform administrator.
     let extent = signed_in.extent("").await?;
     signed_in.inside(extent.workspace_id()).await
 }
@@ -130,7 +131,7 @@ fn row(signed_in: &SignedIn, webhook: &Webhook, now: UnixSeconds) -> Row {
     }
 }
 
-/// A host as people write it: without the port that https has anyway.
+/// A host as people write it: without the default port of https.
 pub(super) fn shown_host(host: &str) -> String {
     host.strip_suffix(":443").unwrap_or(host).to_owned()
 }
@@ -154,7 +155,7 @@ pub(crate) async fn get_new(signed_in: SignedIn, asked: Query<Asked>) -> Result<
 /// `POST /console/webhooks/new`
 pub(crate) async fn post_new(sent: Submitted, asked: Query<Asked>) -> Result<HttpResponse, Stop> {
     let Submitted { signed_in, form } = sent;
-    // The form of somebody with several workspaces names one; its address is that of the page.
+    // If the operator may choose among several workspaces, the form names the chosen one; the address names that of the page.
     let chosen = Some(form.trimmed("workspace_id")).filter(|id| !id.is_empty());
     let inside = place(&signed_in, chosen.unwrap_or_else(|| asked.workspace_id.trim())).await?;
     let manager = inside.manager()?;
@@ -204,7 +205,7 @@ pub(crate) async fn post_edit(sent: Submitted, id: Path<String>) -> Result<HttpR
     page(StatusCode::UNPROCESSABLE_ENTITY, &edit_page(&signed_in, &inside, &webhook, &form, problems))
 }
 
-/// The change that a form asks for. A form that is sent names every member but the status.
+/// The change that a form asks for. It sets every member but the status.
 fn change(form: &Form) -> WebhookChange {
     let mut body = Map::new();
     body.insert("url".to_owned(), form.trimmed("url").into());

@@ -1,5 +1,5 @@
-//! The danger zone of a workspace: suspending, resuming and deleting it, each with the count of what ends. For platform
-//! administrators.
+//! The danger zone of a workspace, for platform administrators: suspending, resuming and deleting it. The pages that ask before
+//! a suspension or a deletion say how many API clients it affects.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;

@@ -1,4 +1,4 @@
-//! `/console/workspaces`: the workspaces that somebody may look at, and `…/{w}`: what one is called and what it allows.
+//! `/console/workspaces`: the workspaces that an operator may look at, and `…/{w}`: the name and the limits of one of them.
 //! Platform administrators create them and change everything; the administrator of a workspace changes its name.
 
 use std::collections::BTreeSet;
@@ -115,7 +115,8 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
     })
 }
 
-/// Those of an operator who is no platform administrator. Nobody but a platform administrator can look into a suspended one.
+/// The workspaces of an operator who is no platform administrator. A suspended workspace has no links: only platform
+/// administrators can look into it.
 async fn own(signed_in: &SignedIn) -> Result<Vec<Row>, Stop> {
     let mut rows = Vec::new();
     for id in signed_in.own_workspaces() {
@@ -229,7 +230,7 @@ pub(super) fn expected(form: &Form) -> Precondition {
     form.one("version").parse().map_or(Precondition::None, |version| Precondition::Versions(vec![version]))
 }
 
-/// The change that a form of a platform administrator asks for. It names every member but the status.
+/// The change that a form of a platform administrator asks for. It sets every member but the status.
 fn change(form: &Form) -> WorkspaceChange {
     let mut body = Map::new();
     let description = match form.trimmed("description") {
@@ -262,7 +263,7 @@ fn form_of(workspace: &Workspace) -> Form {
     form
 }
 
-/// Every product, and those that are allowed though they were deleted.
+/// A check box for every product, and for each deleted product that is still allowed.
 fn choices(all: Vec<Product>, typed: &Form) -> Vec<Choice> {
     let mut set: BTreeSet<&str> = typed.all("product").collect();
     let mut choices: Vec<Choice> = all
@@ -273,7 +274,7 @@ fn choices(all: Vec<Product>, typed: &Form) -> Vec<Choice> {
             code: product.product,
         })
         .collect();
-    // Nobody chose these by a check box of this page.
+    // The codes that are left have no product any more.
     choices.extend(set.into_iter().map(|code| Choice {
         name: format!("{code} (deleted)"),
         code: code.to_owned(),

@@ -1,5 +1,5 @@
-//! `/console/sign-in/again`: who is signed in proves it once more, before what is protected: operators, signing keys, the
-//! deletion of a workspace, their own ways in. It is good for five minutes.
+//! `/console/sign-in/again`: a signed-in operator proves once more who they are, before protected changes: to operators,
+//! to signing keys, to their own ways to sign in, and the deletion of a workspace. The proof is good for five minutes.
 
 use actix_web::HttpResponse;
 use actix_web::http::{Method, StatusCode, header};
@@ -42,8 +42,8 @@ pub(crate) struct Asked {
     next: String,
 }
 
-/// Asks for a fresh sign-in unless there was one within five minutes, and leads back here: to this page, or from a form to
-/// the page that it is on.
+/// Asks for a fresh sign-in unless there was one within the last five minutes. Afterwards the browser returns to the page of
+/// this request, or, for a form, to the page that the form is on.
 ///
 /// # Errors
 /// 303 to the page that asks.
@@ -110,7 +110,7 @@ pub(crate) async fn post(sent: Submitted) -> Result<HttpResponse, Stop> {
     }
 }
 
-/// Whether it is a code of an app; recovery codes are longer.
+/// Whether `code` is one of an authenticator app. Recovery codes have letters too.
 fn is_digits(code: &str) -> bool {
     code.chars().all(|c| c.is_ascii_digit() || c.is_whitespace())
 }

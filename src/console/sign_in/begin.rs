@@ -8,8 +8,8 @@ use super::super::session;
 use super::super::stop::Stop;
 use crate::operators::{NewSession, SignedIn};
 
-/// A session with a cookie of its own, whatever the browser had before: what somebody planted there opens nothing. `None` if
-/// the operator was disabled meanwhile.
+/// Starts a session with a new cookie and ends the session that the browser had before, so that a cookie that an attacker
+/// planted there gives no access (session fixation). `None` if the operator was disabled or deleted meanwhile.
 pub(in crate::console) async fn begin(
     door: &Door,
     request: &HttpRequest,
@@ -22,7 +22,7 @@ pub(in crate::console) async fn begin(
     Ok(operators.start_session(signed_in, &source).await?)
 }
 
-/// Leads on, with the cookie of a session.
+/// 303 to `href`, with the cookie of a session.
 pub(in crate::console) fn keep(door: &Door, new: &NewSession, href: &str) -> HttpResponse {
     session::keep(door, see_other(href), new)
 }

@@ -1,6 +1,8 @@
-//! Signing in: with a passkey, or with a password and a second factor; again for what is protected; and signing out.
+//! Signing in: with a passkey, with a password and a second factor, or by an OpenID Connect provider; once more before
+//! protected changes; and signing out.
 //!
-//! A wrong answer never says which part was wrong, and takes as long for an address that nobody has.
+//! The page never says whether the address or the password was wrong, and the check takes as long for an address that no
+//! operator has.
 
 pub(crate) mod again;
 mod begin;
@@ -23,9 +25,9 @@ use webauthn::RelyingParty;
 /// The button that asks the browser for a passkey.
 #[derive(Debug)]
 pub(super) struct PasskeyButton {
-    /// Where its answer is sent.
+    /// Where the answer of the browser is sent.
     pub(super) action: String,
-    /// Where the script asks what to ask for.
+    /// Where the script gets the options for `navigator.credentials`.
     pub(super) options: String,
     pub(super) label: &'static str,
 }
@@ -39,7 +41,7 @@ impl PasskeyButton {
     }
 }
 
-/// Why there are no passkeys where the console is at an IP address.
+/// Why there are no passkeys; `None` unless the console is at an IP address.
 pub(super) fn why_no_passkeys(door: &Door) -> Option<String> {
     RelyingParty::of(&door.origin).is_none().then(|| {
         format!(

@@ -1,9 +1,9 @@
-//! What is wrong with a form that sets up a way to sign in, at its fields.
+//! The problems of a form that sets up a way to sign in, each at its field.
 
 use super::super::page::Problem;
 use crate::model::field_errors::FieldError;
 
-/// What was left out. `code` is given where it is asked for.
+/// The problems of empty fields. `code` is `None` if the form does not ask for one.
 pub(in crate::console) fn missing(password: &str, code: Option<&str>) -> Vec<Problem> {
     let mut missing = Vec::new();
     if password.is_empty() {

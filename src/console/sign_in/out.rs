@@ -6,7 +6,7 @@ use super::super::page::see_other;
 use super::super::session::{self, Submitted};
 use super::super::stop::Stop;
 
-/// Ends the session, at the server too.
+/// Ends the session at the server, and removes its cookie.
 pub(crate) async fn post(sent: Submitted) -> Result<HttpResponse, Stop> {
     let signed_in = sent.signed_in;
     let door = &signed_in.door;

@@ -1,4 +1,5 @@
-//! `/console/sign-in/passkey`: signing in with a passkey, without a name. What all pages with passkeys share is here too.
+//! `/console/sign-in/passkey`: signing in with a passkey, without typing an address. What all pages with passkeys share is here
+//! too.
 
 use actix_web::HttpResponse;
 use serde_json::Value;
@@ -13,7 +14,7 @@ use super::{begin, keep};
 use crate::model::operator::{StoredPasskey, Way};
 use crate::operators::{SignedIn, Source, WayIn};
 
-/// How long a challenge is good for, in seconds: what the browser gives its user, and a little more.
+/// How long a challenge is good for, in seconds: the timeout that the browser gets, and a little more.
 const CHALLENGE_SECONDS: i64 = 330;
 const PURPOSE: &str = "passkey-sign-in";
 
@@ -59,14 +60,14 @@ pub(in crate::console) async fn new_challenge(
     Ok(name.to_string())
 }
 
-/// Uses a challenge up. Whether it was sent for this purpose to the browser or session that `bound` names, and is
-/// still good.
+/// Uses a challenge up. Returns whether it was made for this purpose and for the browser or session that `bound` names, and
+/// is still good.
 async fn is_open(door: &Door, purpose: &str, bound: &str, challenge: &str) -> Result<bool, Stop> {
     let state = door.services.operators.take_state(purpose, challenge).await?;
     Ok(state.is_some_and(|state| state.as_slice() == bound.as_bytes()))
 }
 
-/// The passkey of a registration; `None` if it does not hold.
+/// The passkey of a registration; `None` if the registration is refused.
 pub(in crate::console) async fn registered(
     door: &Door,
     purpose: &str,
@@ -93,7 +94,7 @@ pub(in crate::console) fn way_in(made: NewPasskey, name: String) -> WayIn {
     }
 }
 
-/// Who signed in with a passkey; `None` if it does not hold. Refusals are audited.
+/// The operator who signed in with a passkey; `None` if the sign-in is refused. Refusals are audited.
 pub(in crate::console) async fn check(
     door: &Door,
     purpose: &str,
@@ -137,7 +138,7 @@ fn verify(site: &RelyingParty, sign_in: &SignIn, passkey: &StoredPasskey) -> Res
     sign_in.verify(site, sign_in.challenge(), &stored)
 }
 
-/// The word for the audit trail.
+/// The reason as the audit trail has it.
 fn reason(why: Refused) -> &'static str {
     match why {
         Refused::Counter => "counter_went_back",

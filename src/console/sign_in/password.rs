@@ -17,7 +17,7 @@ use super::step::Step;
 use super::{PasskeyButton, begin, keep};
 use crate::operators::PasswordCheck;
 
-/// What a sign-in page says that refused: the same for every reason.
+/// What the page says after a refused sign-in: the same for every reason.
 const REFUSED: &str = "The email address or the password is not right. Check both and try again.";
 
 #[derive(Template)]
@@ -119,7 +119,7 @@ pub(super) fn after_passkey(visitor: &Visitor, next: &str) -> Result<HttpRespons
     )
 }
 
-/// What is said after too many attempts.
+/// What the page says after too many attempts.
 pub(super) fn too_many(seconds: u32) -> Problem {
     let wait = moment::span(if seconds > 90 { i64::from(seconds.div_ceil(60)) * 60 } else { seconds.into() });
     Problem::general(format!(

@@ -1,4 +1,5 @@
-//! Between password and second factor: who proved the password, kept sealed for ten minutes under the name in a cookie.
+//! Between password and second factor: the operator whose password was right. Kept sealed in the database for ten minutes,
+//! under the name that a cookie holds.
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
@@ -8,12 +9,12 @@ use super::super::door::Door;
 use super::super::stop::Stop;
 use super::super::visitor::cookie;
 
-/// The name of the cookie, by http.
+/// The name of the cookie over http; [`Door::cookie_name`] gives the one over https.
 const COOKIE: &str = "mintmark-step";
 const PURPOSE: &str = "second-factor";
 const KEPT_SECONDS: i64 = 600;
 
-/// Whose password was right, and where they want to go.
+/// The operator whose password was right, and the page that they want to go to.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Step {
     pub(super) operator_id: String,
@@ -21,21 +22,22 @@ pub(super) struct Step {
 }
 
 impl Step {
-    /// Keeps it with this reply.
+    /// Stores the step, and sets its cookie on this reply.
     pub(super) async fn keep(&self, door: &Door, reply: HttpResponse) -> Result<HttpResponse, Stop> {
         let state = serde_json::to_vec(self).map_err(|_| Stop::unavailable())?;
         let name = door.services.operators.new_state(PURPOSE, &state, KEPT_SECONDS).await?;
         Ok(with_cookie(reply, &door.cookie(COOKIE, &name, KEPT_SECONDS)))
     }
 
-    /// Takes it: an attempt with a code uses it up.
+    /// Takes the step of a request: an attempt with a code uses it up. `None` without a cookie, or if the step is used or
+    /// too old.
     pub(super) async fn take(door: &Door, request: &HttpRequest) -> Result<Option<Self>, Stop> {
         let Some(name) = cookie(request, &door.cookie_name(COOKIE)) else { return Ok(None) };
         let state = door.services.operators.take_state(PURPOSE, name).await?;
         Ok(state.and_then(|state| serde_json::from_slice(&state).ok()))
     }
 
-    /// Whether the browser has one.
+    /// Whether the browser has the cookie of a step, which may be too old.
     pub(super) fn is_there(door: &Door, request: &HttpRequest) -> bool {
         cookie(request, &door.cookie_name(COOKIE)).is_some()
     }

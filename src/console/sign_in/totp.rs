@@ -16,8 +16,8 @@ pub(in crate::console) struct TotpView {
     pub(in crate::console) uri: String,
 }
 
-/// The key for an app that is not set up yet: the same for the same `parts`, so that a page may be loaded again, and known to
-/// nobody else. It is kept nowhere until a code confirms it.
+/// The key for an app that is not set up yet: a MAC of `parts`, so that a page that is loaded again shows the same key, and
+/// nobody else can compute it. The key is not stored until a code confirms it.
 pub(in crate::console) fn secret_for(door: &Door, parts: &[&[u8]]) -> TotpSecret {
     let mac = Zeroizing::new(door.services.subkeys().enrolment_mac(parts));
     TotpSecret::from_bytes(mac.first_chunk::<20>().map_or(mac.as_slice(), <[u8; 20]>::as_slice))
@@ -30,7 +30,7 @@ impl fmt::Debug for TotpView {
 }
 
 impl TotpView {
-    /// The key of the account `email` at `host`, which the app shows beside its codes.
+    /// What a page shows of `secret`. The app shows `email` and `host` beside its codes.
     pub(in crate::console) fn of(secret: &TotpSecret, email: &str, host: &str) -> Self {
         let uri = secret.uri(&format!("Mintmark {host}"), email);
         let letters: Vec<char> = secret.base32().chars().collect();

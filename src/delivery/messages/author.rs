@@ -1,4 +1,4 @@
-//! By whom, from where and when something was done, in words.
+//! Says in words who did something, from where and when.
 
 use super::facts::Facts;
 use super::letter::Row;
@@ -10,7 +10,7 @@ use crate::model::text;
 /// The last facts of every mail.
 pub(super) fn rows(facts: Facts<'_>, mail: &MailFacts) -> Vec<Row> {
     let mut rows = Vec::new();
-    // Nobody asks for a reminder.
+    // A reminder has no author: the service sends it by itself.
     let is_reminder =
         matches!(mail.kind, MailKind::SecretExpiring | MailKind::ClientExpiring | MailKind::TokenExpiring);
     let by = facts.object("by").filter(|_| !is_reminder);

@@ -19,7 +19,7 @@ pub(super) struct Change {
     pub(super) after: String,
 }
 
-/// The members that were changed, in the order in which an API client shows them.
+/// The members that were changed, in the order of [`MEMBERS`].
 pub(super) fn of(facts: Facts<'_>) -> Vec<Change> {
     let Some(changed) = facts.object("changed") else { return Vec::new() };
     let known = MEMBERS.iter().filter_map(|(member, what)| {
@@ -30,7 +30,7 @@ pub(super) fn of(facts: Facts<'_>) -> Vec<Change> {
     known.collect()
 }
 
-/// The members of an API client, and what people call them.
+/// The members of an API client, and what mails call them.
 const MEMBERS: [(&str, &str); 13] = [
     ("label", "Label"),
     ("status", "Status"),

@@ -5,7 +5,7 @@ use super::facts::Facts;
 use super::letter::{Letter, Row};
 use crate::model::moment::count;
 
-/// What to do when one cannot sign in to the console.
+/// The advice for a recipient who cannot sign in to the console.
 pub(super) const ASK: &str =
     "If you cannot sign in there, ask the people who run this service for you, and give them the client id.";
 

@@ -1,4 +1,4 @@
-//! Reads the facts that were queued with a mail. Rows of earlier versions have fewer, so none is required.
+//! Reads the facts that were queued with a mail. Mails that earlier versions queued have fewer facts, so no fact is required.
 
 use serde_json::{Map, Value};
 
@@ -27,7 +27,7 @@ impl<'a> Facts<'a> {
         self.0.get(name).and_then(Value::as_i64)
     }
 
-    /// Whether it is said and true.
+    /// Whether a fact is present and `true`.
     pub(super) fn is(self, name: &str) -> bool {
         self.0.get(name).and_then(Value::as_bool).unwrap_or_default()
     }

@@ -9,7 +9,7 @@ use crate::model::ids::is_client_id;
 pub(super) struct Row {
     pub(super) name: &'static str,
     pub(super) value: String,
-    /// Whether it is an id, an address or the like, set in type of one width.
+    /// Whether the value is an id, an address or the like, which is shown in a monospaced font.
     pub(super) is_code: bool,
 }
 
@@ -23,7 +23,7 @@ impl Row {
     }
 }
 
-/// How a mail looks at first sight. It is also said in words.
+/// How a mail looks at first sight. [`Letter::tone_word`] says it in words, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
     /// Something was done.
@@ -37,28 +37,28 @@ pub(super) enum Tone {
 /// What a mail says.
 #[derive(Debug)]
 pub(super) struct Letter {
-    /// What happened, in a few words without any text of others: the heading and the begin of the subject.
+    /// What happened, in a few words without any text of others: the heading and the beginning of the subject.
     pub(super) headline: String,
-    /// What it means.
+    /// What that means, in sentences.
     pub(super) lead: Vec<String>,
-    /// What was before and is now.
+    /// The settings that were changed, each before and after.
     pub(super) changes: Vec<Change>,
     /// The facts of this kind of mail.
     pub(super) rows: Vec<Row>,
-    /// What comes before the advice.
+    /// The heading of the advice.
     pub(super) advice_title: &'static str,
     /// What to do.
     pub(super) advice: Vec<String>,
-    /// The page of the console about it, from its root.
+    /// The path of the page about it, below `/console`. Empty until [`Letter::of`] for a mail that is to have no such page.
     pub(super) page: Option<String>,
-    /// What that page shows.
+    /// What the link to that page is called.
     pub(super) page_name: &'static str,
-    /// A link that the mail is about.
+    /// The link that the mail is about: a setup link.
     pub(super) link: Option<String>,
     pub(super) tone: Tone,
     /// The tone in words, since a colour alone says nothing to many readers.
     pub(super) tone_word: &'static str,
-    /// Whether it goes to the person whom it is about, whose name is not in the subject.
+    /// Whether the mail goes to the person whom it is about. Their name is then not in the subject.
     pub(super) is_personal: bool,
 }
 
@@ -91,43 +91,43 @@ impl Letter {
         Self { tone: Tone::Ended, tone_word: "Access has ended", ..Self::new(headline) }
     }
 
-    /// A sentence of what it means.
+    /// Adds a sentence to the lead.
     pub(super) fn says(mut self, sentence: impl Into<String>) -> Self {
         self.lead.push(sentence.into());
         self
     }
 
-    /// The same, if there is one.
+    /// Adds a sentence to the lead, if there is one.
     pub(super) fn may_say(mut self, sentence: Option<String>) -> Self {
         self.lead.extend(sentence);
         self
     }
 
-    /// A fact, if there is one.
+    /// Adds a fact, if there is one.
     pub(super) fn row(mut self, row: Option<Row>) -> Self {
         self.rows.extend(row);
         self
     }
 
-    /// A sentence of advice.
+    /// Adds a sentence of advice.
     pub(super) fn advises(mut self, sentence: impl Into<String>) -> Self {
         self.advice.push(sentence.into());
         self
     }
 
-    /// The page of the console that it is about, if it does not say another.
+    /// Sets the page to that of the API client that `mail` is about, if the letter names no page itself.
     pub(super) fn of(mut self, mail: &MailFacts) -> Self {
         if self.page.is_none() && mail.kind.is_about_client() && is_client_id(&mail.about_id) {
             self.page = Some(format!("/api-clients/{}", mail.about_id));
         }
-        // The page of what was deleted is gone.
+        // No page, for example because the client was deleted.
         if self.page.as_deref() == Some("") {
             self.page = None;
         }
         self
     }
 
-    /// The class of its colour.
+    /// The CSS class of the tone.
     pub(super) fn tone_name(&self) -> &'static str {
         match self.tone {
             Tone::Plain => "plain",
@@ -136,7 +136,7 @@ impl Letter {
         }
     }
 
-    /// Its colour on white.
+    /// The colour of the tone, on a white background.
     pub(super) fn tone_colour(&self) -> &'static str {
         match self.tone {
             Tone::Plain => "#0b7a5b",

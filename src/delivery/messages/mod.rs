@@ -39,11 +39,11 @@ pub struct MailFacts {
     pub kind: MailKind,
     /// The address that it goes to.
     pub recipient: String,
-    /// The client it is about; the operator for a mail to one, the webhook for a mail about one.
+    /// The id of what the mail is about: a client, an operator or a webhook.
     pub about_id: String,
-    /// What was queued with it: of the last event, if it reports several. Never a secret or a token.
+    /// The facts that were queued with the mail; of the last event, if it reports several. Never a secret or a token.
     pub facts: Map<String, Value>,
-    /// How many events it reports.
+    /// How many events the mail reports.
     pub occurrences: i64,
     /// When the first of them was queued.
     pub queued_at: UnixSeconds,
@@ -60,10 +60,10 @@ pub struct Sender<'a> {
     pub console_url: Option<&'a str>,
 }
 
-/// A message, without its headers but the subject.
+/// A message: the subject and the bodies, without other headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// One line of at most 80 characters, without anything that hides or changes the reading direction.
+    /// One line of at most 80 characters, without any that are invisible or change the reading direction.
     pub subject: String,
     /// The plain text.
     pub text: String,
@@ -118,7 +118,7 @@ pub(super) fn of(claimed: &Claimed, kernel: &Kernel) -> Result<Message, Unwritab
     Ok(render(&mail, &Sender { issuer: &policy.audiences.issuer, console_url: Some(&policy.console_url) })?)
 }
 
-/// The link that a mail carries, unless it has ended.
+/// The setup link that a mail carries, unless the link has expired.
 fn setup_link(claimed: &Claimed, facts: Facts<'_>, kernel: &Kernel) -> Result<Zeroizing<String>, Unwritable> {
     let sealed = facts.text("sealed_link").ok_or(Unwritable::Erased)?;
     if facts.instant("expires_at").is_none_or(|end| end <= kernel.clock.now()) {
@@ -133,13 +133,13 @@ pub(super) enum Unwritable {
     /// A newer version queued it.
     #[error("this version does not know mails about {0}")]
     Unknown(String),
-    /// A setup link is not kept beyond its mail.
+    /// The setup link is gone: it is kept only until its mail is sent or given up.
     #[error("the setup link is erased once its mail was sent or given up: make a new one")]
     Erased,
-    /// A setup link that came too late.
+    /// The setup link expired before its mail was sent.
     #[error("the setup link has ended: make a new one")]
     Ended,
-    /// A template failed, which none does.
+    /// A template could not be rendered, which is not expected.
     #[error("it could not be written: {0}")]
     Template(#[from] askama::Error),
 }
@@ -147,7 +147,7 @@ pub(super) enum Unwritable {
 /// Writes a mail.
 ///
 /// # Errors
-/// [`askama::Error`], which the templates never give.
+/// [`askama::Error`], which is not expected from these templates.
 pub fn render(mail: &MailFacts, sender: &Sender<'_>) -> Result<Message, askama::Error> {
     let facts = Facts(&mail.facts);
     let letter = letter_of(mail, facts);
@@ -157,7 +157,7 @@ pub fn render(mail: &MailFacts, sender: &Sender<'_>) -> Result<Message, askama::
     } else {
         text::shown(&format!("{}: {name}", letter.headline), SUBJECT_MAX)
     };
-    // A reader would decode what looks like an encoded word (RFC 2047).
+    // A mail program would decode what looks like an encoded word (RFC 2047).
     let subject = subject.replace("=?", "= ?").chars().take(SUBJECT_MAX).collect::<String>();
     let mut rows = about(mail, facts);
     rows.extend(letter.rows.iter().cloned());
@@ -231,7 +231,7 @@ fn merged(mail: &MailFacts, facts: Facts<'_>) -> Option<String> {
     })
 }
 
-/// Why the recipient has it.
+/// Why the recipient gets the mail.
 fn why(mail: &MailFacts) -> String {
     let recipient = text::shown(&mail.recipient, SHOWN_MAX);
     match mail.kind {
@@ -246,7 +246,7 @@ fn why(mail: &MailFacts) -> String {
     }
 }
 
-/// Without the white space at line ends and the runs of empty lines that a template leaves.
+/// `text` without the white space at line ends and the repeated empty lines that a template leaves.
 fn tidy(text: &str) -> String {
     let mut tidy = String::with_capacity(text.len());
     let mut empty = true;

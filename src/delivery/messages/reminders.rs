@@ -60,7 +60,7 @@ fn end(facts: Facts<'_>) -> Option<Row> {
     facts.instant("ends_at").map(|end| Row::new("It ends", moment::exact(end)))
 }
 
-/// What else of the client ends soon.
+/// The other secrets or tokens of the client that end soon. `name` names one of them.
 fn also(facts: Facts<'_>, name: impl Fn(Facts<'_>) -> Option<String>) -> Option<Row> {
     let others = facts.objects("also").into_iter();
     let named = others.filter_map(|other| Some(format!("{} ({})", name(other)?, other.moment("ends_at")?)));
@@ -68,7 +68,7 @@ fn also(facts: Facts<'_>, name: impl Fn(Facts<'_>) -> Option<String>) -> Option<
     (!named.is_empty()).then(|| Row::new("Others that end soon", changes::listed(named.into_iter())))
 }
 
-/// What keeps the client from working already now.
+/// Why the client does not work even now, if it does not.
 fn inactive(facts: Facts<'_>) -> Option<String> {
     if facts.is("is_suspended") {
         Some("Its workspace is suspended, so the client does not work now either.".to_owned())

@@ -1,4 +1,4 @@
-//! Mails about access tokens, and about the signing key of some.
+//! Mails about access tokens, and about a revoked signing key, with which the tokens that it signed end.
 
 use super::clients::ASK;
 use super::facts::Facts;

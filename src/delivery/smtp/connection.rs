@@ -17,7 +17,7 @@ use crate::config::{SmtpSecurity, SmtpSettings};
 
 /// How long connecting may take, for each address of the server.
 const CONNECT_MAX: Duration = Duration::from_secs(8);
-/// How much of a reply is kept.
+/// How much of a reply is kept, in characters.
 const REPLY_MAX: usize = 1024;
 
 /// The server, and how this service introduces itself there.
@@ -174,7 +174,7 @@ impl Connection {
         Ok((taken.code().into(), text(&taken)))
     }
 
-    /// Forgets the mail that was refused. Returns whether another can follow.
+    /// Makes the server forget the mail that was refused. Returns whether another mail can follow.
     pub(super) async fn reset(&mut self) -> bool {
         self.0.command(Rset).await.is_ok()
     }
@@ -200,7 +200,7 @@ fn text(response: &Response) -> String {
     one_line(&response.message().collect::<Vec<_>>().join(" "))
 }
 
-/// What another side wrote, on one line, without control characters and not too long.
+/// What the other side wrote, on one line, without control characters and cut to [`REPLY_MAX`].
 fn one_line(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(REPLY_MAX).collect();
     text.trim().to_owned()

@@ -11,7 +11,7 @@ use crate::config::Mailbox as Configured;
 use crate::delivery::messages::Message;
 use crate::model::delivery::Claimed;
 
-/// Says that no person wrote it, so that no program answers (RFC 3834 §5).
+/// The header that says that no person wrote the mail, so that no program answers (RFC 3834 §5).
 #[derive(Debug, Clone)]
 struct AutoSubmitted;
 
@@ -38,8 +38,8 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// The mail with what `message` says. Its `Message-ID` is the same at each attempt; mails about one client refer to one
-    /// `References`, so that a reader shows them as one thread.
+    /// The mail with what `message` says. Its `Message-ID` is the same at each attempt. Mails about one client have the same
+    /// `References`, so that mail programs show them as one thread.
     ///
     /// # Errors
     /// Why it can never be sent.

@@ -18,16 +18,16 @@ use mail::Envelope;
 
 /// How long an open connection waits for the next mail.
 const IDLE_MAX: Duration = Duration::from_secs(20);
-/// How many wait.
+/// How many open connections wait.
 const IDLE_CONNECTIONS: usize = 2;
-/// How long saying good-bye may take.
+/// How long `QUIT` may take.
 const QUIT_MAX: Duration = Duration::from_millis(500);
 
 /// Sends mails. The default has no server.
 #[derive(Debug, Default)]
 pub struct Smtp {
     server: Option<Server>,
-    /// The part of a `Message-ID` behind the @.
+    /// The part of a `Message-ID` after the @.
     domain: String,
     idle: Mutex<Vec<(Connection, Instant)>>,
 }
@@ -48,7 +48,7 @@ impl Smtp {
         Ok(Self { server: server.map_err(BadCertificates)?, domain, idle: Mutex::default() })
     }
 
-    /// Makes one attempt. Takes less than [`ATTEMPT_MAX`].
+    /// Makes one attempt. The worker stops it after [`ATTEMPT_MAX`].
     pub(super) async fn send(&self, claimed: &Claimed, kernel: &Kernel) -> Outcome {
         let dead = |error: String| Outcome::Dead(Report { error: Some(error), ..Report::default() });
         let message = match messages::of(claimed, kernel) {
@@ -72,7 +72,7 @@ impl Smtp {
         };
         let mut connection = match self.connection(server).await {
             Ok(connection) => connection,
-            // The server is to blame, or the settings: another mail would fare no better.
+            // The server or the settings are to blame: any other mail would fail, too.
             Err(failure) => return Outcome::Retry { retry_after: None, report: report(&failure) },
         };
         match connection.transact(&envelope).await {
@@ -94,8 +94,8 @@ impl Smtp {
         }
     }
 
-    /// Connects and signs in, and leaves again, for `mintmark check --connect`. Returns what was reached; `None` if there is
-    /// no server.
+    /// Connects, signs in and disconnects, for `mintmark check --connect`. Returns the host and port that were reached; `None`
+    /// if no server is configured.
     ///
     /// # Errors
     /// What went wrong.
@@ -121,7 +121,7 @@ impl Smtp {
         Self::quit(old).await;
     }
 
-    /// Closes all of them.
+    /// Closes all connections that wait.
     pub(super) async fn close(&self) {
         let all = std::mem::take(&mut *self.idle.lock().await);
         Self::quit(all).await;

@@ -1,10 +1,10 @@
-//! The status lists as they are published (draft-ietf-oauth-status-list-21 §5.1, `docs/revocation.md`). For their
-//! endpoints and the job that refreshes them.
+//! The status lists as they are published (draft-ietf-oauth-status-list-21 §5.1, `docs/revocation.md`). For the endpoints
+//! that serve them and the job that refreshes them.
 //!
 //! A list is signed at the first request for it, kept in memory, and signed again only when something in it changed, when
-//! half of its lifetime is over, or when its key is no longer published. A request that follows an acknowledged
-//! revocation gets a list that shows it: the change is noted here before it is acknowledged, and a list that was read
-//! before the noted change is not served.
+//! half of its lifetime is over, or when its key is no longer published. After a process has acknowledged a revocation, every
+//! list that it serves shows the revocation: the process notes the change first, and does not serve a list that was read
+//! before a noted change. Other processes note the change when they read the change counter.
 
 mod token;
 
@@ -29,7 +29,7 @@ use token::{CompressedList, LIST_LIFETIME};
 /// Why a list cannot be served now.
 #[derive(Debug)]
 pub enum StatusListError {
-    /// It cannot be signed: no active key of the platform's algorithm signs expiring tokens.
+    /// It cannot be signed: no active key of the platform's algorithm signs expiring tokens, or signing failed.
     NoKey,
     /// Its statuses cannot be read.
     Unavailable(Error),
@@ -109,7 +109,7 @@ impl StatusLists {
         Ok(self.tokens.status_lists().await?.into_iter().map(|list| self.uri(list)).collect())
     }
 
-    /// Signs again the lists in memory that are out of date, so that no request waits for it.
+    /// Signs again the lists in memory that are out of date, so that no request waits for a signature.
     ///
     /// # Errors
     /// The first [`StatusListError`]; the lists after it are left as they are.
@@ -125,7 +125,7 @@ impl StatusLists {
         Ok(())
     }
 
-    /// How many times a list was read from the database, and how many times one was signed.
+    /// How many times a list was read from the database to be signed, and how many times a list was signed.
     pub fn read_and_signed(&self) -> (u64, u64) {
         (self.read.load(Ordering::Relaxed), self.signed.load(Ordering::Relaxed))
     }
@@ -149,7 +149,7 @@ impl StatusLists {
     async fn renew(&self, list: i64, entry: &Entry) -> Result<Option<Arc<SignedList>>, StatusListError> {
         let _signing = entry.signing.lock().await;
         let before = entry.current.load_full();
-        // Another request may have signed it while this one waited.
+        // Another request may have signed the list while this one waited.
         if let Some(before) = &before
             && self.is_current(list, before)
         {

@@ -17,14 +17,14 @@ use crate::storage::StoredStatusList;
 /// The lifetime of a signed list, in seconds.
 pub(super) const LIST_LIFETIME: i64 = 3600;
 
-/// The bits of one status: valid, invalid, suspended (§7.1).
+/// The number of bits of one status: valid, invalid or suspended (§7.1).
 const BITS: u8 = 2;
 
 /// The statuses of a list as they are published, without the signature.
 #[derive(Debug)]
 pub(super) struct CompressedList {
     lst: String,
-    /// The change counter at which they were read.
+    /// The value of the change counter when the statuses were read.
     pub(super) as_of: i64,
 }
 
@@ -93,7 +93,7 @@ impl SignedList {
         let claims = Claims { sub: uri, iat: now, exp: now + LIST_LIFETIME, ttl, status_list };
         let jwt = key.sign_jwt(TokenTyp::StatusList, &serde_json::to_vec(&claims)?);
         let jwt = jwt.map_err(io::Error::other)?.into_bytes();
-        // The statuses are compressed already; this removes the overhead of base64, which any level does.
+        // The statuses are compressed already. Gzip only removes the overhead of base64, for which the fastest level is enough.
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(&jwt)?;
         let gzip = gzip.finish()?;

@@ -1,5 +1,5 @@
-//! Signs checkpoints: the root of the tree over all events so far, which nobody can change afterwards without its being
-//! noticed by who has a copy.
+//! Signs checkpoints: the root of the tree over all events so far. If somebody changes one of these events afterwards, a copy
+//! of the checkpoint shows it.
 
 use super::hash::{Edge, Node};
 use super::keys::signing_pair;
@@ -11,7 +11,7 @@ use crate::storage::{AuditTree, StorageError, StoredCheckpoint, Tx};
 /// How many leaves are read at once.
 pub(super) const LEAVES_AT_ONCE: i64 = 4_096;
 
-/// A checkpoint to be stored, with the hashes that became known on the way to it.
+/// A checkpoint to be stored, with the full subtrees that were completed since the last one.
 pub(super) struct Signed {
     pub(super) checkpoint: StoredCheckpoint,
     pub(super) nodes: Vec<Node>,
@@ -100,7 +100,7 @@ fn gap(seq: i64) -> Error {
     .into()
 }
 
-/// Where the log is kept elsewhere, there is a copy of the checkpoint.
+/// Writes a checkpoint to the log of the process, so that there is a copy of it where the log is kept.
 pub(super) fn log(checkpoint: &StoredCheckpoint) {
     tracing::info!(
         log = checkpoint.log,

@@ -1,5 +1,5 @@
-//! The events of a tree in order, for an export: as they are stored, with entry and hash, so that who has it can check it
-//! without this program (`examples/audit-verify`).
+//! The events of a tree in order, for an export: as they are stored, with entry and hash, so that anybody who has the export
+//! can check it without this program (`examples/audit-verify`).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,7 +17,7 @@ use crate::model::clock::{UnixSeconds, rfc3339};
 pub struct ExportedEvent {
     /// The number of its tree.
     pub log: i64,
-    /// Its number there.
+    /// The number of the event in that tree.
     pub seq: i64,
     /// The hash of its leaf, in base64.
     pub leaf: String,
@@ -32,17 +32,17 @@ pub struct ExportedEvent {
     pub actor: String,
     /// What happened.
     pub action: String,
-    /// In which workspace.
+    /// The workspace; `None` for platform-wide records (products, signing keys).
     pub workspace_id: Option<String>,
-    /// With which API client.
+    /// The API client, if the event is about one.
     pub client_id: Option<String>,
-    /// With which record.
+    /// The id of the record that the event is about.
     pub target: String,
-    /// In which request.
+    /// The id of the request that caused it.
     pub request_id: Option<String>,
-    /// From where.
+    /// The IP address that the request came from.
     pub source_ip: Option<String>,
-    /// The facts of it.
+    /// The facts of the event; empty once they were deleted.
     pub detail: Map<String, Value>,
 }
 

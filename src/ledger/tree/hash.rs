@@ -1,4 +1,4 @@
-//! The hashes of the audit tree (RFC 6962 §2.1): of a leaf, of a node, and the right edge from which the root follows.
+//! The hashes of the audit tree (RFC 6962 §2.1): of a leaf, of a node, and of the right edge, from which the root is computed.
 
 use ring::digest::{Context, SHA256};
 
@@ -76,7 +76,7 @@ impl Edge {
         root_over(&self.hashes)
     }
 
-    /// Adds a leaf. `completed` is called for each stored subtree that it completes.
+    /// Adds a leaf. Calls `completed` for each subtree that the leaf completes and that is stored.
     pub(super) fn push(&mut self, leaf: Hash, mut completed: impl FnMut(Node)) {
         let (mut hash, mut height) = (leaf, 0);
         // Each full subtree of the same height becomes the left half of one that is twice as large.

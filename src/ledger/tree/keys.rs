@@ -1,5 +1,5 @@
-//! The name and the key of the audit tree: made at the first start and again for each new tree, sealed in the database, and
-//! published in the metadata. Nothing else is signed with it.
+//! The name and the key of the audit tree. A key is generated at the first start and for each new tree. The private key is
+//! sealed in the database and signs nothing but checkpoints. The public key is published in the metadata.
 
 use std::sync::{Arc, PoisonError};
 
@@ -38,7 +38,8 @@ pub(super) fn signing_pair(kernel: &Kernel, origin: &str, sealed: &[u8]) -> Resu
     pair(&kernel.subkeys.open_audit_key(origin, sealed)?)
 }
 
-/// The issuer without its scheme, `/audit`, and the number of the tree after the first. A `+` cannot be in the name of a key.
+/// The name of a tree: the issuer without its scheme, then `/audit`, then `/` and the number of the tree unless that is 1. A
+/// `+` becomes `%2B`, since the name of a key cannot contain it.
 pub(super) fn origin(issuer: &str, log: i64) -> String {
     let place = issuer.split_once("://").map_or(issuer, |(_, place)| place).replace('+', "%2B");
     let place = place.trim_end_matches('/');
@@ -51,7 +52,8 @@ pub(super) fn verifier_key(tree: &AuditTree) -> Option<AuditKey> {
 }
 
 impl Ledger {
-    /// Gives the first tree its name and its key, and opens it if no event is older than it.
+    /// Gives the first tree its name and its key. If no event waits for a number, it also opens the tree: from then on new
+    /// events get their number at once.
     ///
     /// # Errors
     /// [`Error::Storage`], [`Error::Crypto`].
@@ -73,7 +75,7 @@ impl Ledger {
         self.reload_audit_keys().await
     }
 
-    /// Reads the keys of all trees again, which another process may have added to.
+    /// Reads the keys of all trees again, since another process may have begun a new tree.
     pub(super) async fn reload_audit_keys(&self) -> Result<(), Error> {
         let trees = self.kernel.storage.audit_trees().await?;
         let keys: Vec<AuditKey> = trees.iter().filter_map(verifier_key).collect();

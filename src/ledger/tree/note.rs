@@ -1,4 +1,4 @@
-//! Checkpoints as signed notes (C2SP `signed-note`, `tlog-checkpoint`), and keys as others name them.
+//! Checkpoints as signed notes (C2SP `signed-note`, `tlog-checkpoint`), and the verifier keys that other programs take.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub struct AuditKey {
 }
 
 impl AuditKey {
-    /// The key of a log; `None` if it is not 32 bytes.
+    /// The key of a log; `None` if `public` is not 32 bytes.
     pub(super) fn new(origin: &str, public: &[u8]) -> Option<Self> {
         Some(Self { origin: origin.to_owned(), public: public.try_into().ok()? })
     }
@@ -32,7 +32,7 @@ impl AuditKey {
     }
 }
 
-/// In the form of the signed-note text: `name+hex+base64`.
+/// In the text form of `signed-note`: the name, the id of the key in hex, and the key in base64, with `+` between them.
 impl fmt::Display for AuditKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = u32::from_be_bytes(self.id());
@@ -49,10 +49,10 @@ pub enum NoteError {
         "it is not a checkpoint: lines with origin, number of entries and root, an empty line, and a signature"
     )]
     Malformed,
-    /// It has no signature of the key.
+    /// It has no signature by the key.
     #[error("it is not signed by the key of this log")]
     OtherKey,
-    /// The signature of the key is wrong.
+    /// It has a signature by the key, which is wrong.
     #[error("its signature is wrong")]
     Signature,
 }
@@ -107,7 +107,7 @@ impl Checkpoint {
     }
 }
 
-/// Signs a checkpoint.
+/// Signs a checkpoint; `None` if the public key of `pair` is not 32 bytes.
 pub(super) fn sign(origin: &str, size: i64, root: &Hash, pair: &Ed25519KeyPair) -> Option<String> {
     let key = AuditKey::new(origin, pair.public_key().as_ref())?;
     let text = format!("{origin}\n{size}\n{}\n", STANDARD.encode(root));

@@ -1,5 +1,5 @@
-//! Numbers events that have no place in the tree yet: those from before there was a tree, in bounded steps, while new ones
-//! wait behind them.
+//! Numbers, in bounded steps, events that have no place in the tree yet: those from before there was a tree. Meanwhile new
+//! events wait behind them.
 
 use crate::kernel::Error;
 use crate::ledger::Ledger;
@@ -8,7 +8,7 @@ use crate::model::audit::Recorded;
 use crate::model::audit_entry::{Entry, entry_text};
 use crate::storage::Numbered;
 
-/// How many events are numbered in a transaction, which keeps others from adding to the tree.
+/// How many events are numbered in one transaction. While it runs, no other can add events to the tree.
 const STEP: u32 = 1_000;
 /// For how long a process takes care of the tree, in seconds.
 const LEASE_SECONDS: i64 = 180;
@@ -49,7 +49,7 @@ impl Ledger {
             match last {
                 Some(last) => after = last,
                 None if after.is_empty() => return Ok(true),
-                // Those whose ids sort before, which other processes added meanwhile.
+                // Again from the beginning: other processes may have added events whose ids sort before.
                 None => after.clear(),
             }
             steps += 1;
@@ -65,8 +65,8 @@ impl Ledger {
         }
     }
 
-    /// Makes one step, and returns the id of the last event that it numbered. If none waits, new events are numbered at once
-    /// from then on.
+    /// Makes one step, and returns the id of the last event that it numbered. If no event waits, it opens the tree: from then
+    /// on new events get their number at once.
     async fn number_some(&self, after: &str) -> Result<Option<String>, Error> {
         let storage = &self.kernel.storage;
         if after.is_empty()
@@ -90,7 +90,7 @@ impl Ledger {
         Ok(last)
     }
 
-    /// An event that was recorded with an entry keeps it.
+    /// The entry with which an event is numbered. An event that was recorded with an entry keeps it.
     fn entered(&self, waiting: Recorded) -> Result<Numbered, Error> {
         let text = match waiting.entry {
             Some(text) => text,

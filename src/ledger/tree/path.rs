@@ -1,8 +1,8 @@
-//! Which hashes a proof consists of (RFC 6962 §2.1.1, §2.1.2), and of which stored hashes these are made.
+//! Which hashes a proof consists of (RFC 6962 §2.1.1, §2.1.2), and from which stored hashes these are computed.
 
 use super::hash::LEVEL_BITS;
 
-/// The leaves from number `from` to before `to`, of which a proof has the root.
+/// The leaves from number `from` to before `to`. A proof contains the root over them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Leaves {
     pub(super) from: i64,
@@ -14,7 +14,7 @@ impl Leaves {
         self.to - self.from
     }
 
-    /// The left part, which is the largest full subtree that leaves something over, and the rest.
+    /// The left part, which is the largest full subtree that is not the whole, and the rest.
     fn halves(self) -> (Self, Self) {
         let middle = self.from + (1 << (self.count() - 1).ilog2());
         (Self { to: middle, ..self }, Self { from: middle, ..self })
@@ -41,7 +41,8 @@ pub(super) struct Subtree {
 }
 
 impl Subtree {
-    /// The level of the stored hashes below it, and the first of them and the one after the last.
+    /// The stored hashes from which the root of the subtree is computed: their level, and the positions of the first and of the
+    /// one after the last.
     pub(super) fn stored(self) -> (i64, i64, i64) {
         let (level, above) = (self.height / LEVEL_BITS, self.height % LEVEL_BITS);
         (i64::from(level), self.position << above, (self.position + 1) << above)
@@ -69,7 +70,7 @@ pub(super) fn consistency(from: i64, size: i64) -> Vec<Leaves> {
         return path;
     }
     let mut tree = Leaves { from: 0, to: size };
-    // The old root itself is known to who asks, so it is left out if it is a full subtree.
+    // The old root itself is known to the caller, so it is left out if the old tree is a full subtree.
     let mut is_known = true;
     while from != tree.to {
         let (left, right) = tree.halves();

@@ -1,5 +1,5 @@
-//! What doors answer with: checkpoints, proofs that an event is in the tree (C2SP `tlog-proof`), and proofs that a tree goes
-//! on from an older checkpoint.
+//! What doors answer with: checkpoints, proofs that an event is in the tree (C2SP `tlog-proof`), and proofs that a tree begins
+//! with the entries of an older checkpoint.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ const EVENT: &str = "audit event";
 const BLOCK: i64 = 256;
 
 impl Ledger {
-    /// The newest checkpoint of the tree `log`, or of the present one. Everybody who may read gets it.
+    /// The newest checkpoint of the tree `log`, by default of the newest tree. Every reader may have it, whatever their reach.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::NotCovered`] before the first checkpoint; [`Error::Storage`].
@@ -57,8 +57,8 @@ impl Ledger {
         Ok(format!("c2sp.org/tlog-proof@v1\n{extra}index {seq}\n{}\n{}", lines(&hashes), checkpoint.note))
     }
 
-    /// The proof that the newest checkpoint goes on from the tree of `from` leaves, in the form in which witnesses take it
-    /// (C2SP `tlog-witness`): `old` and the size, the hashes, an empty line, the checkpoint.
+    /// The proof that the tree of the newest checkpoint begins with the tree of `from` leaves, in the form that witnesses take
+    /// (C2SP `tlog-witness`): `old` and `from`, the hashes, an empty line, the checkpoint.
     ///
     /// # Errors
     /// [`Error::NotFound`] also for a size that no checkpoint has reached yet; [`Error::NotCovered`] before the first
@@ -109,7 +109,7 @@ impl<'a> Hashes<'a> {
 
     async fn of_subtree(&mut self, subtree: Subtree) -> Result<Hash, Error> {
         let (level, from, to) = subtree.stored();
-        // The stored hashes below a subtree are at most half a block, and aligned to their number.
+        // These are at most half a block and begin at a multiple of their number, so they are in one block.
         let block = from / BLOCK;
         if !self.blocks.contains_key(&(level, block)) {
             let read = self.read(level, block * BLOCK).await?;

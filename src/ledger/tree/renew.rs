@@ -60,7 +60,7 @@ impl Ledger {
     /// [`Error::Denied`], [`Error::Storage`], [`Error::Crypto`]; then the tree goes on.
     pub async fn renew_audit_key(&self, caller: &Manager) -> Result<(), Error> {
         caller.must_manage_platform("the audit trail")?;
-        // So that little is left for the transaction.
+        // Numbers events and signs a checkpoint first, so that the transaction is short.
         self.keep_audit_tree().await?;
         let mut tx = self.kernel.storage.begin().await?;
         self.begin_new_tree(&mut tx, caller, "new_key").await?;

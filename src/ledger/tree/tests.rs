@@ -1,5 +1,5 @@
-//! Proofs and roots against a tree that is computed as RFC 6962 §2.1 defines it, and the verification of RFC 9162 §2.1.3.2
-//! and §2.1.4.2.
+//! Compares roots and proofs with a tree that is computed as RFC 6962 §2.1 defines it, and verifies the proofs as RFC 9162
+//! §2.1.3.2 and §2.1.4.2 do.
 
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
@@ -36,7 +36,7 @@ fn edge(leaves: &[Hash]) -> (Edge, Vec<Node>) {
     (edge, nodes)
 }
 
-/// RFC 9162 §2.1.3.2.
+/// Verifies an inclusion proof (RFC 9162 §2.1.3.2).
 fn is_included(leaf: Hash, seq: i64, size: i64, proof: &[Hash], root: Hash) -> bool {
     let (mut at, mut last, mut hash) = (seq, size - 1, leaf);
     for sibling in proof {
@@ -56,7 +56,7 @@ fn is_included(leaf: Hash, seq: i64, size: i64, proof: &[Hash], root: Hash) -> b
     last == 0 && hash == root
 }
 
-/// RFC 9162 §2.1.4.2.
+/// Verifies a consistency proof (RFC 9162 §2.1.4.2).
 fn is_consistent(first: i64, second: i64, roots: (Hash, Hash), proof: &[Hash]) -> bool {
     if first == second {
         return proof.is_empty() && roots.0 == roots.1;
@@ -91,7 +91,7 @@ fn is_consistent(first: i64, second: i64, roots: (Hash, Hash), proof: &[Hash]) -
 #[test]
 fn hashes_are_those_of_the_rfc() {
     let hex = |hash: Hash| hash.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-    // The vectors of Certificate Transparency's reference implementation: eight entries.
+    // The test vectors of Certificate Transparency's reference implementation: eight entries.
     let entries: [&[u8]; 8] = [
         b"",
         b"\x00",

@@ -1,5 +1,5 @@
-//! The check of the whole audit trail: every entry against its hash and its columns, the hashes against every checkpoint,
-//! and those of others that were kept elsewhere.
+//! The check of the whole audit trail: every entry against its hash and its columns, and the hashes against every checkpoint,
+//! those in the database and those that were kept elsewhere.
 
 use std::collections::VecDeque;
 
@@ -25,7 +25,7 @@ pub struct Verification {
     pub logs: Vec<CheckedLog>,
     /// How many events wait for a number.
     pub waiting: i64,
-    /// What is wrong with no tree in particular.
+    /// What is wrong apart from the trees.
     pub findings: Vec<String>,
 }
 
@@ -49,13 +49,13 @@ pub struct CheckedLog {
     pub origin: String,
     /// How many entries it has.
     pub entries: i64,
-    /// Of how many the bytes were deleted.
+    /// How many entries have no bytes any more, because they were deleted.
     pub pruned: i64,
-    /// How many are from before there was a tree.
+    /// How many entries are from before there was a tree.
     pub imported: i64,
-    /// How many of them the newest checkpoint of the database covers.
+    /// How many entries the newest checkpoint of the database covers.
     pub covered: i64,
-    /// How many checkpoints were compared, those of others included.
+    /// How many checkpoints were compared, those that were kept elsewhere included.
     pub checkpoints: i64,
     /// What is wrong.
     pub findings: Vec<String>,
@@ -67,6 +67,7 @@ struct Check {
     /// `None` after a gap, when no root can be computed any more.
     edge: Option<Edge>,
     nodes: Vec<Node>,
+    /// The id of the last event whose bytes were deleted because of its age.
     pruned_to: String,
 }
 
@@ -132,7 +133,7 @@ impl Check {
     }
 }
 
-/// The columns by which events are found that say something else than the entry.
+/// The columns that differ from the entry. Events are found by these columns.
 fn differing_columns(stored: &AuditEvent, entered: &AuditEvent) -> Vec<&'static str> {
     let columns = [
         ("event_id", stored.event_id == entered.event_id),
@@ -154,7 +155,8 @@ fn numbers(from: i64, to: i64) -> String {
 }
 
 impl Ledger {
-    /// Checks the whole audit trail, and against checkpoints that were kept elsewhere. It may go on while events are added.
+    /// Checks the whole audit trail, also against `outside`, which are checkpoints that were kept elsewhere. Events may be
+    /// added meanwhile.
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::Storage`].
@@ -249,7 +251,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Whether the tree goes on to where it is known to go.
+    /// Checks that no entry is missing at the end of the tree, and that none was added without being counted.
     async fn verify_end(
         &self,
         tree: &AuditTree,
@@ -273,7 +275,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Compares the stored hashes of full subtrees, of which proofs are made, with those of the entries.
+    /// Compares the stored hashes of full subtrees, from which proofs are made, with hashes that are computed from the entries.
     async fn verify_nodes(&self, tree: &AuditTree, check: &mut Check) -> Result<(), Error> {
         if check.edge.is_none() {
             return Ok(());
@@ -296,7 +298,7 @@ impl Ledger {
                     let found = stored.next_if(|one| one.position == node.position);
                     let is_right = match found {
                         Some(found) => found.hash == node.hash,
-                        // It is stored with the first checkpoint that covers it.
+                        // A hash is stored only with the first checkpoint that covers its subtree.
                         None => node.position + 1 > covered >> (8 * level),
                     };
                     if !is_right {

@@ -13,10 +13,10 @@ use crate::oauth::form;
 /// The longest base64 that is decoded. A client id and secret are shorter even if each byte is percent-encoded.
 const LONGEST: usize = 684;
 
-/// Reads the header: the scheme in any case, base64, split at the first colon, both halves form-decoded.
+/// Reads the header: the scheme in any case, then base64 of two form-encoded parts, which are split at the first colon.
 ///
 /// # Errors
-/// Why it is no proof. The reply is that to wrong credentials, unless the fault can be named.
+/// Why the header has no usable credentials. The reply is the same as for wrong credentials, unless the fault can be named.
 pub(super) fn read(header: &[u8]) -> Result<Presented, Refusal> {
     let encoded = value(header).ok_or(Refusal::NoUsableCredentials)?;
     decode(encoded).ok_or_else(|| match encoded {
@@ -40,7 +40,7 @@ fn decode(encoded: &[u8]) -> Option<Presented> {
     let (client_id, client_secret) = text.split_once(':')?;
     let client_id = form::decode(client_id)?;
     let client_secret = form::decode(client_secret)?;
-    // White space at the ends is kept, so that the error can name it.
+    // White space before and after the secret is kept, so that the error can name it.
     let presented = (is_printable(&client_id) && is_printable(client_secret.trim()))
         .then(|| Presented::Secret(ClientSecret::new(&client_id, &client_secret)));
     if let Cow::Owned(mut escaped) = client_secret {

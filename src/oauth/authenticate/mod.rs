@@ -1,8 +1,8 @@
 //! Client authentication (RFC 6749 §2.3). A handler that takes [`Authenticated`] gets a client that has authenticated.
 //!
-//! A request has exactly one kind of credentials (`Presented`). They are verified against the client, and the result is a
-//! [`Proof`]. Each authentication method has its own file. The body is read here, once, because credentials may be in it.
-//! An endpoint names the form that it takes, so it cannot forget to authenticate.
+//! A request has exactly one kind of credentials (`Presented`). The credentials are verified against the client, and the
+//! result is a [`Proof`]. Each authentication method has its own file. The body is read here, once, because it may contain
+//! credentials. A handler gets its form only as part of an [`Authenticated`], so it cannot forget to authenticate the client.
 
 mod basic;
 mod post;
@@ -47,7 +47,7 @@ pub trait Form: Default {
     /// `invalid_request` for a known parameter that is sent twice.
     fn take(&mut self, name: &str, value: Cow<'_, str>) -> Result<(), OAuthError>;
 
-    /// What a member of that name must be in a body of JSON; `None` for one that `take` ignores.
+    /// The rules for the JSON member of that name; `None` for a name that `take` ignores.
     fn member(name: &str) -> Option<Member>;
 
     /// Checks that all required parameters were sent.
@@ -56,14 +56,14 @@ pub trait Form: Default {
     /// `invalid_request` that names a missing parameter.
     fn complete(&self) -> Result<(), OAuthError>;
 
-    /// The confirmation that the endpoint needs that the caches of this process are up to date.
+    /// Shows that the caches of this process are as up to date as the endpoint needs.
     type Confirmation;
 
     /// Gets the confirmation, once for each request.
     fn confirm(ledger: &Ledger) -> impl Future<Output = Result<Self::Confirmation, Error>>;
 }
 
-/// A client that has authenticated, and the form that it sent. Only this module creates one.
+/// A client that has authenticated, and the form that it sent. Only this module creates such a value.
 pub struct Authenticated<F: Form> {
     credentials: Arc<Credentials>,
     proof: Proof,
@@ -80,12 +80,12 @@ impl<F: Form> Authenticated<F> {
         &self.credentials
     }
 
-    /// The proof of its identity.
+    /// The proof of the client's identity.
     pub fn proof(&self) -> &Proof {
         &self.proof
     }
 
-    /// The address it came from, if that is known.
+    /// The address that the request came from, if it is known.
     pub fn source(&self) -> Option<IpAddr> {
         self.source
     }
@@ -95,7 +95,7 @@ impl<F: Form> Authenticated<F> {
         &self.confirmation
     }
 
-    /// The form that it sent.
+    /// The form that the client sent.
     pub fn form(&self) -> &F {
         &self.form
     }
@@ -131,7 +131,7 @@ async fn authenticate<F: Form>(
     request: HttpRequest,
     pending: &mut PendingBody,
 ) -> Result<Authenticated<F>, OAuthError> {
-    // `App::configure` adds it.
+    // `App::configure` adds the `Door`.
     let door = request.app_data::<Data<Door>>().ok_or(OAuthError::Unavailable)?;
     let (presented, form) = match read::<F>(&request, pending, door).await {
         Ok(read) => read,
@@ -185,7 +185,7 @@ async fn read<F: Form>(
     Ok((Presented::read(request.headers(), in_body)?, form))
 }
 
-/// Credentials in a URI end in logs and histories, so they are refused rather than ignored (RFC 6749 §2.3.1).
+/// Credentials in a URI end up in logs and browser histories, so they are refused rather than ignored (RFC 6749 §2.3.1).
 fn refuse_credentials_in_query(query: &str) -> Result<(), OAuthError> {
     let names = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
     for name in names {

@@ -1,5 +1,5 @@
-//! What a client presents to prove who it is. A request presents exactly one thing: more than one method is refused
-//! even if each would succeed (RFC 6749 §2.3). The same id and secret in two places, byte for byte, are one thing.
+//! What a client presents to prove who it is. A request uses exactly one authentication method: more than one is refused even
+//! if each would succeed (RFC 6749 §2.3). Exactly the same id and secret in two places count as one method.
 
 use std::fmt;
 
@@ -25,9 +25,9 @@ pub(super) enum Presented {
 }
 
 impl Presented {
-    /// Reads the one method that a request uses.
+    /// Reads the credentials of the one method that a request uses.
     ///
-    /// The inner error is why it presents nothing that can be verified.
+    /// The inner error says why the request has no credentials that can be verified.
     ///
     /// # Errors
     /// `invalid_request` for more than one method, or for parts of one that contradict each other.
@@ -81,14 +81,14 @@ impl Presented {
         }
     }
 
-    /// The last four characters of a secret that was verified.
+    /// The last four characters of the secret, which must have been verified.
     pub(super) fn last_four(&self) -> Option<[u8; 4]> {
         match self {
             Self::Secret(secret) => secret.client_secret().as_bytes().last_chunk().copied(),
         }
     }
 
-    /// Who sent it, for the administrators of the client.
+    /// Who sent the credentials, as far as the administrators of the client may see it.
     pub(super) fn sender(&self) -> Sender<'_> {
         match self {
             Self::Secret(secret) => Sender {
@@ -103,7 +103,7 @@ impl Presented {
 pub(super) struct ClientSecret {
     /// `client_id:client_secret`
     text: Zeroizing<String>,
-    /// Where the client id ends; it may contain a colon itself.
+    /// The index of the colon after the client id, which may contain a colon itself.
     colon: usize,
 }
 
@@ -139,7 +139,7 @@ pub(super) struct InBody {
 }
 
 impl InBody {
-    /// What a parameter of that name must be in JSON.
+    /// The rules for the JSON member of that name; `None` if it does not authenticate the client.
     pub(super) fn member(name: &str) -> Option<Member> {
         Some(Member::string(match name {
             "client_id" => "client_id must be a string",
@@ -150,7 +150,8 @@ impl InBody {
         }))
     }
 
-    /// Where a parameter of that name goes, and what is wrong if it was sent before.
+    /// Where the parameter of that name is stored, and the error if it was sent before; `None` if it does not authenticate the
+    /// client.
     pub(super) fn parameter(&mut self, name: &str) -> Option<(&mut Once, &'static str)> {
         match name {
             "client_id" => Some((&mut self.id, "client_id was sent twice: send it once")),

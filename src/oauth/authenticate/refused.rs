@@ -1,4 +1,4 @@
-//! The reply to a client that could not authenticate, the line in the log, and what its administrators learn.
+//! The reply to a client that could not authenticate, the line in the log, and what the client's administrators see.
 //!
 //! The reply is the same for every failure that depends on a client. Credentials that cannot belong to any client get a reply
 //! that names the fault: this reveals nothing, and it does not count as an attempt to guess a secret.
@@ -16,7 +16,7 @@ use crate::oauth::door::Door;
 use crate::oauth::error::OAuthError;
 use crate::oauth::failures::{self, Sender};
 
-/// What is wrong with malformed credentials.
+/// What is wrong with malformed credentials; `None` for any other reason.
 fn fault(reason: Refusal) -> Option<&'static str> {
     Some(match reason {
         Refusal::BasicNotEncoded => {
@@ -43,8 +43,8 @@ fn fault(reason: Refusal) -> Option<&'static str> {
     })
 }
 
-/// The error for a request from `source` that does not authenticate, for this reason. Logs it, counts it, and notes it for
-/// the client's administrators.
+/// The error for a request from `source` that does not authenticate its client because of `reason`. Also logs and counts the
+/// failure, and notes it for the client's administrators.
 #[cold]
 pub(super) fn error(
     door: &Door,
@@ -75,7 +75,7 @@ pub(super) fn error(
     }
 }
 
-/// Notes a request that is not as the endpoint needs it, for the administrators of the client that it names.
+/// Notes a malformed request for the administrators of the client that it names. Returns `error`.
 #[cold]
 pub(super) fn malformed(
     door: &Door,
@@ -84,7 +84,7 @@ pub(super) fn malformed(
     presented: Option<&Presented>,
 ) -> OAuthError {
     if error.code() == "invalid_request" {
-        // What could not be read to its end may still say in its header who sent it.
+        // If the body could not be read, the `Authorization` header may still say who sent the request.
         let in_header = || Presented::read(request.headers(), InBody::default()).ok().and_then(Result::ok);
         let in_header = if presented.is_none() { in_header() } else { None };
         let sender = presented.or(in_header.as_ref()).map(Presented::sender).unwrap_or_default();

@@ -17,7 +17,7 @@ pub(in crate::signing) fn deleted(
     match key.phase {
         Phase::Gone => Err(NotDeletable::Gone),
         Phase::Active => Err(NotDeletable::Signing),
-        // On a replica whose clock is ahead it may already sign.
+        // On a replica whose clock is ahead, the key may already sign.
         Phase::Pending if key.activates_at <= now + REPLICA_MARGIN => Err(NotDeletable::Signing),
         Phase::Pending => Ok(gone(key, now)),
         Phase::Retiring if live_tokens > 0 => Err(NotDeletable::LiveTokens(live_tokens)),
@@ -31,7 +31,7 @@ pub(in crate::signing) fn deleted(
 /// Why a key may not be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(in crate::signing) enum NotDeletable {
-    /// It left the published set before.
+    /// The key is no longer published.
     #[error("this key is no longer published")]
     Gone,
     /// It signs, or will within [`REPLICA_MARGIN`].

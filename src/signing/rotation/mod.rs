@@ -4,8 +4,8 @@
 //! read the keys, take every step that is due, then do what was asked. Nothing here reads a clock or touches storage.
 //!
 //! The rules (phases: [`Phase`]):
-//! - For each pair of algorithm and class at most one key is active and at most one pending. Once a pair has an active key,
-//!   it always has one: a key stops signing in the same step in which its successor takes over.
+//! - For each pair of algorithm and class at most one key is active and at most one pending. No step takes the active
+//!   key from a pair and leaves it without one: a key stops signing in the step in which its successor takes over.
 //! - The first key of a pair signs at once. A later one is published long enough before that verifiers know it.
 //! - A pending key signs from its `activates_at` on, on every replica, whether or not the step that makes it active has
 //!   been taken yet.
@@ -35,7 +35,7 @@ pub(super) struct Policy {
     pub(super) pending_seconds: i64,
     /// `keys.jwks_max_age_seconds`: for how long verifiers keep the published keys.
     pub(super) jwks_max_age_seconds: i64,
-    /// `keys.rotate_every_days`: how old an active key of the expiring class becomes. `None`: only by administrators.
+    /// `keys.rotate_every_days`: how old an active key of the expiring class becomes. `None`: only administrators replace it.
     pub(super) rotate_every_days: Option<i64>,
     /// `tokens.signing_alg`: gets a key of each class at the first start.
     pub(super) signing_alg: Alg,

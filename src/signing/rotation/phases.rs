@@ -1,11 +1,11 @@
-//! The phases of one key ([`Phase`]): its record after each phase, and until when tokens that it signed may be live.
+//! The phases of one key ([`Phase`]): its record as it enters each phase, and until when tokens that it signed may be live.
 
 use crate::model::clock::UnixSeconds;
 use crate::model::key::{Alg, Phase, SigningKey, UseFor};
 use crate::model::token::STATELESS_LIFETIME_MAX;
 
-/// How far replicas may be apart, in seconds: by their clocks, and by how late they learn of a change. For so long another
-/// replica may sign with a key after it was retired, or before it is due.
+/// How far replicas may be apart, in seconds: by their clocks, and by how late they learn of a change. For this long another
+/// replica may sign with a key after the key was retired, or before it is due.
 pub(super) const REPLICA_MARGIN: i64 = 60;
 
 pub(super) fn is_pair(key: &SigningKey, alg: Alg, use_for: UseFor) -> bool {
@@ -18,7 +18,7 @@ pub(super) fn activated(key: &SigningKey, now: UnixSeconds) -> SigningKey {
 }
 
 pub(super) fn retired(key: &SigningKey, now: UnixSeconds) -> SigningKey {
-    // `now`, not the instant its successor was due: until this step a replica may have signed with it.
+    // `now`, not the instant at which its successor was due: until this step a replica may have signed with the old key.
     let version = key.version + 1;
     SigningKey { phase: Phase::Retiring, sealed_private: None, retired_at: Some(now), version, ..key.clone() }
 }
@@ -39,7 +39,7 @@ pub(super) fn gone_at(key: &SigningKey) -> Option<UnixSeconds> {
     key.retired_at.filter(|_| key.phase == Phase::Retiring).map(|at| at + lifetime + REPLICA_MARGIN)
 }
 
-/// The keys as they are in force at `now`: where a pending one is due, as they will be stored when that step is taken.
+/// The keys as they are in force at `now`: if a pending key is due, as they will be stored once it has taken over.
 pub(in crate::signing) fn in_force(keys: Vec<SigningKey>, now: UnixSeconds) -> Vec<SigningKey> {
     let is_due = |key: &SigningKey| key.phase == Phase::Pending && key.activates_at <= now;
     let due: Vec<(Alg, UseFor)> =

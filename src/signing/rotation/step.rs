@@ -11,13 +11,13 @@ use crate::signing::missing_key::{MissingKey, how_to_create};
 /// A step that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::signing) enum Step {
-    /// Generate a key and store it in this place.
+    /// Generate a key and store it with this placement.
     Generate {
         /// Its algorithm.
         alg: Alg,
         /// Its class.
         use_for: UseFor,
-        /// Its first phase.
+        /// Its first phase, and when it signs from.
         placement: Placement,
     },
     /// The pending key takes over; the active one of its pair retires and loses its private key.
@@ -25,7 +25,7 @@ pub(in crate::signing) enum Step {
         /// The pending key.
         kid: String,
     },
-    /// No token it signed can be live: it leaves the published set.
+    /// No token that the key signed can be live, so the key leaves the published set.
     Gone {
         /// The retiring key.
         kid: String,
@@ -33,8 +33,8 @@ pub(in crate::signing) enum Step {
 }
 
 impl Step {
-    /// The records that this step changes, as they are after it, in the order in which to write them (never two active
-    /// of a pair in between). Empty for [`Step::Generate`].
+    /// The records that this step changes, as they are after it, in the order in which to write them: between two writes a pair
+    /// never has two active keys. Empty for [`Step::Generate`].
     pub(in crate::signing) fn changes(&self, keys: &[SigningKey], now: UnixSeconds) -> Vec<SigningKey> {
         match self {
             Self::Generate { .. } => Vec::new(),

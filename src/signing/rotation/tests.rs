@@ -246,7 +246,7 @@ fn deleting() {
     let at = |phase, now, live| deleted(&key("k", Alg::ES256, UseFor::Expiring, phase, START), live, now);
     assert_eq!(at(Phase::Active, START, 0), Err(NotDeletable::Signing));
     assert_eq!(at(Phase::Pending, START, 0), Err(NotDeletable::Signing), "due, so it may have signed");
-    assert_eq!(at(Phase::Pending, START - 60, 0), Err(NotDeletable::Signing), "another's clock may be ahead");
+    assert_eq!(at(Phase::Pending, START - 60, 0), Err(NotDeletable::Signing), "a replica may be ahead");
     assert_eq!(at(Phase::Pending, START - 61, 0).unwrap().phase, Phase::Gone);
     assert_eq!(at(Phase::Retiring, START + 90_000, 3), Err(NotDeletable::LiveTokens(3)));
     assert_eq!(at(Phase::Retiring, START + 86_459, 0), Err(NotDeletable::MayBeLive(START + 86_460)));
@@ -350,7 +350,7 @@ proptest! {
                         };
                         let expires_at = match use_for {
                             UseFor::NeverExpiring => None,
-                            // Recorded ones live up to a year.
+                            // Recorded tokens live up to a year.
                             UseFor::Expiring if recorded => Some(now + lifetime * 365),
                             UseFor::Expiring => Some(now - behind + lifetime),
                         };
@@ -390,7 +390,7 @@ proptest! {
             }
             for token in &tokens {
                 let key = rows.keys.iter().find(|key| key.kid == token.kid).unwrap();
-                prop_assert_ne!(key.phase, Phase::Gone, "{} is dropped while a token of it lives", token.kid);
+                prop_assert_ne!(key.phase, Phase::Gone, "{} is gone while a token of it is live", token.kid);
             }
         }
     }

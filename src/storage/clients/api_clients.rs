@@ -112,7 +112,8 @@ impl Tx {
         Ok(Some(client))
     }
 
-    /// The same for any client, but also `None` while another transaction has locked it: for work that can be done later.
+    /// As [`Tx::lock_client`], for any client, but also `None` while another transaction has locked it: for work that can
+    /// be done later.
     pub async fn lock_client_unless_held(
         &mut self,
         client_id: &str,
@@ -127,7 +128,7 @@ impl Tx {
         self.lock_client(&Reach::Platform, client_id).await
     }
 
-    /// The workspace of a client within reach; it never changes. Lock the workspace before the client.
+    /// The workspace of a client within reach. A client never changes its workspace. Lock the workspace before the client.
     pub async fn workspace_of_client(
         &mut self,
         reach: &Reach,
@@ -137,7 +138,7 @@ impl Tx {
             .bind(client_id).bind(reach.limit()).fetch_optional(&mut *conn).await)?)
     }
 
-    /// The workspaces of those of `client_ids` that are within reach, by client; they never change.
+    /// The workspaces of those of `client_ids` that are within reach, by client.
     pub async fn workspaces_of_clients(
         &mut self,
         reach: &Reach,
@@ -149,7 +150,7 @@ impl Tx {
         Ok(rows.into_iter().collect())
     }
 
-    /// The oldest client of a workspace that may manage.
+    /// The oldest client of a workspace with the permission `mintmark:manage`.
     pub async fn first_manager(&mut self, workspace_id: &str) -> Result<Option<ApiClient>, StorageError> {
         let row: Option<ClientRow> = on_tx!(self.db, conn => sqlx::query_as(FIRST_MANAGER)
             .bind(workspace_id).fetch_optional(&mut *conn).await)?;

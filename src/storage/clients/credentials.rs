@@ -19,7 +19,7 @@ statements! {
 pub struct StoredCredentials {
     /// The client.
     pub client: ApiClient,
-    /// When its workspace was suspended.
+    /// When its workspace was suspended; `None` if it is not suspended.
     pub workspace_suspended_at: Option<i64>,
     /// Whether clients of its workspace may have never-expiring tokens.
     pub workspace_never_expires_allowed: bool,
@@ -30,9 +30,9 @@ pub struct StoredCredentials {
 }
 
 impl Storage {
-    /// Everything about a client that authentication and issuing need, by `client_id` alone, with the value of the
-    /// change counter at which it was true. The only read of a tenant's noun without a reach. The same statements run
-    /// whether the client exists or not, so that the time they take does not tell.
+    /// Everything about a client that authentication and issuing need, by `client_id` alone, with the value of the change
+    /// counter at which it was true. There is no reach here: a caller has one only after authentication. The same
+    /// statements run whether the client exists or not, so that the time they take does not reveal it.
     pub async fn credentials(
         &self,
         client_id: &str,

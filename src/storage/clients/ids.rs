@@ -9,7 +9,8 @@ use crate::storage::{Storage, StorageError, Tx};
 statements! {
     ALL_IDS = "SELECT client_id FROM api_clients ORDER BY client_id";
     IDS_OF_WORKSPACE = "SELECT client_id FROM api_clients WHERE workspace_id = $1 ORDER BY client_id";
-    // Clients whose slots do not show yet that they are suspended, or still show it although nothing suspends them any more.
+    // The workspaces of clients whose slots do not show yet that the workspace is suspended, or still show a suspension
+    // although nothing suspends the client any more.
     LEFT_BEHIND = "SELECT w.workspace_id FROM workspaces w
         WHERE w.suspended_at IS NOT NULL AND EXISTS (SELECT 1 FROM api_clients c
             WHERE c.workspace_id = w.workspace_id AND c.slots_suspended_at IS NULL)
@@ -98,8 +99,9 @@ impl Tx {
         rows.into_iter().map(ApiClient::try_from).collect()
     }
 
-    /// The clients that may hold stateless tokens by `alg`, in the order in which to lock them: by their algorithm, by that
-    /// of the platform, or by one they had until after `since`; of a generation that began no later than `until`.
+    /// The clients that may hold stateless tokens signed with `alg`, in the order in which to lock them. These are clients
+    /// that sign with `alg` or with the algorithm of the platform, or that were changed after `since` and may have had
+    /// `alg` before. Their generation began no later than `until`.
     pub async fn client_ids_signed_by(
         &mut self,
         alg: Alg,

@@ -27,7 +27,7 @@ pub struct ClientFilter {
     pub metadata: BTreeMap<String, String>,
     /// Has a live secret that ends before this instant.
     pub secret_expires_before: Option<UnixSeconds>,
-    /// Got no token since this instant.
+    /// Has not authenticated or got a token since this instant.
     pub unused_since: Option<UnixSeconds>,
 }
 
@@ -48,7 +48,7 @@ pub enum ClientOrder {
 /// The order of a list of clients; by default the newest come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientSort {
-    /// The member to sort by. Equal clients are in the order of creation.
+    /// The member to sort by. Clients that are equal in it are sorted by their creation, in the same direction.
     pub by: ClientOrder,
     /// Whether the greatest come first.
     pub descending: bool,
@@ -60,8 +60,8 @@ impl Default for ClientSort {
     }
 }
 
-/// How many clients are put into order one by one. With more, so many of all pass the filter that a page of them is soon
-/// found in the order of the list.
+/// If no more clients than this pass the filter, all of them are found first and then sorted. If more do, a page of them is
+/// soon found by reading all clients in the order of the list.
 const FEW: usize = 1_000;
 
 const USES: EngineSql = EngineSql {
@@ -92,7 +92,7 @@ impl Storage {
         }
         let limited = values.workspace_id.is_some();
         let may_be_few = match sort.by {
-            // Found in the order of the list already.
+            // The index of labels finds these in the order of the list already.
             ClientOrder::Label if filter.seeks_label_alone() && !page.count => false,
             ClientOrder::LastUsedAt => limited || filter.may_find_few(),
             _ => filter.may_find_few(),
@@ -137,7 +137,7 @@ impl Tx {
         Ok(())
     }
 
-    /// All clients that the filter finds, in no order; `None` if they are more than [`FEW`].
+    /// All clients that the filter finds, in no particular order; `None` if they are more than [`FEW`].
     async fn few_found(
         &mut self,
         filter: &ClientFilter,
@@ -150,7 +150,7 @@ impl Tx {
         Ok(Some(found).filter(|found| found.len() <= FEW))
     }
 
-    /// Up to `limit` clients within reach that the filter finds, by id; with `among` only such as are named in it.
+    /// Up to `limit` clients within reach that the filter finds, by id; with `among`, only those that it names.
     pub async fn client_ids_found(
         &mut self,
         reach: &Reach,

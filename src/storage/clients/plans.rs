@@ -1,4 +1,4 @@
-//! How the engine finds the clients of a page, for the test that holds what it costs.
+//! How the engine finds the clients of a page, for the test that checks the cost.
 
 use sqlx::AssertSqlSafe;
 
@@ -9,8 +9,9 @@ use crate::storage::engine::DbTx;
 use crate::storage::{Storage, StorageError};
 
 impl Storage {
-    /// The plan by which a page is read that does not name its clients, of a workspace or of all: the steps as the engine
-    /// writes them. On PostgreSQL as if there were too many clients to read all of them.
+    /// The plan by which a page is read if too many clients pass the filter to find all of them first: the steps as the
+    /// engine writes them. With `None` the page is of all workspaces. On PostgreSQL the plan is made as if there were too
+    /// many clients to read all of them.
     pub async fn plan_of_clients(
         &self,
         workspace_id: Option<&str>,

@@ -1,9 +1,9 @@
 //! The statements of lists of API clients.
 //!
-//! A statement is put together from fixed parts, one for each filter in the request, so that other filters cost nothing and an
-//! index can be used. In whatever order a workspace or the whole is listed, there is an index in that order, so that only the
-//! clients of the page are read. A filter that few clients pass would have to go through nearly all of them this way: so those
-//! are found first, and then put into order. Labels are searched in the index of labels, one beside the other.
+//! A statement is put together from fixed parts, one for each filter in the request, so that other filters cost nothing and
+//! an index can be used. There is an index for each order of a list, of one workspace or of all, so that only the clients
+//! of the page are read. If few clients pass a filter, reading such an index would go through nearly all clients. So the
+//! clients that pass are found first, and then sorted. Labels are searched one after the other in the index of labels.
 
 use super::list::{ClientFilter, ClientOrder, ClientSort};
 use super::rows::{columns, metadata_json};
@@ -15,19 +15,20 @@ const ENDS: &str = "COALESCE(expires_at, 9223372036854775807)";
 
 const ALL: &str = "api_clients WHERE 1 = 1";
 
-// In the order of an index on uses; a client has the same workspace and ordinal there. `CROSS` keeps that order on SQLite.
+// Clients in the order of an index of `client_uses`, whose rows repeat the workspace and the ordinal of the client. `CROSS`
+// keeps that order on SQLite.
 const BY_USE: &str =
     "(SELECT client_id AS used_by, last_used_at, workspace_id AS used_in, ordinal AS use_ordinal
         FROM client_uses) uses CROSS JOIN api_clients WHERE client_id = used_by";
 
-// The labels that pass come from the index alone, in its order, which a subquery keeps. From `api_clients` itself PostgreSQL
-// would read each client before it looks at the label; SQLite does not.
+// A subquery finds the labels that pass in the index alone, and keeps its order. Without the subquery PostgreSQL would read
+// each client before it looks at the label; SQLite does not.
 const LABELLED: &str = ") labelled CROSS JOIN api_clients WHERE client_id = labelled_id";
 
 const GRANTED: &str = "(SELECT client_id AS granted_to FROM client_products WHERE product = $3) grants
         CROSS JOIN api_clients WHERE client_id = granted_to";
 
-// Metadata has no U+0000, which PostgreSQL could not read.
+// Metadata never contains U+0000, which PostgreSQL could not read.
 const METADATA: EngineSql = EngineSql {
     sqlite: " AND NOT EXISTS (SELECT 1 FROM json_each($4) wanted WHERE NOT EXISTS
             (SELECT 1 FROM json_each(metadata) had WHERE had.key = wanted.key AND had.value = wanted.value))",
@@ -44,12 +45,12 @@ const AMONG_USES: EngineSql = EngineSql {
     postgres: " AND used_by IN (SELECT jsonb_array_elements_text(CAST($8 AS JSONB)))",
 };
 
-// SQLite reads labels from the index in this order, one beside the other, and looks up only clients that pass.
+// With this order SQLite reads the labels one after the other from the index, and looks up only the clients that pass.
 const ALONG_LABELS: EngineSql = EngineSql { sqlite: " ORDER BY LOWER(label), ordinal", postgres: "" };
 
-/// Until the end of the transaction PostgreSQL reads all clients only if there is no other way, and takes a page of an index to
-/// cost as much as one of a table. As it is set up it takes it to cost four times as much, as on a disk that turns, and would
-/// search all clients rather than the index of labels.
+/// Until the end of the transaction, PostgreSQL reads the whole table only if there is no other way, and assumes that a
+/// random page costs about as much as the next one. By default it assumes four times as much, as on a rotating disk, and
+/// would search all clients rather than the index of labels.
 pub(super) const ALONG_INDEXES: &str = "SET LOCAL enable_seqscan = off; SET LOCAL random_page_cost = 1.1";
 
 /// The values of the parts, in the order of their numbers. Each statement is given all of them and uses some.
@@ -80,7 +81,8 @@ macro_rules! bound {
     };
 }
 
-/// Binds `$1` to `$12`, the last of them where a page starts and how many clients it has at most.
+/// Binds `$1` to `$12`. `$9` to `$11` are where the page starts. `$12` is how many clients to read: one more than the page
+/// has at most.
 macro_rules! bound_to_page {
     ($query:expr, $values:expr, $page:expr) => {{
         let (ordinal, key) = $page.after.as_deref().and_then(|after| after.split_once(':')).unzip();
@@ -107,43 +109,43 @@ impl<'a> Values<'a> {
 }
 
 impl ClientFilter {
-    /// PostgreSQL has no text with this character and would refuse the query.
+    /// Whether a text of the filter contains U+0000. PostgreSQL has no text with this character and would refuse the query.
     pub(super) fn has_nul(&self) -> bool {
         let texts = [&self.label, &self.product, &self.status].into_iter().flatten();
         let pairs = self.metadata.iter().flat_map(|(key, value)| [key, value]);
         texts.chain(pairs).any(|text| text.contains('\0'))
     }
 
-    /// Whether it looks for something that most clients may not have.
+    /// Whether the filter looks for something that most clients may not have.
     pub(super) fn may_find_few(&self) -> bool {
         self.label.is_some() || self.product.is_some() || self.status.as_deref() == Some("disabled")
     }
 
-    /// Whether a label is all that it looks for among things that most clients may not have.
+    /// Whether a label is the only such thing that the filter looks for.
     pub(super) fn seeks_label_alone(&self) -> bool {
         self.label.is_some() && !Self { label: None, ..self.clone() }.may_find_few()
     }
 
-    /// The statement that finds up to `$9` clients, in no order: their ids.
+    /// The statement that finds the ids of up to `$9` clients, in no particular order.
     pub(super) fn found(&self, db: &DbTx, limited: bool) -> String {
         let source = if self.product.is_some() { GRANTED } else { ALL };
         let order = if limited && self.label.is_some() { db.choose(ALONG_LABELS) } else { "" };
         format!("SELECT client_id FROM {source}{}{order} LIMIT $9", self.conditions(db, limited))
     }
 
-    /// The statement that finds up to `$9` clients in the order of their ids, among those in `$8` if `among` says so.
+    /// The statement that finds the ids of up to `$9` clients, in order. With `among`, only ids in `$8` are found.
     pub(super) fn found_ids(&self, db: &DbTx, limited: bool, among: bool) -> String {
         let among = if among { db.choose(AMONG) } else { "" };
         let conditions = self.conditions(db, limited);
         format!("SELECT client_id FROM {ALL}{conditions}{among} ORDER BY client_id LIMIT $9")
     }
 
-    /// The statement that counts all clients.
+    /// The statement that counts all clients that pass the filter.
     pub(super) fn count(&self, db: &DbTx, limited: bool) -> String {
         format!("SELECT COUNT(*) FROM {ALL}{}", self.conditions(db, limited))
     }
 
-    /// All conditions, each with ` AND ` before it.
+    /// All conditions of the filter, each with ` AND ` before it.
     fn conditions(&self, db: &DbTx, limited: bool) -> String {
         self.conditions_in_index(limited) + &self.conditions_on_clients(db)
     }
@@ -155,7 +157,7 @@ impl ClientFilter {
         format!("{of_workspace}{labelled}")
     }
 
-    /// The other conditions.
+    /// The conditions on everything else.
     fn conditions_on_clients(&self, db: &DbTx) -> String {
         let mut sql = String::new();
         let mut when = |is_given: bool, part: &str| {
@@ -189,8 +191,8 @@ impl ClientFilter {
 }
 
 impl ClientSort {
-    /// The statement of a page. Where few clients pass the filter, they are named; else the index in the order of the list is
-    /// read as far as the page goes.
+    /// The statement of a page. With `few`, `$8` names the clients that pass the filter. Otherwise the index in the order
+    /// of the list is read as far as the page goes.
     pub(super) fn page(
         self,
         db: &DbTx,
@@ -204,7 +206,8 @@ impl ClientSort {
         let (from, order) = (if first { String::new() } else { self.from(ordinal) }, self.order(ordinal));
         let start = concat!("SELECT ", columns!(), " FROM ");
         if few {
-            // They pass all conditions. Without these no index tempts the engine to go through all clients.
+            // The clients in `$8` pass all conditions. Without conditions, the engine has no reason to choose an index that
+            // goes through all clients.
             let (source, among) = if by_use { (BY_USE, AMONG_USES) } else { (ALL, AMONG) };
             return format!("{start}{source}{}{from}{order} LIMIT $12", db.choose(among));
         }
@@ -222,7 +225,7 @@ impl ClientSort {
         format!("{start}{source}{of_workspace}{}{from}{order} LIMIT $12", filter.conditions(db, limited))
     }
 
-    /// What the list is ordered by before the order of creation; `None` for that alone.
+    /// What the list is sorted by before the order of creation; `None` if it has the order of creation alone.
     fn key(self) -> Option<&'static str> {
         match self.by {
             ClientOrder::Label => Some("LOWER(label)"),
@@ -264,7 +267,7 @@ impl ClientSort {
     }
 }
 
-/// A `LIKE` pattern for "contains", with the pattern's own signs taken literally. Both engines fold ASCII only (the
+/// A `LIKE` pattern for "contains", with the special characters of patterns escaped. Both engines fold ASCII only (the
 /// column has the collation `C` on PostgreSQL), so that the answer does not depend on the engine or its locale.
 fn contains_pattern(text: &str) -> String {
     let mut pattern = String::from("%");

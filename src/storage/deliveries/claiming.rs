@@ -1,5 +1,5 @@
 //! Claims deliveries and stores what became of them. Several processes share the work: a claim is a lease, and a result is
-//! stored only if it is of the attempt that the row is at.
+//! stored only while the row is still at the same attempt.
 
 use crate::model::delivery::{Channel, Claimed, Report};
 use crate::storage::engine::{on_read, on_tx, on_write, row, statements};
@@ -18,7 +18,8 @@ macro_rules! erased {
 }
 
 statements! {
-    // The hosts for which something waits, one probe of the index for each, and since when the first of it is due.
+    // The hosts for which something is due, and since when their first delivery is due. Each host with a waiting delivery
+    // takes one probe of the index.
     DUE_HOSTS = "WITH RECURSIVE hosts (host) AS (
             SELECT MIN(host) FROM deliveries WHERE sent_at IS NULL AND dead_at IS NULL
             UNION ALL
@@ -38,7 +39,7 @@ statements! {
             AND ", due!(), "
         RETURNING delivery_id, channel, kind, recipient, host, workspace_id, about_id, body, occurrences, queued_at,
             attempts");
-    // A setup link is kept, sealed, only as long as it waits.
+    // The sealed setup link in a body is kept only as long as the delivery waits.
     SENT = concat!("UPDATE deliveries SET sent_at = $4, ", erased!(), ", lease_owner = NULL, lease_until = 0, last_status = $5, last_error = $6,
             last_reply = $7
         WHERE delivery_id = $1 AND lease_owner = $2 AND attempts = $3");
@@ -90,8 +91,8 @@ impl Storage {
         Ok(on_read!(self, pool => sqlx::query_as(DUE_HOSTS).bind(now).fetch_all(pool).await)?)
     }
 
-    /// Claims the delivery to `host` that has been due for longest, for `owner` and until `lease_until`. Also none if
-    /// another process was first.
+    /// Claims the delivery to `host` that has been due for longest, for `owner` and until `lease_until`. `None` if none is
+    /// due, or if another process was first.
     pub async fn claim_delivery(
         &self,
         host: &str,
@@ -120,7 +121,7 @@ impl Storage {
         .transpose()
     }
 
-    /// Gives back a delivery that was claimed and not tried. The claim does not count.
+    /// Gives back a delivery that was claimed and not tried. The claim does not count as an attempt.
     pub async fn give_back_delivery(&self, claimed: &Claimed) -> Result<bool, StorageError> {
         let rows = on_write!(self, pool => sqlx::query(GIVE_BACK)
             .bind(&claimed.delivery_id).bind(&claimed.owner).bind(claimed.attempt)
@@ -130,7 +131,7 @@ impl Storage {
 }
 
 impl Tx {
-    /// Stores what became of an attempt. Returns whether it was stored: it is not once the row is at another attempt.
+    /// Stores what became of an attempt. Returns `false` if the row is at another attempt by now: then nothing was stored.
     pub async fn finish_delivery(
         &mut self,
         claimed: &Claimed,
@@ -149,7 +150,8 @@ impl Tx {
         Ok(touched(rows))
     }
 
-    /// Drops the mails with a setup link for an operator that wait, because another link replaces it.
+    /// Deletes the waiting mails with a setup link for an operator, because another link replaces it. A mail that was
+    /// claimed stays.
     pub async fn drop_setup_link_mails(&mut self, operator_id: &str) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(DROP_SETUP_LINKS)
             .bind(operator_id).execute(&mut *conn).await.map(|_| ()))?;

@@ -56,9 +56,9 @@ pub struct DeliveryFilter {
 pub struct Backlog {
     /// How many deliveries wait.
     pub waiting: i64,
-    /// Since when the oldest of them does.
+    /// When the oldest of them was queued.
     pub since: Option<i64>,
-    /// How many of them were tried without success.
+    /// How many of them were tried without success, or are being tried.
     pub tried: i64,
     /// How many are given up.
     pub dead: i64,

@@ -1,6 +1,6 @@
 //! Deliveries: what is sent to people and other systems about an event, queued in the transaction of the change.
 //!
-//! A row waits until it was sent or is given up. Who sends it claims it first, for the time of a lease.
+//! A row waits until it was sent or is given up. A process that sends a row claims it first, for the time of a lease.
 
 mod claiming;
 mod listing;

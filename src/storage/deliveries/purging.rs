@@ -1,4 +1,4 @@
-//! Deletes deliveries that were sent or given up long ago. One that waits is never deleted.
+//! Deletes deliveries that were sent or given up long ago. A delivery that waits is never deleted.
 
 use crate::storage::engine::{on_write, statements};
 use crate::storage::{Storage, StorageError};
@@ -12,7 +12,7 @@ statements! {
 
 impl Storage {
     /// Deletes up to `limit` deliveries that were sent by `sent_before`, and as many that were given up by `dead_before`.
-    /// Returns the larger of the two numbers: with `limit` there may be more.
+    /// Returns the larger of the two numbers. If it is `limit`, there may be more.
     pub async fn purge_deliveries(
         &self,
         sent_before: i64,

@@ -10,7 +10,7 @@ use crate::model::mail::{Mail, MailKind};
 use crate::storage::engine::{EngineSql, on_read, on_tx, over_rows, rows_as_json, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
 
-/// For how many seconds after it was queued others of the same kind, client and recipient are merged into a mail.
+/// For how many seconds after a mail was queued, others of the same kind, client and recipient are merged into it.
 const MERGED_SECONDS: i64 = 60;
 
 /// How many mails of one client may wait, not counting its summary.
@@ -82,7 +82,7 @@ impl Tx {
             new.iter().take(room).map(|mail| delivery(mail, mail.kind, &mail.recipient)).collect();
         self.enqueue_deliveries(&fitting).await?;
         for mail in new.iter().skip(room) {
-            // The recipient is chosen when it is sent.
+            // The recipients of a summary are chosen when it is sent.
             if !self.merge(mail, "", MailKind::Summary, i64::MIN).await? {
                 self.enqueue_delivery(&delivery(mail, MailKind::Summary, "")).await?;
             }
@@ -104,7 +104,7 @@ impl Tx {
     }
 }
 
-/// In the order of [`INSERT`].
+/// The values of a delivery, in the order in which [`INSERT`] reads them.
 fn columns(new: &NewDelivery) -> impl Serialize {
     (
         &new.delivery_id,

@@ -14,10 +14,10 @@ use crate::storage::{Storage, StorageError};
 
 impl Storage {
     /// Writes a snapshot of the SQLite database at `url` to `file`, which must not exist. The database is only read: it is
-    /// neither created nor migrated. Returns the size of the copy in bytes.
+    /// neither created nor migrated. Returns the size of the copy, and which master key opens it.
     ///
     /// # Errors
-    /// [`StorageError::Backup`], [`StorageError::Open`], [`StorageError::Damaged`]; then no file is left.
+    /// [`StorageError::Backup`], [`StorageError::Open`], [`StorageError::Damaged`]; then no copy is left.
     pub async fn back_up(url: &str, file: &Path) -> Result<Backup, StorageError> {
         let database = sqlite_path(url)?;
         if !database.exists() {
@@ -36,7 +36,7 @@ impl Storage {
         Ok(Backup { bytes, master_fingerprint })
     }
 
-    /// Reads every page of a backup, and checks that it is complete and that no row refers to a missing one.
+    /// Reads every page of a backup. Checks that the backup is complete and that no row refers to a missing one.
     ///
     /// # Errors
     /// [`StorageError::Damaged`] with what was found; [`StorageError::Open`].
@@ -62,9 +62,9 @@ impl Storage {
 /// A backup that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backup {
-    /// Its size.
+    /// The size of the copy.
     pub bytes: u64,
-    /// The fingerprint of the master key that opens it; `None` if the database has not been served yet.
+    /// The fingerprint of the master key that opens the backup; `None` if the database has not been served yet.
     pub master_fingerprint: Option<Vec<u8>>,
 }
 
@@ -88,11 +88,11 @@ async fn read_fingerprint(file: &Path) -> Result<Option<Vec<u8>>, StorageError> 
     Ok(found.flatten())
 }
 
-/// The suffix of the file whose time says when the database was last backed up.
+/// The suffix of the file whose modification time says when the database was last backed up.
 const NOTE: &str = ".last-backup";
 
-/// Records that a backup was made, for the metrics of a process that serves the database, in a file: the database itself
-/// is not changed.
+/// Records in a file that a backup was made, for the metrics of a process that serves the database. The database itself is
+/// not changed.
 fn note_backup(database: &Path) {
     let note = beside(database, NOTE);
     let written = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&note);
@@ -110,19 +110,19 @@ pub(super) fn last_backup(database: &Path) -> Option<i64> {
 const STAGED: &str = ".restoring";
 
 impl Storage {
-    /// Copies a backup next to the future place of the SQLite database of `url`, and returns the URL of the copy, which has
-    /// to be made safe before [`Storage::put_in_place`]. There must be no database and no write-ahead log of one, which could
-    /// be the only record of what happened since the backup.
+    /// Copies a backup to a file next to the path of the SQLite database of `url`. Returns the URL of the copy. The caller
+    /// has to make the copy safe to serve before [`Storage::put_in_place`]. There must be no database at the path, and no
+    /// write-ahead log that is not empty: that log could be the only record of what happened since the backup.
     ///
     /// # Errors
-    /// [`StorageError::Restore`], [`StorageError::Open`]; then nothing was put there.
+    /// [`StorageError::Restore`], [`StorageError::Open`]; then there is no finished copy.
     pub fn stage(url: &str, file: &Path) -> Result<String, StorageError> {
         let database = sqlite_path(url)?;
         must_be_absent(&database)?;
         let mut backup = File::open(file)
             .map_err(|error| StorageError::Restore(format!("cannot read {}: {error}", file.display())))?;
         make_folder_of(&database).map_err(|error| not_restored(&database, &error))?;
-        // A copy that was not finished is started again.
+        // An earlier attempt may have left a copy behind. This attempt starts again.
         let staged = beside(&database, STAGED);
         remove_with_its_log(&staged)?;
         let target = Target::create(&staged)?;
@@ -138,7 +138,8 @@ impl Storage {
     /// Renames a staged copy, which has been closed, to the name under which it is served.
     ///
     /// # Errors
-    /// [`StorageError::Restore`], [`StorageError::Open`]; then there is still no database.
+    /// [`StorageError::Restore`], [`StorageError::Open`]. Then there is still no database, unless a step after the renaming
+    /// failed.
     pub fn put_in_place(url: &str) -> Result<(), StorageError> {
         let database = sqlite_path(url)?;
         must_be_absent(&database)?;
@@ -147,7 +148,7 @@ impl Storage {
             return Err(StorageError::Restore(format!("{} was not closed", staged.display())));
         }
         for left_over in [beside(&database, "-wal"), beside(&database, "-shm")] {
-            // They belong to the old database; the new one creates its own.
+            // These files belong to the old database; the new one creates its own.
             remove(&left_over)?;
         }
         let place = || {
@@ -174,7 +175,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(path)
 }
 
-/// A process that stopped properly leaves an empty log.
+/// Whether a write-ahead log contains nothing. A process that stopped properly leaves an empty log.
 fn is_empty_or_absent(log: &Path) -> bool {
     fs::metadata(log).map_or(true, |log| log.len() == 0)
 }
@@ -209,7 +210,7 @@ fn not_restored(file: &Path, error: &io::Error) -> StorageError {
     StorageError::Restore(format!("cannot write {}: {error}", file.display()))
 }
 
-/// The file that is being written: created only for its owner, and removed if it is not finished.
+/// The file that is being written. Only its owner can read it, and it is removed if it is not finished.
 struct Target {
     path: PathBuf,
     finished: bool,
@@ -237,7 +238,7 @@ impl Target {
         self.path.to_str().ok_or_else(no_text)
     }
 
-    /// Returns once the copy and its name are on disk.
+    /// Waits until the copy and its name are on disk. Returns the size of the copy in bytes.
     fn finish(mut self) -> Result<u64, StorageError> {
         let sync = || {
             let copy = File::open(&self.path)?;
@@ -256,7 +257,7 @@ impl Target {
 impl Drop for Target {
     fn drop(&mut self) {
         if !self.finished {
-            // It is incomplete. The error that led here is reported; one from the removal would add nothing.
+            // The file is incomplete. The error that led here is reported; one from the removal would add nothing.
             let _ = fs::remove_file(&self.path);
         }
     }

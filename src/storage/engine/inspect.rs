@@ -16,16 +16,16 @@ use crate::storage::{Storage, StorageError};
 /// How long the database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What was found.
+/// What [`Storage::inspect`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
-    /// The engine with its version, such as `PostgreSQL 15.4`.
+    /// The engine with its version, such as `PostgreSQL 15.4`; without a version if there is no SQLite file yet.
     pub engine: String,
     /// Whether the schema is the one of this program.
     pub schema: SchemaState,
-    /// The fingerprint of the master key, and the root key that it sealed; `None` if the database has not been served yet.
+    /// The fingerprint of the master key, and the root key sealed under it; `None` if the database has not been served yet.
     pub root: Option<(Vec<u8>, Vec<u8>)>,
-    /// The time of its clock, in Unix milliseconds; `None` on SQLite, whose clock is that of this machine.
+    /// The time of the server's clock, in Unix milliseconds; `None` on SQLite, which has the clock of this machine.
     pub database_millis: Option<i64>,
 }
 
@@ -99,7 +99,7 @@ async fn of_sqlite(url: &str) -> Result<Inspection, StorageError> {
     Ok(Inspection { engine: format!("SQLite {version}"), schema, root, database_millis: None })
 }
 
-/// Whether the file of a database, or the nearest existing folder, is writable by its mode.
+/// Fails if the file of a database is read-only by its mode. If there is no file yet, the nearest existing folder counts.
 fn must_be_writable(path: &Path) -> std::io::Result<()> {
     let found = path.ancestors().find_map(|part| {
         let part = if part.as_os_str().is_empty() { Path::new(".") } else { part };

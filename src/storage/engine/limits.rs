@@ -20,10 +20,11 @@ const SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '5s';
     SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;
     SET tcp_user_timeout = '30s'";
 
-/// The same without those that a migration may exceed: it may rewrite a large table, and waits for its turn.
+/// The settings of a session that migrates. It has no limits for statements and locks: a migration may rewrite a large
+/// table, and it waits while another process migrates.
 const MIGRATION: &str = "SET statement_timeout = 0; SET lock_timeout = 0";
 
-/// The outcome of `work`, or a time-out.
+/// Runs `work`, and fails with a time-out after [`STATEMENT_LIMIT`].
 pub(in crate::storage) async fn within_limit<T>(
     work: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, sqlx::Error> {
@@ -33,7 +34,7 @@ pub(in crate::storage) async fn within_limit<T>(
     }
 }
 
-/// Prepares a session of PostgreSQL.
+/// Prepares a session that serves.
 pub(super) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     connection.execute(SESSION).await.map(|_| ())
 }

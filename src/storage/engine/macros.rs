@@ -50,8 +50,9 @@ macro_rules! statements {
     };
 }
 
-/// A statement over the rows in `$1`, an array of arrays that each engine expands by a function of its own. With a table
-/// `of` and its key, which is the first column of each row, only those rows whose key exists; `$order` is for PostgreSQL.
+/// A statement over the rows in `$1`, an array of arrays that each engine expands by a function of its own. With `of`, a
+/// table and its key, the statement leaves out rows whose first column is no key in that table. `$order` is the order of
+/// the rows on PostgreSQL.
 macro_rules! over_rows {
     ($before:literal, of $table:literal, $order:literal, $after:literal) => {
         crate::storage::engine::EngineSql {

@@ -1,7 +1,7 @@
 //! The schema: the migrations of this program, and how they are applied to a database.
 //!
-//! An applied migration is never edited: a database stores the SHA-384 of the file it applied, and is refused by a program
-//! with another one.
+//! An applied migration is never edited: a database stores the SHA-384 of each file that was applied, and a program with
+//! another file refuses the database.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -54,11 +54,11 @@ migrations! {
 pub enum SchemaState {
     /// There is no schema yet: the first start creates it.
     New,
-    /// It is the one of this program.
+    /// The schema is the one of this program.
     Current,
     /// This many migrations have not been applied yet: the next start applies them.
     Behind(usize),
-    /// It has this version, which this program does not know.
+    /// The schema has this version, which this program does not know.
     Unknown(i64),
 }
 
@@ -75,7 +75,8 @@ pub(super) fn compared(applied: &[i64]) -> SchemaState {
     }
 }
 
-/// `sqlx::migrate!` would do this at build time, at the price of compiling sqlx and SQLite a second time for the macro.
+/// Makes a migrator of embedded files. `sqlx::migrate!` would do this at build time, but then sqlx and SQLite are compiled
+/// a second time for the macro.
 fn migrator<const N: usize>(embedded: [(i64, &'static str, &'static str); N]) -> Migrator {
     let migrations = embedded.map(|(version, description, sql)| {
         let sql = SqlStr::from_static(sql);
@@ -84,7 +85,7 @@ fn migrator<const N: usize>(embedded: [(i64, &'static str, &'static str); N]) ->
     Migrator::with_migrations(migrations.into())
 }
 
-/// On a connection of its own, whose session settings must not outlive the migration.
+/// Migrates on a connection of its own, because its session settings must not outlive the migration.
 async fn migrate_postgres(pool: &PgPool) -> Result<(), MigrateError> {
     let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
     limits::prepare_to_migrate(&mut connection).await?;
@@ -93,7 +94,7 @@ async fn migrate_postgres(pool: &PgPool) -> Result<(), MigrateError> {
     outcome
 }
 
-/// On the one connection that writes. The index of a big table is sorted in a file and not in memory.
+/// Migrates on the one connection that writes. The index of a big table is sorted in a file and not in memory.
 async fn migrate_sqlite(write: &SqlitePool) -> Result<(), MigrateError> {
     sqlx::query("PRAGMA temp_store = FILE").execute(write).await?;
     SQLITE.run(write).await?;

@@ -53,7 +53,7 @@ pub(super) fn rows_as_json(
     serde_json::to_string(&rows).map_err(|error| sqlx::Error::Encode(error.into()).into())
 }
 
-/// Numbers by id as JSON, for a statement that takes them as `$1`. No id is there twice.
+/// Numbers by id as a JSON object, for a statement that takes it as `$1`. The caller gives each id once.
 pub(super) fn numbers_as_json(
     numbers: impl IntoIterator<Item = (impl serde::Serialize, i64)>,
 ) -> Result<String, StorageError> {
@@ -132,8 +132,8 @@ impl Db {
         })
     }
 
-    /// Returns a bounded part of the space of deleted rows to the file system; PostgreSQL does that itself. The result says
-    /// whether there is more.
+    /// Gives a bounded part of the space of deleted rows back to the file system; on PostgreSQL this is left to autovacuum.
+    /// Returns whether there is more.
     pub(super) async fn give_back_space(&self) -> Result<bool, StorageError> {
         match self {
             Self::Sqlite { write, .. } => Ok(sqlite::give_back_space(write).await?),

@@ -17,24 +17,25 @@ use super::open::open_error;
 use super::{Db, WAIT_MAX};
 use crate::storage::StorageError;
 
-/// The page cache of a reading connection, in KiB as SQLite writes it. Data that is read often is cached elsewhere, so a
-/// large page cache would only store it twice.
+/// The page cache of a reading connection: 512 KiB, which SQLite writes as a negative number. Data that is read often is
+/// cached elsewhere, so a large page cache would only store it twice.
 const READER_CACHE: &str = "-512";
 
-/// The size of a page of a new file, in bytes. A commit of many tokens changes pages that are neighbours: in larger pages these
-/// are fewer, and each costs two writes. Files that were made with pages of 4,096 bytes keep them; what is given here in pages
-/// is then half of it in bytes.
+/// The size of a page of a new file, in bytes. A commit of many tokens changes adjacent pages. With larger pages there are
+/// fewer of them, and each costs two writes. Files that were made with pages of 4,096 bytes keep them: for such a file,
+/// each number of pages below is half as many bytes.
 const PAGE_SIZE: u32 = 8_192;
 
 /// Pages that collect in the write-ahead log before they are copied into the file (16 MB): a page that changes often is
 /// then copied once for many changes.
 const WRITE_AHEAD: &str = "2000";
 
-/// Where the writer keeps what it needs to undo a statement. In a file, that would be as many writes again as a commit of
-/// many tokens makes. Each statement changes a bounded number of rows.
+/// Where the writer keeps what it needs to undo a statement. A file would double the writes of a commit of many tokens. The
+/// memory is bounded, since each statement changes a bounded number of rows.
 const IN_MEMORY: &str = "MEMORY";
 
-/// What is left of the write-ahead log after a change that made it longer, in bytes: twice what usually collects in it.
+/// The size in bytes to which SQLite cuts the write-ahead log after a change that made it longer: twice what usually
+/// collects in it.
 const WRITE_AHEAD_BYTES: &str = "33554432";
 
 pub(super) async fn connect(url: &str, max_connections: u32) -> Result<Db, StorageError> {
@@ -59,7 +60,7 @@ pub(super) async fn connect(url: &str, max_connections: u32) -> Result<Db, Stora
         .pragma("wal_autocheckpoint", WRITE_AHEAD)
         .pragma("journal_size_limit", WRITE_AHEAD_BYTES);
     if std::fs::metadata(&path).map_or(true, |file| file.len() == 0) {
-        // They cannot be changed later without rewriting the file.
+        // Page size and vacuum mode cannot be changed later without rewriting the file.
         writing = writing.page_size(PAGE_SIZE).auto_vacuum(SqliteAutoVacuum::Incremental);
     }
     let write = pool
@@ -93,7 +94,7 @@ pub(super) async fn check_writable(write: &SqlitePool, url: &str) -> Result<(), 
     Ok(())
 }
 
-/// How many pages are freed at once (4 MB), because other writers wait meanwhile.
+/// Frees up to 500 pages (4 MB). It is not more at once, because other writers wait meanwhile.
 const GIVEN_BACK: &str = "PRAGMA incremental_vacuum(500)";
 /// How many free pages are kept for the next rows (4 MB).
 const KEPT_FREE: i64 = 500;
@@ -105,7 +106,7 @@ pub(super) async fn give_back_space(write: &SqlitePool) -> Result<bool, sqlx::Er
     if before <= KEPT_FREE {
         return Ok(false);
     }
-    // A row is returned for each page.
+    // SQLite frees one page for each row that is read, so all rows are read.
     sqlx::query(GIVEN_BACK).fetch_all(write).await?;
     let after: i64 = free().await?;
     // A file made without `auto_vacuum` keeps its free pages.
@@ -114,8 +115,8 @@ pub(super) async fn give_back_space(write: &SqlitePool) -> Result<bool, sqlx::Er
 
 pub(super) async fn close(read: &SqlitePool, write: &SqlitePool) {
     read.close().await;
-    // SQLite does this by itself only when the last connection closes, and the one that watches for changes is still
-    // open. Without it the file alone is not the whole database.
+    // SQLite does this by itself only when the last connection closes, and the connection that watches for changes is still
+    // open. Without the checkpoint, the file alone is not the whole database.
     if let Err(error) = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(write).await {
         tracing::warn!(%error, "the write-ahead log could not be copied into the database file");
     }
@@ -137,19 +138,21 @@ pub(super) fn path(url: &str) -> Result<PathBuf, StorageError> {
     Ok(PathBuf::from(path))
 }
 
-/// The open database by its files and their inodes: while they are open, a path may come to name another file or none.
+/// The files of the open database and their inodes. While the files are open, a path may come to name another file, or
+/// none.
 #[derive(Debug, Clone)]
 pub(in crate::storage) struct ServedFile(Arc<Opened>);
 
 #[derive(Debug)]
 struct Opened {
     path: PathBuf,
-    /// The database, the log of what is not in it yet, and the index of that log, which holds the locks.
+    /// The database, the log of what is not in it yet, and the index of that log, which holds the locks. Each with its
+    /// path, device and inode.
     files: [(PathBuf, u64, u64); 3],
 }
 
 impl ServedFile {
-    /// Of a database that is open and was read, so that SQLite has made all its files.
+    /// Notes the files of a database that is open and was read, so that SQLite has made all of them.
     fn open_at(path: PathBuf) -> std::io::Result<Self> {
         let found = |suffix: &str| {
             let mut name = path.clone().into_os_string();
@@ -167,7 +170,8 @@ impl ServedFile {
         &self.0.path
     }
 
-    /// Writes to a file that no longer has a name are lost when it is closed, so they must not be acknowledged.
+    /// Fails if another file, or none, is at the path of an open one. Writes to a file that no longer has a name are lost
+    /// when it is closed, so they must not be acknowledged.
     pub(super) fn check_in_place(&self) -> Result<(), StorageError> {
         for (path, device, inode) in &self.0.files {
             match std::fs::metadata(path) {
@@ -193,7 +197,7 @@ pub(in crate::storage) struct DataVersion {
 }
 
 impl DataVersion {
-    /// Watches through a connection of its own, since the number is only comparable within one connection.
+    /// Watches through a connection of its own, since `data_version` is only comparable within one connection.
     pub(in crate::storage) async fn watch(read: &SqlitePool) -> Result<Self, StorageError> {
         // Detached, since closing the pool waits for every connection that belongs to it.
         Ok(Self { connection: read.acquire().await?.detach(), seen: -1 })
@@ -236,7 +240,7 @@ const LOCK_RETRY: Duration = Duration::from_millis(50);
 const LOCK_TRIES_IN_SILENCE: u32 = 20;
 
 /// Takes the lock under which one process at a time opens and migrates a database, and creates the file of a new one. The
-/// lock is released with the file handle. While another process holds it this waits, and can be cancelled.
+/// lock is released with the file handle. While another process holds it, the returned future waits, and can be cancelled.
 pub(super) async fn lock_opening(url: &str) -> Result<File, StorageError> {
     let database = path(url)?;
     make_private(&database).map_err(|error| open_error(url, &format!("cannot create it: {error}")))?;

@@ -19,12 +19,12 @@ impl Writes {
         self.committed.load(Ordering::Relaxed)
     }
 
-    /// How many commits failed for another reason than having to wait for another writer.
+    /// How many commits failed. Commits that got no answer in time, or that conflicted with another change, do not count.
     pub fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Whether the last commit that wrote something failed.
+    /// Whether a commit has failed (as [`Writes::failed`] counts) since the last one that wrote something and succeeded.
     pub fn last_failed(&self) -> bool {
         self.last_failed.load(Ordering::Acquire)
     }
@@ -51,7 +51,7 @@ impl Writes {
         outcome
     }
 
-    /// The same for a single statement outside a transaction, of which it is not known whether it changed anything.
+    /// The same for a single statement outside a transaction, for which it is not known whether it changed anything.
     pub(in crate::storage) fn note_failure<T>(
         &self,
         outcome: Result<T, sqlx::Error>,

@@ -1,4 +1,4 @@
-//! The audit trail: rows of `audit_events`, added to the tree by the last statement of the transaction of the change that
+//! The audit trail: rows of `audit_events`, added to the tree by the last statements of the transaction of the change that
 //! they record. [`super::audit_tree`] keeps the tree.
 
 use sqlx::{PgConnection, SqliteConnection};
@@ -41,8 +41,8 @@ statements! {
         ORDER BY event_id DESC LIMIT $8");
 }
 
-/// Takes turns at the tree on PostgreSQL, before an `UPDATE … FROM turn` of it. All who wait for a row that is updated wake up at
-/// each update and queue again; those who wait for this lock are woken one by one.
+/// Makes transactions take turns at the tree on PostgreSQL, before an `UPDATE … FROM turn` of its row. Transactions that
+/// wait for an updated row all wake up at each update and queue again; those that wait for this lock wake up one by one.
 macro_rules! turn {
     () => {
         "WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(CAST(CAST('audit_trees' AS REGCLASS) AS BIGINT)))"
@@ -50,7 +50,7 @@ macro_rules! turn {
 }
 pub(super) use turn;
 
-/// Both steps as one statement, so that the tree is locked for one answer of the server less.
+/// `RESERVE` and `INSERT` as one statement, so that the tree is locked for one round trip less.
 const APPEND_ON_POSTGRES: &str = concat!(
     turn!(),
     ", place AS
@@ -101,7 +101,7 @@ row! {
 }
 
 impl EventRow {
-    /// What the columns say, with the entry beside it.
+    /// The event as the columns say it, and the entry.
     pub(super) fn by_columns(self) -> Result<Recorded, StorageError> {
         let place = self.log.zip(self.seq).map(|(log, seq)| Place { log, seq });
         let event = AuditEvent {
@@ -118,7 +118,7 @@ impl EventRow {
         Ok(Recorded { event, place, entry: self.entry })
     }
 
-    /// What the entry says. The columns, by which events are found, say it if there is no entry, or none that can be read.
+    /// The event as the entry says it. If there is no entry, or it cannot be read, the event is as the columns say it.
     fn by_entry(self) -> Result<Recorded, StorageError> {
         let mut recorded = self.by_columns()?;
         if let Some(event) = recorded.entry.as_deref().and_then(event_of) {
@@ -141,7 +141,7 @@ impl Storage {
             .flatten()
             .any(|text| text.contains('\0'))
         {
-            // PostgreSQL has no such text and would refuse the query.
+            // PostgreSQL has no text with this character and would refuse the query.
             return Ok(Items::none(page));
         }
         let rows: Vec<EventRow> = on_read!(self, pool => sqlx::query_as(LIST)
@@ -163,7 +163,7 @@ impl Storage {
 }
 
 impl Tx {
-    /// Records an audit event with the change of this transaction. It is written by [`Tx::commit`], after everything else.
+    /// Records an audit event with the change of this transaction. [`Tx::commit`] writes it, after everything else.
     pub fn audit(&mut self, event: AuditEvent, entry: Entry) {
         self.events.push(event);
         self.entries.push(entry);
@@ -174,7 +174,7 @@ impl Tx {
         &self.events
     }
 
-    /// Adds the recorded events to the tree, as the last statement before the commit.
+    /// Adds the recorded events to the tree, by the last statements before the commit.
     pub(in crate::storage) async fn write_events(&mut self) -> Result<(), StorageError> {
         if self.events.is_empty() {
             return Ok(());
@@ -185,7 +185,8 @@ impl Tx {
             DbTx::Sqlite(transaction) => append_on_sqlite(transaction, &events, &entries).await?,
             DbTx::Postgres(transaction) => {
                 within_limit(async {
-                    // The second time it sees a tree that was begun while it waited for the one that it replaced.
+                    // The first statement may wait for a tree that is being replaced. The second one sees the tree that was
+                    // begun meanwhile.
                     Ok(append_on_postgres(transaction, &events, &entries).await?
                         || append_on_postgres(transaction, &events, &entries).await?)
                 })

@@ -1,5 +1,5 @@
-//! The audit tree: its trees (`audit_trees`), the leaves of its events, the hashes of full subtrees (`audit_nodes`), and its
-//! signed checkpoints (`audit_checkpoints`). What the hashes are is the business of the ledger.
+//! The audit tree: its trees (`audit_trees`), the leaves of its events, the hashes of full subtrees (`audit_nodes`), and
+//! its signed checkpoints (`audit_checkpoints`). [`crate::ledger`] decides what the hashes are.
 
 use super::audit::{EventRow, turn};
 use crate::model::audit::Recorded;
@@ -17,7 +17,7 @@ statements! {
     TREES = concat!("SELECT ", tree_columns!(), " FROM audit_trees ORDER BY log");
     NAME = "UPDATE audit_trees SET origin = $2, public_key = $3, sealed_key = $4 WHERE log = $1 AND origin IS NULL";
     OPEN = "UPDATE audit_trees SET opened_at = $2 WHERE log = $1 AND opened_at IS NULL";
-    // Nobody can sign for it again.
+    // Without its key, nobody can sign for the tree again.
     END = "UPDATE audit_trees SET ended_at = $2, sealed_key = NULL WHERE log = $1";
     BEGIN = "INSERT INTO audit_trees (log, origin, public_key, sealed_key, size, started_at, opened_at)
         VALUES ($1, $2, $3, $4, 0, $5, $5)";
@@ -58,13 +58,13 @@ row! {
         pub log: i64,
         /// Its name in checkpoints; `None` until the first start has given it one.
         pub origin: Option<String>,
-        /// The Ed25519 key of its checkpoints.
+        /// The public Ed25519 key of its checkpoints; `None` as long as it has no name.
         pub public_key: Option<Vec<u8>>,
-        /// The private key, sealed; gone when the tree has ended.
+        /// The private key, sealed; `None` as long as the tree has no name, and after it has ended.
         pub sealed_key: Option<Vec<u8>>,
         /// How many leaves it has.
         pub size: i64,
-        /// Since when new events are numbered; `None` while those from before wait.
+        /// Since when new events are numbered; `None` while the events from before still wait for their numbers.
         pub opened_at: Option<i64>,
         /// When another tree took its place.
         pub ended_at: Option<i64>,
@@ -194,7 +194,7 @@ impl Storage {
             .bind(log).bind(above).bind(i64::from(limit)).fetch_all(pool).await)?)
     }
 
-    /// Deletes the checkpoints signed before `before` but for the last one of each day.
+    /// Deletes the checkpoints signed before `before`, except the last one of each day. Returns how many.
     pub async fn thin_checkpoints(&self, before: i64) -> Result<u64, StorageError> {
         on_write!(self, pool => sqlx::query(THIN_CHECKPOINTS)
             .bind(before).execute(pool).await.map(|done| done.rows_affected()))
@@ -208,7 +208,8 @@ impl Tx {
         for _ in 0..2 {
             let tree: Option<AuditTree> =
                 on_tx!(self.db, conn => sqlx::query_as(lock).fetch_optional(&mut *conn).await)?;
-            // A tree that was begun while this waited for the one it replaced is seen the second time.
+            // The first time may wait for a tree that is being replaced. The second time sees the tree that was begun
+            // meanwhile.
             if let Some(tree) = tree {
                 return Ok(tree);
             }

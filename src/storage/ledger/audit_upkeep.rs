@@ -1,5 +1,5 @@
-//! Upkeep of the audit tree (`audit_upkeep`): which process does it, events that wait for a number, and entries that are
-//! past their time.
+//! Upkeep of the audit tree (`audit_upkeep`): which process does it, events that wait for a number, and entries that were
+//! kept long enough.
 
 use sqlx::PgConnection;
 

@@ -1,4 +1,4 @@
-//! The names of those who make changes, for the mails about them.
+//! The names of those who make changes, for the mails about these changes.
 
 use crate::storage::engine::{on_tx, statements};
 use crate::storage::{StorageError, Tx};

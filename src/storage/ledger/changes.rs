@@ -11,7 +11,7 @@ use crate::storage::engine::{
 use crate::storage::{Storage, StorageError, Tx};
 
 /// One statement, so that counter and log are read in one state: otherwise a commit in between would look like a gap.
-/// PostgreSQL, which may be on another machine, also returns its time (the only use of its clock, in milliseconds).
+/// PostgreSQL, which may be on another machine, also returns the time of its clock, in Unix milliseconds.
 const SINCE: EngineSql = EngineSql {
     sqlite: "SELECT s.change_seq, l.seq, l.kind, l.id, NULL FROM service_state s LEFT JOIN change_log l ON l.seq > $1
         WHERE s.id = 1 ORDER BY l.seq LIMIT $2",
@@ -72,12 +72,13 @@ impl Change {
 pub enum Changes {
     /// Exactly these, oldest first, up to `seq`.
     These {
-        /// The counter after them.
+        /// The counter after these changes; 0 for a commit without changes.
         seq: i64,
         /// Each with its own value of the counter.
         changes: Vec<(i64, Change)>,
     },
-    /// Too many to list; everything read before `seq` is out of date.
+    /// Not all changes are known: they are too many, were deleted, or are of an unknown kind. Everything read before `seq`
+    /// is out of date.
     Everything {
         /// The counter now.
         seq: i64,
@@ -170,14 +171,14 @@ impl Storage {
         Ok((changes, database_millis))
     }
 
-    /// Deletes all but the newest `keep` changes.
+    /// Deletes all but the newest `keep` changes. Returns how many.
     pub async fn purge_changes(&self, keep: i64) -> Result<u64, StorageError> {
         on_write!(self, pool => sqlx::query(PURGE).bind(keep).execute(pool).await.map(|done| done.rows_affected()))
     }
 }
 
 impl Tx {
-    /// Raises the counter once for each change noted, as the last statements before the commit.
+    /// Raises the counter once for each change noted. Only the audit events are written after that.
     pub(in crate::storage) async fn record_changes(&mut self) -> Result<Changes, StorageError> {
         let changes = std::mem::take(&mut self.changes);
         let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);

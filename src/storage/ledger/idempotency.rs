@@ -1,5 +1,5 @@
-//! Replies saved for `Idempotency-Key`: rows of `idempotency_keys`, written with the change they answered. Those of the
-//! console are shown once and erased; their rows stay, so that nothing is done twice.
+//! Replies saved for `Idempotency-Key`: rows of `idempotency_keys`, written with the change they answered. The console
+//! shows each of its replies once, and then erases it; the rows stay, so that nothing is done twice.
 
 use crate::storage::engine::{on_read, on_tx, on_write, row, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
@@ -37,11 +37,11 @@ row! {
     /// A saved reply. Caller, method, path and key together identify it.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct StoredReply {
-        /// The caller (a `client_id`).
+        /// The name of the caller: the `client_id` of an API client, or else the name in the audit trail.
         pub caller: String,
-        /// The HTTP method.
+        /// The HTTP method; for the console a word of its own, such as `CONSOLE`.
         pub method: String,
-        /// The path.
+        /// The path; for the console the name of the use case.
         pub path: String,
         /// The value of `Idempotency-Key`.
         pub idempotency_key: String,
@@ -75,7 +75,7 @@ impl Storage {
             .fetch_optional(pool).await)?)
     }
 
-    /// Keeps a reply in place of the one of the same name.
+    /// Saves a reply. It replaces the reply with the same caller, method, path and key.
     pub async fn replace_reply(&self, reply: &StoredReply) -> Result<(), StorageError> {
         on_write!(self, pool => sqlx::query(REPLACE)
             .bind(&reply.caller).bind(&reply.method).bind(&reply.path).bind(&reply.idempotency_key)
@@ -98,7 +98,8 @@ impl Storage {
         Ok(touched(rows))
     }
 
-    /// The newest replies about a record that the console shows to `caller` still: those that expire after `expiring_after`.
+    /// Up to five replies about a record that the console still shows to `caller`, the newest first: those that expire
+    /// after `expiring_after`.
     pub async fn shown_replies(
         &self,
         caller: &str,
@@ -109,7 +110,7 @@ impl Storage {
             .bind(caller).bind(subject).bind(expiring_after).fetch_all(pool).await)?)
     }
 
-    /// Erases every reply of the console that is forgotten at `expiring_by` or before. Returns how many.
+    /// Erases every reply of the console that expires at `expiring_by` or before. Returns how many.
     pub async fn erase_shown_replies(&self, expiring_by: i64, now: i64) -> Result<u64, StorageError> {
         on_write!(self, pool => sqlx::query(ERASE_SHOWN)
             .bind(expiring_by).bind(now).bind(Vec::<u8>::new())

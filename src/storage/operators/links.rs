@@ -1,4 +1,4 @@
-//! Setup links: rows of `operator_setup_links`, by the SHA-256 of what the link carries. An operator has one at most.
+//! Setup links: rows of `operator_setup_links`, by the SHA-256 of the secret in the link. An operator has one at most.
 
 use crate::storage::engine::{on_read, on_tx, on_write, statements};
 use crate::storage::{Storage, StorageError, Tx};
@@ -16,7 +16,7 @@ statements! {
 }
 
 impl Storage {
-    /// Whose setup link that is, if it has not expired at `now`.
+    /// The operator whose setup link has this hash, if the link has not expired at `now`.
     pub async fn setup_link(&self, link_hash: &[u8], now: i64) -> Result<Option<String>, StorageError> {
         Ok(on_read!(self, pool => sqlx::query_scalar(FIND)
             .bind(link_hash).bind(now).fetch_optional(pool).await)?)
@@ -44,7 +44,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Uses a setup link up. Whose it was, if it had not expired at `now`.
+    /// Uses a setup link: deletes it, and returns the operator whose it was. `None` if the link is unknown or had expired
+    /// at `now`.
     pub async fn use_setup_link(
         &mut self,
         link_hash: &[u8],

@@ -1,5 +1,5 @@
-//! Records of operators: rows of `operators` with those of `operator_roles`. Every change of them takes the turn
-//! `operators` first, so that rules about all operators hold.
+//! Records of operators: rows of `operators` with those of `operator_roles`. Every change of an operator first locks the
+//! row `operators` of `turns`, so that rules about all operators hold.
 
 use std::collections::BTreeMap;
 
@@ -135,7 +135,7 @@ impl Storage {
         row.map(Operator::try_from).transpose()
     }
 
-    /// The names of those of these operators who have a role within reach.
+    /// The names of these operators, by id. With a reach of one workspace, only of those who have a role in it.
     pub async fn operator_names(
         &self,
         reach: &Reach,
@@ -188,7 +188,8 @@ impl Tx {
         rows.into_iter().map(Operator::try_from).collect()
     }
 
-    /// Waits for the turn to change operators, and keeps it until the end of the transaction. Taken before any row.
+    /// Waits for the turn to change operators, and keeps it until the end of the transaction. Take the turn before any
+    /// other lock.
     pub async fn take_turn_of_operators(&mut self) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(TAKE_TURN).execute(&mut *conn).await.map(|_| ()))?;
         Ok(())
@@ -257,7 +258,7 @@ impl Tx {
         Ok(touched(rows))
     }
 
-    /// Takes their roles in a workspace from all operators, before it is deleted. Within the turn.
+    /// Removes all roles in a workspace, before the workspace is deleted; within the turn.
     pub async fn delete_roles_in_workspace(
         &mut self,
         workspace_id: &str,

@@ -18,7 +18,7 @@ statements! {
         WHERE session_hash = $1 AND ends_at > $2 AND last_used_at > $3");
     LIST = concat!("SELECT ", columns!(), " FROM operator_sessions
         WHERE operator_id = $1 AND ends_at > $2 AND last_used_at > $3 ORDER BY session_id DESC");
-    // The lock on the operator makes it wait for a change that disables them.
+    // This locks the operator, so that a sign-in waits for a change that disables them.
     SIGN_IN = "UPDATE operators SET last_sign_in_at = $2 WHERE operator_id = $1 AND status = 'active'";
     INSERT = concat!("INSERT INTO operator_sessions (", columns!(), ")
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)");
@@ -179,7 +179,7 @@ impl Tx {
         Ok(touched(rows))
     }
 
-    /// Ends the sessions of an operator, except the one that is kept. Returns how many.
+    /// Ends the sessions of an operator, except the one with the id `kept`. Returns how many.
     pub async fn end_sessions(&mut self, operator_id: &str, kept: Option<&str>) -> Result<u64, StorageError> {
         on_tx!(self.db, conn => sqlx::query(END_OTHERS)
             .bind(operator_id).bind(kept.unwrap_or_default()).execute(&mut *conn).await.map(|done| done.rows_affected()))

@@ -1,4 +1,5 @@
-//! What one step of a sign-in leaves for the next: rows of `operator_states`. Taking one deletes it, so that it serves once.
+//! What one step of a sign-in leaves for the next: rows of `operator_states`. Taking a state deletes it, so that it is used
+//! once.
 
 use crate::storage::engine::{on_read, on_write, statements};
 use crate::storage::{Storage, StorageError};
@@ -35,7 +36,8 @@ impl Storage {
             .bind(state_hash).bind(purpose).bind(now).fetch_optional(pool).await)?)
     }
 
-    /// Takes a state of that purpose, if it has not expired at `now`. One of several that ask gets it.
+    /// Takes a state of that purpose, if it has not expired at `now`. If several requests take it at once, one of them gets
+    /// it.
     pub async fn take_state(
         &self,
         state_hash: &[u8],

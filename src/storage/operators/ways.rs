@@ -1,6 +1,6 @@
 //! Ways in: the password and the authenticator app of an operator, recovery codes, passkeys, and linked accounts.
 //!
-//! What may be used once is used by a conditional write: of two that come at once one finds the condition false.
+//! What may be used once is used by a conditional write: of two requests at the same time, one finds the condition false.
 
 use crate::model::operator::{Identity, StoredPasskey, StoredPassword};
 use crate::storage::engine::{on_read, on_tx, on_write, row, statements};
@@ -45,7 +45,8 @@ statements! {
         ORDER BY created_at, credential_id");
     INSERT_PASSKEY = concat!("INSERT INTO operator_passkeys (", passkey_columns!(), ")
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING");
-    // An authenticator that counts never comes back to a number: another has a copy of its key then.
+    // An authenticator that counts never repeats a number. If a number repeats, another authenticator has a copy of the
+    // key.
     USE_PASSKEY = "UPDATE operator_passkeys SET sign_count = $2, last_used_at = $3
         WHERE credential_id = $1 AND (sign_count = 0 OR sign_count < $2)";
     RENAME_PASSKEY = "UPDATE operator_passkeys SET name = $3 WHERE operator_id = $1 AND credential_id = $2";
@@ -133,20 +134,20 @@ impl From<IdentityRow> for Identity {
 }
 
 impl Storage {
-    /// What the operator of an address (in lower case) signs in with by password.
+    /// The password of the operator with this address (in lower case), and what else decides about a sign-in with it.
     pub async fn password_by_email(&self, email_key: &str) -> Result<Option<StoredPassword>, StorageError> {
         let row: Option<PasswordRow> =
             on_read!(self, pool => sqlx::query_as(FIND_PASSWORD).bind(email_key).fetch_optional(pool).await)?;
         row.map(StoredPassword::try_from).transpose()
     }
 
-    /// The same by id.
+    /// As [`Storage::password_by_email`], by the id of the operator.
     pub async fn password(&self, operator_id: &str) -> Result<Option<StoredPassword>, StorageError> {
         let row: Option<PasswordRow> = on_read!(self, pool => sqlx::query_as(FIND_PASSWORD_BY_ID).bind(operator_id).fetch_optional(pool).await)?;
         row.map(StoredPassword::try_from).transpose()
     }
 
-    /// When the password of an operator was set, and when their authenticator app was.
+    /// When the password of an operator was set, and when their authenticator app was confirmed.
     pub async fn password_times(
         &self,
         operator_id: &str,
@@ -155,14 +156,14 @@ impl Storage {
         Ok(times.unwrap_or_default())
     }
 
-    /// Uses the time step of a code (RFC 6238 §5.2). `false` if that or a later one was used.
+    /// Uses the time step of a code (RFC 6238 §5.2). `false` if this step or a later one was used before.
     pub async fn use_totp_step(&self, operator_id: &str, step: i64) -> Result<bool, StorageError> {
         let rows = on_write!(self, pool => sqlx::query(USE_TOTP_STEP)
             .bind(operator_id).bind(step).execute(pool).await.map(|done| done.rows_affected()))?;
         Ok(touched(rows))
     }
 
-    /// Uses a recovery code. `false` if it is unknown or used.
+    /// Uses a recovery code. `false` if the code is unknown or was used before.
     pub async fn use_recovery_code(
         &self,
         operator_id: &str,
@@ -192,8 +193,8 @@ impl Storage {
         Ok(rows.into_iter().map(StoredPasskey::from).collect())
     }
 
-    /// Notes the use of a passkey and its counter. `false` if the counter is not above the one stored (of those that count),
-    /// or the passkey is no longer there.
+    /// Notes the use of a passkey and its counter. `false` if the authenticator counts and its counter is not above the
+    /// stored one, or if the passkey is no longer there.
     pub async fn use_passkey(
         &self,
         credential_id: &[u8],
@@ -267,7 +268,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Replaces the recovery codes of an operator by those of these hashes.
+    /// Replaces the recovery codes of an operator by the codes with these hashes.
     pub async fn set_recovery_codes(
         &mut self,
         operator_id: &str,
@@ -282,7 +283,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Adds a passkey. `false` if its id is known.
+    /// Adds a passkey. `false` if there is one with this id already.
     pub async fn insert_passkey(&mut self, passkey: &StoredPasskey) -> Result<bool, StorageError> {
         let rows = on_tx!(self.db, conn => sqlx::query(INSERT_PASSKEY)
             .bind(&passkey.credential_id).bind(&passkey.operator_id).bind(&passkey.public_key).bind(passkey.alg)

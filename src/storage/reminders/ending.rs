@@ -5,7 +5,7 @@ use crate::model::reminder::{End, Ending, EndingKind};
 use crate::storage::engine::{on_tx, row, statements};
 use crate::storage::{StorageError, Tx};
 
-// The rows of an index after an end and up to an instant, and then their clients: a client may have been deleted.
+// Reads the rows of an index after an end and up to an instant, and then their clients. A client may have been deleted.
 macro_rules! ending {
     ($columns:literal, $from:literal, $id:literal, $only:literal) => {
         concat!(
@@ -68,8 +68,8 @@ pub(super) fn statement(kind: EndingKind) -> &'static str {
 }
 
 impl Tx {
-    /// What ends after `reached` and by `until`, in order, of up to `limit` rows; and, if there may be more, the end of the
-    /// last row. What belongs to a client that was deleted is left out.
+    /// Reads up to `limit` rows that end after `reached` and by `until`, in order. Returns what ends, without what belongs
+    /// to deleted clients; and, if there may be more rows, the end of the last row.
     pub async fn ending(
         &mut self,
         kind: EndingKind,
@@ -80,7 +80,7 @@ impl Tx {
         let sql = statement(kind);
         let rows: Vec<EndingRow> = on_tx!(self.db, conn => sqlx::query_as(sql)
             .bind(reached.at).bind(&reached.id).bind(until).bind(i64::from(limit)).fetch_all(&mut *conn).await)?;
-        // As many rows as may be: there may be more after the last.
+        // If `limit` rows were read, there may be more after the last one.
         let is_full = u32::try_from(rows.len()).is_ok_and(|count| count >= limit);
         let last = rows.last().filter(|_| is_full).map(|row| End { at: row.ends_at, id: row.id.clone() });
         let found = rows.into_iter().filter(|row| row.found_client_id.is_some()).map(|row| Ending {

@@ -1,4 +1,4 @@
-//! How the engine finds what ends next, for the test that holds what it costs.
+//! How the engine finds what ends next, for the test that checks the cost.
 
 use super::ending::statement;
 use crate::model::reminder::EndingKind;
@@ -6,8 +6,8 @@ use crate::storage::engine::Db;
 use crate::storage::{Storage, StorageError};
 
 impl Storage {
-    /// The plan by which what ends after `from` and by `until` is found, as the engine writes its steps. On PostgreSQL as if
-    /// the table were too large to read as a whole.
+    /// The plan by which what ends after `from` and by `until` is found, as the engine writes its steps. On PostgreSQL the
+    /// plan is made as if the table were too large to read as a whole.
     pub async fn plan_of_endings(
         &self,
         kind: EndingKind,

@@ -99,7 +99,7 @@ impl Storage {
         row.map(SigningKey::try_from).transpose()
     }
 
-    /// The deleted keys of which not all that they signed is revoked yet, in the order in which that began.
+    /// The deleted keys whose tokens are still being revoked, in the order in which the revocation began.
     pub async fn keys_being_revoked(&self) -> Result<Vec<SigningKey>, StorageError> {
         let rows: Vec<KeyRow> = on_read!(self, pool => sqlx::query_as(BEING_REVOKED).fetch_all(pool).await)?;
         rows.into_iter().map(SigningKey::try_from).collect()
@@ -144,7 +144,7 @@ impl Tx {
         Ok(found != 0)
     }
 
-    /// The clients with the most live recorded tokens of a key at `now`, at most ten, with how many.
+    /// The clients with the most live recorded tokens of a key at `now`, at most ten, each with the number of these tokens.
     pub async fn holders_of_key(&mut self, kid: &str, now: i64) -> Result<Vec<(String, i64)>, StorageError> {
         Ok(on_tx!(self.db, conn => sqlx::query_as(HOLDERS).bind(kid).bind(now).fetch_all(&mut *conn).await)?)
     }
@@ -170,14 +170,14 @@ impl Tx {
         Ok(touched(rows))
     }
 
-    /// Notes since when what a key signed is being revoked, or that it is done.
+    /// Notes since when the tokens of a key are being revoked; `None` once all of them are.
     pub async fn set_revoking(&mut self, kid: &str, since: Option<i64>) -> Result<(), StorageError> {
         on_tx!(self.db, conn => sqlx::query(SET_REVOKING)
             .bind(kid).bind(since).execute(&mut *conn).await.map(|_| ()))?;
         Ok(())
     }
 
-    /// Writes phase, instants and private key of a key.
+    /// Writes the phase, the times and the private key of a signing key.
     pub async fn update_signing_key(&mut self, key: &SigningKey) -> Result<bool, StorageError> {
         let rows = on_tx!(self.db, conn => sqlx::query(UPDATE)
             .bind(&key.kid).bind(key.phase.as_str()).bind(key.sealed_private.as_deref()).bind(key.activates_at)

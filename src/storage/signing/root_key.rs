@@ -8,7 +8,7 @@ statements! {
     LOCK = "UPDATE service_state SET change_seq = change_seq WHERE id = 1 RETURNING master_fingerprint, sealed_root";
     INSERT_ROOT = "UPDATE service_state SET master_fingerprint = $1, sealed_root = $2, created_at = $3
         WHERE id = 1 AND sealed_root IS NULL";
-    // If two transactions replace it at once, the second one finds that it has changed.
+    // If two transactions replace the root key at once, the second one finds that it has changed.
     REPLACE_ROOT = "UPDATE service_state SET master_fingerprint = $2, sealed_root = $3
         WHERE id = 1 AND master_fingerprint = $1";
 }

@@ -127,8 +127,9 @@ impl Tx {
         Ok(row.map(Product::from))
     }
 
-    /// Those of the products `codes` that exist, by code. They cannot change until the end of the transaction; several
-    /// transactions can hold them in this way, so that clients with the same products do not delay each other.
+    /// Those of the products `codes` that exist, by code. They cannot change until the end of the transaction. Several
+    /// transactions can hold them in this way at the same time, so that clients with the same products do not delay each
+    /// other.
     pub async fn share_products(&mut self, codes: &[&str]) -> Result<Vec<Product>, StorageError> {
         let (sql, codes) = (self.db.choose(SHARE_SEVERAL), json_array(codes));
         let rows: Vec<ProductRow> =

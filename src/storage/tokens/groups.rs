@@ -1,6 +1,6 @@
-//! Many recorded tokens in one statement: what a statement costs is mostly the round trip to the database, so tokens that are
-//! recorded together go there together. Tokens that differ only by id and slot, as a client gets them that requests
-//! many at once, are written as one item with an object of these, which is checked once.
+//! Records many tokens in one statement. What a statement costs is mostly the round trip to the database, so tokens that
+//! are recorded together go there together. Tokens that differ only by id and slot, as when a client requests many at once,
+//! are written as one item, with an object of the ids and slots. Each item is checked once.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use crate::model::token::RecordedToken;
 use crate::storage::engine::{Db, DbTx, on_read, on_write, within_limit};
 use crate::storage::{IssueGuard, Storage, StorageError, Tx};
 
-// The columns of the items in `given`, arrays as `Item` writes them. Read once for all the tokens of an item.
+// The columns of the items in `given`: arrays as `Item` writes them. They are read once for all the tokens of an item.
 macro_rules! columns {
     () => {
         "given.value, given.value ->> 1 AS client_id, CAST(given.value ->> 2 AS BIGINT) AS generation,
@@ -45,9 +45,9 @@ macro_rules! record_group {
     };
 }
 
-// A form for each engine, since each expands an array by a function of its own. `CROSS` makes SQLite look up each token by
-// key. PostgreSQL must lock the rows. A row that another transaction holds is skipped: somebody who waits for one client must
-// not hold up all others.
+// A form for each engine, since each expands an array by a function of its own. `CROSS` makes SQLite look up the rows of
+// each item by their keys. PostgreSQL must lock these rows. It skips a row that another transaction holds: waiting for one
+// client must not delay all others.
 const RECORD_GROUP_SQLITE: &str = concat!(
     "WITH t AS MATERIALIZED (SELECT ",
     columns!(),
@@ -87,8 +87,8 @@ const RECORD_GROUP_ALONE_POSTGRES: &str = record_group_on_postgres!(
     " FOR SHARE OF w SKIP LOCKED FOR UPDATE OF c SKIP LOCKED FOR SHARE OF k, s SKIP LOCKED"
 );
 
-// Which tokens of a group were added. Asked only when not all were: a row that an insertion returns is passed from thread
-// to thread, and nearly always it would be all of them.
+// Which tokens of a group were added. This is asked only when some were and some were not: nearly always all of them are
+// added, and each row that `RETURNING` gave back would be passed from thread to thread.
 macro_rules! recorded_of_group {
     ($from:literal) => {
         concat!("SELECT jti FROM access_tokens WHERE jti IN (SELECT i.key FROM ", $from, " i)")
@@ -150,7 +150,7 @@ impl<'a> Common<'a> {
 }
 
 impl Item<'_> {
-    /// As the statements read it: by place.
+    /// The item as the statements read it: values by their place.
     fn in_columns(&self) -> impl Serialize {
         let Common { client_id, generation, kid, now, secret_id, scope, products, .. } = &self.common;
         let Common { issued_at, expires_at, issued_by, list, .. } = &self.common;
@@ -186,7 +186,7 @@ fn to_json(tokens: &[(&RecordedToken, &IssueGuard)]) -> Result<String, sqlx::Err
     serde_json::to_string(&group).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
-/// Which tokens of a group were added, if as many were as `added` says; `None` if it does not say.
+/// Which tokens of a group were added, if `added`, the number of these, is all or none; `None` otherwise.
 fn all_or_none(tokens: &[(&RecordedToken, &IssueGuard)], added: u64) -> Option<Vec<bool>> {
     match usize::try_from(added) {
         Ok(added) if added == tokens.len() => Some(vec![true; added]),
@@ -234,10 +234,10 @@ impl Storage {
 
 impl Tx {
     /// Adds tokens that their clients requested with a secret, as [`Tx::record_token`] does for one, in this order. With
-    /// `alone` their clients' rows are then held by this transaction alone.
+    /// `alone`, this transaction alone then holds the rows of their clients.
     ///
-    /// Returns for each token whether it was added, in order. The others may not be issued, or another transaction holds a row
-    /// that says whether they may: ask for each by itself.
+    /// Returns for each token whether it was added, in order. A token that was not added may not be issued, or another
+    /// transaction holds a row that decides it: record such a token with [`Tx::record_token`].
     pub async fn record_tokens(
         &mut self,
         tokens: &[(&RecordedToken, &IssueGuard)],

@@ -13,13 +13,13 @@ pub struct IssueGuard {
     pub proof: Option<Proof>,
     /// When the token is issued, in Unix seconds.
     pub now: i64,
-    /// Whether the token may end older ones of the client, so that the client's row is held by this transaction alone. Two that
-    /// did this at once would not see each other's token, and both would stay live.
+    /// Whether the token may end older ones of the client, so that the client's row is held by this transaction alone. Two
+    /// transactions that did this at once would not see each other's token, and both tokens would stay live.
     pub replaces: bool,
 }
 
 impl IssueGuard {
-    /// The secret that must still be live, if it was a secret.
+    /// The secret that must still be live; `None` if the client did not authenticate with a secret.
     pub(super) fn secret_id(&self) -> Option<&str> {
         match &self.proof {
             Some(Proof::Secret { secret_id }) => Some(secret_id),
@@ -144,8 +144,7 @@ impl Tx {
         })
     }
 
-    /// Adds a token that its client requested with a secret, if the client may still get it. The rows that this depends
-    /// on stay locked until the transaction ends.
+    /// Adds a token, if the client may still get it. The rows that this depends on stay locked until the transaction ends.
     pub async fn record_token(
         &mut self,
         token: &RecordedToken,
@@ -193,7 +192,7 @@ impl Tx {
         }
         // Rare, so the reason is looked up only now.
         Ok(match self.may_issue(token, guard).await? {
-            // The state changed back between the two statements.
+            // The state changed back between the two statements; the caller can sign again.
             IssueCheck::Allowed => IssueCheck::GenerationEnded,
             other => other,
         })

@@ -11,7 +11,7 @@ use crate::model::token::RecordedToken;
 use crate::storage::engine::on_tx;
 use crate::storage::{Storage, StorageError};
 
-// With names of their own, since tokens have these columns too.
+// The columns of clients have other names here, since tokens have the same columns.
 macro_rules! clients_of_workspace {
     () => {
         "(SELECT client_id AS holder, workspace_id AS home FROM api_clients) c CROSS JOIN access_tokens"
@@ -21,12 +21,12 @@ macro_rules! clients_of_workspace {
 /// Which recorded tokens to list, by their state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ListedTokens {
-    /// Neither revoked nor expired. Those of a client that is disabled count too: they are valid again with it.
+    /// Neither revoked nor expired. Those of a disabled client count too: they are valid again once the client is enabled.
     #[default]
     Live,
-    /// Revoked, as long as they are kept.
+    /// Revoked, as long as their rows are kept.
     Revoked,
-    /// All that are kept.
+    /// All whose rows are kept.
     All,
 }
 
@@ -94,7 +94,7 @@ impl TokenFilter {
         )
     }
 
-    /// The statement that counts all pages.
+    /// The statement that counts the tokens of all pages.
     fn count(&self, limited: bool) -> String {
         format!("SELECT COUNT(*) FROM {}", self.tables_and_conditions(limited, false))
     }

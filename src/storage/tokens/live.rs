@@ -1,5 +1,5 @@
 //! The recorded tokens of a client that are neither revoked nor ended: how many, their slots, and which of them a change
-//! ends. Rows of ended tokens are kept for a long time, so none of this reads them.
+//! ends. Rows of ended tokens are kept for a long time, so no statement here reads them.
 
 use crate::model::status::Slot;
 use crate::storage::engine::{Db, EngineSql, json_array, on_read, on_tx, statements};
@@ -33,7 +33,7 @@ pub(super) use of_live;
 pub(super) const SLOTS: EngineSql = of_live!("SELECT status_list, status_idx FROM", "", "");
 pub(super) const COUNT: EngineSql =
     of_live!("SELECT COUNT(*) FROM", "", "AND (revoke_at IS NULL OR revoke_at > $2)");
-// In the order of the index, so that PostgreSQL reads no more of it than the limit, however many it expects.
+// In the order of the index, so that PostgreSQL reads no more of it than the limit, however many rows it expects.
 pub(super) const IDS: EngineSql =
     of_live!("SELECT jti FROM", "", "ORDER BY COALESCE(expires_at, 9223372036854775807) LIMIT $3");
 // `scope` is a list of words; each engine expands the array of scopes by a function of its own.
@@ -70,7 +70,7 @@ pub enum Ending<'a> {
     All,
     /// Those that carry one of these scope tokens.
     WithScopes(&'a [&'a str]),
-    /// Those that the client requested itself, except for the newest ones: so many are kept.
+    /// Those that the client requested itself, except this many of the newest, which are kept.
     Beyond(i64),
 }
 
@@ -93,8 +93,8 @@ macro_rules! ids {
 }
 
 impl Ending<'_> {
-    /// Only tokens that end after this instant are meant. Only tokens that have not ended by this clock are counted, but
-    /// those that may be live by another clock are revoked too.
+    /// A change ends only tokens that expire after this instant. Tokens that may still be live by another clock are revoked
+    /// too. [`Ending::Beyond`] counts tokens, and counts only those that have not expired by this clock.
     fn ends_after(self, now: i64) -> i64 {
         match self {
             Self::All | Self::WithScopes(_) => now - CLOCKS_DIFFER,
@@ -129,7 +129,8 @@ impl Storage {
 }
 
 impl Storage {
-    /// The recorded tokens of a key that are neither revoked nor ended, each with its client, in the order of these.
+    /// The recorded tokens of a key that are neither revoked nor ended, each after its client: pairs of `client_id` and
+    /// token id, in the order of the clients.
     pub async fn ending_tokens_of_key(
         &self,
         kid: &str,

@@ -1,4 +1,4 @@
-//! How the engine runs the statements that find tokens, for the tests that hold what they cost.
+//! How the engine runs the statements that find tokens, for the tests that check the cost.
 
 use sqlx::AssertSqlSafe;
 
@@ -23,7 +23,7 @@ const STATEMENTS: [(&str, EngineSql, &[&str]); 12] = [
     ("replace later", revoking::REPLACE_LATER, &["'CLIENT'", "NOW", "'new'", "NOW"]),
 ];
 
-/// The statements on the tokens of a key (`$1`) or of a status list (`$1`).
+/// The names of the statements on the tokens of a key or of a status list.
 const OF_KEY_OR_LIST: [&str; 7] =
     ["LIVE_TOKENS", "HAS_LIVE_TOKENS", "HOLDERS", "CLIENTS_OF", "IDS_OF_KEY", "REVOKE_OF_KEY", "LAST_END"];
 

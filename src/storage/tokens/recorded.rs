@@ -112,7 +112,7 @@ impl Storage {
 }
 
 impl Tx {
-    /// What the database knows of the token `jti`, after its client was locked.
+    /// The recorded token `jti` of any client; read after its client was locked.
     pub async fn recorded_token(&mut self, jti: &str) -> Result<Option<RecordedToken>, StorageError> {
         let row: Option<TokenRow> =
             on_tx!(self.db, conn => sqlx::query_as(FIND).bind(jti).fetch_optional(&mut *conn).await)?;

@@ -14,7 +14,7 @@ pub struct Revoked {
     pub jti: String,
     /// The client it was issued to.
     pub client_id: String,
-    /// Its slot.
+    /// Its slot; `None` if it has none.
     pub slot: Option<Slot>,
     /// Whether it was live until then.
     pub was_live: bool,
@@ -32,7 +32,7 @@ pub(super) const REPLACE_AT_ONCE: EngineSql =
 // A token that ends sooner anyway keeps its end.
 pub(super) const REPLACE_LATER: EngineSql =
     of_live!("UPDATE", "SET revoke_at = $4", "AND jti <> $3 AND (revoke_at IS NULL OR revoke_at > $4)");
-// At most as many as one transaction is to end.
+// At most `$4` tokens, because one transaction ends only a bounded number.
 pub(super) const REVOKE_DUE: EngineSql = EngineSql {
     sqlite: concat!(
         "UPDATE access_tokens SET revoked_at = revoke_at WHERE jti IN
@@ -90,7 +90,7 @@ pub(super) const REVOKE_BEYOND: EngineSql = EngineSql {
             WHERE place > kept) ",
         revoked_columns!()
     ),
-    // Each client by itself, and the ids as an array, so that the plan does not depend on how many are expected.
+    // Each client by itself, and the ids as an array, so that the plan does not depend on how many rows PostgreSQL expects.
     postgres: concat!(
         "UPDATE access_tokens SET revoked_at = $2 WHERE jti = ANY (ARRAY
             (SELECT old.jti FROM jsonb_array_elements(CAST($1 AS JSONB)) w CROSS JOIN LATERAL
@@ -192,7 +192,7 @@ impl Tx {
         Ok(revoked(rows, now))
     }
 
-    /// Revokes those of these recorded tokens that are not. Their clients are locked.
+    /// Revokes those of these recorded tokens that are not revoked yet. The caller has locked their clients.
     pub async fn revoke_these(&mut self, jtis: &[String], now: i64) -> Result<Vec<Revoked>, StorageError> {
         let jtis = serde_json::to_string(jtis).map_err(|error| sqlx::Error::Encode(error.into()))?;
         let sql = self.db.choose(REVOKE_THESE);
@@ -201,7 +201,8 @@ impl Tx {
         Ok(revoked(rows, now))
     }
 
-    /// Revokes the oldest tokens that these locked clients requested, until only the given number of each is live.
+    /// Revokes the oldest tokens that these locked clients requested, until each client has only the given number of live
+    /// ones.
     pub async fn revoke_beyond(
         &mut self,
         clients: &[(&str, i64)],
@@ -217,7 +218,7 @@ impl Tx {
         Ok(revoked(rows, now))
     }
 
-    /// Revokes the recorded tokens of a client that are live at `now` and carry one of `scopes`.
+    /// Revokes the recorded tokens of a client that have not ended and carry one of `scopes`.
     pub async fn revoke_tokens_with_scopes(
         &mut self,
         client_id: &str,
@@ -242,15 +243,15 @@ impl Tx {
             .bind(client_id).bind(now).bind(&scopes).fetch_one(&mut *conn).await)?)
     }
 
-    /// Revokes every recorded token signed by a key that was not.
+    /// Revokes every recorded token that a key signed, unless it is revoked already.
     pub async fn revoke_tokens_of_key(&mut self, kid: &str, now: i64) -> Result<Vec<Revoked>, StorageError> {
         let rows: Vec<RevokedRow> = on_tx!(self.db, conn => sqlx::query_as(REVOKE_OF_KEY)
             .bind(kid).bind(now).fetch_all(&mut *conn).await)?;
         Ok(revoked(rows, now))
     }
 
-    /// Revokes every recorded token of a client but `jti`, at once (`at` = `now`) or from `at` on. Returns those that
-    /// are revoked now.
+    /// Revokes every recorded token of a client but `jti`, at once (if `at` is not after `now`) or from `at` on. Returns
+    /// those that are revoked now.
     pub async fn replace_tokens(
         &mut self,
         client_id: &str,

@@ -39,9 +39,9 @@ statements! {
 /// The statuses of one list, as they were when the change counter was `as_of`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredStatusList {
-    /// Two bits per slot, as in draft-21 §4.1; always for the whole list.
+    /// Two bits per slot, as in draft-ietf-oauth-status-list-21 §4.1; always for the whole list.
     pub bits: Vec<u8>,
-    /// The change counter at which they were read.
+    /// The value of the change counter when the statuses were read.
     pub as_of: i64,
 }
 
@@ -168,7 +168,7 @@ impl Tx {
             let last_end: Option<i64> = on_tx!(self.db, conn => sqlx::query_scalar(LAST_END)
                 .bind(list).bind(before).fetch_optional(&mut *conn).await)?;
             if let Some(last_end) = last_end {
-                // No token is added to it any more, so this is not looked for again until then.
+                // No token is added to a full list, so the last end is not looked up again until then.
                 self.status_list_outlives(list, last_end).await?;
                 continue;
             }

@@ -2,12 +2,13 @@
 //! whatever the number of clients. The numbers of several processes add up. Rows of clients and secrets that no longer exist
 //! are left out.
 //!
-//! Rows are written in one order, counts by hour and outcome before the id, so that two processes that write at the same time
-//! do not block each other for good. PostgreSQL needs an `ORDER BY` for it; SQLite has one writer, and takes them in the order
-//! in which they are given.
+//! Rows are written in one order, counts by hour and outcome before the id, so that two processes that write at the same
+//! time do not deadlock. PostgreSQL needs an `ORDER BY` for it; SQLite has one writer, and takes the rows in the order in
+//! which they are given.
 //!
-//! A request counts in its hour only: a flush of many clients is the most that the service writes. Hours that are past
-//! their time are added to their days ([`Storage::fold_usage`]), and a day is what is in both.
+//! A request is added to its hour only, because a flush of many clients is the most that the service writes. Hours that are
+//! past their time are added to their days later ([`Storage::fold_usage`]). So the count of a day is what is stored for the
+//! day and for its hours.
 
 use std::collections::BTreeMap;
 
@@ -21,12 +22,12 @@ use crate::storage::engine::{
 };
 use crate::storage::{Storage, StorageError, Tx};
 
-/// Adds the numbers by id in `$1`, an object: SQLite finds them in two thirds of the time that it takes in arrays.
+/// Adds the numbers by id in `$1`, an object: SQLite finds them there in two thirds of the time that it takes with arrays.
 #[derive(Debug, Clone, Copy)]
 struct AddNumbers {
-    /// For ids that are all of rows that exist, as nearly always. Otherwise SQLite refuses the whole statement.
+    /// For SQLite, if the row of every id exists, as nearly always. Otherwise SQLite refuses the whole statement.
     of_existing: &'static str,
-    /// Leaves out those of others.
+    /// For any ids: leaves out those whose row does not exist.
     any: EngineSql,
 }
 
@@ -112,15 +113,16 @@ const ADD_NETWORKS: EngineSql = over_rows!(
         WHERE client_networks.last_seen_at < excluded.last_seen_at
     RETURNING client_id, network, CAST(CASE WHEN first_seen_at = last_seen_at THEN 1 ELSE 0 END AS BIGINT)"
 );
-// Whether all of them are stored already, as nearly always: then it is enough to write when they were last seen, and no row is
-// returned, which costs about as much as to write it. SQLite only: in PostgreSQL two processes would lock the rows in any order.
+// Updates the rows that are stored already. Nearly always these are all rows: then nothing else has to be written, and no
+// row has to be returned, which costs about as much as writing it. For SQLite only: on PostgreSQL two processes would lock
+// the rows in any order.
 const ARE_KNOWN_SOURCES: &str =
     "UPDATE secret_sources SET source_ip = given.value ->> 1, used_at = given.value ->> 2, is_new = 0
     FROM jsonb_each($1) AS given WHERE secret_id = given.value ->> 0 AND used_at <= given.value ->> 2";
 const ARE_KNOWN_NETWORKS: &str = "UPDATE client_networks SET last_seen_at = given.value ->> 2
     FROM jsonb_each($1) AS given
     WHERE client_id = given.value ->> 0 AND network = given.value ->> 1 AND last_seen_at <= given.value ->> 2";
-// Keeps the last networks of each client that is named.
+// Keeps the last `$2` networks of each client in `$1`, and deletes the others.
 const DROP_OLD_NETWORKS: EngineSql = over_rows!(
     "DELETE FROM client_networks WHERE (client_id, network) IN
         (SELECT client_id, network FROM
@@ -142,10 +144,10 @@ statements! {
         (SELECT secret_id, hour FROM secret_usage_hours WHERE hour < $1 LIMIT $2)";
 }
 
-/// How many networks are kept of a client.
+/// How many networks are kept for a client.
 const NETWORKS_MAX: i64 = 100;
 
-/// Puts what has the same key together.
+/// Groups values by their keys.
 fn by<Key: Ord, Value>(rows: impl Iterator<Item = (Key, Value)>) -> BTreeMap<Key, Vec<Value>> {
     let mut groups: BTreeMap<Key, Vec<Value>> = BTreeMap::new();
     for (key, value) in rows {
@@ -235,7 +237,7 @@ impl Tx {
         Ok(new)
     }
 
-    /// Whether `sql` found all of `count` rows. Always false on PostgreSQL, which it is not for.
+    /// Whether `sql` updated all of `count` rows. Always `false` on PostgreSQL, where `sql` is not run.
     async fn are_known(&mut self, sql: &'static str, rows: &str, count: usize) -> Result<bool, StorageError> {
         let DbTx::Sqlite(tx) = &mut self.db else { return Ok(false) };
         let found = sqlx::query(sql).bind(rows).execute(&mut **tx).await?.rows_affected();
@@ -268,7 +270,7 @@ impl Storage {
     /// Adds up to `limit` counts of hours before `before` to the days that they are of, and deletes them. Returns how many.
     pub async fn fold_usage(&self, before: UnixSeconds, limit: u32) -> Result<u64, StorageError> {
         let mut tx = self.begin().await?;
-        // What a statement deletes is of this process alone, also when two of them fold.
+        // Only one process gets each deleted row, even when two processes fold at once.
         let taken: Vec<(String, i64, String, i64)> = on_tx!(tx.db, conn => sqlx::query_as(TAKE_HOURS)
             .bind(before).bind(i64::from(limit)).fetch_all(&mut *conn).await)?;
         if taken.is_empty() {
@@ -287,8 +289,8 @@ impl Storage {
         Ok(u64::try_from(taken.len()).unwrap_or(u64::MAX))
     }
 
-    /// Deletes up to `limit` counts of secrets from before that hour, and of clients from before that day. Returns the most
-    /// of one kind.
+    /// Deletes up to `limit` counts of secrets in hours before `hours_before`, and as many counts of clients on days before
+    /// `days_before`. Returns the larger of the two numbers. If it is `limit`, there may be more.
     pub async fn purge_usage(
         &self,
         hours_before: UnixSeconds,

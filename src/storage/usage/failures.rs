@@ -1,5 +1,5 @@
-//! Refused requests: rows of `failures`. Of each client the last [`OF_CLIENT_MAX`] are kept, and of all that name no client
-//! that exists the last [`OF_OTHERS_MAX`].
+//! Refused requests: rows of `failures`. The last [`OF_CLIENT_MAX`] of each client are kept, and the last [`OF_OTHERS_MAX`]
+//! of the requests that name no existing client.
 
 use crate::model::page::{Items, Page};
 use crate::model::refusal::{Endpoint, Failure, Refusal};
@@ -9,7 +9,7 @@ use crate::storage::{Storage, StorageError, Tx};
 /// How many refused requests are kept of a client.
 const OF_CLIENT_MAX: i64 = 100;
 
-/// How many are kept of those that name no client that exists.
+/// How many refused requests are kept of those that name no existing client.
 const OF_OTHERS_MAX: i64 = 1_000;
 
 const ADD: EngineSql = over_rows!(
@@ -36,7 +36,7 @@ macro_rules! columns {
 }
 
 statements! {
-    // Nothing sorts after `~`, since an id is hexadecimal.
+    // Every id sorts before `~`, since ids are hexadecimal.
     ALL = concat!("SELECT ", columns!(), " WHERE f.failure_id < COALESCE(CAST($1 AS TEXT), '~')
         ORDER BY f.failure_id DESC LIMIT $2");
     OF_CLIENT = concat!("SELECT ", columns!(), " WHERE f.client_id = $1
@@ -84,7 +84,8 @@ impl FailureRow {
 }
 
 impl Storage {
-    /// A page of the refused requests of a client, newest first; with `None` of all clients and of nobody.
+    /// A page of the refused requests of a client, newest first; with `None`, those of all clients and those that name no
+    /// client.
     pub async fn failures(
         &self,
         client_id: Option<&str>,
@@ -111,7 +112,7 @@ impl Storage {
 }
 
 impl Tx {
-    /// Adds refused requests, and deletes those beyond what is kept.
+    /// Adds refused requests, and deletes the older ones that are not kept any more.
     pub(super) async fn add_failures(&mut self, failures: &[Failure]) -> Result<(), StorageError> {
         if failures.is_empty() {
             return Ok(());

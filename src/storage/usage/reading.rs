@@ -11,7 +11,7 @@ use crate::storage::{Storage, StorageError};
 statements! {
     IS_WITHIN = "SELECT COUNT(*) FROM api_clients
         WHERE client_id = $1 AND (CAST($2 AS TEXT) IS NULL OR workspace_id = $2)";
-    // A day is what is counted by day, and what is still counted by hour.
+    // The count of a day is what is stored for the day, and for those of its hours that were not added to it yet.
     DAYS = "SELECT day, outcome, CAST(SUM(times) AS BIGINT) FROM
             (SELECT day, outcome, times FROM client_usage_days WHERE client_id = $1 AND day >= $2 AND day <= $3
             UNION ALL
@@ -65,7 +65,8 @@ impl Storage {
         Ok(found > 0)
     }
 
-    /// What a client did on the days from `first` to `last` (by when they begin). Days without a request are left out.
+    /// What a client did on the days from `first` to `last`, each given as the instant at which it begins. Days without a
+    /// request are left out.
     pub async fn usage_by_day(
         &self,
         client_id: &str,
@@ -91,14 +92,14 @@ impl Storage {
         Ok(days)
     }
 
-    /// The networks that a client was seen from, the last first.
+    /// The networks that a client was seen from, the most recent first.
     pub async fn networks_of_client(&self, client_id: &str) -> Result<Vec<SeenFrom>, StorageError> {
         let rows: Vec<(String, i64)> =
             on_read!(self, pool => sqlx::query_as(NETWORKS).bind(client_id).fetch_all(pool).await)?;
         Ok(rows.into_iter().map(|(network, last_seen_at)| SeenFrom { network, last_seen_at }).collect())
     }
 
-    /// How secrets were used, by secret; from `since_hour` on they are counted.
+    /// How secrets were used, by secret id. Their uses are counted from `since_hour` on.
     pub async fn uses_of_secrets(
         &self,
         secret_ids: &[&str],

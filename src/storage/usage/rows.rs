@@ -16,7 +16,7 @@ pub struct CountRow {
     pub client_id: ClientId,
     /// When the hour begins.
     pub hour: UnixSeconds,
-    /// What its requests came to.
+    /// The outcome of its requests.
     pub outcome: Outcome,
     /// How often.
     pub times: i64,

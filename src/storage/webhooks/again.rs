@@ -4,7 +4,7 @@ use crate::storage::engine::{on_read, on_tx, on_write, statements};
 use crate::storage::{Storage, StorageError, Tx, touched};
 
 statements! {
-    // One that is being sent now is left alone.
+    // A delivery that is being sent now is left alone.
     AGAIN = "UPDATE deliveries SET sent_at = NULL, dead_at = NULL, attempts = 0, next_attempt_at = $3, lease_owner = NULL,
             lease_until = 0
         WHERE delivery_id = $1 AND channel = 'webhook' AND recipient = $2 AND lease_until <= $3";

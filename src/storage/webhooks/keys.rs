@@ -20,7 +20,7 @@ statements! {
 row! {
     /// A pair of keys of a webhook.
     pub struct WebhookKeys {
-        /// UUIDv7, to which it is sealed.
+        /// The id of the pair, a UUIDv7. `sealed` can be opened only with this id.
         pub key_id: String,
         /// The keys, sealed.
         pub sealed: Vec<u8>,
@@ -42,7 +42,7 @@ impl Storage {
 }
 
 impl Tx {
-    /// Adds the keys that sign for a webhook from now on; those before them sign until `old_until`.
+    /// Adds the keys that sign for a webhook from now on; the keys before them sign until `old_until`.
     pub async fn replace_webhook_keys(
         &mut self,
         webhook: &Webhook,

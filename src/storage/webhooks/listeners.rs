@@ -1,4 +1,4 @@
-//! Which active webhooks get the events of a commit: one indexed read each.
+//! Which active webhooks get the events of a commit: one indexed read for each kind of event.
 
 use super::records::read_events;
 use crate::model::webhook::Events;
@@ -29,7 +29,7 @@ const OF_WORKSPACES: EngineSql = EngineSql {
 pub struct Listener {
     /// Its id.
     pub webhook_id: String,
-    /// The workspace whose events it gets; that of the platform gets all.
+    /// The workspace whose events it gets; a webhook of the workspace `platform` gets the events of all workspaces.
     pub workspace_id: String,
     /// Host and port it is at.
     pub host: String,

@@ -76,7 +76,7 @@ impl TryFrom<WebhookRow> for Webhook {
     }
 }
 
-/// The patterns of a row.
+/// The events in a row: patterns, separated by spaces; `None` for the usual events.
 pub(super) fn read_events(patterns: Option<&str>) -> Events {
     patterns.map_or(Events::Usual, |patterns| {
         Events::Named(patterns.split_ascii_whitespace().map(str::to_owned).collect())

@@ -17,7 +17,7 @@ const UNMATCHED: &str = "unmatched";
 /// Routes that machines request every few seconds: their lines are logged at `debug` unless something is wrong.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
-/// The routes a worker has seen. Bounded, since only patterns of the app become one.
+/// The routes that a worker has seen. Their number is bounded, since each is a pattern of the app or [`UNMATCHED`].
 #[derive(Debug)]
 pub(super) struct Routes {
     metrics: Arc<Metrics>,
@@ -29,7 +29,7 @@ impl Routes {
         Self { metrics, known: RefCell::default() }
     }
 
-    /// A route without parameters is found by its path, without matching patterns.
+    /// Finds a route without parameters by its path, without matching patterns.
     pub(super) fn of_path(&self, path: &str) -> Option<Rc<Route>> {
         if path.contains('{') {
             return None;

@@ -12,12 +12,12 @@ fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
-/// Without a branch for each byte, which would often be predicted wrong.
+/// Whether `is` holds for every byte. Has no branch for each byte, since the processor would often predict it wrong.
 fn all_are(text: &str, is: impl Fn(u8) -> bool) -> bool {
     text.bytes().fold(true, |all, byte| all & is(byte))
 }
 
-/// Writes to `out` with deceptive characters as `\u001b`, and `"` and `\` behind a backslash: the inside of a JSON
+/// Passes text on with deceptive characters written like `\u001b`, and `"` and `\` behind a backslash: the inside of a JSON
 /// string, and of a quoted text.
 pub(super) struct Escaped<'a, W>(pub(super) &'a mut W);
 

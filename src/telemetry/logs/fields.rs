@@ -7,10 +7,10 @@ use tracing::field::{Field, Visit};
 use super::escape::{Escaped, word_or_quoted};
 use crate::config::LogFormat;
 
-/// The field that holds what an event says in words.
+/// The field that holds the message of an event.
 const MESSAGE: &str = "message";
 
-/// How the `log` crate's records arrive: their fields of this prefix say where they come from.
+/// The prefix of the fields that say where a record of the `log` crate comes from.
 const LOG_CRATE: &str = "log.";
 
 /// Writes each field it is shown, with its separator in front.
@@ -24,7 +24,7 @@ impl<'a, W: Write> Fields<'a, W> {
         Self { out, format }
     }
 
-    /// Writes name and value; `value` gets what escapes a text.
+    /// Writes the name of a field; then `value` writes its value, escaped.
     fn pair(&mut self, field: &Field, value: impl FnOnce(&mut W) -> fmt::Result) {
         let name = field.name();
         if name.starts_with(LOG_CRATE) {
@@ -86,7 +86,7 @@ impl<W: Write> Visit for Fields<'_, W> {
         self.text(field, value);
     }
 
-    // Also what is logged by `Display` (`%value`) and the words of an event arrive here.
+    // Values that are logged by `Display` (`%value`) and the message of an event arrive here too.
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         match self.format {
             LogFormat::Json => self.pair(field, |out| {
@@ -122,7 +122,7 @@ impl Visit for LogTarget {
 
 const INLINE: usize = 120;
 
-/// A short text held in place, so that most take no allocation.
+/// A text that is stored inline while it is short, so that most need no allocation.
 pub(super) struct Fragment {
     inline: [u8; INLINE],
     len: usize,

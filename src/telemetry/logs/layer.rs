@@ -1,4 +1,4 @@
-//! From events to log lines. An event needs no allocation, because every request for a token is one.
+//! From events to log lines. To write an event needs no allocation, because every request for a token writes one.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write};
@@ -36,7 +36,7 @@ impl<O> Lines<O> {
 
 thread_local! {
     static LINE: RefCell<String> = const { RefCell::new(String::new()) };
-    /// The second that this thread wrote last, and its text up to the seconds.
+    /// The second that this thread wrote last, and the text of its timestamp up to the seconds.
     static SECOND: RefCell<(UnixSeconds, String)> = const { RefCell::new((-1, String::new())) };
 }
 
@@ -89,7 +89,7 @@ const JSON_START: &str = "{\"timestamp\":\"";
 const TIME_LEN: usize = "2026-11-23T08:00:00.000Z".len();
 
 impl<O: Output> Lines<O> {
-    /// Writes once more a line that others repeated, with their count.
+    /// Writes a line again whose repeats were held back, with their count.
     fn write_repeated(&self, line: &str, times: u64) {
         let mut text = String::with_capacity(line.len() + 64);
         // A `String` takes whatever is written.

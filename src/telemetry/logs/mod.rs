@@ -1,5 +1,5 @@
 //! The log: text or JSON, one line per event, on standard error (`quickstart` and the commands print their results to
-//! standard output, and these must not mix).
+//! standard output, and the two must not mix).
 //!
 //! A line can be trusted to be one event: control characters, line separators and characters that reorder text are
 //! escaped in every value, so that a logged value cannot forge a line. We do not use `tracing_subscriber::fmt`, because it
@@ -28,7 +28,7 @@ pub enum StartError {
     /// This process has started one already.
     #[error("the log has been started before")]
     AlreadyStarted(#[from] TryInitError),
-    /// The thread that writes it could not be made.
+    /// The thread that writes the log could not be started.
     #[error("the thread that writes the log could not be started")]
     Thread(#[from] io::Error),
 }
@@ -45,14 +45,14 @@ pub fn init(settings: &LogSettings) -> Result<(), StartError> {
 /// the guard.
 ///
 /// # Errors
-/// There is a log already, or no thread can be made.
+/// There is a log already, or no thread can be started.
 pub fn init_for_serving(settings: &LogSettings) -> Result<LogGuard, StartError> {
     let (lines, guard) = stderr::start(io::stderr())?;
     subscriber(settings, lines).try_init()?;
     Ok(guard)
 }
 
-/// What these start, writing to `output`. For tests that read what was logged.
+/// The subscriber that these two start, writing to `output`. For tests that read what was logged.
 pub fn subscriber<O: Output>(settings: &LogSettings, output: O) -> impl Subscriber + Send + Sync + use<O> {
     let lines = layer::Lines::new(settings.format, output);
     tracing_subscriber::registry().with(lines).with(settings.level.targets())
@@ -153,7 +153,8 @@ pub(super) mod tests {
         assert!(serde_json::from_str::<serde_json::Value>(&bare).unwrap().get("span").is_none(), "{bare}");
     }
 
-    /// One that is a second long is enough for all of them, and two seconds are the most that they can take.
+    /// In each second a kind has at most two lines: the first, and the count of the others. The events take ten seconds at the
+    /// most, so there are at most twenty lines.
     #[test]
     fn an_outage_writes_one_line_a_kind_and_second_with_a_count() {
         const EVENTS: usize = 2_000;

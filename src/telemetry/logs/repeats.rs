@@ -1,8 +1,8 @@
 //! During an outage every request would log the same line. Only one line a second is written for each kind; the others are
 //! counted, and the count is written at the end of the second.
 //!
-//! This applies to warnings and errors with a field `failure` (which failed because something else is down), and to those
-//! of libraries. All other lines are written each time.
+//! This applies to warnings and errors with a field `failure` (they report that something else is down), and to those of
+//! libraries. All other lines are written each time.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write};
@@ -34,7 +34,7 @@ impl Kind {
         } else if metadata.target().starts_with("mintmark") {
             return None;
         } else {
-            // All lines of the `log` crate come from one place.
+            // Lines of the `log` crate share a callsite, so the message tells them apart.
             "message"
         };
         let mut visitor = Hashed { field, hasher: DefaultHasher::new() };
@@ -107,7 +107,8 @@ impl Repeats {
         seen.insert(kind, Seen { second: now, held_back: 0, line: line.to_owned() });
     }
 
-    /// Takes the lines that were held back in seconds before `now`: each without its time, and how often it was repeated.
+    /// Calls `each` with every line whose repeats were held back in a second before `now`: the line without its time, and how
+    /// often it was repeated. They are forgotten then.
     pub(super) fn over(&self, now: UnixSeconds, mut each: impl FnMut(&str, u64)) {
         if !self.holds.load(Ordering::Relaxed) {
             return;

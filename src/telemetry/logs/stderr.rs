@@ -14,11 +14,11 @@ use super::layer::Output;
 
 /// How long lines that are not urgent wait for others.
 const GATHER: Duration = Duration::from_millis(5);
-/// The number of bytes from which on they no longer wait.
+/// The number of bytes from which on lines no longer wait.
 const ENOUGH: usize = 64 * 1024;
 /// The number of bytes from which on lines are dropped.
 const BOUND: usize = 4 * 1024 * 1024;
-/// How long the end waits for the reader of the last lines.
+/// How long [`LogGuard`] waits at the end until the last lines are written.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many lines of this process were dropped.
@@ -138,8 +138,8 @@ impl Queue {
         }
     }
 
-    /// Waits for lines and swaps them into `batch`, which is empty; says whether they are the last, and how many lines
-    /// were dropped meanwhile.
+    /// Waits for lines and swaps them into `batch`, which is empty. Returns whether they are the last, and how many
+    /// lines were dropped meanwhile.
     fn next(&self, batch: &mut Vec<u8>) -> (bool, u64) {
         let ready = |w: &mut Waiting| w.bytes.is_empty() && !w.closed;
         let waiting = self.changed.wait_while(self.lock(), ready).unwrap_or_else(PoisonError::into_inner);

@@ -27,7 +27,7 @@ fn read() -> Vec<Metric> {
     // The name of the program, in brackets, may hold spaces.
     let fields: Vec<&str> =
         stat.rsplit_once(')').map(|(_, rest)| rest.split_ascii_whitespace().collect()).unwrap_or_default();
-    // By the numbers of proc(5), which begin with 1 and whose third is the first after the name.
+    // By the field numbers of proc(5): they begin with 1, and field 3 is the first after the name.
     let field = |number: usize| fields.get(number - 3)?.parse::<f64>().ok();
     let cpu = field(14).zip(field(15)).map(|(user, system)| (user + system) / TICKS);
     add("process_cpu_seconds", "counter", "CPU time used.", cpu);

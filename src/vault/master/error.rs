@@ -8,16 +8,16 @@ use crate::vault::random::RandomUnavailable;
 /// What is wrong with the bytes that should be a master key. The bytes themselves are never quoted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MasterKeyFault {
-    /// No bytes.
+    /// There is no text.
     #[error("it is empty")]
     Empty,
     /// Neither base64 nor hex.
     #[error("it is neither base64url nor hex of 32 bytes")]
     NotEncoded,
-    /// Bytes, but not 32.
+    /// Not 32 bytes; how many there are.
     #[error("it has {0} bytes instead of 32")]
     Length(usize),
-    /// All bytes the same.
+    /// All bytes are the same.
     #[error("all its bytes are the same, so it is not random")]
     NotRandom,
 }
@@ -104,10 +104,10 @@ pub enum MasterKeyError {
         expected: String,
         /// The fingerprint of the key that was found, in base64url.
         found: String,
-        /// Where it was found.
+        /// Where the key was found.
         origin: String,
     },
-    /// No random bytes to generate one.
+    /// There are no random bytes to generate a key.
     #[error(transparent)]
     Random(#[from] RandomUnavailable),
 }

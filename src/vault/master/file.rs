@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::{LEN, MasterKey, MasterKeyError, MasterKeyFault, Origin};
 use crate::vault::random::Random;
 
-/// Longer than any form the key may be written in. A longer file is not read to its end.
+/// How many bytes of a file are read: more than any form of the key has.
 const FILE_LIMIT: u64 = 256;
 
 impl MasterKey {
@@ -23,7 +23,7 @@ impl MasterKey {
             io::ErrorKind::NotFound => MasterKeyError::Missing(path.to_owned()),
             _ => unreadable(cause),
         })?;
-        // Of the open file, not of the path, so that what is checked is what is read.
+        // The metadata of the open file, not of the path, so that the file that is checked is the one that is read.
         let metadata = file.metadata().map_err(unreadable)?;
         if metadata.is_dir() {
             return Err(unreadable(io::ErrorKind::IsADirectory.into()));
@@ -43,7 +43,7 @@ impl MasterKey {
     }
 
     /// Generates the key of a new database into a file beside `path`. So a start that ends before the database has the key
-    /// leaves no key file that seems to belong to a lost database: the next one goes on from here.
+    /// leaves no key file that seems to belong to a lost database. The next start uses the key beside `path`.
     pub(super) fn create_beside(path: &Path, random: &Random) -> Result<Self, MasterKeyError> {
         let beside = beside(path);
         match Self::read(&beside) {
@@ -55,7 +55,7 @@ impl MasterKey {
                 return Ok(key);
             }
             Err(MasterKeyError::Missing(_)) => {}
-            // It was interrupted while it wrote the file. No database has this key.
+            // An earlier start was interrupted while it wrote the file. No database has this key.
             Err(MasterKeyError::File { .. }) => std::fs::remove_file(&beside)
                 .map_err(|cause| MasterKeyError::NotCreated { path: beside.clone(), cause })?,
             Err(error) => return Err(error),
@@ -74,21 +74,21 @@ impl MasterKey {
         File::open(folder_of(path)).and_then(|folder| folder.sync_all()).map_err(failed)
     }
 
-    /// The key with this fingerprint from beside `path`, where a start left it that was interrupted or is under way, put in its
-    /// place.
+    /// Takes the key with this fingerprint from beside `path` and puts it in its place. A start that was interrupted, or is
+    /// still under way, left it there.
     pub(super) fn take_from_beside(path: &Path, fingerprint: &[u8]) -> Result<Self, MasterKeyError> {
         match Self::read(&beside(path)) {
             Ok(key) if key.fingerprint() == fingerprint => {
                 Self::put_in_place(path)?;
                 Ok(key)
             }
-            // It may have been put in its place just now.
+            // Another process may just have put the key in its place.
             _ => Self::read(path),
         }
     }
 
-    /// The key that a database is moved to: generated into a new file, or read from the existing one. Either way the
-    /// file and its folder are on disk before this returns, and the key is what the file holds.
+    /// The key to which a database is moved: generated into a new file, or read from the existing file. In both cases the file
+    /// and its folder are on disk before this returns, and the key is the one in the file.
     pub fn ensure(path: &Path, random: &Random) -> Result<(Self, Origin), MasterKeyError> {
         let origin = match Self::create(path, random) {
             Ok(_) => Origin::Created(path.to_owned()),
@@ -103,7 +103,7 @@ impl MasterKey {
         Ok((Self::read(path)?, origin))
     }
 
-    /// A new key, which is not stored yet.
+    /// A new random key, which is not stored anywhere.
     ///
     /// # Errors
     /// [`MasterKeyError::Random`].
@@ -133,7 +133,7 @@ impl MasterKey {
     }
 }
 
-/// Where a key is until the database has it.
+/// The file for the key that belongs at `path`, until the database has the key.
 fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");

@@ -1,7 +1,7 @@
 //! The master key: 32 bytes that are kept outside the database and seal the root key inside it.
 //!
-//! For the start of the service and the command line. It is in the settings or in a file, as base64url, base64, hex or (in
-//! a file) 32 raw bytes. A file that every user can read is refused.
+//! For the start of the service and the command line. The key is in the settings or in a file, as base64url, base64, hex or (in
+//! a file) 32 raw bytes. A file that every user can read or write is refused.
 
 mod encoding;
 mod error;
@@ -19,7 +19,7 @@ use super::seal::derive;
 
 pub use error::{MasterKeyError, MasterKeyFault};
 
-/// The length of the key in bytes.
+/// The length of a master key, in bytes.
 pub const LEN: usize = 32;
 
 /// The key outside the database. Its bytes are wiped when it is dropped; `Debug` does not print them.
@@ -38,9 +38,9 @@ pub enum Origin {
 }
 
 impl MasterKey {
-    /// The key of a database: from `text` (the settings) if it is set, else from `file`. For a database that has no key
-    /// yet (`fingerprint` is `None`) a new one is generated, which is beside `file` until [`put_in_place`](Self::put_in_place);
-    /// a database that has one accepts no other.
+    /// The key of a database: from `text` (the settings) if it is set, else from `file`. If there is no file and the database
+    /// has no key yet (`fingerprint` is `None`), a new key is generated, which is beside `file` until
+    /// [`put_in_place`](Self::put_in_place). A database that has a key accepts no other key.
     ///
     /// # Errors
     /// [`MasterKeyError`].
@@ -73,7 +73,7 @@ impl MasterKey {
         }
     }
 
-    /// Reads the text form: base64url or base64 of 32 bytes, or 64 hex digits. White space around it is ignored.
+    /// Reads the text form: base64url or base64 of 32 bytes, or 64 hex digits. White space around the text is ignored.
     pub fn parse(text: &str) -> Result<Self, MasterKeyFault> {
         let text = text.trim();
         if text.is_empty() {
@@ -83,12 +83,12 @@ impl MasterKey {
         Self::from_slice(&bytes)
     }
 
-    /// A name for the key that does not reveal it. The database keeps it, to recognise its key.
+    /// A name for the key that does not reveal it. The database keeps this name, to recognise its key.
     pub fn fingerprint(&self) -> [u8; 16] {
         *derive::<16>(self.0.as_slice(), "master key fingerprint")
     }
 
-    /// The error of a database that needs the key of another fingerprint than this one, which was found at `origin`.
+    /// The error if the database needs the key with the fingerprint `expected`, but this key was found, at `origin`.
     pub fn is_other_than(&self, expected: &[u8], origin: String) -> MasterKeyError {
         MasterKeyError::Other {
             expected: URL_SAFE_NO_PAD.encode(expected),
@@ -108,7 +108,7 @@ impl MasterKey {
 
     fn from_slice(bytes: &[u8]) -> Result<Self, MasterKeyFault> {
         let key: [u8; LEN] = bytes.try_into().map_err(|_| MasterKeyFault::Length(bytes.len()))?;
-        // /dev/zero, or a template that was never filled in.
+        // As from /dev/zero, or in a template that was never filled in.
         if key.iter().all(|byte| Some(byte) == key.first()) {
             return Err(MasterKeyFault::NotRandom);
         }

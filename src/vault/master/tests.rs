@@ -1,4 +1,4 @@
-//! Master keys in every form, and every way a file can be wrong.
+//! Tests of master keys in every form, and of every way in which a file can be wrong.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -113,11 +113,11 @@ fn an_empty_database_gets_a_key_and_then_accepts_no_other() {
     assert_eq!(origin, Origin::Created(path.clone()));
     let known = key.fingerprint();
 
-    // Until the database has it, it is not where the key of a database is; a start that is interrupted there is repeated.
+    // Until the database has the key, it is not at `path`. A start that was interrupted before that gets the same key again.
     assert!(!path.exists());
     let (again, origin) = MasterKey::obtain(None, &path, None, &random).unwrap();
     assert_eq!((again.bytes(), origin), (key.bytes(), Origin::Created(path.clone())));
-    // Interrupted a little later: the database has it.
+    // A start that was interrupted a little later: the database has the key, but it is not at `path` yet.
     let error = MasterKey::obtain(None, &path, Some(&[7; 16]), &random).unwrap_err();
     assert!(matches!(error, MasterKeyError::Missing(_)), "{error}");
     let (again, origin) = MasterKey::obtain(None, &path, Some(&known), &random).unwrap();

@@ -210,7 +210,7 @@ async fn the_tables_stay_flat(engine: Engine) {
     };
     let (season, end) = tokio::select! {
         rows = living => rows,
-        () = services.tokens.record_in_groups() => unreachable!("it runs until it is dropped"),
+        () = services.tokens.record_in_groups() => unreachable!("nobody stops it"),
     };
     assert!(season.len() >= 15 && season.keys().eq(end.keys()), "{season:?} and then {end:?}");
     // Recorded tokens are kept for thirty days after they have ended, and there are those of the day.

@@ -240,7 +240,7 @@ async fn a_moved_set_is_found_again() {
     assert_eq!(issuer.asked(), [METADATA, JWKS_URI, JWKS_URI, METADATA, moved]);
 }
 
-/// Even if the old URL still answers, with outdated keys.
+/// The metadata is read again even if the old URL still answers, with outdated keys.
 #[tokio::test]
 async fn metadata_is_no_older_than_keys_may_be() {
     let (issuer, clock, verifier) = set_up();
@@ -296,7 +296,7 @@ async fn while_one_caller_refreshes_the_others_do_not_wait() {
 async fn a_cancelled_fetch_blocks_no_other_caller() {
     let (issuer, clock, verifier) = set_up();
     let (known, unknown) = (token_of(&keys().es256), token_of(&TestKey::es256("unknown")));
-    // First without a key set, then with one: the token cannot be checked until the next fetch.
+    // First without a key set, then with one that lacks the key: the token cannot be checked until the next fetch.
     for (token, pause, after) in [(&known, 1, Ok(())), (&unknown, 10, Err(VerifyError::UnknownKey))] {
         clock.advance(60);
         issuer.set_hangs(true);

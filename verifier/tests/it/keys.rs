@@ -76,7 +76,6 @@ fn every_usable_key_is_counted() {
     assert_eq!(set_of(&jwks).unwrap().len(), 4);
 }
 
-/// The smallest modulus of 2048 bits.
 #[test]
 fn the_smallest_modulus_of_2048_bits_is_used() {
     let smallest = with(keys().rs256.jwk.clone(), "n", json!(b64([&[0x80][..], &[1; 255]].concat())));

@@ -252,7 +252,7 @@ async fn many_callers_with_many_tokens_each_get_their_own() {
     }
 }
 
-/// All of them wait for the first fetch of the keys, so each checks the token and stores it.
+/// All calls wait for the first fetch of the keys, so each checks the token and stores it.
 #[tokio::test]
 async fn a_token_verified_many_times_at_once_takes_one_place() {
     let (issuer, clock) = (FakeIssuer::new(), TestClock::new());

@@ -19,7 +19,7 @@ const KEPT_SECONDS: i64 = 600;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Attempt {
     pub(super) provider: String,
-    /// The browser that it began in, by the token of its forms.
+    /// The CSRF token of the browser that the sign-in began in.
     pub(super) browser: String,
     pub(super) nonce: String,
     /// The code verifier (RFC 7636 §4.1).
@@ -60,7 +60,7 @@ impl Attempt {
         Ok(Self { provider: provider.to_owned(), browser, nonce, verifier, began_at, aim, next })
     }
 
-    /// Keeps it. Returns the `state`.
+    /// Stores the attempt. Returns the `state` by which it is taken.
     pub(super) async fn keep(&self, door: &Door) -> Result<String, Stop> {
         let bytes = serde_json::to_vec(self).map_err(|_| Stop::unavailable())?;
         let state = door.services.operators.new_state(PURPOSE, &bytes, KEPT_SECONDS).await?;
@@ -73,12 +73,13 @@ impl Attempt {
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
-    /// `S256` (RFC 7636 §4.2).
+    /// The code challenge, by the method `S256` (RFC 7636 §4.2).
     pub(super) fn challenge(&self) -> String {
         URL_SAFE_NO_PAD.encode(digest(&SHA256, self.verifier.as_bytes()))
     }
 
-    /// The instant since when the person must have proved who they are, if the session is to become fresh.
+    /// The earliest time at which the person may have proved to the provider who they are. `None` unless the session is to
+    /// become fresh.
     pub(super) fn authenticated_since(&self) -> Option<UnixSeconds> {
         matches!(self.aim, Aim::Again { .. }).then_some(self.began_at)
     }

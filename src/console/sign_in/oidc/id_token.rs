@@ -1,5 +1,5 @@
-//! Whether an ID token is good (OpenID Connect Core 1.0 §3.1.3.7), and what it says. Pure: the token, the keys and what is
-//! expected go in.
+//! Whether an ID token is good (OpenID Connect Core 1.0 §3.1.3.7), and what it says. These functions are pure: they get the
+//! token, the keys and the expected values.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,9 +10,9 @@ use super::keys::{Keys, algorithm};
 use super::refused::Refused;
 use crate::model::clock::UnixSeconds;
 
-/// Clocks may differ by so much, in seconds.
+/// How far clocks may differ, in seconds.
 const LEEWAY: i64 = 60;
-/// A token is from the exchange that just took place, in seconds.
+/// The greatest age of a token, in seconds. It is issued in the exchange that just took place.
 const AGE_MAX: i64 = 600;
 const TOKEN_MAX: usize = 64 * 1024;
 const SUBJECT_MAX: usize = 255;
@@ -23,7 +23,7 @@ pub(super) struct Expected<'a> {
     pub(super) issuer: &'a str,
     pub(super) client_id: &'a str,
     pub(super) nonce: &'a str,
-    /// The instant since when the person must have proved who they are, if that was asked for.
+    /// The earliest time at which the person may have proved who they are; `None` if any time will do.
     pub(super) authenticated_since: Option<UnixSeconds>,
     pub(super) now: UnixSeconds,
 }
@@ -41,7 +41,7 @@ impl IdToken {
         self.claims.get(claim).and_then(Value::as_str)
     }
 
-    /// The values of a claim that is text or a list; what is not text in it is left out.
+    /// The values of a claim that is text or a list. Elements of the list that are not text are left out.
     pub(super) fn list(&self, claim: &str) -> Vec<String> {
         match self.claims.get(claim) {
             Some(Value::String(one)) => vec![one.clone()],
@@ -59,7 +59,7 @@ struct Header {
     crit: Option<Value>,
 }
 
-/// The claims that are checked. A claim of another type is refused, never taken for absent.
+/// The claims that are checked. A claim of the wrong type is refused, not treated as absent.
 #[derive(Deserialize)]
 struct Claims {
     iss: String,
@@ -121,7 +121,7 @@ fn check(claims: Claims, expected: &Expected<'_>) -> Result<IdToken, Refused> {
     if !audience.iter().any(|audience| audience == expected.client_id) {
         return Err(Refused::Audience);
     }
-    // A token for several services says to whom it was given.
+    // A token for several audiences must name the client that it was issued to (`azp`).
     if claims.azp.as_deref().map_or(audience.len() > 1, |azp| azp != expected.client_id) {
         return Err(Refused::AuthorizedParty);
     }

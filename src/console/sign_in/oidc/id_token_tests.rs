@@ -33,7 +33,7 @@ fn keys(jwks: &[Value]) -> Keys {
     Keys::read(json!({"keys": jwks}).to_string().as_bytes()).unwrap()
 }
 
-/// The verdict on these claims, signed well.
+/// The verdict on a token with these claims and a right signature.
 fn judged(claims: &Value) -> Result<IdToken, Refused> {
     let signer = Signer::es256();
     let token = signer.sign(&json!({"alg": "ES256", "kid": "k1"}), claims);
@@ -133,7 +133,7 @@ fn alg_hs256_with_the_public_key() {
         jwk.to_string(),
         jwk["n"].as_str().unwrap().to_owned(),
         String::new(),
-        // What the provider knows us by.
+        // The client secret.
         "s3cret".to_owned(),
     ];
     let symmetric = json!({"kty": "oct", "kid": "k1", "k": encode("s3cret"), "alg": "HS256", "use": "sig"});
@@ -162,7 +162,7 @@ fn alg_that_does_not_fit_the_key() {
     let mut named = rsa.jwk("k1");
     named["alg"] = json!("PS256");
     assert_eq!(verify(&token, &keys(&[named]), &EXPECTED), Err(Refused::Algorithm));
-    // Nor does a key for encryption, or one of another curve.
+    // A key for encryption verifies nothing.
     let mut encryption = rsa.jwk("k1");
     encryption["use"] = json!("enc");
     assert_eq!(verify(&token, &keys(&[encryption]), &EXPECTED), Err(Refused::UnknownKey));
@@ -182,7 +182,7 @@ fn expired() {
     ] {
         assert_eq!(judged(&with("exp", exp.clone())).map(drop), verdict, "{exp}");
     }
-    // A mistyped time is not taken for an absent one.
+    // A time of the wrong type is not treated as absent.
     for claim in ["exp", "iat", "nbf"] {
         for value in [json!("1900000000"), json!([NOW]), json!(true)] {
             assert!(matches!(judged(&with(claim, value)), Err(Refused::Malformed(_))), "{claim}");
@@ -217,12 +217,12 @@ fn wrong_kid() {
     }
     let token = signer.sign(&json!({"alg": "ES256", "kid": "k2"}), &claims());
     assert_eq!(verify(&token, &published, &EXPECTED), Err(Refused::Signature), "the kid of another key");
-    // Without a kid only where no other key fits.
+    // A token without a kid is accepted only if exactly one key fits.
     let token = signer.sign(&json!({"alg": "ES256"}), &claims());
     assert_eq!(verify(&token, &published, &EXPECTED), Err(Refused::UnknownKey));
     assert!(verify(&token, &keys(&[signer.jwk("k1"), Signer::ed().jwk("k2")]), &EXPECTED).is_ok());
     assert_eq!(verify(&token, &keys(&[]), &EXPECTED), Err(Refused::UnknownKey));
-    // Two keys of one name could be read in two ways.
+    // With two keys of the same kid, it is unclear which one is meant.
     let token = signer.sign(&json!({"alg": "ES256", "kid": "k1"}), &claims());
     assert_eq!(
         verify(&token, &keys(&[other.jwk("k1"), signer.jwk("k1")]), &EXPECTED),

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::refused::Refused;
 
-/// The algorithms that an ID token may be signed with: asymmetric ones only, so that no published key is a secret.
+/// The algorithms that an ID token may be signed with: asymmetric ones only, so that no published key serves as an HMAC secret.
 const ALGORITHMS: [(&str, Algorithm); 4] = [
     ("RS256", Algorithm::RS256),
     ("PS256", Algorithm::PS256),
@@ -34,7 +34,8 @@ struct Key {
 }
 
 impl Keys {
-    /// Reads a JWK Set. Keys that cannot be read, and keys for encryption, are left out, since a provider may have others.
+    /// Reads a JWK Set. Keys that cannot be read, and keys for encryption, are left out, since a provider may publish keys for
+    /// other uses.
     pub(super) fn read(body: &[u8]) -> Result<Self, Refused> {
         #[derive(Deserialize)]
         struct Set {
@@ -44,8 +45,8 @@ impl Keys {
         Ok(Self(set.keys.into_iter().filter_map(read_key).collect()))
     }
 
-    /// Whether `signature` is one of `signed`, by the key that `kid` names. Without a `kid`, by the only key that fits (OpenID
-    /// Connect Core 1.0 §10.1).
+    /// Fails unless the key that `kid` names made `signature` over `signed`. Without a `kid`, exactly one key may fit the
+    /// algorithm (OpenID Connect Core 1.0 §10.1).
     pub(super) fn verify(
         &self,
         (name, kid): (&str, Option<&str>),

@@ -21,12 +21,12 @@ pub(in crate::console) fn to_sign_in_again(door: &Door, next: &str) -> Vec<Provi
 }
 
 /// Links that make an account at the provider a way in of the signed-in operator. Each has a token of its own, so that no other
-/// site can begin it.
+/// site can start the linking.
 pub(in crate::console) fn to_link(door: &Door, session_id: &str) -> Vec<ProviderLink> {
     links(door, |name| vec![("link", csrf::token(door, Bound::Session(&linking(session_id, name))))])
 }
 
-/// Links that use the setup link up and lead to `next`.
+/// Links that use up the setup link with `token` and lead to `next`.
 pub(in crate::console) fn to_set_up(door: &Door, token: &str, next: &str) -> Vec<ProviderLink> {
     links(door, |_| vec![("setup", token.to_owned()), ("next", next.to_owned())])
 }

@@ -22,7 +22,7 @@ impl Metadata {
         format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'))
     }
 
-    /// Reads the metadata of `issuer`, which must be its own byte for byte (§4.3).
+    /// Reads the metadata of `issuer`. It must name exactly this issuer, byte for byte (§4.3).
     pub(super) fn read(body: &[u8], issuer: &str) -> Result<Self, Refused> {
         let read: Self = serde_json::from_slice(body).map_err(|_| {
             Refused::Metadata(
@@ -39,8 +39,8 @@ impl Metadata {
         Ok(read)
     }
 
-    /// Whether a reply may come from this provider: its `iss` is the issuer, and is there if the metadata says so (RFC 9207
-    /// §2.4).
+    /// Fails if a reply does not come from this provider: its `iss` must be the issuer, and may be absent only if the metadata
+    /// does not announce it (RFC 9207 §2.4).
     pub(super) fn check_reply_issuer(&self, iss: Option<&str>) -> Result<(), Refused> {
         match iss {
             Some(iss) if iss == self.issuer => Ok(()),

@@ -59,7 +59,7 @@ pub(super) fn began_elsewhere(door: &Door) -> Stop {
     another_way(door, page)
 }
 
-/// The account does not open anything here. Not said: whether there is an operator of its address, or one that is disabled.
+/// No operator can sign in with this account. The page does not say whether an operator has its address or is disabled.
 pub(super) fn no_operator(door: &Door, name: &str) -> Stop {
     let page = Stop::forbidden(
         format!("This account at {name} cannot be used here"),
@@ -77,7 +77,7 @@ pub(super) fn lacking(door: &Door, name: &str, lacks: &str) -> Stop {
     another_way(door, page.with_details(vec![lacks.to_owned()]))
 }
 
-/// A fresh sign-in by the account of somebody else.
+/// The fresh sign-in was with the account of another operator.
 pub(super) fn somebody_else(door: &Door, name: &str) -> Stop {
     Stop::forbidden(
         "That was another account",

@@ -14,12 +14,13 @@ use crate::config::OidcProvider;
 use crate::model::clock::UnixSeconds;
 use crate::outbound::{Outbound, Request};
 
-/// What a provider publishes is read again after so long, in seconds.
+/// After how many seconds what a provider publishes is read again.
 const KEPT_SECONDS: i64 = 3600;
-/// If that fails, it may still be used for so long.
+/// If it cannot be read again, the older copy is used until it has this age, in seconds.
 const STALE_MAX: i64 = 86_400;
-/// A key that is not known, or a failure, makes it be read again after so long at the earliest.
+/// A token with an unknown key makes the keys be read again, but not within so many seconds of the last time.
 const PAUSE_SECONDS: i64 = 60;
+/// After a failure, the provider is not asked again within so many seconds.
 const FAILED_SECONDS: i64 = 5;
 
 /// The providers, with what they need to be asked.
@@ -33,7 +34,7 @@ pub struct Providers {
 #[derive(Debug)]
 pub(super) struct Provider {
     pub(super) settings: OidcProvider,
-    /// Locked while it is read, so that one request reads it for all.
+    /// Locked while what the provider publishes is read, so that one request reads it for all.
     kept: Mutex<Kept>,
 }
 
@@ -86,7 +87,7 @@ impl Providers {
         self.read(provider, &mut kept, now).await
     }
 
-    /// Exchanges a code for an ID token and verifies it. A key that is not known makes the keys be read again, at most once a
+    /// Exchanges a code for an ID token and verifies the token. If its key is unknown, the keys are read again, at most once a
     /// minute.
     pub(super) async fn id_token(
         &self,
@@ -120,7 +121,7 @@ impl Providers {
         }
     }
 
-    /// Reads what a provider publishes. If that fails, what was read before is used for a day.
+    /// Reads what a provider publishes. If that fails, what was read within the last day is used.
     async fn read(
         &self,
         provider: &Provider,
@@ -146,7 +147,7 @@ impl Providers {
 
     async fn fetch(&self, issuer: &str, now: UnixSeconds) -> Result<Published, Refused> {
         let metadata = Metadata::read(&self.get(&Metadata::url(issuer)).await?, issuer)?;
-        // The browser is sent there, so it has to be as safe as what is requested from here.
+        // The browser is sent to this URL, so it must keep the rules for URLs that this service requests.
         let refused =
             |_| Refused::Metadata("its authorization_endpoint is not an https URL that may be used");
         self.outbound.check(&metadata.authorization_endpoint).map_err(refused)?;
@@ -160,7 +161,8 @@ impl Providers {
         if answer.status == 200 { Ok(answer.body) } else { Err(Refused::Status(answer.status)) }
     }
 
-    /// RFC 6749 §4.1.3, RFC 7636 §4.5, with `client_secret_basic` (RFC 6749 §2.3.1).
+    /// Sends the token request (RFC 6749 §4.1.3, RFC 7636 §4.5), with `client_secret_basic` (RFC 6749 §2.3.1). Returns the ID
+    /// token, which is not verified yet.
     async fn exchange(
         &self,
         provider: &Provider,
@@ -198,7 +200,7 @@ impl Providers {
     }
 }
 
-/// Whether `at` is less than `seconds` ago. After the clock was set back it is not.
+/// Whether `at` is less than `seconds` ago. A time in the future, as after the clock was set back, is not.
 fn is_within(at: UnixSeconds, seconds: i64, now: UnixSeconds) -> bool {
     (0..seconds).contains(&now.saturating_sub(at))
 }

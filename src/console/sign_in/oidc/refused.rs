@@ -1,7 +1,7 @@
 //! Why a sign-in by a provider was refused.
 
-/// Why a sign-in by a provider was refused. The texts name what was wrong, for administrators who set it up; nothing of a
-/// token or a secret is in them.
+/// Why a sign-in by a provider was refused. The texts are for administrators who set up the provider: they name what was wrong,
+/// and contain nothing of a token or a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refused {
     #[error("its metadata cannot be used: {0}")]

@@ -2,7 +2,7 @@
 
 use super::refused::Refused;
 
-/// Longer values are no reply of a provider.
+/// The most bytes of a parameter; a reply with a longer one is refused.
 const VALUE_MAX: usize = 8 * 1024;
 /// `error` and its description are shown up to this length, in characters.
 const SHOWN_MAX: usize = 200;
@@ -13,12 +13,12 @@ pub(super) struct Reply {
     pub(super) state: String,
     pub(super) code: String,
     pub(super) iss: Option<String>,
-    /// Why the provider refused: its code and its words.
+    /// Why the provider refused: the error code, and the description if there is one.
     pub(super) error: Option<String>,
 }
 
 impl Reply {
-    /// Reads a query. A parameter that comes twice could be read in two ways.
+    /// Reads a query. A parameter that comes twice is refused, since it could be read in two ways.
     pub(super) fn read(query: &str) -> Result<Self, Refused> {
         let mut found: [Option<String>; 5] = Default::default();
         let names = ["state", "code", "iss", "error", "error_description"];

@@ -13,7 +13,7 @@ use ring::signature::{
 };
 use serde_json::{Value, json};
 
-/// A private key with what is published of it.
+/// A key pair that signs tokens.
 pub(super) enum Signer {
     Es256(EcdsaKeyPair),
     Ed(Ed25519KeyPair),

@@ -77,7 +77,7 @@ pub(super) fn redirect_uri(door: &Door, provider: &Provider) -> String {
     format!("{}{}", door.origin, door.href(&format!("/sign-in/oidc/{name}/callback")))
 }
 
-/// OpenID Connect Core 1.0 §3.1.2.1, RFC 7636 §4.3.
+/// The authentication request (OpenID Connect Core 1.0 §3.1.2.1, RFC 7636 §4.3).
 fn authorization_url(
     door: &Door,
     provider: &Provider,
@@ -96,7 +96,7 @@ fn authorization_url(
         .append_pair("code_challenge", &attempt.challenge())
         .append_pair("code_challenge_method", "S256");
     if attempt.authenticated_since().is_some() {
-        // Then the ID token says when the person proved who they are.
+        // With `max_age`, the ID token says when the person proved who they are (`auth_time`).
         query.append_pair("prompt", "login").append_pair("max_age", "0");
     }
     let endpoint = &metadata.authorization_endpoint;

@@ -13,10 +13,10 @@ const BACKED_UP: u8 = 0x10;
 const HAS_CREDENTIAL: u8 = 0x40;
 const HAS_EXTENSIONS: u8 = 0x80;
 
-/// The longest credential id there is (§5.1, "Credential ID").
+/// The most bytes of a credential id (§4, "Credential ID").
 const LONGEST_ID: usize = 1023;
 
-/// Its parts, read and not yet judged.
+/// The parts of `authenticatorData`, read and not yet checked.
 #[derive(Debug)]
 pub(super) struct AuthenticatorData<'a> {
     relying_party_hash: &'a [u8; 32],
@@ -30,7 +30,7 @@ pub(super) struct AuthenticatorData<'a> {
 pub(super) struct Credential<'a> {
     pub(super) id: &'a [u8],
     pub(super) public_key: PublicKey<'a>,
-    /// The key as it came, to be stored.
+    /// The key in COSE, byte for byte as it came, to be stored.
     pub(super) cose: &'a [u8],
 }
 
@@ -58,7 +58,7 @@ impl<'a> AuthenticatorData<'a> {
         Ok(Self { relying_party_hash, flags, sign_count: u32::from_be_bytes(*count), credential })
     }
 
-    /// Fails unless it is for this host, and its user was present and verified.
+    /// Fails unless the data is for this host, and the user was present and verified.
     pub(super) fn check(&self, relying_party_id: &str) -> Result<(), Refused> {
         if self.relying_party_hash != digest(&SHA256, relying_party_id.as_bytes()).as_ref() {
             return Err(Refused::RelyingParty);
@@ -77,7 +77,7 @@ impl<'a> Credential<'a> {
     /// A credential, and what follows it.
     fn read(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Refused> {
         let too_short = Refused::AuthenticatorData;
-        // The model of the authenticator, which does not count without attestation.
+        // The AAGUID, which names the model of the authenticator. Without attestation it proves nothing.
         let (_, rest) = bytes.split_first_chunk::<16>().ok_or(too_short)?;
         let (length, rest) = rest.split_first_chunk::<2>().ok_or(too_short)?;
         let (id, rest) = rest.split_at_checked(u16::from_be_bytes(*length).into()).ok_or(too_short)?;

@@ -5,7 +5,7 @@ use super::refused::Refused;
 /// How deep arrays, maps and tags may be nested. CTAP2 allows 4.
 const DEEPEST: u8 = 8;
 
-/// The kinds of values that matter here, by the first three bits of a value.
+/// The kinds of values (major types), by the first three bits of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Major {
     Unsigned,
@@ -38,7 +38,7 @@ impl<'a> Cbor<'a> {
         let value = i64::try_from(value).map_err(|_| Refused::Cbor)?;
         match major {
             Major::Unsigned => Ok(value),
-            // -1 - value: never below the least i64.
+            // `!value` is `-1 - value`, which never overflows.
             Major::Negative => Ok(!value),
             _ => Err(Refused::Cbor),
         }
@@ -60,7 +60,7 @@ impl<'a> Cbor<'a> {
         }
     }
 
-    /// The number of entries of a map, which follow it.
+    /// The number of entries of a map. The entries are read next.
     pub(super) fn map(&mut self) -> Result<u64, Refused> {
         match self.head()? {
             (Major::Map, entries) => Ok(entries),
@@ -89,7 +89,7 @@ impl<'a> Cbor<'a> {
         };
         if values > 0 {
             let deeper = deeper.checked_sub(1).ok_or(Refused::Cbor)?;
-            // Each value is a byte at least, so that a false count ends with the bytes.
+            // Each value takes at least one byte, so a false count fails at the end of the bytes.
             for _ in 0..values {
                 self.skip_nested(deeper)?;
             }
@@ -107,7 +107,7 @@ impl<'a> Cbor<'a> {
             25 => u64::from(u16::from_be_bytes(self.chunk()?)),
             26 => u64::from(u32::from_be_bytes(self.chunk()?)),
             27 => u64::from_be_bytes(self.chunk()?),
-            // Reserved, and lengths that are not known beforehand.
+            // Reserved values, and indefinite lengths.
             _ => return Err(Refused::Cbor),
         };
         let major = match first >> 5 {

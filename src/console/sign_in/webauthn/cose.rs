@@ -1,4 +1,4 @@
-//! Public keys as COSE writes them (RFC 9052 §7, RFC 9053, RFC 8230), and what they signed.
+//! Public keys as COSE writes them (RFC 9052 §7, RFC 9053, RFC 8230), and the verification of what they signed.
 
 use ring::signature::{
     ECDSA_P256_SHA256_ASN1, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
@@ -14,7 +14,7 @@ const ES256: i64 = -7;
 const EDDSA: i64 = -8;
 const RS256: i64 = -257;
 
-/// `kty`, `alg` and `crv`, and their values here.
+/// The labels of `kty` and `alg`, and the accepted values of `kty` and `crv`.
 const KEY_TYPE: i64 = 1;
 const ALG: i64 = 3;
 const OCTET_KEY_PAIR: i64 = 1;
@@ -31,7 +31,7 @@ pub(super) enum PublicKey<'a> {
     Rs256 { n: &'a [u8], e: &'a [u8] },
 }
 
-/// The value of a parameter whose kind depends on the type of the key, as -1 is `crv` or `n`.
+/// The value of a parameter. Its kind depends on the type of the key: label -1 is `crv`, a number, or `n`, bytes.
 #[derive(Clone, Copy)]
 enum Parameter<'a> {
     Number(i64),
@@ -47,7 +47,7 @@ impl<'a> PublicKey<'a> {
         let mut parameters = [None; 5];
         for _ in 0..entries {
             let label = reader.integer()?;
-            // An array of what was seen stays short: each entry takes bytes of an answer that is bounded.
+            // The list of labels stays short: each label takes bytes of an answer whose size is limited.
             if seen.contains(&label) {
                 return Err(Refused::PublicKey);
             }

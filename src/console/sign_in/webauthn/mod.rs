@@ -1,7 +1,7 @@
-//! Passkeys: what a browser is asked, and whether what it answers holds (WebAuthn level 3, §7).
+//! Passkeys: what a browser is asked, and whether its answer is valid (WebAuthn level 3, §7).
 //!
-//! For the sign-in pages. Bytes in, a verdict out: it knows neither requests nor storage. A challenge is made, remembered
-//! and used up by its caller; attestation is not asked for and not looked at.
+//! For the pages that sign in with passkeys or set them up. This module gets bytes and returns a verdict: it knows neither
+//! requests nor storage. Its callers make challenges, keep them and use them up. Attestation is not requested and not checked.
 
 mod authenticator_data;
 mod cbor;

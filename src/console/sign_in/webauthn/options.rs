@@ -21,8 +21,8 @@ pub(in crate::console) struct Account<'a> {
     pub(in crate::console) name: &'a str,
 }
 
-/// Options to register a discoverable passkey whose user is verified. `existing` are ids of those that the account has, so
-/// that one authenticator is not registered twice.
+/// Options to register a discoverable passkey whose user is verified. `existing` are the ids of the passkeys that the account
+/// has, so that one authenticator is not registered twice.
 pub(in crate::console) fn registration_options(
     site: &RelyingParty,
     account: &Account,
@@ -51,7 +51,7 @@ pub(in crate::console) fn registration_options(
     })
 }
 
-/// Options to sign in with any passkey of this site, without a name.
+/// Options to sign in with any passkey of this site, whatever the account.
 pub(in crate::console) fn sign_in_options(site: &RelyingParty, challenge: &str) -> Value {
     json!({
         "challenge": challenge,

@@ -1,8 +1,8 @@
-//! Why an answer of an authenticator is refused. For the log; people read one sentence for all of them.
+//! Why an answer of an authenticator is refused. For the log; a page shows one sentence for all reasons.
 
 use thiserror::Error;
 
-/// A registration or sign-in by passkey that does not hold.
+/// Why a registration or a sign-in with a passkey is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(in crate::console) enum Refused {
     /// The answer is not the JSON of a `PublicKeyCredential`.
@@ -14,13 +14,13 @@ pub(in crate::console) enum Refused {
     /// A registration where a sign-in is asked for, or the other way round.
     #[error("the type of clientDataJSON is another one")]
     Type,
-    /// The challenge is not the one that was sent.
+    /// The challenge is not the one that was sent for this, or it is used or too old.
     #[error("the challenge is another one")]
     Challenge,
     /// The page was of another origin.
     #[error("the origin is another one")]
     Origin,
-    /// The page was shown within one of another origin.
+    /// The page was embedded in a page of another origin.
     #[error("the page was embedded in one of another origin")]
     CrossOrigin,
     /// Something is not CBOR as authenticators write it.
@@ -47,7 +47,7 @@ pub(in crate::console) enum Refused {
     /// The counter did not rise: a copy of the authenticator may be in use.
     #[error("the counter did not rise since the last sign-in: the passkey may have been copied")]
     Counter,
-    /// The credential belongs to someone else.
+    /// The passkey belongs to another account or is not known, or the answer has no user handle.
     #[error("the passkey belongs to another account")]
     UserHandle,
 }

@@ -10,7 +10,7 @@ use super::cbor::Cbor;
 use super::client_data::{Ceremony, ClientData};
 use super::refused::Refused;
 
-/// The answer to [`super::registration_options`], read and not yet judged.
+/// The answer to [`super::registration_options`], read and not yet checked.
 #[derive(Debug)]
 pub(in crate::console) struct Registration {
     id: Vec<u8>,
@@ -18,16 +18,16 @@ pub(in crate::console) struct Registration {
     attestation: Vec<u8>,
 }
 
-/// A passkey that holds, to be stored.
+/// A passkey that was checked, to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::console) struct NewPasskey {
-    /// The name that the authenticator gave it.
+    /// The id that the authenticator gave it.
     pub(in crate::console) credential_id: Vec<u8>,
     /// Its public key, in COSE.
     pub(in crate::console) public_key: Vec<u8>,
     /// The COSE number of the algorithm.
     pub(in crate::console) alg: i64,
-    /// How often it has signed; 0 if it does not count.
+    /// The signature counter; 0 if the authenticator does not count.
     pub(in crate::console) sign_count: u32,
 }
 
@@ -66,7 +66,7 @@ impl Registration {
         })
     }
 
-    /// The challenge that it says it answers.
+    /// The challenge that the answer names.
     pub(in crate::console) fn challenge(&self) -> &str {
         &self.client_data.challenge
     }
@@ -96,8 +96,9 @@ impl Registration {
     }
 }
 
-/// The member `authData` of an attestation object. `fmt` and `attStmt` have to be there and are not looked at: a statement
-/// that nobody asked for (a browser keeps one that an authenticator made about itself) neither adds trust nor harms.
+/// The member `authData` of an attestation object. `fmt` and `attStmt` must be there and are not checked: an attestation
+/// statement that was not requested neither adds trust nor harms. (A browser passes on one that an authenticator signed with
+/// the new key itself.)
 fn authenticator_data_of(attestation: &[u8]) -> Result<&[u8], Refused> {
     let mut reader = Cbor::of(attestation);
     let mut data = None;

@@ -11,12 +11,12 @@ use super::client_data::{Ceremony, ClientData};
 use super::cose::PublicKey;
 use super::refused::Refused;
 
-/// The answer to [`super::sign_in_options`], read and not yet judged.
+/// The answer to [`super::sign_in_options`], read and not yet checked.
 #[derive(Debug)]
 pub(in crate::console) struct SignIn {
     id: Vec<u8>,
     client_data: ClientData,
-    /// SHA-256 of `clientDataJSON` as it came, which is a part of what is signed.
+    /// SHA-256 of `clientDataJSON` as it came. It is a part of what the authenticator signs.
     client_data_hash: Vec<u8>,
     authenticator_data: Vec<u8>,
     signature: Vec<u8>,
@@ -57,8 +57,8 @@ impl SignIn {
     /// Reads the JSON of a `PublicKeyCredential`.
     ///
     /// # Errors
-    /// [`Refused::Json`] or [`Refused::ClientData`] if it is not that, and [`Refused::UserHandle`] if it names no account: only
-    /// discoverable passkeys are registered, and those do.
+    /// [`Refused::Json`] or [`Refused::ClientData`] if it is not that, and [`Refused::UserHandle`] if it has no user handle:
+    /// only discoverable passkeys are registered, and those always send one.
     pub(in crate::console) fn read(json: &str) -> Result<Self, Refused> {
         let json: Json = serde_json::from_str(json).map_err(|_| Refused::Json)?;
         if json.r#type != "public-key" {
@@ -76,17 +76,17 @@ impl SignIn {
         })
     }
 
-    /// The challenge that it says it answers.
+    /// The challenge that the answer names.
     pub(in crate::console) fn challenge(&self) -> &str {
         &self.client_data.challenge
     }
 
-    /// The passkey that it says it was made with.
+    /// The id of the passkey that the answer names.
     pub(in crate::console) fn credential_id(&self) -> &[u8] {
         &self.id
     }
 
-    /// The new value of the counter, if this passkey answered this challenge for this site, by a verified user.
+    /// The new value of the counter, if a verified user answered this challenge for this site with this passkey.
     ///
     /// # Errors
     /// The first rule that it breaks.

@@ -47,7 +47,7 @@ fn sign_in(vector: &Value) -> Result<u32, Refused> {
     answer.verify(&site(), vector["challenge"].as_str().unwrap(), &stored)
 }
 
-/// What is said of the vectors of this name: at least one registration or sign-in.
+/// The verdicts on the vectors of this name, of which there must be at least one: `None` for an answer that is accepted.
 fn said_of(name: &str) -> Vec<Option<Refused>> {
     let named = |kind| all(kind).iter().filter(|vector| vector["name"] == name);
     let registrations = named("registrations").map(|vector| register(vector).err());
@@ -56,7 +56,7 @@ fn said_of(name: &str) -> Vec<Option<Refused>> {
     said
 }
 
-/// Every vector of these names is refused for this reason.
+/// Asserts that every vector of these names is refused for this reason.
 fn refused(names: &[&str], why: Refused) {
     for name in names {
         for said in said_of(name) {
@@ -261,7 +261,7 @@ proptest! {
         prop_assert!(Registration::read(&answer).is_err() && SignIn::read(&answer).is_err());
     }
 
-    /// A good answer with one byte changed: what is signed no longer holds, and nothing panics.
+    /// A good answer with one changed byte is refused, and nothing panics.
     #[test]
     fn a_changed_byte_is_no_sign_in(which in 0_usize..3, member in 0_usize..3, at in any::<prop::sample::Index>(), by in 1_u8..) {
         let mut vector = all("sign_ins")[which].clone();
@@ -273,7 +273,8 @@ proptest! {
         prop_assert!(sign_in(&vector).is_err());
     }
 
-    /// The same for a registration, which is not signed: it may hold still.
+    /// A registration is not signed, so one with a changed byte may be accepted. One that is cut off is refused, and nothing
+    /// panics.
     #[test]
     fn a_changed_byte_of_a_registration_does_no_harm(which in 0_usize..8, at in any::<prop::sample::Index>(), by in 1_u8.., cut in any::<bool>()) {
         let mut vector = all("registrations")[which].clone();

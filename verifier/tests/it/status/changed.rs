@@ -39,7 +39,7 @@ async fn one_that_was_signed_before_is_fetched_again_two_seconds_later() {
     refetched.unwrap();
     assert_eq!((began.elapsed().as_secs(), issuer.list_fetches()), (2, 3));
     assert_eq!(verifier.verify(&token()).await.map(drop), Err(VerifyError::Revoked));
-    // An instant that cannot be read counts as one to come.
+    // An instant that cannot be read counts as one in the future.
     verifier.refetch_status_list(LIST, "now").await.unwrap();
     assert_eq!((began.elapsed().as_secs(), issuer.list_fetches()), (4, 5));
 }

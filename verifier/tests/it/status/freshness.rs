@@ -161,7 +161,7 @@ async fn a_clock_set_back_makes_the_list_unusable() {
     assert_eq!(issuer.list_fetches(), 3);
 }
 
-/// Otherwise a thief of that key could make revoked tokens valid until the list ends.
+/// Otherwise an attacker who has stolen that key could make revoked tokens valid until the list ends.
 #[tokio::test]
 async fn a_list_is_dropped_with_the_key_that_signed_it() {
     let by = |key: &crate::support::TestKey| key.token(&with(good_claims(), "exp", json!(NOW + 10_000)));
