@@ -72,8 +72,8 @@ impl Webhook {
         match outcome {
             // `Finishing` notes a success with the outcome: what was taken must not be sent again because a note failed here.
             Outcome::Sent(_) => Ok(()),
-            Outcome::Dead(Report { status: Some(410), .. }) => self.webhooks.is_gone(webhook).await,
-            Outcome::Dead(_) | Outcome::Retry { .. } => self.webhooks.fails(webhook).await,
+            Outcome::Dead(Report { status: Some(410), .. }) => self.webhooks.disable_as_gone(webhook).await,
+            Outcome::Dead(_) | Outcome::Retry { .. } => self.webhooks.note_failure(webhook).await,
         }
     }
 }

@@ -39,15 +39,20 @@ impl Ledger {
     /// Lets a delivery within reach that was given up be sent again, under the same id, from the first attempt.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] if it is not given up; [`Error::Storage`].
+    /// [`Error::NotFound`]; [`Error::Conflict`] if it is not given up, or has lost its setup link; [`Error::Storage`].
     pub async fn send_again(&self, caller: &Manager, delivery_id: &str) -> Result<(), Error> {
         let found = self.kernel.storage.delivery(&caller.reach, delivery_id).await?;
         let delivery = found.ok_or(Error::NotFound("delivery"))?;
+        if !delivery.is_whole() {
+            return Err(Error::Conflict(
+                "the setup link was erased when its mail was sent or given up: make a new link".to_owned(),
+            ));
+        }
         let mut tx = self.kernel.storage.begin().await?;
         if !tx.send_delivery_again(delivery_id, self.kernel.clock.now()).await? {
             tx.rollback().await?;
             return Err(Error::Conflict(
-                "it is not given up: it was sent, or is tried again by itself".to_owned(),
+                "the delivery is not given up: it was sent, or will be tried again automatically".to_owned(),
             ));
         }
         let subject = Subject {

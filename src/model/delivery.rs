@@ -1,6 +1,7 @@
 //! A delivery: what is sent to one recipient about one event, by mail or as a webhook, and what became of it.
 
 use super::clock::UnixSeconds;
+use super::mail::MailKind;
 
 /// How a delivery is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -161,4 +162,11 @@ pub struct Delivery {
     pub last_error: Option<String>,
     /// The beginning of the last reply.
     pub last_reply: Option<String>,
+}
+
+impl Delivery {
+    /// Whether it still has what it would carry: a setup link is erased when its mail is sent or given up.
+    pub fn is_whole(&self) -> bool {
+        self.kind != MailKind::SetupLink.as_str() || (self.sent_at.is_none() && self.dead_at.is_none())
+    }
 }

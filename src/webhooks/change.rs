@@ -59,7 +59,11 @@ impl WebhookChange {
             // An unchanged URL is accepted, even if it may not be requested any more.
             Member::Value(url) if *url == webhook.url && !url.is_empty() => {}
             Member::Value(url) => match host_of(url, outbound) {
-                Ok(host) => (webhook.url, webhook.host) = (url.clone(), host),
+                Ok(host) => {
+                    (webhook.url, webhook.host) = (url.clone(), host);
+                    // What failed at another URL does not count.
+                    webhook.failing_since = None;
+                }
                 Err(why) => errors.add("/url", why),
             },
         }

@@ -184,7 +184,7 @@ impl Webhooks {
         let now = self.kernel.clock.now();
         if !tx.send_to_webhook_again(&webhook.webhook_id, &known.0.delivery_id, now).await? {
             return Err(Error::Conflict(
-                "it is being sent at this moment: look again in a minute".to_owned(),
+                "the delivery is being sent right now: look again in a minute".to_owned(),
             ));
         }
         self.ledger.commit(tx).await?;

@@ -34,7 +34,7 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub(crate) async fn fails(&self, webhook: &Webhook) -> Result<(), Error> {
+    pub(crate) async fn note_failure(&self, webhook: &Webhook) -> Result<(), Error> {
         let now = self.kernel.clock.now();
         let Some(since) = webhook.failing_since else {
             let mut tx = self.kernel.storage.begin().await?;
@@ -51,7 +51,7 @@ impl Webhooks {
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub(crate) async fn is_gone(&self, webhook: &Webhook) -> Result<(), Error> {
+    pub(crate) async fn disable_as_gone(&self, webhook: &Webhook) -> Result<(), Error> {
         self.disable(webhook, Disabled::Gone).await
     }
 
@@ -106,8 +106,12 @@ impl Webhooks {
     async fn disable(&self, webhook: &Webhook, reason: Disabled) -> Result<(), Error> {
         let mut tx = self.kernel.storage.begin().await?;
         let found = tx.lock_webhook(&Reach::Platform, &webhook.webhook_id).await?;
-        // Nothing to do if somebody disabled it, or gave it another URL, while the request was on its way.
-        let Some(mut webhook) = found.filter(|now| now.disabled.is_none() && now.url == webhook.url) else {
+        // Nothing to do if meanwhile somebody disabled it or gave it another URL, or another request succeeded.
+        let is_still_true = |now: &Webhook| {
+            let is_failing = reason != Disabled::Failing || now.failing_since == webhook.failing_since;
+            now.disabled.is_none() && now.url == webhook.url && is_failing
+        };
+        let Some(mut webhook) = found.filter(is_still_true) else {
             return Ok(tx.rollback().await?);
         };
         webhook.disabled = Some(reason);

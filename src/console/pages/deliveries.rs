@@ -203,7 +203,7 @@ fn row(
         tone,
         when,
         why: if delivery.sent_at.is_some() { None } else { delivery.last_error.clone() }.unwrap_or_default(),
-        again_href: delivery.dead_at.filter(|_| extent.can_manage).map(|_| again()),
+        again_href: delivery.dead_at.filter(|_| extent.can_manage && delivery.is_whole()).map(|_| again()),
     }
 }
 

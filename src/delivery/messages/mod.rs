@@ -134,7 +134,7 @@ pub(super) enum Unwritable {
     #[error("this version does not know mails about {0}")]
     Unknown(String),
     /// The setup link is gone: it is kept only until its mail is sent or given up.
-    #[error("the setup link is erased once its mail was sent or given up: make a new one")]
+    #[error("the setup link was erased when its mail was sent or given up: make a new one")]
     Erased,
     /// The setup link expired before its mail was sent.
     #[error("the setup link has ended: make a new one")]

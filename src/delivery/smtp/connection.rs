@@ -60,6 +60,14 @@ impl Failure {
             is_permanent: error.is_permanent(),
         }
     }
+
+    /// The server refuses something; or the connection broke while `sending` it, which is no refusal.
+    fn at(sending: &str, refused: impl Into<String>, error: &Error) -> Self {
+        if error.status().is_some() || error.is_client() {
+            return Self::new(refused, error);
+        }
+        Self::new(format!("the connection to the mail server broke while sending {sending}"), error)
+    }
 }
 
 impl fmt::Display for Failure {
@@ -116,10 +124,9 @@ impl Server {
             let credentials = Credentials::new(user.clone(), password.expose().to_owned());
             let signed_in = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await;
             signed_in.map_err(|error| {
-                Failure::new(
-                    format!("the mail server {self} does not accept user name and password (smtp.url)"),
-                    &error,
-                )
+                let refused =
+                    format!("the mail server {self} does not accept user name and password (smtp.url)");
+                Failure::at("user name and password", refused, &error)
             })?;
         }
         Ok(Connection(connection))
@@ -162,15 +169,16 @@ impl fmt::Debug for Connection {
 impl Connection {
     /// Sends one mail. Returns the code and the text of the reply that says that the server took it.
     pub(super) async fn transact(&mut self, envelope: &Envelope) -> Result<(u16, String), Failure> {
-        let refused = |who: &str| format!("the mail server refuses {who}");
+        let failure =
+            |what: &str, error| Failure::at(what, format!("the mail server refuses {what}"), &error);
         let command = self.0.command(Mail::new(Some(envelope.from.clone()), Vec::new())).await;
-        command.map_err(|error| Failure::new(refused("the sender (smtp.from)"), &error))?;
+        command.map_err(|error| failure("the sender (smtp.from)", error))?;
         let command = self.0.command(Rcpt::new(envelope.to.clone(), Vec::new())).await;
-        command.map_err(|error| Failure::new(refused("the recipient"), &error))?;
+        command.map_err(|error| failure("the recipient", error))?;
         let command = self.0.command(Data).await;
-        command.map_err(|error| Failure::new(refused("the mail"), &error))?;
+        command.map_err(|error| failure("the mail", error))?;
         let taken = self.0.message(&envelope.bytes).await;
-        let taken = taken.map_err(|error| Failure::new(refused("the mail"), &error))?;
+        let taken = taken.map_err(|error| failure("the mail", error))?;
         Ok((taken.code().into(), text(&taken)))
     }
 

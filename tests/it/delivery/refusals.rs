@@ -86,14 +86,18 @@ async fn a_refused_sign_in_or_connection_is_the_fault_of_no_mail(engine: Engine)
         Heard::Connection => Answer::Close,
         _ => Answer::Usual,
     });
-    let closed_later = MailServer::scripted(|heard| match heard {
-        Heard::Command(line) if line.starts_with("DATA") => Answer::Close,
-        _ => Answer::Usual,
-    });
+    let closed_at = |verb: &'static str| {
+        MailServer::scripted(move |heard| match heard {
+            Heard::Command(line) if line.starts_with(verb) => Answer::Close,
+            _ => Answer::Usual,
+        })
+    };
     for (server, says) in [
         (refusing("EHLO", "550 5.7.1 go away"), "cannot connect to the mail server 127.0.0.1:"),
         (closed, "cannot connect to the mail server 127.0.0.1:"),
-        (closed_later, "the mail server refuses the mail: "),
+        (closed_at("MAIL"), "the connection to the mail server broke while sending the sender (smtp.from): "),
+        (closed_at("RCPT"), "the connection to the mail server broke while sending the recipient: "),
+        (closed_at("DATA"), "the connection to the mail server broke while sending the mail: "),
     ] {
         let app = TestApp::start_with(engine, &server.settings()).await;
         queue(&app.database.open().await, [mail(1, "a@acme.example")]).await;

@@ -1,5 +1,8 @@
 //! The setup link of an operator: mailed where there is a mail server, kept sealed while it waits, and erased after.
 
+use mintmark::kernel::Manager;
+use mintmark::ledger::DeliveryFilter;
+use mintmark::model::page::Page;
 use serde_json::json;
 
 use super::states;
@@ -77,5 +80,13 @@ async fn a_link_that_came_too_late_is_given_up_and_erased(engine: Engine) {
     assert_eq!(bodies(&app).await[0], "{}");
     let why = super::error(&app).await;
     assert_eq!(why, "the setup link has ended: make a new one");
+    // Sent again, the mail would have nothing to carry.
+    let manager = Manager::command_line();
+    let ledger = &app.core.services.ledger;
+    let page = Page::first(10);
+    let dead = DeliveryFilter { channel: None, dead: true };
+    let dead = ledger.deliveries(&manager, dead, &page).await.unwrap().items;
+    let again = ledger.send_again(&manager, &dead[0].delivery_id).await;
+    assert!(again.unwrap_err().to_string().contains("make a new link"));
     app.stop().await;
 }

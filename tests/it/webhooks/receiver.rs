@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -18,6 +18,8 @@ pub(super) enum Reply {
     Slowly,
     /// 200 at once, and then a byte a second of the body.
     SlowBody,
+    /// 500, after two meetings with a test: when the request is there, and when it is to be answered.
+    Held(Arc<Barrier>),
 }
 
 impl Reply {
@@ -135,6 +137,11 @@ fn answer(stream: &mut TcpStream, reply: &Reply) {
         }
         // Until the other side closes.
         Reply::Nothing => drop(stream.read(&mut [0; 1])),
+        Reply::Held(meeting) => {
+            meeting.wait();
+            meeting.wait();
+            answer(stream, &Reply::status(500));
+        }
         Reply::Slowly => slowly(stream, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
         Reply::SlowBody => {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n");

@@ -6,6 +6,8 @@ use mintmark::model::operator::Role;
 use ring::{hmac, signature};
 use serde_json::{Value, json};
 
+use std::sync::{Arc, Barrier};
+
 use super::receiver::{Got, Receiver, Reply};
 use super::{deliveries, read, started, webhook, worker};
 use crate::support::{Credentials, Engine, START, TestApp, on_both_engines};
@@ -16,6 +18,7 @@ on_both_engines!(
     what_a_status_means,
     one_that_is_gone_is_disabled,
     five_days_of_failures_disable,
+    a_success_during_a_request_that_fails_keeps_the_webhook,
     a_disabled_webhook_is_sent_nothing,
     what_is_given_up_is_mailed_once_a_day,
 );
@@ -199,6 +202,41 @@ async fn five_days_of_failures_disable(engine: Engine) {
     let admin = app.administrator_as(&admin.client, "mintmark:manage").await;
     admin.patch(&format!("/v1/webhooks/{}", super::id(&hook)), &json!({"status": "active"})).await;
     assert_eq!(change(4).await, json!(null));
+    // A new URL has five days of its own.
+    app.clock.advance(5 * DAY);
+    let new = Receiver::start(Reply::status(500));
+    let admin = app.administrator_as(&admin.client, "mintmark:manage").await;
+    let url = json!({"url": new.url("localhost")});
+    assert_eq!(admin.patch(&format!("/v1/webhooks/{}", super::id(&hook)), &url).await.status(), 200);
+    assert_eq!(change(5).await, json!(null));
+    assert!(!new.got().is_empty());
+    app.clock.advance(5 * DAY);
+    assert_eq!(change(6).await, json!("failing"));
+    app.stop().await;
+}
+
+async fn a_success_during_a_request_that_fails_keeps_the_webhook(engine: Engine) {
+    let (app, receiver, hook, client) = tried(engine, Reply::status(500)).await;
+    let mut session = app.database.session().await;
+    session.execute("UPDATE deliveries SET sent_at = 1").await;
+    app.clock.advance(5 * 86_400);
+    let admin = app.administrator_as(&client, "mintmark:manage").await;
+    admin.patch(&format!("/v1/webhooks/{}", super::id(&hook)), &json!({"description": "held"})).await;
+    let meeting = Arc::new(Barrier::new(2));
+    receiver.answers(Reply::Held(Arc::clone(&meeting)));
+    let meet = async || {
+        let meeting = Arc::clone(&meeting);
+        tokio::task::spawn_blocking(move || meeting.wait()).await.unwrap();
+    };
+    let sending = worker(&app);
+    let (sent, ()) = tokio::join!(sending.run_once(), async {
+        meet().await;
+        // As a success of another request is noted.
+        session.execute("UPDATE webhooks SET failing_since = NULL").await;
+        meet().await;
+    });
+    assert_eq!(sent.unwrap(), 1);
+    assert_eq!(read(&admin, &hook).await["status"], "active");
     app.stop().await;
 }
 
