@@ -169,7 +169,8 @@ pub async fn housekeeping_once(services: &Services) {
         tracing::error!(failure = error.kind(), %error, "what a deleted signing key signed is not all revoked; trying again");
     }
     if let Err(error) = services.tokens.finish_suspensions().await {
-        tracing::warn!(%error, "a workspace could not be suspended or resumed to its end; trying again");
+        let failure = error.kind();
+        tracing::warn!(failure, %error, "a workspace could not be suspended or resumed completely; trying again");
     }
     if let Err(error) = unless_the_clock_is_doubtful(services.reminders.remind().await.map(|_| ())) {
         tracing::warn!(failure = error.kind(), %error, "reminders could not be queued; trying again");

@@ -67,7 +67,7 @@ impl Kind {
             Self::NotFound => ("not-found", "Not found", 404),
             Self::MethodNotAllowed => ("method-not-allowed", "Method not allowed", 405),
             Self::Conflict => ("conflict", "Conflict", 409),
-            Self::PreconditionFailed => ("precondition-failed", "It has changed", 412),
+            Self::PreconditionFailed => ("precondition-failed", "The resource has changed", 412),
             Self::RequestTimeout => ("request-timeout", "Body too slow", 408),
             Self::PayloadTooLarge => ("payload-too-large", "Body too large", 413),
             Self::UnsupportedMediaType => ("unsupported-media-type", "Media type not supported", 415),

@@ -123,7 +123,7 @@ impl Refusal {
                  piece, without line ends."
             }
             Self::MalformedSecret(SecretFault::WhiteSpace) => {
-                "The secret has white space or a line end before or after it. Enter it again in the calling system without."
+                "The secret has white space or a line end before or after it. Enter it again in the calling system without them."
             }
             Self::MalformedSecret(SecretFault::Length) => {
                 "The secret is not complete or has something added: it has 53 characters. Check that the field of the calling \

@@ -141,7 +141,9 @@ fn lacking(query: &str) -> Refusal {
     let products: Option<Vec<_>> =
         query.split('&').map(|member| product(member).filter(|product| is_product_code(product))).collect();
     let Some(products) = products else {
-        tracing::warn!("the query of a proxy is not one of products: use ?product=CODE in its settings");
+        tracing::warn!(
+            "the query of a proxy may have only product parameters: use ?product=CODE in its settings"
+        );
         return Refusal::MalformedQuery;
     };
     Refusal::LacksProducts(products.join(" "))
@@ -190,7 +192,7 @@ fn refused(refusal: Refusal) -> HttpResponse {
         }
         Refusal::MalformedQuery => challenged(
             StatusCode::FORBIDDEN,
-            r#", error="insufficient_scope", error_description="the query is not one of products: use ?product=CODE""#,
+            r#", error="insufficient_scope", error_description="the query may have only product parameters: use ?product=CODE""#,
         ),
         Refusal::Unavailable => {
             let mut response = HttpResponse::ServiceUnavailable();

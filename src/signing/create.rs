@@ -55,7 +55,13 @@ impl NewSigningKey {
             alg => alg.value().and_then(|name| name.parse().ok()),
         };
         if alg.is_none() {
-            errors.add("/alg", "must be ES256, EdDSA, RS256 or PS256");
+            errors.add(
+                "/alg",
+                match self.alg.value() {
+                    Some(_) => "must be ES256, EdDSA, RS256 or PS256",
+                    None => "is required with a private key: ES256, EdDSA, RS256 or PS256",
+                },
+            );
         }
         let use_for = match &self.use_for {
             Member::Absent | Member::Null => Some(UseFor::Expiring),

@@ -149,13 +149,15 @@ fn instant(text: &str) -> Option<i64> {
         return None;
     }
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) {
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    let is_date = (1970..=9999).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    if !is_date || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
     // Years that begin in March end with the day that leap years add.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 719_469;
-    Some(days * 86_400 + number(11, 13)? * 3600 + number(14, 16)? * 60 + number(17, 19)?)
+    Some(days * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
 #[cfg(test)]
@@ -176,6 +178,11 @@ mod tests {
             ("2026-09-21 14:13:20Z", None),
             ("2026-09-21T14:13:20z", None),
             ("2026-13-21T14:13:20Z", None),
+            ("2026-02-00T14:13:20Z", None),
+            ("2026-02-32T14:13:20Z", None),
+            ("2026-02-21T24:13:20Z", None),
+            ("2026-02-21T14:60:20Z", None),
+            ("2026-02-21T14:13:60Z", None),
             ("yesterday", None),
             ("+026-09-21T14:13:20Z", None),
         ] {

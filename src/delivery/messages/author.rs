@@ -29,7 +29,7 @@ fn named(by: Facts<'_>, mail: &MailFacts) -> Option<String> {
         ("operator", Some(name)) => format!("{name}, who signed in to the console"),
         ("operator", None) => format!("an operator who is deleted ({id})"),
         ("client", _) if id == mail.about_id => "the API client itself".to_owned(),
-        ("client", Some(label)) => format!("the API client {label} ({id}), by the management API"),
+        ("client", Some(label)) => format!("the API client {label} ({id}), through the management API"),
         ("client", None) => format!("an API client that is deleted ({id})"),
         ("cli", _) if !id.is_empty() => format!("{id}, at the command line on the host of the service"),
         ("cli", _) => "somebody at the command line, on the host of the service".to_owned(),

@@ -59,7 +59,7 @@ pub(super) fn enabled(facts: Facts<'_>) -> Letter {
 pub(super) fn products_taken(facts: Facts<'_>) -> Letter {
     let taken = changes::listed(facts.list("taken").into_iter());
     let mut letter = Letter::ended("Access taken from an API client")
-        .says(format!("The API client can no longer open: {taken}. Tokens that carry any of it are refused."))
+        .says(format!("The API client can no longer open: {taken}. Tokens for any of these are refused."))
         .may_say(revoked_with_it(facts))
         .advises("Systems that use this client get an error when they ask for what was taken. Open the client in the console, and grant it again if it should have it.")
         .advises(ASK);

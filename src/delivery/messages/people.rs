@@ -55,7 +55,7 @@ pub(super) fn webhook_disabled(facts: Facts<'_>) -> Letter {
 
 pub(super) fn webhook_failed(facts: Facts<'_>) -> Letter {
     let mut letter = Letter::warning("Webhook request given up")
-        .says("The service tried to tell a webhook what happened, and gave up. Others may have been given up today too: this mail comes once a day.")
+        .says("The service gave up sending a request to a webhook. More requests may have been given up today: this mail comes at most once a day.")
         .row(facts.shown("url").map(|url| Row::code("Webhook", url)))
         .row(facts.shown("webhook_id").map(|id| Row::code("Webhook id", id)))
         .row(facts.shown("event").map(|event| Row::code("Event", event)))

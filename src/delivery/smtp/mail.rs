@@ -53,7 +53,7 @@ impl Envelope {
             format!("{:?} is not an email address: {error}", claimed.recipient)
         };
         let to: Address = claimed.recipient.parse().map_err(|error| bad(&error))?;
-        let from = mailbox(&server.settings.from)?;
+        let from = mailbox("smtp.from", &server.settings.from)?;
         let at = u64::try_from(claimed.queued_at).unwrap_or_default();
         let mut builder = Built::builder()
             .from(from.clone())
@@ -64,7 +64,7 @@ impl Envelope {
             .references(format!("<{}@{domain}>", claimed.about_id))
             .header(AutoSubmitted);
         if let Some(reply_to) = &server.settings.reply_to {
-            builder = builder.reply_to(mailbox(reply_to)?);
+            builder = builder.reply_to(mailbox("smtp.reply_to", reply_to)?);
         }
         let parts = MultiPart::builder()
             .kind(MultiPartKind::Alternative)
@@ -77,8 +77,8 @@ impl Envelope {
     }
 }
 
-fn mailbox(configured: &Configured) -> Result<Mailbox, String> {
-    let address =
-        configured.address.parse().map_err(|error| format!("smtp.from or smtp.reply_to: {error}"))?;
+/// The address that the setting `name` has.
+fn mailbox(name: &str, configured: &Configured) -> Result<Mailbox, String> {
+    let address = configured.address.parse().map_err(|error| format!("{name}: {error}"))?;
     Ok(Mailbox::new(configured.name.clone(), address))
 }

@@ -46,7 +46,7 @@ impl fmt::Display for AuditKey {
 pub enum NoteError {
     /// It is not a checkpoint.
     #[error(
-        "it is not a checkpoint: lines with origin, number of entries and root, an empty line, and a signature"
+        "it is not a checkpoint, which has lines with origin, number of entries and root, an empty line, and a signature"
     )]
     Malformed,
     /// It has no signature by the key.

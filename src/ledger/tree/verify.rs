@@ -92,7 +92,9 @@ impl Check {
         } else {
             self.result.pruned += 1;
             if stored.event_id > self.pruned_to {
-                self.found(format!("the bytes of entry {seq} were removed, and it was not their time"));
+                self.found(format!(
+                    "the bytes of entry {seq} were removed before `audit.keep_days` allowed it"
+                ));
             }
             Hash::try_from(leaf).ok()
         };
@@ -127,7 +129,7 @@ impl Check {
         if edge.root() != checkpoint.root {
             let size = checkpoint.size;
             self.found(format!(
-                "the first {size} entries are not those of {whose} over them: some were changed, moved, added or removed"
+                "the first {size} entries do not match {whose}: some were changed, moved, added or removed"
             ));
         }
     }

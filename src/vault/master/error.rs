@@ -12,7 +12,7 @@ pub enum MasterKeyFault {
     #[error("it is empty")]
     Empty,
     /// Neither base64 nor hex.
-    #[error("it is neither base64url nor hex of 32 bytes")]
+    #[error("it is not base64, base64url or hex")]
     NotEncoded,
     /// Not 32 bytes; how many there are.
     #[error("it has {0} bytes instead of 32")]
@@ -46,7 +46,7 @@ pub enum MasterKeyError {
     /// The database has a master key, but the file does not exist.
     #[error(
         "{} (keys.master_key_file) does not exist, but the database was set up with a master key. Restore the file \
-         from your copy of it, or set keys.master_key or keys.master_key_file to where it is",
+         from your copy of it, or set keys.master_key_file to where the file is now, or keys.master_key to the key itself",
         .0.display()
     )]
     Missing(PathBuf),

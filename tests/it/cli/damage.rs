@@ -27,7 +27,7 @@ async fn a_damaged_key_file_is_reported_and_nothing_is_changed(engine: Engine) {
     other[0] = if other[0] == b'A' { b'B' } else { b'A' };
     for (damaged, says) in [
         (&b""[..], "it is empty"),
-        (b"not a key\n", "neither base64url nor hex"),
+        (b"not a key\n", "it is not base64, base64url or hex"),
         (&good[..20], "instead of 32"),
         (&other, "not the master key of this database"),
     ] {

@@ -271,7 +271,7 @@ async fn a_cut_end_is_found_with_a_checkpoint_from_elsewhere(engine: Engine) {
     place.clock.advance(200);
     services.ledger.keep_audit_tree().await.unwrap();
     let found = checked(&services, &[late]).await.findings();
-    assert!(found[0].contains("are not those of the given checkpoint"), "{found:?}");
+    assert!(found[0].contains("do not match the given checkpoint"), "{found:?}");
 }
 
 async fn a_new_key_begins_a_new_tree(engine: Engine) {
