@@ -125,3 +125,26 @@ impl Signing {
         Ok(record)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_algorithm_is_required_to_import_a_key() {
+        for (body, detail) in [
+            (json!({"alg": "HS256"}), "must be ES256, EdDSA, RS256 or PS256"),
+            (json!({"private_key_pem": "x"}), "is required with a private key: ES256, EdDSA, RS256 or PS256"),
+        ] {
+            let Err(Error::Invalid(errors)) = NewSigningKey::read(&body).make(Alg::ES256) else {
+                panic!("{body}");
+            };
+            assert!(
+                errors.iter().any(|error| error.pointer == "/alg" && error.detail == detail),
+                "{errors:?}"
+            );
+        }
+    }
+}
