@@ -24,7 +24,7 @@ use mintmark_verifier::claims::FAR_EXP;
 use crate::clients::Clients;
 use crate::clients::Credentials;
 use crate::config::NeverExpiresExp;
-use crate::kernel::Error as RegistryError;
+use crate::kernel::Error as KernelError;
 use crate::kernel::Kernel;
 use crate::ledger::Ledger;
 use crate::model::client::ActiveTokens;
@@ -123,7 +123,7 @@ pub enum IssueError {
     /// There is no active key of the algorithm and class that the token needs, or the key could not sign.
     NoKey,
     /// The database does not answer, or there are no random bytes.
-    Unavailable(RegistryError),
+    Unavailable(KernelError),
 }
 
 impl From<GrantError> for IssueError {
@@ -132,8 +132,8 @@ impl From<GrantError> for IssueError {
     }
 }
 
-impl From<RegistryError> for IssueError {
-    fn from(error: RegistryError) -> Self {
+impl From<KernelError> for IssueError {
+    fn from(error: KernelError) -> Self {
         Self::Unavailable(error)
     }
 }
@@ -221,21 +221,16 @@ impl Issuer {
     ) -> Result<Issued<'a>, IssueError> {
         let now = self.kernel.clock.now();
         let wanted = Wanted { request, token_expiry: client.token_expiry, is_recorded: false, now };
-        let first = self.attempt(client, &wanted, proof).await?;
-        if let Attempt::Issued(issued) = first {
+        if let Attempt::Issued(issued) = self.attempt(client, &wanted, proof).await? {
             self.clients.note_issued(client, now);
             return Ok(issued);
         }
         // Boxed, as are the steps of a recorded token, so that the future of a stateless one stays small.
         Box::pin(async {
-            let mut outcome = first;
             let client = self.judge_again(&client.client_id, proof, request.source).await?;
-            if matches!(outcome, Attempt::Ended) {
-                // The proof is checked again when the row is written, so this token is recorded in any case.
-                let wanted = Wanted { is_recorded: true, token_expiry: client.token_expiry, ..wanted };
-                outcome = self.attempt(&client, &wanted, proof).await?;
-            }
-            match outcome {
+            // The proof is checked again when the row is written, so this token is recorded in any case.
+            let wanted = Wanted { is_recorded: true, token_expiry: client.token_expiry, ..wanted };
+            match self.attempt(&client, &wanted, proof).await? {
                 Attempt::Issued(issued) => {
                     self.clients.note_issued(&client, now);
                     Ok(issued.into_owned())
@@ -293,7 +288,7 @@ impl Issuer {
         } else {
             Jti::generate(&self.kernel.random)
         };
-        let jti = jti.map_err(RegistryError::from)?;
+        let jti = jti.map_err(KernelError::from)?;
         let key = self.key_for(client, lifetime, now)?;
         let slot = match (must_record, lifetime) {
             (false, _) => client.slot,
