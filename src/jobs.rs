@@ -66,12 +66,12 @@ pub async fn check_writing(services: Arc<Services>, stop: Stop) {
         match services.ledger.beat().await {
             Ok(()) if failing => {
                 failing = false;
-                tracing::info!("the database takes writes again");
+                tracing::info!("the database accepts writes again");
             }
             Err(error) if !failing => {
                 failing = true;
                 let failure = error.kind();
-                tracing::error!(failure, %error, "the database takes no writes; trying again until it does");
+                tracing::error!(failure, %error, "the database accepts no writes; trying again until it does");
             }
             Ok(()) | Err(_) => {}
         }

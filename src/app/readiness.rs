@@ -12,7 +12,7 @@ pub(super) fn checks(services: &Services) -> Checks {
         Some(NotReady::Unanswered) => Check::fail("the database does not answer: see the log"),
         // While changes are not followed, every request is refused.
         Some(NotReady::Stale) => Check::fail("changes in the database cannot be followed: see the log"),
-        Some(NotReady::NotWritten) => Check::fail("the database takes no writes: see the log"),
+        Some(NotReady::NotWritten) => Check::fail("the database accepts no writes: see the log"),
         Some(NotReady::WriterTaken) => {
             Check::fail("another process has been writing to the database for too long: see the log")
         }

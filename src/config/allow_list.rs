@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_is_refused() {
+    fn entries_that_are_no_network_and_no_host_are_refused() {
         for (entry, reason) in [
             ("0.0.0.0/0", "every"),
             ("::/0", "every"),

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_walk_ends_at_the_first_hop_that_is_not_ours() {
+    fn the_walk_ends_at_the_first_hop_that_is_not_a_trusted_proxy() {
         let ours = &["10.0.0.0/8", "2001:db8::7"];
         assert_eq!(client(ours, "10.0.0.1", &[]), "10.0.0.1");
         assert_eq!(client(ours, "10.0.0.1", &["203.0.113.9"]), "203.0.113.9");

@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn passwords_leave_urls_wherever_they_are() {
+    fn passwords_in_urls_are_redacted() {
         for (url, shown) in [
             ("sqlite://data/mintmark.db", "sqlite://data/mintmark.db"),
             ("postgres://host/db", "postgres://host/db"),

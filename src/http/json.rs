@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_two_readers_could_read_differently_is_refused() {
+    fn ambiguous_json_is_refused() {
         for bad in [
             "",
             " ",

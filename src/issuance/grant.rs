@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manager_gets_read_only_on_request() {
+    fn the_read_permission_of_a_manager_is_granted_only_on_request() {
         let audiences =
             Audiences { default: Arc::from("https://h/products"), issuer: Arc::from("https://h") };
         let offer = Offer::new(&[], &[Permission::Manage], &audiences);

@@ -278,7 +278,7 @@ impl Failure {
     /// What happened and what to do next, for an administrator.
     pub fn message(&self) -> String {
         match &self.detail {
-            Some(detail) => format!("{} The reply to it says: {detail}.", self.reason.message()),
+            Some(detail) => format!("{} The reply to the request says: {detail}.", self.reason.message()),
             None => self.reason.message().to_owned(),
         }
     }

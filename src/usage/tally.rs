@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_counts_in_its_hour() {
+    fn a_count_belongs_to_one_hour() {
         let tally = Tally::default();
         let count = tally.tokens();
         assert!(!count.add(7), "a new count has no hour");

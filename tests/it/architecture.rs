@@ -1,7 +1,7 @@
-//! The rules of the architecture, checked in the sources: which room uses which, which crate is used where, and the form of
-//! files.
+//! The rules of the architecture, checked in the sources: which room (a module directly in `src`) uses which, which crate is
+//! used where, and the form of files.
 //!
-//! The lists are exact: what is used without being listed breaks a rule, and so does what is listed without being used.
+//! The lists are exact: using something that is not listed breaks a rule, and so does listing something that is not used.
 
 mod source;
 
@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 
 use source::{Source, walk};
 
-/// What each room uses. A room is above those it uses, so none of them can use it in turn.
+/// The rooms that each room uses. A room comes before the rooms that it uses, so none of these can use it.
 const ROOMS: [(&str, &[&str]); 30] = [
     ("main", &["cli"]),
     (
@@ -60,7 +60,7 @@ const ROOMS: [(&str, &[&str]); 30] = [
         ],
     ),
     ("routes", &["oauth", "manage", "console", "docs", "telemetry"]),
-    // Doors: they use services, never storage, which has no rules of access, and never each other.
+    // Doors, where requests arrive: they never use each other, and never storage, which does not check access.
     (
         "oauth",
         &[
@@ -154,15 +154,15 @@ const ROOMS: [(&str, &[&str]); 30] = [
     ("operators", &["ledger", "kernel", "storage", "model"]),
     ("clients", &["ledger", "usage", "kernel", "storage", "model"]),
     ("reminders", &["ledger", "kernel", "storage", "model"]),
-    // Below clients, whose cached records hold its counters.
+    // Below clients: the cached record of a client holds its counters.
     ("usage", &["ledger", "kernel", "storage", "model"]),
     // Sends what the ledger has queued.
     ("delivery", &["webhooks", "ledger", "outbound", "kernel", "storage", "config", "model"]),
-    // What they may reach is checked where they are created, by the rules of what may be requested.
+    // Uses outbound, whose rules say which hosts a webhook may name.
     ("webhooks", &["ledger", "outbound", "kernel", "vault", "storage", "model"]),
     ("ledger", &["kernel", "storage", "model"]),
     ("kernel", &["vault", "storage", "model"]),
-    // Nobody else makes requests to other hosts for the service.
+    // The only room of the service that makes HTTP requests to other hosts.
     ("outbound", &["config"]),
     ("vault", &["model"]),
     ("storage", &["model"]),
@@ -172,7 +172,7 @@ const ROOMS: [(&str, &[&str]); 30] = [
     ("model", &[]),
 ];
 
-/// Where a crate is used: rooms, or parts of one.
+/// Where a crate is used: rooms, or modules in them.
 const CRATES: [(&str, &[&str]); 17] = [
     ("sqlx", &["storage"]),
     ("actix_web", &["app", "routes", "oauth", "manage", "console", "docs", "http", "telemetry"]),
@@ -193,7 +193,7 @@ const CRATES: [(&str, &[&str]); 17] = [
     ("reqwest", &["outbound", "cli", "config"]),
 ];
 
-/// Rooms whose files still use each other in circles.
+/// Rooms that still have files that use each other in a circle.
 const IN_CIRCLES: [&str; 2] = ["oauth", "telemetry"];
 
 /// Names that do not say what is in a file.
@@ -253,7 +253,7 @@ fn the_map_and_the_tests_name_the_rooms() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let is_room = ROOMS.iter().any(|(room, _)| *room == name);
         let is_file = ["main.rs", "architecture.rs", "conformance.rs", "wording.rs"].contains(&name.as_str());
-        assert!(is_room || is_file || OTHER_TESTS.contains(&name.as_str()), "tests/it/{name} is no room");
+        assert!(is_room || is_file || OTHER_TESTS.contains(&name.as_str()), "tests/it/{name} is not a room");
     }
 }
 
@@ -341,7 +341,7 @@ fn misplaced_crates_are_found() {
     ] {
         assert_eq!(judge(file, text), [""; 0], "{file}: {text}");
     }
-    assert_eq!(misplaced_crates(&[], &crates).len(), 2, "places where the crate is not used");
+    assert_eq!(misplaced_crates(&[], &crates).len(), 2, "neither place uses the crate");
 }
 
 #[test]
@@ -388,7 +388,7 @@ fn must_hold(broken: &[String]) {
     assert!(broken.is_empty(), "{} broken rules:\n{}", broken.len(), broken.join("\n"));
 }
 
-/// Where rooms use what is not listed, and lists name what is not used or does not exist.
+/// The errors about rooms: a room uses one that is not listed, or the list names one that is not used or does not exist.
 fn broken_uses(sources: &[Source], rooms: &[(&str, &[&str])]) -> Vec<String> {
     let mut broken = BTreeSet::new();
     let mut used = BTreeSet::new();
@@ -421,7 +421,7 @@ fn broken_uses(sources: &[Source], rooms: &[(&str, &[&str])]) -> Vec<String> {
     broken.into_iter().collect()
 }
 
-/// Where a crate is used outside its places, and places where it is not used.
+/// The errors about crates: a crate is used outside its places, or not used in one of them.
 fn misplaced_crates(sources: &[Source], crates: &[(&str, &[&str])]) -> Vec<String> {
     let mut broken = Vec::new();
     for (name, places) in crates {
@@ -439,8 +439,8 @@ fn misplaced_crates(sources: &[Source], crates: &[(&str, &[&str])]) -> Vec<Strin
     broken
 }
 
-/// A circle of modules directly in a room, each of which uses the next, if there is one. A name that `mod.rs` imports from
-/// a module counts as used from there.
+/// Modules directly in a room that use each other in a circle, each the next one; `None` if there are none. If a module uses a
+/// name that `mod.rs` imports from another module, it uses that module.
 fn circle(sources: &[Source], room: &str) -> Option<Vec<String>> {
     let inside = || sources.iter().filter(|source| source.room() == room);
     let modules: BTreeSet<&String> = inside().filter_map(|source| source.module.get(1)).collect();
@@ -454,7 +454,7 @@ fn circle(sources: &[Source], room: &str) -> Option<Vec<String>> {
             uses.entry(module).or_default().extend(sibling.filter(|name| *name != module).cloned());
         }
     }
-    // What uses nothing that is left cannot be in a circle.
+    // A module that uses none of the modules that are left cannot be in a circle.
     while let Some(last) = uses.iter().find(|(_, used)| !used.iter().any(|name| uses.contains_key(name))) {
         let last = *last.0;
         uses.remove(last);

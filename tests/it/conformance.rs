@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Letters of the numbered points after which tests are named, as in `t01_a_token_by_basic`.
+/// Some points of the page have a letter and a number. Tests are named after the points with these letters, as in
+/// `t01_a_token_by_basic` for T1.
 const NAMED_AFTER: [char; 5] = ['t', 'i', 'k', 'l', 'r'];
 
-/// Where tests are.
+/// The folders with tests.
 const SOURCES: [&str; 4] = ["src", "tests/it", "verifier/src", "verifier/tests"];
 
 #[test]
@@ -45,7 +46,7 @@ fn a_page_and_a_file_are_read() {
     assert!(!is_numbered("the_list") && !is_numbered("t_1") && !is_numbered("k1") && !is_numbered("x1_y"));
 }
 
-/// The tests that the page names, with their files, in its order.
+/// The tests that the page names, each with its file, in the order of the page.
 fn named(page: &str) -> Vec<(String, String)> {
     let cells = page.lines().filter(|line| line.starts_with('|')).flat_map(|line| line.split('|'));
     let entries =
@@ -56,7 +57,7 @@ fn named(page: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Files below `folder` with the names of their tests.
+/// Adds the files below `folder` to `tests`, each with the names of its tests.
 fn collect(root: &Path, folder: &str, tests: &mut BTreeMap<String, BTreeSet<String>>) {
     for entry in fs::read_dir(root.join(folder)).unwrap() {
         let path = format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap());
@@ -69,7 +70,7 @@ fn collect(root: &Path, folder: &str, tests: &mut BTreeMap<String, BTreeSet<Stri
     }
 }
 
-/// The tests of a file: functions with an attribute that says so, and names within `on_both_engines!`.
+/// The tests of a file: functions with the attribute of a test, and names within `on_both_engines!`.
 fn tests_of(source: &str) -> BTreeSet<String> {
     let lists = source.split("on_both_engines!(").skip(1).filter_map(|rest| rest.split_once(')'));
     let names = lists.flat_map(|(list, _)| list.split(',')).map(str::trim).filter(|name| !name.is_empty());
@@ -94,7 +95,7 @@ fn is_numbered(test: &str) -> bool {
     number.is_some_and(|(digits, _)| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Where a test of this name is, if it is elsewhere.
+/// The files that have a test of this name, as the end of an error; empty if no file has one.
 fn moved(tests: &BTreeMap<String, BTreeSet<String>>, test: &str) -> String {
     let files: Vec<&str> =
         tests.iter().filter(|(_, found)| found.contains(test)).map(|(file, _)| file.as_str()).collect();

@@ -117,7 +117,7 @@ fn what_requests_may_reach_is_listed() {
 }
 
 #[test]
-fn a_password_alone_is_for_trials_on_one_machine() {
+fn an_optional_second_factor_needs_a_loopback_issuer() {
     let required = |file: &str| load(file, &[]).unwrap().console.second_factor_required;
     assert!(required(""));
     assert!(required("server.public_url = \"https://t.example\""));

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn it_has_a_bound() {
+    fn the_number_of_keys_is_bounded() {
         let tally = Tally::default();
         for key in 0..10_000 {
             assert_eq!(tally.count(key, 10).is_some(), key < 4096, "{key}");

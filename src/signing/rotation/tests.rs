@@ -164,7 +164,7 @@ fn a_pending_key_takes_over_at_its_instant_with_or_without_the_job() {
 }
 
 #[test]
-fn one_pending_key_a_pair() {
+fn a_pair_has_at_most_one_pending_key() {
     let mut rows = Rows::new();
     rows.tick(START, &POLICY, no_token_is_live);
     let placement = place(&rows.keys, Alg::ES256, UseFor::Expiring, START, &POLICY).unwrap();
@@ -205,7 +205,7 @@ fn an_imported_rsa_key_is_reported_when_its_successor_should_be_there() {
 }
 
 #[test]
-fn never_by_schedule() {
+fn without_a_schedule_and_for_never_expiring_tokens_nothing_rotates() {
     let keys = [
         key("e", Alg::ES256, UseFor::Expiring, Phase::Active, START),
         key("n", Alg::ES256, UseFor::NeverExpiring, Phase::Active, START),

@@ -67,7 +67,7 @@ async fn a_replica_whose_clock_is_behind_revokes_too(engine: Engine) {
             app.clock.advance(1);
             assert!(!is_active(&app, &client, &token).await, "{expiry}, {behind} s behind");
             assert!(!is_active(&other, &client, &token).await);
-            // The clock is corrected.
+            // After the clock is corrected, the token is still revoked.
             other.clock.advance(behind);
             assert!(!is_active(&other, &client, &token).await, "{expiry}, {behind} s behind, set right");
             other.stop().await;
@@ -85,7 +85,7 @@ async fn a_token_that_becomes_valid_within_a_minute_is_accepted(engine: Engine) 
         assert_eq!(is_active(&other, &client, &token).await, accepted, "{behind}");
         other.stop().await;
     }
-    // Its own management token too.
+    // The same for a token for the management API.
     let token = app.access_token(&admin, &[("scope", "mintmark:manage")]).await;
     for (behind, status) in [(60, 200), (61, 401)] {
         let other = replica(&app, -behind).await;
@@ -150,7 +150,7 @@ async fn a_leap_stops_deleting_and_making_keys_for_ten_minutes(engine: Engine) {
         jobs::housekeeping_once(&app.core.services).await;
         app.stop().await;
     }
-    // A clock that is only slewed has not leapt.
+    // A change of at most ten seconds is not a leap.
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     app.clock.leap(10);
@@ -170,7 +170,7 @@ async fn a_leap_before_the_start_is_noticed(engine: Engine) {
             let manager = app.administrator_as(&admin, "mintmark:manage").await;
             let alg = if starts == 0 { "ES256" } else { "EdDSA" };
             let reply = manager.post(KEYS, &json!({"alg": alg})).await;
-            // A second start does not hide it.
+            // A second start does not hide the leap.
             assert_eq!(reply.status(), status, "stopped for {stopped} s, start {starts}");
             app.stop().await;
         }

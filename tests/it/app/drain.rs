@@ -1,4 +1,5 @@
-//! SIGTERM under load: for a while requests are still accepted while clients are sent elsewhere, and no request is lost.
+//! SIGTERM under load: for `server.drain_seconds` the service still accepts requests while `/readyz` and `Connection: close`
+//! send clients elsewhere. No request is lost.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ on_both_engines!(not_one_request_is_lost);
 
 const DRAIN: &str = "server.drain_seconds = 1";
 
-/// Clients that open a connection for each request, and clients that keep one as long as they may.
+/// Half of the clients open a connection for each request. The others keep a connection until the server closes it.
 const CLIENTS: usize = 12;
 
 #[derive(Default)]
@@ -43,7 +44,7 @@ async fn not_one_request_is_lost(engine: Engine) {
         let request = format!("{request}{connection}\r\n{body}");
         let (address, counts, stopping) = (address.clone(), Arc::clone(&counts), Arc::clone(&stopping));
         load.spawn(async move {
-            // Until the server is gone, which a client notices before it sends a request.
+            // Until the server refuses the connection: then no request was sent that could be lost.
             while let Some(stream) = connect(&address).await {
                 exchange(stream, &request, &counts, &stopping).await;
             }
@@ -60,20 +61,20 @@ async fn not_one_request_is_lost(engine: Engine) {
     assert!(counts.after_stop.load(Ordering::Relaxed) > 100, "requests were still accepted");
 }
 
-/// A connection; `None` when the server accepts none any more.
+/// A connection; `None` if the server no longer accepts any.
 async fn connect(address: &str) -> Option<TcpStream> {
     match TcpStream::connect(address).await {
         Ok(stream) => Some(stream),
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => None,
-        Err(error) => panic!("connecting: {error}"),
+        Err(error) => panic!("connecting failed: {error}"),
     }
 }
 
-/// Sends requests until a reply ends the connection. Each request that was sent is answered.
+/// Sends requests until a reply ends the connection. Each request must be answered.
 async fn exchange(mut stream: TcpStream, request: &str, counts: &Counts, stopping: &AtomicUsize) {
     loop {
         let was_stopping = stopping.load(Ordering::Relaxed) == 1;
-        stream.write_all(request.as_bytes()).await.expect("a request is taken");
+        stream.write_all(request.as_bytes()).await.expect("a request is sent");
         let head = reply(&mut stream).await;
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
         counts.answered.fetch_add(1, Ordering::Relaxed);
@@ -81,7 +82,7 @@ async fn exchange(mut stream: TcpStream, request: &str, counts: &Counts, stoppin
         if head.to_ascii_lowercase().contains("connection: close") {
             return;
         }
-        // If the connection were to end after this reply, the reply would have `Connection: close`.
+        // Without `Connection: close`, the server must accept another request on this connection.
     }
 }
 
@@ -91,10 +92,10 @@ async fn reply(stream: &mut TcpStream) -> String {
     loop {
         let count = stream.read_buf(&mut bytes).await.expect("a reply is read");
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        assert!(count > 0, "closed before the reply: {text:?}");
+        assert!(count > 0, "the connection was closed before the reply: {text:?}");
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
         let length = head.to_ascii_lowercase();
-        let (_, length) = length.split_once("content-length: ").expect("a length");
+        let (_, length) = length.split_once("content-length: ").expect("a Content-Length");
         let length: usize = length.split("\r\n").next().unwrap().parse().unwrap();
         if body.len() >= length {
             return head.to_owned();
@@ -116,7 +117,7 @@ async fn while_it_drains_it_serves_and_says_so() {
     assert_eq!(idle.reply().await.status, 200);
 
     let stopping = app.begin_stop();
-    // Repeated until the signal has arrived.
+    // Repeated until the service has noticed that it should stop.
     let reply = loop {
         kept.send(ask("/readyz")).await;
         let reply = kept.reply().await;

@@ -1,4 +1,4 @@
-//! Faults of the database that a test can cause on any machine, and end again.
+//! Faults of the database that a test can cause, and end again, on any machine.
 
 use crate::support::{Engine, TestDatabase};
 
@@ -23,7 +23,7 @@ impl TestDatabase {
             .await;
     }
 
-    /// There is space again.
+    /// Ends what [`Self::fill_disk`] began: commits succeed again.
     pub(super) async fn empty_disk(&self) {
         let mut session = self.session().await;
         session
@@ -34,7 +34,7 @@ impl TestDatabase {
             .await;
     }
 
-    /// From now on PostgreSQL accepts no writes, like a standby, or accepts them again.
+    /// With `only`, PostgreSQL refuses writes from now on, like a standby; without, it accepts them again.
     pub(super) async fn only_read(&self, only: bool) {
         let value = if only { "on" } else { "off" };
         let mut session = self.session().await;
@@ -45,7 +45,7 @@ impl TestDatabase {
                      current_database()); END $$"
             ))
             .await;
-        // Once that is committed, so that a new connection sees it.
+        // Only after that is committed: connections that are opened again must get the new setting.
         session
             .execute(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity

@@ -9,8 +9,8 @@ use mintmark::model::clock::ManualClock;
 
 use crate::support::{Engine, START, TestApp, TestDatabase, until};
 
-/// How long forty requests may take together: a poll that hangs takes a second and a half, and machines that test are busy.
-/// One after the other they would take a minute.
+/// How long forty requests may take together. A poll that hangs fails after a second and a half, and the machine may be busy.
+/// If each request waited for a poll of its own, one after the other, they would take a minute.
 const SOON: Duration = Duration::from_secs(5);
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn one_failed_poll_answers_all_waiting_requests() {
     session.execute("LOCK TABLE change_log IN ACCESS EXCLUSIVE MODE").await;
     app.clock.advance_millis(5_001);
     let replies = join_all((0..40).map(|_| app.token(&client, &[])));
-    for reply in tokio::time::timeout(SOON, replies).await.expect("all are answered by one failure") {
+    for reply in tokio::time::timeout(SOON, replies).await.expect("one failed poll answers all") {
         assert_eq!(reply.status(), 503);
         assert!(reply.headers().contains_key("retry-after"));
     }
@@ -49,7 +49,7 @@ async fn a_silent_database_is_logged_as_a_stall() {
     app.stop().await;
 }
 
-/// As when the machine of the database hangs: its connections stay open, and nothing is answered, not even a new one.
+/// As when the machine of the database hangs: open connections stay open, and neither they nor new connections get an answer.
 #[tokio::test]
 async fn requests_to_a_server_that_stopped_are_all_answered_soon() {
     let clock = Arc::new(ManualClock::at(START));
@@ -63,7 +63,7 @@ async fn requests_to_a_server_that_stopped_are_all_answered_soon() {
     // Twice, since after the first time no connection is left in the pool.
     for _ in 0..2 {
         let replies = join_all((0..40).map(|_| app.token(&client, &[])));
-        for reply in tokio::time::timeout(SOON, replies).await.expect("one failure answers all") {
+        for reply in tokio::time::timeout(SOON, replies).await.expect("one failed poll answers all") {
             assert_eq!(reply.status(), 503);
             assert!(reply.headers().contains_key("retry-after"));
         }

@@ -12,10 +12,10 @@ const BURST: usize = 600;
 fn a_burst_of_connections_waits_to_be_accepted() {
     let allowed: usize =
         std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
-    assert!(allowed > BURST, "this system lets {allowed} connections wait: net.core.somaxconn");
+    assert!(allowed > BURST, "net.core.somaxconn is {allowed}, too low for this test");
     let listener = Listeners::bind_public(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let address = listener.local_addr().unwrap();
-    // Without a place the system does not answer, and connecting takes a second or more.
+    // If the queue is full, the system does not answer, and connecting takes a second or more.
     let waiting: Vec<_> = (0..BURST)
         .map(|n| {
             TcpStream::connect_timeout(&address, Duration::from_millis(900))
@@ -28,7 +28,7 @@ fn a_burst_of_connections_waits_to_be_accepted() {
 }
 
 #[test]
-fn an_address_is_stored_once() {
+fn an_address_is_bound_once() {
     let first = Listeners::bind_public(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let address = first.local_addr().unwrap();
     assert!(Listeners::bind_public(address).is_err());

@@ -7,14 +7,14 @@ use serde_json::json;
 
 use crate::support::{Engine, Reply, TestApp, on_both_engines};
 
-on_both_engines!(what_is_asked_for_at_night_is_there, each_scraper_gets_the_format_it_asks_for);
+on_both_engines!(metrics_for_an_incident_are_there, each_scraper_gets_the_format_it_asks_for);
 
 async fn scraped(app: &TestApp, accept: &str) -> Reply {
     Reply::to(app.request(Method::GET, "/metrics").header("accept", accept)).await
 }
 
-/// The types by name, after a check of the form and the names. `tests/interop/test_metrics.py` has them checked by
-/// `promtool`.
+/// Checks the form of the text and the names of the metrics. Returns the type of each metric by name.
+/// `tests/interop/test_metrics.py` has the text checked by `promtool`.
 fn checked(text: &str) -> BTreeMap<&str, &str> {
     let mut types = BTreeMap::new();
     let mut helped = "";
@@ -25,7 +25,7 @@ fn checked(text: &str) -> BTreeMap<&str, &str> {
             helped = name;
         } else if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, kind) = rest.split_once(' ').unwrap();
-            assert_eq!(helped, name, "each has its help before");
+            assert_eq!(helped, name, "each type follows its help");
             assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
             assert_eq!(name.ends_with("_total"), kind == "counter", "{line}");
             for unit in ["_milliseconds", "_micros", "_minutes", "_kilobytes", "_count", "_bucket", "_sum"] {
@@ -42,7 +42,7 @@ fn checked(text: &str) -> BTreeMap<&str, &str> {
     types
 }
 
-async fn what_is_asked_for_at_night_is_there(engine: Engine) {
+async fn metrics_for_an_incident_are_there(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::support::{Reply, TestApp};
 
-/// What `/readyz` says now.
+/// The status of `/readyz` now, and the detail of its storage check.
 async fn ready(app: &TestApp) -> (u16, Value) {
     let reply = Reply::of(app.get("/readyz").await).await;
     assert_eq!(reply.header("cache-control"), Some("no-store"));

@@ -15,7 +15,7 @@ on_both_engines!(
     refused_requests_changed_nothing,
 );
 
-const FULL: &str = "the database takes no writes: see the log";
+const FULL: &str = "the database accepts no writes: see the log";
 
 async fn a_failed_commit_shows_at_once_and_the_next_change_succeeds(engine: Engine) {
     let app = TestApp::start(engine).await;
@@ -35,7 +35,7 @@ async fn a_failed_commit_shows_at_once_and_the_next_change_succeeds(engine: Engi
         assert_eq!(rename(&format!("name {round}")).await, 200);
         assert_eq!(ready(&app).await.0, 200);
     }
-    // Without any other change, the heartbeat notices both.
+    // If nothing else is written, the heartbeat notices that writing fails, and that it works again.
     app.core.services.ledger.beat().await.unwrap();
     app.database.fill_disk().await;
     app.core.services.ledger.beat().await.unwrap_err();
@@ -141,7 +141,7 @@ async fn a_removed_log_is_noticed_as_a_moved_file_is() {
         assert_eq!(ready(&app).await.0, 503, "{suffix}");
         let database = Arc::clone(&app.database);
         app.stop().await;
-        // It was stopped properly, so it has written into the database what only the removed log had.
+        // The service was stopped properly, so it has written what was only in the removed log into the database file.
         if !suffix.is_empty() {
             let storage = database.open().await;
             assert!(storage.product("before").await.unwrap().is_some(), "{suffix}");

@@ -13,25 +13,25 @@ use syn::{Attribute, Item, ItemMod, ItemUse, Macro, Meta, UseTree};
 #[derive(Debug, Clone)]
 struct Path {
     parts: Vec<String>,
-    /// Where it is: the module of the file, and inline modules in it.
+    /// The module that contains the path: that of the file, and inline modules in the file.
     inside: Vec<String>,
-    /// Whether it is in an inline module for tests.
+    /// Whether the path is in an inline module for tests.
     is_for_tests: bool,
 }
 
 /// A file below `src`.
 #[derive(Debug, Default)]
 pub(super) struct Source {
-    /// From `src`, as in `oauth/token.rs`.
+    /// The path from `src`, as in `oauth/token.rs`.
     pub(super) file: String,
-    /// As in `oauth`, `token`.
+    /// The path of the module in the crate, as in `oauth`, `token`.
     pub(super) module: Vec<String>,
     pub(super) text: String,
     paths: Vec<Path>,
     pub(super) has_allow: bool,
-    /// The modules that are declared in it and have files of their own.
+    /// The modules that the file declares and that have files of their own.
     children: BTreeSet<String>,
-    /// Names that a `use` of something of ours brings in, with where it leads.
+    /// The names that the file imports from this crate, each with the full path of what it names.
     imports: Vec<(String, Vec<String>)>,
     inline: Vec<String>,
     is_in_tests: bool,
@@ -49,7 +49,7 @@ impl Source {
         }
         let mut source = Self { file: file.to_owned(), module, text: text.to_owned(), ..Self::default() };
         let parsed = syn::parse_file(text).unwrap_or_else(|error| panic!("{file}: {error}"));
-        // Their names come first: `use grant::Lifetime` may come before or after `mod grant`.
+        // The names of the declared modules must be known first: `use grant::Lifetime` may come before `mod grant`.
         for item in &parsed.items {
             if let Item::Mod(ItemMod { ident, content: None, .. }) = item {
                 source.children.insert(ident.to_string());
@@ -67,7 +67,7 @@ impl Source {
         self.module.iter().any(|name| name == "tests")
     }
 
-    /// Where a path leads, from the root of the crate; `None` for one into another crate or to something in the file.
+    /// The full path, from the root of the crate; `None` if it leads to another crate or to something in the same file.
     fn target(&self, path: &Path) -> Option<Vec<String>> {
         let first = path.parts.first()?;
         let rest = |from: &[String], skipped: usize| {
@@ -87,23 +87,23 @@ impl Source {
         }
     }
 
-    /// Where a name leads that this file imports from elsewhere in the crate.
+    /// The full path of a name that this file imports from the crate.
     pub(super) fn import(&self, name: &str) -> Option<&[String]> {
         self.imports.iter().find(|(imported, _)| imported == name).map(|(_, target)| target.as_slice())
     }
 
-    /// Where its paths lead within the crate.
+    /// The full paths of what this file uses in the crate.
     pub(super) fn targets(&self) -> impl Iterator<Item = Vec<String>> {
         self.paths.iter().filter_map(|path| self.target(path))
     }
 
-    /// Where the paths lead that are not only for tests.
+    /// The full paths of what this file uses in the crate outside of tests.
     pub(super) fn targets_beside_tests(&self) -> impl Iterator<Item = Vec<String>> {
         let paths = self.paths.iter().filter(|path| !path.is_for_tests && !self.is_for_tests());
         paths.filter_map(|path| self.target(path))
     }
 
-    /// Whether a crate is named in it; a module of ours or a local name may have the name of a crate.
+    /// Whether the file names a crate. A module or an imported name of ours with the same name does not count.
     pub(super) fn names_crate(&self, name: &str) -> bool {
         self.paths.iter().any(|path| path.parts.len() > 1 && path.parts[0] == name)
             && !self.children.contains(name)
@@ -134,7 +134,7 @@ impl Source {
         self.imports.extend(target.map(|target| (name, target)));
     }
 
-    /// The paths in what a macro or an attribute is given.
+    /// Adds the paths in the arguments of a macro or an attribute.
     fn add_tokens(&mut self, mut cursor: Cursor<'_>) {
         let mut parts: Vec<String> = Vec::new();
         let mut goes_on = false;

@@ -39,7 +39,7 @@ async fn a_service_recovers_from_a_full_disk() {
         }
         let ready = serving.get("/readyz").await;
         assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert!(ready.text().await.unwrap().contains("takes no writes"));
+        assert!(ready.text().await.unwrap().contains("accepts no writes"));
         serving.may_write(true);
         assert_eq!(create(&format!("p{round}")).await.status(), StatusCode::CREATED);
         assert_eq!(serving.get("/readyz").await.status(), StatusCode::OK);

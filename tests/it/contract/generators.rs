@@ -1,5 +1,5 @@
-//! `openapi.yaml` uses nothing that client generators cannot read. Each rule is about something on which a generator failed;
-//! `tests/interop/generators` runs them and compiles their output.
+//! `openapi.yaml` uses nothing that client generators cannot read. Each rule is about something on which a generator failed.
+//! `tests/interop/generators` runs the generators and compiles their output.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::support::CONTRACT;
 
-/// Classes of the code that generators put beside the models, in one of their languages or more.
+/// Classes that generators add to the classes of the schemas, in at least one language.
 const RUNTIME_CLASSES: [&str; 16] = [
     "ApiClient",
     "ApiException",
@@ -36,7 +36,7 @@ fn faults(document: &Value) -> Vec<String> {
     faults
 }
 
-/// Examples and defaults are values, not schemas.
+/// Looks at each object of the document, except in examples and defaults, which are values and not schemas.
 fn walk(value: &Value, at: &str, faults: &mut Vec<String>) {
     if let Some(object) = value.as_object() {
         faults.extend(of_object(object).into_iter().map(|fault| format!("{at}: {fault}")));
@@ -90,7 +90,7 @@ fn of_object(object: &Map<String, Value>) -> Vec<&'static str> {
     rules.into_iter().filter(|(is_broken, _)| *is_broken).map(|(_, rule)| rule).collect()
 }
 
-/// An operation has a `requestBody` too, which is an object with `content`, or a reference.
+/// Operations have a `requestBody` too, which is an object with `content`, or a reference: that is not the body of a link.
 fn is_body_of_a_link_and_not_a_string(body: &Value) -> bool {
     !body.is_string() && body.get("content").is_none() && body.get("$ref").is_none()
 }

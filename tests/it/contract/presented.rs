@@ -6,13 +6,13 @@ use serde_json::json;
 use super::world::World;
 use crate::support::{Credentials, Operation, Reply};
 
-/// Failed attempts that are answered before the throttle steps in.
+/// The failed attempts that get 401 before the throttle answers 429.
 const WAIT_MAX: usize = 60;
 
-/// What has a signed reply.
+/// The media type of a signed introspection reply.
 const SIGNED: &str = "application/token-introspection+jwt";
 
-/// The replies of `status`, but for those that time makes.
+/// Replies with `status`, except 405, 408 and 413, which `provoke` gets.
 pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -> Vec<Reply> {
     let request = |client: &Credentials| {
         let request = world.ask(operation, &world.ids);
@@ -66,12 +66,12 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
             replies.push(failed().await);
         }
         503 => replies.push(Reply::to(of_token("x")).await),
-        _ => panic!("no way is known to have {status} of {}", operation.id),
+        _ => panic!("no request is known that {} answers with {status}", operation.id),
     }
     replies
 }
 
-/// The replies of forward-auth.
+/// Replies of forward-auth with `status`.
 pub(super) async fn provoke_verify(world: &World, operation: &Operation, status: u16) -> Vec<Reply> {
     let ask = |query: &str, token: &str| {
         let path = format!("{}{query}", operation.path);
@@ -85,7 +85,7 @@ pub(super) async fn provoke_verify(world: &World, operation: &Operation, status:
         401 => vec![ask("", ""), ask("", "x")],
         403 => vec![ask("?product=nothing", &token), ask("?x=y", &token)],
         503 => vec![ask("", &token)],
-        _ => panic!("no way is known to have {status} of {}", operation.id),
+        _ => panic!("no request is known that {} answers with {status}", operation.id),
     };
     let mut replies = Vec::new();
     for request in requests {

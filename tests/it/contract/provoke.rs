@@ -1,4 +1,4 @@
-//! The requests that get each reply of the document, by status; operations that need more preparation come first.
+//! The requests that get each reply of the document, by status. The OAuth endpoints are in [`token`] and [`presented`].
 
 use std::pin::pin;
 
@@ -56,7 +56,7 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
         (_, 415) => world.ask(operation, ids).header("content-type", "text/plain").body("{}"),
         (_, 422) => return invalid(world, operation).await,
         (_, 503) => world.sound(operation, ids),
-        (id, _) => panic!("no way is known to have {status} of {id}: add one"),
+        (id, _) => panic!("no request is known that {id} answers with {status}: add one"),
     };
     vec![Reply::to(request).await]
 }
@@ -73,7 +73,7 @@ async fn all(requests: Vec<RequestBuilder>) -> Vec<Reply> {
     replies
 }
 
-/// Every example of a body is served, twice if it may be repeated; records to delete are created first.
+/// Sends every example of a body, a POST twice with the same idempotency key; creates records before it deletes them.
 async fn success(world: &World, operation: &Operation) -> Vec<Reply> {
     let mut requests = Vec::new();
     let mut ids = world.ids.clone();
@@ -94,7 +94,7 @@ async fn success(world: &World, operation: &Operation) -> Vec<Reply> {
         Method::DELETE => {
             ids = world.fresh().await;
             if operation.id == "deleteSigningKey" {
-                // Of this class, since a key that may have signed stateless tokens would revoke those of this app.
+                // For never-expiring tokens: deleting a key that may have signed stateless tokens revokes this app's tokens.
                 let pem = rsa_private_key();
                 let new = json!({"alg": "PS256", "use_for": "never_expiring", "private_key_pem": pem});
                 let key = world.admin().create("/v1/signing-keys", &new).await;
@@ -119,7 +119,7 @@ async fn success(world: &World, operation: &Operation) -> Vec<Reply> {
     all(requests).await
 }
 
-/// The example with a name that is not used yet, and for a client that exists.
+/// The example with names that are not used yet, and with the id of a client that exists.
 fn renamed(world: &World, ids: &Ids, example: &Value) -> Value {
     let mut body = example.clone();
     if let Some(named) = body.get_mut("ids") {
@@ -172,7 +172,7 @@ async fn invalid(world: &World, operation: &Operation) -> Vec<Reply> {
     all(requests).await
 }
 
-/// Existing records do not allow it.
+/// The reply to a request that existing records do not allow.
 async fn conflict(world: &World, operation: &Operation) -> Reply {
     let send = |body: &Value| world.send(operation, &world.ids, body);
     let request = match operation.id.as_str() {
@@ -218,7 +218,7 @@ async fn conflict(world: &World, operation: &Operation) -> Reply {
         }
         "createApiClient" | "replaceWebhookSecrets" => return still_running(world, operation).await,
         "createSecret" | "createSigningKey" => {
-            // There is room for some.
+            // A few can be created before the limit is reached.
             let mut reply = Reply::to(world.sound(operation, &world.ids)).await;
             for _ in 0..5 {
                 if reply.status == 201 {
@@ -246,7 +246,7 @@ async fn conflict(world: &World, operation: &Operation) -> Reply {
             assert_eq!(world.admin().patch(&path, &json!({"status": "disabled"})).await.status(), 200);
             world.send(operation, &ids, &json!({}))
         }
-        // The last administrator who can sign in.
+        // Only one administrator can sign in, and may not be deleted.
         "deleteOperator" => {
             let only =
                 json!({"email": "only@acme.example", "name": "Only", "roles": [{"role": "platform_admin"}]});
@@ -266,14 +266,15 @@ async fn conflict(world: &World, operation: &Operation) -> Reply {
             world.ask(operation, &ids)
         }
         "deleteProduct" | "deleteWorkspace" | "deleteSigningKey" => world.ask(operation, &world.ids),
-        // The last one.
+        // The only secret of the client.
         "deleteSecret" => world.ask(operation, &world.fresh().await),
-        id => panic!("no way is known to have 409 of {id}: add one"),
+        id => panic!("no request is known that {id} answers with 409: add one"),
     };
     Reply::to(request).await
 }
 
-/// Of two requests by one name, the one that came second while storage kept the first waiting.
+/// Sends two requests with the same idempotency key while another transaction makes the first one wait. Returns the reply to
+/// the second one, which is refused because the first is still running.
 async fn still_running(world: &World, operation: &Operation) -> Reply {
     let request = || world.sound(operation, &world.ids).header("idempotency-key", "running");
     let elsewhere = world.app.database.open().await;

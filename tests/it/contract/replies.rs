@@ -10,10 +10,10 @@ use super::reply::{documented_headers, faults, json, media_type};
 use super::world::World;
 use crate::support::{CONTRACT, Operation, Reply};
 
-/// Problems and OAuth errors by their kind (`type`, `error`), with what they are in the document.
+/// The members that have the kind of a problem and of an OAuth error, each with the schema that lists the kinds.
 const KINDS: [(&str, &str); 2] = [("type", "Problem"), ("error", "OAuthError")];
 
-/// The replies so far, and the faults in them.
+/// The faults of the replies so far, and the kinds of errors that occurred.
 #[derive(Default)]
 struct Found {
     wrong: Vec<String>,

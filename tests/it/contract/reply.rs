@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::schema;
 use crate::support::{CONTRACT, Operation, Reply};
 
-/// Headers that belong to the connection or to the form of the body, and those that tell a browser what not to do.
+/// Headers that the document does not describe: about the connection, about the form of the body, and restrictions for
+/// browsers.
 const PASSED_OVER: [&str; 8] = [
     "connection",
     "content-length",
@@ -31,7 +32,7 @@ pub(super) fn faults(operation: &Operation, reply: &Reply) -> Vec<String> {
             Some(content) => faults.extend(schema::faults_of_body(content, &body(reply))),
         },
     }
-    // What a person reads in the problem is what the log knows the request by.
+    // The id in a problem must be the one in `X-Request-Id`, which the log has too.
     if let Some(id) = json(reply).as_ref().and_then(|body| body.get("request_id"))
         && Some(id.as_str().unwrap()) != reply.header("x-request-id")
     {
@@ -50,7 +51,7 @@ pub(super) fn json(reply: &Reply) -> Option<Value> {
     media_type(reply).ends_with("json").then(|| reply.json())
 }
 
-/// The names of the headers that a documented reply has, in lower case, and what is said of each.
+/// The headers of a documented reply: each name in lower case, and its description.
 pub(super) fn documented_headers(documented: &Value) -> impl Iterator<Item = (String, &Value)> {
     let headers = documented.get("headers").and_then(Value::as_object).into_iter().flatten();
     headers.map(|(name, header)| (name.to_ascii_lowercase(), CONTRACT.resolved(header)))

@@ -1,4 +1,4 @@
-//! What `src/routes.rs` registers is what the document has, path by path and method by method.
+//! `src/routes.rs` registers exactly the paths of the document, each with exactly the methods of the document.
 
 use std::collections::BTreeSet;
 
@@ -46,7 +46,7 @@ async fn every_path_has_the_methods_of_the_document_and_no_other() {
     app.stop().await;
 }
 
-/// An issuer whose path begins as one of these would hide it.
+/// An issuer whose path begins like one of these routes would hide that route.
 #[test]
 fn no_issuer_has_the_path_of_a_route() {
     for path in CONTRACT.paths() {
@@ -79,8 +79,8 @@ fn sample(operation: &Operation) -> String {
     })
 }
 
-/// The paths written down in the source: the literals of `at("…")`, `form("…")` and `web::resource("…")`, below that of
-/// the `web::scope("…")` of their function. The prefix of an issuer with a path is not a literal.
+/// The paths written down in the source: the literals of `at("…")`, `form("…")` and `web::resource("…")`, each after the
+/// literal of `web::scope("…")` in the same function. The prefix of an issuer with a path is not a literal.
 fn registered(source: &str) -> BTreeSet<String> {
     let mut paths = BTreeSet::new();
     let mut scope = "";

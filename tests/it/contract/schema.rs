@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::support::CONTRACT;
 
-/// Keywords that only tell, and those of strings that schemathesis tries.
+/// Keywords that are not checked here: descriptions, and rules that schemathesis checks (`tests/interop/openapi`).
 const PASSED_OVER: [&str; 10] = [
     "default",
     "description",
@@ -19,8 +19,8 @@ const PASSED_OVER: [&str; 10] = [
     "writeOnly",
 ];
 
-/// What of a body is not as a documented one says: by its schema, and by `x-only`, which names the values that a member
-/// has in this reply. (A narrower schema would say so too, but generators make a type of their own of each.)
+/// The faults of a body, compared with its schema and with `x-only`, which names the values that a member has in this reply.
+/// (A narrower schema could name them too, but generators make another type of each schema.)
 pub(super) fn faults_of_body(content: &Value, body: &Value) -> Vec<String> {
     let mut faults = faults(&content["schema"], body);
     for (name, values) in content.get("x-only").and_then(Value::as_object).into_iter().flatten() {
@@ -85,7 +85,7 @@ fn of_member(parts: &[&Map<String, Value>], name: &str, member: &Value, at: &str
     }
 }
 
-/// Whether one keyword of a schema holds for a value. Faults within its items are noted by the way.
+/// Checks one keyword of a schema. The error says what is wrong with the value itself; faults in its items go to `faults`.
 fn holds(
     parent: &Map<String, Value>,
     keyword: &str,
@@ -124,7 +124,7 @@ fn holds(
             let branch = parent.get(if is(rule, value) { "then" } else { "else" });
             branch.is_none_or(|schema| is(schema, value))
         }
-        // These are taken together, part by part; `then` and `else` with their `if`.
+        // `parts` and `of_member` handle the first four; `if` handles `then` and `else`.
         "$ref" | "allOf" | "properties" | "additionalProperties" | "then" | "else" => true,
         _ if PASSED_OVER.contains(&keyword) => true,
         _ => return Err(format!("the keyword {keyword} is not known here")),
@@ -136,7 +136,7 @@ fn is(schema: &Value, value: &Value) -> bool {
     faults(schema, value).is_empty()
 }
 
-/// The items of an array; of anything else itself.
+/// The items of an array; any other value is its own only item.
 fn items(value: Option<&Value>) -> impl Iterator<Item = &Value> {
     let many = value.and_then(Value::as_array);
     many.into_iter().flatten().chain(value.filter(|_| many.is_none()))
@@ -155,7 +155,7 @@ fn is_of_type(value: &Value, name: &str) -> bool {
         "string" => value.is_string(),
         "array" => value.is_array(),
         "object" => value.is_object(),
-        _ => panic!("{name} is no type of JSON Schema"),
+        _ => panic!("{name} is not a type of JSON Schema"),
     }
 }
 

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::world::World;
 use crate::support::{Credentials, Operation, Reply};
 
-/// Failed attempts that are answered before the throttle steps in.
+/// The failed attempts that get 401 before the throttle answers 429.
 const WAIT_MAX: usize = 60;
 
-/// The replies of `status`, but for those that time and storage make.
+/// Replies with `status`, except 405, 408 and 413, which `provoke` gets.
 pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -> Vec<Reply> {
     let grant: (&str, &str) = ("grant_type", "client_credentials");
     let mut replies = Vec::new();
@@ -50,7 +50,7 @@ pub(super) async fn provoke(world: &World, operation: &Operation, status: u16) -
             replies.push(Reply::of(world.app.token(&nobody, &[]).await).await);
         }
         503 => replies.push(Reply::of(world.app.token(&world.erp, &[]).await).await),
-        _ => panic!("no way is known to have {status} of the token endpoint"),
+        _ => panic!("no request is known that the token endpoint answers with {status}"),
     }
     replies
 }
@@ -68,7 +68,7 @@ fn by_basic(world: &World, operation: &Operation) -> RequestBuilder {
     world.ask(operation, &world.ids).basic_auth(&world.erp.client_id, Some(&world.erp.client_secret))
 }
 
-/// The example, by the client of this world: by Basic, or in the form where the example has it there.
+/// The request of the example with this world's client, which authenticates by Basic, or in the form if the example does so.
 fn of_example(world: &World, operation: &Operation, example: &Value) -> RequestBuilder {
     let mut form = Vec::new();
     for (name, value) in example.as_object().unwrap() {

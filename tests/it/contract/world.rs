@@ -33,18 +33,19 @@ fn text_of(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// Nobody listens there.
+/// The URL of the webhooks. No server listens there.
 pub(super) const HOOK: &str = "https://hooks.acme.example/mintmark";
 
 /// The app and its callers.
 pub(super) struct World {
     pub(super) app: TestApp,
-    /// One record of every kind, with the ids of the examples in the document.
+    /// The ids of one record of every kind.
     pub(super) ids: Ids,
-    /// The API client among them.
+    /// The API client among these records.
     pub(super) erp: Credentials,
-    /// A token with all permissions, and one that may neither read nor change anything.
+    /// A token that may manage and introspect.
     pub(super) manage: String,
+    /// A token that may introspect, and neither read nor change anything in `/v1`.
     pub(super) powerless: String,
     /// The client of these tokens.
     pub(super) operator: Credentials,
@@ -65,7 +66,7 @@ impl World {
         let (erp, client) = admin.client("acme-in", json!({"products": ["e-invoicing", "gst"]})).await;
         let token =
             admin.create(&format!("/v1/api-clients/{}/access-tokens", erp.client_id), &json!({})).await;
-        // Every list has a second page.
+        // Two records of each kind, so that every list has a second page.
         admin.client("acme-in", json!({"label": "Spare", "products": ["gst"]})).await;
         for more in ["access-tokens", "secrets"] {
             admin.create(&format!("/v1/api-clients/{}/{more}", erp.client_id), &json!({})).await;
@@ -78,7 +79,7 @@ impl World {
         }
         let webhooks = Reply::of(admin.get("/v1/workspaces/acme-in/webhooks").await).await.json();
         let hook = text_of(&webhooks["items"][0]["webhook_id"]);
-        // That it was created, and that the other one was.
+        // There are two: about the creation of this webhook, and about that of the other one.
         let deliveries = Reply::of(admin.get(&format!("/v1/webhooks/{hook}/deliveries")).await).await.json();
         let operators = Reply::of(admin.get("/v1/operators").await).await.json();
         for _ in 0..2 {
@@ -97,7 +98,7 @@ impl World {
             ("webhook_id", text(&webhooks["items"][0]["webhook_id"])),
             ("delivery_id", text(&deliveries["items"][0]["delivery_id"])),
             ("file", "docs.css".to_owned()),
-            // The first list, which has the slots of clients.
+            // The first status list, which has the slots that the stateless tokens of a client share.
             ("list", "1".to_owned()),
             ("seq", "0".to_owned()),
         ]);
@@ -105,7 +106,7 @@ impl World {
         Self { app, ids, erp, manage, powerless, operator, made: Cell::default() }
     }
 
-    /// The operator's management client at work.
+    /// An administrator with the management client and its token.
     pub(super) fn admin(&self) -> Administrator<'_> {
         Administrator { app: &self.app, token: self.manage.clone(), client: self.operator.clone() }
     }
@@ -154,12 +155,12 @@ impl World {
         }
     }
 
-    /// A request for an operation with all permissions.
+    /// A request for an operation with the token that may manage and introspect.
     pub(super) fn ask(&self, operation: &Operation, ids: &Ids) -> RequestBuilder {
         self.ask_at(Some(&self.manage), operation, &path(operation, ids))
     }
 
-    /// A request of JSON for an operation.
+    /// A request for an operation with a JSON body.
     pub(super) fn send(&self, operation: &Operation, ids: &Ids, body: &Value) -> RequestBuilder {
         let (media_type, _) = operation.takes.iter().next().unwrap();
         self.ask(operation, ids).header("content-type", media_type).body(body.to_string())
@@ -195,15 +196,15 @@ impl World {
         self.app.request(Method::PUT, &path(operation, &self.ids))
     }
 
-    /// Stops the database, and moves the clock until all caches are too old to be used; status lists may be used the
-    /// longest.
+    /// Closes the connections to the database, and moves the clock until all caches are too old to be used. Status lists may be
+    /// used the longest: a minute.
     pub(super) async fn lose_storage(&self) {
         self.app.core.services.close().await;
         self.app.clock.advance(61);
     }
 }
 
-/// A request for an operator of that name.
+/// The body of a request that creates an operator of this name.
 fn person(name: &str) -> Value {
     let roles = json!([{"role": "workspace_viewer", "workspace_id": "acme-in"}]);
     json!({"email": format!("{name}@acme.example"), "name": name, "roles": roles})

@@ -47,7 +47,7 @@ fn poisoned(value: &Value, attack: &str) -> Value {
 
 fn all_poisoned(members: &Map<String, Value>, attack: &str) -> Map<String, Value> {
     let each = members.iter().map(|(name, value)| match (name.as_str(), value) {
-        // Words of ours, and texts that only the service writes.
+        // Texts that only the service writes.
         ("kind" | "mode", value) => (name.clone(), value.clone()),
         (name, value) => (name.to_owned(), poisoned(value, attack)),
     });
@@ -67,13 +67,13 @@ fn no_text_of_others_becomes_markup_or_a_line() {
             assert!(!message.subject.contains("=?"), "{which}: {}", message.subject);
             assert!(!message.text.replace('\n', "").chars().any(hides), "{which}");
             assert!(!message.html.replace('\n', "").chars().any(hides), "{which}");
-            // As many tags as without, of the same kinds.
+            // Only kinds of tags that the harmless mail has too.
             let tags = tags(&message.html);
             for tag in &tags {
                 assert!(tags_of(&harmless.html, tag) >= 1, "{which}: a new tag <{tag}");
             }
             assert!(!message.html.contains("evil.example\""), "{which}");
-            // No line of the plain text begins with what looks like a header of ours.
+            // No line of the plain text looks like a header of the mail.
             for line in message.text.lines() {
                 assert!(!line.starts_with("Bcc:") && !line.starts_with("Subject:"), "{which}: {line}");
             }
@@ -106,7 +106,7 @@ fn hides(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// The names of the tags of a page, each with what follows up to its first attribute.
+/// The names of the tags of a page. The name of a closing tag includes the slash.
 fn tags(html: &str) -> Vec<String> {
     html.split('<').skip(1).map(|rest| rest.split([' ', '>', '\n']).next().unwrap().to_owned()).collect()
 }
@@ -128,7 +128,7 @@ fn parsed(mail: &str) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Over the wire, to a server, and read by a parser of another project.
+/// The mails are sent to a server, and what it received is read by a parser of another project.
 async fn a_hostile_mail_is_read_as_it_was_meant(engine: Engine) {
     let server = MailServer::start();
     let app = TestApp::start_with(engine, &server.settings()).await;

@@ -12,7 +12,7 @@ const OPERATOR: &str = "019976a0-5a00-7000-8000-000000000001";
 /// A mail as it was queued.
 #[derive(Debug, Clone)]
 pub(super) struct Letter {
-    /// The name of its file in the vectors.
+    /// The name of its files in `tests/vectors/mails`, without the ending.
     pub(super) name: &'static str,
     pub(super) kind: MailKind,
     pub(super) recipient: &'static str,
@@ -63,7 +63,7 @@ fn of_client(name: &'static str, kind: MailKind, facts: Value) -> Letter {
     }
 }
 
-/// By the service itself.
+/// The same letter about something that the service itself did.
 fn by_the_service(mut letter: Letter) -> Letter {
     letter.facts.insert("by".to_owned(), json!({"kind": "system"}));
     letter.facts.remove("source_ip");

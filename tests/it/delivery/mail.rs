@@ -1,4 +1,4 @@
-//! A mail: its header, and what becomes of it with and without a server.
+//! Mails: their headers, and what happens to them with and without a mail server.
 
 use mintmark::model::delivery::{LOGGED, NewDelivery};
 use serde_json::json;

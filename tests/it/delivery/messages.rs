@@ -1,5 +1,5 @@
-//! What the mails say, kind by kind. Their full texts are in `tests/vectors/mails`, where they are also looked at in a browser;
-//! `MINTMARK_WRITE_VECTORS=1` writes them.
+//! What the mails say, kind by kind. Their full texts are in `tests/vectors/mails`; `MINTMARK_WRITE_VECTORS=1` writes them.
+//! `tests/browser/mails.test.mjs` checks the same files in a browser.
 
 use std::fs;
 use std::path::Path;
@@ -83,7 +83,7 @@ fn a_mail_says_what_happened_to_which_client_by_whom_from_where_and_when() {
         }
         let advises =
             ["If you did not expect this", "What to do"].iter().any(|title| message.html.contains(title));
-        assert!(advises, "{}: it does not say what to do", letter.name);
+        assert!(advises, "{}: the mail does not say what to do", letter.name);
         assert!((10..=80).contains(&message.subject.chars().count()), "{}", message.subject);
         for line in message.text.lines() {
             assert_eq!(line.trim_end(), line, "{}", letter.name);

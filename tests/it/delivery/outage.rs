@@ -20,7 +20,7 @@ async fn a_backlog_drains_without_overrunning_the_server(engine: Engine) {
     });
     let app = TestApp::start_with(engine, &server.settings()).await;
     let storage = app.database.open().await;
-    // A minute at a time, in which some are queued and the worker tries what is due.
+    // In each minute some mails are queued, and the worker tries those that are due.
     for minute in 0..60 {
         let first = minute * MAILS / 60;
         let last = (minute + 1) * MAILS / 60;
@@ -40,7 +40,7 @@ async fn a_backlog_drains_without_overrunning_the_server(engine: Engine) {
     while states(&app).await.iter().any(|state| state.starts_with("waits")) {
         let before = server.received().len();
         for _ in 0..60 {
-            // In a second at most what one host may get.
+            // In a second the server gets at most as many mails as one host may get.
             let second = server.received().len();
             app.worker.run_once().await.unwrap();
             assert!(server.received().len() - second <= 50);
@@ -49,7 +49,7 @@ async fn a_backlog_drains_without_overrunning_the_server(engine: Engine) {
         a_minute.push(server.received().len() - before);
         assert!(a_minute.len() < 240, "{a_minute:?}");
     }
-    // What failed together was spread.
+    // The mails that failed together are not all tried again together.
     assert!(a_minute.len() > 20 && a_minute.iter().all(|mails| *mails < MAILS / 4), "{a_minute:?}");
     let mut times: HashMap<String, usize> = HashMap::new();
     for recipient in server.recipients() {

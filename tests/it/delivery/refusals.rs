@@ -1,8 +1,8 @@
 //! Refusals and broken connections: what is tried again, and what is given up.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::{error, mail, queue, states};
 use crate::support::{Answer, Engine, Heard, MailServer, TestApp, on_both_engines};
@@ -18,7 +18,7 @@ on_both_engines!(
     a_header_cannot_be_injected,
 );
 
-/// Two weeks, in steps after which everything that waits is due.
+/// Lets more than two weeks pass, in steps so long that everything that waits is due after each.
 async fn two_weeks(app: &TestApp) {
     for _ in 0..14 {
         app.clock.advance(86_400 + 86_400 / 5);
@@ -54,7 +54,7 @@ async fn what_is_refused_for_now_is_tried_again_and_what_is_refused_for_good_is_
         assert_eq!(states(&app).await, [state], "{verb} {reply}");
         let said = error(&app).await;
         assert!(said.ends_with(says), "{verb} {reply}: {said}");
-        // The next attempt is 5 s later, and up to a fifth more.
+        // The next attempt is 5 s later, plus up to a fifth of that.
         app.clock.advance(4);
         assert_eq!(app.worker.run_once().await.unwrap(), 0);
         app.clock.advance(2);
@@ -106,7 +106,7 @@ async fn a_refused_sign_in_or_connection_is_the_fault_of_no_mail(engine: Engine)
         let said = error(&app).await;
         assert!(said.starts_with(says), "{said}");
     }
-    // A password for a server that knows no sign-in.
+    // A user name and a password for a server that does not support authentication.
     let server = MailServer::start();
     let settings = server.settings().replace("smtp://", "smtp://me:canary@");
     let app = TestApp::start_with(engine, &settings).await;
@@ -160,15 +160,15 @@ async fn ten_attempts_are_made_over_three_days(engine: Engine) {
 }
 
 async fn a_connection_cut_at_any_byte_loses_nothing(engine: Engine) {
-    static CUT_AT: AtomicUsize = AtomicUsize::new(0);
-    let cut_at = if engine == Engine::Sqlite { &CUT_AT } else { Box::leak(Box::default()) };
+    let cut_at = Arc::new(AtomicUsize::new(0));
+    let cutting = Arc::clone(&cut_at);
     let server = MailServer::scripted(move |heard| match heard {
-        Heard::Bytes(heard) if heard == cut_at.load(Ordering::SeqCst) => Answer::Close,
+        Heard::Bytes(heard) if heard == cutting.load(Ordering::SeqCst) => Answer::Close,
         _ => Answer::Usual,
     });
     let app = TestApp::start_with(engine, &server.settings()).await;
     let storage = app.database.open().await;
-    // The length of a session.
+    // A connection that is not cut shows about how many bytes a session has.
     queue(&storage, [mail(0, "0@acme.example")]).await;
     app.worker.run_once().await.unwrap();
     let length = server.received()[0].text.len() + 150;
@@ -211,7 +211,7 @@ async fn what_is_given_up_is_an_event(engine: Engine) {
         "error": "the mail server refuses the recipient: 550 5.1.1 no such user",
     });
     assert_eq!(event["detail"], expected);
-    // One that reports the failure of another causes no further one.
+    // A mail that reports a failed delivery causes no event when it fails itself.
     queue(&app.database.open().await, [of_kind(2, "delivery.failed")]).await;
     app.worker.run_once().await.unwrap();
     assert!(states(&app).await[1].starts_with("dead"));
@@ -233,7 +233,7 @@ async fn a_header_cannot_be_injected(engine: Engine) {
         body: serde_json::json!({ "label": label }).to_string(),
         ..mail(number, "a@acme.example")
     });
-    // An address that would end its command early.
+    // Addresses that would end their command early.
     let recipients = ["a@b> NOTIFY=NEVER", "a@b>\r\nRCPT TO:<evil@example.com", "a@b\r\nDATA"];
     let addressed = recipients.iter().enumerate().map(|(number, to)| mail(10 + number, to));
     queue(&app.database.open().await, labelled.chain(addressed)).await;

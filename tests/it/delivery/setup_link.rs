@@ -1,4 +1,4 @@
-//! The setup link of an operator: mailed where there is a mail server, kept sealed while it waits, and erased after.
+//! The setup link of an operator: mailed where there is a mail server, kept sealed while it waits, and erased afterwards.
 
 use mintmark::kernel::Manager;
 use mintmark::ledger::DeliveryFilter;
@@ -41,7 +41,7 @@ async fn a_setup_link_is_mailed_and_erased(engine: Engine) {
     assert!(waiting.len() == 1 && waiting[0].contains("sealed_link"));
     let token = first.rsplit_once('/').unwrap().1;
     assert!(!waiting[0].contains(token), "a link that waits is sealed");
-    // Another link replaces it, and its mail.
+    // Another link replaces the first one, and its mail.
     let path = format!("/v1/operators/{operator_id}/setup-link");
     let second = admin.create(&path, &json!({})).await;
     let second = second["setup_link"].as_str().unwrap().to_owned();
@@ -80,7 +80,7 @@ async fn a_link_that_came_too_late_is_given_up_and_erased(engine: Engine) {
     assert_eq!(bodies(&app).await[0], "{}");
     let why = super::error(&app).await;
     assert_eq!(why, "the setup link has ended: make a new one");
-    // Sent again, the mail would have nothing to carry.
+    // The mail cannot be sent again, since its link is erased.
     let manager = Manager::command_line();
     let ledger = &app.core.services.ledger;
     let page = Page::first(10);

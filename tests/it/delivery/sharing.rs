@@ -1,4 +1,5 @@
-//! The worker as it runs in a process: at once after a commit, shared among processes, and stopped in order.
+//! The worker as it runs in a process: it sends at once after a commit, shares the work with other processes, and finishes what
+//! it is sending when it stops.
 
 use std::sync::Arc;
 

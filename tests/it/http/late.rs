@@ -61,7 +61,7 @@ async fn the_head_of_a_later_request_has_no_more_time() {
         drip(&mut dripped).await;
         partial.must_be_closed().await;
     }
-    // Also if it begins in the same packet as the request before it.
+    // The same if the head begins in the same packet as the request before it.
     let mut wire = Wire::to(&app).await;
     wire.send(format!("{HEALTH}{PART}")).await;
     assert_eq!(wire.reply().await.status, 200);

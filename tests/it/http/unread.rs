@@ -27,7 +27,7 @@ const UNREAD: [(&str, u16); 17] = [
     ("POST /v1/nowhere", 404),
     ("PUT /healthz", 405),
     ("DELETE /oauth2/token", 405),
-    // It wants a form, and says so by the head alone.
+    // The token endpoint refuses a request without the media type of a form or of JSON before it reads the body.
     ("POST /oauth2/token", 400),
 ];
 
@@ -53,7 +53,7 @@ async fn a_small_body_is_discarded_and_the_connection_used_again() {
             assert_eq!(reply.header("connection"), None, "{line}: {reply:?}");
         }
     }
-    // As much as is discarded.
+    // The longest body that is discarded.
     let mut wire = Wire::to(&app).await;
     let most = "y".repeat(64 * 1024);
     wire.send(format!("{}Content-Length: {}\r\n\r\n{most}", head("GET /healthz"), most.len())).await;
@@ -120,7 +120,7 @@ async fn a_flood_is_not_swallowed() {
             }
             sent
         };
-        // The reply may be lost when the server closes on unread bytes; if it comes, it is the right one.
+        // The reply may be lost, since the server closes the connection with bytes unread. If it arrives, it must be right.
         let read = async {
             let mut reply = Vec::new();
             let _ = reader.read_to_end(&mut reply).await;

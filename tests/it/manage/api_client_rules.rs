@@ -1,5 +1,5 @@
-//! The rules of an API client: those of its own members, those of later versions, and those of workspace, products, keys
-//! and the caller.
+//! The rules of an API client: for its own members, for members that only later versions support, and the limits that come from
+//! its workspace, its products, the signing keys and the caller.
 
 use serde_json::{Value, json};
 
@@ -140,7 +140,7 @@ async fn values_that_come_later_are_refused_and_not_ignored(engine: Engine) {
             assert_eq!(complaint(&problem), ("not-supported-yet", vec![pointer.as_str()]), "{problem}");
         }
     }
-    // They are reported together with other errors.
+    // Such members are reported together with other errors.
     let wanted =
         json!({"label": "", "products": ["nope"], "daily_token_limit": 3, "require_dpop": true, "jwks": {}});
     let (status, problem) = read(admin.post(CLIENTS, &wanted).await).await;
@@ -266,7 +266,7 @@ async fn a_signing_algorithm_needs_its_keys(engine: Engine) {
     assert_eq!(admin.patch(&path, &change).await.status(), 422);
     admin.create("/v1/signing-keys", &json!({"alg": "EdDSA"})).await;
     assert_eq!(admin.patch(&path, &change).await.status(), 200);
-    // Its tokens would need a key of the other class.
+    // Tokens that never expire need a key of the other class (`never_expiring`).
     let (status, problem) = read(admin.patch(&path, &json!({"token_expiry": {"mode": "never"}})).await).await;
     assert_eq!((status, complaint(&problem).1), (422, vec!["/signing_alg"]), "{problem}");
     assert!(problem["errors"][0]["detail"].as_str().unwrap().contains("never_expiring"), "{problem}");
@@ -284,7 +284,7 @@ async fn a_caller_cannot_grant_a_permission_it_does_not_have(engine: Engine) {
         (&manager_of_acme, "mintmark:manage", 201),
         (&manager_of_acme, "mintmark:read", 201),
         (&manager_of_acme, "mintmark:introspect", 403),
-        // The client has it, but it is not in the scope of this token.
+        // The caller's client has this permission, but the scope of the caller's token does not.
         (&admin, "mintmark:introspect", 403),
     ] {
         let wanted = json!({"label": "L", "permissions": [permission]});

@@ -7,7 +7,7 @@ use crate::support::{Administrator, Engine, TestApp, on_both_engines};
 
 pub(super) const CLIENTS: &str = "/v1/workspaces/acme-in/api-clients";
 
-/// A workspace with two products, and an administrator of the platform.
+/// Two products, a workspace, and an administrator of the platform.
 pub(super) async fn furnished(app: &TestApp) -> Administrator<'_> {
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -66,7 +66,7 @@ async fn the_example_of_the_contract(engine: Engine) {
     });
     assert_eq!(made, expected);
 
-    // The record is the same without the secret, and the client gets its token.
+    // The record is the same without the secret. Another new client gets a token.
     let response = admin.get(&location).await;
     assert_eq!(header(&response, "etag"), etag);
     let (status, record) = read(response).await;

@@ -1,4 +1,4 @@
-//! `/v1/audit-events`: each change has one event, and each caller gets those of its workspaces.
+//! `/v1/audit-events`: each change has one event, and a caller sees the events of the workspaces that it can access.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -73,7 +73,7 @@ async fn every_change_leaves_an_event(engine: Engine) {
             "log": 1, "seq": created["seq"], "entry": created["entry"]
         })
     );
-    // The entry is what the tree has, and says the same.
+    // `entry` is the text that the audit tree holds. It has the same values as the event.
     let entry: Value = serde_json::from_str(created["entry"].as_str().unwrap()).unwrap();
     for member in [
         "event_id",
@@ -272,7 +272,7 @@ async fn events_are_kept_for_as_long_as_the_setting_says(engine: Engine) {
     {
         let app = TestApp::start_with(engine, setting).await;
         let admin = app.administrator().await;
-        // More than are deleted at once, where they are.
+        // If the events are deleted, there are more of them than one batch deletes.
         let changes = if kept_after[1] { 3 } else { 600 };
         for n in 0..changes {
             assert_eq!(
@@ -287,7 +287,7 @@ async fn events_are_kept_for_as_long_as_the_setting_says(engine: Engine) {
         let whole = app.database.number(&old).await;
         assert!(whole > changes, "{whole}");
         for (days, kept) in [30, 1].into_iter().zip(kept_after) {
-            // To the last second of the thirtieth day, and beyond it.
+            // First to the last second of the thirtieth day, then past its end.
             app.clock.advance(if days == 1 { 2 } else { days * DAY - 1 });
             mintmark::jobs::housekeeping_once(&app.core.services).await;
             assert_eq!(app.database.number(&old).await, if kept { whole } else { 0 }, "{setting}");
@@ -308,13 +308,13 @@ async fn signed(app: &TestApp) {
     app.core.services.ledger.keep_audit_tree().await.unwrap();
 }
 
-/// Forgets the checkpoint that the app signed at its start.
+/// Waits for the checkpoint that the app signs at its start, and deletes it.
 async fn forget_checkpoints(app: &TestApp) {
     first_checkpoint(app).await;
     app.database.session().await.execute("DELETE FROM audit_checkpoints; DELETE FROM audit_nodes").await;
 }
 
-/// Waits for that checkpoint: the next one is due in a minute.
+/// Waits for the checkpoint that the app signs at its start. The next one is due a minute later.
 async fn first_checkpoint(app: &TestApp) {
     until("a checkpoint is signed", async || {
         app.database.number("SELECT COUNT(*) FROM audit_checkpoints").await > 0
@@ -371,7 +371,7 @@ async fn a_proof_is_for_who_may_see_the_event(engine: Engine) {
     let foreign = seq_of("?workspace_id=other").await;
     let path = |seq: i64| format!("/v1/audit-events/{seq}/proof");
     not_covered(&Reply::of(reader.get(&path(own)).await).await);
-    // What may not be seen is not there, covered or not.
+    // An event that the caller may not see gets 404, whether or not a checkpoint covers it.
     problem(&Reply::of(reader.get(&path(foreign)).await).await, 404, "not-found");
     signed(&app).await;
     let proof = text(reader.get(&path(own)).await).await;
@@ -418,7 +418,7 @@ async fn a_log_goes_on_from_its_checkpoints(engine: Engine) {
     app.stop().await;
 }
 
-/// PostgreSQL: on SQLite a writer waits for the whole database, not for the tree.
+/// Tested on PostgreSQL only: on SQLite a writer waits for the whole database, not for the tree.
 #[tokio::test]
 async fn who_waits_too_long_for_the_tree_comes_later_and_leaves_no_gap() {
     let app = TestApp::start(Engine::Postgres).await;

@@ -1,4 +1,4 @@
-//! Access to the management API: bearer tokens (RFC 6750), scopes, and the present state of the caller's client.
+//! Access to the management API: bearer tokens (RFC 6750), scopes, and the current state of the caller's client.
 
 use mintmark::kernel::Manager;
 use reqwest::{Method, RequestBuilder};
@@ -92,7 +92,7 @@ async fn a_token_that_does_not_hold_is_invalid(engine: Engine) {
     let whole = format!("{signed}.{flipped}");
     let request = app.request(Method::GET, "/v1/products").bearer_auth(&whole);
     assert!(!sent(request).await.text().contains("cut when pasted"));
-    // Without the word Bearer before it.
+    // The token without the word Bearer before it.
     let reply = sent(app.request(Method::GET, "/v1/products").header("authorization", &token)).await;
     refused(&reply, CHALLENGE);
     assert!(reply.json()["detail"].as_str().unwrap().contains("lacks the word Bearer"));
@@ -281,7 +281,7 @@ async fn a_client_that_is_disabled_or_expired_is_refused_at_once(engine: Engine)
     refused(&Reply::of(caller.get(own).await).await, INVALID_TOKEN);
     ok(&Reply::of(admin.patch(own, &json!({"status": "active"})).await).await, 200);
     ok(&Reply::of(caller.get(own).await).await, 200);
-    // `expires_at` of the client ends its token too, so a second client shows deleting.
+    // The end of the client ends its token too, so the test of deleting needs a second client.
     app.clock.advance(46 * 60 + 41);
     refused(&Reply::of(caller.get(own).await).await, INVALID_TOKEN);
     let (caller, client) = manager_of(&app, &admin, "acme", json!({})).await;

@@ -69,7 +69,7 @@ async fn clients_are_changed_by_their_ids(engine: Engine) {
     let already = json!({"products": ["e-invoicing"]});
     assert_eq!(admin.patch(&path_of(&clients[1]), &already).await.status(), 200);
     let events = rows(&app, "audit_events").await;
-    // In the order of the request, not of the ids.
+    // The reply lists the clients in the order of the request, not of their ids.
     let named = [&clients[2], &clients[0], &clients[1]].map(|client| client.client_id.clone());
     let report = ok(&post(&admin, &json!({"ids": named, "patch": already})).await, 200);
     let etag = |client: &Credentials| {
@@ -114,7 +114,7 @@ async fn clients_are_changed_by_a_filter(engine: Engine) {
     for (client, status) in clients.iter().zip(["disabled", "disabled", "active"]) {
         assert_eq!(get(&admin, &path_of(client)).await["status"], status);
     }
-    // The same filters as in the query.
+    // The filters are those of the query of `GET /v1/api-clients`.
     app.clock.advance(100);
     app.access_token(&clients[2], &[]).await;
     for (filter, matched) in [
@@ -174,7 +174,7 @@ async fn one_that_breaks_a_rule_stops_all(engine: Engine) {
     let refused = post(&admin, &json!({"filter": {"product": "gst"}, "patch": never})).await;
     broken(&refused, &["/filter"]);
     assert!(refused.text().contains(&all[0].client_id), "{}", refused.text());
-    // A rule that all of them break is reported for each.
+    // A rule that all clients break is reported for each of them.
     let long = json!({"label": "x".repeat(201), "products": ["none"]});
     let refused = post(&admin, &json!({"ids": ids(&all[..2]), "patch": long})).await;
     broken(&refused, &["/ids/0", "/ids/1"]);
@@ -201,11 +201,11 @@ async fn ids_that_are_out_of_reach_are_named(engine: Engine) {
     let own = app.administrator_as(&admin.client("acme", more).await.0, "mintmark:manage").await;
     let refused = post(&own, &json!({"ids": ids(&clients), "patch": patch})).await;
     problem(&refused, 404, "not-found");
-    assert_eq!(refused.pointers(), ["/ids/2"], "one of another workspace is as unknown as any");
+    assert_eq!(refused.pointers(), ["/ids/2"], "a client of another workspace is unknown to the caller");
     for client in &clients {
         assert_eq!(get(&admin, &path_of(client)).await["label"], "ERP");
     }
-    // A filter finds those within reach only.
+    // A filter finds only the clients within the reach of the caller.
     let report = ok(&post(&own, &json!({"filter": {"product": "gst"}, "patch": patch})).await, 200);
     assert_eq!(report["changed"], 2);
     assert_eq!(get(&admin, &path_of(&clients[2])).await["label"], "ERP");
@@ -244,7 +244,7 @@ async fn a_batch_that_revokes_too_much_is_refused(engine: Engine) {
         }
     }
     assert_eq!(live().await, 30_001);
-    // With one token fewer it is allowed.
+    // With one token fewer the batch is allowed.
     let one = format!("{} gst_e-invoicing 1", clients[1].client_id);
     app.database
         .session()
@@ -343,7 +343,7 @@ async fn the_rules_of_access_are_those_of_a_single_change(engine: Engine) {
     let (admin, clients) = furnished(&app).await;
     let reader = app.administrator_as(&admin.client, "mintmark:read").await;
     let body = json!({"ids": ids(&clients), "patch": {"permissions": ["mintmark:introspect"]}});
-    // It is refused before the body is read.
+    // A caller without the permission is refused before the body is read.
     problem(&Reply::to(reader.request(Method::POST, BATCH).body("{")).await, 403, "forbidden");
     // A caller grants only permissions in its own token.
     problem(&post(&admin, &body).await, 403, "forbidden");

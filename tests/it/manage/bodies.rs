@@ -1,4 +1,4 @@
-//! Request bodies: type, its size, its JSON, and every bad member reported at once.
+//! Request bodies: their media type, size and JSON; and one reply that reports every bad member.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -110,7 +110,7 @@ async fn a_body_has_a_limit(engine: Engine) {
     app.stop().await;
 }
 
-/// Sends these bytes on a connection of their own, and returns what is answered up to the end of its headers.
+/// Sends these bytes on a new connection, and returns the reply up to the end of its headers.
 async fn raw(app: &TestApp, bytes: &str) -> String {
     let mut stream = TcpStream::connect(app.base.trim_start_matches("http://")).await.unwrap();
     stream.write_all(bytes.as_bytes()).await.unwrap();
@@ -132,12 +132,12 @@ async fn a_body_that_is_refused_is_not_waited_for(engine: Engine) {
     let json = "Content-Type: application/json\r\n";
     let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
     for (request, status) in [
-        // The headers suffice, so the body is not sent.
+        // The headers are enough to refuse the request, so the test sends no body.
         (head(&format!("{json}Content-Encoding: br\r\nContent-Length: 850")), "415"),
         (head("Content-Type: text/plain\r\nContent-Length: 100000"), "415"),
         (head(&format!("{json}Content-Length: 262145")), "413"),
         (head(&format!("{json}Content-Length: 99999999999")), "413"),
-        // It has no Content-Length and no end: reading stops at the limit.
+        // This body has no Content-Length and no end: the app stops reading at the limit.
         (head(&format!("{json}Transfer-Encoding: chunked")) + &chunk.repeat(5), "413"),
         // The body does not arrive within the time limit.
         (head(&format!("{json}Content-Length: 100")) + "{", "408"),

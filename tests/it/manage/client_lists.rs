@@ -114,15 +114,15 @@ async fn a_list_is_sorted_and_filtered_by_last_use(engine: Engine) {
     for label in ["first", "second", "third", "never"] {
         clients.push(admin.client("acme", json!({"label": label, "products": ["gst"]})).await.0);
     }
-    for (seconds, client) in [(10, &clients[1]), (10, &clients[0]), (10, &clients[2])] {
-        app.clock.advance(seconds);
+    for client in [&clients[1], &clients[0], &clients[2]] {
+        app.clock.advance(10);
         app.access_token(client, &[]).await;
     }
-    // The use is only in memory yet, but the list shows it.
+    // The uses are only in memory so far, but the list shows them.
     assert_eq!(listed(&admin, "sort=last_used_at").await, "never, bootstrap, second, first, third");
     assert_eq!(listed(&admin, "sort=-last_used_at").await, "third, first, second, bootstrap, never");
     assert_eq!(listed(&admin, "unused_since=2026-09-21T14:13:40Z").await, "never, second, bootstrap");
-    // A token that an administrator generates counts as a use too, and a use stays when its secret is deleted.
+    // A token that an administrator generates counts as a use too, and a use stays when the secret that was used is deleted.
     let first = format!("/v1/api-clients/{}", clients[1].client_id);
     app.clock.advance(10);
     admin.create(&format!("{first}/access-tokens"), &json!({})).await;
@@ -247,7 +247,7 @@ async fn every_list_is_counted_on_request(engine: Engine) {
             assert_eq!(next_of(&reply).is_some(), total > 1, "{path}");
             let cursor = page["next_cursor"].as_str();
             if let Some(cursor) = cursor {
-                // The cursor works with and without the count, and the total is that of all pages.
+                // The cursor works with and without `count`, and `total` counts the items of all pages.
                 let next = get(caller, &format!("{path}?cursor={cursor}")).await;
                 assert_eq!(next["items"].as_array().unwrap().len(), total - 1, "{path}");
                 assert_eq!(next.get("total"), None, "{path}");

@@ -24,7 +24,7 @@ async fn a_description_is_set_kept_and_removed(engine: Engine) {
     ] {
         assert_eq!(made["description"], text, "{path}");
         let patched = async |change: Value| Reply::of(admin.patch(path, &change).await).await;
-        // A change of another member does not change it; the same text again changes nothing.
+        // A change of another member does not change the description; the same text again changes nothing.
         let renamed = patched(json!({name: "Renamed"})).await;
         assert_eq!(ok(&renamed, 200)["description"], text);
         let again = patched(json!({"description": text})).await;
@@ -49,7 +49,7 @@ async fn a_description_is_set_kept_and_removed(engine: Engine) {
         ] {
             broken(&patched(json!({"description": bad})).await, &["/description"]);
         }
-        // It is in the audit trail with the rest of what an administrator sets.
+        // The audit trail shows its changes, like those of everything else that an administrator sets.
         ok(&patched(json!({"description": "New"})).await, 200);
         let trail = ok(&Reply::of(admin.get("/v1/audit-events?limit=1").await).await, 200);
         assert_eq!(

@@ -240,7 +240,7 @@ async fn a_setup_link_is_replaced(engine: Engine) {
 async fn roles_carry_no_more_than_the_token(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
-    // Manages, and may not introspect.
+    // A token that may manage but not introspect.
     let narrow = app.administrator_as(&admin.client, "mintmark:manage").await;
     let role = |role: &str| match role {
         "platform_admin" => json!([{"role": role}]),
@@ -261,7 +261,7 @@ async fn roles_carry_no_more_than_the_token(engine: Engine) {
             let created = admin.create("/v1/operators", &body).await;
             format!("/v1/operators/{}", created["operator_id"].as_str().unwrap())
         };
-        // The roles before, and the roles after.
+        // The token needs the permissions of the roles before the change and of the roles after it.
         for (change, may) in [
             (json!({"name": "Renamed"}), allowed),
             (json!({"email": format!("{number}2@acme.example")}), allowed),
@@ -272,7 +272,7 @@ async fn roles_carry_no_more_than_the_token(engine: Engine) {
             (json!({"status": "active"}), allowed),
         ] {
             let reply = Reply::of(narrow.patch(&path, &change).await).await;
-            // One that changes nothing needs nothing.
+            // A change to the roles that the operator already has changes nothing, so it needs no further permission.
             let unchanged = name == "platform_admin" && change["roles"] == role("platform_admin")
                 || name == "workspace_admin" && change["roles"] == role("workspace_admin");
             assert_eq!(reply.status, if may || unchanged { 200 } else { 403 }, "{name}: {change}");
@@ -280,13 +280,13 @@ async fn roles_carry_no_more_than_the_token(engine: Engine) {
         admin.patch(&path, &json!({"status": "active"})).await;
         let link = Reply::of(narrow.post(&format!("{path}/setup-link"), &json!({})).await).await;
         assert_eq!(link.status, if allowed { 201 } else { 403 }, "{name}");
-        // Deleting only takes away.
+        // Deleting an operator only removes access, so it needs no further permission.
         assert_eq!(narrow.delete(&path).await.status(), 204, "{name}");
     }
     app.stop().await;
 }
 
-/// Every route, with a body that would do.
+/// Every route of operators, with a valid body if it takes one.
 fn routes(id: &str) -> Vec<(Method, String, Option<Value>)> {
     let one = format!("/v1/operators/{id}");
     vec![
@@ -338,7 +338,7 @@ async fn every_route_is_for_the_platform_alone(engine: Engine) {
             }
         }
     }
-    // Who may read of the platform reads, and changes nothing.
+    // A caller of the platform with `mintmark:read` can read operators, but not change them.
     let reader = token_of(&admin.client, "mintmark:read").await;
     for (method, path, body) in routes(known) {
         let mut request = app.request(method.clone(), &path).bearer_auth(&reader);
@@ -355,7 +355,7 @@ async fn every_route_is_for_the_platform_alone(engine: Engine) {
         }
         assert!(Reply::to(request).await.status < 300, "{method} {path}");
     }
-    // Nothing of operators is among what a workspace reads of the audit trail.
+    // A workspace sees no events of operators in the audit trail.
     let own = app.administrator_as(&own, "mintmark:read").await;
     let events = ok(&Reply::of(own.get("/v1/audit-events?limit=200").await).await, 200);
     assert!(!events.to_string().contains("operator."), "{events}");

@@ -166,7 +166,8 @@ async fn a_cursor_is_valid_only_for_its_list(engine: Engine) {
             "invalid-parameter",
         );
     }
-    // Another list, other filters, another caller, another token of the same caller.
+    // A cursor is refused for another list, for other filters and for another caller. Another token of the same caller may use
+    // it.
     problem(
         &Reply::of(admin.get(&format!("/v1/workspaces?cursor={cursor}")).await).await,
         400,

@@ -69,7 +69,7 @@ async fn a_change_happens_only_to_the_version_expected(engine: Engine) {
             problem(&sent(patch(malformed, path, "Lost")).await, 400, "invalid-parameter");
         }
         assert_eq!(Reply::of(admin.get(path).await).await.header("etag"), v1);
-        // A proxy that compressed the reply has made the tag weak; it is the same version.
+        // A proxy that compresses a reply makes its tag weak (`W/`). The tag still names the same version.
         let reply = sent(patch(&format!("W/{v1}"), path, "Second")).await;
         assert_eq!((ok(&reply, 200)["name"].as_str(), reply.header("etag")), (Some("Second"), v2.as_str()));
         problem(&sent(patch(&v1, path, "Third")).await, 412, "precondition-failed");

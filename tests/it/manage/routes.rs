@@ -101,7 +101,7 @@ async fn other_methods_are_405_with_allow(engine: Engine) {
             problem(&reply, 405, "method-not-allowed");
             assert_eq!(reply.header("allow"), allow, "{method} {path}");
         }
-        // Without a token.
+        // The same without a token.
         let reply = Reply::of(app.request(Method::PUT, path).send().await.unwrap()).await;
         problem(&reply, 405, "method-not-allowed");
     }

@@ -95,7 +95,7 @@ async fn five_live_secrets_are_the_most(engine: Engine) {
     assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next_cursor"]), (2, &Value::Null));
     let (_, problem) = read(admin.post(&path, &empty).await).await;
     assert!(problem["detail"].as_str().unwrap().contains("expire_others_after_seconds"), "{problem}");
-    // As the error suggests.
+    // Expiring the other secrets, as the error suggests, makes room for a new one.
     let (status, newest) = read(admin.post(&path, &json!({"expire_others_after_seconds": 0})).await).await;
     assert_eq!(status, 201);
     assert_eq!(
@@ -191,7 +191,7 @@ async fn a_secret_has_the_published_form(engine: Engine) {
     }
 }
 
-/// One engine after the other, since there is one log.
+/// One engine after the other, since the process has only one log.
 #[tokio::test]
 async fn a_secret_is_shown_only_once() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
@@ -253,7 +253,7 @@ async fn a_repeated_request_gets_the_same_secret(engine: Engine) {
     assert_eq!(read(send("k2", json!({})).await.unwrap()).await.0, 201);
 }
 
-/// What this process logs while a test watches.
+/// What this process logs while a test watches; `None` while no test does.
 static LOG: Mutex<Option<Vec<u8>>> = Mutex::new(None);
 
 /// Listens to everything that is logged in this process, at every level, from now on.
@@ -267,7 +267,7 @@ fn watch_the_log() {
     LOG.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default();
 }
 
-/// Returns what was logged since, and clears it.
+/// Returns what was logged since [`watch_the_log`], and stops watching.
 fn logged() -> String {
     let log = LOG.lock().unwrap_or_else(PoisonError::into_inner).take();
     String::from_utf8_lossy(&log.expect("somebody watched")).into_owned()

@@ -1,4 +1,5 @@
-//! A repeated request that is answered with a secret again leaves an event, without the secret.
+//! Repeated requests with an `Idempotency-Key`: a reply that shows a secret again leaves the event `secret.shown`, without the
+//! secret.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -47,7 +48,8 @@ async fn each_repeated_reply_with_a_secret_is_an_event(engine: Engine) {
     let acme = json!("acme");
     let none = Value::Null;
     let mut expected = 0;
-    // What is created, which member is its secret, and of what it is the secret: a member of the reply, or an id.
+    // The path, the body and the member with the secret; then the workspace, the client and the target that the event must
+    // have. Of the last two, a value with a leading `/` is a JSON pointer into the reply, and an empty one means null.
     for (path, body, member, workspace, of_client, target) in [
         (
             ACME,
@@ -80,7 +82,7 @@ async fn each_repeated_reply_with_a_secret_is_an_event(engine: Engine) {
     ] {
         let first = post(&admin, path, &body).await;
         let made = ok(&first, 201);
-        assert_eq!(shown(&admin).await.len(), expected, "{path}: the creation says it");
+        assert_eq!(shown(&admin).await.len(), expected, "{path}: the first reply leaves none");
         let again = post(&admin, path, &body).await;
         assert_eq!((again.text(), again.header("idempotency-replayed")), (first.text(), "true"));
         expected += 1;
@@ -103,7 +105,7 @@ async fn each_repeated_reply_with_a_secret_is_an_event(engine: Engine) {
         let secret = made[member].as_str().unwrap();
         assert!(!event.to_string().contains(secret), "{event}");
     }
-    // Two at once are two.
+    // Two repeated requests at the same time leave an event each, except one that gets 409 because the other is in progress.
     let body = json!({});
     let path = format!("{client_path}/secrets");
     let (one, other) = tokio::join!(post(&admin, &path, &body), post(&admin, &path, &body));

@@ -22,7 +22,7 @@ const CLIENT: &str = "/v1/api-clients/{client_id}";
 const SECRETS: &str = "/v1/api-clients/{client_id}/secrets";
 const TOKENS: &str = "/v1/api-clients/{client_id}/access-tokens";
 
-/// A write to a client: what is done to it before, the method, the path and the body.
+/// A write to a client: a change that is made to the client before, the method, the path and the body.
 type Write = (Option<Value>, Method, &'static str, Value);
 
 fn patch(change: Value) -> Write {
@@ -44,7 +44,7 @@ fn opening() -> Vec<Write> {
         (None, Method::POST, TOKENS, json!({"scope": "gst"})),
         (None, Method::POST, TOKENS, json!({"scope": "mintmark:introspect"})),
         patch(json!({"permissions": ["mintmark:introspect", "mintmark:manage"]})),
-        // Another permission instead of the one it has: this grants a permission, even if it removes one too.
+        // Another permission instead of the one that the client has: this grants a permission, even if it removes one too.
         patch(json!({"permissions": ["mintmark:read"]})),
         patch(json!({"allowed_ips": []})),
         patch(json!({"allowed_ips": null})),
@@ -57,7 +57,7 @@ fn opening() -> Vec<Write> {
     ]
 }
 
-/// Writes that restrict, or do not change who can act as the client.
+/// Writes that restrict who can act as the client, or do not change it.
 fn harmless() -> Vec<Write> {
     vec![
         patch(json!({"label": "R"})),
@@ -75,7 +75,7 @@ fn harmless() -> Vec<Write> {
             json!({"expires_at": "2027-01-01T00:00:00Z"}),
             json!({"expires_at": "2026-12-01T00:00:00Z"}),
         ),
-        // Setting members to their present values is not a change.
+        // Setting members to their current values is not a change.
         patch(json!({
             "status": "active", "permissions": ["mintmark:introspect"], "allowed_ips": ["127.0.0.1"], "expires_at": null,
             "daily_token_limit": null, "auth_method": "client_secret", "require_dpop": false,
@@ -115,7 +115,8 @@ async fn furnished(app: &TestApp) -> (Administrator<'_>, Administrator<'_>) {
     (narrow, full)
 }
 
-/// A client with a permission of its own, as `before` leaves it; returns the path of the write.
+/// Makes a client that has `mintmark:introspect`, and applies the change that comes before the write. Returns the path of the
+/// client and the path of the write.
 async fn target(full: &Administrator<'_>, write: &Write) -> (String, String) {
     let (before, _, path, _) = write;
     let (client, made) = full
@@ -167,7 +168,7 @@ async fn changes_that_open_access_need_all_permissions_of_the_client(engine: Eng
         let done = sent(&full, &write, &path).await;
         assert!(matches!(done.status, 200 | 201), "{write:?}: {}", done.text());
     }
-    // The same succeeds if the client has no more permissions than the token.
+    // The same writes succeed if the client has no more permissions than the token.
     let (client, _) =
         full.client("acme", json!({"products": ["gst"], "permissions": ["mintmark:read"]})).await;
     for write in opening() {
@@ -217,7 +218,7 @@ async fn permissions_cannot_be_gained_through_a_workspace(engine: Engine) {
         let (_, path) = target(&full, &write).await;
         refused(&sent(&manager, &write, &path).await, &write);
     }
-    // Nor can it give more than it has to a client that it creates.
+    // A manager also cannot create a client with more permissions than its own.
     let wanted = json!({"label": "peer", "permissions": ["mintmark:introspect"]});
     let reply = Reply::of(manager.post("/v1/workspaces/acme/api-clients", &wanted).await).await;
     refused(&reply, &patch(wanted));

@@ -1,4 +1,4 @@
-//! `GET /v1/access-tokens`: the recorded tokens of every client within reach.
+//! `GET /v1/access-tokens`: the recorded tokens of every client within the reach of the caller.
 
 use serde_json::{Value, json};
 

@@ -33,7 +33,7 @@ fn path_of(webhook: &Value) -> String {
     format!("/v1/webhooks/{}", webhook["webhook_id"].as_str().unwrap())
 }
 
-/// The random bytes of a key, after its prefix.
+/// The number of random bytes of a key, after its prefix.
 fn bytes(key: &Value, prefix: &str) -> usize {
     STANDARD.decode(key.as_str().unwrap().strip_prefix(prefix).unwrap()).unwrap().len()
 }
@@ -144,11 +144,11 @@ async fn bad_fields_are_reported_at_once(engine: Engine) {
     app.stop().await;
 }
 
-/// What a URL itself shows; names are resolved when something is sent.
+/// Only what the URL itself shows is checked. Its host name is resolved when something is sent.
 async fn where_nothing_may_be_sent_is_refused(engine: Engine) {
     let loopback = TestApp::start(engine).await;
     let admin = administrator(&loopback).await;
-    // Over http only where this service itself is on loopback only.
+    // A plain http URL is allowed only if `server.public_url` of this service is on loopback.
     admin.create(LIST, &json!({"url": "http://hooks.example/"})).await;
     loopback.stop().await;
     let settings = "server.public_url = \"https://tokens.example.com\"\nserver.trusted_proxies = [\"127.0.0.1\"]\noutbound.allow = [\"10.1.0.0/16\", \"hooks.internal\"]";
@@ -281,7 +281,7 @@ async fn keys_are_replaced(engine: Engine) {
         &["/secret"],
     );
 
-    // Old and new sign for a day, then the new ones alone.
+    // The old and the new keys sign for a day, then only the new keys.
     let (services, id) = (&app.core.services, created["webhook_id"].as_str().unwrap());
     let caller = mintmark::kernel::Manager::command_line();
     let webhook = services.webhooks.webhook(&caller, id).await.unwrap();
@@ -332,7 +332,7 @@ async fn a_workspace_reaches_its_own(engine: Engine) {
     for id in ["nothing", "%00", "019aaf2a-5c00-7d3e-9b41-6f2d8c1a7e09"] {
         problem(&Reply::of(admin.get(&format!("/v1/webhooks/{id}")).await).await, 404, "not-found");
     }
-    // Another replica has it at once.
+    // Another replica knows the webhook at once.
     let replica = replica_of(&app).await;
     let there = replica.request(Method::GET, &own).bearer_auth(&manager.token);
     ok(&Reply::to(there).await, 200);

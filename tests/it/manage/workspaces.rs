@@ -165,10 +165,10 @@ async fn suspending_shuts_its_clients_out_until_it_is_lifted(engine: Engine) {
         assert_eq!(app.token(&client, &[]).await.status(), 200);
         assert_eq!(replica.token(&client, &[]).await.status(), 200);
         ok(&Reply::of(admin.patch("/v1/workspaces/acme", &json!({"status": "suspended"})).await).await, 200);
-        assert_eq!(app.token(&client, &[]).await.status(), 401, "at once where it was said");
+        assert_eq!(app.token(&client, &[]).await.status(), 401, "at once in the same process");
         assert_eq!(app.token(&other, &[]).await.status(), 200);
         app.clock.advance(1);
-        assert_eq!(replica.token(&client, &[]).await.status(), 401, "within a second elsewhere");
+        assert_eq!(replica.token(&client, &[]).await.status(), 401, "within a second in another process");
         ok(&Reply::of(admin.patch("/v1/workspaces/acme", &json!({"status": "active"})).await).await, 200);
         app.clock.advance(1);
     }
@@ -263,7 +263,7 @@ async fn its_own_manager_may_rename_it_and_no_more(engine: Engine) {
     let (manager, _) = with_scope(&app, &admin, "acme", "mintmark:manage").await;
     let renamed = Reply::of(manager.patch("/v1/workspaces/acme", &json!({"name": "Renamed"})).await).await;
     assert_eq!((ok(&renamed, 200)["name"].as_str(), renamed.header("etag")), (Some("Renamed"), "\"v2\""));
-    // A value that equals the present one is not a change, so it is allowed.
+    // A value that equals the current one is not a change, so it is allowed.
     let same = json!({
         "name": "Again", "description": "Ours", "status": "active", "never_expires_allowed": true,
         "products_allowed": ["gst"]
@@ -312,7 +312,7 @@ async fn another_workspace_is_not_found(engine: Engine) {
             assert_eq!(
                 reply.json()["detail"],
                 absent.json()["detail"],
-                "no word tells it from one that is not there"
+                "the reply is the same as for a workspace that does not exist"
             );
         }
         problem(&Reply::of(manager.patch(&path, &json!({"name": "X"})).await).await, 404, "not-found");

@@ -1,6 +1,6 @@
 //! No secret leaks (`docs/keys.md`; `docs/conformance.md` O6): the program runs with the log level `trace`, gets secrets in
-//! every place where a client may put one, and is made to fail; then its log, its metrics, its errors and its database are
-//! searched for them.
+//! every place where a client may put one, and is made to fail; then its log, its metrics, its replies and its database are
+//! searched for the secrets.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
@@ -19,7 +19,7 @@ on_both_engines!(no_secret_leaks);
 
 const MASTER_KEY: &str = "Y2FuYXJ5LW1hc3Rlci1rZXktb2YtMzItYnl0ZXMtLi4";
 
-/// A secret, and where it was put.
+/// Looks like a secret. Requests put it everywhere, and it must come out nowhere.
 const CANARY: &str = "mms_CanaryInTheCoalMine";
 
 /// The program as an operator runs it.
@@ -66,7 +66,7 @@ impl Program {
         Self { child, base: format!("http://127.0.0.1:{port}"), log: Some(log) }
     }
 
-    /// Stops it as a service manager does, and returns its output.
+    /// Stops the program as a service manager does, and returns its log.
     fn stop(mut self) -> String {
         let stopped = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(stopped.success());
@@ -77,7 +77,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // A failed test must not leave it running; a process that has ended cannot be killed.
+        // A failed test must not leave the program running. After `stop` this fails, since the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -86,7 +86,7 @@ impl Drop for Program {
 /// The encodings in which `secret` could be written.
 fn spellings(secret: &str) -> Vec<String> {
     let hex: String = secret.bytes().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-    // Three of them, since base64 depends on where in the text the secret begins.
+    // In base64 there are three, since the encoding depends on where in the text the secret begins.
     let inside = |before: &str| {
         let encoded = STANDARD.encode(format!("{before}{secret}"));
         let from = (before.len() * 4).div_ceil(3);
@@ -100,7 +100,7 @@ struct Secrets(Vec<String>);
 impl Secrets {
     /// The first secret in `text`, in any encoding, and the text from there.
     fn shown_by<'a>(&self, text: &'a str) -> Option<(&str, &'a str)> {
-        // Only ASCII, so that positions do not change.
+        // Only ASCII letters are changed, so that positions stay the same.
         let lower = text.to_ascii_lowercase();
         self.0.iter().find_map(|secret| {
             let found =
@@ -144,7 +144,7 @@ fn requests_with_canaries(http: &Client, base: &str, client_id: &str, manager: &
         |method: Method, path: &str| http.request(method, format!("{base}{path}")).bearer_auth(manager);
     let mut requests = vec![
         token().header("authorization", basic(format!("{client_id}:{CANARY}"))).body(GRANT),
-        // Instead of the client id, which is logged.
+        // The secret in the place of the client id, which is logged.
         token().header("authorization", basic(format!("{CANARY}:{client_id}"))).body(GRANT),
         token().header("authorization", basic(format!("{CANARY}:"))).body(GRANT),
         token().body(format!("{GRANT}&client_id={CANARY}&client_secret={client_id}")),
@@ -256,7 +256,7 @@ async fn no_secret_leaks(engine: Engine) {
         let key = Reply::to(manage(Method::POST, "/v1/signing-keys").json(&key)).await;
         assert_eq!(key.status, 201, "{key:?}");
         secrets.must_not_be_in("the reply to an import", &key.text());
-        // The secret part of a token is its signature; of a key it is any line.
+        // The secret part of a token is its signature; each long line of a private key is secret.
         let signature = |token: &str| token.rsplit('.').next().unwrap().to_owned();
         secrets.0.extend([
             erp_secret,
@@ -281,7 +281,7 @@ async fn no_secret_leaks(engine: Engine) {
         let metrics = Reply::to(http.get(format!("{base}/metrics"))).await.text();
         assert!(metrics.contains("mintmark_tokens_total{outcome=\"invalid_client\"}"));
         secrets.must_not_be_in("/metrics", &metrics);
-        // The database stops answering, since errors are where secrets may leak.
+        // The database stops answering, since errors might contain secrets.
         database.go_away().await;
         for request in requests_with_canaries(&http, &base, &erp, &manager) {
             secrets.must_not_be_in("a reply", &Reply::to(request).await.text());

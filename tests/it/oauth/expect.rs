@@ -11,7 +11,7 @@ use crate::support::{Credentials, Reply, TestApp};
 /// The path of the token endpoint.
 pub(super) const TOKEN: &str = "/oauth2/token";
 
-/// The media type of its bodies.
+/// The media type of a form.
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The shortest body that asks for a token.
@@ -27,7 +27,7 @@ pub(super) struct Token {
     pub(super) claims: Value,
 }
 
-/// `reply` is a token by the rules of RFC 6749 §5.1.
+/// Checks that `reply` is a token by the rules of RFC 6749 §5.1.
 pub(super) fn issued(reply: &Reply) -> Token {
     assert_eq!(reply.status, 200, "{reply:?}");
     always(reply);
@@ -52,7 +52,7 @@ pub(super) fn issued(reply: &Reply) -> Token {
     Token { header, claims, reply: body, text }
 }
 
-/// `reply` is the error `code` by the rules of RFC 6749 §5.2.
+/// Checks that `reply` is the error `code` by the rules of RFC 6749 §5.2.
 #[track_caller]
 pub(super) fn refused(reply: &Reply, status: u16, code: &str) {
     assert_eq!(reply.status, status, "{reply:?}");
@@ -61,7 +61,7 @@ pub(super) fn refused(reply: &Reply, status: u16, code: &str) {
     assert_eq!(body["error"], code, "{reply:?}");
     let members = body.as_object().unwrap();
     assert!(members.keys().all(|name| name == "error" || name == "error_description"), "{body}");
-    // %x20-21 / %x23-5B / %x5D-7E
+    // RFC 6749 §5.2: %x20-21 / %x23-5B / %x5D-7E.
     let allowed = |b: u8| matches!(b, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e);
     assert!(body["error_description"].as_str().unwrap().bytes().all(allowed), "{body}");
     match status {
@@ -80,13 +80,13 @@ pub(super) fn refused(reply: &Reply, status: u16, code: &str) {
     }
 }
 
-/// The reply to a request that does not authenticate a client that may act.
+/// Checks the reply to a request without valid credentials of a client that may get tokens.
 #[track_caller]
 pub(super) fn invalid_client(reply: &Reply) {
     refused(reply, 401, "invalid_client");
 }
 
-/// The request is wrong, for every client.
+/// Checks the reply to a request that is wrong by itself, for any client.
 #[track_caller]
 pub(super) fn invalid_request(reply: &Reply) {
     refused(reply, 400, "invalid_request");
@@ -119,7 +119,7 @@ pub(super) fn pair(client: &Credentials) -> String {
     format!("{}:{}", client.client_id, client.client_secret)
 }
 
-/// A POST to the token endpoint with this body, which says it is a form.
+/// A POST to the token endpoint with this body and the media type of a form.
 pub(super) fn post(app: &TestApp, body: impl Into<Vec<u8>>) -> RequestBuilder {
     app.request(Method::POST, TOKEN).header("content-type", FORM).body(body.into())
 }

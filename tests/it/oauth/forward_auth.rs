@@ -252,7 +252,7 @@ async fn a_cut_token_has_its_own_reply_and_an_altered_one_has_not(engine: Engine
         altered
             .replace_range(signature..=signature, if text[signature..].starts_with('A') { "B" } else { "A" });
         assert!(!is_called_cut(&altered).await, "{alg}");
-        // Nothing is read of a text that is longer than any token.
+        // A text that is longer than any token is refused unread.
         let of_length = |length: usize| format!("{header}.{}.x", "A".repeat(length - header.len() - 3));
         assert!(is_called_cut(&of_length(MAX_TOKEN_BYTES)).await, "{alg}");
         assert!(!is_called_cut(&of_length(MAX_TOKEN_BYTES + 1)).await, "{alg}");
@@ -424,7 +424,7 @@ async fn bodies_are_not_read(engine: Engine) {
         wire.send(format!("{head}Content-Length: 0\r\n\r\n")).await;
         passes(&wire.reply().await);
     }
-    // For any headers about a body, with or without a body.
+    // Any headers about a body are accepted, with or without the body.
     for body in [
         "Content-Length: 5\r\n\r\n",
         "Content-Length: 5\r\n\r\nhello",
@@ -446,7 +446,7 @@ async fn bodies_are_not_read(engine: Engine) {
     app.stop().await;
 }
 
-/// A proxy keeps the headers of a reply in a buffer of a fixed size. They are as long as a token at most can make them.
+/// A proxy keeps the headers of a reply in a buffer of a fixed size. The longest token makes the longest headers.
 async fn the_headers_of_a_reply_have_a_bound(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = app.administrator().await;
@@ -476,7 +476,7 @@ async fn the_headers_of_a_reply_have_a_bound(engine: Engine) {
     app.stop().await;
 }
 
-/// The head of a request is checked before there is a request.
+/// The server checks the head of a request before this endpoint sees the request.
 async fn a_head_with_too_many_lines_is_refused(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;

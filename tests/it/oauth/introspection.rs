@@ -143,7 +143,7 @@ async fn i3_tokens_that_are_not_live_are_inactive_and_nothing_else(engine: Engin
         &forged(json!({"sub": "cl_0000000000000000000000"})),
         &forged(json!({"sub": "cl_0000000000000000000000", "client_id": "cl_0000000000000000000000"})),
         &forged(json!({"workspace_id": "platform"})),
-        // It has a slot of a recorded token, but no row.
+        // A token with the slot of a recorded token, but without a row.
         &forged(json!({"exp": 253_402_300_799_i64, "never_expires": true, "status": elsewhere})),
         &forged(json!({"status": elsewhere})),
         &forged(json!({"status": null})),
@@ -255,7 +255,7 @@ async fn i6_a_token_does_not_belong_in_a_url(engine: Engine) {
         let path = format!("{INTROSPECT}?token={token}");
         refused(&Reply::to(by(app.request(method, &path))).await, 405, "invalid_request");
     }
-    // Its value is ignored.
+    // In a POST, a token in the URL is ignored.
     let post = by(app.request(Method::POST, &format!("{INTROSPECT}?token={token}")));
     invalid_request(&Reply::to(post.header("content-type", FORM).body("x=y")).await);
     app.stop().await;
@@ -269,7 +269,7 @@ async fn i8_every_revocation_takes_effect_immediately(engine: Engine) {
         let workspace = format!("w{}", expiry["token_expiry"]["seconds"].as_i64().unwrap_or_default());
         let client = client_in(&admin, &workspace, expiry).await;
         let token = token_of(&app, &client).await.text;
-        // A client of the platform may introspect it even if the client is disabled.
+        // The admin client may introspect the token even while the client that has the token is disabled.
         let answer = async || introspected(&app, &admin.client, &token).await;
         let path = format!("/v1/api-clients/{}", client.client_id);
         let workspace = format!("/v1/workspaces/{workspace}");
@@ -298,7 +298,7 @@ async fn i10_an_ordinary_client_sees_its_own_tokens(engine: Engine) {
     for expiry in [stateless(), recorded(), never()] {
         let one = client_in(&admin, "acme", expiry.clone()).await;
         let other = client_in(&admin, "acme", expiry).await;
-        // Also a client with `mintmark:manage`.
+        // A client with `mintmark:manage` sees only its own tokens too.
         let manager = client_in(&admin, "acme", json!({"permissions": ["mintmark:manage"]})).await;
         let token = token_of(&app, &one).await.text;
         active(&introspected(&app, &one, &token).await);
@@ -333,7 +333,7 @@ async fn i10_a_permission_opens_the_workspace_and_for_the_platform_all(engine: E
             inactive(&of(&plain_of_platform).await);
         }
     }
-    // The present permissions of the client apply.
+    // The permissions that the client has now apply.
     let watched = token_of(&app, &client_in(&admin, "acme", json!({})).await).await.text;
     let path = format!("/v1/api-clients/{}", ours.client_id);
     for (permissions, may) in [(json!([]), false), (json!(["mintmark:introspect"]), true)] {
@@ -349,7 +349,7 @@ async fn i10_a_permission_opens_the_workspace_and_for_the_platform_all(engine: E
 }
 
 async fn an_unknown_state_is_not_guessed(engine: Engine) {
-    // Even if stateless tokens are still issued meanwhile.
+    // With this setting, stateless tokens are still issued during an outage; introspection stops all the same.
     let app = TestApp::start_with(engine, "tokens.serve_stale_seconds = 60").await;
     let admin = administrator(&app).await;
     let clients = [client_in(&admin, "acme", stateless()).await, client_in(&admin, "acme", recorded()).await];
@@ -386,7 +386,7 @@ async fn asking_about_a_recorded_token_is_noted(engine: Engine) {
     let at = "SELECT COALESCE(MAX(last_introspected_at), 0) FROM access_tokens";
     inactive(&introspected(&app, &other, &token.text).await);
     app.core.services.write_last_used().await.unwrap();
-    assert_eq!(app.database.number(at).await, 0, "an introspection without permission is not recorded");
+    assert_eq!(app.database.number(at).await, 0, "an introspection without permission is not noted");
     for seconds in [1, 100] {
         app.clock.advance(seconds);
         active(&introspected(&app, &client, &token.text).await);

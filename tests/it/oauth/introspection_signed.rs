@@ -88,7 +88,7 @@ async fn i9_by_the_algorithm_of_the_platform(engine: Engine) {
     assert_eq!(header["alg"], "EdDSA");
     let metadata = Reply::of(app.get("/.well-known/oauth-authorization-server").await).await.json();
     assert_eq!(metadata["introspection_signing_alg_values_supported"], json!(["EdDSA"]));
-    // By the key that signs at that moment.
+    // The key that signs at that moment is used.
     let next = admin.create("/v1/signing-keys", &json!({"alg": "EdDSA"})).await;
     let before = header["kid"].clone();
     assert_ne!(before, next["kid"]);
@@ -104,7 +104,7 @@ async fn i9_a_signed_reply_is_not_accepted_as_a_token(engine: Engine) {
     let client = client_in(&admin, "platform", json!({"permissions": ["mintmark:manage"]})).await;
     let token = app.access_token(&client, &[("scope", "mintmark:manage")]).await;
     let reply = asked(&app, &client, &token, SIGNED).await.text();
-    // No verifier takes it, neither one for our own audience nor one for that of its `aud`.
+    // No verifier accepts the reply, neither for our own audience nor for the one in its `aud`.
     for audience in [app.base.as_str(), &client.client_id] {
         let outcome = verifier(&app, &app.base, audience, true).verify(&reply).await;
         assert!(matches!(outcome, Err(VerifyError::WrongType)), "{outcome:?}");

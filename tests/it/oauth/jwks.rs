@@ -1,5 +1,5 @@
-//! The published keys (RFC 7517, RFC 7638; `docs/conformance.md` K1–K4, O5): they verify every token as long as
-//! it may be valid, and have no private member.
+//! The published keys (RFC 7517, RFC 7638; `docs/conformance.md` K1–K4, O5): they verify every token as long as the token may
+//! be valid, and have no private member.
 
 use std::collections::HashSet;
 
@@ -42,7 +42,7 @@ async fn kids(app: &TestApp) -> Vec<String> {
     keys(app).await.iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A key of every algorithm and class.
+/// Adds keys, so that there is one of every algorithm and class.
 async fn all_sorts(app: &TestApp) -> Administrator<'_> {
     let admin = app.administrator().await;
     for use_for in ["expiring", "never_expiring"] {
@@ -126,8 +126,8 @@ async fn k3_numbers_have_their_proper_length(engine: Engine) {
     app.stop().await;
 }
 
-/// `reply` to a GET of `path` may be cached for `max_age` seconds; so may the reply to a HEAD, and a
-/// client that has it already gets 304.
+/// Checks that `reply` to a GET of `path` may be cached for `max_age` seconds, that a HEAD gets the same headers, and that a
+/// client that has the reply already gets 304.
 pub(super) async fn may_be_kept(app: &TestApp, path: &str, reply: &Reply, max_age: i64) {
     let etag = reply.header("etag").unwrap().to_owned();
     assert!(etag.starts_with('"') && etag.ends_with('"') && etag.len() > 20, "{etag}");
@@ -173,7 +173,7 @@ async fn k4_it_may_be_cached(engine: Engine) {
     let second = Reply::of(app.get(PATH).await).await;
     assert_ne!(second.header("etag"), first.header("etag"));
     may_be_kept(&app, PATH, &second, 120).await;
-    // A client that accepts only plain JSON gets it, with its own tag.
+    // A client that accepts only plain JSON gets that media type, with an entity tag of its own.
     let ask = |accept: &str| app.request(Method::GET, PATH).header("accept", accept);
     let plain = Reply::to(ask("application/json")).await;
     assert_eq!((plain.status, plain.header("content-type")), (200, Some("application/json")));
@@ -207,7 +207,7 @@ async fn the_default_algorithm_comes_first(engine: Engine) {
         }
         let keys = keys(&app).await;
         let algs: Vec<&str> = keys.iter().map(|key| key["alg"].as_str().unwrap()).collect();
-        // Two active ones, then one that is pending.
+        // Of the default algorithm there are two active keys and a pending one; the key of the other algorithm comes last.
         assert_eq!(algs, [default, default, default, another]);
         let token = issued(&reply_as(&app, &admin.client, GRANT).await);
         assert_eq!((&token.header["alg"], &token.header["kid"]), (&json!(default), &keys[0]["kid"]));
@@ -216,7 +216,7 @@ async fn the_default_algorithm_comes_first(engine: Engine) {
     }
 }
 
-/// A platform with a product, a client whose tokens are valid for `seconds`, and a second replica.
+/// An app and a second replica of it, with these settings.
 async fn two_replicas(engine: Engine, settings: &str) -> (TestApp, TestApp) {
     let app = TestApp::start_with(engine, settings).await;
     let other = app.replica(&format!("server.public_url = {:?}\n{settings}", app.base)).await;
@@ -241,13 +241,13 @@ async fn a_new_key_is_published_before_it_signs(engine: Engine) {
     assert_eq!((&next["phase"], &next["use_for"]), (&json!("pending"), &json!("expiring")));
     let next = next["kid"].as_str().unwrap();
     assert_ne!(before.header["kid"], next);
-    // It is published at once, and on the other replica within a second.
+    // The new key is published at once, and on the other replica within a second.
     assert!(kids(&app).await.contains(&next.to_owned()));
     app.clock.advance(1);
     token(&other, &client).await;
     assert!(kids(&other).await.contains(&next.to_owned()));
-    // `keys.pending_seconds` is 900: until then the old one signs, from then on the new one, to the second and
-    // before any job has run.
+    // `keys.pending_seconds` is 900: until then the old key signs, from then on the new one, to the second and before any
+    // job has run.
     app.clock.advance(898);
     for replica in [&app, &other] {
         assert_eq!(token(replica, &client).await.header["kid"], before.header["kid"]);
@@ -260,7 +260,7 @@ async fn a_new_key_is_published_before_it_signs(engine: Engine) {
     let (pending, active) = (shown(next).await, shown(old).await);
     assert_eq!((pending.0.as_str(), active.0.as_str()), ("pending", "active"));
     app.clock.advance(1);
-    // The phase in force is shown, and so the version is another one.
+    // The phase that applies now is shown, and so the entity tag is another one.
     let listed = Reply::of(admin.get("/v1/signing-keys").await).await.json();
     for (kid, phase, before) in [(next, "active", &pending), (old, "retiring", &active)] {
         let now = shown(kid).await;
@@ -276,9 +276,9 @@ async fn a_new_key_is_published_before_it_signs(engine: Engine) {
         accepted(&app, &before).await;
     }
     let by_time = (shown(next).await, shown(old).await);
-    // When the job has run, the old one is without its private key.
+    // When the job has run, the old key no longer has its private key.
     jobs::housekeeping_once(&app.core.services).await;
-    assert_eq!((shown(next).await, shown(old).await), by_time, "stored as it was shown");
+    assert_eq!((shown(next).await, shown(old).await), by_time, "the stored phases are those that were shown");
     let private = format!(
         "SELECT COUNT(*) FROM signing_keys WHERE kid = {} AND sealed_private IS NULL",
         quoted(&before)
@@ -360,7 +360,7 @@ async fn a_key_of_never_expiring_tokens_stays_while_one_is_live(engine: Engine) 
         jobs::housekeeping_once(&app.core.services).await;
         accepted(&app, &never_expiring).await;
     }
-    // It is removed when its last token has ended, and not before.
+    // The old key is removed when its last token has ended, and not before.
     let admin = app.administrator_as(&admin.client, "mintmark:manage").await;
     let refused = admin.delete(&format!("/v1/signing-keys/{old}")).await;
     assert_eq!(refused.status(), 409);
@@ -376,7 +376,7 @@ async fn keys_rotate_by_the_schedule(engine: Engine) {
     let client = app.bootstrap().await;
     let first = kids(&app).await;
     assert_eq!(first.len(), 2);
-    // Published a quarter of an hour before the thirty days are over.
+    // The next key is published a quarter of an hour before the thirty days are over.
     app.clock.advance(30 * 86_400 - 901);
     jobs::housekeeping_once(&app.core.services).await;
     assert_eq!(kids(&app).await, first);

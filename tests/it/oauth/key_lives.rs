@@ -57,7 +57,7 @@ async fn old_tokens_outlive_ten_rotations(engine: Engine) {
         admin = app.administrator_as(&admin.client, "mintmark:manage").await;
         let before = tokens.last().unwrap();
         let token = token_of(&app, &client).await;
-        assert_ne!(kid(&token), kid(before), "a key of its own signs it");
+        assert_ne!(kid(&token), kid(before), "the new key signs the token");
         assert_eq!(phase_and_private_key(&storage, &kid(before)).await, (Phase::Retiring, false));
         assert_eq!(phase_and_private_key(&storage, &kid(&token)).await, (Phase::Active, true));
         tokens.push(token);
@@ -65,7 +65,7 @@ async fn old_tokens_outlive_ten_rotations(engine: Engine) {
         let kids = published(&app).await;
         for token in &tokens {
             assert!(kids.contains(&kid(token)));
-            // With the published keys only, as any other service does.
+            // Verified with only the published keys, as any other service does.
             accepted(&app, token).await;
             assert_eq!(status_of(&app, token).await, 0);
         }
@@ -118,13 +118,13 @@ async fn a_stolen_key_is_revoked_with_its_tokens(engine: Engine) {
         assert_ne!(kid(&next), stolen);
         accepted(&app, &next).await;
     }
-    // Tokens of the other class, and clients that have only these, are unchanged.
+    // Tokens that the key of the other class signed stay valid.
     accepted(&app, &of_ever).await;
     assert_eq!((status_of(&app, &of_ever).await, kid(&token_of(&app, &ever).await)), (0, kid(&of_ever)));
     let storage = app.database.open().await;
     assert_eq!(phase_and_private_key(&storage, &stolen).await, (Phase::Gone, false));
     let mails = "SELECT COUNT(*) FROM deliveries WHERE kind = 'signing_key.deleted'";
-    assert_eq!(app.database.number(mails).await, 3, "each may have held a stateless token by it");
+    assert_eq!(app.database.number(mails).await, 3, "each client may have stateless tokens of the key");
     let event: Value = admin.get("/v1/audit-events?action=signing_key.deleted").await.json().await.unwrap();
     assert_eq!(event["items"][0]["target"], stolen.as_str());
     assert_eq!(event["items"][0]["detail"]["revoked_tokens"], 1);
@@ -204,7 +204,7 @@ async fn a_key_in_use_names_the_clients_that_need_it(engine: Engine) {
     let record: Value = admin.get(&path).await.json().await.unwrap();
     assert_eq!((&record["live_tokens"], &record["phase"]), (&json!(1), &json!("retiring")));
     revoke(&app, &tokens[2]).await;
-    // No token depends on it any more. When the last list that it signed has expired, it is removed automatically.
+    // No token depends on the key any more, so it is removed automatically.
     app.clock.advance(2 * DAY);
     app.core.services.signing.advance_signing_keys().await.unwrap();
     assert!(!published(&app).await.contains(&kid(&tokens[0])));
@@ -223,7 +223,7 @@ async fn revoking_a_retired_key_does_not_affect_later_clients(engine: Engine) {
     assert_eq!(admin.post("/v1/signing-keys", &json!({"alg": "ES256"})).await.status(), 201);
     app.clock.advance(900);
     app.core.services.signing.advance_signing_keys().await.unwrap();
-    // For a minute another replica may still sign with it.
+    // For a minute another replica may still sign with the retired key.
     app.clock.advance(60);
     let within = client_in(&admin, "within", stateless()).await;
     app.clock.advance(1);

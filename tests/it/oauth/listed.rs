@@ -1,4 +1,4 @@
-//! A status list read as the draft says to read it (draft-ietf-oauth-status-list-21 §8.3), without code of Mintmark.
+//! Reads a status list as draft-ietf-oauth-status-list-21 §8.3 says, without code of Mintmark.
 
 use std::io::Read as _;
 
@@ -113,7 +113,7 @@ pub(super) async fn token(app: &TestApp, client: &Credentials) -> Token {
     issued(&reply_as(app, client, GRANT).await)
 }
 
-/// Revokes a recorded token on this replica; acknowledged when this returns.
+/// Revokes a recorded token on this replica. When this returns, the revocation is acknowledged.
 pub(super) async fn revoke(app: &TestApp, token: &Token) {
     let claim = |name: &str| token.claims[name].as_str().unwrap();
     app.core

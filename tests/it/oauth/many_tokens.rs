@@ -12,7 +12,7 @@ use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both
 on_both_engines!(
     many_tokens_are_ended_in_steps,
     a_key_with_many_tokens_is_revoked_in_steps,
-    from_many_to_a_number_ends_most_tokens_beyond_it,
+    from_many_to_a_number_ends_tokens_beyond_it_in_steps,
     a_workspace_is_suspended_client_by_client,
 );
 
@@ -26,7 +26,7 @@ async fn furnished(app: &TestApp) -> Administrator<'_> {
     admin
 }
 
-/// A client with `MANY` recorded tokens beside the one it requested, all with slots in the list of that one.
+/// A client with one token that it requested and `MANY` more, and the path of the status list that has the slots of all.
 async fn with_many_tokens(app: &TestApp, admin: &Administrator<'_>, name: &str) -> (Credentials, String) {
     let more =
         json!({"products": ["gst", "tax"], "token_expiry": {"mode": "never"}, "active_tokens": "many"});
@@ -55,7 +55,7 @@ async fn with_many_tokens(app: &TestApp, admin: &Administrator<'_>, name: &str) 
     (client, list)
 }
 
-/// How many tokens of the client are live, and what its steps have said: how many tokens each of them revoked.
+/// How many tokens of the client are live, and how many tokens each step revoked, as its audit event says.
 async fn left_and_steps(app: &TestApp, client: &Credentials) -> (i64, Vec<i64>) {
     let mut session = app.database.session().await;
     let id = &client.client_id;
@@ -69,7 +69,7 @@ async fn left_and_steps(app: &TestApp, client: &Credentials) -> (i64, Vec<i64>) 
     (live, steps.collect())
 }
 
-/// Whether every slot of the added tokens says revoked.
+/// Whether all slots of the `MANY` added tokens say that they are revoked.
 async fn all_marked(app: &TestApp, list: &str) -> bool {
     let list = list_at(app, list).await;
     (1..=MANY).all(|n| list.status(u64::try_from(100_000 + n).unwrap()) == 1)
@@ -95,7 +95,7 @@ async fn many_tokens_are_ended_in_steps(engine: Engine) {
         }
         assert_eq!(left_and_steps(&app, &client).await, (0, vec![1_000, 1_000, 501]), "{name}");
         assert!(all_marked(&app, &list).await, "{name}");
-        // The event of the change itself has the whole number, once.
+        // The event of the change itself has the total, once.
         let facts = admin.get(&format!("/v1/audit-events?client_id={}", client.client_id)).await;
         let facts: Value = facts.json().await.unwrap();
         assert_eq!(facts["items"][0]["detail"].get("part"), None, "{name}");
@@ -126,7 +126,7 @@ async fn a_key_with_many_tokens_is_revoked_in_steps(engine: Engine) {
     app.stop().await;
 }
 
-async fn from_many_to_a_number_ends_most_tokens_beyond_it(engine: Engine) {
+async fn from_many_to_a_number_ends_tokens_beyond_it_in_steps(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     let (client, _) = with_many_tokens(&app, &admin, "beyond").await;
@@ -143,7 +143,7 @@ async fn a_workspace_is_suspended_client_by_client(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = furnished(&app).await;
     admin.workspace("acme", json!({})).await;
-    // More than share a transaction.
+    // More clients than one transaction marks.
     for _ in 0..25 {
         admin.client("acme", json!({"products": ["gst"]})).await;
     }
@@ -153,7 +153,8 @@ async fn a_workspace_is_suspended_client_by_client(engine: Engine) {
         assert_eq!(admin.patch("/v1/workspaces/acme", &json!({"status": status})).await.status(), 200);
         assert_eq!(app.database.number(marked).await, count);
     }
-    // A process that ended between the two: repeating the request does the rest, and so does the background job.
+    // A process suspended the workspace and ended before it marked the clients. Repeating the request does the rest, and so
+    // does the background job.
     for by_time in [false, true] {
         let mut session = app.database.session().await;
         session
@@ -199,7 +200,7 @@ async fn a_client_that_is_held_delays_only_itself() {
                 issued(&reply);
             }
         }
-        // So does a change of another client of its workspace, which shares its products.
+        // A change of the other client is not delayed either, although both have the same workspace and products.
         let path = format!("/v1/api-clients/{}", other.client_id);
         assert_eq!(admin.patch(&path, &json!({"products": ["gst", "tax"]})).await.status(), 200);
         assert_eq!(tokens.tokens_being_recorded(), 5);
@@ -226,7 +227,7 @@ async fn a_locked_client_does_not_delay_changes_that_are_due() {
     session
         .execute(&format!("UPDATE api_clients SET version = version WHERE client_id = '{}'", held.client_id))
         .await;
-    // The background job of the service does it too.
+    // From here on the background job may apply the changes that are due, too.
     app.clock.advance(60);
     let revoked = async |client: &Credentials| {
         let id = &client.client_id;

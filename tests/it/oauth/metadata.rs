@@ -1,5 +1,5 @@
-//! Authorization server metadata (RFC 8414; `docs/conformance.md` M1–M7): it is true for every client and every
-//! host name, and lists only what is supported.
+//! Authorization server metadata (RFC 8414; `docs/conformance.md` M1–M7): it is the same for every client and every host name,
+//! and lists only what is supported.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -67,7 +67,7 @@ async fn an_issuer_with_a_path_is_found_at_every_place(engine: Engine) {
     let issuer = format!("{}/tenant/a", app.base);
     let mut bodies = Vec::new();
     for path in [
-        // The place of RFC 8414 §3.1, that of OpenID Connect Discovery §4, and one for clients that append to the issuer.
+        // The path of RFC 8414 §3.1, the path of OpenID Connect Discovery §4, and one for clients that append to the issuer.
         "/.well-known/oauth-authorization-server/tenant/a",
         "/tenant/a/.well-known/openid-configuration",
         "/tenant/a/.well-known/oauth-authorization-server",
@@ -151,7 +151,7 @@ async fn listed_features_work_and_others_do_not_exist(engine: Engine) {
             assert_eq!(status, expected, "{member}");
         }
     }
-    // RFC 6749 §3.3 for each.
+    // RFC 6749 §3.3: the characters that a scope may have.
     for scope in document["scopes_supported"].as_array().unwrap() {
         let allowed = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
         assert!(scope.as_str().unwrap().bytes().all(allowed));

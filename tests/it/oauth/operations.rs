@@ -55,7 +55,7 @@ async fn a_request_under_way_is_finished_when_the_service_stops(engine: Engine) 
         let address = address.strip_prefix("http://").unwrap();
         let refuses = async || tokio::net::TcpStream::connect(address).await.is_err();
         until("new connections are refused", refuses).await;
-        // New connections are refused, and `/readyz` on an open one is not ready.
+        // New connections are refused, and idle ones are closed.
         idle.must_be_closed().await;
         wire.send(GRANT).await;
         let reply = wire.reply().await;
@@ -97,7 +97,7 @@ async fn each_outcome_is_counted_as_itself(engine: Engine) {
     assert_eq!(changed.status(), 200);
     let wrong = Credentials { client_secret: "wrong".to_owned(), ..client.clone() };
     let mut expected = outcomes(&app).await;
-    assert_eq!(expected.values().sum::<u64>(), 1, "the administrator's own: {expected:?}");
+    assert_eq!(expected.values().sum::<u64>(), 1, "only the administrator's own token: {expected:?}");
     for (who, body, outcome) in [
         (&client, GRANT, "issued"),
         (&client, "", "invalid_request"),

@@ -1,5 +1,5 @@
-//! The database does not answer for a while (`docs/revocation.md`): caches are used for five seconds, and to issue
-//! stateless tokens for as long as the operator allows; then the reply is 503.
+//! The database does not answer for a while (`docs/revocation.md`): caches are used for five seconds, or, to issue stateless
+//! tokens, for as long as the operator allows. Then the reply is 503.
 
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ async fn stateless_tokens_stop_after_five_seconds(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let client = client(&admin, json!({})).await;
-    // The changes so far have invalidated the caches; client and list are cached from here on.
+    // The changes so far have invalidated the caches. From here on the client and the status list are cached.
     app.core.services.ledger.poll().await.unwrap();
     accepted(&app, &issued(&reply_as(&app, &client, GRANT).await)).await;
     app.database.go_away().await;
@@ -49,7 +49,7 @@ async fn stateless_tokens_stop_after_five_seconds(engine: Engine) {
     }
     app.clock.advance_millis(1);
     unavailable(&reply_as(&app, &client, GRANT).await);
-    // No client is refused as unknown.
+    // A request without credentials gets 503 too, not 401.
     unavailable(&Reply::to(post(&app, GRANT)).await);
     app.clock.advance(3600);
     unavailable(&reply_as(&app, &client, GRANT).await);
@@ -131,7 +131,7 @@ async fn ready_says_what_is_missing(engine: Engine) {
     assert_eq!(body["checks"]["storage"]["ok"], false);
     assert!(body["checks"]["storage"]["detail"].as_str().unwrap().contains("does not answer"), "{body}");
     assert_eq!(body["checks"]["signing_keys"]["ok"], true);
-    // It is public, so it gives no details.
+    // `/readyz` is public, so it gives no details.
     let text = body.to_string();
     for private in [app.database.url(), "postgres://", "sqlite://", "/tmp", "no such table", "mintmark.db"] {
         assert!(!text.contains(private), "{body}");
@@ -164,7 +164,7 @@ async fn a_change_by_another_replica_is_in_force_within_a_second(engine: Engine)
         issued(&reply_as(&other, &admin.client, format!("{GRANT}&scope=mintmark:read")).await);
         let changed = admin.patch(&path, &json!({"status": change})).await;
         assert_eq!(changed.status(), 200);
-        // On the replica that acknowledged it, it takes effect at once.
+        // A change takes effect at once on the replica that acknowledged it.
         assert_eq!(reply_as(&app, &client, GRANT).await.status == 200, is_served);
         app.clock.advance(1);
         assert_eq!(reply_as(&other, &client, GRANT).await.status == 200, is_served, "{change}");
@@ -182,7 +182,7 @@ async fn a_change_during_the_outage_is_in_force_after_it(engine: Engine) {
     app.clock.advance_millis(5001);
     unavailable(&reply_as(&app, &client, GRANT).await);
     app.database.come_back().await;
-    // By another process that could reach it first.
+    // Another process, which reached the database first, disabled the client.
     app.database
         .session()
         .await

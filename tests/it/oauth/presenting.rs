@@ -36,7 +36,7 @@ pub(super) async fn revoked(app: &TestApp, client: &Credentials, token: &str) ->
     Reply::to(form(app, REVOKE, client, &[("token", token)])).await
 }
 
-/// The reply about a valid token.
+/// Checks the reply about a valid token, and returns its body.
 #[track_caller]
 pub(super) fn active(reply: &Reply) -> Value {
     assert_eq!(reply.status, 200, "{reply:?}");
@@ -46,7 +46,7 @@ pub(super) fn active(reply: &Reply) -> Value {
     body
 }
 
-/// The reply says that the token is not active, and nothing else.
+/// Checks that the reply says only that the token is not active.
 #[track_caller]
 pub(super) fn inactive(reply: &Reply) {
     assert_eq!(reply.status, 200, "{reply:?}");
@@ -95,7 +95,7 @@ pub(super) fn never() -> Value {
     json!({"token_expiry": {"mode": "never"}})
 }
 
-/// A token of everything that the client is granted.
+/// A token with everything that the client is granted.
 pub(super) async fn token_of(app: &TestApp, client: &Credentials) -> Token {
     issued(&reply_as(app, client, GRANT).await)
 }

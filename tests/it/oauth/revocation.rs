@@ -38,7 +38,7 @@ async fn r1_a_client_revokes_its_own_token(engine: Engine) {
         active(&introspected(&app, &client, &one).await);
         given_up(&revoked(&app, &client, &one).await);
         inactive(&introspected(&app, &client, &one).await);
-        // Only this token.
+        // Only that token is revoked.
         active(&introspected(&app, &client, &other.text).await);
         // Also with credentials in the form.
         let (id, secret) = (client.client_id.as_str(), client.client_secret.as_str());
@@ -108,7 +108,7 @@ async fn r2_an_invalid_or_unknown_token_gets_the_same_reply(engine: Engine) {
         &"x".repeat(20_000),
         &forged(json!({"exp": START})),
         &forged(json!({"nbf": START + 60})),
-        // It has a slot of a recorded token, but no row.
+        // A token with the slot of a recorded token, but without a row.
         &forged(json!({"jti": "unrecorded", "status": elsewhere})),
     ] {
         given_up(&revoked(&app, &client, unknown).await);
@@ -119,7 +119,7 @@ async fn r2_an_invalid_or_unknown_token_gets_the_same_reply(engine: Engine) {
         given_up(&revoked(&app, &never_expiring, &recorded).await);
         given_up(&revoked(&app, &never_expiring, &recorded).await);
     }
-    // Of a generation that has ended.
+    // Tokens of a generation that has ended.
     let old = [token_of(&app, &client).await.text, token_of(&app, &never_expiring).await.text];
     let before = denied(&app).await;
     for (client, old) in [&client, &never_expiring].into_iter().zip(&old) {
@@ -148,7 +148,7 @@ async fn r3_the_token_of_another_client_stays_active(engine: Engine) {
         let token = token_of(&app, &client).await.text;
         let neighbour = client_in(&admin, "acme", expiry.clone()).await;
         let stranger = client_in(&admin, "other", expiry).await;
-        // Nor can a client with all permissions: it uses `/v1` for that.
+        // A client with all permissions cannot revoke it here either; it uses `/v1` for that.
         for other in [&neighbour, &stranger, &operator] {
             let reply = revoked(&app, other, &token).await;
             invalid_request(&reply);
@@ -246,7 +246,7 @@ async fn r5_a_revocation_that_is_not_stored_is_not_acknowledged(engine: Engine) 
         given_up(&revoked(&app, &client, &token).await);
         inactive(&introspected(&app, &client, &token).await);
     }
-    // It fails at the last write, when the other rows are already changed.
+    // The revocation fails at its last write, when the other rows are already changed.
     let client = client_in(&admin, "acme", never()).await;
     let token = token_of(&app, &client).await.text;
     let mut session = app.database.session().await;

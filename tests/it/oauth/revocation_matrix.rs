@@ -1,6 +1,6 @@
-//! Every row of the table in `docs/revocation.md` against every place that answers about a token: introspection,
+//! Checks every row of the table in `docs/revocation.md` at every place that answers about a token: introspection,
 //! forward-auth, the published status list, and a service that verifies offline with that list, by the `mintmark-verifier`
-//! crate. Each row for tokens that are stateless, recorded, and never expire.
+//! crate. Each row is checked for tokens that are stateless, for recorded ones that expire, and for ones that never expire.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ on_both_engines!(
     the_end_of_a_client_passes,
     a_signing_key_is_revoked,
     all_three_must_be_lifted,
-    one_beats_two,
+    revoked_wins_over_suspended,
     what_revokes_nothing,
 );
 
@@ -45,7 +45,7 @@ struct Verdicts {
     introspect: bool,
     verify: bool,
     listed: u8,
-    /// A service that accepted the token before and has cached its list, after the `ttl` of the list.
+    /// What a service says after the `ttl` of the list, if it accepted the token before and has cached the list.
     offline: &'static str,
 }
 
@@ -75,7 +75,7 @@ impl Watched {
         watched
     }
 
-    /// What each place says now, and the service after the `ttl`, which this waits for with the manual clock.
+    /// What each place says: the offline service after the `ttl`, by which this advances the clock, the others now.
     async fn judged(&self, app: &TestApp, admin: &Administrator<'_>) -> Verdicts {
         let text = &self.token.text;
         let answer = introspected(app, &admin.client, text).await;
@@ -138,12 +138,12 @@ async fn done(reply: impl Future<Output = reqwest::Response>) {
 async fn one_token_is_revoked(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
-    // The last kind takes an hour.
+    // The stateless kind is last, since it advances the clock by an hour.
     for kind in [recorded(), never(), stateless()] {
         let case = Case::new(&app, &admin, &kind).await;
         given_up(&revoked(&app, &case.client, &case.one.token.text).await);
         if kind == stateless() {
-            // It shares its slot with other valid tokens. An offline verifier accepts it until its `exp`.
+            // A stateless token shares its slot with other valid tokens. An offline verifier accepts it until its `exp`.
             let expected = Verdicts { listed: VALID, offline: "accepted", ..REVOKED };
             assert_eq!(case.one.judged(&app, &admin).await, expected);
             assert_eq!(case.other.judged(&app, &admin).await, LIVES);
@@ -154,7 +154,7 @@ async fn one_token_is_revoked(engine: Engine) {
         }
         assert_eq!(case.one.judged(&app, &admin).await, REVOKED);
         assert_eq!(case.other.judged(&app, &admin).await, LIVES);
-        // The same by an administrator.
+        // The same if an administrator revokes the token.
         let manager = app.administrator_as(&admin.client, "mintmark:manage").await;
         let jti = case.other.token.claims["jti"].as_str().unwrap();
         done(manager.delete(&format!("{}/access-tokens/{jti}", case.path()))).await;
@@ -203,7 +203,7 @@ async fn a_client_is_deleted(engine: Engine) {
     app.stop().await;
 }
 
-/// A token of some of what the client is granted.
+/// A token with this scope, which may be less than the client is granted.
 async fn token_for(app: &TestApp, client: &Credentials, scope: &str) -> Token {
     issued(&Reply::of(app.token(client, &[("scope", scope)]).await).await)
 }
@@ -220,10 +220,10 @@ async fn a_product_is_removed_from_a_client(engine: Engine) {
         let path = format!("/v1/api-clients/{}", client.client_id);
         done(admin.patch(&path, &json!({"products": ["gst"]}))).await;
         assert_eq!(carries.judged(&app, &admin).await, REVOKED);
-        // It is not stored which stateless tokens include it, so all of them are revoked.
+        // Which stateless tokens include the product is not stored, so all of them are revoked.
         let expected = if kind == stateless() { REVOKED } else { LIVES };
         assert_eq!(does_not.judged(&app, &admin).await, expected);
-        // Granting it again makes none of them valid again.
+        // If the product is granted again, no revoked token becomes valid again.
         done(admin.patch(&path, &json!({"products": ["gst", "e-invoicing"]}))).await;
         assert_eq!(carries.judged(&app, &admin).await, REVOKED);
         Watched::new(&app, &admin, token_of(&app, &client).await).await;
@@ -232,7 +232,7 @@ async fn a_product_is_removed_from_a_client(engine: Engine) {
 }
 
 async fn a_permission_is_removed_from_a_client(engine: Engine) {
-    // These tokens always expire; with the second setting they are recorded.
+    // Tokens with a permission always expire; with the second setting they are recorded.
     for settings in ["", "tokens.record_above_seconds = 600"] {
         let app = TestApp::start_with(engine, settings).await;
         let admin = administrator(&app).await;
@@ -303,7 +303,7 @@ async fn the_end_of_a_client_passes(engine: Engine) {
     app.stop().await;
 }
 
-/// An instant in the form of `/v1`.
+/// An instant as text (RFC 3339), as `/v1` takes it.
 fn rfc3339(at: i64) -> String {
     mintmark::model::clock::to_rfc3339(at)
 }
@@ -313,7 +313,7 @@ async fn a_signing_key_is_revoked(engine: Engine) {
         let app = TestApp::start(engine).await;
         let admin = administrator(&app).await;
         let case = Case::new(&app, &admin, &kind).await;
-        // Tokens by the key of the other class.
+        // Tokens that the key of the other class signs.
         let other_kind = if kind == never() { recorded() } else { never() };
         let other_key = Case::new(&app, &admin, &other_kind).await;
         let kid = case.one.token.header["kid"].as_str().unwrap();
@@ -321,7 +321,7 @@ async fn a_signing_key_is_revoked(engine: Engine) {
         done(admin.delete(&format!("/v1/signing-keys/{kid}?revoke_tokens=true"))).await;
         for watched in [&case.one, &case.other] {
             let judged = watched.judged(&app, &admin).await;
-            // The service may fetch the list or the key set first.
+            // The reason depends on whether the offline service fetches the list or the key set first.
             assert!(["revoked", "unknown_key"].contains(&judged.offline), "{judged:?}");
             assert_eq!(Verdicts { offline: "revoked", ..judged }, REVOKED);
         }
@@ -362,12 +362,12 @@ async fn all_three_must_be_lifted(engine: Engine) {
     app.stop().await;
 }
 
-async fn one_beats_two(engine: Engine) {
+async fn revoked_wins_over_suspended(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = administrator(&app).await;
     for kind in kinds() {
         let (disable, enable) = (json!({"status": "disabled"}), json!({"status": "active"}));
-        // Revoked while suspended, all of them.
+        // All tokens are revoked while the client is disabled.
         let case = Case::new(&app, &admin, &kind).await;
         let manager = app.administrator_as(&admin.client, "mintmark:manage").await;
         done(manager.patch(&case.path(), &disable)).await;
@@ -378,7 +378,7 @@ async fn one_beats_two(engine: Engine) {
         // The new generation is valid.
         Watched::new(&app, &admin, token_of(&app, &case.client).await).await;
 
-        // Suspended when revoked already, and back.
+        // The client is disabled and enabled after its tokens were revoked.
         let case = Case::new(&app, &admin, &kind).await;
         done(manager.delete(&format!("{}/access-tokens", case.path()))).await;
         let young = Watched::new(&app, &admin, token_of(&app, &case.client).await).await;
@@ -390,7 +390,7 @@ async fn one_beats_two(engine: Engine) {
         if kind == stateless() {
             continue;
         }
-        // One of them, while suspended.
+        // One token is revoked while the client is disabled.
         let case = Case::new(&app, &admin, &kind).await;
         let manager = app.administrator_as(&admin.client, "mintmark:manage").await;
         done(manager.patch(&case.path(), &disable)).await;

@@ -1,5 +1,5 @@
-//! A signing key that signed for very many clients is revoked: at once in the key set and for all who ask Mintmark, and in
-//! bounded steps in the records and the status lists, so that nobody else waits.
+//! A signing key that signed for very many clients is revoked: at once in the key set, introspection and forward-auth, and in
+//! bounded steps in the records and the status lists, so that other changes do not wait.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::support::{Administrator, Credentials, Engine, Reply, TestApp, on_both
 
 on_both_engines!(a_key_of_many_clients_is_revoked_in_steps, what_was_interrupted_is_finished,);
 
-/// More than two steps of 50, with those of `platform`.
+/// With the clients of `platform`, more than two steps of 50 clients.
 const MANY: usize = 120;
 
 async fn furnished(app: &TestApp) -> (Administrator<'_>, Vec<Credentials>) {
@@ -31,7 +31,7 @@ fn kid(token: &Token) -> &str {
     token.header["kid"].as_str().unwrap()
 }
 
-/// What the events of revoked tokens say, oldest first: those of the steps, and the others.
+/// The details of the events about revoked tokens, oldest first: the events of steps, and the others.
 async fn events(app: &TestApp) -> (Vec<Value>, Vec<Value>) {
     let entries = "SELECT entry FROM audit_events WHERE action = 'access_tokens.revoked' ORDER BY event_id";
     let entries = app.database.session().await.texts(entries).await;
@@ -91,7 +91,7 @@ async fn a_key_of_many_clients_is_revoked_in_steps(engine: Engine) {
     app.stop().await;
 }
 
-/// A process has deleted the key, and ended before it did the rest.
+/// A process has deleted the key, and ended before it revoked the tokens of the clients.
 async fn what_was_interrupted_is_finished(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, clients) = furnished(&app).await;
@@ -110,11 +110,11 @@ async fn what_was_interrupted_is_finished(engine: Engine) {
     app.database.session().await.execute(&deleted).await;
     app.core.services.ledger.poll().await.unwrap();
 
-    // The key is of no use from then on.
+    // No token of the key is valid from then on, though the status list does not say so yet.
     assert!(!published(&app, kid(&before)).await);
     inactive(&app, &clients[0], &before).await;
     assert_eq!(status_of(&app, &before).await, 0);
-    // What is issued before the rest is done must outlive that, so it gets a slot of its own.
+    // A token that is issued before the rest is done must stay valid afterwards, so it gets a slot of its own.
     let meanwhile = issued(&reply_as(&app, &clients[0], GRANT).await);
     assert_eq!(meanwhile.header["kid"], next["kid"]);
     assert_eq!(number_of(&app, "access_tokens").await, 1);
@@ -132,13 +132,14 @@ async fn what_was_interrupted_is_finished(engine: Engine) {
     app.stop().await;
 }
 
-/// While a step waits for a client that somebody holds, the key is gone already, and others change what they like. On SQLite
-/// a writer has the whole database, so only PostgreSQL can tell.
+/// While a step waits for the locked row of a client, the key is gone already, and other changes go on. On SQLite a writer
+/// locks the whole database, so this can only be tested on PostgreSQL.
 #[tokio::test]
 async fn others_go_on_between_the_steps() {
     let app = TestApp::start(Engine::Postgres).await;
     let (admin, clients) = furnished(&app).await;
-    // The steps go by the ids, which are random: what its step has done is committed when the last step waits.
+    // Steps take clients in the order of their ids, which are random. The step of the first client is committed when the last
+    // step waits.
     let first = clients.iter().min_by_key(|client| &client.client_id).unwrap();
     let manages = json!({"permissions": ["mintmark:manage"]});
     let to_first = format!("/v1/api-clients/{}", first.client_id);
@@ -153,7 +154,7 @@ async fn others_go_on_between_the_steps() {
     let mut revoking = std::pin::pin!(Reply::to(admin.request(Method::DELETE, &path)));
     tokio::select! {
         biased;
-        reply = &mut revoking => panic!("it should have waited: {reply:?}"),
+        reply = &mut revoking => panic!("the request should have waited: {reply:?}"),
         () = app.database.someone_waits() => {}
     }
     assert!(!published(&app, kid(&token)).await);

@@ -128,19 +128,19 @@ async fn a_list_is_signed_before_it_is_requested(engine: Engine) {
     let (app, one, other) = two_tokens(engine, "").await;
     assert_eq!(made(&app), (1, 1));
     revoke(&app, &one).await;
-    // The background work does it too; the second one finds it done.
+    // The background job may sign the list first; then this call finds it done.
     app.core.services.status_lists.refresh().await.unwrap();
     assert_eq!(made(&app), (2, 2));
     assert_eq!(status_of(&app, &one).await, 1);
     assert_eq!(made(&app), (2, 2));
-    // By the background work, without a request.
+    // The background job does it, without a request.
     revoke(&app, &other).await;
     let ahead = async {
         while made(&app) == (2, 2) {
             tokio::task::yield_now().await;
         }
     };
-    timeout(Duration::from_secs(30), ahead).await.expect("the list to be made ahead");
+    timeout(Duration::from_secs(30), ahead).await.expect("the list to be signed before a request");
     assert_eq!(status_of(&app, &other).await, 1);
     assert_eq!(made(&app), (3, 3));
     app.stop().await;
@@ -161,7 +161,7 @@ async fn a_list_is_signed_again_before_half_of_its_lifetime(engine: Engine) {
     assert_eq!((first.iat(), second.iat()), (START, START + 1800));
     assert_eq!(second.claims["exp"], START + 1800 + 3600);
     assert_ne!(second.etag(), first.etag());
-    // Signed, but not read again.
+    // The list was signed again, but not read again.
     assert_eq!(lst(&second), lst(&first));
     assert_eq!(made(&app), (1, 2));
     // After the clock is set back, no list is used that was signed later.
@@ -201,7 +201,7 @@ async fn a_gap_in_the_change_log_rebuilds_every_list(engine: Engine) {
     let (app, one, _) = two_tokens(engine, "").await;
     revoke(&app, &one).await;
     assert_eq!(status_of(&app, &one).await, 1);
-    // Another process wrote to a list and raised the counter, and the change log no longer has the reason.
+    // Another process writes to a list and then raises the counter, and the change log has no entry about it.
     let cleared = match engine {
         Engine::Sqlite => "UPDATE status_bits SET bits = zeroblob(1024)",
         Engine::Postgres => "UPDATE status_bits SET bits = decode(repeat('00', 1024), 'hex')",
@@ -252,7 +252,7 @@ async fn a_list_that_is_known_to_be_old_is_not_served(engine: Engine) {
     let (app, one, _) = two_tokens(engine, "").await;
     revoke(&app, &one).await;
     app.database.go_away().await;
-    // Unless it was built in between, it is 503.
+    // If the list was not built between the revocation and the outage, the reply is 503.
     let reply = ask(&app, &path_of(&one)).await;
     if reply.status == 200 {
         assert_eq!(status_of(&app, &one).await, 1);
@@ -275,7 +275,7 @@ async fn a_withdrawn_key_has_its_lists_signed_again(engine: Engine) {
     let caller = mintmark::kernel::Manager::command_line();
     let any = mintmark::kernel::Precondition::None;
     manager.signing.delete_signing_key(&caller, &first.kid, true, &any).await.unwrap();
-    // Read by the keys that are published now.
+    // `list_at` verifies the list with the keys that are published now.
     let second = list_at(&app, &path).await;
     assert_ne!(second.kid, first.kid);
     assert_eq!(second.status(idx_of(&one)), 0);
@@ -310,7 +310,7 @@ async fn a_key_stays_published_for_as_long_as_its_last_list(engine: Engine) {
     let end = last.claims["exp"].as_i64().unwrap();
     assert_eq!(app.core.services.clock().now(), end - 1);
     assert!(published(&last.kid).await);
-    // When nothing it signed is valid any more, it is removed.
+    // When nothing that the old key signed is valid any more, the key is removed.
     app.clock.advance(2 * 86_400);
     jobs::housekeeping_once(&app.core.services).await;
     assert!(!published(&last.kid).await);

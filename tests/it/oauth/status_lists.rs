@@ -327,7 +327,7 @@ async fn an_ended_list_and_its_number_are_gone(engine: Engine) {
     let month = client(&admin, month).await;
     let first = token(&app, &month).await;
     let (path, expiry) = (path_of(&first), first.claims["exp"].as_i64().unwrap());
-    // It is full, so that no more slots are leased from it.
+    // All lists count as full, so that no more slots are leased from them.
     app.database.execute("UPDATE status_lists SET filled_at = 0").await;
     assert_eq!(list_at(&app, &path).await.status(idx_of(&first)), 0);
     let remove_before = async |before: i64| -> Vec<i64> {
@@ -341,7 +341,7 @@ async fn an_ended_list_and_its_number_are_gone(engine: Engine) {
     assert_eq!(remove_before(expiry - 1).await, [0_i64; 0]);
     assert_eq!(list_at(&app, &path).await.status(idx_of(&first)), 0);
     let number: i64 = path.rsplit('/').next().unwrap().parse().unwrap();
-    // As if another replica had done it.
+    // The list is removed in storage, as if another replica had done it.
     assert_eq!(remove_before(expiry).await, [number]);
     app.clock.advance(1);
     assert_eq!(ask(&app, &path).await.status, 404);

@@ -10,16 +10,16 @@ use super::presenting::{client_in, introspected, never, stateless, token_of};
 use crate::support::{Administrator, Credentials, Engine, START, TestApp, on_both_engines};
 
 on_both_engines!(
-    what_is_suspended_comes_back,
+    suspended_tokens_become_valid_again,
     it_is_valid_again_only_when_no_suspension_is_left,
     a_token_revoked_in_the_meantime_stays_revoked,
-    an_end_that_is_put_off_brings_back,
-    a_stored_secret_is_unchanged,
+    a_later_expiry_makes_tokens_valid_again,
+    suspending_changes_nothing_else,
 );
 
 const SUSPENDED: u8 = 2;
 
-/// A client with a stateless and one with a recorded token, in `acme`.
+/// An administrator, and two clients of `acme`: one with a stateless token, and one with a recorded token.
 async fn holders(app: &TestApp) -> (Administrator<'_>, [(Credentials, Token); 2]) {
     let admin = app.administrator().await;
     let mut both = Vec::new();
@@ -40,7 +40,8 @@ async fn patch(admin: &Administrator<'_>, path: &str, body: serde_json::Value) {
     assert_eq!(reply.status(), 200, "{path} {body}: {}", reply.text().await.unwrap());
 }
 
-/// The status of a token in its list. Introspection by another client, and whether its client gets a new token, must agree.
+/// Checks the status of a token in its list. Introspection by another client, and whether the client of the token gets a new
+/// one, must agree with it.
 async fn must_be(
     app: &TestApp,
     admin: &Administrator<'_>,
@@ -54,7 +55,7 @@ async fn must_be(
     if status == SUSPENDED { invalid_client(&reply) } else { assert_eq!(reply.status, 200, "{reply:?}") }
 }
 
-async fn what_is_suspended_comes_back(engine: Engine) {
+async fn suspended_tokens_become_valid_again(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, holders) = holders(&app).await;
     for holder in &holders {
@@ -71,7 +72,7 @@ async fn what_is_suspended_comes_back(engine: Engine) {
     for holder in &holders {
         must_be(&app, &admin, holder, SUSPENDED).await;
     }
-    // The list of another workspace's client is the same one; its slot is not.
+    // A client of another workspace has its own slot in the same list, which is not suspended.
     let elsewhere = client_in(&admin, "other", stateless()).await;
     let token = token_of(&app, &elsewhere).await;
     must_be(&app, &admin, &(elsewhere, token), 0).await;
@@ -128,13 +129,13 @@ async fn a_token_revoked_in_the_meantime_stays_revoked(engine: Engine) {
     for (token, status) in [(&one, 1), (&other, 0), (&shared, 1)] {
         assert_eq!(status_of(&app, token).await, status);
     }
-    // The generation that started while it was disabled is valid.
+    // The generation that began while the client was disabled is valid.
     let new = token_of(&app, &stateless).await;
     must_be(&app, &admin, &(stateless, new), 0).await;
     app.stop().await;
 }
 
-async fn an_end_that_is_put_off_brings_back(engine: Engine) {
+async fn a_later_expiry_makes_tokens_valid_again(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, [_, holder]) = holders(&app).await;
     let path = path(&holder.0);
@@ -143,7 +144,7 @@ async fn an_end_that_is_put_off_brings_back(engine: Engine) {
     app.clock.advance(60);
     app.core.services.tokens.apply_due_changes().await.unwrap();
     must_be(&app, &admin, &holder, SUSPENDED).await;
-    // With another reason, which lasts longer.
+    // A second reason lasts longer.
     patch(&admin, "/v1/workspaces/acme", json!({"status": "suspended"})).await;
     patch(&admin, &path, json!({"expires_at": null})).await;
     must_be(&app, &admin, &holder, SUSPENDED).await;
@@ -154,7 +155,7 @@ async fn an_end_that_is_put_off_brings_back(engine: Engine) {
 }
 
 /// Suspending changes neither secrets nor their expiry nor what is granted.
-async fn a_stored_secret_is_unchanged(engine: Engine) {
+async fn suspending_changes_nothing_else(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (admin, [_, (client, _)]) = holders(&app).await;
     let read = async || -> serde_json::Value { admin.get(&path(&client)).await.json().await.unwrap() };

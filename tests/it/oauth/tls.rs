@@ -29,7 +29,7 @@ async fn t25_only_tls_is_served(engine: Engine) {
 }
 
 #[test]
-fn t25_an_issuer_in_the_clear_is_on_this_machine_only() {
+fn t25_a_plain_http_issuer_must_be_on_loopback() {
     for refused in ["http://tokens.example.com", "http://10.0.0.1:8080", "http://localhost.example.com"] {
         let layer = format!("server.public_url = {refused:?}");
         let error = Settings::from_toml_layers(&[&layer]).unwrap_err().to_string();

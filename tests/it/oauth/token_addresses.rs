@@ -98,7 +98,7 @@ async fn behind_a_trusted_proxy_the_right_hop_counts(engine: Engine) {
         (&v4, &["198.51.100.1", "203.0.113.7", "10.1.2.3"]),
         (&v6, &["2001:db8::1"]),
         (&v6, &["[2001:db8::1]:443"]),
-        // No other address is named.
+        // Without the header, the address of the proxy counts.
         (&proxy, &[]),
     ] {
         let request =
@@ -156,7 +156,7 @@ async fn an_unreadable_hop_makes_the_source_unknown(engine: Engine) {
         }
         issued(&Reply::to(ask(&app, &anywhere).header("x-forwarded-for", unreadable)).await);
     }
-    // The audit trail has no address instead of that of the proxy.
+    // The audit event has no address, rather than that of the proxy.
     let body = json!({"label": "Made from nowhere", "products": ["gst"]});
     let made = admin.request(reqwest::Method::POST, "/v1/workspaces/platform/api-clients").json(&body);
     let made = Reply::to(made.header("x-forwarded-for", "unknown")).await;

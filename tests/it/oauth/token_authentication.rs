@@ -1,5 +1,6 @@
-//! Client authentication (RFC 6749 §2.3, §5.2; `docs/conformance.md` T5–T9, T12, T13, T24): a request that does not
-//! authenticate a client that may act gets the same reply for every reason.
+//! Client authentication (RFC 6749 §2.3, §5.2; `docs/conformance.md` T5–T9, T11–T13, T24): a request without valid credentials
+//! of a client that may get tokens gets the same reply for every reason. Only some malformed credentials get a reply that names
+//! the fault.
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
@@ -109,7 +110,7 @@ async fn t05_a_secret_ends_at_its_instant(engine: Engine) {
     admin.product("gst", json!({})).await;
     let (client, _) = admin.client("platform", json!({"products": ["gst"]})).await;
     let path = format!("/v1/api-clients/{}/secrets", client.client_id);
-    // The other secret expires in a minute; only its use shows that.
+    // The first secret, which `client` uses, expires in a minute.
     admin.create(&path, &json!({"expire_others_after_seconds": 60})).await;
     app.clock.advance(59);
     issued(&reply_as(&app, &client, GRANT).await);
@@ -268,7 +269,7 @@ async fn t12_malformed_basic(engine: Engine) {
         right.replace("Basic ", "Basic realm="),
         format!("{right}!"),
         right.replace("Basic ", ""),
-        // Of the two base64 alphabets the one that RFC 7617 names.
+        // Credentials in the URL-safe base64 alphabet, which RFC 7617 does not use.
         basic("~~~:???>>>").replace('+', "-").replace('/', "_"),
         basic(id),
         basic(format!("{id}{secret}")),
@@ -352,7 +353,7 @@ async fn t12_malformed_credentials_get_the_reason(engine: Engine) {
         assert!(reply.text().contains(why), "{header}: {reply:?}");
     }
     assert_eq!(app.core.services.clients.cached(), 0, "nothing was looked up");
-    // Any number of times.
+    // Malformed credentials are refused any number of times, and never throttled.
     let cut = Credentials { client_secret: body.to_owned(), ..client.clone() };
     for _ in 0..100 {
         invalid_client(&reply_as(&app, &cut, GRANT).await);
@@ -402,9 +403,9 @@ async fn t24_failures_are_slowed_and_the_right_secret_is_not(engine: Engine) {
         }
         invalid_client(&reply);
     }
-    let slowed = slowed.expect("somewhere below 200 failures an end");
+    let slowed = slowed.expect("fewer than 200 failures get 401");
     refused(&slowed, 429, "temporarily_unavailable");
-    // For any number and any kind of failures.
+    // Both methods of authentication are slowed.
     for request in both_ways(&app, &wrong) {
         refused(&Reply::to(request).await, 429, "temporarily_unavailable");
     }
@@ -425,7 +426,7 @@ async fn t24_failures_are_slowed_and_the_right_secret_is_not(engine: Engine) {
 async fn a_secret_of_wrong_form_costs_no_lookup(engine: Engine) {
     let app = TestApp::start(engine).await;
     let client = app.bootstrap().await;
-    // Clients that were looked up are cached, also unknown ones.
+    // Every client that is looked up is cached, even if it does not exist.
     assert_eq!(app.core.services.clients.cached(), 0);
     let (body, last) = client.client_secret.split_at(client.client_secret.len() - 1);
     let other_checksum = format!("{body}{}", if last == "0" { "1" } else { "0" });

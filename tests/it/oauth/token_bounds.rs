@@ -1,5 +1,5 @@
-//! A number of `active_tokens`: a token beyond it revokes the oldest one, exactly, for any number of requests at once and on
-//! any replica. Only tokens from the token endpoint count.
+//! `active_tokens` is a number: a token beyond it revokes exactly the oldest one, for any number of requests at once and on any
+//! replica. Only tokens from the token endpoint count.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ on_both_engines!(
 
 const AT_ONCE: usize = 50;
 
-/// A client with this many active tokens at a time, valid for an hour, so that they are recorded only because of that.
+/// A client with at most `max` active tokens. They are valid for an hour, so they are recorded only because of that number.
 async fn bounded(app: &TestApp, max: i64) -> (Administrator<'_>, Credentials) {
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -60,7 +60,7 @@ async fn patched(admin: &Administrator<'_>, client: &Credentials, change: Value)
 async fn one_token_too_many_revokes_the_oldest(engine: Engine) {
     let app = TestApp::start(engine).await;
     let (_, client) = bounded(&app, 3).await;
-    // All within one second, and then in others.
+    // The first five within one second, the others in later seconds.
     let mut tokens = some(&app, &client, 3).await;
     assert_eq!(active(&app, &client, &tokens).await, [true; 3]);
     tokens.extend(some(&app, &client, 2).await);
@@ -207,7 +207,7 @@ async fn the_default_depends_on_the_expiry_when_it_is_set(engine: Engine) {
     }
     let client = client(&admin, json!({})).await;
     for (change, active_tokens) in [
-        // A change of only the expiry does not change it.
+        // A change of only the expiry does not change `active_tokens`.
         (json!({"token_expiry": never}), json!("many")),
         (json!({"active_tokens": null}), json!(20)),
         (json!({"token_expiry": hour}), json!(20)),

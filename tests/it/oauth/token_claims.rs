@@ -49,7 +49,7 @@ async fn every_claim_exactly(engine: Engine) {
     let key = app.get("/.well-known/jwks.json").await.json::<Value>().await.unwrap()["keys"][0].clone();
     assert_eq!(token.header, json!({"alg": "ES256", "kid": key["kid"], "typ": "at+jwt"}));
     let now = START + 12_345;
-    // The first list.
+    // The first status list of the service.
     let list = format!("{}/oauth2/status-lists/1", app.base);
     let expected = json!({
         "iss": app.base,
@@ -100,7 +100,7 @@ async fn audiences_are_sorted_and_without_repetition(engine: Engine) {
         ("gst", json!(a)),
         ("gst gst-filing", json!(a)),
         ("e-invoicing same-as-default", json!(default)),
-        // Bytewise: upper case comes first, and http before https.
+        // Sorted by bytes: upper case comes first, and http before https.
         ("gst upper", json!([b, a])),
         ("gst e-invoicing upper", json!([default, b, a])),
         ("mintmark:read", json!(app.base)),
@@ -216,7 +216,7 @@ async fn resources_select_or_confirm(engine: Engine) {
         ("gst", vec![a, "https://nowhere.example"]),
         ("", vec!["https://nowhere.example"]),
         ("", vec![a, "https://nowhere.example"]),
-        // Compared exactly, and absolute.
+        // Resources are compared byte by byte, and must be absolute URIs.
         ("", vec!["https://gst.example/a/"]),
         ("", vec!["https://GST.example/a"]),
         ("", vec!["https://gst.example:443/a"]),
@@ -279,7 +279,7 @@ async fn a_token_never_gives_a_removed_permission(engine: Engine) {
     assert_eq!(admin.patch(&path, &json!({"products": ["b"]})).await.status(), 200);
     assert_eq!(token(&app, &client, "").await.claims["products"], json!(["b"]));
     refused(&reply_as(&app, &client, format!("{GRANT}&scope=a")).await, 400, "invalid_scope");
-    // A new audience is that of the next token.
+    // The next token has the new audience of its product.
     let moved = admin.patch("/v1/products/b", &json!({"audience": "https://b.example"})).await;
     assert_eq!(moved.status(), 200);
     let token = token(&app, &client, "").await;

@@ -84,7 +84,7 @@ async fn a_token_that_is_not_allowed_does_not_block_others(engine: Engine) {
         join_all(asking).await
     };
     let killing = async {
-        // The token of the valid client may be recorded already where only the other's row is locked.
+        // On PostgreSQL only the row of `dying` is locked, so tokens of `living` may be recorded already.
         until_waiting(&app, 10).await;
         tx.update_client(&ApiClient { disabled_at: Some(START), ..row }).await.unwrap();
         tx.changed(Change::Client(dying.client_id.clone()));
@@ -112,12 +112,12 @@ async fn those_that_replace_share_a_commit_with_those_that_do_not(engine: Engine
     }
     let (_, commits) = app.core.services.tokens.recorded_tokens_and_commits();
     let storage = app.database.open().await;
-    // The first in the order in which they are recorded.
+    // The client whose tokens come first in a group.
     let first = clients.iter().min_by_key(|client| &client.client_id).unwrap();
     let (tx, _) = hold(&storage, first).await;
     let asking = join_all((0..15).map(|n| reply_as(&app, &clients[n % 5], GRANT)));
     let holding = async {
-        // All of them, or those behind a first one that did not wait.
+        // On PostgreSQL only the three tokens of the held client wait.
         until_waiting(&app, 3).await;
         tx.commit().await.unwrap();
     };

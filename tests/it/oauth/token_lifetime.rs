@@ -1,5 +1,5 @@
-//! How long a token is valid (`docs/tokens.md`; `docs/conformance.md` T4, J2): as set for its client, within the caps that now
-//! hold. A token that never expires has a distant `exp` or none, as a setting says.
+//! How long a token is valid (`docs/tokens.md`; `docs/conformance.md` T4, J2): as set for its client, within the caps that
+//! apply when it is issued. A token that never expires has a distant `exp` or none, as a setting says.
 
 use mintmark_verifier::VerifyError;
 use mintmark_verifier::claims::FAR_EXP;
@@ -26,7 +26,7 @@ async fn token(app: &TestApp, client: &Credentials, scope: &str) -> Token {
     issued(&reply_as(app, client, format!("{GRANT}&scope={scope}")).await)
 }
 
-/// The lifetime, which reply and token must agree on.
+/// The lifetime of a token that expires, in seconds. Checks that reply and claims agree.
 fn lifetime(token: &Token) -> i64 {
     let seconds = token.claims["exp"].as_i64().unwrap() - token.claims["iat"].as_i64().unwrap();
     assert_eq!(token.reply["expires_in"], seconds);
@@ -54,7 +54,7 @@ async fn each_client_has_its_lifetime(engine: Engine) {
         assert_eq!(lifetime(&token), seconds);
         accepted(&app, &token).await;
     }
-    // It expires on time, to the second.
+    // A token expires on time, to the second.
     let client = with_expiry(&admin, json!(["gst"]), json!({"mode": "after", "seconds": 60})).await;
     let token = token(&app, &client, "").await;
     app.clock.advance(59);

@@ -117,7 +117,7 @@ async fn t21_heads_too_large(engine: Engine) {
         assert_eq!(wire.reply().await.status, 431);
         wire.must_close().await;
     }
-    // A header that is too long for credentials: refused without decoding it.
+    // A header that is too long for credentials is refused without decoding it.
     let long = basic(format!("{}:{}", client.client_id, "s".repeat(50_000)));
     invalid_client(&Reply::to(post(&app, GRANT).header("authorization", long)).await);
     app.stop().await;

@@ -1,8 +1,8 @@
-//! No token is issued after its right to exist has ended (`docs/revocation.md`): one whose right ends between authentication
-//! and commit is not recorded and not returned.
+//! No token is issued to a client that may no longer get it (`docs/revocation.md`): if this changes between authentication and
+//! commit, the token is neither recorded nor returned.
 //!
-//! A transaction that takes the right away and is not committed yet stops each request between the two: the request does not
-//! see it when it authenticates, and has to wait for it before it records.
+//! In these tests an open transaction makes the change. The request does not see the change when it authenticates, and has to
+//! wait for the transaction before it records the token.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::support::{
 };
 
 on_both_engines!(
-    a_client_that_may_no_longer_is_refused_before_the_row,
+    a_client_that_may_no_longer_get_tokens_gets_no_row,
     a_generation_that_ended_meanwhile_is_followed_by_the_next,
     a_generation_that_ended_meanwhile_does_not_fail_an_administrators_request,
     a_key_that_retired_meanwhile_is_followed_by_its_successor,
@@ -52,7 +52,7 @@ async fn stocked(app: &TestApp) -> Administrator<'_> {
 async fn parked(app: &TestApp, client: &Credentials, change: &str) -> Reply {
     // The client is cached from here on, so that authentication does not read the database.
     issued(&reply_as(app, client, GRANT).await);
-    // So that the next use of the secret has another time.
+    // The next use of the secret then has another time.
     app.clock.advance(1);
     let now = app.core.services.clock().now();
     let mut session = app.database.session().await;
@@ -71,14 +71,14 @@ async fn parked(app: &TestApp, client: &Credentials, change: &str) -> Reply {
     };
     tokio::select! {
         biased;
-        reply = &mut request => panic!("it should have waited: {reply:?}"),
+        reply = &mut request => panic!("the request should have waited: {reply:?}"),
         () = waits => {}
     }
     session.execute("COMMIT").await;
     request.await
 }
 
-async fn a_client_that_may_no_longer_is_refused_before_the_row(engine: Engine) {
+async fn a_client_that_may_no_longer_get_tokens_gets_no_row(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     for (n, change) in [
@@ -95,7 +95,7 @@ async fn a_client_that_may_no_longer_is_refused_before_the_row(engine: Engine) {
         let workspace = format!("w{n}");
         let client = client_in(&admin, &workspace).await;
         let before = app.database.number(COUNT).await;
-        // The time of the request.
+        // The time of the request: `parked` advances the clock by a second.
         let now = app.core.services.clock().now() + 1;
         let change = change.replace("{client}", &client.client_id).replace("{workspace}", &workspace);
         let reply = parked(&app, &client, &change.replace("{now}", &now.to_string())).await;
@@ -120,8 +120,8 @@ async fn a_generation_that_ended_meanwhile_is_followed_by_the_next(engine: Engin
             json!(["tax"]),
             31_536_000,
         ),
-        // One that could be stateless now is recorded all the same: only where its row is written is its right to it
-        // checked once more.
+        // A token that could be stateless now is still recorded: whether the client may get it is checked once more only where
+        // its row is written.
         (", token_expiry_seconds = 60, active_tokens = 'many'", json!(["gst"]), 60),
         // The address of the request is compared with the new list.
         (", allowed_ips = '127.0.0.0/8'", json!(["gst"]), 31_536_000),
@@ -140,7 +140,7 @@ async fn a_generation_that_ended_meanwhile_is_followed_by_the_next(engine: Engin
         );
         assert_eq!(app.database.number(&of_it).await, 1);
     }
-    // The second check finds that other conditions have changed too.
+    // The second check finds that the client may no longer get tokens.
     for (n, change) in [
         ", disabled_at = 1 WHERE client_id = '{client}'",
         ", allowed_ips = '203.0.113.7/32' WHERE client_id = '{client}'",
@@ -194,7 +194,7 @@ async fn a_parked_request_is_issued_if_nothing_changed(engine: Engine) {
     app.stop().await;
 }
 
-/// Retires the active never-expiring key, as another process does when it rotates.
+/// SQL that retires the active key for never-expiring tokens, as another process does when it rotates the keys.
 fn retire(successor: &str) -> String {
     format!(
         "UPDATE signing_keys SET phase = 'retiring', sealed_private = NULL, retired_at = 1
@@ -222,8 +222,8 @@ async fn a_key_that_retired_meanwhile_is_followed_by_its_successor(engine: Engin
     app.stop().await;
 }
 
-/// Revoking a key opens new generations, so that stateless tokens become invalid. A recorded one that is being issued is signed
-/// again and not refused.
+/// Revoking a key begins new generations, so that stateless tokens become invalid. A recorded token that is being issued at
+/// that moment is signed again and not refused.
 async fn revoking_a_key_does_not_restrict_a_client(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
@@ -269,7 +269,8 @@ async fn without_a_successor_there_is_no_token(engine: Engine) {
     app.stop().await;
 }
 
-/// Here it is one change that this process does not get to know, so that its second attempt is as late as its first.
+/// The test makes only one change, which is not in the change log. This process does not notice it, so the second attempt fails
+/// like the first.
 async fn a_second_change_during_a_request_is_answered_with_retry_after(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
@@ -288,13 +289,13 @@ async fn a_second_change_during_a_request_is_answered_with_retry_after(engine: E
     assert_eq!((generated.status, generated.header("retry-after")), (503, Some("1")));
     assert!(generated.json()["detail"].as_str().unwrap().contains("was changed at the same time, twice"));
     assert_eq!(app.database.number(COUNT).await, 1);
-    // Repeated after that, it is served.
+    // A request after that is served.
     session.execute(&retired.replace("{phase}", "active")).await;
     issued(&reply_as(&app, &client, GRANT).await);
     app.stop().await;
 }
 
-/// What a request has after it has authenticated.
+/// Authenticates as a token request does. Returns the cached client and the proof.
 async fn authenticated(app: &TestApp, client: &Credentials) -> (Arc<Known>, Proof) {
     let source: std::net::IpAddr = "127.0.0.1".parse().unwrap();
     let services = &app.core.services;
@@ -333,7 +334,7 @@ async fn changes_by_an_administrator_in_the_meantime_take_effect(engine: Engine)
         assert!(matches!(outcome, Err(IssueError::ClientRefused(_))), "{path} {body}: {outcome:?}");
         assert_eq!(app.database.number(COUNT).await, before, "{path}");
     }
-    // The end of a generation does not restrict the client: it gets what it may have now.
+    // If only the generation has ended, the client gets a token of what it is granted now.
     for (n, (method, path, body, scope)) in [
         (Method::PATCH, "/v1/api-clients/{client}", json!({"products": ["tax"]}), "tax"),
         (Method::PATCH, "/v1/api-clients/{client}", json!({"active_tokens": "replace"}), "gst"),
@@ -353,7 +354,7 @@ async fn changes_by_an_administrator_in_the_meantime_take_effect(engine: Engine)
         let asked = app.core.services.issuer.issue(&known, &proof, old).await;
         assert_eq!(asked.is_ok(), scope == "gst", "{path} {body}: {asked:?}");
     }
-    // A secret that ends, and a client, while the request is under way.
+    // The secret expires while the request is in progress.
     let client = client_in(&admin, "ending").await;
     let path = format!("/v1/api-clients/{}/secrets", client.client_id);
     admin.create(&path, &json!({"expire_others_after_seconds": 60})).await;
@@ -401,7 +402,7 @@ async fn revoking_a_key_ends_the_requests_that_use_it(engine: Engine) {
     let mut revoked = std::pin::pin!(services.signing.delete_signing_key(&caller, kid, true, &any));
     tokio::select! {
         biased;
-        outcome = &mut revoked => panic!("it should have waited: {outcome:?}"),
+        outcome = &mut revoked => panic!("the revocation should have waited: {outcome:?}"),
         () = app.database.someone_waits() => {}
     }
     tx.commit().await.unwrap();

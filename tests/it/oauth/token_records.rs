@@ -95,7 +95,7 @@ async fn the_record_threshold_is_a_setting(engine: Engine) {
     let app = TestApp::start_with(engine, "tokens.record_above_seconds = 600").await;
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
-    // The administrator's own token is valid for longer than that, so it is recorded first.
+    // The administrator's own token is valid for longer than the threshold, so it is already recorded.
     let mut recorded = app.database.number("SELECT COUNT(*) FROM access_tokens").await;
     assert_eq!(recorded, 1);
     for (seconds, is_recorded) in [(600, false), (601, true)] {

@@ -22,7 +22,7 @@ on_both_engines!(
 
 const AT_ONCE: usize = 50;
 
-/// A client with one live token at a time, of an hour each, so that they are recorded only because of that.
+/// A client with one live token at a time. Its tokens are valid for an hour, so they are recorded only because of `replace`.
 async fn replacing(app: &TestApp, grace: i64) -> (Administrator<'_>, Credentials) {
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
@@ -144,7 +144,7 @@ async fn an_administrators_token_replaces_and_is_replaced(engine: Engine) {
     assert!(!lives(&app, &client, &own).await && is_active(by_hand).await);
     let next = token(&app, &client).await;
     assert!(!is_active(by_hand).await && lives(&app, &client, &next).await);
-    // Both at the same time, in either order.
+    // Both ways at the same time, in any order.
     let by_hand = async {
         let requests = (0..10).map(|_| admin.request(Method::POST, &path).json(&json!({})).send());
         join_all(requests).await

@@ -189,7 +189,7 @@ async fn t17_a_refused_scope_is_named(engine: Engine) {
         ("e-invoicing+mintmark:read+gst+gst", Some("e-invoicing gst")),
         ("Mintmark:read", Some("Mintmark:read")),
         ("*", Some("*")),
-        // Texts that cannot be the name of a scope.
+        // A text that cannot be the name of a scope.
         (long.as_str(), None),
     ] {
         let reply = reply_as(&app, &client, format!("{GRANT}&scope={scope}")).await;
@@ -221,7 +221,7 @@ async fn t17_a_manager_may_request_read(engine: Engine) {
     assert_eq!(reader.get("/v1/products").await.status(), 200);
     let refusal = reader.post("/v1/products", &serde_json::json!({"product": "a", "name": "A"})).await;
     assert_eq!(refusal.status(), 403, "a token for read may not write");
-    // Read came with the permission to manage, so it goes with it.
+    // The permission to manage includes read, so both end together.
     let path = format!("/v1/api-clients/{}", manager.client_id);
     admin.product("gst", serde_json::json!({})).await;
     let none = serde_json::json!({"permissions": [], "products": ["gst"]});
@@ -263,7 +263,7 @@ async fn t18_other_methods_issue_nothing(engine: Engine) {
     let reply = wire.reply_to_head().await;
     assert_eq!((reply.status, reply.header("allow")), (405, Some("POST")));
     wire.must_close().await;
-    assert_eq!(used_at().await, None, "nobody was authenticated");
+    assert_eq!(used_at().await, None, "no client was authenticated");
     issued(&reply_as(&app, &client, GRANT).await);
     assert_eq!(used_at().await, Some(crate::support::START));
     app.stop().await;
@@ -373,7 +373,7 @@ async fn t23_nothing_of_a_request_is_echoed_except_refused_scopes(engine: Engine
         let reply = Reply::to(request).await;
         assert!((400..500).contains(&reply.status), "{reply:?}");
         refused(&reply, reply.status, reply.json()["error"].as_str().unwrap());
-        // Neither as sent nor decoded.
+        // The mark is not in the reply, neither as sent nor decoded.
         let all = format!("{:?}{}", reply.headers, reply.text()).to_lowercase();
         assert!(!all.replace("mintmark", "").contains("mark"), "{reply:?}");
         assert_eq!(reply.header("set-cookie"), None);

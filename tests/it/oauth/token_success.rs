@@ -1,5 +1,5 @@
 //! Successful requests to the token endpoint (RFC 6749 §4.4, §5.1), and every valid form of the same request
-//! (`docs/conformance.md` T1, T3, T9–T11, T13, T15, T16, T19, T22).
+//! (`docs/conformance.md` T1, T3, T8–T11, T13, T15, T16, T19, T22).
 
 use reqwest::RequestBuilder;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -32,7 +32,7 @@ async fn t01_a_token_by_basic(engine: Engine) {
     let token = issued(&reply_as(&app, &client, GRANT).await);
     assert_eq!(token.reply["expires_in"], 3600);
     assert_eq!(token.reply.get("refresh_token"), None);
-    // At least 128 bits long, and of VSCHAR.
+    // At least 128 bits long, and only visible ASCII characters.
     assert!(token.text.len() > 100 && token.text.bytes().all(|b| b.is_ascii_graphic()));
     app.stop().await;
 }
@@ -144,7 +144,7 @@ async fn t19_media_types_of_a_form(engine: Engine) {
         "application/x-www-form-urlencoded; charset=UTF-8",
         "application/x-www-form-urlencoded;charset=\"utf-8\"",
         "application/x-www-form-urlencoded ; CharSet=utf-8",
-        // ASCII is the same in all of them.
+        // Apart from a byte order mark, the body is ASCII, so the charset does not matter.
         "application/x-www-form-urlencoded; charset=ISO-8859-1",
         "application/x-www-form-urlencoded; charset=windows-1252",
         "application/x-www-form-urlencoded; charset=utf-16",
@@ -209,7 +209,7 @@ async fn t19_a_request_in_json(engine: Engine) {
         assert_eq!(token.reply["scope"], scope, "{more}");
         assert_eq!(token.claims["sub"], id.as_str());
     }
-    // By Basic, in any charset label, after a byte order mark.
+    // With Basic, any charset label, and a byte order mark before the body.
     for (media_type, mark) in
         [("application/json; charset=utf-8", "\u{feff}"), ("Application/JSON; charset=ISO-8859-1", "")]
     {

@@ -1,5 +1,5 @@
-//! Verifies tokens as any other service does: with `mintmark_verifier`, from the app's own published metadata,
-//! keys and status lists, at the time the app's clock shows.
+//! Verifies tokens as any other service does: with `mintmark_verifier`, the metadata, keys and status lists that the app
+//! publishes, and the time of the app's clock.
 
 use std::sync::Arc;
 
@@ -10,18 +10,18 @@ use serde_json::Value;
 use super::expect::Token;
 use crate::support::TestApp;
 
-/// A verifier for one audience. It allows no leeway, and never-expiring tokens only if `never` is set.
+/// A verifier for one audience. It allows no leeway, and never-expiring tokens only with `never_expiring`.
 pub(super) fn verifier(app: &TestApp, issuer: &str, audience: &str, never_expiring: bool) -> Verifier {
     setting_up(app, issuer, audience).allow_never_expiring(never_expiring).build().unwrap()
 }
 
-/// Its builder.
+/// The builder of [`verifier`], before it says whether tokens may never expire.
 pub(super) fn setting_up(app: &TestApp, issuer: &str, audience: &str) -> VerifierBuilder {
     let clock = Arc::clone(&app.clock);
     Verifier::builder(issuer, audience).clock(move || clock.now()).leeway_seconds(0)
 }
 
-/// The result of a service of each audience of the token.
+/// Verifies the token once for each of its audiences. Returns its claims, or the first error.
 pub(super) async fn verified(app: &TestApp, token: &Token) -> Result<Arc<AccessTokenClaims>, VerifyError> {
     let issuer = token.claims["iss"].as_str().unwrap();
     let audiences = match &token.claims["aud"] {
@@ -36,7 +36,7 @@ pub(super) async fn verified(app: &TestApp, token: &Token) -> Result<Arc<AccessT
     Ok(claims.expect("a token has an audience"))
 }
 
-/// The token is accepted by the services of its audiences, and by no other.
+/// Checks that services of the token's audiences accept the token, and that a service of another audience does not.
 pub(super) async fn accepted(app: &TestApp, token: &Token) {
     let claims = verified(app, token).await.unwrap();
     assert_eq!(serde_json::to_value(&*claims).unwrap(), token.claims);

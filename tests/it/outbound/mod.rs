@@ -1,4 +1,4 @@
-//! Requests to other hosts: what is refused, over which connections, and where replies end.
+//! Requests to other hosts: which are refused, which address they connect to, and how large and how late a reply may be.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use mintmark::config::Settings;
 use mintmark::outbound::{Outbound, OutboundError, Request, Resolver, Resolving, SystemResolver};
 
-/// A server on loopback that gives every connection the same bytes. It counts connections.
+/// A server on loopback that answers every connection with the same bytes. It counts connections and keeps what they sent.
 struct Server {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
@@ -18,7 +18,7 @@ struct Server {
 }
 
 impl Server {
-    /// `None` never answers.
+    /// With `None`, the server never answers.
     fn start(reply: Option<&str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -55,7 +55,7 @@ impl Server {
     }
 }
 
-/// Says what names resolve to, one list for each time that it is asked; the last one stays.
+/// Resolves every name. Each look-up gets the next list of addresses, and all further look-ups get the last one.
 #[derive(Debug)]
 struct Names {
     answers: Mutex<VecDeque<Vec<IpAddr>>>,
@@ -154,7 +154,7 @@ async fn every_address_of_a_name_is_checked() {
         assert_eq!(refused, Err(OutboundError::NotAllowed), "{inside}");
     }
     assert_eq!(server.connections(), 0);
-    // Among several only the listed one is connected to.
+    // Of several addresses, only the listed one is connected to.
     let mixed = outbound("[\"127.0.0.1\"]", Names::new(&[&["127.0.0.2", "10.0.0.1", "::ffff:127.0.0.1"]]));
     assert_eq!(status(&mixed, &server.url("hooks.example.com")).await, Ok(200));
     assert_eq!(server.connections(), 1);
@@ -175,13 +175,13 @@ async fn a_listed_name_may_be_anywhere_and_another_name_may_not() {
 #[tokio::test]
 async fn a_name_that_changes_its_address_gains_nothing() {
     let server = Server::with_body("{}");
-    // Good when it was checked, and inside from then on.
+    // An allowed address at the first look-up, and another one from then on.
     let names = Names::new(&[&["127.0.0.1"], &["127.0.0.2"]]);
     let outbound = outbound("[\"127.0.0.1\"]", Arc::clone(&names) as _);
     let url = server.url("rebind.example.com");
     outbound.check(&url).unwrap();
     assert_eq!(status(&outbound, &url).await, Ok(200));
-    assert_eq!(names.asked.load(Ordering::SeqCst), 1, "what is checked is what is connected to");
+    assert_eq!(names.asked.load(Ordering::SeqCst), 1, "the checked address is the one that is used");
     // Each request resolves again, and no connection is kept.
     assert_eq!(status(&outbound, &url).await, Err(OutboundError::NotAllowed));
     assert_eq!((names.asked.load(Ordering::SeqCst), server.connections()), (2, 1));
@@ -206,7 +206,7 @@ async fn replies_end_at_the_limit() {
     let whole = outbound.send(Request::get(&url).at_most(10)).await.unwrap();
     assert_eq!(whole.body, b"0123456789");
     assert_eq!(outbound.send(Request::get(&url).at_most(9)).await, Err(OutboundError::TooLarge(9)));
-    // Without a length, and without an end.
+    // A reply without a length and without an end.
     let chunk = format!("2000\r\n{}\r\n", "x".repeat(0x2000));
     let endless = Server::start(Some(&format!(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}",
@@ -224,7 +224,7 @@ async fn the_time_is_limited() {
     let url = silent.url("127.0.0.1");
     let late = outbound.send(Request::get(&url).within(Duration::from_millis(50))).await;
     assert_eq!(late, Err(OutboundError::TimedOut));
-    // A reply that breaks off is no reply.
+    // An incomplete reply is an error.
     let url = stalled.url("127.0.0.1");
     assert!(matches!(outbound.send(Request::get(&url)).await, Err(OutboundError::Failed(_))));
 }
@@ -260,7 +260,7 @@ async fn urls_that_are_no_https_are_refused() {
         assert_eq!(public.check(url).unwrap_err().to_string(), reason, "{url}");
     }
     assert_eq!(server.connections(), 0);
-    // What speaks plain HTTP proves no name.
+    // A server that speaks plain HTTP does not complete a TLS handshake.
     let url = server.url("127.0.0.1").replace("http:", "https:");
     assert!(matches!(status(&public, &url).await, Err(OutboundError::Failed(_))));
 }
@@ -284,7 +284,7 @@ async fn a_form_with_credentials_is_sent_once_and_never_shown() {
 }
 
 #[tokio::test]
-async fn of_a_host_inside_only_the_status_is_looked_at() {
+async fn a_glance_shows_only_the_status_of_an_internal_host() {
     let reply = "HTTP/1.1 503 Later\r\nRetry-After: 120\r\nContent-Length: 6\r\n\r\nsecret";
     let server = Server::start(Some(reply));
     let outbound = outbound("[\"127.0.0.1\"]", Arc::new(SystemResolver));

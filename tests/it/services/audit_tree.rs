@@ -1,5 +1,5 @@
-//! The audit trail as a tree: its numbers under load, events from before there was a tree, checkpoints, and what the check of
-//! all of it finds.
+//! The audit trail as a tree: its numbers under load, events from before there was a tree, checkpoints, and what a check of the
+//! whole trail finds.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -61,7 +61,8 @@ async fn relabel(services: &Services, client_id: &str, label: &str) {
     services.clients.change_client(&admin(), client_id, &Precondition::None, &change).await.unwrap();
 }
 
-/// Two processes; writers that take the clients in an order of their own, printed by its seed.
+/// Writers on two processes. Each changes the clients in its own pseudo-random order, and writes the seed of each step into the
+/// label.
 async fn the_numbers_have_no_gaps_under_load(engine: Engine) {
     const WRITERS: usize = 50;
     const CHANGES: usize = 4;
@@ -111,7 +112,7 @@ async fn events_from_before_the_tree_are_its_first_entries(engine: Engine) {
     let client = erp(&services_too).await.record.client.client_id;
     assert_eq!(place.database.number("SELECT COUNT(*) FROM audit_events WHERE seq IS NOT NULL").await, 0);
     assert_eq!(place.database.number("SELECT COUNT(*) FROM audit_checkpoints").await, 0);
-    // They are numbered while others write; a process that stops in between leaves the rest to the next one.
+    // The old events are numbered while others write. A process that stops in between leaves the rest to the next one.
     let (kept, ()) = tokio::join!(services.ledger.keep_audit_tree(), async {
         for n in 0..20 {
             relabel(&services_too, &client, &format!("during {n}")).await;
@@ -144,10 +145,10 @@ async fn a_checkpoint_is_signed_when_the_tree_has_grown(engine: Engine) {
     let (place, services) = begun(engine).await;
     let first = note(&services).await;
     services.ledger.keep_audit_tree().await.unwrap();
-    assert_eq!(note(&services).await, first, "it has not grown");
+    assert_eq!(note(&services).await, first, "the tree has not grown");
     erp(&services).await;
     assert_eq!(note(&services).await, first, "nothing is signed in between");
-    // Another process does not do it as well while the first one has the lease.
+    // Another process signs nothing while the first one has the lease.
     let other = place.services().await;
     other.ledger.keep_audit_tree().await.unwrap();
     assert_eq!(note(&services).await, first);
@@ -163,7 +164,7 @@ async fn a_checkpoint_is_signed_when_the_tree_has_grown(engine: Engine) {
     assert_eq!(keys, other.ledger.audit_keys());
 }
 
-/// Each change by hand, and what the check says of it.
+/// Each case is a change by hand, and a part of what the check then finds.
 async fn what_was_changed_by_hand_is_found(engine: Engine) {
     let (place, services) = begun(engine).await;
     assert_eq!(findings(&services).await, [""; 0]);
@@ -223,7 +224,7 @@ async fn what_was_changed_by_hand_is_found(engine: Engine) {
     }
 }
 
-/// Copies of the tables of the trail.
+/// Copies of the tables of the audit trail.
 struct Saved;
 
 impl Saved {
@@ -252,8 +253,8 @@ async fn a_cut_end_is_found_with_a_checkpoint_from_elsewhere(engine: Engine) {
     let late = Checkpoint::read(&note(&services).await).unwrap();
     let intact = checked(&services, &[early.clone(), late.clone()]).await;
     assert_eq!(intact.findings(), [""; 0]);
-    assert_eq!(intact.logs[0].checkpoints, 4, "two of the database and two of elsewhere");
-    // The end is cut, and everything that tells of it with it.
+    assert_eq!(intact.logs[0].checkpoints, 4, "two in the database and two given");
+    // The last entries are deleted, and with them everything in the database that shows that they existed.
     let mut session = place.database.session().await;
     let size = early.size;
     session
@@ -262,11 +263,11 @@ async fn a_cut_end_is_found_with_a_checkpoint_from_elsewhere(engine: Engine) {
              UPDATE audit_trees SET size = {size}"
         ))
         .await;
-    assert_eq!(findings(&services).await, [""; 0], "it cannot be known from the database alone");
+    assert_eq!(findings(&services).await, [""; 0], "the database alone does not show the cut");
     assert_eq!(checked(&services, &[early]).await.findings(), [""; 0]);
     let found = checked(&services, std::slice::from_ref(&late)).await.findings();
     assert_eq!(found, [format!("127.0.0.1:1/audit: entry {size} is missing at the end")]);
-    // Another history of the same length.
+    // The tree grows to its old size again, with another history.
     erp(&services).await;
     place.clock.advance(200);
     services.ledger.keep_audit_tree().await.unwrap();
@@ -336,7 +337,7 @@ async fn entries_past_their_time_are_deleted_and_their_hashes_stay(engine: Engin
     assert_eq!(place.database.number(personal).await, 0);
 }
 
-/// Only who may manage the platform checks all of it.
+/// Only a manager of the platform may check or export the whole trail, or renew its key.
 #[tokio::test]
 async fn a_workspace_does_not_check_the_whole_trail() {
     let (_place, services) = begun(Engine::Sqlite).await;

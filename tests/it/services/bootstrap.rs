@@ -1,4 +1,4 @@
-//! The first management client: `bootstrap` creates it once, however often and in parallel it runs.
+//! The first management client: `bootstrap` creates it once, even if it runs again or several times at once.
 
 use std::net::IpAddr;
 
@@ -51,7 +51,7 @@ async fn several_at_once_create_one_client(engine: Engine) {
     assert!(made.iter().all(|one| one.client_id == made[0].client_id));
 }
 
-/// It read the keys before it waited, and has to read them again.
+/// A process reads the keys before it waits for another process, and has to read them again afterwards.
 async fn a_process_that_waited_for_another_has_the_keys_which_that_one_made(engine: Engine) {
     let place = Place::new(engine);
     drop(place.core().await);

@@ -1,5 +1,5 @@
-//! The credential cache agrees with the database: at once in the process that makes a change, and after one poll in every
-//! other (`docs/revocation.md`).
+//! The credential cache agrees with the database: at once in the process that makes a change, and after one poll in every other
+//! process (`docs/revocation.md`).
 
 use std::net::IpAddr;
 
@@ -50,7 +50,7 @@ async fn a_change_applies_here_at_once_and_elsewhere_after_a_poll(engine: Engine
         let before = refusal(&there, id, secret).await;
         here.clients.change_client(&admin(), id, &Precondition::None, &change).await.unwrap();
         assert_eq!(refusal(&here, id, secret).await, expected, "{change:?}");
-        assert_eq!(refusal(&there, id, secret).await, before, "memory: {change:?}");
+        assert_eq!(refusal(&there, id, secret).await, before, "the old state until the poll: {change:?}");
         there.ledger.poll().await.unwrap();
         assert_eq!(refusal(&there, id, secret).await, expected, "{change:?}");
     }

@@ -39,7 +39,7 @@ async fn a_change_is_audited_and_mailed_to_old_and_new_contacts(engine: Engine) 
         .change_client(&admin(), &id, &Precondition::None, &contacts(&["a@acme.example"]))
         .await
         .unwrap();
-    // Long enough for the two mails of one kind to stay two.
+    // Long enough that two mails of the same kind are not merged into one.
     place.clock.advance(60);
     let record = services
         .clients

@@ -1,4 +1,4 @@
-//! The heartbeat is committed only when nothing else was, and once a minute for the last instant.
+//! The heartbeat is committed only if nothing else was committed, and once a minute to store the last instant.
 
 use super::{Place, erp};
 use crate::support::{Engine, on_both_engines};

@@ -42,7 +42,7 @@ impl Place {
         Self { database: TestDatabase::new(engine), clock: Arc::new(ManualClock::at(START)) }
     }
 
-    /// Starts a process on it.
+    /// Starts a process on the database.
     async fn core(&self) -> Core {
         self.core_with("").await
     }

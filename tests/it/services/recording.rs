@@ -1,6 +1,6 @@
-//! Two processes that record tokens of one client at once, each in a transaction of its own: where a token ends older ones they
-//! take turns, elsewhere they do not wait. On SQLite a writer locks the whole database, so all of this is tested on PostgreSQL
-//! only.
+//! Two processes that record tokens of one client at once, each in a transaction of its own: if a new token ends older ones,
+//! they take turns; otherwise they do not wait for each other. On SQLite a writer locks the whole database, so all of this is
+//! tested on PostgreSQL only.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -49,7 +49,8 @@ async fn tokens_that_end_older_ones_are_recorded_in_turn() {
         let (one, other) = (place.services().await, place.services().await);
         let [by_one, by_other] = known([&one, &other], active_tokens.clone()).await;
         issue(&one, &by_one).await;
-        // The first to end that token has written its own, and waits here. The other must not have written one by then.
+        // The first process to end that token has written its own token, and waits for this transaction. The other process must
+        // not have written its token by then.
         let mut session = place.database.session().await;
         session.begin().await;
         session.execute("UPDATE access_tokens SET last_introspected_at = NULL").await;

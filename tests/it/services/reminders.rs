@@ -1,4 +1,4 @@
-//! Reminders before something ends: each once, over a year, also when no process ran on the day.
+//! Reminders before something ends: each is sent once over a year, also when no process ran on its day.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ fn day(number: i64) -> i64 {
     START + number * DAY
 }
 
-/// Lets time pass, and a process see it.
+/// Moves the clock to `at`, and lets a process read the changes since.
 async fn until(place: &Place, services: &Services, at: i64) {
     place.clock.advance(at - place.clock.now());
     services.ledger.poll().await.unwrap();
@@ -87,7 +87,7 @@ async fn record(place: &Place, tokens: &[RecordedToken]) {
     tx.commit().await.unwrap();
 }
 
-/// The reminders of a client so far: what of, how many days before, and on which day.
+/// The reminders of a client so far: what ends, how many days before its end, and on which day.
 async fn reminders(place: &Place, client_id: &str) -> Vec<(String, i64, i64)> {
     let filter = AuditFilter { client_id: Some(client_id.to_owned()), ..AuditFilter::default() };
     let events =
@@ -127,7 +127,8 @@ async fn a_year_of_reminders(engine: Engine) {
         (erp.client_id.clone(), 30, 270),
         (erp.client_id.clone(), 7, 293),
         (erp.client_id.clone(), 1, 299),
-        // That of the first day has no end; this one is a year of the administrator's.
+        // The administrator generated the token `long`; the client requested `short`. The first secret of the client never
+        // ends.
         ("long".to_owned(), 30, 170),
         ("long".to_owned(), 7, 193),
         ("long".to_owned(), 1, 199),
@@ -135,7 +136,8 @@ async fn a_year_of_reminders(engine: Engine) {
     ];
     for (ends, reminded) in [
         (60, &[(30, 30), (7, 53), (1, 59)][..]),
-        // Made less than 30 days before its end, and exactly as long: the mail about it has said so.
+        // A secret that is made 30 days or less before its end has no reminder at 30 days: the mail about its creation names
+        // the end.
         (20, &[(7, 13), (1, 19)]),
         (30, &[(7, 23), (1, 29)]),
         (150, &[(30, 120), (7, 143), (1, 149)]),
@@ -152,7 +154,7 @@ async fn a_year_of_reminders(engine: Engine) {
         ],
     )
     .await;
-    // By one process and the other, at odd hours.
+    // The two processes take turns, every seven hours.
     for hour in (0..365 * 24).step_by(7) {
         place.clock.advance(7 * 3600);
         let services = if hour % 2 == 0 { &here } else { &there };
@@ -197,7 +199,8 @@ async fn what_was_missed_is_sent_late_and_only_the_nearest(engine: Engine) {
         secret(&services, &erp, none).await,
     );
     assert_eq!(services.reminders.remind().await.unwrap(), 0);
-    // Down from the first day to the 39th: one has ended, one has missed three reminders, one has missed one.
+    // No process runs from the first day to the 39th. In the meantime one secret ended, one missed three reminders, and one
+    // missed one.
     until(&place, &services, day(39) + 60).await;
     assert_eq!(services.reminders.remind().await.unwrap(), 2);
     let mut expected = vec![(all.clone(), 1, 39), (one.clone(), 30, 39)];
@@ -244,7 +247,7 @@ async fn an_end_that_is_moved_has_reminders_of_its_own(engine: Engine) {
         found.iter().filter(|(of, ..)| of == id).map(|(_, days, on)| (*days, *on)).collect::<Vec<_>>()
     };
     assert_eq!(of(&erp.client_id), [(1, 119), (7, 43), (7, 113), (30, 20), (30, 90)]);
-    // Moved to ten days ahead: what would have been 30 days before is over.
+    // At the change the new end is ten days ahead, so the time of its reminder at 30 days is past.
     assert_eq!(of(&old), [(1, 84), (7, 78), (30, 70)]);
 }
 
@@ -268,7 +271,7 @@ async fn nothing_reminds_of_what_is_gone(engine: Engine) {
     services.clients.delete_secret(&admin(), &erp.client_id, &removed, false).await.unwrap();
     services.clients.delete_client(&admin(), &gone.client_id, &Precondition::None).await.unwrap();
     until(&place, &services, day(39) + 5).await;
-    // The client of the last secret has ended.
+    // The client of the only secret that is left has ended.
     assert_eq!(services.reminders.remind().await.unwrap(), 0);
     assert!(mails(&services, ".expiring").await.is_empty());
 }

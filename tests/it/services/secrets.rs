@@ -50,7 +50,7 @@ async fn expiry_is_checked_at_use(engine: Engine) {
     let new = services.clients.add_secret(&admin(), id, &rotated, None).await.unwrap().secret;
     let ends = services.clients.client(&admin(), id).await.unwrap().secrets;
     let ends: Vec<Option<i64>> = ends.into_iter().map(|secret| secret.expires_at).collect();
-    assert_eq!(ends, [Some(START + 60), Some(START + 10), None], "one that ends sooner keeps its end");
+    assert_eq!(ends, [Some(START + 60), Some(START + 10), None], "a secret that ends sooner keeps its end");
 
     place.clock.advance(9);
     for secret in [old, ending.expose(), new.expose()] {
@@ -64,7 +64,7 @@ async fn expiry_is_checked_at_use(engine: Engine) {
     assert_eq!(refusal(&services, id, new.expose()).await, None);
     assert_eq!(services.clients.client(&admin(), id).await.unwrap().secrets.len(), 1);
 
-    // They expire at once, and the next creation deletes their records.
+    // The other secrets expire at once, and the next creation deletes their records.
     let at_once = NewSecret { expire_others_after_seconds: Some(0), ..NewSecret::default() };
     let last = services.clients.add_secret(&admin(), id, &at_once, None).await.unwrap().secret;
     assert_eq!(refusal(&services, id, new.expose()).await, Some(Refusal::ExpiredSecret));
@@ -92,7 +92,7 @@ async fn the_last_use_shows_at_once_and_is_written_later(engine: Engine) {
         elsewhere.clients.client(&admin(), id).await.unwrap().secrets[0].last_used_at,
         Some(START + 5)
     );
-    assert_eq!(services.clients.client(&admin(), id).await.unwrap(), shown, "no version, no other change");
+    assert_eq!(services.clients.client(&admin(), id).await.unwrap(), shown, "nothing else changed");
     // A refused request is not a use of the secret.
     place.clock.advance(5);
     assert_eq!(refusal(&elsewhere, id, made.secret.expose()).await, None);

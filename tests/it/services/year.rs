@@ -50,7 +50,7 @@ const MAY_GROW: [(&str, i64, &str); 5] = [
     ("change_log", 10_000, "it is cut when it has 10,000 rows, which takes more than a year here"),
     ("signing_keys", 2, "the record of a key stays, and rotation creates one a season"),
 ];
-/// In how many parts the bits of a status list are stored, each from the first status that is set in it.
+/// In how many parts the bits of a status list are stored. A part is stored once a status in it is set.
 const PARTS: i64 = 32;
 
 struct Year {
@@ -145,14 +145,14 @@ impl Year {
         self.checks.verify(&issued.access_token, &self.core.services.ring.key_set(), now).unwrap()
     }
 
-    /// The tokens of a day, which expire on the next one or are revoked then.
+    /// Issues the tokens of a day, which expire or are revoked on the next day. Returns their claims.
     async fn day(&self, day: usize, yesterdays: &[AccessTokenClaims]) -> Vec<AccessTokenClaims> {
         let first = day * 3 * A_DAY % BUSY;
         let tokens = join_all((0..3 * A_DAY).map(|n| self.issue((first + n) % BUSY))).await;
         for token in yesterdays.iter().filter(|token| token.never_expires) {
             self.core.services.tokens.revoke_presented_token(&admin(), token).await.unwrap();
         }
-        // A few of today's stateless tokens individually, and all tokens of a few clients.
+        // Revokes a few of today's stateless tokens individually, and all tokens of one client.
         for token in
             tokens.iter().filter(|token| token.exp.is_some_and(|exp| exp - token.iat <= DAY)).take(DENIED)
         {
@@ -213,13 +213,13 @@ async fn the_tables_stay_flat(engine: Engine) {
         () = services.tokens.record_in_groups() => unreachable!("nobody stops it"),
     };
     assert!(season.len() >= 15 && season.keys().eq(end.keys()), "{season:?} and then {end:?}");
-    // Recorded tokens are kept for thirty days after they have ended, and there are those of the day.
+    // Recorded tokens are kept for thirty days after they have ended. There are also those that have not ended yet.
     let recorded = i64::try_from(2 * A_DAY).unwrap();
     assert!((30 * recorded..34 * recorded).contains(&end["access_tokens"]), "{end:?}");
     assert_eq!(end["denied_tokens"], i64::try_from(DENIED).unwrap(), "{end:?}");
     assert!(end["change_log"] <= 10_000, "{end:?}");
     assert!(end["status_bits"] <= PARTS * end["status_lists"], "{end:?}");
-    // Those that were sent are kept for a week; the last are from today.
+    // Sent mails are kept for a week; the last are from today.
     let mails = i64::try_from(A_DAY + DENIED + REMINDED).unwrap();
     assert!((7 * mails..=9 * mails).contains(&end["deliveries"]), "{end:?}");
     for (table, rows) in end.iter().filter(|(table, _)| *table != "status_bits") {

@@ -119,7 +119,7 @@ pub(super) fn signing_key(kid: &str) -> SigningKey {
     }
 }
 
-/// A token of `cl_1`, as [`stocked`] has it, by the key `k1`.
+/// A token of the client `cl_1` in [`stocked`], signed with the key `k1`.
 pub(super) fn token(jti: &str) -> RecordedToken {
     RecordedToken {
         jti: jti.to_owned(),

@@ -190,7 +190,7 @@ async fn rows_of_what_does_not_exist_are_left_out(engine: Engine) {
         let rows = database.session().await.number(&format!("SELECT COUNT(*) FROM {table}")).await;
         assert_eq!(rows, 0, "{table}");
     }
-    // Nor do they keep others from being stored, once.
+    // Such rows do not keep other rows from being stored, each once.
     change!(storage, tx => tx.insert_client(&client("cl_2"), "0002"));
     let counts = ["cl_1", "gone", "cl_2"].map(|client| count(client, TODAY, Outcome::Issued, 2));
     let uses = ["gone", "s1"].map(|secret| SecretUseRow { secret_id: id(secret), hour: TODAY, times: 3 });
@@ -208,7 +208,7 @@ async fn rows_of_what_does_not_exist_are_left_out(engine: Engine) {
     }
 }
 
-/// What is stored of `cl_1` from `TODAY` on, by day.
+/// How many tokens were issued to `cl_1` from `TODAY` on, by day.
 async fn issued_by_day(storage: &Storage) -> Vec<i64> {
     let days = storage.usage_by_day("cl_1", TODAY, TODAY + 9 * DAY).await.unwrap();
     days.into_values().map(|day| day.issued).collect()
@@ -240,7 +240,7 @@ async fn hours_past_their_time_are_added_to_their_days(engine: Engine) {
     }
     let days = storage.usage_by_day("cl_1", TODAY, TODAY).await.unwrap();
     assert_eq!(days[&TODAY].refused["wrong_secret"], 7);
-    // A late hour joins its day.
+    // A late count of an hour joins the count of its day.
     let late = UsageRows { counts: vec![count("cl_1", TODAY, Outcome::Issued, 100)], ..UsageRows::default() };
     change!(storage, tx => tx.add_usage(&late));
     assert_eq!(issued_by_day(&storage).await[0], 106);
@@ -257,7 +257,7 @@ async fn two_processes_that_fold_count_once(engine: Engine) {
     while left > 0 {
         let (one, two) =
             tokio::join!(storage.fold_usage(TODAY + 9 * DAY, 7), other.fold_usage(TODAY + 9 * DAY, 7));
-        // PostgreSQL may end one of two that wait for each other; it folds nothing then.
+        // PostgreSQL may end one of two transactions that wait for each other; that one folds nothing.
         let folded = one.unwrap_or_default() + two.unwrap_or_default();
         assert!(folded > 0);
         left -= folded;
@@ -268,7 +268,8 @@ async fn two_processes_that_fold_count_once(engine: Engine) {
 async fn counts_of_earlier_versions_are_taken_over(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     let mut session = database.session().await;
-    // They counted in both: here the first day with hours that are gone already, and the second in full.
+    // Earlier versions counted in both tables. Here some hours of the first day are already deleted, and the second day has all
+    // its hours.
     for (table, column, at, times) in [
         ("days", "day", TODAY - 9 * DAY, 50),
         ("days", "day", TODAY, 9),
@@ -304,7 +305,7 @@ async fn counts_are_purged_by_hour_and_day(engine: Engine) {
     assert_eq!(storage.fold_usage(TODAY + 9 * DAY, 100).await.unwrap(), 10);
     let mut session = database.session().await;
     for (deleted, hours, days) in [(3, 7, 4), (3, 4, 4), (2, 2, 4), (0, 2, 4)] {
-        // The eight hours before the fifth day, and the first day, in threes.
+        // Deletes at most three rows of each table at a time: the eight hours before the fifth day, and the first day.
         assert_eq!(storage.purge_usage(TODAY + 4 * DAY, TODAY + DAY, 3).await.unwrap(), deleted);
         assert_eq!(session.number("SELECT COUNT(*) FROM secret_usage_hours").await, hours);
         assert_eq!(session.number("SELECT COUNT(*) FROM client_usage_days").await, days);
@@ -335,18 +336,18 @@ async fn what_was_not_stored_before_is_returned_once(engine: Engine) {
     };
     let seen = change!(storage, tx => tx.add_usage(&rows(TODAY, &["s1"], &["192.0.2.0/24"])));
     assert_eq!(seen, first(&["s1"], &["192.0.2.0/24"]));
-    // In the same second, in the next one, and out of order.
+    // Uses in the same second, in the next one, and out of order are not new.
     for at in [TODAY, TODAY + 1, TODAY - 1] {
         let seen = change!(storage, tx => tx.add_usage(&rows(at, &["s1"], &["192.0.2.0/24"])));
         assert_eq!(seen, FirstSeen::default());
     }
-    // One that was used before sources were stored is not new; one that was used in this minute is.
+    // A secret that was used before sources were stored is not new; a secret whose last use is within this minute is.
     let seen = change!(storage, tx => tx.add_usage(&rows(TODAY, &["gone", "new", "old"], &["10.0.0.0/24", "192.0.2.0/24"])));
     assert_eq!(seen, first(&["new"], &["10.0.0.0/24"]));
     let uses = storage.uses_of_secrets(&["s1", "new", "old"], TODAY).await.unwrap();
     let known = ["s1", "new", "old"].map(|id| uses[id].first_used_at);
     assert_eq!(known, [Some(TODAY), Some(TODAY), None]);
-    // As before this version.
+    // As a version that did not store `first_seen_at` left it.
     database.execute("UPDATE client_networks SET first_seen_at = NULL").await;
     let seen = change!(storage, tx => tx.add_usage(&rows(TODAY + 9, &["s1"], &["192.0.2.0/24"])));
     assert_eq!(seen, FirstSeen::default());

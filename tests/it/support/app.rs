@@ -1,5 +1,5 @@
-//! A running Mintmark: the real app on a port of its own with a database of its own and a clock the test moves, spoken
-//! to over HTTP.
+//! A running Mintmark for a test: the real app with its own port and database, and a clock that the test moves. Tests call it
+//! over HTTP.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use super::contract::CONTRACT;
 use super::{Engine, TestDatabase};
 
-/// 2026-09-21T14:13:20Z, when every test begins.
+/// 2026-09-21T14:13:20Z, the time at which every test begins.
 pub(crate) const START: i64 = 1_790_000_000;
 
 /// A client id and its secret.
@@ -37,7 +37,7 @@ pub(crate) struct TestApp {
     pub(crate) http: Client,
     pub(crate) core: Core,
     pub(crate) database: Arc<TestDatabase>,
-    /// What sends mails and webhooks, when a test tells it to: the app itself has `delivery.worker = "off"` by default.
+    /// Sends mails and webhooks when a test runs it. In the app itself, `delivery.worker` is `"off"` by default.
     pub(crate) worker: Arc<Worker>,
     metrics: Arc<Metrics>,
     issuer_path: String,
@@ -46,18 +46,19 @@ pub(crate) struct TestApp {
 }
 
 impl TestApp {
-    /// With the default settings.
+    /// Starts an app with the default settings.
     pub(crate) async fn start(engine: Engine) -> Self {
         Self::start_with(engine, "").await
     }
 
-    /// With settings laid over the defaults, as TOML, in which `{base}` and `{port}` are replaced by those of the app.
+    /// Starts an app with these TOML settings over the defaults. `{base}` and `{port}` in them become the URL and the port of
+    /// the app.
     pub(crate) async fn start_with(engine: Engine, settings: &str) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         Self::start_on(Arc::new(TestDatabase::new(engine)), clock, settings).await
     }
 
-    /// With settings, and with names that resolve as a test says.
+    /// Starts an app with these settings. `names` resolves host names for it.
     pub(crate) async fn start_resolving(engine: Engine, settings: &str, names: Arc<dyn Resolver>) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         Self::start_with_all(Arc::new(TestDatabase::new(engine)), clock, settings, names).await
@@ -68,7 +69,7 @@ impl TestApp {
         Self::start_on(Arc::clone(&self.database), Arc::clone(&self.clock), settings).await
     }
 
-    /// On a database and a clock that the test brings.
+    /// Starts an app on a database and a clock of the test.
     pub(crate) async fn start_on(
         database: Arc<TestDatabase>,
         clock: Arc<ManualClock>,
@@ -127,19 +128,19 @@ impl TestApp {
         }
     }
 
-    /// Stops gracefully and waits for the end.
+    /// Stops the app gracefully and waits for its end.
     pub(crate) async fn stop(mut self) {
         drop(self.shutdown.take());
         self.server.take().unwrap().await.unwrap();
     }
 
-    /// Tells it to stop; what is returned waits for the end.
+    /// Begins to stop the app. The returned future waits for its end.
     pub(crate) fn begin_stop(mut self) -> impl Future<Output = ()> {
         drop(self.shutdown.take());
         async move { self.server.take().unwrap().await.unwrap() }
     }
 
-    /// What it has counted, as `/metrics` writes it.
+    /// The metrics of the app, in the text format of `/metrics`.
     pub(crate) fn metrics(&self) -> String {
         self.metrics.encode()
     }
@@ -154,7 +155,7 @@ impl TestApp {
         self.request(Method::GET, path).send().await.unwrap()
     }
 
-    /// The first management client, with every permission.
+    /// Makes the first management client, which has every permission.
     pub(crate) async fn bootstrap(&self) -> Credentials {
         let made = self.core.services.tenants.bootstrap(&Manager::command_line()).await.unwrap();
         Credentials {
@@ -167,7 +168,7 @@ impl TestApp {
         }
     }
 
-    /// A token request by Basic with these form parameters beside `grant_type`.
+    /// Sends a token request with HTTP Basic authentication and these form parameters in addition to `grant_type`.
     pub(crate) async fn token(&self, client: &Credentials, form: &[(&str, &str)]) -> Response {
         let mut all = vec![("grant_type", "client_credentials")];
         all.extend_from_slice(form);
@@ -193,8 +194,8 @@ impl TestApp {
         self.administrator_as(&client, "mintmark:manage").await
     }
 
-    /// A caller with a token of that scope for `client`. The event of the first use of its secret is there when this returns,
-    /// not only when uses are stored the next time, which may be in the middle of a slow test.
+    /// A caller with a token of that scope for `client`. When this returns, the event of the first use of its secret is already
+    /// stored. Otherwise a job would store the event later, maybe in the middle of a slow test.
     pub(crate) async fn administrator_as(&self, client: &Credentials, scope: &str) -> Administrator<'_> {
         let token = self.access_token(client, &[("scope", scope)]).await;
         self.core.services.usage.flush().await.unwrap();
@@ -247,7 +248,7 @@ impl Administrator<'_> {
         self.request(Method::DELETE, path).send().await.unwrap()
     }
 
-    /// A POST that must succeed, and what it made.
+    /// Sends a POST that must succeed, and returns the record that it made.
     pub(crate) async fn create(&self, path: &str, body: &Value) -> Value {
         let response = self.post(path, body).await;
         let (status, text) = (response.status(), response.text().await.unwrap());
@@ -255,17 +256,17 @@ impl Administrator<'_> {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// A product, with members beside code and name.
+    /// Makes a product. `more` has its members other than the code and the name.
     pub(crate) async fn product(&self, code: &str, more: Value) -> Value {
         self.create("/v1/products", &merged(json!({"product": code, "name": code}), more)).await
     }
 
-    /// A workspace, with members beside id and name.
+    /// Makes a workspace. `more` has its members other than the id and the name.
     pub(crate) async fn workspace(&self, id: &str, more: Value) -> Value {
         self.create("/v1/workspaces", &merged(json!({"workspace_id": id, "name": id}), more)).await
     }
 
-    /// An API client in a workspace, with members beside the label.
+    /// Makes an API client in a workspace. `more` has its members other than the label.
     pub(crate) async fn client(&self, workspace: &str, more: Value) -> (Credentials, Value) {
         let path = format!("/v1/workspaces/{workspace}/api-clients");
         let made = self.create(&path, &merged(json!({"label": "ERP"}), more)).await;

@@ -1,5 +1,5 @@
-//! A passkey of the tests: an authenticator that makes Ed25519 keys and answers as a browser passes its answers on, honestly or
-//! not.
+//! An authenticator for tests: it has one passkey with an Ed25519 key, and gives its answers in the form in which a browser
+//! passes them on. A test can make it report a wrong counter or origin.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,14 +13,14 @@ pub(crate) struct Authenticator {
     key: Ed25519KeyPair,
     id: Vec<u8>,
     handle: Vec<u8>,
-    /// The counter of the next answer.
+    /// The signature counter in the next answer.
     pub(crate) count: u32,
-    /// What the browser says of the page.
+    /// The origin that the browser reports for the page.
     pub(crate) origin: String,
 }
 
 impl Authenticator {
-    /// One without an account yet, in a browser at `origin`.
+    /// A passkey that is not registered yet, in a browser at `origin`.
     pub(crate) fn new(origin: &str) -> Self {
         let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
         let key = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
@@ -28,12 +28,12 @@ impl Authenticator {
         Self { key, id, handle: Vec::new(), count: 1, origin: origin.to_owned() }
     }
 
-    /// The id of the passkey as it is in addresses.
+    /// The credential id of the passkey, as it is in URLs and answers.
     pub(crate) fn id(&self) -> String {
         URL_SAFE_NO_PAD.encode(&self.id)
     }
 
-    /// Its answer to options for a registration.
+    /// The answer of the passkey to the options of a registration.
     pub(crate) fn register(&mut self, options: &Value) -> String {
         let handle = options["user"]["id"].as_str().unwrap();
         self.handle = URL_SAFE_NO_PAD.decode(handle).unwrap();
@@ -56,7 +56,7 @@ impl Authenticator {
         json!({"type": "public-key", "rawId": self.id(), "response": response}).to_string()
     }
 
-    /// Its answer to options for a sign-in.
+    /// The answer of the passkey to the options of a sign-in.
     pub(crate) fn sign_in(&mut self, options: &Value) -> String {
         let data = self.data(options["rpId"].as_str().unwrap(), 0x05, &[]);
         let client_data = self.client_data("webauthn.get", options);

@@ -1,7 +1,7 @@
 //! A browser without scripts, as far as tests need one: it keeps cookies, follows redirects, reads forms and sends them.
 //!
-//! Every page it gets must have what every page of the console has: a title, a language, one main heading, the headers that
-//! protect it, and nothing inline.
+//! It checks that every page has what all pages of the console have: a title, a language, one main heading, security headers,
+//! and no inline scripts or styles.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -20,12 +20,12 @@ pub(crate) struct Browser<'a> {
 }
 
 impl<'a> Browser<'a> {
-    /// One without cookies.
+    /// A browser without cookies.
     pub(crate) fn new(app: &'a TestApp) -> Self {
         Self { app, cookies: Mutex::default(), lines: Mutex::default(), origin: app.base.clone() }
     }
 
-    /// One without cookies that reaches the app at another origin, such as that of a name in place of an address.
+    /// A browser without cookies whose pages have this origin, such as one with a host name in place of an IP address.
     pub(crate) fn at(app: &'a TestApp, origin: &str) -> Self {
         Self { origin: origin.to_owned(), ..Self::new(app) }
     }
@@ -35,7 +35,7 @@ impl<'a> Browser<'a> {
         &self.origin
     }
 
-    /// Gives it a cookie.
+    /// Sets a cookie.
     pub(crate) fn set_cookie(&self, name: &str, value: &str) {
         self.cookies.lock().unwrap().insert(name.to_owned(), value.to_owned());
     }
@@ -45,7 +45,7 @@ impl<'a> Browser<'a> {
         self.cookies.lock().unwrap().get(name).cloned()
     }
 
-    /// Loses a cookie.
+    /// Removes a cookie.
     pub(crate) fn forget(&self, name: &str) {
         self.cookies.lock().unwrap().remove(name);
     }
@@ -62,7 +62,7 @@ impl<'a> Browser<'a> {
         Self { cookies: Mutex::new(cookies), ..Self::at(self.app, &self.origin) }
     }
 
-    /// With the cookies of another, at another address of the same console.
+    /// This browser with the cookies and the origin of `other`, as if `other` sent its requests to the app of this browser.
     pub(crate) fn with_cookies_of(self, other: &Browser<'_>) -> Self {
         let cookies = other.cookies.lock().unwrap().clone();
         Self { cookies: Mutex::new(cookies), origin: other.origin.clone(), ..self }
@@ -159,7 +159,7 @@ impl Page {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Every header but these.
+    /// Every header except these, sorted.
     pub(crate) fn headers_but(&self, names: &[&str]) -> Vec<(String, String)> {
         let all = self.headers.iter().filter(|(name, _)| !names.contains(&name.as_str()));
         let mut all: Vec<_> =
@@ -182,7 +182,7 @@ impl Page {
         self
     }
 
-    /// What is between the first of these tags.
+    /// The text of the first element with this tag; empty if there is none.
     pub(crate) fn inside(&self, tag: &str) -> String {
         let open = self.html.find(&format!("<{tag}")).map(|at| &self.html[at..]).unwrap_or_default();
         let body = open.split_once('>').map(|(_, rest)| rest).unwrap_or_default();
@@ -222,7 +222,7 @@ impl Page {
         self.text().contains(words)
     }
 
-    /// The form that is sent to an address with this in it.
+    /// The first form whose `action` contains this text.
     #[track_caller]
     pub(crate) fn form(&self, action: &str) -> HtmlForm {
         let forms = self.html.split("<form").skip(1).map(|rest| rest.split("</form>").next().unwrap());
@@ -236,7 +236,7 @@ impl Page {
         forms.map(HtmlForm::read).collect()
     }
 
-    /// Whether there is such a form.
+    /// Whether there is a form whose `action` contains this text.
     pub(crate) fn has_form(&self, action: &str) -> bool {
         self.html.split("<form").skip(1).any(|rest| HtmlForm::read(rest).action.contains(action))
     }
@@ -271,7 +271,7 @@ impl Page {
         }
         let html = &self.html;
         assert!(html.starts_with("<!doctype html>\n<html lang=\"en\">"), "{at}: {html}");
-        // A drawing has titles of its own.
+        // Charts in the body are SVG drawings, which have their own `<title>` elements.
         let head = html.split("</head>").next().unwrap();
         assert_eq!(head.matches("<title>").count(), 1, "{at}");
         assert!(self.title().ends_with(" – Mintmark") && self.title().len() > 13, "{at}: {}", self.title());
@@ -295,7 +295,7 @@ impl Page {
     }
 }
 
-/// A form of a page, with what is filled in.
+/// A form of a page, with the values of its fields.
 #[derive(Debug, Clone)]
 pub(crate) struct HtmlForm {
     pub(crate) action: String,
@@ -344,14 +344,14 @@ impl HtmlForm {
         Self { action: attribute(head, "action").unwrap_or_default(), fields }
     }
 
-    /// With this in a field, whatever was there.
+    /// The form with this as the only value of a field.
     #[must_use]
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.fields.retain(|(known, _)| known != name);
         self.and(name, value)
     }
 
-    /// With one more value of a field.
+    /// The form with one more value of a field.
     #[must_use]
     pub(crate) fn and(mut self, name: &str, value: &str) -> Self {
         self.fields.push((name.to_owned(), value.to_owned()));
@@ -364,7 +364,7 @@ impl HtmlForm {
     }
 }
 
-/// The value of an attribute in the inside of a tag.
+/// The value of an attribute. `tag` is the text between `<` and `>`.
 fn attribute(tag: &str, name: &str) -> Option<String> {
     let rest = tag.split_once(&format!(" {name}=\"")).or_else(|| tag.split_once(&format!("{name}=\"")))?.1;
     Some(unescape(rest.split('"').next().unwrap()))

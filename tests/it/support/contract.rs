@@ -1,5 +1,5 @@
-//! `openapi.yaml` as the tests read it: every operation with its replies, and whether it names the replies that an app
-//! sent.
+//! `openapi.yaml` as the tests read it: every operation with its replies, and a check that the document names every reply that
+//! an app sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -29,7 +29,7 @@ pub(crate) struct Contract {
 pub(crate) struct Operation {
     /// `operationId`.
     pub(crate) id: String,
-    /// With its parameters in braces.
+    /// The path, with its parameters in braces.
     pub(crate) path: String,
     pub(crate) method: Method,
     /// The parameters of the operation and of its path.
@@ -95,7 +95,7 @@ impl Contract {
         self.operations.iter().map(|operation| operation.path.as_str()).collect()
     }
 
-    /// Whether a path takes any method and answers as to GET.
+    /// Whether a path takes any method and answers each like GET.
     pub(crate) fn takes_any_method(&self, path: &str) -> bool {
         self.root["paths"][path].get("x-any-method").is_some_and(|any| *any == true)
     }
@@ -116,11 +116,11 @@ impl Contract {
     }
 
     fn names(&self, reply: &Counted<'_>, issuer_path: &str) -> bool {
-        // What belongs to no operation: nothing is there, or the root leads to the documentation.
+        // Replies that belong to no operation: 404 for an unknown path, and the redirect from the root to the start page.
         if reply.route == UNMATCHED {
             return reply.status == 404 || reply.status == 303 && matches!(reply.method, "GET" | "HEAD");
         }
-        // Pages are for people, and openapi.yaml for programs. None of them fails without a reason.
+        // Pages are for people, and openapi.yaml for programs. A page may answer with any status except 500.
         if reply.route.strip_prefix(issuer_path).unwrap_or(reply.route).starts_with("/console") {
             return reply.status != 500;
         }
@@ -129,7 +129,7 @@ impl Contract {
         let method = if reply.method == "HEAD" || self.takes_any_method(path) { "GET" } else { reply.method };
         match self.of_path(path).find(|operation| operation.method == method) {
             Some(operation) => reply.status != 405 && operation.replies.contains_key(&reply.status),
-            // 405 is listed with the operations that a path has, since the others are not listed at all.
+            // The document has no entry for a method that a path does not take, so every operation of the path lists 405.
             None => {
                 reply.status == 405
                     && self.of_path(path).all(|operation| operation.replies.contains_key(&405))
@@ -139,7 +139,7 @@ impl Contract {
 
     /// The path of the document that a route serves.
     fn path_of<'a>(&self, route: &'a str, issuer_path: &str) -> Option<&'a str> {
-        // RFC 8414 §3.1 puts the path of the issuer behind the well-known one.
+        // RFC 8414 §3.1 puts the path of the issuer after the well-known path.
         let inserted =
             route.strip_suffix(issuer_path).filter(|path| path.ends_with("/oauth-authorization-server"));
         [Some(route), route.strip_prefix(issuer_path), inserted]

@@ -33,7 +33,7 @@ pub(super) enum Kept {
 }
 
 impl TestDatabase {
-    /// A migrated database on PostgreSQL; on SQLite a path where none is yet.
+    /// A migrated database on PostgreSQL; on SQLite, a path where there is no file yet.
     pub(crate) fn new(engine: Engine) -> Self {
         match engine {
             Engine::Sqlite => Self::blank(engine),
@@ -53,7 +53,7 @@ impl TestDatabase {
         }
     }
 
-    /// On a PostgreSQL server of its own.
+    /// A database without tables on its own PostgreSQL server.
     pub(crate) fn alone() -> Self {
         Self::on_postgres(PostgresDatabase::alone())
     }
@@ -77,7 +77,7 @@ impl TestDatabase {
         PathBuf::from(self.url.strip_prefix("sqlite://").unwrap())
     }
 
-    /// Runs SQL on a connection of its own: what another program, or another version, might have done.
+    /// Runs SQL on its own connection: a change that another program, or another version of Mintmark, could have made.
     pub(crate) async fn execute(&self, sql: &'static str) {
         match self.engine {
             Engine::Sqlite => {
@@ -93,7 +93,7 @@ impl TestDatabase {
         }
     }
 
-    /// Opens it. Several openings are several processes, as far as storage can tell.
+    /// Opens the database. To the storage, each call looks like another process.
     pub(crate) async fn open(&self) -> Storage {
         Storage::open(&self.url, 8).await.unwrap()
     }

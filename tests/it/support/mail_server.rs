@@ -9,12 +9,12 @@ use std::time::Duration;
 /// How long a test waits for a mail before it fails.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// A mail that the server got as far as the dot at its end, whatever it answered then.
+/// A mail that the server received up to the dot at its end, whatever the server answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Received {
     pub(crate) to: String,
     pub(crate) from: String,
-    /// Header and body, as they came.
+    /// Header and body, as received, without the dots that SMTP doubles.
     pub(crate) text: String,
 }
 
@@ -32,15 +32,15 @@ impl Received {
 pub(crate) enum Heard<'a> {
     /// A connection.
     Connection,
-    /// So many bytes on this connection.
+    /// One more byte; the number of bytes on this connection so far.
     Bytes(usize),
-    /// A command; the recipient of the mail, if it was named already.
+    /// A command line.
     Command(&'a str),
     /// A whole mail.
     Mail(&'a Received),
 }
 
-/// What the server does about it.
+/// What the server does then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// What a server usually does.
@@ -49,7 +49,7 @@ pub(crate) enum Answer {
     Say(&'static str),
     /// Closes the connection.
     Close,
-    /// Says nothing more until [`MailServer::release`].
+    /// Waits until [`MailServer::release`], then does what a server usually does.
     Wait,
 }
 
@@ -77,25 +77,25 @@ pub(crate) struct MailServer {
 }
 
 impl MailServer {
-    /// One that takes everything.
+    /// Starts a server that accepts everything.
     pub(crate) fn start() -> Self {
         Self::scripted(|_| Answer::Usual)
     }
 
-    /// One that does what `script` says.
+    /// Starts a server that does what `script` returns.
     pub(crate) fn scripted(script: impl Fn(Heard<'_>) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared =
             Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), script: Box::new(script) });
         let ours = Arc::clone(&shared);
-        // Ends with the process: a listener cannot be woken, and a test has few.
+        // The thread ends with the process, since nothing can wake its listener. A test starts only a few of them.
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let shared = Arc::clone(&ours);
                 std::thread::spawn(move || {
                     shared.opened();
-                    // A connection that was cut off is a way for it to end.
+                    // A connection may also end because it is cut off.
                     let _ = Session::new(&shared, stream).run();
                     shared.state().open -= 1;
                     shared.changed.notify_all();
@@ -105,7 +105,7 @@ impl MailServer {
         Self { port, shared }
     }
 
-    /// The settings that send mails to it.
+    /// The settings of an app that sends its mails to this server.
     pub(crate) fn settings(&self) -> String {
         format!(
             "smtp.url = \"smtp://127.0.0.1:{}?tls=none\"\nsmtp.from = \"Tokens of Example <tokens@example.com>\"\n",
@@ -118,23 +118,23 @@ impl MailServer {
         format!("smtp://127.0.0.1:{}?tls=none", self.port)
     }
 
-    /// What it got so far.
+    /// The mails received so far.
     pub(crate) fn received(&self) -> Vec<Received> {
         self.shared.state().received.clone()
     }
 
-    /// To whom the mails were that it got so far.
+    /// The recipients of the mails received so far.
     pub(crate) fn recipients(&self) -> Vec<String> {
         self.shared.state().received.iter().map(|mail| mail.to.clone()).collect()
     }
 
-    /// How many connections were made so far, and how many were open at once.
+    /// How many connections were made so far, and the most that were open at once.
     pub(crate) fn connections(&self) -> (usize, usize) {
         let state = self.shared.state();
         (state.connections, state.most_open)
     }
 
-    /// Lets connections go on that wait.
+    /// Lets the connections that wait continue.
     pub(crate) fn release(&self) {
         self.shared.state().released = true;
         self.shared.changed.notify_all();
@@ -148,8 +148,8 @@ impl MailServer {
         let shared = Arc::clone(&self.shared);
         let waiting = tokio::task::spawn_blocking(move || {
             let state = shared.state();
-            let enough = |state: &mut State| state.received.len() < mails;
-            let (state, waited) = shared.changed.wait_timeout_while(state, WAIT_MAX, enough).unwrap();
+            let too_few = |state: &mut State| state.received.len() < mails;
+            let (state, waited) = shared.changed.wait_timeout_while(state, WAIT_MAX, too_few).unwrap();
             assert!(!waited.timed_out(), "{} of {mails} mails have come", state.received.len());
         });
         waiting.await.unwrap();

@@ -1,4 +1,5 @@
-//! What the tests share: a database for each test on either engine, an app on it, two transactions at once.
+//! What the tests share, such as a database for each test on either engine, an app on it, a browser, a mail server, and help
+//! with concurrent transactions.
 
 mod app;
 mod authenticator;

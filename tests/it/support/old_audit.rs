@@ -1,9 +1,9 @@
-//! The audit trail as it was left by versions that had no audit tree.
+//! The audit trail as versions without an audit tree left it.
 
 use super::Session;
 
 impl Session {
-    /// Makes the audit trail look like that, with another `more` events that are older than all others.
+    /// Changes the audit trail to look like that, and adds `more` events that are older than all others.
     pub(crate) async fn forget_audit_tree(&mut self, more: usize) {
         self.execute(
             "UPDATE audit_events SET log = NULL, seq = NULL, leaf = NULL, entry = NULL, detail = '{\"old\":true}';

@@ -19,7 +19,7 @@ impl TestApp {
         };
         let made = operators.create_operator(&Manager::command_line(), &change, None).await.unwrap();
         let token = made.setup_link.url().rsplit('/').next().unwrap().to_owned();
-        // The service stores what the page has verified.
+        // The service stores the passkey without checking it, since the page has verified it before.
         let passkey = WayIn::Passkey {
             credential_id: email.as_bytes().to_vec(),
             public_key: vec![1],
@@ -31,7 +31,7 @@ impl TestApp {
         self.signed_in(email).await
     }
 
-    /// Another browser of an operator that [`TestApp::operator`] made, with a session of its own.
+    /// Another browser of an operator that [`TestApp::operator`] made, with its own session.
     pub(crate) async fn signed_in(&self, email: &str) -> Browser<'_> {
         let operators = &self.core.services.operators;
         let passkey = operators.passkey(email.as_bytes()).await.unwrap().unwrap();

@@ -1,7 +1,7 @@
 //! A temporary PostgreSQL cluster for the process of the tests, and databases cloned from a migrated template.
 //!
-//! The cluster is in a temporary folder and listens on a unix socket there. A shell (`cluster.sh`) starts it and
-//! holds a pipe from this process: when the pipe closes, for any reason, it stops the cluster and removes its files.
+//! The cluster is in a temporary folder and listens on a unix socket there. A shell (`cluster.sh`) starts it and holds a pipe
+//! from this process: when the pipe closes, for any reason, the shell stops the cluster and removes its files.
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
@@ -37,7 +37,7 @@ struct Cluster {
 impl PostgresDatabase {
     /// A migrated, empty database.
     pub(super) fn migrated() -> Self {
-        // Copying files is several times faster here than PostgreSQL's default, which writes all through its log.
+        // Copying files is several times faster here than PostgreSQL's default, which writes everything to its log (WAL).
         Self::create(cluster(), &format!("TEMPLATE {TEMPLATE} STRATEGY FILE_COPY"))
     }
 
@@ -46,18 +46,18 @@ impl PostgresDatabase {
         Self::create(cluster(), "STRATEGY FILE_COPY")
     }
 
-    /// One in a cluster of its own, which can be stopped without stopping other tests.
+    /// A database without any table in its own cluster, which can be stopped without stopping other tests.
     pub(super) fn alone() -> Self {
         let cluster = Box::leak(Box::new(Cluster::start().expect("another cluster")));
         Self::create(cluster, "STRATEGY FILE_COPY")
     }
 
-    /// Stops all processes of its cluster, as a machine that hangs does: connections stay and new ones are not answered.
+    /// Stops all processes of its cluster, like a machine that hangs: connections stay open, and new ones get no answer.
     pub(super) fn freeze(&self) {
         self.cluster.signal("STOP");
     }
 
-    /// Lets them go on.
+    /// Lets the stopped processes continue.
     pub(super) fn thaw(&self) {
         self.cluster.signal("CONT");
     }
@@ -120,7 +120,7 @@ impl Cluster {
             .process_group(0)
             .spawn()
             .map_err(|error| format!("cannot start a shell: {error}"))?;
-        // From here on the shell removes it.
+        // From here on the shell removes the folder.
         let folder = temporary.keep();
         let mut said = String::new();
         for line in BufReader::new(keeper.stdout.take().ok_or("no pipe from the shell")?).lines() {
@@ -150,9 +150,9 @@ impl Cluster {
         let server = server.lines().next().expect("its id").to_owned();
         let processes = Command::new("ps").args(["-o", "pid=", "--ppid", &server]).output().expect("ps");
         let processes = String::from_utf8(processes.stdout).expect("numbers");
-        // The server first, so that it starts none meanwhile.
+        // The server first, so that it starts no other process in the meantime.
         for process in std::iter::once(server.as_str()).chain(processes.split_whitespace()) {
-            // One that has ended meanwhile takes no signal.
+            // `kill` fails for a process that has ended in the meantime.
             let _ = Command::new("kill").args([&format!("-{name}"), process]).status();
         }
     }

@@ -2,7 +2,7 @@
 
 /// Numbers that follow from a seed (xorshift).
 pub(crate) struct Random {
-    /// What repeats them.
+    /// The seed that repeats the numbers.
     pub(crate) seed: u64,
     state: u64,
 }
@@ -18,7 +18,7 @@ impl Random {
         Self { seed, state: seed }
     }
 
-    /// A number from 0, and less than `end`.
+    /// A number from 0 up to, but not including, `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         self.state ^= self.state << 13;
         self.state ^= self.state >> 7;

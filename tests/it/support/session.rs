@@ -48,7 +48,7 @@ impl Session {
         on_session!(self, connection => { connection.execute(AssertSqlSafe(sql.to_owned())).await.unwrap(); });
     }
 
-    /// Begins a transaction in which everything may be written. On SQLite no other can then write.
+    /// Begins a transaction that may write. On SQLite no other transaction can write until this one ends.
     pub(crate) async fn begin(&mut self) {
         let begin = if matches!(self, Self::Sqlite(_)) { "BEGIN IMMEDIATE" } else { "BEGIN" };
         self.execute(begin).await;

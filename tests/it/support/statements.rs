@@ -1,4 +1,4 @@
-//! Which statements the driver of PostgreSQL runs meanwhile.
+//! Records the statements that the driver of PostgreSQL runs during some work.
 
 use std::fmt;
 use std::future::Future;
@@ -14,9 +14,11 @@ use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 pub(crate) struct Statements(Arc<Mutex<Vec<String>>>);
 
 impl Statements {
-    /// The result of a future, and the statements that it ran on PostgreSQL, in order. It has to run them in its own task.
+    /// The result of a future, and the statements that it ran on PostgreSQL, in order. The future must run them in its own
+    /// task.
     pub(crate) async fn during<T>(work: impl Future<Output = T>) -> (T, Vec<String>) {
-        // Never dropped: else the log may take the statements for of no interest, while another test ends with its own.
+        // Never dropped. Otherwise `tracing` could decide that nobody wants these events, when another test drops its
+        // subscriber while this one is recording.
         static INTERESTED: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Statements::default()));
         LazyLock::force(&INTERESTED);
         let seen = Self::default();
@@ -55,7 +57,7 @@ impl Subscriber for Statements {
     fn exit(&self, _: &Id) {}
 }
 
-/// The statement of an event; it is left out of `whole` when `summary` has all of it.
+/// The statement of an event. sqlx leaves `whole` empty when `summary` is the whole statement.
 #[derive(Default)]
 struct Sql {
     summary: String,

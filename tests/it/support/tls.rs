@@ -30,7 +30,7 @@ impl Pair {
     /// A client that trusts this certificate and no other.
     pub(crate) fn client(&self) -> Client {
         let trusted = Certificate::from_pem(&std::fs::read(&self.certificate).unwrap()).unwrap();
-        // Without a pool each request makes a handshake of its own.
+        // Without a pool, each request makes its own handshake.
         let builder = Client::builder().no_proxy().pool_max_idle_per_host(0);
         builder.tls_certs_only([trusted]).build().unwrap()
     }
@@ -41,12 +41,12 @@ pub(crate) struct TlsApp {
     pub(crate) app: TestApp,
     /// `https://` and its address.
     pub(crate) base: String,
-    /// A client that trusts it.
+    /// A client that trusts the certificate of the app.
     pub(crate) http: Client,
     _folder: TempDir,
 }
 
-/// Starts one, as the issuer `https://tokens.example.com`.
+/// Starts an app that speaks TLS, with the issuer `https://tokens.example.com`.
 pub(crate) async fn tls_app(engine: Engine) -> TlsApp {
     let folder = tempfile::tempdir().unwrap();
     let pair = Pair::new(folder.path(), "tls");

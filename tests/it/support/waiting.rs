@@ -58,13 +58,13 @@ pub(crate) async fn until(what: &str, has_come_about: impl AsyncFn() -> bool) {
 }
 
 impl TestDatabase {
-    /// Returns when other work waits for this transaction.
+    /// Returns when some work waits for an open transaction.
     ///
     /// PostgreSQL shows which connections wait. SQLite does not, but has one lock for all writers: when another transaction
     /// is refused that lock, all others that need it wait too.
     ///
     /// # Panics
-    /// If no work waits.
+    /// If no work waits in time.
     pub(crate) async fn someone_waits(&self) {
         let waiting = async {
             match self.engine() {

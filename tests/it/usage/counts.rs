@@ -1,4 +1,4 @@
-//! Counts: of what, by day, of several processes, over stops and outages, and for how long.
+//! Counts: what is counted, by day, by several processes, what is left after stops and outages, and when counts are deleted.
 
 use std::sync::Arc;
 
@@ -37,11 +37,11 @@ async fn each_token_and_each_refusal_counts(engine: Engine) {
         );
         let token = app.access_token(erp, &[]).await;
         app.access_token(erp, &[("scope", "gst")]).await;
-        // Not a token: what else a client asks is a use of its secret only.
+        // An introspection does not count here; it is only a use of the secret.
         let introspect = app.request(reqwest::Method::POST, "/oauth2/introspect");
         let introspect = introspect.basic_auth(&erp.client_id, Some(&erp.client_secret));
         assert_eq!(introspect.form(&[("token", &token)]).send().await.unwrap().status(), 200);
-        // An administrator's counts too.
+        // A token that an administrator generates counts too.
         admin.create(&format!("/v1/api-clients/{}/access-tokens", erp.client_id), &json!({})).await;
         assert_eq!(app.token(erp, &[("scope", "other")]).await.status(), 400);
         for _ in 0..2 {
@@ -52,7 +52,7 @@ async fn each_token_and_each_refusal_counts(engine: Engine) {
             json!({"day": "2026-09-21", "issued": 3, "reused": 0,
                 "refused": {"scope_not_granted": 1, "wrong_secret": 2}})
         );
-        // Read again: nothing counts twice.
+        // Reading the counts again does not count anything twice.
         assert_eq!(today(&admin, erp).await["issued"], 3);
         let secrets = read(&admin, &format!("/v1/api-clients/{}/secrets", erp.client_id)).await;
         assert_eq!(secrets["items"][0]["used_last_24h"], 4, "{secrets}");
@@ -64,7 +64,7 @@ async fn days_are_listed_also_without_a_request(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let (erp, manager) = (client(&admin, json!({})).await, admin.client.clone());
-    // On three days, the last request of the first a second before its end: 2026-09-21T23:59:59Z.
+    // Requests on three days: the first is one second before its day ends, at 2026-09-21T23:59:59Z.
     for passed in [35_199, 1, 2 * DAY] {
         pass(&app, passed).await;
         app.access_token(&erp, &[]).await;
@@ -85,7 +85,7 @@ async fn days_are_listed_also_without_a_request(engine: Engine) {
         ("since=2026-09-22T00:00:00%2B05:30", "2026-09-21", 4),
         ("until=2026-09-21T00:00:00Z", "2026-08-23", 30),
         ("since=2026-09-24T00:00:00Z&until=2099-01-01T00:00:00Z", "2026-09-24", 1),
-        // What is not kept any more is not listed.
+        // Days whose counts are no longer kept are not listed.
         ("since=1970-01-01T00:00:00Z", "2025-08-20", 401),
     ] {
         let found = days(&read(&admin, &format!("{path}?{query}")).await);
@@ -123,7 +123,7 @@ async fn processes_add_up(engine: Engine) {
             process.access_token(&erp, &[]).await;
             assert_eq!(process.token(&erp, &[("scope", "other")]).await.status(), 400);
         }
-        // At the same time.
+        // Both store their counts at the same time.
         let (one, two) = tokio::join!(app.core.services.usage.flush(), other.core.services.usage.flush());
         one.and(two).unwrap();
         let seen = today(&admin, &erp).await;
@@ -149,7 +149,7 @@ async fn a_stop_loses_nothing(engine: Engine) {
         (Arc::clone(&app.database), Arc::clone(&app.clock), admin.client.clone());
     app.stop().await;
     let app = TestApp::start_on(database, clock, "").await;
-    // Its issuer has another address, so the administrator needs another token.
+    // The new app has another port, so another issuer, and the administrator needs another token.
     let admin = app.administrator_as(&manager, "mintmark:read").await;
     let seen = today(&admin, &erp).await;
     assert_eq!((&seen["issued"], &seen["refused"]), (&json!(5), &json!({"secret_of_wrong_length": 1})));
@@ -171,7 +171,7 @@ async fn an_outage_loses_nothing(engine: Engine) {
         assert_eq!(app.token(&erp, &[("scope", "other")]).await.status(), 400);
         app.core.services.usage.flush().await.unwrap_err();
     }
-    // It can be looked at all the same.
+    // Meanwhile counts can be read.
     assert_eq!(today(&admin, &erp).await["reused"], 0);
     app.database.execute("ALTER TABLE failures_away RENAME TO failures").await;
     app.core.services.usage.flush().await.unwrap();
@@ -217,8 +217,8 @@ async fn counts_end_in_time_and_with_the_client(engine: Engine) {
     for (table, count) in tables {
         assert_eq!(rows(table).await, count / 2, "{table}");
     }
-    // The hour of the requests began at 14:00 and is kept until 48 hours later, then it counts in its day; the day is kept
-    // until 400 days later.
+    // The requests were in the hour that ended at 15:00. Its counts are kept for 48 hours more and then added to those of its
+    // day, which are kept for 400 days more.
     for (passed, hours, days) in [(2 * DAY, 2, 0), (3_600, 0, 2), (398 * DAY, 0, 2), (DAY, 0, 0)] {
         pass(&app, passed).await;
         jobs::housekeeping_once(&app.core.services).await;
@@ -261,7 +261,7 @@ async fn foreign_clients_do_not_exist(engine: Engine) {
         reply.status == 403 && reply.text().contains("Only API clients of the workspace `platform`"),
         "{reply:?}"
     );
-    // For a list, foreign clients are left out.
+    // In a list of clients, foreign ones are left out.
     let reader = Reader::try_from(Caller {
         reach: Reach::Workspace("acme".to_owned()),
         permissions: vec![Permission::Read],

@@ -11,11 +11,11 @@ use crate::support::{Credentials, Engine, Reply, TestApp, on_both_engines};
 on_both_engines!(
     the_feed_has_pages_newest_first,
     a_flood_is_bounded_and_counted_whole,
-    of_unknown_clients_a_thousand_are_kept,
+    a_thousand_failures_of_unknown_clients_are_kept,
     nothing_secret_is_kept,
     every_endpoint_is_in_it,
-    a_deleted_client_takes_its_feed_along,
-    who_is_in_the_header_is_known_of_a_request_that_cannot_be_read,
+    a_deleted_client_loses_its_feed,
+    the_header_names_the_client_of_an_unreadable_request,
 );
 
 async fn the_feed_has_pages_newest_first(engine: Engine) {
@@ -57,7 +57,7 @@ async fn a_flood_is_bounded_and_counted_whole(engine: Engine) {
     assert_eq!(app.token(&other, &[("scope", "other")]).await.status(), 400);
     let wrong = with_secret(&erp, &nobodys());
     let mut last = String::new();
-    // Beyond what is answered 401: throttled ones count with their reason too.
+    // Throttled requests, which get 429 instead of 401, count with their reason too.
     for n in 0..250 {
         let reply = Reply::of(app.token(&wrong, &[]).await).await;
         assert_eq!(reply.status, if n < 60 { 401 } else { 429 });
@@ -74,7 +74,7 @@ async fn a_flood_is_bounded_and_counted_whole(engine: Engine) {
     app.stop().await;
 }
 
-async fn of_unknown_clients_a_thousand_are_kept(engine: Engine) {
+async fn a_thousand_failures_of_unknown_clients_are_kept(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let erp = client(&admin, json!({})).await;
@@ -109,7 +109,7 @@ async fn nothing_secret_is_kept(engine: Engine) {
     let post = |path: &str| app.request(Method::POST, path);
     let form = [("grant_type", "client_credentials")];
     for request in [
-        // In the wrong places.
+        // Secrets and tokens in wrong places.
         post("/oauth2/token").basic_auth(&secret, Some(&erp.client_id)).form(&form),
         post("/oauth2/token").form(&[form[0], ("client_id", secret.as_str()), ("client_secret", "x")]),
         post(&format!("/oauth2/token?client_secret={secret}")).form(&form),
@@ -138,7 +138,7 @@ async fn nothing_secret_is_kept(engine: Engine) {
             assert!(!text.contains(hidden), "{hidden} in {text}");
         }
     }
-    // At most the end of something with the form of a secret.
+    // The feed has at most the last four characters of a text with the form of a secret.
     let ends: BTreeSet<&str> = feed["items"]
         .as_array()
         .unwrap()
@@ -170,13 +170,13 @@ async fn every_endpoint_is_in_it(engine: Engine) {
     app.stop().await;
 }
 
-async fn a_deleted_client_takes_its_feed_along(engine: Engine) {
+async fn a_deleted_client_loses_its_feed(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let erp = client(&admin, json!({})).await;
     assert_eq!(app.token(&erp, &[("scope", "other")]).await.status(), 400);
     assert_eq!(failures(&admin, &erp).await.len(), 1);
-    // Counted, and not stored before it is deleted.
+    // These requests are counted in memory, and not stored yet when the client is deleted.
     app.access_token(&erp, &[]).await;
     assert_eq!(app.token(&erp, &[("scope", "other")]).await.status(), 400);
     let path = format!("/v1/api-clients/{}", erp.client_id);
@@ -189,7 +189,7 @@ async fn a_deleted_client_takes_its_feed_along(engine: Engine) {
     app.stop().await;
 }
 
-async fn who_is_in_the_header_is_known_of_a_request_that_cannot_be_read(engine: Engine) {
+async fn the_header_names_the_client_of_an_unreadable_request(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let erp = client(&admin, json!({})).await;
@@ -201,6 +201,6 @@ async fn who_is_in_the_header_is_known_of_a_request_that_cannot_be_read(engine: 
     assert_eq!(failure["reason"], "malformed_request");
     let says = reply.json()["error_description"].as_str().unwrap().to_owned();
     let message = failure["message"].as_str().unwrap();
-    assert!(message.ends_with(&format!("The reply to it says: {says}.")), "{message}");
+    assert!(message.ends_with(&format!("The reply to the request says: {says}.")), "{message}");
     app.stop().await;
 }

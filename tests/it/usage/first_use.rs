@@ -1,5 +1,5 @@
-//! The first use of a secret, and a client that is seen in a network that it was not seen in: an event and mails, once, and
-//! nothing on the path of a token.
+//! The first use of a secret, and the first use of a client from a network: each makes one event and its mails, and writes
+//! nothing while a token is issued.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ on_both_engines!(
     contacts_are_mailed,
 );
 
-/// The events so far, oldest first: whether the secret was new, its network, and the address.
+/// The events so far, oldest first: whether the secret was new, and the network and address that it was used from.
 async fn events(admin: &Administrator<'_>, client: &Credentials) -> Vec<(bool, String, String)> {
     let path = format!("/v1/audit-events?action=secret.first_used&limit=200&client_id={}", client.client_id);
     let page = read(admin, &path).await;
@@ -38,10 +38,10 @@ async fn a_secret_is_new_once_and_a_network_when_it_was_not_seen(engine: Engine)
     let app = TestApp::start_with(engine, BEHIND_A_PROXY).await;
     let admin = stocked(&app).await;
     let erp = client(&admin, json!({})).await;
-    // One that is refused is not a use.
+    // A refused request is not a use.
     assert_eq!(Reply::to(from(&app, &with_secret(&erp, &nobodys()), "198.51.100.1")).await.status, 401);
     authenticate(&app, &erp, "203.0.113.7").await;
-    assert!(events(&admin, &erp).await.is_empty(), "nothing is written on the path of the token");
+    assert!(events(&admin, &erp).await.is_empty(), "nothing is written while the token is issued");
     let usage = &app.core.services.usage;
     for _ in 0..2 {
         usage.flush().await.unwrap();
@@ -50,7 +50,7 @@ async fn a_secret_is_new_once_and_a_network_when_it_was_not_seen(engine: Engine)
     // Another address of the same network, much later.
     pass(&app, 600).await;
     authenticate(&app, &erp, "203.0.113.200").await;
-    // Two others, one of them twice, and mapped.
+    // Two other networks: one is used twice, and the address of the other is IPv4-mapped.
     authenticate(&app, &erp, "2001:db8:1:2::3").await;
     authenticate(&app, &erp, "::ffff:198.51.100.9").await;
     authenticate(&app, &erp, "2001:db8:1:ffff::1").await;

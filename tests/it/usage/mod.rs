@@ -1,5 +1,5 @@
-//! What API clients did, and why they were refused (`docs/management-api.md`, "Usage and refused requests"): through the
-//! door, on both engines.
+//! What API clients did, and why they were refused (`docs/management-api.md`, "Usage and refused requests"): over HTTP, on
+//! both engines.
 
 mod counts;
 mod failures;
@@ -12,17 +12,17 @@ use serde_json::{Value, json};
 
 use crate::support::{Administrator, Credentials, Reply, TestApp};
 
-/// Settings with which a test says where its requests come from.
+/// Settings with which a test can say in `X-Forwarded-For` where its requests come from.
 const BEHIND_A_PROXY: &str = "server.trusted_proxies = [\"127.0.0.1\"]";
 
-/// An administrator, with a product.
+/// An administrator, after the product `gst` was created.
 async fn stocked(app: &TestApp) -> Administrator<'_> {
     let admin = app.administrator().await;
     admin.product("gst", json!({})).await;
     admin
 }
 
-/// A client that gets the product, with other members.
+/// A client of `platform` with the product `gst` and these other members.
 async fn client(admin: &Administrator<'_>, more: Value) -> Credentials {
     let mut members = json!({"products": ["gst"]});
     members.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -42,7 +42,7 @@ fn with_secret(client: &Credentials, secret: &str) -> Credentials {
     Credentials { client_secret: secret.to_owned(), ..client.clone() }
 }
 
-/// A secret that nobody has.
+/// A well-formed secret that no client has.
 fn nobodys() -> String {
     mintmark::model::secret::PlainSecret::from_random(&[7; 32]).expose().to_owned()
 }
@@ -67,7 +67,7 @@ async fn failures(admin: &Administrator<'_>, client: &Credentials) -> Vec<Value>
     page["items"].as_array().unwrap().clone()
 }
 
-/// Lets time pass, and the app see it.
+/// Moves the clock, and lets the app read the changes in its database.
 async fn pass(app: &TestApp, seconds: i64) {
     app.clock.advance(seconds);
     app.core.services.ledger.poll().await.unwrap();

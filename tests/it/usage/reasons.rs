@@ -1,4 +1,4 @@
-//! Each reason of the closed list is provoked, and found in the log's words in the feed and in the counts.
+//! Provokes each reason for which a request is refused, and finds it in the feed, with its message, and in the counts.
 
 use mintmark::model::refusal::Refusal;
 use mintmark::model::secret::SecretFault;
@@ -23,7 +23,7 @@ fn the_document_has_the_reasons() {
 struct Provoked {
     request: RequestBuilder,
     status: u16,
-    /// Whether it says which client it is from.
+    /// Whether the request names its client.
     names_client: bool,
     /// The four characters that are kept of the secret.
     last_four: Option<String>,
@@ -160,7 +160,7 @@ fn revoke(app: &TestApp, erp: &Credentials, token: &str) -> Provoked {
     }
 }
 
-/// A token of ours that is no access token.
+/// A JWT of this issuer that is not an access token.
 async fn other_kind(app: &TestApp, erp: &Credentials) -> String {
     let request = app.request(Method::POST, "/oauth2/introspect").form(&[("token", "x")]);
     let request = request.basic_auth(&erp.client_id, Some(&erp.client_secret));
@@ -181,7 +181,8 @@ async fn every_reason_is_provoked_and_found_in_the_feed_and_the_counts(engine: E
         let exists = provoked.names_client && reason != Refusal::UnknownClient;
         let mut message = reason.message().to_owned();
         if reason == Refusal::MalformedRequest {
-            message += " The reply to it says: grant_type is missing: send grant_type=client_credentials.";
+            message +=
+                " The reply to the request says: grant_type is missing: send grant_type=client_credentials.";
         }
         let expected = json!({
             "client_id": provoked.names_client.then_some(&erp.client_id),
@@ -205,7 +206,7 @@ async fn every_reason_is_provoked_and_found_in_the_feed_and_the_counts(engine: E
     app.stop().await;
 }
 
-/// The client is disabled by another process, whose change this one has not seen, before its token is recorded.
+/// Another process disables the client before its token is recorded, and this process has not seen that change.
 async fn a_client_that_changes_meanwhile_is_refused_for_the_true_reason(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;

@@ -39,12 +39,12 @@ async fn each_secret_shows_its_last_use(engine: Engine) {
         app.clock.advance(1);
     }
     assert_eq!(Reply::to(from(&app, &second, "2001:db8:1:2::3")).await.status, 200);
-    // Before anything is stored, and after.
+    // First while nothing is stored, then after the uses are stored.
     for _ in 0..2 {
         let [first, other] = secrets(&admin, &erp).await.try_into().unwrap();
         assert_eq!(shown(&first), (json!("203.0.113.8"), json!(3)));
         assert_eq!(shown(&other), (json!("2001:db8:1:2::3"), json!(1)));
-        // Of one secret as in the list, and in the record and the list of clients.
+        // The secret looks the same by itself, in the record of its client, and in the list of clients.
         let id = other["secret_id"].as_str().unwrap();
         assert_eq!(read(&admin, &format!("{path}/{id}")).await, other);
         let record = read(&admin, &format!("/v1/api-clients/{}", erp.client_id)).await;
@@ -53,7 +53,7 @@ async fn each_secret_shows_its_last_use(engine: Engine) {
         assert_eq!(list["items"][0]["secrets"], json!([first, other]));
         app.core.services.usage.flush().await.unwrap();
     }
-    // The last of all processes is shown, and the other way round as well.
+    // The last use is shown, whichever process had it.
     let services = &other_process.core.services;
     app.clock.advance(1);
     services.ledger.poll().await.unwrap();
@@ -77,7 +77,7 @@ async fn networks_are_those_of_the_last_uses(engine: Engine) {
         assert_eq!(Reply::to(from(&app, &erp, source)).await.status, 200);
         app.clock.advance(10);
     }
-    // One that is refused is not seen.
+    // A refused request does not count.
     let wrong = with_secret(&erp, &super::nobodys());
     assert_eq!(Reply::to(from(&app, &wrong, "192.0.2.1")).await.status, 401);
     let expected = json!([
@@ -85,7 +85,7 @@ async fn networks_are_those_of_the_last_uses(engine: Engine) {
         {"network": "203.0.113.0/24", "last_seen_at": "2026-09-21T14:13:40Z"},
     ]);
     assert_eq!(usage(&admin, &erp).await["seen_from"], expected);
-    // Again from there, after it was stored.
+    // The first network is used again, after its earlier use was stored.
     assert_eq!(Reply::to(from(&app, &erp, "203.0.113.9")).await.status, 200);
     let seen = usage(&admin, &erp).await;
     assert_eq!(
@@ -117,7 +117,7 @@ async fn uses_are_counted_for_a_day(engine: Engine) {
     let app = TestApp::start(engine).await;
     let admin = stocked(&app).await;
     let (erp, manager) = (client(&admin, json!({})).await, admin.client.clone());
-    // The first at 14:13, which is in the last 24 hours until 14:13 of the next day, and in their hours until 15:00.
+    // Uses are counted by the hour, so the one at 14:13 counts until 15:00 of the next day.
     for passed in [0, 2_800, 20 * 3_600] {
         pass(&app, passed).await;
         app.access_token(&erp, &[]).await;

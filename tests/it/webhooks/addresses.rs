@@ -1,5 +1,5 @@
-//! Where nothing is sent, through the door: a webhook is created by its URL, and what its name resolves to is checked when
-//! something is sent.
+//! Addresses to which nothing is sent: a webhook may be created with any host name, and the addresses that the name resolves to
+//! are checked when something is sent.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use crate::support::{Engine, TestApp, on_both_engines};
 
 on_both_engines!(a_name_that_leads_inside_gets_nothing, a_name_that_changes_its_address_gains_nothing);
 
-/// Says what names resolve to, one address for each time that it is asked; the last one stays.
+/// A resolver that gives the next answer each time it is asked, and repeats the last one.
 #[derive(Debug)]
 struct Names {
     answers: Mutex<VecDeque<Vec<IpAddr>>>,
@@ -96,7 +96,7 @@ async fn a_name_that_leads_inside_gets_nothing(engine: Engine) {
 }
 
 async fn a_name_that_changes_its_address_gains_nothing(engine: Engine) {
-    // The first address may be reached; the second is inside.
+    // The first address is allowed; the second is an internal one.
     let names = Names::new(&[&["127.0.0.2"], &["127.0.0.1"]]);
     let app = TestApp::start_resolving(engine, "outbound.allow = [\"127.0.0.2\"]", names.clone()).await;
     let admin = app.administrator().await;
@@ -104,13 +104,13 @@ async fn a_name_that_changes_its_address_gains_nothing(engine: Engine) {
     let outside = Receiver::start_at("127.0.0.2:0", Reply::status(200));
     let inside = Receiver::start_at(&format!("127.0.0.1:{}", outside.address.port()), Reply::status(200));
     let hook = super::webhook_to(&admin, "acme", &outside.url("rebind.example.com")).await;
-    assert_eq!(names.asked.load(Ordering::SeqCst), 0, "not when it is created");
+    assert_eq!(names.asked.load(Ordering::SeqCst), 0, "the name is not resolved when the webhook is created");
     let worker = worker(&app);
     worker.run_once().await.unwrap();
     assert_eq!(
         (names.asked.load(Ordering::SeqCst), outside.got().len()),
         (1, 1),
-        "what is checked is connected to"
+        "the address that was checked is the one that is connected to"
     );
     let path = format!("/v1/webhooks/{}", super::id(&hook));
     admin.patch(&path, &json!({"description": "another event"})).await;

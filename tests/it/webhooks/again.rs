@@ -1,4 +1,4 @@
-//! What was sent is read over the API, tried, and sent again.
+//! Deliveries of a webhook over the API: read, sent as a test, and sent again.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -62,7 +62,7 @@ async fn what_failed_is_sent_again(engine: Engine) {
     );
     worker(&app).run_once().await.unwrap();
     assert_eq!(first().await["status"], "sent");
-    // What was taken can be sent again too.
+    // A delivery that the receiver accepted can be sent again too.
     ok(&manage::Reply::to(admin.request(Method::POST, &resend)).await, 200);
     worker(&app).run_once().await.unwrap();
     let ids: Vec<String> = receiver.got().iter().map(|got| got.header("webhook-id").to_owned()).collect();
@@ -96,7 +96,7 @@ async fn a_deleted_workspace_takes_what_waits_along(engine: Engine) {
     webhook(&admin, "acme", &receiver, json!({})).await;
     let stays = webhook(&admin, "other", &receiver, json!({})).await;
     assert_eq!(admin.delete("/v1/workspaces/acme").await.status(), 204);
-    // Nothing is given up one by one, with an event each.
+    // The deliveries that wait are deleted. They are not given up one by one, with an event for each.
     worker(&app).run_once().await.unwrap();
     let failed =
         ok(&manage::Reply::of(admin.get("/v1/audit-events?action=delivery.failed").await).await, 200);

@@ -1,4 +1,4 @@
-//! What webhooks are sent: to a receiver that listens, by the worker, step by step.
+//! What the worker sends for webhooks, step by step, to a receiver on this machine.
 
 mod addresses;
 mod again;
@@ -26,19 +26,19 @@ async fn started(engine: Engine) -> TestApp {
     TestApp::start_with(engine, ALLOWED).await
 }
 
-/// What sends, for this app.
+/// The worker that sends for this app.
 fn worker(app: &TestApp) -> Arc<Worker> {
     Arc::clone(&app.worker)
 }
 
-/// A webhook of a workspace to this receiver, with members beside the URL.
+/// Makes a webhook of a workspace to this receiver. `more` has its members other than the URL.
 async fn webhook(admin: &Administrator<'_>, workspace: &str, receiver: &Receiver, more: Value) -> Value {
     let mut body = json!({"url": receiver.url("127.0.0.1")});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     admin.create(&format!("/v1/workspaces/{workspace}/webhooks"), &body).await
 }
 
-/// A webhook of a workspace to this URL.
+/// Makes a webhook of a workspace to this URL.
 async fn webhook_to(admin: &Administrator<'_>, workspace: &str, url: &str) -> Value {
     admin.create(&format!("/v1/workspaces/{workspace}/webhooks"), &json!({"url": url})).await
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// How it answers.
+/// How the receiver answers.
 #[derive(Debug, Clone)]
 pub(super) enum Reply {
     /// With this status, these lines of the head, and this body.
@@ -18,7 +18,7 @@ pub(super) enum Reply {
     Slowly,
     /// 200 at once, and then a byte a second of the body.
     SlowBody,
-    /// 500, after two meetings with a test: when the request is there, and when it is to be answered.
+    /// 500, after it has met the test twice at this barrier: when the request is there, and when it may be answered.
     Held(Arc<Barrier>),
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    /// One that answers all alike.
+    /// Starts a receiver that gives every request this answer.
     pub(super) fn start(reply: Reply) -> Self {
         Self::start_at("127.0.0.1:0", reply)
     }

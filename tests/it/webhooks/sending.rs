@@ -123,7 +123,7 @@ async fn what_a_status_means(engine: Engine) {
         assert!(queued.last_error.as_ref().unwrap().contains(error), "{queued:?}");
         let wait = queued.next_attempt_at - START;
         assert!((earliest..=earliest + 61).contains(&wait), "{status}: {wait}");
-        // The same request again, signed at its own time, until it is taken.
+        // The next attempt sends the same request, signed with its own time.
         receiver.answers(Reply::Status(200, "", "x".repeat(10_000_000)));
         app.clock.advance(wait);
         worker(&app).run_once().await.unwrap();
@@ -133,7 +133,7 @@ async fn what_a_status_means(engine: Engine) {
         assert_eq!(got[1].header("webhook-timestamp"), (START + wait).to_string());
         assert_eq!((got[0].body.as_str(), verified(&got[1], &hook)), (got[1].body.as_str(), (1, 1)));
         let queued = &deliveries(&app, &hook).await[0];
-        // Of a host inside a network, only the status is stored.
+        // If the receiver has a private address, only the status of its reply is stored.
         assert_eq!(
             (queued.sent_at, queued.last_status, &queued.last_reply),
             (Some(START + wait), Some(200), &None)
@@ -162,7 +162,7 @@ async fn five_days_of_failures_disable(engine: Engine) {
     const DAY: i64 = 86_400;
     let (app, receiver, hook, client) = tried(engine, Reply::status(500)).await;
     let admin = app.administrator_as(&client, "mintmark:manage").await;
-    // Who administers the workspace gets a mail, and nobody else.
+    // Only the administrators of the workspace get a mail.
     for (email, roles) in [
         ("admin@acme.example", json!([{"role": "workspace_admin", "workspace_id": "acme"}])),
         ("viewer@acme.example", json!([{"role": "workspace_viewer", "workspace_id": "acme"}])),
@@ -198,7 +198,7 @@ async fn five_days_of_failures_disable(engine: Engine) {
     }
     storage.close().await;
     assert_eq!(mails, [("webhook.disabled".to_owned(), "admin@acme.example".to_owned())]);
-    // Enabled again, it has five days again.
+    // A webhook that is enabled again has five days again.
     let admin = app.administrator_as(&admin.client, "mintmark:manage").await;
     admin.patch(&format!("/v1/webhooks/{}", super::id(&hook)), &json!({"status": "active"})).await;
     assert_eq!(change(4).await, json!(null));
@@ -231,7 +231,7 @@ async fn a_success_during_a_request_that_fails_keeps_the_webhook(engine: Engine)
     let sending = worker(&app);
     let (sent, ()) = tokio::join!(sending.run_once(), async {
         meet().await;
-        // As a success of another request is noted.
+        // This is how a success of another request is stored.
         session.execute("UPDATE webhooks SET failing_since = NULL").await;
         meet().await;
     });
@@ -250,13 +250,13 @@ async fn a_disabled_webhook_is_sent_nothing(engine: Engine) {
     admin.patch(&path, &json!({"description": "nobody hears of this"})).await;
     worker(&app).run_once().await.unwrap();
     let queued = deliveries(&app, &hook).await;
-    assert_eq!(queued.len(), 1, "what was queued before");
+    assert_eq!(queued.len(), 1, "only what was queued before the webhook was disabled");
     assert!(queued[0].dead_at.is_some() && queued[0].last_error.as_ref().unwrap().contains("is disabled"));
     assert_eq!(receiver.got().len(), 0);
     app.stop().await;
 }
 
-/// The time is that of the machine, since the other side is slow.
+/// The time is that of the machine, since the receivers really are slow.
 #[tokio::test]
 async fn one_that_is_slow_has_fifteen_seconds() {
     let app = started(Engine::Sqlite).await;
@@ -306,7 +306,7 @@ async fn what_is_given_up_is_mailed_once_a_day(engine: Engine) {
     let mails = app.database.session().await.texts(mails).await;
     let days = "SELECT COUNT(DISTINCT dead_at / 86400) FROM deliveries WHERE channel = 'webhook'";
     let days = app.database.number(days).await;
-    assert_eq!(mails, [format!("ann@acme.example {days} {days}")], "not to each who looks on, nor for each");
+    assert_eq!(mails, [format!("ann@acme.example {days} {days}")], "one mail a day, only to administrators");
     let events = "SELECT COUNT(*) FROM audit_events WHERE action = 'delivery.failed'";
     assert_eq!(app.database.number(events).await, app.database.number(given_up).await);
     app.stop().await;

@@ -1,4 +1,4 @@
-//! `status_list.changed`: those who verify offline are asked to read a list again.
+//! `status_list.changed`: verifiers that work offline are asked to read a list again.
 
 use serde_json::json;
 

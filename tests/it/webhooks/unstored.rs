@@ -1,4 +1,4 @@
-//! The database fails at the moment at which a receiver has taken something.
+//! The database fails just after a receiver has accepted a delivery.
 
 use serde_json::json;
 
@@ -33,7 +33,7 @@ async fn what_was_taken_is_not_sent_again(engine: Engine) {
     session.execute(begin).await;
     receiver.answers(Reply::status(200));
     app.clock.advance(600);
-    // It fails, since what it did cannot be stored.
+    // The receiver accepts the delivery, but the worker cannot store that.
     let tried = worker(&app).run_once().await;
     assert_eq!(receiver.got().len(), 2, "{tried:?}");
     session.execute(end).await;

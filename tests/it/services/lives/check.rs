@@ -22,7 +22,7 @@ impl World {
         }
     }
 
-    /// The status in the token's list.
+    /// Compares the status in the token's list with the model.
     async fn check_status(&self, token: &Token) {
         let place = &token.claims.status.as_ref().unwrap().status_list;
         let list = place.uri.rsplit('/').next().unwrap().parse().unwrap();
@@ -33,7 +33,7 @@ impl World {
         };
         let client = &self.clients[token.client];
         let over = token.generation.is_some_and(|generation| generation != client.generation);
-        // A stateless token that is revoked by itself is not shown.
+        // The list does not show the revocation of a single stateless token.
         let expected = if over || (token.revoked && token.generation.is_none()) {
             Status::Invalid
         } else if self.may_act(client) {
@@ -42,7 +42,7 @@ impl World {
             Status::Suspended
         };
         let shown = status(&stored.bits, u32::try_from(place.idx).unwrap()).unwrap();
-        // The expiry of a client is shown when due changes are applied.
+        // The list shows the expiry of a client only after due changes are applied.
         let has_just_ended = client.ends_at.is_some_and(|at| self.applied_at < at && at <= self.now());
         let is_late = has_just_ended && expected == Status::Suspended && shown == Status::Valid;
         assert!(shown == expected || is_late, "{shown:?} instead of {expected:?}: {token:?}");

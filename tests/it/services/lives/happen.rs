@@ -78,7 +78,7 @@ impl World {
         self.take(index, jwt, false).await;
     }
 
-    /// A client presents the secret of another.
+    /// A client authenticates with the secret of another client, which must fail.
     async fn guess(&self, index: usize, other: usize) {
         let (client, other) = (&self.clients[index], &self.clients[other]);
         let known = self.core.services.clients.authenticate_secret(&client.id, &other.secret, SOURCE).await;
@@ -96,7 +96,7 @@ impl World {
         }
     }
 
-    /// Notes a token that was just issued.
+    /// Adds a token that was just issued to the model.
     async fn take(&mut self, index: usize, jwt: String, is_generated: bool) {
         let client = &self.clients[index];
         let claims = self.checks.verify(&jwt, &self.core.services.ring.key_set(), self.now()).unwrap();
@@ -116,7 +116,8 @@ impl World {
         self.tokens.push(Token { jwt, claims, client: index, generation, kid, revoked: false });
     }
 
-    /// A client revokes a token. A token that does not verify is refused first.
+    /// Revokes a token that a caller presents. Does nothing with a token that does not verify, since it is refused before this
+    /// step.
     async fn revoke(&mut self, index: usize) {
         let token = &self.tokens[index];
         if self.checks.verify(&token.jwt, &self.core.services.ring.key_set(), self.now()).is_err() {
@@ -137,7 +138,7 @@ impl World {
         self.revoke_where(|token| token.client == index);
     }
 
-    /// Changes a client; returns how many recorded tokens were revoked with it, if it removes a grant.
+    /// Changes a client. Returns how many recorded tokens the change revoked; `None` if it removed no grant.
     async fn change(&self, index: usize, change: ClientChange) -> Option<usize> {
         let (clients, id) = (&self.core.services.clients, &self.clients[index].id);
         clients.change_client(&admin(), id, &Precondition::None, &change).await.unwrap().revoked_tokens
@@ -189,7 +190,8 @@ impl World {
         keys
     }
 
-    /// Refused if the class has a pending key, or if one is created at this moment because the active one is old.
+    /// Creates a key. This must be refused if the class has a pending key, or if the service itself creates one now because the
+    /// active key is old.
     async fn rotate(&mut self, class: UseFor) {
         let (keys, now) = (self.keys().await, self.now());
         let of = |phase| keys.iter().find(|key| key.use_for == class && key.phase == phase);
@@ -210,7 +212,7 @@ impl World {
         }
     }
 
-    /// Deletes the key that signs, and with it its tokens.
+    /// Deletes the active key, which revokes its tokens.
     async fn delete_key(&mut self, class: UseFor) {
         let keys = self.keys().await;
         let active = keys.iter().find(|key| key.use_for == class && key.phase == Phase::Active).unwrap();

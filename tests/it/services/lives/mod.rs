@@ -1,9 +1,9 @@
 //! No order of events makes an ended token valid or ends a token that should be valid: random sequences of issuing, revoking,
 //! disabling, rotating, deleting and restarting are compared with a simple model (`world.rs`).
 //!
-//! Each run draws fresh sequences and prints the seed of each. One that fails is shortened to the events that are needed.
-//! To repeat it: `LIVES_SEED=<seed> cargo test --test it -- services::lives`. A seed that found a bug is added to
-//! [`KEPT`].
+//! Each run draws fresh sequences and prints the seed of each. A sequence that fails is shortened to the events that are
+//! needed. To repeat a sequence: `LIVES_SEED=<seed> cargo test --test it -- services::lives`. A seed that found a bug is added
+//! to [`KEPT`].
 
 mod check;
 mod event;
@@ -42,14 +42,14 @@ async fn every_token_is_as_the_model_predicts(engine: Engine) {
 fn seeds() -> Vec<u64> {
     match std::env::var("LIVES_SEED") {
         Ok(seed) => vec![seed.parse().expect("LIVES_SEED is a number that an earlier run printed")],
-        // The standard library seeds each `RandomState` again.
+        // Each new `RandomState` has other keys, so each gives another seed.
         Err(_) => {
             KEPT.into_iter().chain((0..FRESH).map(|_| std::hash::RandomState::new().hash_one(()))).collect()
         }
     }
 }
 
-/// Plays the sequence of a seed. If it fails: the shortest one found that fails too, and how.
+/// Plays the sequence of a seed. The error has the shortest failing sequence that was found, and how it fails.
 async fn judge(seed: u64, play: impl AsyncFn(&[Event]) -> Result<(), String>) -> Result<(), String> {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());

@@ -28,7 +28,7 @@ pub(super) struct Token {
     pub(super) jwt: String,
     pub(super) claims: AccessTokenClaims,
     pub(super) client: usize,
-    /// The client's generation when it was issued, if the token is stateless.
+    /// The client's generation when the token was issued; `None` for a recorded token.
     pub(super) generation: Option<u32>,
     pub(super) kid: String,
     pub(super) revoked: bool,

@@ -1,4 +1,4 @@
-//! Who an operator is to the other services.
+//! What an operator can see and do in the other services, as a caller with a reach and permissions.
 
 use mintmark::clients::{ClientChange, ClientFilter, ClientSort, NewSecret};
 use mintmark::issuance::NewToken;
@@ -121,7 +121,7 @@ impl Objects {
     }
 }
 
-/// What each use case answers to a caller, in words.
+/// What each use case answers to a caller, as text.
 async fn seen(services: &Services, at: &Objects, caller: &Caller) -> Vec<(&'static str, String)> {
     let (clients, tokens, tenants) = (&services.clients, &services.tokens, &services.tenants);
     let (page, any) = (&Page { count: true, ..Page::first(50) }, &Precondition::None);
@@ -165,7 +165,7 @@ async fn seen(services: &Services, at: &Objects, caller: &Caller) -> Vec<(&'stat
         Err(error) => seen.push(("manage", error.to_string())),
         Ok(manager) => {
             let manager = &manager;
-            // What is refused: what is done would show new ids.
+            // Only calls that are refused or change nothing, since new ids in the answers would differ.
             let refused = clients.create_client(manager, "none", &wanted("New", &["gst"]), None).await;
             seen.push(("create", format!("{:?}", refused.map(drop))));
             let nothing = ClientChange::default();
@@ -231,7 +231,7 @@ async fn an_operator_sees_what_a_client_with_the_same_permissions_sees(engine: E
         let (as_operator, as_client) = (seen(&services, &at, caller).await, seen(&services, &at, like).await);
         assert!(as_operator.len() > 10, "{as_operator:?}");
         assert_eq!(as_operator, as_client, "{:?}", caller.permissions);
-        // Neither answer names what is elsewhere; one that does not exist has the same answer.
+        // No answer shows an object of another workspace. An id that does not exist gets the same answer.
         if caller.reach == acme() {
             let text = format!("{as_operator:?}");
             assert!(!text.contains("workspace_id: \\\"other") && !text.contains(&at.foreign_jti), "{text}");
@@ -245,7 +245,7 @@ async fn an_operator_sees_what_a_client_with_the_same_permissions_sees(engine: E
             assert!(answer("other")[0].contains("NotFound"));
         }
     }
-    // Nobody is left of an operator who was disabled.
+    // A disabled operator is not a caller any more.
     let (session, ..) = &callers[1];
     let disabled =
         OperatorChange { status: Member::Value("disabled".to_owned()), ..OperatorChange::default() };

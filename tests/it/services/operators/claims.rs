@@ -1,4 +1,4 @@
-//! Operators whose roles a sign-in provider says.
+//! Operators whose roles come from the claims of a sign-in provider.
 
 use mintmark::kernel::{Error, Precondition};
 use mintmark::model::member::Member;

@@ -1,4 +1,4 @@
-//! The last platform administrator stays.
+//! The last platform administrator cannot be deleted, disabled or demoted.
 
 use mintmark::kernel::{Error, Precondition};
 use mintmark::model::member::Member;
@@ -27,7 +27,7 @@ async fn the_last_administrator_is_not_removed_disabled_or_demoted(engine: Engin
     let operators = &services.operators;
     let first = created(&services, "a@acme.example", vec![Role::PlatformAdmin]).await;
     let id = first.operator.operator_id.as_str();
-    // One that nobody signed in as yet can go.
+    // An administrator who cannot sign in yet may be disabled.
     operators.change_operator(&admin(), id, &Precondition::None, &status("disabled")).await.unwrap();
     operators.change_operator(&admin(), id, &Precondition::None, &status("active")).await.unwrap();
     let link = operators.new_setup_link(&admin(), id).await.unwrap();
@@ -41,7 +41,7 @@ async fn the_last_administrator_is_not_removed_disabled_or_demoted(engine: Engin
         let refused = operators.delete_operator(&admin(), id, &Precondition::None).await;
         assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
     };
-    // The other one cannot sign in yet.
+    // The second administrator cannot sign in yet.
     must_stay().await;
     let more = roles([acme_admin(), vec![Role::PlatformAdmin]].concat());
     operators.change_operator(&admin(), id, &Precondition::None, &more).await.unwrap();

@@ -1,4 +1,4 @@
-//! Operators, where the console's pages are not needed: setup links, ways in, sessions, rules about all of them.
+//! Operators, where the console's pages are not needed: setup links, ways in, sessions, and the rules for all of them.
 
 mod account;
 mod callers;
@@ -55,7 +55,7 @@ async fn created(services: &Services, email: &str, roles: Vec<Role>) -> CreatedO
     services.operators.create_operator(&admin(), &new_operator(email, roles), None).await.unwrap()
 }
 
-/// What a link carries.
+/// The token in a setup link.
 fn token(url: &str) -> &str {
     url.rsplit_once("/console/setup/").unwrap().1
 }
@@ -75,13 +75,13 @@ async fn set_up(services: &Services, created: &CreatedOperator, id: u8) -> Signe
     services.operators.use_setup_link(token(created.setup_link.url()), passkey(id), &here()).await.unwrap()
 }
 
-/// An operator of those roles, signed in with a passkey.
+/// A new operator with these roles, signed in with a passkey.
 async fn signed_in(services: &Services, email: &str, roles: Vec<Role>, id: u8) -> NewSession {
     let signed_in = set_up(services, &created(services, email, roles).await, id).await;
     services.operators.start_session(&signed_in, &here()).await.unwrap().unwrap()
 }
 
-/// The code that an app shows at `now`, computed by other means than the service has.
+/// The code that an authenticator app shows at `now`, computed without the code of the service.
 fn code(secret: &TotpSecret, now: i64) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret.bytes());
     let tag = hmac::sign(&key, &(now / 30).to_be_bytes());
@@ -90,7 +90,7 @@ fn code(secret: &TotpSecret, now: i64) -> String {
     format!("{:06}", (word & 0x7fff_ffff) % 1_000_000)
 }
 
-/// An operator who signs in with a password and an authenticator app. `now` is used up as a step of the app.
+/// An operator who signs in with a password and an authenticator app. The code of the current 30 seconds is already used.
 async fn with_password(services: &Services, email: &str, roles: Vec<Role>) -> (SignedIn, TotpSecret) {
     let created = created(services, email, roles).await;
     let secret = services.operators.new_totp_secret().unwrap();
@@ -111,7 +111,7 @@ async fn audited(services: &Services, action: &str) -> Vec<(String, String, Valu
     events.map(|event| (event.actor.name, event.target, Value::Object(event.detail))).collect()
 }
 
-/// A manager of the platform who is the operator of a session.
+/// The operator of a session, as a manager of the platform.
 async fn as_manager(services: &Services, session: &Session) -> Manager {
     let caller: Caller = services.operators.caller(session, None, &here()).await.unwrap();
     Manager::try_from(caller).unwrap()

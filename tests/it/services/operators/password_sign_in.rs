@@ -25,7 +25,7 @@ async fn a_password_and_a_code_sign_in(engine: Engine) {
     let right = operators.check_password(" a@ACME.example", PASSWORD, &here()).await.unwrap();
     let PasswordCheck::CodeNeeded { operator_id } = right else { panic!("{right:?}") };
     assert_eq!(operator_id, set_up.operator_id());
-    // The code that confirmed the app is used.
+    // The code that confirmed the app is already used.
     let now = services.clock().now();
     let used = operators.check_totp(&operator_id, &code(&secret, now), &here()).await.unwrap();
     assert_eq!(used, CodeCheck::Refused);
@@ -57,14 +57,14 @@ async fn a_wrong_answer_does_not_say_which_part_was_wrong(engine: Engine) {
     operators.change_operator(&admin(), set_up.operator_id(), &Precondition::None, &disabled).await.unwrap();
     let refused = operators.check_password("a@acme.example", PASSWORD, &here()).await.unwrap();
     assert_eq!(refused, PasswordCheck::Refused);
-    // One entry for each account, network and ten minutes; nothing of what was typed.
+    // One entry for each account, network and ten minutes. No entry contains what was typed.
     let events = audited(&services, "operator.sign_in_refused").await;
     let targets: Vec<_> = events.iter().map(|(actor, target, _)| (actor.as_str(), target.as_str())).collect();
     assert_eq!(targets.len(), 3, "{events:?}");
     assert_eq!(targets[0], ("unknown", set_up.operator_id()));
     assert_eq!(targets[1], ("unknown", "unknown"));
     assert!(!format!("{events:?}").contains("acme.example"));
-    // A clock that is set back keeps no entry away.
+    // No entry is left out because the clock is set back.
     place.clock.leap(-86_400);
     place.clock.advance(600);
     let refused = operators.check_password("b@acme.example", PASSWORD, &here()).await.unwrap();
@@ -92,7 +92,7 @@ async fn a_code_serves_once(engine: Engine) {
     // An older code that would still be in time is refused too.
     let older = operators.check_totp(id, &super::code(&secret, now - 30), &here).await.unwrap();
     assert_eq!(older, CodeCheck::Refused);
-    // Guessing codes is slowed, for everybody who has the password.
+    // Guesses of codes are slowed down, also for a caller that knows the password.
     for _ in 0..2 {
         assert_eq!(operators.check_totp(id, "000000", &here).await.unwrap(), CodeCheck::Refused);
     }
@@ -136,10 +136,10 @@ async fn failures_are_slowed_and_a_known_network_is_not_locked_out(engine: Engin
         let slowed = attempt(email, "wrong wrong wrong", &format!("{network}.77")).await;
         assert!(matches!(slowed, PasswordCheck::Slowed(1..=60)), "{email}: {slowed:?}");
     }
-    // From there the right password is not looked at either; it says nothing.
+    // From that network the right password is not checked either, so the reply reveals nothing about it.
     let slowed = attempt("a@acme.example", PASSWORD, "198.51.100.9").await;
     assert!(matches!(slowed, PasswordCheck::Slowed(_)), "{slowed:?}");
-    // From a network they signed in from, the right one passes, however many failed there.
+    // From a network from which the operator signed in before, the right password passes, however many attempts failed there.
     for _ in 0..11 {
         attempt("a@acme.example", "wrong wrong wrong", "203.0.113.99").await;
     }

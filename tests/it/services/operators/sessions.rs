@@ -90,7 +90,7 @@ async fn a_renewed_session_keeps_its_id(engine: Engine) {
     assert_ne!(renewed.cookie, first.cookie);
     assert_eq!(renewed.session.session_id, first.session.session_id);
     assert!(!operators.is_fresh(&renewed.session), "a new cookie is no proof");
-    assert_eq!(operators.session(&first.cookie).await.unwrap(), None, "the old cookie is no longer one");
+    assert_eq!(operators.session(&first.cookie).await.unwrap(), None, "the old cookie opens no session");
     let gone = operators.renew_session(&session, None).await;
     assert!(matches!(gone, Err(Error::NotFound("session"))), "{gone:?}");
     let fresh = operators.renew_session(&renewed.session, Some(&proof)).await.unwrap();
@@ -136,7 +136,7 @@ async fn nobody_signs_in_while_disabled(engine: Engine) {
     let proof = set_up(&services, &created, 1).await;
     let passkey = operators.passkey(&[1; 16]).await.unwrap().unwrap();
     assert!(operators.passkey_used(&passkey, 5, &here()).await.unwrap().is_some());
-    assert!(operators.passkey_used(&passkey, 5, &here()).await.unwrap().is_none(), "a copy of the key");
+    assert!(operators.passkey_used(&passkey, 5, &here()).await.unwrap().is_none(), "the counter has to rise");
     let disabled =
         OperatorChange { status: Member::Value("disabled".to_owned()), ..OperatorChange::default() };
     operators.change_operator(&admin(), id, &Precondition::None, &disabled).await.unwrap();

@@ -313,7 +313,8 @@ async fn a_client_is_found_by_its_workspace_and_back(engine: Engine) {
         found(&storage, "cl_a").await
     );
     assert_eq!(change!(storage, tx => tx.lock_client_unless_held("cl_9")), None);
-    // A suspended workspace with a client whose slots do not show it, and an active one with a client whose slots do.
+    // The slots are outdated if a workspace is suspended and the slots of a client do not show it, or if the slots of a client
+    // show it and the workspace is active.
     let left = async || storage.workspaces_with_outdated_slots(NOW).await.unwrap();
     let marked = async |client_id: &str, slots_suspended_at: Option<i64>| {
         let client = ApiClient { slots_suspended_at, ..found(&storage, client_id).await };
@@ -348,7 +349,7 @@ async fn a_client_is_found_by_its_workspace_and_back(engine: Engine) {
 
 async fn who_may_hold_tokens_by_an_algorithm_is_named(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
-    // The sample signs by EdDSA; it was last changed a second after `NOW`.
+    // The tokens of the sample client are signed with EdDSA; it was last changed a second after `NOW`.
     for (client_id, ordinal, signing_alg) in
         [("cl_0", "0002", None), ("cl_2", "0003", Some(Alg::RS256)), ("cl_a", "0004", Some(Alg::EdDSA))]
     {
@@ -365,8 +366,9 @@ async fn who_may_hold_tokens_by_an_algorithm_is_named(engine: Engine) {
         let found = change!(storage, tx => tx.client_ids_signed_by(alg, since, i64::MAX));
         assert_eq!(found, expected, "{alg} since {since}");
     }
-    // A client whose generation began after the key had retired has no token by it. For a first generation the creation of
-    // the client counts; for a later one that began before this was stored, nothing is known.
+    // A client whose generation began after the key had retired has no token by that key. A first generation began when the
+    // client was created. When a later one began may be unknown, since earlier versions did not store it; then the client is
+    // named.
     let generation = client("cl_1").generation;
     assert!(generation > 1);
     for (client_id, generation) in [("cl_0", 1), ("cl_a", generation)] {

@@ -1,4 +1,4 @@
-//! What authentication reads: the client with everything it needs, as of one value of the counter.
+//! What authentication reads: the client with everything it needs, as of one value of the change counter.
 
 use mintmark::model::secret::ClientSecret;
 use mintmark::model::workspace::Workspace;
@@ -8,13 +8,13 @@ use crate::storage::samples::{NOW, change, client, product, secret, stocked, wor
 use crate::support::{Engine, Statements, ended, on_both_engines};
 
 on_both_engines!(
-    everything_happens_at_once,
+    one_read_returns_everything,
     an_unknown_client_is_read_with_the_counter_too,
     uncommitted_changes_are_not_seen,
     every_read_is_of_one_state,
 );
 
-async fn everything_happens_at_once(engine: Engine) {
+async fn one_read_returns_everything(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let expired = ClientSecret { expires_at: Some(NOW - 1), ..secret("s2", "cl_1") };
     change!(storage, tx => tx.insert_secret(&expired));
@@ -64,7 +64,7 @@ async fn uncommitted_changes_are_not_seen(engine: Engine) {
     assert_eq!(seq, 1);
 }
 
-/// Each commit adds a secret and raises the counter by one, so in every state of the database they agree.
+/// Each commit adds a secret and raises the counter by one, so in every state of the database the two numbers agree.
 async fn every_read_is_of_one_state(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     let reader = database.open().await;

@@ -163,7 +163,7 @@ async fn every_order_is_stable_from_page_to_page(engine: Engine) {
     }
 }
 
-/// What the pages of a workspace or of all show, sought in a way that needs no index: all clients, put into order here.
+/// The ids that the pages of a workspace, or of all workspaces, must show: found without an index, by sorting all clients here.
 fn expected(
     clients: &[(ApiClient, i64)],
     workspace: Option<&str>,
@@ -200,7 +200,8 @@ async fn a_filter_lists_the_same_whether_few_or_many_pass_it(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let mut clients = vec![(client("cl_1"), -1)];
     let mut tx = storage.begin().await.unwrap();
-    // More than are put into order one by one pass `plant` and `gst`, fewer `rare`, `e-invoicing` and `disabled`.
+    // The storage first finds all clients that pass a filter and then sorts them, if they are at most 1,000. More pass `plant`
+    // and `gst`, fewer pass `rare`, `e-invoicing` and `disabled`.
     for number in 0..1_300_i64 {
         let few = number % 13 == 0;
         let made = ApiClient {
@@ -253,7 +254,7 @@ async fn a_filter_lists_the_same_whether_few_or_many_pass_it(engine: Engine) {
                 let sort = ClientSort { by, descending };
                 let expected = expected(&clients, workspace, &filter, sort);
                 let (mut after, mut seen) = (None, 0);
-                // The first pages, which is where the two ways differ.
+                // The first pages, in which the two ways differ.
                 for expected_page in expected.chunks(70).take(3) {
                     let page = Page { count, ..page(70, after.as_deref()) };
                     let found = storage
@@ -290,7 +291,7 @@ async fn a_page_is_read_from_an_index_in_its_order(engine: Engine) {
         tx.insert_client(&made, &format!("1{number:05}")).await.unwrap();
     }
     tx.commit().await.unwrap();
-    // PostgreSQL also has to know that all of them can be seen, or an index alone does not say enough.
+    // `VACUUM` marks all rows as visible to everyone. Without that, PostgreSQL cannot answer from an index alone.
     database.execute(if engine == Engine::Postgres { "VACUUM ANALYZE" } else { "ANALYZE" }).await;
     let label = ClientFilter { label: Some("plant 9".to_owned()), ..ALL() };
     for (workspace, filter, by, index) in [
@@ -310,7 +311,7 @@ async fn a_page_is_read_from_an_index_in_its_order(engine: Engine) {
             let what = format!("{workspace:?} {filter:?} {sort:?} {after:?}:\n{plan}");
             assert!(plan.contains(index), "{what}");
             assert!(!plan.contains("TEMP B-TREE") && !plan.contains("Sort"), "put into order: {what}");
-            // Labels that do not pass are passed over without a look at their clients.
+            // Labels that do not pass the filter are skipped without reading their clients.
             let alone = format!("Index Only Scan {}using {index}", if descending { "Backward " } else { "" });
             let searched = engine == Engine::Postgres && filter.label.is_some();
             assert!(!searched || plan.contains(&alone), "{what}");
@@ -323,7 +324,7 @@ async fn uses_of_earlier_versions_are_taken_over(engine: Engine) {
     insert(&storage, 2, &client("cl_2")).await;
     change!(storage, tx => tx.touch_client("cl_1", NOW - 3));
     let mut session = database.session().await;
-    // As it was: without a place, and without the clients that were never used.
+    // As earlier versions left it: without workspace and ordinal, and without the clients that were never used.
     for statement in [
         "DROP INDEX client_uses_order",
         "DROP INDEX api_clients_by_label",
@@ -436,7 +437,7 @@ async fn the_last_use_outlives_the_secret(engine: Engine) {
     assert!(change!(storage, tx => tx.last_uses(&["cl_1"])).is_empty());
 }
 
-/// The driver of PostgreSQL names each statement that it runs in the thread of the caller; the statements of SQLite are the
+/// Tested on PostgreSQL, whose driver reports each statement in the thread of the caller; the statements of SQLite are the
 /// same.
 #[tokio::test]
 async fn a_page_takes_as_many_statements_however_many_clients_it_has() {

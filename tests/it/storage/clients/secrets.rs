@@ -41,7 +41,7 @@ async fn a_secret_is_stored_with_all_members(engine: Engine) {
     };
     change!(storage, tx => tx.insert_secret(&full));
     assert!(change!(storage, tx => tx.secrets_with_ids(&["s0", "s9"])) == [full.clone()]);
-    // Oldest first, which is the order of their ids; expired ones are among them.
+    // Oldest first, which is the order of their ids; expired secrets are included.
     assert!(secrets(&storage, "cl_1").await == [full, secret("s1", "cl_1")]);
     assert!(secrets(&storage, "cl_9").await.is_empty());
 }

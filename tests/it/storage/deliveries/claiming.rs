@@ -54,7 +54,7 @@ async fn what_is_due_is_claimed_once_for_the_time_of_a_lease(engine: Engine) {
     assert_eq!(claim(&storage, NOW + 9, "two").await, None, "it is leased, and the other is not due");
     assert_eq!(claim(&storage, NOW + 10, "two").await.unwrap().delivery_id, "d0");
     assert_eq!(claim(&storage, NOW + 119, "two").await, None);
-    // The process that had it is gone.
+    // The lease of the first process has ended, so another process claims the delivery.
     let again = Claimed { attempt: 2, owner: "two".to_owned(), ..expected };
     assert_eq!(claim(&storage, NOW + 120, "two").await, Some(again));
 }
@@ -102,7 +102,7 @@ async fn a_result_counts_only_for_the_attempt_it_belongs_to(engine: Engine) {
     let failed = report(503, Some("busy"));
     assert!(change!(storage, tx => tx.finish_delivery(&first, Next::At(NOW + 5), &failed)));
     assert_eq!(state(&database).await, format!("1 {} - 0 0 0 503 busy ✓", NOW + 5));
-    // The same result again, and one of somebody who never had it.
+    // The same result again does not count, and neither does a result of a process that never had the lease.
     assert!(!change!(storage, tx => tx.finish_delivery(&first, Next::At(NOW + 9), &failed)));
     let second = claim(&storage, NOW + 5, "one").await.unwrap();
     let foreign = Claimed { owner: "two".to_owned(), ..second.clone() };
@@ -112,7 +112,7 @@ async fn a_result_counts_only_for_the_attempt_it_belongs_to(engine: Engine) {
             assert!(!change!(storage, tx => tx.finish_delivery(claimed, next, &sent)));
         }
     }
-    // Its lease has ended, and nobody has taken it: the result still counts.
+    // The lease has ended, and no other process has claimed the delivery: the result still counts.
     assert!(change!(storage, tx => tx.finish_delivery(&second, Next::Sent(NOW + 200), &sent)));
     assert_eq!(state(&database).await, format!("2 {} - 0 {} 0 200 - ✓", NOW + 5, NOW + 200));
     assert_eq!(claim(&storage, NOW + 999, "one").await, None);

@@ -1,4 +1,4 @@
-//! Lists of deliveries, and what waits.
+//! Lists of deliveries, and counts of those that wait.
 
 use mintmark::model::delivery::{Channel, Delivery, NewDelivery};
 use mintmark::model::page::Items;

@@ -77,7 +77,7 @@ async fn mails_of_one_kind_to_one_contact_are_one_row_with_a_count(engine: Engin
         "access_token.revoked a@x 1",
     ];
     assert_eq!(rows(&database).await, merged);
-    // The text is that of the last one.
+    // The facts are those of the last mail.
     let facts = database.session().await.texts("SELECT body FROM deliveries WHERE delivery_id = 'm1'").await;
     assert_eq!(facts, ["{\"after\":59}"]);
     // A mail that is a minute old, or that is being sent, was tried, was sent or is given up, is left unchanged.
@@ -118,7 +118,7 @@ async fn beyond_a_thousand_only_a_summary_counts(engine: Engine) {
     assert_eq!(database.number(summary).await, 38);
     let facts = "SELECT body FROM deliveries WHERE kind = 'summary'";
     assert_eq!(database.session().await.texts(facts).await, ["{\"label\":\"SAP ✓\"}"]);
-    // Another client has its own thousand, and what merges needs no room.
+    // Another client has its own thousand, and a mail that is merged needs no room.
     change!(storage, tx => tx.enqueue(&[mail("other", "cl_2", MailKind::ClientUpdated)]));
     change!(storage, tx => tx.enqueue(&[mail("m00007", "cl_1", MailKind::ClientUpdated)]));
     assert_eq!(storage.count_waiting_deliveries().await.unwrap(), 1_002);
@@ -141,7 +141,7 @@ async fn a_unique_key_is_queued_once(engine: Engine) {
     assert!(change!(storage, tx => tx.enqueue_delivery(&keyed("d1", "secret.expiring s1 30"))));
     assert!(!change!(storage, tx => tx.enqueue_delivery(&keyed("d2", "secret.expiring s1 30"))));
     assert!(change!(storage, tx => tx.enqueue_delivery(&keyed("d3", "secret.expiring s1 7"))));
-    // Also once it was sent; and those without a key are all queued.
+    // The key still counts when its delivery was sent. Deliveries without a key are all queued.
     database.session().await.execute("UPDATE deliveries SET sent_at = 1").await;
     assert!(!change!(storage, tx => tx.enqueue_delivery(&keyed("d4", "secret.expiring s1 7"))));
     assert!(change!(storage, tx => tx.enqueue_delivery(&webhook("d5", "a:443"))));
@@ -152,7 +152,7 @@ async fn a_unique_key_is_queued_once(engine: Engine) {
 async fn many_are_queued_as_they_are(engine: Engine) {
     let database = TestDatabase::new(engine);
     let storage = database.open().await;
-    // More than one statement inserts; each third has a key that is there already.
+    // More deliveries than one statement inserts. In the second call, the key of every third one is already queued.
     let many = |first: u16| -> Vec<NewDelivery> {
         let keyed = |n: u16| n.is_multiple_of(3).then(|| format!("checkpoint {n}"));
         let delivery =

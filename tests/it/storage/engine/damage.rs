@@ -19,7 +19,7 @@ on_both_engines!(
     a_stored_word_of_no_meaning_is_damage,
 );
 
-/// Opens a file that should be refused; the file must be as it was.
+/// Opens a file that must be refused; the file must not change.
 async fn refusal(file: &Path) -> StorageError {
     let before = fs::read(file).unwrap();
     let error = Storage::open(&format!("sqlite://{}", file.display()), 2).await.unwrap_err();
@@ -70,7 +70,7 @@ async fn garbage_after_a_complete_header_is_damage() {
 }
 
 #[tokio::test]
-async fn garbage_in_the_tables_is_damage_when_it_is_read() {
+async fn garbage_in_the_tables_is_damage() {
     let database = closed_database().await;
     let mut bytes = fs::read(database.file()).unwrap();
     let page = 4096;
@@ -136,7 +136,7 @@ async fn a_file_that_may_not_be_written_is_refused_at_once() {
     }
 }
 
-/// Root may write every file. If this is root, runs the named test as the user nobody and returns true.
+/// Root may write every file. If this process runs as root, runs the named test as the user nobody and returns true.
 fn run_by_nobody(test: &str) -> bool {
     const NOBODY: u32 = 65534;
     let folder = tempfile::tempdir().unwrap();

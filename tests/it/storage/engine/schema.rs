@@ -10,9 +10,9 @@ use crate::support::{Engine, TestDatabase};
 
 /// The SHA-256 of each migration: its name, then the file of SQLite and the file of PostgreSQL.
 ///
-/// A migration of a release is never edited: databases remember the form they applied and are refused by a
-/// program with another. Write a new one and add its line here. (Until the first release, 0001 may change: then
-/// replace its hashes by what the failing test prints.)
+/// A migration of a release is never edited: a database remembers the form that it applied, and a program with another form
+/// refuses it. Write a new migration and add its line here. (Until the first release, 0001 may change: then replace its hashes
+/// by what the failing test prints.)
 const APPLIED: &[(&str, &str, &str)] = &[
     (
         "0001_init.sql",
@@ -150,7 +150,7 @@ fn both_engines_have_the_same_migrations() {
 }
 
 /// What `_sqlx_migrations` holds: version, description and the SHA-384 of the file. Databases of earlier programs hold the
-/// same, and are refused by a program that computes another.
+/// same, and a program that computes another hash refuses them.
 type Recorded = Vec<(i64, String, Vec<u8>)>;
 
 fn files_as_recorded(engine: &str) -> Recorded {
@@ -183,7 +183,7 @@ async fn every_migration_is_carried_and_recorded_by_the_hash_of_its_file() {
 #[tokio::test]
 async fn both_engines_have_the_same_schema() {
     let [mut sqlite, postgres] = [sqlite_schema().await, postgres_schema().await];
-    // The order of its rows, which SQLite numbers by itself.
+    // PostgreSQL has a column for the order of the rows. SQLite numbers its rows by itself.
     sqlite.insert("access_tokens column place BIGINT".to_owned());
     let only = |one: &BTreeSet<String>, other: &BTreeSet<String>| {
         one.difference(other).fold(String::new(), |lines, line| format!("{lines}  {line}\n"))
@@ -210,7 +210,7 @@ async fn both_engines_have_the_same_schema() {
 }
 
 /// One line for each fact: columns, primary keys, other unique columns, indexes, foreign keys. Columns that an index of
-/// PostgreSQL contains without being ordered by them are left out: SQLite has no such thing.
+/// PostgreSQL only includes (`INCLUDE`) are left out: SQLite has no such thing.
 type Schema = BTreeSet<String>;
 
 fn kind(name: &str) -> &'static str {

@@ -75,7 +75,7 @@ async fn an_event_is_stored_with_all_members(engine: Engine) {
     let with_entry = |event: AuditEvent| Recorded { entry: Some(entry(&event).text), event, place: None };
     assert_eq!(all.items[0], with_entry(bare.clone()));
     assert_eq!(all.items[4], with_entry(event(1, "client.created", Some("acme"), Some("cl_1"))));
-    // The columns say the same, for the searches; the facts are in the entry alone.
+    // The columns have the same values, for searches. The detail is only in the entry.
     let mut tx = storage.begin().await.unwrap();
     let stored = tx.waiting_events("e4", 2).await.unwrap();
     assert_eq!(stored, [with_entry(bare)]);

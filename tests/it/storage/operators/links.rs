@@ -1,4 +1,4 @@
-//! Setup links: one an operator, used once.
+//! Setup links: one for each operator, used once.
 
 use super::{operator, staffed};
 use crate::storage::samples::{NOW, change};

@@ -41,7 +41,7 @@ async fn an_operator_is_stored_whole(engine: Engine) {
     assert!(change!(storage, tx => tx.insert_operator(&second)));
     assert_eq!(storage.operator(&second.operator_id).await.unwrap(), Some(second.clone()));
     assert_eq!(storage.operator_by_email("op2@acme.example").await.unwrap(), Some(second.clone()));
-    assert_eq!(storage.operator_by_email("Op2@Acme.example").await.unwrap(), None, "asked for in lower case");
+    assert_eq!(storage.operator_by_email("Op2@Acme.example").await.unwrap(), None, "lower case is required");
     assert_eq!(storage.operator("none").await.unwrap(), None);
     let mut tx = storage.begin().await.unwrap();
     assert_eq!(tx.operator(&second.operator_id).await.unwrap(), Some(second.clone()));

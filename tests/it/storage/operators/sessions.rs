@@ -65,7 +65,7 @@ async fn a_renewed_session_has_another_cookie_and_the_same_id(engine: Engine) {
         ..session(1)
     };
     assert!(change!(storage, tx => tx.renew_session(&[1; 32], &renewed)));
-    assert!(!change!(storage, tx => tx.renew_session(&[1; 32], &renewed)), "its old cookie is no longer one");
+    assert!(!change!(storage, tx => tx.renew_session(&[1; 32], &renewed)), "the old cookie opens no session");
     assert_eq!(storage.session(&[1; 32], NOW, NOW).await.unwrap(), None);
     assert_eq!(storage.session(&[7; 32], NOW, NOW).await.unwrap(), Some(renewed));
 }

@@ -1,4 +1,4 @@
-//! What one step of a sign-in leaves for the next.
+//! States: what one step of a sign-in stores for the next.
 
 use super::staffed;
 use crate::storage::samples::NOW;

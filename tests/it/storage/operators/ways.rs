@@ -97,7 +97,7 @@ async fn a_recovery_code_is_used_once(engine: Engine) {
     assert_eq!(storage.count_recovery_codes(&id).await.unwrap(), 1);
     change!(storage, tx => tx.set_recovery_codes(&id, &[vec![1; 32]]));
     assert!(storage.use_recovery_code(&id, &[1; 32], NOW).await.unwrap(), "a new code");
-    assert!(!storage.use_recovery_code(&id, &[2; 32], NOW).await.unwrap(), "one of those before");
+    assert!(!storage.use_recovery_code(&id, &[2; 32], NOW).await.unwrap(), "a code from before");
 }
 
 async fn a_passkey_is_stored_whole_and_counts_up(engine: Engine) {

@@ -1,4 +1,4 @@
-//! What ends next, how far the reminders have come, and what it costs to look.
+//! What ends next, how far the reminders have come, and what a search costs.
 
 use mintmark::model::client::ApiClient;
 use mintmark::model::reminder::{End, Ending, EndingKind, REMINDED_DAYS};
@@ -98,7 +98,7 @@ async fn tokens_are_found_unless_they_are_revoked(engine: Engine) {
     let from = End::after(NOW);
     let of = |ids: &[&str], last| (ids.iter().map(|&id| id.to_owned()).collect::<Vec<_>>(), last);
     assert_eq!(found(&storage, EndingKind::Token, &from, NOW + 6, 9).await, of(&["live", "zlater"], None));
-    // A token of a client that does not exist is passed over.
+    // A token of a client that does not exist is skipped.
     let last = Some(end(NOW + 6, "orphan"));
     assert_eq!(found(&storage, EndingKind::Token, &from, NOW + 6, 2).await, of(&["live"], last));
     let (tokens, _) = change!(storage, tx => tx.ending(EndingKind::Token, &from, NOW + 5, 9));

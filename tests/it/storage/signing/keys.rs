@@ -138,7 +138,8 @@ async fn keys_whose_kids_begin_alike_do_not_share_tokens(engine: Engine) {
 async fn the_clients_with_most_tokens_of_a_key_are_named(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
     let mut tx = storage.begin().await.unwrap();
-    // Of client number n, n live tokens; and one that ended in each way that a token can end.
+    // Client number n has n live tokens. `cl_00` has tokens that do not count: a revoked one, an expired one, and one by
+    // another key.
     for client in 1..=11 {
         for number in 0..client {
             let client_id = format!("cl_{client:02}");

@@ -1,4 +1,4 @@
-//! Recorded tokens, and that none is recorded after its right to exist has ended.
+//! Recorded tokens, and that no token is recorded after the right to it has ended.
 
 use mintmark::model::client::ApiClient;
 use mintmark::model::inline_id::SecretId;
@@ -68,7 +68,7 @@ const DEATHS: [Ending; 9] = [
     Ending::KeyRetired,
 ];
 
-/// Each ending has a workspace, a client, a secret and a key of its own, all of its name.
+/// Each ending has its own workspace, client, secret and key, all with its name.
 impl Ending {
     fn name(self) -> String {
         format!("{self:?}")
@@ -87,12 +87,12 @@ impl Ending {
         guard(Some(&self.name()), now)
     }
 
-    /// Whether a token may be recorded five seconds later.
+    /// Whether a token may be recorded five seconds after [`NOW`].
     async fn may_issue(self, storage: &Storage) -> IssueCheck {
         change!(storage, tx => tx.may_issue(&self.token(), &self.guard(NOW + 5)))
     }
 
-    /// Writes it as the services do: the row that is changed, or its client, is locked first.
+    /// Writes the ending as the services do: the row that is changed, or its client, is locked first.
     async fn write(self, tx: &mut Tx) {
         let name = self.name();
         let written = match self {
@@ -254,7 +254,7 @@ async fn recording_asks_and_writes_at_once(engine: Engine) {
         assert_eq!(change!(storage, tx => tx.record_token(&token, &guard)), ending.refusal(), "{ending:?}");
         assert_eq!(storage.recorded_token(&platform, &ending.name(), &token.jti).await.unwrap(), None);
     }
-    // An administrator issues it, so there is no secret to check.
+    // An administrator issues this token, so there is no secret to check.
     let (token, guard) = (token("t"), guard(None, NOW));
     assert_eq!(change!(storage, tx => tx.record_token(&token, &guard)), IssueCheck::Allowed);
     assert_eq!(change!(storage, tx => tx.recorded_token("t")), Some(token));
@@ -362,7 +362,7 @@ fn group_of(ending: Ending) -> [(RecordedToken, IssueGuard); 3] {
 
 async fn no_group_is_recorded_after_an_ending(engine: Engine) {
     let (_database, storage) = mortal(engine).await;
-    // The first token is that of the valid client.
+    // In reverse, since the first token of every group needs a client that `ClientDisabled` has not disabled yet.
     for ending in DEATHS.into_iter().rev() {
         assert!(group_is_recorded(&storage, ending).await, "before {ending:?}");
         let mut tx = storage.begin().await.unwrap();
@@ -375,11 +375,12 @@ async fn no_group_is_recorded_after_an_ending(engine: Engine) {
     assert_eq!(
         tx.record_tokens(&[(&token, &by_administrator)], false).await.unwrap(),
         [false],
-        "it has no secret to ask after"
+        "a group records only tokens with a secret to check"
     );
 }
 
-/// SQLite has one writer, so the group waits. On PostgreSQL it waits for no row: it leaves out what another holds.
+/// SQLite has one writer, so the group waits. On PostgreSQL the group waits for no row: it leaves out tokens whose rows another
+/// transaction has locked.
 async fn no_group_is_recorded_while_an_ending_is_being_committed(engine: Engine) {
     let (database, storage) = mortal(engine).await;
     let other = database.open().await;

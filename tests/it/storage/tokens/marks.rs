@@ -1,4 +1,4 @@
-//! The slots that are revoked in a restored database: all except those it knows to be in use.
+//! The slots that are revoked in a restored database: all except those that it knows to be in use.
 
 use mintmark::model::slot_lease::ListKind;
 use mintmark::model::status::{Mark, SLOTS_PER_LIST, Slot, Status, status};

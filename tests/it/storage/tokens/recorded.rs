@@ -86,7 +86,7 @@ async fn a_reach_ends_at_its_workspace(engine: Engine) {
 
 async fn pages_go_from_new_to_old(engine: Engine) {
     let (_database, storage) = stocked(engine).await;
-    // Two of the same second come in the order of their ids; ended tokens are listed too.
+    // Two tokens of the same second come in descending order of their ids; ended tokens are listed too.
     insert(
         &storage,
         [
@@ -128,20 +128,20 @@ async fn the_last_introspection_is_recorded(engine: Engine) {
     touch("t1", NOW + 5).await;
     assert_eq!(found(&storage, "t1").await.last_introspected_at, Some(NOW + 5));
     touch("t1", NOW + 3).await;
-    assert_eq!(found(&storage, "t1").await.last_introspected_at, Some(NOW + 5), "time does not run back");
+    assert_eq!(found(&storage, "t1").await.last_introspected_at, Some(NOW + 5), "an earlier time is ignored");
     touch("t1", NOW + 6).await;
     assert_eq!(found(&storage, "t1").await.last_introspected_at, Some(NOW + 6));
     assert_eq!(found(&storage, "t2").await.last_introspected_at, None);
 }
 
-/// Writing last uses waits for a revocation, but a revocation does not wait for it.
+/// A write of last uses waits for a revocation, but a revocation does not wait for such a write.
 #[tokio::test]
 async fn noting_uses_does_not_block_a_revocation() {
     let (database, storage) = stocked(Engine::Postgres).await;
     insert(&storage, [token("t1"), token("t2")]).await;
     let other = database.open().await;
     let mut tx = other.begin().await.unwrap();
-    // In the opposite order.
+    // The revocation takes the tokens in the opposite order.
     assert!(tx.revoke_token("t2", NOW + 1).await.unwrap().is_some());
     let uses = ["t1", "t2"].map(|jti| (jti.to_owned(), NOW + 5));
     let revoking = async {

@@ -100,9 +100,9 @@ async fn tokens_are_revoked_by_their_scopes(engine: Engine) {
         tx.count_tokens_with_scopes("cl_1", &["gst", "mintmark:read", "%"], NOW + 1));
     let all =
         change!(storage, tx => tx.revoke_tokens_with_scopes("cl_1", &["gst", "mintmark:read", "%"], NOW + 1));
-    // One that has just ended is revoked too, and not counted.
+    // A token that has just ended is revoked too, but not counted.
     assert_eq!(counted + 1, i64::try_from(all.len()).unwrap());
-    // One that has just ended by this clock may be live by another.
+    // A token that has just ended by this clock may be live by the clock of another server.
     let expected = ["alone", "ended", "first", "last", "never expires"];
     assert_eq!(sorted(all), expected.map(|jti| revoked(jti, jti != "ended")));
     assert_eq!(found(&storage, "first").await.revoked_at, Some(NOW + 1));
@@ -168,10 +168,10 @@ async fn work_on_the_tokens_of_a_client_reads_only_live_ones(engine: Engine) {
         let steps: Vec<&str> = steps.iter().map(|step| step.trim()).collect();
         let whole = steps.join("\n");
         if engine == Engine::Sqlite {
-            // The client, and from which end on.
+            // The index is read for one client, from an end on.
             let read = "INDEX access_tokens_live (client_id=? AND <expr>>?)";
             assert!(whole.contains(read), "{name}:\n{whole}");
-            // Suspending many tokens reads no rows at all.
+            // Suspending many tokens reads only the index, and no rows.
             assert!(name != "slots" || whole.contains("COVERING INDEX access_tokens_live"), "{whole}");
             assert!(!whole.contains("SCAN access_tokens") && !whole.contains("SCAN t\n"), "{name}:\n{whole}");
         } else {
@@ -184,7 +184,7 @@ async fn work_on_the_tokens_of_a_client_reads_only_live_ones(engine: Engine) {
     }
 }
 
-/// The indexes by which the tokens of a key and the last one of a status list are found have only what that needs.
+/// The tokens of a key, and the last token to end in a status list, are found with an index, without reading all tokens.
 async fn the_tokens_of_a_key_or_a_list_are_found_without_reading_others(engine: Engine) {
     let (database, storage) = stocked(engine).await;
     insert(&storage, [token("one")]).await;
@@ -243,18 +243,18 @@ async fn the_oldest_beyond_a_number_are_revoked_in_order(engine: Engine) {
     assert_eq!(change!(storage, tx => tx.revoke_beyond(&[("cl_1", 1)], NOW)), [revoked("c", true)]);
     assert_eq!(change!(storage, tx => tx.revoke_beyond(&[], NOW)), []);
     assert_eq!(change!(storage, tx => tx.count_live_tokens("cl_1", NOW)), 2);
-    // Of a key, each with its client, in their order.
+    // The tokens of a key, each with its client, in the order of the clients.
     let of_key = storage.ending_tokens_of_key("k1", NOW).await.unwrap();
     let mut ids: Vec<&str> = of_key.iter().map(|(_, jti)| jti.as_str()).collect();
     ids.sort_unstable();
     assert_eq!(
         ids,
         ["b", "by hand", "ended", "theirs"],
-        "what has just ended here may be live by another clock"
+        "a token that has just ended here may be live by the clock of another server"
     );
     assert!(of_key.is_sorted_by_key(|(client_id, _)| client_id.clone()), "{of_key:?}");
     assert_eq!(storage.ending_tokens_of_key("k9", NOW).await.unwrap(), []);
-    // By their ids, of any client, and each once.
+    // Tokens are revoked by their ids, of any client, and each once.
     let both = ["b", "theirs", "a", "none"].map(str::to_owned);
     let ended = change!(storage, tx => tx.revoke_these(&both, NOW));
     let theirs = Revoked { client_id: "cl_2".to_owned(), ..revoked("theirs", true) };
@@ -294,7 +294,7 @@ async fn a_replaced_token_may_have_its_grace(engine: Engine) {
     }
     assert_eq!(change!(storage, tx => tx.revoke_due_tokens("cl_1", NOW + 59, 10)), []);
     assert_eq!(change!(storage, tx => tx.revoke_due_tokens("cl_2", NOW + 70, 10)), []);
-    // Its record says that it was revoked when its grace period was over, not when that was noticed.
+    // The record of the token says that it was revoked when its grace period ended, not when a job noticed that.
     assert_eq!(
         change!(storage, tx => tx.revoke_due_tokens("cl_1", NOW + 70, 10)),
         [revoked("old", false)],

@@ -43,7 +43,7 @@ async fn lease(storage: &Storage, kind: ListKind<'_>, count: u32) -> Lease {
     change!(storage, tx => tx.lease_slots(kind, count, SEED, NOW))
 }
 
-/// A list of expiring tokens that has no slot left since [`NOW`].
+/// Leases all slots of a new list of this kind at [`NOW`]; returns the number of the list.
 async fn full(storage: &Storage, kind: ListKind<'_>) -> i64 {
     lease(storage, kind, SLOTS_PER_LIST).await.next().unwrap().list
 }
@@ -76,7 +76,7 @@ async fn statuses(storage: &Storage, list: i64, slots: &[u32]) -> Vec<Status> {
 async fn leases_follow_one_another(engine: Engine) {
     let (_database, storage) = fresh(engine).await;
     assert_eq!(lease(&storage, ListKind::Expiring, 10).await, Lease::new(1, SEED, 0, 10));
-    // The order is that of the list, not of the requests.
+    // The order of the slots follows the seed of the list, not the seed of a later request.
     let again = change!(storage, tx => tx.lease_slots(ListKind::Expiring, 20, [7; 16], NOW + 9));
     assert_eq!(again, Lease::new(1, SEED, 10, 30));
     assert_eq!(lease(&storage, ListKind::Expiring, 0).await, Lease::new(1, SEED, 30, 31));
@@ -95,7 +95,7 @@ async fn two_processes_lease_apart(engine: Engine) {
     let slots: Vec<Slot> = join_all(turns).await.into_iter().flatten().collect();
     assert_eq!(slots.len(), 24 * 7);
     assert_eq!(slots.iter().collect::<HashSet<_>>().len(), slots.len());
-    // The first two found no list; they did not open two.
+    // The first two leases found no list, but only one of them opened a list.
     assert_eq!(storage.status_lists().await.unwrap(), [1]);
 }
 
@@ -181,7 +181,7 @@ async fn marks_of_two_processes_lose_nothing(engine: Engine) {
     let (database, storage) = fresh(engine).await;
     let other = database.open().await;
     lease(&storage, ListKind::Expiring, 1).await;
-    // Neighbours in a byte, each marked by another process, some in a part that does not exist yet.
+    // Neighbours in a byte, marked by two processes in turn; some are in a part that does not exist yet.
     let marking = (0..40).map(async |turn: u32| {
         let slots = [at(1, turn), at(1, 100 * SLOTS_PER_PART / 10 + turn)];
         mark([&storage, &other][turn as usize % 2], &slots, Mark::Revoke).await
@@ -198,7 +198,7 @@ async fn one_mark_waits_for_the_other(engine: Engine) {
     for kind in [ListKind::Generations, ListKind::Expiring] {
         lease(&storage, kind, 1).await;
     }
-    // Each waits for a row of the other: the second waits at its first mark, so that neither waits without end.
+    // If each waited for a row of the other, neither would end. So the second already waits at its first mark.
     let mut first = storage.begin().await.unwrap();
     first.mark_slots(&[at(1, 1)], Mark::Revoke).await.unwrap();
     let second = async {
@@ -224,7 +224,7 @@ async fn a_list_is_read_as_of_the_counter(engine: Engine) {
         tx.mark_slots(&[at(1, idx)], Mark::Revoke).await.unwrap();
         let Changes::These { seq, .. } = tx.commit().await.unwrap() else { panic!() };
         let stored = storage.status_list(1).await.unwrap().unwrap();
-        assert_eq!((stored.as_of, stored.as_of), (seq, storage.change_seq().await.unwrap()));
+        assert_eq!((stored.as_of, storage.change_seq().await.unwrap()), (seq, seq));
         assert_eq!(status::status(&stored.bits, idx), Some(Status::Invalid));
     }
 }
@@ -273,16 +273,16 @@ async fn a_list_ends_when_no_token_in_it_can_be_live(engine: Engine) {
     tx.commit().await.unwrap();
 
     assert_eq!(ended(&storage, NOW - 1, 100).await, [0_i64; 0]);
-    // The oldest first, up to the limit.
+    // The oldest lists first, up to the limit.
     assert_eq!(ended(&storage, NOW, 2).await, [just_over, dead]);
-    // Where a token is still live, it is not looked for again before its end.
+    // If a list has a token that is still live, the list is not searched again before the end of that token.
     let until = format!("SELECT last_exp FROM status_lists WHERE list = {living}");
     assert_eq!(database.number(&until).await, NOW + 1);
     assert_eq!(ended(&storage, NOW, 100).await, [of_gone]);
     assert_eq!(ended(&storage, NOW, 100).await, [0_i64; 0]);
     let left = [unfilled, later.list, outlived, generation, living, of_active, of_retiring];
     assert_eq!(storage.status_lists().await.unwrap(), left);
-    // A second later the next one has ended too.
+    // A second later the next lists have ended too.
     assert_eq!(ended(&storage, NOW + 1, 100).await, [later.list, outlived, living]);
     change!(storage, tx => tx.delete_client("cl_2"));
     let gone = |kid| SigningKey { phase: Phase::Gone, ..signing_key(kid) };
@@ -325,7 +325,7 @@ async fn a_key_that_is_gone_has_no_open_list(engine: Engine) {
     assert_eq!(lease(&storage, of("kept"), 3).await, Lease::new(2, SEED, 3, 6));
     // No more slots are leased from the closed list.
     assert_eq!(lease(&storage, of("gone"), 3).await, Lease::new(3, SEED, 0, 3));
-    // It stays until the time that was set when it was closed.
+    // The closed list stays until the time that was set when it was closed.
     let gone = SigningKey { phase: Phase::Gone, ..signing_key("gone") };
     assert!(change!(storage, tx => tx.insert_signing_key(&gone)));
     assert_eq!(ended(&storage, NOW + 6, 100).await, [0_i64; 0]);

@@ -1,4 +1,4 @@
-//! Deliveries of one webhook: sent again, or deleted with it.
+//! Deliveries of one webhook: sent again, or deleted with the webhook.
 
 use mintmark::model::delivery::{Channel, NewDelivery};
 use mintmark::model::reach::Reach;
