@@ -36,6 +36,7 @@ pub use core::Core;
 pub use inspect::{Finding, inspect, inspect_smtp};
 pub use listeners::Listeners;
 pub use maintenance::{BackedUp, BackupKey, back_up, discard_staged, migrate, put_in_place, rewrap, stage};
+pub use open_files::inspect_open_files;
 pub use server::Ending;
 pub use start_error::StartError;
 

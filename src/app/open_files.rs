@@ -1,8 +1,9 @@
-//! Raises the limit of open files to what `server.max_connections` needs: otherwise the system refuses connections before
+//! The limit of open files, and what `server.max_connections` needs: with a lower limit the system refuses connections before
 //! the setting is reached.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::inspect::Finding;
 use crate::config::Settings;
 
 /// Open files other than connections of clients and files of the database, such as logs and sockets of threads.
@@ -29,10 +30,43 @@ pub(super) fn ensure(settings: &Settings) {
     }
 }
 
+/// Whether a server with these settings could raise its limit of open files as far as it needs. It is no failure if not:
+/// the service works, but with fewer connections.
+pub fn inspect_open_files(settings: &Settings) -> Finding {
+    finding(needed(settings), getrlimit(Resource::Nofile).maximum)
+}
+
+fn finding(needed: u64, maximum: Option<u64>) -> Finding {
+    let advice = if maximum.is_none_or(|maximum| maximum >= needed) {
+        ""
+    } else {
+        ": raise the limit (`ulimit -n`, LimitNOFILE= in systemd, --ulimit nofile= in a container), or lower \
+         server.max_connections"
+    };
+    let may = maximum.map_or_else(|| "any number".to_owned(), |maximum| maximum.to_string());
+    Finding {
+        what: "open_files",
+        ok: true,
+        detail: format!("{may} may be open, and {needed} may be needed{advice}"),
+    }
+}
+
+/// How many files a server with these settings may have open.
 fn needed(settings: &Settings) -> u64 {
     let listeners = if settings.server.management_listen.is_some() { 2 } else { 1 };
     let connections = settings.server.max_connections.saturating_mul(listeners);
     // For each connection SQLite opens the database file, its write-ahead log and the index of that log.
     let database = u64::from(settings.database.max_connections).saturating_mul(3);
     u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(database).saturating_add(OTHERS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_is_too_low_for_serving_is_found() {
+        let advised = |maximum| finding(1000, maximum).detail.contains("raise the limit");
+        assert!(advised(Some(999)) && !advised(Some(1000)) && !advised(None));
+    }
 }

@@ -5,10 +5,9 @@ use serde_json::{Value, json};
 
 use super::output::{self, Format};
 use super::{Failure, Global};
-use crate::app::{Finding, inspect, inspect_smtp};
+use crate::app::{Finding, inspect, inspect_open_files, inspect_smtp};
 use crate::config::{MasterKey as MasterKeySetting, Problem, Settings, SettingsError, Source};
 use crate::model::clock::SystemClock;
-use crate::telemetry::metrics::max_open_files;
 use crate::vault::master::{MasterKey, MasterKeyError};
 
 /// Show and check the settings, secrets redacted
@@ -60,7 +59,7 @@ impl Check {
         if !self.format.json {
             print(settings)?;
             for Finding { what, ok, detail } in findings.unwrap_or_default() {
-                output::line(format_args!("{:10}  {what}: {detail}", if *ok { "ok" } else { "NOT GOOD" }))?;
+                output::line(format_args!("{:10}  {what}: {detail}", if *ok { "ok" } else { "FAILED" }))?;
             }
             return Ok(());
         }
@@ -80,25 +79,8 @@ impl Check {
 async fn look(settings: &Settings) -> Vec<Finding> {
     let mut findings = inspect(settings, &SystemClock).await;
     findings.extend(inspect_smtp(settings).await);
-    findings.extend(open_files(settings));
+    findings.push(inspect_open_files(settings));
     findings
-}
-
-/// Open files other than connections: the database, the log, sockets that listen.
-const OTHER_FILES: f64 = 64.0;
-
-fn open_files(settings: &Settings) -> Option<Finding> {
-    let (_, limit) = max_open_files()?;
-    let connections = u32::try_from(settings.server.max_connections).unwrap_or(u32::MAX);
-    let needed = f64::from(connections) + f64::from(settings.database.max_connections) + OTHER_FILES;
-    // With a lower limit the service works, but with fewer connections.
-    let advice = if limit >= needed {
-        ""
-    } else {
-        ": raise the limit (`ulimit -n`, LimitNOFILE= of systemd), or lower server.max_connections"
-    };
-    let detail = format!("{limit} may be open, and {needed} may be needed{advice}");
-    Some(Finding { what: "open_files", ok: true, detail })
 }
 
 fn print(settings: &Settings) -> std::io::Result<()> {

@@ -188,8 +188,9 @@ fn plain(value: &Value) -> String {
 
 /// The facts of an audit event, without empty ones.
 fn facts(members: &Map<String, Value>) -> String {
-    // A change lists the members that differ.
-    let members = members.get("changed").and_then(Value::as_object).unwrap_or(members);
+    // A change lists the members that differ. They come first.
+    let changed = members.get("changed").and_then(Value::as_object);
+    let rest = members.iter().filter(|(name, _)| changed.is_none() || *name != "changed");
     let says_nothing = |value: &Value| match value {
         Value::Null => true,
         Value::Array(items) => items.is_empty(),
@@ -200,7 +201,8 @@ fn facts(members: &Map<String, Value>) -> String {
         (Some(old), Some(new)) => format!("{name}={} -> {}", plain(old), plain(new)),
         _ => format!("{name}={}", plain(value)),
     };
-    members.iter().filter(|(_, value)| !says_nothing(value)).map(fact).collect::<Vec<_>>().join(" ")
+    let members = changed.into_iter().flatten().chain(rest);
+    members.filter(|(_, value)| !says_nothing(value)).map(fact).collect::<Vec<_>>().join(" ")
 }
 
 /// A number of seconds in its largest whole unit, in a form that options accept.
@@ -245,6 +247,13 @@ mod tests {
                 json!({"changed": {"metadata": {"old": {}, "new": {"a": "b"}}}}),
                 "metadata=(none) -> a=b",
             ),
+            (
+                "detail",
+                json!({"by": "x", "changed": {"name": {"old": "a", "new": "b"}}, "none": [], "revoked_tokens": 3}),
+                "name=a -> b by=x revoked_tokens=3",
+            ),
+            ("detail", json!({"changed": {}, "revoked_tokens": 3}), "revoked_tokens=3"),
+            ("detail", json!({"changed": true}), "changed=true"),
         ] {
             assert_eq!(shown(name, Some(&value)), text);
         }

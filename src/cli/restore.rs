@@ -60,7 +60,8 @@ impl Restore {
                     restored
                 }
                 Err(failure) => {
-                    app::discard_staged(&settings)?;
+                    // The next restore removes what is left of the copy. The failure says what to do before that.
+                    let _ = app::discard_staged(&settings);
                     return Err(failure);
                 }
             },

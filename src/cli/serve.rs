@@ -1,5 +1,6 @@
 //! `mintmark serve`: runs the server until a signal stops it.
 
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use clap::Args;
@@ -50,7 +51,7 @@ pub(super) fn bind(global: &Global) -> Result<(Settings, Listeners), Failure> {
     let config = global.config.as_deref();
     if let Some(address) = config::open_port(config, config::environment()) {
         let public = Listeners::bind_public(address)?;
-        let chosen = ("MINTMARK__SERVER__LISTEN".to_owned(), public.local_addr()?.to_string());
+        let chosen = ("MINTMARK__SERVER__LISTEN".to_owned(), address_of(&public)?.to_string());
         let settings = Settings::load(config, config::environment().chain([chosen]))?;
         return Ok((settings.clone(), Listeners::with_public(public, &settings)?));
     }
@@ -59,11 +60,18 @@ pub(super) fn bind(global: &Global) -> Result<(Settings, Listeners), Failure> {
     Ok((settings, listeners))
 }
 
+/// The address at which a listener accepts connections.
+pub(super) fn address_of(listener: &TcpListener) -> Result<SocketAddr, Failure> {
+    listener
+        .local_addr()
+        .map_err(|error| Failure::Fault(format!("cannot find out the address that was bound: {error}")))
+}
+
 /// Logs a new master key, then in one line what is served where, then whether the first API client or the first operator is
 /// still missing.
 async fn announce(settings: &Settings, listeners: &Listeners, app: &App) -> Result<(), Failure> {
-    let listen = listeners.public.local_addr()?;
-    let management = listeners.management.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
+    let listen = address_of(&listeners.public)?;
+    let management = listeners.management.as_ref().map(address_of).transpose()?;
     let master_key = match &app.core().master_key_origin {
         Origin::Settings => "keys.master_key".to_owned(),
         Origin::File(path) => path.display().to_string(),
@@ -219,4 +227,19 @@ impl Signals {
 pub(super) enum Next {
     Serve,
     Stop,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::OwnedFd;
+
+    use super::*;
+
+    #[test]
+    fn an_address_that_cannot_be_found_out_is_no_failed_write() {
+        let no_socket = TcpListener::from(OwnedFd::from(File::open("/dev/null").unwrap()));
+        let Err(Failure::Fault(text)) = address_of(&no_socket) else { panic!("a file has no address") };
+        assert!(text.starts_with("cannot find out the address"), "{text}");
+    }
 }

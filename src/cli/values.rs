@@ -130,6 +130,35 @@ impl From<End> for Value {
     }
 }
 
+/// The instant before which something ends: a date, or a duration from now. `never` is not one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Before(pub(super) UnixSeconds);
+
+impl Before {
+    fn parse(text: &str, now: UnixSeconds) -> Result<Self, &'static str> {
+        match End::parse(text, now) {
+            Ok(End(Some(at))) => Ok(Self(at)),
+            _ => Err(
+                "write a date like 2027-01-31, an instant like 2027-01-31T18:00:00Z, or a duration from now like 30d",
+            ),
+        }
+    }
+}
+
+impl FromStr for Before {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text, SystemClock.now())
+    }
+}
+
+impl From<Before> for Value {
+    fn from(Before(at): Before) -> Self {
+        to_rfc3339(at).into()
+    }
+}
+
 /// An instant in the past: a date, or how long ago.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Past(pub(super) UnixSeconds);
@@ -276,6 +305,9 @@ mod tests {
         assert_eq!(end("1d"), Ok(json!("2027-01-16T08:00:00Z")));
         assert_eq!(end("never"), Ok(json!(null)));
         assert!(end("31.01.2027").is_err() && end("2027-02-30").is_err());
+        assert_eq!(Before::parse("1d", NOW), Ok(Before(NOW + 86_400)));
+        assert_eq!(Before::parse("2027-01-31", NOW).map(Value::from), Ok(json!("2027-01-31T00:00:00Z")));
+        assert!(Before::parse("never", NOW).is_err() && Before::parse("soon", NOW).is_err());
         assert_eq!(Past::parse("1h", NOW), Ok(Past(NOW - 3600)));
         assert_eq!(Past::parse("2027-01-15", NOW), Ok(Past(NOW - 28_800)));
         assert!(Past::parse("never", NOW).is_err());

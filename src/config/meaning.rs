@@ -371,8 +371,9 @@ fn postgres_refusal(text: &str) -> Option<(&'static str, &'static str)> {
     let Ok(url) = Url::parse(text) else {
         return Some(("it is not a valid URL", escaped));
     };
-    // An unescaped / or # in a password ends the authority early, and the rest of the password with its @ is in the path.
-    if url.path().contains('@') || url.fragment().is_some() || text.contains(char::is_whitespace) {
+    // An unescaped / ? or # in a password ends the authority early, and the rest of the password with its @ comes later.
+    let is_cut = url.path().contains('@') || url.query().is_some_and(|query| query.contains('@'));
+    if is_cut || url.fragment().is_some() || text.contains(char::is_whitespace) {
         return Some(("it contains characters that must be percent-encoded", escaped));
     }
     None

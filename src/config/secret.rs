@@ -29,7 +29,30 @@ impl fmt::Debug for SecretText {
 /// Printed in place of a secret.
 pub const REDACTED: &str = "[redacted]";
 
-/// `url` without its password, which can be in the authority or in a query parameter (libpq takes both).
+/// Parameters of a URL that are shown: those of the drivers that are no secrets.
+const SHOWN: [&str; 18] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "port",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-mode",
+    "ssl-root-cert",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "tls",
+    "user",
+];
+
+/// `url` without its password, which can be in the authority or in a query parameter (libpq takes both). A parameter that is
+/// not known may be a part of a password with an unescaped `&`, so nothing of it is shown.
 pub(super) fn redact_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return REDACTED.to_owned() };
     let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
@@ -43,8 +66,9 @@ pub(super) fn redact_url(url: &str) -> String {
     };
     let query = query.map(|query| {
         let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-            Some((name, _)) if name.to_ascii_lowercase().contains("pass") => format!("{name}={REDACTED}"),
-            _ => pair.to_owned(),
+            Some((name, _)) if SHOWN.contains(&name) => pair.to_owned(),
+            Some((name @ ("password" | "sslpassword"), _)) => format!("{name}={REDACTED}"),
+            _ => REDACTED.to_owned(),
         });
         format!("?{}", pairs.collect::<Vec<_>>().join("&"))
     });
@@ -68,7 +92,13 @@ mod tests {
             ("postgres://me@host/db?sslmode=require", "postgres://me@host/db?sslmode=require"),
             ("postgres://me:pw@host:5432/db", "postgres://me:[redacted]@host:5432/db"),
             ("postgres://me:p@w:x@host", "postgres://me:[redacted]@host"),
-            ("postgres://host/db?user=me&password=pw&x", "postgres://host/db?user=me&password=[redacted]&x"),
+            ("postgres://host/db?user=me&password=pw", "postgres://host/db?user=me&password=[redacted]"),
+            (
+                "postgres://host/db?password=p&w&x=y",
+                "postgres://host/db?password=[redacted]&[redacted]&[redacted]",
+            ),
+            ("postgres://host/db?p%61ssword=pw", "postgres://host/db?[redacted]"),
+            ("smtp://me:pw@host:587?tls=required", "smtp://me:[redacted]@host:587?tls=required"),
             ("no url at all: pw", "[redacted]"),
         ] {
             assert_eq!(redact_url(url), shown);

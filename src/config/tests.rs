@@ -271,11 +271,18 @@ fn secrets_are_never_shown() {
     assert!(!format!("{settings:?}").contains("canary"));
     assert!(!serde_json::to_string(settings.effective()).unwrap().contains("canary"));
     assert!(settings.database.url.expose().contains("canary"));
+    let cut = load("database.url = \"postgres://db.example/m?password=can&ary&canary=1\"", &[]).unwrap();
+    let cut = shown(&cut, "database.url").0.to_string();
+    assert!(!cut.contains("ary"), "{cut}");
     for broken in [
         "keys.master_key = [\"canary\"]",
         "database.url = \"postgres://me:can/ary@db.example/m\"",
         "database.url = \"postgres://me:12/canary@db.example/m\"",
         "database.url = \"postgres://me:12#canary@db.example/m\"",
+        "database.url = \"postgres://me:12?canary@db.example/m\"",
+        "database.url = \"postgres://me:?canary@db.example/m\"",
+        "database.url = \"postgres://me:12/can?ary@db.example/m\"",
+        "database.url = \"postgresql://me:12?password=can&ary@db.example/m\"",
         "database.url = \"canary\"",
         "database.url = \"postgres://me:p w@h/canary\"",
     ] {

@@ -29,15 +29,15 @@ pub enum StorageError {
     },
     /// The SQLite file is no longer where it was opened.
     #[error(
-        "the database file {0} was moved, removed or replaced while it is served: put it back, or start again to serve \
-         what is there now"
+        "the database file {0} was moved, removed or replaced while it was being served, so nothing more is written. Put it \
+         back, or start the service again to use the file that is there now"
     )]
     Moved(String),
     /// A file that belongs to the open SQLite database is gone.
     #[error(
-        "{log} was removed or replaced while {database} is served: what was committed last is in the open file alone. Stop \
-         the service in order (SIGTERM), which writes it into the database, and start it again; never remove files beside a \
-         database that is in use"
+        "{log} was removed or replaced while {database} was being served, so the last changes are only in the file that this \
+         process still has open. Stop the service with SIGTERM, which writes them into the database, and start it again. Never \
+         remove files beside a database that is in use"
     )]
     LogGone {
         /// The path of the file that is gone: the write-ahead log or its index.

@@ -39,7 +39,7 @@ use crate::model::audit::AuditEvent;
 use crate::model::audit_entry::Entry;
 use crate::model::clock::Stopwatch;
 pub use engine::{Backup, Inspection, SchemaState, Timings, Writes};
-use engine::{Db, DbTx, EngineSql, numbers_as_json};
+use engine::{Db, DbTx, EngineSql, numbers_as_json, within_limit};
 
 /// The most times of last use that one transaction writes.
 const TOUCHED_AT_ONCE: usize = 4_000;
@@ -154,7 +154,7 @@ impl Storage {
             Db::Postgres(pool) => {
                 for (id, at) in uses {
                     for sql in statements {
-                        sqlx::query(sql.postgres).bind(&**id).bind(at).execute(pool).await?;
+                        within_limit(sqlx::query(sql.postgres).bind(&**id).bind(at).execute(pool)).await?;
                     }
                 }
             }
@@ -170,7 +170,9 @@ impl Storage {
             let sql = sqlx::SqlStr::from_static(sql);
             let outcome = match &self.db {
                 Db::Sqlite { write, .. } => write.acquire().await?.prepare(sql).await.map(|_| ()),
-                Db::Postgres(pool) => pool.acquire().await?.prepare(sql).await.map(|_| ()),
+                Db::Postgres(pool) => {
+                    within_limit(async { pool.acquire().await?.prepare(sql).await.map(|_| ()) }).await
+                }
             };
             if let Err(error) = outcome {
                 refused.push(format!("{name}: {error}"));

@@ -255,7 +255,7 @@ pub async fn get(request: HttpRequest, metrics: web::Data<Metrics>) -> HttpRespo
 
 /// How many files this process may have open (soft limit), and up to how many it may raise that (hard limit). `None` if the
 /// system does not say.
-pub fn max_open_files() -> Option<(f64, f64)> {
+fn max_open_files() -> Option<(f64, f64)> {
     let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     let mut numbers = line.split_ascii_whitespace().map(|limit| limit.parse().unwrap_or(f64::INFINITY));

@@ -99,7 +99,7 @@ impl Audit {
             Verb::Verify(verify) => verify.run(global, &connection, format).await,
             Verb::Export(export) => export.run(global, &connection, format).await,
             Verb::NewKey => {
-                connection.must_be_local("audit new-key")?;
+                connection.must_be_local("mintmark audit new-key")?;
                 Opened::with(global, async |opened| {
                     let ledger = &opened.core.services.ledger;
                     ledger.renew_audit_key(&host_user::manager()).await?;

@@ -54,7 +54,7 @@ impl Verify {
                 line(sentence(log))?;
             }
             if found.waiting > 0 {
-                line(format_args!("{} events wait for their number", found.waiting))?;
+                line(format_args!("{} events are not numbered yet", found.waiting))?;
             }
             for finding in &findings {
                 line(format_args!("FOUND {finding}"))?;
@@ -65,8 +65,8 @@ impl Verify {
         }
         match findings.len() {
             0 => Ok(()),
-            1 => Err(Failure::Fault("the audit trail is not what it was: 1 finding".to_owned())),
-            count => Err(Failure::Fault(format!("the audit trail is not what it was: {count} findings"))),
+            1 => Err(Failure::Fault("the audit trail has been changed: 1 finding".to_owned())),
+            count => Err(Failure::Fault(format!("the audit trail has been changed: {count} findings"))),
         }
     }
 }

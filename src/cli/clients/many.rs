@@ -7,7 +7,7 @@ use super::change::Change;
 use crate::cli::Failure;
 use crate::cli::output::{Format, Listing, line};
 use crate::cli::target::{OnClient, Target, UseCase};
-use crate::cli::values::{End, Members, Pair, Past};
+use crate::cli::values::{Before, End, Members, Pair, Past};
 
 const COLUMNS: &[&str] = &["client_id", "revoked_tokens"];
 
@@ -52,8 +52,8 @@ struct Filter {
     metadata: Vec<Pair>,
     /// Those with a secret that expires before then: a date, or a duration from now like 30d
     #[arg(id = "where-secret-expires-before", long = "where-secret-expires-before", value_name = "DATE")]
-    secret_expires_before: Option<End>,
-    /// Those that got no token since then: a date, or how long ago, like 90d
+    secret_expires_before: Option<Before>,
+    /// Those that neither authenticated nor got a token since then: a date, or how long ago, like 90d
     #[arg(id = "where-unused-since", long = "where-unused-since", value_name = "DATE")]
     unused_since: Option<Past>,
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::confirm::Confirm;
 use super::output::{Format, Listing, line};
 use super::target::{ClientList, Connection, HowMany, List, OnClient, Sort, Target, UseCase};
-use super::values::{Duration, End, Members, Pair, Past};
+use super::values::{Before, Duration, End, Members, Pair, Past};
 use super::{Failure, Global};
 use change::Change;
 use many::Many;
@@ -107,8 +107,8 @@ Examples:
         metadata: Vec<Pair>,
         /// Only those with a secret that expires before then: a date, or a duration from now like 30d
         #[arg(long, value_name = "DATE")]
-        secret_expires_before: Option<End>,
-        /// Only those that got no token since then: a date, or how long ago, like 90d
+        secret_expires_before: Option<Before>,
+        /// Only those that neither authenticated nor got a token since then: a date, or how long ago, like 90d
         #[arg(long, value_name = "DATE")]
         unused_since: Option<Past>,
         /// The order, descending with a - before it [default: -created_at]
@@ -241,7 +241,7 @@ async fn act(verb: Verb, target: &Target<'_>, format: Format) -> Result<(), Fail
                 product,
                 status,
                 metadata: metadata.into_iter().map(|Pair(key, value)| (key, value)).collect(),
-                secret_expires_before: secret_expires_before.and_then(|End(at)| at),
+                secret_expires_before: secret_expires_before.map(|Before(at)| at),
                 unused_since: unused_since.map(|Past(at)| at),
                 sort,
             });

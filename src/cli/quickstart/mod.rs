@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::opened::{key_created, quiet_log};
 use super::output::Format;
-use super::serve::{Next, Signals, bind};
+use super::serve::{Next, Signals, address_of, bind};
 use super::{Failure, Global};
 use crate::app::{App, Ending, Listeners};
 use crate::config::{PublicUrl, Settings};
@@ -90,10 +90,12 @@ fn must_be_local(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Passkeys are bound to a host name, so the console of the demo is at `localhost` even if the issuer is at 127.0.0.1.
+/// Passkeys are bound to a host name, so the console of the demo is at `localhost` even if the issuer is at a loopback address.
 fn name_console(settings: &mut Settings) {
     let server = &mut settings.server;
-    let named = PublicUrl::parse(&server.public_url.origin().replace("//127.0.0.1", "//localhost"));
+    let url =
+        server.public_url.origin().replace("//127.0.0.1", "//localhost").replace("//[::1]", "//localhost");
+    let named = PublicUrl::parse(&url);
     if server.management_listen.is_none() {
         server.management_url = named.ok();
     }
@@ -102,7 +104,7 @@ fn name_console(settings: &mut Settings) {
 /// The base URL of `/v1`.
 fn management_url(settings: &Settings, listeners: &Listeners) -> Result<String, Failure> {
     Ok(match &listeners.management {
-        Some(listener) => format!("http://{}", listener.local_addr()?),
+        Some(listener) => format!("http://{}", address_of(listener)?),
         None => settings.server.public_url.to_string(),
     })
 }

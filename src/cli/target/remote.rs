@@ -26,6 +26,10 @@ const TOKEN_VARIABLE: &str = "MINTMARK_TOKEN";
 const HOW_TO_GET_A_TOKEN: &str = "Get one from POST /oauth2/token of the server, with the id and the secret of an API client that may \
      manage and scope=mintmark:manage (or mintmark:read to look only)";
 
+/// Appended if a request that changes something may have reached the server.
+const UNKNOWN: &str =
+    ". It is not known whether the server did it: look at what is there now before you repeat the command";
+
 /// The URL of a server.
 #[derive(Debug, Clone)]
 pub(in crate::cli) struct Address(PublicUrl);
@@ -87,17 +91,19 @@ impl Remote {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
         }
         if route.method == Method::POST {
-            // With this key the request can be repeated without being executed twice, so no secret is lost if a connection
-            // breaks.
+            // With this key the request is not executed twice, so no secret is lost if a connection breaks.
             let key: [u8; 16] = Random::new().fill().map_err(|error| Failure::Fault(error.to_string()))?;
             request = request.header("Idempotency-Key", URL_SAFE_NO_PAD.encode(key));
         }
-        let again = request.try_clone();
+        // Without the key a change is sent once: if it was executed, the second time would report that nothing was there.
+        let is_repeatable = matches!(route.method, Method::POST | Method::GET);
+        let again = request.try_clone().filter(|_| is_repeatable);
         let reply = match (request.send().await, again) {
             (Err(error), Some(again)) if !error.is_connect() && !error.is_timeout() => again.send().await,
             (outcome, _) => outcome,
         };
-        self.read(reply.map_err(|error| self.unreachable(&error))?).await
+        let reply = reply.map_err(|error| self.broken(&route.method, &error))?;
+        self.read(&route.method, reply).await
     }
 
     fn url(&self, route: &Route) -> Result<Url, Failure> {
@@ -114,12 +120,12 @@ impl Remote {
         Ok(url)
     }
 
-    async fn read(&self, reply: Response) -> Result<Value, Failure> {
+    async fn read(&self, method: &Method, reply: Response) -> Result<Value, Failure> {
         let status = reply.status();
         let location = reply.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let revoked =
             reply.headers().get(REVOKED_TOKENS).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        let body = reply.bytes().await.map_err(|error| self.unreachable(&error))?;
+        let body = reply.bytes().await.map_err(|error| self.broken(method, &error))?;
         if status == StatusCode::NO_CONTENT {
             return Ok(revoked.into());
         }
@@ -141,7 +147,7 @@ impl Remote {
         }
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+    fn broken(&self, method: &Method, error: &reqwest::Error) -> Failure {
         // Only the innermost cause: the outer ones contain the URL of the request, with ids and a cursor, and the message names
         // the server already.
         let mut cause: &dyn std::error::Error = error;
@@ -149,7 +155,8 @@ impl Remote {
             cause = deeper;
         }
         let why = if error.is_timeout() { "no answer in time".to_owned() } else { cause.to_string() };
-        Failure::Fault(format!("{}: {why}", self.address.as_str()))
+        let unknown = if *method == Method::GET || error.is_connect() { "" } else { UNKNOWN };
+        Failure::Fault(format!("{}: {why}{unknown}", self.address.as_str()))
     }
 
     fn not_mintmark(&self, why: &str) -> Failure {

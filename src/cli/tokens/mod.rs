@@ -9,7 +9,7 @@ use super::clients::named;
 use super::confirm::Confirm;
 use super::output::Format;
 use super::target::{Connection, HowMany, List, OnToken, Target, TokenList, TokenStatus, UseCase};
-use super::values::{End, Members, TokenEnd};
+use super::values::{Before, Members, TokenEnd};
 use super::{Failure, Global};
 use verify::Verify;
 
@@ -77,7 +77,7 @@ Examples:
         client_id: Option<String>,
         /// Only those that expire before this date, or before this duration from now, like 7d
         #[arg(long, value_name = "DATE")]
-        expires_before: Option<End>,
+        expires_before: Option<Before>,
         /// Only those that never expire, or only those that do
         #[arg(long, value_name = "true|false")]
         never_expires: Option<bool>,
@@ -148,7 +148,7 @@ async fn act(verb: OnRecords, target: &Target<'_>, format: Format) -> Result<(),
     match verb {
         OnRecords::List { client_id, expires_before, never_expires, status, how_many } => {
             let columns = if client_id.is_some() { COLUMNS } else { COLUMNS_OF_ALL };
-            let expires_before = expires_before.and_then(|End(at)| at);
+            let expires_before = expires_before.map(|Before(at)| at);
             let list = List::Tokens(TokenList { client_id, expires_before, never_expires, status });
             target.print(&list, how_many, format, columns).await
         }

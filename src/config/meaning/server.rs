@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use reqwest::Url;
+
 use super::super::proxies::parse_network;
 use super::super::raw;
 use super::super::{PublicUrl, ServerSettings, TlsSettings, TrustedProxies};
@@ -115,8 +117,12 @@ impl Check {
                 );
                 return None;
             }
-            let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-            return PublicUrl::parse(&normal_http(local)).ok();
+            let local = match listen?.ip() {
+                // Only there does it answer.
+                IpAddr::V6(ip) if ip.is_loopback() => IpAddr::V6(ip),
+                _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            };
+            return origin(SocketAddr::new(local, port), false);
         }
         match PublicUrl::parse(text) {
             Ok(url) if tls && !url.is_https() => {
@@ -157,8 +163,7 @@ impl Check {
                 );
                 return None;
             }
-            let url = normal_http(listen);
-            return PublicUrl::parse(&if tls { url.replacen("http:", "https:", 1) } else { url }).ok();
+            return origin(listen, tls);
         }
         match PublicUrl::parse(text) {
             Ok(url) if !url.path().is_empty() => {
@@ -202,10 +207,11 @@ impl Check {
     }
 }
 
-/// `http://ADDRESS` in the only form that [`PublicUrl`] accepts: without port 80.
-fn normal_http(address: SocketAddr) -> String {
-    match address.port() {
-        80 => format!("http://{}", address.ip()),
-        _ => format!("http://{address}"),
-    }
+/// The URL of an address in its normal form, which leaves out the port that the scheme has by default.
+fn origin(address: SocketAddr, tls: bool) -> Option<PublicUrl> {
+    let scheme = if tls { "https" } else { "http" };
+    // Without the scope of an IPv6 address, which no URL has.
+    let address = SocketAddr::new(address.ip(), address.port());
+    let url = Url::parse(&format!("{scheme}://{address}")).ok()?;
+    PublicUrl::parse(url.as_str().trim_end_matches('/')).ok()
 }

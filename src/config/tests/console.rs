@@ -145,3 +145,38 @@ fn links_to_the_console_have_the_path_of_the_issuer() {
         assert_eq!(load(file, &[]).unwrap().server.console_base(), base, "{file}");
     }
 }
+
+#[test]
+fn default_urls_are_where_the_server_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let pem = folder.path().join("some.pem");
+    std::fs::write(&pem, "").unwrap();
+    let pem = pem.display();
+    let tls = format!(
+        "server.public_url = \"https://t.example\"\nserver.tls = {{ cert_file = \"{pem}\", key_file = \"{pem}\" }}\n"
+    );
+    for (listen, tls, origin) in [
+        ("127.0.0.1:8081", "", "http://127.0.0.1:8081"),
+        ("127.0.0.1:80", "", "http://127.0.0.1"),
+        ("127.0.0.1:443", "", "http://127.0.0.1:443"),
+        ("[::1]:80", "", "http://[::1]"),
+        ("127.0.0.1:8081", &tls, "https://127.0.0.1:8081"),
+        ("127.0.0.1:443", &tls, "https://127.0.0.1"),
+        ("127.0.0.1:80", &tls, "https://127.0.0.1:80"),
+        ("[::1]:443", &tls, "https://[::1]"),
+    ] {
+        let file = format!("{tls}server.management_listen = \"{listen}\"");
+        assert_eq!(load(&file, &[]).unwrap().server.console_origin(), origin, "{file}");
+    }
+    for (listen, issuer) in [
+        ("127.0.0.1:80", "http://127.0.0.1"),
+        ("0.0.0.0:8080", "http://127.0.0.1:8080"),
+        ("192.0.2.1:8080", "http://127.0.0.1:8080"),
+        ("[::]:8080", "http://127.0.0.1:8080"),
+        ("[::1]:8080", "http://[::1]:8080"),
+        ("[::1]:80", "http://[::1]"),
+    ] {
+        let settings = load(&format!("server.listen = \"{listen}\""), &[]).unwrap();
+        assert_eq!(settings.server.public_url.as_str(), issuer, "{listen}");
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::rows::{ClientRow, columns, metadata_json, signing_alg, words};
 use crate::model::client::{ApiClient, ClientRecord};
 use crate::model::reach::Reach;
-use crate::storage::engine::{DbTx, EngineSql, json_array, on_tx, statements};
+use crate::storage::engine::{DbTx, EngineSql, json_array, on_tx, statements, within_limit};
 use crate::storage::{Storage, StorageError, Tx, touched};
 
 const FREE_POSTGRES: &str = "SELECT client_id FROM api_clients WHERE client_id = $1 FOR UPDATE SKIP LOCKED";
@@ -119,8 +119,8 @@ impl Tx {
         client_id: &str,
     ) -> Result<Option<ApiClient>, StorageError> {
         if let DbTx::Postgres(tx) = &mut self.db {
-            let free: Option<String> =
-                sqlx::query_scalar(FREE_POSTGRES).bind(client_id).fetch_optional(&mut **tx).await?;
+            let free = sqlx::query_scalar(FREE_POSTGRES).bind(client_id);
+            let free: Option<String> = within_limit(free.fetch_optional(&mut **tx)).await?;
             if free.is_none() {
                 return Ok(None);
             }

@@ -11,7 +11,7 @@ use crate::model::client::{ApiClient, ClientRecord};
 use crate::model::clock::UnixSeconds;
 use crate::model::page::{Items, Page};
 use crate::model::reach::Reach;
-use crate::storage::engine::{DbTx, EngineSql, json_array, on_tx};
+use crate::storage::engine::{DbTx, EngineSql, json_array, on_tx, within_limit};
 use crate::storage::{Storage, StorageError, Tx};
 
 /// Which clients to list. What is not given does not narrow the list.
@@ -132,7 +132,7 @@ impl Tx {
     /// From here on PostgreSQL reads indexes rather than whole tables.
     pub(super) async fn prefer_indexes(&mut self) -> Result<(), StorageError> {
         if let DbTx::Postgres(conn) = &mut self.db {
-            sqlx::raw_sql(ALONG_INDEXES).execute(&mut **conn).await?;
+            within_limit(sqlx::raw_sql(ALONG_INDEXES).execute(&mut **conn)).await?;
         }
         Ok(())
     }

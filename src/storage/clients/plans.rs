@@ -5,7 +5,7 @@ use sqlx::AssertSqlSafe;
 use super::list::{ClientFilter, ClientSort};
 use super::statements::{Values, bound, bound_to_page};
 use crate::model::page::Page;
-use crate::storage::engine::DbTx;
+use crate::storage::engine::{DbTx, within_limit};
 use crate::storage::{Storage, StorageError};
 
 impl Storage {
@@ -33,12 +33,15 @@ impl Storage {
                 rows.into_iter().map(|(.., step)| step).collect()
             }
             DbTx::Postgres(conn) => {
-                for way in ["seqscan", "bitmapscan", "sort"] {
-                    let sql = AssertSqlSafe(format!("SET LOCAL enable_{way} = off"));
-                    sqlx::query(sql).execute(&mut **conn).await?;
-                }
-                let sql = AssertSqlSafe(format!("EXPLAIN {sql}"));
-                bound_to_page!(sqlx::query_scalar(sql), values, page).fetch_all(&mut **conn).await?
+                within_limit(async {
+                    for way in ["seqscan", "bitmapscan", "sort"] {
+                        let sql = AssertSqlSafe(format!("SET LOCAL enable_{way} = off"));
+                        sqlx::query(sql).execute(&mut **conn).await?;
+                    }
+                    let sql = AssertSqlSafe(format!("EXPLAIN {sql}"));
+                    bound_to_page!(sqlx::query_scalar(sql), values, page).fetch_all(&mut **conn).await
+                })
+                .await?
             }
         };
         tx.rollback().await?;

@@ -23,7 +23,13 @@ impl Storage {
         if !database.exists() {
             return Err(StorageError::Backup(format!("there is no database at {}", database.display())));
         }
-        let target = Target::create(file)?;
+        let target = Target::create(file).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => StorageError::Backup(format!(
+                "{} exists already, and a backup replaces no file. Choose another name",
+                file.display()
+            )),
+            _ => not_backed_up(file, &error),
+        })?;
         let options = SqliteConnectOptions::new().filename(&database).read_only(true).busy_timeout(WAIT_MAX);
         let mut connection = options.connect().await?;
         // Absolute, because SQLite reads `file:…` as a URI.
@@ -31,7 +37,7 @@ impl Storage {
         connection.close().await?;
         // From the copy, because the key may be changed during the backup.
         let master_fingerprint = read_fingerprint(file).await?;
-        let bytes = target.finish()?;
+        let bytes = target.finish().map_err(|error| not_backed_up(file, &error))?;
         note_backup(&database);
         Ok(Backup { bytes, master_fingerprint })
     }
@@ -125,13 +131,13 @@ impl Storage {
         // An earlier attempt may have left a copy behind. This attempt starts again.
         let staged = beside(&database, STAGED);
         remove_with_its_log(&staged)?;
-        let target = Target::create(&staged)?;
+        let target = Target::create(&staged).map_err(|error| not_restored(&staged, &error))?;
         let mut copy = OpenOptions::new()
             .write(true)
             .open(&target.path)
             .map_err(|error| not_restored(&staged, &error))?;
         io::copy(&mut backup, &mut copy).map_err(|error| not_restored(&staged, &error))?;
-        target.finish()?;
+        target.finish().map_err(|error| not_restored(&staged, &error))?;
         Ok(format!("{url}{STAGED}"))
     }
 
@@ -145,7 +151,11 @@ impl Storage {
         must_be_absent(&database)?;
         let staged = beside(&database, STAGED);
         if !is_empty_or_absent(&beside(&staged, "-wal")) {
-            return Err(StorageError::Restore(format!("{} was not closed", staged.display())));
+            return Err(StorageError::Restore(format!(
+                "{} is not complete without its write-ahead log: another process has it open, or did not close it. Stop that \
+                 process, and run the restore again",
+                staged.display()
+            )));
         }
         for left_over in [beside(&database, "-wal"), beside(&database, "-shm")] {
             // These files belong to the old database; the new one creates its own.
@@ -187,7 +197,8 @@ fn must_be_absent(database: &Path) -> Result<(), StorageError> {
         return Ok(());
     }
     Err(StorageError::Restore(format!(
-        "{} is there. Stop every process that serves it, move it away, and repeat",
+        "{} exists already, and a restore replaces no database. Stop every process that serves it, move it away, \
+         and run the restore again",
         present.display()
     )))
 }
@@ -217,17 +228,9 @@ struct Target {
 }
 
 impl Target {
-    fn create(file: &Path) -> Result<Self, StorageError> {
-        let path = std::path::absolute(file).map_err(|error| refused(file, &error))?;
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(
-            |error| match error.kind() {
-                io::ErrorKind::AlreadyExists => StorageError::Backup(format!(
-                    "{} exists already, and a backup replaces no file. Choose another name",
-                    file.display()
-                )),
-                _ => refused(file, &error),
-            },
-        )?;
+    fn create(file: &Path) -> io::Result<Self> {
+        let path = std::path::absolute(file)?;
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         Ok(Self { path, finished: false })
     }
 
@@ -239,16 +242,13 @@ impl Target {
     }
 
     /// Waits until the copy and its name are on disk. Returns the size of the copy in bytes.
-    fn finish(mut self) -> Result<u64, StorageError> {
-        let sync = || {
-            let copy = File::open(&self.path)?;
-            copy.sync_all()?;
-            if let Some(folder) = self.path.parent() {
-                File::open(folder)?.sync_all()?;
-            }
-            Ok(copy.metadata()?.len())
-        };
-        let size = sync().map_err(|error| refused(&self.path, &error))?;
+    fn finish(mut self) -> io::Result<u64> {
+        let copy = File::open(&self.path)?;
+        copy.sync_all()?;
+        if let Some(folder) = self.path.parent() {
+            File::open(folder)?.sync_all()?;
+        }
+        let size = copy.metadata()?.len();
         self.finished = true;
         Ok(size)
     }
@@ -263,6 +263,6 @@ impl Drop for Target {
     }
 }
 
-fn refused(file: &Path, error: &io::Error) -> StorageError {
+fn not_backed_up(file: &Path, error: &io::Error) -> StorageError {
     StorageError::Backup(format!("cannot write {}: {error}", file.display()))
 }

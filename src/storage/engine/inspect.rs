@@ -1,10 +1,8 @@
 //! Inspects a database without changing it, for a check before a server is started.
 
 use std::path::Path;
-use std::str::FromStr as _;
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
@@ -64,7 +62,7 @@ macro_rules! read {
 
 async fn of_postgres(url: &str) -> Result<Inspection, StorageError> {
     let unreachable = |error: sqlx::Error| open_error(url, &error.to_string());
-    let options = PgConnectOptions::from_str(url).map_err(unreachable)?.application_name("mintmark check");
+    let options = postgres::options(url).map_err(unreachable)?.application_name("mintmark check");
     let mut connection = options.connect().await.map_err(unreachable)?;
     let version = connection.server_version_num();
     postgres::check_version(version).map_err(|why| open_error(url, &why))?;

@@ -87,10 +87,15 @@ fn migrator<const N: usize>(embedded: [(i64, &'static str, &'static str); N]) ->
 
 /// Migrates on a connection of its own, because its session settings must not outlive the migration.
 async fn migrate_postgres(pool: &PgPool) -> Result<(), MigrateError> {
-    let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
-    limits::prepare_to_migrate(&mut connection).await?;
+    let options = pool.connect_options();
+    let mut connection = within_limit(async {
+        let mut connection = PgConnection::connect_with(&options).await?;
+        limits::prepare_to_migrate(&mut connection).await?;
+        Ok(connection)
+    })
+    .await?;
     let outcome = POSTGRES.run_direct(None, &mut connection, false).await;
-    connection.close().await?;
+    within_limit(connection.close()).await?;
     outcome
 }
 

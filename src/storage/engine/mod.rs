@@ -166,7 +166,14 @@ impl Db {
     pub(super) async fn close(&self) {
         match self {
             Self::Sqlite { read, write, .. } => sqlite::close(read, write).await,
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(pool) => {
+                // The connections are gone with the process, also those that are not closed in time.
+                let _ = within_limit(async {
+                    pool.close().await;
+                    Ok(())
+                })
+                .await;
+            }
         }
     }
 }

@@ -234,6 +234,8 @@ pub(super) fn make_folder_of(file: &Path) -> std::io::Result<()> {
     }
 }
 
+/// The suffix of the lock file.
+const LOCK: &str = ".migrate-lock";
 /// The time between two attempts to take a lock that another process holds.
 const LOCK_RETRY: Duration = Duration::from_millis(50);
 /// After how many attempts the log says that another process holds the lock.
@@ -245,7 +247,11 @@ pub(super) async fn lock_opening(url: &str) -> Result<File, StorageError> {
     let database = path(url)?;
     make_private(&database).map_err(|error| open_error(url, &format!("cannot create it: {error}")))?;
     let refused = |error: &std::io::Error| {
-        StorageError::Migrate(format!("cannot take the lock beside the database: {error}"))
+        StorageError::Migrate(format!(
+            "{}{LOCK} cannot be locked: {error}. This file keeps two processes from migrating one database: check its owner, \
+             its mode and the free space",
+            database.display()
+        ))
     };
     let file = open_lock(&database).map_err(|error| refused(&error))?;
     for tries in 0_u32.. {
@@ -269,7 +275,7 @@ pub(super) async fn lock_opening(url: &str) -> Result<File, StorageError> {
 fn open_lock(database: &Path) -> std::io::Result<File> {
     let mode = std::fs::metadata(database)?.permissions().mode() & 0o777;
     let mut path = database.as_os_str().to_owned();
-    path.push(".migrate-lock");
+    path.push(LOCK);
     let file = File::options().create(true).truncate(false).write(true).mode(mode).open(Path::new(&path))?;
     let found = file.metadata()?.permissions().mode() & 0o777;
     if found & !mode != 0 {

@@ -2,7 +2,7 @@
 
 use super::ending::statement;
 use crate::model::reminder::EndingKind;
-use crate::storage::engine::Db;
+use crate::storage::engine::{Db, within_limit};
 use crate::storage::{Storage, StorageError};
 
 impl Storage {
@@ -29,16 +29,19 @@ impl Storage {
                 rows.into_iter().map(|(.., step)| step).collect()
             }
             Db::Postgres(pool) => {
-                let mut connection = pool.acquire().await?;
-                for sql in ["SET enable_seqscan = off", "SET enable_bitmapscan = off"] {
-                    sqlx::query(sql).execute(&mut *connection).await?;
-                }
-                let sql = sqlx::AssertSqlSafe(format!("EXPLAIN {sql}"));
-                let steps = sqlx::query_scalar(sql).fetch_all(&mut *connection).await;
-                for sql in ["RESET enable_seqscan", "RESET enable_bitmapscan"] {
-                    sqlx::query(sql).execute(&mut *connection).await?;
-                }
-                steps?
+                within_limit(async {
+                    let mut connection = pool.acquire().await?;
+                    for sql in ["SET enable_seqscan = off", "SET enable_bitmapscan = off"] {
+                        sqlx::query(sql).execute(&mut *connection).await?;
+                    }
+                    let sql = sqlx::AssertSqlSafe(format!("EXPLAIN {sql}"));
+                    let steps = sqlx::query_scalar(sql).fetch_all(&mut *connection).await;
+                    for sql in ["RESET enable_seqscan", "RESET enable_bitmapscan"] {
+                        sqlx::query(sql).execute(&mut *connection).await?;
+                    }
+                    steps
+                })
+                .await?
             }
         })
     }

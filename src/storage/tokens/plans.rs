@@ -3,7 +3,7 @@
 use sqlx::AssertSqlSafe;
 
 use super::{live, revoking, status_lists};
-use crate::storage::engine::{Db, EngineSql};
+use crate::storage::engine::{Db, EngineSql, within_limit};
 use crate::storage::signing;
 use crate::storage::{Storage, StorageError};
 
@@ -81,7 +81,7 @@ impl Storage {
             }
             Db::Postgres(pool) => {
                 let sql = AssertSqlSafe(format!("EXPLAIN {sql}"));
-                sqlx::query_scalar(sql).fetch_all(pool).await?
+                within_limit(sqlx::query_scalar(sql).fetch_all(pool)).await?
             }
         })
     }

@@ -103,13 +103,14 @@ pub(super) const REVOKE_BEYOND: EngineSql = EngineSql {
     ),
 };
 
-// What `REVOKE_WITH_SCOPES` would revoke.
+// How many live tokens `REVOKE_WITH_SCOPES` would revoke.
 pub(super) const COUNT_WITH_SCOPES: EngineSql = of_live!(
     "SELECT COUNT(*) FROM",
     "",
-    sqlite: "AND EXISTS (SELECT 1 FROM json_each($3) wanted
+    sqlite: "AND (revoke_at IS NULL OR revoke_at > $2) AND EXISTS (SELECT 1 FROM json_each($3) wanted
         WHERE INSTR(' ' || scope || ' ', ' ' || wanted.value || ' ') > 0)",
-    postgres: "AND EXISTS (SELECT 1 FROM jsonb_array_elements_text(CAST($3 AS JSONB)) wanted
+    postgres: "AND (revoke_at IS NULL OR revoke_at > $2)
+        AND EXISTS (SELECT 1 FROM jsonb_array_elements_text(CAST($3 AS JSONB)) wanted
         WHERE STRPOS(' ' || scope || ' ', ' ' || wanted.value || ' ') > 0)"
 );
 

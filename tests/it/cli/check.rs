@@ -154,6 +154,7 @@ async fn the_database_is_inspected_on_request(engine: Engine) {
     assert!(found(&place, 1).contains(&("master_key".to_owned(), false)));
     let ran = place.run(&["check", "--connect"]);
     assert!(ran.code == 1 && ran.stderr.contains("is not the master key of this database"), "{ran:?}");
+    assert!(ran.stdout.contains("FAILED      master_key: "), "{ran:?}");
 }
 
 #[test]

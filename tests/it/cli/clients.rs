@@ -156,6 +156,9 @@ async fn many_are_changed_at_once(engine: Engine) {
     many(&["--where-label", "a", "--label", ""]).must_fail(2, &["--where"]);
     many(&[&ids[0], "--where-label", "a", "--label", "x"]).must_fail(2, &["cannot be used with"]);
     many(&["--label", "x"]).must_fail(2, &["required"]);
+    many(&["--where-secret-expires-before", "never", "--label", "x"]).must_fail(2, &["write a date"]);
+    clients(&["list", "--secret-expires-before", "never"]).must_fail(2, &["write a date"]);
+    place.run(&["tokens", "list", "--expires-before", "never"]).must_fail(2, &["write a date"]);
     assert_eq!(count(&["--label", "x"]), "0\n");
     clients(&["list", "--count", "--limit", "1"]).must_fail(2, &["cannot be used with"]);
 }

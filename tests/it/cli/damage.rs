@@ -100,7 +100,10 @@ async fn a_database_that_is_moved_while_it_is_served_is_not_written_to() {
     until("the next poll has found it again", async || ready().await.as_u16() == 200).await;
     let stopped = serving.stop();
     assert_eq!(stopped.code, 0);
-    assert!(stopped.stderr.contains("was moved, removed or replaced while it is served"), "{stopped:?}");
+    assert!(
+        stopped.stderr.contains("was moved, removed or replaced while it was being served"),
+        "{stopped:?}"
+    );
 }
 
 #[test]

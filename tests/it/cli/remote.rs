@@ -1,5 +1,9 @@
 //! `--remote`: the same commands over the management API of a running server, from a machine without its database.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, channel};
+
 use serde_json::{Value, json};
 
 use super::process::{Place, Ran, Serving, client, text};
@@ -224,6 +228,7 @@ async fn errors_are_the_same_as_at_the_server() {
         at.run(&["workspaces", "show", id]).must_fail(1, &["mintmark: "]);
     }
     at.run(&["keys", "rewrap", "--new-master-key-file", "k"]).must_fail(2, &["without --remote"]);
+    at.run(&["audit", "new-key"]).must_fail(2, &["mintmark audit new-key", "without --remote"]);
     at.run(&["migrate"]).must_fail(2, &["--remote"]);
     let base = at.serving.base.clone();
     let elsewhere = format!("{base}/nowhere");
@@ -243,6 +248,52 @@ async fn errors_are_the_same_as_at_the_server() {
     at.place.set("MINTMARK_TOKEN", &at.token);
     assert_eq!(at.serving.stop().code, 0);
     at.place.run(&["products", "list", "--remote", &base]).must_fail(1, &[&base, "refused"]);
+}
+
+/// Answers no first request, and the next ones as if there were nothing. Returns the URL, and the first line of each request.
+fn breaking() -> (String, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (asked, requests) = channel();
+    std::thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+            let first = lines.next().unwrap();
+            let head: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+            let key = head.iter().find(|line| line.starts_with("idempotency-key"));
+            if asked.send(format!("{first} {}", key.map_or("", |key| key))).is_err() {
+                return;
+            }
+            if number > 0 {
+                let problem = r#"{"title": "Not found", "detail": "there is nothing", "status": 404}"#;
+                let length = problem.len();
+                write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: {length}\r\n\r\n{problem}")
+                    .unwrap();
+            }
+        }
+    });
+    (url, requests)
+}
+
+#[test]
+fn a_change_is_repeated_only_with_a_key() {
+    let place = Place::new(Engine::Sqlite).with("MINTMARK_TOKEN", "eyJ.a.b");
+    let id = format!("cl_{}", "0".repeat(22));
+    for (args, is_repeated) in [
+        (&["tokens", "revoke-all", &id][..], false),
+        (&["clients", "disable", &id], false),
+        (&["clients", "add-secret", &id], true),
+        (&["clients", "show", &id], true),
+    ] {
+        let (url, requests) = breaking();
+        let says = if is_repeated { "there is nothing" } else { "It is not known whether the server did it" };
+        place.run(&[args, &["--remote", &url]].concat()).must_fail(1, &[says]);
+        let requests: Vec<String> = requests.try_iter().collect();
+        assert_eq!(requests.len(), if is_repeated { 2 } else { 1 }, "{requests:?}");
+        assert!(requests.iter().all(|request| *request == requests[0]), "{requests:?}");
+        assert_eq!(requests[0].contains("idempotency-key"), requests[0].starts_with("POST"), "{requests:?}");
+    }
 }
 
 #[test]

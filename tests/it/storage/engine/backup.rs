@@ -113,12 +113,12 @@ async fn a_copy_is_put_only_where_there_is_no_database() {
     restore();
     assert_eq!(target.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(products_in(&target).await, 2);
-    refused("mintmark.db is there");
-    assert!(Storage::put_in_place(&url).unwrap_err().to_string().contains("mintmark.db is there"));
+    refused("mintmark.db exists already");
+    assert!(Storage::put_in_place(&url).unwrap_err().to_string().contains("mintmark.db exists already"));
     fs::remove_file(&target).unwrap();
     let log = target.with_file_name("mintmark.db-wal");
     fs::write(&log, "not folded").unwrap();
-    refused("mintmark.db-wal is there");
+    refused("mintmark.db-wal exists already");
     fs::write(&log, "").unwrap();
     fs::write(target.with_file_name("mintmark.db-shm"), "of the old one").unwrap();
     // An unfinished copy does not get in the way, and can be discarded.
@@ -128,10 +128,16 @@ async fn a_copy_is_put_only_where_there_is_no_database() {
     fs::remove_file(&target).unwrap();
     Storage::stage(&url, &copy).unwrap();
     fs::write(target.with_file_name("mintmark.db.restoring-wal"), "not folded").unwrap();
-    assert!(Storage::put_in_place(&url).unwrap_err().to_string().contains("was not closed"));
+    assert!(Storage::put_in_place(&url).unwrap_err().to_string().contains("did not close it"));
     Storage::discard_staged(&url).unwrap();
     let left: Vec<_> = fs::read_dir(target.parent().unwrap()).unwrap().collect();
     assert!(!format!("{left:?}").contains("restoring"), "{left:?}");
     let missing = Storage::stage("sqlite://elsewhere.db", &folder.path().join("none.db")).unwrap_err();
     assert!(missing.to_string().contains("none.db"), "{missing}");
+    // No file can be created there.
+    let unwritable = Storage::stage("sqlite:///proc/self/mintmark.db", &copy).unwrap_err();
+    assert!(
+        matches!(&unwritable, StorageError::Restore(why) if why.contains("cannot write")),
+        "{unwritable:?}"
+    );
 }

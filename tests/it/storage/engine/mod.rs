@@ -3,6 +3,7 @@
 mod backup;
 mod damage;
 mod inspect;
+mod limits;
 mod opening;
 mod schema;
 mod space;
