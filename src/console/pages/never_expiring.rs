@@ -1,7 +1,7 @@
 //! `/console/never-expiring`: every token that is valid until somebody revokes it, with the contacts of its client and when it
 //! was last introspected.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Path, Query};
@@ -9,7 +9,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use crate::console::events::{self, Names};
-use crate::console::extent::{Choice, Extent};
+use crate::console::extent::{Choices, Extent};
 use crate::console::page::{Shell, ok, see_other};
 use crate::console::session::{SignedIn, Submitted};
 use crate::console::stop::Stop;
@@ -37,7 +37,7 @@ pub(crate) struct Asked {
 struct ListPage {
     shell: Shell,
     workspace_name: Option<String>,
-    choices: Vec<Choice>,
+    choices: Choices,
     here: String,
     total: String,
     can_manage: bool,
@@ -85,7 +85,7 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
         TokenFilter { never_expires: Some(true), status: ListedTokens::Live, ..TokenFilter::default() };
     let wanted = Page { after, count: true, ..Page::first(PER_PAGE) };
     let found = services.tokens.all_access_tokens(&extent.reader, &filter, &wanted).await?;
-    let names = names_of(&signed_in, &extent, &found.items).await?;
+    let names = Names::of_tokens(services, &extent.reader, &found.items).await?;
     let products = products::names(services, &extent.reader).await?;
     let now = services.clock().now();
     let first_href = list_href(&signed_in, extent.workspace_id());
@@ -124,21 +124,6 @@ fn list_href(signed_in: &SignedIn, workspace_id: &str) -> String {
     if workspace_id.is_empty() { here } else { format!("{here}?workspace_id={workspace_id}") }
 }
 
-async fn names_of(signed_in: &SignedIn, extent: &Extent, found: &[RecordedToken]) -> Result<Names, Stop> {
-    let (mut clients, mut operators) = (BTreeSet::new(), BTreeSet::new());
-    for token in found {
-        clients.insert(token.client_id.as_str());
-        events::add_actor(&token.issued_by, &mut clients, &mut operators);
-    }
-    let (clients, operators): (Vec<&str>, Vec<&str>) =
-        (clients.into_iter().collect(), operators.into_iter().collect());
-    let services = &signed_in.door.services;
-    Ok(Names {
-        clients: services.clients.client_names(&extent.reader, &clients).await?,
-        operators: services.operators.operator_names(&extent.reader, &operators).await?,
-    })
-}
-
 /// The display names of products, whose codes are separated by spaces.
 fn shown_products(codes: &str, names: &BTreeMap<String, String>) -> Vec<String> {
     products::shown(&codes.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>(), names)
@@ -169,7 +154,7 @@ fn row(
         issued_by: if token.issued_by == "client" {
             "asked for by itself".to_owned()
         } else {
-            format!("by {}", events::actor(&token.issued_by, names))
+            events::by(&token.issued_by, names)
         },
         seen: seen.map_or_else(|| "Never".to_owned(), |at| moment::ago(now, at)),
         seen_exact: seen.map(moment::exact).unwrap_or_default(),

@@ -48,7 +48,7 @@ async fn every_living_one_is_listed(engine: Engine) {
     let own = ann.open("/console/never-expiring").await.must_be(200);
     assert_eq!(own.path, "/console/never-expiring?workspace_id=acme");
     assert!(
-        own.says("Tally") && own.says("2 tokens in all") && own.says("Another API client"),
+        own.says("Tally") && own.says("2 tokens in all") && own.says("by another API client"),
         "{}",
         own.text()
     );
