@@ -120,8 +120,12 @@ fn shell(signed_in: &SignedIn, extent: &Extent, title: &str) -> Shell {
 }
 
 fn list_href(signed_in: &SignedIn, workspace_id: &str) -> String {
-    let here = signed_in.door.href("/never-expiring");
-    if workspace_id.is_empty() { here } else { format!("{here}?workspace_id={workspace_id}") }
+    of_workspace(&signed_in.door.href("/never-expiring"), workspace_id)
+}
+
+/// An address with the workspace that it is limited to; empty for all.
+fn of_workspace(href: &str, workspace_id: &str) -> String {
+    if workspace_id.is_empty() { href.to_owned() } else { format!("{href}?workspace_id={workspace_id}") }
 }
 
 /// The display names of products, whose codes are separated by spaces.
@@ -159,12 +163,10 @@ fn row(
         seen: seen.map_or_else(|| "Never".to_owned(), |at| moment::ago(now, at)),
         seen_exact: seen.map(moment::exact).unwrap_or_default(),
         is_unseen: now - seen.unwrap_or(token.issued_at) > LONG,
-        revoke_href: door.href(&format!(
-            "/never-expiring/{}/{}/revoke?workspace_id={}",
-            token.client_id,
-            token.jti,
-            extent.workspace_id()
-        )),
+        revoke_href: of_workspace(
+            &door.href(&format!("/never-expiring/{}/{}/revoke", token.client_id, token.jti)),
+            extent.workspace_id(),
+        ),
     }
 }
 
@@ -186,14 +188,15 @@ pub(crate) async fn get_revoke(
     let seen = token.last_introspected_at.map(|at| moment::ago(now, at));
     let products = products::names(services, &of_client.inside.reader).await?;
     // Back to the list that the person came from.
-    let back = list_href(&signed_in, own_id(&asked.workspace_id, &of_client.inside.workspace.workspace_id));
+    let from = own_id(&asked.workspace_id, &of_client.inside.workspace.workspace_id);
+    let back = list_href(&signed_in, from);
     let shell = signed_in.shell_in(&of_client.inside.workspace, "Revoke a token").below("Settings", None);
     ok(&RevokePage {
         shell: shell.below("Never-expiring tokens", back.clone()),
         label: of_client.record.client.label,
         products: shown_products(&token.products, &products).join(", "),
         seen: seen.unwrap_or_default(),
-        action: format!("{}?{}", signed_in.request.path(), signed_in.request.query_string()),
+        action: of_workspace(signed_in.request.path(), from),
         jti,
         back,
     })
