@@ -61,7 +61,7 @@ pub(super) fn of(rehearsal: &Rehearsal) -> Vec<Check> {
         None if trial.secret == Some(SecretMatch::Expired) => {
             check(Outcome::Failed, "This secret has expired. Add a new secret.")
         }
-        None => check(Outcome::Passed, "The secret is one of this client."),
+        None => check(Outcome::Passed, "The secret belongs to this client."),
         Some(fault) => check(Outcome::Failed, fault_text(fault)),
     });
     checks.push(match trial.refusal {
@@ -90,13 +90,13 @@ pub(super) fn of(rehearsal: &Rehearsal) -> Vec<Check> {
                 || "never expires".to_owned(),
                 |seconds| format!("is valid for {}", moment::span(seconds)),
             );
-            check(Outcome::Passed, format!("It gets a token for {} that {lifetime}.", would.scope.replace(' ', ", ")))
+            check(Outcome::Passed, format!("The client gets a token for {} that {lifetime}.", would.scope.replace(' ', ", ")))
         }
         Err(GrantError::NeverExpiresNotAllowed) => check(
             Outcome::Failed,
             "Its tokens never expire, which the workspace or a product no longer allows. Choose an expiration under Settings.",
         ),
-        Err(_) => check(Outcome::Failed, "It has no product that a token could open. Select products under Settings."),
+        Err(_) => check(Outcome::Failed, "The client has no product that a token could open. Select products under Settings."),
     });
     checks.push(if *has_key {
         check(Outcome::Passed, "There is a key to sign the token with.")

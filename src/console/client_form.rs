@@ -107,7 +107,7 @@ fn metadata(form: &Form, before: Option<&ApiClient>) -> Result<Value, Problem> {
         let Some((key, value)) = line.split_once('=') else {
             return Err(Problem::of(
                 "metadata",
-                format!("Write metadata as name=value, one pair a line: {line}"),
+                format!("\u{201c}{line}\u{201d} is no pair: write metadata as name=value, one pair a line"),
             ));
         };
         pairs.insert(key.trim().to_owned(), value.trim().into());
@@ -175,8 +175,9 @@ pub(super) fn problems_of(errors: &[FieldError], form: &Form) -> Vec<Problem> {
             }
             (_, why) => format!("{name} {why}"),
         };
-        if !problems.iter().any(|known| known.text == text) {
-            problems.push(Problem::of(field, text));
+        let problem = Problem::of(field, text);
+        if !problems.iter().any(|known| known.text == problem.text) {
+            problems.push(problem);
         }
     }
     problems

@@ -1,13 +1,14 @@
-//! The names of the API clients and the operators that audit events mention.
+//! The names of the API clients and the operators that audit events and lists of tokens mention.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kernel::{Error, Reader};
 use crate::model::audit::{Action, Recorded};
 use crate::model::client::ClientName;
+use crate::model::token::RecordedToken;
 use crate::services::Services;
 
-/// The names of the API clients and operators in a list of events, as far as its reader may know them, by id.
+/// The names of the API clients and operators in a list, as far as its reader may know them, by id.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     pub(super) clients: BTreeMap<String, ClientName>,
@@ -18,6 +19,25 @@ impl Names {
     /// The names that `events` need.
     pub(super) async fn of(services: &Services, reader: &Reader, events: &[Recorded]) -> Result<Self, Error> {
         let (clients, operators) = named(events);
+        Ok(Self {
+            clients: services.clients.client_names(reader, &clients).await?,
+            operators: services.operators.operator_names(reader, &operators).await?,
+        })
+    }
+
+    /// The names that a list of tokens needs: of their clients, and of who generated them.
+    pub(super) async fn of_tokens(
+        services: &Services,
+        reader: &Reader,
+        tokens: &[RecordedToken],
+    ) -> Result<Self, Error> {
+        let (mut clients, mut operators) = (BTreeSet::new(), BTreeSet::new());
+        for token in tokens {
+            clients.insert(token.client_id.as_str());
+            add_actor(&token.issued_by, &mut clients, &mut operators);
+        }
+        let (clients, operators): (Vec<&str>, Vec<&str>) =
+            (clients.into_iter().collect(), operators.into_iter().collect());
         Ok(Self {
             clients: services.clients.client_names(reader, &clients).await?,
             operators: services.operators.operator_names(reader, &operators).await?,
@@ -40,11 +60,7 @@ fn named(events: &[Recorded]) -> (Vec<&str>, Vec<&str>) {
 }
 
 /// Adds the API client or the operator that acted.
-pub(super) fn add_actor<'a>(
-    name: &'a str,
-    clients: &mut BTreeSet<&'a str>,
-    operators: &mut BTreeSet<&'a str>,
-) {
+fn add_actor<'a>(name: &'a str, clients: &mut BTreeSet<&'a str>, operators: &mut BTreeSet<&'a str>) {
     match name.split_once(':') {
         Some(("client", id)) => drop(clients.insert(id)),
         Some(("operator", id)) => drop(operators.insert(id)),

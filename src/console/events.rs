@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-pub(super) use super::event_names::{Names, add_actor};
+pub(super) use super::event_names::Names;
 pub(super) use super::facts::facts;
 use super::facts::member;
 use super::moment::count;
@@ -226,17 +226,31 @@ fn changed(event: &AuditEvent) -> String {
 
 /// Who did it, by the name that the audit trail has. `names` has only those that the reader may know.
 pub(super) fn actor(name: &str, names: &Names) -> String {
+    author(name, names, |words| {
+        let mut chars = words.chars();
+        chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect()
+    })
+}
+
+/// The same inside a sentence: `by the command line`.
+pub(super) fn by(name: &str, names: &Names) -> String {
+    format!("by {}", author(name, names, str::to_owned))
+}
+
+/// An author. `describe` gets the words for those who have no name of their own.
+fn author(name: &str, names: &Names, describe: impl Fn(&str) -> String) -> String {
     match (name, name.split_once(':')) {
-        ("cli", _) => "The command line".to_owned(),
+        ("cli", _) => describe("the command line"),
         (_, Some(("cli", user))) => format!("{user} at the command line"),
         ("system", _) => "Mintmark itself".to_owned(),
-        (UNKNOWN, _) => "Somebody".to_owned(),
+        (UNKNOWN, _) => describe("somebody"),
+        (_, Some(("oidc", provider))) => describe(&format!("the sign-in provider {provider}")),
         (_, Some(("operator", id))) => {
-            names.operators.get(id).cloned().unwrap_or_else(|| "Another operator".to_owned())
+            names.operators.get(id).cloned().unwrap_or_else(|| describe("another operator"))
         }
         (_, Some(("client", id))) => match names.clients.get(id) {
             Some(client) => format!("API client {}", client.label),
-            None => "Another API client".to_owned(),
+            None => describe("another API client"),
         },
         (other, _) => other.to_owned(),
     }
@@ -339,16 +353,17 @@ mod tests {
     #[test]
     fn authors_are_named_as_far_as_the_reader_may_know_them() {
         let names = Names { operators: [("o1".to_owned(), "Ada".to_owned())].into(), ..Names::default() };
-        for (name, words) in [
-            ("cli", "The command line"),
-            ("cli:root", "root at the command line"),
-            ("system", "Mintmark itself"),
-            ("unknown", "Somebody"),
-            ("operator:o1", "Ada"),
-            ("operator:o2", "Another operator"),
-            ("client:cl_9", "Another API client"),
+        for (name, words, inside) in [
+            ("cli", "The command line", "by the command line"),
+            ("cli:root", "root at the command line", "by root at the command line"),
+            ("system", "Mintmark itself", "by Mintmark itself"),
+            ("unknown", "Somebody", "by somebody"),
+            ("oidc:corp", "The sign-in provider corp", "by the sign-in provider corp"),
+            ("operator:o1", "Ada", "by Ada"),
+            ("operator:o2", "Another operator", "by another operator"),
+            ("client:cl_9", "Another API client", "by another API client"),
         ] {
-            assert_eq!(actor(name, &names), words);
+            assert_eq!((actor(name, &names).as_str(), by(name, &names).as_str()), (words, inside));
         }
     }
 }

@@ -26,6 +26,21 @@ pub(super) struct Choice {
     pub(super) is_here: bool,
 }
 
+/// The workspaces that a page lets people choose.
+#[derive(Default)]
+pub(super) struct Choices {
+    pub(super) listed: Vec<Choice>,
+    /// Whether there are more than are listed.
+    pub(super) has_more: bool,
+}
+
+impl Choices {
+    /// Whether there is nothing to choose.
+    pub(super) fn is_empty(&self) -> bool {
+        self.listed.is_empty()
+    }
+}
+
 impl Extent {
     /// The id of the workspace; empty for everything.
     pub(super) fn workspace_id(&self) -> &str {
@@ -76,16 +91,20 @@ impl SignedIn {
     }
 
     /// The workspaces that the operator may choose on a page about `here`: their own that are not suspended, with `to_manage`
-    /// only those that they may change. A platform administrator may choose from the first [`Page::MAX_LIMIT`] of all. Empty
-    /// if there is only one.
+    /// only those that they may change. A platform administrator may choose from the first [`Page::MAX_LIMIT`] of all, and
+    /// `here`. Empty if there is only one.
     ///
     /// # Errors
     /// 503
-    pub(super) async fn choices(&self, here: &str, to_manage: bool) -> Result<Vec<Choice>, Stop> {
-        let mut found = Vec::new();
+    pub(super) async fn choices(&self, here: &str, to_manage: bool) -> Result<Choices, Stop> {
+        let (mut found, mut has_more) = (Vec::new(), false);
         if self.is_platform_admin() {
-            let all = Page::first(Page::MAX_LIMIT);
-            found = self.door.services.tenants.workspaces(&self.platform().await?, &all).await?.items;
+            let (tenants, reader) = (&self.door.services.tenants, self.platform().await?);
+            let first = tenants.workspaces(&reader, &Page::first(Page::MAX_LIMIT)).await?;
+            (found, has_more) = (first.items, first.next_after.is_some());
+            if !found.iter().any(|workspace| workspace.workspace_id == here) {
+                found.push(tenants.workspace(&reader, here).await?);
+            }
         } else {
             for id in self.own_workspaces() {
                 match self.enter(id).await {
@@ -96,19 +115,19 @@ impl SignedIn {
             }
         }
         if found.len() < 2 {
-            return Ok(Vec::new());
+            return Ok(Choices::default());
         }
         let choice = |Workspace { workspace_id: id, name, .. }| Choice { is_here: id == here, id, name };
-        Ok(found.into_iter().map(choice).collect())
+        Ok(Choices { listed: found.into_iter().map(choice).collect(), has_more })
     }
 
     /// The same for a page that always shows everything to a platform administrator: they have nothing to choose.
     ///
     /// # Errors
     /// 503
-    pub(super) async fn own_choices(&self, extent: &Extent) -> Result<Vec<Choice>, Stop> {
+    pub(super) async fn own_choices(&self, extent: &Extent) -> Result<Choices, Stop> {
         if self.is_platform_admin() {
-            return Ok(Vec::new());
+            return Ok(Choices::default());
         }
         self.choices(extent.workspace_id(), false).await
     }

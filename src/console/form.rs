@@ -7,6 +7,7 @@ use super::door::Door;
 use super::stop::Stop;
 use crate::http::body::{self, BodyError, has_type};
 use crate::http::connection::PendingBody;
+use crate::kernel::Precondition;
 
 /// The largest body, in bytes.
 const LIMIT: usize = 64 * 1024;
@@ -62,6 +63,14 @@ impl Form {
     /// The same without white space at its ends.
     pub(super) fn trimmed(&self, name: &str) -> &str {
         self.one(name).trim()
+    }
+
+    /// The version that the form was filled with. No record has a version that cannot be read.
+    pub(super) fn version(&self) -> Precondition {
+        match self.one("version") {
+            "" => Precondition::None,
+            text => Precondition::Versions(text.parse().into_iter().collect()),
+        }
     }
 
     /// Every value of a field.
@@ -153,6 +162,16 @@ mod tests {
             Form::decode(form.without(&["ips"]).encode().as_bytes()).encode(),
             "product=gst&product=tax&label=+SAP+"
         );
+    }
+
+    #[test]
+    fn a_version_that_cannot_be_read_is_that_of_no_record() {
+        let version = |text: &str| Form::from([("version", text)]).version();
+        assert_eq!(Form::default().version(), Precondition::None);
+        assert_eq!(version("7"), Precondition::Versions(vec![7]));
+        for unreadable in ["x", "7 ", "99999999999999999999"] {
+            assert_eq!(version(unreadable), Precondition::Versions(Vec::new()), "{unreadable}");
+        }
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use super::form::Form;
 use super::page::Problem;
-use super::stop::sentence;
 use crate::model::field_errors::FieldError;
 
 /// A member of a record, and the field that it is typed in.
@@ -35,15 +34,14 @@ pub(super) fn problems(errors: &[FieldError], fields: &[Field], form: &Form) -> 
     for FieldError { pointer, detail } in errors {
         let member = pointer.split('/').nth(1).unwrap_or_default();
         let Some(field) = fields.iter().find(|field| field.member == member) else {
-            problems
-                .push(Problem::general(sentence(&format!("{} {detail}", pointer.trim_start_matches('/')))));
+            problems.push(Problem::general(format!("{} {detail}", pointer.trim_start_matches('/'))));
             continue;
         };
         if !problems.iter().any(|problem| problem.is_of(field.id)) {
             let is_missing = !field.missing.is_empty() && form.trimmed(field.id).is_empty();
             let text =
                 if is_missing { field.missing.to_owned() } else { format!("{} {detail}", field.label) };
-            problems.push(Problem::of(field.id, sentence(&text)));
+            problems.push(Problem::of(field.id, text));
         }
     }
     let place = |problem: &Problem| fields.iter().position(|field| problem.is_of(field.id));

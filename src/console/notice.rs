@@ -46,7 +46,7 @@ const DONE: [(&str, &str, &str); 33] = [
     ("operator-saved", "ok", "The operator is changed."),
     ("operator-disabled", "warn", "The operator is disabled and signed out everywhere."),
     ("operator-enabled", "ok", "The operator can sign in again."),
-    ("sent-again", "ok", "It waits again and is sent in a moment, under the same id."),
+    ("sent-again", "ok", "The delivery waits again and is sent in a moment, under the same id."),
     ("operator-deleted", "ok", "The operator is deleted and signed out everywhere."),
     ("webhook-stored", "ok", "Good: the secret is stored with you and erased here."),
     ("webhook-saved", "ok", "The webhook is changed."),
@@ -58,7 +58,11 @@ const DONE: [(&str, &str, &str); 33] = [
         "A test is on its way. Load this page again in a moment to see what became of it.",
     ),
     ("webhook-deleted", "ok", "The webhook is deleted."),
-    ("delivery-resent", "ok", "It is sent again. Load this page again in a moment to see what became of it."),
+    (
+        "delivery-resent",
+        "ok",
+        "The delivery is sent again. Load this page again in a moment to see what became of it.",
+    ),
 ];
 
 /// The frame of a page, with the notice that its address asks for.

@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::assets;
 use super::door::Door;
-use super::stop::Stop;
+use super::stop::{Stop, sentence};
 
 /// The frame of a page: its title, where it is, and the navigation for the signed-in operator.
 #[derive(Debug, Clone, Default)]
@@ -110,14 +110,14 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// A problem of a field.
-    pub(super) fn of(field: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { field: Some(field.into()), text: text.into() }
+    /// A problem of a field. The text becomes a [`sentence`].
+    pub(super) fn of(field: impl Into<String>, text: impl AsRef<str>) -> Self {
+        Self { field: Some(field.into()), text: sentence(text.as_ref()) }
     }
 
-    /// A problem of the form as a whole.
-    pub(super) fn general(text: impl Into<String>) -> Self {
-        Self { field: None, text: text.into() }
+    /// A problem of the form as a whole. The text becomes a [`sentence`].
+    pub(super) fn general(text: impl AsRef<str>) -> Self {
+        Self { field: None, text: sentence(text.as_ref()) }
     }
 
     /// Whether the problem is about the field with that `id`.

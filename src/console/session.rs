@@ -163,6 +163,8 @@ impl SignedIn {
     pub(super) fn own_workspaces(&self) -> Vec<&str> {
         let mut ids: Vec<&str> =
             self.session.operator.roles.iter().filter_map(|role| role.workspace_id()).collect();
+        // Roles are sorted by kind first, so one workspace may be in several places.
+        ids.sort_unstable();
         ids.dedup();
         ids
     }

@@ -178,6 +178,12 @@ impl Operator {
         self.status == OperatorStatus::Active
     }
 
+    /// The name of the sign-in provider that sets the roles; `None` if they are set here.
+    pub fn role_provider(&self) -> Option<&str> {
+        let source = self.role_source.as_deref()?;
+        Some(source.strip_prefix("oidc:").unwrap_or(source))
+    }
+
     /// Whether a way in is set up that suffices by itself. A password needs a second factor, unless that is optional.
     pub fn has_way_in(&self, second_factor_required: bool) -> bool {
         self.sign_in.iter().any(|way| match way {

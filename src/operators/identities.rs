@@ -1,8 +1,9 @@
 //! Accounts at OpenID Connect providers. An account is linked to an operator; if the provider has a `role_claim`, the first
 //! sign-in creates the operator. The ID token has been verified before.
 
+use super::dto::OperatorSettings;
 use super::{Operators, SignedIn, Source, rules};
-use crate::kernel::{Caller, Error};
+use crate::kernel::{Caller, Error, to_json};
 use crate::ledger::Subject;
 use crate::model::audit::Action;
 use crate::model::field_errors::FieldErrors;
@@ -72,7 +73,8 @@ impl Operators {
     }
 
     /// The operator of an account at a provider with a `role_claim`: created at the first sign-in, their roles set at each.
-    /// An account that was linked by hand keeps the roles that administrators gave.
+    /// An account that was linked by hand keeps the roles that administrators gave, and the last platform administrator
+    /// keeps theirs.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -120,10 +122,12 @@ impl Operators {
                     return Ok((ClaimsCheck::NoRole, Some(operator_id)));
                 }
                 if roles != before.roles {
-                    let after =
-                        Operator { roles, updated_at: now, version: before.version + 1, ..before.clone() };
-                    self.write(tx, &provider(claims, source), &before, &after).await?;
+                    self.follow(tx, claims, source, &before, roles).await?;
                 }
+            }
+            if !tx.use_identity(claims.issuer, claims.subject, now).await? {
+                // Unlinked just now.
+                return Ok((ClaimsCheck::Disabled, Some(operator_id)));
             }
             return Ok((ClaimsCheck::SignedIn(SignedIn::new(&operator_id, Way::Oidc)), Some(operator_id)));
         }
@@ -160,13 +164,37 @@ impl Operators {
             last_used_at: Some(now),
         };
         tx.insert_identity(&identity).await?;
-        let detail = crate::kernel::to_json(&operator);
+        let detail = to_json(&OperatorSettings::from(&operator));
         let subject = Subject::platform(&operator.operator_id);
         self.ledger.audit(tx, &provider(claims, source), Action::OperatorCreated, subject, detail).await?;
         Ok((
             ClaimsCheck::SignedIn(SignedIn::new(&operator.operator_id, Way::Oidc)),
             Some(operator.operator_id),
         ))
+    }
+
+    /// Gives an operator the roles of the claims. The last platform administrator keeps theirs, with a warning in the log.
+    async fn follow(
+        &self,
+        tx: &mut Tx,
+        claims: &Claims<'_>,
+        source: &Source,
+        before: &Operator,
+        roles: Vec<Role>,
+    ) -> Result<(), Error> {
+        let updated_at = self.kernel.clock.now();
+        let after = Operator { roles, updated_at, version: before.version + 1, ..before.clone() };
+        if !self.leaves_an_admin(tx, before, Some(&after)).await? {
+            tracing::warn!(
+                operator_id = before.operator_id,
+                provider = claims.provider,
+                "the roles in the claims of the last platform administrator do not have platform_admin, so this \
+                 operator keeps the roles from before: let another platform administrator set up a way to sign in, \
+                 or give this one platform_admin at the provider again"
+            );
+            return Ok(());
+        }
+        self.write(tx, &provider(claims, source), before, &after).await
     }
 }
 

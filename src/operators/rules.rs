@@ -8,6 +8,24 @@ use crate::model::reach::Reach;
 use crate::storage::Tx;
 
 impl Operators {
+    /// Whether a platform administrator who can sign in is left after a change. `after` is `None` for a deletion. A change that
+    /// takes no such administrator away always leaves one.
+    pub(super) async fn leaves_an_admin(
+        &self,
+        tx: &mut Tx,
+        before: &Operator,
+        after: Option<&Operator>,
+    ) -> Result<bool, Error> {
+        let required = self.kernel.policy.second_factor_required;
+        let counts = |operator: &Operator| {
+            operator.is_platform_admin() && operator.is_active() && operator.has_way_in(required)
+        };
+        if !counts(before) || after.is_some_and(counts) {
+            return Ok(true);
+        }
+        Ok(tx.count_other_admins(&before.operator_id, required).await? > 0)
+    }
+
     /// Refuses a change after which no platform administrator could sign in. `after` is `None` for a deletion.
     pub(super) async fn must_leave_an_admin(
         &self,
@@ -15,14 +33,7 @@ impl Operators {
         before: &Operator,
         after: Option<&Operator>,
     ) -> Result<(), Error> {
-        let required = self.kernel.policy.second_factor_required;
-        let counts = |operator: &Operator| {
-            operator.is_platform_admin() && operator.is_active() && operator.has_way_in(required)
-        };
-        if !counts(before) || after.is_some_and(counts) {
-            return Ok(());
-        }
-        if tx.count_other_admins(&before.operator_id, required).await? > 0 {
+        if self.leaves_an_admin(tx, before, after).await? {
             return Ok(());
         }
         Err(Error::Conflict(

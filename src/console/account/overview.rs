@@ -24,7 +24,7 @@ struct AccountPage<'a> {
     shell: Shell,
     name: &'a str,
     email: &'a str,
-    role_source: Option<&'a str>,
+    role_provider: Option<&'a str>,
     advice: Vec<&'static str>,
     no_passkeys: Option<String>,
     passkeys: Vec<PasskeyRow>,
@@ -77,7 +77,7 @@ pub(crate) async fn get(signed_in: SignedIn) -> Result<HttpResponse, Stop> {
         shell: signed_in.shell("Your account"),
         name: &session.operator.name,
         email: &session.operator.email,
-        role_source: session.operator.role_source.as_deref().map(|source| source.trim_start_matches("oidc:")),
+        role_provider: session.operator.role_provider(),
         advice: advice(&ways, has_authenticator),
         no_passkeys: why_no_passkeys(door),
         passkeys: ways

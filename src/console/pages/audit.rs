@@ -8,7 +8,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use crate::console::events::{self, Names};
-use crate::console::extent::{Choice, Extent};
+use crate::console::extent::{Choices, Extent};
 use crate::console::page::{Problem, Shell, has_problem, page};
 use crate::console::session::SignedIn;
 use crate::console::stop::Stop;
@@ -42,7 +42,7 @@ struct AuditPage {
     here: String,
     /// The workspace that the page is limited to; `None` for all.
     workspace_name: Option<String>,
-    choices: Vec<Choice>,
+    choices: Choices,
     is_platform_admin: bool,
     workspace_id: String,
     client_id: String,
@@ -131,7 +131,8 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
 
 /// The actions to choose from. Only platform administrators get those on records of the platform: these happen in no workspace.
 fn actions(selected: &str, is_platform_admin: bool) -> Vec<(&'static str, &'static str, bool)> {
-    const OF_A_WORKSPACE: [&str; 4] = ["workspace.", "client.", "secret.", "access_token"];
+    const OF_A_WORKSPACE: [&str; 6] =
+        ["workspace.", "client.", "secret.", "access_token", "webhook.", "delivery."];
     let offered = Action::ALL.into_iter().filter(|action| {
         is_platform_admin || OF_A_WORKSPACE.iter().any(|part| action.as_str().starts_with(part))
     });

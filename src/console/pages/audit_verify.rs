@@ -45,10 +45,7 @@ pub(crate) async fn get(signed_in: SignedIn) -> Result<HttpResponse, Stop> {
         waiting: if found.waiting == 0 {
             String::new()
         } else {
-            format!(
-                "{} from before wait for a number; they are not checked yet.",
-                count(found.waiting, "event")
-            )
+            format!("Not numbered yet, so not checked: {}.", count(found.waiting, "event"))
         },
     })
 }

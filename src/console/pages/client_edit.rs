@@ -65,7 +65,7 @@ pub(crate) async fn get(signed_in: SignedIn, path: Path<String>) -> Result<HttpR
         label: client.label.clone(),
         can_manage: inside.can_manage,
         is_disabled: client.disabled_at.is_some(),
-        ends: super::client_end::what_ends(&signed_in, &inside, client).await?,
+        ends: super::client_end::what_ends(&signed_in, &inside, client, "end").await?,
         facts,
         here,
     })

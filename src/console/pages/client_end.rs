@@ -47,11 +47,12 @@ struct ConfirmPage {
     cancel: String,
 }
 
-/// What ends with the tokens of a client: `14 live tokens, 2 of them never-expiring, …`.
+/// What happens to the tokens of a client: `14 live tokens, 2 of them never-expiring, … end.` if the verb is `end`.
 pub(super) async fn what_ends(
     signed_in: &SignedIn,
     inside: &Inside,
     client: &ApiClient,
+    verb: &str,
 ) -> Result<String, Stop> {
     let tokens = &signed_in.door.services.tokens;
     let page = Page { count: true, ..Page::first(1) };
@@ -64,20 +65,13 @@ pub(super) async fn what_ends(
     let never = TokenFilter { never_expires: Some(true), ..live };
     let never = tokens.all_access_tokens(&inside.reader, &never, &page).await?.total.unwrap_or_default();
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let unrecorded = "of a short life, which are not recorded,";
+    let live = count(number(all), "live token");
     Ok(match (all, never) {
-        (0, _) => {
-            "No recorded token is live; tokens of a short life, which are not recorded, end too.".to_owned()
-        }
-        (1, 1) => "1 live token, which never expires, and all of a short life, which are not recorded, end."
-            .to_owned(),
-        (all, 0) => format!(
-            "{} and all of a short life, which are not recorded, end.",
-            count(number(all), "live token")
-        ),
-        (all, never) => format!(
-            "{}, {never} of them never-expiring, and all of a short life, which are not recorded, end.",
-            count(number(all), "live token")
-        ),
+        (0, _) => format!("No recorded token is live; tokens {unrecorded} {verb} too."),
+        (1, 1) => format!("1 live token, which never expires, and all {unrecorded} {verb}."),
+        (_, 0) => format!("{live} and all {unrecorded} {verb}."),
+        (_, never) => format!("{live}, {never} of them never-expiring, and all {unrecorded} {verb}."),
     })
 }
 
@@ -86,13 +80,13 @@ pub(crate) async fn get_disable(signed_in: SignedIn, path: Path<String>) -> Resu
     let OfClient { record, inside } = signed_in.client(&path).await?;
     inside.manager()?;
     let here = href(&signed_in, &record.client);
-    let ends = what_ends(&signed_in, &inside, &record.client).await?;
     let disables = record.client.disabled_at.is_none();
     let (heading, text, verb) = if disables {
+        let refused = what_ends(&signed_in, &inside, &record.client, "are refused").await?;
         (
             format!("Disable {}?", record.client.label),
             format!(
-                "While it is disabled it gets no tokens, and its tokens are refused. {ends} They come back when you enable it."
+                "While it is disabled it gets no tokens, and its tokens are refused. {refused} They come back when you enable it."
             ),
             "Disable the client",
         )
@@ -107,7 +101,7 @@ pub(crate) async fn get_disable(signed_in: SignedIn, path: Path<String>) -> Resu
     ok(&ConfirmPage {
         shell: shell_of(&signed_in, &inside, &record.client, if disables { "Disable" } else { "Enable" }),
         heading,
-        text: text.replace("end. They", "are refused. They"),
+        text,
         action: format!("{here}/{}", if disables { "disable" } else { "enable" }),
         button: verb.to_owned(),
         cancel: format!("{here}/edit"),
@@ -148,7 +142,8 @@ pub(crate) async fn post_delete(sent: Submitted, path: Path<String>) -> Result<H
     let manager = of_client.inside.manager()?;
     let OfClient { record, inside } = &of_client;
     if form.trimmed("label") != record.client.label {
-        let problems = vec![Problem::of("label", format!("Type the label exactly: {}", record.client.label))];
+        let text = format!("Type the label exactly as it is: \u{201c}{}\u{201d}", record.client.label);
+        let problems = vec![Problem::of("label", text)];
         let typed = form.one("label").to_owned();
         let page_again = delete_page(&signed_in, &of_client, typed, problems).await?;
         return page(StatusCode::UNPROCESSABLE_ENTITY, &page_again);
@@ -173,7 +168,7 @@ async fn delete_page(
         problems,
         label: record.client.label.clone(),
         typed,
-        ends: what_ends(signed_in, inside, &record.client).await?,
+        ends: what_ends(signed_in, inside, &record.client, "end").await?,
         secrets: count(i64::try_from(record.secrets.len()).unwrap_or(i64::MAX), "secret"),
         action: format!("{here}/delete"),
         cancel: format!("{here}/edit"),

@@ -156,7 +156,6 @@ fn sort_of(text: &str) -> ClientSort {
     let by = match name {
         "label" => ClientOrder::Label,
         "last_token" => ClientOrder::LastUsedAt,
-        "ends" => ClientOrder::ExpiresAt,
         _ => return ClientSort::default(),
     };
     ClientSort { by, descending }
@@ -169,7 +168,7 @@ fn columns(here: &str, asked: &Asked) -> Vec<Column> {
         ("Status", ""),
         ("Products", ""),
         ("Last token", "-last_token"),
-        ("Tokens expire", "ends"),
+        ("Tokens expire", ""),
         ("Refused in 24 h", ""),
     ]
     .map(|(name, first)| {

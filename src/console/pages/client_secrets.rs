@@ -1,5 +1,7 @@
 //! `/console/api-clients/{id}/secrets`: the live secrets of a client; adding one with a choice of overlap; deleting one.
 
+use std::num::ParseIntError;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Path;
@@ -170,7 +172,7 @@ fn strip(secrets: &[ClientSecret], now: UnixSeconds) -> Option<Strip> {
         },
         Some(new) if !is_quiet => Strip {
             text: format!(
-                "The new secret was last used {}; {old}. Wait until that is an hour ago.",
+                "The new secret was last used {}; {old}. Wait until the last use of the old secret is an hour ago.",
                 used(newest, new, now)
             ),
             is_safe: false,
@@ -223,11 +225,16 @@ pub(crate) async fn post_new(sent: Submitted, path: Path<String>) -> Result<Http
         expires_at: form.trimmed("expires_at").to_owned(),
         revokes: form.has("revoke_tokens"),
     };
+    let Ok(others_end_after) = seconds(&typed.overlap) else {
+        let problems = vec![Problem::of("overlap", "Select how long the other secrets go on.")];
+        let page_again = new_page(&signed_in, &of_client, &nonce, &typed, problems);
+        return page(StatusCode::UNPROCESSABLE_ENTITY, &page_again);
+    };
     let wanted = NewSecret {
         expires_at: Some(typed.expires_at.as_str())
             .filter(|text| !text.is_empty())
             .map(|text| if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() }),
-        expire_others_after_seconds: typed.overlap.parse().ok(),
+        expire_others_after_seconds: others_end_after,
         revoke_tokens: typed.revokes.then_some(true),
         parse_errors: FieldErrors::default(),
     };
@@ -250,10 +257,16 @@ pub(crate) async fn post_new(sent: Submitted, path: Path<String>) -> Result<Http
                 _ => Problem::of("overlap", format!("How long the others go on {}", error.detail)),
             })
             .collect(),
-        Err(Error::Conflict(_)) => vec![Problem::of("overlap", full())],
+        Err(Error::Conflict(why)) if why.contains("live secrets") => vec![Problem::of("overlap", full())],
+        Err(Error::Conflict(why)) => vec![Problem::general(why)],
         Err(error) => return Err(error.into()),
     };
     page(StatusCode::UNPROCESSABLE_ENTITY, &new_page(&signed_in, &of_client, &nonce, &typed, problems))
+}
+
+/// After how many seconds the other secrets end, as the form sends it. `None` for an empty text: they go on.
+fn seconds(overlap: &str) -> Result<Option<i64>, ParseIntError> {
+    if overlap.is_empty() { Ok(None) } else { overlap.parse().map(Some) }
 }
 
 fn full() -> String {

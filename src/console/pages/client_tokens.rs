@@ -7,11 +7,12 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::client_overview::{Tab, href, shell_of, tabs};
+use crate::console::events::{self, Names};
 use crate::console::nonce::{Nonce, UseCase};
 use crate::console::page::{Problem, Shell, has_problem, ok, page, see_other};
 use crate::console::reveal::ShownToken;
 use crate::console::session::{OfClient, SignedIn, Submitted};
-use crate::console::stop::{Stop, sentence};
+use crate::console::stop::Stop;
 use crate::console::{cursor, moment, notice, products, reveal_flow, status};
 use crate::issuance::{GeneratedToken, NewToken};
 use crate::kernel::Error;
@@ -99,10 +100,12 @@ pub(crate) async fn get(
     let page = Page { after: cursor::open(&signed_in, &list, &asked.after)?, ..Page::first(PER_PAGE) };
     let services = &signed_in.door.services;
     let found = services.tokens.access_tokens(&inside.reader, &record.client.client_id, &page).await?;
-    let (now, names) = (services.clock().now(), products::names(services, &inside.reader).await?);
+    let (now, products) = (services.clock().now(), products::names(services, &inside.reader).await?);
+    let names = Names::of_tokens(services, &inside.reader, &found.items).await?;
     let rows = found.items.iter().map(|token| {
         let scope: Vec<String> = token.scope.split(' ').map(str::to_owned).collect();
-        row(token, products::shown(&scope, &names), &here, inside.can_manage, now)
+        let here = inside.can_manage.then_some(here.as_str());
+        row(token, products::shown(&scope, &products), here, &names, now)
     });
     ok(&TokensPage {
         shell: notice::noticed(
@@ -121,7 +124,14 @@ pub(crate) async fn get(
     })
 }
 
-fn row(token: &RecordedToken, scope: Vec<String>, here: &str, can_manage: bool, now: UnixSeconds) -> Row {
+/// A token. `here` is the address of its client; `None` for readers who may not revoke it.
+fn row(
+    token: &RecordedToken,
+    scope: Vec<String>,
+    here: Option<&str>,
+    names: &Names,
+    now: UnixSeconds,
+) -> Row {
     let (status, tone, reason) = match (token.revoked_at, token.expires_at) {
         (Some(at), _) => ("Revoked", "bad", moment::ago(now, at)),
         (None, Some(at)) if at <= now => ("Expired", "", moment::ago(now, at)),
@@ -136,18 +146,16 @@ fn row(token: &RecordedToken, scope: Vec<String>, here: &str, can_manage: bool, 
         scope,
         issued: moment::ago(now, token.issued_at),
         issued_exact: moment::exact(token.issued_at),
-        by: match &*token.issued_by {
-            "client" => "the client itself".to_owned(),
-            name if name.starts_with("operator:") => "an operator".to_owned(),
-            other => other
-                .strip_prefix("cli:")
-                .map_or(other.to_owned(), |user| format!("{user} at the command line")),
+        by: if token.issued_by == "client" {
+            "by the client itself".to_owned()
+        } else {
+            events::by(&token.issued_by, names)
         },
         ends: token.expires_at.map_or_else(
             || "Never expires".to_owned(),
             |at| if at > now { moment::until(now, at) } else { moment::exact(at) },
         ),
-        revoke_href: (is_live && can_manage).then(|| format!("{here}/tokens/{}/revoke", token.jti)),
+        revoke_href: here.filter(|_| is_live).map(|here| format!("{here}/tokens/{}/revoke", token.jti)),
     }
 }
 
@@ -191,7 +199,7 @@ pub(crate) async fn post_new(sent: Submitted, path: Path<String>) -> Result<Http
                 ),
             })
             .collect(),
-        Err(Error::Conflict(why)) => vec![Problem::general(sentence(&why))],
+        Err(Error::Conflict(why)) => vec![Problem::general(why)],
         Err(error) => return Err(error.into()),
     };
     let page_again = new_page(&signed_in, &of_client, &nonce, Some(&chosen), problems).await?;
@@ -274,7 +282,7 @@ pub(crate) async fn get_revoke_all(signed_in: SignedIn, path: Path<String>) -> R
     let OfClient { record, inside } = signed_in.client(&path).await?;
     inside.manager()?;
     let here = href(&signed_in, &record.client);
-    let ends = super::client_end::what_ends(&signed_in, &inside, &record.client).await?;
+    let ends = super::client_end::what_ends(&signed_in, &inside, &record.client, "end").await?;
     ok(&ConfirmPage {
         shell: shell_of(&signed_in, &inside, &record.client, "Revoke all tokens"),
         heading: "Revoke all tokens?".to_owned(),

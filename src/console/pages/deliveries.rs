@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::webhooks::shown_host;
 use crate::console::events::action_name;
-use crate::console::extent::{Choice, Extent};
+use crate::console::extent::{Choices, Extent};
 use crate::console::notice::noticed;
 use crate::console::page::{Shell, ok, see_other};
 use crate::console::session::{SignedIn, Submitted};
@@ -44,7 +44,7 @@ struct DeliveriesPage {
     shell: Shell,
     workspace_name: Option<String>,
     workspace_id: String,
-    choices: Vec<Choice>,
+    choices: Choices,
     here: String,
     sends_mail: bool,
     waiting: i64,
@@ -241,10 +241,12 @@ pub(crate) async fn post_again(
         "" => signed_in.platform_manager().await?,
         workspace_id => signed_in.inside(workspace_id).await?.manager()?,
     };
-    let query = if workspace_id.is_empty() { String::new() } else { format!("workspace_id={workspace_id}&") };
-    let list = signed_in.door.href(&format!("/deliveries?{query}done=sent-again"));
-    signed_in.door.services.ledger.send_again(&manager, &delivery_id).await.map_err(|error| {
-        Stop::from(error).then(list.replace("done=sent-again", ""), "Back to the deliveries")
-    })?;
-    Ok(see_other(&list))
+    let (query, join) = match workspace_id {
+        "" => (String::new(), '?'),
+        workspace_id => (format!("?workspace_id={workspace_id}"), '&'),
+    };
+    let list = signed_in.door.href(&format!("/deliveries{query}"));
+    let sent = signed_in.door.services.ledger.send_again(&manager, &delivery_id).await;
+    sent.map_err(|error| Stop::from(error).then(list.clone(), "Back to the deliveries"))?;
+    Ok(see_other(&format!("{list}{join}done=sent-again")))
 }

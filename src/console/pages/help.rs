@@ -40,7 +40,7 @@ const fn error(
 }
 
 /// What the token endpoint answers.
-const TOKEN_ERRORS: [ErrorHelp; 14] = [
+const TOKEN_ERRORS: [ErrorHelp; 17] = [
     error(
         "401",
         "invalid_client",
@@ -51,19 +51,37 @@ const TOKEN_ERRORS: [ErrorHelp; 14] = [
         "401",
         "invalid_client",
         "the client secret has white space or a line end before or after it: send it without",
-        "It was copied with a space or a line end. Paste it again.",
+        "The secret was copied with a space or a line end. Paste it again.",
     ),
     error(
         "401",
         "invalid_client",
         "the client secret is not complete or has something added: it is 53 characters long, beginning with mms_",
-        "Part of it was not copied, or the field of the ERP is too short.",
+        "Part of the secret was not copied, or the field of the ERP is too short.",
     ),
     error(
         "401",
         "invalid_client",
         "the client secret has a wrong character: its checksum does not match, so copy it again",
-        "A character of it is wrong.",
+        "A character of the secret is wrong. Copy it again, and do not type it.",
+    ),
+    error(
+        "401",
+        "invalid_client",
+        "the client secret has a character that no secret has: after mms_ it has only letters and digits",
+        "Something else was pasted, or a character was changed on the way. Copy the secret again.",
+    ),
+    error(
+        "401",
+        "invalid_client",
+        "the value of Basic has a colon: encode client_id:client_secret in base64",
+        "The ERP sends the client id and the secret as they are. Its own setting for Basic encodes them; a header that you write yourself has to have them in base64.",
+    ),
+    error(
+        "401",
+        "invalid_client",
+        "the value of Basic has spaces inside: send base64 of client_id:client_secret in one piece",
+        "The base64 text was broken into several lines or parts. Remove the spaces and line ends.",
     ),
     error(
         "400",
@@ -111,7 +129,7 @@ const TOKEN_ERRORS: [ErrorHelp; 14] = [
         "405",
         "invalid_request",
         "use POST",
-        "The request was a GET. Credentials never belong into an address.",
+        "The request was a GET. Credentials never belong in an address.",
     ),
     error(
         "429",

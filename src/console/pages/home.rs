@@ -5,7 +5,7 @@ use actix_web::HttpResponse;
 use crate::console::page::see_other;
 use crate::console::session::SignedIn;
 use crate::console::stop::Stop;
-use crate::kernel::Reader;
+use crate::kernel::{Error, Reader};
 use crate::model::page::Page;
 use crate::model::workspace::{PLATFORM, Workspace};
 
@@ -30,8 +30,10 @@ async fn workspaces(signed_in: &SignedIn, limit: u32) -> Result<Vec<Workspace>, 
     }
     let mut found = Vec::new();
     for id in signed_in.own_workspaces() {
-        if let Ok(inside) = signed_in.inside(id).await {
-            found.push(inside.workspace);
+        match signed_in.enter(id).await {
+            Ok(inside) => found.push(inside.workspace),
+            Err(Error::NotFound(_) | Error::Denied(_)) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(found)

@@ -1,7 +1,7 @@
 //! `/console/never-expiring`: every token that is valid until somebody revokes it, with the contacts of its client and when it
 //! was last introspected.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Path, Query};
@@ -9,7 +9,7 @@ use askama::Template;
 use serde::Deserialize;
 
 use crate::console::events::{self, Names};
-use crate::console::extent::{Choice, Extent};
+use crate::console::extent::{Choices, Extent};
 use crate::console::page::{Shell, ok, see_other};
 use crate::console::session::{SignedIn, Submitted};
 use crate::console::stop::Stop;
@@ -37,7 +37,7 @@ pub(crate) struct Asked {
 struct ListPage {
     shell: Shell,
     workspace_name: Option<String>,
-    choices: Vec<Choice>,
+    choices: Choices,
     here: String,
     total: String,
     can_manage: bool,
@@ -85,7 +85,7 @@ pub(crate) async fn get(signed_in: SignedIn, asked: Query<Asked>) -> Result<Http
         TokenFilter { never_expires: Some(true), status: ListedTokens::Live, ..TokenFilter::default() };
     let wanted = Page { after, count: true, ..Page::first(PER_PAGE) };
     let found = services.tokens.all_access_tokens(&extent.reader, &filter, &wanted).await?;
-    let names = names_of(&signed_in, &extent, &found.items).await?;
+    let names = Names::of_tokens(services, &extent.reader, &found.items).await?;
     let products = products::names(services, &extent.reader).await?;
     let now = services.clock().now();
     let first_href = list_href(&signed_in, extent.workspace_id());
@@ -120,23 +120,12 @@ fn shell(signed_in: &SignedIn, extent: &Extent, title: &str) -> Shell {
 }
 
 fn list_href(signed_in: &SignedIn, workspace_id: &str) -> String {
-    let here = signed_in.door.href("/never-expiring");
-    if workspace_id.is_empty() { here } else { format!("{here}?workspace_id={workspace_id}") }
+    of_workspace(&signed_in.door.href("/never-expiring"), workspace_id)
 }
 
-async fn names_of(signed_in: &SignedIn, extent: &Extent, found: &[RecordedToken]) -> Result<Names, Stop> {
-    let (mut clients, mut operators) = (BTreeSet::new(), BTreeSet::new());
-    for token in found {
-        clients.insert(token.client_id.as_str());
-        events::add_actor(&token.issued_by, &mut clients, &mut operators);
-    }
-    let (clients, operators): (Vec<&str>, Vec<&str>) =
-        (clients.into_iter().collect(), operators.into_iter().collect());
-    let services = &signed_in.door.services;
-    Ok(Names {
-        clients: services.clients.client_names(&extent.reader, &clients).await?,
-        operators: services.operators.operator_names(&extent.reader, &operators).await?,
-    })
+/// An address with the workspace that it is limited to; empty for all.
+fn of_workspace(href: &str, workspace_id: &str) -> String {
+    if workspace_id.is_empty() { href.to_owned() } else { format!("{href}?workspace_id={workspace_id}") }
 }
 
 /// The display names of products, whose codes are separated by spaces.
@@ -169,17 +158,15 @@ fn row(
         issued_by: if token.issued_by == "client" {
             "asked for by itself".to_owned()
         } else {
-            format!("by {}", events::actor(&token.issued_by, names))
+            events::by(&token.issued_by, names)
         },
         seen: seen.map_or_else(|| "Never".to_owned(), |at| moment::ago(now, at)),
         seen_exact: seen.map(moment::exact).unwrap_or_default(),
         is_unseen: now - seen.unwrap_or(token.issued_at) > LONG,
-        revoke_href: door.href(&format!(
-            "/never-expiring/{}/{}/revoke?workspace_id={}",
-            token.client_id,
-            token.jti,
-            extent.workspace_id()
-        )),
+        revoke_href: of_workspace(
+            &door.href(&format!("/never-expiring/{}/{}/revoke", token.client_id, token.jti)),
+            extent.workspace_id(),
+        ),
     }
 }
 
@@ -201,14 +188,15 @@ pub(crate) async fn get_revoke(
     let seen = token.last_introspected_at.map(|at| moment::ago(now, at));
     let products = products::names(services, &of_client.inside.reader).await?;
     // Back to the list that the person came from.
-    let back = list_href(&signed_in, own_id(&asked.workspace_id, &of_client.inside.workspace.workspace_id));
+    let from = own_id(&asked.workspace_id, &of_client.inside.workspace.workspace_id);
+    let back = list_href(&signed_in, from);
     let shell = signed_in.shell_in(&of_client.inside.workspace, "Revoke a token").below("Settings", None);
     ok(&RevokePage {
         shell: shell.below("Never-expiring tokens", back.clone()),
         label: of_client.record.client.label,
         products: shown_products(&token.products, &products).join(", "),
         seen: seen.unwrap_or_default(),
-        action: format!("{}?{}", signed_in.request.path(), signed_in.request.query_string()),
+        action: of_workspace(signed_in.request.path(), from),
         jti,
         back,
     })

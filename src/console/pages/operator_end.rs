@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use askama::Template;
 
-use super::operators::{expected, find, href};
+use super::operators::{find, href};
 use crate::console::operator_form::role_words;
 use crate::console::page::{Shell, ok, see_other};
 use crate::console::session::{SignedIn, Submitted};
@@ -76,7 +76,7 @@ pub(crate) async fn post_delete(sent: Submitted, id: Path<String>) -> Result<Htt
     let manager = signed_in.platform_manager().await?;
     find(&signed_in, &id).await?;
     must_be_fresh(&signed_in)?;
-    let deleted = signed_in.door.services.operators.delete_operator(&manager, &id, &expected(&form)).await;
+    let deleted = signed_in.door.services.operators.delete_operator(&manager, &id, &form.version()).await;
     deleted.map_err(|error| stop(&signed_in, &id, error))?;
     Ok(see_other(&signed_in.door.href("/operators?done=operator-deleted")))
 }

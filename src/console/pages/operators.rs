@@ -14,9 +14,9 @@ use crate::console::operator_form::{Place, Places, change, form_of, places, prob
 use crate::console::page::{Problem, Shell, has_problem, ok, page, see_other};
 use crate::console::session::{SignedIn, Submitted};
 use crate::console::sign_in::again::must_be_fresh;
-use crate::console::stop::{Stop, sentence};
+use crate::console::stop::Stop;
 use crate::console::{cursor, moment, notice, reveal_flow};
-use crate::kernel::{Error, Precondition, Reader};
+use crate::kernel::{Error, Reader};
 use crate::model::clock::UnixSeconds;
 use crate::model::operator::{Operator, Way};
 use crate::model::page::Page;
@@ -81,7 +81,7 @@ struct Known {
     is_disabled: bool,
     is_you: bool,
     /// The provider that sets the roles; `None` if they are set here.
-    role_source: Option<String>,
+    role_provider: Option<String>,
     roles: Vec<String>,
     facts: Vec<(&'static str, String)>,
     link_nonce: String,
@@ -112,10 +112,12 @@ fn row(signed_in: &SignedIn, operator: &Operator, now: UnixSeconds) -> Row {
     let required = signed_in.door.services.policy().second_factor_required;
     let (status, tone, why) = if !operator.is_active() {
         ("Disabled", "bad", "cannot sign in")
-    } else if !operator.has_way_in(required) {
+    } else if operator.has_way_in(required) {
+        ("Active", "ok", "")
+    } else if operator.sign_in.is_empty() {
         ("Invited", "warn", "has not used the setup link yet")
     } else {
-        ("Active", "ok", "")
+        ("Cannot sign in", "bad", "needs a passkey or an authenticator app: make a new setup link")
     };
     let ways: Vec<&str> = operator.sign_in.iter().map(|way| way_words(*way)).collect();
     Row {
@@ -175,7 +177,7 @@ pub(crate) async fn post_new(sent: Submitted) -> Result<HttpResponse, Stop> {
     let problems = match made.await {
         Ok(shown) => return Ok(shown),
         Err(Error::Invalid(errors)) => problems_of(&errors, &form),
-        Err(Error::Conflict(why)) => vec![Problem::of("email", sentence(&why))],
+        Err(Error::Conflict(why)) => vec![Problem::of("email", why)],
         Err(error) => return Err(error.into()),
     };
     page(StatusCode::UNPROCESSABLE_ENTITY, &new_page(&signed_in, &manager, &nonce, &form, problems).await?)
@@ -196,7 +198,7 @@ pub(crate) async fn post_one(sent: Submitted, id: Path<String>) -> Result<HttpRe
     let manager = signed_in.platform_manager().await?;
     let (reader, operator) = find(&signed_in, &id).await?;
     must_be_fresh(&signed_in)?;
-    let expected = expected(&form);
+    let expected = form.version();
     let wanted = change(&form, operator.role_source.is_none());
     let changed = signed_in.door.services.operators.change_operator(&manager, &id, &expected, &wanted).await;
     let (status, problems) = match changed {
@@ -205,7 +207,7 @@ pub(crate) async fn post_one(sent: Submitted, id: Path<String>) -> Result<HttpRe
             return Ok(see_other(&format!("{}?done={done}", href(&signed_in, &id))));
         }
         Err(Error::Invalid(errors)) => (StatusCode::UNPROCESSABLE_ENTITY, problems_of(&errors, &form)),
-        Err(Error::Conflict(why)) => (StatusCode::CONFLICT, vec![Problem::general(sentence(&why))]),
+        Err(Error::Conflict(why)) => (StatusCode::CONFLICT, vec![Problem::general(why)]),
         Err(error) => return Err(Stop::from(error).then(href(&signed_in, &id), "Back to the operator")),
     };
     page(status, &edit_page(&signed_in, &reader, &operator, &form, problems).await?)
@@ -216,11 +218,6 @@ pub(super) async fn find(signed_in: &SignedIn, id: &str) -> Result<(Reader, Oper
     let reader = signed_in.platform().await?;
     let operator = signed_in.door.services.operators.operator(&reader, id).await?;
     Ok((reader, operator))
-}
-
-/// The version that the form was filled with.
-pub(super) fn expected(form: &Form) -> Precondition {
-    form.one("version").parse().map_or(Precondition::None, |version| Precondition::Versions(vec![version]))
 }
 
 async fn new_page(
@@ -255,7 +252,7 @@ async fn edit_page(
     let known = Known {
         is_disabled: !operator.is_active(),
         is_you: is_you(signed_in, operator),
-        role_source: operator.role_source.clone(),
+        role_provider: operator.role_provider().map(str::to_owned),
         roles: operator.roles.iter().map(role_words).collect(),
         facts: vec![
             ("Status", status),

@@ -9,15 +9,15 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::clients::{ClientFilter, ClientSort};
-use crate::console::extent::{Choice, Extent};
+use crate::console::extent::{Choices, Extent};
 use crate::console::form::Form;
 use crate::console::members::{self, Field, field, required};
 use crate::console::moment::{count, span};
 use crate::console::page::{Problem, Shell, has_problem, ok, page, see_other};
 use crate::console::session::{SignedIn, Submitted};
-use crate::console::stop::{Stop, sentence};
+use crate::console::stop::Stop;
 use crate::console::{cursor, notice};
-use crate::kernel::{Error, Precondition};
+use crate::kernel::Error;
 use crate::model::page::Page;
 use crate::model::product::Product;
 use crate::tenants::ProductChange;
@@ -46,7 +46,7 @@ pub(crate) struct Asked {
 #[template(path = "product_list.html")]
 struct ListPage {
     shell: Shell,
-    choices: Vec<Choice>,
+    choices: Choices,
     here: String,
     /// The name of the workspace whose products these are; empty for all.
     workspace: String,
@@ -167,7 +167,7 @@ pub(crate) async fn post_new(sent: Submitted) -> Result<HttpResponse, Stop> {
         match tenants.create_product(&manager, &code.into(), &change, None).await {
             Ok(_) => return Ok(see_other(&signed_in.door.href("/products?done=product-created"))),
             Err(Error::Invalid(errors)) => problems = members::problems(&errors, &FIELDS, &form),
-            Err(Error::Conflict(why)) => problems = vec![Problem::of("product", sentence(&why))],
+            Err(Error::Conflict(why)) => problems = vec![Problem::of("product", why)],
             Err(error) => return Err(error.into()),
         }
     }
@@ -188,7 +188,7 @@ pub(crate) async fn post_one(sent: Submitted, code: Path<String>) -> Result<Http
     let (change, mut problems) = change(&form);
     let tenants = &signed_in.door.services.tenants;
     if problems.is_empty() {
-        match tenants.change_product(&manager, &code, &expected(&form), &change).await {
+        match tenants.change_product(&manager, &code, &form.version(), &change).await {
             Ok(after) => {
                 let done = if after == product { "unchanged" } else { "product-saved" };
                 return Ok(see_other(&signed_in.door.href(&format!("/products?done={done}"))));
@@ -230,7 +230,7 @@ pub(crate) async fn post_delete(sent: Submitted, code: Path<String>) -> Result<H
     let Submitted { signed_in, form } = sent;
     let manager = signed_in.platform_manager().await?;
     let product = find(&signed_in, &code).await?;
-    let deleted = signed_in.door.services.tenants.delete_product(&manager, &code, &expected(&form)).await;
+    let deleted = signed_in.door.services.tenants.delete_product(&manager, &code, &form.version()).await;
     deleted.map_err(|error| stop(&signed_in, &product, error))?;
     Ok(see_other(&signed_in.door.href("/products?done=product-deleted")))
 }
@@ -246,11 +246,6 @@ fn href(signed_in: &SignedIn, code: &str) -> String {
 
 fn stop(signed_in: &SignedIn, product: &Product, error: Error) -> Stop {
     Stop::from(error).then(href(signed_in, &product.product), "Back to the product")
-}
-
-/// The version that the form was filled with.
-fn expected(form: &Form) -> Precondition {
-    form.one("version").parse().map_or(Precondition::None, |version| Precondition::Versions(vec![version]))
 }
 
 /// The change that a form asks for. The change sets every member, so an empty field removes the value.

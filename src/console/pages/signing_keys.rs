@@ -11,9 +11,9 @@ use crate::console::moment::{self, count};
 use crate::console::page::{Problem, Shell, has_problem, ok, page, see_other};
 use crate::console::session::{SignedIn, Submitted};
 use crate::console::sign_in::again::must_be_fresh;
-use crate::console::stop::{Stop, sentence};
+use crate::console::stop::Stop;
 use crate::console::{members, notice};
-use crate::kernel::{Error, Precondition};
+use crate::kernel::Error;
 use crate::model::clock::UnixSeconds;
 use crate::model::key::{Alg, Phase, UseFor};
 use crate::model::page::Page;
@@ -178,7 +178,7 @@ pub(crate) async fn post_new(sent: Submitted) -> Result<HttpResponse, Stop> {
                 let problems = members::problems(&errors, &FIELDS, &form);
                 return page(StatusCode::UNPROCESSABLE_ENTITY, &new_page(&signed_in, &form, problems));
             }
-            Err(Error::Conflict(why)) => (StatusCode::CONFLICT, Problem::general(sentence(&why))),
+            Err(Error::Conflict(why)) => (StatusCode::CONFLICT, Problem::general(why)),
             Err(error) => return Err(error.into()),
         };
     page(status, &new_page(&signed_in, &form, vec![problem]))
@@ -218,10 +218,8 @@ pub(crate) async fn post_delete(sent: Submitted, kid: Path<String>) -> Result<Ht
         let problem = Problem::of("revoke", "Tick the box: deleting this key ends its tokens.");
         return page(StatusCode::UNPROCESSABLE_ENTITY, &delete_page(&signed_in, &record, vec![problem]));
     }
-    let expected =
-        form.one("version").parse().map_or(Precondition::None, |v| Precondition::Versions(vec![v]));
     let signing = &signed_in.door.services.signing;
-    match signing.delete_signing_key(&manager, &kid, revokes, &expected).await {
+    match signing.delete_signing_key(&manager, &kid, revokes, &form.version()).await {
         Ok(_) => Ok(see_other(&signed_in.door.href("/signing-keys?done=key-deleted"))),
         // The key changed while the page was open: for example, it began to sign.
         Err(Error::Conflict(_) | Error::Changed) => Err(Stop::new(

@@ -292,7 +292,11 @@ pub(super) async fn find(signed_in: &SignedIn, id: &str) -> Result<(Inside, Webh
         return Ok((signed_in.inside(&webhook.workspace_id).await?, webhook));
     }
     for workspace_id in signed_in.own_workspaces() {
-        let Ok(inside) = signed_in.inside(workspace_id).await else { continue };
+        let inside = match signed_in.enter(workspace_id).await {
+            Ok(inside) => inside,
+            Err(Error::NotFound(_) | Error::Denied(_)) => continue,
+            Err(error) => return Err(error.into()),
+        };
         match webhooks.webhook(&inside.reader, id).await {
             Ok(webhook) => return Ok((inside, webhook)),
             Err(Error::NotFound(_)) => {}

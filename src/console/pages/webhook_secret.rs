@@ -100,7 +100,7 @@ pub(crate) async fn get(signed_in: SignedIn, path: Path<String>) -> Result<HttpR
         Reveal::Erased { subject, at, is_confirmed } => {
             let at = moment::clock(at);
             let heading = if is_confirmed { format!("Stored at {at}") } else { format!("Erased at {at}") };
-            let text = "The secret is no longer shown here. Not stored? Replace the keys of the webhook; the ones before sign for 24 hours more.";
+            let text = "The secret is no longer shown here. Not stored? Replace the keys of the webhook; the old keys go on signing for 24 hours.";
             let webhook = super::webhook::href(&signed_in, &subject);
             Err(Stop::gone(heading, text).then(webhook, "Go to the webhook"))
         }

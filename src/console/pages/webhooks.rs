@@ -10,15 +10,15 @@ use serde_json::{Map, Value};
 
 use super::webhook::{find, href};
 use super::webhook_secret::ShownKeys;
-use crate::console::extent::Choice;
+use crate::console::extent::Choices;
 use crate::console::form::Form;
 use crate::console::members::{self, Field, field, required};
 use crate::console::nonce::{Nonce, UseCase};
 use crate::console::page::{Problem, Shell, has_problem, ok, page, see_other};
 use crate::console::session::{Inside, SignedIn, Submitted};
-use crate::console::stop::{Stop, sentence};
+use crate::console::stop::Stop;
 use crate::console::{moment, notice, reveal_flow};
-use crate::kernel::{Error, Precondition};
+use crate::kernel::Error;
 use crate::model::clock::UnixSeconds;
 use crate::model::page::Page;
 use crate::model::webhook::{MAX_WEBHOOKS, Webhook};
@@ -51,7 +51,7 @@ struct ListPage {
     has_room: bool,
     most: usize,
     rows: Vec<Row>,
-    choices: Vec<Choice>,
+    choices: Choices,
     action: String,
 }
 
@@ -75,7 +75,7 @@ struct FormPage {
     cancel: String,
     nonce: String,
     /// The workspaces that a new webhook may belong to.
-    choices: Vec<Choice>,
+    choices: Choices,
     url_hint: &'static str,
     /// The version that is changed; empty for a new webhook.
     version: String,
@@ -138,10 +138,10 @@ pub(super) fn shown_host(host: &str) -> String {
 
 /// The events of a webhook in words.
 pub(super) fn events(webhook: &Webhook) -> String {
-    webhook
-        .events
-        .patterns()
-        .map_or_else(|| "all but those that must be named".to_owned(), |names| names.join(", "))
+    webhook.events.patterns().map_or_else(
+        || "all but status_list.changed and audit.checkpoint".to_owned(),
+        |names| names.join(", "),
+    )
 }
 
 /// `GET /console/webhooks/new`
@@ -170,7 +170,7 @@ pub(crate) async fn post_new(sent: Submitted, asked: Query<Asked>) -> Result<Htt
     let problems = match made.await {
         Ok(shown) => return Ok(shown),
         Err(Error::Invalid(errors)) => members::problems(&errors, &FIELDS, &form),
-        Err(Error::Conflict(why)) => vec![Problem::general(sentence(&why))],
+        Err(Error::Conflict(why)) => vec![Problem::general(why)],
         Err(error) => return Err(error.into()),
     };
     page(StatusCode::UNPROCESSABLE_ENTITY, &new_page(&signed_in, &inside, &nonce, &form, problems).await?)
@@ -188,12 +188,8 @@ pub(crate) async fn post_edit(sent: Submitted, id: Path<String>) -> Result<HttpR
     let Submitted { signed_in, form } = sent;
     let (inside, webhook) = find(&signed_in, &id).await?;
     let manager = inside.manager()?;
-    let expected = form
-        .one("version")
-        .parse()
-        .map_or(Precondition::None, |version| Precondition::Versions(vec![version]));
-    let changed =
-        signed_in.door.services.webhooks.change_webhook(&manager, &id, &expected, &change(&form)).await;
+    let webhooks = &signed_in.door.services.webhooks;
+    let changed = webhooks.change_webhook(&manager, &id, &form.version(), &change(&form)).await;
     let problems = match changed {
         Ok(after) => {
             let done = if after == webhook { "unchanged" } else { "webhook-saved" };
@@ -264,7 +260,7 @@ fn form_page(shell: Shell, cancel: String, typed: &Form, problems: Vec<Problem>)
         action: String::new(),
         cancel,
         nonce: String::new(),
-        choices: Vec::new(),
+        choices: Choices::default(),
         url_hint: URL_HINT,
         version: typed.one("version").to_owned(),
         url: typed.one("url").to_owned(),

@@ -6,13 +6,13 @@ use actix_web::http::StatusCode;
 use actix_web::web::Path;
 use askama::Template;
 
-use super::workspaces::{expected, href};
+use super::workspaces::href;
 use crate::clients::{ClientFilter, ClientSort};
 use crate::console::moment::count;
 use crate::console::page::{Problem, Shell, has_problem, ok, page, see_other};
 use crate::console::session::{Inside, SignedIn, Submitted};
 use crate::console::sign_in::again::must_be_fresh;
-use crate::console::stop::{Stop, sentence};
+use crate::console::stop::Stop;
 use crate::kernel::{Error, Precondition};
 use crate::model::member::Member;
 use crate::model::page::Page;
@@ -79,9 +79,9 @@ pub(crate) async fn post_delete(sent: Submitted, path: Path<String>) -> Result<H
     let typed = form.trimmed("typed");
     let problem = if typed == inside.workspace.workspace_id {
         let tenants = &signed_in.door.services.tenants;
-        match tenants.delete_workspace(&inside.manager()?, &path, &expected(&form)).await {
+        match tenants.delete_workspace(&inside.manager()?, &path, &form.version()).await {
             Ok(()) => return Ok(see_other(&signed_in.door.href("/workspaces?done=workspace-deleted"))),
-            Err(Error::Conflict(why)) => Problem::general(sentence(&why)),
+            Err(Error::Conflict(why)) => Problem::general(why),
             Err(error) => return Err(stop(&signed_in, &path, error)),
         }
     } else {

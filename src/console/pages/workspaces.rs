@@ -14,9 +14,9 @@ use crate::console::form::Form;
 use crate::console::members::{self, Field, field, required};
 use crate::console::page::{Problem, Shell, has_problem, ok, page, see_other};
 use crate::console::session::{Inside, SignedIn, Submitted};
-use crate::console::stop::{Stop, sentence};
+use crate::console::stop::Stop;
 use crate::console::{cursor, moment, notice, products};
-use crate::kernel::{Error, Precondition};
+use crate::kernel::Error;
 use crate::model::page::Page;
 use crate::model::product::Product;
 use crate::model::workspace::{PLATFORM, Workspace};
@@ -180,7 +180,7 @@ pub(crate) async fn post_new(sent: Submitted) -> Result<HttpResponse, Stop> {
             return Ok(see_other(&format!("{clients}?done=workspace-created")));
         }
         Err(Error::Invalid(errors)) => members::problems(&errors, &FIELDS, &form),
-        Err(Error::Conflict(why)) => vec![Problem::of("workspace_id", sentence(&why))],
+        Err(Error::Conflict(why)) => vec![Problem::of("workspace_id", why)],
         Err(error) => return Err(error.into()),
     };
     page(StatusCode::UNPROCESSABLE_ENTITY, &new_page(&signed_in, &form, problems).await?)
@@ -207,14 +207,14 @@ pub(crate) async fn post_one(sent: Submitted, path: Path<String>) -> Result<Http
     } else {
         WorkspaceChange { name: Some(form.trimmed("name").to_owned()).into(), ..WorkspaceChange::default() }
     };
-    let changed = tenants.change_workspace(&manager, &path, &expected(&form), &change).await;
+    let changed = tenants.change_workspace(&manager, &path, &form.version(), &change).await;
     let problems = match changed {
         Ok(after) => {
             let done = if after == inside.workspace { "unchanged" } else { "workspace-saved" };
             return Ok(see_other(&format!("{here}?done={done}")));
         }
         Err(Error::Invalid(errors)) => members::problems(&errors, &FIELDS, &form),
-        Err(Error::Conflict(why)) => vec![Problem::of("products", sentence(&why))],
+        Err(Error::Conflict(why)) => vec![Problem::of("products", why)],
         Err(error) => return Err(Stop::from(error).then(here, "Back to the workspace")),
     };
     page(StatusCode::UNPROCESSABLE_ENTITY, &form_page(&signed_in, &inside, &form, problems).await?)
@@ -223,11 +223,6 @@ pub(crate) async fn post_one(sent: Submitted, path: Path<String>) -> Result<Http
 /// The address of the settings of a workspace.
 pub(super) fn href(signed_in: &SignedIn, workspace_id: &str) -> String {
     signed_in.door.href(&format!("/workspaces/{workspace_id}"))
-}
-
-/// The version that the form was filled with.
-pub(super) fn expected(form: &Form) -> Precondition {
-    form.one("version").parse().map_or(Precondition::None, |version| Precondition::Versions(vec![version]))
 }
 
 /// The change that a form of a platform administrator asks for. It sets every member but the status.

@@ -114,7 +114,7 @@ pub(in crate::console) async fn check(
     };
     let verified = match (&sign_in, &passkey) {
         (Ok(sign_in), Some(passkey)) => verify(&site, sign_in, passkey).map_err(|why| (why, reason(why))),
-        (Ok(_), None) => Err((Refused::UserHandle, "unknown_passkey")),
+        (Ok(_), None) => Err((Refused::Unknown, "unknown_passkey")),
         (Err(why), _) => Err((*why, reason(*why))),
     };
     match (verified, passkey) {

@@ -50,7 +50,7 @@ pub(crate) async fn get(visitor: Visitor, asked: Option<Query<Asked>>) -> Result
         return Ok(see_other(&next));
     }
     let why = match asked.why.as_str() {
-        "late" => Some("That took longer than ten minutes. Please begin again."),
+        "late" => Some("This step is over or took longer than ten minutes. Please begin again."),
         "out" => Some("You are signed out."),
         _ => None,
     };

@@ -312,6 +312,18 @@ impl Tx {
         Ok(touched(rows))
     }
 
+    /// Notes the use of a linked account. `false` if it is no longer there.
+    pub async fn use_identity(
+        &mut self,
+        issuer: &str,
+        subject: &str,
+        now: i64,
+    ) -> Result<bool, StorageError> {
+        let rows = on_tx!(self.db, conn => sqlx::query(USE_IDENTITY)
+            .bind(issuer).bind(subject).bind(now).execute(&mut *conn).await.map(|done| done.rows_affected()))?;
+        Ok(touched(rows))
+    }
+
     /// Unlinks an account of an operator. `false` if it is not linked.
     pub async fn delete_identity(
         &mut self,

@@ -50,7 +50,7 @@ async fn passkeys_are_renamed_and_removed(engine: Engine) {
     let page = browser.get(&path).await.must_be(200);
     let form = page.forms().into_iter().find(|form| form.action == path).unwrap();
     let page = browser.send(&form.clone().with("name", " ")).await.must_be(422);
-    assert_eq!(page.by_id("name-error"), "Error: Enter a name");
+    assert_eq!(page.by_id("name-error"), "Error: Enter a name.");
     let page = browser.send(&form.clone().with("name", "a\u{202e}b")).await.must_be(422);
     assert!(page.by_id("name-error").starts_with("Error: The name "), "{}", page.text());
     let hostile = "<script>alert(1)</script> \"x\"";

@@ -1,18 +1,23 @@
 //! The pages of a client: the test panel, settings, secrets, tokens, the danger zone, history.
 
+use mintmark::kernel::Manager;
+use mintmark::model::operator::Role;
 use serde_json::json;
 
 use super::{client_of, create, furnish};
-use crate::support::{Credentials, Engine, TestApp, on_both_engines};
+use crate::support::{Browser, Credentials, Engine, TestApp, on_both_engines};
 
 on_both_engines!(
     the_test_panel_says_what_the_erp_would_get,
     settings_are_changed_for_the_version_that_was_seen,
     what_ends_is_counted_before_it_does,
     tokens_are_listed_and_revoked,
+    the_author_of_a_token_is_named,
     states_have_reasons,
     a_client_that_does_not_exist,
     refusals_are_seen_with_their_reason,
+    what_the_others_do_is_read_or_asked_again,
+    the_list_is_sorted_by_what_its_columns_show,
 );
 
 async fn the_test_panel_says_what_the_erp_would_get(engine: Engine) {
@@ -100,12 +105,16 @@ async fn what_ends_is_counted_before_it_does(engine: Engine) {
         .client("acme", json!({"label": "Tally", "products": ["gst"], "token_expiry": {"mode": "never"}}))
         .await;
     let home = format!("/console/api-clients/{}", client.client_id);
+    let confirm = browser.get(&format!("{home}/disable")).await.must_be(200);
+    assert!(confirm.says("which are not recorded, are refused too. They come back"), "{}", confirm.text());
     for _ in 0..3 {
         app.access_token(&client, &[]).await;
     }
     let settings = browser.get(&format!("{home}/edit")).await.must_be(200);
     assert!(settings.says("3 live tokens, 3 of them never-expiring"), "{}", settings.text());
     let confirm = browser.get(&format!("{home}/disable")).await.must_be(200);
+    let words = "3 live tokens, 3 of them never-expiring, and all of a short life, which are not recorded, are refused. They come back";
+    assert!(confirm.says(words), "{}", confirm.text());
     let disabled = browser.submit(&confirm.form("/disable")).await.must_be(200);
     assert!(disabled.says("Disabled by an administrator"), "{}", disabled.text());
     assert_eq!(app.token(&client, &[]).await.status(), 401);
@@ -114,7 +123,7 @@ async fn what_ends_is_counted_before_it_does(engine: Engine) {
     app.access_token(&client, &[]).await;
     let delete = browser.get(&format!("{home}/delete")).await.must_be(200);
     let refused = browser.send(&delete.form("/delete").with("label", "tally")).await.must_be(422);
-    assert!(refused.by_id("label-error").contains("Type the label exactly: Tally"));
+    assert!(refused.by_id("label-error").contains("Type the label exactly as it is: “Tally”."));
     let list = browser.submit(&refused.form("/delete").with("label", "Tally")).await.must_be(200);
     assert!(list.says("The API client is deleted") && list.says("No API clients yet"), "{}", list.text());
     browser.get(&home).await.must_be(404);
@@ -143,6 +152,36 @@ async fn tokens_are_listed_and_revoked(engine: Engine) {
     let list = browser.submit(&confirm.form("/revoke-all")).await.must_be(200);
     assert!(list.says("All tokens of this client are revoked") && !list.says("Valid"), "{}", list.text());
     browser.get(&format!("{home}/tokens/AAAAAAAAAAAAAAAAAAAAAA/revoke")).await.must_be(404);
+}
+
+async fn the_author_of_a_token_is_named(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnish(&app).await;
+    let root = app.platform_admin().await;
+    let ann = app.operator("ann@acme.example", vec![Role::WorkspaceViewer("acme".to_owned())]).await;
+    let (client, _) = admin.client("acme", json!({"label": "Tally", "products": ["gst"]})).await;
+    admin.create(&format!("/v1/api-clients/{}/access-tokens", client.client_id), &json!({})).await;
+    let list = format!("/console/api-clients/{}/tokens", client.client_id);
+    let says = async |reader: &Browser<'_>, words: &str| {
+        let page = reader.get(&list).await.must_be(200);
+        assert!(page.says(words), "{words}: {}", page.text());
+    };
+    says(&root, "by API client bootstrap").await;
+    says(&ann, "by another API client").await;
+    let operators = &app.core.services.operators;
+    let operator = operators.operator_by_email(&Manager::command_line(), "root@example.com").await.unwrap();
+    let operator = format!("operator:{}", operator.operator_id);
+    for (author, to_root, to_ann) in [
+        ("client", "by the client itself", "by the client itself"),
+        ("cli", "by the command line", "by the command line"),
+        ("cli:jo", "by jo at the command line", "by jo at the command line"),
+        (&operator, "by root", "by another operator"),
+    ] {
+        let change = format!("UPDATE access_tokens SET issued_by = '{author}'");
+        app.database.session().await.execute(&change).await;
+        says(&root, to_root).await;
+        says(&ann, to_ann).await;
+    }
 }
 
 async fn states_have_reasons(engine: Engine) {
@@ -216,4 +255,37 @@ async fn refusals_are_seen_with_their_reason(engine: Engine) {
     app.access_token(&Credentials { client_secret: secret, ..client }, &[]).await;
     let live = browser.get(&format!("{}/first-call", client_of(&shown))).await.must_be(200);
     assert!(live.html.contains("SAP called at 14:14 from 127.0.0.1"), "{}", live.html);
+}
+
+async fn what_the_others_do_is_read_or_asked_again(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    furnish(&app).await;
+    let browser = app.platform_admin().await;
+    let here = client_of(&create(&browser, "SAP").await);
+    let page = browser.get(&format!("{here}/secrets/new")).await.must_be(200);
+    let form = page.form("/secrets/new");
+    for unreadable in ["soon", "1 hour", "9999999999999999999"] {
+        let again = browser.send(&form.clone().with("overlap", unreadable)).await.must_be(422);
+        let said = again.by_id("overlap-error");
+        assert!(said.ends_with("Select how long the other secrets go on."), "{unreadable}: {said}");
+    }
+    assert_eq!(app.database.number("SELECT COUNT(*) FROM client_secrets").await, 2, "one of bootstrap too");
+    for _ in 1..5 {
+        let page = browser.get(&format!("{here}/secrets/new")).await.must_be(200);
+        browser.submit(&page.form("/secrets/new")).await.must_be(200);
+    }
+    let full = browser.send(&form.with("overlap", "")).await.must_be(422);
+    assert!(full.by_id("overlap-error").contains("has 5 live secrets"), "{}", full.text());
+}
+
+async fn the_list_is_sorted_by_what_its_columns_show(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let admin = furnish(&app).await;
+    let browser = app.platform_admin().await;
+    admin.client("acme", json!({"label": "SAP", "products": ["gst"]})).await;
+    let list = browser.get("/console/workspaces/acme/api-clients?sort=label").await.must_be(200);
+    let sorted: Vec<&str> = list.html.split("api-clients?sort=").skip(1).collect();
+    let names = sorted.iter().map(|rest| rest.split('"').next().unwrap()).collect::<Vec<_>>();
+    // The lifetime of tokens is no order of the list; the end of a client, by which it could be sorted, is no column.
+    assert_eq!(names, ["-label", "-last_token"]);
 }

@@ -113,7 +113,7 @@ async fn the_path_of_the_tutorial(engine: Engine) {
     let introspected: serde_json::Value = introspected.json().await.unwrap();
     assert_eq!(introspected["active"], true, "{introspected}");
     let tokens = browser.submit(&token_page.form("/stored")).await.must_be(200);
-    assert!(tokens.says("by an operator") && tokens.says("Never expires"), "{}", tokens.text());
+    assert!(tokens.says("by root") && tokens.says("Never expires"), "{}", tokens.text());
     let history =
         browser.get(&format!("/console/api-clients/{}/history", client.client_id)).await.must_be(200);
     assert!(
@@ -208,15 +208,15 @@ async fn what_is_wrong_is_said_at_the_top_and_at_the_field(engine: Engine) {
     for (address, words) in [
         (
             format!("{}@acme.example", "a".repeat(65)),
-            "must have at most 64 characters before the @; it has 65",
+            "must have at most 64 characters before the @; it has 65.",
         ),
         (
             format!("{0}@{1}.{1}.{1}.example", "a".repeat(64), "b".repeat(63)),
-            "must have at most 254 characters; it has 264",
+            "must have at most 254 characters; it has 264.",
         ),
         (
             format!("a@{}.example", "b".repeat(64)),
-            "must have at most 63 characters in each part of its domain; one has 64",
+            "must have at most 63 characters in each part of its domain; one has 64.",
         ),
     ] {
         let page = browser.send(&bad.clone().with("emails", &address)).await.must_be(422);

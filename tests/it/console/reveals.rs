@@ -252,7 +252,7 @@ async fn a_new_secret_is_shown_once_too(engine: Engine) {
     let list = browser.get(&format!("{client}/secrets")).await.must_be(200);
     assert!(
         list.says(
-            "the old secret was last used 2 minutes ago from 127.0.0.1. Wait until that is an hour ago."
+            "the old secret was last used 2 minutes ago from 127.0.0.1. Wait until the last use of the old secret is an hour ago."
         ),
         "{}",
         list.text()

@@ -317,7 +317,7 @@ async fn an_old_secret_is_safe_to_retire_when_it_is_quiet(engine: Engine) {
         &page,
         &[
             "The new secret was last used just now from 203.0.113.8; the old secret was last used 2 minutes ago from \
-           203.0.113.7. Wait until that is an hour ago.",
+           203.0.113.7. Wait until the last use of the old secret is an hour ago.",
         ],
     );
     app.clock.advance(3 * 3_600);

@@ -14,7 +14,7 @@ pub(super) fn unusable(door: &Door, provider: &Provider, why: &Refused) -> Stop 
     let page = Stop::new(
         StatusCode::BAD_GATEWAY,
         format!("Sign-in with {name} does not work right now"),
-        "Nothing was changed. Try again in a minute, or sign in another way. If it stays so, show this to an administrator of this server.",
+        "Nothing was changed. Try again in a minute, or sign in another way. If this keeps happening, show this to an administrator of this server.",
     );
     another_way(door, page.with_details(vec![sentence(&why.to_string())]))
 }
@@ -24,7 +24,7 @@ pub(super) fn refused(door: &Door, name: &str, why: &Refused) -> Stop {
     tracing::warn!(provider = name, %why, "a sign-in by a provider was refused");
     let page = Stop::forbidden(
         format!("The answer of {name} was not accepted"),
-        "You are not signed in. Begin again; if it stays so, show this to an administrator of this server.",
+        "You are not signed in. Begin again; if this keeps happening, show this to an administrator of this server.",
     );
     another_way(door, page.with_details(vec![sentence(&why.to_string())]))
 }

@@ -47,7 +47,10 @@ pub(in crate::console) enum Refused {
     /// The counter did not rise: a copy of the authenticator may be in use.
     #[error("the counter did not rise since the last sign-in: the passkey may have been copied")]
     Counter,
-    /// The passkey belongs to another account or is not known, or the answer has no user handle.
+    /// Nobody has this passkey here.
+    #[error("the passkey is unknown")]
+    Unknown,
+    /// The passkey belongs to another account, or the answer has no user handle.
     #[error("the passkey belongs to another account")]
     UserHandle,
 }

@@ -1,5 +1,6 @@
 //! The audit trail: in plain words, filtered, in pages, and limited to what its reader may see.
 
+use mintmark::model::audit::Action;
 use mintmark::model::operator::Role;
 use serde_json::json;
 
@@ -12,6 +13,7 @@ on_both_engines!(
     a_filter_that_cannot_be_read_is_said,
     it_goes_from_page_to_page,
     a_workspace_sees_only_its_own,
+    a_workspace_filters_by_all_that_happens_in_it,
     a_table_has_the_events_of_the_page,
     the_trail_is_verified,
 );
@@ -135,6 +137,26 @@ async fn a_workspace_sees_only_its_own(engine: Engine) {
         unknown.text().replace(unknown.header("x-request-id"), ""),
         rival.text().replace(rival.header("x-request-id"), "")
     );
+}
+
+async fn a_workspace_filters_by_all_that_happens_in_it(engine: Engine) {
+    let app = TestApp::start_with(engine, "outbound.allow = [\"127.0.0.1\"]").await;
+    let admin = app.administrator().await;
+    admin.workspace("acme", json!({"name": "Acme"})).await;
+    admin.create("/v1/workspaces/acme/webhooks", &json!({"url": "http://127.0.0.1:9/in"})).await;
+    let ann = app.operator("ann@acme.example", vec![Role::WorkspaceAdmin("acme".to_owned())]).await;
+    let page = ann.open("/console/audit").await.must_be(200);
+    let offers = |action: &str| page.html.contains(&format!("<option value=\"{action}\""));
+    for action in Action::ALL.map(Action::as_str) {
+        let noun = action.split('.').next().unwrap();
+        let of_a_workspace = matches!(
+            noun,
+            "workspace" | "client" | "secret" | "access_token" | "access_tokens" | "webhook" | "delivery"
+        );
+        assert_eq!(offers(action), of_a_workspace, "{action}");
+    }
+    let page = ann.get("/console/audit?workspace_id=acme&action=webhook.created").await.must_be(200);
+    assert!(page.says("created a webhook to"), "{}", page.text());
 }
 
 async fn a_table_has_the_events_of_the_page(engine: Engine) {

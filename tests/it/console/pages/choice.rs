@@ -1,6 +1,8 @@
 //! Somebody with roles in several workspaces chooses one on each page that shows what is of one workspace.
 
+use mintmark::kernel::Manager;
 use mintmark::model::operator::Role;
+use mintmark::tenants::WorkspaceChange;
 use serde_json::json;
 
 use super::{error_at, form_at};
@@ -11,6 +13,9 @@ on_both_engines!(
     every_list_offers_the_workspaces,
     a_webhook_is_created_in_the_chosen,
     a_suspended_one_is_in_no_way,
+    an_outage_is_not_a_missing_workspace,
+    two_roles_in_a_workspace_show_it_once,
+    a_choice_that_is_not_of_all_says_so,
 );
 
 const LISTS: [&str; 5] = ["webhooks", "deliveries", "never-expiring", "audit", "products"];
@@ -117,4 +122,65 @@ async fn a_suspended_one_is_in_no_way(engine: Engine) {
     let draft = ann.submit(&form).await.must_be(200);
     let shown = ann.submit(&draft.form("/drafts/")).await.must_be(200);
     ann.get(&client_of(&shown)).await.must_be(200);
+}
+
+async fn an_outage_is_not_a_missing_workspace(engine: Engine) {
+    let app = furnished(engine, "active").await;
+    let ann = ann(&app).await;
+    let page = ann.get("/console/webhooks/new?workspace_id=beta").await.must_be(200);
+    let form = form_at(&page, "/console/webhooks/new?workspace_id=beta").with("url", URL);
+    ann.submit(&form.with("workspace_id", "beta")).await.must_be(200);
+    let list = ann.get("/console/webhooks?workspace_id=beta").await.must_be(200);
+    let hook = list.link(URL);
+    let pages = [hook.as_str(), "/console", "/console/workspaces", "/console/webhooks"];
+    app.database.execute("ALTER TABLE workspaces RENAME TO away").await;
+    for path in pages {
+        let page = ann.get(path).await.must_be(503);
+        assert!(page.says("not available right now"), "{path}: {}", page.text());
+    }
+    app.database.execute("ALTER TABLE away RENAME TO workspaces").await;
+    for path in pages {
+        ann.open(path).await.must_be(200);
+    }
+}
+
+async fn two_roles_in_a_workspace_show_it_once(engine: Engine) {
+    let app = furnished(engine, "active").await;
+    let admin = |id: &str| Role::WorkspaceAdmin(id.to_owned());
+    let roles = vec![admin("acme"), admin("beta"), Role::WorkspaceViewer("acme".to_owned())];
+    let bob = app.operator("bob@example.com", roles).await;
+    assert_eq!(offered(&bob.open("/console/webhooks").await.must_be(200)).0, ["acme", "beta"]);
+    let list = bob.get("/console/workspaces").await.must_be(200);
+    assert_eq!(list.html.matches("<span class=\"under mono\">acme</span>").count(), 1, "{}", list.html);
+}
+
+async fn a_choice_that_is_not_of_all_says_so(engine: Engine) {
+    let app = furnished(engine, "active").await;
+    let root = app.platform_admin().await;
+    let hint = "Not all workspaces are listed here.";
+    let pages = ["/console/webhooks", "/console/webhooks/new?workspace_id=acme"];
+    for path in pages {
+        assert!(!root.get(path).await.must_be(200).says(hint), "{path}");
+    }
+    let create = async |id: &str| {
+        let change =
+            WorkspaceChange { name: Some(format!("Place {id}")).into(), ..WorkspaceChange::default() };
+        let id = Some(id.to_owned()).into();
+        let tenants = &app.core.services.tenants;
+        tenants.create_workspace(&Manager::command_line(), &id, &change, None).await.unwrap();
+    };
+    for number in 0..196 {
+        create(&format!("w{number}")).await;
+    }
+    for path in pages {
+        let page = root.get(path).await.must_be(200);
+        assert_eq!(offered(&page).0.len(), 200, "{path}");
+        assert!(page.says(hint), "{}", page.text());
+    }
+    // One that is not among them is listed while it is shown.
+    create("zz").await;
+    for path in ["/console/webhooks?workspace_id=zz", "/console/webhooks/new?workspace_id=zz"] {
+        let page = root.get(path).await.must_be(200);
+        assert_eq!((offered(&page).1, page.says(hint)), (Some("zz"), true), "{path}");
+    }
 }

@@ -3,7 +3,7 @@
 use mintmark::model::operator::Role;
 use serde_json::json;
 
-use crate::support::{Engine, TestApp, on_both_engines};
+use crate::support::{Engine, HtmlForm, TestApp, on_both_engines};
 
 on_both_engines!(
     waiting_and_failed_mails_are_listed,
@@ -87,7 +87,7 @@ async fn what_was_given_up_is_sent_again(engine: Engine) {
     let form = page.forms().into_iter().find(|form| form.action.contains("/send-again")).unwrap();
     let after = ann.submit(&form).await.must_be(200);
     assert_eq!(after.path, format!("{path}&done=sent-again"));
-    assert!(after.says("It waits again") && after.says("not tried yet"), "{}", after.text());
+    assert!(after.says("The delivery waits again") && after.says("not tried yet"), "{}", after.text());
     let again = "SELECT COUNT(*) FROM deliveries WHERE dead_at IS NULL AND attempts = 0";
     assert_eq!(app.database.number(again).await, 1);
     let audited =
@@ -96,6 +96,13 @@ async fn what_was_given_up_is_sent_again(engine: Engine) {
     // A second click, on the page from before.
     let late = ann.submit(&form).await.must_be(409);
     assert!(late.says("is not given up"), "{}", late.text());
+    assert_eq!(late.link("Back to the deliveries"), path);
+    let root = app.platform_admin().await;
+    let everywhere = HtmlForm { action: form.action.replace("?workspace_id=acme", ""), ..form };
+    let page = root.get("/console/deliveries").await.must_be(200);
+    let everywhere = everywhere.with("csrf", page.form("/sign-out").value("csrf"));
+    let late = root.submit(&everywhere).await.must_be(409);
+    assert_eq!(late.link("Back to the deliveries"), "/console/deliveries");
     assert_eq!(app.worker.run_once().await.unwrap(), 1);
     assert_eq!(app.database.number("SELECT COUNT(*) FROM deliveries WHERE sent_at IS NOT NULL").await, 1);
 }

@@ -1,12 +1,19 @@
 //! The page for integrators: the addresses are those of this deployment, and the errors have the words of the service.
 
+use std::fs;
+use std::path::Path;
+
 use mintmark::model::operator::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Engine, TestApp, on_both_engines};
 
-on_both_engines!(it_is_filled_in_for_this_service, errors_have_the_words_of_the_service);
+on_both_engines!(
+    it_is_filled_in_for_this_service,
+    errors_have_the_words_of_the_service,
+    every_fault_of_a_secret_is_there
+);
 
 async fn it_is_filled_in_for_this_service(engine: Engine) {
     let app = TestApp::start(engine).await;
@@ -124,4 +131,18 @@ async fn errors_have_the_words_of_the_service(engine: Engine) {
     let (status, words) = challenge(Some(&bearer), "").await;
     assert!(status == 401 && words.contains("the token is not valid: get a new one"), "{words}");
     assert!(text.contains("the token is not valid: get a new one"));
+}
+
+/// The texts for credentials that are malformed are all on the page.
+async fn every_fault_of_a_secret_is_there(engine: Engine) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/oauth/authenticate/refused.rs");
+    let source = fs::read_to_string(source).unwrap();
+    let faults = source.split("fn fault(").nth(1).unwrap().split("\n}").next().unwrap();
+    let faults: Vec<&str> = faults.split('"').skip(1).step_by(2).collect();
+    assert!(faults.len() >= 6, "only {faults:?} are read");
+    let app = TestApp::start(engine).await;
+    let text = app.platform_admin().await.get("/console/help").await.must_be(200).text();
+    for fault in faults {
+        assert!(text.contains(fault), "{fault}: {text}");
+    }
 }

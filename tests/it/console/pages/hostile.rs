@@ -28,7 +28,7 @@ async fn text_is_only_text(engine: Engine) {
     let list = root.get("/console/operators").await;
     let operator = list.link(HOSTILE);
     let tokens = root.get("/console/never-expiring").await;
-    let revoke = tokens.html.split("href=\"").find(|href| href.contains("/revoke?")).unwrap();
+    let revoke = tokens.html.split("href=\"").find(|href| href.contains("/revoke")).unwrap();
     let revoke = revoke.split('"').next().unwrap().to_owned();
     let mut pages = vec![shown, list, tokens];
     for path in [

@@ -15,6 +15,7 @@ on_both_engines!(
     an_operator_is_disabled_enabled_and_deleted,
     the_last_platform_administrator_stays,
     roles_from_a_provider_are_read_only,
+    an_operator_whose_ways_are_not_enough_is_not_invited_again,
     nothing_of_operators_is_changed_without_a_fresh_sign_in,
 );
 
@@ -209,7 +210,7 @@ async fn roles_from_a_provider_are_read_only(engine: Engine) {
         .await;
     let here = address(&root, "ann").await;
     let page = root.get(&here).await.must_be(200);
-    assert!(page.says("come from the sign-in provider oidc:corp"), "{}", page.text());
+    assert!(page.says("come from the sign-in provider corp and"), "{}", page.text());
     let form = form_at(&page, &here);
     assert!(form.fields.iter().all(|(name, _)| name != "role" && name != "platform_admin"), "{form:?}");
     // A forged form changes the name, and no role.
@@ -220,6 +221,26 @@ async fn roles_from_a_provider_are_read_only(engine: Engine) {
         "{}",
         list.text()
     );
+}
+
+async fn an_operator_whose_ways_are_not_enough_is_not_invited_again(engine: Engine) {
+    let app = furnished(engine).await;
+    let root = app.platform_admin().await;
+    root.send(&invitation(&root).await).await.must_be(303);
+    let list = root.get("/console/operators").await.must_be(200);
+    assert!(list.says("Invited has not used the setup link yet"), "{}", list.text());
+    // A password from the time when no second factor was required.
+    let password =
+        "UPDATE operators SET password_hash = 'x', password_set_at = 1 WHERE email_key = 'ann@acme.example'";
+    app.database.execute(password).await;
+    let list = root.get("/console/operators").await.must_be(200);
+    assert!(!list.says("has not used the setup link yet"), "{}", list.text());
+    let why = "needs a passkey or an authenticator app: make a new setup link";
+    assert!(list.says(&format!("Cannot sign in {why}")), "{}", list.text());
+    let page = root.get(&address(&root, "Ann").await).await.must_be(200);
+    assert!(page.says(&format!("Cannot sign in: {why}")), "{}", page.text());
+    assert!(page.says("For an operator who has lost all ways to sign in."), "{}", page.text());
+    assert!(page.says("Anyone who has the link becomes this operator."), "{}", page.text());
 }
 
 async fn nothing_of_operators_is_changed_without_a_fresh_sign_in(engine: Engine) {

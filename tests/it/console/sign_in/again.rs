@@ -25,7 +25,7 @@ async fn after_five_minutes_it_is_asked_again_with_the_password(engine: Engine) 
     let page = browser.follow(asked).await.must_be(200);
     let form = page.form("/sign-in/again");
     let page = browser.send(&form).await.must_be(422);
-    assert_eq!(page.by_id("password-error"), "Error: Enter your password");
+    assert_eq!(page.by_id("password-error"), "Error: Enter your password.");
     // What is wrong is not said.
     for (password, code) in [("some other password", ada.code(&app)), (PASSWORD, "123456".to_owned())] {
         let page =

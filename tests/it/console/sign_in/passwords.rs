@@ -74,9 +74,9 @@ async fn what_was_left_out_is_said_beside_its_field(engine: Engine) {
     let page = browser.get("/console/sign-in").await.must_be(200);
     let page = browser.send(&password_form(&page)).await.must_be(422);
     assert!(page.title().starts_with("Error: Sign in"));
-    assert_eq!(page.by_id("email-error"), "Error: Enter your email address");
-    assert_eq!(page.by_id("password-error"), "Error: Enter your password");
-    assert_eq!(page.link("Enter your password"), "#password");
+    assert_eq!(page.by_id("email-error"), "Error: Enter your email address.");
+    assert_eq!(page.by_id("password-error"), "Error: Enter your password.");
+    assert_eq!(page.link("Enter your password."), "#password");
     let page = browser.send(&password_form(&page).with("email", "a@b.example")).await.must_be(422);
     assert_eq!(password_form(&page).value("email"), "a@b.example");
     assert!(

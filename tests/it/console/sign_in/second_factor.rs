@@ -53,7 +53,7 @@ async fn a_wrong_code_may_be_corrected(engine: Engine) {
     let page = ada.send_password(&browser, PASSWORD).await;
     let page = browser.follow(page).await.must_be(200);
     let page = browser.send(&page.form("/code")).await.must_be(422);
-    assert_eq!(page.by_id("code-error"), "Error: Enter the six digits that the app shows");
+    assert_eq!(page.by_id("code-error"), "Error: Enter the six digits that the app shows.");
     let page = browser.send(&page.form("/code").with("code", "12 34")).await.must_be(422);
     let page = browser.submit(&page.form("/code").with("code", &ada.code(&app))).await.must_be(200);
     assert_eq!(page.path, "/console/account");
@@ -85,7 +85,12 @@ async fn the_step_between_ends(engine: Engine) {
     app.clock.advance(600);
     let late = browser.send(&page.form("/code").with("code", &ada.code(&app))).await;
     assert_eq!(late.location(), "/console/sign-in?why=late");
-    assert!(browser.follow(late).await.says("That took longer than ten minutes"));
+    assert!(
+        browser
+            .follow(late)
+            .await
+            .says("This step is over or took longer than ten minutes. Please begin again.")
+    );
     assert!(browser.cookie("mintmark").is_none());
 }
 

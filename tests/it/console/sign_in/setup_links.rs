@@ -76,8 +76,8 @@ async fn what_is_wrong_is_said_and_the_link_still_serves(engine: Engine) {
     let browser = Browser::new(&app);
     let page = browser.get(&ada.link).await.must_be(200);
     let page = browser.send(&page.form("/setup/")).await.must_be(422);
-    assert_eq!(page.by_id("password-error"), "Error: Choose a password");
-    assert_eq!(page.by_id("code-error"), "Error: Enter the six digits that the app shows");
+    assert_eq!(page.by_id("password-error"), "Error: Choose a password.");
+    assert_eq!(page.by_id("code-error"), "Error: Enter the six digits that the app shows.");
     let page = browser
         .send(&page.form("/setup/").with("password", "too short").with("code", "12"))
         .await
@@ -88,7 +88,7 @@ async fn what_is_wrong_is_said_and_the_link_still_serves(engine: Engine) {
     let page = page.must_be(422);
     assert_eq!(
         page.by_id("password-error"),
-        "Error: The password must have at least 12 characters; it has 9"
+        "Error: The password must have at least 12 characters; it has 9."
     );
     assert!(page.html.contains("autocomplete=\"new-password\""));
     ada.set_up(&app, &browser).await;

@@ -5,14 +5,18 @@ use mintmark::model::member::Member;
 use mintmark::model::operator::{Role, Way};
 use mintmark::operators::{Claims, ClaimsCheck, OperatorChange, WayIn};
 
-use super::{acme_admin, audited, created, here, signed_in, staffed};
-use crate::services::admin;
+use serde_json::Value;
+
+use super::{acme_admin, audited, created, here, set_up, signed_in, staffed};
+use crate::services::{START, admin};
 use crate::support::{Engine, on_both_engines};
 
 on_both_engines!(
     an_operator_is_created_and_their_roles_follow_the_claims,
     claims_without_a_role_or_with_the_address_of_another_are_refused,
     who_was_linked_by_hand_keeps_their_roles,
+    each_sign_in_is_a_use_of_the_account,
+    claims_do_not_demote_the_last_administrator,
 );
 
 fn claims<'a>(subject: &'a str, email: &'a str, roles: &'a [String]) -> Claims<'a> {
@@ -56,8 +60,12 @@ async fn an_operator_is_created_and_their_roles_follow_the_claims(engine: Engine
     assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
     let renamed = OperatorChange { name: Member::Value("B".to_owned()), ..OperatorChange::default() };
     operators.change_operator(&admin(), &id, &Precondition::None, &renamed).await.unwrap();
-    let created = audited(&services, "operator.created").await;
-    assert_eq!((created[0].0.as_str(), created[0].1.as_str()), ("oidc:corp", id.as_str()));
+    let by_hand = created(&services, "b@acme.example", acme_admin()).await.operator.operator_id;
+    let events = audited(&services, "operator.created").await;
+    let [(actor, target, detail), (_, other, detail_by_hand)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((actor.as_str(), target, other), ("oidc:corp", &id, &by_hand));
+    let members = |detail: &Value| detail.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(members(detail), members(detail_by_hand), "one shape, however an operator was created");
 }
 
 async fn claims_without_a_role_or_with_the_address_of_another_are_refused(engine: Engine) {
@@ -105,4 +113,53 @@ async fn who_was_linked_by_hand_keeps_their_roles(engine: Engine) {
     assert!(matches!(check, ClaimsCheck::SignedIn(_)), "{check:?}");
     let found = operators.operator(&admin(), &session.operator.operator_id).await.unwrap();
     assert_eq!(found.roles, acme_admin());
+}
+
+async fn each_sign_in_is_a_use_of_the_account(engine: Engine) {
+    let (place, services) = staffed(engine).await;
+    let operators = &services.operators;
+    let viewer = values(&["workspace_viewer:acme"]);
+    let claims = claims("s", "a@acme.example", &viewer);
+    for day in 0..3 {
+        let check = operators.operator_of_claims(&claims, &here()).await.unwrap();
+        let ClaimsCheck::SignedIn(signed_in) = check else { panic!("{check:?}") };
+        let session = operators.start_session(&signed_in, &here()).await.unwrap().unwrap().session;
+        let identities = operators.ways_in(&session).await.unwrap().identities;
+        assert_eq!(identities[0].last_used_at, Some(START + day * 86_400), "day {day}");
+        place.clock.advance(86_400);
+    }
+    // What is refused is no use.
+    let none = Claims { roles: &[], ..claims };
+    assert_eq!(operators.operator_of_claims(&none, &here()).await.unwrap(), ClaimsCheck::NoRole);
+    let storage = place.storage().await;
+    let identity = storage.identity("https://login.example", "s").await.unwrap().unwrap();
+    assert_eq!(identity.last_used_at, Some(START + 2 * 86_400));
+}
+
+async fn claims_do_not_demote_the_last_administrator(engine: Engine) {
+    let (_place, services) = staffed(engine).await;
+    let operators = &services.operators;
+    let (platform, viewer) = (values(&["platform_admin"]), values(&["workspace_viewer:acme"]));
+    let sign_in = async |roles: &[String]| {
+        let check =
+            operators.operator_of_claims(&claims("s", "a@acme.example", roles), &here()).await.unwrap();
+        let ClaimsCheck::SignedIn(signed_in) = check else { panic!("{check:?}") };
+        operators.operator(&admin(), signed_in.operator_id()).await.unwrap()
+    };
+    let before = sign_in(&platform).await;
+    let session = {
+        let check = operators.operator_of_claims(&claims("s", "a@acme.example", &platform), &here()).await;
+        let ClaimsCheck::SignedIn(signed_in) = check.unwrap() else { panic!() };
+        operators.start_session(&signed_in, &here()).await.unwrap().unwrap()
+    };
+    // Nobody else could administer the platform: they sign in, and stay what they were.
+    let kept = sign_in(&viewer).await;
+    assert_eq!((&kept.roles, kept.version), (&before.roles, before.version));
+    assert!(operators.session(&session.cookie).await.unwrap().is_some(), "nothing has changed");
+    assert_eq!(audited(&services, "operator.updated").await, []);
+    // One who was invited and cannot sign in yet is not enough.
+    let other = created(&services, "b@acme.example", vec![Role::PlatformAdmin]).await;
+    assert_eq!(sign_in(&viewer).await.roles, [Role::PlatformAdmin]);
+    set_up(&services, &other, 1).await;
+    assert_eq!(sign_in(&viewer).await.roles, [Role::WorkspaceViewer("acme".to_owned())]);
 }
