@@ -83,7 +83,7 @@ impl Stop {
         Self::new(StatusCode::FORBIDDEN, heading, text)
     }
 
-    /// 403 for a suspended workspace, which its own operators cannot open either.
+    /// 403 for a suspended workspace: only platform administrators can open it.
     pub(super) fn suspended() -> Self {
         Self::forbidden(
             "This workspace is suspended",
@@ -101,7 +101,8 @@ impl Stop {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "The service is not available right now",
-            "It cannot reach its database or confirm its state. Nothing was changed. Reload this page in a few seconds.",
+            "It cannot reach its database or confirm its state. A change that you sent may be done in part: wait a few seconds, look \
+             at what is there now, and repeat it.",
         )
     }
 

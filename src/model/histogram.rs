@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The upper bounds of the buckets in microseconds; above the last one there is no bound.
+/// The upper bounds of the buckets in microseconds. The last bucket has none: `u64::MAX` stands for that.
 const BOUNDS: [u64; 13] =
     [25, 50, 100, 250, 500, 1_000, 2_500, 10_000, 50_000, 250_000, 1_000_000, 5_000_000, u64::MAX];
 
@@ -39,7 +39,7 @@ impl Histogram {
 
     /// What was counted so far.
     pub fn counted(&self) -> Counted {
-        #[expect(clippy::cast_precision_loss, reason = "a sum of microseconds over 285 years is exact")]
+        #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 microseconds, which is 285 years")]
         let seconds = |micros: u64| micros as f64 / 1e6;
         let bound = |bound: u64| if bound == u64::MAX { f64::MAX } else { seconds(bound) };
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));

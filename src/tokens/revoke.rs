@@ -14,7 +14,8 @@ use crate::storage::Change;
 
 const WHAT: &str = "access token";
 
-/// For how many seconds after its end a token is still revoked, because it may be live by the clock of another replica.
+/// [`Tokens::revoke_token`] still revokes a token for so many seconds after its end: by the clock of another replica the token may
+/// be live.
 const REVOKED_AFTER_END: i64 = 60;
 
 /// When a token was revoked.
@@ -22,7 +23,7 @@ const REVOKED_AFTER_END: i64 = 60;
 pub enum Revocation {
     /// It was revoked by this call.
     Now,
-    /// It had been revoked or had expired before this call.
+    /// It was revoked, expired or not on record before this call.
     Before,
 }
 
@@ -52,7 +53,7 @@ impl Tokens {
             (None, _) => false,
         };
         if !revoked {
-            // No event and no mail for a token that has ended by this clock, but a row that denies it may have been written.
+            // A token that has ended by this clock gets no event and no mail, but that it is revoked may have been written.
             self.ledger.commit(tx).await?;
             return Ok(Revocation::Before);
         }
@@ -102,7 +103,7 @@ impl Tokens {
     /// many live recorded tokens were revoked.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Storage`].
+    /// [`Error::NotFound`], [`Error::Storage`]. Recorded tokens that were revoked in steps before the error stay revoked.
     pub async fn revoke_tokens(&self, caller: &Manager, client_id: &str) -> Result<usize, Error> {
         let mut ahead = EndedBefore::default();
         let (mut tx, mut client) =

@@ -190,10 +190,11 @@ STATUS_LIST = "/oauth2/status-lists/0"
 
 @dataclass(frozen=True)
 class Forger(Issuer):
-    """An issuer in this file: the keys that it publishes, and how often each of its documents was requested."""
+    """An issuer in this file: the keys that it publishes, how often each of its documents was requested, and which of them fail."""
 
     published: list
     asked: Counter
+    failing: set
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +213,8 @@ def forger():
             }
             is_list = self.path == STATUS_LIST
             missing = 500 if self.path == "/broken" else 404
-            self.send_response(200 if is_list or self.path in documents else missing)
+            is_there = is_list or self.path in documents
+            self.send_response(500 if self.path in self.server.failing else 200 if is_there else missing)
             self.send_header("Content-Type", "application/statuslist+jwt" if is_list else "application/json")
             self.end_headers()
             self.wfile.write((status_list(issuer) if is_list else json.dumps(documents.get(self.path))).encode())
@@ -222,8 +224,8 @@ def forger():
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        server.asked = Counter()
-        yield Forger(f"http://127.0.0.1:{server.server_port}", "https://gst.example.com", jwks, server.asked)
+        server.asked, server.failing = Counter(), set()
+        yield Forger(f"http://127.0.0.1:{server.server_port}", "https://gst.example.com", jwks, server.asked, server.failing)
         server.shutdown()
 
 

@@ -93,3 +93,21 @@ def test_a_new_key_is_found_and_one_that_was_withdrawn_is_dropped(process, forge
     assert process.answer(forge(forger)) == 200
     # The metadata is read once per process, or together with the keys.
     assert forger.asked[METADATA] <= forger.asked["/jwks"]
+
+
+@pytest.mark.parametrize("process", ["java", "go"], indirect=True)
+def test_while_keys_cannot_be_fetched_unknown_ones_do_not_ask_each_time(process, forger):
+    assert process.answer(forge(forger)) == 200
+    assert forger.asked[METADATA] == 1
+    process.let_pass(40)
+    forger.failing.add(METADATA)
+    try:
+        for _ in range(3):
+            assert process.answer(forge(forger, {"kid": "new"})) == 503
+        assert forger.asked[METADATA] == 2
+        assert process.answer(forge(forger)) == 200
+    finally:
+        forger.failing.clear()
+    process.let_pass(2)
+    assert process.answer(forge(forger, {"kid": "new"})) == 401
+    assert forger.asked[METADATA] == 3

@@ -273,8 +273,19 @@ def test_a_revoked_token_is_refused_within_three_seconds(listener):
 
 def test_what_is_not_signed_is_not_listened_to(listener):
     event = {"type": "status_list.changed", "data": {"uri": WORLD["issuer"] + "/oauth2/status-lists/1", "changed_at": "2026-09-21T14:13:21Z"}}
-    for headers in [{}, {"webhook-id": "a", "webhook-timestamp": str(int(time.time())), "webhook-signature": "v1a,AAAA"}]:
+    now = {"webhook-id": "a", "webhook-timestamp": str(int(time.time()))}
+    for headers, status in [
+        ({}, 401),
+        (now, 401),
+        ({**now, "webhook-signature": "v1a,AAAA"}, 401),
+        ({"content-length": "-1"}, 413),
+        ({"content-length": "99999999"}, 413),
+    ]:
         request = urllib.request.Request(listener, json.dumps(event).encode(), headers, method="POST")
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(request, timeout=30)
-        assert refused.value.code == 401
+        assert refused.value.code == status
+    # As a service would, it says which token to send.
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(listener, timeout=30)
+    assert (refused.value.code, refused.value.headers["www-authenticate"]) == (401, "Bearer")

@@ -19,10 +19,12 @@ import (
 // now is a variable so that tests can set the time.
 var now = time.Now
 
-// How long keys are cached, and how soon at the earliest they are fetched again for an unknown `kid`.
+// Keys are cached for keysMaxAge. An unknown `kid` has them fetched again, at most once in keysMinRefetch. When a fetch has
+// failed, the next one is made after keysRetry at the earliest.
 const (
 	keysMaxAge     = 5 * time.Minute
 	keysMinRefetch = 30 * time.Second
+	keysRetry      = time.Second
 )
 
 type header struct {
@@ -35,9 +37,12 @@ type jwk struct{ Kid, Alg, Crv, X, Y, N, E string }
 type keySet struct {
 	byKid   map[string]jwk
 	fetched time.Time
+	// The last attempt to fetch keys, and why it failed.
+	tried time.Time
+	err   error
 }
 
-// decode reads a JWT that was signed by a key of the issuer, with the algorithm that the key set names for it.
+// decode reads a JWT, and refuses it unless a key of the issuer signed it with the algorithm that the key set names for the key.
 func (v *Verifier) decode(token string, into any) (header, error) {
 	var h header
 	parts := strings.Split(token, ".")
@@ -59,21 +64,44 @@ func (v *Verifier) decode(token string, into any) (header, error) {
 
 // key returns the issuer's key with this `kid`.
 func (v *Verifier) key(kid string) (jwk, error) {
-	v.lock.Lock()
-	defer v.lock.Unlock()
-	key, known := v.keys.byKid[kid]
-	if age := now().Sub(v.keys.fetched); age > keysMaxAge || !known && age > keysMinRefetch {
-		keys, err := discover(v.issuer)
-		if err != nil {
-			return jwk{}, err
+	keys := v.cachedKeys()
+	key, known := keys.byKid[kid]
+	if age := now().Sub(keys.fetched); age > keysMaxAge || !known && age > keysMinRefetch {
+		if keys = v.fetchedKeys(keys.fetched); keys.err != nil {
+			return jwk{}, keys.err
 		}
-		v.keys = keySet{keys, now()}
-		key, known = keys[kid]
+		key, known = keys.byKid[kid]
 	}
 	if !known {
 		return jwk{}, refused("it was not signed by a key of the issuer: its kid is unknown")
 	}
 	return key, nil
+}
+
+func (v *Verifier) cachedKeys() keySet {
+	v.lock.Lock()
+	defer v.lock.Unlock()
+	return v.keys
+}
+
+// fetchedKeys fetches the keys, unless another request has done so since these were fetched, or has just failed. One request
+// fetches at a time. Requests with a known key do not wait for it.
+func (v *Verifier) fetchedKeys(before time.Time) keySet {
+	v.fetching.Lock()
+	defer v.fetching.Unlock()
+	keys := v.cachedKeys()
+	if keys.fetched != before || keys.err != nil && now().Sub(keys.tried) < keysRetry {
+		return keys
+	}
+	byKid, err := discover(v.issuer)
+	keys.tried, keys.err = now(), err
+	if err == nil {
+		keys.byKid, keys.fetched = byKid, keys.tried
+	}
+	v.lock.Lock()
+	defer v.lock.Unlock()
+	v.keys = keys
+	return keys
 }
 
 // discover fetches the issuer's keys.
@@ -136,7 +164,7 @@ func fetch(url, mediaType string) ([]byte, error) {
 func (key jwk) signed(text string, signature []byte) bool {
 	sum := sha256.Sum256([]byte(text))
 	number := func(part string) *big.Int { return new(big.Int).SetBytes(bytes(part)) }
-	modulus := &rsa.PublicKey{N: number(key.N), E: int(number(key.E).Int64())}
+	rsaKey := &rsa.PublicKey{N: number(key.N), E: int(number(key.E).Int64())}
 	switch {
 	case key.Alg == "ES256" && key.Crv == "P-256" && len(signature) == 64:
 		r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
@@ -144,10 +172,10 @@ func (key jwk) signed(text string, signature []byte) bool {
 	case key.Alg == "EdDSA" && key.Crv == "Ed25519" && len(bytes(key.X)) == ed25519.PublicKeySize:
 		return ed25519.Verify(bytes(key.X), []byte(text), signature)
 	case key.Alg == "RS256":
-		return rsa.VerifyPKCS1v15(modulus, crypto.SHA256, sum[:], signature) == nil
+		return rsa.VerifyPKCS1v15(rsaKey, crypto.SHA256, sum[:], signature) == nil
 	case key.Alg == "PS256":
 		options := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}
-		return rsa.VerifyPSS(modulus, crypto.SHA256, sum[:], signature, options) == nil
+		return rsa.VerifyPSS(rsaKey, crypto.SHA256, sum[:], signature, options) == nil
 	}
 	return false
 }

@@ -71,7 +71,9 @@ type Verifier struct {
 	// IgnoreStatus turns the status lists off: a revoked token is then accepted until its `exp`.
 	IgnoreStatus bool
 
-	lock  sync.Mutex
+	// fetching is held while keys are fetched, lock only while keys and lists are read or replaced.
+	fetching, lock sync.Mutex
+
 	keys  keySet
 	lists map[string]statusList
 }

@@ -58,7 +58,9 @@ public final class Verify {
     private final Clock clock;
     private final HttpClient http = HttpClient.newHttpClient();
     private final Map<String, StatusList> lists = new ConcurrentHashMap<>();
-    private Keys keys = new Keys(Map.of(), Instant.EPOCH);
+    private volatile Keys keys = new Keys(Map.of(), Instant.EPOCH);
+    private Refused failure;
+    private Instant failedAt;
 
     public Verify(String issuer, String audience, boolean allowNeverExpiring, boolean checkStatus) {
         this(issuer, audience, allowNeverExpiring, checkStatus, Clock.systemUTC());
@@ -145,14 +147,33 @@ public final class Verify {
         }
     }
 
-    /** The issuer's keys are kept for five minutes, and fetched again for an unknown `kid`, at most every 30 seconds. */
-    private synchronized Map<?, ?> key(String kid) throws Refused {
-        Duration age = Duration.between(keys.fetched, clock.instant());
-        if (age.toSeconds() > 300 || !keys.byKid.containsKey(kid) && age.toSeconds() > 30) {
-            keys = new Keys(discover(), clock.instant());
+    /** The issuer's keys are kept for five minutes. An unknown `kid` has them fetched again, at most once in 30 seconds. */
+    private Map<?, ?> key(String kid) throws Refused {
+        Keys known = keys;
+        Duration age = Duration.between(known.fetched, clock.instant());
+        if (age.toSeconds() > 300 || !known.byKid.containsKey(kid) && age.toSeconds() > 30) {
+            known = fetchedAfter(known.fetched);
         }
-        require(keys.byKid.containsKey(kid), "it was not signed by a key of the issuer: its kid is unknown");
-        return keys.byKid.get(kid);
+        require(known.byKid.containsKey(kid), "it was not signed by a key of the issuer: its kid is unknown");
+        return known.byKid.get(kid);
+    }
+
+    /**
+     * Fetches the keys, unless another request has done so since `before`, or has failed to within the last second. One request
+     * fetches at a time. Requests with a known key do not wait for it.
+     */
+    private synchronized Keys fetchedAfter(Instant before) throws Refused {
+        if (!keys.fetched.equals(before)) return keys;
+        if (failure != null && Duration.between(failedAt, clock.instant()).toMillis() < 1000) throw failure;
+        try {
+            keys = new Keys(discover(), clock.instant());
+            failure = null;
+            return keys;
+        } catch (Refused error) {
+            failure = error;
+            failedAt = clock.instant();
+            throw error;
+        }
     }
 
     private Map<String, Map<?, ?>> discover() throws Refused {

@@ -2,9 +2,9 @@
 
     ISSUER=… AUDIENCE=… WEBHOOK_KEY=whpk_… python listen.py
 
-The webhook names `status_list.changed`, and its URL is http://HOST:PORT/ (PORT, default 8091) behind your proxy. GET / with
-`Authorization: Bearer TOKEN` answers whether a token is valid, like a service would. WEBHOOK_KEY is the webhook's `public_key`, or
-its `signing_secret` (whsec_…).
+Create a webhook for the event `status_list.changed`, with the https URL that your proxy passes on to http://HOST:PORT/ (default
+127.0.0.1:8091). GET / with `Authorization: Bearer TOKEN` answers whether a token is valid for PRODUCT (default gst), as a service
+would. WEBHOOK_KEY is the webhook's `public_key`, or its `signing_secret` (whsec_…).
 """
 
 import base64
@@ -24,6 +24,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from verify import Refused, bearer, from_environment
 
+# Larger than any event that Mintmark sends.
+BODY_MAX = 65_536
+
 
 def is_genuine(key, headers, body):
     """Whether Mintmark sent this request less than five minutes ago, by Standard Webhooks 1.0.0."""
@@ -33,7 +36,7 @@ def is_genuine(key, headers, body):
     signed = f"{webhook_id}.{timestamp}.".encode() + body
     kind, _, encoded = key.partition("_")
     key = base64.b64decode(encoded)
-    for one in headers["webhook-signature"].split(" "):
+    for one in (headers["webhook-signature"] or "").split(" "):
         version, _, encoded = one.partition(",")
         signature = base64.b64decode(encoded)
         if (kind, version) == ("whsec", "v1") and hmac.compare_digest(hmac.digest(key, signed, hashlib.sha256), signature):
@@ -48,7 +51,7 @@ def is_genuine(key, headers, body):
 
 
 def changed(verifier, uri, changed_at):
-    """Fetches a list again, and once more two seconds later if it was signed before it changed."""
+    """Fetches a cached list again, and once more after two seconds if that failed or the list was signed before `changed_at`."""
     with verifier.lock:
         if uri not in verifier.lists:
             return
@@ -60,7 +63,9 @@ def changed(verifier, uri, changed_at):
         except (Refused, jwt.PyJWTError):
             continue
         with verifier.lock:
-            verifier.lists[uri] = (kept_until, bits)
+            # Another event may have fetched a newer one meanwhile.
+            if kept_until > verifier.lists[uri][0]:
+                verifier.lists[uri] = (kept_until, bits)
         if signed_at >= since:
             return
 
@@ -71,7 +76,11 @@ class Listener(BaseHTTPRequestHandler):
     verifier, key, product = None, "", "gst"
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["content-length"]))
+        length = self.headers["content-length"] or ""
+        if not length.isdecimal() or int(length) > BODY_MAX:
+            self.close_connection = True
+            return self.answer(413, f"send a body of at most {BODY_MAX} bytes, with Content-Length")
+        body = self.rfile.read(int(length))
         try:
             genuine = is_genuine(self.key, self.headers, body)
         except (TypeError, ValueError):
@@ -79,7 +88,7 @@ class Listener(BaseHTTPRequestHandler):
         if not genuine:
             return self.answer(401, "this was not signed by Mintmark")
         # The answer does not wait for the list.
-        self.answer(204, "")
+        self.answer(200, "")
         event = json.loads(body)
         if event["type"] == "status_list.changed":
             threading.Thread(target=changed, args=[self.verifier, event["data"]["uri"], event["data"]["changed_at"]], daemon=True).start()
@@ -88,11 +97,13 @@ class Listener(BaseHTTPRequestHandler):
         try:
             claims = self.verifier.verify(bearer(self.headers["authorization"]), self.product)
         except Refused as refused:
-            return self.answer(refused.status, str(refused))
+            return self.answer(refused.status, str(refused), refused.headers)
         self.answer(200, claims["client_id"])
 
-    def answer(self, status, text):
+    def answer(self, status, text, headers=None):
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(text.encode())))
         self.end_headers()
         self.wfile.write(text.encode())
@@ -103,7 +114,7 @@ class Listener(BaseHTTPRequestHandler):
 
 def main():
     Listener.verifier = from_environment()
-    Listener.key = os.environ.get("WEBHOOK_KEY") or sys.exit("WEBHOOK_KEY is not set: it is the public_key of the webhook")
+    Listener.key = os.environ.get("WEBHOOK_KEY") or sys.exit("WEBHOOK_KEY is not set: it is the public_key or the signing_secret of the webhook")
     Listener.product = os.environ.get("PRODUCT", "gst")
     server = ThreadingHTTPServer((os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "8091"))), Listener)
     print(f"listening on {server.server_address[0]}:{server.server_address[1]}", flush=True)

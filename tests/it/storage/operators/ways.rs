@@ -133,6 +133,8 @@ async fn an_account_is_linked_once(engine: Engine) {
     assert_eq!(storage.identity("https://other.example", "a").await.unwrap(), None);
     assert!(storage.use_identity("https://login.example", "a", NOW + 9).await.unwrap());
     assert!(!storage.use_identity("https://login.example", "c", NOW + 9).await.unwrap());
+    assert!(change!(storage, tx => tx.use_identity("https://login.example", "a", NOW + 9)));
+    assert!(!change!(storage, tx => tx.use_identity("https://login.example", "c", NOW + 9)));
     let used = Identity { last_used_at: Some(NOW + 9), ..identity("a") };
     assert_eq!(storage.identities_of(&id()).await.unwrap(), [used, identity("b")]);
     assert!(!change!(storage, tx => tx.delete_identity("none", "https://login.example", "a")));
