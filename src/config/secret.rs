@@ -4,6 +4,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::model::postgres_url::PARAMETERS;
+
 /// A secret setting, or one that may contain a secret (a database URL with a password).
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretText(Zeroizing<String>);
@@ -26,30 +28,11 @@ impl fmt::Debug for SecretText {
     }
 }
 
+/// The parameter of `smtp.url`.
+const SMTP_PARAMETER: &str = "tls";
+
 /// Printed in place of a secret.
 pub const REDACTED: &str = "[redacted]";
-
-/// Parameters of a URL that are shown: those of the drivers that are no secrets.
-const SHOWN: [&str; 18] = [
-    "application_name",
-    "dbname",
-    "host",
-    "hostaddr",
-    "options",
-    "port",
-    "ssl-ca",
-    "ssl-cert",
-    "ssl-key",
-    "ssl-mode",
-    "ssl-root-cert",
-    "sslcert",
-    "sslkey",
-    "sslmode",
-    "sslrootcert",
-    "statement-cache-capacity",
-    "tls",
-    "user",
-];
 
 /// `url` without its password, which can be in the authority or in a query parameter (libpq takes both). A parameter that is
 /// not known may be a part of a password with an unescaped `&`, so nothing of it is shown.
@@ -66,8 +49,8 @@ pub(super) fn redact_url(url: &str) -> String {
     };
     let query = query.map(|query| {
         let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-            Some((name, _)) if SHOWN.contains(&name) => pair.to_owned(),
             Some((name @ ("password" | "sslpassword"), _)) => format!("{name}={REDACTED}"),
+            Some((name, _)) if name == SMTP_PARAMETER || PARAMETERS.contains(&name) => pair.to_owned(),
             _ => REDACTED.to_owned(),
         });
         format!("?{}", pairs.collect::<Vec<_>>().join("&"))

@@ -21,6 +21,7 @@ pub(crate) mod moment;
 pub(crate) mod networks;
 pub mod operator;
 pub mod page;
+pub(crate) mod postgres_url;
 pub mod product;
 pub mod proof;
 pub mod reach;

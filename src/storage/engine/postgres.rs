@@ -7,6 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::open::open_error;
 use super::{Db, WAIT_MAX, limits};
+use crate::model::postgres_url::PARAMETERS;
 use crate::storage::StorageError;
 
 /// Whether the URL names PostgreSQL; everything else is SQLite.
@@ -47,28 +48,6 @@ pub(super) async fn connect(url: &str, max_connections: u32) -> Result<Db, Stora
     check_version(version).map_err(|why| open_error(url, &why))?;
     Ok(Db::Postgres(pool))
 }
-
-/// The parameters of a URL that the driver knows.
-const PARAMETERS: [&str; 18] = [
-    "application_name",
-    "dbname",
-    "host",
-    "hostaddr",
-    "options",
-    "password",
-    "port",
-    "ssl-ca",
-    "ssl-cert",
-    "ssl-key",
-    "ssl-mode",
-    "ssl-root-cert",
-    "sslcert",
-    "sslkey",
-    "sslmode",
-    "sslrootcert",
-    "statement-cache-capacity",
-    "user",
-];
 
 /// The URL with only the parameters that the driver knows, and how many others it has. The driver would log the others, and
 /// they may be `sslpassword`, or a part of a password with an unescaped `&`.

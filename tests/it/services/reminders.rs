@@ -1,4 +1,5 @@
-//! Reminders before something ends: each is sent once over a year, also when no process ran on its day.
+//! Reminders before something ends: each is sent once over a year, and late if no process ran on its day; of several that were
+//! missed, only the nearest is sent.
 
 use std::collections::BTreeMap;
 
@@ -105,7 +106,7 @@ async fn reminders(place: &Place, client_id: &str) -> Vec<(String, i64, i64)> {
     reminders
 }
 
-/// The mails about a client whose kind ends like this, oldest first.
+/// All mails whose kind ends with `kind`, oldest first.
 async fn mails(services: &Services, kind: &str) -> Vec<Delivery> {
     let found =
         services.ledger.deliveries(&admin(), DeliveryFilter::default(), &Page::first(200)).await.unwrap();
@@ -271,7 +272,7 @@ async fn nothing_reminds_of_what_is_gone(engine: Engine) {
     services.clients.delete_secret(&admin(), &erp.client_id, &removed, false).await.unwrap();
     services.clients.delete_client(&admin(), &gone.client_id, &Precondition::None).await.unwrap();
     until(&place, &services, day(39) + 5).await;
-    // The client of the only secret that is left has ended.
+    // The only secret left that would end belongs to a client that has ended.
     assert_eq!(services.reminders.remind().await.unwrap(), 0);
     assert!(mails(&services, ".expiring").await.is_empty());
 }

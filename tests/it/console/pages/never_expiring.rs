@@ -1,4 +1,4 @@
-//! Tokens that never expire: all of them, with who answers for them, and their end.
+//! The list of tokens that never expire, with the contacts of their clients, and revoking one of them.
 
 use mintmark::model::operator::Role;
 use serde_json::json;
@@ -68,7 +68,7 @@ async fn one_is_revoked(engine: Engine) {
     let body = json!({"label": "Tally", "products": ["gst"], "token_expiry": {"mode": "never"}});
     let (tally, _) = admin.client("acme", body).await;
     let token = app.access_token(&tally, &[]).await;
-    // From the list of all workspaces no address ends in an empty query.
+    // In the list of all workspaces, the link to revoke and its form have no query.
     let all = root.get("/console/never-expiring").await.must_be(200);
     let here =
         all.html.split("href=\"").find(|href| href.contains("/revoke")).unwrap().split('"').next().unwrap();
