@@ -154,8 +154,8 @@ where
     body
 }
 
-/// The address of the last page of a list in the console. Follows the link to the next page, from `path` on, until there
-/// is none.
+/// The address of the last page of a list in the console. Follows the link to the next page, from `path` on, to the page that has
+/// no such link.
 async fn last_page<S, B>(service: &S, path: &str) -> String
 where
     S: Service<actix_http::Request, Response = actix_web::dev::ServiceResponse<B>, Error = actix_web::Error>,

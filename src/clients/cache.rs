@@ -54,7 +54,7 @@ impl Default for CredentialCache {
 }
 
 impl CredentialCache {
-    /// The entry in memory: `None` if there is none, `Some(None)` for a client that is known not to exist.
+    /// The entry in memory: `None` if the client is not in memory, `Some(None)` for a client that is known not to exist.
     #[expect(clippy::option_option, reason = "not in memory and known not to exist are two things")]
     pub(super) fn get(&self, client_id: &str) -> Option<Option<Arc<Credentials>>> {
         let found = self.entries.get(key(client_id)?);

@@ -68,7 +68,7 @@ impl SignedIn {
         Ok(Manager::try_from(Caller::clone(&*self.platform().await?))?)
     }
 
-    /// What a page shows. `workspace_id` is the one in its address; empty if there is none.
+    /// What a page shows. `workspace_id` is the one in its address; empty if the address names no workspace.
     ///
     /// # Errors
     /// 303 to the operator's first workspace, if the address names none and they are no platform administrator; 404 without

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The upper bounds of the buckets in microseconds. `u64::MAX` is the last one and means that there is none.
+/// The upper bounds of the buckets in microseconds. The last one, `u64::MAX`, means: without an upper bound.
 const BOUNDS: [u64; 13] =
     [25, 50, 100, 250, 500, 1_000, 2_500, 10_000, 50_000, 250_000, 1_000_000, 5_000_000, u64::MAX];
 

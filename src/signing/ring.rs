@@ -168,7 +168,7 @@ impl KeyRing {
     }
 
     /// Finds the key that signs tokens of this class with the default algorithm at `now`, and returns since when it signs.
-    /// `None` if there is none.
+    /// `None` if no key signs them.
     pub fn signs_since(&self, use_for: UseFor, now: UnixSeconds) -> Option<UnixSeconds> {
         let signs = |signer: &&Signer| {
             signer.handle.alg() == self.default_alg
@@ -179,7 +179,7 @@ impl KeyRing {
     }
 
     /// The key that signs tokens of this class by this algorithm at `now`: a pending one from the instant it is due,
-    /// else the active one. `None` if there is none.
+    /// else the active one. `None` if no key signs them.
     pub fn for_signing(&self, alg: Alg, use_for: UseFor, now: UnixSeconds) -> Option<Arc<SigningHandle>> {
         let snapshot = self.snapshot.load();
         let mut of_pair = snapshot

@@ -439,7 +439,7 @@ fn misplaced_crates(sources: &[Source], crates: &[(&str, &[&str])]) -> Vec<Strin
     broken
 }
 
-/// Modules directly in a room that use each other in a circle, each the next one; `None` if there are none. If a module uses a
+/// Modules directly in a room that use each other in a circle, each the next one; `None` if no modules do. If a module uses a
 /// name that `mod.rs` imports from another module, it uses that module.
 fn circle(sources: &[Source], room: &str) -> Option<Vec<String>> {
     let inside = || sources.iter().filter(|source| source.room() == room);

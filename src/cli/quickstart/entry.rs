@@ -22,7 +22,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Creates the operator if there is none. An operator who has no way to sign in gets a setup link. Both URLs lead to the
+    /// Creates the operator if that operator does not exist. An operator who has no way to sign in gets a setup link. Both URLs lead to the
     /// page of the API client.
     pub(super) async fn prepare(
         services: &Services,

@@ -133,7 +133,7 @@ async fn unconfirmed(
     }))
 }
 
-/// The outcome of a test; empty if there is none or it is no longer kept.
+/// The outcome of a test; empty before the first test, and when the outcome is no longer kept.
 async fn kept_checks(signed_in: &SignedIn, inside: &Inside, nonce: &str) -> Result<Vec<Check>, Stop> {
     let Some(nonce) = Nonce::read(signed_in, nonce).filter(|nonce| nonce.use_case == UseCase::Test) else {
         return Ok(Vec::new());

@@ -257,8 +257,8 @@ pub(crate) async fn post_new(sent: Submitted, path: Path<String>) -> Result<Http
                 _ => Problem::of("overlap", format!("How long the others go on {}", error.detail)),
             })
             .collect(),
-        Err(Error::Conflict(why)) if why.contains("live secrets") => vec![Problem::of("overlap", full())],
-        Err(Error::Conflict(why)) => vec![Problem::general(why)],
+        // The one conflict that adding a secret has.
+        Err(Error::Conflict(_)) => vec![Problem::of("overlap", full())],
         Err(error) => return Err(error.into()),
     };
     page(StatusCode::UNPROCESSABLE_ENTITY, &new_page(&signed_in, &of_client, &nonce, &typed, problems))

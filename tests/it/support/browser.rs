@@ -182,7 +182,7 @@ impl Page {
         self
     }
 
-    /// The text of the first element with this tag; empty if there is none.
+    /// The text of the first element with this tag; empty if no element has it.
     pub(crate) fn inside(&self, tag: &str) -> String {
         let open = self.html.find(&format!("<{tag}")).map(|at| &self.html[at..]).unwrap_or_default();
         let body = open.split_once('>').map(|(_, rest)| rest).unwrap_or_default();
